@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
+import pkgutil
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
@@ -16,15 +18,24 @@ from typing import Any
 from answerable.apps.cli.command import EXIT_CODES
 from answerable.apps.control_api.openapi import SCHEMAS, openapi_document
 from answerable.apps.control_api.operations import OPERATIONS
+from answerable.errors import (
+    BrokenCode,
+    Code,
+    DecisionCode,
+    FindingCode,
+    MalformedCode,
+    RefusedCode,
+    UnavailableCode,
+    UnverifiedCode,
+    codes,
+)
 from answerable.main import application
 from answerable.wiring.problem_details import TYPE_PREFIX
 from answerable.wiring.setting_tree import SECTIONS, listed_settings
-from error_codes import DECISION, ErrorCode, error_codes
 from wire_tables import markdown_table, wire_pages
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "reference"
-SOURCES = ROOT / "src" / "answerable"
 CONFORMANCE = ROOT / "tests" / "interop" / "mcp_conformance.toml"
 ATTENU = ROOT / "tests" / "vectors" / "attenu_guard.toml"
 ASKING = ROOT / "tests" / "interop" / "mcp_asking.toml"
@@ -203,26 +214,46 @@ def settings_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+BRANCHES: dict[type[Code], tuple[str, str]] = {
+    MalformedCode: ("Malformed", "the caller sent nonsense (HTTP 400)"),
+    UnverifiedCode: ("Unverified", "identity, mandate or proof did not check (HTTP 401)"),
+    RefusedCode: ("Refused", "somebody entitled to say no said no (HTTP 403)"),
+    UnavailableCode: ("Unavailable", "a port failed (HTTP 503)"),
+    BrokenCode: ("Broken", "an invariant of ours fell (HTTP 500)"),
+    DecisionCode: ("Decision", "rules that refuse beside the policies; the code of a `Refused`"),
+    FindingCode: ("Finding", "what is wrong in documents and policies, listed in the answer"),
+}
+"""By class of the declaration: what the reference calls it, and what it means."""
+
+
+def declared_codes() -> list[tuple[str, str, Code]]:
+    """Subject, name and code of every declaration."""
+    return [
+        (subject.name, name, code)
+        for subject in pkgutil.iter_modules(codes.__path__)
+        for name, code in vars(importlib.import_module(f"{codes.__name__}.{subject.name}")).items()
+        if isinstance(code, Code)
+    ]
+
+
 def errors_page() -> str:
     """Every stable code, by the branch of the family it belongs to."""
-    branches = {
-        "Malformed": "the caller sent nonsense (HTTP 400)",
-        "Unverified": "identity, mandate or proof did not check (HTTP 401)",
-        "Refused": "somebody entitled to say no said no (HTTP 403)",
-        "Unavailable": "a port failed (HTTP 503)",
-        "Broken": "an invariant of ours fell (HTTP 500)",
-        DECISION: "rules that refuse beside the policies; the code of a `Refused`",
-    }
     lines = ["# Errors", "", MADE, ""]
     lines += [
         "Codes are stable, wording is not. `…` stands for what differs from case to case. In problem details",
         f"(RFC 9457) `type` is `{TYPE_PREFIX}` and the code; a code that ends in `.unknown` is HTTP 404 there.",
+        "*Subject* is the module of `answerable.errors.codes` that declares it.",
     ]
-    found = error_codes(SOURCES)
-    for branch, says in branches.items():
+    declared = sorted(declared_codes(), key=lambda one: one[2].id)
+    for kind, (branch, says) in BRANCHES.items():
         lines += ["", f"## {branch}: {says}", ""]
         lines += markdown_table(
-            ("Code", "Says, for example", "From"), [_error_row(one) for one in found if one.branch == branch]
+            ("Code", "Says, for example", "Subject"),
+            [
+                (f"`{code.id}`", " ".join(code.says.split()), f"`{subject}`")
+                for subject, _, code in declared
+                if type(code) is kind
+            ],
         )
     return "\n".join(lines) + "\n"
 
@@ -286,10 +317,6 @@ def _options(command: Any) -> list[str]:
         needed = " Needed." if param.required and param.param_type_name != "argument" else ""
         rows.append((name, f"{param.help or ''}{needed}"))
     return markdown_table(("Argument or option", "What it is"), rows)
-
-
-def _error_row(one: ErrorCode) -> tuple[str, ...]:
-    return f"`{one.code}`", one.message, ", ".join(f"`{module}`" for module in one.modules)
 
 
 def _default(value: object) -> str:

@@ -16,6 +16,7 @@ from answerable.core.mandate.revocation import Revocable
 from answerable.core.registry.manifests.manifest import Manifest
 from answerable.core.registry.manifests.manifest_drift import Measured
 from answerable.core.registry.manifests.manifest_token import signed_manifest
+from answerable.errors.codes.identity import STATEMENT_MALFORMED
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.flows.workloads.enrol_workload import enrol
@@ -39,7 +40,7 @@ async def manifest(
 
 
 def claim_in(token: str, name: str = MANIFEST):
-    claims = parse(read_compact(token, step="token").payload)
+    claims = parse(read_compact(token, malformed=STATEMENT_MALFORMED).payload)
     assert isinstance(claims, dict)
     return claims.get(name)
 

@@ -12,6 +12,7 @@ from answerable.core.containment.hold import Holdable
 from answerable.core.identity.keys.compact_jws import read_compact, signed_statement
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
+from answerable.errors.codes.identity import STATEMENT_MALFORMED
 from answerable.flows.recording.record_entry import pseudonym_of
 from answerable.flows.workloads.register_manifest import register_manifest
 from answerable.testing.builders import Bench
@@ -95,7 +96,7 @@ def signed_anew(
             return signing_key(key).public.jwk
         if name != field:
             return value
-        jws = read_compact(value, step="test")
+        jws = read_compact(value, malformed=STATEMENT_MALFORMED)
         said: Any = parse(jws.payload)
         return signed_statement({**said, **claims}, typ=jws.header["typ"], key=signing_key(key))
 
@@ -165,7 +166,7 @@ async def test_a_manifest_of_which_something_was_changed_is_found():
     token = next(
         one for one in disclosures_of(stored, bench.walk.subject_keys.find) or () if one.name == "token"
     )
-    said: Any = parse(read_compact(str(parse(bytes(token.value))), step="test").payload)
+    said: Any = parse(read_compact(str(parse(bytes(token.value))), malformed=STATEMENT_MALFORMED).payload)
     other = {**said["manifest"], "model_name": "another"}
     forged = signed_anew(bench, Tag.MANIFEST_REGISTERED, "token", "alice", manifest=other)
     rules = found(bench, about=(*NAMING, Tag.MANIFEST_REGISTERED), field_change=forged)[0]

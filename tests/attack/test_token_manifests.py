@@ -22,6 +22,7 @@ from answerable.core.identity.svid.wit_svid import verified_wit_svid
 from answerable.core.identity.workload.instance import ShownManifest
 from answerable.core.identity.workload.oidc_claims import IssuerTerms
 from answerable.errors import Unverified
+from answerable.errors.codes.identity import SVID_MALFORMED
 from answerable.flows.workloads.enrol_workload import enrol, renew
 from answerable.flows.workloads.follow_manifests import compare_running
 from answerable.flows.workloads.hand_out_svid import jwt_svid, wit_svid
@@ -51,7 +52,7 @@ SHARED = ec.generate_private_key(ec.SECP256R1())
 
 
 def claim_in(text: str) -> Any:
-    found = parse(read_compact(text, step="svid").payload)
+    found = parse(read_compact(text, malformed=SVID_MALFORMED).payload)
     assert isinstance(found, dict)
     return found.get(terms.MANIFEST)
 

@@ -22,6 +22,7 @@ from answerable.core.decision.policy_case import (
 )
 from answerable.core.registry.documents.fields import Fault
 from answerable.core.registry.parsing.set_head import HEAD_KEYS, MEMBERS_MIN, head_in
+from tests.probes.named_codes import named_codes
 from tests.worlds.policy_set import BROKEN, expected_of
 
 pytestmark = pytest.mark.requirement("SET-10")
@@ -64,7 +65,8 @@ def codes_in_sources() -> set[str]:
     }  # fmt: skip
     files = [path for folder in folders for path in (sources / folder).glob("*.py") if path.name in names]
     assert len(files) == len(names)
-    return {code for path in files for code in pattern.findall(path.read_text("utf-8"))}
+    written = {code for path in files for code in pattern.findall(path.read_text("utf-8"))}
+    return written | {code for code in named_codes(*files) if pattern.fullmatch(f'"{code}"')}
 
 
 def test_every_code_of_a_directory_is_on_the_page_and_no_other():

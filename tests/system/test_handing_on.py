@@ -17,8 +17,10 @@ from answerable.core.tlog.note import VerifierKey
 from answerable.testing.samples import signing_key
 from answerable.verify.ledger_history import verify_ledger
 from tests.worlds.token import narrow, succeeded, token_world, why_not
+from tests.worlds.token_codes import token_codes
 
 pytestmark = pytest.mark.anyio
+CODES = token_codes("test")
 
 
 @pytest.mark.requirement("TOKEN-01")
@@ -127,9 +129,9 @@ async def test_what_the_doors_say_about_themselves_is_what_they_do(tmp_path):
         assert missing.status_code == 404
         keys = (await world.get("/oauth/jwks")).json()["keys"]
         root = await world.root(resource=f"{world.url}/mcp/crm")
-        jws = read_compact(root, step="test")
+        jws = read_compact(root, malformed=CODES.malformed)
         [key] = [public_key(drop(one, "kid", "use")) for one in keys if one["kid"] == jws.header["kid"]]
-        check_compact(jws, key, step="test")
+        check_compact(jws, key, algorithm=CODES.algorithm, signature=CODES.signature)
         assert read_hop(root).audiences == (f"{world.url}/mcp/crm",)
         assert succeeded(await world.call("orchestrator", chain=(root,)))
         for path, method in (("/oauth/nothing", "get"), ("/oauth/token", "get")):
@@ -156,9 +158,11 @@ async def test_a_token_is_looked_into_by_those_it_concerns_plainly_and_signed(tm
             headers={"accept": "application/token-introspection+jwt"},
         )
         assert signed.headers["content-type"].startswith("application/token-introspection+jwt")
-        jws = read_compact(signed.text, step="test")
+        jws = read_compact(signed.text, malformed=CODES.malformed)
         assert jws.header["typ"] == "token-introspection+jwt"
-        check_compact(jws, world.product.tokens.keys[0].public, step="test")
+        check_compact(
+            jws, world.product.tokens.keys[0].public, algorithm=CODES.algorithm, signature=CODES.signature
+        )
         claims = json.loads(jws.payload)
         assert (claims["iss"], claims["aud"]) == (world.url, "orchestrator")
         assert claims["token_introspection"]["active"] is True

@@ -12,6 +12,7 @@ import pytest
 from answerable.core.identity.keys.compact_jws import check_compact, read_compact
 from answerable.core.identity.keys.keys import public_key
 from answerable.errors import Malformed, Unverified
+from answerable.errors.codes.tokens import CLIENT_ALGORITHM, CLIENT_MALFORMED, CLIENT_SIGNATURE
 
 CASES = 401
 VALID_HERE = {"ES256"}
@@ -23,7 +24,8 @@ def accepted(jwk: dict[str, Any], token: object) -> bool:
     if not isinstance(token, str):
         return False  # The JSON serialisation of a JWS has no way into our reader, which takes text.
     try:
-        check_compact(read_compact(token, step="test"), public_key(jwk), step="test")
+        jws = read_compact(token, malformed=CLIENT_MALFORMED)
+        check_compact(jws, public_key(jwk), algorithm=CLIENT_ALGORITHM, signature=CLIENT_SIGNATURE)
     except (Malformed, Unverified):
         return False
     return True

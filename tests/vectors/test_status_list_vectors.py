@@ -14,6 +14,7 @@ from answerable.core.identity.keys.compact_jws import check_compact, read_compac
 from answerable.core.identity.keys.keys import public_key
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.status_list import STATUS_LIST_TYP, StatusList, packed, status_list_in, unpacked
+from answerable.errors.codes.mandate import STATUS_ALGORITHM, STATUS_MALFORMED, STATUS_SIGNATURE
 
 pytestmark = pytest.mark.requirement("REVOKE-09")
 
@@ -45,9 +46,9 @@ def test_the_signed_list_verifies_and_is_read(vector_set: Callable[[str], Path])
     jwk = {
         name: value for name, value in tokens["verification_key"].items() if name in ("kty", "crv", "x", "y")
     }
-    jws = read_compact(tokens["jwt_compact"], step="status")
+    jws = read_compact(tokens["jwt_compact"], malformed=STATUS_MALFORMED)
     assert jws.header["typ"] == STATUS_LIST_TYP
-    check_compact(jws, public_key(jwk), step="status")
+    check_compact(jws, public_key(jwk), algorithm=STATUS_ALGORITHM, signature=STATUS_SIGNATURE)
     claims = parse(jws.payload)
     assert isinstance(claims, dict)
     uri = "https://example.com/statuslists/1"

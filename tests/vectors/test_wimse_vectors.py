@@ -16,6 +16,7 @@ from answerable.core.identity.svid.svid_keys import canonical_jwk, check_token
 from answerable.core.identity.svid.trust_bundle import TrustBundle
 from answerable.core.identity.svid.wit_svid import verified_wit_svid
 from answerable.errors import Unverified
+from answerable.errors.codes.identity import SVID_MALFORMED
 from tests.worlds.svid import only
 
 
@@ -38,7 +39,7 @@ def test_the_token_of_the_draft_verifies_with_the_published_key_and_no_longer_wh
 ) -> None:
     text = (wimse / "wit.txt").read_text().strip()
     kid, jwk = issuer(wimse)
-    jws = read_compact(text, step="svid")
+    jws = read_compact(text, malformed=SVID_MALFORMED)
     assert jws.header == {"alg": "ES256", "kid": kid, "typ": "wit+jwt"}
     check_token(jws, jwk)
     header, payload, signature = text.split(".")
@@ -46,7 +47,7 @@ def test_the_token_of_the_draft_verifies_with_the_published_key_and_no_longer_wh
         other = "B" if signature[place] == "A" else "A"
         changed = f"{header}.{payload}.{signature[:place]}{other}{signature[place + 1 :]}"
         with pytest.raises(Unverified) as caught:
-            check_token(read_compact(changed, step="svid"), jwk)
+            check_token(read_compact(changed, malformed=SVID_MALFORMED), jwk)
         assert caught.value.code == "svid.signature"
 
 
@@ -60,7 +61,7 @@ def test_the_header_field_of_the_draft_carries_the_same_token(wimse: Path) -> No
 @pytest.mark.requirement("SPIFFE-06")
 def test_a_wimse_identifier_and_an_ed25519_key_make_no_wit_svid(wimse: Path) -> None:
     text = (wimse / "wit.txt").read_text().strip()
-    claims = parse(read_compact(text, step="svid").payload)
+    claims = parse(read_compact(text, malformed=SVID_MALFORMED).payload)
     assert isinstance(claims, dict)
     assert claims["sub"] == "wimse://example.com/specific-workload"
     assert canonical_jwk(json.loads(json.dumps(claims["cnf"]))["jwk"]) is None
@@ -78,7 +79,7 @@ def test_the_tokens_in_the_signed_messages_are_read_but_their_issuer_is_not_ours
     for name in ("sigs-request.txt", "sigs-response.txt"):
         lines = (wimse / name).read_text().splitlines()
         fields = dict(line.split(": ", 1) for line in lines[1:] if ": " in line)
-        jws = read_compact(fields["Workload-Identity-Token"], step="svid")
+        jws = read_compact(fields["Workload-Identity-Token"], malformed=SVID_MALFORMED)
         assert jws.header["kid"] != kid
         with pytest.raises(Unverified):
             check_token(jws, jwk)

@@ -20,6 +20,7 @@ from answerable.core.identity.keys.compact_jws import read_compact
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.svid.svid_keys import canonical_jwk, check_token
 from answerable.errors import Malformed, Unverified
+from answerable.errors.codes.identity import SVID_MALFORMED
 
 ACCEPTABLE = {
     # An AlgorithmIdentifier without NULL, which RFC 8017 section 8.2.2 lets a verifier refuse; OpenSSL does.
@@ -54,7 +55,7 @@ def accepts_token(jwk: dict[str, Any], token: object) -> bool:
         text = canonical_jwk(jwk)
         if text is None:
             return False
-        check_token(read_compact(token, step="svid"), text)
+        check_token(read_compact(token, malformed=SVID_MALFORMED), text)
     except (Malformed, Unverified):
         return False
     return True

@@ -25,6 +25,7 @@ from answerable.core.base64url import to_base64url
 from answerable.core.identity.keys.keys import (public_key)
 from answerable.errors import Malformed, Unverified
 from tests.worlds.proof import new_key
+from tests.worlds.token_codes import token_codes
 
 pytestmark = pytest.mark.requirement("DPOP-11")
 
@@ -36,6 +37,7 @@ REFUSED_ON_PURPOSE = {
 """Why a valid token is refused, by the code of the refusal."""
 
 ACCEPTED = "accepted"
+CODES = token_codes("test")
 
 
 def verdict(jwk: dict[str, Any], token: object) -> str:
@@ -43,7 +45,8 @@ def verdict(jwk: dict[str, Any], token: object) -> str:
     if not isinstance(token, str):
         return "no text"  # The JSON serialisation has no way into our reader.
     try:
-        check_compact(read_compact(token, step="test"), public_key(jwk), step="test")
+        jws = read_compact(token, malformed=CODES.malformed)
+        check_compact(jws, public_key(jwk), algorithm=CODES.algorithm, signature=CODES.signature)
     except (Malformed, Unverified) as error:
         return error.code
     return ACCEPTED
@@ -121,7 +124,7 @@ def test_a_token_that_was_signed_with_padding_in_it_is_refused(padded: str) -> N
     token = f"{whole}.{to_base64url(key.sign(whole.encode()))}" + "==" * (padded == "signature")
     assert token.count("=") >= 1
     with pytest.raises(Malformed) as told:
-        read_compact(token, step="test")
+        read_compact(token, malformed=CODES.malformed)
     assert "base64url without padding" in told.value.message
     plain = ".".join(texts.values())
     assert (
@@ -150,7 +153,7 @@ def test_no_encrypted_token_is_taken_and_a_whole_one_is_told_why(
         if not isinstance(case["jwe"], str):
             continue  # The JSON serialisation has no way into our reader.
         with pytest.raises(Malformed) as refusal:
-            read_compact(case["jwe"], step="test")
+            read_compact(case["jwe"], malformed=CODES.malformed)
         assert refusal.value.code == "test.malformed"
         told += "encrypted tokens (JWE) are not accepted, send a signed one" in refusal.value.message
         with pytest.raises(Unverified):

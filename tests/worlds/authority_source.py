@@ -31,7 +31,7 @@ from answerable.core.identity.workload.instance import Instance
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocation, revocable
 from answerable.core.registry.tools.tool_pin import ToolPin
-from answerable.errors import Refused
+from answerable.errors.codes.ledger import LEDGER_UNWITNESSED
 from answerable.flows.escalation.delegate_duty import end_duty
 from answerable.flows.people.remove_passkey import remove_passkey
 from answerable.flows.registry.apply_registry import apply_registry
@@ -271,7 +271,7 @@ async def watch(of: Sourced) -> None:
 
 async def be_late(of: Sourced) -> None:
     """They are not any more."""
-    of.kept.append(Refused("no quorum of witnesses has cosigned the ledger", code="ledger.unwitnessed"))
+    of.kept.append(LEDGER_UNWITNESSED("no quorum of witnesses has cosigned the ledger"))
 
 
 async def approve(of: Sourced) -> None:

@@ -24,7 +24,8 @@ from typing import Final, TypeAlias, cast
 import msgspec
 import rfc8785
 
-from answerable.errors import Malformed, shown
+from answerable.errors import Malformed, MalformedCode, shown
+from answerable.errors.codes import documents as codes
 
 JSONValue: TypeAlias = "dict[str, JSONValue] | list[JSONValue] | str | int | float | bool | None"
 Octets: TypeAlias = bytes
@@ -63,9 +64,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         if self.size_bytes_max < 1 or not 0 <= self.depth_max <= DEPTH_MAX:
-            raise Malformed(
-                f"parse limits out of range: {self.size_bytes_max} bytes, depth {self.depth_max}",
-                code="json.limits",
+            raise codes.JSON_LIMITS(
+                f"parse limits out of range: {self.size_bytes_max} bytes, depth {self.depth_max}"
             )
 
 
@@ -101,7 +101,7 @@ class FrozenJSON(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         # Bytes that come out again are those of one value, in which no member was given twice.
         if _encoded(value, floats) != canonical:
             parse(canonical, limits=limits)
-            raise Malformed("stored json is not in canonical form", code="json.not_canonical")
+            raise codes.JSON_NOT_CANONICAL()
         return cls(bytes=canonical, digest=sha256(canonical).digest())
 
 
@@ -123,7 +123,7 @@ def encode_ledger(value: JSONValue) -> bytes:
     floats = _survey(value, DEPTH_MAX)[0]
     if floats:
         where = next(place for place, _, node in _nodes(value) if type(node) is float)
-        raise _fault("a ledger record holds no floats, got one", where, code="json.float")
+        raise _fault("a ledger record holds no floats, got one", where, code=codes.JSON_FLOAT)
     return _encoded(value, floats)
 
 
@@ -133,22 +133,20 @@ def parse(data: bytes, *, limits: Limits = _LIMITS) -> JSONValue:
     if not _surely_distinct(data, value, members):
         where = _duplicate(data)
         if where is not None:
-            raise _fault("member given twice", where, code="json.duplicate_member")
+            raise _fault("member given twice", where, code=codes.JSON_DUPLICATE_MEMBER)
     return value
 
 
 def _decoded(data: bytes, limits: Limits) -> tuple[JSONValue, int, int]:
     """A value, what floats it holds and how many object members: vetted, but for members that are given twice."""
     if len(data) > limits.size_bytes_max:
-        raise Malformed(
-            f"json text of {len(data)} bytes, expected at most {limits.size_bytes_max}", code="json.size"
-        )
+        raise codes.JSON_SIZE(f"json text of {len(data)} bytes, expected at most {limits.size_bytes_max}")
     try:
         value = cast("JSONValue", _DECODER.decode(data))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _syntax_fault(data, error) from None
     except RecursionError:
-        raise Malformed(f"json nested deeper than {limits.depth_max} levels", code="json.depth") from None
+        raise codes.JSON_DEPTH(f"json nested deeper than {limits.depth_max} levels") from None
     return value, *_survey(value, limits.depth_max)
 
 
@@ -316,27 +314,29 @@ def _first_fault(value: object, depth_max: int) -> Malformed:
     for place, depth, node in _nodes(value):
         if type(node) is dict or type(node) is list:
             if depth >= depth_max:
-                return _fault(f"nested deeper than {depth_max} levels", place, code="json.depth")
+                return _fault(f"nested deeper than {depth_max} levels", place, code=codes.JSON_DEPTH)
             for name in node if type(node) is dict else ():
                 if type(name) is not str:
                     kind = shown(type(name).__name__)
-                    return _fault(f"member name of type {kind}, expected text", place, code="json.name_type")
+                    return _fault(
+                        f"member name of type {kind}, expected text", place, code=codes.JSON_NAME_TYPE
+                    )
                 if _has_surrogate(name):
-                    return _fault("lone surrogate in a member name", place, code="json.surrogate")
+                    return _fault("lone surrogate in a member name", place, code=codes.JSON_SURROGATE)
         elif type(node) is str:
             if _has_surrogate(node):
-                return _fault("lone surrogate in text", place, code="json.surrogate")
+                return _fault("lone surrogate in text", place, code=codes.JSON_SURROGATE)
         elif type(node) is int:
             if abs(node) > INTEGER_MAX:
-                return _fault("integer beyond 2**53 - 1", place, code="json.integer_range")
+                return _fault("integer beyond 2**53 - 1", place, code=codes.JSON_INTEGER_RANGE)
         elif type(node) is float:
             if not _float_bits(node):
                 if node.is_integer():
-                    return _fault("integral number beyond 2**53 - 1", place, code="json.integer_range")
-                return _fault("number is not finite", place, code="json.not_finite")
+                    return _fault("integral number beyond 2**53 - 1", place, code=codes.JSON_INTEGER_RANGE)
+                return _fault("number is not finite", place, code=codes.JSON_NOT_FINITE)
         elif node is not None and type(node) is not bool:
-            return _fault(f"{shown(type(node).__name__)} is not a json type", place, code="json.type")
-    return Malformed(f"json value of more than {NODES_MAX} nodes", code="json.nodes")
+            return _fault(f"{shown(type(node).__name__)} is not a json type", place, code=codes.JSON_TYPE)
+    return codes.JSON_NODES(f"json value of more than {NODES_MAX} nodes")
 
 
 def _has_surrogate(text: str) -> bool:
@@ -347,39 +347,39 @@ def _has_surrogate(text: str) -> bool:
     return False
 
 
-def _fault(what: str, place: _Place, *, code: str) -> Malformed:
+def _fault(what: str, place: _Place, *, code: MalformedCode) -> Malformed:
     names: list[str] = []
     while place is not None:
         place, name = place
         text = str(name) if isinstance(name, str | int) else type(name).__name__
         names.append(text[:_NAME_CHARS_SHOWN].replace("~", "~0").replace("/", "~1"))
     pointer = "".join(f"/{name}" for name in reversed(names))
-    return Malformed(f"{what}: at {shown(pointer) if pointer else 'the top'}", code=code)
+    return code(f"{what}: at {shown(pointer) if pointer else 'the top'}")
 
 
 def _syntax_fault(data: bytes, error: Exception) -> Malformed:
     """Say what is wrong with a text that did not parse. Runs only on faulty input."""
     if data.startswith(_BYTE_ORDER_MARK):
-        return Malformed("json text starts with a byte order mark", code="json.byte_order_mark")
+        return codes.JSON_BYTE_ORDER_MARK()
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as fault:
-        return Malformed(f"json text is not utf-8: at byte {fault.start}", code="json.utf8")
+        return codes.JSON_UTF8(f"json text is not utf-8: at byte {fault.start}")
     told = str(error)
     found = _OFFSET.search(told)
     detail = _OFFSET.sub("", told).removeprefix("JSON is malformed: ").lower()
     where = f": at byte {found[1]}" if found else ""
     if detail.startswith("integer value out of range"):
-        return Malformed("integer beyond 2**53 - 1", code="json.integer_range")
+        return codes.JSON_INTEGER_RANGE("integer beyond 2**53 - 1")
     if detail.startswith("number out of range"):
-        return Malformed("number beyond what a double can hold", code="json.number_range")
+        return codes.JSON_NUMBER_RANGE()
     if "trailing characters" in detail:
-        return Malformed(f"something follows the json value{where}", code="json.trailing")
+        return codes.JSON_TRAILING(f"something follows the json value{where}")
     if found and data.startswith((b"NaN", b"Infinity"), int(found[1])):
-        return Malformed(f"number is not finite{where}", code="json.not_finite")
+        return codes.JSON_NOT_FINITE(f"number is not finite{where}")
     if _escapes_lone_surrogate(text):
-        return Malformed(f"lone surrogate in text{where}", code="json.surrogate")
-    return Malformed(f"not json: {detail}{where}", code="json.syntax")
+        return codes.JSON_SURROGATE(f"lone surrogate in text{where}")
+    return codes.JSON_SYNTAX(f"not json: {detail}{where}")
 
 
 def _escapes_lone_surrogate(text: str) -> bool:

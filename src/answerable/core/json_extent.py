@@ -6,16 +6,13 @@ has more, or is no JSON; an empty object or array counts as one more. No byte is
 
 from __future__ import annotations
 
-from answerable.errors import Malformed
+from answerable.errors.codes.documents import JSON_NODES
 
 
 def check_extent(data: bytes, nodes_max: int) -> None:
     """Raises Malformed (`json.nodes`) for a text with more members and items in all."""
     if len(data) > nodes_max and _marks(data) > nodes_max and _holds_more(data, nodes_max):
-        raise Malformed(
-            f"json of more than {nodes_max} members and items in all: send less at a time",
-            code="json.nodes",
-        )
+        raise JSON_NODES(f"json of more than {nodes_max} members and items in all: send less at a time")
 
 
 def _holds_more(data: bytes, nodes_max: int) -> bool:

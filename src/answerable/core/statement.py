@@ -8,8 +8,7 @@ Laws:
 - it has all claims that its form needs and none that the form does not know, each of its type;
 - one that names a deployment is for that one alone; an old one is none.
 
-Errors of a kind begin with its `step`: `malformed`, `type`, `algorithm`, `key`, `signature`; where the kind asks,
-`audience` and `stale`; and what it declares itself.
+What is wrong with a token of a kind is told by the codes that the kind names.
 """
 
 from __future__ import annotations
@@ -30,9 +29,14 @@ from typing import (
 
 import msgspec
 
-from answerable.core.identity.keys.compact_jws import read_compact, signed_statement, verified_claims
+from answerable.core.identity.keys.compact_jws import (
+    TokenCodes,
+    read_compact,
+    signed_statement,
+    verified_claims,
+)
 from answerable.core.identity.names.principal import PrincipalId, principal_id
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.keys.keys import PublicKey, SigningKey
     from answerable.core.identity.names.principal import UnixMillis
+    from answerable.errors import UnverifiedCode
 
 AGE_MILLIS_MAX: Final = 5 * 60 * 1000
 """How old a statement may be when it arrives."""
@@ -87,7 +92,7 @@ Form = TypeVar("Form", bound=msgspec.Struct)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind(Generic[Form]):
-    """typ: of the header. step: first part of the codes of its errors. what: it, in a sentence. form: a frozen Struct
+    """typ: of the header. codes: of its errors. what: it, in a sentence. form: a frozen Struct
     that forbids unknown fields; each field says what it means as `description`, and as `extra["type"]` what it is where
     its reader, and not the form, checks that. signer: reads the claim `iss`.
 
@@ -97,7 +102,7 @@ class Kind(Generic[Form]):
     """
 
     typ: str
-    step: str
+    codes: TokenCodes
     what: str
     form: type[Form]
     signer: Callable[[str], PrincipalId] = principal_id
@@ -113,49 +118,40 @@ class Kind(Generic[Form]):
     def verified(self, token: str, keys_of: Callable[[PrincipalId], Iterable[PublicKey]]) -> Form:
         """The claims of a statement that a key of its signer has signed. keys_of: none for an unknown name.
 
-        Raises Malformed (`<step>.malformed`, `name.invalid`) and Unverified (`<step>.type`, `<step>.algorithm`,
-        `<step>.key`, `<step>.signature`).
+        Raises Malformed and Unverified, by its codes, and `name.invalid`.
         """
         claims = verified_claims(
             token,
             typ=self.typ,
-            step=self.step,
+            codes=self.codes,
             issuer_of=self._issuer,
             keys_of=lambda issuer: keys_of(PrincipalId(issuer)),
         )
         return self.read(claims)
 
     def key_of(self, token: str) -> str:
-        """Thumbprint of the key that a token names; empty for none. Raises Malformed (`<step>.malformed`)."""
-        return read_compact(token, step=self.step).header.get("kid", "")
+        """Thumbprint of the key that a token names; empty for none. Raises Malformed, by its code."""
+        return read_compact(token, malformed=self.codes.malformed).header.get("kid", "")
 
     def read(self, claims: Mapping[str, JSONValue]) -> Form:
-        """The form of these claims. Raises Malformed (`<step>.malformed`)."""
+        """The form of these claims. Raises Malformed, by its code."""
         try:
             return msgspec.convert(claims, self.form)
         except msgspec.ValidationError:
-            raise self.malformed(self._fault(claims)) from None
+            raise self.codes.malformed(self._fault(claims)) from None
 
-    def check_audience(self, claims: Addressed, audience: str) -> None:
-        """Raises Unverified (`<step>.audience`)."""
+    def check_audience(self, claims: Addressed, audience: str, *, code: UnverifiedCode) -> None:
+        """Raises this code where they are for another deployment."""
         if claims.aud != audience:
             names = {"audience": shown(claims.aud, 60), "here": shown(audience, 60)}
-            raise self.unverified(self.elsewhere.format(what=self.what, **names), "audience")
+            raise code(self.elsewhere.format(what=self.what, **names))
 
-    def check_age(self, claims: Dated, now: UnixMillis) -> None:
-        """Raises Unverified (`<step>.stale`)."""
+    def check_age(self, claims: Dated, now: UnixMillis, *, code: UnverifiedCode) -> None:
+        """Raises this code where they are old, or of a time to come."""
         age = now - claims.iat_ms
         if not -AHEAD_MILLIS_MAX <= age < AGE_MILLIS_MAX:
             message = self.stale.format(what=self.what, age=age // 1000, limit=AGE_MILLIS_MAX // 1000)
-            raise self.unverified(message, "stale")
-
-    def malformed(self, message: str) -> Malformed:
-        """What to raise where a claim cannot be what it says."""
-        return Malformed(message, code=f"{self.step}.malformed")
-
-    def unverified(self, message: str, fault: str) -> Unverified:
-        """What to raise where a statement is sound, and none about this. fault: last part of the code."""
-        return Unverified(message, code=f"{self.step}.{fault}", step=self.step)
+            raise code(message)
 
     def table(self) -> Iterator[Claim]:
         """The claims in the order of the form, for the reference."""
@@ -166,20 +162,10 @@ class Kind(Generic[Form]):
             meaning = said.description or ""
             yield Claim(name=field.name, type=called, meaning=meaning, needed=field.required)
 
-    def errors(self) -> Iterator[tuple[str, str, str]]:
-        """Last part of the code, branch and text of what a kind can raise, for the reference; `…` for what differs."""
-        yield "malformed", "Malformed", self.missing.format(claim="…")
-        yield "type", "Unverified", f"expected a token of type {self.typ}, got …"
-        yield "algorithm", "Unverified", "algorithm … is not accepted"
-        yield "key", "Unverified", "key … is not registered for …"
-        yield "signature", "Unverified", "the signature does not fit"
-        yield "audience", "Unverified", self.elsewhere.format(what=self.what, audience="…", here="…")
-        yield "stale", "Unverified", self.stale.format(what=self.what, age="…", limit=AGE_MILLIS_MAX // 1000)
-
     def _issuer(self, unverified: Mapping[str, JSONValue]) -> str:
         issuer = unverified.get("iss")
         if not isinstance(issuer, str):
-            raise self.malformed("claim `iss` must be text")
+            raise self.codes.malformed("claim `iss` must be text")
         return self.signer(issuer)
 
     def _fault(self, claims: Mapping[str, JSONValue]) -> str:

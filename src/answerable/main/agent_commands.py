@@ -14,7 +14,8 @@ import typer
 from answerable.apps.cli.command import Shell, command
 from answerable.core.identity.names.spiffe_id import spiffe_id
 from answerable.core.identity.names.spiffe_terms import ENDPOINT_SOCKET
-from answerable.errors import AnswerableError, Malformed
+from answerable.errors import AnswerableError
+from answerable.errors.codes.services import CLI_ATTESTATION
 from answerable.main.mcp_commands import GatewayAddress, MandateId, default_gateway
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def agent_up(
     if client_certificate:
         ways.append(by_tls())
     if len(ways) > 1:
-        raise Malformed("name one way to enrol, not several", code="cli.attestation")
+        raise CLI_ATTESTATION("name one way to enrol, not several")
     options = SidecarOptions(
         agent=agent,
         gateway=gateway or default_gateway(shell),
@@ -164,7 +165,7 @@ def _ways(
     if oidc_token:
         ways.append(attesting.by_oidc_token(oidc_token))
     if bool(certificate) != bool(certificate_key):
-        raise Malformed("--certificate and --certificate-key come together", code="cli.attestation")
+        raise CLI_ATTESTATION("--certificate and --certificate-key come together")
     if certificate:
         ways.append(attesting.by_certificate(certificate, certificate_key))
     if ssh_host_key:
@@ -179,14 +180,11 @@ def _foreign(kind: SvidKind | None, socket: str, name: str) -> list[Attesting]:
 
     if kind is None and not socket:
         if name:
-            raise Malformed("--spiffe-id goes with --svid or --spiffe-socket", code="cli.attestation")
+            raise CLI_ATTESTATION("--spiffe-id goes with --svid or --spiffe-socket")
         return []
     address = socket or os.environ.get(ENDPOINT_SOCKET, "")
     if not address:
-        raise Malformed(
-            "no Workload API is named: give --spiffe-socket, or set SPIFFE_ENDPOINT_SOCKET",
-            code="cli.attestation",
-        )
+        raise CLI_ATTESTATION("no Workload API is named: give --spiffe-socket, or set SPIFFE_ENDPOINT_SOCKET")
     source = ForeignSvids(address, wanted=spiffe_id(name) if name else None)
     if kind is SvidKind.JWT:
         return [attesting.by_jwt_svid(source.jwt)]
@@ -198,7 +196,7 @@ def _tls(authorities: str, certificate: str, key: str) -> ssl.SSLContext | None:
     from answerable.sdk.gateway_address import client_tls
 
     if bool(certificate) != bool(key):
-        raise Malformed("--client-certificate and --client-key come together", code="cli.attestation")
+        raise CLI_ATTESTATION("--client-certificate and --client-key come together")
     if not authorities and not certificate:
         return None
     paths = [str(path_of(one)) if one else "" for one in (authorities, certificate, key)]

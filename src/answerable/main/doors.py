@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from answerable.errors.codes.identity import BUNDLE_NONE
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Callable
@@ -191,14 +193,13 @@ def bundle_door(product: Product) -> Any:
     """The bundle of our trust domain for those that federate with it."""
     from answerable.apps.bundle_endpoint.application import Needs, bundle_endpoint_app
     from answerable.core.identity.svid.trust_bundle import encoded_bundle
-    from answerable.errors import Unavailable
 
     desk = product.identity.desk
 
     def document() -> bytes:
         bundle = desk.bundle(desk.domain)
         if bundle is None:
-            raise Unavailable("there is no bundle yet", code="bundle.none", port="trust_source")
+            raise BUNDLE_NONE()
         return encoded_bundle(bundle)
 
     return bundle_endpoint_app(

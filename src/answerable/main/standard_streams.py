@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Final
 
-from answerable.errors import Malformed
+from answerable.errors.codes.services import CLI_NOT_UTF8
 
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 """By descriptor."""
@@ -33,5 +33,4 @@ def require_text(words: list[str]) -> None:
             word.encode()
         except UnicodeEncodeError:
             shown = os.fsencode(word).decode("utf-8", "backslashreplace")
-            message = f"argument {place} is not valid UTF-8: {shown[:80]}"
-            raise Malformed(message, code="cli.not_utf8") from None
+            raise CLI_NOT_UTF8(f"argument {place} is not valid UTF-8: {shown[:80]}") from None

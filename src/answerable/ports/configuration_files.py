@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
     from answerable.core.identity.names.principal import UnixMillis
 
-PORT = "configuration_files"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownFile:

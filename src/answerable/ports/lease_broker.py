@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from answerable.core.lease.wire import LeaseList
     from answerable.ports.lease_register import LeaseChange
 
-PORT = "lease_broker"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedLeases:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -11,10 +11,6 @@ if TYPE_CHECKING:
     from answerable.core.containment.hold import Hold
     from answerable.core.mandate.mandate import MandateId
     from answerable.core.mandate.revocation import Revocation
-
-
-UNRECORDED: Final = "register.unrecorded"
-"""Code of what somebody ended that neither registers nor ledger took: it ends with the process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

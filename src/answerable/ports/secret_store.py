@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from answerable.core.lease.secret_watch import SecretWatch
     from answerable.core.lease.stored_secret import SecretKind, SecretUse, StoredSecret
 
-PORT = "secret_store"
 VALUE_BYTES_MAX = 65_536
 VALUE = "value"
 """The one text of a secret that was checked out."""

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from answerable.core.lease.scope import Scope
     from answerable.core.lease.use import Right, Used
 
-PORT = "target_rights"
-
 
 class TargetRights(Protocol):
     """Promises: no I/O; the same answer to the same question. A template of grants and every scope that is filled from

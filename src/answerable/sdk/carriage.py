@@ -26,7 +26,14 @@ from answerable.core.mandate.carriage_terms import (
 )
 from answerable.core.mandate.delegation_chain import split_chain
 from answerable.core.mandate.hop_token import read_hop, signing_hash
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.mandate import (
+    DELEGATION_CARRIAGE,
+    DELEGATION_DEPTH_INVALID,
+    DELEGATION_HOLDER_BINDING_FAILED,
+    DELEGATION_MISSING,
+    DELEGATION_PAR_HASH_MISMATCH,
+)
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping, MutableSequence
@@ -57,7 +64,9 @@ def chain_in_fields(fields: Fields) -> str:
         if _folded(name) == FIELD:
             found.extend(value if isinstance(value, (list, tuple)) else (value,))
     if len(found) > 1:
-        raise _fault(f"the message has {len(found)} fields {shown(FIELD)}: exactly one can be meant")
+        raise DELEGATION_CARRIAGE(
+            f"the message has {len(found)} fields {shown(FIELD)}: exactly one can be meant"
+        )
     return _checked(found[0], FIELD_CHARS_MAX, _IN_FIELDS) if found else ""
 
 
@@ -89,10 +98,10 @@ def chain_in_a2a(metadata: Mapping[str, object], extensions: Iterable[str]) -> s
     """
     said = sum(1 for one in extensions if one == A2A_EXTENSION)
     if said > 1:
-        raise _fault(f"the message names the extension {A2A_EXTENSION} {said} times")
+        raise DELEGATION_CARRIAGE(f"the message names the extension {A2A_EXTENSION} {said} times")
     if (MEMBER in metadata) != bool(said):
         what = "has no chain" if said else "does not name the extension"
-        raise _fault(
+        raise DELEGATION_CARRIAGE(
             f"a2a metadata {shown(MEMBER)} and the extension {A2A_EXTENSION} come together: the message {what}"
         )
     return _checked(metadata[MEMBER], MEMBER_CHARS_MAX, _IN_A2A) if said else ""
@@ -103,7 +112,7 @@ def one_chain(*found: str) -> str:
     places have different ones: neither is then taken for the other."""
     chains = {one for one in found if one}
     if len(chains) > 1:
-        raise _fault("the message has different chains in different places")
+        raise DELEGATION_CARRIAGE("the message has different chains in different places")
     return chains.pop() if chains else ""
 
 
@@ -114,15 +123,13 @@ def received(chain: str, key: PublicKey) -> str:
     (`delegation.holder_binding_failed`) where it is somebody else's; Malformed (`delegation.*`).
     """
     if not chain:
-        raise Refused(
-            "the message brings no chain of hops: whoever sent it on left it out, and nothing was handed on",
-            code="delegation.missing",
+        raise DELEGATION_MISSING(
+            "the message brings no chain of hops: whoever sent it on left it out, and nothing was handed on"
         )
     leaf = read_hop(split_chain(chain)[-1])
     if leaf.confirmation.thumbprint != key.thumbprint:
-        raise Refused(
-            f"what was handed on is for {shown(leaf.agent, 60)} and for another key than this agent's",
-            code="delegation.holder_binding_failed",
+        raise DELEGATION_HOLDER_BINDING_FAILED(
+            f"what was handed on is for {shown(leaf.agent, 60)} and for another key than this agent's"
         )
     return chain
 
@@ -140,7 +147,7 @@ def _folded(name: Text) -> str:
 
 def _put(members: MutableMapping[str, object], chain: str, where: str) -> None:
     if MEMBER in members and members[MEMBER] != chain:
-        raise _fault(f"{where} has another chain already")
+        raise DELEGATION_CARRIAGE(f"{where} has another chain already")
     members[MEMBER] = chain
 
 
@@ -148,23 +155,19 @@ def _checked(value: object, chars_max: int, where: str) -> str:
     """One chain by its form: text, bounded, of the characters that tokens have, each hop naming the one above it."""
     size = len(value) if isinstance(value, (str, bytes)) else 0
     if size > chars_max:
-        raise _fault(f"{where} has {size} characters, more than {chars_max}")
+        raise DELEGATION_CARRIAGE(f"{where} has {size} characters, more than {chars_max}")
     text = value.decode("latin-1") if isinstance(value, bytes) else value
     if not isinstance(text, str) or not _CHAIN.fullmatch(text):
-        raise _fault(f"{where} must be one chain of hops: ASCII text of tokens joined by `~`")
+        raise DELEGATION_CARRIAGE(f"{where} must be one chain of hops: ASCII text of tokens joined by `~`")
     tokens = split_chain(text)
     for depth, (above, token) in enumerate(pairwise(("", *tokens))):
         hop = read_hop(token)
         if hop.depth != depth:
-            raise _fault(
-                f"{where} has a hop of depth {shown(hop.depth, 20)} in place {depth}", "depth_invalid"
+            raise DELEGATION_DEPTH_INVALID(
+                f"{where} has a hop of depth {shown(hop.depth, 20)} in place {depth}"
             )
         if above and hop.parent_hash != signing_hash(above):
-            raise _fault(
-                f"{where} has a hop {depth} that is not below the one before it", "par_hash_mismatch"
+            raise DELEGATION_PAR_HASH_MISMATCH(
+                f"{where} has a hop {depth} that is not below the one before it"
             )
     return text
-
-
-def _fault(message: str, outcome: str = "carriage") -> Malformed:
-    return Malformed(message, code=f"delegation.{outcome}")

@@ -23,7 +23,9 @@ from answerable.core.mandate.authority import Authority
 from answerable.core.mandate.delegation_chain import OFFLINE_SECONDS_MAX, SEPARATOR, split_chain
 from answerable.core.mandate.hop_signing import HopTerms, sign_hop
 from answerable.core.mandate.hop_token import confirmation_of, read_hop, thumbprint_uri
-from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.mandate import DELEGATION_DEPTH_INVALID, DELEGATION_LIFETIME
+from answerable.errors.codes.tokens import TOKEN_ANSWER_UNAVAILABLE, TOKEN_REFUSED, TOKEN_UNREACHABLE
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.world import SYSTEM_WORLD, World
 
@@ -107,9 +109,8 @@ async def exchange_part(
     """
     *above, subject, consent = ("", *split_chain(chain))
     if not subject:
-        raise Malformed(
-            "the chain is one token of the token service's own: there is nothing to exchange",
-            code="delegation.depth_invalid",
+        raise DELEGATION_DEPTH_INVALID(
+            "the chain is one token of the token service's own: there is nothing to exchange"
         )
     form = {
         "subject_token": subject,
@@ -129,18 +130,14 @@ async def _exchanged(
     try:
         response = await client.post(base + EXCHANGE_PATH, data=form, auth=proof)
     except httpx2.HTTPError as fault:
-        raise Unavailable(
-            f"the token service cannot be reached ({connection_fault(fault)})",
-            code="token.unreachable",
-            port="gateway",
-        ) from None
+        raise TOKEN_UNREACHABLE(f"the token service cannot be reached ({connection_fault(fault)})") from None
     answer = _answer(response)
     if response.status_code != _OK:
         said = answer.get("error_description") or answer.get("error") or f"HTTP {response.status_code}"
-        raise Refused(f"the token service refused: {shown(said, 300)}", code="token.refused")
+        raise TOKEN_REFUSED(f"the token service refused: {shown(said, 300)}")
     chain = answer.get("delegation")
     if not isinstance(chain, str):
-        raise _senseless()
+        raise TOKEN_ANSWER_UNAVAILABLE()
     return chain
 
 
@@ -160,9 +157,8 @@ def hand_on(
     tokens = split_chain(chain)
     leaf = read_hop(tokens[-1])
     if not 1 <= narrowing.seconds <= OFFLINE_SECONDS_MAX:
-        raise Malformed(
-            f"what an agent hands on is good for 1 to {OFFLINE_SECONDS_MAX} seconds, got {narrowing.seconds}",
-            code="delegation.lifetime",
+        raise DELEGATION_LIFETIME(
+            f"what an agent hands on is good for 1 to {OFFLINE_SECONDS_MAX} seconds, got {narrowing.seconds}"
         )
     bounds = {(one.key, one.type): one for one in (*leaf.authority.constraints, *narrowing.constraints)}
     now = UnixMillis(int(world.unix_seconds() * 1000))
@@ -188,13 +184,5 @@ def _answer(response: httpx2.Response) -> dict[str, Any]:
     except Malformed:
         value = None
     if not isinstance(value, dict):
-        raise _senseless()
+        raise TOKEN_ANSWER_UNAVAILABLE()
     return value
-
-
-def _senseless() -> Unavailable:
-    return Unavailable(
-        "what answered is no token service: is the address that of the gateway?",
-        code="token.answer",
-        port="gateway",
-    )

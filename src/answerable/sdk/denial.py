@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, cast
 
-from answerable.errors import Malformed, Refused
+from answerable.errors import Refused
+from answerable.errors.codes.approval import DENIAL_MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,15 +63,15 @@ def denial_in(answer: object) -> Denial | None:
         return None
     told = answer["denial"]
     if not isinstance(told, dict):
-        raise _malformed()
+        raise DENIAL_MALFORMED()
     groups, not_before, narrower = told.get("groups", []), told.get("not_before"), told.get("narrower")
     if not isinstance(groups, list) or len(groups) > GROUPS_MAX:
-        raise _malformed()
+        raise DENIAL_MALFORMED()
     if not_before is not None and type(not_before) is not int:
-        raise _malformed()
+        raise DENIAL_MALFORMED()
     arguments = narrower.get("arguments") if isinstance(narrower, dict) else None
     if narrower is not None and not isinstance(arguments, dict):
-        raise _malformed()
+        raise DENIAL_MALFORMED()
     retry = told.get("retry")
     return Denial(
         approval=_text(told, "approval"),
@@ -99,9 +100,5 @@ def _text(told: dict[str, object], name: str) -> str:
 
 def _checked(value: object) -> str:
     if not isinstance(value, str) or len(value) > TEXT_CHARS_MAX:
-        raise _malformed()
+        raise DENIAL_MALFORMED()
     return value
-
-
-def _malformed() -> Malformed:
-    return Malformed("the answer says that people said no, and not what a no says", code="denial.malformed")

@@ -12,14 +12,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from answerable.errors import Unverified, shown
+from answerable.errors import shown
+from answerable.errors.codes.tokens import (
+    DISCOVERY_ISSUER,
+    DISCOVERY_MALFORMED,
+    DISCOVERY_MISSING,
+    DISCOVERY_ORIGIN,
+    DISCOVERY_RESOURCE,
+)
 from answerable.sdk.oauth_http import checked_url, origin_of
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.sdk.oauth_http import Answer, OAuthHttp
 
-STEP: Final = "discovery"
 RESOURCE_PATH: Final = "/.well-known/oauth-protected-resource"
 SERVER_PATH: Final = "/.well-known/oauth-authorization-server"
 OPENID_PATH: Final = "/.well-known/openid-configuration"
@@ -57,9 +63,7 @@ async def resource_metadata(http: OAuthHttp, resource: str, *, named: str = "") 
     origin, path = _split(checked_url(resource))
     if named:
         if origin_of(checked_url(named)) != origin:
-            raise _unverified(
-                f"{shown(resource)} names metadata of another origin: {shown(named)}", code="origin"
-            )
+            raise DISCOVERY_ORIGIN(f"{shown(resource)} names metadata of another origin: {shown(named)}")
         places: list[tuple[str, tuple[str, ...]]] = [(named, (resource,))]
     else:
         places = [(f"{origin}{RESOURCE_PATH}{path}", (resource,))]
@@ -69,7 +73,7 @@ async def resource_metadata(http: OAuthHttp, resource: str, *, named: str = "") 
         answer = await http.document(url)
         if answer is not None:
             return _resource(answer, expected)
-    raise _unverified(f"{shown(resource)} publishes no metadata (RFC 9728)", code="missing")
+    raise DISCOVERY_MISSING(f"{shown(resource)} publishes no metadata (RFC 9728)")
 
 
 async def server_metadata(http: OAuthHttp, issuer: str, *, near: str = "") -> ServerMetadata:
@@ -86,7 +90,7 @@ async def server_metadata(http: OAuthHttp, issuer: str, *, near: str = "") -> Se
         answer = await http.document(url)
         if answer is not None:
             return _server(answer, issuer)
-    raise _unverified(f"{shown(issuer)} publishes no metadata (RFC 8414)", code="missing")
+    raise DISCOVERY_MISSING(f"{shown(issuer)} publishes no metadata (RFC 8414)")
 
 
 def _split(url: str) -> tuple[str, str]:
@@ -97,13 +101,12 @@ def _split(url: str) -> tuple[str, str]:
 def _resource(answer: Answer, expected: tuple[str, ...]) -> ResourceMetadata:
     said = answer.text("resource")
     if said not in expected:
-        raise _unverified(
-            f"these metadata are for {shown(said)}, expected {shown(expected[0])}: no token is asked for",
-            code="resource",
+        raise DISCOVERY_RESOURCE(
+            f"these metadata are for {shown(said)}, expected {shown(expected[0])}: no token is asked for"
         )
     issuers = _texts(answer, "authorization_servers")
     if not issuers:
-        raise _unverified(f"{shown(said)} names no authorization server", code="malformed")
+        raise DISCOVERY_MALFORMED(f"{shown(said)} names no authorization server")
     return ResourceMetadata(
         resource=said,
         issuers=issuers,
@@ -115,13 +118,12 @@ def _resource(answer: Answer, expected: tuple[str, ...]) -> ResourceMetadata:
 def _server(answer: Answer, issuer: str) -> ServerMetadata:
     said = answer.text("issuer")
     if said != issuer:
-        raise _unverified(
-            f"these metadata are of issuer {shown(said)}, expected {shown(issuer)}: they are not used",
-            code="issuer",
+        raise DISCOVERY_ISSUER(
+            f"these metadata are of issuer {shown(said)}, expected {shown(issuer)}: they are not used"
         )
     endpoint = answer.text("token_endpoint")
     if not endpoint:
-        raise _unverified(f"{shown(issuer)} names no token endpoint", code="malformed")
+        raise DISCOVERY_MALFORMED(f"{shown(issuer)} names no token endpoint")
     return ServerMetadata(
         issuer=issuer,
         token_endpoint=checked_url(endpoint, near=issuer),
@@ -133,15 +135,10 @@ def _texts(answer: Answer, name: str) -> tuple[str, ...]:
     """A list of short texts; empty when it is not there."""
     value: JSONValue = answer.members.get(name, [])
     if not isinstance(value, list) or len(value) > LIST_LENGTH_MAX:
-        raise _unverified(f"`{name}` is not a list of at most {LIST_LENGTH_MAX} texts", code="malformed")
+        raise DISCOVERY_MALFORMED(f"`{name}` is not a list of at most {LIST_LENGTH_MAX} texts")
     texts = tuple(one for one in value if isinstance(one, str) and len(one) <= TEXT_CHARS_MAX)
     if len(texts) != len(value):
-        raise _unverified(
-            f"`{name}` holds something else than texts of at most {TEXT_CHARS_MAX} characters",
-            code="malformed",
+        raise DISCOVERY_MALFORMED(
+            f"`{name}` holds something else than texts of at most {TEXT_CHARS_MAX} characters"
         )
     return texts
-
-
-def _unverified(message: str, *, code: str) -> Unverified:
-    return Unverified(message, code=f"{STEP}.{code}", step=STEP)

@@ -22,6 +22,7 @@ from answerable.core.canonical import encode, parse
 from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain, spiffe_id, trust_domain
 from answerable.core.identity.workload.enrolment import enrolment_proof
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
+from answerable.errors.codes.workloads import ENROLMENT_ANSWER, ENROLMENT_UNREACHABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,7 +102,7 @@ class EnrolmentClient:
         value = await self._asked("GET", "challenge", None, None)
         text, attestation = value.get("challenge"), value.get("attestation_challenge")
         if not isinstance(text, str) or not isinstance(attestation, str):
-            raise _senseless()
+            raise ENROLMENT_ANSWER()
         return Challenge(
             text=text, attestation=attestation, domain=trust_domain(str(value.get("trust_domain")))
         )
@@ -161,7 +162,7 @@ class EnrolmentClient:
             body["reason"] = reason
         hold = (await self._asked("POST", "stop", body, auth)).get("hold")
         if not isinstance(hold, str):
-            raise _senseless()
+            raise ENROLMENT_ANSWER()
         return hold
 
     async def _enrolled(self, name: str, body: dict[str, JSONValue], auth: httpx2.Auth | None) -> Enrolled:
@@ -182,17 +183,13 @@ class EnrolmentClient:
             finally:
                 await response.aclose()
         except httpx2.HTTPError as fault:
-            raise Unavailable(
-                f"the server cannot be reached ({connection_fault(fault)})",
-                code="enrolment.unreachable",
-                port="gateway",
-            ) from None
+            raise ENROLMENT_UNREACHABLE(f"the server cannot be reached ({connection_fault(fault)})") from None
         try:
             value = parse(text)
         except Malformed:
-            raise _senseless() from None
+            raise ENROLMENT_ANSWER() from None
         if not isinstance(value, dict):
-            raise _senseless()
+            raise ENROLMENT_ANSWER()
         if not response.is_success:
             raise _error_of(value)
         return value
@@ -231,7 +228,7 @@ async def _bounded(response: httpx2.Response) -> bytes:
     async for chunk in response.aiter_bytes():
         text += chunk
         if len(text) > ANSWER_BYTES_MAX:
-            raise _senseless()
+            raise ENROLMENT_ANSWER()
     return bytes(text)
 
 
@@ -239,7 +236,7 @@ def _enrolled_in(value: dict[str, JSONValue]) -> Enrolled:
     left, drift, svid = value.get("milliseconds_left"), value.get("drift"), value.get("x509_svid")
     wanted = value.get("wanted")
     if type(left) is not int or not isinstance(drift, list):
-        raise _senseless()
+        raise ENROLMENT_ANSWER()
     chain = svid.get("chain") if isinstance(svid, dict) else []
     try:
         return Enrolled(
@@ -256,13 +253,7 @@ def _enrolled_in(value: dict[str, JSONValue]) -> Enrolled:
             else (),
         )
     except (Malformed, binascii.Error):
-        raise _senseless() from None
-
-
-def _senseless() -> Unavailable:
-    return Unavailable(
-        "the server's answer to an enrolment makes no sense", code="enrolment.answer", port="gateway"
-    )
+        raise ENROLMENT_ANSWER() from None
 
 
 def _error_of(problem: dict[str, Any]) -> AnswerableError:

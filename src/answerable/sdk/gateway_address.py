@@ -9,6 +9,8 @@ from typing import Final
 import httpx2
 
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.services import SHIM_GATEWAY
+from answerable.errors.codes.tokens import CLIENT_TLS
 from answerable.unix_http import no_tls
 
 CONNECT_SECONDS_MAX: Final = 10.0
@@ -35,13 +37,9 @@ def open_client(
         client = httpx2.AsyncClient(transport=transport, auth=auth, timeout=timeout, trust_env=False)
         return client, "http://localhost"
     if tls is None and not re.fullmatch(r"https?://[^/?#@\s]+/?", gateway):
-        raise Malformed(
-            f"gateway {shown(gateway)} is neither http(s)://HOST:PORT nor unix:PATH", code="shim.gateway"
-        )
+        raise SHIM_GATEWAY(f"gateway {shown(gateway)} is neither http(s)://HOST:PORT nor unix:PATH")
     if tls is not None and not re.fullmatch(r"https://[^/?#@\s]+/?", gateway):
-        raise Malformed(
-            f"certificates are for a gateway at https://HOST:PORT, not {shown(gateway)}", code="shim.gateway"
-        )
+        raise SHIM_GATEWAY(f"certificates are for a gateway at https://HOST:PORT, not {shown(gateway)}")
     verify = tls if tls is not None else True
     client = httpx2.AsyncClient(auth=auth, timeout=timeout, trust_env=False, verify=verify)
     return client, gateway.rstrip("/")
@@ -66,7 +64,6 @@ def client_tls(*, authorities: str = "", certificate: str = "", key: str = "") -
 
 
 def _unusable(path: str) -> Malformed:
-    return Malformed(
-        f"{shown(path)}, or what belongs to it, cannot be used: certificates and keys are PEM, without a password",
-        code="client.tls",
+    return CLIENT_TLS(
+        f"{shown(path)}, or what belongs to it, cannot be used: certificates and keys are PEM, without a password"
     )

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import encode
 from answerable.core.identity.keys.keys import SigningKey, new_private_jwk
-from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.identity import (
+    KEY_CONTENT,
+    KEY_EXISTS,
+    KEY_EXPOSED,
+    KEY_MISSING,
+    KEY_SIZE,
+    KEY_UNREADABLE,
+    KEY_UNWRITABLE,
+)
 from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
@@ -22,7 +31,6 @@ if TYPE_CHECKING:
     from answerable.core.identity.keys.keys import Algorithm
 
 FILE_BYTES_MAX: Final = 4096
-_PORT: Final = "key_file"
 _MODE: Final = 0o600
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _SUFFIX_BYTES: Final = 8
@@ -46,17 +54,9 @@ def create_key(path: Path, *, seed: bytes, algorithm: Algorithm = "ed25519") -> 
             os.unlink(unfinished)
         _sync_directory(path.parent)
     except FileExistsError:
-        raise Unavailable(
-            f"key file {shown(path.name)} is there already and is never overwritten",
-            code="key.exists",
-            port=_PORT,
-        ) from None
+        raise KEY_EXISTS(f"key file {shown(path.name)} is there already and is never overwritten") from None
     except OSError as error:
-        raise Unavailable(
-            f"key file {shown(path.name)} cannot be written: {error.strerror}",
-            code="key.unwritable",
-            port=_PORT,
-        ) from None
+        raise KEY_UNWRITABLE(f"key file {shown(path.name)} cannot be written: {error.strerror}") from None
     return key
 
 
@@ -69,24 +69,18 @@ def load_key(path: Path) -> SigningKey:
     try:
         opened = open_plain(path)
     except FileNotFoundError:
-        raise Unavailable(
-            f"key file {shown(path.name)} is not there", code="key.missing", port=_PORT
-        ) from None
+        raise KEY_MISSING(f"key file {shown(path.name)} is not there") from None
     except OSError as error:
-        raise Unavailable(
-            f"key file {shown(path.name)} cannot be read: {error.strerror}", code="key.unreadable", port=_PORT
-        ) from None
+        raise KEY_UNREADABLE(f"key file {shown(path.name)} cannot be read: {error.strerror}") from None
     with opened:
         content = _checked_content(opened, path)
     if len(content) > FILE_BYTES_MAX:
-        message = f"key file {shown(path.name)} has more than {FILE_BYTES_MAX} bytes, so it is none"
-        raise Malformed(message, code="key.size")
+        raise KEY_SIZE(f"key file {shown(path.name)} has more than {FILE_BYTES_MAX} bytes, so it is none")
     try:
         return SigningKey(content.decode("ascii"))
     except UnicodeDecodeError:
-        raise Malformed(
-            f"key file {shown(path.name)} holds more than ASCII, so it is none: bring it back from a copy",
-            code="key.content",
+        raise KEY_CONTENT(
+            f"key file {shown(path.name)} holds more than ASCII, so it is none: bring it back from a copy"
         ) from None
     except Malformed as fault:
         raise Malformed(
@@ -105,11 +99,9 @@ def _checked_content(opened: BinaryIO, path: Path) -> bytes:
     status = os.fstat(opened.fileno())
     if status.st_mode & _OTHERS or status.st_uid not in (os.geteuid(), 0):
         mode = stat.S_IMODE(status.st_mode)
-        raise Unavailable(
+        raise KEY_EXPOSED(
             f"key file {shown(path.name)} has mode {mode:04o} and owner {status.st_uid}: expected 0600 and our own "
-            "user; treat the key as disclosed",
-            code="key.exposed",
-            port=_PORT,
+            "user; treat the key as disclosed"
         )
     return opened.read(FILE_BYTES_MAX + 1)
 

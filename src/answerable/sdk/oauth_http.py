@@ -18,7 +18,13 @@ import httpx2
 from answerable.connection_fault import connection_fault
 from answerable.core.canonical import Limits, parse
 from answerable.core.identity.names.target_url import normal_url
-from answerable.errors import Malformed, Unavailable, Unverified, shown
+from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors.codes.tokens import (
+    DISCOVERY_INSECURE,
+    OAUTH_ANSWER_UNAVAILABLE,
+    OAUTH_SLOW,
+    OAUTH_UNREACHABLE,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -28,7 +34,6 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.errors import Effect
 
-PORT: Final = "authorization_server"
 ANSWER_BYTES_MAX: Final = 524_288
 """Of one answer. A delegation chain may have half of it."""
 ANSWER_SECONDS_MAX: Final = 30.0
@@ -73,10 +78,8 @@ def checked_url(url: str, *, near: str = "") -> str:
     normal = normal_url(url)
     local = is_loopback(normal)
     if (normal.startswith("http://") and not local) or (local and near and not is_loopback(near)):
-        raise Unverified(
-            f"{shown(url)} is not used: expected `https`, or `http` on loopback named by a server of loopback",
-            code="discovery.insecure",
-            step="discovery",
+        raise DISCOVERY_INSECURE(
+            f"{shown(url)} is not used: expected `https`, or `http` on loopback named by a server of loopback"
         )
     return url
 
@@ -167,10 +170,9 @@ class OAuthHttp:
     def _failed(self, url: str, error: Exception, *, effect: Effect) -> Unavailable:
         if isinstance(error, TimeoutError | httpx2.TimeoutException):
             message = f"{shown(url)} gave no whole answer within {self._seconds_max:g} seconds"
-            return Unavailable(message, code="oauth.slow", port=PORT, effect=effect)
+            return OAUTH_SLOW(message, effect=effect)
         # The library's own message may quote what was sent.
-        message = f"{shown(url)} cannot be reached: {connection_fault(error)}"
-        return Unavailable(message, code="oauth.unreachable", port=PORT, effect=effect)
+        return OAUTH_UNREACHABLE(f"{shown(url)} cannot be reached: {connection_fault(error)}", effect=effect)
 
 
 async def _body(url: str, response: httpx2.Response) -> bytes:
@@ -207,4 +209,4 @@ def _within(origin: str, url: str, location: str) -> str:
 
 
 def _wrong(url: str, what: str) -> Unavailable:
-    return Unavailable(f"{shown(url)} answered with {what}", code="oauth.answer", port=PORT, effect="unknown")
+    return OAUTH_ANSWER_UNAVAILABLE(f"{shown(url)} answered with {what}")

@@ -33,7 +33,8 @@ from answerable.core.identity.proof.session import (
     ephemeral_public,
     parse_answer,
 )
-from answerable.errors import Malformed, Unavailable
+from answerable.errors import Malformed
+from answerable.errors.codes.people import SESSION_ANSWER
 from answerable.sdk.world import SYSTEM_WORLD, World
 
 if TYPE_CHECKING:
@@ -254,11 +255,7 @@ class _Handshake:
                 answer=answer,
             )
         except Malformed as error:
-            raise Unavailable(
-                f"the server's answer to the session handshake: {error.message}",
-                code="session.answer",
-                port="gateway",
-            ) from None
+            raise SESSION_ANSWER(f"the server's answer to the session handshake: {error.message}") from None
         lifetime = parsed.lifetime_seconds - min(RENEW_SECONDS_BEFORE_END, parsed.lifetime_seconds // 2)
         return _ClientSession(parsed.session, key, self._world.monotonic() + lifetime)
 

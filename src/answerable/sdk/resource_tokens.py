@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
-from answerable.errors import Refused, Unverified, shown
+from answerable.errors import Refused, shown
+from answerable.errors.codes.tokens import DISCOVERY_UNTRUSTED
 from answerable.sdk.discovery import resource_metadata, server_metadata
 from answerable.sdk.world import SYSTEM_WORLD, World
 
@@ -102,10 +103,8 @@ class ResourceTokens:
         found = await resource_metadata(self._http, self.resource, named=challenge.text("resource_metadata"))
         issuer = next((one for one in found.issuers if self._trusts(one)), None)
         if issuer is None:
-            raise Unverified(
-                f"{shown(self.resource)} wants tokens of {shown(', '.join(found.issuers))}, which is not trusted here",
-                code="discovery.untrusted",
-                step="discovery",
+            raise DISCOVERY_UNTRUSTED(
+                f"{shown(self.resource)} wants tokens of {shown(', '.join(found.issuers))}, which is not trusted here"
             )
         server = await server_metadata(self._http, issuer, near=self.resource)
         scope = self._scope or challenge.text("scope")

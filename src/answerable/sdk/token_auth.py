@@ -15,7 +15,8 @@ from answerable.core.base64url import to_base64url
 from answerable.core.identity.proof import dpop_terms
 from answerable.core.identity.proof.dpop import dpop_proof
 from answerable.core.mandate import oauth_terms as terms
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import shown
+from answerable.errors.codes.tokens import TOKEN_ELSEWHERE, TOKEN_UNBOUND
 from answerable.sdk.challenge import Challenge, challenges
 from answerable.sdk.oauth_http import checked_url, origin_of
 from answerable.sdk.token_client import BEARER, IDENTIFIER_BYTES, usable_nonce
@@ -109,25 +110,18 @@ class DPoPAuth(httpx2.Auth):
     def _check_target(self, request: httpx2.Request) -> None:
         url = str(request.url.copy_with(query=None, fragment=None))
         if origin_of(url) != self._origin:
-            raise Malformed(
-                f"{shown(url)} is not of {shown(self._origin)}: its token is not sent there",
-                code="token.elsewhere",
+            raise TOKEN_ELSEWHERE(
+                f"{shown(url)} is not of {shown(self._origin)}: its token is not sent there"
             )
 
     def _proved(self, request: httpx2.Request, token: AccessToken) -> httpx2.Request:
         if self._key is None:
             if token.scheme != BEARER:
-                raise Unverified(
-                    "the token is bound to a key that is not here", code="token.unbound", step="token"
-                )
+                raise TOKEN_UNBOUND("the token is bound to a key that is not here")
             request.headers["authorization"] = f"{BEARER} {token.token}"
             return request
         if token.scheme != terms.DPOP:
-            raise Unverified(
-                f"the token is not bound to our key (type {token.scheme}): it is not sent",
-                code="token.unbound",
-                step="token",
-            )
+            raise TOKEN_UNBOUND(f"the token is not bound to our key (type {token.scheme}): it is not sent")
         request.headers["authorization"] = f"{dpop_terms.SCHEME} {token.token}"
         request.headers["dpop"] = dpop_proof(
             self._key,

@@ -26,8 +26,15 @@ from answerable.core.canonical import encode
 from answerable.core.identity.keys.compact_jws import JOSE_NAMES, TOKEN_CHARS_MAX
 from answerable.core.identity.proof.dpop import NONCE_CHARS_MAX, dpop_proof
 from answerable.core.mandate import oauth_terms as terms
-from answerable.errors import Malformed, Refused, Unavailable, Unverified, shown
-from answerable.sdk.oauth_http import PORT
+from answerable.errors import Refused, Unavailable, shown
+from answerable.errors.codes.tokens import (
+    TOKEN_ACTOR_TYPE,
+    TOKEN_ALGORITHM,
+    TOKEN_ANSWER,
+    TOKEN_REFUSED,
+    TOKEN_UNAVAILABLE,
+    TOKEN_UNBOUND,
+)
 from answerable.sdk.world import SYSTEM_WORLD, World
 
 if TYPE_CHECKING:
@@ -115,9 +122,8 @@ class TokenClient:
             name = JOSE_NAMES[key.algorithm]
             if server.dpop_algorithms and name not in server.dpop_algorithms:
                 taken = ", ".join(server.dpop_algorithms)
-                raise Malformed(
-                    f"{shown(server.issuer)} takes no proofs with {name}, only with {shown(taken)}",
-                    code="token.algorithm",
+                raise TOKEN_ALGORITHM(
+                    f"{shown(server.issuer)} takes no proofs with {name}, only with {shown(taken)}"
                 )
         self._server = server
         self._identity = identity
@@ -149,9 +155,7 @@ class TokenClient:
         Malformed (`token.actor_type`).
         """
         if bool(wanted.actor_token) != bool(wanted.actor_token_type):
-            raise Malformed(
-                "an actor token and its type go together (RFC 8693, section 2.1)", code="token.actor_type"
-            )
+            raise TOKEN_ACTOR_TYPE()
         details = [dict(one) for one in wanted.authorization_details]
         fields = [
             ("grant_type", terms.GRANT_EXCHANGE),
@@ -199,16 +203,13 @@ class TokenClient:
             raise self._refusal(answer, wanted)
         token, scheme = answer.text("access_token"), _SCHEMES.get(answer.text("token_type").lower(), "")
         if not _TOKEN.fullmatch(token) or not scheme:
-            raise _unverified(f"{shown(self.issuer)} answered without a token of a known type", code="answer")
+            raise TOKEN_ANSWER(f"{shown(self.issuer)} answered without a token of a known type")
         if self._key is not None and scheme != terms.DPOP:
-            raise _unverified(
-                f"{shown(self.issuer)} gave a token that is not bound to our key (type {scheme}): it is not used",
-                code="unbound",
+            raise TOKEN_UNBOUND(
+                f"{shown(self.issuer)} gave a token that is not bound to our key (type {scheme}): it is not used"
             )
         if self._key is None and scheme == terms.DPOP:
-            raise _unverified(
-                f"{shown(self.issuer)} bound the token to a key that we did not show", code="unbound"
-            )
+            raise TOKEN_UNBOUND(f"{shown(self.issuer)} bound the token to a key that we did not show")
         seconds = answer.members.get("expires_in")
         lifetime = seconds if isinstance(seconds, int | float) and not isinstance(seconds, bool) else None
         if lifetime is None or not math.isfinite(lifetime) or lifetime < 0:
@@ -228,13 +229,10 @@ class TokenClient:
         error, described = answer.text("error"), _told(answer.text("error_description"), sent)
         if answer.status >= 500 or not error:
             what = f"status {answer.status}" + (f" ({shown(error, 60)})" if error else "")
-            return Unavailable(
-                f"{shown(self.issuer)} gave no token: {what}", code="token.unavailable", port=PORT
-            )
+            return TOKEN_UNAVAILABLE(f"{shown(self.issuer)} gave no token: {what}")
         why = shown(error, 60) + (f": {shown(described, _DESCRIPTION_CHARS_MAX)}" if described else "")
-        return Refused(
+        return TOKEN_REFUSED(
             f"{shown(self.issuer)} gave no token: {why}",
-            code="token.refused",
             reasons=(error[:60], described[:_DESCRIPTION_CHARS_MAX]) if described else (error[:60],),
         )
 
@@ -250,7 +248,3 @@ def _told(description: str, sent: Sequence[tuple[str, str]]) -> str:
     if any(secret[:_SECRET_CHARS_MIN] in description for secret in secrets):
         return ""
     return hidden_in(description.encode("utf-8", "replace"))[0].decode("utf-8", "replace")
-
-
-def _unverified(message: str, *, code: str) -> Unverified:
-    return Unverified(message, code=f"token.{code}", step="token")

@@ -26,6 +26,7 @@ from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import FrozenJSON
 from answerable.core.identity.names.principal import UnixMillis, workflow_id
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
+from answerable.errors.codes.people import WORKFLOW_ANSWER, WORKFLOW_DIGEST, WORKFLOW_UNREACHABLE
 from answerable.sdk.gateway_address import open_client
 from answerable.sdk.world import SYSTEM_WORLD, World
 
@@ -109,7 +110,7 @@ class WorkflowDoor:
         opened = await self._asked("POST", f"{place}/nonce", {})
         nonce = from_base64url_32(str(opened.get("nonce")))
         if nonce is None:
-            raise _senseless()
+            raise WORKFLOW_ANSWER()
         claims = bound_claims(
             waiting.id,
             action=waiting.shown.hex,
@@ -131,15 +132,11 @@ class WorkflowDoor:
             )
             value = answer.json()
         except httpx2.HTTPError as error:
-            raise Unavailable(
-                f"the gateway does not answer: {connection_fault(error)}",
-                code="workflow.unreachable",
-                port="workflow_door",
-            ) from None
+            raise WORKFLOW_UNREACHABLE(f"the gateway does not answer: {connection_fault(error)}") from None
         except ValueError:
-            raise _senseless() from None
+            raise WORKFLOW_ANSWER() from None
         if not isinstance(value, dict):
-            raise _senseless()
+            raise WORKFLOW_ANSWER()
         if answer.status_code != 200:
             raise _error_in(value)
         return value
@@ -153,25 +150,17 @@ def _checked(item: Any) -> Waiting:
             card=FrozenJSON.from_canonical(str(item["card"]).encode()),
         )
     except (KeyError, TypeError):
-        raise _senseless() from None
+        raise WORKFLOW_ANSWER() from None
     if found.action.get("txn") != found.id or not is_card_of(found.card, found.shown):
-        raise Unverified(
-            "what the server shows does not fit together: nothing is signed",
-            code="workflow.digest",
-            step="digest",
-        )
+        raise WORKFLOW_DIGEST()
     return found
 
 
 def _error_in(value: dict[str, Any]) -> AnswerableError:
     message, code, branch = (str(value.get(name, "")) for name in ("detail", "code", "branch"))
     if not code:
-        return _senseless()
+        return WORKFLOW_ANSWER()
     if branch == "unverified":
         return Unverified(message, code=code, step=str(value.get("step", "answer")))
     kind = _BRANCHES.get(branch)
     return kind(message, code=code) if kind else Unavailable(message, code=code, port="workflow_door")
-
-
-def _senseless() -> Unavailable:
-    return Unavailable("the gateway's answer makes no sense", code="workflow.answer", port="workflow_door")

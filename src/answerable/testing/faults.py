@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from answerable.core.ledger.entry import Receipt
 from answerable.core.tlog.merkle import leaf_hash
-from answerable.errors import Unavailable
+from answerable.errors.codes.ledger import LEDGER_FULL, LEDGER_POISONED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from answerable.core.ledger.entry import Entry, StoredEntry
-    from answerable.errors import Effect
     from answerable.ports.ledger import Ledger, Submitted
 
 Fault: TypeAlias = Literal["undone", "done", "full"]
@@ -32,7 +31,7 @@ class FaultySubmitted:
         if self._submitted is not None:
             await self._submitted.durable()
         if self._fails:
-            raise _failed("the log failed on purpose", "unknown")
+            raise LEDGER_POISONED("the log failed on purpose", effect="unknown")
         return self.receipt
 
 
@@ -66,11 +65,11 @@ class FaultyLedger:
     def submit(self, entry: Entry) -> FaultySubmitted:
         """Submit, or fail as planned: refused at once for want of room, else while waiting for the disk."""
         if self._poisoned:
-            raise _failed("the log was poisoned on purpose", "none")
+            raise LEDGER_POISONED("the log was poisoned on purpose")
         number, self.appends = self.appends, self.appends + 1
         fault = self._plan(number, entry)
         if fault == "full":
-            raise Unavailable("the log is full on purpose", code="ledger.full", port="ledger")
+            raise LEDGER_FULL("the log is full on purpose")
         self._poisoned = fault is not None
         if fault == "undone":
             receipt = Receipt(index=self._ledger.size, leaf_hash=leaf_hash(entry.leaf))
@@ -97,13 +96,9 @@ class FaultyLedger:
     def seal(self) -> str:
         """Sign a checkpoint, unless poisoned."""
         if self._poisoned:
-            raise _failed("the log was poisoned on purpose", "none")
+            raise LEDGER_POISONED("the log was poisoned on purpose")
         return self._ledger.seal()
 
     def reopened(self) -> None:
         """Lift the poison, as a restart that verified the disk would."""
         self._poisoned = False
-
-
-def _failed(message: str, effect: Effect) -> Unavailable:
-    return Unavailable(message, code="ledger.poisoned", port="ledger", effect=effect)

@@ -14,7 +14,7 @@ from answerable.core.ledger.tags import OWED, Tag
 from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.merkle import CompactRange, leaf_hash
 from answerable.core.tlog.note import signed_note
-from answerable.errors import Malformed, Unavailable
+from answerable.errors.codes.ledger import LEDGER_CLOSED, LEDGER_FULL, LEDGER_NO_ENTRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,7 +87,7 @@ class MemoryLedger:
         self._require_open()
         limit = self._entries_max if entry.tag in OWED else self._entries_max - self._reserve_entries
         if len(self._entries) >= limit:
-            raise Unavailable("no room for another entry", code="ledger.full", port="ledger")
+            raise LEDGER_FULL("no room for another entry")
         return MemorySubmitted(receipt=self._store(entry))
 
     async def room(self, entry: Entry) -> None:
@@ -100,9 +100,7 @@ class MemoryLedger:
     def entry(self, index: int) -> StoredEntry:
         """One entry. Raises Malformed (`ledger.no_entry`)."""
         if not 0 <= index < len(self._entries):
-            raise Malformed(
-                f"there is no entry {index}: the log holds {len(self._entries)}", code="ledger.no_entry"
-            )
+            raise LEDGER_NO_ENTRY(f"there is no entry {index}: the log holds {len(self._entries)}")
         return self._entries[index]
 
     def open_intents(self) -> tuple[StoredEntry, ...]:
@@ -121,7 +119,7 @@ class MemoryLedger:
 
     def _require_open(self) -> None:
         if self._closed:
-            raise Unavailable("the log is closed", code="ledger.closed", port="ledger")
+            raise LEDGER_CLOSED()
 
     def _store(self, entry: Entry) -> Receipt:
         hashed = leaf_hash(entry.leaf)

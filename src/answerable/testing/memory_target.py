@@ -13,7 +13,15 @@ import anyio
 
 from answerable.core.lease.credential import Credential, IssuerTraits, Performed, Revoked, Secret
 from answerable.core.lease.name import account_of, lease_of
-from answerable.errors import Refused, Unavailable, shown
+from answerable.errors import Refused, shown
+from answerable.errors.codes.leases import (
+    LEASE_GONE,
+    LEASE_SCOPE,
+    LEASE_TAKEN,
+    LEASE_TARGET,
+    TARGET_NO,
+    TARGET_REFUSED,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -77,11 +85,11 @@ class MemoryTarget:
         """As the port says."""
         faults = self.faults(order.scope)
         if faults:
-            raise Refused(f"the scope cannot be granted: {faults[0]}", code="lease.scope", reasons=faults)
+            raise LEASE_SCOPE(f"the scope cannot be granted: {faults[0]}", reasons=faults)
         await self._answers()
         account = account_of(order.name)
         if account in self._accounts:
-            raise Refused(f"{shown(account)} is in use", code="lease.taken")
+            raise LEASE_TAKEN(f"{shown(account)} is in use")
         match order.scope.thaw():
             case {"verbs": [*verbs], "keys": [*keys]}:
                 password = self._entropy.bytes(SECRET_BYTES).hex()
@@ -106,7 +114,7 @@ class MemoryTarget:
         await self._answers()
         account = self._accounts.get(account_of(name))
         if account is None:
-            raise Refused(f"lease {shown(name)} is gone", code="lease.gone")
+            raise LEASE_GONE(f"lease {shown(name)} is gone")
         account.expires_at = max(account.expires_at, expires_at)
 
     async def revoke(self, name: LeaseName) -> Revoked:
@@ -174,7 +182,7 @@ class MemoryTarget:
         """What the target itself does for whoever shows this credential. Raises Refused (`target.no`)."""
         account = self._account(credential)
         if tool not in account.verbs or key not in account.keys:
-            raise Refused(f"{shown(credential.account)} may not {tool} {shown(key)}", code="target.no")
+            raise TARGET_NO(f"{shown(credential.account)} may not {tool} {shown(key)}")
         self.done.append((credential.account, tool, key))
         if tool == "set":
             self.values[key] = value
@@ -187,13 +195,13 @@ class MemoryTarget:
             or account.password != credential.secret.reveal("password")
             or self._clock.now() >= account.expires_at
         ):
-            raise Unavailable("the target does not know this account", code="target.refused", port="target")
+            raise TARGET_REFUSED()
         return account
 
     async def _answers(self) -> None:
         await anyio.sleep(self._pauses)
         if not self.reachable:
-            raise Unavailable("the target cannot be reached", code="lease.target", port="credential_issuer")
+            raise LEASE_TARGET("the target cannot be reached")
 
 
 class MemorySession:

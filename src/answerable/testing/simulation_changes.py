@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable
-from answerable.errors import Refused
+from answerable.errors.codes.ledger import LEDGER_UNWITNESSED
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.recording_upstream import HINTS
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from answerable.core.canonical import JSONValue
+    from answerable.errors import Refused
     from answerable.flows.state.walk import Walk
     from answerable.testing.builders import Bench
     from answerable.testing.recording_upstream import Effect, RecordingUpstream
@@ -41,7 +42,7 @@ class RandomChanges:
 
     def _unwitnessed(self) -> Refused | None:
         # Another one each time: one that is raised holds on to all that it came through.
-        late = Refused("no quorum of witnesses has cosigned the ledger", code="ledger.unwitnessed")
+        late = LEDGER_UNWITNESSED("no quorum of witnesses has cosigned the ledger")
         return late if self._late else None
 
     async def change(self, bench: Bench, mandate: str) -> str:

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 
 from answerable.core.ledger.entry import Receipt
 from answerable.core.tlog.merkle import leaf_hash
-from answerable.errors import Malformed, Unavailable
+from answerable.errors.codes.ledger import (
+    LEDGER_BUSY,
+    LEDGER_FULL,
+    LEDGER_NO_ENTRY,
+    LEDGER_POISONED,
+    REGISTER_UNAVAILABLE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -88,14 +94,12 @@ class Trouble:
         """A synchronous call of a register."""
         fault = self.next(method)
         if fault == "undone":
-            raise Unavailable("failed on purpose", code="register.unavailable", port="register")
+            raise REGISTER_UNAVAILABLE("failed on purpose")
         result = action()
         if fault == "crash_after":
             self.crash()
         if fault == "done":
-            raise Unavailable(
-                "failed on purpose", code="register.unavailable", port="register", effect="unknown"
-            )
+            raise REGISTER_UNAVAILABLE("failed on purpose", effect="unknown")
         return result
 
 
@@ -122,7 +126,7 @@ class _OnItsWay:
         if self._fault == "crash_after":
             self._ledger.trouble.crash()
         if self._fault is not None:
-            raise Unavailable("the sync failed", code="ledger.poisoned", port="ledger", effect="unknown")
+            raise LEDGER_POISONED("the sync failed", effect="unknown")
         return self.receipt
 
 
@@ -156,9 +160,9 @@ class TroubledLedger:
         """As the port says."""
         fault = self.trouble.next("ledger.submit")
         if self.poisoned:
-            raise Unavailable("the log is poisoned", code="ledger.poisoned", port="ledger")
+            raise LEDGER_POISONED("the log is poisoned")
         if fault in ("full", "busy"):
-            raise Unavailable("no room", code=f"ledger.{fault}", port="ledger")
+            raise (LEDGER_FULL if fault == "full" else LEDGER_BUSY)("no room")
         if fault == "undone":
             self.poisoned = True
             nowhere = Receipt(index=self._ledger.size, leaf_hash=leaf_hash(entry.leaf))
@@ -175,7 +179,7 @@ class TroubledLedger:
     def entry(self, index: int) -> StoredEntry:
         """As the port says."""
         if index >= self.size:
-            raise Malformed(f"entry {index} is not durable yet", code="ledger.no_entry")
+            raise LEDGER_NO_ENTRY(f"entry {index} is not durable yet")
         return self._ledger.entry(index)
 
     def open_intents(self) -> tuple[StoredEntry, ...]:

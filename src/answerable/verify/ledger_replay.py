@@ -10,7 +10,8 @@ import msgspec
 from answerable.core.ledger.disclosure import committed_fields
 from answerable.core.ledger.subject_key import key_id_of
 from answerable.core.ledger.tags import Tag
-from answerable.errors import AnswerableError, Broken
+from answerable.errors import AnswerableError
+from answerable.errors.codes.ledger import LEDGER_LEAF_MALFORMED
 from answerable.verify.decision_replay import DECIDED, Replay, replay_all, shown_for_replay
 from answerable.verify.replay_statements import Statements
 from answerable.verify.replayed import DecisionEntry, Replayed
@@ -67,9 +68,7 @@ def decision_entry(stored: StoredEntry, find: FindKey) -> DecisionEntry:
     try:
         leaf = _LEAF.decode(stored.leaf)
     except msgspec.MsgspecError:
-        raise Broken(
-            f"entry {stored.index} has a leaf that is not an object", code="ledger.leaf_malformed"
-        ) from None
+        raise LEDGER_LEAF_MALFORMED(f"entry {stored.index} has a leaf that is not an object") from None
     fields: dict[str, bytes] | None = {}
     whole = False
     if stored.attachment:

@@ -17,6 +17,7 @@ from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.cosignature import verified_cosignatures
 from answerable.core.tlog.note import ED25519, ML_DSA_44_COSIGNATURE, Note, VerifierKey
 from answerable.errors import Malformed, Unverified, shown
+from answerable.errors.codes.tlog import CHECKPOINT_ORIGIN_MISMATCH, NOTE_KEY, NOTE_UNSIGNED
 from answerable.plain_file import read_plain
 from answerable.verify.report import Finding
 from answerable.verify.small_files import content_of_small
@@ -160,10 +161,10 @@ class _Keys:
             text = content_of_small(self._path).decode()
             lines = text.split("\n")
             if lines.pop() or not 1 <= len(lines) <= KEYS_MAX:
-                raise Malformed("not a few whole lines", code="note.key")
+                raise NOTE_KEY("not a few whole lines")
             keys = [VerifierKey.parse(line) for line in lines]
             if keys[0].kind != ED25519 or len({one.name for one in keys}) != 1:
-                raise Malformed("not the keys of one log", code="note.key")
+                raise NOTE_KEY("not the keys of one log")
         except FileNotFoundError:
             if is_needed:
                 self._wrong("key.file", "the log's verifier key is not here, and none was given")
@@ -240,7 +241,7 @@ class _Notes:
         stop = start + len(note)
         try:
             if key is None or key.kind != ED25519:
-                raise Malformed("batch heads need the log's ed25519 key", code="note.key")
+                raise NOTE_KEY("batch heads need the log's ed25519 key")
             head = verified_batch_head(note, key=key)
         except (Malformed, Unverified) as error:
             self._wrong("batch_head.signature", f"batch head: {error.message}", KEPT, start, stop)
@@ -256,15 +257,11 @@ class _Notes:
             note = Note.parse(encoded)
             signers = set(note.verify(read.keys))
             if read.key not in signers:
-                raise Unverified(
-                    "it is not signed by the log's own key", code="note.unsigned", step="note.signer"
-                )
+                raise NOTE_UNSIGNED("it is not signed by the log's own key")
             checkpoint = Checkpoint.parse(note.text)
             if checkpoint.origin != read.origin:
-                raise Unverified(
-                    f"it is of {shown(checkpoint.origin)}, expected {shown(read.origin)}",
-                    code="checkpoint.origin_mismatch",
-                    step="checkpoint.origin",
+                raise CHECKPOINT_ORIGIN_MISMATCH(
+                    f"it is of {shown(checkpoint.origin)}, expected {shown(read.origin)}"
                 )
         except (Malformed, Unverified) as error:
             self._wrong("checkpoint.signature", f"checkpoint: {error.message}", file, start, stop)

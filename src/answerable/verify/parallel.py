@@ -7,7 +7,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from answerable.errors import Unavailable
+from answerable.errors.codes.ledger import VERIFY_PROCESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -72,7 +72,7 @@ class _Team:
         try:
             pipe.send(task)
         except BrokenPipeError:
-            raise _ended() from None
+            raise VERIFY_PROCESS() from None
         self._busy[pipe] = number
 
     def results(self) -> dict[int, Result]:
@@ -82,7 +82,7 @@ class _Team:
             try:
                 result = pipe.recv()
             except (EOFError, OSError):
-                raise _ended() from None
+                raise VERIFY_PROCESS() from None
             if isinstance(result, OSError):
                 raise result
             found[self._busy.pop(pipe)] = result
@@ -112,11 +112,3 @@ def _serve(pipe: Connection, work: Callable[[Task], object]) -> None:
         except OSError as error:
             result = error
         pipe.send(result)
-
-
-def _ended() -> Unavailable:
-    return Unavailable(
-        "a process that checks a part was ended from outside, perhaps for want of memory",
-        code="verify.process",
-        port="verify",
-    )

@@ -14,6 +14,7 @@ import msgspec
 
 from answerable.core.decision.decision import DEFAULT_DENY
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.policy import POLICY_UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -180,4 +181,4 @@ def _uid(kind: str, name: str) -> str:
 
 
 def _unreadable(why: str) -> Malformed:
-    return Malformed(f"Cedar cannot say what is possible: {shown(why)}", code="policy.unreadable")
+    return POLICY_UNREADABLE(f"Cedar cannot say what is possible: {shown(why)}")

@@ -21,6 +21,7 @@ from answerable.core.decision.facts import Requirement
 from answerable.core.decision.obligation import obligations_in
 from answerable.core.registry.policy_sets.policy_text import statements
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.policy import POLICY_UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -338,7 +339,7 @@ def _read(text: str) -> list[dict[str, Any]]:
 def _parsed(text: str) -> list[dict[str, Any]]:
     parsed = msgspec.json.decode(cedarpy.policies_to_json_str(text))
     if parsed.get("templates"):
-        raise Malformed("it has templates", code="policy.unreadable")
+        raise POLICY_UNREADABLE("it has templates")
     return [*parsed["staticPolicies"].values()]
 
 
@@ -385,4 +386,4 @@ def _entities(named: Named) -> cedarpy.Entities:
 
 
 def _unreadable(why: str) -> Malformed:
-    return Malformed(f"the policy set cannot be asked again: {why}", code="policy.unreadable")
+    return POLICY_UNREADABLE(f"the policy set cannot be asked again: {why}")

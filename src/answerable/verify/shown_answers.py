@@ -29,14 +29,23 @@ from answerable.core.approval.batch_answer import is_of_batch, statement_in, ver
 from answerable.core.approval.break_glass import GLASS
 from answerable.core.approval.card import is_card_of
 from answerable.core.approval.passkey_answer import is_by_passkey, verify_kept
-from answerable.core.approval.token import APPROVAL_TYP, STEP
+from answerable.core.approval.token import APPROVAL_TYP
 from answerable.core.approval.words import Words
 from answerable.core.canonical import FrozenJSON, encode, parse
-from answerable.core.identity.keys.compact_jws import verified_claims
+from answerable.core.identity.keys.compact_jws import TokenCodes, verified_claims
 from answerable.core.identity.keys.keys import public_key
 from answerable.core.identity.names.principal import workflow_of
 from answerable.core.ledger.tags import Tag
-from answerable.errors import AnswerableError, Malformed, Unverified
+from answerable.errors import AnswerableError
+from answerable.errors.codes.approval import (
+    APPROVAL_ALGORITHM,
+    APPROVAL_KEY,
+    APPROVAL_MALFORMED,
+    APPROVAL_OTHER,
+    APPROVAL_RENDERING,
+    APPROVAL_SIGNATURE,
+    APPROVAL_TYPE,
+)
 from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
 from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.duty_shapes import DutyLeaf
@@ -190,9 +199,9 @@ class ShownAnswers:
             return
         shown, card = (FrozenJSON.from_canonical(fields[name]) for name in ("object", "card"))
         if object_in(shown).get("txn") != leaf.approval:
-            raise Unverified("the object is of another approval", code="approval.other", step=STEP)
+            raise APPROVAL_OTHER("the object is of another approval")
         if not is_card_of(card, shown):
-            raise Unverified("the card is not one of this object", code="approval.rendering", step=STEP)
+            raise APPROVAL_RENDERING("the card is not one of this object")
         self._asked[leaf.approval] = (shown, card)
 
     def _take_answer(self, index: int, leaf: AnswerLeaf, fields: Mapping[str, bytes]) -> None:
@@ -291,7 +300,7 @@ class ShownAnswers:
             return
         action = parse(fields["request"])
         if not isinstance(action, dict):
-            raise Malformed("the request is no object", code="approval.malformed")
+            raise APPROVAL_MALFORMED("the request is no object")
         self._ran.append((index, approval, action))
 
 
@@ -321,7 +330,13 @@ def _signed_by_key(token: str, jwk: str) -> _Said:
     claims = verified_claims(
         token,
         typ=APPROVAL_TYP,
-        step=STEP,
+        codes=TokenCodes(
+            malformed=APPROVAL_MALFORMED,
+            type=APPROVAL_TYPE,
+            algorithm=APPROVAL_ALGORITHM,
+            key=APPROVAL_KEY,
+            signature=APPROVAL_SIGNATURE,
+        ),
         issuer_of=lambda said: str(said.get("iss")),
         keys_of=lambda _: (key,),
     )

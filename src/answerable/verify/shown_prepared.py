@@ -20,7 +20,8 @@ from msgspec import UNSET
 from answerable.core.action.prepared import FORMATS, PREFIX
 from answerable.core.approval.action_object import object_in
 from answerable.core.canonical import FrozenJSON, encode, parse
-from answerable.errors import AnswerableError, Malformed
+from answerable.errors import AnswerableError
+from answerable.errors.codes.action import PREPARED_EXECUTED
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import ApprovalLeaf, EndLeaf, IntentLeaf
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.disclosure import Disclosure
     from answerable.verify.leaf_types import Leaf
 
-RULE: Final = "prepared.executed"
+RULE: Final = PREPARED_EXECUTED.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +136,7 @@ class ShownPrepared:
         _check_bytes(link, value.get("arguments"))
         text = _text(whole, prepared)
         if sha256(text).hexdigest() != link.digest:
-            raise Malformed("the object that was shown has another digest", code=RULE)
+            raise PREPARED_EXECUTED("the object that was shown has another digest")
         self._asked[leaf.approval] = link
 
     def _take_intent(self, index: int, leaf: IntentLeaf, fields: Mapping[str, bytes]) -> None:
@@ -174,18 +175,18 @@ def _link(value: JSONValue) -> _Link:
     match value:
         case {"argument": str(argument), "by": str(by), "digest": str(digest), "entry": int(entry)}:
             return _Link(argument=argument, by=by, digest=digest, entry=entry)
-    raise Malformed("it does not say what was prepared", code=RULE)
+    raise PREPARED_EXECUTED("it does not say what was prepared")
 
 
 def _check_bytes(link: _Link, arguments: JSONValue) -> None:
     text = arguments.get(link.argument) if isinstance(arguments, dict) else None
     if not isinstance(text, str) or sha256(text.encode()).hexdigest() != link.digest:
-        raise Malformed("what was sent has another digest", code=RULE)
+        raise PREPARED_EXECUTED("what was sent has another digest")
 
 
 def _text(whole: JSONValue, prepared: JSONValue) -> bytes:
     """The bytes that an object stands for: canonical JSON, or the text itself."""
     form = prepared.get("format") if isinstance(prepared, dict) else None
     if form not in FORMATS or (form == "text" and not isinstance(whole, str)):
-        raise Malformed("it is of no known format", code=RULE)
+        raise PREPARED_EXECUTED("it is of no known format")
     return whole.encode() if form == "text" and isinstance(whole, str) else encode(whole)

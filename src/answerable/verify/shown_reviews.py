@@ -16,10 +16,17 @@ from msgspec import UNSET
 
 from answerable.core.approval.passkey_answer import is_by_passkey
 from answerable.core.approval.passkey_review import verify_kept_review
-from answerable.core.approval.review import REVIEW_TYP, STEP
+from answerable.core.approval.review import REVIEW_TYP
 from answerable.core.canonical import encode
-from answerable.core.identity.keys.compact_jws import verified_claims
+from answerable.core.identity.keys.compact_jws import TokenCodes, verified_claims
 from answerable.core.identity.keys.keys import public_key
+from answerable.errors.codes.approval import (
+    REVIEW_ALGORITHM,
+    REVIEW_KEY,
+    REVIEW_MALFORMED,
+    REVIEW_SIGNATURE,
+    REVIEW_TYPE,
+)
 from answerable.verify.leaf_rules import Fault
 
 if TYPE_CHECKING:
@@ -133,7 +140,13 @@ def _signed_by_key(token: str, jwk: str) -> _Said:
     claims = verified_claims(
         token,
         typ=REVIEW_TYP,
-        step=STEP,
+        codes=TokenCodes(
+            malformed=REVIEW_MALFORMED,
+            type=REVIEW_TYPE,
+            algorithm=REVIEW_ALGORITHM,
+            key=REVIEW_KEY,
+            signature=REVIEW_SIGNATURE,
+        ),
         issuer_of=lambda said: str(said.get("iss")),
         keys_of=lambda _: (key,),
     )

@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from answerable.core.canonical import encode, parse
 from answerable.core.containment.lift import LIFT_TYP
-from answerable.core.identity.keys.compact_jws import read_compact, verified_claims
+from answerable.core.identity.keys.compact_jws import TokenCodes, read_compact, verified_claims
 from answerable.core.identity.keys.keys import public_key
 from answerable.core.identity.names.principal import schedule_of
 from answerable.core.ledger.tags import Tag
@@ -23,6 +23,13 @@ from answerable.core.registry.manifests.manifest import manifest_digest, manifes
 from answerable.core.registry.manifests.manifest_token import MANIFEST_TYP
 from answerable.core.registry.policy_sets.publication import PUBLICATION_TYP
 from answerable.core.registry.tools.tool_approval import TOOL_TYP
+from answerable.errors.codes.ledger import (
+    SIGNED_ALGORITHM,
+    SIGNED_KEY,
+    SIGNED_MALFORMED,
+    SIGNED_SIGNATURE,
+    SIGNED_TYPE,
+)
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import MandateLeaf, ManifestLeaf
 from answerable.verify.policy_shapes import ChangeLeaf, ProposedLeaf
@@ -99,7 +106,13 @@ class ShownSigned:
         claims = verified_claims(
             msgspec.json.decode(fields[form.field], type=str),
             typ=form.typ,
-            step="signed",
+            codes=TokenCodes(
+                malformed=SIGNED_MALFORMED,
+                type=SIGNED_TYPE,
+                algorithm=SIGNED_ALGORITHM,
+                key=SIGNED_KEY,
+                signature=SIGNED_SIGNATURE,
+            ),
             issuer_of=lambda said: str(said.get("iss")),
             keys_of=lambda _: (key,),
         )
@@ -125,7 +138,7 @@ def _is_persons(leaf: SignedLeaf, token: bytes) -> bool:
     DecodeError."""
     if not isinstance(leaf, MandateLeaf):
         return True
-    claims = parse(read_compact(msgspec.json.decode(token, type=str), step="signed").payload)
+    claims = parse(read_compact(msgspec.json.decode(token, type=str), malformed=SIGNED_MALFORMED).payload)
     issuer = claims.get("iss") if isinstance(claims, dict) else None
     return leaf.application is UNSET and schedule_of(str(issuer)) is None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Malformed
+from answerable.errors.codes.ledger import LOG_FILE_SIZE
 from answerable.plain_file import read_plain
 
 if TYPE_CHECKING:
@@ -17,5 +17,5 @@ def content_of_small(path: Path, bytes_max: int = SMALL_FILE_BYTES_MAX) -> bytes
     """A file's bytes. Raises Malformed (`log.file_size`), OSError."""
     content = read_plain(path, bytes_max + 1)
     if len(content) > bytes_max:
-        raise Malformed("the file is too large", code="log.file_size")
+        raise LOG_FILE_SIZE()
     return content

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from answerable.errors import Malformed, shown
+from answerable.errors import Malformed, MalformedCode, shown
+from answerable.errors.codes.services import SETTINGS_RECEIVERS, SETTINGS_WEBHOOKS
 from answerable.wiring.setting_fields import number, reference, seconds, texts
 
 if TYPE_CHECKING:
@@ -79,12 +80,11 @@ def receivers_in(settings: AnnouncingSettings) -> dict[str, frozenset[str]]:
     for line in settings.receivers:
         name, *urls = line.split() or [""]
         if not _NAME.fullmatch(name) or name in found or len(found) >= RECEIVERS_MAX:
-            raise Malformed(
-                f"{shown(line)} is not `AGENT [PUSH-URL ...]`, of an agent once, and at most {RECEIVERS_MAX}",
-                code="settings.receivers",
+            raise SETTINGS_RECEIVERS(
+                f"{shown(line)} is not `AGENT [PUSH-URL ...]`, of an agent once, and at most {RECEIVERS_MAX}"
             )
         for url in urls:
-            check_url(url, code="settings.receivers")
+            check_url(url, code=SETTINGS_RECEIVERS)
         found[name] = frozenset(urls)
     return found
 
@@ -102,17 +102,15 @@ def webhooks_in(settings: AnnouncingSettings) -> tuple[Webhook, ...]:
         )
         if not _NAME.fullmatch(name) or not known or name in found or len(found) >= WEBHOOKS_MAX:
             # What stands there may be the secret itself, so the line is not shown.
-            raise Malformed(
+            raise SETTINGS_WEBHOOKS(
                 "each is `NAME URL SECRET CHOICE [CHOICE ...]`, such as "
                 "`ops https://hooks.example/stops file:ops.hook stops group:security`, with another name each, and at "
-                f"most {WEBHOOKS_MAX}",
-                code="settings.webhooks",
+                f"most {WEBHOOKS_MAX}"
             )
-        check_url(url, code="settings.webhooks")
+        check_url(url, code=SETTINGS_WEBHOOKS)
         if not secret.startswith(("file:", "env:")) or secret in ("file:", "env:"):
-            raise Malformed(
-                f"webhook {shown(name)}: a secret is a reference, `file:PATH` or `env:NAME`, never a value",
-                code="settings.webhooks",
+            raise SETTINGS_WEBHOOKS(
+                f"webhook {shown(name)}: a secret is a reference, `file:PATH` or `env:NAME`, never a value"
             )
         found[name] = Webhook(name, url, secret, STOPS in choices, groups)
     return tuple(found.values())
@@ -130,7 +128,7 @@ def announcing_faults(settings: AnnouncingSettings) -> Iterator[tuple[str, str]]
         yield "announcing.webhooks", fault.message
 
 
-def check_url(url: str, *, code: str) -> None:
+def check_url(url: str, *, code: MalformedCode) -> None:
     """Over TLS, or to this machine; without anything that some readers take for another address."""
     try:
         parts = urlsplit(url)
@@ -140,10 +138,6 @@ def check_url(url: str, *, code: str) -> None:
     except ValueError:
         plain = False
     if not plain or len(url) > URL_CHARS_MAX:
-        raise Malformed(
-            f"{shown(url)} is not an address such as `https://receiver.example/events`", code=code
-        )
+        raise code(f"{shown(url)} is not an address such as `https://receiver.example/events`")
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-        raise Malformed(
-            f"{shown(url)}: events are only sent over TLS: give an `https` URL, or one of loopback", code=code
-        )
+        raise code(f"{shown(url)}: events are only sent over TLS: give an `https` URL, or one of loopback")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from answerable.errors import Malformed, Unavailable, shown
-from answerable.ports.credential_issuer import PORT
+from answerable.errors.codes.leases import LEASE_TARGET, TARGET_AUTHORITIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,9 +41,7 @@ def context_for(url: str, authorities: str, world: TargetWorld) -> ssl.SSLContex
         trusted = world.secret_of(authorities).decode("ascii") if authorities else None
         context = ssl.create_default_context(cadata=trusted)
     except (ssl.SSLError, ValueError):
-        raise Malformed(
-            "the authorities of a target are certificates in PEM", code="target.authorities"
-        ) from None
+        raise TARGET_AUTHORITIES() from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
@@ -58,9 +56,7 @@ def secret_for(world: TargetWorld, reference: str) -> Callable[[], bytes]:
         try:
             return world.secret_of(reference)
         except (Malformed, Unavailable) as error:
-            raise Unavailable(
-                f"the broker's own secret: {error.message}", code="lease.target", port=PORT
-            ) from None
+            raise LEASE_TARGET(f"the broker's own secret: {error.message}") from None
 
     return read
 

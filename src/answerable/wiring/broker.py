@@ -18,6 +18,7 @@ from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.uvicorn_front import FrontLimits, listen, run, serve
 from answerable.core.identity.keys.keys import public_key
 from answerable.errors import AnswerableError, Unavailable
+from answerable.errors.codes.leases import BROKER_KEYS, BROKER_USER
 from answerable.flows.leases.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
 from answerable.flows.leases.lease_writer import LeaseWriter
 from answerable.flows.leases.revoke_lease import begin, told
@@ -250,7 +251,7 @@ def _uids(settings: Settings) -> frozenset[int]:
             found.add(int(name) if name.isdigit() else pwd.getpwnam(name).pw_uid)
         except KeyError:
             message = f"there is no account {name!r} on this machine: see `broker.gateway_users`"
-            raise Unavailable(message, code="broker.user", port="settings") from None
+            raise BROKER_USER(message) from None
     return frozenset(found)
 
 
@@ -272,9 +273,5 @@ class _Keys:
                 self._keys = tuple(public_key(one) for one in json.loads(content)["keys"])
                 self._seen = seen
         except (OSError, ValueError, KeyError, TypeError, AnswerableError):
-            raise Unavailable(
-                "the keys of the gateways cannot be read: see `broker.warrant_keys`",
-                code="broker.keys",
-                port="trust_source",
-            ) from None
+            raise BROKER_KEYS() from None
         return self._keys

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from answerable.core.registry.documents.contacts import is_email
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.services import SETTINGS_CHANNELS
 from answerable.flows.state.reach_desk import EVERYBODY, THE_REQUESTER, Route
 from answerable.wiring.announcing_settings import check_url
 from answerable.wiring.setting_fields import flag, number, reference, seconds, text, texts
@@ -108,7 +109,7 @@ def routes_in(settings: ChannelSettings) -> tuple[Route, ...]:
         group, *channels = line.split() or [""]
         known = group in (EVERYBODY, THE_REQUESTER) or _NAME.fullmatch(group)
         if not known or not channels or len(found) + len(channels) > ROUTES_MAX:
-            raise _fault(
+            raise SETTINGS_CHANNELS(
                 f"{shown(line)} is not `GROUP CHANNEL [CHANNEL ...]`, such as `approvers email slack`, at most "
                 f"{ROUTES_MAX} in all"
             )
@@ -124,13 +125,13 @@ def hooks_in(settings: ChannelSettings) -> tuple[WebhookLine, ...]:
         name, url, secret = words if len(words) == 3 else ["", "", ""]
         if not _NAME.fullmatch(name) or name in found or len(found) >= WEBHOOKS_MAX:
             # What stands there may be the secret itself, so the line is not shown.
-            raise _fault(
+            raise SETTINGS_CHANNELS(
                 "each is `NAME URL SECRET`, such as `ops https://hooks.example/approvals file:ops.hook`, with another "
                 f"name each, and at most {WEBHOOKS_MAX}"
             )
-        check_url(url, code="settings.channels")
+        check_url(url, code=SETTINGS_CHANNELS)
         if not secret.startswith(("file:", "env:")) or secret in ("file:", "env:"):
-            raise _fault(
+            raise SETTINGS_CHANNELS(
                 f"webhook {shown(name)}: a secret is a reference, `file:PATH` or `env:NAME`, never a value"
             )
         found[name] = WebhookLine(name, url, secret)
@@ -141,7 +142,9 @@ def server_in(settings: ChannelSettings) -> tuple[str, int]:
     """Host and port of the mail server. Raises Malformed (`settings.channels`)."""
     host, _, port = settings.email_server.rpartition(":")
     if not _HOST.fullmatch(host) or not port.isdigit() or not 0 < int(port) < 65_536:
-        raise _fault(f"{shown(settings.email_server)} is not `HOST:PORT`, such as `mail.example.com:587`")
+        raise SETTINGS_CHANNELS(
+            f"{shown(settings.email_server)} is not `HOST:PORT`, such as `mail.example.com:587`"
+        )
     return host.strip("[]"), int(port)
 
 
@@ -170,7 +173,7 @@ def channel_faults(settings: ChannelSettings) -> Iterator[tuple[str, str]]:
     yield from _mail_faults(settings)
     yield from _push_faults(settings)
     try:
-        check_url(settings.slack_url, code="settings.channels")
+        check_url(settings.slack_url, code=SETTINGS_CHANNELS)
     except Malformed as fault:
         yield "channels.slack_url", fault.message
 
@@ -213,11 +216,7 @@ def _route(group: str, channel: str) -> Route:
         return Route(group=group, channel=SLACK, place=place)
     if f"{kind}:" == WEBHOOK and _NAME.fullmatch(place) and group != THE_REQUESTER:
         return Route(group=group, channel=channel, place=place)
-    raise _fault(
+    raise SETTINGS_CHANNELS(
         f"{shown(channel)} is not a channel for {group}: use `email`, `push`, `slack`"
         + ("" if group == THE_REQUESTER else ", `slack:CHANNEL-ID` or `webhook:NAME`")
     )
-
-
-def _fault(message: str) -> Malformed:
-    return Malformed(message, code="settings.channels")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.event_http import HttpEventPost
 from answerable.adapters.slack import SlackClicks
-from answerable.errors import Malformed
+from answerable.errors.codes.leases import SECRET_SLACK
 from answerable.flows.state.click_desk import ClickDesk
 from answerable.wiring.click_settings import wants_clicks
 from answerable.wiring.settings import secret
@@ -35,8 +35,7 @@ def signing_secret(settings: Settings) -> bytes:
     """By which the chat signs. Raises Unavailable (`secret.*`), Malformed (`secret.*`)."""
     given = secret(settings.channels.slack_signing_secret, data=settings.data).strip()
     if not SECRET_CHARS[0] <= len(given) <= SECRET_CHARS[1] or not given.isascii():
-        raise Malformed(
-            f"Slack's signing secret has {SECRET_CHARS[0]} to {SECRET_CHARS[1]} characters: look at the app's page",
-            code="secret.slack",
+        raise SECRET_SLACK(
+            f"Slack's signing secret has {SECRET_CHARS[0]} to {SECRET_CHARS[1]} characters: look at the app's page"
         )
     return given

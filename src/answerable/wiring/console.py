@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from answerable.adapters.oidc import OidcCodeFlow
 from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.adapters.uvicorn_front import FrontLimits, TLSMaterial, listen, serve, tls_context
-from answerable.errors import Malformed, Unavailable
+from answerable.errors import Unavailable
+from answerable.errors.codes.services import CONSOLE_ROOTS
 from answerable.flows.state.passkey_desk import PasskeyDesk
 from answerable.wiring.console_settings import PORT_DEFAULT, name_of_origin
 from answerable.wiring.identity_settings import person_issuers
@@ -134,5 +135,5 @@ def _roots(settings: Settings) -> tuple[bytes, ...]:
         return ()
     found = tuple(_CERTIFICATE.findall(secret(settings.console.attestation_roots, data=settings.data)))
     if not found:
-        raise Malformed("`console.attestation_roots` refers to no PEM certificate", code="console.roots")
+        raise CONSOLE_ROOTS()
     return found

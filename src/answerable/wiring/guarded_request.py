@@ -10,7 +10,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.services import (
+    HTTP_HOST,
+    HTTP_LEFT,
+    HTTP_ORIGIN,
+    HTTP_SLOW_BODY,
+    REQUEST_METHOD,
+    REQUEST_PATH_UNKNOWN,
+    REQUEST_SIZE,
+)
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -30,11 +39,11 @@ async def body_within(request: Request, *, bytes_max: int, seconds_max: float) -
             async for chunk in request.stream():
                 received += chunk
                 if len(received) > bytes_max:
-                    raise Malformed(f"the body has more than {bytes_max} bytes", code="request.size")
+                    raise REQUEST_SIZE(f"the body has more than {bytes_max} bytes")
         except ClientDisconnect:
-            raise Malformed("the caller left before the end of the body", code="http.left") from None
+            raise HTTP_LEFT() from None
     if reading.cancelled_caught:
-        raise Malformed(f"the body did not come within {seconds_max:g} s", code="http.slow_body")
+        raise HTTP_SLOW_BODY(f"the body did not come within {seconds_max:g} s")
     return bytes(received)
 
 
@@ -45,9 +54,9 @@ def check_host(request: Request, hosts: frozenset[str]) -> None:
     """
     host = _AUTHORITY.fullmatch(request.headers.get("host", ""))
     if host is None or host[1] not in LOOPBACK | hosts:
-        raise Refused("this server does not answer to the name in the Host field", code="http.host")
+        raise HTTP_HOST("this server does not answer to the name in the Host field")
     if "origin" in request.headers:
-        raise Refused("requests of web pages are not let in", code="http.origin")
+        raise HTTP_ORIGIN("requests of web pages are not let in")
 
 
 def channel_of(request: Request) -> Channel | None:
@@ -61,5 +70,5 @@ def route_fault(request: Request, error: Exception) -> Malformed:
     `request.method`)."""
     path = shown(request.url.path)
     if isinstance(error, HTTPException) and error.status_code == 405:
-        return Malformed(f"{request.method} is not a method of {path}", code="request.method")
-    return Malformed(f"there is no {path} here", code="request.path_unknown")
+        return REQUEST_METHOD(f"{request.method} is not a method of {path}")
+    return REQUEST_PATH_UNKNOWN(f"there is no {path} here")

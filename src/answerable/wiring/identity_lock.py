@@ -7,7 +7,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from answerable.errors import Unavailable
+from answerable.errors.codes.identity import AUTHORITY_KEYS_LOCK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,9 +24,7 @@ def alone(settings: Settings) -> Iterator[None]:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise Unavailable(
-            f"cannot open {place}: {error.strerror}", code="authority_keys.lock", port="authority_keys"
-        ) from error
+        raise AUTHORITY_KEYS_LOCK(f"cannot open {place}: {error.strerror}") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -13,6 +13,7 @@ from answerable.core.identity.workload.broker_grant import broker_grants
 from answerable.core.identity.workload.oidc_shapes import Kind
 from answerable.core.identity.workload.sidecars import sidecars_in
 from answerable.errors import Malformed
+from answerable.errors.codes.services import SETTINGS_PERSON_ISSUERS
 from answerable.wiring.setting_fields import about, flag, number, reference, text, texts
 
 if TYPE_CHECKING:
@@ -170,10 +171,6 @@ def person_issuers(settings: IdentitySettings) -> tuple[PersonIssuer, ...]:
         seconds = words[2] if len(words) == 3 else str(LOGIN_SECONDS_MAX)
         good = len(words) in (2, 3) and words[0].startswith(("https://", "http://")) and words[0] not in found
         if not good or not seconds.isascii() or not seconds.isdigit() or not 1 <= int(seconds) <= 86_400:
-            raise Malformed(
-                "each is `URL CLIENT-ID [SECONDS]`, such as `https://login.example answerable 900`, with another URL "
-                "each, and 1 to 86400 seconds",
-                code="settings.person_issuers",
-            )
+            raise SETTINGS_PERSON_ISSUERS()
         found[words[0]] = PersonIssuer(issuer=words[0], audience=words[1], login_seconds_max=int(seconds))
     return tuple(found.values())

@@ -15,7 +15,9 @@ from anyio import to_thread
 from answerable.adapters.broker_http import HttpLeaseBroker
 from answerable.adapters.local_keys import open_or_create_key
 from answerable.core.ledger.warrant_token import SignedWarrant
-from answerable.errors import Broken, Unavailable
+from answerable.errors import Unavailable
+from answerable.errors.codes.identity import KEY_UNREADABLE, KEY_UNWRITABLE
+from answerable.errors.codes.leases import WARRANT_UNBROKERED
 from answerable.flows.state.lease_side import LeaseLives, LeaseSide
 from answerable.plain_file import read_plain
 from answerable.wiring.kept_process import KeptProcess
@@ -71,7 +73,7 @@ def warrant_signer(settings: Settings, origin: str, entropy: Entropy) -> Callabl
 def _signed(key: SigningKey, origin: str, warrant: Warrant) -> str:
     brokered = warrant.brokered
     if brokered is None:
-        raise Broken("this action has no part for a broker", code="warrant.unbrokered")
+        raise WARRANT_UNBROKERED()
     return SignedWarrant(
         log=origin,
         broker=brokered.broker,
@@ -113,8 +115,7 @@ def _publish_alone(path: Path, key: SigningKey) -> None:
     except FileNotFoundError:
         known = []
     except (OSError, ValueError, KeyError, TypeError):
-        message = f"`{path.name}` is no file of keys: move it away, it is made anew"
-        raise Unavailable(message, code="key.unreadable", port="key_file") from None
+        raise KEY_UNREADABLE(f"`{path.name}` is no file of keys: move it away, it is made anew") from None
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, KEYS_MODE)
@@ -128,8 +129,7 @@ def _publish_alone(path: Path, key: SigningKey) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> Unavailable:
-    message = f"`{path.name}` cannot be written: {(error.strerror or 'unknown fault').lower()}"
-    return Unavailable(message, code="key.unwritable", port="key_file")
+    return KEY_UNWRITABLE(f"`{path.name}` cannot be written: {(error.strerror or 'unknown fault').lower()}")
 
 
 async def kept_broker(settings: Settings, command: tuple[str, ...]) -> None:

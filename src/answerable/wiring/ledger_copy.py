@@ -10,7 +10,8 @@ from answerable.core.ledger.entry import StoredEntry
 from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.core.tlog.note import Note
-from answerable.errors import Broken, Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.ledger import LEDGER_LEAF_MALFORMED, LEDGER_NO_COPY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,14 +28,13 @@ def copied_entries(directory: Path) -> Iterator[StoredEntry]:
     files = PublishedFiles(directory)
     note = files.checkpoint()
     if note is None:
-        raise Malformed(
-            f"there is no ledger in {shown(directory)}: it is a directory with a `checkpoint` in it",
-            code="ledger.no_copy",
+        raise LEDGER_NO_COPY(
+            f"there is no ledger in {shown(directory)}: it is a directory with a `checkpoint` in it"
         )
     size = Checkpoint.parse(Note.parse(note).text).size
     for index, leaf in enumerate(files.leaves(0, size)):
         value = parse(leaf)
         tag = value.get("tag") if isinstance(value, dict) else None
         if type(tag) is not int:
-            raise Broken(f"entry {index} has a leaf without a tag", code="ledger.leaf_malformed")
+            raise LEDGER_LEAF_MALFORMED(f"entry {index} has a leaf without a tag")
         yield StoredEntry(index=index, tag=tag, leaf=leaf, attachment=b"", leaf_hash=leaf_hash(leaf))

@@ -19,6 +19,7 @@ from answerable.adapters.witness_files import FilesWitnessRegister, publish_keys
 from answerable.core.identity.keys.keys import ed25519_public
 from answerable.core.tlog.note import VerifierKey
 from answerable.errors import Refused, shown
+from answerable.errors.codes.tlog import WITNESS_OTHER_KEY
 from answerable.flows.ledger.cosign_checkpoint import Cosigner, WitnessDesk
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
 from answerable.wiring.own_files import require_own, witness_faults
@@ -75,10 +76,9 @@ def watch_log(register: WitnessRegister, key: VerifierKey, *, another: bool = Fa
     """
     known = register.log(key.name)
     if known is not None and key not in known.keys and not another:
-        raise Refused(
+        raise WITNESS_OTHER_KEY(
             f"log {shown(key.name)} is watched under another key: who put this one there? If it was you, add it with "
-            "`answerable witness add-log`",
-            code="witness.other_key",
+            "`answerable witness add-log`"
         )
     return register.add(key)
 

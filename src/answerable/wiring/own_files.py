@@ -14,7 +14,8 @@ import stat
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.documents import FILES_NOT_OWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,7 +37,7 @@ def require_own(faults: Iterable[str]) -> None:
     found = list(faults)
     if found:
         more = f"; and {len(found) - _SHOWN_MAX} more" if len(found) > _SHOWN_MAX else ""
-        raise Unavailable("; ".join(found[:_SHOWN_MAX]) + more, code="files.not_own", port="files")
+        raise FILES_NOT_OWN("; ".join(found[:_SHOWN_MAX]) + more)
 
 
 def server_faults(settings: Settings, config: Path | None = None) -> Iterator[str]:

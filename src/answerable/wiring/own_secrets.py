@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from answerable.adapters.system import SystemClock, SystemEntropy
-from answerable.errors import AnswerableError, Refused, shown
+from answerable.errors import AnswerableError, shown
+from answerable.errors.codes.leases import SECRET_UNROTATABLE, TARGET_UNKNOWN
 from answerable.flows.leases.rotate_account import OwnSecret, rotate_account
 from answerable.flows.leases.secret_desk import SecretDesk
 from answerable.wiring.secret_store import STORE, has_store, open_secrets, others_of, secrets_of
@@ -115,13 +116,12 @@ def own_secret_of(settings: Settings, target: str) -> OwnSecret:
     named = next((one for one in found if one.name == target), None)
     if named is None:
         known = ", ".join(one.name for one in found) or "none"
-        raise Refused(f"there is no target {shown(target)}: there are {known}", code="target.unknown")
+        raise TARGET_UNKNOWN(f"there is no target {shown(target)}: there are {known}")
     reference = secrets_named(named).get(OWN_SETTING, "")
     if not reference.startswith(STORE):
-        raise Refused(
+        raise SECRET_UNROTATABLE(
             f"target {shown(target)} has no `{OWN_SETTING}` in the store: keep it there (`answerable secret put NAME`) "
-            f'and refer to it (`{OWN_SETTING} = "store:NAME"`)',
-            code="secret.unrotatable",
+            f'and refer to it (`{OWN_SETTING} = "store:NAME"`)'
         )
     built = [(one, one.kind.build(one.settings, target_world(settings, one.name))) for one in found]
     return own_secrets(built)[reference.removeprefix(STORE)]

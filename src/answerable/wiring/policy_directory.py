@@ -22,7 +22,8 @@ from answerable.core.registry.parsing.active import faults_of, snapshot_of
 from answerable.core.registry.parsing.parse import document_key
 from answerable.core.registry.parsing.set_head import compiled_document, head_in
 from answerable.core.registry.policy_sets.policy_fault import PolicyFault
-from answerable.errors import Malformed
+from answerable.errors.codes.ledger import SET_FAULTS
+from answerable.errors.codes.registry import REGISTRY_FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +102,7 @@ def compiled_set(directory: Path) -> dict[str, JSONValue]:
     _, document, faults = _first_stage(read_set(directory))
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise Malformed(f"{min(faults)}{more}: `answerable policy check` tells all", code="set.faults")
+        raise SET_FAULTS(f"{min(faults)}{more}: `answerable policy check` tells all")
     return document
 
 
@@ -156,7 +157,7 @@ def _check_registry(documents: Sequence[JSONValue]) -> None:
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         message = f"the registry's documents have faults: {faults[0].message}{more}; `answerable validate` tells all"
-        raise Malformed(message, code="registry.faults")
+        raise REGISTRY_FAULTS(message)
 
 
 def _sources(found: SetDirectory, name: str, snapshot: RegistrySnapshot) -> list[PolicySource]:

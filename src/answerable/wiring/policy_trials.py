@@ -9,6 +9,8 @@ from answerable.adapters.cedar import compiled
 from answerable.core.decision.policy_trial import trial_of
 from answerable.core.registry.policy_sets.policy_fault import PolicyFault
 from answerable.errors import Malformed
+from answerable.errors.codes.ledger import SET_FAULTS
+from answerable.errors.codes.policy import TEST_UNTRIED
 from answerable.flows.registry.apply_registry import policy_text
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class TriedSet:
         for name, place in self.untried:
             file, _, line = place.rpartition(":")
             message = f"policy `{name}` decides nothing in any test: write a case in which it does"
-            found.append(PolicyFault(file=file, line=int(line), code="test.untried", message=message))
+            found.append(PolicyFault(file=file, line=int(line), code=TEST_UNTRIED.id, message=message))
         return tuple(found)
 
 
@@ -63,10 +65,7 @@ def try_set(checked: CheckedSet) -> TriedSet:
     """Decide every case of a set without faults. Raises Malformed (`policy.*`)."""
     snapshot = checked.snapshot
     if snapshot is None or checked.faults:
-        raise Malformed(
-            f"the set has {len(checked.faults)} faults: `answerable policy check` tells all",
-            code="set.faults",
-        )
+        raise SET_FAULTS(f"the set has {len(checked.faults)} faults: `answerable policy check` tells all")
     point = compiled(policy_text(snapshot), snapshot)
     tried = tuple(
         _try(file.name, file.line_of(case.path), case, snapshot, point) for file, case in checked.cases

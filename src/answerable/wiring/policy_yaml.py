@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from answerable.adapters.registry_files import read_text
-from answerable.errors import Broken
+from answerable.errors.codes.policy import POLICY_COMPILED
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -42,5 +42,5 @@ def document_text(document: dict[str, JSONValue]) -> str:
     text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     read = read_text(text, file="compiled", directory=Path())
     if read.faults or read.documents != (document,):
-        raise Broken("the compiled document would be read as another", code="policy.compiled")
+        raise POLICY_COMPILED()
     return text

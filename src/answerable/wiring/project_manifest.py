@@ -14,7 +14,8 @@ from answerable.adapters.project_files import (
 )
 from answerable.adapters.registry_files import read_text
 from answerable.core.registry.manifests.manifest import Manifest, manifest_in
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.registry import MANIFEST_MALFORMED
 
 __all__ = [
     "ClientServer",
@@ -35,10 +36,9 @@ def manifest_from_text(text: str, *, file: str) -> Manifest:
     reading = read_text(text, file=file, directory=Path())
     if reading.faults:
         more = f" (and {len(reading.faults) - 1} more faults)" if len(reading.faults) > 1 else ""
-        raise Malformed(f"{reading.faults[0]}{more}", code="manifest.malformed")
+        raise MANIFEST_MALFORMED(f"{reading.faults[0]}{more}")
     if len(reading.documents) != 1:
-        raise Malformed(
-            f"{shown(file)} holds {len(reading.documents)} documents, expected one AgentManifest",
-            code="manifest.malformed",
+        raise MANIFEST_MALFORMED(
+            f"{shown(file)} holds {len(reading.documents)} documents, expected one AgentManifest"
         )
     return manifest_in(reading.documents[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.services import SETTINGS_OIDC_SECRETS
 from answerable.wiring.identity_settings import person_issuers
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def provider_secrets(settings: Settings) -> dict[str, str]:
     console = settings.console
     if console.oidc_secret:
         if len(issuers) > 1 or console.oidc_secrets:
-            raise _unfit(
+            raise SETTINGS_OIDC_SECRETS(
                 "`oidc_secret` is for one provider: what several know is no secret of any; give each its own in "
                 "`oidc_secrets`"
             )
@@ -29,7 +30,7 @@ def provider_secrets(settings: Settings) -> dict[str, str]:
     for line in console.oidc_secrets:
         url, _, reference = line.partition(" ")
         if url not in issuers or url in found or not reference.startswith(("file:", "env:")):
-            raise _unfit(
+            raise SETTINGS_OIDC_SECRETS(
                 "each is `URL REFERENCE`, such as `https://login.example file:keys/console-client`, with a URL of "
                 f"`identity.person_issuers`, each once; {shown(url, 80)} does not fit"
             )
@@ -46,7 +47,3 @@ def provider_faults(settings: Settings) -> Iterator[tuple[str, str]]:
         if fault.code == "settings.oidc_secrets":
             key = "oidc_secret" if settings.console.oidc_secret else "oidc_secrets"
             yield f"console.{key}", fault.message
-
-
-def _unfit(message: str) -> Malformed:
-    return Malformed(message, code="settings.oidc_secrets")

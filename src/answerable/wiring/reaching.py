@@ -20,6 +20,7 @@ from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.incident.cloud_event import webhook_secret
 from answerable.core.registry.documents.contacts import NO_CONTACTS
 from answerable.errors import Malformed, Unavailable
+from answerable.errors.codes.leases import SECRET_UNREADABLE
 from answerable.flows.approval.reach_people import reach_always
 from answerable.flows.state.reach_desk import PushSide, ReachDesk, ReachLimits
 from answerable.wiring.channel_settings import EMAIL, PUSH, SLACK, WEBHOOK, hooks_in, routes_in, server_in
@@ -128,9 +129,7 @@ def _mail_server(settings: Settings, authorities: bytes) -> SmtpServer:
     try:
         readable = password.decode().strip("\r\n")
     except UnicodeDecodeError:
-        raise Unavailable(
-            "the password of the mail server is not text", code="secret.unreadable", port="secret"
-        ) from None
+        raise SECRET_UNREADABLE("the password of the mail server is not text") from None
     return SmtpServer(
         host=host,
         port=port,

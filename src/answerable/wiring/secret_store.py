@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.secret_store import Keyring, SealedSecretStore
 from answerable.adapters.system import SystemClock, SystemEntropy
-from answerable.errors import Malformed, Unavailable
+from answerable.errors.codes.leases import SECRET_REFERENCE, SECRETS_UNAVAILABLE
 from answerable.wiring.settings import secret
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def has_store(settings: Settings) -> bool:
         return (settings.broker.directory / DIRECTORY).is_dir()
     except PermissionError:
         message = "the directory of secrets cannot be read by this account: it is the broker's"
-        raise Unavailable(message, code="secrets.unavailable", port="secret_store") from None
+        raise SECRETS_UNAVAILABLE(message) from None
 
 
 def secrets_of(settings: Settings, *, by: str = "target settings") -> Callable[[str], bytes]:
@@ -61,8 +61,6 @@ def _secret_of(settings: Settings, by: str, reference: str) -> bytes:
         return secret(reference, data=settings.broker.targets)
     name = reference.removeprefix(STORE)
     if not has_store(settings):
-        raise Malformed(
-            "there is no store of secrets yet: `answerable secret put NAME`", code="secret.reference"
-        )
+        raise SECRET_REFERENCE("there is no store of secrets yet: `answerable secret put NAME`")
     found = open_secrets(settings).check_out(name, by=by)
     return found.text.encode()

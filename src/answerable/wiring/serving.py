@@ -21,7 +21,8 @@ from answerable.adapters.uvicorn_front import (
     serve,
     tls_context,
 )
-from answerable.errors import AnswerableError, Broken, Unavailable
+from answerable.errors import AnswerableError, Unavailable
+from answerable.errors.codes.services import FRONT_NOT_BOUND
 from answerable.flows.revocation.cut_held import end_listening
 from answerable.wiring.assemble import Product, assembled, authorities_of, kept_running
 from answerable.wiring.console import open_console, serve_console
@@ -243,7 +244,7 @@ async def _workload_door(
     """
     listeners = listen_for_workloads(settings)
     if listeners.uds is None:
-        raise Broken("a Unix socket was asked for and not bound", code="front.not_bound")
+        raise FRONT_NOT_BOUND()
     try:
         await serve_workloads(product, listeners.uds, stop=stop, started=task_status.started)
     except Unavailable as shut:

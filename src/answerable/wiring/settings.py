@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors.codes.leases import SECRET_REFERENCE, SECRET_UNREADABLE
+from answerable.errors.codes.services import SETTINGS_FAULTS, SETTINGS_VALUE
 from answerable.plain_file import read_plain
 from answerable.wiring.announcing_settings import announcing_faults
 from answerable.wiring.broker_settings import broker_faults
@@ -81,7 +83,7 @@ def load_settings(data: Path, config: Path | None = None) -> Settings:
     settings, found, file = _loaded(data, config)
     if settings is None or found:
         more = f" (and {len(found) - 1} more: run `answerable check-config`)" if len(found) > 1 else ""
-        raise Malformed(f"settings: {found[0].text(file)}{more}", code="settings.faults")
+        raise SETTINGS_FAULTS(f"settings: {found[0].text(file)}{more}")
     return settings
 
 
@@ -103,28 +105,20 @@ def secret(reference: str, *, data: Path) -> bytes:
     if kind == "env" and name:
         value = os.environ.get(name)
         if value is None:
-            raise Unavailable(
-                f"environment variable {shown(name)} is not set", code="secret.unreadable", port="secret"
-            )
+            raise SECRET_UNREADABLE(f"environment variable {shown(name)} is not set")
         return value.encode()
     if kind == "file" and name:
         try:
             content = read_plain(data / Path(name).expanduser(), SECRET_BYTES_MAX + 1)
         except OSError as error:
-            raise Unavailable(
-                f"secret file {shown(name)} cannot be read: {(error.strerror or 'unknown fault').lower()}",
-                code="secret.unreadable",
-                port="secret",
+            raise SECRET_UNREADABLE(
+                f"secret file {shown(name)} cannot be read: {(error.strerror or 'unknown fault').lower()}"
             ) from None
         if len(content) > SECRET_BYTES_MAX:
-            raise Malformed(
-                f"secret file {shown(name)} holds more than {SECRET_BYTES_MAX} bytes", code="secret.reference"
-            )
+            raise SECRET_REFERENCE(f"secret file {shown(name)} holds more than {SECRET_BYTES_MAX} bytes")
         return content
     # What stands there may be the secret itself, so it is not shown.
-    raise Malformed(
-        "a secret is a reference, `file:PATH` or `env:NAME`, never a value", code="secret.reference"
-    )
+    raise SECRET_REFERENCE("a secret is a reference, `file:PATH` or `env:NAME`, never a value")
 
 
 def _loaded(data: Path, config: Path | None) -> tuple[Settings | None, list[SettingFault], str]:
@@ -264,41 +258,37 @@ def checked_value(
     Raises Malformed (`settings.value`)."""
     if isinstance(default, bool):
         if not isinstance(value, bool):
-            raise _unfit(f"expected {unit}, got {_kind(value)}")
+            raise SETTINGS_VALUE(f"expected {unit}, got {_kind(value)}")
         return value
     if isinstance(default, int | float):
         whole = isinstance(default, int)
         if type(value) is not int and (whole or not isinstance(value, float)):
-            raise _unfit(
+            raise SETTINGS_VALUE(
                 f"expected {'a whole number' if whole else 'a number'} of {unit}, got {_kind(value)}"
             )
         if minimum is not None and maximum is not None and not minimum <= value <= maximum:
-            raise _unfit(f"expected {minimum} to {maximum} {unit}, got {value}")
+            raise SETTINGS_VALUE(f"expected {minimum} to {maximum} {unit}, got {value}")
         return value
     if isinstance(default, tuple):
         if default and all(type(one) is int for one in default):
             if not isinstance(value, list) or not all(type(item) is int for item in value):
-                raise _unfit(f"expected a list of whole numbers, got {_kind(value)}")
+                raise SETTINGS_VALUE(f"expected a list of whole numbers, got {_kind(value)}")
             return tuple(value)
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise _unfit(f"expected a list of texts, got {_kind(value)}")
+            raise SETTINGS_VALUE(f"expected a list of texts, got {_kind(value)}")
         return tuple(value)
     if not isinstance(value, str):
-        raise _unfit(f"expected text, got {_kind(value)}")
+        raise SETTINGS_VALUE(f"expected text, got {_kind(value)}")
     if "\0" in value:
-        raise _unfit("text with a zero character")
+        raise SETTINGS_VALUE("text with a zero character")
     if isinstance(default, Path):
         if not value:
-            raise _unfit("expected a path, got empty text")
+            raise SETTINGS_VALUE("expected a path, got empty text")
         return Path(value)
     if unit == "secret reference" and value and not _is_reference(value, references):
         known = " or ".join(f"`{one}`" for one in references)
-        raise _unfit(f"a secret is a reference, {known}, never a value")
+        raise SETTINGS_VALUE(f"a secret is a reference, {known}, never a value")
     return value
-
-
-def _unfit(message: str) -> Malformed:
-    return Malformed(message, code="settings.value")
 
 
 def _unreadable_secrets(settings: Settings) -> Iterator[SettingFault]:

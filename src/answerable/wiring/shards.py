@@ -18,6 +18,7 @@ from answerable.core.ledger.shards import HEADS, checked_shard_name, shard_origi
 from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.note import Note, VerifierKey
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors.codes.ledger import LEDGER_SHARDED, LEDGER_UNSHARDED
 from answerable.flows.ledger.cover_shards import Covering, ShardState, require_led_on
 from answerable.wiring.kept_process import KeptProcess
 from answerable.wiring.witness_settings import LOCAL
@@ -94,15 +95,13 @@ def _require_one_kind(settings: Settings) -> None:
     """A ledger is one log or all shards: what is in one of them would be unknown to the other."""
     place = settings.ledger.directory
     if settings.ledger.shard and (place / "wal").is_dir():
-        raise Malformed(
-            f"the ledger in {shown(place)} is one log: leave it, and give shards another `ledger.directory`",
-            code="ledger.unsharded",
+        raise LEDGER_UNSHARDED(
+            f"the ledger in {shown(place)} is one log: leave it, and give shards another `ledger.directory`"
         )
     if not settings.ledger.shard and settings.ledger.shards.is_dir():
         names = ", ".join(one.name for one in published_shards(settings)) or "none yet"
-        raise Malformed(
-            f"the ledger in {shown(place)} is kept in shards ({names}): say which with `ledger.shard` in the settings",
-            code="ledger.sharded",
+        raise LEDGER_SHARDED(
+            f"the ledger in {shown(place)} is kept in shards ({names}): say which with `ledger.shard` in the settings"
         )
 
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from answerable.errors import Unavailable, shown
+from answerable.errors.codes.services import START_NO_ROOM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -32,7 +33,7 @@ def room_told(settings: Settings) -> Iterator[None]:
         if error.errno not in _NO_ROOM:
             raise
         message = f"{shown(settings.data)} cannot be made: {(error.strerror or '').lower()}"
-        failed = Unavailable(message, code="start.no_room", port="files")
+        failed = START_NO_ROOM(message)
         raise _with_advice(failed, settings.data) from None
     except Unavailable as failed:
         places = (settings.data, settings.ledger.place, settings.registers.database.parent)

@@ -18,6 +18,7 @@ from answerable.adapters import panic_file
 from answerable.adapters.system import SystemEntropy
 from answerable.core.containment.press import FILE
 from answerable.errors import AnswerableError, Unavailable
+from answerable.errors.codes.containment import PANIC_NOT_HELD
 from answerable.flows.containment.follow_holds import follow_holds
 from answerable.flows.containment.press_panic import press_panic
 from answerable.flows.counters.recall_rules import restore_rules
@@ -122,10 +123,8 @@ async def _held(walk: Walk, found: Press, workloads: Workloads | None) -> None:
     except AnswerableError as failed:
         # Of this press: another hold on everything may end before people have looked at this one.
         if not any(one.source == "panic" and one.rule == found.id for one in walk.holds.all()):
-            raise Unavailable(
-                f"`{FILE}` was pressed and everything cannot be held: {failed.message}",
-                code="panic.not_held",
-                port="hold_register",
+            raise PANIC_NOT_HELD(
+                f"`{FILE}` was pressed and everything cannot be held: {failed.message}"
             ) from failed
         _log.warning("everything is held, and not all that follows is done yet: %s", failed.message)
         return

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.sqlite import SqliteSubjectKeys
-from answerable.errors import Unavailable
+from answerable.errors.codes.ledger import SUBJECT_KEYS_CORRUPT
 from answerable.flows.workloads.require_subject_keys import require_subject_keys
 
 if TYPE_CHECKING:
@@ -25,10 +25,8 @@ def opened_subject_keys(
     place, database = settings.data / "keys" / "subjects.key", settings.registers.subject_keys
     # Looked at in this order: whoever starts at the same time makes the root key first.
     if database.exists() and not place.exists():
-        raise Unavailable(
-            f"the root key `{place.name}` is gone, without which `{database.name}` cannot be opened: restore it",
-            code="subject_keys.corrupt",
-            port="subject_keys",
+        raise SUBJECT_KEYS_CORRUPT(
+            f"the root key `{place.name}` is gone, without which `{database.name}` cannot be opened: restore it"
         )
     root = open_or_create_secret(place, count=ROOT_BYTES, entropy=entropy)
     keys = SqliteSubjectKeys.open(database, root=root, entropy=entropy)

@@ -10,7 +10,9 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.identity.names.principal import checked_name
-from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.leases import TARGET_FAULTS, TARGET_FILES, TARGET_KIND
+from answerable.errors.codes.services import SETTINGS_VALUE
 from answerable.plain_file import read_plain
 from answerable.wiring.settings import SettingFault, checked_value, lines_of, unknown_key
 from answerable.wiring.target_kinds import kind_named
@@ -78,8 +80,7 @@ def read_targets(directory: Path) -> tuple[list[TargetFile], list[str]]:
     except FileNotFoundError:
         return [], []
     except OSError as error:
-        message = f"the directory of targets cannot be read: {error.strerror}"
-        raise Unavailable(message, code="target.files", port="settings") from None
+        raise TARGET_FILES(f"the directory of targets cannot be read: {error.strerror}") from None
     if len(paths) > TARGETS_MAX:
         return [], [f"{directory.name}: at most {TARGETS_MAX} targets, got {len(paths)}"]
     found: list[TargetFile] = []
@@ -97,7 +98,7 @@ def checked_targets(directory: Path) -> list[TargetFile]:
     found, faults = read_targets(directory)
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise Malformed(f"targets: {faults[0]}{more}", code="target.faults")
+        raise TARGET_FAULTS(f"targets: {faults[0]}{more}")
     return found
 
 
@@ -106,7 +107,7 @@ def _read(path: Path) -> tuple[TargetFile | None, list[SettingFault]]:
         name = checked_name(path.stem, what="target")
         content = read_plain(path, FILE_BYTES_MAX + 1)
         if len(content) > FILE_BYTES_MAX:
-            raise Malformed(f"more than {FILE_BYTES_MAX} bytes", code="settings.value")
+            raise SETTINGS_VALUE(f"more than {FILE_BYTES_MAX} bytes")
         text = content.decode()
         tree = toml_in(text)
     except OSError as error:
@@ -121,7 +122,7 @@ def _read(path: Path) -> tuple[TargetFile | None, list[SettingFault]]:
     kind_name = tree.pop("kind", None)
     try:
         if not isinstance(kind_name, str):
-            raise Malformed("a target says of what `kind` it is", code="target.kind")
+            raise TARGET_KIND("a target says of what `kind` it is")
         kind = kind_named(kind_name)
     except Malformed as fault:
         return None, [SettingFault(line=lines.get("kind", 0), key="kind", message=fault.message)]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import TARGET_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,16 +88,13 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
 def kind_named(name: str) -> TargetKind:
     """The kind of this name. Raises Malformed (`target.kind`): unknown, or its libraries are not installed."""
     if name not in KINDS:
-        raise Malformed(
-            f"{shown(name)} is no kind of target: there are {', '.join(sorted(KINDS))}", code="target.kind"
-        )
+        raise TARGET_KIND(f"{shown(name)} is no kind of target: there are {', '.join(sorted(KINDS))}")
     module, extra = KINDS[name]
     try:
         kind = import_module(module).KIND
     except ModuleNotFoundError as missing:
-        raise Malformed(
-            f"targets of kind {shown(name)} need {shown(missing.name or 'a library')}: install answerable[{extra}]",
-            code="target.kind",
+        raise TARGET_KIND(
+            f"targets of kind {shown(name)} need {shown(missing.name or 'a library')}: install answerable[{extra}]"
         ) from None
     assert isinstance(kind, TargetKind)  # noqa: S101 - modules of ours say so
     return kind

@@ -16,7 +16,8 @@ from answerable.adapters.mariadb_accounts import (
     ScopeLimits,
     ServerPlace,
 )
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import TARGET_TLS
 from answerable.wiring.setting_fields import number, reference, seconds, text, texts
 from answerable.wiring.target_kinds import BuiltTarget, TargetKind
 
@@ -110,8 +111,8 @@ def _tls(settings: MariadbSettings) -> ssl.SSLContext | None:
     try:
         return ssl.create_default_context(cafile=settings.tls_ca_file or None)
     except (OSError, ssl.SSLError):
-        raise Malformed(
-            f"tls_ca_file: {shown(settings.tls_ca_file)} cannot be read as certificates", code="target.tls"
+        raise TARGET_TLS(
+            f"tls_ca_file: {shown(settings.tls_ca_file)} cannot be read as certificates"
         ) from None
 
 

@@ -10,6 +10,8 @@ from answerable.adapters.bearer_api import JsonApi
 from answerable.adapters.openbao import AppRole, JwtLogin, OpenBaoIssuer, OpenBaoLogin
 from answerable.adapters.openbao.scope import PATH
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.leases import TARGET_KIND
+from answerable.errors.codes.services import SETTINGS_VALUE
 from answerable.wiring.api_access import address_faults, context_for, secret_for
 from answerable.wiring.setting_fields import number, reference, seconds, text, texts
 from answerable.wiring.settings import checked_value
@@ -109,17 +111,17 @@ def build(settings: OpenBaoSettings, world: TargetWorld) -> BuiltTarget:
 def _acting(settings: OpenBaoSettings) -> tuple[TargetKind, Any]:
     """The kind that acts, and its settings. Raises Malformed (`target.kind`, `settings.value`)."""
     if settings.acts_by in ("", "openbao"):
-        raise Malformed("`acts_by` is the kind of target that acts with the credential", code="target.kind")
+        raise TARGET_KIND("`acts_by` is the kind of target that acts with the credential")
     kind = kind_named(settings.acts_by)
     try:
         given = toml_in(settings.acts_with)
     except TOMLDecodeError as wrong:
-        raise Malformed(f"`acts_with` is not TOML: {wrong}", code="settings.value") from None
+        raise SETTINGS_VALUE(f"`acts_with` is not TOML: {wrong}") from None
     known = {one.name: one for one in fields(kind.settings)}
     values: dict[str, object] = {}
     for name, value in given.items():
         if name not in known:
-            raise Malformed(f"`acts_with`: unknown setting {shown(name)}", code="settings.value")
+            raise SETTINGS_VALUE(f"`acts_with`: unknown setting {shown(name)}")
         about = known[name].metadata
         try:
             values[name] = checked_value(

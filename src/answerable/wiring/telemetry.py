@@ -11,7 +11,8 @@ import anyio
 
 from answerable import __version__
 from answerable.adapters.uvicorn_front import FrontLimits, listen, serve
-from answerable.errors import Malformed, Unavailable
+from answerable.errors import Unavailable
+from answerable.errors.codes.services import TELEMETRY_HEADER
 from answerable.flows.approval.owed_reviews import counted_reviews
 from answerable.flows.approval.tell_figures import tell_figures
 from answerable.flows.approval.try_channel import channel_states
@@ -134,7 +135,5 @@ def _header(settings: Settings) -> tuple[str, str] | None:
         name, colon, value = "", "", ""
     plain = bool(name) and all(one.isalnum() or one in "-_" for one in name)
     if not plain or not colon or not value.strip() or not value.strip().isprintable():
-        raise Malformed(
-            "what `telemetry.otlp_header` refers to is not `NAME: VALUE` on one line", code="telemetry.header"
-        )
+        raise TELEMETRY_HEADER()
     return name, value.strip()

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from answerable.core.tlog.note import ED25519_COSIGNATURE, ML_DSA_44_COSIGNATURE, VerifierKey
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.services import SETTINGS_WITNESS
+from answerable.errors.codes.tlog import NOTE_KEY_TYPE
 from answerable.wiring.setting_fields import about, flag, number, seconds, text, texts
 
 if TYPE_CHECKING:
@@ -107,9 +109,7 @@ def remote_witness(text: str) -> RemoteWitness:
     vkey, _, address = text.strip().partition(" ")
     key = VerifierKey.parse(vkey)
     if key.kind not in (ED25519_COSIGNATURE, ML_DSA_44_COSIGNATURE):
-        raise Malformed(
-            f"the key of {shown(key.name)} is of type {key.kind}, which cosigns nothing", code="note.key_type"
-        )
+        raise NOTE_KEY_TYPE(f"the key of {shown(key.name)} is of type {key.kind}, which cosigns nothing")
     address = address.strip()
     if address.startswith("unix:/"):
         return RemoteWitness(key=key, address=address)
@@ -121,10 +121,7 @@ def remote_witness(text: str) -> RemoteWitness:
     is_private = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
     if not host or not is_private or parts.query or parts.fragment or "@" in parts.netloc or port == 0:
         # What is wrong may be a password in it, so it is not shown.
-        raise Malformed(
-            "expected https://PREFIX, http:// on loopback or unix:/PATH after the key, without user or query",
-            code="settings.witness",
-        )
+        raise SETTINGS_WITNESS()
     return RemoteWitness(key=key, address=address)
 
 

@@ -12,6 +12,8 @@ from answerable.core.tlog.cosignature import verified_cosignatures
 from answerable.core.tlog.note import LOG_KINDS, Note, VerifierKey
 from answerable.core.tlog.policy import Group, Log, Policy, Witness
 from answerable.errors import Broken, Malformed, Unavailable, Unverified, shown
+from answerable.errors.codes.ledger import LEDGER_UNREADABLE
+from answerable.errors.codes.tlog import NOTE_KEY_TYPE
 from answerable.plain_file import read_plain
 from answerable.wiring.local_witness import watch_log
 from answerable.wiring.witness_settings import LOCAL, remote_witness
@@ -115,9 +117,7 @@ def add_watched_log(settings: Settings, vkey: str, *, another: bool = False) -> 
     """Have the local witness watch a log; False when it does. Raises Malformed, and as `watch_log`."""
     key = VerifierKey.parse(vkey.strip())
     if key.kind not in LOG_KINDS:
-        raise Malformed(
-            f"the key of {shown(key.name)} is of type {key.kind}, which signs no log", code="note.key_type"
-        )
+        raise NOTE_KEY_TYPE(f"the key of {shown(key.name)} is of type {key.kind}, which signs no log")
     return watch_log(FilesWitnessRegister.reading(settings.local_witness.directory), key, another=another)
 
 
@@ -148,10 +148,9 @@ def _log_keys(settings: Settings) -> tuple[VerifierKey, ...]:
     try:
         content = read_plain(path, LOG_KEYS_BYTES_MAX)
     except OSError as error:
-        raise Unavailable(
+        raise LEDGER_UNREADABLE(
             f"there is no key of the log in {shown(path)}: {(error.strerror or 'unknown fault').lower()}; start "
             "`answerable up` once",
-            code="ledger.unreadable",
             port="ledger",
         ) from None
     return tuple(VerifierKey.parse(line) for line in content.decode("utf-8", "replace").splitlines())

@@ -11,6 +11,7 @@ from answerable.core.identity.names.spiffe_id import TrustDomain
 from answerable.core.identity.svid.federation import bundle_unavailable, federation_source
 from answerable.core.identity.svid.trust_bundle import TrustBundle
 from answerable.errors import AnswerableError, Broken, Malformed, Unavailable
+from answerable.errors.codes.identity import BUNDLE_UNREACHABLE, BUNDLE_WITHDRAWN
 from answerable.flows.workloads.follow_bundles import BundleFollowing
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
@@ -87,7 +88,7 @@ class Bench:
 
 
 def down(why="it is down"):
-    return bundle_unavailable(OTHER, why, code="bundle.unreachable")
+    return bundle_unavailable(OTHER, why, code=BUNDLE_UNREACHABLE)
 
 
 async def test_before_the_first_answer_a_source_is_waiting():
@@ -148,7 +149,7 @@ async def test_a_bundle_that_cannot_be_refreshed_for_three_days_is_dropped_and_c
 
 
 async def test_what_its_source_has_withdrawn_is_dropped_at_once():
-    bench = Bench(FIRST, bundle_unavailable(OTHER, "none of it", code="bundle.withdrawn"))
+    bench = Bench(FIRST, bundle_unavailable(OTHER, "none of it", code=BUNDLE_WITHDRAWN))
     state = await bench.run()
     assert bench.dropped == [OTHER]
     assert (state.state, state.dropped, state.sequence) == ("alarm", True, None)

@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 from botocore.session import Session
 
-from answerable.errors import Unavailable, shown
+from answerable.errors import Unavailable, UnavailableCode, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,11 +119,11 @@ def effect_of(error: BotoCoreError | ClientError) -> Effect:
     return "none" if isinstance(error, (EndpointConnectionError, ConnectTimeoutError)) else "unknown"
 
 
-def unavailable(error: BotoCoreError | ClientError, *, code: str, port: str) -> Unavailable:
+def unavailable(error: BotoCoreError | ClientError, *, code: UnavailableCode, port: str) -> Unavailable:
     """It, as the port says it: what AWS named as the reason, and nothing that was sent."""
     if isinstance(error, ClientError):
         told = error.response.get("Error", {})
         why = f"it answered {shown(told.get('Code', 'an error'), 80)}: {shown(told.get('Message', ''), 300)}"
     else:
         why = f"the connection failed: {type(error).__name__}"
-    return Unavailable(f"AWS: {why}", code=code, port=port, effect=effect_of(error))
+    return code(f"AWS: {why}", port=port, effect=effect_of(error))

@@ -17,7 +17,8 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.core.lease.name import account_of
 from answerable.core.lease.unended import Unended
-from answerable.errors import Refused, Unavailable
+from answerable.errors import Unavailable
+from answerable.errors.codes.leases import LEASE_RENEWAL, LEASE_TARGET, LEASE_UNTOLD
 from answerable.ports.credential_issuer import PORT
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class AwsIssuer:
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
         """Never: STS sets the end of a session when it makes it."""
-        raise Refused("a session of AWS cannot be renewed: mint another lease", code="lease.renewal")
+        raise LEASE_RENEWAL("a session of AWS cannot be renewed: mint another lease")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         """Deny everything to the session of this name, on its role, or on every role where it may be. Where that
@@ -143,7 +144,7 @@ class AwsIssuer:
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
         """Never: AWS tells no policy of a session."""
         if self._unended.until(name, self._clock.now()):
-            raise Refused("AWS does not tell what a session may do", code="lease.untold")
+            raise LEASE_UNTOLD("AWS does not tell what a session may do")
         return ()
 
     async def close(self) -> None:
@@ -222,9 +223,9 @@ class AwsIssuer:
                 raise _NoRoomError from None
             if missing_is_fine and code == "NoSuchEntity":
                 return None
-            raise unavailable(error, code="lease.target", port=PORT) from None
+            raise unavailable(error, code=LEASE_TARGET, port=PORT) from None
         except BotoCoreError as error:
-            raise unavailable(error, code="lease.target", port=PORT) from None
+            raise unavailable(error, code=LEASE_TARGET, port=PORT) from None
 
     def _client(self, service: str) -> Any:
         """Kept as long as the broker's keys stay what they are. Called in a thread; two may make it at once, and one

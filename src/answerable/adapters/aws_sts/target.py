@@ -20,7 +20,8 @@ from answerable.adapters.aws_sts.clients import Keys, effect_of, unavailable
 from answerable.adapters.aws_sts.values import answer_of, parameters_of
 from answerable.core.canonical import encode, parse
 from answerable.core.lease.credential import HIDDEN, Performed
-from answerable.errors import Refused, Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import TARGET_ARGUMENTS, TARGET_TIMEOUT, TARGET_UNREACHABLE
 from answerable.ports.brokered_target import PORT
 
 if TYPE_CHECKING:
@@ -111,23 +112,18 @@ class AwsSession:
         try:
             answer = await self.target.clients.called(call)
         except ParamValidationError as error:
-            raise _arguments(
+            raise TARGET_ARGUMENTS(
                 f"the parameters of {operation}: {shown(str(error).replace(chr(10), ' '), 400)}"
             ) from None
         except ClientError as error:
             # What AWS refused is a result; what it failed at may have happened.
             if effect_of(error) == "unknown":
-                raise unavailable(error, code="target.unreachable", port=PORT) from None
+                raise unavailable(error, code=TARGET_UNREACHABLE, port=PORT) from None
             return self._refused(error)
         except ReadTimeoutError:
-            raise Unavailable(
-                f"AWS: no answer within {seconds_max:g} seconds",
-                code="target.timeout",
-                port=PORT,
-                effect="unknown",
-            ) from None
+            raise TARGET_TIMEOUT(f"AWS: no answer within {seconds_max:g} seconds", effect="unknown") from None
         except BotoCoreError as error:
-            raise unavailable(error, code="target.unreachable", port=PORT) from None
+            raise unavailable(error, code=TARGET_UNREACHABLE, port=PORT) from None
         return self._performed(answer, f"{service} {operation}")
 
     def close(self) -> None:
@@ -140,20 +136,20 @@ class AwsSession:
         self, tool: str, arguments: Mapping[str, JSONValue]
     ) -> tuple[str, str, dict[str, JSONValue]]:
         if tool != TOOL:
-            raise _arguments(f"{shown(tool)} is no tool of AWS: there is `{TOOL}`")
+            raise TARGET_ARGUMENTS(f"{shown(tool)} is no tool of AWS: there is `{TOOL}`")
         if unknown := sorted(arguments.keys() - _ARGUMENTS):
-            raise _arguments(f"{shown(unknown[0])} is no argument of `{TOOL}`")
+            raise TARGET_ARGUMENTS(f"{shown(unknown[0])} is no argument of `{TOOL}`")
         service, operation = arguments.get("service"), arguments.get("operation")
         parameters = arguments.get("parameters", {})
         if not isinstance(service, str) or not _SERVICE.fullmatch(service):
-            raise _arguments("`service` is the name of a service, such as `s3`")
+            raise TARGET_ARGUMENTS("`service` is the name of a service, such as `s3`")
         if not isinstance(operation, str) or not _OPERATION.fullmatch(operation):
-            raise _arguments("`operation` is the name of an operation, such as `GetObject`")
+            raise TARGET_ARGUMENTS("`operation` is the name of an operation, such as `GetObject`")
         if not isinstance(parameters, dict) or len(encode(parameters)) > PARAMETERS_BYTES_MAX:
-            raise _arguments(f"`parameters` is an object of at most {PARAMETERS_BYTES_MAX} bytes")
+            raise TARGET_ARGUMENTS(f"`parameters` is an object of at most {PARAMETERS_BYTES_MAX} bytes")
         action = f"{service}:{operation}"
         if action not in self.actions and _ALSO.get(action) not in self.actions:
-            raise _arguments(
+            raise TARGET_ARGUMENTS(
                 f"the lease of this action does not let {shown(action)} through; it lets: "
                 f"{', '.join(sorted(self.actions))[:600]}"
             )
@@ -165,12 +161,14 @@ class AwsSession:
         """In a thread."""
         model = self.target.clients.operation(service, operation)
         if model is None:
-            raise _arguments(f"there is no operation {shown(operation)} of {shown(service)}")
+            raise TARGET_ARGUMENTS(f"there is no operation {shown(operation)} of {shown(service)}")
         if model.has_event_stream_output or model.has_event_stream_input:
-            raise _arguments(f"{shown(operation)} is answered in a stream of events, which is not supported")
+            raise TARGET_ARGUMENTS(
+                f"{shown(operation)} is answered in a stream of events, which is not supported"
+            )
         known = model.input_shape.members if model.input_shape else {}
         if unknown := sorted(parameters.keys() - known.keys()):
-            raise _arguments(f"{shown(unknown[0])} is no parameter of {operation}")
+            raise TARGET_ARGUMENTS(f"{shown(unknown[0])} is no parameter of {operation}")
         given = parameters_of(model.input_shape, parameters) if known else {}
         key = (service, seconds_max)
         if key not in self._open:
@@ -225,10 +223,6 @@ class AwsSession:
 
     def _without(self, text: str) -> str:
         return text.replace(self.keys.secret_key, HIDDEN).replace(self.keys.session_token, HIDDEN)
-
-
-def _arguments(message: str) -> Refused:
-    return Refused(message, code="target.arguments")
 
 
 _TOOL_DEFINITION: Final[dict[str, JSONValue]] = {

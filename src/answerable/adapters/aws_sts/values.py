@@ -7,7 +7,7 @@ from binascii import Error as Base64Error
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from answerable.errors import Refused
+from answerable.errors.codes.leases import TARGET_ARGUMENTS
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -22,7 +22,7 @@ def parameters_of(shape: Any, value: JSONValue, depth: int = 0) -> Any:
     Raises Refused (`target.arguments`).
     """
     if depth > DEPTH_MAX:
-        raise Refused(f"parameters are nested deeper than {DEPTH_MAX} levels", code="target.arguments")
+        raise TARGET_ARGUMENTS(f"parameters are nested deeper than {DEPTH_MAX} levels")
     kind = shape.type_name
     if kind == "structure" and isinstance(value, dict):
         members = shape.members
@@ -67,7 +67,7 @@ def _octets(value: JSONValue) -> bytes:
             return b64decode(value["base64"], validate=True)
         except (Base64Error, ValueError):
             pass
-    raise Refused("bytes are a text, or an object with `base64` alone", code="target.arguments")
+    raise TARGET_ARGUMENTS("bytes are a text, or an object with `base64` alone")
 
 
 def _told(octets: bytes, *, is_cut: bool) -> JSONValue:

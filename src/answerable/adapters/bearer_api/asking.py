@@ -12,7 +12,7 @@ from answerable.adapters.bearer_api.answer import without
 from answerable.connection_fault import connection_fault
 from answerable.core.canonical import Limits, encode, parse
 from answerable.errors import Malformed, Unavailable, shown
-from answerable.ports.credential_issuer import PORT
+from answerable.errors.codes.leases import LEASE_TARGET
 
 if TYPE_CHECKING:
     import ssl
@@ -113,7 +113,7 @@ class JsonApi:
         return response.status_code, _object(bytes(received))
 
     def _unavailable(self, why: str, effect: Effect) -> Unavailable:
-        return Unavailable(f"{self._what}: {why}", code="lease.target", port=PORT, effect=effect)
+        return LEASE_TARGET(f"{self._what}: {why}", effect=effect)
 
     def _connected(self) -> httpx2.AsyncClient:
         if self._client is None:

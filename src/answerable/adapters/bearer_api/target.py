@@ -16,8 +16,8 @@ from answerable.connection_fault import connection_fault
 from answerable.core.canonical import encode, parse
 from answerable.core.lease.credential import Performed
 from answerable.core.lease.requests import METHODS, asked_request, let_request, rules_of
-from answerable.errors import Refused, Unavailable, shown
-from answerable.ports.brokered_target import PORT
+from answerable.errors import Unavailable, UnavailableCode, shown
+from answerable.errors.codes.leases import TARGET_ARGUMENTS, TARGET_TIMEOUT, TARGET_UNREACHABLE
 
 if TYPE_CHECKING:
     import ssl
@@ -113,15 +113,15 @@ class BearerSession:
                 answer = await self._answered(asked, headers, body)
         except TimeoutError:
             raise self._failed(
-                f"no whole answer within {seconds_max:g} seconds", "target.timeout", "unknown"
+                f"no whole answer within {seconds_max:g} seconds", TARGET_TIMEOUT, "unknown"
             ) from None
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             raise self._failed(
-                f"cannot be reached: {connection_fault(error)}", "target.unreachable", "none"
+                f"cannot be reached: {connection_fault(error)}", TARGET_UNREACHABLE, "none"
             ) from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise self._failed(
-                f"broke off: {connection_fault(error)}", "target.unreachable", "unknown"
+                f"broke off: {connection_fault(error)}", TARGET_UNREACHABLE, "unknown"
             ) from None
         shape = self.target.shape
         result = result_of(answer, shown_headers=shape.shown_headers, hidden=(self.token,))
@@ -132,23 +132,23 @@ class BearerSession:
         self, tool: str, arguments: Mapping[str, JSONValue]
     ) -> tuple[AskedRequest, bytes | None, str]:
         if tool != TOOL:
-            raise _arguments(f"{shown(tool)} is no tool of {self.target.shape.name}: there is `{TOOL}`")
+            raise TARGET_ARGUMENTS(f"{shown(tool)} is no tool of {self.target.shape.name}: there is `{TOOL}`")
         if unknown := sorted(arguments.keys() - _ARGUMENTS):
-            raise _arguments(f"{shown(unknown[0])} is no argument of `{TOOL}`")
+            raise TARGET_ARGUMENTS(f"{shown(unknown[0])} is no argument of `{TOOL}`")
         asked = asked_request(arguments.get("method"), arguments.get("path"), arguments.get("query"))
         if self.rules is not None:
             let_request(self.rules, asked)
         kinds = self.target.shape.content_types
         kind = arguments.get("contentType", kinds[0])
         if kind not in kinds:
-            raise _arguments(f"`contentType` is one of {', '.join(kinds)}")
+            raise TARGET_ARGUMENTS(f"`contentType` is one of {', '.join(kinds)}")
         if "body" not in arguments:
             return asked, None, str(kind)
         if asked.method in ("GET", "HEAD"):
-            raise _arguments(f"a request by {asked.method} has no body")
+            raise TARGET_ARGUMENTS(f"a request by {asked.method} has no body")
         body = encode(arguments["body"])
         if len(body) > BODY_BYTES_MAX:
-            raise _arguments(f"a body of {len(body)} bytes, expected at most {BODY_BYTES_MAX}")
+            raise TARGET_ARGUMENTS(f"a body of {len(body)} bytes, expected at most {BODY_BYTES_MAX}")
         return asked, body, str(kind)
 
     def _headers(self, tag: str) -> dict[str, str]:
@@ -189,20 +189,11 @@ class BearerSession:
         if (url.scheme, url.host, url.port) != (place.scheme, place.host, place.port) or not sent.endswith(
             asked.target()
         ):
-            raise _arguments(f"the path {shown(asked.path)} would be sent as {shown(sent)}")
+            raise TARGET_ARGUMENTS(f"the path {shown(asked.path)} would be sent as {shown(sent)}")
         return url
 
-    def _failed(self, why: str, code: str, effect: str) -> Unavailable:
-        return Unavailable(
-            f"{self.target.shape.name}: {why}",
-            code=code,
-            port=PORT,
-            effect="none" if effect == "none" else "unknown",
-        )
-
-
-def _arguments(message: str) -> Refused:
-    return Refused(message, code="target.arguments")
+    def _failed(self, why: str, code: UnavailableCode, effect: str) -> Unavailable:
+        return code(f"{self.target.shape.name}: {why}", effect="none" if effect == "none" else "unknown")
 
 
 def _tool(shape: ApiShape) -> Mapping[str, JSONValue]:

@@ -13,8 +13,9 @@ from answerable.core.lease.credential import IssuerTraits
 from answerable.core.lease.lease import Lease
 from answerable.core.lease.use import Right
 from answerable.core.lease.wire import BODY_BYTES_MAX, CONTROL_PATH, HOST, LISTED_MAX
-from answerable.errors import Unavailable, shown
-from answerable.ports.lease_broker import PORT, BrokerTarget, DueSecret, EndedLeases
+from answerable.errors import shown
+from answerable.errors.codes.leases import BROKER_FAILED, BROKER_UNREACHABLE
+from answerable.ports.lease_broker import BrokerTarget, DueSecret, EndedLeases
 from answerable.ports.lease_register import LeaseChange
 from answerable.unix_http import no_tls
 
@@ -147,29 +148,13 @@ class HttpLeaseBroker:
                     url = f"http://{HOST}{CONTROL_PATH}{what}"
                     response = await client.post(url, content=_encoder.encode(members))
         except (httpx2.ConnectError, httpx2.ConnectTimeout):
-            raise Unavailable(
-                "the broker cannot be reached: is `answerable broker` running?",
-                code="broker.unreachable",
-                port=PORT,
-            ) from None
+            raise BROKER_UNREACHABLE() from None
         except (httpx2.HTTPError, TimeoutError) as error:
             why = connection_fault(error)
-            raise Unavailable(
-                f"the broker did not answer: {why}", code="broker.failed", port=PORT, effect="unknown"
-            ) from None
+            raise BROKER_FAILED(f"the broker did not answer: {why}") from None
         if response.status_code != 200 or len(response.content) > 8 * BODY_BYTES_MAX:
-            raise Unavailable(
-                f"the broker answered {response.status_code}: {shown(response.text[:200])}",
-                code="broker.failed",
-                port=PORT,
-                effect="unknown",
-            )
+            raise BROKER_FAILED(f"the broker answered {response.status_code}: {shown(response.text[:200])}")
         try:
             return msgspec.json.decode(response.content, type=kind)
         except msgspec.DecodeError as fault:
-            raise Unavailable(
-                f"the broker's answer cannot be read: {fault}",
-                code="broker.failed",
-                port=PORT,
-                effect="unknown",
-            ) from None
+            raise BROKER_FAILED(f"the broker's answer cannot be read: {fault}") from None

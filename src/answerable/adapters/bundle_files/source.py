@@ -12,6 +12,7 @@ from anyio import to_thread
 from answerable.core.identity.svid.federation import bundle_unavailable
 from answerable.core.identity.svid.trust_bundle import BUNDLE_BYTES_MAX, parse_bundle
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.identity import BUNDLE_ANSWER, BUNDLE_MALFORMED, BUNDLE_UNREACHABLE
 from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class FileBundle:
             return parse_bundle(document, domain=self._source.trust_domain)
         except Malformed as fault:
             raise bundle_unavailable(
-                self._source.trust_domain, fault.message, code="bundle.malformed"
+                self._source.trust_domain, fault.message, code=BUNDLE_MALFORMED
             ) from None
 
     async def wait(self, seconds: float) -> None:
@@ -67,9 +68,9 @@ class FileBundle:
                 document = file.read(BUNDLE_BYTES_MAX + 1)
         except OSError as error:
             self._seen = self._look()
-            raise bundle_unavailable(domain, f"{path}: {error.strerror}", code="bundle.unreachable") from None
+            raise bundle_unavailable(domain, f"{path}: {error.strerror}", code=BUNDLE_UNREACHABLE) from None
         if len(document) > BUNDLE_BYTES_MAX:
-            raise bundle_unavailable(domain, f"more than {BUNDLE_BYTES_MAX} bytes", code="bundle.answer")
+            raise bundle_unavailable(domain, f"more than {BUNDLE_BYTES_MAX} bytes", code=BUNDLE_ANSWER)
         return document
 
     def _look(self) -> _Seen:

@@ -20,7 +20,15 @@ from answerable.core.identity.svid.federation import (
 )
 from answerable.core.identity.svid.trust_bundle import BUNDLE_BYTES_MAX, parse_bundle
 from answerable.core.identity.svid.x509_svid import verified_x509_svid
-from answerable.errors import AnswerableError, Broken, Malformed, Unavailable, shown
+from answerable.errors import AnswerableError, Malformed, Unavailable, UnavailableCode, shown
+from answerable.errors.codes.identity import (
+    BUNDLE_ANSWER,
+    BUNDLE_MALFORMED,
+    BUNDLE_SIZE,
+    BUNDLE_UNREACHABLE,
+    BUNDLE_UNTRUSTED,
+    FEDERATION_PROFILE_BROKEN,
+)
 from answerable.plain_file import read_plain
 
 if TYPE_CHECKING:
@@ -77,16 +85,16 @@ class HttpBundleEndpoint:
                 document = await self._followed(context)
         except TimeoutError:
             why = f"no whole answer within {self._fetch_seconds_max:g} seconds"
-            raise self._unavailable(why, code="bundle.unreachable") from None
+            raise self._unavailable(why, code=BUNDLE_UNREACHABLE) from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             if refused or certificate_fault(error):
                 reason = refused[-1] if refused else connection_fault(error)
-                raise self._unavailable(reason, code="bundle.untrusted") from None
-            raise self._unavailable(connection_fault(error), code="bundle.unreachable") from None
+                raise self._unavailable(reason, code=BUNDLE_UNTRUSTED) from None
+            raise self._unavailable(connection_fault(error), code=BUNDLE_UNREACHABLE) from None
         try:
             return parse_bundle(document, domain=self._source.trust_domain)
         except Malformed as fault:
-            raise self._unavailable(fault.message, code="bundle.malformed") from None
+            raise self._unavailable(fault.message, code=BUNDLE_MALFORMED) from None
 
     async def _followed(self, context: ssl.SSLContext) -> bytes:
         """The document, at the end of the redirects. Every hop is held to the same profile, and none is kept."""
@@ -104,19 +112,19 @@ class HttpBundleEndpoint:
                         url = self._target(url, response.headers.get("location", ""))
                         continue
                     if response.status_code != 200:
-                        raise self._unavailable(f"status {response.status_code}", code="bundle.answer")
+                        raise self._unavailable(f"status {response.status_code}", code=BUNDLE_ANSWER)
                     return await self._document(response)
-        raise self._unavailable(f"more than {REDIRECTS_MAX} redirects", code="bundle.answer")
+        raise self._unavailable(f"more than {REDIRECTS_MAX} redirects", code=BUNDLE_ANSWER)
 
     async def _document(self, response: httpx2.Response) -> bytes:
         if response.headers.get("content-encoding", "identity") != "identity":
-            raise self._unavailable("a packed document, which nobody asked for", code="bundle.answer")
+            raise self._unavailable("a packed document, which nobody asked for", code=BUNDLE_ANSWER)
         received = bytearray()
         # Raw: nothing is unpacked, so nothing can grow on the way.
         async for chunk in response.aiter_raw():
             received += chunk
             if len(received) > BUNDLE_BYTES_MAX:
-                raise self._unavailable(f"more than {BUNDLE_BYTES_MAX} bytes", code="bundle.answer")
+                raise self._unavailable(f"more than {BUNDLE_BYTES_MAX} bytes", code=BUNDLE_ANSWER)
         return bytes(received)
 
     def _target(self, url: str, location: str) -> str:
@@ -124,7 +132,7 @@ class HttpBundleEndpoint:
             target = urljoin(url, location) if location else ""
             check_endpoint_url(target)
         except (ValueError, Malformed):
-            raise self._unavailable(f"a redirect to {shown(location)}", code="bundle.answer") from None
+            raise self._unavailable(f"a redirect to {shown(location)}", code=BUNDLE_ANSWER) from None
         return target
 
     def _context(self, refused: list[str]) -> ssl.SSLContext:
@@ -136,13 +144,13 @@ class HttpBundleEndpoint:
             except (OSError, ssl.SSLError) as error:
                 raise self._unavailable(
                     f"authorities in {shown(self._source.file)}: {type(error).__name__}",
-                    code="bundle.untrusted",
+                    code=BUNDLE_UNTRUSTED,
                 ) from None
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.set_alpn_protocols(["http/1.1"])
             return context
         if self._source.profile != "https_spiffe" or endpoint is None:
-            raise Broken(f"profile {self._source.profile} is not of HTTPS", code="federation.profile")
+            raise FEDERATION_PROFILE_BROKEN(f"profile {self._source.profile} is not of HTTPS")
         known = self._anchor(endpoint)
 
         def judge(chain: tuple[bytes, ...]) -> None:
@@ -189,7 +197,7 @@ class HttpBundleEndpoint:
             return known
         raise self._unavailable(
             f"no bundle of {shown(endpoint.trust_domain)} to know its server by: {why}: put a new one into the file",
-            code="bundle.untrusted",
+            code=BUNDLE_UNTRUSTED,
         )
 
     def _file(self) -> bytes:
@@ -198,8 +206,8 @@ class HttpBundleEndpoint:
             return b""
         document = read_plain(Path(self._source.file), BUNDLE_BYTES_MAX + 1)
         if len(document) > BUNDLE_BYTES_MAX:
-            raise Malformed(f"more than {BUNDLE_BYTES_MAX} bytes", code="bundle.size")
+            raise BUNDLE_SIZE(f"more than {BUNDLE_BYTES_MAX} bytes")
         return document
 
-    def _unavailable(self, why: str, *, code: str) -> Unavailable:
+    def _unavailable(self, why: str, *, code: UnavailableCode) -> Unavailable:
         return bundle_unavailable(self._source.trust_domain, why, code=code)

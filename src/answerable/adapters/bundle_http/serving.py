@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from answerable.errors import Unavailable
+from answerable.errors.codes.identity import BUNDLE_TLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,9 +91,7 @@ def _server_context() -> ssl.SSLContext:
 
 def _unusable(error: Exception) -> Unavailable:
     what = getattr(error, "reason", None) or type(error).__name__
-    return Unavailable(
-        f"certificate or key of the bundle endpoint: {what}", code="bundle.tls", port="bundle_endpoint"
-    )
+    return BUNDLE_TLS(f"certificate or key of the bundle endpoint: {what}")
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from answerable.adapters.cedar.schema import ACTION, AGENT, USE_CASE
 from answerable.core.decision.asked import CannotTell, context_under, read_question, uncounted
 from answerable.core.decision.decision import Decision, Evaluation, Reason, weigh
 from answerable.errors import shown
+from answerable.errors.codes.policy import QUESTION_FACT_MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,7 +107,7 @@ class Asking:
             unlike = self._unlike(asked.action.id, view, mentions)
             if unlike:
                 text = f"the question has no {shown(unlike)} as policies see it now"
-                return CannotTell(code="question.fact_missing", text=text)
+                return CannotTell(code=QUESTION_FACT_MISSING.id, text=text)
         return self._weighed(first, key, request, asked)
 
     def _weighed(self, first: Evaluation, key: _Key, request: CedarRequest, asked: Asked) -> Decision:

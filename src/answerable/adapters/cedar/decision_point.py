@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from answerable.adapters.cedar.engine import fastest_engine
 from answerable.adapters.cedar.publishing import published
@@ -19,6 +19,8 @@ from answerable.core.mandate.lineage import hops_shortfall
 from answerable.core.mandate.mandate import shortfall
 from answerable.core.mandate.session_claims import session_shortfall
 from answerable.errors import shown
+from answerable.errors.codes.action import ARGUMENTS_UNMAPPABLE
+from answerable.errors.codes.policy import FACTS_UNKNOWN_DECISION, POLICY_ERROR, POLICY_REGISTRY_DIFFERS
 
 if TYPE_CHECKING:
     from answerable.adapters.cedar.engine import Engine
@@ -27,11 +29,6 @@ if TYPE_CHECKING:
     from answerable.core.decision.facts import Facts, HoldFact
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
-
-CODE_ERROR: Final = "policy.error"
-CODE_FACTS_UNKNOWN: Final = "facts.unknown"
-CODE_REGISTRY_DIFFERS: Final = "policy.registry_differs"
-CODE_UNMAPPABLE: Final = "arguments.unmappable"
 
 
 class CedarDecisionPoint:
@@ -86,7 +83,7 @@ class CedarDecisionPoint:
         except BaseException as fault:
             # A panic inside the extension is a BaseException. Whatever it was: an error is a deny.
             failed = f"the decision failed: {shown(type(fault).__name__)}"
-            return self._denied(Reason(source=CODE_ERROR, text=failed))
+            return self._denied(Reason(source=POLICY_ERROR.id, text=failed))
 
     def may_list(self, agent: str, capability: str) -> bool:
         """As `DecisionPoint.may_list`: False when no permit could match, or an unconditional forbid always does.
@@ -104,15 +101,15 @@ class CedarDecisionPoint:
             # The policies were checked against another agent or capability than the one that is about to act.
             differs = "the policy set was published for another registry"
             return self._denied(
-                outside or Reason(source=CODE_REGISTRY_DIFFERS, text=differs), held=facts.hold
+                outside or Reason(source=POLICY_REGISTRY_DIFFERS.id, text=differs), held=facts.hold
             )
         arguments = mapped_arguments(capability.arguments, verified.arguments)
         if isinstance(arguments, Unmappable):
-            outside = outside or Reason(source=CODE_UNMAPPABLE, text=arguments.text)
+            outside = outside or Reason(source=ARGUMENTS_UNMAPPABLE.id, text=arguments.text)
             arguments = {}
         if outside is None and not self._trackers <= facts.history.keys():
             unknown = "what happened before is not known, and the policy set counts it"
-            outside = Reason(source=CODE_FACTS_UNKNOWN, text=unknown)
+            outside = Reason(source=FACTS_UNKNOWN_DECISION.id, text=unknown)
         context = whole_context(
             verified,
             facts,

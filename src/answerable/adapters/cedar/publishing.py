@@ -18,7 +18,8 @@ from answerable.adapters.cedar.schema import schema_faults, schema_of
 from answerable.core.decision.decision import RULE_PREFIXES
 from answerable.core.registry.policy_sets.policy_statement import policy_statement
 from answerable.core.registry.policy_sets.policy_text import Statement, statements
-from answerable.errors import Malformed, shown
+from answerable.errors import Malformed, MalformedCode, shown
+from answerable.errors.codes.policy import POLICY_INVALID, POLICY_SYNTAX, POLICY_TOO_LARGE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -170,7 +171,7 @@ class _Read:
 def _read(text: str, pieces: tuple[Statement, ...], snapshot: RegistrySnapshot) -> _Read:
     """Every policy, in groups; or all at once where Cedar finds another number of them than we do."""
     if len(pieces) > POLICIES_MAX:
-        raise Malformed(f"{len(pieces)} policies, expected at most {POLICIES_MAX}", code="policy.too_large")
+        raise POLICY_TOO_LARGE(f"{len(pieces)} policies, expected at most {POLICIES_MAX}")
     try:
         for whole in (False, True):
             read = _Read(snapshot, pieces)
@@ -181,7 +182,7 @@ def _read(text: str, pieces: tuple[Statement, ...], snapshot: RegistrySnapshot) 
             except UnevenGroupsError:
                 continue
     except RecursionError:
-        raise Malformed("a policy's expression is nested too deeply", code="policy.syntax") from None
+        raise POLICY_SYNTAX("a policy's expression is nested too deeply") from None
     except ValueError as error:
         # Cedar does not say where. Each policy alone does.
         faults = [
@@ -189,7 +190,7 @@ def _read(text: str, pieces: tuple[Statement, ...], snapshot: RegistrySnapshot) 
             for piece in pieces
             if (fault := _syntax(piece.text))
         ]
-        raise _malformed(faults or [_line(str(error))], code="policy.syntax") from None
+        raise _malformed(faults or [_line(str(error))], code=POLICY_SYNTAX) from None
     return read
 
 
@@ -290,7 +291,7 @@ def _line(text: str) -> str:
     return " ".join(text.split())[:FAULT_CHARS_MAX]
 
 
-def _malformed(faults: list[str], *, code: str = "policy.invalid") -> Malformed:
+def _malformed(faults: list[str], *, code: MalformedCode = POLICY_INVALID) -> Malformed:
     more = len(faults) - FAULTS_SHOWN_MAX
     told = "; ".join(faults[:FAULTS_SHOWN_MAX]) + (f"; and {more} more" if more > 0 else "")
-    return Malformed(told, code=code)
+    return code(told)

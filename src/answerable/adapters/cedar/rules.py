@@ -17,6 +17,7 @@ from answerable.core.registry.documents.look_alike import meant
 from answerable.core.registry.policy_sets.policy_fault import PolicyFault
 from answerable.core.registry.policy_sets.policy_text import statements
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.policy import POLICY_SYNTAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -92,7 +93,7 @@ def rules_of(
         return (), tuple(_placed(pieces, snapshot) or [_unplaced(sources, error)])
     if len(whole.policies) != len(pieces):
         message = "the files read one by one are not what they are together: end each policy in its own file"
-        return (), (PolicyFault(file=sources[0].file, line=1, code="policy.syntax", message=message),)
+        return (), (PolicyFault(file=sources[0].file, line=1, code=POLICY_SYNTAX.id, message=message),)
     return tuple(_rules(pieces, whole)), ()
 
 

@@ -10,7 +10,8 @@ import msgspec
 
 from answerable.adapters.cedar.schema import schema_of
 from answerable.core.registry.policy_sets.policy_fault import PolicyFault
-from answerable.errors import Malformed
+from answerable.errors.codes.documents import SCHEMA_MISSING, SCHEMA_STALE
+from answerable.errors.codes.policy import POLICY_INVALID
 
 if TYPE_CHECKING:
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
@@ -24,7 +25,7 @@ def schema_text(snapshot: RegistrySnapshot) -> str:
         schema = cedarpy.Schema.from_json_str(msgspec.json.encode(schema_of(snapshot)).decode())
     except ValueError as error:
         message = f"schema of the registered capabilities: {' '.join(str(error).split())[:300]}"
-        raise Malformed(message, code="policy.invalid") from None
+        raise POLICY_INVALID(message) from None
     # Cedar writes it in the order of names.
     return f"{HEADING}{str(schema).strip()}\n"
 
@@ -34,7 +35,7 @@ def schema_fault(file: str, stored: str | None, snapshot: RegistrySnapshot) -> P
     how = f"write it with `answerable policy schema --for DIR --output DIR/{file}`"
     if stored is None:
         message = f"there is no {file}, by which editors and reviewers know what policies can say: {how}"
-        return PolicyFault(file=file, line=1, code="schema.missing", message=message)
+        return PolicyFault(file=file, line=1, code=SCHEMA_MISSING.id, message=message)
     made = schema_text(snapshot)
     if stored == made:
         return None
@@ -43,7 +44,7 @@ def schema_fault(file: str, stored: str | None, snapshot: RegistrySnapshot) -> P
     line = max(1, int(first.split()[1].lstrip("-").partition(",")[0]))
     change = _first_change(rest)
     message = f"not the schema of this registry: the first change is {change}; {how}, and read what changed"
-    return PolicyFault(file=file, line=line, code="schema.stale", message=message)
+    return PolicyFault(file=file, line=line, code=SCHEMA_STALE.id, message=message)
 
 
 def _first_change(lines: list[str]) -> str:

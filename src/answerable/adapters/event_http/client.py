@@ -9,13 +9,11 @@ import anyio
 import httpx2
 
 from answerable.connection_fault import connection_fault
-from answerable.errors import Malformed, Unavailable
+from answerable.errors.codes.events import EVENT_POST_AUTHORITIES, EVENT_POST_UNREACHABLE
 from answerable.ports.event_post import ANSWER_BYTES_MAX, Posted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-PORT = "event_post"
 
 
 class HttpEventPost:
@@ -30,10 +28,7 @@ class HttpEventPost:
         try:
             self._context = ssl.create_default_context(cadata=authorities.decode("ascii") or None)
         except (ssl.SSLError, ValueError):
-            raise Malformed(
-                "the authorities of receivers of events are certificates in PEM",
-                code="event_post.authorities",
-            ) from None
+            raise EVENT_POST_AUTHORITIES() from None
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Posted:
@@ -45,12 +40,7 @@ class HttpEventPost:
             why = f"no whole answer within {self._answer_seconds_max:g} seconds"
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             why = connection_fault(error)
-        raise Unavailable(
-            f"a receiver of events cannot be reached: {why}",
-            code="event_post.unreachable",
-            port=PORT,
-            effect="unknown",
-        )
+        raise EVENT_POST_UNREACHABLE(f"a receiver of events cannot be reached: {why}")
 
     async def _posted(self, url: str, headers: Mapping[str, str], body: bytes) -> Posted:
         transport = httpx2.AsyncHTTPTransport(verify=self._context, trust_env=False)

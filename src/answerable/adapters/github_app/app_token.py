@@ -10,7 +10,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
-from answerable.errors import Malformed
+from answerable.errors.codes.leases import TARGET_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,9 +42,8 @@ class AppTokens:
             claims = {"iat": now - SKEW_SECONDS, "exp": now + LIFE_SECONDS, "iss": self._app}
             return jwt.encode({"alg": "RS256", "typ": "JWT"}, claims, key, algorithms=["RS256"])
         except (JoseError, ValueError, TypeError):
-            raise Malformed(
-                f"the key of the GitHub app is no private RSA key in PEM of {BITS_MIN} bits or more",
-                code="target.key",
+            raise TARGET_KEY(
+                f"the key of the GitHub app is no private RSA key in PEM of {BITS_MIN} bits or more"
             ) from None
 
     def _imported(self, pem: bytes) -> RSAKey:

@@ -12,8 +12,8 @@ from answerable.adapters.github_app.scope import faults_of, grant_of, rights_of
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.core.lease.unended import Unended
-from answerable.errors import Malformed, Refused, Unavailable
-from answerable.ports.credential_issuer import PORT
+from answerable.errors import Malformed, Unavailable
+from answerable.errors.codes.leases import LEASE_RENEWAL, LEASE_TARGET, LEASE_UNTOLD
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -122,7 +122,7 @@ class GitHubIssuer:
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
         """Never: GitHub sets the end of a token."""
-        raise Refused("an installation token cannot be renewed: mint another lease", code="lease.renewal")
+        raise LEASE_RENEWAL("an installation token cannot be renewed: mint another lease")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         """With the token itself. Without it, because a process died or GitHub's answer never came, it lives on unused
@@ -145,7 +145,7 @@ class GitHubIssuer:
         if held := self._held.get(name):
             return held.rights
         if self._unended.until(name, self._clock.now()):
-            raise Refused("GitHub does not tell what a token may do that is lost", code="lease.untold")
+            raise LEASE_UNTOLD("GitHub does not tell what a token may do that is lost")
         return ()
 
     async def close(self) -> None:
@@ -161,29 +161,22 @@ class GitHubIssuer:
             )
         except Malformed as unsigned:
             self._unended.end(name)
-            raise Unavailable(unsigned.message, code="lease.target", port=PORT) from None
+            raise LEASE_TARGET(unsigned.message) from None
         except Unavailable as error:
             if error.effect == "none":
                 self._unended.end(name)
             raise
         token = answer.get("token")
         if not isinstance(token, str) or not token.isascii() or not token:
-            raise Unavailable(
-                "GitHub: it answered a request for a token with none",
-                code="lease.target",
-                port=PORT,
-                effect="unknown",
-            )
+            raise LEASE_TARGET("GitHub: it answered a request for a token with none", effect="unknown")
         # 2. Hold it before anything else, so that it can be ended.
         held = _Held(token=token, rights=rights_of(answer, self._owner))
         self._held[name] = held
         # 3. Hold what was given against what was asked for.
         if beyond := grant.beyond(answer):
             gone = await self._ended(name)
-            raise Unavailable(
+            raise LEASE_TARGET(
                 f"GitHub: it gave more than was asked for, {beyond}; the token was not used",
-                code="lease.target",
-                port=PORT,
                 effect="none" if gone else "unknown",
             )
         return held

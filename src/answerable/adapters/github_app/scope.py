@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import encode
 from answerable.core.lease.requests import rule_faults
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import LEASE_SCOPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,7 +98,7 @@ def faults_of(scope: Scope, owner: str) -> tuple[str, ...]:
 def grant_of(scope: Scope, owner: str) -> Grant:
     """The scope, checked. Raises Refused (`lease.scope`)."""
     if faults := faults_of(scope, owner):
-        raise Refused(faults[0], code="lease.scope", reasons=faults)
+        raise LEASE_SCOPE(faults[0], reasons=faults)
     asked = scope.thaw()
     assert isinstance(asked, dict)  # noqa: S101 - it has no faults
     repositories, permissions = asked["repositories"], asked["permissions"]

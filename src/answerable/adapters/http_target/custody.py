@@ -22,12 +22,12 @@ import msgspec
 
 from answerable.adapters.http_target.grant import error_in, token_in
 from answerable.errors import Unavailable, shown
+from answerable.errors.codes.leases import LEASE_TARGET
 from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-PORT: Final = "credential_issuer"
 FILE_BYTES_MAX: Final = 32_768
 LOCK_SECONDS: Final = 0.02
 
@@ -137,10 +137,8 @@ class RefreshCustody:
         self._unsaved = None
 
     def _fault(self, why: str, *, effect_unknown: bool = False) -> Unavailable:
-        return Unavailable(
+        return LEASE_TARGET(
             f"the refresh token in {shown(self._path.name)} cannot be used: {why}",
-            code="lease.target",
-            port=PORT,
             effect="unknown" if effect_unknown else "none",
         )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from answerable.core.canonical import Limits, encode, parse
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.tokens import OAUTH_ANSWER
 
 if TYPE_CHECKING:
     from answerable.adapters.http_target.scope import HttpScope
@@ -163,6 +164,4 @@ def _is_token(text: str) -> bool:
 
 
 def _odd(what: str) -> Malformed:
-    return Malformed(
-        f"the authorization server's answer is not to be used: {shown(what)[1:-1]}", code="oauth.answer"
-    )
+    return OAUTH_ANSWER(f"the authorization server's answer is not to be used: {shown(what)[1:-1]}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from answerable.core.lease.checkout import CheckOuts
-from answerable.errors import Refused
+from answerable.errors.codes.leases import LEASE_GONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,5 +60,5 @@ def lease_behind(leases: Leases, credential: Credential, at: UnixMillis) -> Chec
     out = leases.serving(credential.lease, at)
     shown = credential.secret.reveal(credential.secret.names()[0]) if credential.secret.names() else ""
     if not out.kept.secret or not compare_digest(shown.encode(), out.kept.secret.encode()):
-        raise Refused("the credential is not the one that was issued", code="lease.gone")
+        raise LEASE_GONE("the credential is not the one that was issued")
     return out

@@ -21,11 +21,11 @@ from answerable.adapters.http_target.grant import (
     token_in,
 )
 from answerable.adapters.http_target.leases import HttpLease, Injection
-from answerable.adapters.http_target.oauth_server import PORT
 from answerable.adapters.http_target.scope import http_scope, scope_faults
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
-from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, shown
+from answerable.errors import AnswerableError, Malformed, Unavailable, shown
+from answerable.errors.codes.leases import LEASE_RENEWAL, LEASE_SCOPE, LEASE_TAKEN, LEASE_TARGET, LEASE_UNTOLD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +114,7 @@ class OAuthIssuer:
         """As the port says."""
         scope = http_scope(order.scope, tokens=True)
         if order.name in await self._outstanding.left(self._clock.now()):
-            raise Refused(f"the lease {shown(order.name)} has been issued already", code="lease.taken")
+            raise LEASE_TAKEN(f"the lease {shown(order.name)} has been issued already")
         out = self._leases.put(order.name, HttpLease(scope=scope), order.expires_at, now=self._clock.now())
         # A token that is on its way is received, whoever leaves meanwhile: else nobody could take it back.
         with anyio.CancelScope(shield=True):
@@ -142,9 +142,8 @@ class OAuthIssuer:
         """As the port says: as long as the token lives, and no longer."""
         out = self._leases.serving(name, self._clock.now())
         if expires_at > out.kept.token_until:
-            raise Refused(
-                "a token cannot be made to live longer: let the action ask for a lease of its own",
-                code="lease.renewal",
+            raise LEASE_RENEWAL(
+                "a token cannot be made to live longer: let the action ask for a lease of its own"
             )
         out.expires_at = max(out.expires_at, expires_at)
 
@@ -178,7 +177,7 @@ class OAuthIssuer:
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
         """As the port says, by introspection."""
         if not self._grant.can_introspect:
-            raise Refused("the settings name no introspection endpoint", code="lease.untold")
+            raise LEASE_UNTOLD("the settings name no introspection endpoint")
         out = self._leases.find(name)
         if out is None or not out.kept.secret:
             return ()
@@ -255,17 +254,10 @@ class OAuthIssuer:
 def _refusal(status: int, body: bytes) -> AnswerableError:
     code = error_in(body)
     if code in SCOPE_ERRORS:
-        return Refused(
-            f"the authorization server does not grant what the scope says: {shown(code)}", code="lease.scope"
-        )
+        return LEASE_SCOPE(f"the authorization server does not grant what the scope says: {shown(code)}")
     # Whatever it did inside, it gave nobody a token.
     return _unavailable(f"the server gave none: status {status}" + (f", {shown(code)}" if code else ""))
 
 
 def _unavailable(why: str, *, effect_unknown: bool = False) -> Unavailable:
-    return Unavailable(
-        f"no token was to be had: {why}",
-        code="lease.target",
-        port=PORT,
-        effect="unknown" if effect_unknown else "none",
-    )
+    return LEASE_TARGET(f"no token was to be had: {why}", effect="unknown" if effect_unknown else "none")

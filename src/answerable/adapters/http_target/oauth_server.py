@@ -18,7 +18,9 @@ from joserfc.jwk import import_key
 from answerable.adapters.http_target.grant import ANSWER_BYTES_MAX, error_in
 from answerable.adapters.http_target.places import quiet_wire, tls_context
 from answerable.connection_fault import connection_fault
-from answerable.errors import AnswerableError, Malformed, Unavailable, shown
+from answerable.errors import AnswerableError, Unavailable, shown
+from answerable.errors.codes.leases import LEASE_TARGET
+from answerable.errors.codes.tokens import OAUTH_KEY
 
 if TYPE_CHECKING:
     import ssl
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy
 
-PORT: Final = "credential_issuer"
 ClientAuth = Literal["basic", "post", "private_key_jwt"]
 
 ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -169,7 +170,7 @@ class OAuthServer:
             key = _key(secret.decode(), client.algorithm)
             return jwt.encode(header, claims, key, algorithms=[client.algorithm])
         except (JoseError, ValueError, KeyError, TypeError):
-            raise Malformed(f"it is no key for {client.algorithm}", code="oauth.key") from None
+            raise OAUTH_KEY(f"it is no key for {client.algorithm}") from None
 
     def _opened(self) -> httpx2.AsyncClient:
         if self._http is None:
@@ -188,11 +189,8 @@ class OAuthServer:
         return self._http
 
     def _unavailable(self, why: str, *, effect: Effect = "none") -> Unavailable:
-        return Unavailable(
-            f"the authorization server of {shown(self._client.client_id)} is of no use: {why}",
-            code="lease.target",
-            port=PORT,
-            effect=effect,
+        return LEASE_TARGET(
+            f"the authorization server of {shown(self._client.client_id)} is of no use: {why}", effect=effect
         )
 
 

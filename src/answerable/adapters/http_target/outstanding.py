@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 
-from answerable.adapters.http_target.oauth_server import PORT
 from answerable.core.lease.name import checked_lease_name
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors.codes.leases import LEASE_TARGET
 from answerable.plain_file import read_plain
 
 if TYPE_CHECKING:
@@ -86,21 +86,15 @@ class OutstandingTokens:
         except OSError as error:
             raise self._fault(error) from None
         except (Malformed, ValueError):
-            raise Unavailable(
-                f"the file {shown(self._path.name)} is not one that this broker wrote: move it away",
-                code="lease.target",
-                port=PORT,
+            raise LEASE_TARGET(
+                f"the file {shown(self._path.name)} is not one that this broker wrote: move it away"
             ) from None
         return found
 
     def _fault(self, error: OSError) -> Unavailable:
         assert self._path is not None  # noqa: S101 - only a file fails
         why = (error.strerror or "unknown error").lower()
-        return Unavailable(
-            f"the names of tokens cannot be kept in {shown(self._path.name)}: {why}",
-            code="lease.target",
-            port=PORT,
-        )
+        return LEASE_TARGET(f"the names of tokens cannot be kept in {shown(self._path.name)}: {why}")
 
 
 def _read(path: Path) -> tuple[dict[LeaseName, int], int]:

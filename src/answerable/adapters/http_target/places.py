@@ -9,7 +9,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import TARGET_CERTIFICATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,10 +72,7 @@ def tls_context(authorities: bytes = b"", certificate: bytes = b"", key: bytes =
         if certificate:
             _load(context, certificate, key)
     except (ssl.SSLError, ValueError, OSError):
-        raise Malformed(
-            "authorities, client certificate and key are PEM, and the key belongs to the certificate",
-            code="target.certificate",
-        ) from None
+        raise TARGET_CERTIFICATE() from None
     return context
 
 

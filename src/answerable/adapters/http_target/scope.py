@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from answerable.core.canonical import encode
 from answerable.core.lease.requests import rule_faults, rules_of
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import LEASE_SCOPE
 
 if TYPE_CHECKING:
     from answerable.core.canonical import FrozenJSON, JSONValue
@@ -45,7 +46,7 @@ class HttpScope:
 def http_scope(scope: FrozenJSON, *, tokens: bool) -> HttpScope:
     """Read it. tokens: whether an authorization server narrows. Raises Refused (`lease.scope`) with the faults."""
     if faults := scope_faults(scope, tokens=tokens):
-        raise Refused(faults[0], code="lease.scope", reasons=faults)
+        raise LEASE_SCOPE(faults[0], reasons=faults)
     said = scope.thaw()
     assert isinstance(said, dict)  # noqa: S101 - without faults it is one
     details = said.get("authorization_details")

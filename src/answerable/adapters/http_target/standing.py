@@ -11,13 +11,13 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Final, Literal
 
 from answerable.adapters.http_target.leases import HttpLease, Injection
-from answerable.adapters.http_target.oauth_server import PORT
 from answerable.adapters.http_target.scope import http_scope, scope_faults
 from answerable.core.base64url import to_base64url
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.core.lease.echoes import SECRET_CHARS_MIN
 from answerable.core.lease.name import account_of
 from answerable.errors import Malformed, Unavailable
+from answerable.errors.codes.leases import LEASE_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,4 +135,4 @@ class StandingIssuer:
 
 
 def _unusable(why: str) -> Unavailable:
-    return Unavailable(f"the standing secret cannot be used: {why}", code="lease.target", port=PORT)
+    return LEASE_TARGET(f"the standing secret cannot be used: {why}")

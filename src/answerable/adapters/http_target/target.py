@@ -17,7 +17,15 @@ from answerable.adapters.http_target.requests import READING, sent_request
 from answerable.adapters.http_target.tools import request_tools
 from answerable.connection_fault import connection_fault
 from answerable.core.lease.echoes import Echoes
-from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.errors import Malformed, Refused, Unavailable, UnavailableCode, shown
+from answerable.errors.codes.leases import (
+    TARGET_ARGUMENTS,
+    TARGET_CREDENTIAL,
+    TARGET_CUT,
+    TARGET_LATE,
+    TARGET_LOST,
+    TARGET_UNREACHABLE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -30,7 +38,6 @@ if TYPE_CHECKING:
     from answerable.ports.clock import Clock
     from answerable.ports.upstream import Progress
 
-PORT: Final = "brokered_target"
 _NOT_SENT: Final = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
@@ -85,7 +92,7 @@ class HttpTarget:
                 verify=self._tls.context() or False, limits=httpx2.Limits(max_connections=1), trust_env=False
             )
         except (Refused, Malformed, Unavailable) as fault:
-            raise Unavailable(fault.message, code="target.credential", port=PORT) from None
+            raise TARGET_CREDENTIAL(fault.message) from None
         session = HttpSession(self._place, credential, transport, leases=self._leases, clock=self._clock)
         out.cuts.append(session.cut)
         try:
@@ -136,14 +143,14 @@ class HttpSession:
     ) -> Performed:
         """As the port says."""
         if tool not in ("read", "request"):
-            raise Refused(f"there is no tool {shown(tool, 40)} here", code="target.arguments")
+            raise TARGET_ARGUMENTS(f"there is no tool {shown(tool, 40)} here")
         async with self._turn:
             try:
                 out = lease_behind(self._leases, self._credential, self._clock.now())
                 assert out.kept.injection is not None  # noqa: S101 - whoever has a secret has one
                 injection = out.kept.injection()
             except (Refused, Unavailable) as fault:
-                raise self._unavailable(fault.message, code="target.credential") from None
+                raise self._unavailable(fault.message, code=TARGET_CREDENTIAL) from None
             place = self._place
             sent = sent_request(
                 arguments,
@@ -159,7 +166,7 @@ class HttpSession:
                 status, headers, body, is_cut = await self._answered(sent, echoes, seconds_max)
             if self._under_way.cancelled_caught:
                 raise self._unavailable(
-                    "its lease was revoked in the middle", effect="unknown", code="target.cut"
+                    "its lease was revoked in the middle", effect="unknown", code=TARGET_CUT
                 )
             return performed(
                 status,
@@ -207,18 +214,18 @@ class HttpSession:
                         await response.aclose()
         except TimeoutError:
             raise self._unavailable(
-                f"no whole answer within {seconds_max:g} seconds", effect="unknown", code="target.late"
+                f"no whole answer within {seconds_max:g} seconds", effect="unknown", code=TARGET_LATE
             ) from None
         except _NOT_SENT as error:
             raise self._unavailable(
-                f"it was not reached: {connection_fault(error)}", code="target.unreachable"
+                f"it was not reached: {connection_fault(error)}", code=TARGET_UNREACHABLE
             ) from None
         except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
             raise self._unavailable(
-                f"the connection was lost: {connection_fault(error)}", effect="unknown", code="target.lost"
+                f"the connection was lost: {connection_fault(error)}", effect="unknown", code=TARGET_LOST
             ) from None
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw]
         return response.status_code, headers, bytes(received[:bytes_max]), len(received) > bytes_max
 
-    def _unavailable(self, why: str, *, code: str, effect: Effect = "none") -> Unavailable:
-        return Unavailable(f"{shown(self._host)} does not answer: {why}", code=code, port=PORT, effect=effect)
+    def _unavailable(self, why: str, *, code: UnavailableCode, effect: Effect = "none") -> Unavailable:
+        return code(f"{shown(self._host)} does not answer: {why}", effect=effect)

@@ -12,7 +12,8 @@ from answerable.adapters.kubernetes_tokens.scope import TOKEN_SECONDS_MIN, fault
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.core.lease.name import ACCOUNT_PREFIX, account_of, lease_of
-from answerable.errors import Refused, Unavailable
+from answerable.errors import Unavailable
+from answerable.errors.codes.leases import LEASE_RENEWAL, LEASE_TAKEN, LEASE_TARGET
 from answerable.ports.credential_issuer import PORT
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class KubernetesIssuer:
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
         """Never: a token is signed with its end."""
-        raise Refused("a token of Kubernetes cannot be renewed: mint another lease", code="lease.renewal")
+        raise LEASE_RENEWAL("a token of Kubernetes cannot be renewed: mint another lease")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         """Role binding, role, service account: in the namespace where this process made it, else in every one. All are
@@ -164,7 +165,7 @@ class KubernetesIssuer:
         }
         status, _ = await self._asked("POST", path, body, taken={_TAKEN})
         if status == _TAKEN:
-            raise Refused(f"a service account `{account}` is there already", code="lease.taken")
+            raise LEASE_TAKEN(f"a service account `{account}` is there already")
         self._places[order.name] = namespace
         try:
             # 2. What it may do. A crash here leaves rights that nobody has a token for.
@@ -214,12 +215,7 @@ class KubernetesIssuer:
         status = answer.get("status")
         token = status.get("token") if isinstance(status, dict) else None
         if not isinstance(token, str) or not token:
-            raise Unavailable(
-                "the cluster: it answered a request for a token with none",
-                code="lease.target",
-                port=PORT,
-                effect="unknown",
-            )
+            raise LEASE_TARGET("the cluster: it answered a request for a token with none", effect="unknown")
         return token
 
     async def _undone(self, name: LeaseName) -> bool:
@@ -261,9 +257,7 @@ def _continued(more: JSONValue) -> str:
     """The cluster's own mark of where a list goes on, if it is one that needs no encoding."""
     text = more if isinstance(more, str) else ""
     if text and not _CONTINUE.fullmatch(text):
-        raise Unavailable(
-            "the cluster: a list goes on at a place that cannot be asked for", code="lease.target", port=PORT
-        )
+        raise LEASE_TARGET("the cluster: a list goes on at a place that cannot be asked for")
     return text
 
 

@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.linux_process.proc_files import ProcDirectory, pid_of
 from answerable.adapters.linux_process.program import Program, ProgramReader
-from answerable.errors import Unavailable, Unverified
+from answerable.errors.codes.workloads import (
+    PROCESS_CHANGED,
+    PROCESS_FOREIGN,
+    PROCESS_GONE,
+    PROCESS_UNAVAILABLE,
+)
 from answerable.ports.process_observer import ProcessFacts
 
 if TYPE_CHECKING:
@@ -23,8 +28,6 @@ if TYPE_CHECKING:
 
     from answerable.adapters.linux_process.own_command import OwnCommand
 
-PORT: Final = "process_observer"
-STEP: Final = "attestation"
 PROC: Final = "/proc"
 
 _NAMESPACES: Final = (("mount", "ns/mnt"), ("user", "ns/user"), ("root", "root/"))
@@ -54,8 +57,7 @@ class LinuxProcessObserver:
                 self._ours = {name: ourselves.place(link) for name, link in _NAMESPACES}
             self._overflow = self._unmapped_ids()
         except (OSError, ValueError) as error:
-            message = f"cannot read about processes: {type(error).__name__}"
-            raise Unavailable(message, code="process.unavailable", port=PORT) from None
+            raise PROCESS_UNAVAILABLE(f"cannot read about processes: {type(error).__name__}") from None
 
     def observe(self, pid: int, *, started: int, pidfd: int | None = None) -> ProcessFacts:
         """As the port says."""
@@ -68,9 +70,9 @@ class LinuxProcessObserver:
                 parent, agent_up = process.parent(), self._runs_command(process, facts)
                 self._check_alive(process, pid, started, pidfd)
         except (OSError, ValueError, KeyError, IndexError):
-            raise _gone() from None
+            raise PROCESS_GONE("the process has ended, or its number belongs to another") from None
         if facts != again or program.identity != program_again.identity:
-            raise Unverified("the process changed while it was measured", code="process.changed", step=STEP)
+            raise PROCESS_CHANGED("the process changed while it was measured")
         ancestors, whole = self._ancestors(parent)
         # Of whom not all is known that it descends from, not enough is known.
         return replace(
@@ -83,7 +85,7 @@ class LinuxProcessObserver:
             with ProcDirectory(self._proc, pid) as process:
                 return process.life()[1]
         except (OSError, ValueError, IndexError):
-            raise _gone() from None
+            raise PROCESS_GONE("the process has ended, or its number belongs to another") from None
 
     def program(self, pid: int, started: int) -> str:
         """The path of the program that a process runs, as it names it itself, empty where that cannot be had for sure.
@@ -112,22 +114,21 @@ class LinuxProcessObserver:
         """Raises Unverified (`process.gone`) unless this is the process that was met, and it still runs."""
         state, start = process.life()
         if state in _DEAD or start != started:
-            raise _gone()
+            raise PROCESS_GONE("the process has ended, or its number belongs to another")
         if pidfd is not None:
             poll = select.poll()
             poll.register(pidfd, select.POLLIN)
             # Readable means ended (pidfd_open(2)); until then the kernel gives the number to nobody else.
             if pid_of(pidfd) != pid or poll.poll(0):
-                raise _gone()
+                raise PROCESS_GONE("the process has ended, or its number belongs to another")
 
     def _measured(self, process: ProcDirectory, pid: int, started: int) -> tuple[ProcessFacts, Program]:
         status = process.status()
         if status.group != pid:
-            raise Unverified("this is a thread, not a process", code="process.foreign", step=STEP)
+            raise PROCESS_FOREIGN("this is a thread, not a process")
         if status.uid in self._overflow or status.gid in self._overflow:
             # The number for everybody who has none in our user namespace: it would be the same for all of them.
-            message = "the process belongs to a user who has no number in our user namespace"
-            raise Unverified(message, code="process.foreign", step=STEP)
+            raise PROCESS_FOREIGN("the process belongs to a user who has no number in our user namespace")
         foreign = tuple(name for name, link in _NAMESPACES if self._is_foreign(process, name, link))
         program = self._programs.read(process)
         if "user" in foreign:
@@ -181,9 +182,3 @@ class LinuxProcessObserver:
             with open(f"{self._proc}/sys/kernel/{name}", encoding="ascii") as content:
                 found.add(int(content.read(16)))
         return frozenset(found)
-
-
-def _gone() -> Unverified:
-    return Unverified(
-        "the process has ended, or its number belongs to another", code="process.gone", step=STEP
-    )

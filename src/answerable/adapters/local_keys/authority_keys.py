@@ -16,14 +16,21 @@ from typing import TYPE_CHECKING, Final
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from answerable.errors import Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.identity import (
+    AUTHORITY_KEYS_EXISTS,
+    AUTHORITY_KEYS_EXPOSED,
+    AUTHORITY_KEYS_MISSING,
+    AUTHORITY_KEYS_NAME,
+    AUTHORITY_KEYS_UNAVAILABLE,
+    AUTHORITY_KEYS_UNREADABLE,
+)
 from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PORT: Final = "authority_keys"
 FILE_BYTES_MAX: Final = 4096
 DIRECTORY_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
@@ -73,7 +80,7 @@ class LocalAuthorityKeys:
                 _sync_directory(self._directory)
             except FileExistsError:
                 message = f"there is a key {shown(name)} already, or the draft of one"
-                raise Unavailable(message, code="authority_keys.exists", port=PORT) from None
+                raise AUTHORITY_KEYS_EXISTS(message) from None
         return key.public_key()
 
     def public(self, name: str) -> ec.EllipticCurvePublicKey | None:
@@ -85,9 +92,7 @@ class LocalAuthorityKeys:
         """As the port says."""
         key = self._key(name)
         if key is None:
-            raise Unavailable(
-                f"the key {shown(name)} of the trust domain is gone", code="authority_keys.missing", port=PORT
-            )
+            raise AUTHORITY_KEYS_MISSING(f"the key {shown(name)} of the trust domain is gone")
         return key.sign(message, _SHA256)
 
     def destroy(self, name: str) -> None:
@@ -118,8 +123,7 @@ class LocalAuthorityKeys:
 
     def _paths(self, name: str) -> tuple[Path, Path]:
         if not NAME.fullmatch(name):
-            message = f"{shown(name)} is not the name of a key: use 1 to 64 of a-z 0-9 -"
-            raise Unavailable(message, code="authority_keys.name", port=PORT)
+            raise AUTHORITY_KEYS_NAME(f"{shown(name)} is not the name of a key: use 1 to 64 of a-z 0-9 -")
         return self._directory / f"{name}.pem", self._directory / f".{name}.draft"
 
 
@@ -133,14 +137,14 @@ def _read(path: Path) -> ec.EllipticCurvePrivateKey:
         key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         message = f"`{path.name}` is not a private key on P-256 in PEM: bring it back from a copy"
-        raise Unavailable(message, code="authority_keys.unreadable", port=PORT)
+        raise AUTHORITY_KEYS_UNREADABLE(message)
     return key
 
 
 def _require_private(status: os.stat_result, name: str) -> None:
     if status.st_mode & _OTHERS or status.st_uid != os.geteuid():
         message = f"{shown(name)} must belong to the server's user and be closed to all others (mode 0700, files 0600)"
-        raise Unavailable(message, code="authority_keys.exposed", port=PORT)
+        raise AUTHORITY_KEYS_EXPOSED(message)
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -170,5 +174,4 @@ def _faults(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        message = f"{what}: {(error.strerror or 'unknown fault').lower()}"
-        raise Unavailable(message, code="authority_keys.unavailable", port=PORT) from None
+        raise AUTHORITY_KEYS_UNAVAILABLE(f"{what}: {(error.strerror or 'unknown fault').lower()}") from None

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from answerable.adapters.local_keys.secret import PORT, create_secret
+from answerable.adapters.local_keys.secret import create_secret
 from answerable.core.identity.keys.event_key import BITS, EXPONENT, EventKey
-from answerable.errors import Malformed, Unavailable
+from answerable.errors import Malformed
+from answerable.errors.codes.identity import KEY_KIND, KEY_UNREADABLE, KEY_UNWRITABLE
 from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
@@ -36,17 +37,15 @@ def open_or_create_event_key(path: Path, *, entropy: Entropy) -> EventKey:
             mode = os.fstat(opened.fileno()).st_mode
             content = opened.read(FILE_BYTES_MAX + 1)
     except OSError as error:
-        message = (
+        raise KEY_UNWRITABLE(
             f"the key `{path.name}` cannot be made or read: {(error.strerror or 'unknown error').lower()}"
-        )
-        raise Unavailable(message, code="key.unwritable", port=PORT) from None
+        ) from None
     try:
         if stat.S_IMODE(mode) & 0o077:
-            raise Malformed("others may read it: give it mode 0600", code="key.kind")
+            raise KEY_KIND("others may read it: give it mode 0600")
         return EventKey(content)
     except Malformed as fault:
-        message = f"the key `{path.name}` cannot be used: {fault.message}"
-        raise Unavailable(message, code="key.unreadable", port=PORT) from None
+        raise KEY_UNREADABLE(f"the key `{path.name}` cannot be used: {fault.message}") from None
 
 
 def _fresh() -> bytes:

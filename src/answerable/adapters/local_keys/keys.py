@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.identity.keys.keys import SEED_BYTES
 from answerable.errors import Unavailable
+from answerable.errors.codes.identity import KEY_UNWRITABLE
 from answerable.sdk.keyfile import create_key, load_key
 
 if TYPE_CHECKING:
@@ -36,11 +37,7 @@ def open_or_create_key(path: Path, *, entropy: Entropy, algorithm: Algorithm = "
     try:
         os.makedirs(path.parent, mode=_DIRECTORY_MODE, exist_ok=True)
     except OSError as error:
-        raise Unavailable(
-            f"the directory of the key cannot be made: {error.strerror}",
-            code="key.unwritable",
-            port="key_file",
-        ) from None
+        raise KEY_UNWRITABLE(f"the directory of the key cannot be made: {error.strerror}") from None
     try:
         return create_key(path, seed=entropy.bytes(SEED_BYTES[algorithm]), algorithm=algorithm)
     except Unavailable as error:

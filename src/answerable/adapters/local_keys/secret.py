@@ -6,15 +6,13 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from answerable.errors import Unavailable
+from answerable.errors.codes.identity import KEY_UNREADABLE, KEY_UNWRITABLE
 from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.ports.entropy import Entropy
-
-PORT = "key_file"
 
 
 def open_or_create_secret(path: Path, *, count: int, entropy: Entropy) -> bytes:
@@ -30,13 +28,11 @@ def open_or_create_secret(path: Path, *, count: int, entropy: Entropy) -> bytes:
             mode = os.fstat(opened.fileno()).st_mode
             secret = opened.read(count + 1)
     except OSError as error:
-        message = (
+        raise KEY_UNWRITABLE(
             f"the secret `{path.name}` cannot be made or read: {(error.strerror or 'unknown error').lower()}"
-        )
-        raise Unavailable(message, code="key.unwritable", port=PORT) from None
+        ) from None
     if len(secret) != count or stat.S_IMODE(mode) & 0o077:
-        message = f"the secret `{path.name}` must have {count} bytes and mode 0600"
-        raise Unavailable(message, code="key.unreadable", port=PORT)
+        raise KEY_UNREADABLE(f"the secret `{path.name}` must have {count} bytes and mode 0600")
     return secret
 
 

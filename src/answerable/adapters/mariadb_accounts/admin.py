@@ -15,7 +15,7 @@ from answerable.adapters.mariadb_accounts.connection import (
     run,
     words_of,
 )
-from answerable.errors import Refused, Unavailable
+from answerable.errors.codes.leases import LEASE_SCOPE, LEASE_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from answerable.adapters.mariadb_accounts.connection import ServerPlace
     from answerable.errors import Effect
 
-PORT: Final = "credential_issuer"
 LABEL: Final = "answerable broker"
 _OF_SCOPE: Final = frozenset({1044, 1045, 1054, 1102, 1103, 1142, 1143, 1144, 1146, 1147, 1166, 1227, 1410})
 """Names of nothing, and rights that the broker's account does not have or may not hand on."""
@@ -86,9 +85,7 @@ def unreached(*, effect: Effect) -> Iterator[None]:
         yield
     except (*LOST, REFUSED) as failure:
         said = "the server does not let it" if number_of(failure) else "cannot reach the server"
-        raise Unavailable(
-            f"{said}: {words_of(failure)}", code="lease.target", port=PORT, effect=effect
-        ) from None
+        raise LEASE_TARGET(f"{said}: {words_of(failure)}", effect=effect) from None
 
 
 @contextmanager
@@ -100,4 +97,4 @@ def ungranted() -> Iterator[None]:
         except REFUSED as failure:
             if number_of(failure) not in _OF_SCOPE:
                 raise
-            raise Refused(f"the scope cannot be granted: {words_of(failure)}", code="lease.scope") from None
+            raise LEASE_SCOPE(f"the scope cannot be granted: {words_of(failure)}") from None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from answerable.adapters.mariadb_accounts.admin import PORT, ungranted, unreached
+from answerable.adapters.mariadb_accounts.admin import ungranted, unreached
 from answerable.adapters.mariadb_accounts.connection import REFUSED, number_of, run
 from answerable.adapters.mariadb_accounts.granting import faults_at, granted_rights
 from answerable.adapters.mariadb_accounts.quoting import native_hash, quoted_name
@@ -20,7 +20,8 @@ from answerable.adapters.mariadb_accounts.scope import MariadbScope, ScopeLimits
 from answerable.adapters.mariadb_accounts.terms import LeaseTerms
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.core.lease.name import account_of, lease_of
-from answerable.errors import Refused, Unavailable
+from answerable.errors import Refused
+from answerable.errors.codes.leases import LEASE_GONE, LEASE_SCOPE, LEASE_TAKEN, LEASE_TARGET
 
 if TYPE_CHECKING:
     import aiomysql
@@ -109,9 +110,7 @@ class MariadbIssuer:
         except REFUSED as failure:
             if number_of(failure) != _TAKEN:
                 raise
-            raise Refused(
-                "the name of this lease is in use at the server already", code="lease.taken"
-            ) from None
+            raise LEASE_TAKEN("the name of this lease is in use at the server already") from None
         try:
             # 4. What it may do, and nothing else.
             with ungranted():
@@ -127,11 +126,8 @@ class MariadbIssuer:
     def _host_for(self, seen: str) -> str:
         host = self._host or seen
         if not _HOST.fullmatch(host):
-            raise Unavailable(
-                "the server sees the broker under a name that no account can be bound to: set `account_host`",
-                code="lease.target",
-                port=PORT,
-                effect="none",
+            raise LEASE_TARGET(
+                "the server sees the broker under a name that no account can be bound to: set `account_host`"
             )
         return host
 
@@ -141,7 +137,7 @@ class MariadbIssuer:
             async with self._connections.one() as connection:
                 hosts = await _hosts(connection, account_of(name))
         if not hosts:
-            raise Refused("the lease is gone, and is not renewed", code="lease.gone")
+            raise LEASE_GONE("the lease is gone, and is not renewed")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         """As the port says."""
@@ -192,12 +188,7 @@ async def _lock(connection: aiomysql.Connection, account: str) -> str:
     asked = f"SELECT GET_LOCK('{account}', {LOCK_SECONDS_MAX}), SUBSTRING_INDEX(USER(), '@', -1)"
     ((got, seen),) = await run(connection, asked)
     if got != 1:
-        raise Unavailable(
-            f"an earlier call for this lease has not ended within {LOCK_SECONDS_MAX} s",
-            code="lease.target",
-            port=PORT,
-            effect="none",
-        )
+        raise LEASE_TARGET(f"an earlier call for this lease has not ended within {LOCK_SECONDS_MAX} s")
     return str(seen)
 
 
@@ -241,13 +232,10 @@ async def _sessions_ended(connection: aiomysql.Connection, account: str) -> int:
             await anyio.sleep(pause)
             pause = min(POLL_SECONDS_MAX, pause * 2)
         return len(ended)
-    raise Unavailable(
-        f"sessions are still open {CUT_SECONDS_MAX:.0f} s after they were told to end",
-        code="lease.target",
-        port=PORT,
-        effect="unknown",
+    raise LEASE_TARGET(
+        f"sessions are still open {CUT_SECONDS_MAX:.0f} s after they were told to end", effect="unknown"
     )
 
 
 def _refused(faults: list[str] | tuple[str, ...]) -> Refused:
-    return Refused(f"the scope cannot be granted: {faults[0]}", code="lease.scope", reasons=tuple(faults))
+    return LEASE_SCOPE(f"the scope cannot be granted: {faults[0]}", reasons=tuple(faults))

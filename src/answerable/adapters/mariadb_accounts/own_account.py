@@ -14,8 +14,8 @@ from answerable.adapters.mariadb_accounts.connection import (
     words_of,
 )
 from answerable.adapters.mariadb_accounts.quoting import native_hash
-from answerable.errors import Refused, Unavailable
-from answerable.ports.own_account import PORT
+from answerable.errors import Unavailable
+from answerable.errors.codes.leases import ACCOUNT_REFUSED, ACCOUNT_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,7 @@ class MariadbOwnAccount:
         except (*LOST, REFUSED) as failure:
             if number_of(failure) in _NOT_LET:
                 message = f"the server does not let the account change its password: {words_of(failure)}"
-                raise Refused(message, code="account.refused") from None
+                raise ACCOUNT_REFUSED(message) from None
             raise _away(failure, "unknown") from None
         finally:
             connection.close()
@@ -75,10 +75,9 @@ class MariadbOwnAccount:
             connection = await self._entered(value)
             if connection is not None:
                 return connection
-        raise Refused(
+        raise ACCOUNT_REFUSED(
             f"{self.place} takes none of the passwords that are kept: set one there, and give it to "
-            "`answerable secret rotate`",
-            code="account.refused",
+            "`answerable secret rotate`"
         )
 
     async def _entered(self, value: str) -> aiomysql.Connection | None:
@@ -103,4 +102,4 @@ async def _cut(connection: aiomysql.Connection) -> None:
 
 def _away(failure: BaseException, effect: Effect) -> Unavailable:
     said = "the server does not let it" if number_of(failure) else "cannot reach the server"
-    return Unavailable(f"{said}: {words_of(failure)}", code="account.target", port=PORT, effect=effect)
+    return ACCOUNT_TARGET(f"{said}: {words_of(failure)}", effect=effect)

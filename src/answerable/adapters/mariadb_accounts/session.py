@@ -28,6 +28,7 @@ from answerable.adapters.mariadb_accounts.values import expression, shown_value,
 from answerable.core.lease.answer_text import answer_text
 from answerable.core.lease.credential import Performed
 from answerable.errors import Unavailable, shown
+from answerable.errors.codes.leases import TARGET_CONNECTION, TARGET_POOLED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from answerable.errors import Effect
     from answerable.ports.upstream import Progress
 
-PORT: Final = "brokered_target"
 BATCH_ROWS: Final = 50
 GRACE_SECONDS: Final = 1.0
 """How much later than the server we end a statement that it should have ended."""
@@ -100,11 +100,8 @@ class MariadbSession:
         self._id, self._label = int(seen), label
         if self._id != self._connection.thread_id():
             self.close()
-            raise Unavailable(
-                "a proxy stands before the server, so that a session is not the lease's alone: name the server itself",
-                code="target.pooled",
-                port=PORT,
-                effect="none",
+            raise TARGET_POOLED(
+                "a proxy stands before the server, so that a session is not the lease's alone: name the server itself"
             )
 
     def close(self) -> None:
@@ -249,7 +246,7 @@ class MariadbSession:
         return Performed(result=result, session=tuple(session))
 
     def _lost(self, what: str, lost: BaseException, *, effect: Effect) -> Unavailable:
-        return Unavailable(f"{what}: {words_of(lost)}", code="target.connection", port=PORT, effect=effect)
+        return TARGET_CONNECTION(f"{what}: {words_of(lost)}", effect=effect)
 
     async def _connected(self, label: str) -> aiomysql.Connection:
         return await connected(

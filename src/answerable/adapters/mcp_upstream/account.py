@@ -7,7 +7,8 @@ import pwd
 import sys
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.action import UPSTREAM_USER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,8 +46,7 @@ def account_of(user: str) -> pwd.struct_passwd | None:
         if os.geteuid() in (0, found.pw_uid):
             return found if os.geteuid() != found.pw_uid else None
         said = "is not ours, and only a server that root starts can run others under it"
-    message = f"account {shown(user)} {said}: nothing is started under it"
-    raise Unavailable(message, code="upstream.user", port="upstream")
+    raise UPSTREAM_USER(f"account {shown(user)} {said}: nothing is started under it")
 
 
 def tools_account(user: str) -> pwd.struct_passwd | None:

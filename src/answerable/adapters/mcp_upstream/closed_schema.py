@@ -21,7 +21,14 @@ import jsonschema_rs
 
 from answerable.adapters.mcp_upstream.schema_references import require_few_references
 from answerable.core.canonical import DEPTH_MAX, encode
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.documents import (
+    SCHEMA_DEPTH,
+    SCHEMA_INVALID,
+    SCHEMA_NOT_OBJECT,
+    SCHEMA_REFERENCE,
+    SCHEMA_SIZE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,9 +59,9 @@ def compile_closed(
     compile.
     """
     if not isinstance(schema, dict):
-        raise Malformed("an input schema must be a JSON object", code="schema.not_object")
+        raise SCHEMA_NOT_OBJECT()
     if len(encode(schema)) > SCHEMA_BYTES_MAX:
-        raise Malformed(f"an input schema may have {SCHEMA_BYTES_MAX} bytes", code="schema.size")
+        raise SCHEMA_SIZE(f"an input schema may have {SCHEMA_BYTES_MAX} bytes")
     require_few_references(schema)
     validators = [_compiled(closed(schema, open_members=open_members))]
     if b'"oneOf"' in encode(schema):
@@ -183,18 +190,16 @@ class _Closing:
     def _spelled(self, schema: dict[str, JSONValue], depth: int) -> dict[str, JSONValue]:
         """A copy with checked references, without a draft of its own, and spelled as 2020-12."""
         if depth > DEPTH_MAX:
-            raise Malformed(f"an input schema is nested deeper than {DEPTH_MAX} levels", code="schema.depth")
+            raise SCHEMA_DEPTH(f"an input schema is nested deeper than {DEPTH_MAX} levels")
         own = dict(schema)
         for name in ("$ref", "$dynamicRef", "$recursiveRef"):
             reference = own.get(name)
             if isinstance(reference, str) and not reference.startswith("#"):
-                raise Malformed(
-                    f"an input schema refers outside itself, to {shown(reference)}", code="schema.reference"
-                )
+                raise SCHEMA_REFERENCE(f"an input schema refers outside itself, to {shown(reference)}")
         own.pop("$schema", None)
         if "$id" in own and depth > 0:
             # Inside it, `#` would mean something else.
-            raise Malformed("an input schema holds another schema with an `$id`", code="schema.reference")
+            raise SCHEMA_REFERENCE("an input schema holds another schema with an `$id`")
         own.pop("$id", None)
         if self._old and isinstance(own.get("$ref"), str):
             # Up to draft 7, whatever stands beside a reference is ignored (draft 7, core section 8.3).
@@ -223,7 +228,7 @@ def _compiled(schema: dict[str, JSONValue]) -> jsonschema_rs.Draft202012Validato
         )
     except (ValueError, jsonschema_rs.ReferencingError) as fault:
         line = str(fault).partition("\n")[0]
-        raise Malformed(f"an input schema does not compile: {shown(line)}", code="schema.invalid") from None
+        raise SCHEMA_INVALID(f"an input schema does not compile: {shown(line)}") from None
 
 
 def _texts(validator: jsonschema_rs.Draft202012Validator, arguments: dict[str, JSONValue]) -> tuple[str, ...]:

@@ -31,7 +31,8 @@ from answerable.adapters.mcp_upstream.stdio_direct import StdioDirect
 from answerable.adapters.mcp_upstream.stdio_transport import stdio_transport
 from answerable.adapters.mcp_upstream.watches import Watches
 from answerable.core.lease.wire import HOST, MCP_PATH
-from answerable.errors import AnswerableError, Unavailable, shown
+from answerable.errors import AnswerableError, shown
+from answerable.errors.codes.leases import BROKER_NONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -257,7 +258,7 @@ class Link:
         )
         if url:
             if self.server.target and self._settings.broker_socket is None:
-                raise Unavailable("no broker is set up", code="broker.none", port="upstream")
+                raise BROKER_NONE("no broker is set up", port="upstream")
             client, contained = http_client(
                 seconds_max=self.server.call_seconds_max + READ_SLACK_SECONDS,
                 connections_max=self._settings.connections_max,

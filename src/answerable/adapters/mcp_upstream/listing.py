@@ -14,7 +14,8 @@ from mcp.shared.exceptions import MCPError
 from answerable.adapters.mcp_upstream.asking import ask
 from answerable.adapters.mcp_upstream.catalogue import ENTRIES_MAX, LIST_METHODS, Shelf, catalogue_of
 from answerable.adapters.mcp_upstream.direct import SessionOnlyError
-from answerable.errors import Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.action import UPSTREAM_LISTING
 
 if TYPE_CHECKING:
     from mcp.client.session import ClientSession
@@ -75,17 +76,11 @@ async def _all_pages(live: Live, method: str, shelf: Shelf, seconds: float) -> t
         entries.extend(found if isinstance(found, list) else [])
         size += len(_text(page))
         if len(entries) > ENTRIES_MAX or size > CATALOGUE_BYTES_MAX:
-            raise Unavailable(
-                f"more than {ENTRIES_MAX} entries or {CATALOGUE_BYTES_MAX} bytes",
-                code="upstream.listing",
-                port="upstream",
-            )
+            raise UPSTREAM_LISTING(f"more than {ENTRIES_MAX} entries or {CATALOGUE_BYTES_MAX} bytes")
         cursor = page.get("nextCursor")
         if not isinstance(cursor, str):
             return entries, size
-    raise Unavailable(
-        f"{shown(method)} has more than {PAGES_MAX} pages", code="upstream.listing", port="upstream"
-    )
+    raise UPSTREAM_LISTING(f"{shown(method)} has more than {PAGES_MAX} pages")
 
 
 async def _page(live: Live, method: str, params: dict[str, JSONValue], seconds: float) -> dict[str, Any]:

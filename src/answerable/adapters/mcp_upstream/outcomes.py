@@ -13,7 +13,8 @@ from answerable.core.action.token_shapes import hidden_in
 from answerable.core.canonical import encode
 from answerable.core.lease.use import checked_use
 from answerable.core.lease.wire import DONE_META, EFFECT_DATA
-from answerable.errors import Broken, Malformed, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.action import ACTION_METHOD
 
 if TYPE_CHECKING:
     from mcp.shared.exceptions import MCPError
@@ -47,7 +48,7 @@ def request_of(
         case _:
             params = None
     if params is None:
-        raise Broken("a frozen action is not one that this upstream can perform", code="action.method")
+        raise ACTION_METHOD()
     params["_meta"] = {ACTION_META: action_id, IDEMPOTENCY_META: idempotency_key}
     return method, params
 

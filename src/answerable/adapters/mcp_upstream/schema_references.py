@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Malformed
+from answerable.errors.codes.documents import SCHEMA_REFERENCES
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -44,10 +44,9 @@ class _Uses:
                 if isinstance(reference := part.get(name), str) and reference not in on_the_way:
                     self._left -= 1
                     if self._left < 0 or len(on_the_way) >= CHAIN_MAX:
-                        raise Malformed(
+                        raise SCHEMA_REFERENCES(
                             f"the references of an input schema come to more than {USES_MAX} uses, or {CHAIN_MAX} in "
-                            "a row: write it with fewer",
-                            code="schema.references",
+                            "a row: write it with fewer"
                         )
                     self.count(self._target(reference), (*on_the_way, reference))
         for below in _below(part, definitions=False):

@@ -24,7 +24,8 @@ from answerable.adapters.mcp_upstream.direct import is_unasked
 from answerable.adapters.mcp_upstream.following import TOOLS_CHANGED
 from answerable.adapters.mcp_upstream.marks import ERROR_CODE, marked
 from answerable.adapters.mcp_upstream.unasked import UNASKED_BYTES_MAX, UnaskedPace
-from answerable.errors import Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.action import UPSTREAM_SECRET_MISSING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -106,9 +107,7 @@ def _resolved(value: str) -> str:
             with Path(value[5:]).open(encoding="utf-8") as file:
                 return file.read(SECRET_BYTES_MAX).rstrip("\r\n")
     except (KeyError, OSError, UnicodeDecodeError):
-        raise Unavailable(
-            f"secret reference {shown(value)} leads nowhere", code="upstream.secret_missing", port="upstream"
-        ) from None
+        raise UPSTREAM_SECRET_MISSING(f"secret reference {shown(value)} leads nowhere") from None
     return value
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.model_provider.prices import read_at_most
 from answerable.core.canonical import encode
 from answerable.errors import Malformed, Refused, shown
+from answerable.errors.codes.leases import TARGET_ARGUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -216,4 +217,4 @@ def _whole(value: JSONValue, name: str, most: int) -> int:
 
 def refused(message: str) -> Refused:
     """Nothing was sent."""
-    return Refused(message, code="target.arguments")
+    return TARGET_ARGUMENTS(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from answerable.errors import Malformed
+from answerable.errors.codes.registry import MODEL_STREAM
 
 EVENT_BYTES_MAX: Final = 1_048_576
 _LINE: Final = re.compile(rb"\r\n|\n|\r(?!$)")
@@ -32,9 +32,7 @@ class EventStream:
                     found.append((self._name, "\n".join(self._data)))
                 self._name, self._data, self._size = "", [], 0
         if len(self._waiting) + self._size > EVENT_BYTES_MAX:
-            raise Malformed(
-                f"an event of the stream has more than {EVENT_BYTES_MAX} bytes", code="model.stream"
-            )
+            raise MODEL_STREAM(f"an event of the stream has more than {EVENT_BYTES_MAX} bytes")
         return found
 
     def _line(self, line: str) -> None:

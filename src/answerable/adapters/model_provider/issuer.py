@@ -15,7 +15,7 @@ from answerable.core.base64url import to_base64url
 from answerable.core.lease.checkout import CheckOuts
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.core.lease.name import account_of
-from answerable.errors import Refused
+from answerable.errors.codes.leases import LEASE_GONE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,7 @@ def lease_behind(leases: ModelLeases, credential: Credential, at: UnixMillis) ->
     out = leases.serving(credential.lease, at)
     ticket = credential.secret.reveal("ticket") if "ticket" in credential.secret.names() else ""
     if not compare_digest(ticket.encode(), out.kept.ticket.encode()):
-        raise Refused("the credential is not the one that was issued", code="lease.gone")
+        raise LEASE_GONE("the credential is not the one that was issued")
     return out
 
 

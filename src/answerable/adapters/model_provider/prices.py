@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.registry import MODEL_PRICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,16 +70,13 @@ def read_prices(
         parts = line.split()
         prices = [_price(part) for part in parts[1:]]
         if len(parts) != 3 or None in prices or parts[0] in found:
-            raise Malformed(
+            raise MODEL_PRICE(
                 f"{shown(line)} is not `MODEL INPUT OUTPUT`, each model once, prices for a million tokens with at most "
-                f"{PLACES_MAX} decimal places",
-                code="model.price",
+                f"{PLACES_MAX} decimal places"
             )
         found[parts[0]] = Price(read=prices[0] or 0, written=prices[1] or 0)
     if found and not (len(currency) == 3 and currency.isascii() and currency.isupper() and day and source):
-        raise Malformed(
-            "prices need a currency of three capital letters, a day and a source", code="model.price"
-        )
+        raise MODEL_PRICE("prices need a currency of three capital letters, a day and a source")
     return Prices(
         currency=currency,
         day=day,

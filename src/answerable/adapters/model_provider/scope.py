@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import LEASE_SCOPE
 
 if TYPE_CHECKING:
     from answerable.core.canonical import FrozenJSON
@@ -29,7 +30,7 @@ class ModelScope:
 def model_scope(scope: FrozenJSON) -> ModelScope:
     """Read it. Raises Refused (`lease.scope`) with the faults."""
     if faults := scope_faults(scope):
-        raise Refused(faults[0], code="lease.scope", reasons=faults)
+        raise LEASE_SCOPE(faults[0], reasons=faults)
     said = scope.thaw()
     assert isinstance(said, dict)  # noqa: S101 - without faults it is one
     models = said["models"]

@@ -19,7 +19,15 @@ from answerable.adapters.model_provider.wire import Call, ProviderWire, session_
 from answerable.connection_fault import connection_fault
 from answerable.core.lease.credential import Performed
 from answerable.core.lease.echoes import Echoes
-from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.errors import Malformed, Refused, Unavailable, UnavailableCode, shown
+from answerable.errors.codes.leases import (
+    TARGET_ANSWER,
+    TARGET_CREDENTIAL,
+    TARGET_CUT,
+    TARGET_LATE,
+    TARGET_LOST,
+    TARGET_UNREACHABLE,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -34,7 +42,6 @@ if TYPE_CHECKING:
     from answerable.ports.clock import Clock
     from answerable.ports.upstream import Progress
 
-PORT: Final = "brokered_target"
 TEXT_CHARS_MAX: Final = 4_000
 _NOT_SENT: Final = (
     httpx2.ConnectError,
@@ -90,7 +97,7 @@ class ModelTarget:
                 verify=self._tls() or False, limits=httpx2.Limits(max_connections=1), trust_env=False
             )
         except (Refused, Malformed, Unavailable) as fault:
-            raise Unavailable(fault.message, code="target.credential", port=PORT) from None
+            raise TARGET_CREDENTIAL(fault.message) from None
         session = ModelSession(
             self._place, credential, transport, key=self._key, leases=self._leases, clock=self._clock
         )
@@ -154,7 +161,7 @@ class ModelSession:
                 out = lease_behind(self._leases, self._credential, self._clock.now())
                 injection = self._key.injection()
             except (Refused, Unavailable) as fault:
-                raise self._unavailable(fault.message, code="target.credential") from None
+                raise self._unavailable(fault.message, code=TARGET_CREDENTIAL) from None
             call = Call(
                 headers=tuple(injection.headers),
                 echoes=Echoes(injection.secrets),
@@ -169,18 +176,16 @@ class ModelSession:
                         return await act(arguments, scope, call)
                 except TimeoutError:
                     why = f"no whole answer within {seconds_max:g} seconds"
-                    raise self._unavailable(why, effect="unknown", code="target.late") from None
+                    raise self._unavailable(why, effect="unknown", code=TARGET_LATE) from None
                 except _NOT_SENT as error:
                     why = f"it was not reached: {connection_fault(error)}"
-                    raise self._unavailable(why, code="target.unreachable") from None
+                    raise self._unavailable(why, code=TARGET_UNREACHABLE) from None
                 except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
                     why = f"the connection was lost: {connection_fault(error)}"
-                    raise self._unavailable(why, effect="unknown", code="target.lost") from None
+                    raise self._unavailable(why, effect="unknown", code=TARGET_LOST) from None
                 except Malformed as fault:
-                    raise self._unavailable(fault.message, effect="unknown", code="target.answer") from None
-            raise self._unavailable(
-                "its lease was revoked in the middle", effect="unknown", code="target.cut"
-            )
+                    raise self._unavailable(fault.message, effect="unknown", code=TARGET_ANSWER) from None
+            raise self._unavailable("its lease was revoked in the middle", effect="unknown", code=TARGET_CUT)
 
     async def _chat(self, arguments: Mapping[str, JSONValue], scope: ModelScope, call: Call) -> Performed:
         place = self._place
@@ -233,10 +238,8 @@ class ModelSession:
             is_error=True,
         )
 
-    def _unavailable(self, why: str, *, code: str, effect: Effect = "none") -> Unavailable:
-        return Unavailable(
-            f"{shown(self._wire.host)} does not answer: {why}", code=code, port=PORT, effect=effect
-        )
+    def _unavailable(self, why: str, *, code: UnavailableCode, effect: Effect = "none") -> Unavailable:
+        return code(f"{shown(self._wire.host)} does not answer: {why}", effect=effect)
 
 
 def _listed(name: str, prices: Prices) -> JSONValue:

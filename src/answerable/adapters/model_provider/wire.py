@@ -18,6 +18,7 @@ from answerable.adapters.model_provider.said import Said
 from answerable.core.canonical import DEPTH_MAX, Limits, encode, parse
 from answerable.core.lease.echoes import EchoStream
 from answerable.errors import Malformed
+from answerable.errors.codes.registry import MODEL_ANSWER, MODEL_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -101,7 +102,7 @@ class ProviderWire:
         except Malformed:
             said = None
         if not isinstance(said, dict):
-            raise Malformed("the answer is no JSON object, or too long", code="model.answer")
+            raise MODEL_ANSWER()
         return said
 
     async def read(self, response: httpx2.Response) -> bytes:
@@ -143,7 +144,7 @@ class ProviderWire:
             said.is_cut = True
         await _tell(call, said, chat, shown.rest())
         if not (said.is_cut or said.is_ended or said.stop):
-            raise Malformed("the stream ended in the middle of the answer", code="model.stream")
+            raise MODEL_STREAM("the stream ended in the middle of the answer")
         return said
 
     @asynccontextmanager

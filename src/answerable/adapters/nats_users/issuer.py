@@ -14,7 +14,8 @@ from answerable.adapters.nats_users.tokens import signing_key, token, verified_c
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.core.lease.name import account_of, lease_of
-from answerable.errors import Malformed, Refused
+from answerable.errors import Malformed
+from answerable.errors.codes.leases import LEASE_RENEWAL, LEASE_SCOPE, LEASE_TAKEN, LEASE_UNTOLD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,16 +90,16 @@ class NatsIssuer:
         """Signs a token; no server is told. One that is asked says whether the lease was revoked before."""
         grants, faults = checked_grants(order.scope)
         if grants is None:
-            raise Refused("; ".join(faults), code="lease.scope", reasons=faults)
+            raise LEASE_SCOPE("; ".join(faults), reasons=faults)
         now = self._seconds()
         ends = order.expires_at // 1000
         if not now < ends <= now + self._lease_seconds_max:
             fault = f"a lease on nats lives from 1 second to {self._lease_seconds_max} seconds"
-            raise Refused(fault, code="lease.scope", reasons=(fault,))
+            raise LEASE_SCOPE(fault, reasons=(fault,))
         self._forget(now)
         key = self._key()
         if order.name in self._issued:
-            raise Refused("the lease has a user at nats already", code="lease.taken")
+            raise LEASE_TAKEN("the lease has a user at nats already")
         self._issued[order.name] = ends
         heappush(self._ends, (ends, order.name))
         user = key.key_of(order.name)
@@ -111,7 +112,7 @@ class NatsIssuer:
 
     async def _unless_revoked(self, user: str) -> None:
         if self._system is not None and user in revoked_in(await self._account_claims()):
-            raise Refused("the lease had a user at nats before", code="lease.taken")
+            raise LEASE_TAKEN("the lease had a user at nats before")
 
     def _signed(
         self, name: LeaseName, grants: Grants, key: SigningKey, user: SigningKey, *, now: int, ends: int
@@ -143,7 +144,7 @@ class NatsIssuer:
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
         """A token says when it ends, and cannot be made to say something else."""
-        raise Refused("a user token of nats ends when it says", code="lease.renewal")
+        raise LEASE_RENEWAL("a user token of nats ends when it says")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         """Has the account revoke the user, which ends its connections, and looks until none is left."""
@@ -178,7 +179,7 @@ class NatsIssuer:
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
         """What a user may do stands in its token, which no server keeps."""
-        raise Refused("nats keeps no list of what a user may do", code="lease.untold")
+        raise LEASE_UNTOLD("nats keeps no list of what a user may do")
 
     async def close(self) -> None:
         """Close what is kept warm."""

@@ -15,7 +15,8 @@ import nats.errors
 from nats.aio.client import Client
 
 from answerable.adapters.nats_users.tokens import SigningKey, signing_key
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import TARGET_KEY, TARGET_TLS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,7 +47,7 @@ def user_of(credentials: str) -> NatsUser:
     """From a file of credentials as the tools of NATS write it. Raises Malformed (`target.key`)."""
     parts = _PARTS.findall(credentials)
     if len(parts) != 2:
-        raise Malformed("a file of credentials of NATS has a token and a seed", code="target.key")
+        raise TARGET_KEY("a file of credentials of NATS has a token and a seed")
     return NatsUser(token=parts[0], key=signing_key(parts[1], of="U"))
 
 
@@ -144,6 +145,6 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ssl.SSLError):
-        raise Malformed(f"{shown(ca_file)} is no file of certificates", code="target.tls") from None
+        raise TARGET_TLS(f"{shown(ca_file)} is no file of certificates") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

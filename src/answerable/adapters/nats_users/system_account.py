@@ -9,6 +9,7 @@ import anyio
 from answerable.adapters.nats_users.server import FAILURES, closed, unheard
 from answerable.core.canonical import encode, parse
 from answerable.errors import Malformed, Unavailable
+from answerable.errors.codes.leases import LEASE_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +108,7 @@ class SystemAccount:
 
 def away(why: str, effect: Effect) -> Unavailable:
     """The target is not there for its issuer."""
-    return Unavailable(why, code="lease.target", port="credential_issuer", effect=effect)
+    return LEASE_TARGET(why, effect=effect)
 
 
 def _told(answer: bytes) -> dict[str, Any]:

@@ -15,7 +15,14 @@ from answerable.adapters.nats_users.issuer import inbox_of
 from answerable.adapters.nats_users.server import FAILURES, NatsUser, closed
 from answerable.adapters.nats_users.tokens import signing_key
 from answerable.core.lease.credential import Performed
-from answerable.errors import Refused, Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import (
+    TARGET_ARGUMENTS,
+    TARGET_LOGIN,
+    TARGET_LOST,
+    TARGET_TIMEOUT,
+    TARGET_UNREACHABLE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -25,7 +32,6 @@ if TYPE_CHECKING:
     from answerable.adapters.nats_users.server import NatsServer
     from answerable.core.canonical import JSONValue
     from answerable.core.lease.credential import Credential
-    from answerable.errors import Effect
     from answerable.ports.upstream import Progress
 
 TAG_HEADER: Final = "Answerable-Action"
@@ -63,10 +69,8 @@ class NatsTarget:
             )
         except FAILURES as failed:
             is_refused = "uthorization" in str(failed) or "xpired" in str(failed)
-            raise Unavailable(
-                "nats refuses the credential of the lease" if is_refused else "nats does not answer",
-                code="target.login" if is_refused else "target.unreachable",
-                port="brokered_target",
+            raise (TARGET_LOGIN if is_refused else TARGET_UNREACHABLE)(
+                "nats refuses the credential of the lease" if is_refused else "nats does not answer"
             ) from None
         try:
             yield NatsSession(client, said, result_bytes_max=self._result_bytes_max)
@@ -115,9 +119,9 @@ class NatsSession:
         """Publishes one message. The tag is in its header `Answerable-Action`; arguments set no headers."""
         subject, message = _message(tool, arguments)
         if not _TAG.fullmatch(tag):
-            raise _wrong("the tag of the action cannot be a header")
+            raise TARGET_ARGUMENTS("the tag of the action cannot be a header")
         if not self._client.is_connected:
-            raise _lost("none")
+            raise TARGET_LOST("the connection to nats has ended")
         headers = {TAG_HEADER: tag} if tag else None
         self._said.violation = ""
         ask = self._request if tool == "request" else self._publish
@@ -130,20 +134,17 @@ class NatsSession:
         except nats.errors.MaxPayloadError:
             result = _refused("the message is longer than the server takes")
         except (TimeoutError, nats.errors.TimeoutError):
-            raise Unavailable(
-                f"nats gave no answer within {seconds_max:g} seconds",
-                code="target.timeout",
-                port="brokered_target",
-                effect="unknown",
+            raise TARGET_TIMEOUT(
+                f"nats gave no answer within {seconds_max:g} seconds", effect="unknown"
             ) from None
         except FAILURES:
-            raise _lost("unknown") from None
+            raise TARGET_LOST("the connection to nats has ended", effect="unknown") from None
         finally:
             self._said.waiting = None
         if self._said.violation:
             result = _refused(self._said.violation)
         if result is None:
-            raise _lost("unknown")
+            raise TARGET_LOST("the connection to nats has ended", effect="unknown")
         info = self._client._server_info
         session = f"server={info.get('server_id', '')} cid={self._client.client_id}"
         return Performed(result=result, session=(("nats_client", session),))
@@ -175,20 +176,22 @@ class NatsSession:
 def _message(tool: str, arguments: Mapping[str, JSONValue]) -> tuple[str, bytes]:
     """Where to and what. Raises Refused (`target.arguments`)."""
     if tool not in ("publish", "request"):
-        raise _wrong(f"there is no tool {shown(tool)}: there are `publish` and `request`")
+        raise TARGET_ARGUMENTS(f"there is no tool {shown(tool)}: there are `publish` and `request`")
     if extra := sorted(arguments.keys() - {"subject", "message"}):
-        raise _wrong(f"{shown(extra[0])} is no argument of {shown(tool)}")
+        raise TARGET_ARGUMENTS(f"{shown(extra[0])} is no argument of {shown(tool)}")
     subject, message = arguments.get("subject"), arguments.get("message", "")
     if not isinstance(subject, str) or not is_plain_subject(subject):
-        raise _wrong("`subject` is tokens with dots between them, without wildcards and spaces, and no inbox")
+        raise TARGET_ARGUMENTS(
+            "`subject` is tokens with dots between them, without wildcards and spaces, and no inbox"
+        )
     if not isinstance(message, str):
-        raise _wrong("`message` is a text")
+        raise TARGET_ARGUMENTS("`message` is a text")
     try:
         octets = message.encode()
     except UnicodeEncodeError:
-        raise _wrong("`message` holds half a character") from None
+        raise TARGET_ARGUMENTS("`message` holds half a character") from None
     if len(octets) > MESSAGE_BYTES_MAX:
-        raise _wrong(f"`message` has at most {MESSAGE_BYTES_MAX} bytes")
+        raise TARGET_ARGUMENTS(f"`message` has at most {MESSAGE_BYTES_MAX} bytes")
     return subject, octets
 
 
@@ -200,16 +203,6 @@ def _as_json(octets: bytes, *, is_cut: bool) -> JSONValue:
         if is_cut and odd.start > len(octets) - CHARACTER_BYTES_MAX:
             return octets[: odd.start].decode()
         return {"base64": b64encode(octets).decode()}
-
-
-def _wrong(why: str) -> Refused:
-    return Refused(why, code="target.arguments")
-
-
-def _lost(effect: Effect) -> Unavailable:
-    return Unavailable(
-        "the connection to nats has ended", code="target.lost", port="brokered_target", effect=effect
-    )
 
 
 def _result(structured: dict[str, JSONValue], text: str) -> dict[str, object]:

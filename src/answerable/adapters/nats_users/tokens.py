@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode, parse
 from answerable.errors import Malformed
+from answerable.errors.codes.leases import TARGET_KEY, TARGET_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,9 +67,7 @@ def signing_key(seed: str, *, of: str) -> SigningKey:
         if not key.public.startswith(of):
             raise ValueError
     except (nkeys.NkeysError, ValueError, IndexError):
-        raise Malformed(
-            f"a key of NATS is no seed of the kind that begins with `S{of}`", code="target.key"
-        ) from None
+        raise TARGET_KEY(f"a key of NATS is no seed of the kind that begins with `S{of}`") from None
     return key
 
 
@@ -98,10 +97,7 @@ def verified_claims(text: str, *, signers: frozenset[str], subject: str) -> dict
         # The first version of the tokens signed their claims alone; it is older than any server that this is for.
         Ed25519PublicKey.from_public_bytes(public).verify(_decoded(signature), f"{head}.{body}".encode())
     except (ValueError, InvalidSignature, Malformed):
-        raise Malformed(
-            "the server's token of the account is not signed by an operator that the settings name",
-            code="target.token",
-        ) from None
+        raise TARGET_TOKEN() from None
     return claims
 
 

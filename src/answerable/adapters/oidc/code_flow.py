@@ -16,7 +16,9 @@ from answerable.adapters.oidc.sources import DISCOVERY_BYTES_MAX, DISCOVERY_PATH
 from answerable.connection_fault import connection_fault
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import Limits, parse
-from answerable.errors import Malformed, Unavailable, Unverified, shown
+from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors.codes.people import SIGN_IN_CODE
+from answerable.errors.codes.tokens import ISSUER_ANSWER, ISSUER_UNREACHABLE
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -86,9 +88,7 @@ class OidcCodeFlow:
         status, answer = await self._asked("POST", self._endpoint(found, "token_endpoint"), form, auth)
         token = answer.get("id_token") if status == 200 else None
         if status in (400, 401, 403) or (status == 200 and not isinstance(token, str)):
-            raise Unverified(
-                "the provider did not take the code: sign in again", code="sign_in.code", step="sign_in"
-            )
+            raise SIGN_IN_CODE()
         if not isinstance(token, str):
             raise self._odd(f"status {status}")
         return token
@@ -137,7 +137,7 @@ class OidcCodeFlow:
                     status = response.status_code
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError) as error:
             message = f"provider {shown(self.issuer)} was not reached: {connection_fault(error)}"
-            raise Unavailable(message, code="issuer.unreachable", port=_PORT) from None
+            raise ISSUER_UNREACHABLE(message) from None
         try:
             answer = parse(bytes(received), limits=Limits(size_bytes_max=DISCOVERY_BYTES_MAX, depth_max=8))
         except Malformed:
@@ -145,5 +145,4 @@ class OidcCodeFlow:
         return status, answer if isinstance(answer, dict) else {}
 
     def _odd(self, what: str) -> Unavailable:
-        message = f"provider {shown(self.issuer)} answered with {what}"
-        return Unavailable(message, code="issuer.answer", port=_PORT)
+        return ISSUER_ANSWER(f"provider {shown(self.issuer)} answered with {what}", port=_PORT)

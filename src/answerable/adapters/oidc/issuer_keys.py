@@ -14,6 +14,7 @@ from answerable.adapters.oidc.sources import DISCOVERY_BYTES_MAX, DISCOVERY_PATH
 from answerable.connection_fault import connection_fault
 from answerable.core.identity.workload.issuer_key import KEY_SET_BYTES_MAX, key_ids
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors.codes.tokens import ISSUER_ANSWER, ISSUER_UNREACHABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -175,10 +176,8 @@ def _age(cache_control: str) -> int:
 
 
 def _unreachable(known: _Issuer, why: str) -> Unavailable:
-    message = f"issuer {shown(known.source.issuer)} was not reached: {why}"
-    return Unavailable(message, code="issuer.unreachable", port=PORT)
+    return ISSUER_UNREACHABLE(f"issuer {shown(known.source.issuer)} was not reached: {why}", port=PORT)
 
 
 def _odd(known: _Issuer, what: str) -> Unavailable:
-    message = f"issuer {shown(known.source.issuer)} answered with {what}"
-    return Unavailable(message, code="issuer.answer", port=PORT)
+    return ISSUER_ANSWER(f"issuer {shown(known.source.issuer)} answered with {what}")

@@ -8,7 +8,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from answerable.core.canonical import Limits, parse
-from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.tokens import ISSUER_ANSWER, ISSUER_URL
 
 PORT: Final = "issuer_keys"
 URL_CHARS_MAX: Final = 2048
@@ -53,7 +54,7 @@ def checked_url(url: str, *, loopback: bool) -> str:
     except ValueError:
         good = False
     if not good or " " in url or not (url.startswith("https://") or (loopback and is_loopback(url))):
-        raise Malformed(f"{shown(url)} is not an https address", code="issuer.url")
+        raise ISSUER_URL(f"{shown(url)} is not an https address")
     return url
 
 
@@ -76,10 +77,10 @@ def discovered(document: bytes, source: IssuerSource) -> str:
     try:
         found = parse(document, limits=Limits(size_bytes_max=DISCOVERY_BYTES_MAX, depth_max=8))
         if not isinstance(found, dict) or found.get("issuer") != source.issuer:
-            raise Malformed("it is of another issuer", code="issuer.url")
+            raise ISSUER_URL("it is of another issuer")
         url = found.get("jwks_uri")
         # A remote issuer must not send us to a service of this machine.
         return checked_url(url if isinstance(url, str) else "", loopback=is_loopback(source.issuer))
     except Malformed as fault:
         message = f"the discovery document of {shown(source.issuer)} is not to be used: {fault.message}"
-        raise Unavailable(message, code="issuer.answer", port=PORT) from None
+        raise ISSUER_ANSWER(message) from None

@@ -14,7 +14,8 @@ from answerable.adapters.openbao.scope import faults_of, grant_of
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.core.lease.name import account_of, checked_lease_name
-from answerable.errors import Malformed, Refused, Unavailable
+from answerable.errors import Malformed, Unavailable
+from answerable.errors.codes.leases import LEASE_GONE, LEASE_RENEWAL, LEASE_TAKEN, LEASE_TARGET, LEASE_UNTOLD
 from answerable.ports.credential_issuer import PORT
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class OpenBaoIssuer:
         what was made."""
         grant = grant_of(order.scope, self._paths)
         if order.name in self._held:
-            raise Refused(f"a lease named `{order.name}` is there already", code="lease.taken")
+            raise LEASE_TAKEN(f"a lease named `{order.name}` is there already")
         self._held[order.name] = _Held()
         try:
             with anyio.CancelScope(shield=True):
@@ -109,9 +110,9 @@ class OpenBaoIssuer:
         """The token first, then what was made with it: so that a failure in between leaves it no longer than it had."""
         held = self._held.get(name)
         if held is None or not held.lease_id:
-            raise Refused("OpenBao's lease is gone, or another process made it", code="lease.gone")
+            raise LEASE_GONE("OpenBao's lease is gone, or another process made it")
         if expires_at > held.parent_ends_ms:
-            raise Refused("it would outlive the login that it was made by", code="lease.renewal")
+            raise LEASE_RENEWAL("it would outlive the login that it was made by")
         seconds = -(-(expires_at - self._clock.now()) // 1000)
         for path, what, known in (
             ("auth/token/renew-accessor", "accessor", held.accessor),
@@ -120,15 +121,13 @@ class OpenBaoIssuer:
             body: dict[str, JSONValue] = {what: known, "increment": seconds}
             status, answer = await self._login.asked("POST", path, body, taken=_GONE)
             if status in _GONE and "not renewable" in str(answer.get("errors")):
-                raise Refused("OpenBao does not renew what this path gives", code="lease.renewal")
+                raise LEASE_RENEWAL("OpenBao does not renew what this path gives")
             if status in _GONE:
-                raise Refused("OpenBao does not know the lease any more", code="lease.gone")
+                raise LEASE_GONE("OpenBao does not know the lease any more")
             auth = answer.get("auth")
             given = (auth if isinstance(auth, dict) else answer).get("lease_duration")
             if not isinstance(given, int) or given < seconds - 1:
-                raise Refused(
-                    f"OpenBao lets it live {given} seconds, {seconds} were asked for", code="lease.renewal"
-                )
+                raise LEASE_RENEWAL(f"OpenBao lets it live {given} seconds, {seconds} were asked for")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         """The credential, waiting until the system it is for has taken it away; then the token. Where only OpenBao
@@ -162,7 +161,7 @@ class OpenBaoIssuer:
             found.name == name for found in (await self._tokens()).values()
         ):
             return ()
-        raise Refused("OpenBao does not tell what a credential may do", code="lease.untold")
+        raise LEASE_UNTOLD("OpenBao does not tell what a credential may do")
 
     async def close(self) -> None:
         """End the connections, and forget the login."""
@@ -294,6 +293,4 @@ def _left(until: int) -> Revoked:
 
 
 def _odd(why: str, *, effect_none: bool = False) -> Unavailable:
-    return Unavailable(
-        f"OpenBao: {why}", code="lease.target", port=PORT, effect="none" if effect_none else "unknown"
-    )
+    return LEASE_TARGET(f"OpenBao: {why}", effect="none" if effect_none else "unknown")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import anyio
 
 from answerable.errors import Unavailable
+from answerable.errors.codes.leases import LEASE_TARGET
 from answerable.ports.credential_issuer import PORT
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class OpenBaoLogin:
         text = auth.get("client_token") if isinstance(auth, dict) else None
         seconds = auth.get("lease_duration") if isinstance(auth, dict) else None
         if not isinstance(text, str) or not text or not isinstance(seconds, int):
-            raise Unavailable("OpenBao: it answered a login with no token", code="lease.target", port=PORT)
+            raise LEASE_TARGET("OpenBao: it answered a login with no token")
         # 0 is what it says of a token that never ends.
         return Token(text=text, ends_ms=now + (seconds or LIFE_SECONDS_MAX) * 1000)
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import encode
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import LEASE_SCOPE
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -48,7 +49,7 @@ def faults_of(scope: Scope, paths: Collection[str]) -> tuple[str, ...]:
 def grant_of(scope: Scope, paths: Collection[str]) -> Grant:
     """The scope, checked. Raises Refused (`lease.scope`)."""
     if faults := faults_of(scope, paths):
-        raise Refused(faults[0], code="lease.scope", reasons=faults)
+        raise LEASE_SCOPE(faults[0], reasons=faults)
     asked = scope.thaw()
     assert isinstance(asked, dict)  # noqa: S101 - it has no faults
     terms = asked.get("terms")

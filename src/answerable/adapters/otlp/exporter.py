@@ -9,6 +9,7 @@ import httpx2
 
 from answerable.connection_fault import connection_fault
 from answerable.errors import Unavailable
+from answerable.errors.codes.services import TELEMETRY_ANSWER, TELEMETRY_UNREACHABLE
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 ANSWER_BYTES_MAX: Final = 65_536
 ANSWER_SECONDS_MAX: Final = 10.0
-_PORT: Final = "telemetry"
 
 
 class OtlpExporter:
@@ -68,17 +68,11 @@ class OtlpExporter:
 
 
 def _unreachable(why: str) -> Unavailable:
-    return Unavailable(
-        f"the collector of `telemetry.otlp_endpoint` was not reached: {why}",
-        code="telemetry.unreachable",
-        port=_PORT,
-    )
+    return TELEMETRY_UNREACHABLE(f"the collector of `telemetry.otlp_endpoint` was not reached: {why}")
 
 
 def _odd(what: str) -> Unavailable:
-    return Unavailable(
+    return TELEMETRY_ANSWER(
         f"the collector of `telemetry.otlp_endpoint` answered with {what}: look at its log and at "
-        "`telemetry.otlp_header`",
-        code="telemetry.answer",
-        port=_PORT,
+        "`telemetry.otlp_header`"
     )

@@ -12,7 +12,8 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.containment.press import BYTES_MAX, FILE, ID_BYTES, READY, press_in, pressed_text
-from answerable.errors import Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.containment import PANIC_NO_DATA, PANIC_NOT_WRITTEN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from answerable.core.containment.press import Press
     from answerable.ports.entropy import Entropy
 
-PORT: Final = "panic_file"
 MODE: Final = 0o600
 
 
@@ -31,10 +31,8 @@ def press(directory: Path, *, reason: str, entropy: Entropy) -> str:
     Raises Malformed (`hold.reason`), Unavailable: `panic.no_data`, `panic.not_written`.
     """
     if not directory.is_dir():
-        raise Unavailable(
-            f"there is no data directory {shown(directory)}: name the server's own with --data",
-            code="panic.no_data",
-            port=PORT,
+        raise PANIC_NO_DATA(
+            f"there is no data directory {shown(directory)}: name the server's own with --data"
         )
     text = pressed_text(entropy.bytes(ID_BYTES), reason)
     place = directory / FILE
@@ -45,10 +43,8 @@ def press(directory: Path, *, reason: str, entropy: Entropy) -> str:
             how = _without_room(directory)
         except OSError:
             why = (first.strerror or "unknown error").lower()
-            raise Unavailable(
-                f"{shown(place)} cannot be written ({why}): run this as the user of the server, or end the server",
-                code="panic.not_written",
-                port=PORT,
+            raise PANIC_NOT_WRITTEN(
+                f"{shown(place)} cannot be written ({why}): run this as the user of the server, or end the server"
             ) from None
         return how
     return "written"

@@ -19,6 +19,15 @@ from pkcs11.exceptions import PKCS11Error
 from pkcs11.util.ec import encode_named_curve_parameters
 
 from answerable.errors import Unavailable, shown
+from answerable.errors.codes.identity import (
+    AUTHORITY_KEYS_EXISTS,
+    AUTHORITY_KEYS_MISSING,
+    AUTHORITY_KEYS_MODULE,
+    AUTHORITY_KEYS_NAME,
+    AUTHORITY_KEYS_PIN,
+    AUTHORITY_KEYS_TOKEN,
+    AUTHORITY_KEYS_UNAVAILABLE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +35,6 @@ if TYPE_CHECKING:
 
     from pkcs11._pkcs11 import lib as _Library
 
-PORT: Final = "authority_keys"
 NAME: Final = re.compile(r"[a-z0-9-]{1,64}")
 CURVE: Final = "secp256r1"
 NUMBER_BYTES: Final = 32
@@ -75,11 +83,10 @@ class Pkcs11AuthorityKeys:
         try:
             library = pkcs11.lib(str(module))
         except (PKCS11Error, RuntimeError, OSError):
-            message = (
+            raise AUTHORITY_KEYS_MODULE(
                 f"the HSM's library {shown(module.name)} cannot be loaded, or finds no HSM: install it, set "
                 "`identity.pkcs11_module` to where it is, and bring the HSM back"
-            )
-            raise Unavailable(message, code="authority_keys.module", port=PORT) from None
+            ) from None
         keys = cls(library, token, pin)
         keys._in_session(lambda session: None)
         return keys
@@ -95,8 +102,7 @@ class Pkcs11AuthorityKeys:
 
         def made(session: pkcs11.Session) -> ec.EllipticCurvePublicKey:
             if any(_found(session, half, label) is not None for half in _HALVES):
-                message = f"there is a key {shown(name)} already"
-                raise Unavailable(message, code="authority_keys.exists", port=PORT)
+                raise AUTHORITY_KEYS_EXISTS(f"there is a key {shown(name)} already")
             curve = {pkcs11.Attribute.EC_PARAMS: encode_named_curve_parameters(CURVE)}
             parameters = session.create_domain_parameters(pkcs11.KeyType.EC, curve, local=True)
             public, _ = parameters.generate_keypair(
@@ -135,10 +141,8 @@ class Pkcs11AuthorityKeys:
             key = _private(session, label)
             if key is None:
                 self._doubt()
-                raise Unavailable(
-                    f"the key {shown(name)} of the trust domain is gone from the HSM: bring it back",
-                    code="authority_keys.missing",
-                    port=PORT,
+                raise AUTHORITY_KEYS_MISSING(
+                    f"the key {shown(name)} of the trust domain is gone from the HSM: bring it back"
                 )
             return bytes(key.sign(digest, mechanism=pkcs11.Mechanism.ECDSA))
 
@@ -196,11 +200,10 @@ class Pkcs11AuthorityKeys:
                 # A login is the whole process's: a session of ours that ended has left it behind.
                 self._session = token.open(rw=True)
         except (pkcs11.exceptions.NoSuchToken, pkcs11.exceptions.MultipleTokensReturned):
-            message = (
+            raise AUTHORITY_KEYS_TOKEN(
                 f"the HSM has not exactly one token {shown(self._token)}: bring it back, or set "
                 "`identity.pkcs11_token` to its label"
-            )
-            raise Unavailable(message, code="authority_keys.token", port=PORT) from None
+            ) from None
         except (
             pkcs11.exceptions.PinIncorrect,
             pkcs11.exceptions.PinInvalid,
@@ -213,11 +216,10 @@ class Pkcs11AuthorityKeys:
         return self._session
 
     def _wrong_pin(self) -> Unavailable:
-        message = (
+        return AUTHORITY_KEYS_PIN(
             f"the HSM's token {shown(self._token)} does not take this PIN: put the right one where "
             "`identity.pkcs11_pin` says before you start again, for a few wrong ones lock the token"
         )
-        return Unavailable(message, code="authority_keys.pin", port=PORT)
 
     def _doubt(self) -> None:
         self._is_stale = True
@@ -232,8 +234,7 @@ class Pkcs11AuthorityKeys:
 
 def _checked(name: str) -> str:
     if not NAME.fullmatch(name):
-        message = f"{shown(name)} is not the name of a key: use 1 to 64 of a-z 0-9 -"
-        raise Unavailable(message, code="authority_keys.name", port=PORT)
+        raise AUTHORITY_KEYS_NAME(f"{shown(name)} is not the name of a key: use 1 to 64 of a-z 0-9 -")
     return name
 
 
@@ -265,14 +266,12 @@ def _point(public: pkcs11.PublicKey) -> ec.EllipticCurvePublicKey:
 
 
 def _unfit(what: str) -> Unavailable:
-    return Unavailable(f"the token gave {what}", code="authority_keys.unavailable", port=PORT)
+    return AUTHORITY_KEYS_UNAVAILABLE(f"the token gave {what}")
 
 
 def _unavailable(why: str, *, unknown: bool = False) -> Unavailable:
-    return Unavailable(
+    return AUTHORITY_KEYS_UNAVAILABLE(
         f"the HSM that holds the trust domain's keys cannot be used, and nothing is signed until it is back: {why}",
-        code="authority_keys.unavailable",
-        port=PORT,
         effect="unknown" if unknown else "none",
     )
 

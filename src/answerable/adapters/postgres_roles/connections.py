@@ -13,7 +13,8 @@ import anyio
 import asyncpg
 
 from answerable.core.lease.password_tries import others_to_try
-from answerable.errors import Unavailable, shown
+from answerable.errors import Unavailable, UnavailableCode, shown
+from answerable.errors.codes.leases import LEASE_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -149,7 +150,7 @@ async def logged_in(place: ServerPlace, database: str, password: str) -> asyncpg
 
 
 @contextmanager
-def unavailable(*, effect: Effect, code: str = "lease.target", port: str = PORT) -> Iterator[None]:
+def unavailable(*, effect: Effect, code: UnavailableCode = LEASE_TARGET, port: str = PORT) -> Iterator[None]:
     """What the driver raises, as ours, without what it was asked."""
     try:
         yield
@@ -159,8 +160,10 @@ def unavailable(*, effect: Effect, code: str = "lease.target", port: str = PORT)
         raise _unavailable("the server refuses it", refused, effect=effect, code=code, port=port) from None
 
 
-def _unavailable(what: str, why: Exception, *, effect: Effect, code: str, port: str) -> Unavailable:
-    return Unavailable(f"{what}: {words_of(why)}", code=code, port=port, effect=effect)
+def _unavailable(
+    what: str, why: Exception, *, effect: Effect, code: UnavailableCode, port: str
+) -> Unavailable:
+    return code(f"{what}: {words_of(why)}", port=port, effect=effect)
 
 
 def words_of(failure: BaseException) -> str:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import asyncpg
 
-from answerable.adapters.postgres_roles.connections import LOST, PORT, unavailable, words_of
+from answerable.adapters.postgres_roles.connections import LOST, unavailable, words_of
 from answerable.adapters.postgres_roles.quoting import quoted_name
 from answerable.adapters.postgres_roles.retrying import unended
 from answerable.adapters.postgres_roles.statements import membership_statement
 from answerable.core.lease.credential import Revoked
 from answerable.errors import Unavailable
+from answerable.errors.codes.leases import LEASE_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -106,7 +107,7 @@ class RoleEnding:
                 cut += await self._sessions_ended(role)
         except Unavailable as left:
             raise _powerless(left) from None
-        raise _unreached("sessions go on to appear")
+        raise LEASE_TARGET("sessions go on to appear", effect="unknown")
 
     async def _found(self, account: str) -> _Role | None:
         async with self._connections.of(self._home) as connection:
@@ -145,7 +146,9 @@ class RoleEnding:
                         await anyio.sleep(pause)
                         pause = min(POLL_SECONDS_MAX, pause * 2)
                     return len(ended)
-        raise _unreached(f"sessions are still open {CUT_SECONDS_MAX:.0f} s after they were told to end")
+        raise LEASE_TARGET(
+            f"sessions are still open {CUT_SECONDS_MAX:.0f} s after they were told to end", effect="unknown"
+        )
 
     async def _drop_owned(self, role: _Role, database: str) -> None:
         # Never REASSIGN OWNED: a function that the lease made would then run with the rights of the broker.
@@ -170,7 +173,7 @@ class RoleEnding:
         except asyncpg.UndefinedObjectError:
             return
         except LOST as lost:
-            raise _unreached(f"cannot reach the server: {words_of(lost)}") from None
+            raise LEASE_TARGET(f"cannot reach the server: {words_of(lost)}", effect="unknown") from None
 
 
 async def _is_being_made(connection: asyncpg.Connection, account: str) -> bool:
@@ -185,8 +188,7 @@ async def _is_being_made(connection: asyncpg.Connection, account: str) -> bool:
 
 
 def _powerless(left: Unavailable) -> Unavailable:
-    return _unreached(f"nothing of it works any more, but its account is still at the server: {left.message}")
-
-
-def _unreached(why: str) -> Unavailable:
-    return Unavailable(why, code="lease.target", port=PORT, effect="unknown")
+    return LEASE_TARGET(
+        f"nothing of it works any more, but its account is still at the server: {left.message}",
+        effect="unknown",
+    )

@@ -21,7 +21,7 @@ from answerable.adapters.postgres_roles.catalog import (
     facts_of,
     faults_at,
 )
-from answerable.adapters.postgres_roles.connections import LOST, PORT, unavailable, words_of
+from answerable.adapters.postgres_roles.connections import LOST, unavailable, words_of
 from answerable.adapters.postgres_roles.ending import RoleEnding
 from answerable.adapters.postgres_roles.granting import granted_rights
 from answerable.adapters.postgres_roles.quoting import quoted_name, quoted_text
@@ -32,6 +32,7 @@ from answerable.adapters.postgres_roles.terms import LeaseTerms
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.core.lease.name import account_of, lease_of
 from answerable.errors import Refused, Unavailable
+from answerable.errors.codes.leases import LEASE_GONE, LEASE_SCOPE, LEASE_TARGET
 
 if TYPE_CHECKING:
     from answerable.adapters.postgres_roles.connections import AdminConnections
@@ -162,7 +163,7 @@ class PostgresIssuer:
                     except asyncpg.UndefinedObjectError:
                         row = None
         if row is None:
-            raise Refused("the lease is gone, and is not renewed", code="lease.gone")
+            raise LEASE_GONE("the lease is gone, and is not renewed")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         """As the port says."""
@@ -193,7 +194,7 @@ def _instant(millis: int) -> str:
 
 
 def _refused(faults: list[str] | tuple[str, ...]) -> Refused:
-    return Refused(f"the scope cannot be granted: {faults[0]}", code="lease.scope", reasons=tuple(faults))
+    return LEASE_SCOPE(f"the scope cannot be granted: {faults[0]}", reasons=tuple(faults))
 
 
 def _unheld(relation: str, verb: str, column: str | None) -> str:
@@ -205,6 +206,4 @@ def _unheld(relation: str, verb: str, column: str | None) -> str:
 
 
 def _unreached(lost: Exception) -> Unavailable:
-    return Unavailable(
-        f"cannot reach the server: {words_of(lost)}", code="lease.target", port=PORT, effect="none"
-    )
+    return LEASE_TARGET(f"cannot reach the server: {words_of(lost)}")

@@ -21,7 +21,7 @@ from answerable.adapters.postgres_roles.connections import (
 )
 from answerable.adapters.postgres_roles.quoting import quoted_text
 from answerable.adapters.postgres_roles.scram import SALT_BYTES, scram_verifier
-from answerable.errors import Refused
+from answerable.errors.codes.leases import ACCOUNT_REFUSED, ACCOUNT_TARGET
 from answerable.ports.own_account import PORT
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from answerable.adapters.postgres_roles.connections import ServerPlace
     from answerable.ports.entropy import Entropy
 
-CODE: Final = "account.target"
 CUT: Final = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = "
     "(SELECT oid FROM pg_roles WHERE rolname = session_user) AND pid <> pg_backend_pid()"
@@ -54,7 +53,7 @@ class PostgresOwnAccount:
         """As the port says. An account may change its own password without any other right."""
         connection = await self._let_in(known)
         try:
-            with unavailable(effect="unknown", code=CODE, port=PORT):
+            with unavailable(effect="unknown", code=ACCOUNT_TARGET, port=PORT):
                 # Whatever the server is set to, this commit is on its disk when it returns.
                 await connection.execute("SET synchronous_commit = on")
                 await self._alter(connection, new)
@@ -69,11 +68,11 @@ class PostgresOwnAccount:
             await connection.execute(f"ALTER ROLE CURRENT_USER PASSWORD {quoted_text(verifier)}")
         except asyncpg.InsufficientPrivilegeError as refused:
             message = f"the server does not let the account change its password: {words_of(refused)}"
-            raise Refused(message, code="account.refused") from None
+            raise ACCOUNT_REFUSED(message) from None
 
     async def takes(self, value: str) -> bool:
         """As the port says."""
-        with unavailable(effect="none", code=CODE, port=PORT):
+        with unavailable(effect="none", code=ACCOUNT_TARGET, port=PORT):
             try:
                 connection = await logged_in(self._place, self._home, value)
             except NO_ENTRY:
@@ -82,16 +81,15 @@ class PostgresOwnAccount:
         return True
 
     async def _let_in(self, known: Sequence[str]) -> asyncpg.Connection:
-        with unavailable(effect="none", code=CODE, port=PORT):
+        with unavailable(effect="none", code=ACCOUNT_TARGET, port=PORT):
             for value in known:
                 try:
                     return await logged_in(self._place, self._home, value)
                 except NO_ENTRY:
                     continue
-        raise Refused(
+        raise ACCOUNT_REFUSED(
             f"{self.place} takes none of the passwords that are kept: set one there, and give it to "
-            "`answerable secret rotate`",
-            code="account.refused",
+            "`answerable secret rotate`"
         )
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 import asyncpg
 
-from answerable.adapters.postgres_roles.connections import PORT, words_of
-from answerable.errors import AnswerableError, Refused, Unavailable
+from answerable.adapters.postgres_roles.connections import words_of
+from answerable.errors import AnswerableError
+from answerable.errors.codes.leases import LEASE_SCOPE, LEASE_TAKEN, LEASE_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -63,12 +64,7 @@ def is_passing(refused: asyncpg.PostgresError) -> bool:
 
 def unended(refused: asyncpg.PostgresError) -> AnswerableError:
     """What it means when a role is not ended."""
-    return Unavailable(
-        f"the server does not let it end: {words_of(refused)}",
-        code="lease.target",
-        port=PORT,
-        effect="unknown",
-    )
+    return LEASE_TARGET(f"the server does not let it end: {words_of(refused)}", effect="unknown")
 
 
 def unissued(refused: asyncpg.PostgresError) -> AnswerableError:
@@ -76,10 +72,10 @@ def unissued(refused: asyncpg.PostgresError) -> AnswerableError:
     state = refused.sqlstate or ""
     said = words_of(refused)
     if state in _TAKEN:
-        return Refused("the name of this lease is in use at the server already", code="lease.taken")
+        return LEASE_TAKEN("the name of this lease is in use at the server already")
     if state == _FORBIDDEN:
         wrong = f"the broker's own account may not grant it: {said}"
-        return Refused(wrong, code="lease.scope")
+        return LEASE_SCOPE(wrong)
     if state.startswith(_CLASSES_OF_SCOPE):
-        return Refused(f"the scope cannot be granted: {said}", code="lease.scope")
-    return Unavailable(f"the server does not let it: {said}", code="lease.target", port=PORT, effect="none")
+        return LEASE_SCOPE(f"the scope cannot be granted: {said}")
+    return LEASE_TARGET(f"the server does not let it: {said}")

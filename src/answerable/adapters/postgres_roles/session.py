@@ -24,6 +24,7 @@ from answerable.adapters.postgres_roles.values import parameter, shown_value, si
 from answerable.core.lease.answer_text import answer_text
 from answerable.core.lease.credential import Performed
 from answerable.errors import Unavailable, shown
+from answerable.errors.codes.leases import TARGET_CONNECTION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.ports.upstream import Progress
 
-PORT: Final = "brokered_target"
 BATCH_ROWS: Final = 50
 GRACE_SECONDS: Final = 1.0
 """How much later than the server we end a statement that it should have ended."""
@@ -271,12 +271,7 @@ class PostgresSession:
         return Performed(result=result, session=places, told=told)
 
     def _lost(self, lost: BaseException) -> Unavailable:
-        return Unavailable(
-            f"the session ended before the answer: {words_of(lost)}",
-            code="target.connection",
-            port=PORT,
-            effect="unknown",
-        )
+        return TARGET_CONNECTION(f"the session ended before the answer: {words_of(lost)}", effect="unknown")
 
     async def _left_clean(self) -> None:
         """No transaction stays open. After a cancellation the driver tells the server to stop; we wait for it."""

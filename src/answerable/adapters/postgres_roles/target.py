@@ -9,10 +9,11 @@ import anyio
 import asyncpg
 
 from answerable.adapters.postgres_roles.connections import LOST, words_of
-from answerable.adapters.postgres_roles.session import PORT, PostgresSession
+from answerable.adapters.postgres_roles.session import PostgresSession
 from answerable.adapters.postgres_roles.terms import terms_of
 from answerable.adapters.postgres_roles.tools import TOOLS
 from answerable.errors import Unavailable
+from answerable.errors.codes.leases import TARGET_CONNECTION, TARGET_POOLED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -51,7 +52,10 @@ class PostgresTarget:
             except (*LOST, asyncpg.PostgresError) as lost:
                 raise _unreached(lost) from None
             if started is None or started["pid"] != connection.get_server_pid():
-                raise _pooled()
+                raise TARGET_POOLED(
+                    "a pooler stands before the server, so that a session is not the lease's alone: "
+                    "name the server itself"
+                )
             yield PostgresSession(connection, terms, session_id=started["id"], bytes_max=self._bytes_max)
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_SECONDS_MAX):
@@ -83,15 +87,4 @@ class PostgresTarget:
 
 
 def _unreached(lost: Exception) -> Unavailable:
-    return Unavailable(
-        f"cannot open a session: {words_of(lost)}", code="target.connection", port=PORT, effect="none"
-    )
-
-
-def _pooled() -> Unavailable:
-    return Unavailable(
-        "a pooler stands before the server, so that a session is not the lease's alone: name the server itself",
-        code="target.pooled",
-        port=PORT,
-        effect="none",
-    )
+    return TARGET_CONNECTION(f"cannot open a session: {words_of(lost)}")

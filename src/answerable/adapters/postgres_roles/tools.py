@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from answerable.adapters.postgres_roles.values import PARAMETERS_MAX
 from answerable.errors import Refused, shown
+from answerable.errors.codes.leases import TARGET_ARGUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,4 +114,4 @@ def asked(tool: str, arguments: Mapping[str, JSONValue]) -> tuple[str, list[JSON
 
 def refused(wrong: str) -> Refused:
     """Arguments that nothing was done with."""
-    return Refused(wrong, code="target.arguments")
+    return TARGET_ARGUMENTS(wrong)

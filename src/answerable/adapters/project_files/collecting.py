@@ -14,7 +14,8 @@ from answerable.adapters.project_files.mcp_clients import client_servers
 from answerable.adapters.project_files.model_names import models_named, parted
 from answerable.adapters.project_files.tree import CollectLimits, ProjectTree
 from answerable.core.registry.manifests.manifest_drift import Measured
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.action import PROJECT_PROMPTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -150,22 +151,20 @@ def _usual_prompts(code: Sequence[str]) -> tuple[str, ...]:
 
 def _chosen_prompts(files: Sequence[str], patterns: Sequence[str]) -> tuple[str, ...]:
     if len(patterns) > PATTERNS_MAX or any(len(one) > PATTERN_CHARS_MAX for one in patterns):
-        raise Malformed(
-            f"at most {PATTERNS_MAX} patterns of {PATTERN_CHARS_MAX} characters", code="project.prompts"
-        )
+        raise PROJECT_PROMPTS(f"at most {PATTERNS_MAX} patterns of {PATTERN_CHARS_MAX} characters")
     chosen: set[str] = set()
     for pattern in patterns:
         fits = _as_expression(pattern.removeprefix("./"))
         matched = [path for path in files if fits.fullmatch(path)]
         if not matched:
-            raise Malformed(f"no file of the project fits {shown(pattern)}", code="project.prompts")
+            raise PROJECT_PROMPTS(f"no file of the project fits {shown(pattern)}")
         chosen.update(matched)
     return _few_enough(chosen)
 
 
 def _few_enough(chosen: set[str]) -> tuple[str, ...]:
     if len(chosen) > PROMPTS_MAX:
-        raise Malformed(f"{len(chosen)} prompt files, expected at most {PROMPTS_MAX}", code="project.prompts")
+        raise PROJECT_PROMPTS(f"{len(chosen)} prompt files, expected at most {PROMPTS_MAX}")
     return tuple(sorted(chosen, key=os.fsencode))
 
 

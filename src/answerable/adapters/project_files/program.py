@@ -8,9 +8,9 @@ import stat
 from hashlib import sha256
 from typing import Final
 
-from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.action import PROGRAM_SCRIPT, PROGRAM_SIZE, PROGRAM_UNREADABLE
 
-PORT: Final = "program"
 PROGRAM_BYTES_MAX: Final = 268_435_456
 """Of a larger one the kernel's word is not asked for either."""
 CHUNK_BYTES: Final = 1_048_576
@@ -34,18 +34,16 @@ class ProgramFile:
             with open(path, "rb", opener=_opened) as file:
                 found = os.fstat(file.fileno())
                 if not stat.S_ISREG(found.st_mode):
-                    raise Unavailable(f"{shown(path)} is no file", code="program.unreadable", port=PORT)
+                    raise PROGRAM_UNREADABLE(f"{shown(path)} is no file")
                 seen = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
                 if self._known is not None and self._known[0] == seen:
                     return self._known[1]
                 if found.st_size > PROGRAM_BYTES_MAX:
-                    message = f"{shown(path)} has more than {PROGRAM_BYTES_MAX} bytes"
-                    raise Malformed(message, code="program.size")
+                    raise PROGRAM_SIZE(f"{shown(path)} has more than {PROGRAM_BYTES_MAX} bytes")
                 digest = sha256(first := file.read(CHUNK_BYTES))
                 if first.startswith(_SCRIPT):
-                    raise Malformed(
-                        f"{shown(path)} is a script: the kernel names the interpreter that runs it, so name that",
-                        code="program.script",
+                    raise PROGRAM_SCRIPT(
+                        f"{shown(path)} is a script: the kernel names the interpreter that runs it, so name that"
                     )
                 left = PROGRAM_BYTES_MAX
                 while left > 0 and (chunk := file.read(CHUNK_BYTES)):
@@ -53,9 +51,7 @@ class ProgramFile:
                     left -= len(chunk)
         except OSError as error:
             reason = (error.strerror or "no reason given").lower()
-            raise Unavailable(
-                f"cannot read {shown(path)}: {reason}", code="program.unreadable", port=PORT
-            ) from None
+            raise PROGRAM_UNREADABLE(f"cannot read {shown(path)}: {reason}") from None
         text = f"sha256:{digest.hexdigest()}"
         self._known = (seen, text)
         return text

@@ -16,12 +16,12 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors.codes.action import PROJECT_CHANGED, PROJECT_SIZE, PROJECT_UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PORT: Final = "project"
 CHUNK_BYTES: Final = 1_048_576
 
 IGNORED_DIRECTORIES: Final = frozenset(
@@ -103,7 +103,7 @@ class ProjectTree:
             return sha256(os.fsencode(self.links[path])).digest()
         found = self._open(path)
         if found is None:
-            raise Unavailable(f"{shown(path)} went away while it was read", code="project.changed", port=PORT)
+            raise PROJECT_CHANGED(f"{shown(path)} went away while it was read")
         hashed, size = sha256(), 0
         with _readable(path), open(found, "rb") as file:
             while chunk := file.read(CHUNK_BYTES):
@@ -218,8 +218,8 @@ def _stop(error: OSError) -> None:
 
 def _unreadable(path: str, error: Exception) -> Unavailable:
     reason = (getattr(error, "strerror", None) or "links in a circle").lower()
-    return Unavailable(f"cannot read {shown(path)}: {reason}", code="project.unreadable", port=PORT)
+    return PROJECT_UNREADABLE(f"cannot read {shown(path)}: {reason}")
 
 
 def _too_much(message: str) -> Malformed:
-    return Malformed(f"{message}: name a smaller directory", code="project.size")
+    return PROJECT_SIZE(f"{message}: name a smaller directory")

@@ -13,6 +13,7 @@ from answerable.adapters.rabbitmq_users.management import away
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.core.lease.name import account_of, lease_of
 from answerable.errors import Refused, shown
+from answerable.errors.codes.leases import LEASE_GONE, LEASE_SCOPE, LEASE_TAKEN
 
 if TYPE_CHECKING:
     from answerable.adapters.rabbitmq_users.grants import Grants
@@ -56,7 +57,7 @@ class RabbitIssuer:
         in between, or carried out late, leaves nothing that works, and no user that is gone gets permissions."""
         grants, faults = checked_grants(order.scope)
         if grants is None:
-            raise Refused("; ".join(faults), code="lease.scope", reasons=faults)
+            raise LEASE_SCOPE("; ".join(faults), reasons=faults)
         account = account_of(order.name)
         if order.name in self._issuing:
             raise _taken(account)
@@ -81,7 +82,7 @@ class RabbitIssuer:
             found = await self._management.get("exchanges", self._vhost, exchange.name)
             if not isinstance(found, dict) or found.get("type") != "topic":
                 fault = f"{shown(exchange.name, 40)} is no topic exchange, and only these keep a user to `routing_keys`"
-                raise Refused(fault, code="lease.scope", reasons=(fault,))
+                raise LEASE_SCOPE(fault, reasons=(fault,))
 
     async def _make(self, account: str, password: str, grants: Grants) -> None:
         salt = self._entropy.bytes(SALT_BYTES)
@@ -105,7 +106,7 @@ class RabbitIssuer:
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
         """Nothing to tell the server: it ends when the broker ends it."""
         if await self._management.get("users", account_of(name)) is None:
-            raise Refused("the lease is gone", code="lease.gone")
+            raise LEASE_GONE("the lease is gone")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         """What it may do, then its connections, then the user; and looks until no connection is left, for the server
@@ -153,4 +154,4 @@ class RabbitIssuer:
 
 
 def _taken(account: str) -> Refused:
-    return Refused(f"the server has a user {shown(account)} already", code="lease.taken")
+    return LEASE_TAKEN(f"the server has a user {shown(account)} already")

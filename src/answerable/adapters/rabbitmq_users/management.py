@@ -12,6 +12,7 @@ import httpx2
 
 from answerable.core.lease.password_tries import others_to_try
 from answerable.errors import Unavailable, shown
+from answerable.errors.codes.leases import ACCOUNT_TARGET, LEASE_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -66,11 +67,11 @@ class Management:
             with anyio.fail_after(self._seconds_max):
                 status, _ = await self._answer("GET", f"{self._address}/api/whoami", None)
         except (httpx2.HTTPError, TimeoutError, OSError, ssl.SSLError):
-            raise Unavailable("rabbitmq does not answer", code="account.target", port="own_account") from None
+            raise ACCOUNT_TARGET("rabbitmq does not answer") from None
         if status == httpx2.codes.UNAUTHORIZED:
             return False
         if not httpx2.codes.is_success(status):
-            raise Unavailable(f"rabbitmq answers {status}", code="account.target", port="own_account")
+            raise ACCOUNT_TARGET(f"rabbitmq answers {status}")
         return True
 
     async def close(self) -> None:
@@ -166,7 +167,7 @@ class Management:
 
 def away(why: str, effect: Effect) -> Unavailable:
     """The target is not there for its issuer."""
-    return Unavailable(why, code="lease.target", port="credential_issuer", effect=effect)
+    return LEASE_TARGET(why, effect=effect)
 
 
 def _reason(body: bytes) -> str:

@@ -6,8 +6,8 @@ from base64 import b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from answerable.errors import Refused, Unavailable
-from answerable.ports.own_account import PORT
+from answerable.errors import Unavailable
+from answerable.errors.codes.leases import ACCOUNT_REFUSED, ACCOUNT_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -70,14 +70,13 @@ class RabbitOwnAccount:
         for value in known:
             if await self.takes(value):
                 return self._asked_with(value)
-        raise Refused(
+        raise ACCOUNT_REFUSED(
             f"{self.place} takes none of the passwords that are kept: set one there, and give it to "
-            "`answerable secret rotate`",
-            code="account.refused",
+            "`answerable secret rotate`"
         )
 
     async def _asked(self, answer: Awaitable[Any], effect: Effect) -> Any:
         try:
             return await answer
         except Unavailable as failed:
-            raise Unavailable(failed.message, code="account.target", port=PORT, effect=effect) from None
+            raise ACCOUNT_TARGET(failed.message, effect=effect) from None

@@ -22,7 +22,8 @@ from pamqp.commands import Connection as ConnectionFrames
 from pamqp.exceptions import PAMQPException
 from yarl import URL
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import TARGET_TLS
 
 FAILURES: Final = (
     AMQPError,
@@ -132,7 +133,7 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ssl.SSLError):
-        raise Malformed(f"{shown(ca_file)} is no file of certificates", code="target.tls") from None
+        raise TARGET_TLS(f"{shown(ca_file)} is no file of certificates") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

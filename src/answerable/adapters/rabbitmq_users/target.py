@@ -12,7 +12,14 @@ from pamqp.commands import Basic
 
 from answerable.adapters.rabbitmq_users.server import FAILURES, closed, was_refused
 from answerable.core.lease.credential import Performed
-from answerable.errors import Refused, Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import (
+    TARGET_ARGUMENTS,
+    TARGET_LOGIN,
+    TARGET_LOST,
+    TARGET_TIMEOUT,
+    TARGET_UNREACHABLE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -22,7 +29,6 @@ if TYPE_CHECKING:
     from answerable.adapters.rabbitmq_users.server import RabbitServer
     from answerable.core.canonical import JSONValue
     from answerable.core.lease.credential import Credential
-    from answerable.errors import Effect
     from answerable.ports.upstream import Progress
 
 MESSAGE_BYTES_MAX: Final = 1_048_576
@@ -55,10 +61,8 @@ class RabbitTarget:
             )
         except FAILURES as failed:
             is_refused = was_refused(failed)
-            raise Unavailable(
-                "rabbitmq refuses the credential of the lease" if is_refused else "rabbitmq does not answer",
-                code="target.login" if is_refused else "target.unreachable",
-                port="brokered_target",
+            raise (TARGET_LOGIN if is_refused else TARGET_UNREACHABLE)(
+                "rabbitmq refuses the credential of the lease" if is_refused else "rabbitmq does not answer"
             ) from None
         try:
             yield RabbitSession(
@@ -91,7 +95,7 @@ class RabbitSession:
         """On a channel of its own, since the server closes one on which it says no. The tag is the message's id."""
         ask = _checked(tool, arguments)
         if self._connection.is_closed:
-            raise _lost("none")
+            raise TARGET_LOST("the connection to rabbitmq has ended")
         try:
             with anyio.fail_after(seconds_max):
                 channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
@@ -105,14 +109,11 @@ class RabbitSession:
         except ChannelClosed as said:
             result = _refused(str(said))
         except TimeoutError:
-            raise Unavailable(
-                f"rabbitmq gave no answer within {seconds_max:g} seconds",
-                code="target.timeout",
-                port="brokered_target",
-                effect="unknown",
+            raise TARGET_TIMEOUT(
+                f"rabbitmq gave no answer within {seconds_max:g} seconds", effect="unknown"
             ) from None
         except (AMQPConnectionError, *FAILURES):
-            raise _lost("unknown") from None
+            raise TARGET_LOST("the connection to rabbitmq has ended", effect="unknown") from None
         return Performed(result=result, session=(("rabbitmq_connection", self._name),))
 
     async def _publish(self, channel: AbstractChannel, ask: dict[str, str], tag: str) -> dict[str, object]:
@@ -169,24 +170,26 @@ def _checked(tool: str, arguments: Mapping[str, JSONValue]) -> dict[str, str]:
     elif tool == "get":
         needed, optional = {"queue", "mode"}, set()
     else:
-        raise _wrong(f"there is no tool {shown(tool)}: there are `publish` and `get`")
+        raise TARGET_ARGUMENTS(f"there is no tool {shown(tool)}: there are `publish` and `get`")
     if odd := sorted((arguments.keys() - needed - optional) | (needed - arguments.keys())):
-        raise _wrong(f"{shown(odd[0])} is missing, or is no argument of {shown(tool)}")
+        raise TARGET_ARGUMENTS(f"{shown(odd[0])} is missing, or is no argument of {shown(tool)}")
     texts: dict[str, str] = {}
     for name, given in arguments.items():
         if not isinstance(given, str):
-            raise _wrong(f"{shown(name)} is a text")
+            raise TARGET_ARGUMENTS(f"{shown(name)} is a text")
         try:
             size = len(given.encode())
         except UnicodeEncodeError:
-            raise _wrong(f"{shown(name)} holds half a character") from None
+            raise TARGET_ARGUMENTS(f"{shown(name)} holds half a character") from None
         if size > (MESSAGE_BYTES_MAX if name == "message" else TEXT_BYTES_MAX):
-            raise _wrong(f"{shown(name)} is too long")
+            raise TARGET_ARGUMENTS(f"{shown(name)} is too long")
         texts[name] = given
     if tool == "publish" and not texts["exchange"]:
-        raise _wrong("`exchange` is empty: the default exchange leads to every queue and is no lease's")
+        raise TARGET_ARGUMENTS(
+            "`exchange` is empty: the default exchange leads to every queue and is no lease's"
+        )
     if tool == "get" and (not texts["queue"] or texts["mode"] not in TAKE):
-        raise _wrong("`queue` is a name, and `mode` is `take` or `look`")
+        raise TARGET_ARGUMENTS("`queue` is a name, and `mode` is `take` or `look`")
     return texts
 
 
@@ -205,16 +208,6 @@ def _as_json(octets: bytes, *, is_cut: bool) -> JSONValue:
         if is_cut and odd.start > len(octets) - CHARACTER_BYTES_MAX:
             return octets[: odd.start].decode()
         return {"base64": b64encode(octets).decode()}
-
-
-def _wrong(why: str) -> Refused:
-    return Refused(why, code="target.arguments")
-
-
-def _lost(effect: Effect) -> Unavailable:
-    return Unavailable(
-        "the connection to rabbitmq has ended", code="target.lost", port="brokered_target", effect=effect
-    )
 
 
 def _result(structured: dict[str, JSONValue], text: str) -> dict[str, object]:

@@ -16,6 +16,7 @@ from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, 
 from answerable.core.lease.name import account_of, lease_of
 from answerable.core.lease.password_tries import others_to_try
 from answerable.errors import Refused, Unavailable, shown
+from answerable.errors.codes.leases import LEASE_GONE, LEASE_SCOPE, LEASE_TAKEN, LEASE_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -77,7 +78,7 @@ class RedisIssuer:
         """One `ACL SETUSER`, which the server carries out whole or not at all."""
         grants, faults = checked_grants(order.scope)
         if grants is None:
-            raise Refused("; ".join(faults), code="lease.scope", reasons=faults)
+            raise LEASE_SCOPE("; ".join(faults), reasons=faults)
         account = account_of(order.name)
         if order.name in self._issuing:
             raise self._taken(account)
@@ -101,7 +102,7 @@ class RedisIssuer:
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
         """Nothing to tell the server: it ends when the broker ends it."""
         if (await self._asked(["ACL", "GETUSER", account_of(name)]))[0] is None:
-            raise Refused("the lease is gone", code="lease.gone")
+            raise LEASE_GONE("the lease is gone")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         """Ends its connections and the user by commands that the server takes one after the other, so that nobody
@@ -202,23 +203,13 @@ class RedisIssuer:
             raise refused
 
     def _taken(self, account: str) -> Refused:
-        return Refused(f"the server has a user {shown(account)} already", code="lease.taken")
+        return LEASE_TAKEN(f"the server has a user {shown(account)} already")
 
     def _away(self, effect: Effect) -> Unavailable:
-        return Unavailable(
-            "redis does not answer, or refuses the broker's own account",
-            code="lease.target",
-            port="credential_issuer",
-            effect=effect,
-        )
+        return LEASE_TARGET("redis does not answer, or refuses the broker's own account", effect=effect)
 
     def _said_no(self, said: ResponseError, effect: Effect) -> Unavailable:
-        return Unavailable(
-            f"redis refuses the broker's own account: {shown(said)}",
-            code="lease.target",
-            port="credential_issuer",
-            effect=effect,
-        )
+        return LEASE_TARGET(f"redis refuses the broker's own account: {shown(said)}", effect=effect)
 
 
 def _texts(answer: Any) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import anyio
 from redis.exceptions import AuthenticationError, ResponseError
 
 from answerable.adapters.redis_acl.server import FAILURES, TooLong
-from answerable.errors import Refused, Unavailable, shown
-from answerable.ports.own_account import PORT
+from answerable.errors import Unavailable, shown
+from answerable.errors.codes.leases import ACCOUNT_REFUSED, ACCOUNT_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,10 +63,9 @@ class RedisOwnAccount:
             line = await self._opened(value)
             if line is not None:
                 return line
-        raise Refused(
+        raise ACCOUNT_REFUSED(
             f"{self.place} takes none of the passwords that are kept: set one there, and give it to "
-            "`answerable secret rotate`",
-            code="account.refused",
+            "`answerable secret rotate`"
         )
 
     async def _opened(self, value: str) -> Line | None:
@@ -88,8 +87,8 @@ class RedisOwnAccount:
         if isinstance(answer, ResponseError):
             said = f"redis does not let {self._account} do {' '.join(command[:2])}: {shown(answer)}"
             if effect == "none" or command[1] == "SETUSER":
-                raise Refused(said, code="account.refused")
-            raise Unavailable(said, code="account.target", port=PORT, effect=effect)
+                raise ACCOUNT_REFUSED(said)
+            raise ACCOUNT_TARGET(said, effect=effect)
 
     def _away(self, effect: Effect) -> Unavailable:
-        return Unavailable("redis does not answer", code="account.target", port=PORT, effect=effect)
+        return ACCOUNT_TARGET("redis does not answer", effect=effect)

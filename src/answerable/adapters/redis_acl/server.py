@@ -13,7 +13,8 @@ import redis.asyncio.connection as library
 from redis._parsers import _AsyncRESP3Parser
 from redis.exceptions import RedisError, ResponseError
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import TARGET_TLS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -187,6 +188,6 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ssl.SSLError):
-        raise Malformed(f"{shown(ca_file)} is no file of certificates", code="target.tls") from None
+        raise TARGET_TLS(f"{shown(ca_file)} is no file of certificates") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

@@ -13,7 +13,14 @@ from answerable.adapters.redis_acl.commands import COMMANDS, PUBLISH, READING
 from answerable.adapters.redis_acl.replies import as_json
 from answerable.adapters.redis_acl.server import FAILURES, TooLong
 from answerable.core.lease.credential import Performed
-from answerable.errors import Refused, Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import (
+    TARGET_ARGUMENTS,
+    TARGET_LOGIN,
+    TARGET_LOST,
+    TARGET_TIMEOUT,
+    TARGET_UNREACHABLE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -21,7 +28,6 @@ if TYPE_CHECKING:
     from answerable.adapters.redis_acl.server import Line, RedisServer
     from answerable.core.canonical import JSONValue
     from answerable.core.lease.credential import Credential
-    from answerable.errors import Effect
     from answerable.ports.upstream import Progress
 
 ARGUMENTS_MAX: Final = 1_000
@@ -51,10 +57,8 @@ class RedisTarget:
                 line = await self._server.opened(credential.account, credential.secret.reveal("password"))
         except FAILURES as failed:
             is_refused = "invalid username-password" in str(failed)
-            raise Unavailable(
-                "redis refuses the credential of the lease" if is_refused else "redis does not answer",
-                code="target.login" if is_refused else "target.unreachable",
-                port="brokered_target",
+            raise (TARGET_LOGIN if is_refused else TARGET_UNREACHABLE)(
+                "redis refuses the credential of the lease" if is_refused else "redis does not answer"
             ) from None
         try:
             yield RedisSession(line, result_bytes_max=self._result_bytes_max)
@@ -82,21 +86,18 @@ class RedisSession:
         command = _command(tool, arguments)
         session = (("redis_client", f"id={self._line.client_id} addr={self._line.local}"),)
         if not await self._line.is_good():
-            raise _lost("none")
+            raise TARGET_LOST("the connection to redis has ended")
         try:
             with anyio.fail_after(seconds_max):
                 (answer,) = await self._line.ask([command], bytes_max=self._result_bytes_max)
         except TooLong:
             return Performed(result=_cut(self._result_bytes_max), session=session)
         except TimeoutError:
-            raise Unavailable(
-                f"redis gave no answer within {seconds_max:g} seconds",
-                code="target.timeout",
-                port="brokered_target",
-                effect="unknown",
+            raise TARGET_TIMEOUT(
+                f"redis gave no answer within {seconds_max:g} seconds", effect="unknown"
             ) from None
         except FAILURES:
-            raise _lost("unknown") from None
+            raise TARGET_LOST("the connection to redis has ended", effect="unknown") from None
         if isinstance(answer, ResponseError):
             return Performed(result=_refused(answer), session=session)
         return Performed(result=_result(as_json(answer)), session=session)
@@ -111,33 +112,23 @@ def _command(tool: str, arguments: Mapping[str, JSONValue]) -> list[str]:
         name, rest = arguments.get("command"), arguments.get("arguments")
         let = READING if tool == "read" else COMMANDS
         if not isinstance(name, str) or name not in let:
-            raise _wrong(f"{shown(name, 40)} is no command of the tool {shown(tool)}")
+            raise TARGET_ARGUMENTS(f"{shown(name, 40)} is no command of the tool {shown(tool)}")
         if not isinstance(rest, list) or not 1 <= len(rest) <= ARGUMENTS_MAX:
-            raise _wrong(f"`arguments` is a list of 1 to {ARGUMENTS_MAX} texts")
+            raise TARGET_ARGUMENTS(f"`arguments` is a list of 1 to {ARGUMENTS_MAX} texts")
         found = [name, *rest]
         known = {"command", "arguments"}
     else:
-        raise _wrong(f"there is no tool {shown(tool)}: there are `read`, `command` and `publish`")
+        raise TARGET_ARGUMENTS(f"there is no tool {shown(tool)}: there are `read`, `command` and `publish`")
     if extra := sorted(arguments.keys() - known):
-        raise _wrong(f"{shown(extra[0])} is no argument of {shown(tool)}")
+        raise TARGET_ARGUMENTS(f"{shown(extra[0])} is no argument of {shown(tool)}")
     texts = [one for one in found if isinstance(one, str)]
     if len(texts) != len(found):
-        raise _wrong("each argument of a command is a text")
+        raise TARGET_ARGUMENTS("each argument of a command is a text")
     if sum(len(one.encode("utf-8", "surrogatepass")) for one in texts) > SENT_BYTES_MAX:
-        raise _wrong(f"a command has at most {SENT_BYTES_MAX} bytes")
+        raise TARGET_ARGUMENTS(f"a command has at most {SENT_BYTES_MAX} bytes")
     if any("\ud800" <= char <= "\udfff" for one in texts if not one.isascii() for char in one):
-        raise _wrong("a text holds half a character")
+        raise TARGET_ARGUMENTS("a text holds half a character")
     return texts
-
-
-def _wrong(why: str) -> Refused:
-    return Refused(why, code="target.arguments")
-
-
-def _lost(effect: Effect) -> Unavailable:
-    return Unavailable(
-        "the connection to redis has ended", code="target.lost", port="brokered_target", effect=effect
-    )
 
 
 def _result(reply: JSONValue) -> dict[str, object]:

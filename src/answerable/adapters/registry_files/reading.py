@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.registry_files.strict_yaml import load_documents
 from answerable.core.canonical import Limits, parse
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.documents import DOCUMENT_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -185,7 +186,7 @@ def _bounded(file: Path, bytes_max: int) -> bytes:
     with file.open("rb") as opened:
         octets = opened.read(bytes_max + 1)
     if len(octets) > bytes_max:
-        raise Malformed(f"more than {bytes_max} bytes", code="document.size")
+        raise DOCUMENT_SIZE(f"more than {bytes_max} bytes")
     return octets
 
 

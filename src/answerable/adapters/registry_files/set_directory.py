@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.registry_files.strict_yaml import load_documents
 from answerable.core.registry.policy_sets.policy_fault import PolicyFault
 from answerable.core.registry.tools.unseen import odd_spaces_in, unseen_in
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.ledger import SET_DIRECTORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,7 +131,7 @@ class _Reader:
 def read_set(directory: Path) -> SetDirectory:
     """Read all files of a set. Raises Malformed (`set.directory`) where there is no directory; faults hold the rest."""
     if not directory.is_dir():
-        raise Malformed(f"{shown(str(directory))} is not a directory", code="set.directory")
+        raise SET_DIRECTORY(f"{shown(str(directory))} is not a directory")
     reader = _Reader(root=directory)
     names = sorted(_names(directory, reader))
     for name in names:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import yaml
 
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.documents import YAML_SIZE, YAML_SYNTAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,12 +90,12 @@ def _node(event: yaml.Event, events: Iterator[yaml.Event], state: _State, path: 
     state.lines.setdefault(path, line)
     state.nodes += 1
     if state.nodes > NODES_MAX or depth > DEPTH_MAX:
-        raise Malformed(f"more than {NODES_MAX} values or {DEPTH_MAX} levels in one file", code="yaml.size")
+        raise YAML_SIZE(f"more than {NODES_MAX} values or {DEPTH_MAX} levels in one file")
     if isinstance(event, yaml.AliasEvent):
         state.faults.append(YAMLFault(line=line, message="aliases are not allowed: write the value out"))
         return None
     if not isinstance(event, yaml.ScalarEvent | yaml.SequenceStartEvent | yaml.MappingStartEvent):
-        raise Malformed(f"unexpected yaml event on line {line}", code="yaml.syntax")
+        raise YAML_SYNTAX(f"unexpected yaml event on line {line}")
     if event.anchor is not None:
         state.faults.append(
             YAMLFault(line=line, message=f"anchors are not allowed: remove `&{event.anchor}`")

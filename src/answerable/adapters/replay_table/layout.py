@@ -14,7 +14,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from answerable.errors import Malformed
+from answerable.errors.codes.ledger import REPLAY_LIMITS
 from answerable.ports.replay_store import DIGEST_BYTES, EPOCH_BYTES, PARTITION_BYTES
 
 MAGIC: Final = b"answerable uses2"
@@ -43,10 +43,9 @@ class Layout:
 
     def __post_init__(self) -> None:
         if not 1 <= self.rooms <= ROOMS_MAX or not 1 <= self.uses <= USES_MAX:
-            raise Malformed(
+            raise REPLAY_LIMITS(
                 f"a replay table has 1 to {ROOMS_MAX} partitions and 1 to {USES_MAX} uses in each, got {self.rooms} "
-                f"and {self.uses}",
-                code="replay.limits",
+                f"and {self.uses}"
             )
 
     @property

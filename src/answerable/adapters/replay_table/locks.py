@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from answerable.errors import Unavailable
+from answerable.errors.codes.ledger import REPLAY_UNAVAILABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PORT: Final = "replay"
 YIELDS_MAX: Final = 50
 PAUSE_SECONDS: Final = 0.0005
 PAUSES_MAX: Final = 400
@@ -84,7 +84,7 @@ def joined(descriptor: int, offset: int) -> bool:
 
 def unavailable(message: str) -> Unavailable:
     """The error of this port."""
-    return Unavailable(message, code="replay.unavailable", port=PORT)
+    return REPLAY_UNAVAILABLE(message)
 
 
 def _request(kind: int, offset: int) -> bytes:

@@ -31,7 +31,7 @@ from answerable.adapters.replay_table.layout import (
     head,
 )
 from answerable.adapters.replay_table.locks import ByteLocks, joined, unavailable
-from answerable.errors import Malformed
+from answerable.errors.codes.ledger import REPLAY_LIMITS
 from answerable.ports.replay_store import DIGEST_BYTES, EPOCH_BYTES, PARTITION_BYTES
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class SharedReplayStore:
     def accept(self, partition: bytes, digest: bytes, *, until: float, at: float) -> ReplayAnswer:
         """As the port says. A process killed on the way leaves the use remembered or not, and was not told "new"."""
         if len(partition) != PARTITION_BYTES or len(digest) != DIGEST_BYTES or partition == _NOBODY:
-            raise Malformed("a partition has 32 bytes, not all zero, and a digest 16", code="replay.limits")
+            raise REPLAY_LIMITS("a partition has 32 bytes, not all zero, and a digest 16")
         with self._lock:
             if self._closed:
                 raise unavailable("the replay table is closed")

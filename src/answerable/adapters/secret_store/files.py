@@ -8,14 +8,19 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Refused, Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import (
+    SECRET_ROTATING,
+    SECRETS_DAMAGED,
+    SECRETS_EXPOSED,
+    SECRETS_UNAVAILABLE,
+)
 from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-PORT: Final = "secret_store"
 DIRECTORY_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 DRAFT: Final = ".draft"
@@ -40,10 +45,8 @@ def read_private(path: Path, bytes_max: int) -> bytes | None:
             require_private(os.fstat(opened.fileno()), path.name)
             content = opened.read(bytes_max + 1)
     if not content or len(content) > bytes_max:
-        raise Unavailable(
-            f"{shown(path.name)} is empty, longer than {bytes_max} bytes, or no file: bring it back from a copy",
-            code="secrets.damaged",
-            port=PORT,
+        raise SECRETS_DAMAGED(
+            f"{shown(path.name)} is empty, longer than {bytes_max} bytes, or no file: bring it back from a copy"
         )
     return content
 
@@ -102,7 +105,7 @@ def locked_now(path: Path, otherwise: str) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Refused(otherwise, code="secret.rotating") from None
+            raise SECRET_ROTATING(otherwise) from None
         yield
     finally:
         os.close(descriptor)
@@ -112,7 +115,7 @@ def require_private(status: os.stat_result, name: str) -> None:
     """Raises Unavailable (`secrets.exposed`)."""
     if status.st_mode & _OTHERS or status.st_uid != os.geteuid():
         message = f"{shown(name)} must belong to the broker's user and be closed to all others (mode 0700, files 0600)"
-        raise Unavailable(message, code="secrets.exposed", port=PORT)
+        raise SECRETS_EXPOSED(message)
 
 
 @contextmanager
@@ -121,5 +124,4 @@ def faults(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        message = f"{what}: {(error.strerror or 'unknown fault').lower()}"
-        raise Unavailable(message, code="secrets.unavailable", port=PORT) from None
+        raise SECRETS_UNAVAILABLE(f"{what}: {(error.strerror or 'unknown fault').lower()}") from None

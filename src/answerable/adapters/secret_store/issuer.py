@@ -14,7 +14,8 @@ from answerable.core.canonical import INTEGER_MAX
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked
 from answerable.core.lease.name import account_of
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import LEASE_GONE, LEASE_SCOPE, LEASE_TAKEN, LEASE_UNTOLD
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -59,12 +60,12 @@ class StaticIssuer:
     async def issue(self, order: LeaseOrder) -> Credential:
         """As the port says. Raises Refused, too, as the store does (`secret.*`)."""
         if faults := self.faults(order.scope):
-            raise Refused(faults[0], code="lease.scope", reasons=faults)
+            raise LEASE_SCOPE(faults[0], reasons=faults)
         now = self._clock.now()
         for name in [name for name, (_, ends) in self._lent.items() if ends + REMEMBERED_MS < now]:
             del self._lent[name]
         if order.name in self._lent:
-            raise Refused(f"lease {shown(order.name)} has its secret already", code="lease.taken")
+            raise LEASE_TAKEN(f"lease {shown(order.name)} has its secret already")
         wanted = self._wanted(order.scope)
         self._lent[order.name] = (wanted, order.expires_at)
         found = await anyio.to_thread.run_sync(self._check_out, wanted, account_of(order.name))
@@ -73,7 +74,7 @@ class StaticIssuer:
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
         """As the port says: nothing at the target changes by it."""
         if name not in self._lent:
-            raise Refused(f"lease {shown(name)} is gone", code="lease.gone")
+            raise LEASE_GONE(f"lease {shown(name)} is gone")
         self._lent[name] = (self._lent[name][0], expires_at)
 
     async def revoke(self, name: LeaseName) -> Revoked:
@@ -90,7 +91,7 @@ class StaticIssuer:
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
         """As the port says."""
-        raise Refused("a static secret has whatever rights it has, for every lease", code="lease.untold")
+        raise LEASE_UNTOLD("a static secret has whatever rights it has, for every lease")
 
     async def close(self) -> None:
         """Keeps nothing open."""

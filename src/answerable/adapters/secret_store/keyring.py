@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.secret_store.files import (
     DIRECTORY_MODE,
-    PORT,
     faults,
     locked,
     read_private,
     replace_private,
 )
-from answerable.errors import Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import SECRETS_KEYRING
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -74,17 +74,13 @@ class Keyring:
                     content = _text((self._entropy.bytes(KEY_BYTES),))
                     replace_private(self._path, content, self._entropy.token)
         if content is None:
-            raise Unavailable(
-                f"the keyring {shown(self._path.name)} is gone: bring it back from a copy; nothing opens without it",
-                code="secrets.keyring",
-                port=PORT,
+            raise SECRETS_KEYRING(
+                f"the keyring {shown(self._path.name)} is gone: bring it back from a copy; nothing opens without it"
             )
         lines = content.split()
         if not 1 <= len(lines) <= KEYS_MAX or not all(_LINE.fullmatch(one) for one in lines):
-            raise Unavailable(
-                f"the keyring {shown(self._path.name)} is none: a line is 32 bytes in base64, the first one seals",
-                code="secrets.keyring",
-                port=PORT,
+            raise SECRETS_KEYRING(
+                f"the keyring {shown(self._path.name)} is none: a line is 32 bytes in base64, the first one seals"
             )
         return Keys(tuple(b64decode(one) for one in lines))
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from answerable.adapters.secret_store.files import PORT
 from answerable.adapters.secret_store.keyring import KEY_ID_BYTES, key_id
 from answerable.core.canonical import Limits, encode, parse
 from answerable.core.lease.stored_secret import StoredSecret, decoded_secret, encoded_secret
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors.codes.leases import SECRETS_DAMAGED, SECRETS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,11 +53,9 @@ def opened(content: bytes, name: str, keys: Keys) -> tuple[StoredSecret, Values]
     identity = content[len(MAGIC) : _HEADER_BYTES]
     key = keys.named(identity)
     if key is None:
-        raise Unavailable(
+        raise SECRETS_KEY(
             f"secret {shown(name)} is sealed under the key {identity.hex()}, which is not in the keyring: bring that "
-            "keyring back",
-            code="secrets.key",
-            port=PORT,
+            "keyring back"
         )
     nonce = content[_HEADER_BYTES : _HEADER_BYTES + NONCE_BYTES]
     try:
@@ -77,8 +75,6 @@ def opened(content: bytes, name: str, keys: Keys) -> tuple[StoredSecret, Values]
 
 
 def _damaged(name: str) -> Unavailable:
-    return Unavailable(
-        f"secret {shown(name)} was changed or damaged behind the store's back: bring it back from a copy",
-        code="secrets.damaged",
-        port=PORT,
+    return SECRETS_DAMAGED(
+        f"secret {shown(name)} was changed or damaged behind the store's back: bring it back from a copy"
     )

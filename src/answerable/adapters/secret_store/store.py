@@ -6,7 +6,6 @@ import hmac
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.secret_store.files import (
-    PORT,
     faults,
     locked,
     locked_now,
@@ -24,7 +23,18 @@ from answerable.core.lease.stored_secret import (
     checked_secret_name,
     checked_text,
 )
-from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import (
+    SECRET_CANARY,
+    SECRET_FULL,
+    SECRET_MISSING,
+    SECRET_RETIRED,
+    SECRET_SAME,
+    SECRET_TAKEN,
+    SECRET_TEXT,
+    SECRET_VALUE,
+    SECRETS_FULL,
+)
 from answerable.ports.secret_store import VALUE, VALUE_BYTES_MAX, Candidates, CheckedOut
 
 if TYPE_CHECKING:
@@ -72,10 +82,7 @@ class SealedSecretStore:
         checked_secret_name(name)
         _check_value(value)
         if not 0 <= rotate_days <= ROTATE_DAYS_MAX:
-            raise Malformed(
-                f"a secret is rotated every 1 to {ROTATE_DAYS_MAX} days, or 0 for no schedule",
-                code="secret.text",
-            )
+            raise SECRET_TEXT(f"a secret is rotated every 1 to {ROTATE_DAYS_MAX} days, or 0 for no schedule")
         secret = StoredSecret(
             name=name,
             kind=kind,
@@ -86,12 +93,11 @@ class SealedSecretStore:
         ).with_version(self._clock.now())
         with self._locked():
             if read_private(self._path(name), SEALED_BYTES_MAX) is not None:
-                raise Refused(
-                    f"there is a secret {shown(name)} already: rotate it, or choose another name",
-                    code="secret.taken",
+                raise SECRET_TAKEN(
+                    f"there is a secret {shown(name)} already: rotate it, or choose another name"
                 )
             if sum(1 for _ in self._directory.glob(f"*{SEALED}")) >= SECRETS_MAX:
-                raise Refused(f"there are {SECRETS_MAX} secrets already", code="secret.full")
+                raise SECRET_FULL(f"there are {SECRETS_MAX} secrets already")
             self._write(secret, {1: value})
         return secret
 
@@ -101,7 +107,7 @@ class SealedSecretStore:
         with self._locked():
             secret, values = self._read(name)
             if any(hmac.compare_digest(value, old) for old in values.values()):
-                raise Refused(f"this is a value that {shown(name)} has or had", code="secret.same")
+                raise SECRET_SAME(f"this is a value that {shown(name)} has or had")
             now = self._clock.now()
             secret = secret.with_version(now)
             number = secret.versions[-1].number
@@ -125,7 +131,7 @@ class SealedSecretStore:
             _current(secret, values)
             if PREPARED not in values:
                 if any(hmac.compare_digest(value, old) for old in values.values()):
-                    raise Refused(f"this is a value that {shown(name)} has or had", code="secret.same")
+                    raise SECRET_SAME(f"this is a value that {shown(name)} has or had")
                 secret = secret.prepared(self._clock.now())
                 self._write(secret, values | {PREPARED: value})
         return secret
@@ -243,16 +249,14 @@ class SealedSecretStore:
     def _opened(self, name: str, keys: Keys) -> tuple[StoredSecret, Values]:
         content = read_private(self._path(name), SEALED_BYTES_MAX)
         if content is None:
-            raise Refused(f"there is no secret {shown(name)}", code="secret.missing")
+            raise SECRET_MISSING(f"there is no secret {shown(name)}")
         return opened(content, name, keys)
 
     def _write(self, secret: StoredSecret, values: Values, *, keys: Keys | None = None) -> None:
         content = sealed(secret, values, keys or self._keyring.keys(), self._entropy.bytes(NONCE_BYTES))
         if len(content) > SEALED_BYTES_MAX:
-            raise Unavailable(
-                f"the versions of {shown(secret.name)} have more than {SEALED_BYTES_MAX} bytes: retire old ones",
-                code="secrets.full",
-                port=PORT,
+            raise SECRETS_FULL(
+                f"the versions of {shown(secret.name)} have more than {SEALED_BYTES_MAX} bytes: retire old ones"
             )
         replace_private(self._path(secret.name), content, self._entropy.token)
 
@@ -267,10 +271,10 @@ class SealedSecretStore:
 def _current(secret: StoredSecret, values: Values) -> int:
     """The number of the version that is given out. Raises Refused (`secret.canary`, `secret.retired`)."""
     if secret.kind == "canary":
-        raise Refused(f"{shown(secret.name)} is planted: nobody uses it", code="secret.canary")
+        raise SECRET_CANARY(f"{shown(secret.name)} is planted: nobody uses it")
     current = secret.current
     if current is None or current.number not in values:
-        raise Refused(f"secret {shown(secret.name)} was retired", code="secret.retired")
+        raise SECRET_RETIRED(f"secret {shown(secret.name)} was retired")
     return current.number
 
 
@@ -284,6 +288,4 @@ def _check_value(value: bytes) -> None:
     except UnicodeDecodeError:
         text = ""
     if not text or len(value) > VALUE_BYTES_MAX or "\0" in text:
-        raise Malformed(
-            f"a secret is 1 to {VALUE_BYTES_MAX} bytes of UTF-8 text, without NUL", code="secret.value"
-        )
+        raise SECRET_VALUE(f"a secret is 1 to {VALUE_BYTES_MAX} bytes of UTF-8 text, without NUL")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.secret_store.files import PORT
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.stored_secret import TEXT_CHARS_MAX, USERS_MAX, SecretUse
-from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.leases import SECRETS_DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,9 +47,7 @@ def read_uses(content: bytes | None, name: str) -> tuple[SecretUse, ...]:
                 raise TypeError
             found.append(SecretUse(by=by, count=count, last_at=UnixMillis(last_at)))
     except (Malformed, TypeError, ValueError):
-        raise Unavailable(
-            f"the record of who used {shown(name)} was changed or damaged: remove it to begin it anew",
-            code="secrets.damaged",
-            port=PORT,
+        raise SECRETS_DAMAGED(
+            f"the record of who used {shown(name)} was changed or damaged: remove it to begin it anew"
         ) from None
     return tuple(found)

@@ -17,7 +17,7 @@ from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.batch_head import ReceivedHead
 from answerable.core.ledger.entry import Receipt
 from answerable.core.mandate.mandate import MandateId
-from answerable.errors import Malformed
+from answerable.errors.codes.ledger import SHARD_MESSAGE
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -145,7 +145,7 @@ def _decoded(decoder: msgspec.msgpack.Decoder[T], message: bytes) -> T:
     try:
         return decoder.decode(message)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed(f"not an answer: {str(error)[:200].lower()}", code="shard.message") from None
+        raise SHARD_MESSAGE(f"not an answer: {str(error)[:200].lower()}") from None
 
 
 def answer_in(answered: Answered, log: str) -> Answer:
@@ -183,7 +183,7 @@ def _narrowed(encoded: bytes) -> bytes:
 def _result(encoded: bytes) -> dict[str, JSONValue]:
     value = FrozenJSON.from_canonical(encoded, limits=Limits(size_bytes_max=max(1, len(encoded)))).thaw()
     if not isinstance(value, dict):
-        raise Malformed("a result is an object", code="shard.message")
+        raise SHARD_MESSAGE("a result is an object")
     return value
 
 

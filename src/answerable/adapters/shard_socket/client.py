@@ -28,6 +28,7 @@ from answerable.adapters.shard_socket.messages import (
 from answerable.adapters.shard_socket.place import PORT, check_directory, is_own_account, socket_of
 from answerable.core.ledger.shards import checked_shard_name
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors.codes.ledger import SHARD_DIRECTORY, SHARD_DOWN, SHARD_LATE, SHARD_LOST, SHARD_REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from answerable.core.ledger.containment import StopPart
     from answerable.core.ledger.effects import Effects
     from answerable.core.mandate.revocation import Revocable
-    from answerable.errors import Effect
     from answerable.ports.upstream import Progress
 
 
@@ -77,8 +77,8 @@ class SocketShardLink:
         try:
             names = sorted(set(self._shards()) - {self._own})
         except OSError as error:
-            raise _down(
-                f"the logs of the other shards cannot be listed: {error.strerror}", "shard.directory"
+            raise SHARD_DIRECTORY(
+                f"the logs of the other shards cannot be listed: {error.strerror}"
             ) from None
         return [f"{self._prefix}{one}" for one in names]
 
@@ -96,24 +96,24 @@ class SocketShardLink:
         """The answer of that process about its own log."""
         shard = self._shard(origin)
         if not shard:
-            raise _down(f"{shown(origin)} is no shard of this deployment", "shard.refused")
+            raise SHARD_REFUSED(f"{shown(origin)} is no shard of this deployment")
         try:
             with anyio.fail_after(self._limits.trace_seconds_max):
                 async with await self._connected(shard) as stream:
                     await stream.send(framed(question, self._limits))
                     reply = read(await read_message(BufferedByteReceiveStream(stream), self._limits))
         except TimeoutError:
-            raise _down(
-                f"shard {shown(shard)} gave no answer in {self._limits.trace_seconds_max:.0f} s", "shard.late"
+            raise SHARD_LATE(
+                f"shard {shown(shard)} gave no answer in {self._limits.trace_seconds_max:.0f} s"
             ) from None
         except (OSError, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            raise _down(f"shard {shown(shard)} went away before it answered", "shard.lost") from None
+            raise SHARD_LOST(f"shard {shown(shard)} went away before it answered") from None
         except Malformed as odd:
-            raise _down(f"shard {shown(shard)} answered {odd.message}", "shard.lost") from None
+            raise SHARD_LOST(f"shard {shown(shard)} answered {odd.message}") from None
         if isinstance(reply, Failed):
-            raise _down(f"shard {shown(shard)} answered: {reply.message}", "shard.refused")
+            raise SHARD_REFUSED(f"shard {shown(shard)} answered: {reply.message}")
         if reply.log != origin:
-            raise _down(f"shard {shown(shard)} answered about another log", "shard.lost")
+            raise SHARD_LOST(f"shard {shown(shard)} answered about another log")
         return reply
 
     async def forward(
@@ -122,13 +122,13 @@ class SocketShardLink:
         """As the port says."""
         shard = self._shard(origin)
         if not shard:
-            raise _down(f"{shown(origin)} is no shard of this deployment", "shard.refused")
+            raise SHARD_REFUSED(f"{shown(origin)} is no shard of this deployment")
         try:
             message = framed(
                 action_bytes(origin, request, caller, progress=progress is not None), self._limits
             )
         except Malformed as long:
-            raise _down(long.message, long.code) from None
+            raise Unavailable(long.message, code=long.code, port=PORT) from None
         stream = await self._connected(shard, ", which this mandate belongs to,")
         # Leaving this block closes the connection, which cancels the action there if it has not ended.
         async with stream:
@@ -137,16 +137,15 @@ class SocketShardLink:
                 with anyio.fail_after(self._limits.send_seconds_max):
                     await stream.send(message)
             except (OSError, TimeoutError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-                raise _down(f"shard {shown(shard)} did not take the action", "shard.down") from None
+                raise SHARD_DOWN(f"shard {shown(shard)} did not take the action") from None
             # 2 answer: from here on only an answer says what happened.
             try:
                 with anyio.fail_after(self._limits.answer_seconds_max):
                     return await self._answer(origin, shard, stream, progress)
             except TimeoutError:
-                raise _down(
+                raise SHARD_LATE(
                     f"shard {shown(shard)} gave no answer in {self._limits.answer_seconds_max:.0f} s",
-                    "shard.late",
-                    "unknown",
+                    effect="unknown",
                 ) from None
 
     def _shard(self, origin: str) -> str:
@@ -165,12 +164,10 @@ class SocketShardLink:
             with anyio.fail_after(self._limits.connect_seconds_max):
                 stream = await anyio.connect_unix(socket_of(self._directory, shard))
         except (OSError, TimeoutError):
-            raise _down(
-                f"shard {shown(shard)}{why} is not running: try again when it is", "shard.down"
-            ) from None
+            raise SHARD_DOWN(f"shard {shown(shard)}{why} is not running: try again when it is") from None
         if not is_own_account(stream):
             await stream.aclose()
-            raise _down(f"another account answers in place of shard {shown(shard)}", "shard.refused")
+            raise SHARD_REFUSED(f"another account answers in place of shard {shown(shard)}")
         return stream
 
     async def _answer(
@@ -183,18 +180,14 @@ class SocketShardLink:
                 if isinstance(reply, Answered):
                     return answer_in(reply, origin)
             except (OSError, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError):
-                raise _down(
-                    f"shard {shown(shard)} went away before it answered", "shard.lost", "unknown"
+                raise SHARD_LOST(
+                    f"shard {shown(shard)} went away before it answered", effect="unknown"
                 ) from None
             except Malformed as odd:
-                raise _down(f"shard {shown(shard)} answered {odd.message}", "shard.lost", "unknown") from None
+                raise SHARD_LOST(f"shard {shown(shard)} answered {odd.message}", effect="unknown") from None
             if isinstance(reply, Failed):
                 raise error_in(reply, origin)
             if progress is not None:
                 # Who cannot be told of progress is told the end all the same.
                 with suppress(Exception):
                     await progress(reply.done, reply.total, reply.text)
-
-
-def _down(message: str, code: str, effect: Effect = "none") -> Unavailable:
-    return Unavailable(message, code=code, port=PORT, effect=effect)

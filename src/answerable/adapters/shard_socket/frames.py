@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Malformed
+from answerable.errors.codes.ledger import SHARD_TOO_LONG
 
 if TYPE_CHECKING:
     from anyio.abc import ByteSendStream
@@ -37,10 +37,9 @@ class LinkLimits:
 def framed(message: bytes, limits: LinkLimits) -> bytes:
     """The bytes to send. Raises Malformed (`shard.too_long`)."""
     if len(message) > limits.message_bytes_max:
-        raise Malformed(
+        raise SHARD_TOO_LONG(
             f"a message of {len(message)} bytes is longer than the {limits.message_bytes_max} that go from one process "
-            "to another",
-            code="shard.too_long",
+            "to another"
         )
     return len(message).to_bytes(LENGTH_BYTES, "big") + message
 
@@ -49,7 +48,7 @@ async def read_message(stream: BufferedByteReceiveStream, limits: LinkLimits) ->
     """The next message. Raises Malformed (`shard.too_long`), and what the stream raises when it ends before."""
     size = int.from_bytes(await stream.receive_exactly(LENGTH_BYTES), "big")
     if size > limits.message_bytes_max:
-        raise Malformed(f"a message of {size} bytes is too long", code="shard.too_long")
+        raise SHARD_TOO_LONG(f"a message of {size} bytes is too long")
     return await stream.receive_exactly(size)
 
 

@@ -25,6 +25,7 @@ from answerable.core.ledger.effects import Effects
 from answerable.core.mandate.delegation_chain import CHAIN_CHARS_MAX
 from answerable.core.mandate.revocation import NAME_CHARS_MAX, Revocable, RevocationKind
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
+from answerable.errors.codes.ledger import SHARD_FAILED, SHARD_MESSAGE
 
 if TYPE_CHECKING:
     from answerable.adapters.shard_socket.frames import LinkLimits
@@ -225,11 +226,9 @@ def asked_in(message: bytes) -> Action | Trace | Contain:
     try:
         found = _ASKED.decode(message)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed(
-            f"not an action that was handed on: {str(error)[:200].lower()}", code="shard.message"
-        ) from None
+        raise SHARD_MESSAGE(f"not an action that was handed on: {str(error)[:200].lower()}") from None
     if found.v != VERSION:
-        raise Malformed(f"an action of version {found.v} is not understood here", code="shard.message")
+        raise SHARD_MESSAGE(f"an action of version {found.v} is not understood here")
     return found
 
 
@@ -237,7 +236,7 @@ def action_in(message: bytes) -> Action:
     """As `asked_in`, for an action and nothing else."""
     found = asked_in(message)
     if not isinstance(found, Action):
-        raise Malformed("not an action that was handed on: a question", code="shard.message")
+        raise SHARD_MESSAGE("not an action that was handed on: a question")
     return found
 
 
@@ -256,7 +255,7 @@ def request_in(action: Action, limits: LinkLimits) -> ActionRequest:
         delegation=action.delegation,
     )
     if request.action != frozen:
-        raise Malformed("the frozen action is not the one that its message names", code="shard.message")
+        raise SHARD_MESSAGE("the frozen action is not the one that its message names")
     return request
 
 
@@ -317,7 +316,7 @@ def failed_bytes(error: AnswerableError) -> bytes:
             failed = Failed(
                 kind="unavailable",
                 message="the process that this mandate belongs to found itself broken",
-                code="shard.failed",
+                code=SHARD_FAILED.id,
                 more=(PORT,),
                 effect="unknown",
             )
@@ -351,5 +350,5 @@ def _denial(encoded: bytes) -> dict[str, JSONValue] | None:
         return None
     value = FrozenJSON.from_canonical(encoded, limits=Limits(size_bytes_max=len(encoded))).thaw()
     if not isinstance(value, dict):
-        raise Malformed("what people said is an object", code="shard.message")
+        raise SHARD_MESSAGE("what people said is an object")
     return value

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from anyio.abc import SocketAttribute
 
 from answerable.errors import Unavailable, shown
+from answerable.errors.codes.ledger import SHARD_DIRECTORY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,8 +69,4 @@ def is_own_account(stream: SocketStream) -> bool:
 
 
 def _unsafe(directory: Path, why: str) -> Unavailable:
-    return Unavailable(
-        f"the directory {shown(directory.name)} of the sockets between shards {why}",
-        code="shard.directory",
-        port=PORT,
-    )
+    return SHARD_DIRECTORY(f"the directory {shown(directory.name)} of the sockets between shards {why}")

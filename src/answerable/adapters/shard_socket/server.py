@@ -32,6 +32,7 @@ from answerable.adapters.shard_socket.place import (
 )
 from answerable.core.mandate.revocation import revocable
 from answerable.errors import AnswerableError, Malformed, Unavailable, shown
+from answerable.errors.codes.ledger import SHARD_ADDRESS, SHARD_FAILED, SHARD_LATE, SHARD_REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -97,10 +98,8 @@ class SocketShardDoor:
         try:
             listener = await anyio.create_unix_listener(self._path, mode=SOCKET_MODE)
         except OSError as error:
-            raise Unavailable(
-                f"cannot listen on the socket {shown(self._path.name)} between shards: {error.strerror or error}",
-                code="shard.address",
-                port=PORT,
+            raise SHARD_ADDRESS(
+                f"cannot listen on the socket {shown(self._path.name)} between shards: {error.strerror or error}"
             ) from None
         try:
             async with anyio.create_task_group() as actions:
@@ -182,22 +181,18 @@ class SocketShardDoor:
                     return contained_bytes(await self._contain(asked.hold))
                 return traced_bytes(await self._trace(revocable(asked.kind, asked.name)))
         except TimeoutError:
-            raise _failed("reading its ledger took too long", "shard.late") from None
+            raise SHARD_LATE("reading its ledger took too long", effect="unknown") from None
 
     def _checked(self, action: Action) -> ActionRequest:
         """Before anything is begun. Raises Malformed, Unavailable (`shard.refused`)."""
         if self._begun >= self._limits.actions_max:
-            raise Unavailable("too many actions were handed on at a time", code="shard.refused", port=PORT)
+            raise SHARD_REFUSED("too many actions were handed on at a time")
         self._check_address(action.to)
         return request_in(action, self._limits)
 
     def _check_address(self, to: str) -> None:
         if to != self._origin:
-            raise Unavailable(
-                f"the action is for {shown(to)}, this is {shown(self._origin)}",
-                code="shard.refused",
-                port=PORT,
-            )
+            raise SHARD_REFUSED(f"the action is for {shown(to)}, this is {shown(self._origin)}")
 
     async def _governed(
         self,
@@ -233,15 +228,15 @@ class SocketShardDoor:
         except AnswerableError as error:
             return failed_bytes(error)
         except TimeoutError:
-            return failed_bytes(_failed("the action took too long and was cancelled", "shard.late"))
+            return failed_bytes(SHARD_LATE("the action took too long and was cancelled", effect="unknown"))
         except Exception:
             _log.exception("an action that was handed on failed")
-            return failed_bytes(_failed("the process that this mandate belongs to failed", "shard.failed"))
+            return failed_bytes(SHARD_FAILED("the process that this mandate belongs to failed"))
         try:
             return answer_bytes(answer)
         except AnswerableError as odd:
             # It was done and recorded; only its answer cannot be passed on.
-            return failed_bytes(_failed(f"the answer cannot be passed on: {odd.message}", "shard.failed"))
+            return failed_bytes(SHARD_FAILED(f"the answer cannot be passed on: {odd.message}"))
 
     async def _send(self, stream: SocketStream, message: bytes) -> None:
         """Raises what the stream raises, also for a peer that does not read."""
@@ -249,7 +244,11 @@ class SocketShardDoor:
             with anyio.fail_after(self._limits.send_seconds_max):
                 await send_message(stream, message, self._limits)
         except Malformed as long:
-            await send_message(stream, failed_bytes(_failed(long.message, long.code)), self._limits)
+            await send_message(
+                stream,
+                failed_bytes(Unavailable(long.message, code=long.code, port=PORT, effect="unknown")),
+                self._limits,
+            )
         except TimeoutError:
             raise anyio.BrokenResourceError from None
 
@@ -263,8 +262,4 @@ async def _until_gone(received: BufferedByteReceiveStream, scope: anyio.CancelSc
 
 def _turned_away(error: AnswerableError) -> Unavailable:
     """To whoever handed it on, what is odd about a message between processes is no fault of the agent."""
-    return Unavailable(error.message, code="shard.refused", port=PORT)
-
-
-def _failed(message: str, code: str) -> Unavailable:
-    return Unavailable(message, code=code, port=PORT, effect="unknown")
+    return SHARD_REFUSED(error.message)

@@ -14,6 +14,7 @@ from answerable.core.approval.message import cut_texts, unlinked
 from answerable.core.approval.visible import visible
 from answerable.core.canonical import Limits, encode, parse
 from answerable.errors import Malformed, Unavailable
+from answerable.errors.codes.approval import CHAT_UNREACHABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.ports.event_post import EventPost
 
-PORT: Final = "chat"
 WHISPER_CHARS_MAX: Final = 580
 _FALSE: Final = {
     "deleted": "it was deactivated",
@@ -126,4 +126,4 @@ class SlackClicks:
 
 
 def _unreachable(why: str) -> Unavailable:
-    return Unavailable(f"Slack does not say who that is now: {why}", code="chat.unreachable", port=PORT)
+    return CHAT_UNREACHABLE(f"Slack does not say who that is now: {why}")

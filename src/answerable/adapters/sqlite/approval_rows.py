@@ -22,7 +22,7 @@ from answerable.core.decision.facts import Requirement
 from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable, RevocationKind
-from answerable.errors import Malformed
+from answerable.errors.codes.approval import APPROVAL_ROW
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -118,11 +118,11 @@ def from_body(body: bytes, *, state: str) -> Approval:
     states: tuple[ApprovalState, ...] = get_args(ApprovalState)
     known = next((known for known in states if known == state), None)
     if known is None:
-        raise Malformed("its state is not known", code="approval.row")
+        raise APPROVAL_ROW("its state is not known")
     try:
         row = msgspec.json.decode(body, type=_Row)
     except msgspec.MsgspecError as error:
-        raise Malformed(f"its body is not what was written: {error}".lower(), code="approval.row") from None
+        raise APPROVAL_ROW(f"its body is not what was written: {error}".lower()) from None
     return Approval(
         id=ApprovalId(row.id),
         agent=AgentId(row.agent),
@@ -227,6 +227,4 @@ def _in_place_of(row: dict[str, str | int]) -> InPlaceOf:
     try:
         return msgspec.convert(row, InPlaceOf, strict=True)
     except msgspec.ValidationError as error:
-        raise Malformed(
-            f"in whose place it is cannot be read: {error}".lower(), code="approval.row"
-        ) from None
+        raise APPROVAL_ROW(f"in whose place it is cannot be read: {error}".lower()) from None

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.sqlite.approval_rows import body_of, from_body
 from answerable.adapters.sqlite.columns import octets, text, whole
 from answerable.adapters.sqlite.unreadable import named
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.approval import APPROVAL_DUPLICATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -84,8 +85,7 @@ class SqliteApprovalRegister:
                     (approval.id, approval.state, approval.expires_at, body_of(approval)),
                 ).fetchone()
             except sqlite3.IntegrityError:
-                message = f"an approval {shown(approval.id)} is registered already"
-                raise Malformed(message, code="approval.duplicate") from None
+                raise APPROVAL_DUPLICATE(f"an approval {shown(approval.id)} is registered already") from None
         with self._changing:
             self._put(approval)
             if whole(added[1]) == self._read_change + 1:

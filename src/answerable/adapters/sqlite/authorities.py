@@ -11,7 +11,8 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.identity.names.spiffe_id import trust_domain
 from answerable.core.identity.svid.authority import STATES, Authority, AuthoritySet
 from answerable.core.ledger.told_authorities import is_whole
-from answerable.errors import AnswerableError, Malformed, Unavailable, shown
+from answerable.errors import AnswerableError, Unavailable, shown
+from answerable.errors.codes.identity import AUTHORITY_STATE
 
 if TYPE_CHECKING:
     import sqlite3
@@ -176,7 +177,7 @@ def _insert(connection: sqlite3.Connection, number: int, authority: Authority) -
 def _authority(row: tuple[object, ...]) -> Authority:
     state = text(row[1])
     if state not in STATES:
-        raise Malformed(f"{shown(state)} is not a state of an authority", code="authority.state")
+        raise AUTHORITY_STATE(f"{shown(state)} is not a state of an authority")
     return Authority(
         id=text(row[0]),
         state=state,

@@ -6,8 +6,8 @@ import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from answerable.adapters.sqlite.reader import PORT
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors.codes.ledger import REGISTER_BEHIND, REGISTER_CORRUPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,23 +22,22 @@ def read(what: str, identity: str) -> Iterator[None]:
         yield
     except Malformed as error:
         message = f"{what} {shown(identity)} in the register file cannot be read: {error.message}"
-        raise Unavailable(message, code="register.corrupt", port=PORT) from None
+        raise REGISTER_CORRUPT(message) from None
 
 
 def given(what: str, identity: str, made: T | None) -> T:
     """What somebody asked for by its name. Raises Unavailable (`register.corrupt`) where its row cannot be read."""
     if made is None:
-        message = (
+        raise REGISTER_CORRUPT(
             f"{what} {shown(identity)} in the register file cannot be read: `answerable doctor` says why"
         )
-        raise Unavailable(message, code="register.corrupt", port=PORT)
     return made
 
 
 def behind(failed: Unavailable) -> Unavailable:
     """What whoever ended something is told where it is in force in this process and could not be written."""
     message = f"it is in force in this process, and the registers do not have it: {failed.message}"
-    return Unavailable(message, code="register.behind", port=PORT)
+    return REGISTER_BEHIND(message)
 
 
 @contextmanager
@@ -57,7 +56,7 @@ def collector_at_rest() -> Iterator[None]:
 def text(value: object) -> str:
     """A text column. Raises Unavailable (`register.corrupt`)."""
     if not isinstance(value, str) or not (value.isascii() or _is_text(value)):
-        raise Unavailable("a text in the register file is not text", code="register.corrupt", port=PORT)
+        raise REGISTER_CORRUPT("a text in the register file is not text")
     return value
 
 
@@ -69,12 +68,12 @@ def _is_text(value: str) -> bool:
 def whole(value: object) -> int:
     """An integer column. Raises Unavailable (`register.corrupt`)."""
     if not isinstance(value, int):
-        raise Unavailable("a number in the register file is not one", code="register.corrupt", port=PORT)
+        raise REGISTER_CORRUPT("a number in the register file is not one")
     return value
 
 
 def octets(value: object) -> bytes:
     """A blob column. Raises Unavailable (`register.corrupt`)."""
     if not isinstance(value, bytes):
-        raise Unavailable("a blob in the register file is not one", code="register.corrupt", port=PORT)
+        raise REGISTER_CORRUPT("a blob in the register file is not one")
     return value

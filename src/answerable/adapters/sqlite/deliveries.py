@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, cast, get_args
 
 from answerable.adapters.sqlite.columns import text, whole
 from answerable.core.approval.delivery import Delivery, Told
-from answerable.errors import Malformed
+from answerable.errors.codes.events import DELIVERY_TOLD
 from answerable.ports.delivery_register import ChannelState
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _state(one: Delivery) -> tuple[object, ...]:
 def _delivery(row: tuple[object, ...]) -> Delivery:
     about, channel, to, made_at, told, at, attempts, next_at, handle, missed, error, body = row
     if told not in _TOLD:
-        raise Malformed(f"{text(told)} is nothing that is told", code="delivery.told")
+        raise DELIVERY_TOLD(f"{text(told)} is nothing that is told")
     return Delivery(
         about=text(about),
         channel=text(channel),

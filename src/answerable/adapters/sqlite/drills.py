@@ -8,7 +8,7 @@ from answerable.adapters.sqlite.columns import octets, text, whole
 from answerable.core.canonical import encode, parse
 from answerable.core.containment.drill import Drill, DrillId, Milestone, drill_kind, drilled
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.errors import Malformed
+from answerable.errors.codes.ledger import REGISTER_CORRUPT_MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -91,4 +91,4 @@ def _came_of_it(body: bytes) -> tuple[tuple[str, ...], tuple[Milestone, ...]]:
                         found.append(Milestone(name, ms))
             if len(found) == len(took):
                 return tuple(str(one) for one in faults), tuple(found)
-    raise Malformed("what came of it cannot be read", code="register.corrupt")
+    raise REGISTER_CORRUPT_MALFORMED("what came of it cannot be read")

@@ -15,7 +15,7 @@ from answerable.core.approval.duty_marks import (
 )
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.errors import Malformed
+from answerable.errors.codes.approval import DUTY_MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,5 +156,5 @@ class SqliteDutyRegister:
 def _delegation(row: tuple[object, ...]) -> DutyDelegation:
     found = delegation_in(parse(octets(row[1])), ended_at=whole(row[2]))
     if found.id != text(row[0]):
-        raise Malformed("it is of another id", code="duty.malformed")
+        raise DUTY_MALFORMED("it is of another id")
     return found

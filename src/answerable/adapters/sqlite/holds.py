@@ -22,7 +22,8 @@ from answerable.core.containment.hold import (
     is_hold_id,
 )
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
-from answerable.errors import AnswerableError, Malformed, Unavailable
+from answerable.errors import AnswerableError, Unavailable
+from answerable.errors.codes.ledger import REGISTER_CORRUPT_MALFORMED
 from answerable.ports.hold_register import UNRECORDED_MAX
 
 if TYPE_CHECKING:
@@ -286,7 +287,7 @@ def _source(name: str) -> HoldSource:
     for one in HOLD_SOURCES:
         if one == name:
             return one
-    raise Malformed("its source is not known", code="register.corrupt")
+    raise REGISTER_CORRUPT_MALFORMED("its source is not known")
 
 
 def _agreements(body: bytes) -> tuple[Agreement, ...]:
@@ -294,7 +295,7 @@ def _agreements(body: bytes) -> tuple[Agreement, ...]:
     listed = parse(body)
     for one in listed if isinstance(listed, list) else [None]:
         if not isinstance(one, dict) or not all(isinstance(one.get(name), str) for name in _AGREED):
-            raise Malformed("who agreed to lift it cannot be read", code="register.corrupt")
+            raise REGISTER_CORRUPT_MALFORMED("who agreed to lift it cannot be read")
         found.append(
             Agreement(
                 by=PrincipalId(str(one["by"])),

@@ -12,7 +12,7 @@ from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.identity.names.spiffe_id import spiffe_id
 from answerable.core.identity.workload.evidence import Evidence, Grade, Source
 from answerable.core.identity.workload.instance import Instance, InstanceState
-from answerable.errors import Malformed
+from answerable.errors.codes.workloads import INSTANCE_ROW
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -70,11 +70,11 @@ def from_body(body: bytes, *, state: str, because: str) -> Instance:
     states: tuple[InstanceState, ...] = get_args(InstanceState)
     known = next((known for known in states if known == state), None)
     if known is None:
-        raise Malformed("its state is not known", code="instance.row")
+        raise INSTANCE_ROW("its state is not known")
     try:
         row = msgspec.json.decode(body, type=_Row)
     except msgspec.MsgspecError as error:
-        raise Malformed(f"its body is not what was written: {error}".lower(), code="instance.row") from None
+        raise INSTANCE_ROW(f"its body is not what was written: {error}".lower()) from None
     return Instance(
         id=spiffe_id(row.id),
         agent=AgentId(row.agent),

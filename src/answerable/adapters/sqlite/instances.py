@@ -12,7 +12,8 @@ from answerable.adapters.sqlite.columns import octets, text, whole
 from answerable.adapters.sqlite.instance_rows import body_of, from_body
 from answerable.adapters.sqlite.unreadable import named
 from answerable.core.identity.names.spiffe_id import spiffe_id
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.workloads import INSTANCE_DUPLICATE, INSTANCE_PARENT
 from answerable.ports.instance_register import FORGOTTEN, UNRECORDED_MAX
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class SqliteInstanceRegister:
             if instance.parent:
                 query = "SELECT 1 FROM instances WHERE id = ? AND state = 'live'"
                 if connection.execute(query, (instance.parent,)).fetchone() is None:
-                    raise Malformed(f"the parent of {shown(identity)} is not live", code="instance.parent")
+                    raise INSTANCE_PARENT(f"the parent of {shown(identity)} is not live")
             try:
                 connection.execute(
                     _INSERT,
@@ -153,7 +154,7 @@ class SqliteInstanceRegister:
                 )
             except sqlite3.IntegrityError:
                 message = f"instance {shown(identity)}, its key or its process is registered already"
-                raise Malformed(message, code="instance.duplicate") from None
+                raise INSTANCE_DUPLICATE(message) from None
 
     def _update(self, instance: Instance) -> bool:
         identity = str(instance.id)

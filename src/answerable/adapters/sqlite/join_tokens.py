@@ -10,7 +10,8 @@ from answerable.adapters.sqlite.unreadable import named
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.names.principal import UnixMillis, agent_id
 from answerable.core.identity.workload.join_token import TOKENS_MAX, JoinToken
-from answerable.errors import Malformed
+from answerable.errors.codes.documents import JSON_TYPE
+from answerable.errors.codes.workloads import JOIN_TOKEN_DUPLICATE, JOIN_TOKEN_FULL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,9 +45,7 @@ class SqliteJoinTokens:
         with self._store.write() as connection:
             kept = connection.execute("SELECT count(*) FROM join_tokens").fetchone()[0]
             if kept >= self._tokens_max:
-                raise Malformed(
-                    f"there are {self._tokens_max} join tokens, the most there can be", code="join_token.full"
-                )
+                raise JOIN_TOKEN_FULL(f"there are {self._tokens_max} join tokens, the most there can be")
             try:
                 connection.execute(
                     "INSERT INTO join_tokens (digest, name, agent, selectors, created_at, expires_at) "
@@ -54,8 +53,7 @@ class SqliteJoinTokens:
                     row,
                 )
             except sqlite3.IntegrityError:
-                message = "this join token is registered already"
-                raise Malformed(message, code="join_token.duplicate") from None
+                raise JOIN_TOKEN_DUPLICATE("this join token is registered already") from None
 
     def consume(self, digest: bytes, *, now: UnixMillis) -> JoinToken | None:
         """As the port says: one statement both asks and marks, inside a transaction that is durable on return."""
@@ -86,7 +84,7 @@ class SqliteJoinTokens:
 def _token(row: tuple[object, ...]) -> JoinToken:
     selectors = parse(octets(row[3]))
     if not isinstance(selectors, list):
-        raise Malformed("its selectors are no list", code="json.type")
+        raise JSON_TYPE("its selectors are no list")
     return JoinToken(
         digest=octets(row[0]),
         name=text(row[1]),

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from answerable.adapters.sqlite.columns import given, octets, whole
-from answerable.adapters.sqlite.reader import PORT
 from answerable.adapters.sqlite.store import SqliteStore
 from answerable.core.canonical import INTEGER_MAX
 from answerable.core.lease.lease import Lease
-from answerable.errors import Malformed, Unavailable
+from answerable.errors.codes.ledger import REGISTER_CORRUPT_MALFORMED, REGISTER_IN_USE
 from answerable.ports.lease_register import CHANGES_MAX, LeaseChange
 
 if TYPE_CHECKING:
@@ -74,9 +73,7 @@ class SqliteLeaseRegister:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self.close()
-            raise Unavailable(
-                "another broker has these leases open: stop it first", code="register.in_use", port=PORT
-            ) from None
+            raise REGISTER_IN_USE() from None
 
     def close(self) -> None:
         """Let go of the file. Idempotent."""
@@ -226,4 +223,4 @@ def _lease(row: tuple[object, ...]) -> Lease:
     try:
         return _decoder.decode(octets(row[0]))
     except msgspec.DecodeError as fault:
-        raise Malformed(f"it is not what was written: {fault}".lower(), code="register.corrupt") from None
+        raise REGISTER_CORRUPT_MALFORMED(f"it is not what was written: {fault}".lower()) from None

@@ -12,7 +12,8 @@ from answerable.core.ledger.leaves import Reference
 from answerable.core.mandate.budget import Spending
 from answerable.core.mandate.mandate import Mandate, MandateId
 from answerable.core.mandate.token import claims_of, signed, terms_of
-from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors import Unavailable, shown
+from answerable.errors.codes.mandate import BUDGET_AMOUNT, MANDATE_DUPLICATE, MANDATE_MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -149,8 +150,7 @@ class SqliteMandateRegister:
                     "INSERT INTO mandates (id, claims, token, state) VALUES (?, ?, ?, 'open')", row
                 )
             except sqlite3.IntegrityError:
-                message = f"a mandate {shown(mandate.id)} is registered already"
-                raise Malformed(message, code="mandate.duplicate") from None
+                raise MANDATE_DUPLICATE(f"a mandate {shown(mandate.id)} is registered already") from None
             if issued is not None:
                 connection.execute(
                     "INSERT INTO mandates_issued (mandate, origin, entry, leaf) VALUES (?, ?, ?, ?)",
@@ -235,11 +235,11 @@ def _mandate(row: tuple[object, ...]) -> Mandate:
     claims = parse(octets(row[2]))
     mandate = signed(terms_of(claims if isinstance(claims, dict) else {}), text(row[3]))
     if mandate.id != text(row[1]):
-        raise Malformed("it is of another id", code="mandate.malformed")
+        raise MANDATE_MALFORMED("it is of another id")
     return mandate
 
 
 def _used(row: tuple[object, ...]) -> tuple[str, str, int]:
     if whole(row[2]) < 0:
-        raise Malformed("less than nothing of it was used", code="budget.amount")
+        raise BUDGET_AMOUNT("less than nothing of it was used")
     return text(row[0]), text(row[1]), whole(row[2])

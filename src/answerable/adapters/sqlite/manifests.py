@@ -8,7 +8,9 @@ from answerable.adapters.sqlite.columns import text, whole
 from answerable.adapters.sqlite.unreadable import named
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.registry.manifests.manifest_token import stored_manifest
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.ledger import REGISTER_CORRUPT_MALFORMED
+from answerable.errors.codes.registry import MANIFEST_OLDER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,9 +45,8 @@ class SqliteManifestRegister:
             ).fetchone()
             known = row is not None and text(row[1]) == signed.token
             if row is not None and not known and signed.signed_at <= whole(row[0]):
-                raise Malformed(
-                    f"agent {shown(agent)} has a manifest that was signed at the same time or later",
-                    code="manifest.older",
+                raise MANIFEST_OLDER(
+                    f"agent {shown(agent)} has a manifest that was signed at the same time or later"
                 )
             if not known:
                 connection.execute(
@@ -104,5 +105,5 @@ class SqliteManifestRegister:
 def signed_in_row(row: tuple[object, ...]) -> SignedManifest:
     signed = stored_manifest(text(row[3]))
     if (signed.manifest.agent, signed.digest, signed.signed_at) != (text(row[0]), row[1], row[2]):
-        raise Malformed("it is not the one that its row names", code="register.corrupt")
+        raise REGISTER_CORRUPT_MALFORMED("it is not the one that its row names")
     return signed

@@ -13,7 +13,12 @@ from answerable.core.identity.names.principal import UnixMillis, principal_id
 from answerable.core.identity.people.invitation import INVITATIONS_MAX, Invitation
 from answerable.core.identity.people.passkey import PASSKEYS_MAX, check_room
 from answerable.core.identity.people.passkey_form import passkey_in, passkey_members
-from answerable.errors import Malformed
+from answerable.errors.codes.people import (
+    INVITATION_DUPLICATE,
+    INVITATION_FULL,
+    PASSKEY_DUPLICATE,
+    PASSKEY_MALFORMED,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +57,7 @@ class SqlitePasskeyRegister:
             ).fetchone()
             known = connection.execute("SELECT 1 FROM passkeys WHERE id = ?", (passkey.id,)).fetchone()
             if known is not None and not self._store.unreadable.has(_WHAT, passkey.id.hex()):
-                raise Malformed("this passkey is, or was, registered already", code="passkey.duplicate")
+                raise PASSKEY_DUPLICATE("this passkey is, or was, registered already")
             connection.execute("DELETE FROM passkeys WHERE id = ?", (passkey.id,))
             check_room(passkey.person, held=held, all_held=all_held, all_max=self._passkeys_max)
             connection.execute(
@@ -108,7 +113,7 @@ class SqlitePasskeyRegister:
             kept = connection.execute("SELECT count(*) FROM invitations").fetchone()[0]
             if kept >= self._invitations_max:
                 message = f"there are {self._invitations_max} invitations, the most there can be: wait a day"
-                raise Malformed(message, code="invitation.full")
+                raise INVITATION_FULL(message)
             connection.execute(
                 "UPDATE invitations SET used_at = ? WHERE person = ? AND used_at IS NULL",
                 (invitation.created_at, invitation.person),
@@ -122,9 +127,7 @@ class SqlitePasskeyRegister:
                     row,
                 )
             except sqlite3.IntegrityError:
-                raise Malformed(
-                    "this invitation is registered already", code="invitation.duplicate"
-                ) from None
+                raise INVITATION_DUPLICATE() from None
 
     def invitation(self, digest: bytes) -> Invitation | None:
         """As the port says."""
@@ -161,7 +164,7 @@ class SqlitePasskeyRegister:
 def _passkey(row: tuple[object, ...]) -> Passkey:
     passkey = passkey_in(parse(octets(row[1])))
     if passkey.id != octets(row[0]):
-        raise Malformed("it is of another id", code="passkey.malformed")
+        raise PASSKEY_MALFORMED("it is of another id")
     return changed(passkey, sign_count=whole(row[2]))
 
 

@@ -10,7 +10,8 @@ import msgspec
 from answerable.adapters.sqlite.columns import given, octets, text, whole
 from answerable.core.decision.compared import ShadowSeen, ShadowSet
 from answerable.core.registry.policy_sets.policy_record import RECORD_KINDS, KeptSets, PolicyRecord, Proposal
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.ledger import REGISTER_CORRUPT_MALFORMED
 
 if TYPE_CHECKING:
     from answerable.adapters.sqlite.store import SqliteStore
@@ -68,7 +69,7 @@ class SqlitePolicyRegister:
 def record_in_row(row: tuple[object, ...]) -> PolicyRecord:
     kind = text(row[0])
     if kind not in RECORD_KINDS:
-        raise Malformed(f"kind {shown(kind)} is not known", code="register.corrupt")
+        raise REGISTER_CORRUPT_MALFORMED(f"kind {shown(kind)} is not known")
     record = PolicyRecord(kind=kind, id=text(row[1]), at=whole(row[2]), body=octets(row[3]))
     _check_form(record)
     return record
@@ -83,7 +84,7 @@ def _check_form(record: PolicyRecord) -> None:
         else:
             _check_shadow(record.body)
     except msgspec.MsgspecError as error:
-        raise Malformed(f"it is not what was written: {error}".lower(), code="register.corrupt") from None
+        raise REGISTER_CORRUPT_MALFORMED(f"it is not what was written: {error}".lower()) from None
 
 
 def _check_shadow(body: bytes) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.sqlite.columns import given, octets, text, whole
 from answerable.core.action.prepared import KEPT_MS
 from answerable.core.action.prepared_form import prepared_body, prepared_in
-from answerable.errors import Malformed
+from answerable.errors.codes.action import PREPARED_DUPLICATE, PREPARED_MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ class SqlitePreparedRegister:
                     row,
                 )
             except sqlite3.IntegrityError:
-                raise Malformed("an object of this id is kept already", code="prepared.duplicate") from None
+                raise PREPARED_DUPLICATE() from None
         return True
 
     def get(self, identity: str) -> Prepared | None:
@@ -88,5 +88,5 @@ def _prepared(row: tuple[object, ...]) -> Prepared:
     identity, used_by = text(row[0]), text(row[3])
     found = prepared_in(octets(row[1]), octets(row[2]), used_by=used_by)
     if found.id != identity:
-        raise Malformed("it is of another id", code="prepared.malformed")
+        raise PREPARED_MALFORMED("it is of another id")
     return found

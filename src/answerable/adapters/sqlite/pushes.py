@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, cast
 from answerable.adapters.sqlite.columns import octets, text, whole
 from answerable.core.approval.push_device import PushDevice
 from answerable.core.identity.names.principal import PrincipalId
-from answerable.errors import Refused
+from answerable.errors.codes.approval import PUSH_FULL
 from answerable.ports.push_register import DEVICES_OF_ONE_MAX
 
 if TYPE_CHECKING:
@@ -31,10 +31,7 @@ class SqlitePushRegister:
             count = "SELECT count(*) FROM push_devices WHERE person = ? AND id <> ?"
             (others,) = connection.execute(count, (device.person, device.id)).fetchone()
             if others >= DEVICES_OF_ONE_MAX:
-                raise Refused(
-                    f"you have {DEVICES_OF_ONE_MAX} devices that are told: remove one first",
-                    code="push.full",
-                )
+                raise PUSH_FULL(f"you have {DEVICES_OF_ONE_MAX} devices that are told: remove one first")
             connection.execute("DELETE FROM push_devices WHERE id = ?", (device.id,))
             connection.execute(
                 "INSERT INTO push_devices (id, person, endpoint, key, secret, label, made_at) "

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.unreadable import fetched
-from answerable.errors import Unavailable
+from answerable.errors.codes.ledger import REGISTER_UNAVAILABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite.room import Room
 
-PORT: Final = "register"
 BUSY_MILLIS_MAX: Final = 5000
 """How long a write waits for another process's write before it is refused."""
 
@@ -57,12 +56,7 @@ def faults(what: str, room: Room | None = None) -> Iterator[None]:
     except sqlite3.Error as error:
         if room is not None:
             room.failed(error, reason(error))
-        raise unavailable(f"{what}: {reason(error)}") from None
-
-
-def unavailable(message: str) -> Unavailable:
-    """Nothing was done."""
-    return Unavailable(message, code="register.unavailable", port=PORT)
+        raise REGISTER_UNAVAILABLE(f"{what}: {reason(error)}") from None
 
 
 def reason(error: sqlite3.Error) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.columns import octets, read, text
-from answerable.adapters.sqlite.reader import PORT
 from answerable.adapters.sqlite.unreadable import fetched
 from answerable.core.registry.parsing.active import documents_in
 from answerable.core.registry.parsing.in_force import DocumentsInForce, in_force
-from answerable.errors import Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.ledger import REGISTER_CHANGED_MEANWHILE, REGISTER_CORRUPT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,10 +35,9 @@ class SqliteRegistryStore:
         store.mirror(self._reload)
         damaged = [one.name for one in store.unreadable.all() if one.what == _WHAT]
         if damaged:
-            message = (
+            raise REGISTER_CORRUPT(
                 f"document {shown(damaged[0])} cannot be read: restart, which makes it again from the ledger"
             )
-            raise Unavailable(message, code="register.corrupt", port=PORT)
         stored = self._known.coming
         if stored is not None:
             with read("registry", "documents"):
@@ -71,11 +70,7 @@ class SqliteRegistryStore:
             rows, ours = fetched(connection, _ALL, ()), self._known.present.documents
             stored = self._readable(rows)
             if len(rows) != len(ours) or not stored.items() <= ours.items():
-                raise Unavailable(
-                    "another process applied documents at the same moment: look, and apply again",
-                    code="register.changed_meanwhile",
-                    port=PORT,
-                )
+                raise REGISTER_CHANGED_MEANWHILE()
             if len(stored) < len(rows):
                 # What cannot be read any more is written again with the others, as it is in force.
                 connection.execute("DELETE FROM documents")

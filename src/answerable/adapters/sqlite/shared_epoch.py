@@ -15,6 +15,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from answerable.errors import Unavailable
+from answerable.errors.codes.ledger import REGISTER_EPOCH
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,5 +142,4 @@ def _still(number: int) -> memoryview[int]:
 
 def _unavailable(error: Exception) -> Unavailable:
     reason = (error.strerror or "no reason given") if isinstance(error, OSError) else str(error)
-    message = f"the shared epoch of the register cannot be kept: {reason.lower()}"
-    return Unavailable(message, code="register.epoch", port="register")
+    return REGISTER_EPOCH(f"the shared epoch of the register cannot be kept: {reason.lower()}")

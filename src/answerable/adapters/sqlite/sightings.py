@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, get_args
 
 from answerable.adapters.sqlite.columns import text, whole
-from answerable.adapters.sqlite.reader import PORT
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.identity.workload.evidence import Grade
 from answerable.core.registry.snapshot.sighting import (
@@ -16,7 +15,7 @@ from answerable.core.registry.snapshot.sighting import (
     Sighting,
     SightingKind,
 )
-from answerable.errors import Unavailable
+from answerable.errors.codes.ledger import REGISTER_CORRUPT
 
 if TYPE_CHECKING:
     import sqlite3
@@ -108,7 +107,7 @@ def _kind(value: object) -> SightingKind:
     for kind in kinds:
         if kind == value:
             return kind
-    raise Unavailable("a sighting in the register file has no kind", code="register.corrupt", port=PORT)
+    raise REGISTER_CORRUPT("a sighting in the register file has no kind")
 
 
 def _grade(value: object) -> Grade:
@@ -116,4 +115,4 @@ def _grade(value: object) -> Grade:
     for grade in grades:
         if grade == value:
             return grade
-    raise Unavailable("a sighting in the register file has no grade", code="register.corrupt", port=PORT)
+    raise REGISTER_CORRUPT("a sighting in the register file has no grade")

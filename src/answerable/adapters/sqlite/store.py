@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.sqlite.change_log import ChangeLog
 from answerable.adapters.sqlite.migrations import MIGRATIONS
 from answerable.adapters.sqlite.own_file import prepare_file
-from answerable.adapters.sqlite.reader import BUSY_MILLIS_MAX, PORT, SqliteReader, faults, reason, unavailable
+from answerable.adapters.sqlite.reader import BUSY_MILLIS_MAX, SqliteReader, faults, reason
 from answerable.adapters.sqlite.room import Room
 from answerable.adapters.sqlite.shared_epoch import SharedEpoch
 from answerable.adapters.sqlite.unreadable import UnreadableRows, fetched
 from answerable.errors import Unavailable
+from answerable.errors.codes.ledger import REGISTER_FOREIGN, REGISTER_SCHEMA_NEWER, REGISTER_UNAVAILABLE
 from answerable.ports.worlds import ANYTHING
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class SqliteStore:
         try:
             prepare_file(path)
         except OSError as error:
-            raise unavailable(f"cannot open register file `{path.name}`: {error.strerror}") from None
+            raise REGISTER_UNAVAILABLE(f"cannot open register file `{path.name}`: {error.strerror}") from None
         with faults(f"cannot open register file `{path.name}`"):
             connection = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, timeout=BUSY_MILLIS_MAX / 1000
@@ -99,7 +100,9 @@ class SqliteStore:
             if failed.code != "register.unavailable" or not why:
                 raise
             # SQLite calls a disk without room for what it opens beside the file an I/O error.
-            raise unavailable(f"{failed.message}; {why}: until it can be written no server starts") from None
+            raise REGISTER_UNAVAILABLE(
+                f"{failed.message}; {why}: until it can be written no server starts"
+            ) from None
         return store
 
     def close(self) -> None:
@@ -237,7 +240,7 @@ class SqliteStore:
                 if self._notes:
                     self.tell_ended()
                 message = f"cannot write the register file: {reason(error)}"
-                raise Unavailable(message, code="register.unavailable", port=PORT, effect="unknown") from None
+                raise REGISTER_UNAVAILABLE(message, effect="unknown") from None
             if changed:
                 self.tell_ended()
         finally:
@@ -288,7 +291,7 @@ class SqliteStore:
             except _BusyError as busy:
                 self._lock.release()
                 if time.monotonic() >= ends:
-                    raise unavailable(f"cannot write the register file: {busy}") from None
+                    raise REGISTER_UNAVAILABLE(f"cannot write the register file: {busy}") from None
             except BaseException:
                 self._lock.release()
                 raise
@@ -316,7 +319,9 @@ class SqliteStore:
             self._unread_since = now
         if now - self._unread_since < UNREAD_SECONDS_MAX:
             return False
-        raise unavailable(f"cannot read the register file: it was busy for {UNREAD_SECONDS_MAX:.0f} s")
+        raise REGISTER_UNAVAILABLE(
+            f"cannot read the register file: it was busy for {UNREAD_SECONDS_MAX:.0f} s"
+        )
 
     def _roll_back(self) -> None:
         try:
@@ -333,10 +338,11 @@ class SqliteStore:
         tables = execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         application = execute("PRAGMA application_id").fetchone()[0]
         if application != self._application_id and tables:
-            message = f"`{self._path.name}` is a database of some other program"
-            raise Unavailable(message, code="register.foreign", port=PORT)
+            raise REGISTER_FOREIGN(f"`{self._path.name}` is a database of some other program")
         if self._turned_to_wal() != "wal":
-            raise unavailable(f"`{self._path.name}` is on a file system that cannot keep a write-ahead log")
+            raise REGISTER_UNAVAILABLE(
+                f"`{self._path.name}` is on a file system that cannot keep a write-ahead log"
+            )
         execute("PRAGMA synchronous = FULL")
         execute("PRAGMA foreign_keys = ON")
         execute("PRAGMA trusted_schema = OFF")
@@ -373,7 +379,7 @@ class SqliteStore:
         newest = len(self._migrations)
         if current > newest:
             message = f"`{self._path.name}` has schema version {current}, expected at most {newest}"
-            raise Unavailable(message, code="register.schema_newer", port=PORT)
+            raise REGISTER_SCHEMA_NEWER(message)
         return current
 
     def _version_seen(self) -> int:

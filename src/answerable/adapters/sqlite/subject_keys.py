@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from answerable.adapters.sqlite.store import SqliteStore
 from answerable.core.ledger.subject_key import KEY_ID_BYTES, NONCE_BYTES, SECRET_BYTES, SubjectKey
 from answerable.errors import Malformed, Unavailable
+from answerable.errors.codes.identity import KEY_MALFORMED
+from answerable.errors.codes.ledger import SUBJECT_KEYS_CORRUPT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
 Name = TypeVar("Name")
 
-PORT: Final = "subject_keys"
 ROOT_BYTES: Final = 32
 ROWS_TRIED: Final = 64
 """When it is asked whether keys were made under this root: rows may be damaged."""
@@ -155,12 +156,10 @@ def _kept(known: OrderedDict[Name, SubjectKey], name: Name, key: SubjectKey) -> 
 
 def _derived(root: bytes, label: bytes) -> bytes:
     if len(root) != ROOT_BYTES:
-        raise Malformed(
-            f"the root key of subjects has {len(root)} bytes, expected {ROOT_BYTES}", code="key.malformed"
-        )
+        raise KEY_MALFORMED(f"the root key of subjects has {len(root)} bytes, expected {ROOT_BYTES}")
     return HKDF(algorithm=SHA256(), length=ROOT_BYTES, salt=None, info=label).derive(root)
 
 
 def _corrupt() -> Unavailable:
     message = "the subject keys cannot be opened: they were changed, or made under another root key"
-    return Unavailable(message, code="subject_keys.corrupt", port=PORT)
+    return SUBJECT_KEYS_CORRUPT(message)

@@ -18,7 +18,9 @@ from answerable.core.mandate.status_places import (
     decoys,
     drawn_places,
 )
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.mandate import STATUS_NO_LIST
+from answerable.errors.codes.tokens import TOKEN_DUPLICATE, TOKEN_PARENT
 from answerable.ports.token_register import SUBTREE_ANSWER_MAX
 
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ class SqliteTokenRegister:
                     _insert(connection, one, parent)
                 except sqlite3.IntegrityError:
                     message = f"token {shown(one.jti)}, or its place in a status list, is there already"
-                    raise Malformed(message, code="token.duplicate") from None
+                    raise TOKEN_DUPLICATE(message) from None
 
     def restore(self, tokens: Iterable[IssuedToken]) -> int:
         """As the port says."""
@@ -150,7 +152,7 @@ class SqliteTokenRegister:
         """As the port says."""
         lists = self._reader.rows("SELECT decoys FROM status_lists WHERE number = ?", (list_number,))
         if not lists:
-            raise Malformed(f"there is no status list {list_number}", code="status.no_list")
+            raise STATUS_NO_LIST(f"there is no status list {list_number}")
         found = bytearray(octets(lists[0][0]))
         rows = self._reader.rows("SELECT place FROM tokens WHERE list = ? AND ended = 1", (list_number,))
         with_status(found, bits=1, indexes=(whole(row[0]) for row in rows), status=INVALID)
@@ -183,11 +185,9 @@ class SqliteTokenRegister:
             "SELECT number, ended, expires_at FROM tokens WHERE jti = ?", (token.parent,)
         ).fetchone()
         if row is None or row[1]:
-            raise Malformed(
-                f"the parent of token {shown(token.jti)} is not known or has ended", code="token.parent"
-            )
+            raise TOKEN_PARENT(f"the parent of token {shown(token.jti)} is not known or has ended")
         if token.expires_at > whole(row[2]):
-            raise Malformed(f"token {shown(token.jti)} would outlive its parent", code="token.parent")
+            raise TOKEN_PARENT(f"token {shown(token.jti)} would outlive its parent")
         return whole(row[0])
 
     def _take_back(self, connection: sqlite3.Connection, number: int, places: list[int]) -> None:

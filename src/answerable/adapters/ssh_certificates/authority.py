@@ -17,14 +17,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import SSHCertificateBuilder, SSHCertificateType
 
-from answerable.errors import Unavailable
+from answerable.errors.codes.leases import TARGET_AUTHORITY
 from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-PORT: Final = "credential_issuer"
 FILE_BYTES_MAX: Final = 16_384
 FILE_MODE: Final = 0o600
 
@@ -80,11 +79,9 @@ def authority_of(content: bytes) -> UserAuthority:
             continue
         if isinstance(key, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
             return UserAuthority(key)
-    raise Unavailable(
+    raise TARGET_AUTHORITY(
         "the key of the SSH authority is no private key, Ed25519 or ECDSA, without a passphrase: make one with "
-        "`ssh-keygen -t ed25519`, or set `ca_key_file` to where one may be made",
-        code="target.authority",
-        port=PORT,
+        "`ssh-keygen -t ed25519`, or set `ca_key_file` to where one may be made"
     )
 
 
@@ -103,10 +100,10 @@ def open_or_create_authority(path: Path, *, token: Callable[[], str]) -> UserAut
     except OSError as error:
         message = f"the key `{path.name}` of the SSH authority cannot be made or read: "
         message += (error.strerror or "unknown fault").lower()
-        raise Unavailable(message, code="target.authority", port=PORT) from None
+        raise TARGET_AUTHORITY(message) from None
     if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.geteuid():
         message = f"the key `{path.name}` of the SSH authority must be the broker's own, mode 0600"
-        raise Unavailable(message, code="target.authority", port=PORT)
+        raise TARGET_AUTHORITY(message)
     return authority_of(content)
 
 

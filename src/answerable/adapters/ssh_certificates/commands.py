@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.ssh_certificates.scope import ITEMS_MAX, command_faults
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import TARGET_ARGUMENTS, TARGET_COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,16 +49,15 @@ def checked_command_tool(text: str) -> CommandTool:
     """`NAME=/path/to/program word {place} …`. Raises Malformed (`target.command`)."""
     found = _TOOL.fullmatch(text)
     if found is None or found["name"] == RUN:
-        raise Malformed(
+        raise TARGET_COMMAND(
             f"{shown(text)} is no command: write NAME=/path/to/program and its words, with {{PLACE}} for values; the "
-            f"name in a-z 0-9 _, and not `{RUN}`",
-            code="target.command",
+            f"name in a-z 0-9 _, and not `{RUN}`"
         )
     tool = CommandTool(name=found["name"], words=tuple(found["command"].split()))
     if "{" in tool.words[0] or any(mark in _PLACEHOLDER.sub("", text) for mark in "{}"):
-        raise Malformed(f"{shown(text)} has a brace that is no {{PLACE}}", code="target.command")
+        raise TARGET_COMMAND(f"{shown(text)} has a brace that is no {{PLACE}}")
     if "host" in tool.parameters:
-        raise Malformed(f"{shown(text)} has a place `host`, which names where it runs", code="target.command")
+        raise TARGET_COMMAND(f"{shown(text)} has a place `host`, which names where it runs")
     return tool
 
 
@@ -91,14 +91,16 @@ def command_asked(
     tool = next((tool for tool in tools if tool.name == name), None)
     wanted = {"host", "command"} if name == RUN else {"host", *(tool.parameters if tool else ())}
     if (tool is None and name != RUN) or set(arguments) != wanted:
-        raise _refused(f"tool {shown(name)} takes {', '.join(sorted(wanted))}, each of them and no other")
+        raise TARGET_ARGUMENTS(
+            f"tool {shown(name)} takes {', '.join(sorted(wanted))}, each of them and no other"
+        )
     if tool is None:
         command = arguments["command"]
         if faults := command_faults(command):
-            raise _refused(faults[0])
+            raise TARGET_ARGUMENTS(faults[0])
         assert isinstance(command, list)  # noqa: S101 - command_faults said so
         if not all(isinstance(word, str) for word in command):
-            raise _refused("`command` is a list of texts")
+            raise TARGET_ARGUMENTS("`command` is a list of texts")
         return tuple(str(word) for word in command)
     for place in tool.parameters:
         value = arguments[place]
@@ -107,12 +109,8 @@ def command_asked(
             or len(value) > VALUE_CHARS_MAX
             or not (value.isprintable() or not value)
         ):
-            raise _refused(f"`{place}` is a text of at most {VALUE_CHARS_MAX} printable characters")
+            raise TARGET_ARGUMENTS(f"`{place}` is a text of at most {VALUE_CHARS_MAX} printable characters")
     return tool.filled(arguments)
-
-
-def _refused(message: str) -> Refused:
-    return Refused(message, code="target.arguments")
 
 
 _RUN_TITLE: Final = "Run a command on a host"

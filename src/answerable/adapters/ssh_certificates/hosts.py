@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Final
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import TARGET_HOST
 
 HOSTS_MAX: Final = 1_000
 PORT_MAX: Final = 65_535
@@ -31,9 +32,8 @@ def checked_host(text: str) -> Host:
     found = _HOST.fullmatch(text)
     port = int(found["port"] or 22) if found else 0
     if found is None or port > PORT_MAX:
-        raise Malformed(
-            f"{shown(text)} is no host: write NAME=ADDRESS or NAME=ADDRESS:PORT, the name in a-z 0-9 . -",
-            code="target.host",
+        raise TARGET_HOST(
+            f"{shown(text)} is no host: write NAME=ADDRESS or NAME=ADDRESS:PORT, the name in a-z 0-9 . -"
         )
     return Host(name=found["name"], address=found["address"].strip("[]"), port=port)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -20,7 +20,15 @@ from answerable.adapters.ssh_certificates.scope import grant_faults, grant_of, p
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.core.lease.name import account_of, octets_of
-from answerable.errors import Refused, Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import (
+    LEASE_GONE,
+    LEASE_RENEWAL,
+    LEASE_TAKEN,
+    LEASE_TARGET,
+    LEASE_TTL,
+    LEASE_UNTOLD,
+)
 
 if TYPE_CHECKING:
     from answerable.adapters.ssh_certificates.authority import UserAuthority
@@ -32,8 +40,6 @@ if TYPE_CHECKING:
     from answerable.core.lease.name import LeaseName
     from answerable.core.lease.scope import Scope
     from answerable.ports.clock import Clock
-
-PORT: Final = "credential_issuer"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,12 +98,11 @@ class SSHIssuer:
         now = self._clock.now()
         self._forget(now)
         if order.expires_at > now + self._limits.ttl_seconds_max * 1000:
-            raise Refused(
-                f"a certificate lives at most {self._limits.ttl_seconds_max} seconds (`ttl_seconds_max`)",
-                code="lease.ttl",
+            raise LEASE_TTL(
+                f"a certificate lives at most {self._limits.ttl_seconds_max} seconds (`ttl_seconds_max`)"
             )
         if order.name in self._minted:
-            raise Refused(f"lease {shown(order.name)} has its certificate already", code="lease.taken")
+            raise LEASE_TAKEN(f"lease {shown(order.name)} has its certificate already")
         account = account_of(order.name)
         ends_at = order.expires_at // 1000
         self._minted[order.name] = _Minted(host=grant.host, expires_at=order.expires_at)
@@ -132,8 +137,8 @@ class SSHIssuer:
         """As the port says: the end of a certificate is signed into it."""
         minted = self._minted.get(name)
         if minted is None or minted.is_revoked or minted.expires_at <= self._clock.now():
-            raise Refused(f"lease {shown(name)} is gone", code="lease.gone")
-        raise Refused("a certificate cannot be renewed: order another lease", code="lease.renewal")
+            raise LEASE_GONE(f"lease {shown(name)} is gone")
+        raise LEASE_RENEWAL("a certificate cannot be renewed: order another lease")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         """As the port says: our own clients first, then the host's list, then what is open on the host."""
@@ -153,10 +158,8 @@ class SSHIssuer:
         hosts = self._hosts if minted is None else frozenset({minted.host})
         ended = await self._revoking.revoke(name, hosts)
         if ended.left:
-            raise Unavailable(
+            raise LEASE_TARGET(
                 f"{ended.left} sessions of the lease go on, though the host was told to end them",
-                code="lease.target",
-                port=PORT,
                 effect="unknown",
             )
         if minted is not None:
@@ -172,7 +175,7 @@ class SSHIssuer:
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
         """As the port says: a host cannot tell."""
-        raise Refused("a host cannot say what a certificate may do before it is shown", code="lease.untold")
+        raise LEASE_UNTOLD("a host cannot say what a certificate may do before it is shown")
 
     async def close(self) -> None:
         """Keeps nothing open."""

@@ -22,6 +22,7 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, Secret
 from answerable.core.lease.name import account_of, lease_name
 from answerable.errors import Unavailable, shown
+from answerable.errors.codes.leases import LEASE_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from answerable.core.lease.name import LeaseName
     from answerable.ports.clock import Clock
 
-PORT: Final = "credential_issuer"
 KEY_ID: Final = "answerable-revocation"
 KEY_SECONDS: Final = 60
 _OWN: Final = lease_name(bytes(16))
@@ -214,9 +214,6 @@ class Revoking:
 
 
 def _failed(host: Host, why: str, *, sent: bool) -> Unavailable:
-    return Unavailable(
-        f"leases cannot be revoked on {shown(host.name)}: {shown(why)}",
-        code="lease.target",
-        port=PORT,
-        effect="unknown" if sent else "none",
+    return LEASE_TARGET(
+        f"leases cannot be revoked on {shown(host.name)}: {shown(why)}", effect="unknown" if sent else "none"
     )

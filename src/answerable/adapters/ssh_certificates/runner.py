@@ -20,7 +20,8 @@ import anyio
 
 from answerable.adapters.ssh_certificates.agent_socket import OneKeyAgent
 from answerable.adapters.ssh_certificates.local_port import local_port
-from answerable.errors import Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import TARGET_CLIENT
 from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from answerable.adapters.ssh_certificates.limits import Limits
     from answerable.core.lease.credential import Credential
 
-PORT: Final = "brokered_target"
 FOLDER_PREFIX: Final = "ans_ssh_"
 LOG_BYTES_MAX: Final = 262_144
 SETTLE_SECONDS: Final = 2.0
@@ -178,10 +178,8 @@ class Runner:
     async def _started(self, folder: Path, host: Host, login: str) -> Process:
         program = shutil.which(self._program)
         if program is None:
-            raise Unavailable(
-                f"there is no OpenSSH client {shown(self._program)}: install it, or set `ssh_program`",
-                code="target.client",
-                port=PORT,
+            raise TARGET_CLIENT(
+                f"there is no OpenSSH client {shown(self._program)}: install it, or set `ssh_program`"
             )
         # Nothing of our environment goes to a client: not our secrets, and no settings of its own.
         return await anyio.open_process(

@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import LEASE_SCOPE
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -68,7 +69,7 @@ def grant_of(scope: Scope, hosts: Collection[str]) -> SSHGrant:
     faults = grant_faults(scope, hosts)
     value = scope.thaw()
     if faults or not isinstance(value, dict) or not isinstance(value["command"], list):
-        raise Refused(faults[0], code="lease.scope", reasons=faults)
+        raise LEASE_SCOPE(faults[0], reasons=faults)
     command = tuple(_item(item) for item in value["command"])
     return SSHGrant(host=str(value["host"]), login=str(value["login"]), command=command)
 

@@ -12,7 +12,14 @@ from answerable.adapters.ssh_certificates.commands import command_asked, definit
 from answerable.adapters.ssh_certificates.forced_command import forced_words
 from answerable.adapters.ssh_certificates.runner import heard
 from answerable.core.lease.credential import Performed
-from answerable.errors import Refused, Unavailable, shown
+from answerable.errors import Unavailable, shown
+from answerable.errors.codes.leases import (
+    TARGET_ARGUMENTS,
+    TARGET_HOST_KEY,
+    TARGET_LATE,
+    TARGET_LOST,
+    TARGET_UNREACHABLE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -25,7 +32,6 @@ if TYPE_CHECKING:
     from answerable.ports.brokered_target import TargetSession
     from answerable.ports.upstream import Progress
 
-PORT: Final = "brokered_target"
 SSH_FAILED: Final = 255
 _REFUSALS: Final = ("Permission denied", "Certificate invalid", "Too many authentication failures")
 _STRANGERS: Final = ("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED")
@@ -61,10 +67,9 @@ class SSHTarget:
         allowed = forced_words(identity.critical_options[b"force-command"].decode())
         asked = command_asked(self._commands, tool, arguments)
         if arguments["host"] != name or asked != allowed or name not in self._hosts:
-            raise Refused(
+            raise TARGET_ARGUMENTS(
                 f"the lease is for {shown(' '.join(allowed), 80)} on {shown(name, 63)}, and this call for another "
-                "command or host: let `lease.grants` say the same as the call",
-                code="target.arguments",
+                "command or host: let `lease.grants` say the same as the call"
             )
         run = None
         with anyio.move_on_after(seconds_max) as limit:
@@ -115,24 +120,18 @@ def _result(run: Run) -> dict[str, object]:
         return _answer(said, is_error=run.status != 0) | {"structuredContent": structured}
     words = run.last_words()
     if run.is_authenticated:
-        raise Unavailable(
+        raise TARGET_LOST(
             f"the connection to {shown(run.host.name)} was lost: whether the command ran is not known, and what ran is "
             f"ended by the host: {shown(words)}",
-            code="target.lost",
-            port=PORT,
             effect="unknown",
         )
     if any(one in run.log.text for one in _STRANGERS):
-        raise Unavailable(
-            f"{shown(run.host.name)} showed a host key that is not pinned: nothing was sent; see `known_hosts`",
-            code="target.host_key",
-            port=PORT,
+        raise TARGET_HOST_KEY(
+            f"{shown(run.host.name)} showed a host key that is not pinned: nothing was sent; see `known_hosts`"
         )
     if any(one in words for one in _REFUSALS):
         return _answer(f"the host refused the certificate of this lease: {words}", is_error=True)
-    raise Unavailable(
-        f"{shown(run.host.name)} cannot be reached: {shown(words)}", code="target.unreachable", port=PORT
-    )
+    raise TARGET_UNREACHABLE(f"{shown(run.host.name)} cannot be reached: {shown(words)}")
 
 
 def _answer(text: str, *, is_error: bool) -> dict[str, object]:
@@ -142,11 +141,8 @@ def _answer(text: str, *, is_error: bool) -> dict[str, object]:
 def _late(run: Run | None, seconds_max: float) -> Unavailable:
     is_sent = run is not None and run.is_authenticated
     ended = "the host was told to end it, with everything in its process group" if is_sent else "nothing ran"
-    return Unavailable(
-        f"no answer within {seconds_max:g} seconds: {ended}",
-        code="target.late",
-        port=PORT,
-        effect="unknown" if is_sent else "none",
+    return TARGET_LATE(
+        f"no answer within {seconds_max:g} seconds: {ended}", effect="unknown" if is_sent else "none"
     )
 
 

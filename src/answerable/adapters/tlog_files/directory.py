@@ -19,7 +19,8 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.ledger import LEDGER_LOCKED
 from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ PUBLIC_KEY: Final = "log.pub"
 LOCK: Final = "lock"
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-POISONED: Final = "ledger.poisoned"
-UNWRITABLE: Final = "ledger.unwritable"
 _SPARE_SPACE_BYTES: Final = 1_048_576
 """Left free on the disk beside a segment and its tiles, for checkpoints and the file system's own records."""
 _ZEROS: Final = bytes(1_048_576)
@@ -82,11 +81,7 @@ def locked(directory: Path) -> int:
             raise
         # Who took it a moment ago has not written its number yet.
         number = f", number {shown(owner)}" if owner else ""
-        raise Unavailable(
-            f"the log in {shown(directory)} is open in another process{number}",
-            code="ledger.locked",
-            port="ledger",
-        ) from None
+        raise LEDGER_LOCKED(f"the log in {shown(directory)} is open in another process{number}") from None
     # The number only serves that message, so a full disk does not matter here.
     with suppress(OSError):
         os.pwrite(fd, f"{os.getpid():<15}\n".encode(), 0)

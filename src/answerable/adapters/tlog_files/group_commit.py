@@ -18,7 +18,6 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from answerable.adapters.tlog_files.directory import POISONED, UNWRITABLE
 from answerable.adapters.tlog_files.places import Extent
 from answerable.core.ledger.batch_head import BatchHead, batch_head_key
 from answerable.core.ledger.codec import (
@@ -31,7 +30,14 @@ from answerable.core.ledger.codec import (
 from answerable.core.ledger.entry import Receipt
 from answerable.core.ledger.tags import OWED
 from answerable.core.tlog.merkle import leaf_hash
-from answerable.errors import Broken, Unavailable
+from answerable.errors import Unavailable, UnavailableCode
+from answerable.errors.codes.ledger import (
+    LEDGER_BUSY,
+    LEDGER_FULL,
+    LEDGER_LEAF_TOO_LARGE,
+    LEDGER_POISONED,
+    LEDGER_UNWRITABLE,
+)
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -88,7 +94,7 @@ class GroupCommit:
 
     def __init__(self, opening: Opening, signer: LogSigner, settings: TlogFilesSettings) -> None:
         self.extent = extent = opening.stored.extent
-        self.refusal: tuple[str, str] | None = None
+        self.refusal: tuple[UnavailableCode, str] | None = None
         self.seal_due: Callable[[], None] = lambda: None
         self.disk_is_full = False
         self.pace = opening.pace
@@ -138,7 +144,7 @@ class GroupCommit:
         length = FRAME_HEADER_BYTES + len(entry.leaf) + len(entry.attachment)
         lacks_room = self._queued_bytes + length > self._room_new or len(self._pieces) >= self._pieces_max
         if lacks_room and not self._has_room(entry, length):
-            raise Unavailable("the log takes no more at this moment", code="ledger.busy", port="ledger")
+            raise LEDGER_BUSY("the log takes no more at this moment")
         if not self._pieces and self._in_flight is None:
             self._schedule()
         return GroupSubmitted(self, self._enqueued(entry, length))
@@ -186,7 +192,7 @@ class GroupCommit:
         self._recount()
         self._segments.keep_spare(self.spare_changed)
 
-    async def finish(self, code: str, message: str) -> None:
+    async def finish(self, code: UnavailableCode, message: str) -> None:
         """Accept nothing more and wait until all that was accepted is durable, or lost and said to be."""
         self._refuse(code, message)
         if self._in_flight is None:
@@ -205,7 +211,7 @@ class GroupCommit:
         """Raises Unavailable once the log is closed or poisoned."""
         if self.refusal is not None:
             code, message = self.refusal
-            raise Unavailable(message, code=code, port="ledger")
+            raise code(message)
 
     def poison(self, error: BaseException, lost: list[Future[None]]) -> None:
         """End this log until it is opened anew: what the disk holds is not known. lost: who waited for the write."""
@@ -224,7 +230,7 @@ class GroupCommit:
         for effect, waiting in fates:
             for durable in waiting:
                 if not durable.done():
-                    durable.set_exception(_failed(code, message, effect))
+                    durable.set_exception(code(message, effect=effect))
 
     def spare_changed(self) -> None:
         """A spare segment was made, or could not be. Called by the thread that keeps it."""
@@ -244,7 +250,7 @@ class GroupCommit:
         """Give an entry its place in the batch; the receipt counts once the batch is durable. length: of its frame."""
         leaf, attachment = entry.leaf, entry.attachment
         if not 0 < len(leaf) <= STORED_LEAF_BYTES_MAX:
-            raise Broken(f"a leaf of {len(leaf)} bytes cannot be stored", code="ledger.leaf_too_large")
+            raise LEDGER_LEAF_TOO_LARGE(f"a leaf of {len(leaf)} bytes cannot be stored")
         hashed = leaf_hash(leaf)
         if not self._pieces:
             self._first, self._first_chain = self._next, self._chain
@@ -333,8 +339,8 @@ class GroupCommit:
         if self.much_is_unsealed:
             self.seal_due()
 
-    def _refuse(self, code: str, message: str) -> None:
-        if self.refusal is None or self.refusal[0] not in (POISONED, UNWRITABLE):
+    def _refuse(self, code: UnavailableCode, message: str) -> None:
+        if self.refusal is None or self.refusal[0] not in (LEDGER_POISONED, LEDGER_UNWRITABLE):
             self.refusal = (code, message)
         self._room_new = self._room_owed = -1
         self._wake_room_waiters()
@@ -351,8 +357,7 @@ class GroupCommit:
             self.seal_due()
         most = min(settings.queue_bytes_max, settings.segment_bytes - SEGMENT_HEADER_BYTES, most_unsealed)
         if not self._pieces and (self._segments.disk_is_full or self.disk_is_full or length > most):
-            message = f"no room for an entry of {length} bytes: {max(room, 0)} are left for it"
-            raise Unavailable(message, code="ledger.full", port="ledger")
+            raise LEDGER_FULL(f"no room for an entry of {length} bytes: {max(room, 0)} are left for it")
         return False
 
     async def room(self, entry: Entry) -> None:
@@ -364,7 +369,7 @@ class GroupCommit:
             left = give_up_at - loop.time()
             if left <= 0:
                 message = f"the log took no more for {self._settings.append_wait_seconds_max} seconds"
-                raise Unavailable(message, code="ledger.busy", port="ledger")
+                raise LEDGER_BUSY(message)
             waiter: Future[None] = loop.create_future()
             self._room_waiters.append(waiter)
             with suppress(TimeoutError):
@@ -373,8 +378,8 @@ class GroupCommit:
 
     def _lost(self, index: int) -> Unavailable:
         """What is to be said about an entry that was accepted and did not become durable."""
-        code, message = self.refusal or (POISONED, "the log lost an entry")
-        return _failed(code, message, "none" if index >= self._unwritten_from else "unknown")
+        code, message = self.refusal or (LEDGER_POISONED, "the log lost an entry")
+        return code(message, effect="none" if index >= self._unwritten_from else "unknown")
 
     def _recount(self) -> None:
         """Work out how many bytes the batch being gathered may have."""
@@ -393,7 +398,3 @@ class GroupCommit:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
-
-
-def _failed(code: str, message: str, effect: Effect) -> Unavailable:
-    return Unavailable(message, code=code, port="ledger", effect=effect)

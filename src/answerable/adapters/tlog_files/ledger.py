@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from answerable.adapters.tlog_files.directory import NO_ROOM, POISONED
+from answerable.adapters.tlog_files.directory import NO_ROOM
 from answerable.adapters.tlog_files.group_commit import GroupCommit, GroupSubmitted
 from answerable.adapters.tlog_files.history import Signed
 from answerable.adapters.tlog_files.opening import opened, port_errors
@@ -23,7 +23,9 @@ from answerable.adapters.tlog_files.sealing import LogSigner, Sealed, Sealing, S
 from answerable.adapters.tlog_files.settings import TlogFilesSettings
 from answerable.core.ledger.head import Head, SealedAt, head_of
 from answerable.core.tlog.checkpoint import Checkpoint
-from answerable.errors import Broken, Malformed, Unavailable
+from answerable.errors import Broken, Unavailable
+from answerable.errors.codes.ledger import LEDGER_CLOSED, LEDGER_FULL, LEDGER_POISONED
+from answerable.errors.codes.tlog import PROOF_INDEX_RANGE
 from answerable.ports.ledger import TAKES_NOTHING_NOW
 
 if TYPE_CHECKING:
@@ -229,11 +231,11 @@ class TlogFilesLedger:
         """
         if self._lock < 0:
             return
-        await self._commit.finish("ledger.closed", "the log is closed")
+        await self._commit.finish(LEDGER_CLOSED, "the log is closed")
         if self._sealing is not None:
             await asyncio.wait((self._sealing,))
         try:
-            if self._commit.refusal == ("ledger.closed", "the log is closed"):
+            if self._commit.refusal == (LEDGER_CLOSED, "the log is closed"):
                 self._seal_if_there_is_room()
                 with port_errors("cannot close the log"):
                     self._write_last_head()
@@ -267,7 +269,7 @@ class TlogFilesLedger:
     def _newest(self) -> Signed:
         sealed = self._publisher.sealed
         if sealed.note is None:
-            raise Malformed("no checkpoint covers any entry yet", code="proof.index_range")
+            raise PROOF_INDEX_RANGE("no checkpoint covers any entry yet")
         checkpoint = Checkpoint(origin=self.origin, size=sealed.extent.size, root=sealed.root)
         return Signed(checkpoint=checkpoint, note=sealed.note)
 
@@ -363,12 +365,12 @@ class TlogFilesLedger:
         """A full disk delays a checkpoint; after any other failure the stored bytes cannot be relied on."""
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             self._commit.seal_found_no_room()
-            return Unavailable("no room for a checkpoint", code="ledger.full", port="ledger")
+            return LEDGER_FULL("no room for a checkpoint")
         self._commit.poison(error, [])
         if isinstance(error, Broken):
             return error
-        code, _ = self._commit.refusal or (POISONED, "")
-        return Unavailable("a checkpoint could not be written", code=code, port="ledger")
+        code, _ = self._commit.refusal or (LEDGER_POISONED, "")
+        return code("a checkpoint could not be written")
 
     def _release(self) -> None:
         self._commit.release()

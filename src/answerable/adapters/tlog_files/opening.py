@@ -15,7 +15,13 @@ from answerable.adapters.tlog_files.segments import Segments
 from answerable.adapters.tlog_files.tiles import TileFiles
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
-from answerable.errors import Broken, Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.ledger import (
+    LEDGER_FULL,
+    LEDGER_KEY_MISMATCH,
+    LEDGER_UNREADABLE,
+    LEDGER_UNWRITABLE,
+)
 from answerable.plain_file import NotPlain, read_plain
 
 if TYPE_CHECKING:
@@ -54,15 +60,15 @@ def port_errors(what: str, *, log: Path | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        code = "ledger.unreadable"
+        code = LEDGER_UNREADABLE
         if error.errno in files.NO_ROOM:
-            code = "ledger.full"
+            code = LEDGER_FULL
         elif error.errno == errno.EROFS or (log is not None and not files.takes_writes(log)):
-            code = files.UNWRITABLE
+            code = LEDGER_UNWRITABLE
         reason = os.strerror(error.errno).lower() if error.errno else "unknown error"
         if isinstance(error, NotPlain):
             reason = f"{shown(error.filename)} is not a plain file: bring it back from a copy"
-        raise Unavailable(f"{what}: {reason}", code=code, port="ledger") from error
+        raise code(f"{what}: {reason}", port="ledger") from error
 
 
 def opened(directory: Path, *, signer: LogSigner, settings: TlogFilesSettings) -> Opening:
@@ -121,10 +127,7 @@ def _settle_keys(directory: Path, keys: tuple[VerifierKey, ...], *, is_new: bool
     if not kept or is_new or wanted.startswith(kept):
         files.replace_files(directory, {files.PUBLIC_KEY: wanted})
         return
-    raise Broken(
-        f"the log belongs to the keys in {shown(files.PUBLIC_KEY)}, which are others",
-        code="ledger.key_mismatch",
-    )
+    raise LEDGER_KEY_MISMATCH(f"the log belongs to the keys in {shown(files.PUBLIC_KEY)}, which are others")
 
 
 def _first_entry(stored: Stored, key: VerifierKey, now: UnixMillis) -> Entry | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from answerable.adapters.tlog_files.reading import passed_frames
 from answerable.core.ledger.codec import SEGMENT_HEADER_BYTES
-from answerable.errors import Broken
+from answerable.errors.codes.ledger import LEDGER_CORRUPT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,9 +63,8 @@ def offset_of(place: Place, index: int) -> int:
     From any thread. Raises Broken (`ledger.corrupt`); OSError passes.
     """
     if index < place.first_index:
-        raise Broken(
-            f"the segment that holds entry {index} is missing: the first one there starts at {place.first_index}",
-            code="ledger.corrupt",
+        raise LEDGER_CORRUPT(
+            f"the segment that holds entry {index} is missing: the first one there starts at {place.first_index}"
         )
     with place.looking:
         position = bisect_right(place.marks, index, key=lambda mark: mark[0])

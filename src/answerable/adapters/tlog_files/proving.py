@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.tlog.merkle import HASH_BYTES, consistency_proof, inclusion_proof
 from answerable.core.tlog.proof import TlogProof
 from answerable.core.tlog.tile import TILE_WIDTH, verified_hash_reader
-from answerable.errors import Broken, Malformed, Unverified
+from answerable.errors import Broken, Unverified
+from answerable.errors.codes.ledger import LEDGER_CORRUPT
+from answerable.errors.codes.tlog import PROOF_INDEX_RANGE, PROOF_SIZE_RANGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,9 +32,8 @@ def proof_of_inclusion(tiles: TileFiles, index: int, *, under: Signed) -> TlogPr
     """
     checkpoint = under.checkpoint
     if not 0 <= index < checkpoint.size:
-        raise Malformed(
-            f"no checkpoint covers entry {index}: the newest covers {checkpoint.size} entries",
-            code="proof.index_range",
+        raise PROOF_INDEX_RANGE(
+            f"no checkpoint covers entry {index}: the newest covers {checkpoint.size} entries"
         )
     try:
         hash_at = verified_hash_reader(checkpoint.size, checkpoint.root, tiles.read)
@@ -50,9 +51,8 @@ def proof_of_consistency(
     Raises Malformed (`proof.size_range`) unless old_size <= new_size <= size, Broken (`ledger.corrupt`); OSError.
     """
     if not 0 <= old_size <= new_size <= size:
-        raise Malformed(
-            f"no proof from size {old_size} to size {new_size}: the newest checkpoint covers {size} entries",
-            code="proof.size_range",
+        raise PROOF_SIZE_RANGE(
+            f"no proof from size {old_size} to size {new_size}: the newest checkpoint covers {size} entries"
         )
     try:
         hash_at = verified_hash_reader(size, root, tiles.read)
@@ -84,9 +84,7 @@ class CheckedLeaves:
             with self._turn:
                 for entry in checked:
                     if entry.index < size and self._hash(entry.index, size, root) != entry.leaf_hash:
-                        raise Broken(
-                            f"entry {entry.index} is not the one that was signed over", code="ledger.corrupt"
-                        )
+                        raise LEDGER_CORRUPT(f"entry {entry.index} is not the one that was signed over")
         except Unverified as error:
             raise _damaged(error) from None
         return checked
@@ -107,4 +105,4 @@ class CheckedLeaves:
 
 
 def _damaged(error: Unverified) -> Broken:
-    return Broken(f"ledger is damaged in `tile`: {error.message}", code="ledger.corrupt")
+    return LEDGER_CORRUPT(f"ledger is damaged in `tile`: {error.message}")

@@ -12,7 +12,8 @@ from answerable.adapters.tlog_files.tiles import TileFiles, damaged
 from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.note import NOTE_BYTES_MAX, Note, VerifierKey
 from answerable.core.tlog.tile import TILE_WIDTH, TileName, decode_bundle
-from answerable.errors import Broken, Malformed
+from answerable.errors import Malformed
+from answerable.errors.codes.ledger import LEDGER_CORRUPT
 from answerable.plain_file import read_plain
 
 if TYPE_CHECKING:
@@ -42,9 +43,7 @@ class PublishedFiles:
         try:
             return VerifierKey.parse(content.decode("utf-8", "replace").split("\n")[0])
         except Malformed as error:
-            raise Broken(
-                f"ledger is damaged in `{files.PUBLIC_KEY}`: {error.message}", code="ledger.corrupt"
-            ) from None
+            raise LEDGER_CORRUPT(f"ledger is damaged in `{files.PUBLIC_KEY}`: {error.message}") from None
 
     def checkpoint(self) -> bytes | None:
         """As the port says; what is returned is there after a power cut, too."""
@@ -91,5 +90,5 @@ class PublishedFiles:
             except (FileNotFoundError, NotADirectoryError):
                 return None
         if len(content) > NOTE_BYTES_MAX:
-            raise Broken(f"ledger is damaged in `{name}`: it is too long", code="ledger.corrupt")
+            raise LEDGER_CORRUPT(f"ledger is damaged in `{name}`: it is too long")
         return content

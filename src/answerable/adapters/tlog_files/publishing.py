@@ -17,6 +17,7 @@ from answerable.core.tlog.checkpoint import verified_checkpoint
 from answerable.core.tlog.note import Note
 from answerable.core.tlog.tile import edge_from_tiles
 from answerable.errors import Unverified
+from answerable.errors.codes.ledger import LEDGER_COSIGNED_OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,6 +114,4 @@ def _signers(note: bytes) -> set[tuple[str, bytes]]:
 
 
 def _not_ours(why: str) -> Unverified:
-    return Unverified(
-        f"not a checkpoint of this log: {why}", code="ledger.cosigned_other", step="checkpoint.root"
-    )
+    return LEDGER_COSIGNED_OTHER(f"not a checkpoint of this log: {why}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from answerable.core.ledger.codec import Frame, Passed, decode_frame, frame_passed
 from answerable.errors import Broken, Malformed, Unverified, shown
+from answerable.errors.codes.ledger import LEDGER_CORRUPT
 from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
@@ -70,4 +71,4 @@ def corrupt(path: Path, offset: int, fault: str, *, index: int | None = None) ->
     """The error that says where stored bytes are not what was written."""
     entry = "" if index is None else f", entry {index}"
     place = shown(f"{path.parent.name}/{path.name}")
-    return Broken(f"ledger is damaged in {place} at byte {offset}{entry}: {fault}", code="ledger.corrupt")
+    return LEDGER_CORRUPT(f"ledger is damaged in {place} at byte {offset}{entry}: {fault}")

@@ -40,6 +40,12 @@ from answerable.core.ledger.open_intents import OpenIntents
 from answerable.core.tlog.merkle import CompactRange, leaf_hash
 from answerable.core.tlog.tile import TILE_WIDTH, edge_from_tiles, tiles_of
 from answerable.errors import Broken, Malformed, Unverified
+from answerable.errors.codes.documents import JSON_FLOAT
+from answerable.errors.codes.ledger import (
+    LEDGER_ENTRIES_MISSING,
+    LEDGER_LEAF_MALFORMED_MALFORMED,
+    LEDGER_ROOT_MISMATCH,
+)
 from answerable.plain_file import read_plain
 
 if TYPE_CHECKING:
@@ -52,7 +58,7 @@ if TYPE_CHECKING:
 
 
 def _no_float(text: str) -> NoReturn:
-    raise Malformed("a ledger record holds no floats", code="json.float")
+    raise JSON_FLOAT("a ledger record holds no floats")
 
 
 _SORTED: Final = msgspec.json.Encoder(order="sorted")
@@ -107,9 +113,8 @@ def read_stored(directory: Path, *, keys: Sequence[VerifierKey], tiles: TileFile
                 return stored
     stored = _Walk(found, tiles, edge=CompactRange(), sealed=None).stored()
     if stored is None:
-        raise Broken(
-            f"the first {found.signed_size} entries do not hash to the root that was signed over them",
-            code="ledger.root_mismatch",
+        raise LEDGER_ROOT_MISMATCH(
+            f"the first {found.signed_size} entries do not hash to the root that was signed over them"
         )
     return stored
 
@@ -198,9 +203,7 @@ class _Walk:
     def _segment_called(self, first_index: int) -> int:
         number = segment_of(self._places, first_index)
         if not self._places or self._places[number].first_index != first_index:
-            raise Broken(
-                f"the segment that starts at entry {first_index} is missing", code="ledger.entries_missing"
-            )
+            raise LEDGER_ENTRIES_MISSING(f"the segment that starts at entry {first_index} is missing")
         return number
 
     def stored(self) -> Stored | None:
@@ -210,9 +213,8 @@ class _Walk:
             if not self._segment(number, places[number]):
                 return None
         if self._size < promised:
-            raise Broken(
-                f"the log holds {self._size} entries, {promised} were recorded as stored",
-                code="ledger.entries_missing",
+            raise LEDGER_ENTRIES_MISSING(
+                f"the log holds {self._size} entries, {promised} were recorded as stored"
             )
         head = self._found.head
         closed = head is not None and head.clean and head.size == self._size
@@ -338,7 +340,7 @@ def _check_leaf(place: Place, index: int, frame: Frame) -> None:
         # What is written back byte for byte is canonical where it is ASCII without floats, as nearly all leaves are.
         quickly = _SORTED.encode(_WITHOUT_FLOATS.decode(frame.leaf)) == frame.leaf and frame.leaf.isascii()
         if not quickly and encode_ledger(parse(frame.leaf)) != frame.leaf:
-            raise Malformed("the leaf is written in another way", code="ledger.leaf_malformed")
+            raise LEDGER_LEAF_MALFORMED_MALFORMED("the leaf is written in another way")
     except (Malformed, msgspec.DecodeError, RecursionError):
         fault = "the leaf is not a canonical ledger leaf"
         raise corrupt(place.path, place.end, fault, index=index) from None

@@ -12,7 +12,8 @@ from answerable.core.ledger.entry import StoredEntry
 from answerable.core.ledger.open_intents import tag_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.merkle import leaf_hash
-from answerable.errors import Broken, Malformed
+from answerable.errors import Malformed
+from answerable.errors.codes.ledger import LEDGER_CORRUPT, LEDGER_NO_ENTRY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +47,7 @@ class Replay:
     def entry(self, index: int, extent: Extent) -> StoredEntry:
         """One entry. Raises Malformed (`ledger.no_entry`) for one that an extent does not hold."""
         if not 0 <= index < extent.size:
-            raise Malformed(f"there is no entry {index}: the log holds {extent.size}", code="ledger.no_entry")
+            raise LEDGER_NO_ENTRY(f"there is no entry {index}: the log holds {extent.size}")
         place = self._places[segment_of(self._places, index)]
         with port_errors("cannot read the log"):
             frames = stored_frames(place.path, offset_of(place, index), 1, window=ONE_WINDOW_BYTES)
@@ -66,7 +67,7 @@ def _stored(index: int, frame: Frame) -> StoredEntry:
     try:
         tag = tag_of(frame.leaf)
     except Malformed as error:
-        raise Broken(f"ledger is damaged in entry {index}: {error.message}", code="ledger.corrupt") from None
+        raise LEDGER_CORRUPT(f"ledger is damaged in entry {index}: {error.message}") from None
     return StoredEntry(
         index=index,
         tag=tag,

@@ -23,7 +23,9 @@ from answerable.core.tlog.cosignature import cosignature
 from answerable.core.tlog.merkle import EMPTY_ROOT, leaf_hash
 from answerable.core.tlog.note import ML_DSA_44_COSIGNATURE, Note, VerifierKey, signed_note
 from answerable.core.tlog.tile import TileName, edge_from_tiles
-from answerable.errors import Broken, Malformed, Unverified, shown
+from answerable.errors import Malformed, Unverified, shown
+from answerable.errors.codes.ledger import LEDGER_ROOT_MISMATCH
+from answerable.errors.codes.tlog import NOTE_KEY_NAME, NOTE_KEY_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +55,7 @@ class SecondKey:
 
     def __post_init__(self) -> None:
         if self.key.kind != ML_DSA_44_COSIGNATURE:
-            raise Malformed(f"key of {shown(self.key.name)} is no ml-dsa-44 key", code="note.key_type")
+            raise NOTE_KEY_TYPE(f"key of {shown(self.key.name)} is no ml-dsa-44 key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +69,8 @@ class LogSigner:
 
     def __post_init__(self) -> None:
         if self.second is not None and self.second.key.name != self.key.name:
-            raise Malformed(
-                f"second key of {shown(self.second.key.name)}, expected {shown(self.key.name)}",
-                code="note.key_name",
+            raise NOTE_KEY_NAME(
+                f"second key of {shown(self.second.key.name)}, expected {shown(self.key.name)}"
             )
 
     @property
@@ -180,18 +181,14 @@ class Sealing:
         """What was signed before must come out again where this walk passes it."""
         size = self._sealed.extent.size
         if self._growth.size == size and self._growth.root() != self._sealed.root:
-            raise Broken(
-                f"the tree over the first {size} entries does not have the root that was signed over them",
-                code="ledger.root_mismatch",
+            raise LEDGER_ROOT_MISMATCH(
+                f"the tree over the first {size} entries does not have the root that was signed over them"
             )
 
     def _signed(self, to: Extent) -> Sealed:
         root = edge_from_tiles(to.size, self._tiles.read).root()
         if root != self._growth.root():
-            raise Broken(
-                f"the tiles over {to.size} entries are not those that were written",
-                code="ledger.root_mismatch",
-            )
+            raise LEDGER_ROOT_MISMATCH(f"the tiles over {to.size} entries are not those that were written")
         same = to.size == self._sealed.extent.size
         note = self._sealed.note if same else self._signer.note(size=to.size, root=root)
         return Sealed(extent=to, root=root, note=note, open=self._open.all(), full=tuple(self._growth.full))

@@ -16,6 +16,8 @@ from answerable.adapters.tlog_files import directory as files
 from answerable.adapters.tlog_files.places import Place
 from answerable.adapters.tlog_files.settings import SEGMENT_BYTES_MIN
 from answerable.core.ledger.codec import SEGMENT_HEADER_BYTES, SegmentHeader, origin_hash
+from answerable.errors import UnavailableCode
+from answerable.errors.codes.ledger import LEDGER_POISONED, LEDGER_UNWRITABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,10 +130,10 @@ class Segments:
         self._end = SEGMENT_HEADER_BYTES
         self._renew(stored.extent.size, stored.extent.chain)
 
-    def code_of(self, error: BaseException) -> str:
+    def code_of(self, error: BaseException) -> UnavailableCode:
         """Which failure of the log this is: `ledger.unwritable` where its disk takes nothing any more."""
         is_lost = isinstance(error, OSError) and not files.takes_writes(self._wal.parent)
-        return files.UNWRITABLE if is_lost else files.POISONED
+        return LEDGER_UNWRITABLE if is_lost else LEDGER_POISONED
 
     def keep_spare(self, changed: Callable[[], None]) -> None:
         """Start the thread. changed: called in that thread whenever a spare was made or could not be."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from answerable.core.ledger.codec import SEGMENT_BYTES_MAX
-from answerable.errors import Malformed
+from answerable.errors.codes.services import SETTINGS_LEDGER
 
 Commit: TypeAlias = Literal["auto", "inline", "thread"]
 
@@ -42,24 +42,20 @@ class TlogFilesSettings:
 
     def __post_init__(self) -> None:
         if not SEGMENT_BYTES_MIN <= self.segment_bytes <= SEGMENT_BYTES_MAX:
-            raise Malformed(
-                f"segment_bytes is {self.segment_bytes}, expected {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX}",
-                code="settings.ledger",
+            raise SETTINGS_LEDGER(
+                f"segment_bytes is {self.segment_bytes}, expected {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX}"
             )
         if not 0 <= self.reserve < self.segment_bytes // 2:
-            raise Malformed(
-                f"reserve_bytes is {self.reserve}, expected less than half a segment", code="settings.ledger"
-            )
+            raise SETTINGS_LEDGER(f"reserve_bytes is {self.reserve}, expected less than half a segment")
         if not 0 < self.seal_unsealed_bytes <= self.unsealed_bytes_max - self.reserve:
-            raise Malformed(
+            raise SETTINGS_LEDGER(
                 f"seal_unsealed_bytes is {self.seal_unsealed_bytes}, expected at most unsealed_bytes_max "
-                f"({self.unsealed_bytes_max}) without the reserve",
-                code="settings.ledger",
+                f"({self.unsealed_bytes_max}) without the reserve"
             )
         counts = (self.queue_bytes_max, self.queue_entries_max, self.seal_slice_entries)
         seconds = (self.append_wait_seconds_max, self.inline_sync_seconds_max, self.allocation_retry_seconds)
         if min(counts) < 1 or min(seconds) < 0:
-            raise Malformed("a ledger limit is below its least value", code="settings.ledger")
+            raise SETTINGS_LEDGER("a ledger limit is below its least value")
 
     @property
     def reserve(self) -> int:

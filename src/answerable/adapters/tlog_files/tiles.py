@@ -16,6 +16,7 @@ from answerable.adapters.tlog_files import directory as files
 from answerable.core.tlog.merkle import HASH_BYTES
 from answerable.core.tlog.tile import TILE_WIDTH, TileName, decode_bundle, encode_bundle
 from answerable.errors import Broken, Malformed, shown
+from answerable.errors.codes.ledger import LEDGER_CORRUPT
 from answerable.plain_file import read_plain
 
 if TYPE_CHECKING:
@@ -134,4 +135,4 @@ def _cut(found: TileName, content: bytes, width: int) -> bytes:
 
 def damaged(name: TileName, fault: str) -> Broken:
     """The error that names a tile which is not what was written."""
-    return Broken(f"ledger is damaged in {shown(name.path)}: {fault}", code="ledger.corrupt")
+    return LEDGER_CORRUPT(f"ledger is damaged in {shown(name.path)}: {fault}")

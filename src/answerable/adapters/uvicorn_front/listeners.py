@@ -12,6 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from answerable.errors import Unavailable, shown
+from answerable.errors.codes.services import (
+    FRONT_ADDRESS,
+    FRONT_NOT_A_SOCKET,
+    FRONT_SOCKET_GROUP,
+    FRONT_SOCKET_IN_USE,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +26,6 @@ LOOPBACK: Final = "127.0.0.1"
 SOCKET_MODE: Final = 0o600
 """Only our own user may connect."""
 BACKLOG: Final = 2048
-
-_PORT: Final = "front"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +94,7 @@ def _listen_tcp(address: tuple[str, int], setting: str) -> socket.socket:
         text = f"cannot listen on {shown(host)} port {port}: {error.strerror}"
         if setting and error.errno in (errno.EADDRINUSE, errno.EACCES):
             text += f"; set `{setting}` in `answerable.toml` to another port"
-        raise Unavailable(text, code="front.address", port=_PORT) from None
+        raise FRONT_ADDRESS(text) from None
 
 
 def _listen_unix(path: Path, mode: int, group: str) -> socket.socket:
@@ -120,7 +124,7 @@ def _not_listening(path: Path, error: OSError) -> Unavailable:
         text += f"; make the disk of {path.parent} writable: until then no server starts, and nothing acts through one"
     elif error.errno in (errno.ENOSPC, errno.EDQUOT):
         text += f"; make room on the disk of {path.parent}"
-    return Unavailable(text, code="front.address", port=_PORT)
+    return FRONT_ADDRESS(text)
 
 
 def _group_let_in(folder: Path, name: str) -> int:
@@ -128,16 +132,14 @@ def _group_let_in(folder: Path, name: str) -> int:
     try:
         number = int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
     except KeyError:
-        message = f"there is no group {shown(name)} for the gateway's socket"
-        raise Unavailable(message, code="front.socket_group", port=_PORT) from None
+        raise FRONT_SOCKET_GROUP(f"there is no group {shown(name)} for the gateway's socket") from None
     found = os.stat(folder)
     through = found.st_mode & stat.S_IXOTH or (found.st_gid == number and found.st_mode & stat.S_IXGRP)
     if not through:
-        message = (
+        raise FRONT_SOCKET_GROUP(
             f"group {shown(name)} cannot reach the gateway's socket: nobody of it passes through its folder: "
             f"chmod o+x {folder}, or set `gateway.socket` to a place elsewhere"
         )
-        raise Unavailable(message, code="front.socket_group", port=_PORT)
     return number
 
 
@@ -148,9 +150,7 @@ def _clear_away(path: Path) -> None:
     except OSError:
         return
     if not stat.S_ISSOCK(status.st_mode):
-        raise Unavailable(
-            f"{shown(path.name)} is there already and is no socket", code="front.not_a_socket", port=_PORT
-        )
+        raise FRONT_NOT_A_SOCKET(f"{shown(path.name)} is there already and is no socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         reached = probe.connect_ex(os.fspath(path))
@@ -162,6 +162,4 @@ def _clear_away(path: Path) -> None:
         except OSError as error:
             raise _not_listening(path, error) from None
         return
-    raise Unavailable(
-        f"another server answers on the socket {shown(path.name)}", code="front.socket_in_use", port=_PORT
-    )
+    raise FRONT_SOCKET_IN_USE(f"another server answers on the socket {shown(path.name)}")

@@ -15,7 +15,7 @@ from answerable.adapters.uvicorn_front.listeners import Listeners, listen
 from answerable.adapters.uvicorn_front.protocol import ChannelProtocol
 from answerable.adapters.uvicorn_front.tls import TLSMaterial, tls_context
 from answerable.adapters.uvicorn_front.warnings import say_once
-from answerable.errors import Unavailable
+from answerable.errors.codes.services import FRONT_ADDRESS, FRONT_LIFESPAN
 
 if TYPE_CHECKING:
     import socket
@@ -65,7 +65,7 @@ async def serve(
     bound = listeners if listeners is not None else listen(tcp=tcp, uds=uds)
     try:
         if bound.tcp is None and bound.uds is None:
-            raise Unavailable("there is nothing to listen on", code="front.address", port="front")
+            raise FRONT_ADDRESS("there is nothing to listen on")
         limits = limits or FrontLimits()
         say_once()
         server = _Server(_config(app, limits), bound, context, started, uids, limits.descriptors_kept)
@@ -139,7 +139,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await self.lifespan.startup()
         if self.lifespan.should_exit:
-            raise Unavailable("the application failed to start", code="front.lifespan", port="front")
+            raise FRONT_LIFESPAN()
         loop = asyncio.get_running_loop()
         self.servers: list[Any] = []
         if self._listeners.tcp is not None:

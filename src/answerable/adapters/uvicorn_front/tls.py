@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Unavailable
+from answerable.errors.codes.services import FRONT_TLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,9 +38,7 @@ def tls_context(material: TLSMaterial) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_alpn_protocols(["http/1.1"])
     if max(len(material.certificate), len(material.key)) > PEM_BYTES_MAX:
-        raise Unavailable(
-            f"certificate or key has over {PEM_BYTES_MAX} bytes", code="front.tls", port="front"
-        )
+        raise FRONT_TLS(f"certificate or key has over {PEM_BYTES_MAX} bytes")
     try:
         with _as_file(material.certificate) as certificate, _as_file(material.key) as key:
             # A password prompt on the terminal would hang the start: an encrypted key is refused instead.
@@ -50,9 +48,7 @@ def tls_context(material: TLSMaterial) -> ssl.SSLContext:
             context.verify_mode = ssl.CERT_REQUIRED
     except (OSError, ValueError) as error:
         what = getattr(error, "reason", None) or type(error).__name__
-        raise Unavailable(
-            f"certificate, key or client authorities: {what}", code="front.tls", port="front"
-        ) from None
+        raise FRONT_TLS(f"certificate, key or client authorities: {what}") from None
     return context
 
 
@@ -67,7 +63,7 @@ def add_client_authorities(context: ssl.SSLContext, authorities: Iterable[bytes]
             context.load_verify_locations(cadata=added)
     except (OSError, ValueError) as error:
         what = getattr(error, "reason", None) or type(error).__name__
-        raise Unavailable(f"client authorities: {what}", code="front.tls", port="front") from None
+        raise FRONT_TLS(f"client authorities: {what}") from None
     if context.verify_mode == ssl.CERT_NONE:
         context.verify_mode = ssl.CERT_OPTIONAL
 

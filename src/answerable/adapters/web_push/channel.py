@@ -18,7 +18,8 @@ from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.identity.keys.keys import SigningKey
-from answerable.errors import Malformed, Unavailable
+from answerable.errors import Unavailable
+from answerable.errors.codes.approval import PUSH_KEY
 from answerable.ports.message_channel import Sent
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def vapid_key(key: SigningKey) -> str:
     """
     members = parse(key.public.jwk.encode())
     if not isinstance(members, dict) or members.get("crv") != "P-256":
-        raise Malformed("the key of web push is not on P-256", code="push.key")
+        raise PUSH_KEY()
     x, y = (from_base64url_32(str(members[name])) or b"" for name in ("x", "y"))
     return to_base64url(b"\x04" + x + y)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.witness_files import files
 from answerable.core.tlog.note import VerifierKey
 from answerable.errors import Malformed, Unavailable
+from answerable.errors.codes.tlog import WITNESS_KEY_UNKNOWN, WITNESS_UNWRITABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,10 +28,8 @@ def publish_keys(directory: Path, keys: Iterable[VerifierKey]) -> None:
         if files.read_at_most(path, PUBLIC_BYTES_MAX) != content:
             files.replace(path, content, PUBLIC_MODE)
     except OSError as error:
-        raise Unavailable(
-            f"the public keys of the witness cannot be written: {(error.strerror or 'unknown fault').lower()}",
-            code="witness.unwritable",
-            port="witness",
+        raise WITNESS_UNWRITABLE(
+            f"the public keys of the witness cannot be written: {(error.strerror or 'unknown fault').lower()}"
         ) from None
 
 
@@ -52,4 +51,4 @@ def published_keys(directory: Path) -> tuple[VerifierKey, ...]:
 
 
 def _unknown(why: str) -> Unavailable:
-    return Unavailable(f"the key of the local witness: {why}", code="witness.key_unknown", port="witness")
+    return WITNESS_KEY_UNKNOWN(f"the key of the local witness: {why}")

@@ -25,7 +25,14 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.witness_files import files
 from answerable.adapters.witness_files.evidence import EvidenceFiles
 from answerable.core.tlog.note import NOTE_BYTES_MAX, VerifierKey
-from answerable.errors import AnswerableError, Broken, Malformed, Unavailable, shown
+from answerable.errors import AnswerableError, Broken, Malformed, shown
+from answerable.errors.codes.tlog import (
+    WITNESS_KEYS_COUNT,
+    WITNESS_LOCKED,
+    WITNESS_POISONED,
+    WITNESS_STATE_DAMAGED,
+    WITNESS_UNWRITABLE,
+)
 from answerable.ports.witness_register import WitnessedLog
 
 if TYPE_CHECKING:
@@ -42,7 +49,6 @@ KEYS_MAX: Final = 16
 
 _HASH_CHARS: Final = 64
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_PORT: Final = "witness"
 
 
 class FilesWitnessRegister:
@@ -115,7 +121,7 @@ class FilesWitnessRegister:
                 if key in keys:
                     return False
                 if len(keys) >= KEYS_MAX:
-                    raise Malformed(f"a log has at most {KEYS_MAX} keys", code="witness.keys_count")
+                    raise WITNESS_KEYS_COUNT(f"a log has at most {KEYS_MAX} keys")
                 files.replace(place / KEYS, _lines((*keys, key)))
                 return True
 
@@ -125,13 +131,11 @@ class FilesWitnessRegister:
         The process that opened the directory is the only one that does so, and its threads take turns.
         """
         if self._lock < 0:
-            raise Unavailable(
-                "this register was opened to look at only", code="witness.unwritable", port=_PORT
-            )
+            raise WITNESS_UNWRITABLE("this register was opened to look at only")
         path = self._logs / sha256(origin.encode()).hexdigest() / CHECKPOINT
         with self._advancing, _port_errors("the checkpoint cannot be remembered"):
             if self._is_poisoned:
-                raise _poisoned()
+                raise WITNESS_POISONED()
             if _state_in(path.parent) != (NOTHING_YET if seen is None else seen):
                 return False
             # A crash up to the rename leaves a draft that nobody reads; after it, the new state.
@@ -187,9 +191,8 @@ def _state_in(place: Path) -> bytes:
         content = None
     # What a note must end in tells a torn one apart; whether it is ours is for the reader to verify.
     if not content or not content.endswith(b"\n"):
-        raise Broken(
-            f"the witness's state in {shown(place.name)} is not what was written: restore it, never remove it",
-            code="witness.state_damaged",
+        raise WITNESS_STATE_DAMAGED(
+            f"the witness's state in {shown(place.name)} is not what was written: restore it, never remove it"
         )
     return content
 
@@ -206,9 +209,8 @@ def _keys_in(place: Path) -> tuple[VerifierKey, ...]:
 
 
 def _damaged_keys(place: Path, why: str) -> Broken:
-    return Broken(
-        f"the keys of the log in {shown(place.name)} are not what was written: {why}",
-        code="witness.state_damaged",
+    return WITNESS_STATE_DAMAGED(
+        f"the keys of the log in {shown(place.name)} are not what was written: {why}"
     )
 
 
@@ -224,9 +226,7 @@ def _locked(directory: Path) -> int:
         os.close(fd)
         if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
             raise
-        raise Unavailable(
-            f"a witness works in {shown(directory)} already", code="witness.locked", port=_PORT
-        ) from None
+        raise WITNESS_LOCKED(f"a witness works in {shown(directory)} already") from None
     return fd
 
 
@@ -237,14 +237,4 @@ def _port_errors(what: str) -> Iterator[None]:
     except AnswerableError:
         raise
     except OSError as error:
-        raise Unavailable(
-            f"{what}: {(error.strerror or 'unknown fault').lower()}", code="witness.unwritable", port=_PORT
-        ) from None
-
-
-def _poisoned() -> Unavailable:
-    return Unavailable(
-        "a write of this witness failed: it cosigns nothing before it is started again",
-        code="witness.poisoned",
-        port=_PORT,
-    )
+        raise WITNESS_UNWRITABLE(f"{what}: {(error.strerror or 'unknown fault').lower()}") from None

@@ -12,6 +12,7 @@ from answerable.connection_fault import connection_fault
 from answerable.core.tlog.note import NOTE_BYTES_MAX
 from answerable.core.tlog.text import decimal
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors.codes.tlog import TLOG_DECIMAL, WITNESS_ANSWER, WITNESS_UNREACHABLE
 from answerable.ports.witness import Cosigned, Denied, Remembered
 from answerable.unix_http import no_tls
 
@@ -129,19 +130,15 @@ class HttpWitness:
         text = content[:SIZE_BYTES_MAX].decode("ascii", "replace")
         try:
             if not text.endswith("\n"):
-                raise Malformed("no newline", code="tlog.decimal")
+                raise TLOG_DECIMAL("no newline")
             return decimal(text[:-1], what="size")
         except Malformed:
             raise self._odd(f"a size of {shown(text)}") from None
 
     def _unreachable(self, why: str) -> Unavailable:
-        return Unavailable(
-            f"witness {shown(self._name)} was not reached: {why}", code="witness.unreachable", port="witness"
-        )
+        return WITNESS_UNREACHABLE(f"witness {shown(self._name)} was not reached: {why}")
 
     def _odd(self, what: str) -> Unavailable:
-        return Unavailable(
-            f"witness {shown(self._name)} answered with {what}, which is not of the protocol",
-            code="witness.answer",
-            port="witness",
+        return WITNESS_ANSWER(
+            f"witness {shown(self._name)} answered with {what}, which is not of the protocol"
         )

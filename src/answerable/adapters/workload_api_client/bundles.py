@@ -10,7 +10,7 @@ import anyio
 from answerable.adapters.workload_api_client.calls import NotOffered, certificates, messages, retry_seconds
 from answerable.core.identity.names.spiffe_id import SCHEME
 from answerable.core.identity.svid.certificate_rules import authority_key
-from answerable.core.identity.svid.federation import BUNDLE_WITHDRAWN, bundle_unavailable
+from answerable.core.identity.svid.federation import bundle_unavailable
 from answerable.core.identity.svid.trust_bundle import (
     BUNDLE_BYTES_MAX,
     TrustBundle,
@@ -18,6 +18,12 @@ from answerable.core.identity.svid.trust_bundle import (
     parse_wit_bundle,
 )
 from answerable.errors import Malformed, Unavailable
+from answerable.errors.codes.identity import (
+    BUNDLE_MALFORMED,
+    BUNDLE_SIZE,
+    BUNDLE_UNREACHABLE,
+    BUNDLE_WITHDRAWN,
+)
 
 if TYPE_CHECKING:
     from answerable.adapters.workload_api_client.messages import Bundles
@@ -55,9 +61,9 @@ class WorkloadApiBundle:
                 x509, jwt, wit = [await self._first(call) for call in (_X509, _JWT, _WIT)]
         except TimeoutError:
             why = f"no answer within {self._fetch_seconds_max:g} seconds"
-            raise bundle_unavailable(domain, why, code="bundle.unreachable") from None
+            raise bundle_unavailable(domain, why, code=BUNDLE_UNREACHABLE) from None
         except Unavailable as fault:
-            raise bundle_unavailable(domain, fault.message, code="bundle.unreachable") from None
+            raise bundle_unavailable(domain, fault.message, code=BUNDLE_UNREACHABLE) from None
         if not (x509 or jwt or wit):
             # What a message leaves out was withdrawn (SPIFFE Workload API, section 4.3).
             why = "this Workload API has no bundle of it"
@@ -65,7 +71,7 @@ class WorkloadApiBundle:
         try:
             return bundle_of_api(domain, x509=x509, jwt=jwt, wit=wit)
         except Malformed as fault:
-            raise bundle_unavailable(domain, fault.message, code="bundle.malformed") from None
+            raise bundle_unavailable(domain, fault.message, code=BUNDLE_MALFORMED) from None
 
     async def wait(self, seconds: float) -> None:
         """Until the API pushes another bundle than was fetched, or the seconds are over. Reconnects by itself."""
@@ -112,7 +118,7 @@ class WorkloadApiBundle:
 def bundle_of_api(domain: TrustDomain, *, x509: bytes, jwt: bytes = b"", wit: bytes = b"") -> TrustBundle:
     """One bundle of its parts: certificates in DER one after another, and plain JWK Sets. Raises Malformed."""
     if len(x509) > BUNDLE_BYTES_MAX:
-        raise Malformed(f"more than {BUNDLE_BYTES_MAX} bytes", code="bundle.size")
+        raise BUNDLE_SIZE(f"more than {BUNDLE_BYTES_MAX} bytes")
     authorities = certificates(x509)
     for one in authorities:
         authority_key(one)

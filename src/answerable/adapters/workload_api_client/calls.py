@@ -13,7 +13,13 @@ from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 from h2.exceptions import H2Error
 
 from answerable.adapters.workload_api_client.messages import CLASSES, METADATA, SERVICE
-from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors import Unavailable, UnavailableCode, shown
+from answerable.errors.codes.workloads import (
+    WORKLOAD_API_ANSWER,
+    WORKLOAD_API_DENIED,
+    WORKLOAD_API_DER,
+    WORKLOAD_API_UNREACHABLE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -46,7 +52,7 @@ async def messages(address: str, method: str, reply: str) -> AsyncGenerator[Mess
             await stream.send_message(CLASSES["Empty"](), end=True)
             while (message := await stream.recv_message()) is not None:
                 yield message
-    raise _unavailable(f"{method}: it ended the stream", code="workload_api.unreachable")
+    raise _unavailable(f"{method}: it ended the stream", code=WORKLOAD_API_UNREACHABLE)
 
 
 async def answer(address: str, method: str, query: str, reply: str, asked: Mapping[str, object]) -> Message:
@@ -67,11 +73,11 @@ def _call(address: str, method: str) -> Iterator[Channel]:
     except GRPCError as error:
         raise _of_status(error, method) from None
     except (OSError, StreamTerminatedError) as error:
-        raise _unavailable(f"{method}: {type(error).__name__}", code="workload_api.unreachable") from None
+        raise _unavailable(f"{method}: {type(error).__name__}", code=WORKLOAD_API_UNREACHABLE) from None
     except (ProtocolError, H2Error, AssertionError, NotImplementedError, ValueError) as error:
         # Asserts and value errors are how grpclib and protobuf tell of frames and messages that are none, and
         # NotImplementedError how grpclib tells of compressed ones.
-        raise _unavailable(f"{method}: {type(error).__name__}", code="workload_api.answer") from None
+        raise _unavailable(f"{method}: {type(error).__name__}", code=WORKLOAD_API_ANSWER) from None
     finally:
         channel.close()
 
@@ -89,7 +95,7 @@ def certificates(octets: bytes) -> tuple[bytes, ...]:
     while at < len(octets):
         end = _end(octets, at)
         if end is None or len(found) == CERTIFICATES_MAX:
-            raise Malformed("not a row of DER certificates", code="workload_api.der")
+            raise WORKLOAD_API_DER()
         found.append(octets[at:end])
         at = end
     return tuple(found)
@@ -119,11 +125,11 @@ def _channel(address: str) -> Channel:
 def _of_status(error: GRPCError, method: str) -> Unavailable:
     why = f"{method}: {error.status.name}: {shown(error.message or '')}"
     if error.status is Status.UNIMPLEMENTED:
-        return NotOffered(why, code="workload_api.answer", port="workload_api")
+        return NotOffered(why, code=WORKLOAD_API_ANSWER.id, port="workload_api")
     if error.status is Status.PERMISSION_DENIED:
-        return _unavailable(f"{why}: register this process there", code="workload_api.denied")
-    return _unavailable(why, code="workload_api.unreachable")
+        return _unavailable(f"{why}: register this process there", code=WORKLOAD_API_DENIED)
+    return _unavailable(why, code=WORKLOAD_API_UNREACHABLE)
 
 
-def _unavailable(why: str, *, code: str) -> Unavailable:
-    return Unavailable(f"workload api: {why}", code=code, port="workload_api")
+def _unavailable(why: str, *, code: UnavailableCode) -> Unavailable:
+    return code(f"workload api: {why}")

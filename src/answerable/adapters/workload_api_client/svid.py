@@ -13,7 +13,14 @@ from answerable.adapters.workload_api_client.bundles import bundle_of_api
 from answerable.adapters.workload_api_client.calls import answer, certificates, messages
 from answerable.core.identity.names.spiffe_id import spiffe_id
 from answerable.core.identity.svid.x509_svid import verified_x509_svid
-from answerable.errors import Malformed, Unavailable, Unverified, shown
+from answerable.errors import Unavailable, shown
+from answerable.errors.codes.identity import SVID_PAIR
+from answerable.errors.codes.workloads import (
+    WORKLOAD_API_COUNT,
+    WORKLOAD_API_KEY,
+    WORKLOAD_API_NONE,
+    WORKLOAD_API_UNREACHABLE,
+)
 
 if TYPE_CHECKING:
     from answerable.adapters.workload_api_client.messages import JwtSvids, X509Svid, X509Svids
@@ -79,15 +86,15 @@ class WorkloadApiSvid:
         for one in reply.svids:
             if wanted in ("", one.spiffe_id):
                 return one.svid
-        raise _without()
+        raise WORKLOAD_API_NONE()
 
     def _chosen(self, message: X509Svids) -> X509Svid:
         if len(message.svids) > SVIDS_MAX:
-            raise Malformed(f"{len(message.svids)} SVIDs, at most {SVIDS_MAX}", code="workload_api.count")
+            raise WORKLOAD_API_COUNT(f"{len(message.svids)} SVIDs, at most {SVIDS_MAX}")
         for one in message.svids:
             if self._wanted is None or one.spiffe_id == str(self._wanted):
                 return one
-        raise _without()
+        raise WORKLOAD_API_NONE()
 
     def _verified(self, one: X509Svid) -> FetchedSvid:
         named = spiffe_id(one.spiffe_id)
@@ -100,24 +107,12 @@ class WorkloadApiSvid:
         try:
             public = load_der_private_key(one.x509_svid_key, None).public_key()
         except (ValueError, TypeError):
-            raise Malformed("its key is no PKCS #8 key", code="workload_api.key") from None
+            raise WORKLOAD_API_KEY() from None
         spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         if svid.id != named or svid.public_key != spki:
-            raise Unverified(
-                f"SVID, key and the name {shown(named)} do not belong together", code="svid.pair", step="svid"
-            )
+            raise SVID_PAIR(f"SVID, key and the name {shown(named)} do not belong together")
         return FetchedSvid(id=svid.id, chain=(svid.leaf, *svid.chain), key=one.x509_svid_key)
 
 
-def _without() -> Unavailable:
-    return Unavailable(
-        "workload api: it has no such SVID for this process", code="workload_api.none", port="workload_api"
-    )
-
-
 def _slow(seconds: float) -> Unavailable:
-    return Unavailable(
-        f"workload api: no answer within {seconds:g} seconds",
-        code="workload_api.unreachable",
-        port="workload_api",
-    )
+    return WORKLOAD_API_UNREACHABLE(f"workload api: no answer within {seconds:g} seconds")

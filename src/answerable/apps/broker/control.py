@@ -24,6 +24,7 @@ from answerable.core.lease.wire import (
     LeaseList,
 )
 from answerable.errors import AnswerableError, Malformed, shown
+from answerable.errors.codes.leases import BROKER_TOO_MANY, TARGET_UNKNOWN_MALFORMED
 from answerable.flows.leases.revoke_lease import begin, end_within
 from answerable.flows.leases.rotate_due import due_now
 from answerable.flows.leases.settle_leases import find_strays
@@ -118,7 +119,7 @@ class _Control:
 
     async def end(self, asked: End) -> dict[str, Any]:
         if len(asked.names) > NAMES_MAX:
-            raise Malformed(f"at most {NAMES_MAX} names at a time", code="broker.too_many")
+            raise BROKER_TOO_MANY(f"at most {NAMES_MAX} names at a time")
         desk = self._desk
         found = end_within(desk, asked.names, why=asked.why[:500] or "it was to end")
         with anyio.move_on_after(min(asked.wait_seconds, WAIT_SECONDS_MAX)):
@@ -138,7 +139,7 @@ class _Control:
 
     async def recall(self, asked: Recall) -> dict[str, Any]:
         if len(asked.named) > NAMES_MAX:
-            raise Malformed(f"at most {NAMES_MAX} names at a time", code="broker.too_many")
+            raise BROKER_TOO_MANY(f"at most {NAMES_MAX} names at a time")
         desk, now = self._desk, self._desk.clock.now()
         unknown: dict[LeaseName, Lease] = {}
         for text, target in asked.named:
@@ -231,7 +232,7 @@ class _Control:
     def _rights_of(self, target: str) -> TargetRights | None:
         known = self._desk.targets.get(target)
         if known is None:
-            raise Malformed(f"this broker has no target {shown(target)}", code="target.unknown")
+            raise TARGET_UNKNOWN_MALFORMED(f"this broker has no target {shown(target)}")
         return known.rights
 
 
@@ -278,7 +279,7 @@ async def _body(request: Request) -> bytes:
     async for chunk in request.stream():
         received += chunk
         if len(received) > BODY_BYTES_MAX:
-            raise Malformed(f"a body has at most {BODY_BYTES_MAX} bytes", code="broker.too_many")
+            raise BROKER_TOO_MANY(f"a body has at most {BODY_BYTES_MAX} bytes")
     return bytes(received)
 
 

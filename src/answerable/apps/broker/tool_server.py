@@ -11,8 +11,9 @@ from mcp.shared.exceptions import MCPError
 
 from answerable.core.lease.use import use_record
 from answerable.core.lease.wire import DONE_META, EFFECT_DATA, WARRANT_META
-from answerable.core.ledger.warrant_token import STEP, verified_warrant
+from answerable.core.ledger.warrant_token import verified_warrant
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
+from answerable.errors.codes.leases import WARRANT_ACTION, WARRANT_AUDIENCE, WARRANT_MISSING
 from answerable.flows.leases.perform_leased import perform_leased
 
 if TYPE_CHECKING:
@@ -66,13 +67,13 @@ def _warrant(
     """The warrant of this very call. Raises Malformed, Unverified."""
     token = meta.get(WARRANT_META)
     if not isinstance(token, str):
-        raise Unverified("a call without a warrant does nothing here", code="warrant.missing", step=STEP)
+        raise WARRANT_MISSING()
     desk = needs.desk
     warrant = verified_warrant(token, broker=desk.name, keys=needs.keys(), now=desk.clock.now())
     if warrant.lease.target != target:
-        raise Unverified("the warrant is for another target", code="warrant.audience", step=STEP)
+        raise WARRANT_AUDIENCE("the warrant is for another target")
     if not warrant.is_about(tool=tool, arguments=arguments):
-        raise Unverified("the warrant is for another action", code="warrant.action", step=STEP)
+        raise WARRANT_ACTION()
     return warrant
 
 

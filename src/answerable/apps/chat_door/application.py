@@ -22,7 +22,8 @@ from answerable.apps.chat_door.payload import click_of
 from answerable.apps.chat_door.signed import SeenRequests, signed_at
 from answerable.core.identity.names.pace import Pace
 from answerable.core.identity.proof.door_refusal import sender_of
-from answerable.errors import AnswerableError, Broken, Refused
+from answerable.errors import AnswerableError, Broken
+from answerable.errors.codes.approval import CHAT_FAILED, CHAT_PACE
 from answerable.flows.approval.answer_by_click import take_click, tell_clicked
 from answerable.wiring.guarded_request import body_within, check_host, route_fault
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE, problem_details
@@ -83,7 +84,7 @@ class _Door:
         )
         name = f"{click.account.team} {click.account.user}"
         if self._pace.take(name, at=needs.walk.clock.monotonic()):
-            raise Refused("too many clicks of this account", code="chat.pace")
+            raise CHAT_PACE()
         # Only now, so that no account fills what is remembered of all. No await since it was looked for.
         self._seen.keep(signed, now)
         return click
@@ -100,7 +101,7 @@ def _failed(error: Exception) -> Response:
     if not isinstance(error, AnswerableError):
         # The caller learns that it failed, the operator learns where; a request has secrets of the chat in it.
         _log.error("a click failed: %s", type(error).__name__)
-        error = Broken("something of ours failed: the server's log says what", code="chat.failed")
+        error = CHAT_FAILED()
     elif isinstance(error, Broken):
         _log.error("%s: %s", error.code, error.message)
     status, body = problem_details(error, _STATUSES)

@@ -14,6 +14,7 @@ from answerable.core.approval.reasons import QUICK
 from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import Limits, parse
 from answerable.errors import Malformed
+from answerable.errors.codes.approval import CHAT_PAYLOAD
 from answerable.flows.approval.answer_by_click import Click
 
 if TYPE_CHECKING:
@@ -117,4 +118,4 @@ def _text(of: dict[str, JSONValue], name: str, form: re.Pattern[str]) -> str:
 
 
 def _malformed(why: str) -> Malformed:
-    return Malformed(f"this is no click that is taken here: {why}", code="chat.payload")
+    return CHAT_PAYLOAD(f"this is no click that is taken here: {why}")

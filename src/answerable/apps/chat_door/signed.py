@@ -13,7 +13,13 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Refused, Unverified
+from answerable.errors.codes.approval import (
+    CHAT_REPLAYED,
+    CHAT_SIGNATURE,
+    CHAT_STALE,
+    CHAT_TOO_MANY,
+    CHAT_UNSIGNED,
+)
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
@@ -25,7 +31,6 @@ TIMESTAMP: Final = "x-slack-request-timestamp"
 WINDOW_SECONDS: Final = 300
 SEEN_MAX: Final = 20_000
 """Requests of one window that are remembered; past it none is taken, as one that came before could not be told."""
-STEP: Final = "chat"
 _TIME: Final = re.compile(r"[1-9][0-9]{8,11}")
 _MAC: Final = re.compile(r"v0=[0-9a-f]{64}")
 
@@ -37,13 +42,13 @@ def signed_at(secret: bytes, headers: Headers, body: bytes, now: UnixMillis) -> 
     """
     times, macs = headers.getlist(TIMESTAMP), headers.getlist(SIGNATURE)
     if len(times) != 1 or len(macs) != 1 or not _TIME.fullmatch(times[0]) or not _MAC.fullmatch(macs[0]):
-        raise _unverified("unsigned")
+        raise CHAT_UNSIGNED()
     wanted = hmac.new(secret, b"v0:" + times[0].encode() + b":" + body, sha256).hexdigest()
     if not hmac.compare_digest(f"v0={wanted}".encode(), macs[0].encode()):
-        raise _unverified("signature")
+        raise CHAT_SIGNATURE()
     at = int(times[0])
     if abs(now // 1000 - at) > WINDOW_SECONDS:
-        raise _unverified("stale")
+        raise CHAT_STALE()
     return at
 
 
@@ -60,14 +65,10 @@ class SeenRequests:
         while self._seen and abs(next(iter(self._seen.values())) - seconds) > 2 * WINDOW_SECONDS:
             self._seen.popitem(last=False)
         if digest in self._seen:
-            raise Refused("this request came before", code="chat.replayed")
+            raise CHAT_REPLAYED()
         if len(self._seen) >= SEEN_MAX:
-            raise Refused("too many requests within a few minutes", code="chat.too_many")
+            raise CHAT_TOO_MANY()
 
     def keep(self, digest: bytes, now: UnixMillis) -> None:
         """It was taken in, and is not again."""
         self._seen[digest] = now // 1000
-
-
-def _unverified(fault: str) -> Unverified:
-    return Unverified("this is not signed by the chat, or is too old", code=f"chat.{fault}", step=STEP)

@@ -20,7 +20,9 @@ from answerable.apps.cli.manifest_files import (
     told_finding,
     with_said,
 )
-from answerable.errors import Malformed, Refused
+from answerable.errors.codes.mandate import PRINCIPAL_UNKNOWN
+from answerable.errors.codes.registry import MANIFEST_FALLEN, MANIFEST_TOOLS_UNSEEN
+from answerable.errors.codes.services import CLI_AGAINST, CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
     from answerable.core.registry.manifests.manifest import Manifest, ManifestField
@@ -194,7 +196,7 @@ def sign(
         shell.terminal.say(line)
     owner = principal_id(person or _owner_of(shell, signing_key.public.thumbprint))
     if not shell.terminal.confirmed(f"Sign this manifest as {owner}?", yes=shell.yes):
-        raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+        raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
     at = UnixMillis(time.time_ns() // 1_000_000)
     token = signed_manifest(manifest, owner=owner, key=signing_key, at=at)
     if shell.terminal.as_json:
@@ -327,7 +329,7 @@ def _seen_tools(shell: Shell, tools: Path | None, agent: str) -> dict[ManifestFi
 
     answer = _tools_answer(shell, agent)
     if answer["unseen"]:
-        raise Refused(f"the gateway cannot see the tools: {answer['unseen']}", code="manifest.tools_unseen")
+        raise MANIFEST_TOOLS_UNSEEN(f"the gateway cannot see the tools: {answer['unseen']}")
     if not answer["digest"]:
         return {}
     seen = FoundField(field="tools_digest", value=answer["digest"], grade="gateway", where="the gateway")
@@ -364,11 +366,11 @@ def _expected(shell: Shell, against: Path | None, agent: str) -> Manifest:
     if against is not None:
         return read_manifest(shell, against)
     if not agent:
-        raise Malformed("name the manifest: --against FILE, or --agent NAME", code="cli.against")
+        raise CLI_AGAINST()
     with shell.control() as control:
         answer = control.get(f"/v1/agents/{segment(agent)}/manifest")
     if answer["fault"]:
-        raise Refused(f"the manifest in force does not stand: {answer['fault']}", code="manifest.fallen")
+        raise MANIFEST_FALLEN(f"the manifest in force does not stand: {answer['fault']}")
     return manifest_of(answer["manifest"])
 
 
@@ -380,7 +382,7 @@ def _owner_of(shell: Shell, thumbprint: str) -> str:
             keys = one["document"]["spec"].get("keys", [])
             if any(public_key(key).thumbprint == thumbprint for key in keys):
                 return str(one["name"])
-    raise Refused("nobody has registered this key: say who signs with --as", code="principal.unknown")
+    raise PRINCIPAL_UNKNOWN()
 
 
 def _fields() -> tuple[ManifestField, ...]:

@@ -13,7 +13,9 @@ import typer
 
 from answerable.apps.cli import registry
 from answerable.apps.cli.command import Shell, command
-from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.errors import Unavailable, shown
+from answerable.errors.codes.registry import AGENT_UNKNOWN
+from answerable.errors.codes.services import CLI_NOT_CONFIRMED, CLI_OUT, CLI_PROJECT
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer
@@ -77,7 +79,7 @@ def show(shell: Shell, name: Name) -> int | None:
     with shell.control() as control:
         agent = next((one for one in control.every("/v1/agents") if one["name"] == name), None)
         if agent is None:
-            raise Refused(f"there is no agent {shown(name)}", code="agent.unknown")
+            raise AGENT_UNKNOWN(f"there is no agent {shown(name)}")
         try:
             state = control.get(f"/v1/agents/{segment(name)}")
             running = list(control.every("/v1/instances", agent=name))
@@ -145,7 +147,7 @@ def end(shell: Shell, instance: InstanceId) -> int | None:
     Its process is not let in again as it runs: started anew, it is. To stop the agent, suspend it.
     """
     if not shell.terminal.confirmed(f"End instance {shown(instance, 300)}?", yes=shell.yes):
-        raise Refused("not confirmed: nothing was changed", code="cli.not_confirmed")
+        raise CLI_NOT_CONFIRMED("not confirmed: nothing was changed")
     with shell.control() as control:
         change = control.post("/v1/instances/end", {"instance": instance})
     if shell.terminal.as_json:
@@ -165,7 +167,7 @@ def seen(shell: Shell, project: Project = None, agent: OfProject = "") -> int | 
     client reaches past the gateway is blocked here alone.
     """
     if (project is None) != (not agent):
-        raise Malformed("--project and --agent come together", code="cli.project")
+        raise CLI_PROJECT()
     with shell.control() as control:
         if project is not None:
             control.post("/v1/seen", {"agent": agent, "servers": _configured(project)})
@@ -243,7 +245,7 @@ def _set(shell: Shell, name: str, status: str, question: str) -> int | None:
     from answerable.apps.cli.control import segment
 
     if not shell.terminal.confirmed(question, yes=shell.yes):
-        raise Refused("not confirmed: nothing was changed", code="cli.not_confirmed")
+        raise CLI_NOT_CONFIRMED("not confirmed: nothing was changed")
     with shell.control() as control:
         change = control.post(f"/v1/agents/{segment(name)}/standing", {"status": status})
     if shell.terminal.as_json:
@@ -348,5 +350,4 @@ def _new_file(path: Path) -> int:
     try:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        message = f"{shown(path.name)} cannot be made: {error.strerror}"
-        raise Unavailable(message, code="cli.out", port="file") from None
+        raise CLI_OUT(f"{shown(path.name)} cannot be made: {error.strerror}") from None

@@ -10,7 +10,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from answerable.apps.cli.command import PENDING
-from answerable.errors import Refused, Unverified
+from answerable.errors.codes.approval import APPROVAL_NONE_ALIKE, APPROVAL_NOT_TOGETHER
+from answerable.errors.codes.services import CLI_DIGEST, CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,14 +87,10 @@ def answer_group(
         group = _group(control, name)
         listed = {str(one["approval"]["id"]): read(one["approval"]) for one in group["alike"]}
         if not listed:
-            raise Refused(
-                "none of this group is like another: answer each by itself", code="approval.none_alike"
-            )
+            raise APPROVAL_NONE_ALIKE("none of this group is like another: answer each by itself")
         if verdict == "approve":
             if group["not_together"]:
-                raise Refused(
-                    f"these are answered one by one: {group['not_together']}", code="approval.not_together"
-                )
+                raise APPROVAL_NOT_TOGETHER(f"these are answered one by one: {group['not_together']}")
             _check_alike(list(listed.values()))
         # Opened before it is shown: from then on the time counts that somebody looks.
         seen: dict[str, JSONValue] = {identity: one.card.hex for identity, one in listed.items()}
@@ -102,11 +99,9 @@ def answer_group(
             _show(shell, group, list(listed.values()))
         question = f"{verdict.capitalize()} these {len(listed)}, with one signature?"
         if not shell.terminal.confirmed(question, yes=shell.yes):
-            raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+            raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
         if not set(opened["ids"]) <= set(listed):
-            raise Unverified(
-                "the server wants others signed than were shown", code="cli.digest", step="digest"
-            )
+            raise CLI_DIGEST("the server wants others signed than were shown")
         batch = batch_of(listed[one] for one in opened["ids"])
         token = signed_batch(
             batch,
@@ -149,11 +144,7 @@ def _check_alike(approvals: list[Approval]) -> None:
 
     found = grouped(approvals, features_of)
     if found.alone or len(found.groups) != 1 or found.groups[0].odd or found.groups[0].not_together:
-        raise Unverified(
-            "what the server calls alike is not: sign nothing, and tell who runs it",
-            code="cli.digest",
-            step="digest",
-        )
+        raise CLI_DIGEST("what the server calls alike is not: sign nothing, and tell who runs it")
 
 
 def _show(shell: Shell, group: Answer, alike: list[Approval]) -> None:

@@ -17,7 +17,8 @@ from answerable.apps.cli.glass import Reviews, list_reviews, register_glass, tol
 from answerable.apps.cli.shown_object import shown_whole
 from answerable.apps.cli.terminal import safe
 from answerable.apps.cli.typed_names import Typed, typed_name
-from answerable.errors import Refused
+from answerable.errors.codes.approval import APPROVAL_NOT_PENDING
+from answerable.errors.codes.services import CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer
@@ -218,9 +219,8 @@ def _answer(
         approval = control.get(f"/v1/approvals/{segment(id)}", whole="true")
         waiting = _approval(approval)
         if approval["state"] != "pending":
-            raise Refused(
-                f"approval {waiting.id} is {approval['state']}, so it can no longer be answered",
-                code="approval.not_pending",
+            raise APPROVAL_NOT_PENDING(
+                f"approval {waiting.id} is {approval['state']}, so it can no longer be answered"
             )
         narrower = "" if less is None else proposed_changes(approval, *less)
         words = words_of(verdict, reason=reason, comment=comment, narrower=narrower)
@@ -235,7 +235,7 @@ def _answer(
         # Who has just typed it has said that they mean it.
         asked = name is not None and not typed
         if not asked and not shell.terminal.confirmed(question, yes=shell.yes):
-            raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+            raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
         token = signed_answer(
             waiting,
             nonce=from_base64url_32(str(opened["nonce"])) or b"",

@@ -8,7 +8,8 @@ import typer
 
 from answerable.apps.cli.capability_proposals import propose
 from answerable.apps.cli.command import Shell, command
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.registry import CAPABILITY_UNKNOWN
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer
@@ -55,7 +56,7 @@ def show_capability(
     with shell.control() as control:
         found = next((one for one in control.every("/v1/capabilities") if one["name"] == name), None)
     if found is None:
-        raise Refused(f"there is no capability {shown(name)}", code="capability.unknown")
+        raise CAPABILITY_UNKNOWN(f"there is no capability {shown(name)}")
     if shell.terminal.as_json:
         shell.terminal.json(found)
         return None

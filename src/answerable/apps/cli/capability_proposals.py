@@ -8,7 +8,8 @@ import typer
 
 from answerable.apps.cli.command import Shell
 from answerable.apps.cli.terminal import safe
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.registry import TOOL_UNSEEN
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer, Control
@@ -58,9 +59,8 @@ def _proposals(control: Control, server: str, tool: str) -> list[Proposal]:
         text = control.get(f"{place}/tool", tool=name)["text"]
         said = parse(text.encode()) if text is not None else None
         if not isinstance(said, dict):
-            raise Refused(
-                f"server {shown(server)} does not offer tool {shown(name)} now: see `answerable server list`",
-                code="tool.unseen",
+            raise TOOL_UNSEEN(
+                f"server {shown(server)} does not offer tool {shown(name)} now: see `answerable server list`"
             )
         one = proposed(server, said, taken=taken)
         metadata = one.document["metadata"]

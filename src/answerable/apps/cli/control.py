@@ -13,6 +13,12 @@ from urllib.parse import quote
 
 from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified, shown
+from answerable.errors.codes.services import (
+    CONTROL_ANSWER,
+    CONTROL_FORBIDDEN,
+    CONTROL_NO_ANSWER,
+    CONTROL_NO_DATA,
+)
 from answerable.unix_http import no_tls
 
 if TYPE_CHECKING:
@@ -116,12 +122,7 @@ class Control:
                 if method == "GET"
                 else "it may be done or not, so look before it is repeated"
             )
-            raise Unavailable(
-                f"{what}: {known}; {NEEDS_NO_ANSWER}",
-                code="control.no_answer",
-                port="control",
-                effect=effect,
-            ) from None
+            raise CONTROL_NO_ANSWER(f"{what}: {known}; {NEEDS_NO_ANSWER}", effect=effect) from None
         value = json.loads(response.content)
         if response.status_code == 200 and isinstance(value, dict):
             return cast("Answer", value)
@@ -146,11 +147,9 @@ def connected(
             yield control
             return
     if not creates and not settings.data.is_dir():
-        raise Unavailable(
+        raise CONTROL_NO_DATA(
             f"there is no data directory {shown(settings.data)}: begin with `answerable apply` or `answerable up`, or "
-            "name another with --data",
-            code="control.no_data",
-            port="control",
+            "name another with --data"
         )
     say(f"no server is running: working on {settings.data} directly")
     with ExitStack() as opened:
@@ -221,17 +220,13 @@ def _somebody_listens(path: Path) -> bool:
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
             return False
         except PermissionError:
-            raise Unavailable(
-                f"the control socket {shown(path)} belongs to another user: run this as that user",
-                code="control.forbidden",
-                port="control",
+            raise CONTROL_FORBIDDEN(
+                f"the control socket {shown(path)} belongs to another user: run this as that user"
             ) from None
         except OSError as error:
-            raise Unavailable(
+            raise CONTROL_NO_ANSWER(
                 f"the control socket {shown(path)} does not answer: {(error.strerror or 'timed out').lower()}; "
-                + NEEDS_NO_ANSWER,
-                code="control.no_answer",
-                port="control",
+                + NEEDS_NO_ANSWER
             ) from None
     return True
 
@@ -239,7 +234,7 @@ def _somebody_listens(path: Path) -> bool:
 def error_of(problem: Any) -> AnswerableError:
     """The error that problem details (RFC 9457) tell of."""
     if not isinstance(problem, dict):
-        return Broken("the server answered with something else than problem details", code="control.answer")
+        return CONTROL_ANSWER()
     code, message = str(problem.get("code", "control.answer")), str(problem.get("detail", "no detail"))
     match problem.get("branch"):
         case "malformed":

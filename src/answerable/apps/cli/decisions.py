@@ -11,7 +11,10 @@ import typer
 from answerable.apps.cli.command import CHECK_FAILED, ERROR, UNMET, Shell, command
 from answerable.apps.cli.evidence import assembled
 from answerable.apps.cli.ledger import milliseconds
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.ledger import EVIDENCE_INVALID
+from answerable.errors.codes.policy import DECISION_NONE
+from answerable.errors.codes.services import CLI_FILE, CLI_REPLAY
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Control
@@ -100,11 +103,11 @@ def replay(
     where to go on.
     """
     if (bool(name), bundle is not None, whole).count(True) != 1:
-        raise Malformed("name an ID, or a --bundle, or say --all, and one of them only", code="cli.replay")
+        raise CLI_REPLAY("name an ID, or a --bundle, or say --all, and one of them only")
     if whole:
         return _all(shell, first or 0, end)
     if first is not None or end is not None:
-        raise Malformed("--from and --to are parts of a whole ledger: say --all, too", code="cli.replay")
+        raise CLI_REPLAY("--from and --to are parts of a whole ledger: say --all, too")
     if bundle is not None:
         evidence, erased = _read(bundle), frozenset[int]()
     else:
@@ -145,7 +148,7 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
     ]
     turned_away = [one for one in turned_away_in(shown_in) if name == str(one.index)]
     if not named and not turned_away:
-        raise Malformed(f"no decision is called {shown(name)}", code="decision.none")
+        raise DECISION_NONE(f"no decision is called {shown(name)}")
     found = turned_away + [
         explain(
             one,
@@ -244,7 +247,7 @@ def checked(evidence: bytes) -> tuple[Bundle, EvidenceReport]:
     report = verify_evidence(evidence)
     if report.status == "invalid":
         first = next(one for one in report.findings if one.severity == "error")
-        raise Malformed(f"this is no evidence of anything: {first.message}", code="evidence.invalid")
+        raise EVIDENCE_INVALID(f"this is no evidence of anything: {first.message}")
     return Bundle.parse(evidence), report
 
 
@@ -266,7 +269,7 @@ def _replayed(evidence: bytes, erased: frozenset[int]) -> tuple[tuple[Replayed, 
     bundle, report = checked(evidence)
     found = replay_bundle(bundle, erased=erased)
     if not found:
-        raise Malformed("no entry about that is a decision", code="decision.none")
+        raise DECISION_NONE("no entry about that is a decision")
     return found, report
 
 
@@ -310,6 +313,4 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(ARCHIVE_BYTES_MAX + 1)
     except OSError as error:
-        raise Malformed(
-            f"cannot read {shown(path)}: {(error.strerror or 'unknown').lower()}", code="cli.file"
-        ) from None
+        raise CLI_FILE(f"cannot read {shown(path)}: {(error.strerror or 'unknown').lower()}") from None

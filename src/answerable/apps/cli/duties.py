@@ -11,7 +11,8 @@ import typer
 
 from answerable.apps.cli.command import CHECK_FAILED, Shell, command
 from answerable.apps.cli.holds import seconds_in
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.services import CLI_NOT_CONFIRMED, CLI_TIME
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.principal import UnixMillis
@@ -221,7 +222,7 @@ def delegate(
         )
         question = f"Let {to} answer for you in group {group} until {_said(ends)}?"
         if not shell.terminal.confirmed(question, yes=shell.yes):
-            raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+            raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
         answer = control.post("/v1/duty-delegations", {"token": signed_duty(with_id(terms), key=signing_key)})
     _told(shell, answer, f"{to} stands in for {person} in group {group} until {answer['until']}")
     return None
@@ -233,7 +234,7 @@ def end(shell: Shell, id: Id) -> int | None:
 
     with shell.control() as control:
         if not shell.terminal.confirmed(f"End delegation of duty {id}?", yes=shell.yes):
-            raise Refused("not confirmed: nothing was ended", code="cli.not_confirmed")
+            raise CLI_NOT_CONFIRMED("not confirmed: nothing was ended")
         answer = control.post(f"/v1/duty-delegations/{segment(id)}/end", {})
     _told(shell, answer, f"ended: {answer['to']} stands in for {answer['of']} no more")
     return None
@@ -248,9 +249,7 @@ def moment_in(text: str) -> UnixMillis:
     except ValueError:
         when = None
     if when is None or when.tzinfo is None:
-        raise Malformed(
-            f"{shown(text)} is no time with an offset, like 2026-12-27T08:00+01:00", code="cli.time"
-        )
+        raise CLI_TIME(f"{shown(text)} is no time with an offset, like 2026-12-27T08:00+01:00")
     return UnixMillis(round(when.timestamp() * 1000))
 
 

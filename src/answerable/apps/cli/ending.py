@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from answerable.errors import Broken, Unavailable, shown
-from answerable.ports.register_room import UNRECORDED
+from answerable.errors.codes.ledger import REGISTER_UNRECORDED
+from answerable.errors.codes.services import CONTROL_NOT_ENDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,11 +38,9 @@ def ending(shell: Shell) -> Iterator[Control]:
         if failed.code.startswith("control.") or failed.code == "ledger.locked":
             raise
         # Of what this process alone held nothing is left once it has ended.
-        if control is not None and (control.is_server or failed.code != UNRECORDED):
+        if control is not None and (control.is_server or failed.code != REGISTER_UNRECORDED.id):
             raise
-        raise Unavailable(
+        raise CONTROL_NOT_ENDED(
             f"nothing was ended: no server runs, and {shown(shell.data)} cannot be worked on ({failed.message}). "
-            f"{WITHOUT_SERVER}; `answerable panic` lets each start hold everything, where its file can be written",
-            code="control.not_ended",
-            port="control",
+            f"{WITHOUT_SERVER}; `answerable panic` lets each start hold everything, where its file can be written"
         ) from None

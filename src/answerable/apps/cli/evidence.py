@@ -13,6 +13,7 @@ import typer
 
 from answerable.apps.cli.command import ERROR, PENDING, Shell, code_of_status, command
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.services import CLI_FILE
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Control
@@ -202,8 +203,8 @@ def verify(shell: Shell, bundle: BundleFile, policy: PolicyFile = None, key: Key
             content = file.read(ARCHIVE_BYTES_MAX + 1)
         trusted = parse_policy(policy.read_bytes()) if policy else None
     except OSError as error:
-        raise Malformed(
-            f"cannot read {shown(error.filename)}: {(error.strerror or 'unknown').lower()}", code="cli.file"
+        raise CLI_FILE(
+            f"cannot read {shown(error.filename)}: {(error.strerror or 'unknown').lower()}"
         ) from None
     own = VerifierKey.parse(key.strip()) if key else None
     report = verify_evidence(content, policy=trusted, key=own, tokens=ShownTokens(), answers=ShownAnswers())

@@ -11,7 +11,8 @@ import typer
 
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.shown_object import shown_whole
-from answerable.errors import Refused
+from answerable.errors.codes.approval import REVIEW_NOT_OWED
+from answerable.errors.codes.services import CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer
@@ -75,12 +76,12 @@ def review(
         approval = control.get(f"/v1/approvals/{segment(id)}", whole="true")
         broken = _broken(approval)
         if broken is None:
-            raise Refused("no glass was broken here: there is nothing to review", code="review.not_owed")
+            raise REVIEW_NOT_OWED()
         shown, _ = shown_whole(approval)
         if not shell.terminal.as_json:
             _show(shell, approval, broken)
         if not shell.terminal.confirmed(f"Sign that this was {verdict}?", yes=shell.yes):
-            raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+            raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
         token = signed_review(
             approval=str(approval["id"]),
             action=shown.hex,

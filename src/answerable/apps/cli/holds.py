@@ -15,7 +15,9 @@ from answerable.apps.cli.control import NEEDS_NO_ANSWER
 from answerable.apps.cli.ending import ending
 from answerable.apps.cli.stop_report import ReportView
 from answerable.core.containment.hold import HOLD_KINDS, Hold, HoldId, described, holdable
-from answerable.errors import Malformed, Refused, Unavailable, Unverified
+from answerable.errors import Unavailable
+from answerable.errors.codes.containment import LIFT_OTHER, STOP_NO_ANSWER
+from answerable.errors.codes.services import CLI_NOT_CONFIRMED, CLI_TIME
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer, Control
@@ -111,12 +113,7 @@ def stop(
     except Unavailable as failed:
         if failed.code != "control.no_answer":
             raise
-        raise Unavailable(
-            f"there was no answer within {STOP_SECONDS_MAX:g} s: {UNKNOWN}",
-            code="stop.no_answer",
-            port="control",
-            effect="unknown",
-        ) from None
+        raise STOP_NO_ANSWER(f"there was no answer within {STOP_SECONDS_MAX:g} s: {UNKNOWN}") from None
 
 
 def _show_stop(shell: Shell, control: Control, answer: Answer, *, waits: bool) -> int | None:
@@ -207,15 +204,13 @@ def lift(shell: Shell, id: Id, person: Person, key: KeyFile, reason: LiftReason)
         # What is signed is the digest of what is shown here, whatever digest the server says.
         hold = hold_in(shown)
         if hold.digest != shown["digest"]:
-            raise Unverified(
-                "the server names another digest than that of the hold it shows: nothing was signed",
-                code="lift.other",
-                step="lift",
+            raise LIFT_OTHER(
+                "the server names another digest than that of the hold it shows: nothing was signed"
             )
         if not shell.terminal.as_json:
             _show(shell, shown)
         if not shell.terminal.confirmed("Let it go on?", yes=shell.yes):
-            raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+            raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
         token = signed_lift(
             hold,
             by=by,
@@ -242,7 +237,7 @@ def seconds_in(text: str) -> int:
     found = _TIME.fullmatch(text)
     seconds = int(found[1]) * _UNITS[found[2]] if found is not None else 0
     if not seconds:
-        raise Malformed("a time is a number with its unit, such as 90s, 30m, 2h or 7d", code="cli.time")
+        raise CLI_TIME("a time is a number with its unit, such as 90s, 30m, 2h or 7d")
     return seconds
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from answerable.apps.cli.command import Shell, command
-from answerable.errors import Malformed
+from answerable.errors.codes.services import CLI_PUBLIC_EXISTS
 
 if TYPE_CHECKING:
     from answerable.core.identity.keys.keys import Algorithm, SigningKey
@@ -41,7 +41,7 @@ def new(shell: Shell, file: File, kind: Kind = "ed25519", public: Public = None)
     from answerable.sdk.keyfile import create_key
 
     if public is not None and public.exists():
-        raise Malformed(f"{public.name} is there already and is not overwritten", code="cli.public_exists")
+        raise CLI_PUBLIC_EXISTS(f"{public.name} is there already and is not overwritten")
     algorithm = _ALGORITHMS[kind]
     key = create_key(file, seed=os.urandom(SEED_BYTES[algorithm]), algorithm=algorithm)
     if public is not None:

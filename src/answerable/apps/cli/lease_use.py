@@ -22,7 +22,16 @@ from answerable.core.lease.use import (
     smaller,
     use_of,
 )
-from answerable.errors import Broken, Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import (
+    LEASE_NARROWED,
+    LEASE_TEMPLATE,
+    LEASE_TOO_LITTLE,
+    LEASE_UNTOLD,
+    LEASE_UNUSED,
+)
+from answerable.errors.codes.registry import CAPABILITY_UNKNOWN
+from answerable.errors.codes.services import CLI_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,9 +93,8 @@ def usage(
     with shell.control() as control:
         found = [one for one in counted(shell, control, since) if capability in ("", one.capability)]
     if capability and not found:
-        raise Refused(
-            f"there is no capability {shown(capability)} with a lease: see `answerable lease boundaries`",
-            code="capability.unknown",
+        raise CAPABILITY_UNKNOWN(
+            f"there is no capability {shown(capability)} with a lease: see `answerable lease boundaries`"
         )
     if shell.terminal.as_json:
         shell.terminal.json([_told(one, since) for one in found])
@@ -150,12 +158,12 @@ def replay(
 
     reading = read_documents(files, standard_input=sys.stdin.read() if "-" in files else "")
     if reading.faults:
-        raise Malformed(reading.faults[0], code="cli.files")
+        raise CLI_FILES(reading.faults[0])
     documents = [
         one for one in reading.documents if isinstance(one, dict) and one.get("kind") == "Capability"
     ]
     if not documents:
-        raise Malformed("there is no Capability in these files", code="cli.files")
+        raise CLI_FILES("there is no Capability in these files")
     given: list[JSONValue] = [*documents]
     with shell.control() as control:
         answer = control.post("/v1/leases/rights", {"documents": given})
@@ -184,7 +192,7 @@ def counted(shell: Shell, control: Control, since: str) -> list[Counted]:
         def read(asked: dict[str, JSONValue]) -> dict[str, Any]:
             page = control.post("/v1/leases/use", asked)
             if page["templates"] != templates:
-                raise Refused("leases have changed while they were counted: try again", code="lease.template")
+                raise LEASE_TEMPLATE("leases have changed while they were counted: try again")
             for name, tally in page["tallies"].items():
                 tallies[name].merge(_tally(tally))
             tell(page["end"], page["size"])
@@ -214,25 +222,22 @@ def _one(found: Sequence[Counted], name: str) -> Counted:
     for one in found:
         if one.capability == name:
             return one
-    raise Refused(
-        f"there is no capability {shown(name)} with a lease: see `answerable lease boundaries`",
-        code="capability.unknown",
+    raise CAPABILITY_UNKNOWN(
+        f"there is no capability {shown(name)} with a lease: see `answerable lease boundaries`"
     )
 
 
 def _check_enough(one: Counted, less: Smaller, since: str) -> None:
     if one.fault or not any(right.is_told for right in one.rights):
         why = one.fault or f"nobody can tell what actions at {shown(one.target)} use of their grants"
-        raise Refused(f"nothing is proposed: {why}", code="lease.untold")
+        raise LEASE_UNTOLD(f"nothing is proposed: {why}")
     if less.why_not:
-        raise Refused(
-            f"nothing is proposed from what is known since {since}: {'; '.join(less.why_not)}",
-            code="lease.too_little",
+        raise LEASE_TOO_LITTLE(
+            f"nothing is proposed from what is known since {since}: {'; '.join(less.why_not)}"
         )
     if not any(right.is_told for right in less.kept):
-        raise Refused(
-            f"none of {one.tally.told} actions used anything of it: take the capability away instead",
-            code="lease.unused",
+        raise LEASE_UNUSED(
+            f"none of {one.tally.told} actions used anything of it: take the capability away instead"
         )
 
 
@@ -245,14 +250,13 @@ def _narrowed(control: Control, one: Counted, less: Smaller) -> Any:
     }
     document = control.post("/v1/leases/narrow", asked)["document"]
     if document is None:
-        raise Refused(
-            "what was used cannot be granted by itself at this target: change the document by hand",
-            code="lease.unused",
+        raise LEASE_UNUSED(
+            "what was used cannot be granted by itself at this target: change the document by hand"
         )
     (then,) = control.post("/v1/leases/rights", {"documents": [document]})["leases"]
     held = refusals(one.rights, one.tally, _rights(then["rights"]))
     if not held.is_none or held.unknown or held.added:
-        raise Broken("the proposal is not what was to be proposed: it is not shown", code="lease.narrowed")
+        raise LEASE_NARROWED()
     return document
 
 

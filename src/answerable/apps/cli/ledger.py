@@ -11,7 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from answerable.apps.cli.command import ERROR, Shell, code_of_status, command
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.ledger import TIMELINE_UNKNOWN
+from answerable.errors.codes.services import CLI_DIRECTORY, CLI_TIME, CLI_TIMELINE
 
 Directory = Annotated[Path, typer.Argument(help="Ledger directory, or a copy of one.", metavar="DIR")]
 VerifierKey = Annotated[
@@ -127,7 +129,7 @@ def verify(
     from answerable.verify.ledger_set import is_ledger_set, verify_ledger_set
 
     if not directory.is_dir():
-        raise Malformed(f"there is no directory {shown(directory)}", code="cli.directory")
+        raise CLI_DIRECTORY(f"there is no directory {shown(directory)}")
     try:
         with shell.terminal.progress("checking") as told:
             verified = verify_ledger_set if is_ledger_set(directory) else verify_ledger
@@ -158,7 +160,7 @@ def milliseconds(text: str) -> int:
     except ValueError:
         when = None
     if when is None or when.tzinfo is None:
-        raise Malformed(f"{shown(text)} is no time with a time zone, as RFC 3339 has it", code="cli.time")
+        raise CLI_TIME(f"{shown(text)} is no time with a time zone, as RFC 3339 has it")
     return int(when.timestamp() * 1000)
 
 
@@ -236,10 +238,7 @@ def timeline(
     then.
     """
     if bool(name) == bool(manifest or prompt or model):
-        raise Malformed(
-            "name an ID, or say under what with --manifest, --prompt or --model, and not both",
-            code="cli.timeline",
-        )
+        raise CLI_TIMELINE()
     if not name:
         from answerable.apps.cli.actions_under import show_actions
 
@@ -249,7 +248,7 @@ def timeline(
         shell.terminal.json({"name": name, "lines": lines})
         return None
     if not lines:
-        raise Malformed(f"the ledger knows nothing of {shown(name)}", code="timeline.unknown")
+        raise TIMELINE_UNKNOWN(f"the ledger knows nothing of {shown(name)}")
     for line in lines:
         shell.terminal.line(f"{line['at']}  #{line['index']}  {line['text']}", "bold")
         for detail in line["details"]:

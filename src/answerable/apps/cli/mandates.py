@@ -11,7 +11,8 @@ from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.ending import ending
 from answerable.apps.cli.mandate_tree import tree
 from answerable.core.identity.names.principal import SCHEDULE_PREFIX
-from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.errors import shown
+from answerable.errors.codes.services import CLI_DRAFT, CLI_NOT_CONFIRMED, CLI_SET
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer, Control
@@ -158,7 +159,7 @@ def _signed_into_force(
     for sentence in sentences:
         shell.terminal.say(sentence)
     if ask and not shell.terminal.confirmed("Sign this mandate?", yes=shell.yes):
-        raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+        raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
     token = signed_mandate(terms, audience=str(draft["audience"]), key=key)
     mandate = control.post("/v1/mandates", {"token": token})
     if shell.terminal.as_json:
@@ -215,7 +216,7 @@ def close(shell: Shell, id: Id) -> int | None:
         if not shell.terminal.confirmed(
             f"Close the mandate of {before['agent']}: {before['purpose']}?", yes=shell.yes
         ):
-            raise Refused("not confirmed: the mandate stays open", code="cli.not_confirmed")
+            raise CLI_NOT_CONFIRMED("not confirmed: the mandate stays open")
         mandate = control.post(f"/v1/mandates/{segment(id)}/close")
     if shell.terminal.as_json:
         shell.terminal.json(mandate)
@@ -238,9 +239,9 @@ def _by_name(values: list[str] | None, says: str) -> dict[str, JSONValue]:
     for value in values or ():
         name, given, text = value.partition("=")
         if not given or not name:
-            raise Malformed(f"{says}, got {shown(value)}", code="cli.set")
+            raise CLI_SET(f"{says}, got {shown(value)}")
         if name in found:
-            raise Malformed(f"{shown(name)} is given twice", code="cli.set")
+            raise CLI_SET(f"{shown(name)} is given twice")
         found[name] = text
     return found
 
@@ -253,7 +254,7 @@ def _read_draft(draft: Answer, person: str) -> tuple[MandateTerms, tuple[str, ..
 
     terms = terms_of(draft["claims"])
     if terms.principal != person or draft["claims"]["aud"] != draft["audience"]:
-        raise Unverified("the draft is for somebody or something else", code="cli.draft", step="draft")
+        raise CLI_DRAFT()
     titles = {str(name): str(title) for name, title in draft["titles"].items()}
     beside = LeftOut(
         capabilities=tuple(str(name) for name in draft["beside"]["capabilities"]),

@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.services import (
+    CLI_FILE,
+    CLI_FILE_SIZE,
+    CLI_FILE_UNAVAILABLE,
+    CLI_NOT_CONFIRMED,
+    CLI_TOOLS,
+    CLI_UNWRITABLE,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,13 +75,13 @@ def _said_tools_digest(file: Path) -> str:
     octets = bounded_text(file, TOOLS_BYTES_MAX).encode()
     listed = parse(octets, limits=Limits(size_bytes_max=TOOLS_BYTES_MAX))
     if not isinstance(listed, dict):
-        raise Malformed(f"{shown(file.name)} must hold {{SERVER: [TOOL, ...]}}", code="cli.tools")
+        raise CLI_TOOLS(f"{shown(file.name)} must hold {{SERVER: [TOOL, ...]}}")
     by_server: dict[str, list[JSONValue]] = {}
     for server, tools in listed.items():
         # The answer to tools/list as it came is as good as the bare list.
         bare = tools.get("tools") if isinstance(tools, dict) else tools
         if not isinstance(bare, list):
-            raise Malformed(f"{shown(file.name)}: {shown(server)} must be a list of tools", code="cli.tools")
+            raise CLI_TOOLS(f"{shown(file.name)}: {shown(server)} must be a list of tools")
         by_server[server] = bare
     return tools_digest(by_server)
 
@@ -117,7 +125,7 @@ def put_file(shell: Shell, place: Path, text: str) -> None:
     if place.exists() and bounded_text(place, FILE_BYTES_MAX) == text:
         return
     if os.path.lexists(place) and not shell.terminal.confirmed(f"Replace {place}?", yes=shell.yes):
-        raise Refused("not confirmed: nothing was written", code="cli.not_confirmed")
+        raise CLI_NOT_CONFIRMED("not confirmed: nothing was written")
     unfinished = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         with unfinished.open("x", encoding="utf-8") as file:
@@ -126,9 +134,7 @@ def put_file(shell: Shell, place: Path, text: str) -> None:
     except OSError as error:
         unfinished.unlink(missing_ok=True)
         reason = (error.strerror or "no reason given").lower()
-        raise Unavailable(
-            f"cannot write {shown(place.name)}: {reason}", code="cli.unwritable", port="file"
-        ) from None
+        raise CLI_UNWRITABLE(f"cannot write {shown(place.name)}: {reason}") from None
 
 
 def bounded_text(file: Path, bytes_max: int) -> str:
@@ -136,10 +142,10 @@ def bounded_text(file: Path, bytes_max: int) -> str:
         with file.open("rb") as opened:
             octets = opened.read(bytes_max + 1)
         if len(octets) > bytes_max:
-            raise Malformed(f"{shown(file.name)} has more than {bytes_max} bytes", code="cli.file_size")
+            raise CLI_FILE_SIZE(f"{shown(file.name)} has more than {bytes_max} bytes")
         return octets.decode("utf-8")
     except UnicodeDecodeError:
-        raise Malformed(f"{shown(file.name)} is not UTF-8", code="cli.file") from None
+        raise CLI_FILE(f"{shown(file.name)} is not UTF-8") from None
     except OSError as error:
         reason = (error.strerror or "no reason given").lower()
-        raise Unavailable(f"cannot read {shown(file.name)}: {reason}", code="cli.file", port="file") from None
+        raise CLI_FILE_UNAVAILABLE(f"cannot read {shown(file.name)}: {reason}") from None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from answerable.core.canonical import encode
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.services import CLI_NARROWER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,19 +24,21 @@ def proposed_changes(approval: Mapping[str, Any], numbers: Sequence[str], kept: 
     for text in numbers:
         name, value = _pair(text, offered)
         if not value.isascii() or not value.isdigit() or not isinstance(offered[name], int):
-            raise _fault(f"{shown(text)}: use NAME=NUMBER with a whole number, for an argument that is one")
+            raise CLI_NARROWER(
+                f"{shown(text)}: use NAME=NUMBER with a whole number, for an argument that is one"
+            )
         changes[name] = int(value)
     wanted: dict[str, list[str]] = {}
     for text in kept:
         name, value = _pair(text, offered)
         items = offered[name]
         if not isinstance(items, list) or value not in items:
-            raise _fault(f"{shown(text)}: the list does not name that")
+            raise CLI_NARROWER(f"{shown(text)}: the list does not name that")
         wanted.setdefault(name, []).append(value)
     for name, items in wanted.items():
         changes[name] = [one for one in offered[name] if one in items]
     if not changes:
-        raise _fault("say what less is: `--set NAME=NUMBER`, or `--keep NAME=ITEM` for a list")
+        raise CLI_NARROWER("say what less is: `--set NAME=NUMBER`, or `--keep NAME=ITEM` for a list")
     return encode(changes).decode()
 
 
@@ -43,9 +46,5 @@ def _pair(text: str, offered: Mapping[str, Any]) -> tuple[str, str]:
     name, sign, value = text.partition("=")
     if not sign or name not in offered:
         have = ", ".join(map(shown, offered)) or "nothing of this action"
-        raise _fault(f"{shown(text)}: what can be less is {have}")
+        raise CLI_NARROWER(f"{shown(text)}: what can be less is {have}")
     return name, value
-
-
-def _fault(message: str) -> Malformed:
-    return Malformed(message, code="cli.narrower")

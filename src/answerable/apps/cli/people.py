@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from answerable.apps.cli.command import Shell, command
-from answerable.errors import Refused
+from answerable.errors.codes.services import CLI_NOT_CONFIRMED
 
 Person = Annotated[str, typer.Argument(help="Registered name of the person.", metavar="NAME")]
 AnyPerson = Annotated[str, typer.Argument(help="Only of this person.", metavar="NAME", show_default=False)]
@@ -102,7 +102,7 @@ def remove_passkey(shell: Shell, id: PasskeyId) -> int | None:
 
     with shell.control() as control:
         if not shell.terminal.confirmed(f"Remove passkey {id} for good?", yes=shell.yes):
-            raise Refused("not confirmed: nothing was removed", code="cli.not_confirmed")
+            raise CLI_NOT_CONFIRMED("not confirmed: nothing was removed")
         answer = control.post(f"/v1/passkeys/{segment(id)}/remove", {})
     if shell.terminal.as_json:
         shell.terminal.json(answer)

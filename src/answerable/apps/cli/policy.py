@@ -10,7 +10,9 @@ import typer
 from answerable.apps.cli import policy_publishing, policy_shadow, policy_simulation, policy_suggestions
 from answerable.apps.cli.command import CHECK_FAILED, Shell, command
 from answerable.apps.cli.policy_sources import people_signing
-from answerable.errors import Malformed, Unavailable
+from answerable.errors import Unavailable
+from answerable.errors.codes.registry import REGISTRY_FAULTS
+from answerable.errors.codes.services import CLI_FILE
 
 if TYPE_CHECKING:
     from answerable.core.approval.strength import SignedWith
@@ -175,7 +177,7 @@ def _registered(shell: Shell, sources: list[str] | None) -> tuple[list[JSONValue
     faults = reading.faults or tuple(map(reading.located, faults_of_new(reading.documents)))
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise Malformed(f"{faults[0]}{more}", code="registry.faults")
+        raise REGISTRY_FAULTS(f"{faults[0]}{more}")
     return list(reading.documents), NOTHING_KNOWN
 
 
@@ -242,5 +244,5 @@ def _write(shell: Shell, text: str, output: Path | None) -> None:
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise Malformed(f"cannot write {output}: {(error.strerror or '').lower()}", code="cli.file") from None
+        raise CLI_FILE(f"cannot write {output}: {(error.strerror or '').lower()}") from None
     shell.terminal.say(f"written to {output}")

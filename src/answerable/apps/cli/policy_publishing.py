@@ -12,7 +12,9 @@ import typer
 from answerable.apps.cli.command import PENDING, Shell, command
 from answerable.apps.cli.policy_simulation import simulated
 from answerable.apps.cli.policy_sources import Removed, Sources, gathered
-from answerable.errors import Refused, Unverified
+from answerable.errors import Unverified
+from answerable.errors.codes.policy import PUBLICATION_SUPERSEDED
+from answerable.errors.codes.services import CLI_DIGEST, CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer, Control
@@ -93,7 +95,7 @@ def propose(
         if not shell.terminal.as_json:
             _show_changes(shell, plan["changes"])
         if not shell.terminal.confirmed("Propose exactly this?", yes=shell.yes):
-            raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+            raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
         token = _signed(
             shell, control, person, key, step="propose", plan=plan, attached=attached, comment=comment
         )
@@ -143,7 +145,7 @@ def publish(shell: Shell, id: ProposalId, person: Person, key: KeyFile, comment:
         if not shell.terminal.as_json:
             _show(shell, found)
         if not shell.terminal.confirmed("Publish exactly this?", yes=shell.yes):
-            raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+            raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
         token = _signed(
             shell, control, person, key, step="publish", plan=found, proposal=found["id"], comment=comment
         )
@@ -158,7 +160,7 @@ def withdraw(shell: Shell, id: ProposalId) -> int | None:
 
     with shell.control() as control:
         if not shell.terminal.confirmed(f"Withdraw {id}?", yes=shell.yes):
-            raise Refused("not confirmed: it still waits", code="cli.not_confirmed")
+            raise CLI_NOT_CONFIRMED("not confirmed: it still waits")
         found = control.post(f"/v1/policy/proposals/{segment(id)}/withdraw")
     if shell.terminal.as_json:
         shell.terminal.json(found)
@@ -203,7 +205,7 @@ def rollback(
         if _digest_of(kept["documents"]) != kept["digest"] or not named:
             raise _unlike()
         if not shell.terminal.confirmed(f"Go back to {kept['digest'][:16]}?", yes=shell.yes):
-            raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+            raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
         plan = {"before": now["documents"], "after": kept["digest"]}
         token = _signed(shell, control, person, key, step="rollback", plan=plan, comment=comment)
         applied = control.post("/v1/policy/rollback", {"to": kept["digest"], "token": token})
@@ -217,7 +219,7 @@ def _simulated(
     """What is attached of a simulation: its counts. Raises Refused (`cli.not_confirmed`) when it was broken off."""
     found = simulated(shell, control, body, since)
     if found["partial"]:
-        raise Refused("broken off: nothing was signed", code="cli.not_confirmed")
+        raise CLI_NOT_CONFIRMED("broken off: nothing was signed")
     if not shell.terminal.as_json:
         shell.terminal.say(
             f"simulated since {since}: {found['changed']} of {found['asked']} decisions change"
@@ -272,18 +274,14 @@ def _digest_of(documents: dict[str, JSONValue]) -> str:
 def _require_digests(found: Answer) -> None:
     """What is signed are digests: they are those of the documents that are shown, or nothing is signed."""
     if found["superseded"]:
-        raise Refused(
-            "other policy sets came into force since this was proposed: propose it anew",
-            code="publication.superseded",
-        )
+        raise PUBLICATION_SUPERSEDED()
     for shown_as, digest in (("documents", "after"), ("present", "before")):
         if _digest_of(found[shown_as]) != found[digest]:
             raise _unlike()
 
 
 def _unlike() -> Unverified:
-    message = "the server's digest is not that of the documents it shows: sign nothing"
-    return Unverified(message, code="cli.digest", step="digest")
+    return CLI_DIGEST("the server's digest is not that of the documents it shows: sign nothing")
 
 
 def _show(shell: Shell, found: Answer) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from answerable.errors import AnswerableError, Malformed, shown
+from answerable.errors import AnswerableError, shown
+from answerable.errors.codes.services import CLI_TIER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,7 +28,7 @@ def tiers_given(given: Iterable[str]) -> dict[str, str]:
     for one in given:
         name, equals, tier = one.partition("=")
         if not name or not equals or tier not in TIERS:
-            raise Malformed(f"{shown(one)} is not of the form `capability=2`", code="cli.tier")
+            raise CLI_TIER(f"{shown(one)} is not of the form `capability=2`")
         found[name] = tier
     return found
 

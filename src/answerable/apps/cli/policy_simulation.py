@@ -18,7 +18,8 @@ from answerable.apps.cli.policy_questions import (
     waits_by_tier,
 )
 from answerable.apps.cli.policy_sources import Removed, Sources, gathered
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.services import CLI_SINCE
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Control
@@ -150,7 +151,7 @@ def millis_back(since: str) -> int:
         return 0
     found = _SINCE.fullmatch(since)
     if found is None:
-        raise Malformed(f"{shown(since)} is not a time back such as `90m`, `24h` or `7d`", code="cli.since")
+        raise CLI_SINCE(f"{shown(since)} is not a time back such as `90m`, `24h` or `7d`")
     return max(0, time.time_ns() // 1_000_000 - int(found[1]) * _SECONDS[found[2]] * 1000)
 
 

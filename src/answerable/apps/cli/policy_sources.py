@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from answerable.errors import Malformed, Refused
+from answerable.errors import Refused
+from answerable.errors.codes.ledger import SET_FAULTS, SET_TESTS
+from answerable.errors.codes.registry import REGISTRY_FAULTS
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Control
@@ -58,20 +60,19 @@ def gathered(
         if not (source / "set.yaml").is_file():
             reading = read_documents([str(source)], standard_input="")
             if reading.faults:
-                raise Malformed(reading.faults[0], code="registry.faults")
+                raise REGISTRY_FAULTS(reading.faults[0])
             documents += reading.documents
             continue
         checked = check_set(source, registered, known=known)
         if checked.faults:
             first = checked.faults[0]
             told = f"{source / first.file}:{first.line}: {first.message}"
-            raise Malformed(f"{told}: `answerable policy check {source}` tells all", code="set.faults")
+            raise SET_FAULTS(f"{told}: `answerable policy check {source}` tells all")
         tried = try_set(checked)
         if tried.failed:
-            message = (
+            raise SET_TESTS(
                 f"{len(tried.failed)} tests of {source} fail: `answerable policy test {source}` tells all"
             )
-            raise Malformed(message, code="set.tests")
         untried = len(tried.untried_faults())
         tests[checked.name] = {"failed": 0, "passed": len(tried.tried), "policies_untried": untried}
         documents.append(checked.document)

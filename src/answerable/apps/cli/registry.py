@@ -10,7 +10,9 @@ import typer
 from answerable.apps.cli import capabilities
 from answerable.apps.cli.capabilities import standing
 from answerable.apps.cli.command import CHECK_FAILED, ERROR, Shell, command
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.registry import AGENT_UNKNOWN
+from answerable.errors.codes.services import CLI_FILES, CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,7 +74,7 @@ def apply(
         if removed:
             names = ", ".join(f"{one['kind']} {one['name']}" for one in removed)
             if not shell.terminal.confirmed(f"Remove {names}?", yes=shell.yes):
-                raise Refused("not confirmed: nothing was changed", code="cli.not_confirmed")
+                raise CLI_NOT_CONFIRMED("not confirmed: nothing was changed")
         applied = control.post("/v1/registry/apply", body)
         _show_applied(shell, applied, done=True)
         _warn_of_duties(shell, control, applied)
@@ -233,7 +235,7 @@ def show_agent(shell: Shell, name: Annotated[str, typer.Argument(help="Name of t
     with shell.control() as control:
         agent = next((one for one in control.every("/v1/agents") if one["name"] == name), None)
     if agent is None:
-        raise Refused(f"there is no agent {shown(name)}", code="agent.unknown")
+        raise AGENT_UNKNOWN(f"there is no agent {shown(name)}")
     if shell.terminal.as_json:
         shell.terminal.json(agent)
         return None
@@ -280,7 +282,7 @@ def _read(shell: Shell, file: list[str] | None, files: list[str] | None) -> Read
 
     sources = [*(file or ()), *(files or ())]
     if not sources:
-        raise Malformed("name the documents: -f FILE, a directory, or - for standard input", code="cli.files")
+        raise CLI_FILES("name the documents: -f FILE, a directory, or - for standard input")
     piped = sys.stdin.read() if "-" in sources else ""
     return read_documents(sources, standard_input=piped)
 

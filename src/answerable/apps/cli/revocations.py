@@ -9,7 +9,7 @@ import typer
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.ending import ending
 from answerable.core.mandate.revocation import REVOCATION_KINDS, described, revocable
-from answerable.errors import Malformed, Refused
+from answerable.errors.codes.services import CLI_NOT_CONFIRMED, CLI_REVOKE
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer
@@ -41,10 +41,10 @@ def revoke(
         _list(shell)
         return None
     if kind is None or name is None:
-        raise Malformed("say what to revoke: KIND and NAME, or --list", code="cli.revoke")
+        raise CLI_REVOKE()
     what = revocable(kind, name)
     if not shell.terminal.confirmed(f"Revoke {described(what)}, for good?", yes=shell.yes):
-        raise Refused("not confirmed: nothing was revoked", code="cli.not_confirmed")
+        raise CLI_NOT_CONFIRMED("not confirmed: nothing was revoked")
     body: dict[str, JSONValue] = {"kind": what.kind, "name": what.name}
     if reason:
         body["reason"] = reason

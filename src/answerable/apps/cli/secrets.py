@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from answerable.apps.cli.command import CHECK_FAILED, Shell, command
-from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import (
+    SECRET_ROTATION,
+    SECRET_UNREADABLE_REFUSED,
+    SECRET_VALUE,
+    SECRETS_UNAVAILABLE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,11 +147,11 @@ def rotate(
     """
     if at_target is not None:
         if name is not None or file is not None or keep_old:
-            raise Malformed("with --at-target there is nothing else to say", code="secret.rotation")
+            raise SECRET_ROTATION("with --at-target there is nothing else to say")
         _rotate_at(shell, at_target)
         return None
     if name is None:
-        raise Malformed("say which secret, or --at-target TARGET", code="secret.rotation")
+        raise SECRET_ROTATION("say which secret, or --at-target TARGET")
     _told(shell, _store(shell).rotate(name, _value(file), keep_old=keep_old), f"{name} has a new version")
     return None
 
@@ -194,8 +200,7 @@ def canary(shell: Shell, name: Name, to: To, form: Form = "password", owner: Own
     except OSError as error:
         store.retire(name)
         why = (error.strerror or "unknown fault").lower()
-        message = f"{shown(to.name)} cannot be written: {why}"
-        raise Unavailable(message, code="secrets.unavailable", port="secret_store") from None
+        raise SECRETS_UNAVAILABLE(f"{shown(to.name)} cannot be written: {why}") from None
     _told(shell, made, f"{name} is planted in {to}")
     return None
 
@@ -258,7 +263,7 @@ def _value(file: Path | None) -> bytes:
     except OSError as error:
         why = (error.strerror or "unknown fault").lower()
         name = shown(file.name) if file is not None else "standard input"
-        raise Malformed(f"{name} cannot be read: {why}", code="secret.value") from None
+        raise SECRET_VALUE(f"{name} cannot be read: {why}") from None
     return content.removesuffix(b"\n").removesuffix(b"\r")
 
 
@@ -273,7 +278,7 @@ def _pieces(path: Path) -> Iterator[bytes]:
                 yield piece
     except OSError as error:
         why = (error.strerror or "unknown fault").lower()
-        raise Refused(f"{shown(str(path))} cannot be read: {why}", code="secret.unreadable") from None
+        raise SECRET_UNREADABLE_REFUSED(f"{shown(str(path))} cannot be read: {why}") from None
 
 
 def _told(shell: Shell, made: StoredSecret, sentence: str) -> None:

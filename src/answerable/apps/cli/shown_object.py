@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from answerable.errors import Unverified
+from answerable.errors.codes.services import CLI_DIGEST
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer
@@ -27,9 +27,5 @@ def shown_whole(answer: Answer) -> tuple[FrozenJSON, FrozenJSON]:
     value = object_in(shown)
     said = {name: value[name] for name in ("arguments", "method", "server", "target")}
     if said != action or value["txn"] != answer["id"] or not is_card_of(card, shown):
-        raise Unverified(
-            "what the server shows is not what it would run: sign nothing, and tell who runs it",
-            code="cli.digest",
-            step="digest",
-        )
+        raise CLI_DIGEST("what the server shows is not what it would run: sign nothing, and tell who runs it")
     return shown, card

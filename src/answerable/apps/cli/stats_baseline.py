@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.approval import STATS_BASELINE, STATS_EXISTS, STATS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,12 +125,11 @@ def write_baseline(path: Path, answer: dict[str, Any]) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(text + "\n")
     except FileExistsError:
-        raise Malformed(
-            f"{shown(path)} is there already, and a baseline is not written over: name another file",
-            code="stats.exists",
+        raise STATS_EXISTS(
+            f"{shown(path)} is there already, and a baseline is not written over: name another file"
         ) from None
     except OSError as error:
-        raise Malformed(f"{shown(path)} cannot be written: {_reason(error)}", code="stats.file") from None
+        raise STATS_FILE(f"{shown(path)} cannot be written: {_reason(error)}") from None
 
 
 def read_baseline(path: Path) -> Stats:
@@ -138,7 +138,7 @@ def read_baseline(path: Path) -> Stats:
         with path.open("rb") as file:
             content = file.read(BASELINE_BYTES_MAX + 1)
     except OSError as error:
-        raise Malformed(f"{shown(path)} cannot be read: {_reason(error)}", code="stats.file") from None
+        raise STATS_FILE(f"{shown(path)} cannot be read: {_reason(error)}") from None
     try:
         if len(content) > BASELINE_BYTES_MAX:
             raise ValueError
@@ -146,9 +146,8 @@ def read_baseline(path: Path) -> Stats:
     except (msgspec.MsgspecError, ValueError):
         found = None
     if found is None or (found.kind, found.version) != (KIND, VERSION):
-        raise Malformed(
-            f"{shown(path)} is no baseline that `answerable stats --save` of this version wrote",
-            code="stats.baseline",
+        raise STATS_BASELINE(
+            f"{shown(path)} is no baseline that `answerable stats --save` of this version wrote"
         )
     return found.stats
 

@@ -12,7 +12,7 @@ import sys
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Malformed, Unavailable
+from answerable.errors.codes.services import CLI_CONFIRMATION, CLI_MISSING, CLI_OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -65,10 +65,8 @@ def printing() -> Iterator[None]:
         raise
     except OSError as failed:
         print_nowhere()
-        raise Unavailable(
-            f"standard output takes nothing ({failed.strerror}): what was done stays done",
-            code="cli.output",
-            port="terminal",
+        raise CLI_OUTPUT(
+            f"standard output takes nothing ({failed.strerror}): what was done stays done"
         ) from None
 
 
@@ -168,9 +166,7 @@ class Terminal:
         if yes:
             return True
         if not sys.stdin.isatty():
-            raise Malformed(
-                "this asks for a confirmation and there is no terminal: add --yes", code="cli.confirmation"
-            )
+            raise CLI_CONFIRMATION()
         self._print(f"{safe(question)} [y/N] ", "bold", sys.stderr, end="")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
@@ -180,11 +176,11 @@ class Terminal:
         Raises Malformed (`cli.missing`) there, and when nothing is answered.
         """
         if not sys.stdin.isatty():
-            raise Malformed(f"there is no terminal to ask at: {otherwise}", code="cli.missing")
+            raise CLI_MISSING(f"there is no terminal to ask at: {otherwise}")
         self._print(f"{safe(question)}: ", "bold", sys.stderr, end="")
         answer = sys.stdin.readline(ANSWER_CHARS_MAX + 1).strip()
         if not answer or len(answer) > ANSWER_CHARS_MAX:
-            raise Malformed(f"expected 1 to {ANSWER_CHARS_MAX} characters: {otherwise}", code="cli.missing")
+            raise CLI_MISSING(f"expected 1 to {ANSWER_CHARS_MAX} characters: {otherwise}")
         return answer
 
     def _print(self, text: str, style: str = "", stream: TextIO | None = None, end: str = "\n") -> None:

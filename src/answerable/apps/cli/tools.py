@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from answerable.apps.cli.command import CHECK_FAILED, Shell, command
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.mandate import PRINCIPAL_UNKNOWN
+from answerable.errors.codes.registry import TOOL_OTHER_DEFINITION, TOOL_UNSEEN
+from answerable.errors.codes.services import CLI_MISSING, CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer, Control
@@ -122,7 +125,7 @@ def approve(
     from answerable.sdk.keyfile import load_key
 
     if key is None:
-        raise Malformed("name the key of the tool's owner: --key FILE", code="cli.missing")
+        raise CLI_MISSING("name the key of the tool's owner: --key FILE")
     signing_key = load_key(key)
     with shell.control() as control:
         owner = principal_id(person or _owner_of(control, signing_key.public.thumbprint))
@@ -133,9 +136,8 @@ def approve(
         for name in names:
             found = _found(control, server, name)
             if definition and found["tool"]["offered"] != definition.removeprefix("sha256:"):
-                raise Refused(
-                    f"tool {shown(name)} is of definition {found['tool']['offered'] or 'none'} now",
-                    code="tool.other_definition",
+                raise TOOL_OTHER_DEFINITION(
+                    f"tool {shown(name)} is of definition {found['tool']['offered'] or 'none'} now"
                 )
             if found["text"] is not None and not _differs(found):
                 shell.terminal.say(f"{name}: this definition is in force already")
@@ -145,7 +147,7 @@ def approve(
             if not shell.terminal.confirmed(
                 f"Let tool {name} of {server} through, as {owner}?", yes=shell.yes
             ):
-                raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+                raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
             token = _signed(found, owner=owner, key=signing_key)
             done.append(control.post("/v1/tool-approvals", {"token": token}))
             shell.terminal.say(f"tool {name} of {server} is let through as {done[-1]['definition'][:12]}")
@@ -162,9 +164,7 @@ def _signed(found: Answer, *, owner: Any, key: SigningKey) -> str:
     from answerable.core.registry.tools.tool_approval import signed_approval
 
     if found["text"] is None:
-        raise Refused(
-            "the server does not offer this tool now, so there is nothing to approve", code="tool.unseen"
-        )
+        raise TOOL_UNSEEN("the server does not offer this tool now, so there is nothing to approve")
     return signed_approval(
         found["tool"]["server"],
         found["tool"]["name"],
@@ -230,4 +230,4 @@ def _owner_of(control: Control, thumbprint: str) -> str:
         keys = one["document"]["spec"].get("keys", [])
         if any(public_key(key).thumbprint == thumbprint for key in keys):
             return str(one["name"])
-    raise Refused("nobody has registered this key: say who signs with --as", code="principal.unknown")
+    raise PRINCIPAL_UNKNOWN()

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from answerable.apps.cli.command import Shell, command
-from answerable.errors import Refused
+from answerable.errors.codes.services import CLI_NOT_CONFIRMED
 
 AuthorityId = Annotated[
     str, typer.Argument(help="Id of the authority, or the beginning of it.", metavar="ID")
@@ -55,7 +55,7 @@ def rotate(shell: Shell, now: Now = False) -> int | None:
     if not shell.terminal.confirmed(
         "Let new keys sign at once?" if now else "Prepare new keys?", yes=shell.yes
     ):
-        raise Refused("not confirmed: nothing was changed", code="cli.not_confirmed")
+        raise CLI_NOT_CONFIRMED("not confirmed: nothing was changed")
     with shell.control() as control:
         found = control.post("/v1/trust-domain/rotate", {"activate": now})
     _show(shell, found)
@@ -70,7 +70,7 @@ def remove(shell: Shell, authority: AuthorityId) -> int | None:
     from answerable.apps.cli.control import segment
 
     if not shell.terminal.confirmed(f"Revoke all that authority {authority} signed?", yes=shell.yes):
-        raise Refused("not confirmed: nothing was changed", code="cli.not_confirmed")
+        raise CLI_NOT_CONFIRMED("not confirmed: nothing was changed")
     with shell.control() as control:
         found = control.post(f"/v1/trust-domain/authorities/{segment(authority)}/remove", {})
     _show(shell, found)

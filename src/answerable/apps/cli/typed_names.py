@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.services import CLI_MISSING, CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
     from answerable.apps.cli.command import Shell
@@ -36,11 +37,8 @@ def typed_name(shell: Shell, answer: Answer, waiting: Approval, verdict: Verdict
     name = name_to_type(waiting)
     otherwise = f"look at what it acts on, and add --typed {quote(name)}"
     if not given and shell.yes:
-        raise Malformed(f"--yes does not stand for the name: {otherwise}", code="cli.missing")
+        raise CLI_MISSING(f"--yes does not stand for the name: {otherwise}")
     typed = given or shell.terminal.asked(f"This is critical. Type {name} to let it run", otherwise=otherwise)
     if not is_same_name(name, typed):
-        raise Refused(
-            f"that is not {shown(name)}: {how_unlike(name, typed)}; nothing was signed",
-            code="cli.not_confirmed",
-        )
+        raise CLI_NOT_CONFIRMED(f"that is not {shown(name)}: {how_unlike(name, typed)}; nothing was signed")
     return typed

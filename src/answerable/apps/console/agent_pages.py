@@ -8,7 +8,8 @@ from answerable.apps.console.activity import recent_lines
 from answerable.apps.console.desk import see_other
 from answerable.core.containment.hold import REASON_CHARS_MAX, HoldId, described, holdable
 from answerable.core.identity.names.principal import AgentId, agent_id
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import Refused, shown
+from answerable.errors.codes.services import CONSOLE_GONE, REQUEST_BODY
 from answerable.flows.drills.report_containment import hold_called, report_containment
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.flows.tokens.trace_mandate import mandates_in
@@ -45,7 +46,7 @@ async def agent(asked: Asked) -> Response:
     walk = asked.walk
     name = agent_id(asked.request.path_params["name"])
     if f"Agent/{name}" not in walk.registry.documents():
-        raise Refused(f"agent {shown(name)} is not registered", code="console.gone")
+        raise CONSOLE_GONE(f"agent {shown(name)} is not registered")
     found = walk.registry.current.agents.get(name)
     mandates = await mandates_in(walk, "open", "held", "not_yet", "spent", agent=name)
     return asked.page(
@@ -65,10 +66,10 @@ async def stop(asked: Asked) -> Response:
     asked.require_fresh()
     kind, name = fields.get("kind", ""), fields.get("name", "")
     if kind not in STOPPABLE:
-        raise Malformed(f"{shown(kind)} is not stopped from here: use `answerable stop`", code="request.body")
+        raise REQUEST_BODY(f"{shown(kind)} is not stopped from here: use `answerable stop`")
     reason = fields.get("reason", "").strip()
     if len(reason) > REASON_CHARS_MAX:
-        raise Malformed(f"a reason has at most {REASON_CHARS_MAX} characters", code="request.body")
+        raise REQUEST_BODY(f"a reason has at most {REASON_CHARS_MAX} characters")
     _, person = asked.who
     placed = await place_hold(
         asked.walk,
@@ -87,7 +88,7 @@ async def hold(asked: Asked) -> Response:
     try:
         found = hold_called(walk, HoldId(asked.request.path_params["id"]))
     except Refused as unknown:
-        raise Refused(unknown.message, code="console.gone") from None
+        raise CONSOLE_GONE(unknown.message) from None
     report = await report_containment(walk, found, workloads=asked.console.needs.workloads)
     return asked.page(template, hold=found, what=described(found.what), report=report)
 

@@ -29,7 +29,8 @@ from answerable.apps.console.desk import Asked, Console, endpoint
 from answerable.apps.console.guard import Attempts
 from answerable.apps.console.pages import asset_answer
 from answerable.apps.console.sessions import Sessions
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.services import CONSOLE_GONE, CONSOLE_METHOD
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -128,8 +129,8 @@ async def _asset(asked: Asked) -> Response:
 
 
 async def _no_method(asked: Asked) -> Response:
-    raise Malformed(f"{shown(asked.request.method, 20)} is no method of this page", code="console.method")
+    raise CONSOLE_METHOD(f"{shown(asked.request.method, 20)} is no method of this page")
 
 
 async def _no_page(asked: Asked) -> Response:
-    raise Refused(f"there is no page {shown(asked.request.url.path)} here", code="console.gone")
+    raise CONSOLE_GONE(f"there is no page {shown(asked.request.url.path)} here")

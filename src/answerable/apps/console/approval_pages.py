@@ -25,7 +25,10 @@ from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
 from answerable.core.decision.facts import OR
 from answerable.core.identity.people.passkey import assertion_in, octets_in
-from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.errors import shown
+from answerable.errors.codes.approval import APPROVAL_RENDERING
+from answerable.errors.codes.people import PASSKEY_UNKNOWN
+from answerable.errors.codes.services import CONSOLE_GONE, REQUEST_BODY, REQUEST_QUERY
 from answerable.flows.approval.answer_approval import answer_by_passkey, approval_here, open_to_answer
 from answerable.flows.approval.note_look import note_looks
 from answerable.flows.approval.tell_duty import route_of, routes_of
@@ -59,7 +62,7 @@ async def approvals(asked: Asked) -> Response:
     query = asked.request.query_params
     state = query.get("state", "pending")
     if state not in STATES:
-        raise Malformed(f"state {shown(state, 40)} is none of {', '.join(STATES)}", code="request.query")
+        raise REQUEST_QUERY(f"state {shown(state, 40)} is none of {', '.join(STATES)}")
     after = whole(query.get("after", "0"))
     walk, (_, person) = asked.walk, asked.who
     now = walk.clock.now()
@@ -142,9 +145,7 @@ async def open_one(asked: Asked) -> Response:
     )
     nonce, found, ends = open_to_answer(asked.walk, asked.request.path_params["id"], to=person.name)
     if body.get("rendering") != found.card.hex:
-        raise Unverified(
-            "this is not the card that you saw: open it anew", code="approval.rendering", step="approval"
-        )
+        raise APPROVAL_RENDERING("this is not the card that you saw: open it anew")
     words = _words(asked.walk, found, body, verdict)
     if words.narrower:
         # Whoever proposes more learns it before they sign.
@@ -152,7 +153,7 @@ async def open_one(asked: Asked) -> Response:
     desk = desk_of(asked.walk)
     own = desk.register.of(person.name)
     if not own:
-        raise Refused("you have no passkey yet: add one under Passkeys", code="passkey.unknown")
+        raise PASSKEY_UNKNOWN("you have no passkey yet: add one under Passkeys")
     signed = challenge(
         nonce=nonce, action=found.shown.digest, rendering=found.card.digest, verdict=verdict, words=words
     )
@@ -261,7 +262,7 @@ def tier_now(walk: Walk, one: Approval) -> int:
 def _found(walk: Walk, name: str) -> Approval:
     found = walk.approvals.find(ApprovalId(name))
     if found is None:
-        raise Refused(f"there is no approval {shown(name)}", code="console.gone")
+        raise CONSOLE_GONE(f"there is no approval {shown(name)}")
     return found
 
 
@@ -269,7 +270,7 @@ def verdict_in(body: dict[str, JSONValue]) -> Verdict:
     """Raises Malformed (`request.body`)."""
     verdict = body.get("verdict")
     if verdict not in ("approve", "deny", GLASS):
-        raise Malformed(f"`verdict` is `approve`, `deny` or `{GLASS}`", code="request.body")
+        raise REQUEST_BODY(f"`verdict` is `approve`, `deny` or `{GLASS}`")
     return cast("Verdict", verdict)
 
 
@@ -277,7 +278,7 @@ def _typed(body: dict[str, JSONValue]) -> str:
     """The name as the person typed it. Raises Malformed (`request.body`)."""
     typed = body.get("typed", "")
     if not isinstance(typed, str):
-        raise Malformed("`typed` is a text", code="request.body")
+        raise REQUEST_BODY("`typed` is a text")
     return typed
 
 
@@ -286,7 +287,7 @@ def _words(walk: Walk, found: Approval, body: dict[str, JSONValue], verdict: Ver
     kept. The same body gives the same words."""
     comment, reason, narrower = body.get("comment", ""), body.get("reason", ""), body.get("narrower", {})
     if not isinstance(comment, str) or not isinstance(reason, str) or not isinstance(narrower, dict):
-        raise Malformed("`comment` and `reason` are texts, `narrower` is an object", code="request.body")
+        raise REQUEST_BODY("`comment` and `reason` are texts, `narrower` is an object")
     proposed = ""
     if reason == NARROWER:
         values = {one.name: one.value for one in narrowable_of(walk, found)}
@@ -300,12 +301,12 @@ def _kept(was: int | tuple[str, ...] | None, value: JSONValue) -> JSONValue:
     if not isinstance(was, tuple) or not isinstance(value, list):
         return value
     if not all(type(one) is int and 0 <= one < len(was) for one in value):
-        raise Malformed("`narrower` names places that the list does not have", code="request.body")
+        raise REQUEST_BODY("`narrower` names places that the list does not have")
     return [was[cast("int", one)] for one in value]
 
 
 def whole(text: str) -> int:
     """Raises Malformed (`request.query`)."""
     if not text.isascii() or not text.isdigit() or len(text) > 6:
-        raise Malformed("`after` is a whole number", code="request.query")
+        raise REQUEST_QUERY("`after` is a whole number")
     return int(text)

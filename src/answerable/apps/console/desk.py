@@ -17,6 +17,13 @@ from answerable.apps.console.sessions import COOKIE, Sessions
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.proof.door_refusal import sender_of
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified
+from answerable.errors.codes.services import (
+    CONSOLE_BROWSER,
+    CONSOLE_CSRF,
+    CONSOLE_FAILED,
+    CONSOLE_NOT_FRESH,
+    CONSOLE_SIGNED_OUT,
+)
 from answerable.flows.people.confirm_person import SessionSeen, record_refused_session
 
 if TYPE_CHECKING:
@@ -76,7 +83,7 @@ class Asked:
     def who(self) -> tuple[Session, Principal]:
         """Raises Unverified (`console.signed_out`)."""
         if self.session is None or self.person is None:
-            raise Unverified("nobody is signed in here", code="console.signed_out", step="session")
+            raise CONSOLE_SIGNED_OUT("nobody is signed in here")
         return self.session, self.person
 
     @property
@@ -90,10 +97,8 @@ class Asked:
         """Raises Unverified (`console.not_fresh`)."""
         if not self.is_fresh:
             seconds = self.console.needs.limits.fresh_seconds
-            raise Unverified(
-                f"show once more who you are: that was more than {seconds} seconds ago, or at another address",
-                code="console.not_fresh",
-                step="session",
+            raise CONSOLE_NOT_FRESH(
+                f"show once more who you are: that was more than {seconds} seconds ago, or at another address"
             )
 
     def has_shown(self) -> None:
@@ -128,7 +133,7 @@ class Asked:
     def _check_token(self, text: str) -> None:
         session, _ = self.who
         if not session.has_token(text):
-            raise Refused("this form is not of your session: open the page anew", code="console.csrf")
+            raise CONSOLE_CSRF()
 
 
 def endpoint(
@@ -178,10 +183,7 @@ async def _session_of(console: Console, request: Request) -> tuple[Session, Prin
     if session.browser.mark != browser.mark:
         console.sessions.end(secret)
         await record_refused_session(console.walk, _seen(session, person, browser), "console.browser")
-        raise Unverified(
-            "this session began in another browser, and has ended by that: sign in again", code="console.browser",
-            step="session",
-        )  # fmt: skip
+        raise CONSOLE_BROWSER()
     # A page that looks at us by itself, to be told of news, is nobody at work.
     if "hx-request" not in request.headers:
         console.sessions.use(session, browser)
@@ -215,7 +217,7 @@ def set_cookie(response: Response, name: str, value: str, *, seconds: int, stric
 def _signed_out(asked: Asked) -> Response:
     request = asked.request
     if asked.wants_json or request.method == "POST" or "hx-request" in request.headers:
-        gone = Unverified("you are not signed in any more", code="console.signed_out", step="session")
+        gone = CONSOLE_SIGNED_OUT("you are not signed in any more")
         return _failed(asked, gone)
     if request.headers.get("sec-fetch-site") == "cross-site":
         # From a link elsewhere a browser keeps a strict cookie back; asked for by our own page it does not.
@@ -232,7 +234,7 @@ def _failed(asked: Asked, error: Exception) -> Response:
     if not isinstance(error, AnswerableError):
         # Who asks learns that it failed, the operator learns why.
         _log.error("a page failed", exc_info=error)
-        error = Broken("something of ours failed: the server's log says what", code="console.failed")
+        error = CONSOLE_FAILED()
     elif isinstance(error, Broken):
         _log.error("%s: %s", error.code, error.message)
     status = _STATUS_OF_CODE.get(error.code) or next(

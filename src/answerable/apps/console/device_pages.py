@@ -10,7 +10,7 @@ from starlette.responses import Response
 from answerable.apps.console.desk import answer_json, see_other
 from answerable.apps.console.guard import HEADERS
 from answerable.apps.console.pages import asset, asset_path
-from answerable.errors import Malformed
+from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.approval.tell_device import devices_of, forget_device, push_side, tell_device
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ async def add(asked: Asked) -> Response:
     given = {name: members.get(name) for name in ("endpoint", "key", "secret", "label")}
     texts = {name: value for name, value in given.items() if isinstance(value, str)}
     if texts.keys() != given.keys() or members.keys() != given.keys():
-        raise Malformed("expected the texts endpoint, key, secret and label", code="request.body")
+        raise REQUEST_BODY("expected the texts endpoint, key, secret and label")
     device = await tell_device(asked.walk, person=person.name, **texts)
     return answer_json({"id": device.id})
 

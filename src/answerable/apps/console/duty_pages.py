@@ -10,7 +10,8 @@ from answerable.core.approval.challenge import NONCE_BYTES
 from answerable.core.approval.duty_delegation import REASON_CHARS_MAX
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.people.passkey import assertion_in, octets_in
-from answerable.errors import Malformed, Refused
+from answerable.errors.codes.people import PASSKEY_UNKNOWN
+from answerable.errors.codes.services import CONSOLE_GONE, REQUEST_BODY
 from answerable.flows.approval.tell_duty import gaps_ahead, on_call_now, standing_delegations
 from answerable.flows.escalation.delegate_duty import delegate_by_passkey, end_duty, open_duty
 from answerable.flows.validity.people_signing_in import desk_of
@@ -60,7 +61,7 @@ async def open_one(asked: Asked) -> Response:
     desk = desk_of(walk)
     own = desk.register.of(person.name)
     if not own:
-        raise Refused("you have no passkey yet: add one under Passkeys", code="passkey.unknown")
+        raise PASSKEY_UNKNOWN("you have no passkey yet: add one under Passkeys")
     now = walk.clock.now()
     claims: dict[str, JSONValue] = {
         "iss": person.name,
@@ -86,7 +87,7 @@ async def give(asked: Asked) -> Response:
     _, person = asked.who
     claims = body.get("claims")
     if not isinstance(claims, dict):
-        raise Malformed("`claims` is an object", code="request.body")
+        raise REQUEST_BODY("`claims` is an object")
     one = await delegate_by_passkey(
         asked.walk,
         claims,
@@ -108,7 +109,7 @@ async def end(asked: Asked) -> Response:
     register = walk.duties.register
     found = register.find(name) if register is not None else None
     if found is None or person.name not in (found.of, found.to):
-        raise Refused("this is none of your delegations of duty", code="console.gone")
+        raise CONSOLE_GONE("this is none of your delegations of duty")
     await end_duty(walk, name, by=person.name)
     return see_other("/duty")
 
@@ -149,5 +150,5 @@ def _deputies(walk: Walk, person: Principal, groups: list[str]) -> list[Principa
 def _hours(body: dict[str, JSONValue]) -> int:
     hours = body.get("hours")
     if type(hours) is not int or not 1 <= hours <= HOURS_MAX:
-        raise Malformed(f"`hours` is a whole number of 1 to {HOURS_MAX}", code="request.body")
+        raise REQUEST_BODY(f"`hours` is a whole number of 1 to {HOURS_MAX}")
     return hours

@@ -30,7 +30,8 @@ from answerable.core.approval.strength import tier_shown
 from answerable.core.approval.words import words_of
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.people.passkey import assertion_in, octets_in
-from answerable.errors import Malformed, Refused
+from answerable.errors.codes.people import PASSKEY_UNKNOWN
+from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.approval.answer_many import answer_many_by_passkey, open_many
 from answerable.flows.approval.note_look import note_looks
 from answerable.flows.approval.tell_duty import routes_of
@@ -118,7 +119,7 @@ async def open_group(asked: Asked) -> Response:
     desk = desk_of(asked.walk)
     own = desk.register.of(person.name)
     if not own:
-        raise Refused("you have no passkey yet: add one under Passkeys", code="passkey.unknown")
+        raise PASSKEY_UNKNOWN("you have no passkey yet: add one under Passkeys")
     words = _words(body, verdict)
     opened = open_many(asked.walk, _seen(body), verdict, to=person.name)
     signed = batch_challenge(
@@ -141,7 +142,7 @@ async def answer_group(asked: Asked) -> Response:
     _, person = asked.who
     verdict, ids = verdict_in(body), body.get("ids")
     if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
-        raise Malformed("`ids` is a list of approvals", code="request.body")
+        raise REQUEST_BODY("`ids` is a list of approvals")
     after = await answer_many_by_passkey(
         asked.walk,
         [str(one) for one in ids],
@@ -159,14 +160,14 @@ async def answer_group(asked: Asked) -> Response:
 def _words(body: dict[str, JSONValue], verdict: Verdict) -> Words:
     comment, reason = body.get("comment", ""), body.get("reason", "")
     if not isinstance(comment, str) or not isinstance(reason, str):
-        raise Malformed("`comment` and `reason` are texts", code="request.body")
+        raise REQUEST_BODY("`comment` and `reason` are texts")
     return words_of(verdict, reason=reason, comment=comment.strip())
 
 
 def _seen(body: dict[str, JSONValue]) -> dict[str, str]:
     seen = body.get("seen")
     if not isinstance(seen, dict) or not all(isinstance(one, str) for one in seen.values()):
-        raise Malformed("`seen` has the rendering hash of each approval by its id", code="request.body")
+        raise REQUEST_BODY("`seen` has the rendering hash of each approval by its id")
     return {name: str(one) for name, one in seen.items()}
 
 

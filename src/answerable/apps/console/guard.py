@@ -13,7 +13,17 @@ from urllib.parse import parse_qsl, urlsplit
 import anyio
 
 from answerable.core.canonical import Limits, parse
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.services import (
+    CONSOLE_HOST,
+    CONSOLE_METHOD,
+    CONSOLE_ORIGIN,
+    CONSOLE_TOO_MANY,
+    REQUEST_BODY,
+    REQUEST_MEDIA_TYPE,
+    REQUEST_SIZE,
+    REQUEST_SLOW,
+)
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -53,19 +63,17 @@ def security_policy(nonce: str) -> str:
 def check_request(needs: Needs, request: Request) -> None:
     """Raises Malformed (`console.host`, `console.method`) and Refused (`console.origin`)."""
     if request.headers.getlist("host") != [urlsplit(needs.origin).netloc]:
-        raise Malformed(
-            f"this console is at {needs.origin}, and answers to no other name", code="console.host"
-        )
+        raise CONSOLE_HOST(f"this console is at {needs.origin}, and answers to no other name")
     came_from = request.headers.get("sec-fetch-site", "")
     if request.method in SAFE_METHODS:
         if came_from and came_from not in _NAVIGATIONS:
-            raise Refused("a browser does not say this of itself", code="console.origin")
+            raise CONSOLE_ORIGIN("a browser does not say this of itself")
         return
     if request.method != "POST":
-        raise Malformed(f"{shown(request.method, 20)} is no method of this console", code="console.method")
+        raise CONSOLE_METHOD(f"{shown(request.method, 20)} is no method of this console")
     # Browsers send it with every POST; who leaves it out is none, or hides something.
     if request.headers.getlist("origin") != [needs.origin] or (came_from and came_from not in _SAME):
-        raise Refused("this did not come from a page of this console: open it there", code="console.origin")
+        raise CONSOLE_ORIGIN("this did not come from a page of this console: open it there")
 
 
 async def body_of(request: Request, limits: ConsoleLimits) -> bytes:
@@ -75,9 +83,9 @@ async def body_of(request: Request, limits: ConsoleLimits) -> bytes:
         async for chunk in request.stream():
             received += chunk
             if len(received) > limits.body_bytes_max:
-                raise Malformed(f"the body has more than {limits.body_bytes_max} bytes", code="request.size")
+                raise REQUEST_SIZE(f"the body has more than {limits.body_bytes_max} bytes")
     if reading.cancelled_caught:
-        raise Malformed(f"the body took longer than {limits.body_seconds_max:g} seconds", code="request.slow")
+        raise REQUEST_SLOW(f"the body took longer than {limits.body_seconds_max:g} seconds")
     return bytes(received)
 
 
@@ -91,11 +99,11 @@ async def form_of(request: Request, limits: ConsoleLimits) -> dict[str, str]:
             errors="strict",
         )  # fmt: skip
     except ValueError:
-        raise Malformed("the form cannot be read", code="request.body") from None
+        raise REQUEST_BODY("the form cannot be read") from None
     found: dict[str, str] = {}
     for name, value in pairs:
         if name in found:
-            raise Malformed(f"field {shown(name, 40)} is given twice", code="request.body")
+            raise REQUEST_BODY(f"field {shown(name, 40)} is given twice")
         found[name] = value
     return found
 
@@ -107,7 +115,7 @@ async def json_of(request: Request, limits: ConsoleLimits) -> dict[str, JSONValu
         await body_of(request, limits), limits=Limits(size_bytes_max=limits.body_bytes_max, depth_max=8)
     )
     if not isinstance(found, dict):
-        raise Malformed("the body is no JSON object", code="request.body")
+        raise REQUEST_BODY("the body is no JSON object")
     return found
 
 
@@ -134,7 +142,7 @@ class Attempts:
         recent = [at for at in self._tries.pop(address, []) if now - at < 60]
         if len(recent) >= self._max:
             self._tries[address] = recent
-            raise Refused("too many tries from your address: wait a minute", code="console.too_many")
+            raise CONSOLE_TOO_MANY()
         self._tries[address] = [*recent, now]
         while len(self._tries) > ADDRESSES_MAX:
             self._tries.popitem(last=False)
@@ -143,6 +151,4 @@ class Attempts:
 def _check_type(request: Request, expected: str) -> None:
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given != expected:
-        raise Malformed(
-            f"expected a body of type `{expected}`, got {shown(given, 60)}", code="request.media_type"
-        )
+        raise REQUEST_MEDIA_TYPE(f"expected a body of type `{expected}`, got {shown(given, 60)}")

@@ -10,7 +10,8 @@ from starlette.responses import Response, StreamingResponse
 from answerable.apps.console.activity import KINDS, recent_lines
 from answerable.apps.console.guard import HEADERS
 from answerable.apps.console.sessions import COOKIE
-from answerable.errors import AnswerableError, Unavailable
+from answerable.errors import AnswerableError
+from answerable.errors.codes.services import CONSOLE_STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,7 +39,7 @@ async def news(asked: Asked) -> Response:
     themselves, so that nothing of anybody travels here."""
     session, _ = asked.who
     if session.streams >= asked.console.needs.limits.streams_per_session_max:
-        raise Unavailable("this session has enough live pages open", code="console.streams", port="console")
+        raise CONSOLE_STREAMS()
     headers = {**HEADERS, "content-type": "text/event-stream", "x-accel-buffering": "no"}
     if asked.request.method == "HEAD":
         return Response(headers=headers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.apps.console.desk import see_other
-from answerable.errors import Refused
+from answerable.errors.codes.services import CONSOLE_GONE
 from answerable.flows.people.remove_passkey import remove_passkey
 from answerable.flows.validity.people_signing_in import desk_of
 
@@ -48,5 +48,5 @@ async def end_session(asked: Asked) -> Response:
     fields = await asked.form()
     _, person = asked.who
     if not asked.console.sessions.end_called(person.name, fields.get("name", "")):
-        raise Refused("this session has ended already", code="console.gone")
+        raise CONSOLE_GONE("this session has ended already")
     return see_other("/passkeys")

@@ -18,7 +18,15 @@ from answerable.apps.console.desk import set_cookie
 from answerable.apps.console.guard import HEADERS, next_page
 from answerable.apps.console.sign_in_pages import open_session
 from answerable.core.base64url import to_base64url
-from answerable.errors import Refused, Unavailable, Unverified, shown
+from answerable.errors import Unverified, shown
+from answerable.errors.codes.people import (
+    PASSKEY_BUSY,
+    SIGN_IN_BROWSER,
+    SIGN_IN_DENIED,
+    SIGN_IN_ISSUER,
+    SIGN_IN_STATE,
+)
+from answerable.errors.codes.services import CONSOLE_GONE
 from answerable.flows.people.sign_in import count_refused_sign_in, sign_in_by_provider
 
 if TYPE_CHECKING:
@@ -60,12 +68,12 @@ class ProviderDesk:
         found = asked.request.query_params.get("issuer", "")
         provider = next((one for one in asked.console.needs.providers if one.issuer == found), None)
         if provider is None:
-            raise Refused(f"people do not sign in at {shown(found)} here", code="console.gone")
+            raise CONSOLE_GONE(f"people do not sign in at {shown(found)} here")
         asked.console.attempts.note(browser_of(asked.request).address)
         now, random = asked.walk.clock.monotonic(), asked.walk.entropy.bytes
         self._begun = {state: one for state, one in self._begun.items() if now < one.until}
         if len(self._begun) >= BEGUN_MAX:
-            raise Unavailable("too many people sign in at this moment", code="passkey.busy", port="console")
+            raise PASSKEY_BUSY("too many people sign in at this moment")
         state, nonce, verifier, browser = (to_base64url(random(SECRET_BYTES)) for _ in range(4))
         address = await provider.address(
             state=state, nonce=nonce, verifier=verifier, redirect=_redirect(asked, provider)
@@ -110,22 +118,16 @@ class ProviderDesk:
         begun = self._begun.pop("" if twice else query.get("state", ""), None)
         browser = sha256(asked.request.cookies.get(COOKIE, "").encode("utf-8", "replace")).digest()
         if begun is None or asked.walk.clock.monotonic() >= begun.until:
-            raise Unverified(
-                "this sign-in was not begun here, or took too long: start again",
-                code="sign_in.state",
-                step="sign_in",
-            )
+            raise SIGN_IN_STATE()
         if not hmac.compare_digest(begun.browser, browser):
-            raise Unverified(
-                "this sign-in was begun in another browser", code="sign_in.browser", step="sign_in"
-            )
+            raise SIGN_IN_BROWSER()
         issuer = begun.provider.issuer
         says = query.get("iss", "" if begun.names_itself else issuer)
         if says != issuer or asked.request.url.path != callback_of(issuer):
-            raise Unverified("another provider answers than was asked", code="sign_in.issuer", step="sign_in")
+            raise SIGN_IN_ISSUER()
         code = query.get("code", "")
         if not 0 < len(code) <= CODE_CHARS_MAX:
-            raise Unverified("the provider did not let you in", code="sign_in.denied", step="sign_in")
+            raise SIGN_IN_DENIED()
         return begun, code
 
 

@@ -14,7 +14,9 @@ from answerable.core.approval.review import judgement_in
 from answerable.core.approval.words import COMMENT_CHARS_MAX
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.people.passkey import assertion_in, octets_in
-from answerable.errors import Malformed, Refused
+from answerable.errors import Refused
+from answerable.errors.codes.people import PASSKEY_UNKNOWN
+from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.approval.owed_reviews import reviews
 from answerable.flows.approval.review_glass import check_may_review, open_to_review, review_by_passkey
 from answerable.flows.validity.people_signing_in import desk_of
@@ -38,7 +40,7 @@ async def open_review(asked: Asked) -> Response:
     desk = desk_of(asked.walk)
     own = desk.register.of(person.name)
     if not own:
-        raise Refused("you have no passkey yet: add one under Passkeys", code="passkey.unknown")
+        raise PASSKEY_UNKNOWN("you have no passkey yet: add one under Passkeys")
     signed = review_challenge(owed.approval, owed.answer, nonce=nonce, verdict=verdict, comment=comment)
     return answer_json(
         {"nonce": to_base64url(nonce), "options": request_options(desk, signed, own), "ends": ends}
@@ -97,5 +99,5 @@ def owed_shown(walk: Walk) -> list[dict[str, Any]]:
 def _comment(body: dict[str, JSONValue]) -> str:
     comment = body.get("comment", "")
     if not isinstance(comment, str) or len(comment) > COMMENT_CHARS_MAX:
-        raise Malformed(f"a comment is text of at most {COMMENT_CHARS_MAX} characters", code="request.body")
+        raise REQUEST_BODY(f"a comment is text of at most {COMMENT_CHARS_MAX} characters")
     return comment.strip()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.errors import AnswerableError, Unavailable
+from answerable.errors.codes.services import CONSOLE_SESSIONS
 from answerable.flows.validity.people_signing_in import desk_of, person_standing
 
 if TYPE_CHECKING:
@@ -77,11 +78,7 @@ class Sessions:
         walk, now = self._walk, self._walk.clock.monotonic()
         self._drop_ended(now)
         if len(self._kept) >= self._limits.sessions_max:
-            raise Unavailable(
-                "there are as many sessions as there may be: try again later",
-                code="console.sessions",
-                port="console",
-            )
+            raise CONSOLE_SESSIONS()
         secret = to_base64url(walk.entropy.bytes(SECRET_BYTES))
         key = _key(secret)
         self._kept[key] = Session(

@@ -11,7 +11,8 @@ from answerable.apps.console.guard import next_page
 from answerable.apps.console.sessions import COOKIE, REFUSED_MAX
 from answerable.core.identity.people.passkey import assertion_in
 from answerable.core.identity.people.passkey_registration import registration_in
-from answerable.errors import Malformed, Unverified
+from answerable.errors import Unverified
+from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.people.confirm_person import begin_confirmation, finish_confirmation
 from answerable.flows.people.enrol_passkey import begin_enrolment, begin_own_enrolment, finish_enrolment
 from answerable.flows.people.sign_in import SignedIn, begin_sign_in, finish_sign_in
@@ -157,5 +158,5 @@ def _note_try(asked: Asked) -> None:
 def _text(body: dict[str, JSONValue], name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str) or len(value) > TEXT_CHARS_MAX:
-        raise Malformed(f"`{name}` is not a text of at most {TEXT_CHARS_MAX} characters", code="request.body")
+        raise REQUEST_BODY(f"`{name}` is not a text of at most {TEXT_CHARS_MAX} characters")
     return value

@@ -23,7 +23,10 @@ from answerable.core.identity.names.principal import AgentId, UnixMillis, agent_
 from answerable.core.identity.names.spiffe_id import ID_BYTES_MAX, spiffe_id
 from answerable.core.identity.workload.join_token import LIFETIME_SECONDS
 from answerable.core.registry.manifests.manifest import MADE_OF_FIELDS
-from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.identity import IDENTITY_OFF
+from answerable.errors.codes.registry import AGENT_INACTIVE, AGENT_UNKNOWN
+from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.leases.find_outstanding import outstanding_of_agent, outstanding_of_instance
 from answerable.flows.registry.set_agent_standing import set_agent_standing
 from answerable.flows.revocation.end_instance import end_instance
@@ -65,7 +68,7 @@ async def show_agent(call: Call) -> Answer:
     """One registered agent, and how much of it runs."""
     name = agent_id(call.path["name"])
     if f"Agent/{name}" not in call.walk.registry.documents():
-        raise Refused(f"agent {shown(name)} is not registered", code="agent.unknown")
+        raise AGENT_UNKNOWN(f"agent {shown(name)} is not registered")
     workloads = _workloads(call)
     now = call.walk.clock.now()
     live = [one for one in workloads.instances.of_agent(name) if one.is_live(now)]
@@ -95,7 +98,7 @@ async def set_standing(call: Call) -> Answer:
     body = call.members("status")
     status = body.text("status", chars_max=16)
     if status not in STANDINGS:
-        raise Malformed(f"status {shown(status)} is none of {', '.join(STANDINGS)}", code="request.body")
+        raise REQUEST_BODY(f"status {shown(status)} is none of {', '.join(STANDINGS)}")
     workloads = _workloads(call)
     change = await set_agent_standing(workloads, agent_id(call.path["name"]), status, by=call.by)
     left = await outstanding_of_agent(workloads, change.agent) if status != "active" else None
@@ -146,7 +149,7 @@ async def make_join_token(call: Call) -> Answer:
     body = call.members("label", "seconds")
     name = agent_id(call.path["name"])
     if name not in call.walk.registry.current.agents:
-        raise Refused(f"agent {shown(name)} is not active", code="agent.inactive")
+        raise AGENT_INACTIVE(f"agent {shown(name)} is not active")
     label = body.text("label", chars_max=NAME_CHARS_MAX)
     seconds = _seconds(call)
     now = call.walk.clock.now()
@@ -158,7 +161,7 @@ async def make_join_token(call: Call) -> Answer:
 def _seconds(call: Call) -> int:
     value = call.body.get("seconds", LIFETIME_SECONDS) if isinstance(call.body, dict) else None
     if type(value) is not int:
-        raise Malformed("/seconds: expected a whole number", code="request.body")
+        raise REQUEST_BODY("/seconds: expected a whole number")
     return value
 
 
@@ -166,7 +169,7 @@ def identities(call: Call) -> Identities:
     """Raises Unavailable (`identity.off`) where the product has no trust domain."""
     product = cast("Identities", call.product)
     if getattr(call.product, "workloads", None) is None:
-        raise Unavailable("there is no trust domain here", code="identity.off", port="workloads")
+        raise IDENTITY_OFF()
     return product
 
 

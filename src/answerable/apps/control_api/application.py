@@ -18,7 +18,15 @@ from answerable.apps.control_api.peer import NOT_LET_IN, caller_of
 from answerable.apps.control_api.problems import problem_of
 from answerable.core.canonical import Limits, parse
 from answerable.core.identity.proof.door_refusal import sender_of, untold
-from answerable.errors import AnswerableError, Broken, Malformed, shown
+from answerable.errors import AnswerableError, Broken, shown
+from answerable.errors.codes.services import (
+    CONTROL_FAILED,
+    REQUEST_MEDIA_TYPE,
+    REQUEST_METHOD,
+    REQUEST_PATH_UNKNOWN,
+    REQUEST_QUERY,
+    REQUEST_SIZE,
+)
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE
 
 if TYPE_CHECKING:
@@ -91,9 +99,7 @@ def _endpoint(
         except Exception:
             # The caller learns that it failed, the operator learns why.
             _log.exception("operation %s failed", operation.id)
-            return _problem(
-                Broken("something of ours failed: the server's log says what", code="control.failed")
-            )
+            return _problem(CONTROL_FAILED())
 
     return endpoint
 
@@ -111,9 +117,9 @@ def _query(request: Request, allowed: set[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name not in allowed:
-            raise Malformed(f"query parameter {shown(name)} is not known here", code="request.query")
+            raise REQUEST_QUERY(f"query parameter {shown(name)} is not known here")
         if name in found:
-            raise Malformed(f"query parameter {shown(name)} is given twice", code="request.query")
+            raise REQUEST_QUERY(f"query parameter {shown(name)} is given twice")
         found[name] = value
     return found
 
@@ -124,27 +130,23 @@ async def _body(request: Request, limits: Limits) -> JSONValue:
     async for chunk in request.stream():
         received += chunk
         if len(received) > limits.size_bytes_max:
-            raise Malformed(f"the body has more than {limits.size_bytes_max} bytes", code="request.size")
+            raise REQUEST_SIZE(f"the body has more than {limits.size_bytes_max} bytes")
     if not received:
         return {}
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise Malformed(
-            f"expected a body of type `application/json`, got {shown(media_type)}", code="request.media_type"
-        )
+        raise REQUEST_MEDIA_TYPE(f"expected a body of type `application/json`, got {shown(media_type)}")
     return parse(bytes(received), limits=limits)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     if status == 405:
-        answer = _problem(
-            Malformed(f"{request.method} is not a method of {shown(request.url.path)}", code="request.method")
-        )
+        answer = _problem(REQUEST_METHOD(f"{request.method} is not a method of {shown(request.url.path)}"))
         # RFC 9110, section 15.5.6: a 405 says which methods there are.
         answer.headers["allow"] = ", ".join(sorted(_methods(request)))
         return answer
-    return _problem(Malformed(f"there is no {shown(request.url.path)} here", code="request.path_unknown"))
+    return _problem(REQUEST_PATH_UNKNOWN(f"there is no {shown(request.url.path)} here"))
 
 
 def _methods(request: Request) -> set[str]:

@@ -13,7 +13,9 @@ from answerable.core.approval.typed_name import TYPED_CHARS_MAX
 from answerable.core.approval.visible import visible
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.approval import APPROVAL_UNKNOWN
+from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.approval.answer_approval import answer_approval, open_to_answer
 from answerable.flows.approval.owed_reviews import reviews
 from answerable.flows.approval.review_glass import review_glass
@@ -33,16 +35,12 @@ async def list_approvals(call: Call) -> Answer:
     """Newest first; with `state`, those that stand so now; with `review`, those whose broken glass is reviewed so."""
     state = call.query.get("state")
     if state is not None and state not in STATES:
-        raise Malformed(
-            f"state {shown(state)} is not known: use one of {', '.join(STATES)}", code="request.query"
-        )
+        raise REQUEST_QUERY(f"state {shown(state)} is not known: use one of {', '.join(STATES)}")
     now = call.walk.clock.now()
     review = call.query.get("review")
     if review is not None:
         if review not in REVIEWS:
-            raise Malformed(
-                f"review {shown(review)} is not known: use one of {', '.join(REVIEWS)}", code="request.query"
-            )
+            raise REQUEST_QUERY(f"review {shown(review)} is not known: use one of {', '.join(REVIEWS)}")
         known = reviews(call.walk, open_only=review != "done")
         found = [one.approval for one in known if one.state(now) == review]
         return page_of(call, found, name=lambda one: one.id, render=lambda one: approval_record(call, one))
@@ -55,7 +53,7 @@ async def show_approval(call: Call) -> Answer:
     """One, with the exact frozen action."""
     approval = call.walk.approvals.find(ApprovalId(call.path["id"]))
     if approval is None:
-        raise Refused(f"there is no approval {shown(call.path['id'])}", code="approval.unknown")
+        raise APPROVAL_UNKNOWN(f"there is no approval {shown(call.path['id'])}")
     return approval_record(call, approval)
 
 

@@ -8,7 +8,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from answerable.core.registry.documents.fields import Fault, Fields
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.services import REQUEST_BODY, REQUEST_QUERY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -96,13 +97,13 @@ class BodyReader:
         self._checked()
         for key, value in pairs.items():
             if not isinstance(value, str):
-                raise Malformed(f"/{name}: {shown(key)} must be text", code="request.body")
+                raise REQUEST_BODY(f"/{name}: {shown(key)} must be text")
         return {key: str(value) for key, value in pairs.items()}
 
     def items(self, name: str) -> tuple[JSONValue, ...]:
         """A list that must be there."""
         if not self._fields.has(name):
-            raise Malformed(f"the body lacks {shown(name)}", code="request.body")
+            raise REQUEST_BODY(f"the body lacks {shown(name)}")
         value = self._fields.items(name)
         self._checked()
         return value
@@ -110,7 +111,7 @@ class BodyReader:
     def _checked(self) -> None:
         if self._faults:
             fault = self._faults[0]
-            raise Malformed(f"{fault.path or 'the body'}: {fault.message}", code="request.body")
+            raise REQUEST_BODY(f"{fault.path or 'the body'}: {fault.message}")
 
 
 def page_of(
@@ -124,7 +125,7 @@ def page_of(
     rest = iter(items)
     cursor = call.query.get("cursor")
     if cursor is not None and not any(name(item) == cursor for item in rest):
-        raise Malformed(f"cursor {shown(cursor)} names nothing in this list", code="request.query")
+        raise REQUEST_QUERY(f"cursor {shown(cursor)} names nothing in this list")
     found = list(islice(rest, limit + 1))
     shown_items = found[:limit]
     following = name(shown_items[-1]) if len(found) > limit else None
@@ -140,5 +141,5 @@ def instant(milliseconds: int) -> str:
 def _limit(text: str) -> int:
     limit = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
     if not 1 <= limit <= PAGE_ITEMS_MAX:
-        raise Malformed(f"limit must be 1 to {PAGE_ITEMS_MAX}, got {shown(text)}", code="request.query")
+        raise REQUEST_QUERY(f"limit must be 1 to {PAGE_ITEMS_MAX}, got {shown(text)}")
     return limit

@@ -17,7 +17,8 @@ from answerable.apps.control_api.schemas import (
 )
 from answerable.core.approval.approval import ApprovalId
 from answerable.core.approval.delivery import PLACE
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.approval import APPROVAL_UNKNOWN
 from answerable.flows.approval.try_channel import channels_seen, told_of, try_channel
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ async def list_told(call: Call) -> Answer:
     """Who was told of one approval on which channel, and who was not."""
     identity = call.path["id"]
     if call.walk.approvals.find(ApprovalId(identity)) is None:
-        raise Refused(f"there is no approval {shown(identity)}", code="approval.unknown")
+        raise APPROVAL_UNKNOWN(f"there is no approval {shown(identity)}")
     found = await told_of(call.walk, identity)
     return page_of(call, found, name=lambda one: f"{one.channel} {one.to}", render=_delivery)
 

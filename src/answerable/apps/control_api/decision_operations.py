@@ -11,7 +11,8 @@ from anyio import to_thread
 from answerable.apps.control_api.call import Operation, instant
 from answerable.apps.control_api.schemas import COUNT, TEXT
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.policy.replay_decisions import ENTRIES_MAX, replay_decisions
 from answerable.flows.policy.tell_possible import possible
 from answerable.flows.recovery.moment_then import Then
@@ -30,7 +31,7 @@ async def replay_stretch(call: Call) -> Answer:
     stop = call.query.get("stop", "")
     entries = _index(call.query.get("entries", str(ENTRIES_MAX)))
     if not 0 < entries <= ENTRIES_MAX:
-        raise Malformed(f"entries must be 1 to {ENTRIES_MAX}, got {entries}", code="request.query")
+        raise REQUEST_QUERY(f"entries must be 1 to {ENTRIES_MAX}, got {entries}")
     found = await replay_decisions(
         call.walk,
         call.walk.policies.asked,
@@ -53,7 +54,7 @@ async def tell_possible(call: Call) -> Answer:
     text, action = call.query.get("at", ""), call.query.get("action", "")
     agent, resource = call.query.get("agent", ""), call.query.get("resource", "")
     if len(resource) > RESOURCE_CHARS_MAX:
-        raise Malformed("the name of the resource is too long", code="request.query")
+        raise REQUEST_QUERY("the name of the resource is too long")
     then = await _then(call, UnixMillis(_number(text))) if text else None
     if then is None:
         moment = await moment_now(call.walk, action)
@@ -83,13 +84,13 @@ async def _then(call: Call, at: UnixMillis) -> Then:
 
 def _index(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 16):
-        raise Malformed(f"{shown(text)} is not the index of an entry", code="request.query")
+        raise REQUEST_QUERY(f"{shown(text)} is not the index of an entry")
     return int(text)
 
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 15):
-        raise Malformed(f"{shown(text)} is no whole number of milliseconds", code="request.query")
+        raise REQUEST_QUERY(f"{shown(text)} is no whole number of milliseconds")
     return int(text)
 
 

@@ -17,7 +17,8 @@ from answerable.apps.control_api.schemas import (
     sequence,
 )
 from answerable.core.containment.drill import DRILL_KINDS, DRILLED_KINDS, Drilled, drill_kind, drilled
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.containment import DRILL_AMBIGUOUS, DRILL_UNKNOWN
 from answerable.flows.drills.run_drill import run_drill
 from answerable.flows.drills.stage_drill import not_kept
 
@@ -56,13 +57,10 @@ def _kind(call: Call, name: str) -> str:
         kind for kind, names in (("agent", agents), ("capability", {*current.capabilities})) if name in names
     ]
     if not found:
-        raise Refused(
-            f"no agent or capability that is in force is called {shown(name)}", code="drill.unknown"
-        )
+        raise DRILL_UNKNOWN(f"no agent or capability that is in force is called {shown(name)}")
     if len(found) > 1:
-        raise Refused(
-            f"{shown(name)} is an agent and a capability: say which with `--kind agent` or `--kind capability`",
-            code="drill.ambiguous",
+        raise DRILL_AMBIGUOUS(
+            f"{shown(name)} is an agent and a capability: say which with `--kind agent` or `--kind capability`"
         )
     return found[0]
 

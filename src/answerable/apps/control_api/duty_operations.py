@@ -11,7 +11,9 @@ from answerable.core.approval.approval import ApprovalId
 from answerable.core.approval.strength import SIGNATURES
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.registry.documents.on_call import GAP_DAYS_MAX
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.approval import APPROVAL_UNKNOWN
+from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.approval.tell_duty import (
     gaps_ahead,
     on_call_now,
@@ -67,7 +69,7 @@ async def show_route(call: Call) -> Answer:
     """Whose turn one question is."""
     approval = call.walk.approvals.find(ApprovalId(call.path["id"]))
     if approval is None:
-        raise Refused(f"there is no approval {shown(call.path['id'])}", code="approval.unknown")
+        raise APPROVAL_UNKNOWN(f"there is no approval {shown(call.path['id'])}")
     found = route_of(call.walk, approval)
     return {
         "approval": approval.id,
@@ -143,7 +145,7 @@ def _delegation(one: DutyDelegation, *, counts: bool) -> Answer:
 def _days(call: Call, most: int, *, default: int) -> int:
     text = call.query.get("days", str(default))
     if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= most:
-        raise Malformed(f"days: a whole number of 1 to {most}", code="request.query")
+        raise REQUEST_QUERY(f"days: a whole number of 1 to {most}")
     return int(text)
 
 
@@ -153,9 +155,7 @@ def _moment(text: str) -> UnixMillis:
     except ValueError:
         when = None
     if when is None or when.tzinfo is None or not 1970 <= when.year <= 9000:
-        raise Malformed(
-            f"{shown(text)} is no time with an offset, like 2026-12-24T18:00+01:00", code="request.query"
-        )
+        raise REQUEST_QUERY(f"{shown(text)} is no time with an offset, like 2026-12-24T18:00+01:00")
     return UnixMillis(round(when.timestamp() * 1000))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from answerable.core.evidence.bundle import ENTRIES_MAX
-from answerable.errors import Malformed
+from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.ledger.assemble_evidence import REVEALS_MAX, Selection, assemble_evidence
 from answerable.flows.recording.give_way import Turns
 
@@ -23,7 +23,7 @@ async def export_evidence(call: Call) -> Answer:
     body = call.members("entries", "about", "reveal", "replay")
     about = body.texts_by_name("about")
     if not about.keys() <= {"action", "mandate"}:
-        raise Malformed("/about: expected `action` or `mandate`", code="request.body")
+        raise REQUEST_BODY("/about: expected `action` or `mandate`")
     indexes = _indexes(body.items("entries"))
     reveal = _names(body.items("reveal"))
     selection = Selection(
@@ -67,12 +67,12 @@ async def export_evidence(call: Call) -> Answer:
 def _indexes(items: tuple[JSONValue, ...]) -> frozenset[int]:
     indexes = frozenset(one for one in items if type(one) is int and one >= 0)
     if len(indexes) != len(items) or len(indexes) > ENTRIES_MAX:
-        raise Malformed(f"/entries: expected at most {ENTRIES_MAX} indexes, each once", code="request.body")
+        raise REQUEST_BODY(f"/entries: expected at most {ENTRIES_MAX} indexes, each once")
     return indexes
 
 
 def _names(items: tuple[JSONValue, ...]) -> tuple[str, ...]:
     names = tuple(one for one in items if isinstance(one, str))
     if len(names) != len(items) or len(names) > REVEALS_MAX:
-        raise Malformed(f"/reveal: expected at most {REVEALS_MAX} names of fields", code="request.body")
+        raise REQUEST_BODY(f"/reveal: expected at most {REVEALS_MAX} names of fields")
     return names

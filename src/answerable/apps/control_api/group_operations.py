@@ -23,7 +23,7 @@ from answerable.apps.control_api.schemas import (
 from answerable.core.approval.batch import BATCH_ITEMS_MAX
 from answerable.core.approval.features import pointer_of
 from answerable.core.base64url import to_base64url
-from answerable.errors import Malformed
+from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.approval.answer_many import answer_many, open_many
 from answerable.flows.validity.group_waiting import group_named, groups_waiting
 
@@ -78,7 +78,7 @@ async def give_batch(call: Call) -> Answer:
     body = call.members("ids", "token")
     ids = body.items("ids")
     if not all(isinstance(one, str) for one in ids):
-        raise Malformed("/ids: each must be the id of an approval", code="request.body")
+        raise REQUEST_BODY("/ids: each must be the id of an approval")
     after = await answer_many(call.walk, [str(one) for one in ids], body.text("token"))
     now = call.walk.clock.now()
     return {
@@ -107,7 +107,7 @@ def _summary(group: Group) -> Answer:
 
 def _verdict(text: str) -> Verdict:
     if text not in ("approve", "deny"):
-        raise Malformed("/verdict: `approve` or `deny`", code="request.body")
+        raise REQUEST_BODY("/verdict: `approve` or `deny`")
     return cast("Verdict", text)
 
 

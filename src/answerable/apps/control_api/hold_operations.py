@@ -25,7 +25,8 @@ from answerable.core.containment.hold import (
     REASON_CHARS_MAX,
     HoldId,
 )
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.services import REQUEST_BODY, REQUEST_QUERY
 from answerable.flows.containment.lift_hold import lift_hold
 from answerable.flows.drills.report_containment import hold_called, report_containment
 from answerable.flows.registry.name_holdable import NAME_CHARS_MAX, name_holdable
@@ -93,9 +94,7 @@ async def list_holds(call: Call) -> Answer:
     """Newest first; with `state`, those that stand so now."""
     state = call.query.get("state")
     if state is not None and state not in STATES:
-        raise Malformed(
-            f"state {shown(state)} is not known: use one of {', '.join(STATES)}", code="request.query"
-        )
+        raise REQUEST_QUERY(f"state {shown(state)} is not known: use one of {', '.join(STATES)}")
     found = (one for one in call.walk.holds.all() if state in (None, _state(call, one)))
     return page_of(call, found, name=lambda one: one.id, render=lambda one: _hold(call, one))
 
@@ -125,7 +124,7 @@ def _workloads(call: Call) -> Workloads | None:
 def _seconds(call: Call) -> int:
     value = call.body.get("seconds", 0) if isinstance(call.body, dict) else 0
     if type(value) is not int or not 0 <= value <= SECONDS_MAX:
-        raise Malformed(f"/seconds: a whole number of 0 to {SECONDS_MAX}, 0 for no end", code="request.body")
+        raise REQUEST_BODY(f"/seconds: a whole number of 0 to {SECONDS_MAX}, 0 for no end")
     return value
 
 

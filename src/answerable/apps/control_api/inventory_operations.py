@@ -11,7 +11,9 @@ from answerable.apps.control_api.agent_operations import NAME_CHARS_MAX, identit
 from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import COUNT, INSTANT, TEXT, choice, record
 from answerable.core.identity.names.principal import agent_id
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.registry import AGENT_UNKNOWN
+from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.workloads.keep_sightings import (
     SERVERS_MAX,
     configured_servers,
@@ -39,7 +41,7 @@ async def report_servers(call: Call) -> Answer:
     body = call.members("agent", "servers")
     name = agent_id(body.text("agent", chars_max=NAME_CHARS_MAX))
     if f"Agent/{name}" not in call.walk.registry.documents():
-        raise Refused(f"agent {shown(name)} is not registered", code="agent.unknown")
+        raise AGENT_UNKNOWN(f"agent {shown(name)} is not registered")
     sightings, now = identities(call).identity.sightings, call.walk.clock.now()
     found = configured_servers(name, _servers(call), at=now)
     keep = partial(put_configured, call.walk, sightings, found, agent=name)
@@ -50,15 +52,13 @@ def _servers(call: Call) -> list[tuple[str, str, str]]:
     """Name, what it is reached by, and the file that says so. Raises Malformed (`request.body`)."""
     listed = call.body.get("servers") if isinstance(call.body, dict) else None
     if not isinstance(listed, list) or len(listed) > SERVERS_MAX:
-        raise Malformed(f"/servers: expected a list of at most {SERVERS_MAX}", code="request.body")
+        raise REQUEST_BODY(f"/servers: expected a list of at most {SERVERS_MAX}")
     found: list[tuple[str, str, str]] = []
     for number, one in enumerate(listed):
         texts = [one.get(key) for key in ("name", "reached", "where")] if isinstance(one, dict) else []
         said = [text for text in texts if isinstance(text, str)]
         if len(said) != 3 or not isinstance(one, dict) or len(one) != 3:
-            raise Malformed(
-                f"/servers/{number}: expected name, reached and where, all text", code="request.body"
-            )
+            raise REQUEST_BODY(f"/servers/{number}: expected name, reached and where, all text")
         found.append((said[0], said[1], said[2]))
     return found
 

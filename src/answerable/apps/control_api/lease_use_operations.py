@@ -21,7 +21,10 @@ from answerable.apps.control_api.schemas import (
 from answerable.core.canonical import parse
 from answerable.core.lease.use import UNTOLD
 from answerable.core.registry.documents.lease_template import LEASE_WINDOWS
-from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.errors import Unavailable, shown
+from answerable.errors.codes.leases import LEASE_TEMPLATE
+from answerable.errors.codes.registry import SERVER_UNKNOWN
+from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.leases.count_lease_use import (
     count_lease_use,
     count_lease_use_elsewhere,
@@ -96,11 +99,9 @@ async def narrow(call: Call) -> Answer:
     template, kept = body.text("template", chars_max=64), body.items("kept")
     one = leased(call.walk, name)
     if template != one.template:
-        raise Refused(
-            "the lease of this capability grants something else by now: count anew", code="lease.template"
-        )
+        raise LEASE_TEMPLATE("the lease of this capability grants something else by now: count anew")
     if len(kept) > PLACES_MAX or not all(isinstance(place, str) for place in kept):
-        raise Malformed(f"/kept: a list of at most {PLACES_MAX} places", code="request.body")
+        raise REQUEST_BODY(f"/kept: a list of at most {PLACES_MAX} places")
     asks = broker_of(call.walk).asks
     grants = await asks.narrowed(one.target, one.lease.grants.thaw(), [str(place) for place in kept])
     stored = call.walk.registry.documents()[f"Capability/{name}"]
@@ -114,7 +115,7 @@ async def tell_rights(call: Call) -> Answer:
         name, server, grants = _lease_in(document)
         known = call.walk.registry.current.servers.get(server)
         if known is None or not known.target:
-            raise Refused(f"server {shown(server)} is none that a broker acts on", code="server.unknown")
+            raise SERVER_UNKNOWN(f"server {shown(server)} is none that a broker acts on")
         rights = await broker_of(call.walk).asks.rights(known.target, grants)
         found.append(
             {"capability": name, "target": known.target, "rights": [_right(right) for right in rights]}
@@ -129,7 +130,7 @@ def _lease_in(document: JSONValue) -> tuple[str, str, JSONValue]:
     lease = spec.get("lease") if isinstance(spec, dict) else None
     grants = lease.get("grants") if isinstance(lease, dict) else None
     if not isinstance(spec, dict) or not isinstance(grants, dict):
-        raise Malformed("/documents: one is no Capability with `spec.lease.grants`", code="request.body")
+        raise REQUEST_BODY("/documents: one is no Capability with `spec.lease.grants`")
     name = metadata.get("name") if isinstance(metadata, dict) else ""
     return str(name), str(spec.get("server")), grants
 
@@ -156,7 +157,7 @@ def _tally(one: UseTally) -> Answer:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise Malformed(f"{shown(text)} is not a whole number", code="request.body")
+        raise REQUEST_BODY(f"{shown(text)} is not a whole number")
     return int(text)
 
 

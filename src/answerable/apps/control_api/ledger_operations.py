@@ -10,7 +10,9 @@ from answerable import __version__
 from answerable.apps.control_api.call import instant, page_of
 from answerable.core.incident.timeline import told
 from answerable.core.incident.under_manifest import wanted_manifest
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.ledger import LEDGER_ENTRY_UNKNOWN
+from answerable.errors.codes.services import REQUEST_PATH
 from answerable.flows.approval.owed_reviews import counted_reviews
 from answerable.flows.forensics.reconstruct_timeline import opened_moment, reconstruct_timeline
 from answerable.flows.recording.give_way import Turns
@@ -84,12 +86,10 @@ async def show_entry(call: Call) -> Answer:
     """One entry, opened, with its sentence."""
     text = call.path["index"]
     if not (text.isascii() and text.isdigit() and len(text) <= 16):
-        raise Malformed(f"{shown(text)} is not the index of an entry", code="request.path")
+        raise REQUEST_PATH(f"{shown(text)} is not the index of an entry")
     stored = next(iter(call.walk.ledger.replay(int(text))), None)
     if stored is None:
-        raise Refused(
-            f"there is no entry {text}: the ledger has {call.walk.ledger.size}", code="ledger.entry.unknown"
-        )
+        raise LEDGER_ENTRY_UNKNOWN(f"there is no entry {text}: the ledger has {call.walk.ledger.size}")
     moment = opened_moment(stored, call.walk.subject_keys.find)
     line = told(moment)
     return {

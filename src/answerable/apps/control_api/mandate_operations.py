@@ -14,7 +14,15 @@ from answerable.core.mandate.scheduled import scheduled_terms
 from answerable.core.mandate.template import filled
 from answerable.core.mandate.token import audience_of, claims_of
 from answerable.core.registry.documents.time_rule import due, said
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.mandate import (
+    MANDATE_APPLICATION,
+    MANDATE_NOT_DUE,
+    MANDATE_SCHEDULE,
+    MANDATE_UNKNOWN,
+)
+from answerable.errors.codes.registry import TEMPLATE_UNKNOWN
+from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.tokens.issue_mandate import issue_mandate
 from answerable.flows.tokens.trace_mandate import MANDATE_STATES, mandate_state, mandates_in
@@ -36,11 +44,11 @@ async def draft_mandate(call: Call) -> Answer:
     name = call.path["name"]
     template = call.walk.registry.current.templates.get(name)
     if template is None:
-        raise Refused(f"there is no active mandate template {shown(name)}", code="template.unknown")
+        raise TEMPLATE_UNKNOWN(f"there is no active mandate template {shown(name)}")
     body = call.members("principal", "parameters", "application")
     application = body.text("application", chars_max=PRINCIPAL_CHARS_MAX) if body.has("application") else ""
     if application and application not in call.walk.registry.current.applications:
-        raise Refused(f"there is no active application {shown(application)}", code="mandate.application")
+        raise MANDATE_APPLICATION(f"there is no active application {shown(application)}")
     terms = filled(
         template,
         body.texts_by_name("parameters"),
@@ -58,11 +66,10 @@ async def draft_scheduled(call: Call) -> Answer:
     current, name = call.walk.registry.current, call.path["name"]
     schedule = current.schedules.get(name)
     if schedule is None:
-        raise Refused(f"there is no active schedule {shown(name)}", code="mandate.schedule")
+        raise MANDATE_SCHEDULE(f"there is no active schedule {shown(name)}")
     start = due(schedule.rule, call.walk.clock.now())
     if start is None:
-        message = f"schedule {shown(name)} is not due now: it is {said(schedule.rule)}"
-        raise Refused(message, code="mandate.not_due")
+        raise MANDATE_NOT_DUE(f"schedule {shown(name)} is not due now: it is {said(schedule.rule)}")
     return _draft(call, scheduled_terms(schedule, current.templates[schedule.template], start=start))
 
 
@@ -97,9 +104,7 @@ async def list_mandates(call: Call) -> Answer:
     """Newest first; with `state`, those that stand so now."""
     state = call.query.get("state")
     if state is not None and state not in MANDATE_STATES:
-        raise Malformed(
-            f"state {shown(state)} is not known: use one of {', '.join(MANDATE_STATES)}", code="request.query"
-        )
+        raise REQUEST_QUERY(f"state {shown(state)} is not known: use one of {', '.join(MANDATE_STATES)}")
     wanted = call.walk.mandates.all() if state is None else await mandates_in(call.walk, state)
     return page_of(call, wanted, name=lambda one: one.id, render=lambda one: _mandate(call, one))
 
@@ -108,7 +113,7 @@ async def show_mandate(call: Call) -> Answer:
     """One mandate."""
     mandate = call.walk.mandates.find(MandateId(call.path["id"]))
     if mandate is None:
-        raise Refused(f"mandate {shown(call.path['id'])} is not known", code="mandate.unknown")
+        raise MANDATE_UNKNOWN(f"mandate {shown(call.path['id'])} is not known")
     return _mandate(call, mandate)
 
 

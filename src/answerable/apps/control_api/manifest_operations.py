@@ -10,7 +10,8 @@ from answerable.core.identity.keys.compact_jws import TOKEN_CHARS_MAX
 from answerable.core.identity.names.principal import agent_id
 from answerable.core.registry.manifests.manifest import MANIFEST_FIELDS, form_of
 from answerable.core.registry.manifests.manifest_token import standing_fault
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.registry import AGENT_INACTIVE, MANIFEST_UNKNOWN
 from answerable.flows.validity.observe_tools import observed_tools
 from answerable.flows.workloads.register_manifest import register_manifest
 
@@ -30,7 +31,7 @@ async def show_manifest(call: Call) -> Answer:
     agent = agent_id(call.path["name"])
     signed = call.walk.manifests.current(agent)
     if signed is None:
-        raise Refused(f"there is no manifest of agent {shown(agent)}", code="manifest.unknown")
+        raise MANIFEST_UNKNOWN(f"there is no manifest of agent {shown(agent)}")
     return _manifest(call, signed)
 
 
@@ -38,7 +39,7 @@ async def show_tools(call: Call) -> Answer:
     """The tools that the gateway offers an agent, as it sees them now, beside what the manifest says of them."""
     agent = agent_id(call.path["name"])
     if agent not in call.walk.registry.current.agents:
-        raise Refused(f"agent {shown(agent)} is not active", code="agent.inactive")
+        raise AGENT_INACTIVE(f"agent {shown(agent)} is not active")
     seen = observed_tools(call.walk, agent)
     return {
         "agent": agent,

@@ -17,7 +17,8 @@ from answerable.apps.control_api.schemas import (
     sequence,
 )
 from answerable.core.ledger.figure_cells import Cell
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.approval.tell_oversight import tell_oversight
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ async def show_oversight(call: Call) -> Answer:
     """How people decided what was asked since a time, or since the first entry."""
     text = call.query.get("since", "0")
     if not (text.isascii() and text.isdigit() and len(text) <= SINCE_CHARS_MAX):
-        raise Malformed(f"{shown(text)} is no time in Unix milliseconds", code="request.query")
+        raise REQUEST_QUERY(f"{shown(text)} is no time in Unix milliseconds")
     return oversight_members(await tell_oversight(call.walk, since=int(text)))
 
 

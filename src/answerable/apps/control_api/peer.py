@@ -6,12 +6,12 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel
-from answerable.errors import Unverified
+from answerable.errors.codes.services import CONTROL_PEER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NOT_LET_IN: Final = "control.peer"
+NOT_LET_IN: Final = CONTROL_PEER.id
 _ROOT: Final = 0
 
 
@@ -23,11 +23,9 @@ def caller_of(scope: Mapping[str, Any]) -> str:
     channel = (scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
     peer = channel.peer if isinstance(channel, Channel) else None
     if peer is None:
-        raise Unverified("this connection does not say who is calling", code=NOT_LET_IN, step="peer")
+        raise CONTROL_PEER("this connection does not say who is calling")
     if peer.uid not in (os.geteuid(), _ROOT):
-        raise Unverified(
-            f"user {peer.uid} may not call the control API: use the account that runs the server, or root",
-            code=NOT_LET_IN,
-            step="peer",
+        raise CONTROL_PEER(
+            f"user {peer.uid} may not call the control API: use the account that runs the server, or root"
         )
     return f"uid:{peer.uid}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, TEXTS, record
 from answerable.core.identity.people.invitation import LIFETIME_SECONDS, LIFETIME_SECONDS_MAX
-from answerable.errors import Malformed
+from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.people.invite_person import invite_person
 from answerable.flows.people.remove_passkey import remove_passkey
 from answerable.flows.validity.people_signing_in import desk_of
@@ -64,7 +64,7 @@ def _seconds(call: Call) -> int:
     call.members("seconds")
     value = call.body.get("seconds", LIFETIME_SECONDS) if isinstance(call.body, dict) else LIFETIME_SECONDS
     if type(value) is not int or not 1 <= value <= LIFETIME_SECONDS_MAX:
-        raise Malformed(f"/seconds: a whole number of 1 to {LIFETIME_SECONDS_MAX}", code="request.body")
+        raise REQUEST_BODY(f"/seconds: a whole number of 1 to {LIFETIME_SECONDS_MAX}")
     return value
 
 

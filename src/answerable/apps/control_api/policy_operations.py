@@ -18,7 +18,7 @@ from answerable.apps.control_api.schemas import (
 )
 from answerable.core.canonical import parse
 from answerable.core.registry.policy_sets.publication import documents_digest, policy_documents
-from answerable.errors import Malformed
+from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.policy.publish_policy import (
     found_proposal,
     planned_sets,
@@ -132,7 +132,7 @@ def given_sets(call: Call, *more: str) -> tuple[tuple[JSONValue, ...], tuple[str
     removed = body.items("removed") if body.has("removed") else ()
     names = tuple(one for one in removed if isinstance(one, str))
     if len(names) < len(removed):
-        raise Malformed("/removed: names of policy sets are text", code="request.body")
+        raise REQUEST_BODY("/removed: names of policy sets are text")
     return body.items("documents"), names
 
 

@@ -20,7 +20,9 @@ from answerable.apps.control_api.schemas import (
     sequence,
 )
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.policy import SHADOW_NONE
+from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.policy.shadow_policy import shadow_seen, shadow_set, start_shadow, stop_shadow
 from answerable.flows.policy.simulate_policy import simulate_policy
 
@@ -127,7 +129,7 @@ async def drop_shadow(call: Call) -> Answer:
 def _shadow(call: Call) -> Answer:
     shadow = shadow_set(call.walk)
     if shadow is None:
-        raise Refused("no policy set is in the shadow", code="shadow.none")
+        raise SHADOW_NONE()
     seen = shadow_seen(call.walk, shadow)
     return {
         "state": "fault" if seen.fault else "following",
@@ -142,7 +144,7 @@ def _shadow(call: Call) -> Answer:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise Malformed(f"{shown(text)} is not a whole number", code="request.body")
+        raise REQUEST_BODY(f"{shown(text)} is not a whole number")
     return int(text)
 
 

@@ -10,7 +10,9 @@ from answerable.core.registry.documents.capability import Capability
 from answerable.core.registry.documents.documents import Agent, MandateTemplate, Server
 from answerable.core.registry.parsing.active import findings, inactive
 from answerable.core.registry.parsing.parse import KINDS, document_key, shapes_of
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.registry import REGISTRY_UNKNOWN, TEMPLATE_UNKNOWN
+from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk.agent_standing import standing_of
 
@@ -30,9 +32,7 @@ async def list_documents(call: Call) -> Answer:
     """Every document, active or not."""
     kind = call.query.get("kind")
     if kind is not None and kind not in KINDS:
-        raise Malformed(
-            f"kind {shown(kind)} is not known: use one of {', '.join(KINDS)}", code="request.query"
-        )
+        raise REQUEST_QUERY(f"kind {shown(kind)} is not known: use one of {', '.join(KINDS)}")
     listed = [item for item in _registered(call) if kind in (None, item["kind"])]
     return page_of(
         call, listed, name=lambda item: f"{item['kind']}/{item['name']}", render=lambda item: dict(item)
@@ -45,7 +45,7 @@ async def show_document(call: Call) -> Answer:
     for item in _registered(call):
         if (item["kind"], item["name"]) == wanted:
             return item
-    raise Refused(f"there is no {shown(wanted[0])} called {shown(wanted[1])}", code="registry.unknown")
+    raise REGISTRY_UNKNOWN(f"there is no {shown(wanted[0])} called {shown(wanted[1])}")
 
 
 async def plan_documents(call: Call) -> Answer:
@@ -118,7 +118,7 @@ async def show_template(call: Call) -> Answer:
     for pair in _nouns(call, "MandateTemplate"):
         if pair[0].name == call.path["name"]:
             return _template(pair)
-    raise Refused(f"there is no mandate template {shown(call.path['name'])}", code="template.unknown")
+    raise TEMPLATE_UNKNOWN(f"there is no mandate template {shown(call.path['name'])}")
 
 
 async def _apply(call: Call, *, dry_run: bool) -> Answer:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.apps.control_api.call import Operation, instant
 from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, Schema, record, sequence
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.policy.simulate_rule import simulate_rule
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ async def simulate(call: Call) -> Answer:
     """What a rule would have held since a time."""
     since = call.query.get("since", "0")
     if not (since.isascii() and since.isdigit() and len(since) <= 16):
-        raise Malformed(f"{shown(since)} is no number of Unix milliseconds", code="request.query")
+        raise REQUEST_QUERY(f"{shown(since)} is no number of Unix milliseconds")
     found = await simulate_rule(call.walk, call.path["name"], since=int(since))
     return {
         "start": found.start,

@@ -18,7 +18,8 @@ from answerable.apps.control_api.schemas import (
 )
 from answerable.core.decision.latency import MICROS
 from answerable.core.ledger.figure_cells import UNSAID, Cell
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.approval.tell_figures import tell_figures
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ async def show_stats(call: Call) -> Answer:
     """What control costs, and what it is worth, since a time or since the first entry."""
     text = call.query.get("since", "0")
     if not (text.isascii() and text.isdigit() and len(text) <= SINCE_CHARS_MAX):
-        raise Malformed(f"{shown(text)} is no time in Unix milliseconds", code="request.query")
+        raise REQUEST_QUERY(f"{shown(text)} is no time in Unix milliseconds")
     return told(await tell_figures(call.walk, since=int(text)))
 
 

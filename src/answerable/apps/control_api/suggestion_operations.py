@@ -15,7 +15,8 @@ from answerable.apps.control_api.schemas import (
     record,
     sequence,
 )
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.approval.suggest_rules import APPROVED_MIN, DAYS_MAX, suggest_rules
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _rule(one: SuggestedRule) -> JSONValue:
 def _whole(call: Call, name: str, default: int) -> int:
     text = call.query.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
-        raise Malformed(f"{name} {shown(text)} is no whole number", code="request.query")
+        raise REQUEST_QUERY(f"{name} {shown(text)} is no whole number")
     return int(text)
 
 

@@ -19,7 +19,7 @@ from answerable.apps.control_api.schemas import (
     sequence,
 )
 from answerable.core.identity.keys.compact_jws import TOKEN_CHARS_MAX
-from answerable.errors import Malformed
+from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.walk.pin_tools import approve_tool
 from answerable.flows.walk.show_tools import changes_of, neighbours, tool_state, tool_states, weight_of
 
@@ -40,7 +40,7 @@ async def show_tool(call: Call) -> Answer:
     """One tool with both definitions, whole, so that whoever signs sees what is signed."""
     name = call.query.get("tool")
     if name is None:
-        raise Malformed("name the tool: ?tool=NAME", code="request.query")
+        raise REQUEST_QUERY("name the tool: ?tool=NAME")
     state = tool_state(call.walk, call.path["name"], name)
     return {
         "tool": _told(state),

@@ -11,7 +11,8 @@ from answerable.apps.control_api.schemas import COUNT, INSTANT, TEXT, TEXTS, cho
 from answerable.core.incident.handed_on import narrowed
 from answerable.core.mandate.authority import authority_of
 from answerable.core.mandate.mandate import MandateId
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.mandate import MANDATE_UNKNOWN
 from answerable.flows.recording.give_way import Turns
 from answerable.flows.tokens.trace_mandate import MANDATE_STATES, hop_states, mandate_state, trace_mandate
 
@@ -36,7 +37,7 @@ async def show_tree(call: Call) -> Answer:
     """The mandate, its hops, each after the one it hangs on, and the actions at each place."""
     mandate = call.walk.mandates.find(MandateId(call.path["id"]))
     if mandate is None:
-        raise Refused(f"mandate {shown(call.path['id'])} is not known", code="mandate.unknown")
+        raise MANDATE_UNKNOWN(f"mandate {shown(call.path['id'])} is not known")
     # A long log takes a while to read: other callers are served meanwhile.
     entries: list[StoredEntry] = []
     turns = Turns(call.walk.clock)

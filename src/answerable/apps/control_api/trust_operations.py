@@ -8,7 +8,7 @@ from answerable.apps.control_api.call import Operation, instant
 from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, nullable, record
 from answerable.core.canonical import parse
 from answerable.core.identity.svid.trust_bundle import encoded_bundle
-from answerable.errors import Unavailable
+from answerable.errors.codes.identity import AUTHORITY_NONE, IDENTITY_OFF
 from answerable.flows.workloads.change_authorities import known_authority
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ async def show_bundle(call: Call) -> Answer:
     desk = _trusting(call).identity.desk
     bundle = desk.bundle(desk.domain)
     if bundle is None:
-        raise Unavailable("the trust domain is not open", code="authority.none", port="trust_source")
+        raise AUTHORITY_NONE("the trust domain is not open", port="trust_source")
     return cast("Answer", parse(encoded_bundle(bundle)))
 
 
@@ -99,7 +99,7 @@ def _source(one: SourceState) -> JSONValue:
 def _trusting(call: Call) -> _Trusting:
     """Raises Unavailable (`identity.off`) where the product has no trust domain."""
     if getattr(call.product, "authorities", None) is None:
-        raise Unavailable("there is no trust domain here", code="identity.off", port="workloads")
+        raise IDENTITY_OFF()
     return cast("_Trusting", call.product)
 
 

@@ -19,7 +19,10 @@ from answerable.apps.enrolment.needs import PREFIX
 from answerable.apps.enrolment.problems import problem_of
 from answerable.core.identity.proof.door_refusal import sender_of
 from answerable.core.identity.svid.trust_bundle import encoded_bundle
-from answerable.errors import AnswerableError, Broken, Malformed, Unavailable, Unverified, shown
+from answerable.errors import AnswerableError, Broken, Unverified, shown
+from answerable.errors.codes.identity import BUNDLE_NONE
+from answerable.errors.codes.services import HTTP_TARGET, REQUEST_MEDIA_TYPE, REQUEST_QUERY
+from answerable.errors.codes.workloads import ENROLMENT_FAILED
 from answerable.wiring.guarded_request import body_within, channel_of, check_host, route_fault
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE
 
@@ -89,7 +92,7 @@ def _bundle(needs: Needs) -> Callable[[HttpRequest], Awaitable[Response]]:
             trust = needs.workloads.trust
             bundle = trust.bundle(trust.domain)
             if bundle is None:
-                raise Unavailable("there is no bundle yet", code="bundle.none", port="trust_source")
+                raise BUNDLE_NONE()
             return Response(encoded_bundle(bundle), media_type="application/json")
         except Exception as error:
             return _failed(needs, error)
@@ -101,7 +104,7 @@ def _failed(needs: Needs, error: Exception) -> Response:
     if not isinstance(error, AnswerableError):
         # The caller learns that it failed, the operator learns why.
         _log.error("a request failed", exc_info=error)
-        error = Broken("something of ours failed: the server's log says what", code="enrolment.failed")
+        error = ENROLMENT_FAILED()
     elif isinstance(error, Broken):
         _log.error("%s: %s", error.code, error.message)
     status, body = problem_of(error)
@@ -119,19 +122,17 @@ async def _body(needs: Needs, request: HttpRequest) -> bytes:
     if received:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
-            raise Malformed(
-                f"expected a body of type `application/json`, got {shown(kind)}", code="request.media_type"
-            )
+            raise REQUEST_MEDIA_TYPE(f"expected a body of type `application/json`, got {shown(kind)}")
     return received
 
 
 def _target(request: HttpRequest) -> bytes:
     raw: Any = request.scope.get("raw_path")
     if not isinstance(raw, bytes):
-        raise Malformed("the path has no raw form", code="http.target")
+        raise HTTP_TARGET("the path has no raw form")
     query: bytes = request.scope.get("query_string", b"")
     if query:
-        raise Malformed("there are no query parameters here", code="request.query")
+        raise REQUEST_QUERY("there are no query parameters here")
     return raw
 
 

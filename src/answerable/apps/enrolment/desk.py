@@ -18,10 +18,20 @@ from answerable.core.identity.names.spiffe_id import spiffe_id
 from answerable.core.identity.proof.http_signature import request_from_http
 from answerable.core.identity.workload.attestation import SHOWN_AGAIN
 from answerable.core.identity.workload.challenge import LIFETIME_SECONDS
-from answerable.core.identity.workload.enrolment import STEP, verified_enrolment_proof
+from answerable.core.identity.workload.enrolment import verified_enrolment_proof
 from answerable.core.registry.manifests.manifest_drift import program_in
 from answerable.core.registry.snapshot.unregistered import stranger_name
-from answerable.errors import Malformed, Refused, Unavailable, Unverified, shown
+from answerable.errors import Refused, Unavailable, Unverified, shown
+from answerable.errors.codes.workloads import (
+    ATTESTATION_CHANGED,
+    ATTESTATION_CHANNEL,
+    ATTESTATION_PROCESS,
+    ATTESTATION_STALE,
+    ENROLMENT_BUSY,
+    ENROLMENT_MALFORMED,
+    INSTANCE_NO_INSTANCE,
+    INSTANCE_UNKNOWN,
+)
 from answerable.flows.containment.stop_oneself import stop_oneself
 from answerable.flows.revocation.end_instance import end_instance
 from answerable.flows.validity.let_return import require_may_return, unknown_key
@@ -91,7 +101,7 @@ class EnrolmentDesk:
     async def challenge(self, asked: Asked) -> dict[str, JSONValue]:
         """What the next enrolment is to be proved over; costs us no memory."""
         if asked.body:
-            raise Malformed("a challenge is asked for without a body", code="enrolment.malformed")
+            raise ENROLMENT_MALFORMED("a challenge is asked for without a body")
         return {
             "attestation_challenge": self._workloads.attestor.challenge(),
             "challenge": self._workloads.challenge(local=_is_local(asked.channel)),
@@ -104,12 +114,12 @@ class EnrolmentDesk:
         request = self._read(asked, documents.ENROL_MEMBERS)
         key = self._proved_key(request, asked)
         if request.attestation is None:
-            raise Malformed("the body lacks `attestation`", code="enrolment.malformed")
+            raise ENROLMENT_MALFORMED("the body lacks `attestation`")
         if "former" in request.members:
             await require_may_return(self._workloads, documents.text_in(request.members, "former"))
         local = _is_local(asked.channel)
         if self._attesting[local] >= self._needs.attesting_max:
-            raise Refused("too many enrolments at a time, try again", code="enrolment.busy")
+            raise ENROLMENT_BUSY()
         self._attesting[local] += 1
         try:
             shown_by = await self._attested(request.attestation, asked.channel, key.thumbprint)
@@ -173,7 +183,7 @@ class EnrolmentDesk:
             target = spiffe_id(documents.text_in(request.members, "instance"))
             named = self._workloads.instances.find(target)
             if target != found.id and (named is None or named.parent != str(found.id)):
-                raise Refused(f"{shown(target)} is no sub-agent of yours", code="instance.unknown")
+                raise INSTANCE_UNKNOWN(f"{shown(target)} is no sub-agent of yours")
         ended = await end_instance(self._workloads, target, because="asked")
         return {"ended": [str(one.id) for one in ended]}
 
@@ -194,7 +204,7 @@ class EnrolmentDesk:
         """The key in the request, whose owner signed this request over a challenge of ours, now used up."""
         key = request.key
         if key is None:
-            raise Malformed("the body lacks `key`", code="enrolment.malformed")
+            raise ENROLMENT_MALFORMED("the body lacks `key`")
         asked.known.key = asked.known.key or key.thumbprint
         challenge = verified_enrolment_proof(
             request.proof, request.members, key=key, domain=self._workloads.trust.domain
@@ -212,7 +222,7 @@ class EnrolmentDesk:
             raise unknown_key(self._workloads, message, error) or error from None
         if not caller.identity.instance:
             message_text = "this is asked by the key of an instance, not by a registered one"
-            raise Unverified(message_text, code="instance.no_instance", step=STEP)
+            raise INSTANCE_NO_INSTANCE(message_text)
         asked.known.agent, asked.known.key = str(caller.agent), caller.key
         found = live_instance(self._workloads, spiffe_id(caller.identity.instance))
         self._pace.count(found.id, at=self._workloads.walk.clock.monotonic())
@@ -229,28 +239,23 @@ class EnrolmentDesk:
         if found.process:
             if request.attestation is not None and request.attestation["type"] != "unix":
                 message = "an instance that the kernel attested is attested by the kernel again"
-                raise Refused(message, code="attestation.changed")
+                raise ATTESTATION_CHANGED(message)
             if channel is None or channel.peer is None:
                 return None
             again = await self._attested({"type": "unix"}, channel, key)
             if again.process != found.process:
-                raise Unverified(
-                    "another process than the enrolled one asks", code="attestation.process", step=STEP
-                )
+                raise ATTESTATION_PROCESS("another process than the enrolled one asks")
             return None if _says_less(again.evidence, found.evidence) else again
         if request.attestation is None:
             if found.evidence.source in SHOWN_AGAIN:
-                raise Refused(
-                    "who is known by an SVID or a client certificate shows it again to renew",
-                    code="attestation.stale",
-                )
+                raise ATTESTATION_STALE()
             return None
         again = await self._attested(request.attestation, channel, key)
         if again.evidence.source != found.evidence.source:
             message = "an instance is attested again in the way in which it was attested first"
-            raise Refused(message, code="attestation.changed")
+            raise ATTESTATION_CHANGED(message)
         if again.evidence.source == "spiffe" and again.evidence.selectors != found.evidence.selectors:
-            raise Refused("this SVID is of another workload: enrol anew", code="attestation.changed")
+            raise ATTESTATION_CHANGED("this SVID is of another workload: enrol anew")
         return again
 
     async def _attested(self, document: Mapping[str, JSONValue], channel: Channel | None, key: str) -> _Shown:
@@ -292,19 +297,11 @@ class EnrolmentDesk:
         """The process that made this connection, as the kernel recorded it then."""
         peer = channel.peer if channel is not None else None
         if peer is None or peer.started == 0:
-            raise Unverified(
-                "only the kernel's word about a Unix socket's other end attests a process",
-                code="attestation.channel",
-                step=STEP,
-            )
+            raise ATTESTATION_CHANNEL()
         observe = partial(self._workloads.observer.observe, peer.pid, started=peer.started)
         facts = await self._workloads.measuring.measured(peer.uid, observe)
         if facts.uid != peer.uid:
-            raise Unverified(
-                "the process runs as another user than the one that connected",
-                code="attestation.process",
-                step=STEP,
-            )
+            raise ATTESTATION_PROCESS("the process runs as another user than the one that connected")
         evidence = self._workloads.attestor.unix(facts)
         # An agent that runs already would say what it is made of itself.
         below = any(
@@ -336,11 +333,7 @@ class EnrolmentDesk:
             # It has ended, or becomes another program just now: there is nothing to say of it.
             return None
         if facts.parent != peer.pid:
-            raise Unverified(
-                "the process that is named is no child of the one that asks",
-                code="attestation.process",
-                step=STEP,
-            )
+            raise ATTESTATION_PROCESS("the process that is named is no child of the one that asks")
         return program_in(facts.selectors())
 
     def _states_program(self, found: Instance) -> bool:

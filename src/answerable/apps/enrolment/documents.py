@@ -12,7 +12,8 @@ from answerable.core.identity.workload.enrolment import certificate_request_key,
 from answerable.core.json_extent import check_extent
 from answerable.core.registry.manifests.manifest import MANIFEST_FIELDS
 from answerable.core.registry.manifests.manifest_drift import Measured
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.workloads import ENROLMENT_MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,12 +75,12 @@ def request_in(body: bytes, known: frozenset[str], *, bytes_max: int) -> Request
     check_extent(body, MEMBERS_MAX)
     value = parse(body, limits=Limits(size_bytes_max=bytes_max, depth_max=DEPTH_MAX)) if body else {}
     if not isinstance(value, dict):
-        raise Malformed("the body is a JSON object", code="enrolment.malformed")
+        raise ENROLMENT_MALFORMED("the body is a JSON object")
     _check_members(value, known, "the body")
     if "key" in known:
         for name in ("key", "proof"):
             if name not in value:
-                raise Malformed(f"the body lacks `{name}`", code="enrolment.malformed")
+                raise ENROLMENT_MALFORMED(f"the body lacks `{name}`")
     attestation = value.get("attestation")
     return Request(
         members={name: member for name, member in value.items() if name != "proof"},
@@ -95,14 +96,14 @@ def request_in(body: bytes, known: frozenset[str], *, bytes_max: int) -> Request
 def attestation_in(value: JSONValue) -> Mapping[str, JSONValue]:
     """An attestation document of a known type, with its members and no others. Raises Malformed."""
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
-        raise Malformed("an attestation is an object with a `type`", code="enrolment.malformed")
+        raise ENROLMENT_MALFORMED("an attestation is an object with a `type`")
     known = ATTESTATION_MEMBERS.get(str(value["type"]))
     if known is None:
         message = f"attestation type {shown(value['type'], 40)} is none of {', '.join(ATTESTATION_MEMBERS)}"
-        raise Malformed(message, code="enrolment.malformed")
+        raise ENROLMENT_MALFORMED(message)
     _check_members(value, known, "the attestation")
     if missing := sorted(known - value.keys()):
-        raise Malformed(f"the attestation lacks `{missing[0]}`", code="enrolment.malformed")
+        raise ENROLMENT_MALFORMED(f"the attestation lacks `{missing[0]}`")
     return value
 
 
@@ -110,7 +111,7 @@ def text_in(value: Mapping[str, JSONValue], name: str) -> str:
     """A member that is text. Raises Malformed."""
     text = value.get(name)
     if not isinstance(text, str) or not 0 < len(text) <= TEXT_CHARS_MAX:
-        raise Malformed(f"`{name}` is text of 1 to {TEXT_CHARS_MAX} characters", code="enrolment.malformed")
+        raise ENROLMENT_MALFORMED(f"`{name}` is text of 1 to {TEXT_CHARS_MAX} characters")
     return text
 
 
@@ -123,7 +124,7 @@ def chain_in(value: Mapping[str, JSONValue]) -> tuple[bytes, ...]:
     """The member `chain`: certificates, DER in base64, leaf first. Raises Malformed."""
     chain = value.get("chain")
     if not isinstance(chain, list) or not 0 < len(chain) <= CHAIN_MAX:
-        raise Malformed(f"`chain` is a list of 1 to {CHAIN_MAX} certificates", code="enrolment.malformed")
+        raise ENROLMENT_MALFORMED(f"`chain` is a list of 1 to {CHAIN_MAX} certificates")
     return tuple(_octets(one, "chain") for one in chain)
 
 
@@ -131,13 +132,13 @@ def _octets(text: JSONValue, name: str) -> bytes:
     try:
         return b64decode(text if isinstance(text, str) else "!", validate=True)
     except (binascii.Error, ValueError):
-        raise Malformed(f"`{name}` is not base64", code="enrolment.malformed") from None
+        raise ENROLMENT_MALFORMED(f"`{name}` is not base64") from None
 
 
 def _process(value: Mapping[str, JSONValue]) -> int:
     process = value.get("process", 0)
     if type(process) is not int or not 0 <= process <= PID_MAX:
-        raise Malformed("`process` is the number of a process", code="enrolment.malformed")
+        raise ENROLMENT_MALFORMED("`process` is the number of a process")
     return process
 
 
@@ -153,15 +154,15 @@ def _measured(value: Mapping[str, JSONValue]) -> Measured | None:
     for member, grade in grades:
         fields = value.get(member, {})
         if not isinstance(fields, dict):
-            raise Malformed(f"`{member}` is an object of texts", code="enrolment.malformed")
+            raise ENROLMENT_MALFORMED(f"`{member}` is an object of texts")
         for name, text in fields.items():
             if name not in MANIFEST_FIELDS or not isinstance(text, str):
                 message = f"`{member}` has {shown(name, 40)}, which is no text or no field of a manifest"
-                raise Malformed(message, code="enrolment.malformed")
+                raise ENROLMENT_MALFORMED(message)
             found[name] = (text, grade)
     return Measured(values=found)
 
 
 def _check_members(value: Mapping[str, JSONValue], known: frozenset[str], what: str) -> None:
     if unknown := sorted(value.keys() - known):
-        raise Malformed(f"{what} has the unknown member {shown(unknown[0], 40)}", code="enrolment.malformed")
+        raise ENROLMENT_MALFORMED(f"{what} has the unknown member {shown(unknown[0], 40)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Refused
+from answerable.errors.codes.workloads import INSTANCE_TOO_OFTEN
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.spiffe_id import SpiffeId
@@ -29,9 +29,7 @@ class Pace:
         if at - began >= WINDOW_SECONDS:
             began, count = at, 0
         if count >= self._requests_max:
-            raise Refused(
-                f"an instance asks at most {self._requests_max} times a minute", code="instance.too_often"
-            )
+            raise INSTANCE_TOO_OFTEN(f"an instance asks at most {self._requests_max} times a minute")
         if instance not in self._counts and len(self._counts) >= REMEMBERED_MAX:
             self._counts.clear()
         self._counts[instance] = (began, count + 1)

@@ -23,7 +23,10 @@ from answerable.core.identity.names.spiffe_id import SCHEME
 from answerable.core.identity.proof.door_refusal import sender_of
 from answerable.core.json_extent import check_extent
 from answerable.core.mandate.oauth_terms import CLIENT_JWT_BEARER, CLIENT_JWT_SPIFFE
-from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unverified, shown
+from answerable.errors import AnswerableError, Broken, Unverified, shown
+from answerable.errors.codes.events import EVENT_STREAM_FAILED, EVENT_STREAM_MEMBER, EVENT_STREAM_UNKNOWN
+from answerable.errors.codes.services import REQUEST_PATH_UNKNOWN
+from answerable.errors.codes.tokens import CLIENT_CREDENTIAL, CLIENT_MALFORMED
 from answerable.flows.events import manage_streams as streams
 from answerable.flows.events.poll_events import poll_events, poll_in
 from answerable.flows.tokens.authenticate_client import Asked
@@ -44,7 +47,6 @@ if TYPE_CHECKING:
 
 JSON_DEPTH_MAX: Final = 8
 MEMBERS_MAX: Final = 2_000
-STEP: Final = "client"
 _STREAM_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _AUTHORIZATION: Final = b"authorization"
 _BEARER: Final = re.compile(rb"(?i:bearer) +([A-Za-z0-9_.-]+)")
@@ -157,7 +159,7 @@ class _Door:
     async def _asked(self, request: HttpRequest) -> Asked:
         raw: Any = request.scope.get("raw_path")
         if not isinstance(raw, bytes):
-            raise Malformed("the request has no path as it was sent", code="request.path_unknown")
+            raise REQUEST_PATH_UNKNOWN("the request has no path as it was sent")
         query: bytes = request.scope.get("query_string") or b""
         return Asked(
             method=request.method,
@@ -172,7 +174,7 @@ class _Door:
     def _failed(self, request: HttpRequest, error: Exception, client: TokenClient | None) -> Response:
         if not isinstance(error, AnswerableError):
             _log.error("a request failed", exc_info=error)
-            error = Broken("something of ours failed: the server's log says what", code="event_stream.failed")
+            error = EVENT_STREAM_FAILED()
         elif isinstance(error, Broken):
             _log.error("%s: %s", error.code, error.message)
         known = {"agent": client.agent, "key": client.key} if client is not None else {}
@@ -195,13 +197,11 @@ def _by_bearer(asked: Asked) -> Asked:
         return asked
     match = _BEARER.fullmatch(given[0])
     if match is None or len(given) > 1:
-        raise Unverified(
-            "expected one `Authorization: Bearer` with a signed statement",
-            code=f"{STEP}.credential",
-            step=STEP,
-        )
+        raise CLIENT_CREDENTIAL("expected one `Authorization: Bearer` with a signed statement")
     assertion = match[1].decode("ascii")
-    claims = parse(read_compact(assertion, step=STEP).payload, limits=Limits(depth_max=JSON_DEPTH_MAX))
+    claims = parse(
+        read_compact(assertion, malformed=CLIENT_MALFORMED).payload, limits=Limits(depth_max=JSON_DEPTH_MAX)
+    )
     subject = claims.get("sub") if isinstance(claims, dict) else None
     by_svid = isinstance(subject, str) and subject.startswith(SCHEME)
     return msgspec.structs.replace(
@@ -219,7 +219,7 @@ def _members(body: bytes) -> Sent:
     check_extent(body, MEMBERS_MAX)
     sent = parse(body, limits=Limits(depth_max=JSON_DEPTH_MAX)) if body else {}
     if not isinstance(sent, dict):
-        raise Malformed("the body is a JSON object", code="event_stream.member")
+        raise EVENT_STREAM_MEMBER("the body is a JSON object")
     return sent
 
 
@@ -230,14 +230,14 @@ def _stream_id(request: HttpRequest) -> str:
     asked = request.query_params.getlist("stream_id")
     if given is None and request.method in ("GET", "DELETE") and asked:
         if len(asked) > 1:
-            raise Malformed("`stream_id` is there once", code="event_stream.member")
+            raise EVENT_STREAM_MEMBER("`stream_id` is there once")
         given = asked[0]
     if given is None:
         if request.method == "DELETE" or (request.method == "GET" and request.url.path == metadata.STATUS):
-            raise Malformed("`stream_id` is missing in the query", code="event_stream.member")
+            raise EVENT_STREAM_MEMBER("`stream_id` is missing in the query")
         return ""
     if not _STREAM_ID.fullmatch(given):
-        raise Refused(f"there is no stream {shown(given)} of yours", code="event_stream.unknown")
+        raise EVENT_STREAM_UNKNOWN(f"there is no stream {shown(given)} of yours")
     return str(given)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.mandate.carriage_terms import MEMBER, MEMBER_CHARS_MAX
-from answerable.errors import Broken, Malformed
+from answerable.errors.codes.mandate import DELEGATION_MALFORMED
+from answerable.errors.codes.services import GATEWAY_OTHER_MESSAGE
 from answerable.sdk.gateway_address import SHIM_AGENT
 
 if TYPE_CHECKING:
@@ -73,15 +74,9 @@ class Arrival:
         meta = self.params.get("_meta")
         said = meta.get(MEMBER, "") if isinstance(meta, dict) else ""
         if not isinstance(said, str) or len(said) > MEMBER_CHARS_MAX:
-            raise Malformed(
-                f"`{MEMBER}` must be text of at most {MEMBER_CHARS_MAX} characters",
-                code="delegation.malformed",
-            )
+            raise DELEGATION_MALFORMED(f"`{MEMBER}` must be text of at most {MEMBER_CHARS_MAX} characters")
         if said and self.chain and said != self.chain:
-            raise Malformed(
-                f"`{MEMBER}` and the Answerable-Delegation field name different hops",
-                code="delegation.malformed",
-            )
+            raise DELEGATION_MALFORMED(f"`{MEMBER}` and the Answerable-Delegation field name different hops")
         return said or self.chain
 
 
@@ -90,9 +85,7 @@ def arrival_of(request: Any, method: str, request_id: str | int | None) -> Arriv
     scope: Mapping[str, Any] = request.scope if request is not None else {}
     arrival = scope.get(SCOPE_KEY)
     if not isinstance(arrival, Arrival):
-        raise Broken("a message reached the gate without passing the front", code="gateway.other_message")
+        raise GATEWAY_OTHER_MESSAGE("a message reached the gate without passing the front")
     if arrival.message.get("method") != method or arrival.message.get("id") != request_id:
-        raise Broken(
-            "the sdk reads another message than the one that was proved", code="gateway.other_message"
-        )
+        raise GATEWAY_OTHER_MESSAGE("the sdk reads another message than the one that was proved")
     return arrival

@@ -37,7 +37,8 @@ from answerable.apps.mcp_gateway.wire import (
 from answerable.core.action.told import told
 from answerable.core.identity.proof.door_refusal import sender_of
 from answerable.core.identity.proof.session import SESSION_TARGET
-from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unverified, shown
+from answerable.errors import AnswerableError, Malformed, Refused, Unverified, shown
+from answerable.errors.codes.services import GATEWAY_OTHER_MESSAGE, HTTP_TARGET
 from answerable.wiring.loop_share import source_of
 
 if TYPE_CHECKING:
@@ -161,9 +162,7 @@ class Front:
             caller = head.over(body.digest)
             read.agent = str(caller.agent)
             if caller.message_digest != body.digest:
-                raise Broken(
-                    "the proof is over other bytes than those that came in", code="gateway.other_message"
-                )
+                raise GATEWAY_OTHER_MESSAGE("the proof is over other bytes than those that came in")
             path = _PATH.fullmatch(scope["path"])
             if path is None or scope.get("query_string"):
                 raise StoppedError(404, INVALID_REQUEST, "nothing is served here", "http.path")
@@ -349,6 +348,6 @@ def _target(scope: Scope) -> bytes:
     """Path and query as on the wire. Raises Malformed (`http.target`)."""
     raw: Any = scope.get("raw_path")
     if not isinstance(raw, bytes):
-        raise Malformed(f"path {shown(scope['path'])} has no raw form", code="http.target")
+        raise HTTP_TARGET(f"path {shown(scope['path'])} has no raw form")
     query: bytes = scope.get("query_string", b"")
     return raw + b"?" + query if query else raw

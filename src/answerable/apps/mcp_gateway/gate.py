@@ -21,7 +21,8 @@ from answerable.apps.mcp_gateway.holding import opens_addresses, question, repea
 from answerable.apps.mcp_gateway.requests import checked_params, request_of
 from answerable.apps.mcp_gateway.visible import LISTS, filtered
 from answerable.core.identity.proof.door_refusal import sender_of
-from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, shown
+from answerable.errors import AnswerableError, Malformed, Refused, shown
+from answerable.errors.codes.action import UPSTREAM_UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -178,9 +179,7 @@ class Gate:
             raise MCPError(INVALID_PARAMS, "the cursor is not one of this server's")
         entries = await self._needs.offers.entries(self._server, method)
         if entries is None:
-            raise Unavailable(
-                f"server {shown(self._server)} is not connected", code="upstream.unknown", port="upstream"
-            )
+            raise UPSTREAM_UNKNOWN(f"server {shown(self._server)} is not connected")
         pairs = self._needs.visible(
             arrival.caller, arrival.mandate_id, self._server, delegation=arrival.delegation
         )

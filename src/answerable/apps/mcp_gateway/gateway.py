@@ -11,7 +11,7 @@ from answerable.apps.mcp_gateway.door import Door
 from answerable.apps.mcp_gateway.front import Front
 from answerable.apps.mcp_gateway.needs import GatewayLimits
 from answerable.apps.mcp_gateway.tally import Tally
-from answerable.errors import Unavailable
+from answerable.errors.codes.services import GATEWAY_STOPPED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -57,7 +57,7 @@ class Gateway:
                 self._doors.pop(server)[1].cancel()
             return None
         if self._tasks is None:
-            raise Unavailable("the gateway is not running", code="gateway.stopped", port="gateway")
+            raise GATEWAY_STOPPED("the gateway is not running")
         if server not in self._doors:
             scope = anyio.CancelScope()
             self._doors[server] = (Door(server, self.needs, self.limits, self.tally), scope)
@@ -67,7 +67,7 @@ class Gateway:
             with anyio.move_on_after(OPEN_SECONDS_MAX):
                 await door.open.wait()
             if not door.open.is_set():
-                raise Unavailable("this server's door does not open", code="gateway.stopped", port="gateway")
+                raise GATEWAY_STOPPED("this server's door does not open")
         return door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -18,7 +18,9 @@ from answerable.apps.mcp_gateway.events import (
     notification,
 )
 from answerable.apps.mcp_gateway.requests import checked_params, listen_requests, request_of
-from answerable.errors import Refused, Unavailable, shown
+from answerable.errors import Refused, shown
+from answerable.errors.codes.action import UPSTREAM_UNKNOWN
+from answerable.errors.codes.services import GATEWAY_NOTHING_GRANTED, GATEWAY_STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -47,10 +49,7 @@ class Listening:
         flags, requests = listen_requests(arrival, self._server, uris_max=self._limits.uris_per_listen_max)
         agent = str(arrival.caller.agent)
         if self._streams.get(agent, 0) >= self._limits.listens_per_agent_max:
-            raise Refused(
-                f"an agent has at most {self._limits.listens_per_agent_max} event streams",
-                code="gateway.streams",
-            )
+            raise GATEWAY_STREAMS(f"an agent has at most {self._limits.listens_per_agent_max} event streams")
         queue = EventQueue(self._limits.events_waiting_max)
         caller, mandate_id, delegation = arrival.task
         closed = self._needs.open_stream(
@@ -75,7 +74,7 @@ class Listening:
         try:
             granted = await self._granted(arrival, requests, watch)
             if not granted.mandates and not any(flags.values()):
-                raise Refused("nothing that was asked for can be listened to", code="gateway.nothing_granted")
+                raise GATEWAY_NOTHING_GRANTED()
             return await self._pass_on(ctx, flags, granted, queue, watch)
         finally:
             watch.close()
@@ -98,7 +97,7 @@ class Listening:
     async def _allowed(self, arrival: Arrival, request: ActionRequest, watch: Watch) -> bool:
         # Wanted first, so that the upstream is already asked when the warrant for it is redeemed.
         if not watch.add(request.target):
-            raise Refused("too many resources are followed on this server", code="gateway.streams")
+            raise GATEWAY_STREAMS("too many resources are followed on this server")
         kept = False
         try:
             answer = await self._needs.govern(request, arrival.caller)
@@ -145,7 +144,7 @@ class Listening:
         request = request_of(arrival, self._server, "resources/subscribe")
         follower = self.follow(ctx, arrival)
         if follower.watch is None or not follower.watch.add(request.target):
-            raise Refused("too many resources are followed on this server", code="gateway.streams")
+            raise GATEWAY_STREAMS("too many resources are followed on this server")
         kept = False
         try:
             answer = await self._needs.govern(request, arrival.caller)
@@ -204,7 +203,5 @@ class Listening:
     def _watch(self, listener: Callable[[str, str], None]) -> Watch:
         watch = self._needs.offers.watch(self._server, listener)
         if watch is None:
-            raise Unavailable(
-                f"server {shown(self._server)} is not known", code="upstream.unknown", port="upstream"
-            )
+            raise UPSTREAM_UNKNOWN(f"server {shown(self._server)} is not known")
         return watch

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.action.request import action_request
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.services import PARAMS_INVALID
 
 if TYPE_CHECKING:
     from answerable.apps.mcp_gateway.arrival import Arrival
@@ -40,12 +41,12 @@ def checked_params(arrival: Arrival, method: str) -> dict[str, JSONValue]:
     """The parameters, with no member that the method does not have. Raises Malformed (`params.invalid`)."""
     params = arrival.message.get("params", {})
     if not isinstance(params, dict):
-        raise Malformed("params must be an object", code="params.invalid")
+        raise PARAMS_INVALID("params must be an object")
     extra = params.keys() - _MEMBERS[method]
     if extra:
-        raise Malformed(f"member {shown(min(extra))} of params is not offered here", code="params.invalid")
+        raise PARAMS_INVALID(f"member {shown(min(extra))} of params is not offered here")
     if "_meta" in params and not isinstance(params["_meta"], dict):
-        raise Malformed("`_meta` must be an object", code="params.invalid")
+        raise PARAMS_INVALID("`_meta` must be an object")
     return params
 
 
@@ -69,17 +70,15 @@ def listen_requests(
     """What `subscriptions/listen` asks for: list changes, and one action for each resource. Raises Malformed."""
     wanted = checked_params(arrival, "subscriptions/listen").get("notifications")
     if not isinstance(wanted, dict) or wanted.keys() - _FILTER:
-        raise Malformed("`notifications` must be an object with known members", code="params.invalid")
+        raise PARAMS_INVALID("`notifications` must be an object with known members")
     flags = {name: wanted.get(name) is True for name in _FILTER if name != "resourceSubscriptions"}
     uris = wanted.get("resourceSubscriptions", [])
     if not isinstance(uris, list) or len(uris) > uris_max:
-        raise Malformed(
-            f"`resourceSubscriptions` must be a list of at most {uris_max}", code="params.invalid"
-        )
+        raise PARAMS_INVALID(f"`resourceSubscriptions` must be a list of at most {uris_max}")
     requests: dict[str, ActionRequest] = {}
     for uri in uris:
         if not isinstance(uri, str):
-            raise Malformed("`resourceSubscriptions` holds something other than text", code="params.invalid")
+            raise PARAMS_INVALID("`resourceSubscriptions` holds something other than text")
         requests[uri] = _action(arrival, server, "subscriptions/listen", uri, {})
     return flags, tuple(requests.values())
 
@@ -106,24 +105,24 @@ def _completion(params: dict[str, JSONValue]) -> tuple[str, JSONValue]:
         case {"type": "ref/resource", "uri": str(target)}:
             kind = "ref/resource"
         case _:
-            raise Malformed("`ref` must name a prompt or a resource", code="params.invalid")
+            raise PARAMS_INVALID("`ref` must name a prompt or a resource")
     match params.get("argument"):
         case {"name": str(name), "value": str(value), **rest} if not rest:
             arguments: dict[str, JSONValue] = {"argument": name, "ref": kind, "value": value}
         case _:
-            raise Malformed("`argument` must have a `name` and a `value`", code="params.invalid")
+            raise PARAMS_INVALID("`argument` must have a `name` and a `value`")
     match params.get("context", {}):
         case {"arguments": dict(given), **rest} if not rest:
             arguments["context"] = given
         case {**rest} if not rest:
             pass
         case _:
-            raise Malformed("`context` must hold `arguments` and nothing else", code="params.invalid")
+            raise PARAMS_INVALID("`context` must hold `arguments` and nothing else")
     return target, arguments
 
 
 def _text(params: dict[str, JSONValue], name: str) -> str:
     value = params.get(name)
     if not isinstance(value, str):
-        raise Malformed(f"`{name}` must be text", code="params.invalid")
+        raise PARAMS_INVALID(f"`{name}` must be text")
     return value

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import msgspec
 
-from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.services import (
+    HTTP_BODIES_FULL,
+    HTTP_CONTENT_ENCODING,
+    HTTP_HEADER_TWICE,
+    HTTP_HOST,
+    HTTP_LEFT,
+    HTTP_ORIGIN,
+    HTTP_SLOW_BODY,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,9 +66,7 @@ class BodyBudget:
     def take(self, count: int) -> None:
         """Account for a piece before it is kept. Raises Unavailable (`http.bodies_full`), and then takes nothing."""
         if self.held + count > self._bytes_max:
-            raise Unavailable(
-                "too many bodies are coming in at a time", code="http.bodies_full", port="gateway"
-            )
+            raise HTTP_BODIES_FULL()
         self.held += count
 
     def give_back(self, count: int) -> None:
@@ -73,9 +80,7 @@ def single_headers(scope: Scope) -> dict[bytes, bytes]:
     for name, value in scope["headers"]:
         if name in _SINGLE:
             if name in found:
-                raise Malformed(
-                    f"header {shown(name.decode('latin-1'))} is there twice", code="http.header_twice"
-                )
+                raise HTTP_HEADER_TWICE(f"header {shown(name.decode('latin-1'))} is there twice")
             found[name] = value
     return found
 
@@ -84,12 +89,10 @@ def check_host(headers: dict[bytes, bytes], limits: GatewayLimits) -> None:
     """Refuse what a browser was talked into sending (DNS rebinding). Raises Refused (`http.host`, `http.origin`)."""
     host = _AUTHORITY.fullmatch(headers.get(b"host", b"").decode("latin-1"))
     if host is None or host[1] not in LOOPBACK | limits.hosts:
-        raise Refused("this gateway does not answer to the name in the Host field", code="http.host")
+        raise HTTP_HOST("this gateway does not answer to the name in the Host field")
     origin = headers.get(b"origin")
     if origin is not None and origin.decode("latin-1") not in limits.origins:
-        raise Refused(
-            "requests of web pages are not let in: the Origin is not registered", code="http.origin"
-        )
+        raise HTTP_ORIGIN("requests of web pages are not let in: the Origin is not registered")
 
 
 def announced_bytes(headers: Iterable[tuple[bytes, bytes]]) -> int:
@@ -112,7 +115,7 @@ async def read_body(
     (`http.bodies_full`). A body that comes in one piece is never kept waiting here, so it takes nothing of the budget.
     """
     if headers.get(b"content-encoding", b"identity") != b"identity":
-        raise Malformed("a compressed body is not accepted", code="http.content_encoding")
+        raise HTTP_CONTENT_ENCODING()
     # The wait for the first byte is a wait, too: a head without a body must not hold its place for ever.
     with anyio.move_on_after(limits.body_seconds_max):
         message = await receive()
@@ -122,7 +125,7 @@ async def read_body(
         if len(chunk) > limits.body_bytes_max:
             raise TooLargeError
         return chunk
-    raise Malformed(f"the body did not come within {limits.body_seconds_max:g} s", code="http.slow_body")
+    raise HTTP_SLOW_BODY(f"the body did not come within {limits.body_seconds_max:g} s")
 
 
 async def _rest(message: Message, receive: Receive, bytes_max: int, budget: BodyBudget) -> bytes:
@@ -140,7 +143,7 @@ async def _rest(message: Message, receive: Receive, bytes_max: int, budget: Body
     finally:
         # Exactly what was taken is what was kept.
         budget.give_back(len(body))
-    raise Malformed("the caller left before the end of the body", code="http.left")
+    raise HTTP_LEFT()
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:

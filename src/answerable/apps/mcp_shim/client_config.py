@@ -20,7 +20,12 @@ import yaml
 from answerable.core.canonical import parse
 from answerable.core.identity.names.principal import checked_name
 from answerable.core.registry.documents.documents import Server
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.services import (
+    CLIENT_CONFIG_MALFORMED,
+    CLIENT_CONFIG_NOT_WRAPPED,
+    CLIENT_CONFIG_NOTHING_TO_WRAP,
+)
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -98,14 +103,13 @@ def wrapped(text: str, shim: ShimCommand, *, file: str, backup: str = "") -> Wra
             continue
         server = _server(registered_name(name), original, secrets, file)
         if any(server.name == other.name for other in servers):
-            raise Malformed(
-                f"server {shown(name)} and another one would both be called {shown(server.name)}",
-                code="client_config.malformed",
+            raise CLIENT_CONFIG_MALFORMED(
+                f"server {shown(name)} and another one would both be called {shown(server.name)}"
             )
         servers.append(server)
         changed.setdefault(name, shim.entry(server.name))
     if not any(is_wrapped(entry) for entry in changed.values()):
-        raise Refused("the file holds no server that can be wrapped", code="client_config.nothing_to_wrap")
+        raise CLIENT_CONFIG_NOTHING_TO_WRAP()
     whole: dict[str, JSONValue] = {**config, "mcpServers": originals}
     return Wrapped(
         text=_written({**config, "mcpServers": changed}, like=text),
@@ -140,11 +144,11 @@ def unwrapped(text: str, original: str) -> str:
     config, before = _config(text), _servers(_config(original))
     entries = _servers(config)
     if not any(is_wrapped(entry) for entry in entries.values()):
-        raise Refused("no server in this file goes through the gateway", code="client_config.not_wrapped")
+        raise CLIENT_CONFIG_NOT_WRAPPED()
     restored: dict[str, JSONValue] = {}
     for name, entry in entries.items():
         if is_wrapped(entry) and name not in before:
-            raise Malformed(f"the backup does not hold server {shown(name)}", code="client_config.malformed")
+            raise CLIENT_CONFIG_MALFORMED(f"the backup does not hold server {shown(name)}")
         restored[name] = before[name] if is_wrapped(entry) else entry
     whole: dict[str, JSONValue] = {**config, "mcpServers": restored}
     # Nothing else changed: then not one byte differs.
@@ -204,7 +208,7 @@ def servers_of(text: str) -> tuple[Server, ...]:
     for name, entry in _servers(_config(text)).items():
         why = _why_not(entry)
         if why:
-            raise Malformed(f"server {shown(name)}: {why}", code="client_config.malformed")
+            raise CLIENT_CONFIG_MALFORMED(f"server {shown(name)}: {why}")
         secrets: dict[str, str] = {}
         server = _server(registered_name(name), entry, secrets, "")
         values = tuple((key, secrets[f"{server.name}/{key}"]) for key, _ in server.env)
@@ -225,14 +229,14 @@ def servers_of(text: str) -> tuple[Server, ...]:
 def _config(text: str) -> dict[str, JSONValue]:
     value = parse(text.encode())
     if not isinstance(value, dict):
-        raise Malformed("a client configuration is a JSON object", code="client_config.malformed")
+        raise CLIENT_CONFIG_MALFORMED("a client configuration is a JSON object")
     return value
 
 
 def _servers(config: dict[str, JSONValue]) -> dict[str, JSONValue]:
     servers = config.get("mcpServers")
     if not isinstance(servers, dict):
-        raise Malformed("the file has no object `mcpServers`", code="client_config.malformed")
+        raise CLIENT_CONFIG_MALFORMED("the file has no object `mcpServers`")
     return servers
 
 

@@ -22,7 +22,14 @@ from answerable.apps.mcp_shim.client_config import (
     wrapped,
 )
 from answerable.apps.mcp_shim.masking import masked
-from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors import Unavailable, shown
+from answerable.errors.codes.services import (
+    CLIENT_CONFIG_BACKUP_EXISTS,
+    CLIENT_CONFIG_DOCUMENTS_EXIST,
+    CLIENT_CONFIG_MALFORMED,
+    CLIENT_CONFIG_UNREADABLE,
+    CLIENT_CONFIG_UNWRITABLE,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,11 +108,9 @@ def _check_needless(backup: Path, kept: str, text: str) -> None:
     """A backup of a file in which nothing is wrapped is left over; it may go where the file has all that it has."""
     lost = lost_by(kept, text)
     if lost:
-        raise Unavailable(
+        raise CLIENT_CONFIG_BACKUP_EXISTS(
             f"backup {shown(backup.name)} holds server {shown(lost[0])} as the file does not, and is not overwritten: "
-            "move it away",
-            code="client_config.backup_exists",
-            port="client_config",
+            "move it away"
         )
 
 
@@ -119,10 +124,9 @@ def _check_ours(documents: Path, told: str) -> None:
         there = ["something else"]
     ours: list[Any] = list(yaml.safe_load_all(told))
     if any(one not in ours for one in there):
-        raise Malformed(
+        raise CLIENT_CONFIG_DOCUMENTS_EXIST(
             f"{shown(documents.name)} is there already, says something else and is not overwritten: name another with "
-            "--documents",
-            code="client_config.documents_exist",
+            "--documents"
         )
 
 
@@ -136,13 +140,9 @@ def _read(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8")
     except OSError as error:
-        raise Unavailable(
-            f"{shown(path.name)} cannot be read: {error.strerror}",
-            code="client_config.unreadable",
-            port="client_config",
-        ) from None
+        raise CLIENT_CONFIG_UNREADABLE(f"{shown(path.name)} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise Malformed(f"{shown(path.name)} is not UTF-8", code="client_config.malformed") from None
+        raise CLIENT_CONFIG_MALFORMED(f"{shown(path.name)} is not UTF-8") from None
 
 
 def _write(path: Path, text: str, *, mode: int) -> None:
@@ -168,8 +168,4 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> Unavailable:
-    return Unavailable(
-        f"{shown(path.name)} cannot be written: {error.strerror}",
-        code="client_config.unwritable",
-        port="client_config",
-    )
+    return CLIENT_CONFIG_UNWRITABLE(f"{shown(path.name)} cannot be written: {error.strerror}")

@@ -14,6 +14,7 @@ import httpx2
 
 from answerable.core.identity.proof.http_signature import DELEGATION_HEADER
 from answerable.errors import Unavailable, shown
+from answerable.errors.codes.services import SHIM_DELEGATION
 
 CHAIN_BYTES_MAX: Final = 262_144
 
@@ -59,4 +60,4 @@ class ReceivedAuth(httpx2.Auth):
 
 
 def _unusable(why: str, file: Path) -> Unavailable:
-    return Unavailable(f"{shown(file.name)} {why}", code="shim.delegation", port="file")
+    return SHIM_DELEGATION(f"{shown(file.name)} {why}")

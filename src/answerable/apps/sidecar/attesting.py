@@ -14,7 +14,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_private_key, load_pem_private_key
 
 from answerable.core.identity.workload.attestation import DOMAIN_TAG, enrolment_audience, possession_message
-from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors import Unavailable, shown
+from answerable.errors.codes.services import (
+    SIDECAR_CERTIFICATE,
+    SIDECAR_REFERENCE,
+    SIDECAR_SSH,
+    SIDECAR_UNREADABLE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,9 +65,8 @@ def by_certificate(certificate: str, key: str) -> Attesting:
             chain = x509.load_pem_x509_certificates(_octets(chain_path))
             private = load_pem_private_key(_octets(key_path), password=None)
         except (ValueError, TypeError):
-            raise Malformed(
-                "the certificate or its key cannot be read: both are PEM, the key without a password",
-                code="sidecar.certificate",
+            raise SIDECAR_CERTIFICATE(
+                "the certificate or its key cannot be read: both are PEM, the key without a password"
             ) from None
         message = possession_message(challenge.attestation, thumbprint)
         return {
@@ -155,10 +160,8 @@ def _ssh_signature(path: Path, message: bytes) -> str:
 
 
 def _no_ssh_signature(path: Path, reason: str) -> Unavailable:
-    return Unavailable(
-        f"`ssh-keygen -Y sign` made no signature with {shown(path.name)}: {shown(reason, 200)}",
-        code="sidecar.ssh",
-        port="ssh-keygen",
+    return SIDECAR_SSH(
+        f"`ssh-keygen -Y sign` made no signature with {shown(path.name)}: {shown(reason, 200)}"
     )
 
 
@@ -174,13 +177,13 @@ def _signed(key: object, message: bytes) -> bytes:
         case ed25519.Ed25519PrivateKey():
             return key.sign(message)
         case _:
-            raise Malformed("the certificate's key is of a kind that is not used", code="sidecar.certificate")
+            raise SIDECAR_CERTIFICATE("the certificate's key is of a kind that is not used")
 
 
 def path_of(reference: str) -> Path:
     """Secrets are references, never values. Raises Malformed (`sidecar.reference`)."""
     if not reference.startswith(FILE_PREFIX) or len(reference) == len(FILE_PREFIX):
-        raise Malformed(f"expected `file:PATH`, got {shown(reference[:5], 8)}…", code="sidecar.reference")
+        raise SIDECAR_REFERENCE(f"expected `file:PATH`, got {shown(reference[:5], 8)}…")
     return Path(reference.removeprefix(FILE_PREFIX))
 
 
@@ -205,9 +208,7 @@ def _require_readable(path: Path) -> None:
 
 
 def _unreadable(path: Path, error: OSError) -> Unavailable:
-    return Unavailable(
-        f"{shown(path.name)} cannot be read: {error.strerror}", code="sidecar.unreadable", port="file"
-    )
+    return SIDECAR_UNREADABLE(f"{shown(path.name)} cannot be read: {error.strerror}")
 
 
 def _base64(octets: bytes) -> str:

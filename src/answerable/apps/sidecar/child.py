@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 
-from answerable.errors import Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.services import SIDECAR_COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +31,7 @@ class Child:
         try:
             self._process = subprocess.Popen(list(command), env=environment, close_fds=True)
         except OSError as error:
-            message = f"cannot start {shown(command[0])}: {error.strerror}"
-            raise Unavailable(message, code="sidecar.command", port="sidecar") from None
+            raise SIDECAR_COMMAND(f"cannot start {shown(command[0])}: {error.strerror}") from None
 
     @property
     def pid(self) -> int:

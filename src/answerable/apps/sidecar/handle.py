@@ -24,6 +24,7 @@ from answerable.apps.sidecar.kinship import is_kin
 from answerable.apps.sidecar.relay import relay
 from answerable.apps.sidecar.tasks import Tasks
 from answerable.errors import AnswerableError, Refused, Unavailable, Unverified
+from answerable.errors.codes.services import SIDECAR_SOCKET
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -74,8 +75,7 @@ class Handle:
         try:
             listener = await anyio.create_unix_listener(self.path, mode=SOCKET_MODE)
         except OSError as error:
-            message = f"the handle's socket cannot be made: {error.strerror}"
-            raise Unavailable(message, code="sidecar.socket", port="sidecar") from None
+            raise SIDECAR_SOCKET(f"the handle's socket cannot be made: {error.strerror}") from None
         try:
             async with listener, anyio.create_task_group() as tasks:
                 tasks.start_soon(self._until_ended, tasks)

@@ -17,6 +17,7 @@ from answerable.core.canonical import parse
 from answerable.core.identity.keys.keys import SEED_BYTES, SigningKey, new_private_jwk
 from answerable.core.identity.workload.attestation import SHOWN_AGAIN
 from answerable.errors import AnswerableError, Refused, shown
+from answerable.errors.codes.services import SIDECAR_OTHER_AGENT, SIDECAR_OTHER_DOMAIN
 from answerable.sdk.delegation import hand_on
 from answerable.sdk.enrolment import certificate_request
 from answerable.sdk.proof_auth import SessionAuth
@@ -178,11 +179,10 @@ class Identity:
 def _another(now: Enrolled, before: Enrolled) -> Refused | None:
     """What is wrong with a new name; None where it is of the same agent and trust domain as the former one."""
     if now.instance.trust_domain != before.instance.trust_domain:
-        message = (
+        return SIDECAR_OTHER_DOMAIN(
             f"the server is of trust domain {shown(now.instance.trust_domain)} now: start this command anew"
         )
-        return Refused(message, code="sidecar.other_domain")
     if now.agent != before.agent:
         message = f"what was measured here is agent {shown(now.agent)} now, not {shown(before.agent)}"
-        return Refused(message, code="sidecar.other_agent")
+        return SIDECAR_OTHER_AGENT(message)
     return None

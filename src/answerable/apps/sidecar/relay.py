@@ -14,6 +14,7 @@ from answerable.apps.sidecar.tasks import status_of
 from answerable.connection_fault import connection_fault
 from answerable.core.canonical import Limits, parse
 from answerable.errors import AnswerableError, Malformed, Unverified, shown
+from answerable.errors.codes.services import SIDECAR_FIELD, SIDECAR_MESSAGE, SIDECAR_PATH
 
 if TYPE_CHECKING:
     from answerable.apps.sidecar.http_server import HttpRequest, Reply
@@ -108,14 +109,13 @@ async def _failed(reply: Reply, error: dict[str, JSONValue]) -> None:
 def _checked(request: HttpRequest) -> JSONValue:
     """The id of the message, if it has one. Raises Malformed."""
     if request.method not in ("POST", "GET", "DELETE") or not _TARGET.fullmatch(request.target):
-        raise Malformed(
+        raise SIDECAR_PATH(
             f"{shown(request.method, 16)} {shown(request.target)} is not what a handle serves: MCP at "
-            "/mcp/SERVER, /instance, /sub-agents, /tasks and /delegations",
-            code="sidecar.path",
+            "/mcp/SERVER, /instance, /sub-agents, /tasks and /delegations"
         )
     if request.method != "POST":
         if request.body:
-            raise Malformed(f"{request.method} has no body", code="sidecar.message")
+            raise SIDECAR_MESSAGE(f"{request.method} has no body")
         return None
     value = parse(request.body, limits=_LIMITS)
     if (
@@ -123,7 +123,7 @@ def _checked(request: HttpRequest) -> JSONValue:
         or value.get("jsonrpc") != "2.0"
         or not isinstance(value.get("method"), str)
     ):
-        raise Malformed("a message is one JSON-RPC 2.0 request or notification", code="sidecar.message")
+        raise SIDECAR_MESSAGE("a message is one JSON-RPC 2.0 request or notification")
     return value.get("id")
 
 
@@ -132,7 +132,7 @@ def _fields(request: HttpRequest) -> dict[str, str]:
     for name in _PASSED:
         values = request.values(name)
         if len(values) > 1:
-            raise Malformed(f"field `{name}` is there twice", code="sidecar.field")
+            raise SIDECAR_FIELD(f"field `{name}` is there twice")
         if values:
             fields[name] = values[0]
     # The message is as long as it is; nothing that comes back is unpacked here.

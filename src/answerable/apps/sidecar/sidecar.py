@@ -27,7 +27,8 @@ from answerable.apps.sidecar.handle import Handle
 from answerable.apps.sidecar.identity import Identity
 from answerable.apps.sidecar.keeping import Keeper
 from answerable.apps.sidecar.pace import spread
-from answerable.errors import AnswerableError, Refused, Unavailable, Unverified, shown
+from answerable.errors import AnswerableError, Unavailable, Unverified, shown
+from answerable.errors.codes.services import SIDECAR_OTHER_AGENT
 from answerable.sdk.enrolment import EnrolmentClient
 from answerable.sdk.gateway_address import open_client
 from answerable.wiring import guarding
@@ -99,9 +100,8 @@ class _Sidecar:
         enrolled = await self._identity.enrol(self._options.attesting, made_of=self._made_of)
         try:
             if enrolled.agent != self._options.agent:
-                raise Refused(
-                    f"what was measured here is agent {shown(enrolled.agent)}, not {shown(self._options.agent)}",
-                    code="sidecar.other_agent",
+                raise SIDECAR_OTHER_AGENT(
+                    f"what was measured here is agent {shown(enrolled.agent)}, not {shown(self._options.agent)}"
                 )
             # Only now: the server may have to read which program we are, and cannot any more after this.
             if not guarding.without_tracing():

@@ -33,6 +33,16 @@ from answerable.core.mandate.delegation_chain import OFFLINE_SECONDS_MAX, split_
 from answerable.core.mandate.delegation_terms import SINGLE_USE
 from answerable.core.mandate.hop_token import read_hop, read_raw
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
+from answerable.errors.codes.mandate import DELEGATION_MISSING
+from answerable.errors.codes.services import (
+    SIDECAR_DELEGATION,
+    SIDECAR_FIELD,
+    SIDECAR_MEMBERS,
+    SIDECAR_PATH,
+    SIDECAR_TASK,
+    SIDECAR_TASK_NAME,
+    SIDECAR_TASKS,
+)
 from answerable.sdk.carriage import chain_in_a2a, chain_in_fields
 from answerable.sdk.delegation import Narrowing, Receiver, token_for, token_to_act
 
@@ -108,17 +118,15 @@ class Tasks:
         """
         named, shown_chain = request.values(TASK_FIELD), request.values(DELEGATION_HEADER)
         if len(named) + len(shown_chain) > 1:
-            raise Malformed(
-                f"a message names one task in `{TASK_FIELD}`, or shows one chain in `{DELEGATION_HEADER}`",
-                code="sidecar.field",
+            raise SIDECAR_FIELD(
+                f"a message names one task in `{TASK_FIELD}`, or shows one chain in `{DELEGATION_HEADER}`"
             )
         if not named and not shown_chain:
             return {}
         if named and (mandate := self._found(named[0]).mandate):
             if request.values(MANDATE_HEADER) not in ([], [mandate]):
-                raise Malformed(
-                    f"task {shown(named[0])} is of another mandate than `{MANDATE_HEADER}` names",
-                    code="sidecar.field",
+                raise SIDECAR_FIELD(
+                    f"task {shown(named[0])} is of another mandate than `{MANDATE_HEADER}` names"
                 )
             return {MANDATE_HEADER: mandate}
         chain = await self._to_act(named[0], request) if named else shown_chain[0]
@@ -145,26 +153,23 @@ class Tasks:
                 self._found(name)
                 del self._tasks[name]
                 return 200, {"forgotten": name}
-        raise Malformed(
+        raise SIDECAR_PATH(
             f"{shown(request.method, 16)} {shown(request.target)} is not served: GET and POST /tasks, DELETE "
-            "/tasks/NAME, POST /delegations",
-            code="sidecar.path",
+            "/tasks/NAME, POST /delegations"
         )
 
     async def _add(self, body: dict[str, JSONValue]) -> dict[str, JSONValue]:
         name = _text(body, "name", 63)
         if not _NAME.fullmatch(name):
-            raise Malformed(
-                f"{shown(name)} is no name of a task: letters, digits, `.`, `_` and `-`, all small",
-                code="sidecar.task_name",
+            raise SIDECAR_TASK_NAME(
+                f"{shown(name)} is no name of a task: letters, digits, `.`, `_` and `-`, all small"
             )
         if sum(origin in body for origin in _ORIGINS) != 1:
-            raise Malformed(
-                "a task comes from a `mandate`, a `delegation`, a `message` of A2A or the `headers` of one: give one",
-                code="sidecar.members",
+            raise SIDECAR_MEMBERS(
+                "a task comes from a `mandate`, a `delegation`, a `message` of A2A or the `headers` of one: give one"
             )
         if name not in self._tasks and len(self._tasks) >= TASKS_MAX:
-            raise Refused(f"a handle has at most {TASKS_MAX} tasks: forget one", code="sidecar.tasks")
+            raise SIDECAR_TASKS(f"a handle has at most {TASKS_MAX} tasks: forget one")
         if "mandate" in body:
             task = await self._from_mandate(_text(body, "mandate", MANDATE_CHARS_MAX))
         else:
@@ -180,14 +185,13 @@ class Tasks:
     async def _hand_on(self, body: dict[str, JSONValue]) -> dict[str, JSONValue]:
         to = body.get("to")
         if not isinstance(to, dict) or to.keys() != {"agent", "key"} or not isinstance(to["key"], dict):
-            raise Malformed(
-                "`to` has the receiver's registered name in `agent` and its public JWK in `key`",
-                code="sidecar.members",
+            raise SIDECAR_MEMBERS(
+                "`to` has the receiver's registered name in `agent` and its public JWK in `key`"
             )
         receiver = Receiver(agent=agent_id(_text(to, "agent", 63)), key=public_key(to["key"]))
         seconds = body.get("seconds", OFFLINE_SECONDS_MAX)
         if type(seconds) is not int:
-            raise Malformed("`seconds` must be a whole number", code="sidecar.members")
+            raise SIDECAR_MEMBERS("`seconds` must be a whole number")
         narrowing = Narrowing(scopes=_scopes(body), constraints=_constraints(body), seconds=seconds)
         chain = await self._chain(_text(body, "task", 63))
         handed = self._identity.hand_on(chain, receiver, narrowing)
@@ -242,16 +246,15 @@ class Tasks:
     def _found(self, name: str) -> _Task:
         task = self._tasks.get(name)
         if task is None:
-            raise Refused(f"there is no task {shown(name)} here: POST /tasks makes one", code="sidecar.task")
+            raise SIDECAR_TASK(f"there is no task {shown(name)} here: POST /tasks makes one")
         return task
 
     def _own(self, chain: str) -> UnverifiedHop:
         """The last hop of a chain that is bound to this instance's key. The gateway checks all the rest."""
         leaf = read_hop(split_chain(chain)[-1])
         if leaf.confirmation.thumbprint != self._identity.thumbprint:
-            raise Refused(
-                f"what was handed on is for {shown(leaf.agent, 60)} and for another key than this instance's",
-                code="sidecar.delegation",
+            raise SIDECAR_DELEGATION(
+                f"what was handed on is for {shown(leaf.agent, 60)} and for another key than this instance's"
             )
         return leaf
 
@@ -295,19 +298,17 @@ def _ends_soon(task: _Task) -> bool:
 def _object(body: bytes, *known: str) -> dict[str, JSONValue]:
     value = parse(body, limits=_LIMITS)
     if not isinstance(value, dict):
-        raise Malformed("the body must be a JSON object", code="sidecar.members")
+        raise SIDECAR_MEMBERS("the body must be a JSON object")
     unknown = [name for name in value if name not in known]
     if unknown:
-        raise Malformed(
-            f"{shown(unknown[0], 40)} is not known here: expected {', '.join(known)}", code="sidecar.members"
-        )
+        raise SIDECAR_MEMBERS(f"{shown(unknown[0], 40)} is not known here: expected {', '.join(known)}")
     return value
 
 
 def _text(body: dict[str, Any], name: str, chars_max: int) -> str:
     value = body.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= chars_max:
-        raise Malformed(f"`{name}` must be text of 1 to {chars_max} characters", code="sidecar.members")
+        raise SIDECAR_MEMBERS(f"`{name}` must be text of 1 to {chars_max} characters")
     return value
 
 
@@ -319,36 +320,32 @@ def _handed(body: dict[str, JSONValue]) -> str:
     origin = "message" if "message" in body else "headers"
     given = body[origin]
     if not isinstance(given, dict):
-        raise Malformed(f"`{origin}` must be a JSON object", code="sidecar.members")
+        raise SIDECAR_MEMBERS(f"`{origin}` must be a JSON object")
     if origin == "headers":
         chain = chain_in_fields(given)
     else:
         metadata, extensions = given.get("metadata", {}), given.get("extensions", [])
         if not isinstance(metadata, dict) or not isinstance(extensions, list):
-            raise Malformed(
-                "`metadata` of a message must be an object, its `extensions` a list", code="sidecar.members"
-            )
+            raise SIDECAR_MEMBERS("`metadata` of a message must be an object, its `extensions` a list")
         chain = chain_in_a2a(metadata, [one for one in extensions if isinstance(one, str)])
     if not chain:
-        raise Refused(f"the {origin} given bring no chain of hops", code="delegation.missing")
+        raise DELEGATION_MISSING(f"the {origin} given bring no chain of hops")
     return chain
 
 
 def _scopes(body: dict[str, JSONValue]) -> tuple[str, ...]:
     found = body.get("scopes", [])
     if not isinstance(found, list) or len(found) > LIST_MAX:
-        raise Malformed(f"`scopes` must be a list of at most {LIST_MAX} texts", code="sidecar.members")
+        raise SIDECAR_MEMBERS(f"`scopes` must be a list of at most {LIST_MAX} texts")
     texts = tuple(one for one in found if isinstance(one, str))
     # An empty list could be meant as nothing at all, and must not come out as everything.
     if len(texts) < len(found) or ("scopes" in body and not texts):
-        raise Malformed(
-            "`scopes` must name what is handed on; left out, all of it is", code="sidecar.members"
-        )
+        raise SIDECAR_MEMBERS("`scopes` must name what is handed on; left out, all of it is")
     return texts
 
 
 def _constraints(body: dict[str, JSONValue]) -> tuple[Constraint, ...]:
     found = body.get("constraints", [])
     if not isinstance(found, list) or len(found) > LIST_MAX:
-        raise Malformed(f"`constraints` must be a list of at most {LIST_MAX} objects", code="sidecar.members")
+        raise SIDECAR_MEMBERS(f"`constraints` must be a list of at most {LIST_MAX} objects")
     return tuple(from_wire(one) for one in found)

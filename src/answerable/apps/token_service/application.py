@@ -20,7 +20,14 @@ from answerable.apps.token_service.form import form_of
 from answerable.apps.token_service.problems import problem_of
 from answerable.core.identity.proof.door_refusal import sender_of
 from answerable.core.mandate import oauth_terms as terms
-from answerable.errors import AnswerableError, Broken, Malformed, Unavailable, Unverified, shown
+from answerable.errors import AnswerableError, Broken, Unavailable, Unverified, shown
+from answerable.errors.codes.services import REQUEST_PATH_UNKNOWN
+from answerable.errors.codes.tokens import (
+    OAUTH_FAILED,
+    OAUTH_INVALID_REQUEST,
+    OAUTH_INVALID_TARGET,
+    OAUTH_UNSUPPORTED_GRANT_TYPE,
+)
 from answerable.flows.tokens.authenticate_client import Asked
 from answerable.flows.tokens.find_parent import Exchange
 from answerable.wiring.guarded_request import body_within, channel_of, check_host, route_fault
@@ -106,12 +113,11 @@ class _Door:
         """RFC 8693, section 2."""
         grant = form.required("grant_type")
         if grant != terms.GRANT_EXCHANGE:
-            raise Malformed(
-                f"grant type {shown(grant)} is not served: use {terms.GRANT_EXCHANGE}",
-                code="oauth.unsupported_grant_type",
+            raise OAUTH_UNSUPPORTED_GRANT_TYPE(
+                f"grant type {shown(grant)} is not served: use {terms.GRANT_EXCHANGE}"
             )
         if len(form.resources) > 1:
-            raise Malformed("a token is for one resource: name one", code="oauth.invalid_target")
+            raise OAUTH_INVALID_TARGET("a token is for one resource: name one")
         granted = await self._needs.exchange(
             client,
             Exchange(
@@ -163,7 +169,7 @@ class _Door:
         """RFC 9728: of one server behind the gateway, or of the gateway."""
         server = request.path_params.get("server", "")
         if server and server not in self._needs.servers():
-            raise Malformed(f"server {shown(server)} is not registered", code="request.path_unknown")
+            raise REQUEST_PATH_UNKNOWN(f"server {shown(server)} is not registered")
         return _json(200, metadata.resource_metadata(self._needs.issuer(), server), kept=True)
 
     def keys(self, _: HttpRequest) -> Response:
@@ -180,17 +186,17 @@ class _Door:
         """draft-ietf-oauth-status-list-21, section 8. A past time is not answered for."""
         number = request.path_params["number"]
         if request.query_params:
-            raise Malformed("lists of another time are not kept", code="request.path_unknown")
+            raise REQUEST_PATH_UNKNOWN("lists of another time are not kept")
         found = self._needs.status_list(int(number)) if _NUMBER.fullmatch(number) else None
         if found is None:
-            raise Malformed(f"there is no status list {shown(number)}", code="request.path_unknown")
+            raise REQUEST_PATH_UNKNOWN(f"there is no status list {shown(number)}")
         return Response(found, media_type=terms.STATUS_LIST_MEDIA_TYPE, headers=_UNKEPT)
 
     async def _asked(self, request: HttpRequest) -> Asked:
         raw: Any = request.scope.get("raw_path")
         if not isinstance(raw, bytes) or request.scope.get("query_string"):
             # RFC 6749, section 3.2: and no token ever stands in a URL, which logs keep.
-            raise Malformed("there are no query parameters here", code="oauth.invalid_request")
+            raise OAUTH_INVALID_REQUEST("there are no query parameters here")
         return Asked(
             method=request.method,
             target=raw,
@@ -204,7 +210,7 @@ class _Door:
     def _failed(self, request: HttpRequest, error: Exception, client: TokenClient | None) -> Response:
         if not isinstance(error, AnswerableError):
             _log.error("a request failed", exc_info=error)
-            error = Broken("something of ours failed: the server's log says what", code="oauth.failed")
+            error = OAUTH_FAILED()
         elif isinstance(error, Broken):
             _log.error("%s: %s", error.code, error.message)
         known = {"agent": client.agent, "key": client.key} if client is not None else {}

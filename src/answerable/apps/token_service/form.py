@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.tokens import OAUTH_INVALID_REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,7 @@ class Form:
         """Raises Malformed (`oauth.invalid_request`)."""
         value = self.values.get(name, "")
         if not value:
-            raise Malformed(f"parameter `{name}` is missing", code="oauth.invalid_request")
+            raise OAUTH_INVALID_REQUEST(f"parameter `{name}` is missing")
         return value
 
 
@@ -43,7 +44,7 @@ def form_of(body: bytes, media_type: str) -> Form:
     """Read a body. Raises Malformed (`oauth.invalid_request`): not a form, not UTF-8, a parameter twice, too many."""
     kind = media_type.partition(";")[0].strip().lower()
     if kind != MEDIA_TYPE:
-        raise _fault(f"expected a body of type `{MEDIA_TYPE}`, got {shown(kind)}")
+        raise OAUTH_INVALID_REQUEST(f"expected a body of type `{MEDIA_TYPE}`, got {shown(kind)}")
     try:
         pairs = parse_qsl(
             body.decode("ascii"),
@@ -53,9 +54,9 @@ def form_of(body: bytes, media_type: str) -> Form:
             max_num_fields=FIELDS_MAX,
         )
     except UnicodeError:
-        raise _fault("the body is not ASCII, or what it escapes is not UTF-8") from None
+        raise OAUTH_INVALID_REQUEST("the body is not ASCII, or what it escapes is not UTF-8") from None
     except ValueError:
-        raise _fault(f"the body is not a form of at most {FIELDS_MAX} parameters") from None
+        raise OAUTH_INVALID_REQUEST(f"the body is not a form of at most {FIELDS_MAX} parameters") from None
     values: dict[str, str] = {}
     resources: list[str] = []
     for name, value in pairs:
@@ -65,10 +66,6 @@ def form_of(body: bytes, media_type: str) -> Form:
             resources.append(value)
             continue
         if name in values:
-            raise _fault(f"parameter {shown(name)} is there twice")
+            raise OAUTH_INVALID_REQUEST(f"parameter {shown(name)} is there twice")
         values[name] = value
     return Form(values=values, resources=tuple(resources))
-
-
-def _fault(message: str) -> Malformed:
-    return Malformed(message, code="oauth.invalid_request")

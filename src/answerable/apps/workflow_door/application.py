@@ -21,7 +21,9 @@ from answerable.core.canonical import parse
 from answerable.core.identity.names.pace import Pace
 from answerable.core.identity.proof.door_refusal import sender_of
 from answerable.core.json_extent import check_extent
-from answerable.errors import AnswerableError, Broken, Malformed, Refused
+from answerable.errors import AnswerableError, Broken
+from answerable.errors.codes.people import WORKFLOW_FAILED, WORKFLOW_PACE
+from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.approval.answer_as_workflow import (
     answer_as_workflow,
     open_to_workflow,
@@ -84,8 +86,7 @@ class _Door:
                 workflow = await attested_workflow(self._needs.workloads, channel_of(request))
                 seconds = self._pace.take(workflow.name, at=self._walk.clock.monotonic())
                 if seconds:
-                    message = f"too many requests of this workflow: come again in {seconds:.1f} s"
-                    raise Refused(message, code="workflow.pace")
+                    raise WORKFLOW_PACE(f"too many requests of this workflow: come again in {seconds:.1f} s")
                 return _answered(200, await act(workflow, request))
             except Exception as error:
                 if isinstance(error, AnswerableError):
@@ -119,7 +120,7 @@ class _Door:
         body = await self._body(request)
         token = body.get("token")
         if body.keys() != {"token"} or not isinstance(token, str):
-            raise Malformed("the body is an object with the text `token`", code="request.body")
+            raise REQUEST_BODY("the body is an object with the text `token`")
         after = await answer_as_workflow(self._walk, workflow.name, request.path_params["id"], token)
         return {"id": after.id, "state": after.state}
 
@@ -131,7 +132,7 @@ class _Door:
         check_extent(received, MEMBERS_MAX)
         value = parse(received)
         if not isinstance(value, dict):
-            raise Malformed("the body is no object", code="request.body")
+            raise REQUEST_BODY("the body is no object")
         return value
 
 
@@ -149,7 +150,7 @@ def _failed(error: Exception) -> Response:
     if not isinstance(error, AnswerableError):
         # The caller learns that it failed, the operator learns why.
         _log.error("a request failed", exc_info=error)
-        error = Broken("something of ours failed: the server's log says what", code="workflow.failed")
+        error = WORKFLOW_FAILED()
     elif isinstance(error, Broken):
         _log.error("%s: %s", error.code, error.message)
     status, body = problem_details(error, _STATUSES)

@@ -28,7 +28,7 @@ from answerable.core.identity.names.spiffe_terms import (
     WORKLOAD_API,
     WORKLOAD_HEADER,
 )
-from answerable.errors import Broken
+from answerable.errors.codes.workloads import WORKLOAD_API_NO_PEER
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -121,7 +121,7 @@ class WorkloadFront:
         """The RPCs of one connection, with the process that made it for a subject."""
         peer, recheck = connection.peer, self.limits.recheck_seconds
         if peer is None:
-            raise Broken("a connection without a process was let in", code="workload_api.no_peer")
+            raise WORKLOAD_API_NO_PEER()
         found = dict(self._reflection)
         if self._doors.workload:
             workload = WorkloadApi(

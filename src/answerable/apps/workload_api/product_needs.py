@@ -14,9 +14,9 @@ from answerable.core.identity.proof.channel import Channel, PeerCredentials
 from answerable.core.identity.proof.door_refusal import Sender, untold
 from answerable.core.identity.svid.jwt_svid import verified_jwt_svid
 from answerable.core.identity.svid.svid_keys import jwk_text
-from answerable.core.identity.workload.attestation import STEP
 from answerable.core.identity.workload.broker_grant import names_of, within_reach
-from answerable.errors import Refused, Unverified
+from answerable.errors import Refused
+from answerable.errors.codes.workloads import PROCESS_CHANGED, PROCESS_GONE
 from answerable.flows.workloads import hand_out_svid
 from answerable.flows.workloads.enrol_workload import agent_of, enrol, renew
 
@@ -177,7 +177,7 @@ class WorkloadNeeds:
         measuring = self._workloads.measuring
         async with measuring.turn(peer.uid, enrolled=self._is_enrolled(peer)):
             if peer.pidfd < 0:
-                raise Unverified("the process left before its turn", code="process.gone", step=STEP)
+                raise PROCESS_GONE("the process left before its turn")
             # A thread that outlives this call must not find another file behind the number.
             held = [os.dup(peer.pidfd)]
 
@@ -196,8 +196,7 @@ class WorkloadNeeds:
                     os.close(pidfd)
         if (facts.uid, facts.gid) != (peer.uid, peer.gid):
             # Any user may start a program with the setuid bit, and leave the connection to another.
-            message = "the process runs as another user or group than the one that connected"
-            raise Unverified(message, code="process.changed", step=STEP)
+            raise PROCESS_CHANGED("the process runs as another user or group than the one that connected")
         return facts
 
     def _is_enrolled(self, peer: PeerProcess) -> bool:

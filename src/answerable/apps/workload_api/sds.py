@@ -31,7 +31,7 @@ from answerable.apps.workload_api.messages import private_pool
 from answerable.apps.workload_api.sets import Sight, renewal
 from answerable.apps.workload_api.streams import identities_of, keep_sending
 from answerable.core.identity.names.spiffe_terms import WORKLOAD_HEADER
-from answerable.errors import Unavailable
+from answerable.errors.codes.workloads import WORKLOAD_API_NO_BUNDLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -232,11 +232,7 @@ def _contexts(needs: Needs) -> dict[str, bytes]:
     """Validation contexts by resource name, encoded. Raises Unavailable without our own bundle."""
     bundles = {domain: one for domain, one in needs.bundles().items() if one.x509_authorities}
     if needs.domain not in bundles:
-        raise Unavailable(
-            "there is no bundle of our own trust domain yet",
-            code="workload_api.no_bundle",
-            port="trust_source",
-        )
+        raise WORKLOAD_API_NO_BUNDLE()
     found: dict[str, bytes] = {}
     every = _message("SPIFFECertValidatorConfig")()
     for domain, bundle in sorted(bundles.items()):

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc.jwk import ECKey
 
 from answerable.core.identity.svid.trust_bundle import encoded_jwt_bundle, encoded_wit_bundle
-from answerable.errors import Unavailable
+from answerable.errors.codes.workloads import WORKLOAD_API_NO_BUNDLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,22 +130,12 @@ def with_unique_hints(identities: tuple[Identity, ...]) -> tuple[Identity, ...]:
 def check_ready(needs: Needs) -> None:
     """Raises Unavailable (`workload_api.no_bundle`) without our own bundle: callers are to come again."""
     if needs.domain not in needs.bundles():
-        raise _not_ready()
-
-
-def _not_ready() -> Unavailable:
-    return Unavailable(
-        "there is no bundle of our own trust domain yet", code="workload_api.no_bundle", port="trust_source"
-    )
+        raise WORKLOAD_API_NO_BUNDLE()
 
 
 def _keyed(needs: Needs, sets: Mapping[TrustDomain, bytes]) -> dict[str, bytes]:
     if not sets.get(needs.domain):
-        raise Unavailable(
-            "there is no bundle of our own trust domain yet",
-            code="workload_api.no_bundle",
-            port="trust_source",
-        )
+        raise WORKLOAD_API_NO_BUNDLE()
     return {f"spiffe://{domain}": encoded for domain, encoded in sets.items() if encoded}
 
 

@@ -8,7 +8,8 @@ import stat
 from pathlib import Path
 from typing import Final, NoReturn
 
-from answerable.errors import Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.workloads import WORKLOAD_API_NOT_UNIX, WORKLOAD_API_SOCKET_PERMISSIONS
 
 SOCKET_MODE: Final = 0o666
 """Everybody may connect, as with SPIRE: who it is the kernel says, and what it gets is decided by that."""
@@ -23,11 +24,7 @@ def check_socket(listener: socket.socket, *, mode: int = SOCKET_MODE) -> None:
     """
     name = listener.getsockname() if listener.family == socket.AF_UNIX else None
     if not isinstance(name, str) or not name.startswith("/"):
-        raise Unavailable(
-            "the Workload API needs a Unix socket with an absolute path: only there the kernel says who asks",
-            code="workload_api.not_unix",
-            port="workload_api",
-        )
+        raise WORKLOAD_API_NOT_UNIX()
     path = Path(name)
     try:
         status = os.lstat(path)
@@ -55,8 +52,6 @@ def _check_folder(folder: Path, *, holds_socket: bool) -> None:
 
 
 def _refuse(path: Path, why: str) -> NoReturn:
-    raise Unavailable(
-        f"{shown(path)} {why}: others could answer in place of the Workload API, or more of them ask than meant",
-        code="workload_api.socket_permissions",
-        port="workload_api",
+    raise WORKLOAD_API_SOCKET_PERMISSIONS(
+        f"{shown(path)} {why}: others could answer in place of the Workload API, or more of them ask than meant"
     )

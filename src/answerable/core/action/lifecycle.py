@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from answerable.errors import Broken
+from answerable.errors.codes.action import ACTION_TRANSITION
 
 TRANSITIONS: Final[dict[str, tuple[str, ...]]] = {
     "received": ("verified", "refused"),
@@ -31,5 +31,5 @@ ENDS: Final = frozenset({"refused", "succeeded", "failed", "not_started", "indet
 def moved(state: str, to: str) -> str:
     """Return `to` if the table allows it from `state`. Raises Broken (`action.transition`) otherwise."""
     if to not in TRANSITIONS[state]:
-        raise Broken(f"an action cannot go from {state} to {to}", code="action.transition")
+        raise ACTION_TRANSITION(f"an action cannot go from {state} to {to}")
     return to

@@ -16,7 +16,7 @@ import msgspec
 from answerable.core.action.reserved import refuse_reserved
 from answerable.core.action.token_shapes import described, found_in
 from answerable.core.canonical import encode, freeze, parse
-from answerable.errors import Malformed
+from answerable.errors.codes.action import PREPARED_NONE, PREPARED_TOKEN, PREPARED_TOO_LARGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,19 +146,14 @@ def prepared_text(result: Mapping[str, JSONValue], *, bytes_max: int) -> Prepare
     content = encode(found.text)
     size = len(found.text.encode())
     if size > bytes_max:
-        raise Malformed(
-            f"it has {size} bytes, and {bytes_max} is the most: prepare less at once",
-            code="prepared.too_large",
-        )
+        raise PREPARED_TOO_LARGE(f"it has {size} bytes, and {bytes_max} is the most: prepare less at once")
     if found.format == "json" and _leaves(structured) > LEAVES_MAX:
-        raise Malformed(
-            f"it has more than {LEAVES_MAX} values, which nobody reads: prepare less at once",
-            code="prepared.too_large",
+        raise PREPARED_TOO_LARGE(
+            f"it has more than {LEAVES_MAX} values, which nobody reads: prepare less at once"
         )
     if findings := (found_in(found.text.encode()) or found_in(content)):
-        raise Malformed(
-            f"it holds what looks like a credential ({described(findings)}), and would be kept and shown",
-            code="prepared.token",
+        raise PREPARED_TOKEN(
+            f"it holds what looks like a credential ({described(findings)}), and would be kept and shown"
         )
     return found
 
@@ -168,8 +163,7 @@ def _only_text(content: JSONValue) -> str:
         case [{"type": "text", "text": str(text)}] if text:
             return text
         case _:
-            message = "the tool answered neither with `structuredContent` nor with one text"
-            raise Malformed(message, code="prepared.none")
+            raise PREPARED_NONE("the tool answered neither with `structuredContent` nor with one text")
 
 
 def _leaves(value: JSONValue) -> int:

@@ -10,7 +10,7 @@ from answerable.core.action.prepared import NO_CONTENT, Format, Prepared, Prepar
 from answerable.core.canonical import encode
 from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.mandate.mandate import MandateId
-from answerable.errors import Malformed
+from answerable.errors.codes.action import PREPARED_MALFORMED
 
 
 class _Kept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,13 +60,11 @@ def prepared_in(body: bytes, content: bytes, *, used_by: str) -> Prepared:
     try:
         kept, text = _DECODER.decode(body), content.decode()
     except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
-        raise Malformed(
-            f"it is no prepared object: {type(fault).__name__}", code="prepared.malformed"
-        ) from None
+        raise PREPARED_MALFORMED(f"it is no prepared object: {type(fault).__name__}") from None
     if used_by and text:
-        raise Malformed("it was used, and its bytes are still here", code="prepared.malformed")
+        raise PREPARED_MALFORMED("it was used, and its bytes are still here")
     if not used_by and not compare_digest(digest_of(text), kept.digest):
-        raise Malformed("its bytes are not those of its digest", code="prepared.malformed")
+        raise PREPARED_MALFORMED("its bytes are not those of its digest")
     return Prepared(
         id=kept.id,
         agent=AgentId(kept.agent),

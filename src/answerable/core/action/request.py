@@ -14,7 +14,8 @@ from msgspec import structs
 
 from answerable.core.action.reserved import refuse_reserved
 from answerable.core.canonical import FrozenJSON, freeze
-from answerable.errors import Malformed
+from answerable.errors.codes.action import ACTION_NAME_INVALID, ACTION_TARGET_INVALID, ARGUMENTS_NOT_OBJECT
+from answerable.errors.codes.documents import JSON_SURROGATE
 
 if TYPE_CHECKING:
     from answerable.core.action.prepared import Executed
@@ -81,19 +82,17 @@ def action_request(
     `arguments.reserved_member`, `json.*`.
     """
     if not target or len(target) > TARGET_CHARS_MAX:
-        raise Malformed(f"target must have 1 to {TARGET_CHARS_MAX} characters", code="action.target_invalid")
+        raise ACTION_TARGET_INVALID(f"target must have 1 to {TARGET_CHARS_MAX} characters")
     for what, name in (("server", server), ("method", method)):
         if not name or len(name) > NAME_CHARS_MAX:
-            raise Malformed(
-                f"a {what} has a name of 1 to {NAME_CHARS_MAX} characters", code="action.name_invalid"
-            )
+            raise ACTION_NAME_INVALID(f"a {what} has a name of 1 to {NAME_CHARS_MAX} characters")
     if not isinstance(arguments, dict):
-        raise Malformed("arguments must be a JSON object", code="arguments.not_object")
+        raise ARGUMENTS_NOT_OBJECT()
     try:
         # What the agent claims is written down, too, so it must be text that can be.
         f"{mandate_id}{reason}".encode()
     except UnicodeEncodeError:
-        raise Malformed("mandate or reason holds half a character", code="json.surrogate") from None
+        raise JSON_SURROGATE("mandate or reason holds half a character") from None
     frozen = freeze({"arguments": arguments, "method": method, "server": server, "target": target})
     refuse_reserved(frozen)
     return ActionRequest(

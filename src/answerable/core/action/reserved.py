@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.action import ARGUMENTS_RESERVED_MEMBER
 
 if TYPE_CHECKING:
     from answerable.core.canonical import FrozenJSON, JSONValue
@@ -25,9 +26,7 @@ def refuse_reserved(frozen: FrozenJSON) -> None:
         if isinstance(value, dict):
             for name in value:
                 if name in RESERVED_MEMBERS:
-                    raise Malformed(
-                        f"member name {shown(name)} is reserved", code="arguments.reserved_member"
-                    )
+                    raise ARGUMENTS_RESERVED_MEMBER(f"member name {shown(name)} is reserved")
             pending.extend(value.values())
         elif isinstance(value, list):
             pending.extend(value)

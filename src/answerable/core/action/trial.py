@@ -18,7 +18,8 @@ from answerable.core.mandate.delegation_chain import Hop
 from answerable.core.mandate.hop_token import Confirmation
 from answerable.core.registry.documents.destination import destinations_of
 from answerable.core.registry.snapshot.resolve import Resolved
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.action import RESOURCE_UNKNOWN
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -88,9 +89,8 @@ def _resource(capability: Capability, arguments: dict[str, JSONValue]) -> str:
     value = arguments.get(mapping.argument)
     if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
         return str(value)
-    raise Malformed(
-        f"nothing says what is touched: give argument {shown(mapping.argument)}, or `resource`",
-        code="resource.unknown",
+    raise RESOURCE_UNKNOWN(
+        f"nothing says what is touched: give argument {shown(mapping.argument)}, or `resource`"
     )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from answerable.core.canonical import FrozenJSON, freeze, parse
-from answerable.errors import Malformed
+from answerable.errors.codes.approval import APPROVAL_OBJECT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,10 +94,10 @@ def object_in(shown: FrozenJSON) -> dict[str, JSONValue]:
     """The object of an envelope. Raises Malformed (`approval.object`) unless it is one of this version."""
     envelope = parse(shown.bytes)
     if not isinstance(envelope, dict) or envelope.get("typ") != ACTION_TYP:
-        raise Malformed("it is not an action object", code="approval.object")
+        raise APPROVAL_OBJECT("it is not an action object")
     value = envelope.get("value")
     if not isinstance(value, dict) or value.get("v") != VERSION:
-        raise Malformed(f"the action object is not of version {VERSION}", code="approval.object")
+        raise APPROVAL_OBJECT(f"the action object is not of version {VERSION}")
     return value
 
 

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Final, Literal, NewType
 
 from answerable.core.canonical import FrozenJSON, freeze
 from answerable.core.decision.facts import ApprovalFact
-from answerable.errors import Refused
+from answerable.errors.codes.approval import (
+    APPROVAL_ANSWERED_ALREADY,
+    APPROVAL_NOT_ASKED,
+    APPROVAL_NOT_PENDING,
+    APPROVAL_OWN_MANDATE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -152,31 +157,26 @@ def answered(approval: Approval, answer: Answer) -> Approval:
     """
     state = approval.state_at(answer.at)
     if state != "pending":
-        raise Refused(
-            f"approval {approval.id} is {state}, so it can no longer be answered", code="approval.not_pending"
-        )
+        raise APPROVAL_NOT_PENDING(f"approval {approval.id} is {state}, so it can no longer be answered")
     place = answer.in_place_of
     own = approval.principal in (answer.by, place.of if place is not None else "")
     if own and answer.verdict == "approve":
-        raise Refused(
-            "you issued the mandate this action runs under, or stand in for who did: somebody else must approve it",
-            code="approval.own_mandate",
+        raise APPROVAL_OWN_MANDATE(
+            "you issued the mandate this action runs under, or stand in for who did: somebody else must approve it"
         )
     asked = {group for requirement in approval.requirements for group in requirement.groups}
     if not asked.intersection(answer.groups):
-        raise Refused(
-            f"this approval asks {', '.join(sorted(asked))}; you are in none of these groups",
-            code="approval.not_asked",
+        raise APPROVAL_NOT_ASKED(
+            f"this approval asks {', '.join(sorted(asked))}; you are in none of these groups"
         )
     mine = [earlier for earlier in approval.answers if earlier.by == answer.by]
     # Their own no stops what their workflow said yes to; a second yes of the same person counts for nothing.
     if any(answer.verdict == "approve" or one.workflow == answer.workflow for one in mine):
         by_workflow = next((one.workflow for one in mine if one.workflow != answer.workflow), None)
-        raise Refused(
+        raise APPROVAL_ANSWERED_ALREADY(
             "you have answered this approval already"
             if by_workflow is None
-            else f"{answer.by} and the workflows of {answer.by} count once, and one of them has answered already",
-            code="approval.answered_already",
+            else f"{answer.by} and the workflows of {answer.by} count once, and one of them has answered already"
         )
     after = replace(approval, answers=(*approval.answers, answer))
     if answer.verdict == "deny":

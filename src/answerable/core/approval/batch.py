@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.approval.challenge import NONCE_BYTES
 from answerable.core.canonical import encode
 from answerable.core.tlog.merkle import inclusion_proof, leaf_hash, reader_over, root_of
-from answerable.errors import Malformed
+from answerable.errors.codes.approval import APPROVAL_BATCH, APPROVAL_CHALLENGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,7 +84,7 @@ def batch_of(approvals: Iterable[Approval]) -> Batch:
     )
     check_size(len(items))
     if len({one.approval for one in items}) != len(items):
-        raise Malformed("an approval stands twice in the list", code="approval.batch")
+        raise APPROVAL_BATCH("an approval stands twice in the list")
     leaves = [one.leaf() for one in items]
     return Batch(items=items, root=root_of(leaves), hash_at=reader_over(leaves))
 
@@ -92,16 +92,14 @@ def batch_of(approvals: Iterable[Approval]) -> Batch:
 def check_size(size: int) -> None:
     """Raises Malformed (`approval.batch`)."""
     if not 1 <= size <= BATCH_ITEMS_MAX:
-        raise Malformed(
-            f"one answer is to 1 to {BATCH_ITEMS_MAX} approvals, got {size}", code="approval.batch"
-        )
+        raise APPROVAL_BATCH(f"one answer is to 1 to {BATCH_ITEMS_MAX} approvals, got {size}")
 
 
 def batch_challenge(*, nonce: bytes, root: bytes, size: int, verdict: Verdict, words: Words) -> bytes:
     """The 32 bytes that a passkey signs. nonce, root: 32 bytes each. Raises Malformed (`approval.challenge`,
     `approval.batch`)."""
     if {len(nonce), len(root)} != {NONCE_BYTES}:
-        raise Malformed("nonce and root of a challenge have 32 bytes each", code="approval.challenge")
+        raise APPROVAL_CHALLENGE("nonce and root of a challenge have 32 bytes each")
     check_size(size)
     said = verdict.encode() + b"\0" + words.digest
     return sha256(BATCH_DOMAIN + nonce + root + size.to_bytes(_SIZE_BYTES) + said).digest()

@@ -22,12 +22,22 @@ from answerable.core.approval.token import STALE_ANSWER
 from answerable.core.approval.words import Words, words_of
 from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.keys.compact_jws import verified_claims
+from answerable.core.identity.keys.compact_jws import TokenCodes, verified_claims
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis, principal_id
 from answerable.core.identity.people.kept_assertion import KeptAssertion, assertion_members, check_kept
 from answerable.core.statement import Kind
 from answerable.core.tlog.merkle import verify_inclusion
-from answerable.errors import Malformed, Unverified
+from answerable.errors import Malformed
+from answerable.errors.codes.approval import (
+    APPROVAL_ALGORITHM,
+    APPROVAL_AUDIENCE,
+    APPROVAL_KEY,
+    APPROVAL_MALFORMED,
+    APPROVAL_OTHER,
+    APPROVAL_SIGNATURE,
+    APPROVAL_STALE,
+    APPROVAL_TYPE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,8 +50,6 @@ if TYPE_CHECKING:
 
 BATCH_TYP: Final = "answerable-approval-batch+jwt"
 KEPT_TYP: Final = "answerable-approval-batch"
-STEP: Final = "approval"
-_CODE: Final = "approval.malformed"
 _HEX_CHARS: Final = 64
 _Form = TypeVar("_Form")
 
@@ -71,7 +79,19 @@ class BatchClaims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     iat_ms: Annotated[int, Meta(description="Unix milliseconds at which it was signed")]
 
 
-BATCH: Final = Kind(typ=BATCH_TYP, step=STEP, what="the answer", form=BatchClaims, stale=STALE_ANSWER)
+BATCH: Final = Kind(
+    typ=BATCH_TYP,
+    codes=TokenCodes(
+        malformed=APPROVAL_MALFORMED,
+        type=APPROVAL_TYPE,
+        algorithm=APPROVAL_ALGORITHM,
+        key=APPROVAL_KEY,
+        signature=APPROVAL_SIGNATURE,
+    ),
+    what="the answer",
+    form=BatchClaims,
+    stale=STALE_ANSWER,
+)
 
 
 class _Passkey(KeptAssertion, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -155,12 +175,10 @@ def verify_batch(
     `approval.stale`).
     """
     claims = _claims(token, keys_of)
-    BATCH.check_audience(claims, audience)
+    BATCH.check_audience(claims, audience, code=APPROVAL_AUDIENCE)
     if (claims.root, claims.size) != (batch.root.hex(), batch.size):
-        raise BATCH.unverified(
-            "the answer is to another list than the one that was shown: show it anew", "other"
-        )
-    BATCH.check_age(claims, now)
+        raise APPROVAL_OTHER("the answer is to another list than the one that was shown: show it anew")
+    BATCH.check_age(claims, now, code=APPROVAL_STALE)
     words_in(claims)
     return claims, _nonce(claims.nonce)
 
@@ -249,16 +267,16 @@ def verify_kept_batch(token: str, signer: PublicKey | None = None) -> BatchSaid:
         root=root,
     )
     if (kept.passkey is None) == (not kept.jws):
-        raise Malformed("an answer to many has either `jws` or `passkey`", code=_CODE)
+        raise APPROVAL_MALFORMED("an answer to many has either `jws` or `passkey`")
     said: _Passkey | BatchClaims
     if kept.passkey is not None:
         said = _signed_by_passkey(kept, kept.passkey, root)
     elif signer is None:
-        raise Unverified("the key that it was signed with is not shown", code="approval.key", step=STEP)
+        raise APPROVAL_KEY("the key that it was signed with is not shown")
     else:
         said = _claims(kept.jws, lambda _: (signer,))
         if (said.root, said.size) != (kept.root, kept.size):
-            raise BATCH.unverified("the signature is over another list", "other")
+            raise APPROVAL_OTHER("the signature is over another list")
     return BatchSaid(
         by=said.iss,
         audience=said.aud,
@@ -276,7 +294,7 @@ def _signed_by_passkey(kept: _Kept, said: _Passkey, root: bytes) -> _Passkey:
     signed = batch_challenge(
         nonce=_nonce(said.nonce), root=root, size=kept.size, verdict=said.verdict, words=words_in(said)
     )
-    other = Unverified("its key is not the one that it names", code="approval.key", step=STEP)
+    other = APPROVAL_KEY("its key is not the one that it names")
     check_kept(said, signed, other_key=other)
     return said
 
@@ -298,7 +316,7 @@ def _claims(token: str, keys_of: Callable[[PrincipalId], Iterable[PublicKey]]) -
     claims = verified_claims(
         token,
         typ=BATCH_TYP,
-        step=STEP,
+        codes=BATCH.codes,
         issuer_of=lambda unverified: principal_id(str(unverified.get("iss"))),
         keys_of=lambda issuer: keys_of(PrincipalId(issuer)),
     )
@@ -313,7 +331,7 @@ def _converted(value: JSONValue, kind: type[_Form]) -> _Form:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise Malformed(f"it is no answer to many: {error}".lower(), code=_CODE) from None
+        raise APPROVAL_MALFORMED(f"it is no answer to many: {error}".lower()) from None
 
 
 def _typ(token: str) -> object:
@@ -327,11 +345,11 @@ def _typ(token: str) -> object:
 def _nonce(text: str) -> bytes:
     octets = from_base64url_32(text)
     if octets is None:
-        raise Malformed("nonce and path have 32 bytes each, base64url", code=_CODE)
+        raise APPROVAL_MALFORMED("nonce and path have 32 bytes each, base64url")
     return octets
 
 
 def _hash(text: str) -> bytes:
     if len(text) != _HEX_CHARS or set(text) - set("0123456789abcdef"):
-        raise Malformed("a hash has 64 lower-case hex digits", code=_CODE)
+        raise APPROVAL_MALFORMED("a hash has 64 lower-case hex digits")
     return bytes.fromhex(text)

@@ -16,7 +16,13 @@ from answerable.core.approval.action_object import object_in
 from answerable.core.approval.approval import answered
 from answerable.core.decision.facts import OR
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.errors import Malformed, Refused
+from answerable.errors import Malformed
+from answerable.errors.codes.approval import (
+    APPROVAL_NOT_PENDING,
+    APPROVAL_OWN_MANDATE,
+    BREAK_GLASS_NO_REASON,
+    BREAK_GLASS_NOT_ALLOWED,
+)
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Answer, Approval
@@ -60,25 +66,20 @@ def taken(approval: Approval, answer: Answer, *, glass_ms: int) -> Approval:
         return answered(approval, answer)
     state = approval.state_at(answer.at)
     if state != "pending":
-        raise Refused(
-            f"approval {approval.id} is {state}: there is no glass to break", code="approval.not_pending"
-        )
+        raise APPROVAL_NOT_PENDING(f"approval {approval.id} is {state}: there is no glass to break")
     if answer.by == approval.principal:
-        raise Refused(
-            "you issued the mandate this action runs under: somebody else must decide it",
-            code="approval.own_mandate",
+        raise APPROVAL_OWN_MANDATE(
+            "you issued the mandate this action runs under: somebody else must decide it"
         )
     asked = may_break(approval)
     if answer.workflow or not asked or not all(set(one.split(OR)) & set(answer.groups) for one in asked):
         who = " and ".join(asked) or "nobody"
-        raise Refused(
-            f"by the rules that ask here, {who} may let this run without the quorum",
-            code="break_glass.not_allowed",
+        raise BREAK_GLASS_NOT_ALLOWED(
+            f"by the rules that ask here, {who} may let this run without the quorum"
         )
     if len(answer.comment.strip()) < REASON_CHARS_MIN:
-        raise Refused(
-            f"say why in at least {REASON_CHARS_MIN} characters: another person will judge it by that",
-            code="break_glass.no_reason",
+        raise BREAK_GLASS_NO_REASON(
+            f"say why in at least {REASON_CHARS_MIN} characters: another person will judge it by that"
         )
     ends = UnixMillis(min(approval.expires_at, answer.at + glass_ms))
     return replace(approval, answers=(*approval.answers, answer), state="approved", expires_at=ends)

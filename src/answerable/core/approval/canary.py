@@ -19,7 +19,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from answerable.core.registry.documents.budget_name import AMOUNT_MAX
-from answerable.errors import Malformed
+from answerable.errors.codes.approval import APPROVAL_CANARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -72,7 +72,7 @@ _END: Final = {
 def commitment(approval: str, nonce: bytes, wrong: str, argument: str) -> str:
     """Hex. Raises Malformed (`approval.canary`) for a nonce of another length."""
     if len(nonce) != NONCE_BYTES:
-        raise Malformed(f"a canary has a nonce of {NONCE_BYTES} bytes", code="approval.canary")
+        raise APPROVAL_CANARY(f"a canary has a nonce of {NONCE_BYTES} bytes")
     said = b"\0".join(one.encode() for one in (approval, wrong, argument))
     return sha256(DOMAIN + nonce + said).hexdigest()
 

@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.words import NO_WORDS
-from answerable.errors import Malformed
+from answerable.errors.codes.approval import APPROVAL_CHALLENGE
 
 if TYPE_CHECKING:
     from answerable.core.approval.token import Verdict
@@ -45,4 +45,4 @@ def first_challenge(*, nonce: bytes, action: bytes, rendering: bytes, verdict: V
 
 def _check_lengths(*parts: bytes) -> None:
     if {len(part) for part in parts} != {NONCE_BYTES}:
-        raise Malformed("nonce and hashes of a challenge have 32 bytes each", code="approval.challenge")
+        raise APPROVAL_CHALLENGE("nonce and hashes of a challenge have 32 bytes each")

@@ -30,6 +30,7 @@ from answerable.core.approval.action_object import BY_CLICK, object_in
 from answerable.core.approval.strength import CHAT, CRITICAL, HasStrengths, takes_strength, tier_shown
 from answerable.core.canonical import encode, parse
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.approval import APPROVAL_MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -194,7 +195,7 @@ def click_in(token: str) -> ClickKept:
     try:
         kept = msgspec.convert(value, ClickKept)
     except msgspec.ValidationError as error:
-        raise Malformed(f"it is no click: {shown(str(error).lower())}", code="approval.malformed") from None
+        raise APPROVAL_MALFORMED(f"it is no click: {shown(str(error).lower())}") from None
     if (kept.verdict == "deny") is not bool(kept.reason):
-        raise Malformed("a no by click has a reason, and a yes has none", code="approval.malformed")
+        raise APPROVAL_MALFORMED("a no by click has a reason, and a yes has none")
     return kept

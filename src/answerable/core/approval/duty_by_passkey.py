@@ -10,14 +10,13 @@ from answerable.core.approval.duty_delegation import DutyTerms, duty_challenge, 
 from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.people.kept_assertion import KeptAssertion, assertion_members, check_kept
-from answerable.errors import Malformed, Unverified
+from answerable.errors.codes.approval import DUTY_KEY, DUTY_MALFORMED
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.people.passkey import Passkey, PasskeyAssertion
 
 PASSKEY_TYP: Final = "answerable-duty-passkey"
-_CODE: Final = "duty.malformed"
 
 
 class _Kept(KeptAssertion, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,11 +49,11 @@ def verify_kept_duty(token: str) -> tuple[DutyTerms, str]:
     try:
         kept = msgspec.convert(parse(token.encode()), _Kept)
     except msgspec.ValidationError as error:
-        raise Malformed(f"it is no delegation by passkey: {error}".lower(), code=_CODE) from None
+        raise DUTY_MALFORMED(f"it is no delegation by passkey: {error}".lower()) from None
     nonce = from_base64url_32(kept.nonce)
     if nonce is None:
-        raise Malformed("`nonce` must be 32 bytes, base64url", code=_CODE)
+        raise DUTY_MALFORMED("`nonce` must be 32 bytes, base64url")
     terms = terms_in({**kept.claims})
-    other = Unverified("its key is not the one that it names", code="duty.key", step="duty")
+    other = DUTY_KEY("its key is not the one that it names")
     check_kept(kept, duty_challenge(terms, nonce), other_key=other)
     return terms, kept.key

@@ -20,10 +20,22 @@ from msgspec import Meta, Struct
 from answerable.core.approval.challenge import NONCE_BYTES
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
+from answerable.core.identity.keys.compact_jws import TokenCodes
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis, checked_name, principal_id
 from answerable.core.registry.documents.duty import DELEGATION_DAYS_MAX
 from answerable.core.statement import Kind, claims_in
-from answerable.errors import Malformed
+from answerable.errors.codes.approval import (
+    DUTY_ALGORITHM,
+    DUTY_AUDIENCE,
+    DUTY_KEY,
+    DUTY_MALFORMED,
+    DUTY_ONESELF,
+    DUTY_OVER,
+    DUTY_SIGNATURE,
+    DUTY_STALE,
+    DUTY_TOO_LONG,
+    DUTY_TYPE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -34,7 +46,6 @@ if TYPE_CHECKING:
 
 DUTY_TYP: Final = "answerable-duty+jwt"
 DOMAIN: Final = b"answerable-duty/1\0"
-STEP: Final = "duty"
 REASON_CHARS_MAX: Final = 500
 DAY_MILLIS: Final = 86_400_000
 LEAD_DAYS_MAX: Final = 90
@@ -64,7 +75,18 @@ class DutyClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     iat_ms: Annotated[int, Meta(description="when it was signed, Unix milliseconds")]
 
 
-DUTY: Final = Kind(typ=DUTY_TYP, step=STEP, what="it", form=DutyClaims)
+DUTY: Final = Kind(
+    typ=DUTY_TYP,
+    codes=TokenCodes(
+        malformed=DUTY_MALFORMED,
+        type=DUTY_TYPE,
+        algorithm=DUTY_ALGORITHM,
+        key=DUTY_KEY,
+        signature=DUTY_SIGNATURE,
+    ),
+    what="it",
+    form=DutyClaims,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,15 +169,14 @@ def check_times(terms: DutyTerms, now: UnixMillis, *, days_max: int = DELEGATION
 
     Raises Unverified (`duty.stale`), Malformed (`duty.too_long`, `duty.over`).
     """
-    DUTY.check_age(terms.form(), now)
+    DUTY.check_age(terms.form(), now, code=DUTY_STALE)
     if terms.until <= now:
-        raise Malformed("it is over already: say an `until` that is to come", code="duty.over")
+        raise DUTY_OVER()
     if terms.since > now + LEAD_DAYS_MAX * DAY_MILLIS:
-        raise Malformed(f"it begins more than {LEAD_DAYS_MAX} days from now", code="duty.too_long")
+        raise DUTY_TOO_LONG(f"it begins more than {LEAD_DAYS_MAX} days from now")
     if terms.until - max(terms.since, now) > days_max * DAY_MILLIS:
-        raise Malformed(
-            f"it is for more than {days_max} days, which is the longest for this group: give it an earlier end",
-            code="duty.too_long",
+        raise DUTY_TOO_LONG(
+            f"it is for more than {days_max} days, which is the longest for this group: give it an earlier end"
         )
 
 
@@ -180,20 +201,20 @@ def signed_terms(token: str, *, keys_of: Callable[[str], Iterable[PublicKey]]) -
 
 def check_audience(terms: DutyTerms, audience: str) -> None:
     """Raises Unverified (`duty.audience`)."""
-    DUTY.check_audience(terms.form(), audience)
+    DUTY.check_audience(terms.form(), audience, code=DUTY_AUDIENCE)
 
 
 def duty_challenge(terms: DutyTerms, nonce: bytes) -> bytes:
     """What a passkey signs, 32 bytes. nonce: 32 bytes of ours. Raises Malformed (`duty.malformed`, `json.*`)."""
     if len(nonce) != NONCE_BYTES:
-        raise DUTY.malformed(f"a nonce has {NONCE_BYTES} bytes")
+        raise DUTY_MALFORMED(f"a nonce has {NONCE_BYTES} bytes")
     return sha256(DOMAIN + nonce + sha256(encode(terms.claims())).digest()).digest()
 
 
 def _terms(said: DutyClaims) -> DutyTerms:
     for name in ("from_ms", "until_ms", "iat_ms"):
         if getattr(said, name) < 0:
-            raise DUTY.malformed(f"claim `{name}` must be an integer")
+            raise DUTY_MALFORMED(f"claim `{name}` must be an integer")
     terms = DutyTerms(
         of=principal_id(said.iss),
         audience=said.aud,
@@ -206,13 +227,13 @@ def _terms(said: DutyClaims) -> DutyTerms:
         at=UnixMillis(said.iat_ms),
     )
     if not _ID.fullmatch(terms.id):
-        raise DUTY.malformed("`id` is 22 to 64 characters of base64url")
+        raise DUTY_MALFORMED("`id` is 22 to 64 characters of base64url")
     if not 0 < len(terms.reason) <= REASON_CHARS_MAX or not terms.reason.isprintable():
-        raise DUTY.malformed(
+        raise DUTY_MALFORMED(
             f"a delegation of duty says why, in at most {REASON_CHARS_MAX} printable characters on one line"
         )
     if terms.to == terms.of:
-        raise Malformed("nobody stands in for themselves", code="duty.oneself")
+        raise DUTY_ONESELF()
     if terms.until <= terms.since:
-        raise DUTY.malformed("it ends before it begins")
+        raise DUTY_MALFORMED("it ends before it begins")
     return terms

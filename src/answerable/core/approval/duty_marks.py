@@ -10,6 +10,7 @@ from answerable.core.approval.duty_delegation import DutyDelegation
 from answerable.core.approval.strength import Strength
 from answerable.core.identity.names.principal import UnixMillis, principal_id
 from answerable.errors import Malformed
+from answerable.errors.codes.approval import DUTY_DUPLICATE, DUTY_FULL, DUTY_MALFORMED
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -60,7 +61,7 @@ def delegation_in(members: JSONValue, *, ended_at: int = 0) -> DutyDelegation:
     try:
         row = msgspec.convert(members, _Row)
     except msgspec.ValidationError as error:
-        raise Malformed(f"it is no delegation of duty: {error}".lower(), code="duty.malformed") from None
+        raise DUTY_MALFORMED(f"it is no delegation of duty: {error}".lower()) from None
     return DutyDelegation(
         id=row.id,
         group=row.group,
@@ -82,14 +83,9 @@ def delegation_in(members: JSONValue, *, ended_at: int = 0) -> DutyDelegation:
 
 def duplicate_delegation() -> Malformed:
     """What to raise for an id that was here."""
-    return Malformed(
-        "a delegation of duty of this id is, or was, registered already: sign a new one",
-        code="duty.duplicate",
-    )
+    return DUTY_DUPLICATE("a delegation of duty of this id is, or was, registered already: sign a new one")
 
 
 def no_room(most: int) -> Malformed:
     """What to raise where there are too many."""
-    return Malformed(
-        f"there are {most} delegations of duty, the most there can be: end some", code="duty.full"
-    )
+    return DUTY_FULL(f"there are {most} delegations of duty, the most there can be: end some")

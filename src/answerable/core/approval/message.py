@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 
 from answerable.core.approval.visible import visible
 from answerable.core.canonical import encode, parse
-from answerable.errors import Malformed
+from answerable.errors.codes.approval import APPROVAL_OBJECT, MESSAGE_FORM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -206,7 +206,7 @@ def message_in(text: str) -> Message:
             urgent=bool(members["urgent"]),
         )
     except (KeyError, TypeError, ValueError):
-        raise Malformed("this is not a message that was kept", code="message.form") from None
+        raise MESSAGE_FORM() from None
 
 
 def unlinked(text: str) -> str:
@@ -231,7 +231,7 @@ def _of_card(approval: Approval) -> tuple[str, tuple[str, ...]]:
     sentence = card.get("sentence") if isinstance(card, dict) else None
     badges = card.get("badges") if isinstance(card, dict) else None
     if not isinstance(sentence, str) or not isinstance(badges, list):
-        raise Malformed("this approval has no card to tell of", code="approval.object")
+        raise APPROVAL_OBJECT("this approval has no card to tell of")
     # Of one's own template it is visible already; what a register gives back is not trusted to be.
     return _cut(visible(sentence), SENTENCE_CHARS_MAX), tuple(_name(str(one)) for one in badges[:8])
 

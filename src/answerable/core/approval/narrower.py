@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.registry.documents.pointing import EVERY, named_arguments, with_changed
 from answerable.errors import Refused, shown
+from answerable.errors.codes.approval import APPROVAL_NOT_NARROWER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -105,4 +106,4 @@ def _in_order(kept: Sequence[JSONValue], was: Iterable[str]) -> bool:
 
 
 def _not(why: str) -> Refused:
-    return Refused(f"this is not narrower: {why}", code="approval.not_narrower")
+    return APPROVAL_NOT_NARROWER(f"this is not narrower: {why}")

@@ -34,7 +34,7 @@ from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.identity.people.kept_assertion import KeptAssertion, assertion_members, check_kept
-from answerable.errors import Malformed, Unverified
+from answerable.errors.codes.approval import APPROVAL_KEY, APPROVAL_MALFORMED
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 PASSKEY_TYP: Final = "answerable-approval-passkey"
 VERSION: Final = 2
 _HEX_CHARS: Final = 64
-_CODE: Final = "approval.malformed"
 
 
 class _Kept(KeptAssertion, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -129,11 +128,11 @@ def verify_kept(token: str) -> PasskeyAnswer:
     try:
         kept = msgspec.convert(value, _Kept)
     except msgspec.ValidationError as error:
-        raise Malformed(f"it is no answer by passkey: {error}".lower(), code=_CODE) from None
+        raise APPROVAL_MALFORMED(f"it is no answer by passkey: {error}".lower()) from None
     nonce = from_base64url_32(kept.nonce)
     if nonce is None:
-        raise Malformed("`nonce` must be 32 bytes, base64url", code=_CODE)
-    other = Unverified("its key is not the one that it names", code="approval.key", step="approval")
+        raise APPROVAL_MALFORMED("`nonce` must be 32 bytes, base64url")
+    other = APPROVAL_KEY("its key is not the one that it names")
     credential = check_kept(kept, _challenge(kept, nonce), other_key=other)
     return PasskeyAnswer(
         by=kept.iss,
@@ -158,14 +157,14 @@ def _challenge(kept: _Kept, nonce: bytes) -> bytes:
         words = Words(reason=kept.reason, comment=kept.comment, narrower=kept.narrower)
         return challenge(nonce=nonce, action=action, rendering=rendering, verdict=kept.verdict, words=words)
     if kept.reason or kept.narrower or kept.verdict == "break_glass":
-        raise Malformed("an answer of version 1 is a yes or a no without a reason", code=_CODE)
+        raise APPROVAL_MALFORMED("an answer of version 1 is a yes or a no without a reason")
     return first_challenge(nonce=nonce, action=action, rendering=rendering, verdict=kept.verdict)
 
 
 def _hash(text: str) -> bytes:
     if len(text) != _HEX_CHARS or text != text.lower():
-        raise Malformed("a hash has 64 lower-case hex digits", code=_CODE)
+        raise APPROVAL_MALFORMED("a hash has 64 lower-case hex digits")
     try:
         return bytes.fromhex(text)
     except ValueError:
-        raise Malformed("a hash has 64 lower-case hex digits", code=_CODE) from None
+        raise APPROVAL_MALFORMED("a hash has 64 lower-case hex digits") from None

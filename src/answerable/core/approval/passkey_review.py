@@ -22,7 +22,7 @@ from answerable.core.approval.challenge import NONCE_BYTES
 from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.people.kept_assertion import KeptAssertion, assertion_members, check_kept
-from answerable.errors import Malformed, Unverified
+from answerable.errors.codes.approval import REVIEW_KEY, REVIEW_MALFORMED
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Answer, Approval
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from answerable.core.identity.people.passkey import Passkey, PasskeyAssertion
 
 DOMAIN: Final = b"answerable-review/1\0"
-_CODE: Final = "review.malformed"
 
 
 class _Kept(KeptAssertion, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,10 +106,10 @@ def verify_kept_review(token: str) -> KeptReview:
     try:
         kept = msgspec.convert(parse(token.encode()), _Kept)
     except msgspec.ValidationError as error:
-        raise Malformed(f"it is no review by passkey: {error}".lower(), code=_CODE) from None
+        raise REVIEW_MALFORMED(f"it is no review by passkey: {error}".lower()) from None
     nonce, action, answer = from_base64url_32(kept.nonce) or b"", _hash(kept.action), _hash(kept.answer)
     signed = _challenge(nonce, action, answer, kept.verdict, kept.comment)
-    other = Unverified("its key is not the one that it names", code="review.key", step="review")
+    other = REVIEW_KEY("its key is not the one that it names")
     check_kept(kept, signed, other_key=other)
     return KeptReview(
         by=kept.iss,
@@ -126,7 +125,7 @@ def verify_kept_review(token: str) -> KeptReview:
 
 def _challenge(nonce: bytes, action: bytes, answer: bytes, verdict: Judgement, comment: str) -> bytes:
     if {len(nonce), len(action), len(answer)} != {NONCE_BYTES}:
-        raise Malformed("nonce and hashes of a review have 32 bytes each", code=_CODE)
+        raise REVIEW_MALFORMED("nonce and hashes of a review have 32 bytes each")
     said = verdict.encode() + b"\0" + sha256(comment.encode()).digest()
     return sha256(DOMAIN + nonce + action + answer + said).digest()
 
@@ -135,4 +134,4 @@ def _hash(text: str) -> bytes:
     try:
         return bytes.fromhex(text)
     except ValueError:
-        raise Malformed("a hash has 64 lower-case hex digits", code=_CODE) from None
+        raise REVIEW_MALFORMED("a hash has 64 lower-case hex digits") from None

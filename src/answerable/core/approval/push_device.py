@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from answerable.core.base64url import to_base64url
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.approval import PUSH_DEVICE, PUSH_HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,19 +58,18 @@ class PushDevice:
 def check_device(device: PushDevice, hosts: Iterable[str]) -> None:
     """Raises Malformed (`push.device`) for what no browser hands over, Refused (`push.host`)."""
     if not 0 < len(device.label) <= LABEL_CHARS_MAX:
-        raise Malformed(f"a name of a device has 1 to {LABEL_CHARS_MAX} characters", code="push.device")
+        raise PUSH_DEVICE(f"a name of a device has 1 to {LABEL_CHARS_MAX} characters")
     if len(device.secret) != SECRET_BYTES:
-        raise Malformed(f"the secret of a device has {SECRET_BYTES} bytes", code="push.device")
+        raise PUSH_DEVICE(f"the secret of a device has {SECRET_BYTES} bytes")
     try:
         if len(device.key) != KEY_BYTES:
             raise ValueError
         ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), device.key)
     except ValueError:
-        raise Malformed("the key of a device is no point on P-256", code="push.device") from None
+        raise PUSH_DEVICE("the key of a device is no point on P-256") from None
     if not is_endpoint(device.endpoint, hosts):
-        raise Refused(
-            f"{shown(_host(device.endpoint), 120)} is no push service that `channels.push_hosts` lists",
-            code="push.host",
+        raise PUSH_HOST(
+            f"{shown(_host(device.endpoint), 120)} is no push service that `channels.push_hosts` lists"
         )
 
 

@@ -12,9 +12,23 @@ from msgspec import Meta, Struct
 
 from answerable.core.approval.break_glass import answer_digest
 from answerable.core.approval.words import COMMENT_CHARS_MAX
+from answerable.core.identity.keys.compact_jws import TokenCodes
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.statement import Kind
-from answerable.errors import Refused
+from answerable.errors.codes.approval import (
+    REVIEW_ALGORITHM,
+    REVIEW_AUDIENCE,
+    REVIEW_DONE,
+    REVIEW_KEY,
+    REVIEW_MALFORMED,
+    REVIEW_NO_COMMENT,
+    REVIEW_NOT_ASKED,
+    REVIEW_OTHER,
+    REVIEW_OWN,
+    REVIEW_SIGNATURE,
+    REVIEW_STALE,
+    REVIEW_TYPE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,7 +39,6 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.principal import UnixMillis
 
 REVIEW_TYP: Final = "answerable-review+jwt"
-STEP: Final = "review"
 Judgement = Literal["justified", "unjustified"]
 JUDGEMENTS: Final[tuple[Judgement, ...]] = get_args(Judgement)
 
@@ -45,7 +58,13 @@ class ReviewClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 REVIEW: Final = Kind(
     typ=REVIEW_TYP,
-    step=STEP,
+    codes=TokenCodes(
+        malformed=REVIEW_MALFORMED,
+        type=REVIEW_TYPE,
+        algorithm=REVIEW_ALGORITHM,
+        key=REVIEW_KEY,
+        signature=REVIEW_SIGNATURE,
+    ),
     what="the review",
     form=ReviewClaims,
     elsewhere="{what} is for {audience}, not for here",
@@ -77,16 +96,16 @@ def verify_review(
     `review.algorithm`, `review.key`, `review.signature`, `review.audience`, `review.other`, `review.stale`).
     """
     claims = REVIEW.verified(token, keys_of)
-    REVIEW.check_audience(claims, audience)
+    REVIEW.check_audience(claims, audience, code=REVIEW_AUDIENCE)
     if (claims.approval, claims.action, claims.answer) != (
         approval.id,
         approval.shown.hex,
         answer_digest(answer),
     ):
-        raise REVIEW.unverified("the review is of another action, or of another answer to it", "other")
-    REVIEW.check_age(claims, now)
+        raise REVIEW_OTHER("the review is of another action, or of another answer to it")
+    REVIEW.check_age(claims, now, code=REVIEW_STALE)
     if len(claims.comment) > COMMENT_CHARS_MAX:
-        raise REVIEW.malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters")
+        raise REVIEW_MALFORMED(f"a comment has at most {COMMENT_CHARS_MAX} characters")
     verdict = judgement_in(claims.verdict)
     return VerifiedReview(by=PrincipalId(claims.iss), verdict=verdict, comment=claims.comment)
 
@@ -98,7 +117,7 @@ def judgement_in(value: JSONValue) -> Judgement:
             return "justified"
         case "unjustified":
             return "unjustified"
-    raise REVIEW.malformed("a review says `justified` or `unjustified`")
+    raise REVIEW_MALFORMED("a review says `justified` or `unjustified`")
 
 
 def check_reviewer(
@@ -109,16 +128,14 @@ def check_reviewer(
     Raises Refused (`review.done`, `review.own`, `review.not_asked`, `review.no_comment`).
     """
     if approval.review is not None:
-        raise Refused(f"{approval.review.by} has reviewed this already", code="review.done")
+        raise REVIEW_DONE(f"{approval.review.by} has reviewed this already")
     if review.by in (broken.by, approval.principal):
-        raise Refused(
-            "you broke this glass, or gave the task it was broken for: another person reviews it",
-            code="review.own",
+        raise REVIEW_OWN(
+            "you broke this glass, or gave the task it was broken for: another person reviews it"
         )
     if not set(asked) & set(groups):
-        raise Refused(
-            f"people of {', '.join(sorted(asked))} review this, who could have answered it",
-            code="review.not_asked",
+        raise REVIEW_NOT_ASKED(
+            f"people of {', '.join(sorted(asked))} review this, who could have answered it"
         )
     if not review.comment.strip():
-        raise Refused("say what you found", code="review.no_comment")
+        raise REVIEW_NO_COMMENT()

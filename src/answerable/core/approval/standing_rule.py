@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 from answerable.core.registry.documents.pointing import named_arguments
 from answerable.core.registry.policy_sets.policy_text import statements
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.approval import STANDING_RULE_RULE, STANDING_RULE_UNBOUNDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -94,9 +95,8 @@ def with_exception(policies: str, rule: str, condition: str, *, why: str) -> str
     """
     found = [one for one in statements(policies) if _is_forbid(one.text, rule)]
     if len(found) != 1:
-        raise Malformed(
-            f"{len(found)} forbids of these policies have the id {shown(rule)}, expected one",
-            code="standing_rule.rule",
+        raise STANDING_RULE_RULE(
+            f"{len(found)} forbids of these policies have the id {shown(rule)}, expected one"
         )
     text = found[0].text
     end = text.rindex(";")
@@ -180,4 +180,4 @@ def _text(value: JSONValue) -> str:
 
 
 def _unbounded(why: str) -> Malformed:
-    return Malformed(f"no narrower rule: {why}", code="standing_rule.unbounded")
+    return STANDING_RULE_UNBOUNDED(f"no narrower rule: {why}")

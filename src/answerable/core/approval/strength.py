@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 
 from answerable.core.approval.action_object import object_in
-from answerable.errors import Malformed, Refused
+from answerable.errors import Malformed
+from answerable.errors.codes.approval import APPROVAL_WEAK_SIGNATURE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,9 +65,8 @@ def check_strength(
     """
     if not is_strong_enough(limits, approval, strength_of(passkey)):
         at = f", at {page}" if page else ""
-        raise Refused(
-            f"an action of this tier asks for {_ASKS[asked_strength(limits, approval)]}{at}",
-            code="approval.weak_signature",
+        raise APPROVAL_WEAK_SIGNATURE(
+            f"an action of this tier asks for {_ASKS[asked_strength(limits, approval)]}{at}"
         )
 
 

@@ -14,9 +14,22 @@ from msgspec import Meta, Struct
 
 from answerable.core.approval.words import words_of
 from answerable.core.base64url import from_base64url_32, to_base64url
+from answerable.core.identity.keys.compact_jws import TokenCodes
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis, answerer_id
 from answerable.core.statement import Kind
 from answerable.errors import shown
+from answerable.errors.codes.approval import (
+    APPROVAL_ALGORITHM,
+    APPROVAL_AUDIENCE,
+    APPROVAL_DIGEST,
+    APPROVAL_KEY,
+    APPROVAL_MALFORMED,
+    APPROVAL_OTHER,
+    APPROVAL_RENDERING,
+    APPROVAL_SIGNATURE,
+    APPROVAL_STALE,
+    APPROVAL_TYPE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,7 +39,6 @@ if TYPE_CHECKING:
     from answerable.core.identity.keys.keys import PublicKey
 
 APPROVAL_TYP: Final = "answerable-approval+jwt"
-STEP: Final = "approval"
 
 Verdict = Literal["approve", "deny", "break_glass"]
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
@@ -80,7 +92,13 @@ class AnswerClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 STALE_ANSWER: Final = "{what} is {age} s old, expected less than {limit} s: sign it anew"
 ANSWER: Final = Kind(
     typ=APPROVAL_TYP,
-    step=STEP,
+    codes=TokenCodes(
+        malformed=APPROVAL_MALFORMED,
+        type=APPROVAL_TYPE,
+        algorithm=APPROVAL_ALGORITHM,
+        key=APPROVAL_KEY,
+        signature=APPROVAL_SIGNATURE,
+    ),
     what="the answer",
     form=AnswerClaims,
     signer=answerer_id,
@@ -177,24 +195,20 @@ def verify_answer(
     `approval.digest`, `approval.rendering`, `approval.stale`).
     """
     claims = ANSWER.verified(token, keys_of)
-    ANSWER.check_audience(claims, audience)
+    ANSWER.check_audience(claims, audience, code=APPROVAL_AUDIENCE)
     if claims.approval != approval.id:
-        raise ANSWER.unverified(
-            f"the answer is to approval {shown(claims.approval, 60)}, not to this one", "other"
-        )
+        raise APPROVAL_OTHER(f"the answer is to approval {shown(claims.approval, 60)}, not to this one")
     if claims.action != approval.shown.hex:
-        raise ANSWER.unverified("the answer is about another action than the one that waits", "digest")
+        raise APPROVAL_DIGEST("the answer is about another action than the one that waits")
     if claims.rendering != approval.card.hex:
-        raise ANSWER.unverified(
-            "the answer is about another card than the one that is shown here", "rendering"
-        )
-    ANSWER.check_age(claims, now)
+        raise APPROVAL_RENDERING("the answer is about another card than the one that is shown here")
+    ANSWER.check_age(claims, now, code=APPROVAL_STALE)
     if claims.verdict == "deny" and not claims.reason:
-        raise ANSWER.malformed("claim `reason` of a no must say why")
+        raise APPROVAL_MALFORMED("claim `reason` of a no must say why")
     words = words_of(claims.verdict, reason=claims.reason, comment=claims.comment, narrower=claims.narrower)
     nonce = from_base64url_32(claims.nonce)
     if nonce is None:
-        raise ANSWER.malformed("claim `nonce` must be 32 bytes, base64url")
+        raise APPROVAL_MALFORMED("claim `nonce` must be 32 bytes, base64url")
     return VerifiedAnswer(
         by=PrincipalId(claims.iss),
         verdict=claims.verdict,

@@ -19,6 +19,7 @@ from answerable.core.approval.message import NAME_CHARS_MAX, SENTENCE_CHARS_MAX,
 from answerable.core.approval.visible import hides_something
 from answerable.core.canonical import parse
 from answerable.errors import Malformed
+from answerable.errors.codes.approval import APPROVAL_OBJECT
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
@@ -79,7 +80,7 @@ def with_offer(message: Message, approval: Approval, nonce: str) -> Message:
     before."""
     lines = whole_lines(approval)
     if lines is None:
-        raise Malformed("this card does not fit into a message", code="approval.object")
+        raise APPROVAL_OBJECT("this card does not fit into a message")
     return replace(message, offer=Offer(nonce=nonce, lines=lines))
 
 

@@ -12,12 +12,12 @@ from typing import Final
 
 from answerable.core.approval.reasons import NARROWER, OTHER, REASONS
 from answerable.core.canonical import encode
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.approval import APPROVAL_MALFORMED, APPROVAL_REASON
 
 COMMENT_CHARS_MAX: Final = 1000
 NARROWER_CHARS_MAX: Final = 40_000
 """Of what is proposed, so that the statement that carries them is not too long to be read."""
-_CODE: Final = "approval.malformed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,22 +45,18 @@ def words_of(verdict: str, *, reason: str = "", comment: str = "", narrower: str
     Raises Malformed (`approval.malformed`, `approval.reason`).
     """
     if len(comment) > COMMENT_CHARS_MAX:
-        raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code=_CODE)
+        raise APPROVAL_MALFORMED(f"a comment has at most {COMMENT_CHARS_MAX} characters")
     if len(narrower) > NARROWER_CHARS_MAX:
-        raise Malformed(
-            f"what is proposed has {len(narrower)} characters, expected at most {NARROWER_CHARS_MAX}",
-            code=_CODE,
+        raise APPROVAL_MALFORMED(
+            f"what is proposed has {len(narrower)} characters, expected at most {NARROWER_CHARS_MAX}"
         )
     if verdict != "deny":
         if reason or narrower:
-            raise Malformed("only a no has a reason", code="approval.reason")
+            raise APPROVAL_REASON("only a no has a reason")
         return Words(comment=comment)
     reason = reason or OTHER
     if reason not in REASONS:
-        raise Malformed(
-            f"reason {shown(reason, 40)} is not known: use one of {', '.join(REASONS)}",
-            code="approval.reason",
-        )
+        raise APPROVAL_REASON(f"reason {shown(reason, 40)} is not known: use one of {', '.join(REASONS)}")
     if (reason == NARROWER) is not bool(narrower):
-        raise Malformed("less is proposed with reason `narrower`, and only with it", code="approval.reason")
+        raise APPROVAL_REASON("less is proposed with reason `narrower`, and only with it")
     return Words(reason=reason, comment=comment, narrower=narrower)

@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 
 from answerable.core.approval.strength import tier_shown
 from answerable.errors import Refused, shown
+from answerable.errors.codes.people import (
+    WORKFLOW_CAPABILITY,
+    WORKFLOW_INVOLVED,
+    WORKFLOW_NOT_ASKED,
+    WORKFLOW_TIER,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -48,30 +54,22 @@ def workflow_fault(
     """
     tier = tier_shown(approval)
     if limits.workflows[tier] != "allowed":
-        return Refused(
-            f"actions of tier {tier} are answered by people alone, as `walk.workflows` says",
-            code="workflow.tier",
-        )
+        return WORKFLOW_TIER(f"actions of tier {tier} are answered by people alone, as `walk.workflows` says")
     if tier > workflow.tier_max:
-        return Refused(
-            f"workflow {shown(workflow.name)} answers up to tier {workflow.tier_max}, this is tier {tier}",
-            code="workflow.tier",
+        return WORKFLOW_TIER(
+            f"workflow {shown(workflow.name)} answers up to tier {workflow.tier_max}, this is tier {tier}"
         )
     if approval.capability not in workflow.capabilities:
-        return Refused(
-            f"workflow {shown(workflow.name)} does not answer about {shown(approval.capability)}",
-            code="workflow.capability",
+        return WORKFLOW_CAPABILITY(
+            f"workflow {shown(workflow.name)} does not answer about {shown(approval.capability)}"
         )
     if not is_asked(workflow, approval):
-        return Refused(
-            f"this approval asks no group of workflow {shown(workflow.name)}", code="workflow.not_asked"
-        )
+        return WORKFLOW_NOT_ASKED(f"this approval asks no group of workflow {shown(workflow.name)}")
     ownership = workflow.ownership
     behind = {ownership.owner, ownership.backup_owner} & set(involved)
     if behind:
-        return Refused(
+        return WORKFLOW_INVOLVED(
             f"{', '.join(sorted(behind))} owns workflow {shown(workflow.name)} and has a part in this action: somebody "
-            "else must approve it",
-            code="workflow.involved",
+            "else must approve it"
         )
     return None

@@ -15,7 +15,8 @@ from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.names.principal import checked_name
 from answerable.core.registry.manifests.manifest import TIER_MAX
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.containment import DRILL_DOCUMENT, DRILL_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -118,9 +119,7 @@ def drilled(kind: str, name: str) -> Drilled:
     """Raises Malformed (`drill.kind`, `name.invalid`)."""
     known = next((one for one in DRILLED_KINDS if one == kind), None)
     if known is None:
-        raise Malformed(
-            f"{shown(kind)} cannot be drilled: expected one of {', '.join(DRILLED_KINDS)}", code="drill.kind"
-        )
+        raise DRILL_KIND(f"{shown(kind)} cannot be drilled: expected one of {', '.join(DRILLED_KINDS)}")
     return Drilled(known, checked_name(name, what=known))
 
 
@@ -129,7 +128,7 @@ def drill_kind(kind: str) -> DrillKind:
     for one in DRILL_KINDS:
         if one == kind:
             return one
-    raise Malformed(f"there is no drill {shown(kind)}: expected {', '.join(DRILL_KINDS)}", code="drill.kind")
+    raise DRILL_KIND(f"there is no drill {shown(kind)}: expected {', '.join(DRILL_KINDS)}")
 
 
 def document_of(what: Drilled) -> str:
@@ -144,7 +143,7 @@ def definition_of(document: JSONValue) -> str:
             kept = {name: value for name, value in spec.items() if name not in ("tier", "status")}
             assert isinstance(document, dict)  # noqa: S101 - the case has looked
             return sha256(encode({**document, "spec": kept})).hexdigest()
-    raise Malformed("a document has a spec", code="drill.document")
+    raise DRILL_DOCUMENT()
 
 
 def raised(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> tuple[Raised, ...]:

@@ -37,7 +37,30 @@ from answerable.core.identity.names.principal import checked_name
 from answerable.core.identity.names.spiffe_id import SCHEME
 from answerable.core.mandate.revocation import RevocationKind, revocable
 from answerable.core.registry.documents.public_name import checked_plain_target
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import Refused, shown
+from answerable.errors.codes.containment import (
+    HELD_AGENT,
+    HELD_CAPABILITY,
+    HELD_CREDENTIAL,
+    HELD_ENVIRONMENT,
+    HELD_EVERYTHING,
+    HELD_HOP,
+    HELD_INSTANCE,
+    HELD_KEY,
+    HELD_MANDATE,
+    HELD_MANIFEST,
+    HELD_OWNER,
+    HELD_SERVER,
+    HELD_TENANT,
+    HELD_TOOL,
+    HELD_TRUST_DOMAIN,
+    HELD_VENDOR,
+    HOLD_EXPIRY,
+    HOLD_ID,
+    HOLD_KIND,
+    HOLD_NAME,
+    HOLD_REASON,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -138,14 +161,11 @@ class Hold:
 
     def __post_init__(self) -> None:
         if not is_hold_id(self.id):
-            raise Malformed(f"{shown(self.id)} is not the id of a hold", code="hold.id")
+            raise HOLD_ID(f"{shown(self.id)} is not the id of a hold")
         if len(self.reason) > REASON_CHARS_MAX or (self.reason and not self.reason.isprintable()):
-            raise Malformed(
-                f"a reason has at most {REASON_CHARS_MAX} printable characters on one line",
-                code="hold.reason",
-            )
+            raise HOLD_REASON(f"a reason has at most {REASON_CHARS_MAX} printable characters on one line")
         if self.expires_at and not self.at < self.expires_at <= INTEGER_MAX:
-            raise Malformed("a hold ends after it was placed, or has no end", code="hold.expiry")
+            raise HOLD_EXPIRY()
 
     @property
     def lifted_by(self) -> tuple[PrincipalId, ...]:
@@ -211,40 +231,39 @@ class Hold:
     def refusal(self) -> Refused:
         """`held.<kind>`, where no decision is made that says so."""
         said = self.said()
-        # Each code is written out, so that the reference of errors lists them.
         match self.what.kind:
             case "agent":
-                return Refused(said, code="held.agent")
+                return HELD_AGENT(said)
             case "instance":
-                return Refused(said, code="held.instance")
+                return HELD_INSTANCE(said)
             case "mandate":
-                return Refused(said, code="held.mandate")
+                return HELD_MANDATE(said)
             case "hop":
-                return Refused(said, code="held.hop")
+                return HELD_HOP(said)
             case "tool":
-                return Refused(said, code="held.tool")
+                return HELD_TOOL(said)
             case "server":
-                return Refused(said, code="held.server")
+                return HELD_SERVER(said)
             case "capability":
-                return Refused(said, code="held.capability")
+                return HELD_CAPABILITY(said)
             case "credential":
-                return Refused(said, code="held.credential")
+                return HELD_CREDENTIAL(said)
             case "key":
-                return Refused(said, code="held.key")
+                return HELD_KEY(said)
             case "manifest":
-                return Refused(said, code="held.manifest")
+                return HELD_MANIFEST(said)
             case "owner":
-                return Refused(said, code="held.owner")
+                return HELD_OWNER(said)
             case "vendor":
-                return Refused(said, code="held.vendor")
+                return HELD_VENDOR(said)
             case "trust_domain":
-                return Refused(said, code="held.trust_domain")
+                return HELD_TRUST_DOMAIN(said)
             case "environment":
-                return Refused(said, code="held.environment")
+                return HELD_ENVIRONMENT(said)
             case "tenant":
-                return Refused(said, code="held.tenant")
+                return HELD_TENANT(said)
             case "everything":
-                return Refused(said, code="held.everything")
+                return HELD_EVERYTHING(said)
 
 
 def is_hold_id(name: str) -> bool:
@@ -262,9 +281,7 @@ def holdable(kind: str, name: str) -> Holdable:
     `spiffe_id.*`."""
     known = next((one for one in HOLD_KINDS if one == kind), None)
     if known is None:
-        raise Malformed(
-            f"{shown(kind)} cannot be held: expected one of {', '.join(HOLD_KINDS)}", code="hold.kind"
-        )
+        raise HOLD_KIND(f"{shown(kind)} cannot be held: expected one of {', '.join(HOLD_KINDS)}")
     return Holdable(known, _checked(known, name))
 
 
@@ -296,26 +313,19 @@ def among(standing: tuple[Hold, ...], hold: Hold) -> tuple[Hold, ...]:
 def _checked(kind: HoldKind, name: str) -> str:
     if kind == "everything":
         if name:
-            raise Malformed("everything has no name", code="hold.name")
+            raise HOLD_NAME("everything has no name")
         return ""
     if kind in ("agent", "instance") and (kind == "instance") != name.lower().startswith(SCHEME):
-        raise Malformed(
-            "an agent is held by its registered name, an instance by its SPIFFE ID", code="hold.name"
-        )
+        raise HOLD_NAME("an agent is held by its registered name, an instance by its SPIFFE ID")
     if kind in _AS_REVOKED:
         return revocable(_AS_REVOKED[kind], name).name
     if kind == "tool":
         server, slash, tool = name.partition("/")
         if not slash:
-            raise Malformed(
-                f"{shown(name)} does not say which tool: expected `SERVER/TOOL`", code="hold.name"
-            )
+            raise HOLD_NAME(f"{shown(name)} does not say which tool: expected `SERVER/TOOL`")
         return f"{checked_name(server, what='server')}/{checked_plain_target(tool, what='tool')}"
     if kind in _NAMED:
         return checked_name(name, what=kind)
     if not _PRINTABLE.fullmatch(name):
-        raise Malformed(
-            f"{shown(name)} is not the name of a credential: 1 to 256 characters without blanks",
-            code="hold.name",
-        )
+        raise HOLD_NAME(f"{shown(name)} is not the name of a credential: 1 to 256 characters without blanks")
     return name

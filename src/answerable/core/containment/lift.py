@@ -12,9 +12,22 @@ from typing import TYPE_CHECKING, Annotated, Final
 from msgspec import Meta, Struct
 
 from answerable.core.containment.hold import REASON_CHARS_MAX, Agreement
+from answerable.core.identity.keys.compact_jws import TokenCodes
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.statement import Kind
-from answerable.errors import Refused
+from answerable.errors.codes.containment import (
+    HOLD_AGREED_ALREADY,
+    HOLD_LIFTED_ALREADY,
+    HOLD_OWN,
+    LIFT_ALGORITHM,
+    LIFT_AUDIENCE,
+    LIFT_KEY,
+    LIFT_MALFORMED,
+    LIFT_OTHER,
+    LIFT_SIGNATURE,
+    LIFT_STALE,
+    LIFT_TYPE,
+)
 
 if TYPE_CHECKING:
     from answerable.core.containment.hold import Hold
@@ -41,7 +54,18 @@ class LiftClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     iat_ms: Annotated[int, Meta(description="when it was signed, Unix milliseconds")]
 
 
-LIFT: Final = Kind(typ=LIFT_TYP, step="lift", what="the lift", form=LiftClaims)
+LIFT: Final = Kind(
+    typ=LIFT_TYP,
+    codes=TokenCodes(
+        malformed=LIFT_MALFORMED,
+        type=LIFT_TYPE,
+        algorithm=LIFT_ALGORITHM,
+        key=LIFT_KEY,
+        signature=LIFT_SIGNATURE,
+    ),
+    what="the lift",
+    form=LiftClaims,
+)
 
 
 def verified_lift(
@@ -53,12 +77,12 @@ def verified_lift(
     `lift.key`, `lift.signature`, `lift.audience`, `lift.other`, `lift.stale`).
     """
     claims = LIFT.verified(token, current.person_keys)
-    LIFT.check_audience(claims, audience)
+    LIFT.check_audience(claims, audience, code=LIFT_AUDIENCE)
     if (claims.hold, claims.digest) != (hold.id, hold.digest):
-        raise LIFT.unverified("the lift is of another hold than this one: look at it again", "other")
-    LIFT.check_age(claims, now)
+        raise LIFT_OTHER("the lift is of another hold than this one: look at it again")
+    LIFT.check_age(claims, now, code=LIFT_STALE)
     if not 0 < len(claims.reason) <= REASON_CHARS_MAX or not claims.reason.isprintable():
-        raise LIFT.malformed(
+        raise LIFT_MALFORMED(
             f"a lift says why, in at most {REASON_CHARS_MAX} printable characters on one line"
         )
     return Agreement(
@@ -72,12 +96,12 @@ def lifted(hold: Hold, agreement: Agreement, *, current: RegistrySnapshot) -> Ho
     Raises Refused: `hold.lifted_already`, `hold.own`, `hold.agreed_already`.
     """
     if hold.lifted_at:
-        raise Refused(f"hold {hold.id} has been lifted already", code="hold.lifted_already")
+        raise HOLD_LIFTED_ALREADY(f"hold {hold.id} has been lifted already")
     if agreement.by == hold.by:
-        raise Refused("you placed this hold: somebody else must lift it", code="hold.own")
+        raise HOLD_OWN()
     for earlier in hold.agreed:
         if earlier.by == agreement.by or _keys(current, earlier) & _keys(current, agreement):
-            raise Refused("you have agreed already: somebody else must, too", code="hold.agreed_already")
+            raise HOLD_AGREED_ALREADY()
     agreed = (*hold.agreed, agreement)
     enough = len(agreed) >= hold.persons_to_lift
     return replace(hold, agreed=agreed, lifted_at=max(agreement.at, 1) if enough else 0)

@@ -14,6 +14,7 @@ from answerable.core.base64url import to_base64url
 from answerable.core.canonical import Limits, encode, parse
 from answerable.core.containment.hold import REASON_CHARS_MAX
 from answerable.errors import Malformed
+from answerable.errors.codes.containment import HOLD_REASON
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -39,9 +40,7 @@ class Press:
 def pressed_text(octets: bytes, reason: str) -> bytes:
     """What the file says. octets: ID_BYTES of chance. Raises Malformed (`hold.reason`)."""
     if len(reason) > REASON_CHARS_MAX or (reason and not reason.isprintable()):
-        raise Malformed(
-            f"a reason has at most {REASON_CHARS_MAX} printable characters on one line", code="hold.reason"
-        )
+        raise HOLD_REASON(f"a reason has at most {REASON_CHARS_MAX} printable characters on one line")
     return encode({"press": to_base64url(octets), "reason": reason}) + b"\n"
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.canonical import encode, parse
 from answerable.core.containment.drill import document_of
 from answerable.core.registry.policy_sets.publication import POLICY_SET
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.containment import DRILL_UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,10 +71,7 @@ def shadow_of(
     """
     key = document_of(what)
     if key not in stored:
-        raise Refused(
-            f"there is no {what.kind} {shown(what.name)}: see `answerable registry list`",
-            code="drill.unknown",
-        )
+        raise DRILL_UNKNOWN(f"there is no {what.kind} {shown(what.name)}: see `answerable registry list`")
     second = f"{name}-2"
     spec = _spec(stored[key])
     ownership, environment = spec.get("ownership"), spec.get("environment")
@@ -124,4 +122,4 @@ def _spec(document: bytes) -> dict[str, JSONValue]:
     match parse(document):
         case {"spec": dict(spec)}:
             return spec
-    raise Refused("what is registered has no spec", code="drill.unknown")
+    raise DRILL_UNKNOWN("what is registered has no spec")

@@ -18,13 +18,18 @@ from answerable.core.decision.risk import risk_of
 from answerable.core.decision.time_windows import windows_at
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.core.registry.documents.capability import ArgumentMapping, ArgumentType
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.policy import (
+    QUESTION_MALFORMED,
+    QUESTION_TRACKER_CHANGED,
+    QUESTION_TRACKER_NEW,
+    QUESTION_TRACKER_UNKNOWN,
+)
+from answerable.errors.codes.policy import QUESTION_VERSION as OTHER_VERSION
 
 if TYPE_CHECKING:
     from answerable.core.decision.policy_context import Context
     from answerable.core.registry.documents.policy_parts import PolicyParts
-
-_CODE: Final = "question.malformed"
 
 
 class AskedAction(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,15 +114,14 @@ def read_question(text: bytes) -> Asked:
     try:
         asked = _DECODER.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
-        raise Malformed(f"this is not a question as decisions write it: {fault}", code=_CODE) from None
+        raise QUESTION_MALFORMED(f"this is not a question as decisions write it: {fault}") from None
     if asked.v != QUESTION_VERSION:
-        raise Malformed(
-            f"the question is of version {asked.v}, this reads {QUESTION_VERSION}: use a later release",
-            code="question.version",
+        raise OTHER_VERSION(
+            f"the question is of version {asked.v}, this reads {QUESTION_VERSION}: use a later release"
         )
     for member in ("arguments", "agent", "budget", "capability", "chain", "destination", "history", "task"):
         if not isinstance(asked.context.get(member), dict):
-            raise Malformed(f"the question has no {shown(member)}", code=_CODE)
+            raise QUESTION_MALFORMED(f"the question has no {shown(member)}")
     return asked
 
 
@@ -146,7 +150,7 @@ def declared_under(asked: Asked, parts: PolicyParts) -> Context:
     sent, now = asked.context["destination"], asked.context.get("now")
     names, kind = sent.get("names"), sent.get("type")
     if type(now) is not int or not isinstance(names, list) or not isinstance(kind, str):
-        raise Malformed("the question does not say when, or where to, the action went", code=_CODE)
+        raise QUESTION_MALFORMED("the question does not say when, or where to, the action went")
     found = classed_as(
         parts.destinations, action=asked.action.kind, kind=kind, destinations=tuple(map(str, names))
     )
@@ -175,11 +179,11 @@ def uncounted(
         if name not in wanted:
             continue
         if name not in asked.context["history"]:
-            return CannotTell(code="question.tracker_new", text=f"tracker {shown(name)} did not count yet")
+            return CannotTell(code=QUESTION_TRACKER_NEW.id, text=f"tracker {shown(name)} did not count yet")
         if then is None or name not in then:
             text = f"how tracker {shown(name)} counted then is not on record"
-            return CannotTell(code="question.tracker_unknown", text=text)
+            return CannotTell(code=QUESTION_TRACKER_UNKNOWN.id, text=text)
         if then[name] != tracker:
             text = f"tracker {shown(name)} counted something else then"
-            return CannotTell(code="question.tracker_changed", text=text)
+            return CannotTell(code=QUESTION_TRACKER_CHANGED.id, text=text)
     return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from answerable.errors import Malformed
+from answerable.errors.codes.policy import SIMULATION_TIER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -84,8 +84,8 @@ def checked_tiers(tiers: Mapping[str, JSONValue], known: Mapping[str, object]) -
     found: dict[str, int] = {}
     for name, tier in tiers.items():
         if name not in known:
-            raise Malformed(f"there is no active capability `{name}`", code="simulation.tier")
+            raise SIMULATION_TIER(f"there is no active capability `{name}`")
         if type(tier) is not int or not 0 <= tier <= 3:
-            raise Malformed(f"the tier of `{name}` is a whole number from 0 to 3", code="simulation.tier")
+            raise SIMULATION_TIER(f"the tier of `{name}` is a whole number from 0 to 3")
         found[name] = tier
     return found

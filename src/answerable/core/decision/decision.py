@@ -16,6 +16,7 @@ import msgspec
 
 from answerable.core.decision.obligation import duties_of
 from answerable.errors import Malformed
+from answerable.errors.codes.policy import POLICY_DEFAULT_DENY, POLICY_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -129,9 +130,9 @@ class PolicyNote:
         return self.approve is not None or bool(self.oblige)
 
 
-DEFAULT_DENY: Final = "policy.default_deny"
+DEFAULT_DENY: Final = POLICY_DEFAULT_DENY.id
 """What determines a denial where no policy permits."""
-_NOTHING: Final = Reason(source=DEFAULT_DENY, text="no policy allows this action")
+_NOTHING: Final = Reason(source=POLICY_DEFAULT_DENY.id, text="no policy allows this action")
 
 
 def weigh(
@@ -163,7 +164,7 @@ def _weighed(
         return _denied(
             (
                 Reason(
-                    source="policy.error", text=f"a policy could not be evaluated: {first.errors[0][:200]}"
+                    source=POLICY_ERROR.id, text=f"a policy could not be evaluated: {first.errors[0][:200]}"
                 ),
             ),
             ("policy.error",),

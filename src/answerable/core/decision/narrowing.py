@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.decision.obligation import NUMBER
 from answerable.errors import Refused, shown
+from answerable.errors.codes.policy import OBLIGATION_CONFLICT_REFUSED, OBLIGATION_UNFULFILLABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,9 +36,8 @@ def narrowed_arguments(
         except Refused:
             settled = False
         if not settled:
-            raise Refused(
-                f"policies narrow argument {shown(one.argument)} in ways that cannot all hold",
-                code="obligation.conflict",
+            raise OBLIGATION_CONFLICT_REFUSED(
+                f"policies narrow argument {shown(one.argument)} in ways that cannot all hold"
             )
     return result
 
@@ -99,7 +99,6 @@ def _exactly(argument: str, value: JSONValue, wanted: JSONValue) -> JSONValue:
 
 
 def _cannot(argument: str, why: str) -> Refused:
-    return Refused(
-        f"policy narrows argument {shown(argument)}, which {why}: ask for it so that it can be narrowed",
-        code="obligation.unfulfillable",
+    return OBLIGATION_UNFULFILLABLE(
+        f"policy narrows argument {shown(argument)}, which {why}: ask for it so that it can be narrowed"
     )

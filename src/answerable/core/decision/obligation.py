@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from answerable.core.canonical import encode, parse
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.policy import OBLIGATION_CONFLICT, OBLIGATION_UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,8 +42,6 @@ _FORMS: Final = {
     "rows_max": "`rows_max:/pointer=N`",
     "witnessed": "`witnessed` alone",
 }
-CODE_UNKNOWN: Final = "obligation.unknown"
-CODE_CONFLICT: Final = "obligation.conflict"
 
 ANNOTATION_CHARS_MAX: Final = 1_000
 OBLIGATIONS_MAX: Final = 64
@@ -113,12 +112,14 @@ def obligations_in(annotation: str) -> tuple[str, ...]:
     Raises Malformed (`obligation.unknown`, `obligation.conflict`).
     """
     if len(annotation) > ANNOTATION_CHARS_MAX:
-        raise _unknown(
+        raise OBLIGATION_UNKNOWN(
             f"obligations of {len(annotation)} characters, expected at most {ANNOTATION_CHARS_MAX}"
         )
     parts = [part.strip() for part in _PART.findall(annotation)]
     if _PART.sub("", annotation).strip(";") or not any(parts):
-        raise _unknown(f"{shown(annotation)} is no list of obligations, or a quoted text in it does not end")
+        raise OBLIGATION_UNKNOWN(
+            f"{shown(annotation)} is no list of obligations, or a quoted text in it does not end"
+        )
     found = tuple(dict.fromkeys(text for part in parts if part for text in _spelt(part)))
     duties_of(found)
     return found
@@ -134,15 +135,15 @@ def duties_of(obligations: tuple[str, ...]) -> Duties:
     if not obligations:
         return NO_DUTIES
     if len(obligations) > OBLIGATIONS_MAX:
-        raise Malformed(
-            f"{len(obligations)} obligations at once, expected at most {OBLIGATIONS_MAX}", code=CODE_CONFLICT
+        raise OBLIGATION_CONFLICT(
+            f"{len(obligations)} obligations at once, expected at most {OBLIGATIONS_MAX}"
         )
     for text in obligations:
         if len(text) > ANNOTATION_CHARS_MAX or _spelt(text) != (text,):
-            raise _unknown(f"obligation {shown(text)} is not spelt as it must be")
+            raise OBLIGATION_UNKNOWN(f"obligation {shown(text)} is not spelt as it must be")
     of = {kind: [text.partition(":")[2] for text in obligations if kind_of(text) == kind] for kind in KINDS}
     if len(set(of["log"])) > 1:
-        raise Malformed("one policy wants the log in full, another one digests alone", code=CODE_CONFLICT)
+        raise OBLIGATION_CONFLICT("one policy wants the log in full, another one digests alone")
     redact = _places(of["redact"])
     hidden = {place.path for place in redact}
     return Duties(
@@ -175,7 +176,7 @@ def _spelt(part: str) -> tuple[str, ...]:
     if kind == "rows_max":
         match = _ROWS.fullmatch(rest)
         if match is None or int(match[2]) > ROWS_MAX:
-            raise _unknown(f"{shown(part)}: use `rows_max:/pointer=N` with N of at most {ROWS_MAX}")
+            raise OBLIGATION_UNKNOWN(f"{shown(part)}: use `rows_max:/pointer=N` with N of at most {ROWS_MAX}")
         pointer = f"{_pointer_text(match[1])}=" if match[1] is not None else ""
         return (f"rows_max:{pointer}{match[2]}",)
     if kind == "modify":
@@ -187,8 +188,8 @@ def _spelt(part: str) -> tuple[str, ...]:
     if kind == "log" and rest in ("full", "digest"):
         return (f"log:{rest}",)
     if kind in KINDS:
-        raise _unknown(f"obligation {shown(part)} is not complete: use {_FORMS[kind]}")
-    raise _unknown(f"obligation {shown(part)} is not known: there are {', '.join(KINDS)}")
+        raise OBLIGATION_UNKNOWN(f"obligation {shown(part)} is not complete: use {_FORMS[kind]}")
+    raise OBLIGATION_UNKNOWN(f"obligation {shown(part)} is not known: there are {', '.join(KINDS)}")
 
 
 def _pointer_text(text: str) -> str:
@@ -198,28 +199,34 @@ def _pointer_text(text: str) -> str:
         )
         if text.partition(":")[0].strip() in KINDS:
             told += "; put `;` before the next obligation"
-        raise _unknown(told)
+        raise OBLIGATION_UNKNOWN(told)
     return text
 
 
 def _modify_text(part: str, rest: str) -> str:
     match = _MODIFY.fullmatch(rest)
     if match is None:
-        raise _unknown(f"{shown(part)}: use `modify:argument<=N`, `modify:argument=value` or `… in [..]`")
+        raise OBLIGATION_UNKNOWN(
+            f"{shown(part)}: use `modify:argument<=N`, `modify:argument=value` or `… in [..]`"
+        )
     argument, sign, value = match[1], match[2].strip(), match[3].strip()
     if sign == "<=":
         if NUMBER.fullmatch(value) is None:
-            raise _unknown(f"{shown(part)}: {shown(value)} is no number of at most 15 digits and 4 places")
+            raise OBLIGATION_UNKNOWN(
+                f"{shown(part)}: {shown(value)} is no number of at most 15 digits and 4 places"
+            )
         return f"modify:{argument}<={value}"
     try:
         bound = parse(value.encode("utf-8", "replace"))
     except Malformed as fault:
-        raise _unknown(f"{shown(part)}: no JSON value: {fault.message}") from None
+        raise OBLIGATION_UNKNOWN(f"{shown(part)}: no JSON value: {fault.message}") from None
     choices = bound if isinstance(bound, list) else [bound]
     if sign == "in" and not isinstance(bound, list):
-        raise _unknown(f"{shown(part)}: after `in` there is a list")
+        raise OBLIGATION_UNKNOWN(f"{shown(part)}: after `in` there is a list")
     if not 1 <= len(choices) <= CHOICES_MAX or not all(type(one) in (str, int, bool) for one in choices):
-        raise _unknown(f"{shown(part)}: use texts, whole numbers, true and false, 1 to {CHOICES_MAX} of them")
+        raise OBLIGATION_UNKNOWN(
+            f"{shown(part)}: use texts, whole numbers, true and false, 1 to {CHOICES_MAX} of them"
+        )
     between = " in " if sign == "in" else "="
     return f"modify:{argument}{between}{encode(bound).decode()}"
 
@@ -260,7 +267,3 @@ def _least_rows(texts: Iterable[str]) -> tuple[tuple[Place, int], ...]:
         least[place.path] = min(least.get(place.path, ROWS_MAX), int(number))
         must[place.path] = must.get(place.path, False) or not place.optional
     return tuple((Place(path=path, optional=not must[path]), least[path]) for path in sorted(least))
-
-
-def _unknown(text: str) -> Malformed:
-    return Malformed(text, code=CODE_UNKNOWN)

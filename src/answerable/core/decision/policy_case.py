@@ -21,7 +21,17 @@ from answerable.core.identity.names.principal import UnixMillis, checked_name, i
 from answerable.core.identity.proof.caller import ProofKind
 from answerable.core.identity.workload.evidence import GRADES, Grade, Source
 from answerable.core.registry.documents.fields import Fault, Fields
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.documents import (
+    DOCUMENT_DUPLICATE,
+    DOCUMENT_MISSING,
+    DOCUMENT_PATTERN,
+    DOCUMENT_RANGE,
+    DOCUMENT_SIZE,
+    DOCUMENT_TIME,
+    DOCUMENT_TYPE,
+)
+from answerable.errors.codes.policy import CASE_CHAIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,7 +152,7 @@ def cases_in(value: JSONValue, faults: list[Fault], *, document: int = 0) -> tup
     before = len(faults)
     top = Fields(value, known=FILE_KEYS, document=document, path="", faults=faults)
     if isinstance(value, dict) and "cases" not in value:
-        top.fault("`cases` is missing", code="document.missing")
+        top.fault("`cases` is missing", code=DOCUMENT_MISSING.id)
     shared = value.get("defaults", {}) if isinstance(value, dict) else {}
     top.section("defaults", GIVEN_KEYS, needed=False)
     cases: list[PolicyCase] = []
@@ -151,7 +161,7 @@ def cases_in(value: JSONValue, faults: list[Fault], *, document: int = 0) -> tup
     for index, item in enumerate(top.sections("cases", CASE_KEYS)):
         name = item.text("name")
         if name and name in names:
-            item.fault(f"case {shown(name)} is written twice", "name", code="document.duplicate")
+            item.fault(f"case {shown(name)} is written twice", "name", code=DOCUMENT_DUPLICATE.id)
         names.add(name)
         own = written[index]
         given = own.get("given", {}) if isinstance(own, dict) else {}
@@ -272,10 +282,10 @@ def _identity(fields: Fields) -> GivenIdentity:
 def _chain(fields: Fields, agent: str) -> tuple[str, ...]:
     chain = fields.texts("chain", check=lambda text: checked_name(text, what="agent"), unique=False)
     if len(chain) > CHAIN_MAX:
-        fields.fault(f"expected at most {CHAIN_MAX} agents, got {len(chain)}", "chain", code="document.size")
+        fields.fault(f"expected at most {CHAIN_MAX} agents, got {len(chain)}", "chain", code=DOCUMENT_SIZE.id)
     if chain and agent and chain[-1] != agent:
         message = f"the last of a chain acts: expected {shown(agent)}, got {shown(chain[-1])}"
-        fields.fault(message, "chain", code="case.chain")
+        fields.fault(message, "chain", code=CASE_CHAIN.id)
     return chain
 
 
@@ -294,7 +304,7 @@ def _counts(fields: Fields, name: str, most: int) -> tuple[tuple[str, int], ...]
     found: list[tuple[str, int]] = []
     for key, value in fields.pairs(name):
         if type(value) is not int or not 0 <= value <= most:
-            fields.fault(f"expected 0 to {most}", name, key, code="document.range")
+            fields.fault(f"expected 0 to {most}", name, key, code=DOCUMENT_RANGE.id)
         else:
             found.append((key, value))
     return tuple(found)
@@ -304,7 +314,7 @@ def _flags(fields: Fields, name: str) -> tuple[tuple[str, bool], ...]:
     found: list[tuple[str, bool]] = []
     for key, value in fields.pairs(name):
         if not isinstance(value, bool):
-            fields.fault("expected true or false", name, key, code="document.type")
+            fields.fault("expected true or false", name, key, code=DOCUMENT_TYPE.id)
         else:
             found.append((key, value))
     return tuple(found)
@@ -324,13 +334,9 @@ def _moment(text: str) -> UnixMillis:
             raise ValueError
         return UnixMillis(round(datetime.fromisoformat(text).timestamp() * 1000))
     except ValueError:
-        raise Malformed(
-            f"{shown(text)} is not a time like `2026-12-24T12:00:00Z`", code="document.time"
-        ) from None
+        raise DOCUMENT_TIME(f"{shown(text)} is not a time like `2026-12-24T12:00:00Z`") from None
 
 
 def _checked_approvers(text: str) -> None:
     if not _APPROVERS.fullmatch(text):
-        raise Malformed(
-            f"{shown(text)} is not a group and a count, such as `finance:2`", code="document.pattern"
-        )
+        raise DOCUMENT_PATTERN(f"{shown(text)} is not a group and a count, such as `finance:2`")

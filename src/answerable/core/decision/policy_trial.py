@@ -19,6 +19,7 @@ from answerable.core.identity.workload.evidence import CallerIdentity
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId
 from answerable.core.registry.documents.look_alike import meant
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.policy import CASE_TIER, CASE_UNKNOWN, CASE_WINDOWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -84,7 +85,7 @@ def moment_of(given: Given, windows: tuple[TimeWindow, ...]) -> UnixMillis:
             return moment
     listed = ", ".join(f"{name}: {str(value).lower()}" for name, value in wanted.items())
     when = "at the moment that the case names" if given.at is not None else "at any one moment"
-    raise Malformed(f"the named times are not so {when}: {listed}", code="case.windows")
+    raise CASE_WINDOWS(f"the named times are not so {when}: {listed}")
 
 
 def case_faults(
@@ -145,9 +146,8 @@ def _known(given: Given, registry: RegistrySnapshot) -> tuple[Agent, Capability]
     agent = registry.agents.get(AgentId(given.agent))
     capability = registry.capabilities.get(given.capability)
     if agent is None or capability is None:
-        raise Malformed(
-            f"there is no active agent {shown(given.agent)} or capability {shown(given.capability)}",
-            code="case.unknown",
+        raise CASE_UNKNOWN(
+            f"there is no active agent {shown(given.agent)} or capability {shown(given.capability)}"
         )
     if given.tier is not None:
         _check_tier(given.tier, capability)
@@ -158,10 +158,9 @@ def _known(given: Given, registry: RegistrySnapshot) -> tuple[Agent, Capability]
 def _check_tier(tier: int, capability: Capability) -> None:
     """Raises Malformed (`case.tier`)."""
     if tier < capability.tier:
-        raise Malformed(
+        raise CASE_TIER(
             f"capability {shown(capability.name)} is of tier {capability.tier}, which nothing lowers: leave `tier` "
-            "out, or give a higher one, to which the hints of its tool raise it",
-            code="case.tier",
+            "out, or give a higher one, to which the hints of its tool raise it"
         )
 
 

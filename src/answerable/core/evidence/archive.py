@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.ledger import EVIDENCE_ARCHIVE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,4 +122,4 @@ def _require_size(size: int) -> None:
 
 
 def _refused(why: str) -> Malformed:
-    return Malformed(f"the archive cannot be taken: {why}", code="evidence.archive")
+    return EVIDENCE_ARCHIVE(f"the archive cannot be taken: {why}")

@@ -25,7 +25,15 @@ from answerable.core.tlog.merkle import leaf_hash
 from answerable.core.tlog.note import Note, VerifierKey
 from answerable.core.tlog.policy import Policy, parse_policy
 from answerable.core.tlog.proof import TlogProof
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.ledger import (
+    EVIDENCE_DISCLOSURE,
+    EVIDENCE_ENTRIES,
+    EVIDENCE_KEYS,
+    EVIDENCE_LEAF,
+    EVIDENCE_MANIFEST,
+    EVIDENCE_MEMBER,
+)
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -57,17 +65,16 @@ class EvidenceEntry:
 
     def __post_init__(self) -> None:
         if len(self.leaf) > LEAF_BYTES_MAX:
-            raise Malformed(f"the leaf of entry {self.index} is too long", code="evidence.leaf")
+            raise EVIDENCE_LEAF(f"the leaf of entry {self.index} is too long")
         leaf = parse(self.leaf)
         committed = leaf.get("_sd") if isinstance(leaf, dict) else None
         digests = [one.digest for one in self.disclosures]
         if digests != sorted(set(digests)):
-            raise Malformed(f"entry {self.index} shows a field twice", code="evidence.disclosure")
+            raise EVIDENCE_DISCLOSURE(f"entry {self.index} shows a field twice")
         for one in self.disclosures:
             if not isinstance(committed, list) or one.digest not in committed:
-                raise Malformed(
-                    f"entry {self.index} does not hold the field {shown(one.name)} as it is shown",
-                    code="evidence.disclosure",
+                raise EVIDENCE_DISCLOSURE(
+                    f"entry {self.index} does not hold the field {shown(one.name)} as it is shown"
                 )
 
     def members(self, checkpoint: bytes) -> dict[str, bytes]:
@@ -98,12 +105,9 @@ class Bundle:
     def __post_init__(self) -> None:
         indexes = [one.index for one in self.entries]
         if not 1 <= len(indexes) <= ENTRIES_MAX or indexes != sorted(set(indexes)):
-            raise Malformed(
-                f"a bundle has 1 to {ENTRIES_MAX} entries in order, got {len(indexes)}",
-                code="evidence.entries",
-            )
+            raise EVIDENCE_ENTRIES(f"a bundle has 1 to {ENTRIES_MAX} entries in order, got {len(indexes)}")
         if not 1 <= len(self.keys) <= KEYS_MAX:
-            raise Malformed(f"a bundle has 1 to {KEYS_MAX} keys of its log", code="evidence.keys")
+            raise EVIDENCE_KEYS(f"a bundle has 1 to {KEYS_MAX} keys of its log")
 
     @property
     def claimed(self) -> Checkpoint:
@@ -128,7 +132,7 @@ class Bundle:
         members = parse_archive(content)
         indexes = sorted(int(match[1]) for match in map(_LEAF_NAME.fullmatch, members) if match)
         if len(indexes) > ENTRIES_MAX:
-            raise Malformed(f"a bundle has at most {ENTRIES_MAX} entries", code="evidence.entries")
+            raise EVIDENCE_ENTRIES(f"a bundle has at most {ENTRIES_MAX} entries")
         bundle = cls(
             checkpoint=_member(members, CHECKPOINT),
             keys=_keys(_member(members, KEYS)),
@@ -136,9 +140,7 @@ class Bundle:
             entries=tuple(_entry(members, index) for index in indexes),
         )
         if bundle.encoded() != content:
-            raise Malformed(
-                "the manifest does not fit the members, or there are others", code="evidence.manifest"
-            )
+            raise EVIDENCE_MANIFEST()
         return bundle
 
     def _manifest(self, members: dict[str, bytes]) -> bytes:
@@ -170,9 +172,9 @@ def disclosure_of(text: str) -> Disclosure:
     except ValueError:
         array = b""
     if not array or urlsafe_b64encode(array).rstrip(b"=").decode() != text:
-        raise Malformed("a disclosure is not canonical base64url", code="evidence.disclosure")
+        raise EVIDENCE_DISCLOSURE("a disclosure is not canonical base64url")
     if not _SALTED.match(array):
-        raise Malformed("a disclosure does not begin with a salt of ours", code="evidence.disclosure")
+        raise EVIDENCE_DISCLOSURE("a disclosure does not begin with a salt of ours")
     return parsed_disclosure(array)
 
 
@@ -183,7 +185,7 @@ def _entry(members: dict[str, bytes], index: int) -> EvidenceEntry:
     if lines:
         texts = lines.decode("ascii", "replace").split("\n", FIELDS_MAX + 1)
         if texts.pop() or len(texts) > FIELDS_MAX:
-            raise Malformed(f"entry {index} shows too many fields, or half a one", code="evidence.disclosure")
+            raise EVIDENCE_DISCLOSURE(f"entry {index} shows too many fields, or half a one")
     return EvidenceEntry(
         index=index,
         leaf=_member(members, f"entries/{index}.json"),
@@ -195,11 +197,11 @@ def _entry(members: dict[str, bytes], index: int) -> EvidenceEntry:
 def _keys(content: bytes) -> tuple[VerifierKey, ...]:
     lines = content.decode("utf-8", "replace").split("\n", KEYS_MAX + 1)
     if lines.pop():
-        raise Malformed("the keys of the log are not whole lines", code="evidence.keys")
+        raise EVIDENCE_KEYS("the keys of the log are not whole lines")
     return tuple(VerifierKey.parse(line) for line in lines)
 
 
 def _member(members: dict[str, bytes], name: str) -> bytes:
     if name not in members:
-        raise Malformed(f"the bundle lacks {shown(name)}", code="evidence.member")
+        raise EVIDENCE_MEMBER(f"the bundle lacks {shown(name)}")
     return members[name]

@@ -15,7 +15,7 @@ from hmac import digest
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import encode
-from answerable.errors import Malformed
+from answerable.errors.codes.events import WEBHOOK_SECRET
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -68,10 +68,9 @@ def webhook_secret(content: bytes) -> bytes:
     except NotBase64:
         key = b""
     if not text.startswith(SECRET_PREFIX) or not SECRET_BYTES_MIN <= len(key) <= SECRET_BYTES_MAX:
-        raise Malformed(
+        raise WEBHOOK_SECRET(
             f"the secret of a webhook is `{SECRET_PREFIX}` and base64 of {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} "
-            "random bytes",
-            code="webhook.secret",
+            "random bytes"
         )
     return key
 

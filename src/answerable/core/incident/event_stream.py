@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from answerable.core.canonical import encode, parse
 from answerable.core.incident.security_event import SUPPORTED, matches
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.events import EVENT_STREAM_ENDPOINT, EVENT_STREAM_MEMBER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -134,7 +135,7 @@ def configured(
         if name not in _OURS:
             continue  # What we do not know changes nothing.
         if encode(sent[name]) != encode(ours.get(name)):
-            raise _fault(f"`{name}` is ours to say, and is another one")
+            raise EVENT_STREAM_MEMBER(f"`{name}` is ours to say, and is another one")
     if whole or "events_requested" in sent:
         stream = replace(stream, requested=_requested(sent.get("events_requested")))
     if whole or "description" in sent:
@@ -148,10 +149,10 @@ def subject_in(sent: Mapping[str, JSONValue]) -> str:
     """The subject of a request, as canonical JSON. Raises Malformed (`event_stream.member`)."""
     subject = sent.get("subject")
     if not isinstance(subject, dict) or not isinstance(subject.get("format"), str):
-        raise _fault("`subject` is an object with a text `format`")
+        raise EVENT_STREAM_MEMBER("`subject` is an object with a text `format`")
     text = encode(subject)
     if len(text) > SUBJECT_BYTES_MAX:
-        raise _fault(f"`subject` has {len(text)} bytes, expected at most {SUBJECT_BYTES_MAX}")
+        raise EVENT_STREAM_MEMBER(f"`subject` has {len(text)} bytes, expected at most {SUBJECT_BYTES_MAX}")
     return text.decode()
 
 
@@ -159,10 +160,10 @@ def status_in(sent: Mapping[str, JSONValue]) -> tuple[Status, str]:
     """Status and reason of a request. Raises Malformed (`event_stream.member`)."""
     wanted = next((one for one in STATUSES if one == sent.get("status")), None)
     if wanted is None:
-        raise _fault(f"`status` is one of {', '.join(STATUSES)}")
+        raise EVENT_STREAM_MEMBER(f"`status` is one of {', '.join(STATUSES)}")
     reason = sent.get("reason", "")
     if not isinstance(reason, str) or not (reason == "" or reason.isprintable()):
-        raise _fault("`reason` is printable text on one line")
+        raise EVENT_STREAM_MEMBER("`reason` is printable text on one line")
     return wanted, reason[:REASON_CHARS_MAX]
 
 
@@ -171,9 +172,11 @@ def _requested(value: JSONValue) -> tuple[str, ...] | None:
         return None
     texts = [one for one in value if isinstance(one, str)] if isinstance(value, list) else None
     if texts is None or not isinstance(value, list) or len(texts) != len(value) or len(value) > REQUESTED_MAX:
-        raise _fault(f"`events_requested` is a list of at most {REQUESTED_MAX} URIs")
+        raise EVENT_STREAM_MEMBER(f"`events_requested` is a list of at most {REQUESTED_MAX} URIs")
     if any(len(one) > URI_CHARS_MAX or not one.isprintable() for one in texts):
-        raise _fault(f"`events_requested` has a URI of more than {URI_CHARS_MAX} characters, or an odd one")
+        raise EVENT_STREAM_MEMBER(
+            f"`events_requested` has a URI of more than {URI_CHARS_MAX} characters, or an odd one"
+        )
     return tuple(dict.fromkeys(texts))
 
 
@@ -181,7 +184,7 @@ def _description(value: JSONValue) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or not (value == "" or value.isprintable()):
-        raise _fault("`description` is printable text on one line")
+        raise EVENT_STREAM_MEMBER("`description` is printable text on one line")
     return value[:DESCRIPTION_CHARS_MAX]
 
 
@@ -191,21 +194,20 @@ def _delivered_by(
     if value is None:
         return replace(stream, method="poll", endpoint="", authorization="")
     if not isinstance(value, dict):
-        raise _fault("`delivery` is an object")
+        raise EVENT_STREAM_MEMBER("`delivery` is an object")
     method, endpoint = value.get("method"), value.get("endpoint_url")
     authorization = value.get("authorization_header", "")
     if method == POLL_URN:
         before = ours.get("delivery")
         if endpoint is not None and not (isinstance(before, dict) and before.get("endpoint_url") == endpoint):
-            raise _fault("`endpoint_url` of a stream that is polled is ours to say")
+            raise EVENT_STREAM_MEMBER("`endpoint_url` of a stream that is polled is ours to say")
         return replace(stream, method="poll", endpoint="", authorization="")
     if method != PUSH_URN:
-        raise _fault(f"`delivery.method` is {PUSH_URN} or {POLL_URN}")
+        raise EVENT_STREAM_MEMBER(f"`delivery.method` is {PUSH_URN} or {POLL_URN}")
     if not isinstance(endpoint, str) or endpoint not in endpoints:
-        raise Malformed(
+        raise EVENT_STREAM_ENDPOINT(
             f"events are pushed only to addresses that the owner of this server lists for this receiver, which "
-            f"{shown(endpoint)} is not: have it added to `announcing.receivers`, or poll",
-            code="event_stream.endpoint",
+            f"{shown(endpoint)} is not: have it added to `announcing.receivers`, or poll"
         )
     if (
         not isinstance(authorization, str)
@@ -213,9 +215,5 @@ def _delivered_by(
         or not all(" " <= mark <= "~" for mark in authorization)
         or authorization != authorization.strip()
     ):
-        raise _fault("`authorization_header` is printable ASCII on one line")
+        raise EVENT_STREAM_MEMBER("`authorization_header` is printable ASCII on one line")
     return replace(stream, method="push", endpoint=endpoint, authorization=authorization)
-
-
-def _fault(message: str) -> Malformed:
-    return Malformed(message, code="event_stream.member")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.canonical import encode, parse
 from answerable.core.incident.event_stream import METHODS, STATUSES, EventStream
-from answerable.errors import Malformed
+from answerable.errors.codes.events import EVENT_STREAM_KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,12 +38,12 @@ def stream_in(body: bytes, *, identity: str, revision: int) -> EventStream:
     """Raises Malformed (`event_stream.kept`, `json.*`) for what we did not write."""
     kept = parse(body)
     if not isinstance(kept, dict):
-        raise _fault()
+        raise EVENT_STREAM_KEPT("not what is kept of a stream of events")
     method = next((one for one in METHODS if one == kept.get("method")), None)
     status = next((one for one in STATUSES if one == kept.get("status")), None)
     since, requested = kept.get("since"), kept.get("requested")
     if method is None or status is None or not isinstance(since, dict):
-        raise _fault()
+        raise EVENT_STREAM_KEPT("not what is kept of a stream of events")
     texts = {name: _text(kept, name) for name in _TEXTS}
     return EventStream(
         id=identity,
@@ -70,14 +70,14 @@ def stream_in(body: bytes, *, identity: str, revision: int) -> EventStream:
 def _text(kept: Mapping[str, JSONValue], name: str) -> str:
     value = kept.get(name, "")
     if not isinstance(value, str):
-        raise _fault()
+        raise EVENT_STREAM_KEPT("not what is kept of a stream of events")
     return value
 
 
 def _number(kept: Mapping[str, JSONValue], name: str) -> int:
     value = kept.get(name, 0)
     if type(value) is not int:
-        raise _fault()
+        raise EVENT_STREAM_KEPT("not what is kept of a stream of events")
     return value
 
 
@@ -85,9 +85,5 @@ def _list(kept: Mapping[str, JSONValue], name: str) -> tuple[str, ...]:
     value = kept.get(name, [])
     texts = [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
     if not isinstance(value, list) or len(texts) != len(value):
-        raise _fault()
+        raise EVENT_STREAM_KEPT("not what is kept of a stream of events")
     return tuple(texts)
-
-
-def _fault() -> Malformed:
-    return Malformed("not what is kept of a stream of events", code="event_stream.kept")

@@ -19,6 +19,12 @@ from answerable.core.registry.manifests.manifest import (
 )
 from answerable.core.registry.manifests.manifest_token import stored_manifest
 from answerable.errors import AnswerableError, Malformed, shown
+from answerable.errors.codes.ledger import (
+    TIMELINE_MANIFEST,
+    TIMELINE_MODEL,
+    TIMELINE_NOTHING,
+    TIMELINE_PROMPT,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -80,19 +86,17 @@ def wanted_manifest(*, manifest: str = "", prompt: str = "", model: str = "") ->
     Raises Malformed: `timeline.manifest`, `timeline.prompt`, `timeline.model`, `timeline.nothing`.
     """
     if manifest and not _HEX_256.fullmatch(manifest):
-        raise Malformed(
+        raise TIMELINE_MANIFEST(
             f"{shown(manifest)} is no digest of a manifest: 64 lower-case hex digits, as"
-            " `answerable agent manifest show` tells it",
-            code="timeline.manifest",
+            " `answerable agent manifest show` tells it"
         )
     if prompt:
         text = prompt if prompt.startswith(_PREFIX) else f"{_PREFIX}{prompt}"
         try:
             prompt = checked_digest(text)
         except Malformed:
-            raise Malformed(
-                f"{shown(prompt)} is no digest of a prompt: `sha256:` and 64 lower-case hex digits",
-                code="timeline.prompt",
+            raise TIMELINE_PROMPT(
+                f"{shown(prompt)} is no digest of a prompt: `sha256:` and 64 lower-case hex digits"
             ) from None
     name, at, version = model.partition("@")
     if model:
@@ -101,12 +105,11 @@ def wanted_manifest(*, manifest: str = "", prompt: str = "", model: str = "") ->
             if at:
                 checked_text(version)
         except Malformed:
-            raise Malformed(
-                f"{shown(model)} is no model: `NAME` or `NAME@VERSION`, such as `claude-sonnet-4-5@20250929`",
-                code="timeline.model",
+            raise TIMELINE_MODEL(
+                f"{shown(model)} is no model: `NAME` or `NAME@VERSION`, such as `claude-sonnet-4-5@20250929`"
             ) from None
     if not (manifest or prompt or model):
-        raise Malformed("say under which manifest, prompt or model", code="timeline.nothing")
+        raise TIMELINE_NOTHING()
     return WantedManifest(digest=manifest, prompt=prompt, model=name, version=version)
 
 

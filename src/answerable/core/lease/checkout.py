@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import LEASE_CROWD, LEASE_GONE, LEASE_TAKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,9 +51,9 @@ class CheckOuts(Generic[Kept]):
         while self._fading and self._fading[0][0] <= now:
             self.drop(heappop(self._fading)[1])
         if name in self._out:
-            raise Refused(f"the lease {shown(name)} has been issued already", code="lease.taken")
+            raise LEASE_TAKEN(f"the lease {shown(name)} has been issued already")
         if len(self._out) >= LEASES_MAX:
-            raise Refused(f"more than {LEASES_MAX} leases are out at this target", code="lease.crowd")
+            raise LEASE_CROWD(f"more than {LEASES_MAX} leases are out at this target")
         out = self._out[name] = CheckOut(name=name, kept=kept, expires_at=expires_at)
         return out
 
@@ -64,7 +65,7 @@ class CheckOuts(Generic[Kept]):
         """The one of this name, if it serves. Raises Refused (`lease.gone`)."""
         out = self._out.get(name)
         if out is None or out.is_ended or at >= out.expires_at:
-            raise Refused(f"the lease {shown(name)} has ended, or was never issued", code="lease.gone")
+            raise LEASE_GONE(f"the lease {shown(name)} has ended, or was never issued")
         return out
 
     def end(self, name: LeaseName) -> int:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.name import LeaseName
 from answerable.core.registry.documents.lease_template import LEASE_WINDOWS, LeaseWindow
-from answerable.errors import Broken, Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import LEASE_STATE, LEASE_WINDOW
 
 if TYPE_CHECKING:
     from answerable.core.lease.credential import Revoked
@@ -140,7 +141,7 @@ class Lease:
 
     def _require(self, state: LeaseState) -> None:
         if self.state != state:
-            raise Broken(f"lease {self.name} is {self.state}, not {state}", code="lease.state")
+            raise LEASE_STATE(f"lease {self.name} is {self.state}, not {state}")
 
 
 def pause_ms(attempts: int, jitter: float) -> int:
@@ -154,6 +155,4 @@ def lease_window(text: str) -> LeaseWindow:
     for one in LEASE_WINDOWS:
         if one == text:
             return one
-    raise Malformed(
-        f"{shown(text, 40)} is no window of leases: there are {', '.join(LEASE_WINDOWS)}", code="lease.window"
-    )
+    raise LEASE_WINDOW(f"{shown(text, 40)} is no window of leases: there are {', '.join(LEASE_WINDOWS)}")

@@ -11,7 +11,8 @@ import re
 from base64 import b32decode, b32encode
 from typing import Final, NewType
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import LEASE_NAME
 
 LeaseName = NewType("LeaseName", str)
 
@@ -38,9 +39,7 @@ def octets_of(name: LeaseName) -> bytes:
 def checked_lease_name(text: str) -> LeaseName:
     """Take a name from outside. Raises Malformed (`lease.name`)."""
     if not _NAME.fullmatch(text):
-        raise Malformed(
-            f"{shown(text, 40)} is not the name of a lease: 26 characters of a-z and 2-7", code="lease.name"
-        )
+        raise LEASE_NAME(f"{shown(text, 40)} is not the name of a lease: 26 characters of a-z and 2-7")
     return LeaseName(text)
 
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from unicodedata import normalize
 
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import LEASE_SCOPE, TARGET_ARGUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -87,16 +88,16 @@ class AskedRequest:
 def asked_request(method: object, path: object, query: object = None) -> AskedRequest:
     """Take what an agent asks for. query: an object of texts. Raises Refused (`target.arguments`)."""
     if method not in METHODS:
-        raise _arguments(f"the method {shown(method, 20)} is none of {', '.join(METHODS)}")
+        raise TARGET_ARGUMENTS(f"the method {shown(method, 20)} is none of {', '.join(METHODS)}")
     if fault := path_fault(path):
-        raise _arguments(fault)
+        raise TARGET_ARGUMENTS(fault)
     if query is None:
         query = {}
     if not isinstance(query, dict) or len(query) > PARAMETERS_MAX:
-        raise _arguments(f"`query` is an object of at most {PARAMETERS_MAX} texts")
+        raise TARGET_ARGUMENTS(f"`query` is an object of at most {PARAMETERS_MAX} texts")
     for name, value in query.items():
         if fault := _name_fault(name) or _value_fault(name, value):
-            raise _arguments(fault)
+            raise TARGET_ARGUMENTS(fault)
     return AskedRequest(method=str(method), path=str(path), query=tuple(query.items()))
 
 
@@ -105,7 +106,7 @@ def let_request(rules: Iterable[RequestRule], asked: AskedRequest) -> AskedReque
     rules = tuple(rules)
     if any(rule.lets(asked) for rule in rules):
         return asked
-    raise _arguments(
+    raise TARGET_ARGUMENTS(
         f"the lease of this action does not let {asked.method} {shown(asked.path)} with "
         f"{_named(name for name, _ in asked.query)} through; it lets: {'; '.join(map(str, rules))[:600]}"
     )
@@ -114,7 +115,7 @@ def let_request(rules: Iterable[RequestRule], asked: AskedRequest) -> AskedReque
 def rules_of(requests: JSONValue) -> tuple[RequestRule, ...]:
     """The rules of a filled scope's part `requests`. Raises Refused (`lease.scope`) with its faults."""
     if faults := rule_faults(requests):
-        raise Refused(faults[0], code="lease.scope", reasons=faults)
+        raise LEASE_SCOPE(faults[0], reasons=faults)
     assert isinstance(requests, list)  # noqa: S101 - without faults it is one
     return tuple(_rule(one) for one in requests if isinstance(one, dict))
 
@@ -231,7 +232,3 @@ def _encoded(text: str, safe: frozenset[int]) -> str:
 
 def _named(names: Iterable[str]) -> str:
     return ", ".join(shown(name, 40) for name in names) or "no parameter"
-
-
-def _arguments(message: str) -> Refused:
-    return Refused(message, code="target.arguments")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import FrozenJSON, freeze
 from answerable.core.registry.documents.lease_template import ARGUMENT, PLACEHOLDER
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import LEASE_SCOPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -66,13 +67,10 @@ def _filled(part: JSONValue, values: Mapping[str, str]) -> JSONValue:
 def _value(name: str, values: Mapping[str, str]) -> str:
     value = values.get(name)
     if not value:
-        raise Refused(
-            f"the action has no {shown(name)}, which its credential would be limited to", code="lease.scope"
-        )
+        raise LEASE_SCOPE(f"the action has no {shown(name)}, which its credential would be limited to")
     if len(value) > VALUE_CHARS_MAX or not value.isprintable():
-        raise Refused(
+        raise LEASE_SCOPE(
             f"{shown(name)} cannot limit a credential: it has more than {VALUE_CHARS_MAX} characters, or some that "
-            "cannot be printed",
-            code="lease.scope",
+            "cannot be printed"
         )
     return value

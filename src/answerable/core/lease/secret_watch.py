@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.lease.spellings import SPELLING_BYTES_MIN, spellings_of
-from answerable.errors import Malformed
+from answerable.errors.codes.leases import SECRET_CANARY_FORM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -112,7 +112,7 @@ def texts_of(value: object) -> bytes:
 def canary_value(form: str, octets: bytes) -> str:
     """A secret that looks like one of the usual ones and opens nothing. Raises Malformed (`secret.canary_form`)."""
     if form not in CANARY_FORMS or len(octets) < CANARY_OCTETS:
-        raise Malformed(f"a canary looks like one of {', '.join(CANARY_FORMS)}", code="secret.canary_form")
+        raise SECRET_CANARY_FORM(f"a canary looks like one of {', '.join(CANARY_FORMS)}")
     letters = "".join(_LETTERS[one % len(_LETTERS)] for one in octets)
     match form:
         case "aws":

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.leases import SECRET_FULL, SECRET_NAME, SECRET_RECORD, SECRET_TEXT
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -82,10 +83,7 @@ class StoredSecret:
     def with_version(self, now: UnixMillis) -> StoredSecret:
         """With one version more. Raises Refused (`secret.full`)."""
         if len(self.versions) >= VERSIONS_MAX:
-            raise Refused(
-                f"{shown(self.name)} has {VERSIONS_MAX} versions: retire it, and begin another",
-                code="secret.full",
-            )
+            raise SECRET_FULL(f"{shown(self.name)} has {VERSIONS_MAX} versions: retire it, and begin another")
         number = self.versions[-1].number + 1 if self.versions else 1
         versions = (*self.versions, SecretVersion(number=number, made_at=now))
         return replace(self, versions=versions, exposed_at=NEVER, exposed_why="", prepared_at=NEVER)
@@ -121,10 +119,9 @@ class StoredSecret:
 def checked_secret_name(text: str) -> str:
     """Raises Malformed (`secret.name`)."""
     if not _NAME.fullmatch(text):
-        raise Malformed(
+        raise SECRET_NAME(
             f"{shown(text, 63)} is not the name of a secret: use 1 to 63 of a-z 0-9 . _ - with a letter or digit at "
-            "both ends",
-            code="secret.name",
+            "both ends"
         )
     return text
 
@@ -132,7 +129,7 @@ def checked_secret_name(text: str) -> str:
 def checked_text(text: str, *, what: str) -> str:
     """Owner, purpose, reason: one line. Raises Malformed (`secret.text`)."""
     if len(text) > TEXT_CHARS_MAX or not (text.isprintable() or not text):
-        raise Malformed(f"{what} is one line of at most {TEXT_CHARS_MAX} characters", code="secret.text")
+        raise SECRET_TEXT(f"{what} is one line of at most {TEXT_CHARS_MAX} characters")
     return text
 
 
@@ -170,10 +167,10 @@ def decoded_secret(value: JSONValue) -> StoredSecret:
             prepared_at=UnixMillis(_count(value.get("prepared_at", 0))),
         )
     except (KeyError, TypeError, ValueError, StopIteration, Malformed):
-        raise Malformed("this is no record of a secret", code="secret.record") from None
+        raise SECRET_RECORD() from None
     numbers = [one.number for one in versions]
     if encoded_secret(made) != value or numbers != list(range(1, len(numbers) + 1)):
-        raise Malformed("this is no record of a secret", code="secret.record")
+        raise SECRET_RECORD()
     return made
 
 

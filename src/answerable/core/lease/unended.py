@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.lease.credential import Revoked
-from answerable.errors import Refused
+from answerable.errors.codes.leases import LEASE_TAKEN
 
 if TYPE_CHECKING:
     from answerable.core.lease.name import LeaseName
@@ -26,7 +26,7 @@ class Unended:
     def begin(self, name: LeaseName, *, expires_at: int, now: int) -> None:
         """Remember it before the target is asked. Raises Refused (`lease.taken`)."""
         if self._live.get(name, 0) > now:
-            raise Refused(f"a lease named `{name}` is live already", code="lease.taken")
+            raise LEASE_TAKEN(f"a lease named `{name}` is live already")
         for one in [one for one, until in self._live.items() if until <= now]:
             del self._live[one]
         self._live[name] = expires_at

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import LEASE_LIST
 
 WARRANT_META: Final = "answerable/warrant"
 """Member of a call's `_meta`: the signed warrant."""
@@ -32,6 +33,4 @@ def lease_list(text: str) -> LeaseList:
     for one in LEASE_LISTS:
         if one == text:
             return one
-    raise Malformed(
-        f"{shown(text, 40)} is no list of leases: there are {', '.join(LEASE_LISTS)}", code="lease.list"
-    )
+    raise LEASE_LIST(f"{shown(text, 40)} is no list of leases: there are {', '.join(LEASE_LISTS)}")

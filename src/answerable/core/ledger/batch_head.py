@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from answerable.core.tlog.merkle import HASH_BYTES
 from answerable.core.tlog.note import Note, VerifierKey, signed_note
 from answerable.core.tlog.text import base64_decoded, decimal
-from answerable.errors import Broken, Malformed, Unverified, shown
+from answerable.errors import shown
+from answerable.errors.codes.ledger import LEDGER_BATCH_OPEN
+from answerable.errors.codes.tlog import BATCH_HEAD_LINE, BATCH_HEAD_ORIGIN_MISMATCH, BATCH_HEAD_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,12 +51,10 @@ class HeadFields(NamedTuple):
         """Read a note text. Proves nothing by itself. Raises Malformed (`batch_head.line`, among others)."""
         lines = text.decode("utf-8", "replace").split("\n")
         if len(lines) != _LINES + 1 or lines[0] != HEADER or lines[-1]:
-            raise Malformed(f"not a batch head: {shown(lines[0])}", code="batch_head.line")
+            raise BATCH_HEAD_LINE(f"not a batch head: {shown(lines[0])}")
         chain = base64_decoded(lines[3], what="chain value")
         if len(chain) != HASH_BYTES:
-            raise Malformed(
-                f"chain value of {len(chain)} bytes, expected {HASH_BYTES}", code="batch_head.line"
-            )
+            raise BATCH_HEAD_LINE(f"chain value of {len(chain)} bytes, expected {HASH_BYTES}")
         fields = cls(
             origin=lines[1],
             size=decimal(lines[2], what="size"),
@@ -62,7 +62,7 @@ class HeadFields(NamedTuple):
             at=decimal(lines[4], what="time"),
         )
         if fields.text() != text:
-            raise Malformed("batch head is not in its one form", code="batch_head.line")
+            raise BATCH_HEAD_LINE("batch head is not in its one form")
         return fields
 
 
@@ -83,7 +83,7 @@ class BatchHead:
     def fields(self) -> HeadFields:
         """What it says. Raises Broken (`ledger.batch_open`) before the batch is durable."""
         if self._fields is None:
-            raise Broken("the batch of this entry is not durable yet", code="ledger.batch_open")
+            raise LEDGER_BATCH_OPEN()
         return self._fields
 
     def fixed(self, *, origin: str, size: int, chain: bytes, at: int) -> None:
@@ -121,16 +121,10 @@ def verified_batch_head(note: bytes, *, key: VerifierKey) -> HeadFields:
     Raises Malformed, or Unverified with the steps of `Note.verify` and `batch_head.origin`.
     """
     if len(note) > NOTE_BYTES_MAX:
-        raise Malformed(
-            f"batch head of {len(note)} bytes, expected at most {NOTE_BYTES_MAX}", code="batch_head.size"
-        )
+        raise BATCH_HEAD_SIZE(f"batch head of {len(note)} bytes, expected at most {NOTE_BYTES_MAX}")
     parsed = Note.parse(note)
     parsed.verify((batch_head_key(key),))
     fields = HeadFields.parse(parsed.text)
     if fields.origin != key.name:
-        raise Unverified(
-            f"batch head of {shown(fields.origin)}, expected {shown(key.name)}",
-            code="batch_head.origin_mismatch",
-            step="batch_head.origin",
-        )
+        raise BATCH_HEAD_ORIGIN_MISMATCH(f"batch head of {shown(fields.origin)}, expected {shown(key.name)}")
     return fields

@@ -38,6 +38,17 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from zlib import crc32
 
 from answerable.errors import Malformed, Unverified
+from answerable.errors.codes.ledger import (
+    LEDGER_CHAIN,
+    LEDGER_FRAME_CRC,
+    LEDGER_FRAME_CUT,
+    LEDGER_FRAME_MARK,
+    LEDGER_FRAME_UNKNOWN,
+    LEDGER_HEADER_CRC,
+    LEDGER_HEADER_CUT,
+    LEDGER_HEADER_MAGIC,
+    LEDGER_HEADER_VERSION,
+)
 
 SEGMENT_VERSION: Final = 1
 SEGMENT_HEADER_BYTES: Final = 128
@@ -86,15 +97,15 @@ class SegmentHeader:
     def parse(cls, segment: bytes) -> SegmentHeader:
         """Read the header of a segment. Raises Malformed, or Unverified `ledger.header_crc`."""
         if len(segment) < SEGMENT_HEADER_BYTES:
-            raise Malformed(f"segment of {len(segment)} bytes has no header", code="ledger.header_cut")
+            raise LEDGER_HEADER_CUT(f"segment of {len(segment)} bytes has no header")
         magic, version, flags, length, first_index, origin_hash, chain, rest = _HEADER.unpack_from(segment)
         if magic != _MAGIC:
-            raise Malformed("not a ledger segment", code="ledger.header_magic")
+            raise LEDGER_HEADER_MAGIC()
         (stated,) = _CRC.unpack_from(segment, SEGMENT_HEADER_BYTES - _CRC.size)
         if crc32(segment[: SEGMENT_HEADER_BYTES - _CRC.size]) != stated:
-            raise Unverified("segment header is damaged", code="ledger.header_crc", step="segment.header")
+            raise LEDGER_HEADER_CRC()
         if (version, flags, length) != (SEGMENT_VERSION, 0, SEGMENT_HEADER_BYTES) or rest.strip(b"\x00"):
-            raise Malformed(f"segment of version {version} cannot be read", code="ledger.header_version")
+            raise LEDGER_HEADER_VERSION(f"segment of version {version} cannot be read")
         return cls(first_index=first_index, origin_hash=origin_hash, chain=chain)
 
 
@@ -159,30 +170,27 @@ def decode_frame(segment: bytes, offset: int) -> Frame | None:
     """
     if len(segment) - offset < FRAME_HEADER_BYTES:
         if any(segment[offset:]):
-            raise Malformed("entry is cut off in its header", code="ledger.frame_cut")
+            raise LEDGER_FRAME_CUT("entry is cut off in its header")
         return None
     mark, crc, rest = _FRAME.unpack_from(segment, offset)
     if mark != _MARK:
         if mark == _END:
             return None
-        raise Malformed("no entry starts here", code="ledger.frame_mark")
+        raise LEDGER_FRAME_MARK()
     if crc32(rest) != crc:
-        raise Unverified("entry header fails its checksum", code="ledger.frame_crc", step="frame.header")
+        raise LEDGER_FRAME_CRC("entry header fails its checksum")
     leaf_bytes, attachment_bytes, flags, body_crc, batch, chain = _FRAME_REST.unpack(rest)
     if flags or not 0 < leaf_bytes <= STORED_LEAF_BYTES_MAX:
-        raise Malformed(
-            f"entry with flags {flags:#x} and a leaf of {leaf_bytes} bytes cannot be read",
-            code="ledger.frame_unknown",
+        raise LEDGER_FRAME_UNKNOWN(
+            f"entry with flags {flags:#x} and a leaf of {leaf_bytes} bytes cannot be read"
         )
     middle = offset + FRAME_HEADER_BYTES + leaf_bytes
     end = middle + attachment_bytes
     if end > len(segment):
-        raise Malformed(
-            f"entry of {end - offset} bytes, the segment has {len(segment) - offset}", code="ledger.frame_cut"
-        )
+        raise LEDGER_FRAME_CUT(f"entry of {end - offset} bytes, the segment has {len(segment) - offset}")
     leaf, attachment = segment[offset + FRAME_HEADER_BYTES : middle], segment[middle:end]
     if crc32(attachment, crc32(leaf)) != body_crc:
-        raise Unverified("entry fails its checksum", code="ledger.frame_crc", step="frame.body")
+        raise LEDGER_FRAME_CRC("entry fails its checksum", step="frame.body")
     return Frame(leaf, attachment, chain, batch, end)
 
 
@@ -220,7 +228,7 @@ def damaged_frame(segment: bytes, offset: int) -> Frame | None:
 def checked_link(frame: Frame, *, chain: bytes, leaf_hash: bytes) -> bytes:
     """The chain value after the frame. Raises Unverified (`ledger.chain`) if the frame states another."""
     if chained(chain, leaf_hash) != frame.chain:
-        raise Unverified("entry does not follow the one before it", code="ledger.chain", step="frame.chain")
+        raise LEDGER_CHAIN()
     return frame.chain
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from answerable.core.canonical import encode
 from answerable.core.ledger.subject_key import DATA_KEY_BYTES, NONCE_BYTES, joined_sections
-from answerable.errors import Malformed
+from answerable.errors.codes.ledger import LEDGER_DISCLOSURE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -131,7 +131,7 @@ def parsed_disclosure(array: bytes) -> Disclosure:
     try:
         _, name, value = _ARRAY.decode(array.decode())
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise Malformed("not a disclosure", code="ledger.disclosure") from None
+        raise LEDGER_DISCLOSURE("not a disclosure") from None
     return Disclosure(name=name, value=msgspec.Raw(bytes(value)), array=array)
 
 
@@ -175,5 +175,5 @@ def committed_fields(
 def _lines(attachment: bytes, key: SubjectKey) -> list[bytes]:
     lines = key.opened(attachment).split(b"\n", FIELDS_MAX + 1)
     if lines.pop() or len(lines) > FIELDS_MAX:
-        raise Malformed("the fields do not end where they should", code="ledger.disclosure")
+        raise LEDGER_DISCLOSURE("the fields do not end where they should")
     return lines

@@ -18,7 +18,12 @@ import msgspec
 from answerable.core.canonical import encode_ledger
 from answerable.core.ledger.disclosure import Section, sealed_fields, sealed_sections
 from answerable.core.ledger.tags import Tag
-from answerable.errors import Broken, Unverified
+from answerable.errors.codes.ledger import (
+    LEDGER_LEAF_TOO_LARGE,
+    LEDGER_PAYLOAD_MISMATCH,
+    LEDGER_RESERVED_MEMBER,
+    LEDGER_UNSEALED,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,15 +93,15 @@ def sealed_entry(
     """
     if not RESERVED_MEMBERS.isdisjoint(members):
         names = ", ".join(sorted(RESERVED_MEMBERS & members.keys()))
-        raise Broken(f"members of an entry cannot set {names}", code="ledger.reserved_member")
+        raise LEDGER_RESERVED_MEMBER(f"members of an entry cannot set {names}")
     leaf: dict[str, JSONValue] = {"v": LEAF_VERSION, "tag": int(tag), "at": at, **members}
     attachment = b""
     if fields:
         if sealing is None:
-            raise Broken("fields need the key of their subject", code="ledger.unsealed")
+            raise LEDGER_UNSEALED()
         sections = (Section(fields, sealing), *others)
         if any(name.decode() in leaf for one in (*sections, *inner) for name, _ in one.fields):
-            raise Broken("a field has the name of a member of its leaf", code="ledger.reserved_member")
+            raise LEDGER_RESERVED_MEMBER("a field has the name of a member of its leaf")
         is_one = not others and not inner
         digests, attachment = sealed_fields(fields, sealing) if is_one else sealed_sections(sections, inner)
         leaf["_sd"] = [*digests]
@@ -109,9 +114,7 @@ def sealed_entry(
 def entry_of(tag: Tag, leaf: bytes, attachment: bytes) -> Entry:
     """An entry from a canonical leaf. Raises Broken (`ledger.leaf_too_large`)."""
     if len(leaf) > LEAF_BYTES_MAX:
-        raise Broken(
-            f"a leaf is at most {LEAF_BYTES_MAX} bytes, got {len(leaf)}", code="ledger.leaf_too_large"
-        )
+        raise LEDGER_LEAF_TOO_LARGE(f"a leaf is at most {LEAF_BYTES_MAX} bytes, got {len(leaf)}")
     return Entry(tag=tag, leaf=leaf, attachment=attachment)
 
 
@@ -121,7 +124,5 @@ def opened_payload(attachment: bytes, *, committed: str) -> bytes:
     Raises Unverified (`ledger.payload_mismatch`).
     """
     if not hmac.compare_digest(hashlib.sha256(attachment).hexdigest(), committed):
-        raise Unverified(
-            "the payload is not the one its leaf commits to", code="ledger.payload_mismatch", step="payload"
-        )
+        raise LEDGER_PAYLOAD_MISMATCH()
     return attachment[SALT_BYTES:]

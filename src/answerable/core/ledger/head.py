@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from answerable.core.canonical import Limits, encode, parse
 from answerable.core.tlog.merkle import HASH_BYTES
 from answerable.errors import Malformed
+from answerable.errors.codes.ledger import LEDGER_HEAD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +101,7 @@ class Head:
                     return head
         except (Malformed, ValueError):
             pass
-        raise Malformed("the head cannot be read", code="ledger.head")
+        raise LEDGER_HEAD("the head cannot be read")
 
 
 def head_of(
@@ -135,7 +136,7 @@ def _hangs_together(head: Head) -> bool:
 
 def _sealed(value: JSONValue) -> SealedAt:
     if not isinstance(value, dict):
-        raise Malformed("the sealed place is not an object", code="ledger.head")
+        raise LEDGER_HEAD("the sealed place is not an object")
     return SealedAt(
         size=_count(value.get("size")),
         chain=_hash(value.get("chain")),
@@ -146,29 +147,29 @@ def _sealed(value: JSONValue) -> SealedAt:
 
 def _open(value: JSONValue) -> tuple[OpenIntent, ...]:
     if not isinstance(value, list):
-        raise Malformed("the open intents are not a list", code="ledger.head")
+        raise LEDGER_HEAD("the open intents are not a list")
     places = []
     for item in value:
         if not isinstance(item, list) or len(item) != len(OpenIntent._fields):
-            raise Malformed("an open intent is not a place", code="ledger.head")
+            raise LEDGER_HEAD("an open intent is not a place")
         places.append(OpenIntent(*(_count(number) for number in item)))
     return tuple(places)
 
 
 def _text(value: JSONValue) -> str:
     if not isinstance(value, str):
-        raise Malformed("a head member is not text", code="ledger.head")
+        raise LEDGER_HEAD("a head member is not text")
     return value
 
 
 def _count(value: JSONValue) -> int:
     if type(value) is not int or value < 0:
-        raise Malformed("a head member is not a count", code="ledger.head")
+        raise LEDGER_HEAD("a head member is not a count")
     return value
 
 
 def _hash(value: JSONValue) -> bytes:
     decoded = bytes.fromhex(_text(value))
     if len(decoded) != HASH_BYTES:
-        raise Malformed("a head member is not a hash", code="ledger.head")
+        raise LEDGER_HEAD("a head member is not a hash")
     return decoded

@@ -8,7 +8,7 @@ import msgspec
 
 from answerable.core.ledger.head import OpenIntent
 from answerable.core.ledger.tags import Tag
-from answerable.errors import Malformed
+from answerable.errors.codes.ledger import LEDGER_LEAF_MALFORMED_MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,4 +56,4 @@ def _peek(leaf: bytes) -> _Peek:
     try:
         return _PEEK.decode(leaf)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Malformed("a leaf without a tag", code="ledger.leaf_malformed") from None
+        raise LEDGER_LEAF_MALFORMED_MALFORMED("a leaf without a tag") from None

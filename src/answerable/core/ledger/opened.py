@@ -14,7 +14,8 @@ from answerable.core.canonical import parse
 from answerable.core.ledger.disclosure import INNER, opened_fields
 from answerable.core.ledger.entry import FIRST_LEAF_VERSION, opened_payload
 from answerable.core.ledger.subject_key import key_id_of, sections_of
-from answerable.errors import AnswerableError, Broken
+from answerable.errors import AnswerableError
+from answerable.errors.codes.ledger import LEDGER_LEAF_MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +44,7 @@ def leaf_of(stored: StoredEntry) -> dict[str, JSONValue]:
     """The leaf. Raises Broken (`ledger.leaf_malformed`) for one that no version of ours wrote."""
     leaf = parse(stored.leaf)
     if not isinstance(leaf, dict):
-        raise Broken(f"entry {stored.index} has a leaf that is not an object", code="ledger.leaf_malformed")
+        raise LEDGER_LEAF_MALFORMED(f"entry {stored.index} has a leaf that is not an object")
     return leaf
 
 

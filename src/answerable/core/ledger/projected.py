@@ -17,7 +17,8 @@ from answerable.core.canonical import encode, parse
 from answerable.core.identity.people.passkey_form import passkey_in
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.parsing.active import digest_of, documents_in, snapshot_of
-from answerable.errors import AnswerableError, Malformed, Unverified
+from answerable.errors import AnswerableError, Malformed
+from answerable.errors.codes.ledger import LEDGER_KEY_GONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,10 +103,8 @@ class Told:
         it."""
         value = (self.fields or {}).get(name)
         if value is None:
-            raise Unverified(
-                f"entry {self.index} cannot be opened: the key of whose data it is, is gone",
-                code=KEY_GONE,
-                step="payload",
+            raise LEDGER_KEY_GONE(
+                f"entry {self.index} cannot be opened: the key of whose data it is, is gone"
             )
         return value
 
@@ -127,7 +126,7 @@ def octets_in(value: JSONValue, count: int) -> bytes | None:
     return found if len(found) == count else None
 
 
-KEY_GONE: Final = "ledger.key_gone"
+KEY_GONE: Final = LEDGER_KEY_GONE.id
 WORLD_TAGS: Final = frozenset({Tag.REGISTRY_CHANGE, Tag.PASSKEY})
 """Entries that say under which keys what comes after them is signed."""
 

@@ -14,7 +14,8 @@ from answerable.core.approval.token import VERDICTS, verify_answer
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis, workflow_id
 from answerable.core.ledger.tags import Tag
-from answerable.errors import AnswerableError, Unverified
+from answerable.errors import AnswerableError
+from answerable.errors.codes.approval import APPROVAL_KEY, APPROVAL_OTHER
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
@@ -115,14 +116,14 @@ def _signed(answer: Answer, approval: Approval, told: Told) -> BatchSaid | Passk
         now=answer.at,
     )
     if signed.verdict != answer.verdict or (not answer.workflow and signed.by != answer.by):
-        raise Unverified("it says something else than its entry", code="approval.other", step="approval")
+        raise APPROVAL_OTHER("it says something else than its entry")
     return None
 
 
 def _of_batch(answer: Answer, told: Told) -> BatchSaid:
     by_key = '"passkey":' not in answer.token
     keys = _keys(answer, answer.by, told) if by_key else (None,)
-    failed: AnswerableError = Unverified("nobody's key signed it", code="approval.key", step="approval")
+    failed: AnswerableError = APPROVAL_KEY("nobody's key signed it")
     for key in keys:
         try:
             said = verify_kept_batch(answer.token, key)
@@ -146,7 +147,7 @@ def _keys(answer: Answer, name: str, told: Told) -> tuple[PublicKey, ...]:
 
 def _require_owner(key: str, answer: Answer, told: Told) -> None:
     if told.world.passkeys.get(key) != answer.by:
-        raise Unverified("the passkey is not theirs", code="approval.key", step="approval")
+        raise APPROVAL_KEY("the passkey is not theirs")
 
 
 def credential_in(token: str) -> str:

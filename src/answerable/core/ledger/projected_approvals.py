@@ -22,7 +22,7 @@ from answerable.core.ledger.projected_answers import answer_fault, answer_in, cr
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import REVOCATION_KINDS, Revocable
-from answerable.errors import Malformed
+from answerable.errors.codes.approval import APPROVAL_CANARY, REVIEW_MALFORMED
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import ApprovalState
@@ -145,7 +145,7 @@ def _told_test(known: Approval, told: Told) -> Approval:
     ended = next((one for one in CANARY_ENDS if one == leaf.get("ended")), None)
     nonce = octets_in(leaf.get("nonce"), NONCE_BYTES)
     if wrong is None or ended is None or nonce is None:
-        raise Malformed(f"entry {told.index} tells of no test that is one", code="approval.canary")
+        raise APPROVAL_CANARY(f"entry {told.index} tells of no test that is one")
     canary = Canary(nonce=nonce, wrong=wrong, argument=str(leaf.get("argument")), ended=ended)
     answers = (*known.answers, answer) if answer is not None else known.answers
     return replace(known, state="void", answers=answers, canary=canary)
@@ -155,7 +155,7 @@ def _review(told: Told) -> Review:
     token = told.text("token")
     verdict = next((one for one in JUDGEMENTS if one == told.leaf.get("verdict")), None)
     if verdict is None:
-        raise Malformed(f"entry {told.index} judges nothing", code="review.malformed")
+        raise REVIEW_MALFORMED(f"entry {told.index} judges nothing")
     return Review(
         by=PrincipalId(told.text("person") or f"erased:{told.leaf.get('person')}"),
         verdict=verdict,

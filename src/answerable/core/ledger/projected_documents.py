@@ -17,7 +17,7 @@ from answerable.core.registry.policy_sets.publication import (
     proposal_id,
     verified_step,
 )
-from answerable.errors import Malformed
+from answerable.errors.codes.policy import PUBLICATION_MALFORMED
 
 if TYPE_CHECKING:
     from answerable.core.ledger.projected import Told
@@ -102,7 +102,7 @@ def _proposed_after(known: Records, told: Told) -> Records:
     world, at = told.world, UnixMillis(told.whole("at"))
     signed = verified_step(token, wanted="propose", audience=told.log, current=world.registry, now=at)
     if proposal_id(token) != told.leaf.get("proposal"):
-        raise Malformed("its token is of another proposal than its entry names", code="publication.malformed")
+        raise PUBLICATION_MALFORMED("its token is of another proposal than its entry names")
     before = documents_digest(policy_documents(world.documents))
     wanted = policy_documents(changed_documents(world.documents, told.fields))
     proposal = Proposal(

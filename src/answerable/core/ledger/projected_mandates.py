@@ -10,7 +10,7 @@ from answerable.core.identity.names.principal import schedule_of
 from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.token import mandate_in, verify_mandate
-from answerable.errors import Malformed
+from answerable.errors.codes.mandate import MANDATE_MALFORMED
 
 if TYPE_CHECKING:
     from answerable.core.identity.keys.keys import PublicKey
@@ -57,7 +57,7 @@ def mandate_after(known: MandateRow | None, told: Told) -> MandateRow | None:
         ),
     )
     if mandate.id != told.leaf.get("mandate"):
-        raise Malformed("its token is of another mandate than its entry names", code="mandate.malformed")
+        raise MANDATE_MALFORMED("its token is of another mandate than its entry names")
     return MandateRow(mandate, closed=known is not None and known.closed, issued=place)
 
 

@@ -10,7 +10,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.registry.manifests.manifest_token import verified_manifest
 from answerable.core.registry.tools.tool_approval import verified_approval
 from answerable.core.registry.tools.tool_pin import ToolPin
-from answerable.errors import Malformed
+from answerable.errors.codes.registry import MANIFEST_MALFORMED, TOOL_MALFORMED
 
 if TYPE_CHECKING:
     from answerable.core.ledger.projected import Told
@@ -36,7 +36,7 @@ def manifests_after(known: Manifests, told: Told) -> Manifests:
         return known
     signed = verified_manifest(token, current=told.world.registry)
     if (signed.manifest.agent, signed.digest) != (told.leaf.get("agent"), told.leaf.get("manifest")):
-        raise Malformed("its token is of another manifest than its entry names", code="manifest.malformed")
+        raise MANIFEST_MALFORMED("its token is of another manifest than its entry names")
     if known and signed.signed_at <= known[-1].signed_at:
         return known
     return (*known, signed)
@@ -60,7 +60,7 @@ def pins_after(known: Pins, told: Told) -> Pins:
         return known or (first,)
     said = verified_approval(token, current=told.world.registry)
     if (said.server, said.tool, said.definition) != (server, tool, definition):
-        raise Malformed("its token is of another tool than its entry names", code="tool.malformed")
+        raise TOOL_MALFORMED("its token is of another tool than its entry names")
     if known and said.signed_at <= known[-1].at:
         return known
     pin = ToolPin(

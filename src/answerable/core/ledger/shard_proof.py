@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from answerable.core.ledger.shards import ShardHead, covered_shard, members_of
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.core.tlog.proof import TlogProof
-from answerable.errors import Malformed, Unverified
+from answerable.errors.codes.ledger import SHARD_HEAD, SHARD_OTHER_CHECKPOINT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,14 +57,10 @@ class ShardProof:
 
     def _verify_entry(self, leaf: bytes) -> None:
         if covered_shard(self.head) is None:
-            raise Malformed("the entry of the log of logs is no head of a shard", code="shard.head")
+            raise SHARD_HEAD("the entry of the log of logs is no head of a shard")
         head = ShardHead.of_leaf(members_of(self.head))
         found = TlogProof.parse(self.entry.encode()).verify(
             leaf=leaf, origin=head.origin, log_keys=(head.key,)
         )
         if found != head.checkpoint:
-            raise Unverified(
-                "the proof in the shard is against another checkpoint than that of its head",
-                code="shard.other_checkpoint",
-                step="shard.head",
-            )
+            raise SHARD_OTHER_CHECKPOINT()

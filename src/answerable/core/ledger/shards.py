@@ -36,6 +36,8 @@ from answerable.core.tlog.merkle import verify_consistency
 from answerable.core.tlog.note import ED25519, KEY_ID_BYTES, Note, NoteSignature, VerifierKey
 from answerable.core.tlog.text import base64_decoded
 from answerable.errors import Malformed, Unverified, shown
+from answerable.errors.codes.ledger import LEDGER_LEAF_MALFORMED_MALFORMED, SHARD_HEAD, SHARD_NAME
+from answerable.errors.codes.tlog import NOTE_KEY_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,16 +56,14 @@ _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _RESERVED: Final = frozenset({HEADS, "batch-head"})
 """Names under which other things than shards sign."""
 _ROOT: Final = re.compile(r"[0-9a-f]{64}")
-_CODE: Final = "shard.head"
 
 
 def checked_shard_name(text: str) -> str:
     """Return `text` when a shard can be called so: a-z, 0-9 and inner hyphens. Raises Malformed (`shard.name`)."""
     if not _NAME.fullmatch(text) or len(text) > SHARD_NAME_CHARS_MAX or text in _RESERVED:
-        raise Malformed(
+        raise SHARD_NAME(
             f"{shown(text)} is not the name of a shard: 1 to {SHARD_NAME_CHARS_MAX} of a-z, 0-9 and inner hyphens, and "
-            f"neither of {', '.join(sorted(_RESERVED))}",
-            code="shard.name",
+            f"neither of {', '.join(sorted(_RESERVED))}"
         )
     return text
 
@@ -98,11 +98,11 @@ class ShardHead:
         Raises Malformed, or Unverified with the steps of `verified_checkpoint`.
         """
         if key.kind != ED25519:
-            raise Malformed(f"key of {shown(key.name)} is no ed25519 key", code="note.key_type")
+            raise NOTE_KEY_TYPE(f"key of {shown(key.name)} is no ed25519 key")
         note = Note.parse(encoded)
         checkpoint = checkpoint_in(note, origin=key.name, log_keys=(key,))
         if checkpoint.extensions:
-            raise Malformed("a checkpoint with extension lines makes no head", code=_CODE)
+            raise SHARD_HEAD("a checkpoint with extension lines makes no head")
         [(line, _), *_] = note.signatures_by((key,), kinds=(ED25519,))
         return cls(key=key, checkpoint=checkpoint, signature=line.signature)
 
@@ -114,7 +114,7 @@ class ShardHead:
         """
         size, root = leaf.get("size"), _text(leaf, "root")
         if type(size) is not int or not _ROOT.fullmatch(root):
-            raise Malformed("a shard head without size and root", code=_CODE)
+            raise SHARD_HEAD("a shard head without size and root")
         key = VerifierKey.parse(_text(leaf, "key"))
         checkpoint = Checkpoint(origin=_text(leaf, "origin"), size=size, root=bytes.fromhex(root))
         material = base64_decoded(_text(leaf, "signature"), what="signature")
@@ -154,7 +154,7 @@ class ShardGap:
             return None
         covered, size = leaf["covered"], leaf.get("size")
         if type(covered) is not int or type(size) is not int:
-            raise Malformed("a gap in the heads of a shard without its sizes", code=_CODE)
+            raise SHARD_HEAD("a gap in the heads of a shard without its sizes")
         return cls(origin=_text(leaf, "origin"), why=_text(leaf, "why"), covered=covered, size=size)
 
     def entry(self, *, at: UnixMillis) -> Entry:
@@ -183,7 +183,7 @@ def members_of(leaf: bytes) -> dict[str, JSONValue]:
     """The members of a leaf. Raises Malformed (`json.*`, `ledger.leaf_malformed`)."""
     members = parse(leaf)
     if not isinstance(members, dict):
-        raise Malformed("not a leaf", code="ledger.leaf_malformed")
+        raise LEDGER_LEAF_MALFORMED_MALFORMED("not a leaf")
     return members
 
 
@@ -213,7 +213,7 @@ class Coverage:
         try:
             peek = _PEEK.decode(encoded)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise Malformed("not a leaf", code="ledger.leaf_malformed") from None
+            raise LEDGER_LEAF_MALFORMED_MALFORMED("not a leaf") from None
         if peek.tag == Tag.SHARD_HEAD:
             self._new.pop((peek.origin, Tag.GAP), None)
             self._new[peek.origin, Tag.SHARD_HEAD] = encoded
@@ -278,5 +278,5 @@ def looked_at(
 def _text(leaf: Mapping[str, JSONValue], name: str) -> str:
     value = leaf.get(name)
     if not isinstance(value, str):
-        raise Malformed(f"a shard head without text `{name}`", code=_CODE)
+        raise SHARD_HEAD(f"a shard head without text `{name}`")
     return value

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from answerable.errors import Malformed, Unverified
+from answerable.errors.codes.ledger import LEDGER_ENVELOPE, LEDGER_ENVELOPE_UNVERIFIED, LEDGER_SUBJECT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,9 +44,7 @@ class SubjectKey:
     def __init__(self, *, id: bytes, secret: bytes) -> None:
         """secret: SECRET_BYTES random bytes. Raises Malformed (`ledger.subject_key`) for other lengths."""
         if len(id) != KEY_ID_BYTES or len(secret) != SECRET_BYTES:
-            raise Malformed(
-                "a subject key has an id of 16 bytes and 32 secret bytes", code="ledger.subject_key"
-            )
+            raise LEDGER_SUBJECT_KEY()
         self.id = id
         self._wrapping = AESGCM(secret)
         self._pseudonyms = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PSEUDONYMS).derive(secret)
@@ -74,7 +72,7 @@ class SubjectKey:
         Raises Malformed (`ledger.envelope`), or Unverified (likewise) when it is another subject's or was changed.
         """
         if key_id_of(attachment) != self.id:
-            raise Unverified("the attachment is another subject's", code="ledger.envelope", step="payload")
+            raise LEDGER_ENVELOPE_UNVERIFIED("the attachment is another subject's")
         start = 1 + KEY_ID_BYTES
         nonce, wrapped = (
             attachment[start : start + NONCE_BYTES],
@@ -84,7 +82,7 @@ class SubjectKey:
             data_key = self._wrapping.decrypt(nonce, wrapped, self._associated)
             return AESGCM(data_key).decrypt(_ZERO_NONCE, attachment[ENVELOPE_HEAD_BYTES:], self._associated)
         except InvalidTag:
-            raise Unverified("the attachment was changed", code="ledger.envelope", step="payload") from None
+            raise LEDGER_ENVELOPE_UNVERIFIED("the attachment was changed") from None
 
     def pseudonym(self, label: bytes, value: bytes) -> str:
         """A name for `value` that nobody without the key can guess: the same one every time, hex."""
@@ -112,12 +110,12 @@ def sections_of(attachment: bytes) -> tuple[bytes, ...]:
         key_id_of(found[-1])
         at = end
     if at != len(attachment) or not found:
-        raise Malformed("the sections do not end where they should", code="ledger.envelope")
+        raise LEDGER_ENVELOPE("the sections do not end where they should")
     return tuple(found)
 
 
 def key_id_of(attachment: bytes) -> bytes:
     """Which subject key opens an attachment. Raises Malformed (`ledger.envelope`) for one of another form."""
     if len(attachment) < ENVELOPE_HEAD_BYTES + TAG_BYTES or attachment[:1] != ENVELOPE_VERSION:
-        raise Malformed("not an attachment of version 2", code="ledger.envelope")
+        raise LEDGER_ENVELOPE("not an attachment of version 2")
     return attachment[1 : 1 + KEY_ID_BYTES]

@@ -13,6 +13,7 @@ from answerable.core.identity.svid.svid_keys import thumbprint
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError
+from answerable.errors.codes.identity import CERTIFICATE_MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,7 +75,7 @@ def _made(name: str, leaf: dict[str, JSONValue], at: UnixMillis) -> Authority:
     return Authority(
         id=name,
         state="prepared",
-        certificate=from_base64url(str(leaf.get("certificate")), step="certificate"),
+        certificate=from_base64url(str(leaf.get("certificate")), malformed=CERTIFICATE_MALFORMED),
         jwt_kid=thumbprint(jwt),
         jwt_jwk=jwt,
         wit_kid=thumbprint(wit),

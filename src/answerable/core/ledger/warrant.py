@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from answerable.errors import Broken, Refused
+from answerable.errors.codes.leases import WARRANT_EXPIRED, WARRANT_SPENT
 
 if TYPE_CHECKING:
     from answerable.core.canonical import FrozenJSON
@@ -90,8 +90,8 @@ class Warrant:
         Raises Broken (`warrant.spent`) on a second call, Refused (`warrant.expired`) at or past the deadline.
         """
         if self._redeemed:
-            raise Broken("a warrant can be redeemed once", code="warrant.spent")
+            raise WARRANT_SPENT()
         if now >= self.deadline:
-            raise Refused("the time to perform this action has run out", code="warrant.expired")
+            raise WARRANT_EXPIRED()
         self._redeemed = True
         return self._action

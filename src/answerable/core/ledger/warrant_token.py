@@ -15,12 +15,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from msgspec import Meta, Struct
 
 from answerable.core.canonical import FrozenJSON, freeze
-from answerable.core.identity.keys.compact_jws import verified_claims
+from answerable.core.identity.keys.compact_jws import TokenCodes, verified_claims
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.lease import lease_window
 from answerable.core.lease.name import checked_lease_name, octets_of
 from answerable.core.statement import Kind
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.leases import (
+    WARRANT_ALGORITHM,
+    WARRANT_AUDIENCE,
+    WARRANT_KEY,
+    WARRANT_LATE,
+    WARRANT_LEASE,
+    WARRANT_MALFORMED,
+    WARRANT_SIGNATURE,
+    WARRANT_TYPE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -77,7 +87,13 @@ class WarrantClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 WARRANT: Final = Kind(
     typ=WARRANT_TYP,
-    step=STEP,
+    codes=TokenCodes(
+        malformed=WARRANT_MALFORMED,
+        type=WARRANT_TYPE,
+        algorithm=WARRANT_ALGORITHM,
+        key=WARRANT_KEY,
+        signature=WARRANT_SIGNATURE,
+    ),
     what="the warrant",
     form=WarrantClaims,
     missing="warrant: claims that are missing or unknown: {claim}",
@@ -159,24 +175,22 @@ def verified_warrant(token: str, *, broker: str, keys: Iterable[PublicKey], now:
     claims = verified_claims(
         token,
         typ=WARRANT_TYP,
-        step=STEP,
+        codes=WARRANT.codes,
         issuer_of=lambda said: str(said.get("iss", "")),
         keys_of=lambda _: keys,
     )
     warrant = _read(claims)
     if warrant.broker != broker:
-        raise WARRANT.unverified(
-            f"the warrant is for broker {shown(warrant.broker)}, this is {shown(broker)}", "audience"
-        )
+        raise WARRANT_AUDIENCE(f"the warrant is for broker {shown(warrant.broker)}, this is {shown(broker)}")
     if now >= warrant.deadline:
-        raise WARRANT.unverified("the time to perform this action has run out", "late")
+        raise WARRANT_LATE("the time to perform this action has run out")
     return warrant
 
 
 def _read(claims: Mapping[str, JSONValue]) -> SignedWarrant:
     odd = sorted(claims.keys() ^ set(WarrantClaims.__struct_fields__))
     if odd:
-        raise WARRANT.malformed(WARRANT.missing.format(claim=shown(", ".join(odd))))
+        raise WARRANT_MALFORMED(WARRANT.missing.format(claim=shown(", ".join(odd))))
     scope = FrozenJSON.from_canonical(_text(claims, "scope", chars_max=65_536).encode())
     leaf, digest = _text(claims, "leaf"), _text(claims, "digest")
     if not _HEX_32.fullmatch(leaf) or not _HEX_32.fullmatch(digest):
@@ -186,7 +200,7 @@ def _read(claims: Mapping[str, JSONValue]) -> SignedWarrant:
     if window == "action" and octets_of(name).hex() != action:
         # A target's log leads to the action by this name; with another one it would lead nowhere, or astray.
         message = f"the lease of a single action is named by it: action {shown(action)} has none called {shown(name)}"
-        raise Malformed(message, code="warrant.lease")
+        raise WARRANT_LEASE(message)
     return SignedWarrant(
         log=_text(claims, "iss"),
         broker=_text(claims, "aud"),
@@ -239,4 +253,4 @@ def _under(value: JSONValue) -> tuple[Under, ...]:
 
 
 def _malformed(what: str) -> Malformed:
-    return WARRANT.malformed(f"warrant: {what}")
+    return WARRANT_MALFORMED(f"warrant: {what}")

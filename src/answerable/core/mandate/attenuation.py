@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from answerable.core.mandate.authority import Authority
 from answerable.core.mandate.constraint import joined
 from answerable.core.mandate.scope import covers
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.mandate import DELEGATION_NOTHING_IN_COMMON
 
 if TYPE_CHECKING:
     from answerable.core.mandate.constraint import Constraint
@@ -44,9 +45,8 @@ def meet(parent: Authority, asked: Authority) -> Authority:
     scopes = [scope for scope in asked.scopes if any(covers(held, scope) for held in parent.scopes)]
     scopes += [held for held in parent.scopes if any(covers(scope, held) for scope in asked.scopes)]
     if not scopes:
-        raise Malformed(
-            f"nothing of what is asked for can be given: {shown(', '.join(parent.scopes))} is all there is",
-            code="delegation.nothing_in_common",
+        raise DELEGATION_NOTHING_IN_COMMON(
+            f"nothing of what is asked for can be given: {shown(', '.join(parent.scopes))} is all there is"
         )
     bounds: dict[tuple[str, str], Constraint] = {(one.key, one.type): one for one in parent.constraints}
     for one in asked.constraints:

@@ -47,7 +47,14 @@ from answerable.core.mandate.constraint import (
 )
 from answerable.core.mandate.mandate import Shortfall
 from answerable.core.mandate.scope import checked_scope, covers
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.mandate import (
+    DELEGATION_AMBIGUOUS_GRANT,
+    DELEGATION_CEILING_EXCEEDED,
+    DELEGATION_MALFORMED,
+    DELEGATION_SCOPE_NOT_GRANTED,
+    DELEGATION_UNKNOWN_CONSTRAINT,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -86,16 +93,16 @@ class Authority:
 
     def __post_init__(self) -> None:
         if not 0 < len(self.scopes) <= SCOPES_MAX or len(self.constraints) > CONSTRAINTS_MAX:
-            raise _fault(
+            raise DELEGATION_MALFORMED(
                 f"expected 1 to {SCOPES_MAX} scopes and at most {CONSTRAINTS_MAX} constraints, got "
                 f"{len(self.scopes)} and {len(self.constraints)}"
             )
         scopes = sorted({checked_scope(scope) for scope in self.scopes})
         if len(scopes) < len(self.scopes):
-            raise _fault("a scope is named twice")
+            raise DELEGATION_MALFORMED("a scope is named twice")
         constraints = sorted(map(made, self.constraints), key=_pair)
         if len({_pair(one) for one in constraints}) < len(constraints):
-            raise _fault("two constraints have the same key and type")
+            raise DELEGATION_MALFORMED("two constraints have the same key and type")
         object.__setattr__(self, "scopes", tuple(scopes))
         object.__setattr__(self, "constraints", tuple(constraints))
 
@@ -116,17 +123,19 @@ def detail_of(authority: Authority) -> dict[str, JSONValue]:
 def authority_in(detail: JSONValue) -> Authority:
     """Read one `agent_delegation` object. Raises Malformed (`delegation.malformed`), for an unknown member too."""
     if not isinstance(detail, dict) or detail.get(terms.DETAIL_TYPE) != terms.DELEGATION:
-        raise _fault(f"expected an authorization detail of type `{terms.DELEGATION}`")
+        raise DELEGATION_MALFORMED(f"expected an authorization detail of type `{terms.DELEGATION}`")
     unknown = [name for name in detail if name not in _MEMBERS]
     if unknown:
-        raise _fault(f"authorization detail has a member {shown(unknown[0], 40)} that is not known here")
+        raise DELEGATION_MALFORMED(
+            f"authorization detail has a member {shown(unknown[0], 40)} that is not known here"
+        )
     scopes, constraints = detail.get(terms.SCOPES), detail.get(terms.CONSTRAINTS, [])
     if not isinstance(scopes, list) or not isinstance(constraints, list):
-        raise _fault("authorization detail must have lists in `scopes` and `constraints`")
+        raise DELEGATION_MALFORMED("authorization detail must have lists in `scopes` and `constraints`")
     texts = tuple(scope for scope in scopes if isinstance(scope, str))
     # Counted before they are read, so that a hostile list costs nothing.
     if len(texts) < len(scopes) or len(scopes) > SCOPES_MAX or len(constraints) > CONSTRAINTS_MAX:
-        raise _fault(
+        raise DELEGATION_MALFORMED(
             f"expected at most {SCOPES_MAX} scopes, all text, and at most {CONSTRAINTS_MAX} constraints"
         )
     return Authority(scopes=texts, constraints=tuple(from_wire(one) for one in constraints))
@@ -141,10 +150,9 @@ def authority_of(mandate: MandateTerms) -> Authority:
     capabilities = [grant.capability for grant in mandate.grants]
     if len(set(capabilities)) < len(capabilities):
         twice = next(name for name in capabilities if capabilities.count(name) > 1)
-        raise Malformed(
+        raise DELEGATION_AMBIGUOUS_GRANT(
             f"the mandate grants {shown(twice)} twice, and such a grant cannot be handed on: join the two, or ask for "
-            "two mandates",
-            code="delegation.ambiguous_grant",
+            "two mandates"
         )
     constraints: list[Constraint] = [MaxSubtree(key=CALLS, bound=mandate.calls_max)]
     constraints += [MaxSubtree(key=name, bound=limit) for name, limit in mandate.budgets]
@@ -167,13 +175,13 @@ def failure(authority: Authority, attempt: Attempt, *, reserved: Collection[str]
     """
     if not authority.names(attempt.capability):
         return Shortfall(
-            code="delegation.scope_not_granted", text=f"does not include {shown(attempt.capability)}"
+            code=DELEGATION_SCOPE_NOT_GRANTED.id, text=f"does not include {shown(attempt.capability)}"
         )
     for constraint in authority.constraints:
         facts = _facts(constraint.key, attempt)
         if facts is None or isinstance(constraint, Unknown):
             return Shortfall(
-                code="delegation.unknown_constraint",
+                code=DELEGATION_UNKNOWN_CONSTRAINT.id,
                 text=f"has a bound on {shown(constraint.key, 60)} that is not known here, so it refuses",
             )
         if isinstance(constraint, MaxLifetime | MaxSubtree) and constraint.key in reserved:
@@ -181,7 +189,7 @@ def failure(authority: Authority, attempt: Attempt, *, reserved: Collection[str]
         for fact in facts:
             if (why := _unmet(constraint, fact)) is not None:
                 return Shortfall(
-                    code="delegation.ceiling_exceeded", text=f"allows {shown(constraint.key, 60)} {why}"
+                    code=DELEGATION_CEILING_EXCEEDED.id, text=f"allows {shown(constraint.key, 60)} {why}"
                 )
     return None
 
@@ -262,7 +270,3 @@ def _once(texts: Iterable[str]) -> tuple[str, ...]:
 
 def _pair(constraint: Constraint) -> tuple[str, str]:
     return constraint.key, constraint.type
-
-
-def _fault(message: str) -> Malformed:
-    return Malformed(message, code="delegation.malformed")

@@ -12,7 +12,8 @@ from typing import Final
 
 import jsonschema_rs
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.documents import DOCUMENT_PATTERN
 
 BACKTRACKS_MAX: Final = 10_000
 """Steps of a pattern that looks around before it counts as not matching."""
@@ -34,8 +35,7 @@ def _compiled(pattern: str) -> jsonschema_rs.Draft202012Validator:
             pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=BACKTRACKS_MAX),
         )
     except ValueError:
-        raise Malformed(
+        raise DOCUMENT_PATTERN(
             f"{shown(pattern)} is too large or not a regular expression as JSON Schema has them: write it without "
-            "`\\Z`, conditions and named references, and with smaller counts",
-            code="document.pattern",
+            "`\\Z`, conditions and named references, and with smaller counts"
         ) from None

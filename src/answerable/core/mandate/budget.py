@@ -22,7 +22,8 @@ from answerable.core.registry.documents.budget_name import (
     checked_budget,
     is_amount,
 )
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.mandate import BUDGET_AMOUNT, BUDGET_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -81,16 +82,14 @@ def checked_limits(limits: Iterable[tuple[str, object]]) -> tuple[tuple[str, int
     found: dict[str, int] = {}
     for name, limit in limits:
         if checked_budget(name) == CALLS:
-            raise Malformed("the number of calls is limited by `calls_max`, not here", code="budget.name")
+            raise BUDGET_NAME("the number of calls is limited by `calls_max`, not here")
         if name in found:
-            raise Malformed(f"budget {shown(name, 40)} is set twice", code="budget.name")
+            raise BUDGET_NAME(f"budget {shown(name, 40)} is set twice")
         if not isinstance(limit, int) or not is_amount(limit):
-            raise Malformed(
-                f"budget {shown(name, 40)} is a whole number from 0 to 2^53 - 1", code="budget.amount"
-            )
+            raise BUDGET_AMOUNT(f"budget {shown(name, 40)} is a whole number from 0 to 2^53 - 1")
         found[name] = limit
     if len(found) > BUDGETS_MAX:
-        raise Malformed(f"expected at most {BUDGETS_MAX} budgets, got {len(found)}", code="budget.name")
+        raise BUDGET_NAME(f"expected at most {BUDGETS_MAX} budgets, got {len(found)}")
     return tuple(sorted(found.items()))
 
 

@@ -32,6 +32,7 @@ from answerable.core.registry.documents.destination import (
     checked_allowed,
 )
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.mandate import CAVEAT_MALFORMED, CAVEAT_UNKNOWN
 
 CAVEATS_MAX: Final = 32
 TAGS: Final = (1, 2, 3, 4, 5, 6, 7, 8)
@@ -215,7 +216,7 @@ def from_wire(wire: JSONValue) -> Caveat:
     """Raises Malformed (`caveat.unknown`, `caveat.malformed`): a caveat that is not understood refuses everything."""
     # `true` and `1.0` equal 1 in Python, and neither is a tag.
     if not isinstance(wire, list) or not wire or type(wire[0]) is not int:
-        raise Malformed("a caveat must be a list that starts with its integer tag", code="caveat.malformed")
+        raise CAVEAT_MALFORMED("a caveat must be a list that starts with its integer tag")
     match wire:
         case [1, [*ids]] if texts := _texts(ids):
             return ResourceIn(ids=texts)
@@ -234,9 +235,8 @@ def from_wire(wire: JSONValue) -> Caveat:
         case [8, [*servers]] if texts := _texts(servers):
             return SystemIn(servers=texts)
     if wire[0] in TAGS:
-        message = f"caveat with tag {wire[0]} does not have the fields of that tag"
-        raise Malformed(message, code="caveat.malformed")
-    raise Malformed(f"caveat tag {wire[0]} is not known here, so it refuses", code="caveat.unknown")
+        raise CAVEAT_MALFORMED(f"caveat with tag {wire[0]} does not have the fields of that tag")
+    raise CAVEAT_UNKNOWN(f"caveat tag {wire[0]} is not known here, so it refuses")
 
 
 def _texts(values: list[JSONValue]) -> tuple[str, ...]:

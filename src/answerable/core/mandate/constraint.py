@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 from answerable.core.canonical import INTEGER_MAX, JSONValue, encode, parse
 from answerable.core.mandate import delegation_terms as terms
 from answerable.core.mandate.resource_name import folded, lies_under, trick_in
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.mandate import DELEGATION_MALFORMED, DELEGATION_NOTHING_IN_COMMON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -247,24 +248,26 @@ def from_wire(wire: JSONValue) -> Constraint:
     A single bound of an unknown type is kept as `Unknown`. Raises Malformed (`delegation.malformed`).
     """
     if not isinstance(wire, dict):
-        raise _fault("a constraint must be an object")
+        raise DELEGATION_MALFORMED("a constraint must be an object")
     key = _text(wire.get(terms.CONSTRAINT_KEY), "a constraint's `key`", KEY_CHARS_MAX)
     names = [name for name in wire if name != terms.CONSTRAINT_KEY]
     known = [name for name in names if name in TYPES]
     if not known and len(names) == 1:
         return Unknown(key=key, type=names[0], canonical=encode(wire))
     if len(known) != 1:
-        raise _fault(f"constraint {shown(key, 60)} must have exactly one typed bound")
+        raise DELEGATION_MALFORMED(f"constraint {shown(key, 60)} must have exactly one typed bound")
     kind = known[0]
     if set(names) - {kind} - ({terms.ORDER} if kind == terms.RANK else set()):
-        raise _fault(f"constraint {shown(key, 60)} has members that type `{kind}` does not have")
+        raise DELEGATION_MALFORMED(
+            f"constraint {shown(key, 60)} has members that type `{kind}` does not have"
+        )
     return _READERS[kind](key, wire)
 
 
 def made(constraint: Constraint) -> Constraint:
     """The constraint, checked as if it had been read. Raises Malformed (`delegation.malformed`, `json.*`)."""
     if from_wire(to_wire(constraint)) != constraint:
-        raise _fault(f"constraint {shown(constraint.key, 60)} does not survive the wire")
+        raise DELEGATION_MALFORMED(f"constraint {shown(constraint.key, 60)} does not survive the wire")
     return constraint
 
 
@@ -286,16 +289,14 @@ def joined(one: Constraint, other: Constraint) -> Constraint:
     """As `met`. Raises Malformed (`delegation.nothing_in_common`) where that is None."""
     both = met(one, other)
     if both is None:
-        raise Malformed(
-            f"the bounds on {shown(one.key, 60)} have nothing in common", code="delegation.nothing_in_common"
-        )
+        raise DELEGATION_NOTHING_IN_COMMON(f"the bounds on {shown(one.key, 60)} have nothing in common")
     return both
 
 
 def _number(wire: Mapping[str, JSONValue], kind: str) -> int | float:
     value = wire[kind]
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= INTEGER_MAX:
-        raise _fault(f"`{kind}` must be a number of at most 2^53 - 1 either way")
+        raise DELEGATION_MALFORMED(f"`{kind}` must be a number of at most 2^53 - 1 either way")
     # 5.0 and 5 are one number in JSON, and shall be one here.
     return int(value) if value == int(value) else value
 
@@ -303,41 +304,41 @@ def _number(wire: Mapping[str, JSONValue], kind: str) -> int | float:
 def _sum(wire: Mapping[str, JSONValue], kind: str) -> int | float:
     value = _number(wire, kind)
     if value < 0:
-        raise _fault(f"`{kind}` must not be negative: nothing can be given back below zero")
+        raise DELEGATION_MALFORMED(f"`{kind}` must not be negative: nothing can be given back below zero")
     return value
 
 
 def _members(wire: Mapping[str, JSONValue], kind: str) -> tuple[Scalar, ...]:
     value = wire[kind]
     if not isinstance(value, list) or len(value) > MEMBERS_MAX:
-        raise _fault(f"`{kind}` must be a list of at most {MEMBERS_MAX} values")
+        raise DELEGATION_MALFORMED(f"`{kind}` must be a list of at most {MEMBERS_MAX} values")
     members: list[Scalar] = []
     for one in value:
         if not isinstance(one, str | int) or (isinstance(one, str) and len(one) > TEXT_CHARS_MAX):
-            raise _fault(
+            raise DELEGATION_MALFORMED(
                 f"`{kind}` holds text of at most {TEXT_CHARS_MAX} characters, whole numbers, true and false"
             )
         members.append(one)
     if len({(type(one), one) for one in members}) < len(members):
-        raise _fault(f"`{kind}` names a value twice")
+        raise DELEGATION_MALFORMED(f"`{kind}` names a value twice")
     return tuple(members)
 
 
 def _prefix(key: str, wire: Mapping[str, JSONValue]) -> Prefix:
     prefix = _text(wire[terms.PREFIX], "`prefix`", TEXT_CHARS_MAX)
     if (trick := trick_in(prefix)) is not None:
-        raise _fault(f"prefix {shown(prefix)} has {trick}, so nothing can lie under it")
+        raise DELEGATION_MALFORMED(f"prefix {shown(prefix)} has {trick}, so nothing can lie under it")
     return Prefix(key=key, prefix=prefix)
 
 
 def _rank(key: str, wire: Mapping[str, JSONValue]) -> Rank:
     order = wire.get(terms.ORDER)
     if not isinstance(order, list) or not 2 <= len(order) <= ORDER_MAX:
-        raise _fault(f"`rank` comes with `order`, a list of 2 to {ORDER_MAX} different texts")
+        raise DELEGATION_MALFORMED(f"`rank` comes with `order`, a list of 2 to {ORDER_MAX} different texts")
     places = tuple(_text(one, "a place in `order`", KEY_CHARS_MAX) for one in order)
     rank = wire[terms.RANK]
     if len(set(places)) < len(places) or not isinstance(rank, str) or rank not in places:
-        raise _fault("`rank` must be one of the texts in `order`, which are all different")
+        raise DELEGATION_MALFORMED("`rank` must be one of the texts in `order`, which are all different")
     return Rank(key=key, rank=rank, order=places)
 
 
@@ -355,7 +356,7 @@ _READERS: Final[Mapping[str, Callable[[str, Mapping[str, JSONValue]], Constraint
 
 def _text(value: JSONValue, what: str, chars_max: int) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= chars_max:
-        raise _fault(f"{what} must be text of 1 to {chars_max} characters")
+        raise DELEGATION_MALFORMED(f"{what} must be text of 1 to {chars_max} characters")
     return value
 
 
@@ -375,7 +376,3 @@ def _got(fact: JSONValue) -> str:
 def _listed(members: tuple[Scalar, ...]) -> str:
     quoted = [shown(member, 40) for member in members[:3]]
     return (", ".join(quoted) or "nothing") + (f" and {len(members) - 3} more" if len(members) > 3 else "")
-
-
-def _fault(message: str) -> Malformed:
-    return Malformed(message, code="delegation.malformed")

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.names.principal import checked_name
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.mandate import MANDATE_MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,17 +41,21 @@ class Delegability:
 
     def __post_init__(self) -> None:
         if not 0 <= self.depth_max <= DEPTH_MAX or not 0 <= self.width_max <= WIDTH_MAX:
-            raise _fault(
+            raise MANDATE_MALFORMED(
                 f"a mandate is handed on at most {DEPTH_MAX} deep, to at most {WIDTH_MAX} agents each"
             )
         if len({bool(self.depth_max), bool(self.width_max), bool(self.to)}) > 1:
-            raise _fault("a mandate that may be handed on says how deep, to how many, and to whom, all three")
+            raise MANDATE_MALFORMED(
+                "a mandate that may be handed on says how deep, to how many, and to whom, all three"
+            )
         if len(self.to) > RECEIVERS_MAX or len(set(self.to)) < len(self.to):
-            raise _fault(f"expected at most {RECEIVERS_MAX} receivers, each once")
+            raise MANDATE_MALFORMED(f"expected at most {RECEIVERS_MAX} receivers, each once")
         for one in self.to:
             found = _RECEIVER.fullmatch(one)
             if found is None:
-                raise _fault(f"{shown(one)} is not a receiver: use `agent:…`, `use_case:…` or `group:…`")
+                raise MANDATE_MALFORMED(
+                    f"{shown(one)} is not a receiver: use `agent:…`, `use_case:…` or `group:…`"
+                )
             checked_name(found[2], what=found[1].replace("_", " "))
 
     def receives(self, *, agent: str, use_case: str, owner_groups: Iterable[str]) -> bool:
@@ -74,14 +79,10 @@ def delegation_claim(delegability: Delegability) -> dict[str, JSONValue]:
 def delegability_in(claim: JSONValue) -> Delegability:
     """The inverse of `delegation_claim`. Raises Malformed (`mandate.malformed`, `name.invalid`)."""
     if not isinstance(claim, dict) or claim.keys() != _MEMBERS:
-        raise _fault("claim `delegation` has `depth_max`, `width_max` and `to`, and nothing else")
+        raise MANDATE_MALFORMED("claim `delegation` has `depth_max`, `width_max` and `to`, and nothing else")
     depth, width, to = claim["depth_max"], claim["width_max"], claim["to"]
     if type(depth) is not int or type(width) is not int or depth < 1:
-        raise _fault("claim `delegation` has positive integers in `depth_max` and `width_max`")
+        raise MANDATE_MALFORMED("claim `delegation` has positive integers in `depth_max` and `width_max`")
     if not isinstance(to, list) or not all(isinstance(one, str) for one in to):
-        raise _fault("claim `delegation` has a list of texts in `to`")
+        raise MANDATE_MALFORMED("claim `delegation` has a list of texts in `to`")
     return Delegability(depth_max=depth, width_max=width, to=tuple(str(one) for one in to))
-
-
-def _fault(message: str) -> Malformed:
-    return Malformed(message, code="mandate.malformed")

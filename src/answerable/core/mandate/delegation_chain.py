@@ -23,7 +23,6 @@ from answerable.core.mandate.attenuation import narrower
 from answerable.core.mandate.authority import failure
 from answerable.core.mandate.hop_signature import DelegatorBound
 from answerable.core.mandate.hop_token import (
-    STEP,
     Confirmation,
     Consent,
     Mission,
@@ -33,6 +32,19 @@ from answerable.core.mandate.hop_token import (
     signing_hash,
 )
 from answerable.errors import Malformed, Unverified, shown
+from answerable.errors.codes.mandate import (
+    DELEGATION_AUDIENCE_MISMATCH,
+    DELEGATION_DEPTH_INVALID_UNVERIFIED,
+    DELEGATION_EXPIRED,
+    DELEGATION_HOLDER_BINDING_FAILED_UNVERIFIED,
+    DELEGATION_MALFORMED,
+    DELEGATION_MISSION_ALTERED,
+    DELEGATION_NOT_NARROWER,
+    DELEGATION_PAR_HASH_MISMATCH_UNVERIFIED,
+    DELEGATION_PRINCIPAL_ALTERED,
+    DELEGATION_REVOKED,
+    DELEGATION_STATUS_UNKNOWN,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -125,7 +137,7 @@ def status_not_asked(hop: Hop) -> Status:
 def split_chain(field: str) -> tuple[str, ...]:
     """The tokens in a field, root first. Raises Malformed (`delegation.malformed`, `delegation.depth_invalid`)."""
     if len(field) > CHAIN_CHARS_MAX:
-        raise Malformed(f"a chain has more than {CHAIN_CHARS_MAX} characters", code="delegation.malformed")
+        raise DELEGATION_MALFORMED(f"a chain has more than {CHAIN_CHARS_MAX} characters")
     tokens = tuple(field.split(SEPARATOR, DEPTH_MAX + 1))
     _check_count(tokens)
     return tokens
@@ -151,7 +163,7 @@ def verified_chain(
     """
     _check_count(tokens)
     if sum(map(len, tokens)) > CHAIN_CHARS_MAX:
-        raise Malformed(f"a chain has more than {CHAIN_CHARS_MAX} characters", code="delegation.malformed")
+        raise DELEGATION_MALFORMED(f"a chain has more than {CHAIN_CHARS_MAX} characters")
     hops = tuple(_at(index, read_hop, token) for index, token in enumerate(tokens))
     return checked_chain(
         hops,
@@ -187,18 +199,14 @@ def checked_chain(
     for index, hop in enumerate(hops):
         _at(index, _check_sameness, hop, hops[0], mission_needed)
     if len({hop.jti for hop in hops}) < len(hops):
-        raise Malformed("two hops of a chain have the same `jti`", code="delegation.malformed")
+        raise DELEGATION_MALFORMED("two hops of a chain have the same `jti`")
     for index, hop in enumerate(hops[1:], start=1):
         limit = _at(index, _check_narrower, hop, hops[index - 1], limit)
     for index, (parent, hop) in enumerate(links):
         _at(index, _check_time, hop, parent, forms[index], now)
     verified = tuple(_hop(hop, index, forms[index]) for index, hop in enumerate(hops))
     if proved(verified[-1].confirmation) is not True:
-        raise Unverified(
-            "whoever presents the chain did not prove the key of its last hop",
-            code="delegation.holder_binding_failed",
-            step=STEP,
-        )
+        raise DELEGATION_HOLDER_BINDING_FAILED_UNVERIFIED()
     for index, one in enumerate(verified):
         _at(index, _check_status, status(one))
         _at(index, _check_audience, one, audience)
@@ -221,55 +229,53 @@ def chain_failure(
 
 def _check_count(hops: Sequence[object]) -> None:
     if not hops:
-        raise Malformed("a chain has at least one hop", code="delegation.malformed")
+        raise DELEGATION_MALFORMED("a chain has at least one hop")
     if len(hops) > DEPTH_MAX + 1:
-        raise Unverified(
-            f"a chain has at most {DEPTH_MAX + 1} hops, got more", code="delegation.depth_invalid", step=STEP
-        )
+        raise DELEGATION_DEPTH_INVALID_UNVERIFIED(f"a chain has at most {DEPTH_MAX + 1} hops, got more")
 
 
 def _check_parent(hop: UnverifiedHop, parent: UnverifiedHop | None) -> None:
     """Step 2."""
     if parent is None:
         if hop.parent_hash is not None:
-            raise Malformed("the first hop has no `par_hash`", code="delegation.malformed")
+            raise DELEGATION_MALFORMED("the first hop has no `par_hash`")
         return
     claimed = hop.parent_hash if isinstance(hop.parent_hash, str) else ""
     if not hmac.compare_digest(claimed.encode("utf-8", "replace"), parent.raw.hash.encode("ascii")):
-        raise Unverified(
-            "`par_hash` is not the hash of the hop before it", code="delegation.par_hash_mismatch", step=STEP
-        )
+        raise DELEGATION_PAR_HASH_MISMATCH_UNVERIFIED()
 
 
 def _depth_limit(hops: Sequence[UnverifiedHop], depth_max: int) -> int:
     """Step 3: what the first hop says of depth, held against how long the chain is."""
     limit, depth = hops[0].depth_limit, len(hops) - 1
     if type(limit) is not int or limit < 1:
-        raise _depth("hop 0: `del_max_depth` must be a positive whole number")
+        raise DELEGATION_DEPTH_INVALID_UNVERIFIED("hop 0: `del_max_depth` must be a positive whole number")
     for index, hop in enumerate(hops):
         if type(hop.depth) is not int or hop.depth != index:
-            raise _depth(f"hop {index}: `del_depth` is {shown(hop.depth, 40)}, expected {index}")
+            raise DELEGATION_DEPTH_INVALID_UNVERIFIED(
+                f"hop {index}: `del_depth` is {shown(hop.depth, 40)}, expected {index}"
+            )
     if depth >= limit:
-        raise _depth(f"the chain has {depth + 1} hops, its first one allows {limit}")
+        raise DELEGATION_DEPTH_INVALID_UNVERIFIED(
+            f"the chain has {depth + 1} hops, its first one allows {limit}"
+        )
     if depth > depth_max:
-        raise _depth(f"the chain is {depth} hops deep, expected at most {depth_max}")
+        raise DELEGATION_DEPTH_INVALID_UNVERIFIED(
+            f"the chain is {depth} hops deep, expected at most {depth_max}"
+        )
     return limit
 
 
 def _check_sameness(hop: UnverifiedHop, root: UnverifiedHop, mission_needed: bool) -> None:
     """Step 3: for whom, and for which mandate."""
     if hop.principal != root.principal:
-        raise Unverified(
-            f"acts for {shown(hop.principal, 60)}, the chain began for {shown(root.principal, 60)}",
-            code="delegation.principal_altered",
-            step=STEP,
+        raise DELEGATION_PRINCIPAL_ALTERED(
+            f"acts for {shown(hop.principal, 60)}, the chain began for {shown(root.principal, 60)}"
         )
     if hop.mission is None and mission_needed:
-        raise Malformed("`mission` must name the mandate of a hop", code="delegation.malformed")
+        raise DELEGATION_MALFORMED("`mission` must name the mandate of a hop")
     if hop.mission != root.mission:
-        raise Unverified(
-            "names another mandate than the first hop", code="delegation.mission_altered", step=STEP
-        )
+        raise DELEGATION_MISSION_ALTERED()
 
 
 def _check_narrower(hop: UnverifiedHop, parent: UnverifiedHop, limit: int) -> int:
@@ -277,34 +283,38 @@ def _check_narrower(hop: UnverifiedHop, parent: UnverifiedHop, limit: int) -> in
     wider = narrower(hop.authority, parent.authority)
     own = limit if hop.depth_limit is None else hop.depth_limit
     if type(own) is not int or own < 1:
-        raise Malformed("`del_max_depth` must be a positive whole number", code="delegation.malformed")
+        raise DELEGATION_MALFORMED("`del_max_depth` must be a positive whole number")
     if own > limit:
         wider = wider or f"raises `del_max_depth` from {limit} to {own}"
     if wider is not None:
-        raise Unverified(wider, code="delegation.not_narrower", step=STEP)
+        raise DELEGATION_NOT_NARROWER(wider)
     if type(hop.depth) is int and hop.depth >= own:
-        raise _depth(f"stands at depth {hop.depth} under a `del_max_depth` of {own}")
+        raise DELEGATION_DEPTH_INVALID_UNVERIFIED(
+            f"stands at depth {hop.depth} under a `del_max_depth` of {own}"
+        )
     return own
 
 
 def _check_time(hop: UnverifiedHop, parent: UnverifiedHop | None, form: Form, now: UnixMillis) -> None:
     """Step 5."""
     if now + CLOCK_LEEWAY_MS < max(hop.not_before, hop.issued_at):
-        raise _expired("is not valid yet")
+        raise DELEGATION_EXPIRED("is not valid yet")
     if now >= hop.expires_at:
-        raise _expired("has expired")
+        raise DELEGATION_EXPIRED("has expired")
     if parent is not None and hop.expires_at > parent.expires_at:
-        raise _expired("outlives its parent")
+        raise DELEGATION_EXPIRED("outlives its parent")
     if form == "offline" and hop.expires_at - hop.issued_at > OFFLINE_SECONDS_MAX * 1000:
-        raise _expired(f"lasts more than {OFFLINE_SECONDS_MAX} seconds, and no token service signed it")
+        raise DELEGATION_EXPIRED(
+            f"lasts more than {OFFLINE_SECONDS_MAX} seconds, and no token service signed it"
+        )
 
 
 def _check_status(found: Status) -> None:
     """Step 7."""
     if found == "revoked":
-        raise Unverified("is revoked", code="delegation.revoked", step=STEP)
+        raise DELEGATION_REVOKED()
     if found != "valid":
-        raise Unverified("has a status that is not known", code="delegation.status_unknown", step=STEP)
+        raise DELEGATION_STATUS_UNKNOWN()
 
 
 def _check_audience(hop: Hop, audience: str) -> None:
@@ -313,10 +323,8 @@ def _check_audience(hop: Hop, audience: str) -> None:
     A hop for one resource of this deployment is for this deployment; which one it is, is asked where that is known.
     """
     if not any(one == audience or one.startswith(f"{audience}/") for one in hop.audiences):
-        raise Unverified(
-            f"is for {shown(', '.join(hop.audiences))}, this is {shown(audience, 60)}",
-            code="delegation.audience_mismatch",
-            step=STEP,
+        raise DELEGATION_AUDIENCE_MISMATCH(
+            f"is for {shown(', '.join(hop.audiences))}, this is {shown(audience, 60)}"
         )
 
 
@@ -360,11 +368,3 @@ def _at(index: int, check: Callable[_Given, _Made], *given: _Given.args, **named
         raise Unverified(f"hop {index}: {error.message}", code=error.code, step=error.step) from None
     except Malformed as error:
         raise Malformed(f"hop {index}: {error.message}", code=error.code) from None
-
-
-def _depth(message: str) -> Unverified:
-    return Unverified(message, code="delegation.depth_invalid", step=STEP)
-
-
-def _expired(message: str) -> Unverified:
-    return Unverified(message, code="delegation.expired", step=STEP)

@@ -11,8 +11,13 @@ from typing import Literal, Protocol, TypeAlias
 
 from answerable.core.identity.keys.compact_jws import CompactJWS, check_compact
 from answerable.core.identity.keys.keys import PublicKey
-from answerable.core.mandate.hop_token import STEP, UnverifiedHop, thumbprint_uri
+from answerable.core.mandate.hop_token import UnverifiedHop, thumbprint_uri
 from answerable.errors import Unverified, shown
+from answerable.errors.codes.mandate import (
+    DELEGATION_ALGORITHM,
+    DELEGATION_SIGNATURE,
+    DELEGATION_SIGNATURE_INVALID,
+)
 
 Form = Literal["online", "offline"]
 KeysOf: TypeAlias = Callable[[str], Iterable[PublicKey]]
@@ -63,11 +68,11 @@ def check_signature(jws: CompactJWS, key: PublicKey) -> None:
     if jws.header["kid"] != key.thumbprint:
         raise signature_fault("`kid` is not the thumbprint of the key that must have signed")
     try:
-        check_compact(jws, key, step=STEP)
+        check_compact(jws, key, algorithm=DELEGATION_ALGORITHM, signature=DELEGATION_SIGNATURE)
     except Unverified as error:
         raise signature_fault(error.message) from None
 
 
 def signature_fault(message: str) -> Unverified:
     """What every way of failing here is called; the message says which."""
-    return Unverified(message, code="delegation.signature_invalid", step=STEP)
+    return DELEGATION_SIGNATURE_INVALID(message)

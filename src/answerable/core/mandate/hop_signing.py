@@ -22,7 +22,6 @@ from answerable.core.mandate.delegation_chain import (
 from answerable.core.mandate.hop_signature import Form, check_signature, signature_fault
 from answerable.core.mandate.hop_token import (
     CLAIMS,
-    STEP,
     Confirmation,
     Mission,
     UnverifiedHop,
@@ -30,7 +29,8 @@ from answerable.core.mandate.hop_token import (
     read_hop,
     thumbprint_uri,
 )
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import shown
+from answerable.errors.codes.mandate import DELEGATION_AUDIENCE_MISMATCH, DELEGATION_MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,7 +67,7 @@ def sign_hop(parents: Sequence[str], hop: HopTerms, *, key: SigningKey, depth_ma
     """
     above = tuple(read_hop(token) for token in parents)
     if not above:
-        raise _fault("a hop without a parent is for the token service to issue")
+        raise DELEGATION_MALFORMED("a hop without a parent is for the token service to issue")
     claims = _below(above[-1], hop, issuer=thumbprint_uri(key.public.thumbprint))
     return _minted(above, hop, claims, key=key, depth_max=depth_max)
 
@@ -78,7 +78,7 @@ def issue_hop(
     """A hop below `parents`, signed by the token service `issuer` with its key. Raises as `sign_hop` does."""
     above = tuple(read_hop(token) for token in parents)
     if not above:
-        raise _fault("the first hop of a chain needs its principal and mission")
+        raise DELEGATION_MALFORMED("the first hop of a chain needs its principal and mission")
     return _minted(above, hop, _below(above[-1], hop, issuer=issuer), key=key, depth_max=depth_max)
 
 
@@ -90,7 +90,7 @@ def issue_root(hop: HopTerms, *, issuer: str, principal: str, mission: Mission, 
 
 def _below(parent: UnverifiedHop, hop: HopTerms, *, issuer: str) -> dict[str, JSONValue]:
     if type(parent.depth) is not int or parent.mission is None:
-        raise _fault("the parent has no `del_depth` or no `mission`")
+        raise DELEGATION_MALFORMED("the parent has no `del_depth` or no `mission`")
     claims = _claims(
         hop, issuer=issuer, principal=parent.principal, mission=parent.mission, depth=parent.depth + 1
     )
@@ -102,7 +102,7 @@ def _claims(
 ) -> dict[str, JSONValue]:
     taken = [name for name in hop.more if name in CLAIMS]
     if taken:
-        raise _fault(f"claim {shown(taken[0], 40)} of a hop is not set by hand")
+        raise DELEGATION_MALFORMED(f"claim {shown(taken[0], 40)} of a hop is not set by hand")
     audiences: list[JSONValue] = list(hop.audiences)
     claims: dict[str, JSONValue] = {
         **hop.more,
@@ -151,10 +151,8 @@ def _shared(audience: str, above: tuple[UnverifiedHop, ...]) -> str:
     deployment may be handed on for one resource of it, and not the other way."""
     for hop in above:
         if not any(lies_within(audience, one) for one in hop.audiences):
-            raise Unverified(
-                f"{shown(audience, 60)} is not what {shown(', '.join(hop.audiences))} is for",
-                code="delegation.audience_mismatch",
-                step=STEP,
+            raise DELEGATION_AUDIENCE_MISMATCH(
+                f"{shown(audience, 60)} is not what {shown(', '.join(hop.audiences))} is for"
             )
     firsts = above[0].audiences if above else ()
     return next((one for one in firsts if lies_within(audience, one)), audience)
@@ -187,7 +185,3 @@ class _LastAlone:
             raise signature_fault("the key is not the one that the parent's `cnf` names")
         check_signature(hop.raw.jws, self._key.public)
         return "offline" if by_holder else "online"
-
-
-def _fault(message: str) -> Malformed:
-    return Malformed(message, code="delegation.malformed")

@@ -34,13 +34,18 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate import delegation_terms as terms
 from answerable.core.mandate.authority import Authority, authority_in
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.mandate import (
+    DELEGATION_DUPLICATE_MEMBER,
+    DELEGATION_MALFORMED,
+    DELEGATION_NON_CANONICAL,
+    DELEGATION_NON_FINITE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.canonical import JSONValue
 
-STEP: Final = "delegation"
 HOP_CHARS_MAX: Final = 32_768
 NAME_CHARS_MAX: Final = 512
 AUDIENCES_MAX: Final = 16
@@ -162,22 +167,22 @@ def read_raw(token: str) -> RawHop:
     Raises Malformed: `delegation.malformed`, `.duplicate_member`, `.non_finite`, `.non_canonical`.
     """
     if len(token) > HOP_CHARS_MAX:
-        raise _fault(f"a hop has more than {HOP_CHARS_MAX} characters")
-    jws = read_compact(token, step=STEP)
+        raise DELEGATION_MALFORMED(f"a hop has more than {HOP_CHARS_MAX} characters")
+    jws = read_compact(token, malformed=DELEGATION_MALFORMED)
     header = dict(jws.header)
     remark, value = terms.CANONICAL_REMARK
     if header.pop(remark, value) != value or header.keys() != _HEADER:
-        raise _fault("the header of a hop has `alg`, `kid` and `typ`, and nothing else")
+        raise DELEGATION_MALFORMED("the header of a hop has `alg`, `kid` and `typ`, and nothing else")
     if header["typ"] not in terms.TYPES:
-        raise _fault(f"expected a token of type {terms.TYP}, got {shown(header['typ'], 40)}")
+        raise DELEGATION_MALFORMED(f"expected a token of type {terms.TYP}, got {shown(header['typ'], 40)}")
     try:
         claims = parse(jws.payload, limits=_LIMITS)
     except Malformed as error:
         raise _as_outcome(error) from None
     if not isinstance(claims, dict):
-        raise _fault("the claims of a hop are not a JSON object")
+        raise DELEGATION_MALFORMED("the claims of a hop are not a JSON object")
     if to_base64url(encode(dict(jws.header))) != token.partition(".")[0] or encode(claims) != jws.payload:
-        raise Malformed("header and claims of a hop must be canonical JSON", code="delegation.non_canonical")
+        raise DELEGATION_NON_CANONICAL()
     return RawHop(jws=jws, claims=claims)
 
 
@@ -187,7 +192,9 @@ def read_claims(raw: RawHop) -> UnverifiedHop:
     claims = raw.claims
     details = claims.get(terms.DETAILS)
     if not isinstance(details, list) or len(details) != 1:
-        raise _fault(f"a hop has exactly one authorization detail, of type `{terms.DELEGATION}`")
+        raise DELEGATION_MALFORMED(
+            f"a hop has exactly one authorization detail, of type `{terms.DELEGATION}`"
+        )
     issued, expires = _seconds(claims, terms.ISSUED), _seconds(claims, terms.EXPIRES)
     starts = _seconds(claims, terms.NOT_BEFORE) if terms.NOT_BEFORE in claims else 0
     return UnverifiedHop(
@@ -220,10 +227,10 @@ def consent_in(hop: UnverifiedHop) -> Consent | None:
     claim = claim if isinstance(claim, dict) else {}
     digest, limits = claim.get(terms.CONSENT_HASH), claim.get(terms.CONSENT_LIMITS)
     if not isinstance(digest, str) or from_base64url_32(digest) is None or not isinstance(limits, dict):
-        raise _fault(f"`{terms.CONSENT}` of a hop has a hash and limits")
+        raise DELEGATION_MALFORMED(f"`{terms.CONSENT}` of a hop has a hash and limits")
     found = {name: limit for name, limit in limits.items() if type(limit) is int and limit >= 0}
     if len(found) < len(limits):
-        raise _fault(f"limits in `{terms.CONSENT}` are whole numbers of 0 or more")
+        raise DELEGATION_MALFORMED(f"limits in `{terms.CONSENT}` are whole numbers of 0 or more")
     if terms.CONSENT_ENTRY not in claim:
         return Consent(hash=digest, limits=found)
     place = tuple(claim.get(name) for name in (terms.CONSENT_ENTRY, terms.CONSENT_LEAF, terms.CONSENT_LOG))
@@ -232,7 +239,9 @@ def consent_in(hop: UnverifiedHop) -> Consent | None:
             type(entry) is int and entry >= 0 and _LEAF_HASH.fullmatch(leaf)
         ):
             return Consent(hash=digest, limits=found, entry=entry, leaf=leaf, log=log)
-    raise _fault(f"`{terms.CONSENT}` of a hop says in which entry of which log it was written down")
+    raise DELEGATION_MALFORMED(
+        f"`{terms.CONSENT}` of a hop says in which entry of which log it was written down"
+    )
 
 
 def signing_hash(token: str) -> str:
@@ -265,17 +274,19 @@ def thumbprint_uri(thumbprint: str) -> str:
 
 def _confirmation(claim: JSONValue) -> Confirmation:
     if not isinstance(claim, dict) or not claim or not claim.keys() <= _CONFIRMATIONS:
-        raise _fault(
+        raise DELEGATION_MALFORMED(
             "`cnf` of a hop holds `jkt`, `jwk`, `x5t#S256` or `answerable_process`, and nothing else"
         )
     for name in (terms.KEY_THUMBPRINT, terms.CERTIFICATE_THUMBPRINT, terms.PROCESS):
         value = claim.get(name)
         if name in claim and (not isinstance(value, str) or from_base64url_32(value) is None):
-            raise _fault(f"`{name}` must be a SHA-256 thumbprint in base64url")
+            raise DELEGATION_MALFORMED(f"`{name}` must be a SHA-256 thumbprint in base64url")
     for method in ("x5t#S256", "answerable_process"):
         if method in claim:
             if len(claim) > 1:
-                raise _fault("`cnf` of a hop names one key: a certificate's, a process's, or another one")
+                raise DELEGATION_MALFORMED(
+                    "`cnf` of a hop names one key: a certificate's, a process's, or another one"
+                )
             return Confirmation(method=method, thumbprint=str(claim[method]))
     if terms.KEY not in claim:
         return Confirmation(method="jkt", thumbprint=str(claim[terms.KEY_THUMBPRINT]))
@@ -283,9 +294,9 @@ def _confirmation(claim: JSONValue) -> Confirmation:
     try:
         key = public_key(jwk if isinstance(jwk, dict) else {})
     except Malformed as error:
-        raise _fault(f"`cnf.jwk`: {error.message}") from None
+        raise DELEGATION_MALFORMED(f"`cnf.jwk`: {error.message}") from None
     if claim.get(terms.KEY_THUMBPRINT, key.thumbprint) != key.thumbprint:
-        raise _fault("`cnf.jkt` is not the thumbprint of `cnf.jwk`")
+        raise DELEGATION_MALFORMED("`cnf.jkt` is not the thumbprint of `cnf.jwk`")
     return confirmation_of(key)
 
 
@@ -294,7 +305,7 @@ def _mission(claim: JSONValue) -> Mission:
         digest = claim[terms.AUTHORITY_HASH]
         if isinstance(digest, str) and _AUTHORITY_HASH.fullmatch(digest):
             return Mission(id=_text(claim, terms.MISSION_ID), authority_hash=digest)
-    raise _fault(
+    raise DELEGATION_MALFORMED(
         "`mission` of a hop has `id` and `authority_hash`, which is `sha-256:` and a digest in base64url"
     )
 
@@ -303,21 +314,23 @@ def _audiences(claim: JSONValue) -> tuple[str, ...]:
     listed = claim if isinstance(claim, list) else [claim]
     named = tuple(one for one in listed if isinstance(one, str) and 0 < len(one) <= NAME_CHARS_MAX)
     if not 0 < len(listed) <= AUDIENCES_MAX or len(named) < len(listed):
-        raise _fault(f"`aud` of a hop is text, or a list of 1 to {AUDIENCES_MAX} texts")
+        raise DELEGATION_MALFORMED(f"`aud` of a hop is text, or a list of 1 to {AUDIENCES_MAX} texts")
     return named
 
 
 def _text(claims: Mapping[str, JSONValue], name: str) -> str:
     value = claims.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= NAME_CHARS_MAX or not value.isprintable():
-        raise _fault(f"`{name}` of a hop must be text of 1 to {NAME_CHARS_MAX} printable characters")
+        raise DELEGATION_MALFORMED(
+            f"`{name}` of a hop must be text of 1 to {NAME_CHARS_MAX} printable characters"
+        )
     return value
 
 
 def _seconds(claims: Mapping[str, JSONValue], name: str) -> int | float:
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= SECONDS_MAX:
-        raise _fault(f"`{name}` of a hop must be seconds between the years 1970 and 9999")
+        raise DELEGATION_MALFORMED(f"`{name}` of a hop must be seconds between the years 1970 and 9999")
     return value
 
 
@@ -331,11 +344,7 @@ def _as_outcome(error: Malformed) -> Malformed:
     message = f"claims of a hop: {error.message}"
     match error.code:
         case "json.duplicate_member":
-            return Malformed(message, code="delegation.duplicate_member")
+            return DELEGATION_DUPLICATE_MEMBER(message)
         case "json.not_finite":
-            return Malformed(message, code="delegation.non_finite")
-    return _fault(message)
-
-
-def _fault(message: str) -> Malformed:
-    return Malformed(message, code="delegation.malformed")
+            return DELEGATION_NON_FINITE(message)
+    return DELEGATION_MALFORMED(message)

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Final, Literal, NewType
 from answerable.core.mandate.budget import Account, checked_limits
 from answerable.core.mandate.delegability import NOT_DELEGABLE
 from answerable.core.registry.documents.budget_name import CALLS
-from answerable.errors import Malformed
+from answerable.errors.codes.mandate import (
+    BUDGET_NAME,
+    MANDATE_BUDGET_SPENT_DECISION,
+    MANDATE_CAPABILITY_OUTSIDE,
+    MANDATE_CAVEAT,
+    MANDATE_CLOSED_DECISION,
+    MANDATE_EXPIRED_DECISION,
+    MANDATE_MALFORMED,
+    MANDATE_NOT_YET,
+)
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
@@ -64,23 +73,19 @@ class MandateTerms:
 
     def __post_init__(self) -> None:
         if self.budgets and self.budgets != checked_limits(self.budgets):
-            raise Malformed("budgets are sorted by name", code="budget.name")
+            raise BUDGET_NAME("budgets are sorted by name")
         if not self.grants or len(self.grants) > GRANTS_MAX:
-            raise Malformed(f"a mandate has 1 to {GRANTS_MAX} grants", code="mandate.malformed")
+            raise MANDATE_MALFORMED(f"a mandate has 1 to {GRANTS_MAX} grants")
         if not 0 < len(self.purpose) <= PURPOSE_CHARS_MAX or not self.purpose.isprintable():
-            raise Malformed(
-                f"a mandate's purpose has 1 to {PURPOSE_CHARS_MAX} printable characters on one line",
-                code="mandate.malformed",
+            raise MANDATE_MALFORMED(
+                f"a mandate's purpose has 1 to {PURPOSE_CHARS_MAX} printable characters on one line"
             )
         if self.calls_max < 1:
-            raise Malformed("a mandate allows at least 1 call", code="mandate.malformed")
+            raise MANDATE_MALFORMED("a mandate allows at least 1 call")
         if self.not_before < 0 or self.expires_at > END_OF_TIME:
-            raise Malformed("a mandate lies between the years 1970 and 9999", code="mandate.malformed")
+            raise MANDATE_MALFORMED("a mandate lies between the years 1970 and 9999")
         if not 0 < self.expires_at - self.not_before <= LIFETIME_SECONDS_MAX * 1000:
-            raise Malformed(
-                f"a mandate lasts more than 0 and at most {LIFETIME_SECONDS_MAX} seconds",
-                code="mandate.malformed",
-            )
+            raise MANDATE_MALFORMED(f"a mandate lasts more than 0 and at most {LIFETIME_SECONDS_MAX} seconds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,21 +117,22 @@ def shortfall(
         return short
     for caveat in mandate.caveats:
         if (why := caveat.failure(attempt)) is not None:
-            return Shortfall(code="mandate.caveat", text=f"the mandate {why}")
+            return Shortfall(code=MANDATE_CAVEAT.id, text=f"the mandate {why}")
     return _grants_shortfall(mandate, attempt)
 
 
 def ended(mandate: Mandate, *, state: MandateState, calls_used: int, now: UnixMillis) -> Shortfall | None:
     """Why the mandate covers nothing at all at `now`; None when it covers something."""
     if state != "open":
-        return Shortfall(code="mandate.closed", text="the mandate for this task has been closed")
+        return Shortfall(code=MANDATE_CLOSED_DECISION.id, text="the mandate for this task has been closed")
     if now < mandate.not_before:
-        return Shortfall(code="mandate.not_yet", text="the mandate for this task has not started yet")
+        return Shortfall(code=MANDATE_NOT_YET.id, text="the mandate for this task has not started yet")
     if now >= mandate.expires_at:
-        return Shortfall(code="mandate.expired", text="the mandate for this task has expired")
+        return Shortfall(code=MANDATE_EXPIRED_DECISION.id, text="the mandate for this task has expired")
     if calls_used >= mandate.calls_max:
         return Shortfall(
-            code="mandate.budget_spent", text=f"the mandate's budget of {mandate.calls_max} calls is spent"
+            code=MANDATE_BUDGET_SPENT_DECISION.id,
+            text=f"the mandate's budget of {mandate.calls_max} calls is spent",
         )
     return None
 
@@ -135,7 +141,7 @@ def _grants_shortfall(mandate: Mandate, attempt: Attempt) -> Shortfall | None:
     named = [grant for grant in mandate.grants if grant.capability == attempt.capability]
     if not named:
         return Shortfall(
-            code="mandate.capability_outside",
+            code=MANDATE_CAPABILITY_OUTSIDE.id,
             text=f"the mandate for this task does not include `{attempt.capability}`",
         )
     why = ""
@@ -144,4 +150,4 @@ def _grants_shortfall(mandate: Mandate, attempt: Attempt) -> Shortfall | None:
         if not failures:
             return None
         why = why or failures[0]
-    return Shortfall(code="mandate.caveat", text=f"the mandate {why}")
+    return Shortfall(code=MANDATE_CAVEAT.id, text=f"the mandate {why}")

@@ -25,7 +25,21 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.names.principal import agent_id, checked_name, principal_id
 from answerable.core.identity.names.spiffe_id import SCHEME, SpiffeId, spiffe_id, trust_domain
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import Refused, shown
+from answerable.errors.codes.mandate import (
+    REVOCATION_KIND,
+    REVOCATION_NAME,
+    REVOCATION_REASON,
+    REVOKED_AGENT,
+    REVOKED_HOP,
+    REVOKED_KEY,
+    REVOKED_MANDATE,
+    REVOKED_MANIFEST,
+    REVOKED_OWNER,
+    REVOKED_TOKEN,
+    REVOKED_TRUST_DOMAIN,
+    REVOKED_VENDOR,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,9 +82,8 @@ class Revocation:
 
     def __post_init__(self) -> None:
         if len(self.reason) > REASON_CHARS_MAX or (self.reason and not self.reason.isprintable()):
-            raise Malformed(
-                f"a reason has at most {REASON_CHARS_MAX} printable characters on one line",
-                code="revocation.reason",
+            raise REVOCATION_REASON(
+                f"a reason has at most {REASON_CHARS_MAX} printable characters on one line"
             )
 
     def refusal(self) -> Refused:
@@ -79,23 +92,23 @@ class Revocation:
         # Each code is written out, so that the reference of errors lists them.
         match self.what.kind:
             case "token":
-                return Refused(said, code="revoked.token")
+                return REVOKED_TOKEN(said)
             case "hop":
-                return Refused(said, code="revoked.hop")
+                return REVOKED_HOP(said)
             case "mandate":
-                return Refused(said, code="revoked.mandate")
+                return REVOKED_MANDATE(said)
             case "agent":
-                return Refused(said, code="revoked.agent")
+                return REVOKED_AGENT(said)
             case "key":
-                return Refused(said, code="revoked.key")
+                return REVOKED_KEY(said)
             case "manifest":
-                return Refused(said, code="revoked.manifest")
+                return REVOKED_MANIFEST(said)
             case "owner":
-                return Refused(said, code="revoked.owner")
+                return REVOKED_OWNER(said)
             case "vendor":
-                return Refused(said, code="revoked.vendor")
+                return REVOKED_VENDOR(said)
             case "trust_domain":
-                return Refused(said, code="revoked.trust_domain")
+                return REVOKED_TRUST_DOMAIN(said)
 
 
 def revocable(kind: str, name: str) -> Revocable:
@@ -103,9 +116,8 @@ def revocable(kind: str, name: str) -> Revocable:
     `spiffe_id.*`."""
     known = next((one for one in REVOCATION_KINDS if one == kind), None)
     if known is None:
-        raise Malformed(
-            f"{shown(kind)} cannot be revoked: expected one of {', '.join(REVOCATION_KINDS)}",
-            code="revocation.kind",
+        raise REVOCATION_KIND(
+            f"{shown(kind)} cannot be revoked: expected one of {', '.join(REVOCATION_KINDS)}"
         )
     return Revocable(known, _checked(known, name))
 
@@ -170,14 +182,13 @@ def _checked(kind: RevocationKind, name: str) -> str:
 def _instance(name: str) -> SpiffeId:
     found = spiffe_id(name)
     if not found.path:
-        raise Malformed(
-            f"{shown(name)} is a trust domain, not an instance: revoke it as `trust_domain`",
-            code="revocation.name",
+        raise REVOCATION_NAME(
+            f"{shown(name)} is a trust domain, not an instance: revoke it as `trust_domain`"
         )
     return found
 
 
 def _matching(pattern: re.Pattern[str], name: str, what: str) -> str:
     if not pattern.fullmatch(name):
-        raise Malformed(f"{shown(name)} is not {what}", code="revocation.name")
+        raise REVOCATION_NAME(f"{shown(name)} is not {what}")
     return name

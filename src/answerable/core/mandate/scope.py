@@ -14,7 +14,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.mandate import DELEGATION_MALFORMED
 
 SCOPE_CHARS_MAX: Final = 256
 
@@ -28,9 +29,8 @@ def checked_scope(text: str) -> str:
     """The scope, if it has one of the three forms. Raises Malformed (`delegation.malformed`)."""
     if len(text) <= SCOPE_CHARS_MAX and any(form.fullmatch(text) for form in (_LITERAL, _WILDCARD, _OPAQUE)):
         return text
-    raise Malformed(
-        f"{shown(text, 60)} is not a scope: name one capability, or all below a name such as `crm.*`",
-        code="delegation.malformed",
+    raise DELEGATION_MALFORMED(
+        f"{shown(text, 60)} is not a scope: name one capability, or all below a name such as `crm.*`"
     )
 
 

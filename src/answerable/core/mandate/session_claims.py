@@ -20,6 +20,7 @@ from answerable.core.mandate.authority import Authority, authority_in, failure, 
 from answerable.core.mandate.budget import Account
 from answerable.core.mandate.mandate import Shortfall
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.mandate import MANDATE_SESSION, MANDATE_SESSION_DECISION
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -57,7 +58,7 @@ def session_shortfall(session: tuple[Authority, ...], attempt: Attempt) -> Short
     for one in session:
         why = failure(one, attempt, reserved=limits_of(one).keys())
         if why is not None:
-            return Shortfall(code="mandate.session", text=f"{WHOSE} {why.text}")
+            return Shortfall(code=MANDATE_SESSION_DECISION.id, text=f"{WHOSE} {why.text}")
     return None
 
 
@@ -115,6 +116,4 @@ def _detailed(claim: JSONValue) -> Authority | None:
 
 
 def _fault(message: str) -> Malformed:
-    return Malformed(
-        f"the ID token says what the login allows, and cannot be read: {message}", code="mandate.session"
-    )
+    return MANDATE_SESSION(f"the ID token says what the login allows, and cannot be read: {message}")

@@ -19,7 +19,8 @@ from answerable.core.registry.documents.budget_name import (
     is_amount,
     money_in,
 )
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.mandate import BUDGET_AMOUNT_REFUSED, BUDGET_CURRENCY, BUDGET_UNDECLARED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -134,9 +135,8 @@ def pointed_at(value: JSONValue, pointer: str) -> JSONValue:
 def _most(capability: Capability, name: str, arguments: Mapping[str, JSONValue]) -> int:
     declared = next((one for one in capability.spending.reserves if one.budget == name), None)
     if declared is None:
-        raise Refused(
-            f"the mandate has a budget of {name}, and {shown(capability.name)} does not say how many it takes",
-            code="budget.undeclared",
+        raise BUDGET_UNDECLARED(
+            f"the mandate has a budget of {name}, and {shown(capability.name)} does not say how many it takes"
         )
     return _argument(declared, arguments) if declared.argument else declared.fixed
 
@@ -163,9 +163,8 @@ def _money(capability: Capability, arguments: Mapping[str, JSONValue]) -> tuple[
     """The budget and the amount; no budget where the capability says that no money moves."""
     declared = capability.spending.amount
     if declared is None:
-        raise Refused(
-            f"the mandate has a budget of money, and {shown(capability.name)} does not say how much it moves",
-            code="budget.undeclared",
+        raise BUDGET_UNDECLARED(
+            f"the mandate has a budget of money, and {shown(capability.name)} does not say how much it moves"
         )
     if not declared.argument and not declared.fixed:
         return "", 0
@@ -182,10 +181,9 @@ def _currency(declared: AmountMapping, arguments: Mapping[str, JSONValue]) -> st
     try:
         return money_in(value if isinstance(value, str) else "")
     except Malformed:
-        raise Refused(
+        raise BUDGET_CURRENCY(
             f"argument {shown(declared.currency_argument)} must name a currency by three capital letters, such as "
-            "`EUR`",
-            code="budget.currency",
+            "`EUR`"
         ) from None
 
 
@@ -194,19 +192,17 @@ def _check_currency(account: Account, name: str) -> None:
     known = sorted(limit for limit in account.limits if limit.startswith(MONEY))
     if name and known and name not in known:
         listed = ", ".join(limit.removeprefix(MONEY) for limit in known)
-        raise Refused(
-            f"the mandate's budget is in {listed}, and this action moves {name.removeprefix(MONEY)}",
-            code="budget.currency",
+        raise BUDGET_CURRENCY(
+            f"the mandate's budget is in {listed}, and this action moves {name.removeprefix(MONEY)}"
         )
 
 
 def _amount(value: JSONValue, argument: str) -> int:
     if type(value) is not int or not is_amount(value):
         got = "nothing" if value is None else shown(value, 40)
-        raise Refused(
+        raise BUDGET_AMOUNT_REFUSED(
             f"argument {shown(argument)} counts against the mandate's budget: it must be a whole number from 0 to "
-            f"2^53 - 1, got {got}",
-            code="budget.amount",
+            f"2^53 - 1, got {got}"
         )
     return value
 

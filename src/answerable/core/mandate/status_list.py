@@ -20,8 +20,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.keys.compact_jws import signed_statement, verified_claims
-from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.core.identity.keys.compact_jws import TokenCodes, signed_statement, verified_claims
+from answerable.errors import shown
+from answerable.errors.codes.mandate import (
+    STATUS_ALGORITHM,
+    STATUS_EXPIRED,
+    STATUS_FUTURE,
+    STATUS_INDEX,
+    STATUS_KEY,
+    STATUS_MALFORMED,
+    STATUS_OUT_OF_RANGE,
+    STATUS_SIGNATURE,
+    STATUS_SIZE,
+    STATUS_TTL,
+    STATUS_TYPE,
+    STATUS_URI,
+    STATUS_VALUE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,7 +49,6 @@ Bits = Literal[1, 2, 4, 8]
 
 STATUS_LIST_TYP: Final = "statuslist+jwt"
 MEDIA_TYPE: Final = "application/statuslist+jwt"
-STEP: Final = "status"
 STATUSES_BYTES_MAX: Final = 1 << 20
 """Of one list, unpacked: eight million tokens of one bit."""
 PACKED_CHARS_MAX: Final = 1_500_000
@@ -66,9 +80,8 @@ class StatusList:
     def status(self, index: int) -> int:
         """The status at this place. Raises Refused (`status.out_of_range`)."""
         if type(index) is not int or not 0 <= index < self.size:
-            raise Refused(
-                f"the status list has {self.size} places, none of them {shown(index)}: the token is refused",
-                code="status.out_of_range",
+            raise STATUS_OUT_OF_RANGE(
+                f"the status list has {self.size} places, none of them {shown(index)}: the token is refused"
             )
         per_byte = 8 // self.bits
         octet = self.statuses[index // per_byte]
@@ -92,12 +105,12 @@ class StatusListToken:
 def with_status(statuses: bytearray, *, bits: Bits, indexes: Iterable[int], status: int) -> None:
     """Set the status of these places. Raises Malformed (`status.value`, `status.index`)."""
     if not 0 <= status < 1 << bits:
-        raise Malformed(f"{status} does not fit into {bits} bits", code="status.value")
+        raise STATUS_VALUE(f"{status} does not fit into {bits} bits")
     per_byte, mask = 8 // bits, (1 << bits) - 1
     size = len(statuses) * per_byte
     for index in indexes:
         if not 0 <= index < size:
-            raise Malformed(f"place {index} is none of {size}", code="status.index")
+            raise STATUS_INDEX(f"place {index} is none of {size}")
         at, shift = index // per_byte, index % per_byte * bits
         statuses[at] = statuses[at] & ~(mask << shift) | status << shift
 
@@ -105,22 +118,22 @@ def with_status(statuses: bytearray, *, bits: Bits, indexes: Iterable[int], stat
 def packed(statuses: StatusList) -> dict[str, JSONValue]:
     """The member `status_list`. Raises Malformed (`status.size`)."""
     if not 0 < len(statuses.statuses) <= STATUSES_BYTES_MAX:
-        raise Malformed(f"a status list has 1 to {STATUSES_BYTES_MAX} bytes", code="status.size")
+        raise STATUS_SIZE(f"a status list has 1 to {STATUSES_BYTES_MAX} bytes")
     return {"bits": statuses.bits, "lst": to_base64url(zlib.compress(statuses.statuses, 9))}
 
 
 def unpacked(member: JSONValue) -> StatusList:
     """Read the member `status_list`, whatever a stranger put there. Raises Malformed (`status.malformed`)."""
     if not isinstance(member, dict):
-        raise _malformed("`status_list` is not an object")
+        raise STATUS_MALFORMED("`status_list` is not an object")
     bits = next((one for one in _BITS if type(member.get("bits")) is int and one == member["bits"]), None)
     if bits is None:
-        raise _malformed(f"`bits` must be 1, 2, 4 or 8, got {shown(member.get('bits'), 20)}")
+        raise STATUS_MALFORMED(f"`bits` must be 1, 2, 4 or 8, got {shown(member.get('bits'), 20)}")
     text = member.get("lst")
     if not isinstance(text, str) or not 0 < len(text) <= PACKED_CHARS_MAX:
-        raise _malformed(f"`lst` must be text of 1 to {PACKED_CHARS_MAX} characters")
+        raise STATUS_MALFORMED(f"`lst` must be text of 1 to {PACKED_CHARS_MAX} characters")
     if "aggregation_uri" in member and not isinstance(member["aggregation_uri"], str):
-        raise _malformed("`aggregation_uri` must be text")
+        raise STATUS_MALFORMED("`aggregation_uri` must be text")
     return StatusList(bits=bits, statuses=_inflated(_octets(text)))
 
 
@@ -132,9 +145,8 @@ def signed_status_list(
     Raises Malformed (`status.ttl`, `status.size`, `statement.size` for a list that does not fit a token).
     """
     if not 0 < ttl <= lifetime_seconds <= TTL_SECONDS_MAX:
-        raise Malformed(
-            f"a status list is good for at most {TTL_SECONDS_MAX} s, and asked for again within that",
-            code="status.ttl",
+        raise STATUS_TTL(
+            f"a status list is good for at most {TTL_SECONDS_MAX} s, and asked for again within that"
         )
     seconds = at // 1000
     claims: dict[str, JSONValue] = {
@@ -157,7 +169,17 @@ def verified_status_list(
     """
     known = tuple(keys)
     claims = verified_claims(
-        token, typ=STATUS_LIST_TYP, step=STEP, issuer_of=lambda _: "the status list", keys_of=lambda _: known
+        token,
+        typ=STATUS_LIST_TYP,
+        codes=TokenCodes(
+            malformed=STATUS_MALFORMED,
+            type=STATUS_TYPE,
+            algorithm=STATUS_ALGORITHM,
+            key=STATUS_KEY,
+            signature=STATUS_SIGNATURE,
+        ),
+        issuer_of=lambda _: "the status list",
+        keys_of=lambda _: known,
     )
     return status_list_in(claims, uri=uri, now=now)
 
@@ -167,18 +189,17 @@ def status_list_in(claims: Mapping[str, JSONValue], *, uri: str, now: UnixMillis
     issued = _seconds(claims, "iat", needed=True)
     expires, ttl = _seconds(claims, "exp"), _seconds(claims, "ttl")
     if "ttl" in claims and ttl == 0:
-        raise _malformed("`ttl` must be a positive number")
+        raise STATUS_MALFORMED("`ttl` must be a positive number")
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= URI_CHARS_MAX:
-        raise _malformed(f"`sub` must be text of 1 to {URI_CHARS_MAX} characters")
+        raise STATUS_MALFORMED(f"`sub` must be text of 1 to {URI_CHARS_MAX} characters")
     if subject != uri:
-        message = f"expected the status list of {shown(uri)}, got that of {shown(subject)}"
-        raise Unverified(message, code="status.uri", step=STEP)
+        raise STATUS_URI(f"expected the status list of {shown(uri)}, got that of {shown(subject)}")
     seconds = now / 1000
     if "exp" in claims and seconds >= expires:
-        raise Unverified("the status list has expired", code="status.expired", step=STEP)
+        raise STATUS_EXPIRED()
     if issued > seconds + CLOCK_AHEAD_SECONDS_MAX:
-        raise Unverified("the status list is from the future", code="status.future", step=STEP)
+        raise STATUS_FUTURE()
     return StatusListToken(
         uri=subject,
         issued_at=issued,
@@ -195,12 +216,12 @@ def reference_of(status: JSONValue) -> tuple[str, int]:
     """
     named = status.get("status_list") if isinstance(status, dict) else None
     if not isinstance(named, dict):
-        raise _malformed("`status` names no status list")
+        raise STATUS_MALFORMED("`status` names no status list")
     index, uri = named.get("idx"), named.get("uri")
     if type(index) is not int or index < 0:
-        raise _malformed("`idx` must be a whole number of 0 or more")
+        raise STATUS_MALFORMED("`idx` must be a whole number of 0 or more")
     if not isinstance(uri, str) or not 0 < len(uri) <= URI_CHARS_MAX:
-        raise _malformed(f"`uri` must be text of 1 to {URI_CHARS_MAX} characters")
+        raise STATUS_MALFORMED(f"`uri` must be text of 1 to {URI_CHARS_MAX} characters")
     return uri, index
 
 
@@ -210,13 +231,13 @@ def _inflated(stream: bytes) -> bytes:
     try:
         found = unpacking.decompress(stream, STATUSES_BYTES_MAX + 1)
     except zlib.error:
-        raise _malformed("`lst` is not a zlib stream") from None
+        raise STATUS_MALFORMED("`lst` is not a zlib stream") from None
     if len(found) > STATUSES_BYTES_MAX:
-        raise _malformed(f"the list would have more than {STATUSES_BYTES_MAX} bytes")
+        raise STATUS_MALFORMED(f"the list would have more than {STATUSES_BYTES_MAX} bytes")
     if not unpacking.eof or unpacking.unused_data:
-        raise _malformed("`lst` is not one whole zlib stream")
+        raise STATUS_MALFORMED("`lst` is not one whole zlib stream")
     if not found:
-        raise _malformed("the list is empty")
+        raise STATUS_MALFORMED("the list is empty")
     return found
 
 
@@ -225,15 +246,11 @@ def _octets(text: str) -> bytes:
         octets = urlsafe_b64decode(text + "=" * (-len(text) % 4))
         if to_base64url(octets) == text:
             return octets
-    raise _malformed("`lst` is not base64url without padding")
+    raise STATUS_MALFORMED("`lst` is not base64url without padding")
 
 
 def _seconds(claims: Mapping[str, JSONValue], name: str, *, needed: bool = False) -> int:
     value = claims.get(name, None if needed else 0)
     if type(value) is not int or value < 0:
-        raise _malformed(f"`{name}` must be a whole number of 0 or more")
+        raise STATUS_MALFORMED(f"`{name}` must be a whole number of 0 or more")
     return value
-
-
-def _malformed(message: str) -> Malformed:
-    return Malformed(message, code="status.malformed")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Broken
+from answerable.errors.codes.mandate import STATUS_LIST_FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def drawn_places(taken: bytearray, count: int, random: Callable[[int], bytes]) -
     """
     places = len(taken) * 8
     if taken and count > places - int.from_bytes(taken).bit_count():
-        raise Broken("a status list has fewer free places than were asked for", code="status.list_full")
+        raise STATUS_LIST_FULL()
     found: list[int] = []
     # The number of places is a power of two, so that cutting a random number off favours none of them.
     mask = places - 1

@@ -28,6 +28,7 @@ from answerable.core.registry.documents.destination import checked_allowed
 from answerable.core.registry.documents.fields import nearest
 from answerable.core.registry.documents.placeholders import placeholders_in, replaced
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.registry import TEMPLATE_PARAMETER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,7 +123,9 @@ def _filled_budgets(template: MandateTemplate, values: Mapping[str, str]) -> tup
     for name, written in template.budgets:
         limit = written if isinstance(written, int) else int(replaced(written, values))
         if not is_amount(limit):
-            raise _fault(f"a limit of {shown(name)} cannot be {limit}: give a whole number, 0 or more")
+            raise TEMPLATE_PARAMETER(
+                f"a limit of {shown(name)} cannot be {limit}: give a whole number, 0 or more"
+            )
         found[name] = limit
     return tuple(sorted(found.items()))
 
@@ -131,12 +134,12 @@ def _checked(template: MandateTemplate, parameters: Mapping[str, str]) -> dict[s
     known = tuple(parameter.name for parameter in template.parameters)
     for name in parameters:
         if name not in known:
-            raise _fault(
+            raise TEMPLATE_PARAMETER(
                 f"template {shown(template.name)} has no parameter {shown(name)}{nearest(name, known)}"
             )
     missing = [f"`{parameter.name}`" for parameter in unfilled(template, parameters)]
     if missing:
-        raise _fault(f"give a value for {', '.join(missing)} of template {shown(template.name)}")
+        raise TEMPLATE_PARAMETER(f"give a value for {', '.join(missing)} of template {shown(template.name)}")
     return {
         parameter.name: _value(parameter, parameters[parameter.name]) for parameter in template.parameters
     }
@@ -145,9 +148,11 @@ def _checked(template: MandateTemplate, parameters: Mapping[str, str]) -> dict[s
 def _value(parameter: TemplateParameter, text: str) -> str:
     name, pattern = shown(parameter.name), shown(parameter.pattern)
     if not text or len(text) > VALUE_CHARS_MAX or not text.isprintable():
-        raise _fault(f"give {name} 1 to {VALUE_CHARS_MAX} printable characters")
+        raise TEMPLATE_PARAMETER(f"give {name} 1 to {VALUE_CHARS_MAX} printable characters")
     if not matches_whole(parameter.pattern, text):
-        raise _fault(f"{name} is {shown(text)}, which does not match {pattern}: give one that does")
+        raise TEMPLATE_PARAMETER(
+            f"{name} is {shown(text)}, which does not match {pattern}: give one that does"
+        )
     _typed(parameter.type, text, name)
     return text
 
@@ -157,15 +162,17 @@ def _typed(kind: str, text: str, name: str) -> str | int | bool:
     match kind:
         case "integer" | "minor_units":
             if not _INTEGER.fullmatch(text) or abs(int(text)) > _INTEGER_MAX:
-                raise _fault(f"{name} is {shown(text)}: give a whole number, at most 2^53 - 1, such as 1250")
+                raise TEMPLATE_PARAMETER(
+                    f"{name} is {shown(text)}: give a whole number, at most 2^53 - 1, such as 1250"
+                )
             return int(text)
         case "boolean":
             if text not in ("true", "false"):
-                raise _fault(f"{name} is {shown(text)}: give true or false")
+                raise TEMPLATE_PARAMETER(f"{name} is {shown(text)}: give true or false")
             return text == "true"
         case "decimal":
             if not _DECIMAL.fullmatch(text):
-                raise _fault(
+                raise TEMPLATE_PARAMETER(
                     f"{name} is {shown(text)}: give a number with 1 to 4 decimal places, such as 12.50"
                 )
     return text
@@ -194,7 +201,7 @@ def _destination(kind: DestinationType, text: str) -> str:
     try:
         return checked_allowed(kind, text)
     except Malformed as error:
-        raise _fault(error.message) from None
+        raise TEMPLATE_PARAMETER(error.message) from None
 
 
 def _argument(
@@ -206,7 +213,3 @@ def _argument(
     if len(names) == 1 and written == f"{{{names[0]}}}":
         return _typed(types[names[0]], values[names[0]], shown(names[0]))
     return replaced(written, values)
-
-
-def _fault(message: str) -> Malformed:
-    return Malformed(message, code="template.parameter")

@@ -18,6 +18,7 @@ from answerable.core.canonical import Limits, parse
 from answerable.core.identity.keys.compact_jws import (
     PAYLOAD_DEPTH_MAX,
     TOKEN_CHARS_MAX,
+    TokenCodes,
     read_compact,
     verified_claims,
 )
@@ -35,6 +36,14 @@ from answerable.core.mandate.delegability import NOT_DELEGABLE, delegability_in,
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateTerms
 from answerable.core.statement import Kind
 from answerable.errors import shown
+from answerable.errors.codes.mandate import (
+    MANDATE_ALGORITHM,
+    MANDATE_AUDIENCE,
+    MANDATE_KEY,
+    MANDATE_MALFORMED,
+    MANDATE_SIGNATURE,
+    MANDATE_TYPE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -82,7 +91,13 @@ class MandateClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 MANDATE: Final = Kind(
     typ=MANDATE_TYP,
-    step="mandate",
+    codes=TokenCodes(
+        malformed=MANDATE_MALFORMED,
+        type=MANDATE_TYPE,
+        algorithm=MANDATE_ALGORITHM,
+        key=MANDATE_KEY,
+        signature=MANDATE_SIGNATURE,
+    ),
     what="the mandate",
     form=MandateClaims,
     signer=issuer_id,
@@ -153,17 +168,17 @@ def verify_mandate(
     claims = verified_claims(
         token,
         typ=MANDATE.typ,
-        step=MANDATE.step,
+        codes=MANDATE.codes,
         issuer_of=issuer_of,
         keys_of=lambda issuer: application_keys(application) if application else keys_of(PrincipalId(issuer)),
     )
     said = MANDATE.read(claims)
     terms = _terms(said, claims)
     if terms.application and not terms.id_token:
-        raise MANDATE.malformed(
+        raise MANDATE_MALFORMED(
             "an application signs with the ID token of the person it signs for, which is missing"
         )
-    MANDATE.check_audience(said, audience)
+    MANDATE.check_audience(said, audience, code=MANDATE_AUDIENCE)
     return signed(terms, token)
 
 
@@ -172,13 +187,13 @@ def audience_of(token: str) -> str:
 
     Raises Malformed (`mandate.malformed`).
     """
-    claims = parse(read_compact(token, step=MANDATE.step).payload, limits=_CLAIMS_LIMITS)
+    claims = parse(read_compact(token, malformed=MANDATE_MALFORMED).payload, limits=_CLAIMS_LIMITS)
     return _text(claims if isinstance(claims, dict) else {}, "aud")
 
 
 def mandate_in(token: str) -> Mandate:
     """The mandate that a token is, which was verified when it was taken in. Raises Malformed and Unverified."""
-    claims = parse(read_compact(token, step=MANDATE.step).payload, limits=_CLAIMS_LIMITS)
+    claims = parse(read_compact(token, malformed=MANDATE_MALFORMED).payload, limits=_CLAIMS_LIMITS)
     return signed(terms_of(claims if isinstance(claims, dict) else {}), token)
 
 
@@ -206,7 +221,7 @@ def signed(terms: MandateTerms, token: str) -> Mandate:
 def checked_id(text: str) -> str:
     """Return `text` when it can be the id of a mandate: 1 to 64 of `A-Z a-z 0-9 . _ -`. Raises Malformed."""
     if not _ID.fullmatch(text):
-        raise MANDATE.malformed(f"{shown(text)} is not the id of a mandate")
+        raise MANDATE_MALFORMED(f"{shown(text)} is not the id of a mandate")
     return text
 
 
@@ -232,11 +247,11 @@ def _terms(said: MandateClaims, claims: Mapping[str, JSONValue]) -> MandateTerms
 def _application(claims: Mapping[str, JSONValue]) -> str:
     """Whose key signs, if not the principal's own. A draft has no ID token yet, which is made for it."""
     if "id_token" in claims and "application" not in claims:
-        raise MANDATE.malformed("an `id_token` is shown by an `application`, which is missing")
+        raise MANDATE_MALFORMED("an `id_token` is shown by an `application`, which is missing")
     if "application" not in claims:
         return ""
     if schedule_of(_text(claims, "iss")) is not None:
-        raise MANDATE.malformed("a schedule signs with its own key, through no application")
+        raise MANDATE_MALFORMED("a schedule signs with its own key, through no application")
     return checked_name(_text(claims, "application"), what="application")
 
 
@@ -245,7 +260,7 @@ def _id_token(claims: Mapping[str, JSONValue]) -> str:
         return ""
     token = _text(claims, "id_token")
     if not 0 < len(token) <= ID_TOKEN_CHARS_MAX or not token.isascii():
-        raise MANDATE.malformed(f"claim `id_token` has 1 to {ID_TOKEN_CHARS_MAX} characters of ASCII")
+        raise MANDATE_MALFORMED(f"claim `id_token` has 1 to {ID_TOKEN_CHARS_MAX} characters of ASCII")
     return token
 
 
@@ -253,12 +268,12 @@ def _grant(wire: JSONValue) -> Grant:
     match wire:
         case [str(capability), [*caveats]]:
             return Grant(capability=checked_name(capability, what="capability"), caveats=_caveats(caveats))
-    raise MANDATE.malformed("a grant must be `[capability, [caveat, ...]]`")
+    raise MANDATE_MALFORMED("a grant must be `[capability, [caveat, ...]]`")
 
 
 def _caveats(wires: list[JSONValue]) -> tuple[Caveat, ...]:
     if len(wires) > CAVEATS_MAX:
-        raise MANDATE.malformed(f"expected at most {CAVEATS_MAX} caveats, got {len(wires)}")
+        raise MANDATE_MALFORMED(f"expected at most {CAVEATS_MAX} caveats, got {len(wires)}")
     return tuple(from_wire(wire) for wire in wires)
 
 
@@ -271,12 +286,12 @@ def _budgets(claim: JSONValue | UnsetType) -> tuple[tuple[str, int], ...]:
     if claim is UNSET:
         return ()
     if not isinstance(claim, dict) or not claim:
-        raise MANDATE.malformed("claim `budgets` must be an object with one limit or more, or absent")
+        raise MANDATE_MALFORMED("claim `budgets` must be an object with one limit or more, or absent")
     return checked_limits(claim.items())
 
 
 def _text(claims: Mapping[str, JSONValue], name: str) -> str:
     value = claims.get(name)
     if not isinstance(value, str):
-        raise MANDATE.malformed(f"claim `{name}` must be text")
+        raise MANDATE_MALFORMED(f"claim `{name}` must be text")
     return value

@@ -17,7 +17,8 @@ from answerable.core.mandate.budget import Account
 from answerable.core.mandate.lineage import ACCOUNT, hop_name
 from answerable.core.mandate.scope import covers
 from answerable.core.registry.documents.budget_name import CALLS
-from answerable.errors import Malformed, Refused
+from answerable.errors.codes.mandate import DELEGATION_TOO_OLD
+from answerable.errors.codes.tokens import TOKEN_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,9 +52,8 @@ class ActingLimits:
         """Raises Malformed (`token.limits`)."""
         if any(not 1 <= one <= most for one, most in zip(self.seconds, ACTING_SECONDS_MAX, strict=True)):
             most = ", ".join(map(str, ACTING_SECONDS_MAX))
-            raise Malformed(
-                f"tokens act for at most {most} seconds by tier 0 to {TIER_MAX}; settings may lower that alone",
-                code="token.limits",
+            raise TOKEN_LIMITS(
+                f"tokens act for at most {most} seconds by tier 0 to {TIER_MAX}; settings may lower that alone"
             )
 
     def of_tier(self, tier: int) -> int:
@@ -89,10 +89,9 @@ def check_age(hops: tuple[Hop, ...], *, tier: int, limits: ActingLimits, now: Un
     seconds = limits.of_tier(tier)
     age = now - leaf.not_before
     if age >= seconds * 1000:
-        raise Refused(
+        raise DELEGATION_TOO_OLD(
             f"{hop_name(hops, leaf)} is {age // 1000} s old, and acts on tier {tier} for {seconds} s: exchange it for "
-            "a token to act with",
-            code="delegation.too_old",
+            "a token to act with"
         )
 
 

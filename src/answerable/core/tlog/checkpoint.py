@@ -16,7 +16,14 @@ from typing import Final
 from answerable.core.tlog.cosigned import tree_head_of
 from answerable.core.tlog.merkle import EMPTY_ROOT, HASH_BYTES, SIZE_MAX
 from answerable.core.tlog.note import ED25519, Note, VerifierKey
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import shown
+from answerable.errors.codes.tlog import (
+    CHECKPOINT_EXTENSIONS_UNSIGNED,
+    CHECKPOINT_LINE,
+    CHECKPOINT_ORIGIN_MISMATCH,
+    CHECKPOINT_ROOT,
+    CHECKPOINT_SIZE,
+)
 
 EXTENSION_LINES_MAX: Final = 16
 
@@ -33,18 +40,17 @@ class Checkpoint:
     def __post_init__(self) -> None:
         for line in (self.origin, *self.extensions):
             if not line or any(c < " " or "\ud800" <= c <= "\udfff" for c in line):
-                raise Malformed(f"not a checkpoint line: {shown(line)}", code="checkpoint.line")
+                raise CHECKPOINT_LINE(f"not a checkpoint line: {shown(line)}")
         if len(self.extensions) > EXTENSION_LINES_MAX:
-            raise Malformed(
-                f"{len(self.extensions)} extension lines, expected at most {EXTENSION_LINES_MAX}",
-                code="checkpoint.line",
+            raise CHECKPOINT_LINE(
+                f"{len(self.extensions)} extension lines, expected at most {EXTENSION_LINES_MAX}"
             )
         if not 0 <= self.size <= SIZE_MAX:
-            raise Malformed(f"tree size {self.size} out of range", code="checkpoint.size")
+            raise CHECKPOINT_SIZE(f"tree size {self.size} out of range")
         if len(self.root) != HASH_BYTES:
-            raise Malformed(f"root of {len(self.root)} bytes, expected {HASH_BYTES}", code="checkpoint.root")
+            raise CHECKPOINT_ROOT(f"root of {len(self.root)} bytes, expected {HASH_BYTES}")
         if self.size == 0 and self.root != EMPTY_ROOT:
-            raise Malformed("empty tree with the root of another", code="checkpoint.root")
+            raise CHECKPOINT_ROOT("empty tree with the root of another")
 
     def text(self) -> bytes:
         """The note text to sign."""
@@ -74,15 +80,9 @@ def checkpoint_in(note: Note, *, origin: str, log_keys: Iterable[VerifierKey]) -
     signers = note.verify(log_keys)
     checkpoint = Checkpoint.parse(note.text)
     if checkpoint.origin != origin:
-        raise Unverified(
-            f"checkpoint of {shown(checkpoint.origin)}, expected {shown(origin)}",
-            code="checkpoint.origin_mismatch",
-            step="checkpoint.origin",
+        raise CHECKPOINT_ORIGIN_MISMATCH(
+            f"checkpoint of {shown(checkpoint.origin)}, expected {shown(origin)}"
         )
     if checkpoint.extensions and all(signer.kind != ED25519 for signer in signers):
-        raise Unverified(
-            "extension lines under a signature that does not cover them",
-            code="checkpoint.extensions_unsigned",
-            step="checkpoint.extensions",
-        )
+        raise CHECKPOINT_EXTENSIONS_UNSIGNED()
     return checkpoint

@@ -26,7 +26,7 @@ from answerable.core.tlog.note import (
     NoteSignature,
     VerifierKey,
 )
-from answerable.errors import Malformed
+from answerable.errors.codes.tlog import NOTE_SIGNATURE_LENGTH
 
 __all__ = [
     "Cosignature",
@@ -63,9 +63,7 @@ def cosignature(
     signature = sign(key.cosigned_text(checkpoint_text, timestamp))
     expected = _SIGNATURE_BYTES[key.kind]
     if len(signature) != expected:
-        raise Malformed(
-            f"signature of {len(signature)} bytes, expected {expected}", code="note.signature_length"
-        )
+        raise NOTE_SIGNATURE_LENGTH(f"signature of {len(signature)} bytes, expected {expected}")
     return NoteSignature(
         name=key.name, key_id=key.key_id, signature=timestamp.to_bytes(TIMESTAMP_BYTES, "big") + signature
     )

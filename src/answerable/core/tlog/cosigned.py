@@ -10,7 +10,14 @@ from typing import Final
 
 from answerable.core.tlog.merkle import HASH_BYTES, SIZE_MAX
 from answerable.core.tlog.text import base64_decoded, decimal, require_text
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.tlog import (
+    CHECKPOINT_LINE,
+    CHECKPOINT_ROOT,
+    COSIGNATURE_NAME_LENGTH,
+    COSIGNATURE_SUBTREE,
+    COSIGNATURE_TIMESTAMP,
+)
 
 TIMESTAMP_MAX: Final = 2**63 - 1
 TIMESTAMP_BYTES: Final = 8
@@ -34,13 +41,11 @@ def ml_dsa_44_signed_text(
     """
     _require_timestamp(timestamp)
     if len(root) != HASH_BYTES:
-        raise Malformed(f"root of {len(root)} bytes, expected {HASH_BYTES}", code="checkpoint.root")
+        raise CHECKPOINT_ROOT(f"root of {len(root)} bytes, expected {HASH_BYTES}")
     # A complete or cut subtree starts at a multiple of the next power of two at or above its length.
     aligned = 1 << (end - start - 1).bit_length() if start < end else 1
     if not 0 <= start <= end <= SIZE_MAX or start % aligned or (start and (timestamp or start == end)):
-        raise Malformed(
-            f"no subtree of leaves {start} to {end} to sign at time {timestamp}", code="cosignature.subtree"
-        )
+        raise COSIGNATURE_SUBTREE(f"no subtree of leaves {start} to {end} to sign at time {timestamp}")
     return (
         _SUBTREE_LABEL
         + _short(cosigner)
@@ -59,20 +64,19 @@ def tree_head_of(text: bytes) -> tuple[str, int, bytes]:
     """
     lines = require_text(text)[:-1].split("\n", 3)
     if len(lines) < 3:
-        raise Malformed(f"checkpoint of {len(lines)} lines, expected at least 3", code="checkpoint.line")
+        raise CHECKPOINT_LINE(f"checkpoint of {len(lines)} lines, expected at least 3")
     return lines[0], decimal(lines[1], what="tree size"), base64_decoded(lines[2], what="root hash")
 
 
 def _short(text: str) -> bytes:
     encoded = text.encode()
     if not 1 <= len(encoded) <= NAME_BYTES_MAX:
-        raise Malformed(
-            f"name of {len(encoded)} bytes, expected 1 to {NAME_BYTES_MAX}: {shown(text)}",
-            code="cosignature.name_length",
+        raise COSIGNATURE_NAME_LENGTH(
+            f"name of {len(encoded)} bytes, expected 1 to {NAME_BYTES_MAX}: {shown(text)}"
         )
     return len(encoded).to_bytes(1, "big") + encoded
 
 
 def _require_timestamp(timestamp: int) -> None:
     if not 0 <= timestamp <= TIMESTAMP_MAX:
-        raise Malformed(f"cosignature time {timestamp} out of range", code="cosignature.timestamp")
+        raise COSIGNATURE_TIMESTAMP(f"cosignature time {timestamp} out of range")

@@ -17,7 +17,18 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final, TypeAlias
 
-from answerable.errors import Malformed, Unverified
+from answerable.errors.codes.tlog import (
+    PROOF_HASH_LENGTH_UNVERIFIED,
+    PROOF_INDEX_RANGE,
+    PROOF_INDEX_RANGE_UNVERIFIED,
+    PROOF_LENGTH_UNVERIFIED,
+    PROOF_ROOT_MISMATCH,
+    PROOF_SIZE_RANGE,
+    PROOF_SIZE_RANGE_UNVERIFIED,
+    TLOG_HASH_LENGTH,
+    TLOG_RANGE_LENGTH,
+    TLOG_SIZE_RANGE,
+)
 
 HASH_BYTES: Final = 32
 SIZE_MAX: Final = 2**64 - 1
@@ -57,11 +68,10 @@ class CompactRange:
     def restored(cls, *, size: int, hashes: Sequence[bytes]) -> CompactRange:
         """The range that `size` and `hashes` were read from. Raises Malformed unless they fit together."""
         if not 0 <= size <= SIZE_MAX:
-            raise Malformed(f"tree size {size} out of range", code="tlog.size_range")
+            raise TLOG_SIZE_RANGE(f"tree size {size} out of range")
         if len(hashes) != size.bit_count():
-            raise Malformed(
-                f"compact range of size {size} has {len(hashes)} hashes, expected {size.bit_count()}",
-                code="tlog.range_length",
+            raise TLOG_RANGE_LENGTH(
+                f"compact range of size {size} has {len(hashes)} hashes, expected {size.bit_count()}"
             )
         for one in hashes:
             _require_hash(one)
@@ -84,7 +94,7 @@ class CompactRange:
         """Add one leaf hash at the right. Raises Malformed if it is not a hash or the tree is full."""
         _require_hash(leaf)
         if self._size == SIZE_MAX:
-            raise Malformed(f"tree is full at {SIZE_MAX} leaves", code="tlog.size_range")
+            raise TLOG_SIZE_RANGE(f"tree is full at {SIZE_MAX} leaves")
         rest, grown = self._size, leaf
         while rest & 1:
             grown = node_hash(self._hashes.pop(), grown)
@@ -142,7 +152,7 @@ def inclusion_proof(*, index: int, size: int, hash_at: HashReader) -> tuple[byte
     PATH of RFC 6962, section 2.1.1. Raises Malformed unless 0 <= index < size.
     """
     if not 0 <= index < size <= SIZE_MAX:
-        raise Malformed(f"no leaf {index} in a tree of {size} leaves", code="proof.index_range")
+        raise PROOF_INDEX_RANGE(f"no leaf {index} in a tree of {size} leaves")
     proof: list[bytes] = []
     low, high = 0, size
     while high - low > 1:
@@ -163,7 +173,7 @@ def consistency_proof(*, old_size: int, new_size: int, hash_at: HashReader) -> t
     old.
     """
     if not 0 <= old_size <= new_size <= SIZE_MAX:
-        raise Malformed(f"no proof from size {old_size} to size {new_size}", code="proof.size_range")
+        raise PROOF_SIZE_RANGE(f"no proof from size {old_size} to size {new_size}")
     if old_size in (0, new_size):
         return ()
     proof: list[bytes] = []
@@ -188,9 +198,7 @@ def verify_inclusion(*, leaf: bytes, index: int, size: int, proof: Sequence[byte
     RFC 9162, section 2.1.3.2. Raises Unverified, step `inclusion.index`, `.hash`, `.length` or `.root`.
     """
     if not 0 <= index < size <= SIZE_MAX:
-        raise Unverified(
-            f"no leaf {index} in a tree of {size} leaves", code="proof.index_range", step="inclusion.index"
-        )
+        raise PROOF_INDEX_RANGE_UNVERIFIED(f"no leaf {index} in a tree of {size} leaves")
     _check_hashes((leaf, root, *proof), "inclusion.hash")
     inner, border = _path_lengths(index, size)
     _check_length(len(proof), inner + border, "inclusion.length")
@@ -206,7 +214,7 @@ def verify_inclusion(*, leaf: bytes, index: int, size: int, proof: Sequence[byte
         node >>= 1
         last >>= 1
     if last or computed != root:
-        raise Unverified("proof does not lead to the root", code="proof.root_mismatch", step="inclusion.root")
+        raise PROOF_ROOT_MISMATCH("proof does not lead to the root", step="inclusion.root")
 
 
 def verify_consistency(
@@ -218,18 +226,12 @@ def verify_consistency(
     module), `.hash`, `.length`, `.old_root` or `.new_root`.
     """
     if not 0 < old_size <= new_size <= SIZE_MAX:
-        raise Unverified(
-            f"nothing links size {old_size} to size {new_size}",
-            code="proof.size_range",
-            step="consistency.size",
-        )
+        raise PROOF_SIZE_RANGE_UNVERIFIED(f"nothing links size {old_size} to size {new_size}")
     _check_hashes((old_root, new_root, *proof), "consistency.hash")
     _check_length(len(proof), _consistency_length(old_size, new_size), "consistency.length")
     if old_size == new_size:
         if old_root != new_root:
-            raise Unverified(
-                f"two roots for size {old_size}", code="proof.root_mismatch", step="consistency.new_root"
-            )
+            raise PROOF_ROOT_MISMATCH(f"two roots for size {old_size}")
         return
     path = list(proof)
     if old_size & (old_size - 1) == 0:
@@ -251,13 +253,9 @@ def verify_consistency(
         node >>= 1
         last >>= 1
     if old_computed != old_root:
-        raise Unverified(
-            "proof does not lead to the old root", code="proof.root_mismatch", step="consistency.old_root"
-        )
+        raise PROOF_ROOT_MISMATCH("proof does not lead to the old root", step="consistency.old_root")
     if last or new_computed != new_root:
-        raise Unverified(
-            "proof does not lead to the new root", code="proof.root_mismatch", step="consistency.new_root"
-        )
+        raise PROOF_ROOT_MISMATCH("proof does not lead to the new root")
 
 
 def _split(count: int) -> int:
@@ -295,17 +293,15 @@ def _consistency_length(old_size: int, new_size: int) -> int:
 
 def _require_hash(value: bytes) -> None:
     if len(value) != HASH_BYTES:
-        raise Malformed(f"hash of {len(value)} bytes, expected {HASH_BYTES}", code="tlog.hash_length")
+        raise TLOG_HASH_LENGTH(f"hash of {len(value)} bytes, expected {HASH_BYTES}")
 
 
 def _check_hashes(hashes: Sequence[bytes], step: str) -> None:
     for one in hashes:
         if len(one) != HASH_BYTES:
-            raise Unverified(
-                f"hash of {len(one)} bytes, expected {HASH_BYTES}", code="proof.hash_length", step=step
-            )
+            raise PROOF_HASH_LENGTH_UNVERIFIED(f"hash of {len(one)} bytes, expected {HASH_BYTES}", step=step)
 
 
 def _check_length(got: int, expected: int, step: str) -> None:
     if got != expected:
-        raise Unverified(f"proof of {got} hashes, expected {expected}", code="proof.length", step=step)
+        raise PROOF_LENGTH_UNVERIFIED(f"proof of {got} hashes, expected {expected}", step=step)

@@ -34,7 +34,22 @@ from answerable.core.tlog.cosigned import (
     tree_head_of,
 )
 from answerable.core.tlog.text import base64_decoded, require_text
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.tlog import (
+    NOTE_KEY,
+    NOTE_KEY_AMBIGUOUS,
+    NOTE_KEY_ID,
+    NOTE_KEY_NAME,
+    NOTE_KEY_TYPE,
+    NOTE_KEY_UNSOUND,
+    NOTE_SIGNATURE_BAD,
+    NOTE_SIGNATURE_COUNT,
+    NOTE_SIGNATURE_LENGTH,
+    NOTE_SIGNATURE_LINE,
+    NOTE_SIGNATURE_UNSUPPORTED,
+    NOTE_SIZE,
+    NOTE_UNSIGNED,
+)
 
 ED25519: Final = 0x01
 ED25519_COSIGNATURE: Final = 0x04
@@ -86,18 +101,17 @@ class VerifierKey:
     def __post_init__(self) -> None:
         require_key_name(self.name)
         if len(self.key_id) != KEY_ID_BYTES:
-            raise Malformed(f"key id of {len(self.key_id)} bytes, expected 4", code="note.key_id")
+            raise NOTE_KEY_ID(f"key id of {len(self.key_id)} bytes, expected 4")
         if not 0 <= self.kind <= 0xFF or not self.public:
-            raise Malformed("verifier key without a type and public bytes", code="note.key")
+            raise NOTE_KEY("verifier key without a type and public bytes")
         if self.kind in (ED25519, ED25519_COSIGNATURE):
             _require_sound_ed25519(self.public)
         if self.kind == ML_DSA_44_COSIGNATURE and len(self.public) != ML_DSA_44_KEY_BYTES:
-            raise Malformed(
-                f"ml-dsa-44 public key of {len(self.public)} bytes, expected {ML_DSA_44_KEY_BYTES}",
-                code="note.key_unsound",
+            raise NOTE_KEY_UNSOUND(
+                f"ml-dsa-44 public key of {len(self.public)} bytes, expected {ML_DSA_44_KEY_BYTES}"
             )
         if self.kind in _KINDS_WITH_DERIVED_ID and self.key_id != key_id(self.name, self.kind, self.public):
-            raise Malformed(f"key id of {shown(self.name)} does not fit its key", code="note.key_id")
+            raise NOTE_KEY_ID(f"key id of {shown(self.name)} does not fit its key")
 
     @classmethod
     def ed25519(cls, name: str, public: bytes) -> VerifierKey:
@@ -124,7 +138,7 @@ class VerifierKey:
         """Read `<name>+<hex key id>+<base64 of type and key>`. Raises Malformed."""
         parts = text.split("+", 2)
         if len(parts) != 3 or not re.fullmatch(r"[0-9a-f]{8}", parts[1]):
-            raise Malformed(f"not a verifier key: {shown(text)}", code="note.key")
+            raise NOTE_KEY(f"not a verifier key: {shown(text)}")
         material = base64_decoded(parts[2], what="verifier key")
         return cls(name=parts[0], key_id=bytes.fromhex(parts[1]), kind=material[0], public=material[1:])
 
@@ -149,22 +163,18 @@ class VerifierKey:
                 else:
                     MLDSA44PublicKey.from_public_bytes(self.public).verify(bare, signed)
         except UnsupportedAlgorithm:
-            raise Unverified(
-                f"signature by {shown(self.name)} cannot be checked: this build of cryptography lacks its algorithm",
-                code="note.signature_unsupported",
-                step="note.signature",
+            raise NOTE_SIGNATURE_UNSUPPORTED(
+                f"signature by {shown(self.name)} cannot be checked: this build of cryptography lacks its algorithm"
             ) from None
         except (InvalidSignature, Malformed):
-            raise Unverified(
-                f"bad signature by {shown(self.name)}", code="note.signature_bad", step="note.signature"
-            ) from None
+            raise NOTE_SIGNATURE_BAD(f"bad signature by {shown(self.name)}") from None
 
     def cosigned_text(self, text: bytes, timestamp: int) -> bytes:
         """What this key signs to cosign the text of a checkpoint. Raises Malformed, also for keys that do not."""
         if self.kind == ED25519_COSIGNATURE:
             return ed25519_cosigned_text(timestamp, text)
         if self.kind != ML_DSA_44_COSIGNATURE:
-            raise Malformed(f"key of {shown(self.name)} does not cosign", code="note.key_type")
+            raise NOTE_KEY_TYPE(f"key of {shown(self.name)} does not cosign")
         origin, size, root = tree_head_of(text)
         return ml_dsa_44_signed_text(
             cosigner=self.name, timestamp=timestamp, origin=origin, start=0, end=size, root=root
@@ -182,9 +192,7 @@ class NoteSignature:
     def __post_init__(self) -> None:
         require_key_name(self.name)
         if len(self.key_id) != KEY_ID_BYTES or not self.signature:
-            raise Malformed(
-                f"signature by {shown(self.name)} lacks its key id or its bytes", code="note.signature_line"
-            )
+            raise NOTE_SIGNATURE_LINE(f"signature by {shown(self.name)} lacks its key id or its bytes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,25 +205,22 @@ class Note:
     def __post_init__(self) -> None:
         require_text(self.text)
         if not 1 <= len(self.signatures) <= SIGNATURES_MAX:
-            raise Malformed(
-                f"note with {len(self.signatures)} signatures, expected 1 to {SIGNATURES_MAX}",
-                code="note.signature_count",
+            raise NOTE_SIGNATURE_COUNT(
+                f"note with {len(self.signatures)} signatures, expected 1 to {SIGNATURES_MAX}"
             )
 
     @classmethod
     def parse(cls, encoded: bytes) -> Note:
         """Read a note of at most `NOTE_BYTES_MAX` bytes. Raises Malformed."""
         if len(encoded) > NOTE_BYTES_MAX:
-            raise Malformed(
-                f"note of {len(encoded)} bytes, expected at most {NOTE_BYTES_MAX}", code="note.size"
-            )
+            raise NOTE_SIZE(f"note of {len(encoded)} bytes, expected at most {NOTE_BYTES_MAX}")
         require_text(encoded)
         blank = encoded.rfind(b"\n\n")
         if blank < 0:
-            raise Malformed("note without a blank line before its signatures", code="note.signature_count")
+            raise NOTE_SIGNATURE_COUNT("note without a blank line before its signatures")
         lines = encoded[blank + 2 : -1].decode().split("\n", SIGNATURES_MAX + 1)
         if len(lines) > SIGNATURES_MAX:
-            raise Malformed(f"note with more than {SIGNATURES_MAX} signatures", code="note.signature_count")
+            raise NOTE_SIGNATURE_COUNT(f"note with more than {SIGNATURES_MAX} signatures")
         return cls(text=encoded[: blank + 1], signatures=tuple(_signature_of(line) for line in lines))
 
     def encoded(self) -> bytes:
@@ -235,7 +240,7 @@ class Note:
         """
         signers = tuple(dict.fromkeys(key for _, key in self.signatures_by(keys, kinds=LOG_KINDS)))
         if not signers:
-            raise Unverified("note is signed by no known key", code="note.unsigned", step="note.signer")
+            raise NOTE_UNSIGNED("note is signed by no known key")
         return signers
 
     def signatures_by(
@@ -249,7 +254,7 @@ class Note:
         known: dict[tuple[str, bytes], VerifierKey] = {}
         for key in keys:
             if key.kind in kinds and known.setdefault((key.name, key.key_id), key) != key:
-                raise Malformed(f"two keys called {shown(key.name)} share an id", code="note.key_ambiguous")
+                raise NOTE_KEY_AMBIGUOUS(f"two keys called {shown(key.name)} share an id")
         found: list[tuple[NoteSignature, VerifierKey]] = []
         for one in self.signatures:
             signer = known.get((one.name, one.key_id))
@@ -266,13 +271,12 @@ def signed_note(text: bytes, *, key: VerifierKey, sign: Callable[[bytes], bytes]
     that is not a note text, a key of another type, or a signature of another length.
     """
     if key.kind != ED25519:
-        raise Malformed(f"key of {shown(key.name)} does not sign notes", code="note.key_type")
+        raise NOTE_KEY_TYPE(f"key of {shown(key.name)} does not sign notes")
     require_text(text)
     signature = sign(text)
     if len(signature) != ED25519_SIGNATURE_BYTES:
-        raise Malformed(
-            f"signature of {len(signature)} bytes, expected {ED25519_SIGNATURE_BYTES}",
-            code="note.signature_length",
+        raise NOTE_SIGNATURE_LENGTH(
+            f"signature of {len(signature)} bytes, expected {ED25519_SIGNATURE_BYTES}"
         )
     return Note(text=text, signatures=(NoteSignature(name=key.name, key_id=key.key_id, signature=signature),))
 
@@ -286,13 +290,13 @@ def require_key_name(name: str) -> None:
     """Raises Malformed unless the name is non-empty, without spaces, `+` or control characters."""
     bad = any(c.isspace() or c == "+" or c < " " or "\ud800" <= c <= "\udfff" for c in name)
     if bad or not name:
-        raise Malformed(f"not a key name: {shown(name)}", code="note.key_name")
+        raise NOTE_KEY_NAME(f"not a key name: {shown(name)}")
 
 
 def _signature_of(line: str) -> NoteSignature:
     parts = line.removeprefix(_SIGNATURE_LINE).split(" ")
     if not line.startswith(_SIGNATURE_LINE) or len(parts) != 2:
-        raise Malformed(f"not a signature line: {shown(line)}", code="note.signature_line")
+        raise NOTE_SIGNATURE_LINE(f"not a signature line: {shown(line)}")
     material = base64_decoded(parts[1], what="signature")
     return NoteSignature(name=parts[0], key_id=material[:KEY_ID_BYTES], signature=material[KEY_ID_BYTES:])
 
@@ -301,4 +305,4 @@ def _require_sound_ed25519(public: bytes) -> None:
     """Refuse keys under which a signature says nothing: not 32 bytes, not canonical, or of small order."""
     y = int.from_bytes(public, "little") & (2**255 - 1)
     if len(public) != ED25519_KEY_BYTES or y >= _FIELD_PRIME or y in _SMALL_ORDER_Y:
-        raise Malformed("not a sound ed25519 public key", code="note.key_unsound")
+        raise NOTE_KEY_UNSOUND("not a sound ed25519 public key")

@@ -19,7 +19,22 @@ from answerable.core.tlog.checkpoint import Checkpoint, checkpoint_in
 from answerable.core.tlog.cosignature import Cosignature, verified_cosignatures
 from answerable.core.tlog.note import COSIGNATURE_KINDS, LOG_KINDS, Note, VerifierKey
 from answerable.core.tlog.text import decimal
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.policy import (
+    POLICY_CONTROL,
+    POLICY_KEY_TWICE,
+    POLICY_KEY_TYPE,
+    POLICY_LINE,
+    POLICY_MEMBER_TWICE,
+    POLICY_NAME_TWICE,
+    POLICY_NAME_UNKNOWN,
+    POLICY_NEWLINE,
+    POLICY_QUORUM,
+    POLICY_SIZE,
+    POLICY_THRESHOLD,
+    POLICY_WORD,
+)
+from answerable.errors.codes.tlog import CHECKPOINT_QUORUM_UNMET
 
 LOGS_MAX: Final = 256
 WITNESSES_MAX: Final = 256
@@ -83,15 +98,14 @@ class Policy:
         for keys, kinds in ((logs, LOG_KINDS), (witnesses, COSIGNATURE_KINDS)):
             for key in keys:
                 if key.kind not in kinds:
-                    raise Malformed(
-                        f"key of {shown(key.name)} is of type {key.kind}, expected one of {list(kinds)}",
-                        code="policy.key_type",
+                    raise POLICY_KEY_TYPE(
+                        f"key of {shown(key.name)} is of type {key.kind}, expected one of {list(kinds)}"
                     )
         # One key under two names would count twice.
         seen: set[bytes] = set()
         for key in (*logs, *witnesses):
             if key.public in seen:
-                raise Malformed(f"key of {shown(key.name)} is listed twice", code="policy.key_twice")
+                raise POLICY_KEY_TWICE(f"key of {shown(key.name)} is listed twice")
             seen.add(key.public)
 
     def _require_names(self) -> None:
@@ -104,17 +118,14 @@ class Policy:
         placed: set[str] = set()
         for group in self.groups:
             if not 1 <= group.threshold <= len(group.members):
-                raise Malformed(
-                    f"group {shown(group.name)} asks for {group.threshold} of {len(group.members)} members",
-                    code="policy.threshold",
+                raise POLICY_THRESHOLD(
+                    f"group {shown(group.name)} asks for {group.threshold} of {len(group.members)} members"
                 )
             for member in group.members:
                 if member not in defined:
                     raise _undefined(member)
                 if member in placed:
-                    raise Malformed(
-                        f"{shown(member)} is a member for the second time", code="policy.member_twice"
-                    )
+                    raise POLICY_MEMBER_TWICE(f"{shown(member)} is a member for the second time")
                 placed.add(member)
             _define(group.name, defined)
         if self.quorum != NONE and self.quorum not in defined:
@@ -189,12 +200,12 @@ def verified_checkpoint_under(
     witnesses = [one.key for one in policy.witnesses]
     keys = [one.key for one in policy.logs if one.key.name == origin] if policy.logs else list(log_keys)
     if {key.public for key in keys} & {key.public for key in witnesses}:
-        raise Malformed(f"a witness has the key of the log {shown(origin)}", code="policy.key_twice")
+        raise POLICY_KEY_TWICE(f"a witness has the key of the log {shown(origin)}")
     checkpoint = checkpoint_in(note, origin=origin, log_keys=keys)
     cosignatures = verified_cosignatures(note, cosigners=witnesses)
     cosigners = [one.cosigner for one in cosignatures]
     if not policy.is_met_by(cosigners):
-        raise Unverified(policy.explain(cosigners), code="checkpoint.quorum_unmet", step="checkpoint.quorum")
+        raise CHECKPOINT_QUORUM_UNMET(policy.explain(cosigners))
     return checkpoint, cosignatures
 
 
@@ -205,15 +216,13 @@ def parse_policy(text: bytes) -> Policy:
     verified here, Ed25519 and ML-DSA-44.
     """
     if len(text) > POLICY_BYTES_MAX:
-        raise Malformed(
-            f"policy of {len(text)} bytes, expected at most {POLICY_BYTES_MAX}", code="policy.size"
-        )
+        raise POLICY_SIZE(f"policy of {len(text)} bytes, expected at most {POLICY_BYTES_MAX}")
     control = _CONTROL.search(text)
     if control:
-        raise Malformed(f"control character in policy: at byte {control.start()}", code="policy.control")
+        raise POLICY_CONTROL(f"control character in policy: at byte {control.start()}")
     if text and not text.endswith(b"\n"):
         # What was cut off might have been the end of a name.
-        raise Malformed("policy does not end in a newline", code="policy.newline")
+        raise POLICY_NEWLINE()
     reading = _Reading()
     for number, line in enumerate(text.decode("utf-8", _OCTETS).split("\n"), 1):
         words = [word for word in _SPACE.split(line) if word]
@@ -223,7 +232,7 @@ def parse_policy(text: bytes) -> Policy:
             except Malformed as fault:
                 raise Malformed(f"line {number} of the policy: {fault.message}", code=fault.code) from None
     if reading.quorum is None:
-        raise Malformed("policy without a quorum line", code="policy.quorum")
+        raise POLICY_QUORUM("policy without a quorum line")
     return Policy(
         logs=tuple(reading.logs),
         witnesses=tuple(reading.witnesses),
@@ -259,11 +268,11 @@ class _Reading:
                 self._defined.add(name)
             case ["quorum", name]:
                 if self.quorum is not None:
-                    raise Malformed("a second quorum", code="policy.quorum")
+                    raise POLICY_QUORUM("a second quorum")
                 self.quorum = name
                 self._require_defined([name])
             case _:
-                raise Malformed(f"not a line of a policy: {shown(' '.join(words))}", code="policy.line")
+                raise POLICY_LINE(f"not a line of a policy: {shown(' '.join(words))}")
 
     def _require_defined(self, names: list[str]) -> None:
         for name in names:
@@ -284,17 +293,17 @@ def _threshold(text: str, members: int) -> int:
 def _define(name: str, defined: set[str]) -> None:
     _require_word(name)
     if name == NONE or name in defined:
-        raise Malformed(f"{shown(name)} is defined already", code="policy.name_twice")
+        raise POLICY_NAME_TWICE(f"{shown(name)} is defined already")
     defined.add(name)
 
 
 def _undefined(name: str) -> Malformed:
-    return Malformed(f"{shown(name)} is not defined before it is used", code="policy.name_unknown")
+    return POLICY_NAME_UNKNOWN(f"{shown(name)} is not defined before it is used")
 
 
 def _require_count(count: int, most: int, what: str) -> None:
     if count > most:
-        raise Malformed(f"policy of {count} {what}, expected at most {most}", code="policy.size")
+        raise POLICY_SIZE(f"policy of {count} {what}, expected at most {most}")
 
 
 def _require_word(word: str) -> None:
@@ -305,4 +314,4 @@ def _require_word(word: str) -> None:
     except UnicodeEncodeError:
         bad = True
     if bad:
-        raise Malformed(f"not a name or address: {shown(word)}", code="policy.word")
+        raise POLICY_WORD(f"not a name or address: {shown(word)}")

@@ -18,7 +18,16 @@ from answerable.core.tlog.merkle import HASH_BYTES, PROOF_HASHES_MAX, SIZE_MAX, 
 from answerable.core.tlog.note import NOTE_BYTES_MAX, Note, VerifierKey
 from answerable.core.tlog.policy import Policy, verified_checkpoint_under
 from answerable.core.tlog.text import base64_decoded, decimal
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.tlog import (
+    PROOF_EXTRA,
+    PROOF_HASH_LENGTH,
+    PROOF_HEADER,
+    PROOF_INDEX_RANGE,
+    PROOF_LENGTH,
+    PROOF_LINE,
+    PROOF_SIZE,
+)
 
 HEADER: Final = "c2sp.org/tlog-proof@v1"
 EXTRA_BYTES_MAX: Final = 65_536
@@ -40,42 +49,35 @@ class TlogProof:
 
     def __post_init__(self) -> None:
         if not 0 <= self.index <= SIZE_MAX:
-            raise Malformed(f"entry index {self.index} out of range", code="proof.index_range")
+            raise PROOF_INDEX_RANGE(f"entry index {self.index} out of range")
         if len(self.hashes) > PROOF_HASHES_MAX:
-            raise Malformed(
-                f"proof of {len(self.hashes)} hashes, expected at most {PROOF_HASHES_MAX}",
-                code="proof.length",
-            )
+            raise PROOF_LENGTH(f"proof of {len(self.hashes)} hashes, expected at most {PROOF_HASHES_MAX}")
         for one in self.hashes:
             if len(one) != HASH_BYTES:
-                raise Malformed(f"hash of {len(one)} bytes, expected {HASH_BYTES}", code="proof.hash_length")
+                raise PROOF_HASH_LENGTH(f"hash of {len(one)} bytes, expected {HASH_BYTES}")
         if self.extra is not None and not 1 <= len(self.extra) <= EXTRA_BYTES_MAX:
-            raise Malformed(
-                f"extra of {len(self.extra)} bytes, expected 1 to {EXTRA_BYTES_MAX}", code="proof.extra"
-            )
+            raise PROOF_EXTRA(f"extra of {len(self.extra)} bytes, expected 1 to {EXTRA_BYTES_MAX}")
         Checkpoint.parse(Note.parse(self.checkpoint).text)
 
     @classmethod
     def parse(cls, encoded: bytes) -> TlogProof:
         """Read a proof file of at most `PROOF_BYTES_MAX` bytes. Raises Malformed."""
         if len(encoded) > PROOF_BYTES_MAX:
-            raise Malformed(
-                f"proof of {len(encoded)} bytes, expected at most {PROOF_BYTES_MAX}", code="proof.size"
-            )
+            raise PROOF_SIZE(f"proof of {len(encoded)} bytes, expected at most {PROOF_BYTES_MAX}")
         head, blank, checkpoint = encoded.partition(b"\n\n")
         try:
             lines = head.decode("ascii").split("\n")
         except UnicodeDecodeError as fault:
-            raise Malformed(f"proof is not ascii: at byte {fault.start}", code="proof.line") from None
+            raise PROOF_LINE(f"proof is not ascii: at byte {fault.start}") from None
         if lines[0] != HEADER or not blank:
-            raise Malformed(f"not a proof file: {shown(lines[0])}", code="proof.header")
+            raise PROOF_HEADER(f"not a proof file: {shown(lines[0])}")
         extra = None
         if len(lines) > 1 and lines[1].startswith("extra "):
             extra = base64_decoded(lines.pop(1).removeprefix("extra "), what="extra")
         if len(lines) < 2 or not lines[1].startswith("index "):
-            raise Malformed("proof without an index line", code="proof.line")
+            raise PROOF_LINE("proof without an index line")
         if len(lines) > 2 + PROOF_HASHES_MAX:
-            raise Malformed(f"proof of more than {PROOF_HASHES_MAX} hashes", code="proof.length")
+            raise PROOF_LENGTH(f"proof of more than {PROOF_HASHES_MAX} hashes")
         return cls(
             index=decimal(lines[1].removeprefix("index "), what="entry index"),
             hashes=tuple(base64_decoded(line, what="hash") for line in lines[2:]),

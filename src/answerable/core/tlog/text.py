@@ -7,7 +7,8 @@ from base64 import b64decode, b64encode
 from typing import Final
 
 from answerable.core.tlog.merkle import SIZE_MAX
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.tlog import NOTE_CONTROL, NOTE_NEWLINE, NOTE_UTF8, TLOG_BASE64, TLOG_DECIMAL
 
 _CONTROL: Final = re.compile(rb"[\x00-\x09\x0b-\x1f]")
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,19}")
@@ -17,13 +18,13 @@ def require_text(text: bytes) -> str:
     """The text decoded. Raises Malformed: not UTF-8, a control character, no final newline."""
     control = _CONTROL.search(text)
     if control:
-        raise Malformed(f"control character in note: at byte {control.start()}", code="note.control")
+        raise NOTE_CONTROL(f"control character in note: at byte {control.start()}")
     if not text.endswith(b"\n"):
-        raise Malformed("note text does not end in a newline", code="note.newline")
+        raise NOTE_NEWLINE()
     try:
         return text.decode()
     except UnicodeDecodeError as fault:
-        raise Malformed(f"note is not utf-8: at byte {fault.start}", code="note.utf8") from None
+        raise NOTE_UTF8(f"note is not utf-8: at byte {fault.start}") from None
 
 
 def base64_decoded(text: str, *, what: str) -> bytes:
@@ -37,7 +38,7 @@ def base64_decoded(text: str, *, what: str) -> bytes:
     except ValueError:
         decoded = b""
     if not decoded or b64encode(decoded).decode() != text:
-        raise Malformed(f"{what} is not canonical base64: {shown(text)}", code="tlog.base64")
+        raise TLOG_BASE64(f"{what} is not canonical base64: {shown(text)}")
     return decoded
 
 
@@ -45,5 +46,5 @@ def decimal(text: str, *, what: str) -> int:
     """Read an ASCII decimal without leading zeros, at most 2**64 - 1. Raises Malformed."""
     number = int(text) if _DECIMAL.fullmatch(text) else -1
     if not 0 <= number <= SIZE_MAX:
-        raise Malformed(f"{what} is not a number below 2**64: {shown(text)}", code="tlog.decimal")
+        raise TLOG_DECIMAL(f"{what} is not a number below 2**64: {shown(text)}")
     return number

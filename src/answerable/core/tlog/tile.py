@@ -18,7 +18,17 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 
 from answerable.core.tlog.merkle import HASH_BYTES, SIZE_MAX, CompactRange, HashReader, reader_over
-from answerable.errors import Malformed, Unverified
+from answerable.errors import Malformed
+from answerable.errors.codes.tlog import (
+    TILE_BUNDLE,
+    TILE_ENTRY_SIZE,
+    TILE_HASH_MISMATCH,
+    TILE_LENGTH,
+    TILE_NAME,
+    TILE_RANGE,
+    TILE_ROOT_MISMATCH,
+    TLOG_SIZE_RANGE,
+)
 
 TILE_HEIGHT: Final = 8
 TILE_WIDTH: Final = 256
@@ -48,9 +58,7 @@ class TileName:
             or not 0 <= self.index <= INDEX_MAX
             or not 1 <= self.width <= TILE_WIDTH
         ):
-            raise Malformed(
-                f"no tile at level {self.level}, index {self.index}, width {self.width}", code="tile.name"
-            )
+            raise TILE_NAME(f"no tile at level {self.level}, index {self.index}, width {self.width}")
 
     @property
     def path(self) -> str:
@@ -102,7 +110,7 @@ def tiles_of(size: int, *, since: int = 0) -> Iterator[TileName]:
     0 <= since <= size.
     """
     if not 0 <= since <= size <= SIZE_MAX:
-        raise Malformed(f"no tiles between size {since} and size {size}", code="tlog.size_range")
+        raise TLOG_SIZE_RANGE(f"no tiles between size {since} and size {size}")
     return _tiles(size, since)
 
 
@@ -124,9 +132,7 @@ def encode_bundle(leaves: Sequence[bytes]) -> bytes:
     _require_count(len(leaves))
     for leaf in leaves:
         if len(leaf) > ENTRY_BYTES_MAX:
-            raise Malformed(
-                f"entry of {len(leaf)} bytes, expected at most {ENTRY_BYTES_MAX}", code="tile.entry_size"
-            )
+            raise TILE_ENTRY_SIZE(f"entry of {len(leaf)} bytes, expected at most {ENTRY_BYTES_MAX}")
     return b"".join(len(leaf).to_bytes(2, "big") + leaf for leaf in leaves)
 
 
@@ -139,27 +145,23 @@ def decode_bundle(content: bytes, *, count: int) -> list[bytes]:
         start = at + 2
         at = start + int.from_bytes(content[at:start], "big")
         if max(start, at) > len(content):
-            raise Malformed(f"bundle ends in entry {len(entries)} of {count}", code="tile.bundle")
+            raise TILE_BUNDLE(f"bundle ends in entry {len(entries)} of {count}")
         entries.append(content[start:at])
     if at != len(content):
-        raise Malformed(
-            f"{len(content) - at} bytes after the {count} entries of a bundle", code="tile.bundle"
-        )
+        raise TILE_BUNDLE(f"{len(content) - at} bytes after the {count} entries of a bundle")
     return entries
 
 
 def tile_hashes(content: bytes, *, width: int) -> list[bytes]:
     """The hashes of a tile. Raises Malformed unless there are exactly `width`."""
     if len(content) != width * HASH_BYTES:
-        raise Malformed(
-            f"tile of {len(content)} bytes, expected {width} hashes of {HASH_BYTES}", code="tile.length"
-        )
+        raise TILE_LENGTH(f"tile of {len(content)} bytes, expected {width} hashes of {HASH_BYTES}")
     return [content[at : at + HASH_BYTES] for at in range(0, len(content), HASH_BYTES)]
 
 
 def _require_count(count: int) -> None:
     if not 1 <= count <= TILE_WIDTH:
-        raise Malformed(f"bundle of {count} entries, expected 1 to {TILE_WIDTH}", code="tile.bundle")
+        raise TILE_BUNDLE(f"bundle of {count} entries, expected 1 to {TILE_WIDTH}")
 
 
 # ---- trees
@@ -189,7 +191,7 @@ def verified_hash_reader(size: int, root: bytes, read_tile: ReadTile) -> HashRea
     """
     edge = _edge(size, read_tile)
     if _range_of(size, edge).root() != root:
-        raise Unverified("tiles do not lead to the root", code="tile.root_mismatch", step="tile.root")
+        raise TILE_ROOT_MISMATCH()
 
     @lru_cache(maxsize=TILES_KEPT)
     def tile(level: int, index: int) -> HashReader:
@@ -198,9 +200,7 @@ def verified_hash_reader(size: int, root: bytes, read_tile: ReadTile) -> HashRea
         name = TileName(level=level, index=index)
         hash_at = _read(name, read_tile)
         if hash_at(TILE_HEIGHT, 0) != tile(level + 1, index // TILE_WIDTH)(0, index % TILE_WIDTH):
-            raise Unverified(
-                f"{name.path} does not lead to the root", code="tile.hash_mismatch", step="tile.hash"
-            )
+            raise TILE_HASH_MISMATCH(f"{name.path} does not lead to the root")
         return hash_at
 
     return _reader(size, tile)
@@ -245,9 +245,7 @@ def _read(name: TileName, read_tile: ReadTile) -> HashReader:
 def _reader(size: int, tile: Callable[[int, int], HashReader]) -> HashReader:
     def hash_at(level: int, index: int) -> bytes:
         if not 0 <= level <= LEVEL_MAX or not 0 <= index < size >> level:
-            raise Malformed(
-                f"no complete subtree {index} of level {level} in a tree of {size} leaves", code="tile.range"
-            )
+            raise TILE_RANGE(f"no complete subtree {index} of level {level} in a tree of {size} leaves")
         tile_level, height = divmod(level, TILE_HEIGHT)
         in_tile = TILE_WIDTH >> height
         return tile(tile_level, index // in_tile)(height, index % in_tile)
@@ -257,4 +255,4 @@ def _reader(size: int, tile: Callable[[int, int], HashReader]) -> HashReader:
 
 def _require_size(size: int) -> None:
     if not 0 <= size <= SIZE_MAX:
-        raise Malformed(f"tree size {size} out of range", code="tlog.size_range")
+        raise TLOG_SIZE_RANGE(f"tree size {size} out of range")

@@ -14,7 +14,14 @@ from typing import Final
 from answerable.core.tlog.merkle import HASH_BYTES, SIZE_MAX
 from answerable.core.tlog.note import NOTE_BYTES_MAX, Note
 from answerable.core.tlog.text import base64_decoded, decimal
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.tlog import (
+    PROOF_HASH_LENGTH,
+    PROOF_LENGTH,
+    WITNESS_OLD_SIZE,
+    WITNESS_REQUEST,
+    WITNESS_REQUEST_SIZE,
+)
 
 WITNESS_PROOF_HASHES_MAX: Final = 63
 HEAD_BYTES_MAX: Final = len("old \n\n") + 20 + 45 * WITNESS_PROOF_HASHES_MAX
@@ -33,34 +40,30 @@ class AddCheckpoint:
 
     def __post_init__(self) -> None:
         if not 0 <= self.old_size <= SIZE_MAX:
-            raise Malformed(f"old size {self.old_size} out of range", code="witness.old_size")
+            raise WITNESS_OLD_SIZE(f"old size {self.old_size} out of range")
         if len(self.proof) > WITNESS_PROOF_HASHES_MAX:
-            raise Malformed(
-                f"proof of {len(self.proof)} hashes, expected at most {WITNESS_PROOF_HASHES_MAX}",
-                code="proof.length",
+            raise PROOF_LENGTH(
+                f"proof of {len(self.proof)} hashes, expected at most {WITNESS_PROOF_HASHES_MAX}"
             )
         for one in self.proof:
             if len(one) != HASH_BYTES:
-                raise Malformed(f"hash of {len(one)} bytes, expected {HASH_BYTES}", code="proof.hash_length")
+                raise PROOF_HASH_LENGTH(f"hash of {len(one)} bytes, expected {HASH_BYTES}")
         Note.parse(self.checkpoint)
 
     @classmethod
     def parse(cls, body: bytes) -> AddCheckpoint:
         """Read a body of at most `BODY_BYTES_MAX` bytes. Raises Malformed."""
         if len(body) > BODY_BYTES_MAX:
-            raise Malformed(
-                f"request of {len(body)} bytes, expected at most {BODY_BYTES_MAX}",
-                code="witness.request_size",
-            )
+            raise WITNESS_REQUEST_SIZE(f"request of {len(body)} bytes, expected at most {BODY_BYTES_MAX}")
         blank = body.find(b"\n\n", 0, HEAD_BYTES_MAX)
         if blank < 0:
-            raise Malformed("request without an empty line before the checkpoint", code="witness.request")
+            raise WITNESS_REQUEST("request without an empty line before the checkpoint")
         try:
             old, *hashes = body[:blank].decode("ascii").split("\n")
         except UnicodeDecodeError as fault:
-            raise Malformed(f"request is not ascii: at byte {fault.start}", code="witness.request") from None
+            raise WITNESS_REQUEST(f"request is not ascii: at byte {fault.start}") from None
         if not old.startswith(_OLD):
-            raise Malformed(f"not an old size line: {shown(old)}", code="witness.request")
+            raise WITNESS_REQUEST(f"not an old size line: {shown(old)}")
         return cls(
             old_size=decimal(old.removeprefix(_OLD), what="old size"),
             proof=tuple(base64_decoded(line, what="hash") for line in hashes),

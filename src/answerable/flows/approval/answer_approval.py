@@ -15,10 +15,20 @@ from answerable.core.approval.strength import check_strength
 from answerable.core.approval.token import verify_answer
 from answerable.core.approval.words import words_of
 from answerable.core.containment.reach import reach_of
-from answerable.core.identity.people.passkey import unverified
 from answerable.core.ledger.records_approvals import approval_answer
 from answerable.core.ledger.subject import principal_subject
-from answerable.errors import Refused, Unverified, shown
+from answerable.errors import shown
+from answerable.errors.codes.approval import (
+    APPROVAL_CHANGED_MEANWHILE,
+    APPROVAL_NONCE,
+    APPROVAL_NOT_PENDING,
+    APPROVAL_OTHER_SHARD,
+    APPROVAL_OWN_AGENT,
+    APPROVAL_OWN_MANDATE,
+    APPROVAL_UNKNOWN,
+)
+from answerable.errors.codes.mandate import MANDATE_CLOSED
+from answerable.errors.codes.people import PASSKEY_OTHER
 from answerable.flows.approval.answering_pace import check_look, counted
 from answerable.flows.approval.note_look import opened_at
 from answerable.flows.approval.owed_reviews import tell_broken
@@ -139,7 +149,7 @@ def being_answered(walk: Walk, approval_id: str) -> Iterator[None]:
     answering = walk.under_way.answering
     if approval_id in answering:
         # Two answers checked against the same state would both be written down, and only one would count.
-        raise Refused("somebody else answers at this moment: look again", code="approval.changed_meanwhile")
+        raise APPROVAL_CHANGED_MEANWHILE("somebody else answers at this moment: look again")
     answering.add(approval_id)
     try:
         yield
@@ -150,9 +160,7 @@ def being_answered(walk: Walk, approval_id: str) -> Iterator[None]:
 def check_swapped(*, is_swapped: bool) -> None:
     """Raises Refused (`approval.changed_meanwhile`)."""
     if not is_swapped:
-        raise Refused(
-            "somebody else answered at the same moment: look again", code="approval.changed_meanwhile"
-        )
+        raise APPROVAL_CHANGED_MEANWHILE("somebody else answered at the same moment: look again")
 
 
 def _by_key(
@@ -211,7 +219,7 @@ def _by_passkey(
     )
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
-        raise unverified(f"this passkey is not one of {shown(person)}, who is signed in here", "other")
+        raise PASSKEY_OTHER(f"this passkey is not one of {shown(person)}, who is signed in here")
     check_strength(walk.limits, approval, passkey=passkey)
     opened = opened_at(walk, approval, person, given, now)
     check_look(walk, approval, verdict=verdict, opened_at=opened, now=now)
@@ -250,9 +258,7 @@ def open_to_answer(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes
     approval = approval_here(walk, ApprovalId(approval_id))
     state = approval.state_at(now)
     if state != "pending":
-        raise Refused(
-            f"{shown(approval_id)} is {state}, nobody is asked any more", code="approval.not_pending"
-        )
+        raise APPROVAL_NOT_PENDING(f"{shown(approval_id)} is {state}, nobody is asked any more")
     nonce, ends = give_nonce(walk, approval.id, to=to)
     return nonce, approval, ends
 
@@ -279,7 +285,7 @@ def approval_here(walk: Walk, approval_id: ApprovalId) -> Approval:
     """One that is answered here. Raises Refused (`approval.unknown`, `approval.other_shard`)."""
     approval = walk.approvals.find(approval_id)
     if approval is None:
-        raise Refused(f"there is no approval {shown(approval_id)}", code="approval.unknown")
+        raise APPROVAL_UNKNOWN(f"there is no approval {shown(approval_id)}")
     _require_own_shard(walk, approval)
     return approval
 
@@ -298,19 +304,15 @@ async def answer_on_record(
     if place is not None:
         answer = replace(answer, groups=(*answer.groups, place.group), in_place_of=place)
     if answer.verdict != "deny" and answer.by == schedule_owner(approval.principal, walk.registry.current):
-        raise Refused(
-            "you answer for the schedule this action runs under: somebody else must approve it",
-            code="approval.own_mandate",
+        raise APPROVAL_OWN_MANDATE(
+            "you answer for the schedule this action runs under: somebody else must approve it"
         )
     if answer.verdict != "deny":
         _refuse_stopped(walk, approval, answer, key)
     after = with_proposal(walk, taken(approval, answer, glass_ms=walk.limits.break_glass_ms), answer)
     check_counts_once(walk, approval, answer)
     if answer.verdict != "deny" and answer.by in agent_owners(walk, approval):
-        raise Refused(
-            "you answer for an agent that this action comes from: somebody else must approve it",
-            code="approval.own_agent",
-        )
+        raise APPROVAL_OWN_AGENT()
     if approval.canary is not None:
         return await tell_canary(walk, approval, at=now, answer=answer, signer=signer, keys_ref=keys_ref)
     # 1. The answer is in the ledger before it counts. A crash after this line: it counts from the next start on.
@@ -350,11 +352,9 @@ def take_nonce(walk: Walk, about: str, nonce: bytes, now: UnixMillis, *, by: str
     """
     given = used_nonce(walk, about, nonce, now, by=by)
     if given is None:
-        raise Unverified(
+        raise APPROVAL_NONCE(
             "the answer was made for another opening of this approval, or by another person, too long ago, or has been "
-            "given: open it again",
-            code="approval.nonce",
-            step="approval",
+            "given: open it again"
         )
     return given
 
@@ -371,9 +371,8 @@ def _refuse_stopped(walk: Walk, approval: Approval, answer: Answer, key: str) ->
     if hold is not None:
         raise hold.refusal()
     if walk.mandates.state(approval.mandate) == "closed":
-        raise Refused(
-            "the mandate that this was asked under is closed: nothing can run under it any more",
-            code="mandate.closed",
+        raise MANDATE_CLOSED(
+            "the mandate that this was asked under is closed: nothing can run under it any more"
         )
 
 
@@ -382,8 +381,7 @@ def _require_own_shard(walk: Walk, approval: Approval) -> None:
     mandate = walk.mandates.find(approval.mandate)
     shard = shard_elsewhere(mandate, walk.ledger.origin) if mandate is not None else None
     if shard is not None:
-        raise Refused(
+        raise APPROVAL_OTHER_SHARD(
             f"approval {shown(approval.id)} waits in {shown(shard)}, this is {shown(walk.ledger.origin)}: answer it "
-            "there",
-            code="approval.other_shard",
+            "there"
         )

@@ -14,7 +14,8 @@ from answerable.core.approval.break_glass import GLASS
 from answerable.core.approval.token import verify_answer
 from answerable.core.approval.workflows import is_asked
 from answerable.core.identity.names.principal import PrincipalId, workflow_id
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.approval import APPROVAL_UNKNOWN, BREAK_GLASS_NOT_ALLOWED
 from answerable.flows.approval.answer_approval import one_at_a_time, open_to_answer, take_nonce
 from answerable.flows.validity.refuse_revoked import signing_key_of
 from answerable.flows.validity.workflows_standing import counted_already, standing_workflow, why_not
@@ -46,10 +47,7 @@ def open_to_workflow(walk: Walk, workflow: Workflow, approval_id: str) -> tuple[
     """As `open_to_answer`; what this workflow is not asked about is unknown to it. Raises Refused (`approval.*`)."""
     found = next((one for one in waiting_for_workflow(walk, workflow) if one.id == approval_id), None)
     if found is None:
-        raise Refused(
-            f"no approval {shown(approval_id)} waits for workflow {shown(workflow.name)}",
-            code="approval.unknown",
-        )
+        raise APPROVAL_UNKNOWN(f"no approval {shown(approval_id)} waits for workflow {shown(workflow.name)}")
     return open_to_answer(walk, approval_id, to=workflow_id(workflow.name))
 
 
@@ -75,7 +73,7 @@ def _read(
     )
     take_nonce(walk, approval.id, signed.nonce, now, by=own)
     if signed.verdict == GLASS:
-        raise Refused("no workflow breaks a glass: a person does", code="break_glass.not_allowed")
+        raise BREAK_GLASS_NOT_ALLOWED("no workflow breaks a glass: a person does")
     thumbprint = signing_key_of(token)
     standing_workflow(walk, name, key=thumbprint)
     fault = why_not(walk, workflow, approval)

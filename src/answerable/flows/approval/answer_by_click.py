@@ -15,7 +15,15 @@ from answerable.core.approval.chat_click import kept_click
 from answerable.core.approval.message import asked_message
 from answerable.core.approval.strength import CHAT, is_strong_enough
 from answerable.core.approval.words import words_of
-from answerable.errors import AnswerableError, Broken, Refused, Unavailable, shown
+from answerable.errors import AnswerableError, Broken, Unavailable, shown
+from answerable.errors.codes.approval import (
+    APPROVAL_NOT_PENDING,
+    APPROVAL_WEAK_SIGNATURE,
+    CLICK_ACCOUNT,
+    CLICK_CHANGED,
+    CLICK_NOT_HERE,
+    CLICK_PERSON,
+)
 from answerable.flows.approval.answer_approval import approval_here, approval_page, one_at_a_time
 from answerable.flows.approval.answering_pace import check_look
 from answerable.flows.approval.note_look import seen_at
@@ -101,7 +109,7 @@ async def _answered(walk: Walk, desk: ClickDesk, offered: Offered, click: Click)
     # 2. The chat is asked who that is now. A crash after this line: nothing was recorded, and the button is spent.
     why = await desk.chat.standing(click.account)
     if why:
-        raise Refused(f"the chat says of your account: {why}", code="click.account")
+        raise CLICK_ACCOUNT(f"the chat says of your account: {why}")
     # 3. All is looked at again, as much may have happened meanwhile, and recorded as every answer is.
     return await one_at_a_time(walk, offered.approval, partial(_read, walk, offered=offered, click=click))
 
@@ -112,7 +120,7 @@ def _read(
     _check(walk, approval, offered, click)
     words = words_of(click.verdict, reason=click.reason)
     if not is_strong_enough(walk.limits, approval, CHAT):
-        raise Refused("an action of this tier asks for a signature", code="approval.weak_signature")
+        raise APPROVAL_WEAK_SIGNATURE("an action of this tier asks for a signature")
     # A tier that asks for a look takes no click: there is none that anybody could know of.
     check_look(walk, approval, verdict=click.verdict, opened_at=now, now=now)
     answer = Answer(
@@ -145,21 +153,20 @@ def _check(walk: Walk, approval: Approval, offered: Offered, click: Click) -> No
     `held.*`), Unavailable."""
     state = approval.state_at(walk.clock.now())
     if state != "pending":
-        raise Refused(f"it is {state}, and nobody is asked any more", code="approval.not_pending")
+        raise APPROVAL_NOT_PENDING(f"it is {state}, and nobody is asked any more")
     if (approval.shown.hex, approval.card.hex) != (offered.action, offered.rendering):
-        raise Refused("it is not what the message showed any more", code="click.changed")
+        raise CLICK_CHANGED()
     # By the registry of this moment, not of when the message went out.
     if account_of(walk, offered.person) != click.account:
-        raise Refused(
-            f"{shown(offered.person)} is not active here, or has another account in the chat by now",
-            code="click.person",
+        raise CLICK_PERSON(
+            f"{shown(offered.person)} is not active here, or has another account in the chat by now"
         )
     fault = signer_fault(walk, offered.person, "")
     if fault is not None:
         raise fault
     why = why_no_click(walk, approval)
     if why:
-        raise Refused(f"no click answers this: {why}", code="click.not_here")
+        raise CLICK_NOT_HERE(f"no click answers this: {why}")
 
 
 def _without_buttons(walk: Walk, offered: Offered) -> Message | None:

@@ -19,8 +19,16 @@ from answerable.core.approval.approval import Answer, ApprovalId
 from answerable.core.approval.batch import batch_challenge, batch_of
 from answerable.core.approval.batch_answer import kept_by_key, kept_by_passkey, verify_batch, words_in
 from answerable.core.approval.strength import check_strength, tier_shown
-from answerable.core.identity.people.passkey import unverified
-from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
+from answerable.errors import AnswerableError, Unavailable, shown
+from answerable.errors.codes.approval import (
+    APPROVAL_BATCH,
+    APPROVAL_BATCH_OFF,
+    APPROVAL_NONCE,
+    APPROVAL_NONE_ALIKE,
+    APPROVAL_NOT_TOGETHER,
+    APPROVAL_UNKNOWN,
+)
+from answerable.errors.codes.people import PASSKEY_OTHER
 from answerable.flows.approval.answer_approval import (
     OnRecord,
     answer_on_record,
@@ -87,9 +95,8 @@ def open_many(walk: Walk, seen: dict[str, str], verdict: Verdict, *, to: str = "
             left_out[approval.id] = "this is not the card that was seen: show it anew"
             fitting.remove(approval)
     if not fitting:
-        raise Refused(
+        raise APPROVAL_NONE_ALIKE(
             "none of these can be answered together",
-            code="approval.none_alike",
             reasons=tuple(f"{name}: {why}" for name, why in [*left_out.items()][:REASONS_MAX]),
         )
     approval_here(walk, fitting[0].id)
@@ -164,7 +171,7 @@ async def answer_many_by_passkey(
     signed = batch_challenge(nonce=nonce, root=batch.root, size=batch.size, verdict=verdict, words=words)
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
-        raise unverified(f"this passkey is not one of {shown(person)}, who is signed in here", "other")
+        raise PASSKEY_OTHER(f"this passkey is not one of {shown(person)}, who is signed in here")
     groups, origins = walk.registry.current.principals[person].groups, desk_of(walk).origins
 
     def read(index: int, approval: Approval, at: UnixMillis) -> tuple[Answer, str, str]:
@@ -306,7 +313,7 @@ def _fitting(walk: Walk, ids: Sequence[str], verdict: Verdict) -> tuple[list[App
     if group is None or not count:
         return [], dict.fromkeys(ids, "it is not one of a group that waits")
     if verdict == "approve" and group.not_together:
-        raise Refused(f"these are answered one by one: {group.not_together}", code="approval.not_together")
+        raise APPROVAL_NOT_TOGETHER(f"these are answered one by one: {group.not_together}")
     alike = {one.id: one for one in group.alike}
     odd = {one.approval.id: one for one in group.odd}
     fitting: list[Approval] = []
@@ -339,30 +346,26 @@ def _list_of(walk: Walk, ids: Sequence[str], verdict: Verdict) -> Batch:
     found = [walk.approvals.find(ApprovalId(name)) for name in ids]
     unknown = next((name for name, one in zip(ids, found, strict=True) if one is None), None)
     if unknown is not None:
-        raise Refused(f"there is no approval {shown(unknown)}", code="approval.unknown")
+        raise APPROVAL_UNKNOWN(f"there is no approval {shown(unknown)}")
     return batch_of(one for one in found if one is not None)
 
 
 def _check(walk: Walk, count: int, verdict: Verdict) -> None:
     if verdict not in ("approve", "deny"):
         # A glass is broken for one action, which somebody then answers for.
-        raise Malformed("an answer to many is `approve` or `deny`", code="approval.batch")
+        raise APPROVAL_BATCH("an answer to many is `approve` or `deny`")
     most = walk.limits.batch_items_max
     if not most:
-        raise Refused(
-            "here each is answered by itself: `walk.batch_items_max` is 0", code="approval.batch_off"
-        )
+        raise APPROVAL_BATCH_OFF()
     if not 1 <= count <= most:
-        raise Malformed(f"one answer is to 1 to {most} approvals, got {count}", code="approval.batch")
+        raise APPROVAL_BATCH(f"one answer is to 1 to {most} approvals, got {count}")
 
 
 def _take_nonce(walk: Walk, batch: Batch, nonce: bytes, now: UnixMillis, *, by: str) -> UnixMillis:
     given = used_nonce(walk, opening_of(batch), nonce, now, by=by)
     if given is None:
-        raise Unverified(
+        raise APPROVAL_NONCE(
             "the answer was made for another opening, or by another person, too long ago, or has been given: open the "
-            "group again",
-            code="approval.nonce",
-            step="approval",
+            "group again"
         )
     return given

@@ -15,7 +15,8 @@ from answerable.core.approval.batch_answer import root_in
 from answerable.core.approval.break_glass import GLASS, may_break
 from answerable.core.approval.strength import tier_shown
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.errors import AnswerableError, Refused, Unavailable
+from answerable.errors import AnswerableError, Unavailable
+from answerable.errors.codes.approval import APPROVAL_TOO_FAST, APPROVAL_TOO_SOON, BREAK_GLASS_TOO_MANY
 from answerable.flows.escalation.asking_budget import HOUR_MILLIS
 
 if TYPE_CHECKING:
@@ -68,9 +69,8 @@ def claim_yes(walk: Walk, person: PrincipalId, what: str, now: UnixMillis) -> No
     since, most = UnixMillis(now - HOUR_MILLIS), walk.limits.answers_per_hour_max
     said = walk.openings.claim(person, "approve", what, at=now, since=since, most=most)
     if said is not None:
-        raise Refused(
-            f"you said yes {said} times within an hour, which is the limit: let somebody else answer, or say no",
-            code="approval.too_fast",
+        raise APPROVAL_TOO_FAST(
+            f"you said yes {said} times within an hour, which is the limit: let somebody else answer, or say no"
         )
 
 
@@ -95,9 +95,8 @@ def check_look(
     needed = walk.limits.look_seconds_min[tier_shown(approval)]
     looked = now - opened_at
     if verdict == "approve" and looked < needed * 1000:
-        raise Refused(
-            f"you looked for {looked // 1000} s; an action of this tier asks for {needed} s first: read it",
-            code="approval.too_soon",
+        raise APPROVAL_TOO_SOON(
+            f"you looked for {looked // 1000} s; an action of this tier asks for {needed} s first: read it"
         )
 
 
@@ -108,8 +107,7 @@ def _claim_glass(walk: Walk, approval: Approval, person: PrincipalId, now: UnixM
     if broken is not None:
         others = " and ".join(one.replace("|", " or ") for one in may_break(approval))
         asked = " and ".join(f"{one.count} of {' or '.join(one.groups)}" for one in approval.requirements)
-        raise Refused(
+        raise BREAK_GLASS_TOO_MANY(
             f"you let {broken} actions run without their approval within a day, which is the limit "
-            f"(`walk.glasses_per_day_max`): another person of {others} can let this one run, or {asked} approve it",
-            code="break_glass.too_many",
+            f"(`walk.glasses_per_day_max`): another person of {others} can let this one run, or {asked} approve it"
         )

@@ -12,10 +12,18 @@ from answerable.core.approval.review import check_reviewer, verify_review
 from answerable.core.approval.strength import asked_strength, check_strength
 from answerable.core.approval.words import COMMENT_CHARS_MAX
 from answerable.core.identity.names.principal import PrincipalId
-from answerable.core.identity.people.passkey import unverified
 from answerable.core.ledger import records_reviews
 from answerable.core.ledger.subject import principal_subject
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.approval import (
+    APPROVAL_CHANGED_MEANWHILE,
+    APPROVAL_UNKNOWN,
+    REVIEW_DONE,
+    REVIEW_MALFORMED,
+    REVIEW_NOT_OWED,
+    REVIEW_OWN,
+)
+from answerable.errors.codes.people import PASSKEY_OTHER
 from answerable.flows.approval.answer_approval import approval_page, take_nonce
 from answerable.flows.approval.owed_reviews import answering_groups
 from answerable.flows.escalation.approval_nonces import give_nonce
@@ -76,14 +84,14 @@ async def review_by_passkey(
     (`passkey.*`, `approval.nonce`), Malformed (`review.malformed`), Refused (`passkey.off`, `person.*`).
     """
     if len(comment) > COMMENT_CHARS_MAX:
-        raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code="review.malformed")
+        raise REVIEW_MALFORMED(f"a comment has at most {COMMENT_CHARS_MAX} characters")
     now = walk.clock.now()
     owed = owed_at(walk, approval_id)
     take_nonce(walk, _nonce_of(owed), nonce, now, by=person)
     signed = review_challenge(owed.approval, owed.answer, nonce=nonce, verdict=verdict, comment=comment)
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
-        raise unverified(f"this passkey is not one of {shown(person)}, who is signed in here", "other")
+        raise PASSKEY_OTHER(f"this passkey is not one of {shown(person)}, who is signed in here")
     check_strength(walk.limits, owed.approval, passkey=passkey)
     token = kept_review(
         owed.approval,
@@ -109,7 +117,7 @@ def open_to_review(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes
     """
     owed = owed_at(walk, approval_id)
     if owed.approval.review is not None:
-        raise Refused(f"{owed.approval.review.by} has reviewed this already", code="review.done")
+        raise REVIEW_DONE(f"{owed.approval.review.by} has reviewed this already")
     nonce, ends = give_nonce(walk, _nonce_of(owed), to=to)
     return nonce, owed, ends
 
@@ -118,10 +126,10 @@ def owed_at(walk: Walk, approval_id: str) -> Owed:
     """The review of this approval, owed or done. Raises Refused (`approval.unknown`, `review.not_owed`)."""
     approval = walk.approvals.find(ApprovalId(approval_id))
     if approval is None:
-        raise Refused(f"there is no approval {shown(approval_id)}", code="approval.unknown")
+        raise APPROVAL_UNKNOWN(f"there is no approval {shown(approval_id)}")
     owed = owed_review(approval, review_ms=walk.limits.glass_review_ms)
     if owed is None:
-        raise Refused("no glass was broken here: there is nothing to review", code="review.not_owed")
+        raise REVIEW_NOT_OWED()
     return owed
 
 
@@ -135,9 +143,7 @@ def check_may_review(walk: Walk, owed: Owed, review: Review) -> None:
     person = walk.registry.current.principals.get(review.by)
     current = walk.registry.current
     if review.by in {schedule_owner(owed.approval.principal, current), *agent_owners(walk, owed.approval)}:
-        raise Refused(
-            "you answer for an agent or the schedule of this: another person reviews it", code="review.own"
-        )
+        raise REVIEW_OWN("you answer for an agent or the schedule of this: another person reviews it")
     check_reviewer(
         owed.approval,
         review,
@@ -151,9 +157,7 @@ async def _recorded(walk: Walk, owed: Owed, review: Review, *, key: str, signer:
     reviewing, name = walk.under_way.answering, owed.approval.id
     if name in reviewing:
         # Two that are checked against the same state would both be on record, and only one would count.
-        raise Refused(
-            "somebody else reviews it at this moment: look again", code="approval.changed_meanwhile"
-        )
+        raise APPROVAL_CHANGED_MEANWHILE("somebody else reviews it at this moment: look again")
     reviewing.add(name)
     try:
         return await _recorded_alone(walk, owed, review, key=key, signer=signer)
@@ -198,6 +202,4 @@ def _again(walk: Walk, approval: Approval, review: Review) -> Approval:
         after = replace(found, review=review)
         if walk.approvals.replace(after, was=found):
             return after
-    raise Refused(
-        "somebody else changed it at the same moment: look again", code="approval.changed_meanwhile"
-    )
+    raise APPROVAL_CHANGED_MEANWHILE("somebody else changed it at the same moment: look again")

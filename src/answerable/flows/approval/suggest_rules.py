@@ -21,6 +21,7 @@ from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.oversight import WORKFLOW
 from answerable.core.ledger.oversight_told import FAST_MS
 from answerable.errors import AnswerableError, Malformed, shown
+from answerable.errors.codes.approval import STANDING_RULE_DAYS, STANDING_RULE_UNBOUNDED
 from answerable.flows.approval.tell_oversight import read_oversight
 
 if TYPE_CHECKING:
@@ -92,9 +93,8 @@ async def suggest_rules(
     Raises Malformed (`standing_rule.days`), Unavailable, Broken (`ledger.*`).
     """
     if not 1 <= days <= DAYS_MAX or approved_min < 2:
-        raise Malformed(
-            f"a standing rule ends after 1 to {DAYS_MAX} days, and rests on 2 questions or more",
-            code="standing_rule.days",
+        raise STANDING_RULE_DAYS(
+            f"a standing rule ends after 1 to {DAYS_MAX} days, and rests on 2 questions or more"
         )
     read = await read_oversight(walk, seconds_max=seconds_max)
     until = UnixMillis(walk.clock.now() + days * DAY_MS)
@@ -226,4 +226,4 @@ def _document_with(walk: Walk, rule: str, condition: str, why: str) -> JSONValue
 
 
 def _no(why: str) -> Malformed:
-    return Malformed(f"no narrower rule: {why}", code="standing_rule.unbounded")
+    return STANDING_RULE_UNBOUNDED(f"no narrower rule: {why}")

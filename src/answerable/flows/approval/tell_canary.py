@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from answerable.core.ledger.records_canaries import canary_told
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Refused
+from answerable.errors.codes.approval import APPROVAL_CHANGED_MEANWHILE
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.validity.mandate_standing import shard_elsewhere
 
@@ -57,9 +58,7 @@ async def tell_canary(
     answers = (*approval.answers, answer) if answer is not None else approval.answers
     after = replace(approval, state="void", answers=answers, canary=ended)
     if not walk.approvals.replace(after, was=approval):
-        raise Refused(
-            "it was ended by somebody else at the same moment: look again", code="approval.changed_meanwhile"
-        )
+        raise APPROVAL_CHANGED_MEANWHILE("it was ended by somebody else at the same moment: look again")
     if walk.canaries.waiting is not None:
         walk.canaries.waiting.discard(approval.id)
     if left is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.push_device import PushDevice, check_device
 from answerable.core.base64url import to_base64url
-from answerable.errors import Malformed, Refused
+from answerable.errors.codes.approval import PUSH_DEVICE, PUSH_GONE, PUSH_OFF
 from answerable.flows.events.event_desk import in_register
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ def push_side(walk: Walk) -> PushSide:
     """What devices need. Raises Refused (`push.off`)."""
     side = walk.reach.push if walk.reach is not None else None
     if side is None:
-        raise Refused(
-            "nobody is told on their devices here: set `channels.push` and a route to `push`", code="push.off"
-        )
+        raise PUSH_OFF()
     return side
 
 
@@ -61,7 +59,7 @@ async def devices_of(walk: Walk, person: PrincipalId) -> Sequence[PushDevice]:
 async def forget_device(walk: Walk, *, person: PrincipalId, device: str) -> None:
     """No message goes to this device of the person any more. Raises Refused (`push.off`, `push.gone`), Unavailable."""
     if not await in_register(push_side(walk).register.remove, device, person=person):
-        raise Refused("this is no device of yours that is told", code="push.gone")
+        raise PUSH_GONE()
 
 
 def _octets(text: str) -> bytes:
@@ -71,5 +69,5 @@ def _octets(text: str) -> bytes:
         else b""
     )
     if not found or to_base64url(found) != text:
-        raise Malformed("a key of a device is base64url without padding", code="push.device")
+        raise PUSH_DEVICE("a key of a device is base64url without padding")
     return found

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.approval.routing import turns
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.registry.documents.on_call import cover_gaps, gap_text, on_call, quiet_until
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.approval import DUTY_NONE
 from answerable.flows.escalation.route_approval import groups_asked, question_of, staff_now
 from answerable.flows.validity.stand_in import standing_in
 
@@ -91,7 +92,7 @@ def on_call_now(walk: Walk, at: UnixMillis, *, group: str = "") -> list[OnCall]:
     """Of every duty, or of that of one group, by group. Raises Refused (`duty.none`), Unavailable."""
     duties = walk.registry.current.duties
     if group and group not in duties:
-        raise Refused(f"group {shown(group)} has no duty", code="duty.none")
+        raise DUTY_NONE(f"group {shown(group)} has no duty")
     wanted = [duties[one] for one in sorted(duties) if group in ("", one)]
     # Who stands in is known of now alone: delegations may still be given and ended until then.
     staff = staff_now(walk, at, groups=[one.group for one in wanted])

@@ -11,7 +11,7 @@ from answerable.core.decision.latency import Latency
 from answerable.core.ledger.figure_cells import Cell
 from answerable.core.ledger.figures import HOUR_MS, restored
 from answerable.core.ledger.figures_told import FiguresTold, LogTold
-from answerable.errors import Refused
+from answerable.errors.codes.approval import STATS_SINCE
 from answerable.flows.approval.keep_figures import FORM, read_figures
 
 if TYPE_CHECKING:
@@ -78,9 +78,8 @@ def _joined(found: list[Figures], since: int, now: int) -> tuple[dict[Group, Cel
     kept_from = max(one.from_hour for one in found)
     if since and since // HOUR_MS < kept_from:
         hour = datetime.fromtimestamp(kept_from * HOUR_MS / 1000, UTC)
-        raise Refused(
-            f"figures by the hour are kept from {hour.isoformat()} on: ask for less, or for all",
-            code="stats.since",
+        raise STATS_SINCE(
+            f"figures by the hour are kept from {hour.isoformat()} on: ask for less, or for all"
         )
     groups: dict[Group, Cell] = {}
     waiting: dict[Group, int] = {}

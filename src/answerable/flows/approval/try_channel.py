@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.approval.delivery import PERSON, PLACE, Delivery
 from answerable.core.approval.message import trial_message
 from answerable.core.identity.names.principal import PrincipalId
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.approval import CHANNEL_RECEIVER, CHANNEL_UNKNOWN
 from answerable.flows.approval.answer_approval import approval_page
 from answerable.flows.approval.plan_reaching import address_of
 from answerable.flows.approval.reach_people import try_to_send
@@ -76,14 +77,13 @@ async def try_channel(walk: Walk, channel: str, person: str) -> Sent:
         desk.open_channels()
     if desk is None or channel not in desk.channels:
         known = ", ".join(desk.channels) if desk is not None else ""
-        raise Refused(
+        raise CHANNEL_UNKNOWN(
             f"there is no channel {shown(channel)}: "
-            + (f"there are {known}" if known else "set `channels.routes` and start again"),
-            code="channel.unknown",
+            + (f"there are {known}" if known else "set `channels.routes` and start again")
         )
     place = next((route.place for route in desk.routes_on(channel) if route.place), "")
     if not person and not place:
-        raise Refused(f"say to whom: {shown(channel)} tells people one by one", code="channel.receiver")
+        raise CHANNEL_RECEIVER(f"say to whom: {shown(channel)} tells people one by one")
     to = f"{PERSON}{person}" if person else f"{PLACE}{place}"
     addresses = address_of(
         walk, desk, Delivery(about="test", channel=channel, to=to, made_at=walk.clock.now())
@@ -95,7 +95,7 @@ async def try_channel(walk: Walk, channel: str, person: str) -> Sent:
             if registered
             else "is nobody who is registered and active"
         )
-        raise Refused(f"{shown(person)} {why}", code="channel.receiver")
+        raise CHANNEL_RECEIVER(f"{shown(person)} {why}")
     message = trial_message(
         f"test.{walk.entropy.token()}",
         channel=channel,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from answerable.core.approval.strength import tier_shown
 from answerable.core.approval.typed_name import CRITICAL, how_unlike, is_same_name, name_to_type
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.approval import APPROVAL_TYPED_NAME, APPROVAL_TYPED_OFTEN
 from answerable.flows.state.typed_tries import TRIES_MAX
 
 if TYPE_CHECKING:
@@ -46,14 +47,12 @@ def check_typed(
         return
     tries = walk.under_way.typed
     if tries.count(person, session, approval.id, now) >= TRIES_MAX:
-        raise Refused(
-            f"that was not its name {TRIES_MAX} times within a minute: wait a minute, and read the card again",
-            code="approval.typed_often",
+        raise APPROVAL_TYPED_OFTEN(
+            f"that was not its name {TRIES_MAX} times within a minute: wait a minute, and read the card again"
         )
     if not is_same_name(wanted, typed):
         if typed:
             tries.wrong(person, session, approval.id, now)
-        raise Refused(
-            f"this is critical: type {shown(wanted)} to let it run; {how_unlike(wanted, typed)}",
-            code="approval.typed_name",
+        raise APPROVAL_TYPED_NAME(
+            f"this is critical: type {shown(wanted)} to let it run; {how_unlike(wanted, typed)}"
         )

@@ -17,7 +17,8 @@ from answerable.core.ledger import records_holds
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.ledger.tags import Tag
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.containment import HOLD_CHANGED_MEANWHILE, HOLD_UNKNOWN
 from answerable.flows.counters.note_uses import first_entry_since
 from answerable.flows.counters.trip_rules import forget_counted
 from answerable.flows.recording.name_keys import key_file
@@ -45,7 +46,7 @@ async def lift_hold(walk: Walk, hold: str, token: str) -> Hold:
     """
     found = await anyio.to_thread.run_sync(walk.holds.get, HoldId(hold))
     if found is None:
-        raise Refused(f"there is no hold {shown(hold)}: see `answerable hold list`", code="hold.unknown")
+        raise HOLD_UNKNOWN(f"there is no hold {shown(hold)}: see `answerable hold list`")
     current = walk.registry.current
     agreement = verified_lift(
         token, hold=found, audience=walk.ledger.origin, current=current, now=walk.clock.now()
@@ -58,17 +59,17 @@ async def lift_hold(walk: Walk, hold: str, token: str) -> Hold:
     lifting = walk.under_way.lifting
     if found.id in lifting:
         # Two who were checked against the same state would both be written down, and only one would count.
-        raise _meanwhile()
+        raise HOLD_CHANGED_MEANWHILE()
     lifting.add(found.id)
     try:
         # One that was lifted wholly since it was read is no more among those that are being lifted.
         if await anyio.to_thread.run_sync(walk.holds.get, found.id) != found:
-            raise _meanwhile()
+            raise HOLD_CHANGED_MEANWHILE()
         # 1. On record before it counts. A crash after this line: lifted at the next start, if it was enough.
         left = await _record(walk, after, agreement, signed_with)
         # 2. It counts only on top of what was seen when it was checked.
         if not await written(lambda: walk.holds.replace(after, was=found)):
-            raise _meanwhile()
+            raise HOLD_CHANGED_MEANWHILE()
         lifted_quota(walk, after)
     finally:
         lifting.discard(found.id)
@@ -111,7 +112,3 @@ def _rule_owner(walk: Walk, hold: Hold) -> str:
             if leaf.get("hold") == hold.id:
                 return str(leaf.get("owner"))
     return ""
-
-
-def _meanwhile() -> Refused:
-    return Refused("somebody else lifts it at this moment: look again", code="hold.changed_meanwhile")

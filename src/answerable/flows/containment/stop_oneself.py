@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.containment.hold import holdable
-from answerable.errors import Malformed
+from answerable.errors.codes.workloads import ENROLMENT_MALFORMED
 from answerable.flows.revocation.place_hold import place_hold
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ async def stop_oneself(workloads: Workloads, asking: Instance, over: str, reason
     """asking: proved by its key. over: `instance` or `agent`. Raises Malformed (`enrolment.malformed`,
     `hold.reason`), Unavailable."""
     if over not in ("instance", "agent"):
-        raise Malformed("`over` is `instance` or `agent`: an agent stops itself", code="enrolment.malformed")
+        raise ENROLMENT_MALFORMED("`over` is `instance` or `agent`: an agent stops itself")
     name = str(asking.id) if over == "instance" else asking.agent
     return await place_hold(
         workloads.walk,

@@ -18,7 +18,8 @@ from answerable.core.decision.history import UnknownHistory
 from answerable.core.ledger.happened import attempted, nature_of, resource_in
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.registry.documents.pointing import named_arguments
-from answerable.errors import Malformed, Refused, Unavailable
+from answerable.errors import Malformed, Unavailable
+from answerable.errors.codes.policy import FACTS_UNKNOWN
 from answerable.flows.counters.trip_rules import begin, count, withdraw
 from answerable.flows.counters.watch_rules import started
 
@@ -58,7 +59,7 @@ def history_of(walk: Walk, verified: VerifiedRequest, now: UnixMillis) -> Mappin
         now=now,
     )
     if isinstance(values, UnknownHistory):
-        raise Refused(values.text(), code="facts.unknown")
+        raise FACTS_UNKNOWN(values.text())
     return values
 
 

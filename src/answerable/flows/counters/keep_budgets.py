@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from answerable.core.ledger.budget_counts import amounts_in, reserved_by
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
-from answerable.errors import Broken
+from answerable.errors.codes.ledger import LEDGER_ENTRIES_MISSING, LEDGER_LEAF_MALFORMED
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -35,10 +35,9 @@ def restore_budgets(walk: Walk) -> None:
     """
     counted = walk.mandates.used_up_to(walk.ledger.origin)
     if counted > walk.ledger.size:
-        raise Broken(
+        raise LEDGER_ENTRIES_MISSING(
             f"the log holds {walk.ledger.size} entries, and budgets were counted up to entry {counted}: it was cut or "
-            "replaced by an older copy",
-            code="ledger.entries_missing",
+            "replaced by an older copy"
         )
     counts = walk.budget_counts
     counts.restored(walk.mandates.kept_used(walk.ledger.origin))
@@ -67,5 +66,5 @@ def _count_on(walk: Walk, counted: int) -> None:
 def _reserved(walk: Walk, intent: JSONValue, began: dict[int, Reserved]) -> Reserved:
     """Of the intent of an outcome, which may have been counted before this start."""
     if not isinstance(intent, int):
-        raise Broken("an outcome does not name its intent", code="ledger.leaf_malformed")
+        raise LEDGER_LEAF_MALFORMED("an outcome does not name its intent")
     return began.get(intent) or reserved_by(leaf_of(walk.ledger.entry(intent)))

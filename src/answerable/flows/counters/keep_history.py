@@ -26,7 +26,8 @@ from answerable.core.ledger.happened import attempted, whole
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
-from answerable.errors import Broken, Unavailable
+from answerable.errors.codes.containment import HISTORY_UNREAD
+from answerable.errors.codes.ledger import LEDGER_BUSY
 from answerable.flows.counters.count_history import approved, fields_of, registered, started_by
 from answerable.flows.counters.note_uses import first_entry_since
 from answerable.ports.history_register import KeptHistory
@@ -127,7 +128,7 @@ class HistoryReading:
     def adopt(self) -> None:
         """Put the trackers into force. Raises Broken (`history.unread`) while not all is read."""
         if not self.is_read:
-            raise Broken("a history is not read to its end", code="history.unread")
+            raise HISTORY_UNREAD()
         self._walk.history.adopt(self.trackers, self.back)
 
 
@@ -153,11 +154,7 @@ async def read_unread_history(walk: Walk) -> bool:
                 break
             await anyio.sleep(_LOOK_SECONDS)
         else:
-            raise Unavailable(
-                "entries of the ledger do not get onto the disk: look at it",
-                code="ledger.busy",
-                port="ledger",
-            )
+            raise LEDGER_BUSY("entries of the ledger do not get onto the disk: look at it")
         # Other trackers may be in force by now than those that were begun with.
         walk.history.adopt(walk.registry.current.parts.trackers, reading.back)
     return True

@@ -30,7 +30,8 @@ from answerable.core.decision.counter import RESOURCES_MAX
 from answerable.core.decision.history import History, UnknownHistory
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.mandate import MandateId
-from answerable.errors import Refused, Unavailable
+from answerable.errors import Unavailable
+from answerable.errors.codes.containment import STOP_RULE_WAITING
 from answerable.flows.state.stop_rules import (
     ENTRIES_NAMED_MAX,
     OWNERS_MAX,
@@ -293,10 +294,9 @@ def _held(walk: Walk, trip: Trip, happening: Happening) -> bool:
     )
     if not walk.tripped.trip(trip.hold):
         if trip.of_attempt:
-            raise Refused(
+            raise STOP_RULE_WAITING(
                 f"a stop rule holds {described(trip.what)}, and more holds wait to be placed than can: ask the "
-                "operator",
-                code="stop_rule.waiting",
+                "operator"
             )
         return False
     state.passed.pop(_place(walk, rule, trip.owner, trip.keys, happening), None)

@@ -30,7 +30,8 @@ from answerable.core.ledger.containment import (
 from answerable.core.ledger.effects import NotAsked, ordered
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.core.mandate.revocation import Revocable
-from answerable.errors import AnswerableError, Refused, shown
+from answerable.errors import AnswerableError, shown
+from answerable.errors.codes.containment import HOLD_UNKNOWN
 from answerable.flows.containment.scan_stop import is_instance_under, scanned, stop_part
 from answerable.flows.leases.find_outstanding import outstanding_of
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
@@ -88,7 +89,7 @@ def hold_called(walk: Walk, name: HoldId) -> Hold:
     """Raises Refused (`hold.unknown`)."""
     found = walk.holds.get(name)
     if found is None:
-        raise Refused(f"there is no hold {shown(name)}: see `answerable hold list`", code="hold.unknown")
+        raise HOLD_UNKNOWN(f"there is no hold {shown(name)}: see `answerable hold list`")
     return found
 
 

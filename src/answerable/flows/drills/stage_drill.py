@@ -33,6 +33,7 @@ from answerable.core.identity.proof.http_signature import SignedRequest, sign_re
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
 from answerable.core.mandate.token import MANDATE_TYP, claims_of
 from answerable.errors import AnswerableError, Refused
+from answerable.errors.codes.containment import DRILL_INACTIVE, DRILL_NOT_KEPT
 from answerable.flows.approval.answer_approval import answer_approval
 from answerable.flows.approval.typed_names import name_wanted
 from answerable.flows.escalation.approval_nonces import give_nonce
@@ -177,10 +178,7 @@ async def staged(workloads: Workloads, what: Drilled) -> AsyncIterator[Stage]:
     apart = ground(walk, shadow, tool)
     current = apart.registry.current
     if name not in current.agents or shadow.name not in current.capabilities:
-        raise Refused(
-            "what is drilled is not in force, nor is its shadow: see `answerable registry check`",
-            code="drill.inactive",
-        )
+        raise DRILL_INACTIVE()
     own = replace(workloads, walk=apart)
     mandate = instance = None
     try:
@@ -215,7 +213,7 @@ async def staged(workloads: Workloads, what: Drilled) -> AsyncIterator[Stage]:
 
 def not_kept() -> Refused:
     """Where this process keeps no drills."""
-    return Refused("no drills are kept here: run the product on a data directory", code="drill.not_kept")
+    return DRILL_NOT_KEPT()
 
 
 async def _enrolled(workloads: Workloads, name: AgentId, key: SigningKey) -> Instance:

@@ -10,6 +10,7 @@ from answerable.core.ledger import records
 from answerable.core.ledger.subject import agent_subject, principal_subject
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unavailable
+from answerable.errors.codes.policy import POLICY_UNEXPLAINED
 from answerable.flows.counters.count_history import count_denied
 from answerable.flows.counters.watch_rules import Denying
 from answerable.flows.entries.cite_statement import UNDER_NOTHING, decided_under
@@ -60,7 +61,7 @@ def no_from(refused: Refused, verified: VerifiedRequest | None) -> No:
 
 def no_of(decision: Decision, verified: VerifiedRequest) -> No:
     """A deny decision, ready to be recorded."""
-    reasons = decision.reasons or (Reason(source="policy.unexplained", text="policy gave no reason"),)
+    reasons = decision.reasons or (Reason(source=POLICY_UNEXPLAINED.id, text="policy gave no reason"),)
     no = No(
         code=reasons[0].source,
         reasons=reasons,

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from answerable.errors import Refused
+from answerable.errors.codes.approval import APPROVAL_TOO_MANY
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
@@ -70,7 +71,6 @@ def too_many(
 
 
 def _too_many(what: str) -> Refused:
-    return Refused(
-        f"{what}, which is the limit: nobody is asked; a task that covers such actions needs no asking for each",
-        code="approval.too_many",
+    return APPROVAL_TOO_MANY(
+        f"{what}, which is the limit: nobody is asked; a task that covers such actions needs no asking for each"
     )

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.approval.approval import ApprovalId
 from answerable.core.approval.duty_by_passkey import kept_duty
 from answerable.core.approval.duty_delegation import (
-    STEP,
     DutyDelegation,
     DutyTerms,
     check_audience,
@@ -26,10 +25,21 @@ from answerable.core.approval.duty_marks import delegation_members
 from answerable.core.approval.strength import strength_of
 from answerable.core.canonical import encode
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.core.identity.people.passkey import unverified
 from answerable.core.ledger.records_duties import duty_ended, duty_given
 from answerable.core.ledger.subject import principal_subject
-from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.errors import shown
+from answerable.errors.codes.approval import (
+    DUTY_DUPLICATE,
+    DUTY_ENDED,
+    DUTY_NONCE,
+    DUTY_NONE,
+    DUTY_NOT_DEPUTY,
+    DUTY_NOT_MEMBER,
+    DUTY_OFF,
+    DUTY_TOO_MANY,
+    DUTY_UNKNOWN,
+)
+from answerable.errors.codes.people import PASSKEY_OTHER, PERSON_UNKNOWN
 from answerable.flows.escalation.approval_nonces import give_nonce, used_nonce
 from answerable.flows.people.sign_in import check_passkey
 from answerable.flows.recording.name_keys import key_on_record
@@ -95,16 +105,12 @@ async def delegate_by_passkey(
     terms = terms_in(claims)
     check_audience(terms, walk.ledger.origin)
     if terms.of != person:
-        raise unverified(f"{shown(terms.of)} hands this on, and somebody else is signed in here", "other")
+        raise PASSKEY_OTHER(f"{shown(terms.of)} hands this on, and somebody else is signed in here")
     if used_nonce(walk, _nonce_of(terms), nonce, walk.clock.now(), by=person) is None:
-        raise Unverified(
-            "it was opened too long ago, or has been signed already: begin again",
-            code="duty.nonce",
-            step=STEP,
-        )
+        raise DUTY_NONCE()
     passkey = check_passkey(walk, assertion, challenge=duty_challenge(terms, nonce))
     if passkey.person != person:
-        raise unverified(f"this passkey is not one of {shown(terms.of)}", "other")
+        raise PASSKEY_OTHER(f"this passkey is not one of {shown(terms.of)}")
     token = kept_duty(terms, nonce=nonce, passkey=passkey, origins=desk_of(walk).origins, assertion=assertion)
     one = _delegation(walk, terms, key=passkey.key, token=token)
     one = replace(one, strength=strength_of(passkey), credential=passkey.name)
@@ -121,9 +127,9 @@ async def end_duty(walk: Walk, delegation: str, *, by: str, because: str = "") -
     register = _register(walk)
     one = register.find(delegation)
     if one is None:
-        raise Refused(f"there is no delegation of duty {shown(delegation)}", code="duty.unknown")
+        raise DUTY_UNKNOWN(f"there is no delegation of duty {shown(delegation)}")
     if one.ended_at:
-        raise Refused(f"delegation of duty {one.id} was ended already", code="duty.ended")
+        raise DUTY_ENDED(f"delegation of duty {one.id} was ended already")
     now = walk.clock.now()
     # 1. On record. A crash after this line: ended at the next start.
     entry = duty_ended(
@@ -172,29 +178,25 @@ def _check(walk: Walk, terms: DutyTerms) -> None:
     people = walk.registry.current.principals
     for name in (terms.of, terms.to):
         if name not in people:
-            raise Refused(
-                f"nobody active is registered as {shown(name)}: see `answerable registry list --kind Principal`",
-                code="person.unknown",
+            raise PERSON_UNKNOWN(
+                f"nobody active is registered as {shown(name)}: see `answerable registry list --kind Principal`"
             )
         fault = signer_fault(walk, name, "")
         if fault is not None:
             raise fault
     if terms.group not in people[terms.of].groups:
-        raise Refused(
-            f"{shown(terms.of)} is not in group {shown(terms.group)}: only a member hands on, and a deputy is none",
-            code="duty.not_member",
+        raise DUTY_NOT_MEMBER(
+            f"{shown(terms.of)} is not in group {shown(terms.group)}: only a member hands on, and a deputy is none"
         )
     if not may_stand_in(duty, people[terms.to]):
         groups = ", ".join(shown(one) for one in dict.fromkeys((duty.group, *duty.deputies)))
-        raise Refused(
-            f"{shown(terms.to)} may not stand in for group {shown(terms.group)}: its duty lets members of {groups}",
-            code="duty.not_deputy",
+        raise DUTY_NOT_DEPUTY(
+            f"{shown(terms.to)} may not stand in for group {shown(terms.group)}: its duty lets members of {groups}"
         )
     own = [one for one in _register(walk).delegations() if one.of == terms.of and now < one.until]
     if len(own) >= OF_ONE_MAX:
-        raise Refused(
-            f"{shown(terms.of)} has {len(own)} delegations of duty, which is the limit: end some",
-            code="duty.too_many",
+        raise DUTY_TOO_MANY(
+            f"{shown(terms.of)} has {len(own)} delegations of duty, which is the limit: end some"
         )
 
 
@@ -203,7 +205,7 @@ async def _put_into_force(
 ) -> DutyDelegation:
     register, under_way = _register(walk), walk.under_way.answering
     if register.find(one.id) is not None or one.id in under_way:
-        raise Malformed("a delegation of duty of this id is registered already", code="duty.duplicate")
+        raise DUTY_DUPLICATE("a delegation of duty of this id is registered already")
     under_way.add(one.id)
     try:
         return await _recorded(walk, register, one, signer=signer, keys_ref=keys_ref)
@@ -237,9 +239,8 @@ async def _recorded(
 def _duty(walk: Walk, group: str) -> Duty:
     duty = walk.registry.current.duties.get(group)
     if duty is None:
-        raise Refused(
-            f"group {shown(group)} has no duty: apply a document of kind Duty that says who may stand in",
-            code="duty.none",
+        raise DUTY_NONE(
+            f"group {shown(group)} has no duty: apply a document of kind Duty that says who may stand in"
         )
     return duty
 
@@ -247,7 +248,7 @@ def _duty(walk: Walk, group: str) -> Duty:
 def _register(walk: Walk) -> DutyRegister:
     register = walk.duties.register
     if register is None:
-        raise Refused("duties are not kept here", code="duty.off")
+        raise DUTY_OFF()
     return register
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from answerable.core.approval.approval import NOTHING_SHOWN
 from answerable.core.approval.narrower import narrowable_arguments, narrower_arguments
 from answerable.core.canonical import FrozenJSON, freeze
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.approval import APPROVAL_MALFORMED, APPROVAL_NOT_NARROWER
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
@@ -45,12 +46,11 @@ def proposed_action(walk: Walk, approval: Approval, narrower: str) -> FrozenJSON
     """The narrower action, frozen. narrower: new values by argument, canonical JSON. Raises as `with_proposal`."""
     changes = FrozenJSON.from_canonical(narrower.encode()).thaw()
     if not isinstance(changes, dict):
-        raise Malformed("what is proposed is an object of values by argument", code="approval.malformed")
+        raise APPROVAL_MALFORMED("what is proposed is an object of values by argument")
     capability = walk.registry.current.capabilities.get(approval.capability)
     if capability is None:
-        raise Refused(
-            f"capability {shown(approval.capability)} is not registered any more, so nobody knows what is less of it",
-            code="approval.not_narrower",
+        raise APPROVAL_NOT_NARROWER(
+            f"capability {shown(approval.capability)} is not registered any more, so nobody knows what is less of it"
         )
     action = _action(approval)
     arguments = narrower_arguments(capability, _arguments(approval), changes)

@@ -19,6 +19,8 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.mandate.spend import money_moved
 from answerable.errors import Refused
+from answerable.errors.codes.action import PREVIEW_DEFERRED
+from answerable.errors.codes.approval import APPROVAL_DENIED
 from answerable.flows.entries.cite_statement import decided_under
 from answerable.flows.entries.refuse_action import no_from, refuse_action
 from answerable.flows.escalation.asking_budget import too_many
@@ -56,7 +58,7 @@ async def request_approval(
     mandate, asking = verified.mandate, walk.under_way.asking
     if verified.request.preview_of:
         # Nobody is asked about what would only tell them what they are asked about.
-        no = no_from(Refused("a preview waits for nobody", code="preview.deferred"), verified)
+        no = no_from(PREVIEW_DEFERRED(), verified)
         raise await refuse_action(walk, verified.request, verified.caller, no)
     key = (verified.caller.agent, mandate.id, verified.request.action.digest)
     # Of those who ask for the same at the same time one writes it down; the others wait for it and find its approval.
@@ -98,9 +100,8 @@ async def request_approval(
 
 def told_no(approval: Approval) -> Refused:
     """What the agent is told of a no: not who of whom said it, but why, and whether asking again can help."""
-    return Refused(
+    return APPROVAL_DENIED(
         f"approval {approval.id} was denied by people; nothing has been done, and nobody is asked again about the same",
-        code="approval.denied",
         reasons=denial_sentences(approval),
         denial=denial_members(approval),
     )

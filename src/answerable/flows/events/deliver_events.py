@@ -18,6 +18,7 @@ from answerable.core.canonical import Limits, parse
 from answerable.core.incident.cloud_event import left_out_event, signed_headers
 from answerable.core.incident.security_event import SET_MEDIA_TYPE, STREAM_UPDATED, stream_event
 from answerable.errors import AnswerableError, Malformed, Unavailable, shown
+from answerable.errors.codes.events import EVENT_STREAM_KEPT
 from answerable.flows.events.event_desk import changed, in_register
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ async def _send(desk: EventDesk, stream: EventStream, one: Waiting) -> Sent:
         return await _to_webhook(desk, stream, one.body, one.id)
     content = parse(one.body)
     if not isinstance(content, dict):
-        raise Malformed("an event that waits is not an object", code="event_stream.kept")
+        raise EVENT_STREAM_KEPT("an event that waits is not an object")
     token = desk.signed(stream, content, identity=one.id, at=one.at)
     answer, sent = await _push(desk, stream, token)
     if sent != "refused":

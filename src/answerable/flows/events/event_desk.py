@@ -11,7 +11,7 @@ import anyio.to_thread
 
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.incident.security_event import SET_TYP, set_claims
-from answerable.errors import Broken, Unavailable
+from answerable.errors.codes.events import EVENT_STREAM_BUSY, EVENT_STREAM_KEY
 from answerable.flows.validity.refuse_revoked import agent_names
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class EventDesk:
     def signed(self, stream: EventStream, content: Mapping[str, JSONValue], *, identity: str, at: int) -> str:
         """One Security Event Token for one receiver. Raises Broken (`event_stream.key`)."""
         if self.key is None:
-            raise Broken("there is a stream of events and no key to sign them", code="event_stream.key")
+            raise EVENT_STREAM_KEY()
         claims = set_claims(content, issuer=self.issuer(), audience=stream.receiver, identity=identity, at=at)
         return self.key.signed(claims, typ=SET_TYP)
 
@@ -125,8 +125,4 @@ async def changed(
             raise left
         if is_put:
             return wanted
-    raise Unavailable(
-        f"a stream of events was changed {CHANGES_MAX} times meanwhile: try again",
-        code="event_stream.busy",
-        port="event_register",
-    )
+    raise EVENT_STREAM_BUSY(f"a stream of events was changed {CHANGES_MAX} times meanwhile: try again")

@@ -18,7 +18,15 @@ from answerable.core.incident.event_stream import (
 from answerable.core.incident.security_event import VERIFICATION, stream_event
 from answerable.core.incident.stream_entry import stream_changed
 from answerable.core.ledger.subject import agent_subject
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import Refused, shown
+from answerable.errors.codes.events import (
+    EVENT_STREAM_COUNT,
+    EVENT_STREAM_FULL,
+    EVENT_STREAM_MEMBER,
+    EVENT_STREAM_RECEIVER,
+    EVENT_STREAM_TOO_OFTEN,
+    EVENT_STREAM_UNKNOWN,
+)
 from answerable.flows.events.event_desk import changed, in_register
 from answerable.flows.recording.record_entry import record_entry, sealing_for
 from answerable.ports.event_register import Waiting
@@ -49,9 +57,8 @@ async def create_stream(
     wanted = configured(fresh, sent, endpoints=allowed, ours={}, whole=True)
     mine = [one for one in await in_register(desk.register.streams) if _is_of(one, receiver)]
     if len(mine) >= desk.limits.streams_max:
-        raise Refused(
-            f"a receiver has at most {desk.limits.streams_max} streams: change or delete one of them",
-            code="event_stream.count",
+        raise EVENT_STREAM_COUNT(
+            f"a receiver has at most {desk.limits.streams_max} streams: change or delete one of them"
         )
     # 1. In the ledger. A crash after this line: a stream whose id its receiver never heard, and which is not kept.
     left = await _recorded(desk, wanted, "made")
@@ -141,9 +148,8 @@ async def remove_subject(desk: EventDesk, receiver: str, sent: Mapping[str, JSON
         if subject in stream.removed:
             return stream
         if len(stream.removed) >= SUBJECTS_MAX:
-            raise Refused(
-                f"at most {SUBJECTS_MAX} subjects are left out of a stream: ask for fewer types of events",
-                code="event_stream.count",
+            raise EVENT_STREAM_COUNT(
+                f"at most {SUBJECTS_MAX} subjects are left out of a stream: ask for fewer types of events"
             )
         return replace(stream, removed=(*stream.removed, subject))
 
@@ -155,22 +161,19 @@ async def verify_stream(desk: EventDesk, receiver: str, sent: Mapping[str, JSONV
     `event_stream.full`)."""
     state = sent.get("state")
     if state is not None and (not isinstance(state, str) or len(state) > STATE_CHARS_MAX):
-        raise Malformed(
-            f"`state` is a text of at most {STATE_CHARS_MAX} characters", code="event_stream.member"
-        )
+        raise EVENT_STREAM_MEMBER(f"`state` is a text of at most {STATE_CHARS_MAX} characters")
     now = desk.walk.clock.now()
 
     def change(stream: EventStream) -> EventStream:
         if 0 <= now - stream.verified_at < VERIFY_SECONDS_MIN * 1000:
-            raise Refused(
-                f"a stream is verified every {VERIFY_SECONDS_MIN} seconds at most: wait",
-                code="event_stream.too_often",
+            raise EVENT_STREAM_TOO_OFTEN(
+                f"a stream is verified every {VERIFY_SECONDS_MIN} seconds at most: wait"
             )
         return replace(stream, verified_at=now)
 
     found = await _changed(desk, receiver, _named(sent), change)
     if (await in_register(desk.register.queue, found.id)).waiting >= desk.limits.waiting_max:
-        raise Refused("the stream is full: take what waits in it first", code="event_stream.full")
+        raise EVENT_STREAM_FULL()
     content = stream_event(VERIFICATION, found.id, {"state": state} if state is not None else {})
     event = Waiting(stream=found.id, id=desk.walk.entropy.token(), at=now, body=encode(content))
     await in_register(desk.register.add, [event], waiting_max=desk.limits.waiting_max)
@@ -230,10 +233,9 @@ def _count(desk: EventDesk, receiver: str, size: int) -> None:
     if now - since >= RECORDED_SECONDS:
         since, before = now, 0
     if before + size > RECORDED_BYTES_MAX:
-        raise Refused(
+        raise EVENT_STREAM_TOO_OFTEN(
             f"the changes of a receiver's streams take {RECORDED_BYTES_MAX} bytes of the ledger in "
-            f"{RECORDED_SECONDS} seconds at most: wait",
-            code="event_stream.too_often",
+            f"{RECORDED_SECONDS} seconds at most: wait"
         )
     desk.recorded[receiver] = since, before + size
 
@@ -245,10 +247,9 @@ def _is_of(stream: EventStream, receiver: str) -> bool:
 def _endpoints(desk: EventDesk, receiver: str) -> frozenset[str]:
     allowed = desk.receivers.get(receiver)
     if allowed is None:
-        raise Refused(
+        raise EVENT_STREAM_RECEIVER(
             f"{shown(receiver)} is not a receiver of events here: the owner of this server lists it in "
-            "`announcing.receivers`",
-            code="event_stream.receiver",
+            "`announcing.receivers`"
         )
     return allowed
 
@@ -256,7 +257,7 @@ def _endpoints(desk: EventDesk, receiver: str) -> frozenset[str]:
 def _named(sent: Mapping[str, JSONValue]) -> str:
     identity = sent.get("stream_id")
     if not isinstance(identity, str):
-        raise Malformed("`stream_id` is missing", code="event_stream.member")
+        raise EVENT_STREAM_MEMBER("`stream_id` is missing")
     return identity
 
 
@@ -270,4 +271,4 @@ def _status(stream: EventStream) -> dict[str, JSONValue]:
 
 
 def _unknown(identity: str) -> Refused:
-    return Refused(f"there is no stream {shown(identity)} of yours", code="event_stream.unknown")
+    return EVENT_STREAM_UNKNOWN(f"there is no stream {shown(identity)} of yours")

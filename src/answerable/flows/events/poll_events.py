@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.core.canonical import parse
-from answerable.errors import Malformed
+from answerable.errors.codes.events import EVENT_STREAM_KEPT, EVENT_STREAM_MEMBER
 from answerable.flows.events.deliver_events import set_aside, update_of
 from answerable.flows.events.event_desk import changed, in_register
 from answerable.flows.events.manage_streams import stream_of
@@ -45,26 +45,30 @@ def poll_in(sent: Mapping[str, JSONValue]) -> Poll:
     """Raises Malformed (`event_stream.member`)."""
     acks, errors = sent.get("ack", []), sent.get("setErrs", {})
     if not isinstance(acks, list) or not isinstance(errors, dict) or len(acks) + len(errors) > ACKS_MAX:
-        raise _fault(f"`ack` is a list and `setErrs` an object, of at most {ACKS_MAX} ids together")
+        raise EVENT_STREAM_MEMBER(
+            f"`ack` is a list and `setErrs` an object, of at most {ACKS_MAX} ids together"
+        )
     said: dict[str, str] = {}
     for identity, error in errors.items():
         name = error.get("err") if isinstance(error, dict) else None
         if not isinstance(name, str):
-            raise _fault("each member of `setErrs` is an object with a text `err`")
+            raise EVENT_STREAM_MEMBER("each member of `setErrs` is an object with a text `err`")
         said[identity] = name[:ERROR_CHARS_MAX]
     ids = tuple(one for one in acks if isinstance(one, str))
     if len(ids) != len(acks) or any(len(one) > ID_CHARS_MAX for one in (*ids, *said)):
-        raise _fault(f"ids of events are texts of at most {ID_CHARS_MAX} characters")
+        raise EVENT_STREAM_MEMBER(f"ids of events are texts of at most {ID_CHARS_MAX} characters")
     count, at_once = sent.get("maxEvents", EVENTS_MAX), sent.get("returnImmediately", False)
     if type(count) is not int or count < 0 or not isinstance(at_once, bool):
-        raise _fault("`maxEvents` is a number that is not negative, `returnImmediately` is true or false")
+        raise EVENT_STREAM_MEMBER(
+            "`maxEvents` is a number that is not negative, `returnImmediately` is true or false"
+        )
     return Poll(acks=ids, errors=said, count_max=min(count, EVENTS_MAX), at_once=at_once)
 
 
 async def poll_events(desk: EventDesk, receiver: str, identity: str, poll: Poll) -> dict[str, JSONValue]:
     """What the receiver is answered. Raises Malformed, Refused (`event_stream.*`), Unavailable, Broken."""
     if (await stream_of(desk, receiver, identity)).method != "poll":
-        raise _fault("this stream is pushed: change its `delivery` to poll it")
+        raise EVENT_STREAM_MEMBER("this stream is pushed: change its `delivery` to poll it")
     # 1. What it has is taken, if it was given it: nobody acknowledges what was never sent.
     await _acknowledged(desk, identity, poll)
     if poll.count_max == 0:
@@ -119,13 +123,9 @@ async def _given(desk: EventDesk, stream: EventStream, count_max: int) -> dict[s
         for one in found[:room]:
             content = parse(one.body)
             if not isinstance(content, dict):
-                raise Malformed("an event that waits is not an object", code="event_stream.kept")
+                raise EVENT_STREAM_KEPT("an event that waits is not an object")
             sets[one.id] = desk.signed(stream, content, identity=one.id, at=one.at)
         if given := [one.id for one in found[:room]]:
             await in_register(desk.register.shown, stream.id, given)
         more = len(found) > room
     return {"sets": sets, "moreAvailable": more}
-
-
-def _fault(message: str) -> Malformed:
-    return Malformed(message, code="event_stream.member")

@@ -21,7 +21,9 @@ from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.documents.lease_template import holes_in
 from answerable.core.registry.documents.pointing import named_arguments
-from answerable.errors import AnswerableError, Malformed, Refused, shown
+from answerable.errors import AnswerableError, Refused, shown
+from answerable.errors.codes.leases import LEASE_LOG_UNKNOWN
+from answerable.errors.codes.registry import CAPABILITY_LEASE, CAPABILITY_UNKNOWN, CAPABILITY_UNLEASED
 from answerable.flows.counters.count_history import fields_of
 from answerable.flows.policy.simulate_policy import PAGE_SECONDS_MAX
 from answerable.flows.recording.paced_reading import REST_SECONDS, begins_at, in_turns
@@ -89,13 +91,10 @@ def leased(walk: Walk, name: str) -> Leased:
     if found is not None:
         return found
     if name in walk.registry.current.capabilities:
-        raise Refused(
-            f"capability {shown(name)} has no lease that a broker mints: see `answerable lease boundaries`",
-            code="capability.unleased",
+        raise CAPABILITY_UNLEASED(
+            f"capability {shown(name)} has no lease that a broker mints: see `answerable lease boundaries`"
         )
-    raise Refused(
-        f"there is no capability {shown(name)}: see `answerable capability list`", code="capability.unknown"
-    )
+    raise CAPABILITY_UNKNOWN(f"there is no capability {shown(name)}: see `answerable capability list`")
 
 
 async def rights_of(walk: Walk, one: Leased) -> Sequence[Right]:
@@ -137,7 +136,7 @@ async def count_lease_use_elsewhere(walk: Walk, name: str, *, since: int = 0) ->
     """
     log = next((one for one in broker_of(walk).others() if one.name == name), None)
     if log is None:
-        raise Refused(f"there is no other log {shown(name)}", code="lease.log_unknown")
+        raise LEASE_LOG_UNKNOWN(f"there is no other log {shown(name)}")
     for _ in range(TRIES_MAX - 1):
         try:
             return await _counted_beside(walk, log, since)
@@ -244,7 +243,7 @@ def with_grants(document: JSONValue, grants: JSONValue) -> JSONValue:
     copy = json.loads(json.dumps(document))
     lease = copy.get("spec", {}).get("lease") if isinstance(copy, dict) else None
     if not isinstance(lease, dict) or "grants" not in lease:
-        raise Malformed("the document has no `lease.grants`", code="capability.lease")
+        raise CAPABILITY_LEASE()
     lease["grants"] = grants
     result: JSONValue = copy
     return result

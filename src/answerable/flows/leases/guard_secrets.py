@@ -16,6 +16,7 @@ from anyio import to_thread
 from answerable.core.lease.secret_watch import texts_of
 from answerable.core.lease.stored_secret import TEXT_CHARS_MAX
 from answerable.errors import AnswerableError, Refused, Unavailable, shown
+from answerable.errors.codes.leases import SECRET_EXPOSED, SECRET_PASSED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,10 +44,9 @@ def refuse_exposed(desk: SecretDesk | None, target: str) -> None:
         how = f"`answerable secret rotate {name}`"
         if name in desk.burnt:
             how = "where its target file says that it is"
-        raise Refused(
+        raise SECRET_EXPOSED(
             f"the secret {shown(name)} of target {shown(target)} was exposed: nothing is begun with it until it is "
-            f"replaced ({how})",
-            code="secret.exposed",
+            f"replaced ({how})"
         )
 
 
@@ -55,9 +55,8 @@ async def refuse_passed(desk: SecretDesk | None, arguments: Mapping[str, JSONVal
     found = await _found(desk, arguments)
     if desk is not None and found:
         await _expose(desk, found, f"passed by {by}")
-        raise Refused(
-            f"the arguments hold {_named(found)}, which no agent is to have: nothing was sent",
-            code="secret.passed",
+        raise SECRET_PASSED(
+            f"the arguments hold {_named(found)}, which no agent is to have: nothing was sent"
         )
 
 

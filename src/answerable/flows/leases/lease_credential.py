@@ -14,8 +14,16 @@ import anyio
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import LeaseOrder
 from answerable.core.lease.lease import Lease
-from answerable.core.ledger.warrant_token import STEP
-from answerable.errors import Broken, Refused, Unavailable, Unverified, shown
+from answerable.errors import Refused, Unavailable, shown
+from answerable.errors.codes.leases import (
+    LEASE_BOUNDARY,
+    LEASE_ENDED,
+    LEASE_OTHER,
+    LEASE_SCOPE,
+    LEASE_TARGET,
+    WARRANT_LATE,
+    WARRANT_SPENT,
+)
 from answerable.flows.leases.revoke_lease import begin, schedule, told
 from answerable.flows.state.stray_cancels import no_stray_cancels
 from answerable.ports.lease_register import Redemption
@@ -43,20 +51,17 @@ async def lease_credential(
     terms, now = warrant.lease, desk.clock.now()
     if now >= warrant.deadline:
         # It may have waited for its turn here: by now its end may be on record as one that nobody knows.
-        raise Unverified("the time to perform this action has run out", code="warrant.late", step=STEP)
+        raise WARRANT_LATE("the time to perform this action has run out")
     faults = target.issuer.faults(terms.scope)
     if faults:
-        raise Refused(
-            f"the scope of the lease cannot be granted: {faults[0]}", code="lease.scope", reasons=faults
-        )
+        raise LEASE_SCOPE(f"the scope of the lease cannot be granted: {faults[0]}", reasons=faults)
     if target.issuer.traits.boundary == "nobody" and warrant.tier > UNBOUND_TIER_MAX:
-        raise Refused(
+        raise LEASE_BOUNDARY(
             f"nobody keeps a credential at {shown(terms.target)} to its task, so that only capabilities of tier "
-            f"{UNBOUND_TIER_MAX} may use it; this one has tier {warrant.tier}",
-            code="lease.boundary",
+            f"{UNBOUND_TIER_MAX} may use it; this one has tier {warrant.tier}"
         )
     if now >= terms.expires_at:
-        raise Refused("the time of the lease has run out", code="lease.ended")
+        raise LEASE_ENDED("the time of the lease has run out")
     known = desk.open.get(terms.name)
     if known is not None:
         return await _of_window(desk, target, known, warrant)
@@ -72,7 +77,7 @@ async def lease_credential(
         await desk.writer.put(lease)
         told(desk)
         if lease.name in desk.ending:
-            raise Refused(f"lease {shown(lease.name)} was ended while it was issued", code="lease.ended")
+            raise LEASE_ENDED(f"lease {shown(lease.name)} was ended while it was issued")
     except BaseException as failed:
         # Its secret is in no hands any more; what the target may know of it goes by its name.
         begin(
@@ -102,14 +107,11 @@ async def _of_window(
     ):  # fmt: skip
         # A copy of the warrant whose lease it is comes here as well: that is spent, and no other action's.
         if lease.log == warrant.log and lease.intent == warrant.intent:
-            raise _spent()
-        raise Refused(f"lease {shown(lease.name)} is another's", code="lease.other")
+            raise WARRANT_SPENT()
+        raise LEASE_OTHER(f"lease {shown(lease.name)} is another's")
     if not set(warrant.under) <= set(lease.under):
         # What ends this action would not end that credential.
-        raise Refused(
-            f"lease {shown(lease.name)} does not stand under all that this action stands under",
-            code="lease.other",
-        )
+        raise LEASE_OTHER(f"lease {shown(lease.name)} does not stand under all that this action stands under")
     issuing = desk.issuing.get(lease.name)
     if issuing is not None:
         await issuing.wait()
@@ -131,7 +133,7 @@ def _usable(desk: LeaseDesk, name: LeaseName) -> tuple[Lease, Credential]:
     """As it stands in this moment. Raises Refused (`lease.ended`)."""
     lease, credential = desk.open.get(name), desk.credentials.get(name)
     if lease is None or credential is None or not lease.is_usable(desk.clock.now()) or name in desk.ending:
-        raise Refused(f"lease {shown(name)} has ended", code="lease.ended")
+        raise LEASE_ENDED(f"lease {shown(name)} has ended")
     return lease, credential
 
 
@@ -144,9 +146,9 @@ async def _renew(desk: LeaseDesk, target: DeskTarget, lease: Lease, expires_at: 
         if refused.code == "lease.renewal":
             return
         begin(desk, [lease.name], why="the target does not know it any more")
-        raise Refused(f"lease {shown(lease.name)} has ended", code="lease.ended") from None
+        raise LEASE_ENDED(f"lease {shown(lease.name)} has ended") from None
     except TimeoutError:
-        raise Unavailable("the target did not answer in time", code="lease.target", port=PORT) from None
+        raise LEASE_TARGET("the target did not answer in time") from None
     lease, _ = _usable(desk, lease.name)
     desk.open.keep(lease.renewed(desk.clock.now(), expires_at))
     schedule(desk, expires_at, lease.name)
@@ -168,13 +170,9 @@ async def _redeem(desk: LeaseDesk, warrant: SignedWarrant, lease: Lease | None) 
             desk.open.keep(lease)
             schedule(desk, lease.expires_at, lease.name)
     if taken == "spent":
-        raise _spent()
+        raise WARRANT_SPENT()
     if taken == "name_used":
-        raise Refused("the name of the lease was used before", code="lease.ended")
-
-
-def _spent() -> Broken:
-    return Broken("a warrant can be redeemed once", code="warrant.spent")
+        raise LEASE_ENDED("the name of the lease was used before")
 
 
 async def _minted(desk: LeaseDesk, target: DeskTarget, lease: Lease, warrant: SignedWarrant) -> Credential:
@@ -183,10 +181,8 @@ async def _minted(desk: LeaseDesk, target: DeskTarget, lease: Lease, warrant: Si
         with anyio.fail_after(desk.limits.issue_seconds_max), no_stray_cancels(port=PORT, effect="none"):
             return await target.issuer.issue(order)
     except TimeoutError:
-        raise Unavailable(
-            f"the target issued no credential within {desk.limits.issue_seconds_max:g} s",
-            code="lease.target",
-            port=PORT,
+        raise LEASE_TARGET(
+            f"the target issued no credential within {desk.limits.issue_seconds_max:g} s"
         ) from None
     except Unavailable as failed:
         # Whatever it left behind is ended by name; of the action itself nothing was begun.

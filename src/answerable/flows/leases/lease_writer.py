@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from anyio import to_thread
 
-from answerable.errors import AnswerableError, Unavailable
+from answerable.errors import AnswerableError
+from answerable.errors.codes.ledger import REGISTER_BUSY, REGISTER_UNAVAILABLE
 from answerable.ports.lease_register import PORT
 
 if TYPE_CHECKING:
@@ -80,9 +81,7 @@ class LeaseWriter:
 
     def _waiting(self) -> _Waiting:
         if len(self._redeemed) + len(self._put) >= WAITING_MAX:
-            raise Unavailable(
-                "too many changes of leases wait to be written", code="register.busy", port=PORT
-            )
+            raise REGISTER_BUSY()
         return _Waiting()
 
     async def _written(self, waiting: _Waiting) -> _Waiting:
@@ -115,6 +114,6 @@ def _told(waiting: list[_Waiting]) -> Iterator[None]:
     except Exception as error:
         _log.exception("the register of leases failed")
         message = f"the register of leases failed: {type(error).__name__}"
-        failed = Unavailable(message, code="register.unavailable", port=PORT, effect="unknown")
+        failed = REGISTER_UNAVAILABLE(message, port=PORT, effect="unknown")
     for one in waiting:
         one.failed = failed

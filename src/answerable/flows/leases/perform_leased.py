@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.errors import Refused, Unavailable, shown
+from answerable.errors.codes.leases import LEASE_LATE, TARGET_UNKNOWN
 from answerable.flows.leases.guard_secrets import (
     guarded,
     refuse_exposed,
@@ -74,7 +75,7 @@ async def _performed(
     """What may be answered. The lease is being ended where its window is one action."""
     target = desk.targets.get(warrant.lease.target)
     if target is None:
-        raise Refused(f"this broker has no target {shown(warrant.lease.target)}", code="target.unknown")
+        raise TARGET_UNKNOWN(f"this broker has no target {shown(warrant.lease.target)}")
     async with target.acting:
         lease, credential = await lease_credential(desk, target, warrant)
         name, why = lease.name, "its action was cut off"
@@ -92,12 +93,7 @@ async def _performed(
                 why = f"its answer held a secret: {', '.join(held)}"
                 begin(desk, [name], why=why)
         except TimeoutError:
-            raise Unavailable(
-                "the time of the lease ran out during the action",
-                code="lease.late",
-                port="brokered_target",
-                effect="unknown",
-            ) from None
+            raise LEASE_LATE() from None
         except (Refused, Unavailable):
             why = "its action failed"
             raise

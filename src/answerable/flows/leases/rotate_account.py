@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from anyio import to_thread
 
-from answerable.errors import Refused, Unavailable, shown
-from answerable.ports.own_account import PORT, VALUE_BYTES
+from answerable.errors import shown
+from answerable.errors.codes.leases import ACCOUNT_CHANGED, ACCOUNT_UNPROVED, SECRET_UNROTATABLE
+from answerable.ports.own_account import VALUE_BYTES
 
 if TYPE_CHECKING:
     from answerable.core.lease.stored_secret import StoredSecret
@@ -43,21 +44,18 @@ async def rotate_account(store: SecretStore, own: OwnSecret, entropy: Entropy) -
     """
     account, name = own.account, own.name
     if account is None:
-        raise Refused(f"secret {shown(name)}: {own.why_not}", code="secret.unrotatable")
+        raise SECRET_UNROTATABLE(f"secret {shown(name)}: {own.why_not}")
     with store.rotating(name):
         value = entropy.bytes(VALUE_BYTES).hex().encode()
         secret = await to_thread.run_sync(store.prepare, name, value)
         kept = await to_thread.run_sync(lambda: store.candidates(name, by=USER))
         if kept.prepared is None:
-            raise Unavailable(f"{shown(name)} was retired meanwhile", code="account.changed", port=PORT)
+            raise ACCOUNT_CHANGED(f"{shown(name)} was retired meanwhile")
         new = kept.prepared.text
         known = [one.text for one in (kept.current, kept.prepared, *kept.before)]
         await account.set_to(new, known=known, cuts=bool(secret.exposed_at))
         if not await account.takes(new):
-            raise Unavailable(
-                f"the target does not take the new password of {shown(name)} that it was told: it is tried again",
-                code="account.unproved",
-                port=PORT,
-                effect="unknown",
+            raise ACCOUNT_UNPROVED(
+                f"the target does not take the new password of {shown(name)} that it was told: it is tried again"
             )
         return await to_thread.run_sync(store.settle, name)

@@ -14,7 +14,14 @@ from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.note import Note
 from answerable.core.tlog.policy import Policy, parse_policy, verified_checkpoint_under
 from answerable.core.tlog.proof import TlogProof
-from answerable.errors import Malformed, Unavailable, Unverified, shown
+from answerable.errors import Unverified, shown
+from answerable.errors.codes.ledger import (
+    EVIDENCE_ENTRIES,
+    EVIDENCE_NOTHING,
+    EVIDENCE_REVEAL,
+    EVIDENCE_UNSIGNED,
+    LEDGER_UNREADABLE,
+)
 from answerable.flows.ledger.keys_in_evidence import (
     NAMING,
     SHOWS_NAME,
@@ -93,7 +100,7 @@ class Selection:
         self._stated: dict[StatedName, int] = {}
         self._keys = KeysInEvidence()
         if not (self.indexes or self.action or self.mandate):
-            raise Malformed("say which entries, action or mandate", code="evidence.nothing")
+            raise EVIDENCE_NOTHING("say which entries, action or mandate")
 
     @property
     def needs_all(self) -> bool:
@@ -126,7 +133,7 @@ class Selection:
             self._note_deputy(leaf)
             self._note_signer(leaf)
         if len(self.chosen) > ENTRIES_MAX:
-            raise Malformed(f"more than {ENTRIES_MAX} entries are about that", code="evidence.entries")
+            raise EVIDENCE_ENTRIES(f"more than {ENTRIES_MAX} entries are about that")
 
     def belonging(self) -> set[int]:
         """Entries without which those chosen say little: the intents of ends, and the approvals of intents."""
@@ -211,7 +218,7 @@ def assemble_evidence(
     """
     chosen = dict(selection.chosen)
     if not chosen:
-        raise Malformed("no entry of the ledger is about that", code="evidence.nothing")
+        raise EVIDENCE_NOTHING("no entry of the ledger is about that")
     for index in selection.belonging() - chosen.keys():
         chosen[index] = entry(index)
     wanted = {0, *_referred(chosen.values())} - chosen.keys()
@@ -257,7 +264,7 @@ class _Asked:
         self._found: dict[str, bool] = dict.fromkeys(reveal, False)
         self.withheld: list[int] = []
         if len(self._found) > REVEALS_MAX:
-            raise Malformed(f"more than {REVEALS_MAX} fields to reveal", code="evidence.reveal")
+            raise EVIDENCE_REVEAL(f"more than {REVEALS_MAX} fields to reveal")
 
     def of(self, stored: StoredEntry) -> tuple[Disclosure, ...]:
         """Those of one entry, in order of their digests."""
@@ -283,7 +290,7 @@ class _Asked:
         """Raises Malformed for what was asked for and is nowhere: a slip of the pen should not pass for a secret."""
         lacking = [name for name, found in self._found.items() if not found]
         if lacking and not self.withheld:
-            raise Malformed(f"no entry of these has the field {shown(lacking[0])}", code="evidence.reveal")
+            raise EVIDENCE_REVEAL(f"no entry of these has the field {shown(lacking[0])}")
 
 
 def _referred(chosen: Iterable[StoredEntry]) -> set[int]:
@@ -318,9 +325,8 @@ def _checkpoint_over(index: int, published: PublishedLog) -> bytes:
     for note in (published.cosigned(), published.checkpoint()):
         if note is not None and Checkpoint.parse(Note.parse(note).text).size > index:
             return note
-    raise Malformed(
-        f"no checkpoint covers entry {index} yet: run `answerable ledger seal` and try again",
-        code="evidence.unsigned",
+    raise EVIDENCE_UNSIGNED(
+        f"no checkpoint covers entry {index} yet: run `answerable ledger seal` and try again"
     )
 
 
@@ -339,7 +345,7 @@ def _trusted(
     """The log's keys, and the policy where it is about this log."""
     first = published.key()
     if first is None:
-        raise Unavailable("the log has no key beside it", code="ledger.unreadable", port="published_log")
+        raise LEDGER_UNREADABLE("the log has no key beside it")
     own = parse_policy(policy.encode()) if policy else None
     named = [] if own is None else [one.key for one in own.logs if one.key.name == origin]
     return tuple(dict.fromkeys((first, *named))), own if named else None

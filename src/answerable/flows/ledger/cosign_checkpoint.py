@@ -18,7 +18,14 @@ from answerable.core.tlog.cosignature import cosignature, verified_cosignatures
 from answerable.core.tlog.merkle import EMPTY_ROOT, verify_consistency
 from answerable.core.tlog.note import LOG_KINDS, Note
 from answerable.core.tlog.witnessing import AddCheckpoint
-from answerable.errors import Broken, Malformed, Refused, Unavailable, Unverified, shown
+from answerable.errors import Broken, Malformed, Unavailable, Unverified, shown
+from answerable.errors.codes.tlog import (
+    PROOF_LENGTH_UNVERIFIED,
+    WITNESS_CLOCK_BACK,
+    WITNESS_LOG_UNKNOWN,
+    WITNESS_OLD_SIZE,
+    WITNESS_STATE_DAMAGED,
+)
 from answerable.ports.witness import Cosigned, Remembered
 from answerable.ports.witness_register import Evidence
 
@@ -71,12 +78,10 @@ def cosign_checkpoint(desk: WitnessDesk, body: bytes) -> Cosigned | Remembered:
     checkpoint = _checkpoint_in(note)
     log = desk.register.log(checkpoint.origin)
     if log is None:
-        raise Refused(f"log {shown(checkpoint.origin)} is not known here", code="witness.log.unknown")
+        raise WITNESS_LOG_UNKNOWN(f"log {shown(checkpoint.origin)} is not known here")
     checkpoint_in(note, origin=log.origin, log_keys=log.keys)
     if request.old_size > checkpoint.size:
-        raise Malformed(
-            f"old size {request.old_size} of a checkpoint of size {checkpoint.size}", code="witness.old_size"
-        )
+        raise WITNESS_OLD_SIZE(f"old size {request.old_size} of a checkpoint of size {checkpoint.size}")
     known = _known(desk, log)
     _keep_what_cannot_be(desk, checkpoint, known, body)
     if request.old_size != known.size:
@@ -126,11 +131,7 @@ def _verify_growth(checkpoint: Checkpoint, known: _Known, proof: tuple[bytes, ..
     if known.size == 0:
         # The empty tree is consistent with every tree, and the protocol wants no proof of that.
         if proof:
-            raise Unverified(
-                f"proof of {len(proof)} hashes from size 0, expected none",
-                code="proof.length",
-                step="consistency.length",
-            )
+            raise PROOF_LENGTH_UNVERIFIED(f"proof of {len(proof)} hashes from size 0, expected none")
         return
     verify_consistency(
         old_size=known.size,
@@ -153,7 +154,7 @@ def _cosigned(desk: WitnessDesk, signed: Note, known: _Known) -> Cosigned | Reme
         # Somebody else was faster: this cosignature has not been said, and never will be.
         log = desk.register.log(origin)
         if log is None:
-            raise Broken(f"log {shown(origin)} is gone from the witness", code="witness.state_damaged")
+            raise WITNESS_STATE_DAMAGED(f"log {shown(origin)} is gone from the witness")
         return Remembered(size=_known(desk, log).size)
     lines = Note(text=signed.text, signatures=own).encoded()[len(signed.text) + 1 :]
     return Cosigned(signatures=lines)
@@ -164,11 +165,9 @@ def _timestamp(now: int, before: int) -> int:
     if now >= before:
         return now
     if before - now > CLOCK_BACK_SECONDS_MAX:
-        raise Unavailable(
+        raise WITNESS_CLOCK_BACK(
             f"the clock is {before - now} seconds behind the last cosignature, at most {CLOCK_BACK_SECONDS_MAX} are "
-            "waited out: set it right",
-            code="witness.clock_back",
-            port="witness",
+            "waited out: set it right"
         )
     return before
 
@@ -191,7 +190,6 @@ def _keep(desk: WitnessDesk, checkpoint: Checkpoint, known: _Known, body: bytes,
 
 
 def _damaged(log: WitnessedLog, why: str) -> Broken:
-    return Broken(
-        f"what the witness remembers of {shown(log.origin)} is not what it wrote: {why}",
-        code="witness.state_damaged",
+    return WITNESS_STATE_DAMAGED(
+        f"what the witness remembers of {shown(log.origin)} is not what it wrote: {why}"
     )

@@ -25,6 +25,7 @@ from answerable.core.ledger.shards import (
 from answerable.core.tlog.checkpoint import verified_checkpoint
 from answerable.core.tlog.merkle import verify_consistency
 from answerable.errors import AnswerableError, Broken, Malformed, Unverified, shown
+from answerable.errors.codes.ledger import LEDGER_CORRUPT, LEDGER_ROLLED_BACK
 from answerable.flows.workloads.prove_in_shard import newest_head
 
 if TYPE_CHECKING:
@@ -100,9 +101,7 @@ class Covering:
         try:
             newest = verified_checkpoint(note, origin=self.origin, log_keys=(key,))
         except (Malformed, Unverified) as fault:
-            raise Broken(
-                f"the log of logs is not signed by its key: {fault.message}", code="ledger.corrupt"
-            ) from None
+            raise LEDGER_CORRUPT(f"the log of logs is not signed by its key: {fault.message}") from None
         self._require_continuation(heads, newest)
         for leaf in heads.leaves(self._read, newest.size):
             await self._saw(leaf)
@@ -226,9 +225,8 @@ def require_led_on(origin: str, *, shard: PublishedLog, heads: PublishedLog) -> 
     else:
         found = looked_at(origin, before=before, key=key, note=note, proof=shard.consistency_proof)
     if isinstance(found, ShardGap):
-        raise Broken(
-            f"shard {shown(origin)} does not lead on from its last head in the log of logs: {_reason(found)}",
-            code="ledger.rolled_back",
+        raise LEDGER_ROLLED_BACK(
+            f"shard {shown(origin)} does not lead on from its last head in the log of logs: {_reason(found)}"
         )
 
 
@@ -242,10 +240,8 @@ def _no_head(what: str) -> Iterator[None]:
     try:
         yield
     except (Malformed, Unverified) as fault:
-        raise Broken(
-            f"{what} of the log of logs is no head of a shard: {fault.message}", code="ledger.corrupt"
-        ) from None
+        raise LEDGER_CORRUPT(f"{what} of the log of logs is no head of a shard: {fault.message}") from None
 
 
 def _went_back(why: str) -> Broken:
-    return Broken(f"the log of logs was rolled back or forked: {why}", code="ledger.rolled_back")
+    return LEDGER_ROLLED_BACK(f"the log of logs was rolled back or forked: {why}")

@@ -19,6 +19,15 @@ from answerable.core.tlog.merkle import verify_consistency
 from answerable.core.tlog.note import COSIGNATURE_KINDS, Note
 from answerable.core.tlog.witnessing import AddCheckpoint
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified, shown
+from answerable.errors.codes.ledger import LEDGER_CORRUPT, LEDGER_ROLLED_BACK, LEDGER_UNWITNESSED
+from answerable.errors.codes.tlog import (
+    WITNESS_ANSWER,
+    WITNESS_COSIGNATURE,
+    WITNESS_DENIED,
+    WITNESS_LIED,
+    WITNESS_OVERTAKEN,
+    WITNESS_WENT_BACK,
+)
 from answerable.flows.ledger.starting_witnesses import StartingWitnesses
 from answerable.ports.ledger import TAKES_NOTHING_NOW
 from answerable.ports.witness import Cosigned, Denied
@@ -132,9 +141,8 @@ class Cosigning:
         after, lacking = self._limits.stop_after_seconds, self._lacking_since
         if not after or lacking is None or self._clock.monotonic() - lacking < after:
             return None
-        return Refused(
-            f"no quorum of witnesses has cosigned the ledger for {after:g} seconds: `answerable status` says why",
-            code="ledger.unwitnessed",
+        return LEDGER_UNWITNESSED(
+            f"no quorum of witnesses has cosigned the ledger for {after:g} seconds: `answerable status` says why"
         )
 
     async def gather(self) -> None:
@@ -218,16 +226,8 @@ class Cosigning:
             self._sizes[witness.name] = answer.size
             if answer.size > own.size:
                 # Whoever has a newer checkpoint of ours may bring it to a witness: the next round brings it, too.
-                raise Unavailable(
-                    "it has cosigned a newer checkpoint of ours already, and is asked again in the next round",
-                    code="witness.overtaken",
-                    port=WITNESS_PORT,
-                )
-        raise Unavailable(
-            f"it named another size after each of {TRIES_MAX} requests",
-            code="witness.answer",
-            port=WITNESS_PORT,
-        )
+                raise WITNESS_OVERTAKEN()
+        raise WITNESS_ANSWER(f"it named another size after each of {TRIES_MAX} requests")
 
     def _verified(self, witness: Witness, note: Note, lines: bytes) -> tuple[tuple[NoteSignature, ...], int]:
         """Raises Malformed or Unverified for what is not a fresh cosignature of this witness on this text."""
@@ -237,18 +237,13 @@ class Cosigning:
             name, at = (key.name, key.key_id), int.from_bytes(line.signature[:TIMESTAMP_BYTES], "big")
             newest[name] = max(newest.get(name, (at, line)), (at, line), key=lambda one: one[0])
         if not newest:
-            raise Unverified(
-                "its answer holds no cosignature by its key",
-                code="witness.cosignature",
-                step="cosignature.signer",
-            )
+            raise WITNESS_COSIGNATURE("its answer holds no cosignature by its key")
         now = self._clock.now() // 1000
         for at, _ in newest.values():
             if abs(at - now) > self._limits.skew_seconds_max:
-                raise Unverified(
+                raise WITNESS_COSIGNATURE(
                     f"its cosignature is {abs(at - now)} seconds {'old' if at < now else 'ahead of our clock'}, "
                     f"expected at most {self._limits.skew_seconds_max}",
-                    code="witness.cosignature",
                     step="cosignature.time",
                 )
         return tuple(line for _, line in newest.values()), max(at for at, _ in newest.values())
@@ -258,10 +253,8 @@ class Cosigning:
         if size <= self._newest().size:
             before = self._states[witness.name].size
             if size < before:
-                raise Unverified(
-                    f"it cosigned size {before} and now remembers {size} only: it went back",
-                    code="witness.went_back",
-                    step="witness.size",
+                raise WITNESS_WENT_BACK(
+                    f"it cosigned size {before} and now remembers {size} only: it went back"
                 )
             return
         copy = await self._copy(witness)
@@ -274,13 +267,11 @@ class Cosigning:
     async def _judge_denial(self, witness: Witness, denied: Denied) -> AnswerableError:
         """What to raise when a witness says no, and in the worst case that we do not continue what it cosigned."""
         if denied.why != "inconsistent":
-            return Unavailable(f"it refused: {denied.why}", code="witness.denied", port=WITNESS_PORT)
+            return WITNESS_DENIED(f"it refused: {denied.why}")
         copy = await self._copy(witness)
         if copy is None:
-            return Unavailable(
-                "it says that our checkpoint does not continue the one it cosigned, and does not show that one",
-                code="witness.denied",
-                port=WITNESS_PORT,
+            return WITNESS_DENIED(
+                "it says that our checkpoint does not continue the one it cosigned, and does not show that one"
             )
         return self._contradiction(witness, copy) or _lied(copy.size, self._newest().size)
 
@@ -317,9 +308,7 @@ class Cosigning:
             return  # As with checkpoints, a full disk only delays it: the next round tries again.
         except (Malformed, Unverified) as fault:
             # The witnesses signed our own words, so the fault is in what we have on disk.
-            raise Broken(
-                f"a cosigned checkpoint cannot be published: {fault.message}", code="ledger.corrupt"
-            ) from None
+            raise LEDGER_CORRUPT(f"a cosigned checkpoint cannot be published: {fault.message}") from None
         gathered.published = max(gathered.published, len(signatures) - len(gathered.note.signatures))
 
     def _silent(self, witness: Witness, reason: str) -> None:
@@ -362,29 +351,23 @@ def contradiction(
             proof=proof(theirs.size, own.size) if theirs.size < own.size else (),
         )
     except Unverified:
-        return Broken(
+        return LEDGER_ROLLED_BACK(
             f"the log was forked: witness {shown(witness)} cosigned a checkpoint of size {theirs.size} with another "
-            f"history than ours of size {own.size}",
-            code="ledger.rolled_back",
+            f"history than ours of size {own.size}"
         )
     return None
 
 
 def rolled_back(witness: str, *, own: int, theirs: int) -> Broken:
     """Our log lost entries that a witness knows of."""
-    return Broken(
+    return LEDGER_ROLLED_BACK(
         f"the log was rolled back: its newest checkpoint has size {own}, and witness {shown(witness)} cosigned size "
-        f"{theirs}",
-        code="ledger.rolled_back",
+        f"{theirs}"
     )
 
 
 def _lied(said: int, size: int) -> Unverified:
-    return Unverified(
-        f"its word does not fit its own copy: size {said}, and {size}",
-        code="witness.lied",
-        step="witness.size",
-    )
+    return WITNESS_LIED(f"its word does not fit its own copy: size {said}, and {size}")
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,11 +7,18 @@ be one, or was started by one is no workflow; a key that is or was an instance's
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.core.identity.workload.attestation import matching_agent, spiffe_selectors
 from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.errors.codes.people import (
+    WORKFLOW_AMBIGUOUS,
+    WORKFLOW_CHANNEL,
+    WORKFLOW_IS_AGENT,
+    WORKFLOW_KEY_TAKEN,
+    WORKFLOW_UNATTESTED,
+)
 from answerable.flows.validity.workflows_standing import standing_workflow
 
 if TYPE_CHECKING:
@@ -20,8 +27,6 @@ if TYPE_CHECKING:
     from answerable.core.identity.svid.trust_bundle import TrustBundle
     from answerable.core.registry.documents.documents import Workflow
     from answerable.flows.trust_domain.workloads import Workloads
-
-STEP: Final = "attestation"
 
 
 async def attested_workflow(workloads: Workloads, channel: Channel | None) -> Workflow:
@@ -38,18 +43,17 @@ async def attested_workflow(workloads: Workloads, channel: Channel | None) -> Wo
         if any(selectors.issuperset(chosen) for chosen in one.attestation)
     ]
     if not matching:
-        raise Refused("no active workflow is registered for what was measured", code="workflow.unattested")
+        raise WORKFLOW_UNATTESTED()
     if len(matching) > 1:
         names = ", ".join(sorted(shown(one.name) for one in matching)[:4])
-        raise Refused(f"what was measured fits several workflows: {names}", code="workflow.ambiguous")
+        raise WORKFLOW_AMBIGUOUS(f"what was measured fits several workflows: {names}")
     if _fits_an_agent(workloads, selectors):
-        raise Refused("what was measured is an agent, and no agent answers", code="workflow.is_agent")
+        raise WORKFLOW_IS_AGENT("what was measured is an agent, and no agent answers")
     workflow = standing_workflow(walk, matching[0].name)
     for key in workflow.keys:
         if workloads.instances.by_key(key.thumbprint) is not None:
-            raise Refused(
-                f"a key of workflow {shown(workflow.name)} is or was an agent's: make a new one",
-                code="workflow.key_taken",
+            raise WORKFLOW_KEY_TAKEN(
+                f"a key of workflow {shown(workflow.name)} is or was an agent's: make a new one"
             )
     return workflow
 
@@ -58,10 +62,8 @@ async def _shown_by(workloads: Workloads, channel: Channel | None) -> frozenset[
     if channel is not None and channel.peer is not None:
         return await _shown_by_process(workloads, channel.peer)
     if channel is None or not channel.certificates:
-        raise Unverified(
-            "the connection shows no workflow: use the gateway's Unix socket, or TLS with the workflow's certificate",
-            code="workflow.channel",
-            step=STEP,
+        raise WORKFLOW_CHANNEL(
+            "the connection shows no workflow: use the gateway's Unix socket, or TLS with the workflow's certificate"
         )
     evidence = workloads.attestor.mtls(channel.certificates[0])
     return frozenset((*evidence.selectors, *_spiffe_shown(workloads, channel)))
@@ -73,7 +75,7 @@ def _spiffe_shown(workloads: Workloads, channel: Channel) -> tuple[str, ...]:
 
     def foreign(domain: TrustDomain) -> TrustBundle | None:
         if domain == workloads.trust.domain:
-            raise Refused("an SVID of our own domain is an agent's", code="workflow.is_agent")
+            raise WORKFLOW_IS_AGENT("an SVID of our own domain is an agent's")
         return workloads.trust.bundle(domain)
 
     try:
@@ -85,26 +87,21 @@ def _spiffe_shown(workloads: Workloads, channel: Channel) -> tuple[str, ...]:
 
 async def _shown_by_process(workloads: Workloads, peer: PeerCredentials) -> frozenset[str]:
     if peer.started == 0:
-        raise Unverified("the process that connected is gone", code="workflow.channel", step=STEP)
+        raise WORKFLOW_CHANNEL("the process that connected is gone")
     observe = partial(workloads.observer.observe, peer.pid, started=peer.started)
     facts = await workloads.measuring.measured(peer.uid, observe)
     if facts.uid != peer.uid:
-        raise Unverified(
-            "the process runs as another user than the one that connected", code="workflow.channel", step=STEP
-        )
+        raise WORKFLOW_CHANNEL("the process runs as another user than the one that connected")
     if not facts.descent_known:
-        raise Refused(
+        raise WORKFLOW_IS_AGENT(
             "it cannot be seen by what this process was started: have it started with fewer processes above it, and by "
-            "none that are hidden from this server",
-            code="workflow.is_agent",
+            "none that are hidden from this server"
         )
     instances = workloads.instances
     for process in (facts.process, *facts.ancestors):
         # Whose instance was ended runs on as what it was.
         if instances.by_process(process) is not None or instances.process_ended(process):
-            raise Refused(
-                "an agent runs as this process, or started it: no agent answers", code="workflow.is_agent"
-            )
+            raise WORKFLOW_IS_AGENT("an agent runs as this process, or started it: no agent answers")
     return frozenset(workloads.attestor.unix(facts).selectors)
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.people.passkey import unverified
 from answerable.core.ledger.records_passkeys import session_refused
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Unverified
+from answerable.errors.codes.people import PASSKEY_OTHER
 from answerable.flows.people.sign_in import check_passkey
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.validity.people_signing_in import desk_of, person_standing
@@ -58,7 +58,7 @@ async def finish_confirmation(
         begun = desk.taken(ceremony, "confirm", holder=seen.name, now=walk.clock.now())
         # Before its signature is asked about: what another person's device signed passes no count.
         if known is None or not known.person == begun.person == seen.person:
-            raise unverified("this passkey is not one of who is signed in here", "other")
+            raise PASSKEY_OTHER("this passkey is not one of who is signed in here")
         check_passkey(walk, assertion, challenge=begun.challenge)
     except Unverified as fault:
         await record_refused_session(

@@ -9,7 +9,8 @@ from answerable.core.identity.people.passkey import check_room
 from answerable.core.identity.people.passkey_registration import registered
 from answerable.core.ledger.records_passkeys import passkey_added
 from answerable.core.ledger.subject import principal_subject
-from answerable.errors import AnswerableError, Malformed
+from answerable.errors import AnswerableError
+from answerable.errors.codes.people import PASSKEY_DUPLICATE
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.validity.people_signing_in import desk_of, person_standing
 
@@ -102,7 +103,7 @@ async def finish_enrolment(
         )
         person_standing(walk, passkey.person, key=passkey.key)
         if desk.register.find(passkey.id) is not None:
-            raise Malformed("this passkey is registered already", code="passkey.duplicate")
+            raise PASSKEY_DUPLICATE("this passkey is registered already")
         by = str(passkey.person)
         if begun.invitation:
             # 1. Used up. A crash after this line: the person asks for a new invitation.

@@ -8,6 +8,7 @@ from answerable.core.base64url import to_base64url
 from answerable.core.ledger.records_passkeys import passkey_removed
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Refused, shown
+from answerable.errors.codes.people import PASSKEY_UNKNOWN
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.validity.people_signing_in import desk_of
 
@@ -52,6 +53,4 @@ def passkey_called(walk: Walk, name: str) -> Passkey:
 
 
 def _unknown(name: str) -> Refused:
-    return Refused(
-        f"there is no passkey {shown(name)}: see `answerable person passkeys`", code="passkey.unknown"
-    )
+    return PASSKEY_UNKNOWN(f"there is no passkey {shown(name)}: see `answerable person passkeys`")

@@ -9,9 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.people.passkey import asserted, unverified
+from answerable.core.identity.people.passkey import asserted
 from answerable.core.ledger.records_passkeys import sign_ins_refused
-from answerable.errors import AnswerableError, Refused, Unavailable, shown
+from answerable.errors import AnswerableError, Unavailable, shown
+from answerable.errors.codes.people import (
+    PASSKEY_COUNTER,
+    PASSKEY_UNKNOWN_UNVERIFIED,
+    PERSON_NO_PROVIDER,
+    PERSON_UNKNOWN,
+)
 from answerable.flows.recording.record_entry import record_entry
 from answerable.flows.validity.people_signing_in import desk_of, person_standing
 
@@ -64,7 +70,7 @@ def check_passkey(walk: Walk, assertion: PasskeyAssertion, *, challenge: bytes) 
     desk = desk_of(walk)
     passkey = desk.register.find(assertion.credential_id)
     if passkey is None:
-        raise unverified("nobody here has this passkey: it was removed, or never brought in", "unknown")
+        raise PASSKEY_UNKNOWN_UNVERIFIED("nobody here has this passkey: it was removed, or never brought in")
     count = asserted(
         assertion,
         credential_id=passkey.id,
@@ -76,7 +82,7 @@ def check_passkey(walk: Walk, assertion: PasskeyAssertion, *, challenge: bytes) 
     )
     person_standing(walk, passkey.person, key=passkey.key)
     if not desk.register.count_up(passkey.id, count):
-        raise unverified("the passkey was removed, or its count was passed, at this moment", "counter")
+        raise PASSKEY_COUNTER("the passkey was removed, or its count was passed, at this moment")
     return passkey
 
 
@@ -89,15 +95,14 @@ async def sign_in_by_provider(walk: Walk, token: str, *, nonce: str, issuer: str
     desk = desk_of(walk)
     try:
         if walk.people is None:
-            raise Refused("no OpenID provider is configured for people", code="person.no_provider")
+            raise PERSON_NO_PROVIDER()
         seen = await walk.people.verify(token, nonce=nonce, issuer=issuer)
         pair = (seen.issuer, seen.subject)
         found = [one for one in walk.registry.current.principals.values() if one.oidc == pair]
         if len(found) != 1:
-            raise Refused(
+            raise PERSON_UNKNOWN(
                 f"subject {shown(seen.subject)} of {shown(seen.issuer)} is no registered person: put it into the "
-                "person's `oidc`",
-                code="person.unknown",
+                "person's `oidc`"
             )
         person = person_standing(walk, found[0].name)
     except AnswerableError as fault:

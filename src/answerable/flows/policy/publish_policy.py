@@ -21,7 +21,16 @@ from answerable.core.registry.policy_sets.publication import (
     publisher_fault,
     verified_step,
 )
-from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.errors import shown
+from answerable.errors.codes.policy import (
+    PUBLICATION_CHANGED,
+    PUBLICATION_MALFORMED,
+    PUBLICATION_NOTHING,
+    PUBLICATION_OTHER,
+    PUBLICATION_SUPERSEDED,
+    PUBLICATION_TOO_MANY,
+    PUBLICATION_UNKNOWN,
+)
 from answerable.flows.recording.name_keys import key_file
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.registry.apply_registry import planned_aside, put_into_force, require_protection
@@ -55,7 +64,7 @@ async def propose_policy(
     async with walk.under_way.applying:
         signed, signed_with = await _verified(walk, token, "propose")
         if signed.attached != (sha256(attached.encode()).hexdigest() if attached else ""):
-            raise Malformed("what is attached is not what was signed", code="publication.malformed")
+            raise PUBLICATION_MALFORMED("what is attached is not what was signed")
         said = encode(parse(attached.encode(), limits=ATTACHED_LIMITS)) if attached else b"{}"
         plan = await _planned(walk, documents, removed)
         require_protection(plan.applied)
@@ -65,9 +74,8 @@ async def propose_policy(
         if any(one.id == proposal.id for one in waiting):
             return proposal
         if len(waiting) >= PENDING_MAX:
-            raise Refused(
-                f"{len(waiting)} proposals wait, which is the limit: publish or withdraw some",
-                code="publication.too_many",
+            raise PUBLICATION_TOO_MANY(
+                f"{len(waiting)} proposals wait, which is the limit: publish or withdraw some"
             )
         # 1. In the ledger first. A crash after this line: it waits from the next start on.
         changes: dict[str, JSONValue] = {
@@ -168,9 +176,8 @@ def found_proposal(walk: Walk, name: str) -> Proposal:
     """The proposal of this id. Raises Refused (`publication.unknown`), Unavailable."""
     record = records_of(walk).find("proposal", name)
     if record is None:
-        raise Refused(
-            f"no proposal {shown(name)} waits: `answerable policy proposals` lists them",
-            code="publication.unknown",
+        raise PUBLICATION_UNKNOWN(
+            f"no proposal {shown(name)} waits: `answerable policy proposals` lists them"
         )
     return msgspec.json.decode(record.body, type=Proposal)
 
@@ -208,20 +215,19 @@ async def _planned(
 ) -> Plan:
     for document in documents:
         if not isinstance(document, dict) or document.get("kind") != "PolicySet":
-            raise Malformed(
-                "a proposal is of documents of kind `PolicySet` only: apply the others",
-                code="publication.malformed",
+            raise PUBLICATION_MALFORMED(
+                "a proposal is of documents of kind `PolicySet` only: apply the others"
             )
     keys = {f"PolicySet/{name}" for name in removed}
     missing = keys - walk.registry.documents().keys()
     if missing:
-        raise Refused(f"there is no {shown(sorted(missing)[0])} to remove", code="publication.unknown")
+        raise PUBLICATION_UNKNOWN(f"there is no {shown(sorted(missing)[0])} to remove")
     both = keys & {document_key(one) for one in documents if isinstance(one, dict) and "metadata" in one}
     if both:
-        raise Malformed(f"{shown(sorted(both)[0])} is both given and removed", code="publication.malformed")
+        raise PUBLICATION_MALFORMED(f"{shown(sorted(both)[0])} is both given and removed")
     plan = await planned_aside(walk, documents, without=keys)
     if not plan.applied.changes and not same:
-        raise Refused("these policy sets are in force as they are", code="publication.nothing")
+        raise PUBLICATION_NOTHING()
     return plan
 
 
@@ -229,10 +235,7 @@ async def _planned_whole(walk: Walk, documents: dict[str, str], *, before: str) 
     """All policy sets by these. Raises Refused (`publication.superseded`) unless those in force are of that digest."""
     present = policy_documents(walk.registry.documents())
     if documents_digest(present) != before:
-        raise Refused(
-            "other policy sets came into force since this was proposed: propose it anew",
-            code="publication.superseded",
-        )
+        raise PUBLICATION_SUPERSEDED()
     given = [parse(text.encode()) for text in documents.values()]
     return await planned_aside(walk, given, without=present.keys() - documents.keys())
 
@@ -242,10 +245,7 @@ def _proposal(walk: Walk, signed: SignedStep, plan: Plan, *, attached: bytes) ->
     wanted = policy_documents(plan.documents)
     after = documents_digest(wanted)
     if signed.before != before:
-        raise Refused(
-            "other policy sets are in force than those that this changes: propose it anew",
-            code="publication.changed",
-        )
+        raise PUBLICATION_CHANGED()
     _require_same(signed, before=before, after=after, proposal="")
     return Proposal(
         id=proposal_id(signed.token),
@@ -263,10 +263,8 @@ def _proposal(walk: Walk, signed: SignedStep, plan: Plan, *, attached: bytes) ->
 
 def _require_same(signed: SignedStep, *, before: str, after: str, proposal: str) -> None:
     if (signed.before, signed.after, signed.proposal) != (before, after, proposal):
-        raise Unverified(
-            "the signature is to another change than this one: look at it again, and sign what you see",
-            code="publication.other",
-            step="publication",
+        raise PUBLICATION_OTHER(
+            "the signature is to another change than this one: look at it again, and sign what you see"
         )
 
 

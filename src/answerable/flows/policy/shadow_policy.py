@@ -16,6 +16,7 @@ from answerable.core.canonical import encode, parse
 from answerable.core.decision.compared import ShadowSeen, ShadowSet
 from answerable.core.registry.policy_sets.policy_record import PolicyRecord
 from answerable.errors import Malformed, Refused
+from answerable.errors.codes.policy import SHADOW_NONE
 from answerable.flows.policy.simulate_policy import candidate, compared, read_declared
 from answerable.flows.recording.paced_reading import in_turns
 from answerable.flows.registry.keep_policies import records_of
@@ -59,7 +60,7 @@ def stop_shadow(walk: Walk) -> ShadowSet:
     """Take the set out of the shadow, with all that was counted. Raises Refused (`shadow.none`), Unavailable."""
     shadow = shadow_set(walk)
     if shadow is None:
-        raise Refused("no policy set is in the shadow", code="shadow.none")
+        raise SHADOW_NONE()
     records = records_of(walk)
     for record in records.all(KIND):
         records.remove(KIND, record.id)

@@ -24,7 +24,8 @@ from answerable.core.ledger.subject_key import key_id_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.documents.parts_form import parts_of_form
 from answerable.core.registry.policy_sets.publication import documents_digest
-from answerable.errors import AnswerableError, Malformed, Unavailable
+from answerable.errors import AnswerableError, Malformed
+from answerable.errors.codes.policy import PUBLICATION_NO_ASKING
 from answerable.flows.policy.publish_policy import planned_sets
 from answerable.flows.recording.paced_reading import begins_at, in_turns
 
@@ -220,11 +221,7 @@ async def candidate(
     """
     compile_asking = walk.policies.compile_asking
     if compile_asking is None:
-        raise Unavailable(
-            "this process cannot ask policy sets: use the server's",
-            code="publication.no_asking",
-            port="policies",
-        )
+        raise PUBLICATION_NO_ASKING()
     given = encode([*documents, {"removed": [*removed]}])
     name = documents_digest({"given": given, "registry": encode(walk.registry.current.digest)})
     if known is not None and known[0] == name:

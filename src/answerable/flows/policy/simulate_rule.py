@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.containment.happening import holdable_of
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.containment import STOP_RULE_UNKNOWN
 from answerable.flows.counters.rule_numbers import number_of
 from answerable.flows.recording.paced_reading import in_turns
 
@@ -59,9 +60,7 @@ async def simulate_rule(walk: Walk, name: str, *, since: int = 0) -> RuleTrial:
     """
     rule = walk.registry.current.stop_rules.get(name)
     if rule is None:
-        raise Malformed(
-            f"there is no stop rule {shown(name)}: apply it with `dryRun: true`", code="stop_rule.unknown"
-        )
+        raise STOP_RULE_UNKNOWN(f"there is no stop rule {shown(name)}: apply it with `dryRun: true`")
     number = number_of(walk, rule, since)
     trial = _Trial(rule, number, since)
     found = RuleTrial(start=number.start, end=number.start, size=walk.ledger.size)

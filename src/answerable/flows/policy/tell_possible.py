@@ -21,6 +21,7 @@ from answerable.core.mandate.mandate import account_of, ended
 from answerable.core.mandate.session_claims import session_account, session_of
 from answerable.core.registry.documents.budget_name import CALLS
 from answerable.errors import Malformed, Refused, shown
+from answerable.errors.codes.policy import ANSWERS_UNKNOWN_NAME
 from answerable.flows.validity.mandate_standing import shard_fault, standing_fault
 from answerable.flows.validity.refuse_revoked import capability_names, judged_under, mandate_names
 from answerable.flows.walk.may_act import given_fault, inactive_fault, ways_to_prove
@@ -76,7 +77,7 @@ def possible(moment: Moment, *, agents: tuple[str, ...], resource: str) -> list[
     known = {**current.agents, **current.idle_agents}
     wanted = [known.get(AgentId(name)) for name in agents or sorted(known)]
     if None in wanted:
-        raise Malformed(f"no agent was called {shown(agents[0])} then", code="answers.unknown_name")
+        raise ANSWERS_UNKNOWN_NAME(f"no agent was called {shown(agents[0])} then")
     asking = _Asking(moment, PolicyAsking(moment.statement, digest=""), resource)
     return [asking.told(agent) for agent in wanted if agent]
 

@@ -25,7 +25,7 @@ from answerable.core.ledger.records_keys import (
     thumbprints_of,
 )
 from answerable.core.ledger.subject import principal_subject
-from answerable.errors import Refused
+from answerable.errors.codes.registry import REGISTRY_CHANGED_MEANWHILE
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 
 if TYPE_CHECKING:
@@ -139,20 +139,13 @@ def _known(walk: Walk, person: str, key: str) -> Reference | None:
 def _present(walk: Walk, person: str, key: str) -> tuple[str, ...]:
     keys = thumbprints_of(walk.registry.current.principals.get(PrincipalId(person)))
     if key not in keys:
-        raise _meanwhile()
+        raise REGISTRY_CHANGED_MEANWHILE()
     return keys
 
 
 def _require_same(walk: Walk, before: str) -> None:
     if walk.registry.current.digest != before:
-        raise _meanwhile()
-
-
-def _meanwhile() -> Refused:
-    return Refused(
-        "other documents came into force at the same moment: look again, and sign anew",
-        code="registry.changed_meanwhile",
-    )
+        raise REGISTRY_CHANGED_MEANWHILE()
 
 
 def _signs(walk: Walk, person: str, keys: tuple[str, ...]) -> Signs:

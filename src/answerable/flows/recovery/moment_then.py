@@ -17,7 +17,8 @@ from answerable.core.mandate.budget import Spending
 from answerable.core.mandate.token import mandate_in
 from answerable.core.registry.parsing.active import snapshot_of
 from answerable.core.registry.policy_sets.policy_statement import PolicyStatement
-from answerable.errors import AnswerableError, Malformed
+from answerable.errors import AnswerableError
+from answerable.errors.codes.policy import ANSWERS_REGISTRY_UNKNOWN
 from answerable.flows.recovery.recall_holds import hold_in
 from answerable.flows.recovery.recall_revocations import revocation_in
 from answerable.flows.registry.apply_registry import policy_text
@@ -142,10 +143,7 @@ class Then:
         """The registry. Raises Malformed (`answers.registry_unknown`) where the ledger does not say all of it."""
         found = snapshot_of([*self.documents.values()])
         if not self.registry or found.digest != self.registry:
-            raise Malformed(
-                "the ledger does not say all of the registry that was in force then, so nothing can be told",
-                code="answers.registry_unknown",
-            )
+            raise ANSWERS_REGISTRY_UNKNOWN()
         return found
 
     def _end(self, leaf: dict[str, JSONValue]) -> None:

@@ -25,6 +25,7 @@ from answerable.core.ledger.projected import (
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.documents.documents import PRINCIPAL
 from answerable.errors import Broken, shown
+from answerable.errors.codes.ledger import LEDGER_ENTRIES_MISSING, REGISTER_BEYOND_LEDGER, REGISTER_DOCUMENTS
 from answerable.ports.projection import LeftOut
 
 if TYPE_CHECKING:
@@ -216,10 +217,9 @@ def _check_fence(log: Log, fence: tuple[str, str] | None, stored: StoredEntry) -
 
 
 def _missing(log: Log, register: str) -> Broken:
-    return Broken(
+    return LEDGER_ENTRIES_MISSING(
         f"register {shown(register)} was brought up to an entry that log {shown(log.origin)} does not have: the log "
-        "was cut or replaced by an older copy; put the log back that belongs to these registers",
-        code="ledger.entries_missing",
+        "was cut or replaced by an older copy; put the log back that belongs to these registers"
     )
 
 
@@ -315,26 +315,23 @@ def _are_mended_as_told(
 def _undone(damaged: Sequence[str]) -> Broken:
     if damaged:
         return _unreadable(damaged, "it cannot be made again: the key that it is sealed under is gone")
-    return Broken(
+    return REGISTER_DOCUMENTS(
         "the registry documents are not those that the last change of them in the ledger says, and they "
-        "cannot be made again from it: put a copy of `answerable.db` back whose documents nobody edited",
-        code="register.documents",
+        "cannot be made again from it: put a copy of `answerable.db` back whose documents nobody edited"
     )
 
 
 def _unreadable(documents: Sequence[str], why: str) -> Broken:
-    return Broken(
+    return REGISTER_DOCUMENTS(
         f"document {shown(documents[0])} in the registers cannot be read, and {why}: put a copy of "
-        "`answerable.db` back",
-        code="register.documents",
+        "`answerable.db` back"
     )
 
 
 def _beyond(rows: Sequence[Difference]) -> Broken:
     named = ", ".join(f"{one.register} {shown(one.row)}" for one in rows[:NAMED_MAX])
-    return Broken(
+    return REGISTER_BEYOND_LEDGER(
         f"{len(rows)} rows of the registers stand in no entry of the ledger: {named}; they were written by other hands "
         "than this server's, or the ledger is another one. Put the registers back that belong to it, or move "
-        "`answerable.db` away: it is made again from the ledger",
-        code="register.beyond_ledger",
+        "`answerable.db` away: it is made again from the ledger"
     )

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.core.ledger.tags import Tag
-from answerable.errors import AnswerableError, Unavailable, shown
+from answerable.errors import AnswerableError, shown
+from answerable.errors.codes.ledger import LEDGER_SHARD_UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,11 +63,9 @@ async def _told(walk: Walk, log: StoredLog, *, whole: bool) -> list[tuple[str, S
             await anyio.sleep(TRY_SECONDS)
     message = failed.message if failed is not None else ""
     if not since:
-        raise Unavailable(
+        raise LEDGER_SHARD_UNREADABLE(
             f"the registers know nothing of shard {shown(log.name)}, and its log cannot be read ({message}): what it "
-            "says is held or revoked would not be. Restore it, or take its directory away",
-            code="ledger.shard_unreadable",
-            port="ledger",
+            "says is held or revoked would not be. Restore it, or take its directory away"
         ) from failed
     _log.warning(
         "the log of shard %s cannot be read: %s. What it says is held or revoked and the registers do not know is put "

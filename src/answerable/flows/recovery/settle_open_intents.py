@@ -15,7 +15,8 @@ from answerable.core.ledger import records
 from answerable.core.ledger.budget_counts import reserved_by
 from answerable.core.ledger.entry import Receipt
 from answerable.core.ledger.opened import leaf_of
-from answerable.errors import Broken, Unavailable
+from answerable.errors import Unavailable
+from answerable.errors.codes.ledger import LEDGER_LEAF_MALFORMED
 from answerable.flows.counters.keep_budgets import restore_budgets
 from answerable.flows.counters.keep_history import restore_history
 from answerable.flows.entries.keep_citations import recall_citations
@@ -109,5 +110,5 @@ def _open_intent(stored: StoredEntry, upstream_ms_max: int) -> OpenIntent:
 def _int(leaf: dict[str, JSONValue], name: str) -> int:
     value = leaf.get(name)
     if not isinstance(value, int):
-        raise Broken(f"a leaf has no whole number `{name}`", code="ledger.leaf_malformed")
+        raise LEDGER_LEAF_MALFORMED(f"a leaf has no whole number `{name}`")
     return value

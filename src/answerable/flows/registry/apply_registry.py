@@ -20,7 +20,10 @@ from answerable.core.registry.parsing.active import Inactive, faults_of, faults_
 from answerable.core.registry.parsing.parse import document_key
 from answerable.core.registry.policy_sets.policy_statement import read_statement
 from answerable.core.registry.policy_sets.publication import POLICY_SET, documents_digest, policy_documents
-from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.errors import Unavailable, shown
+from answerable.errors.codes.ledger import REGISTER_CHANGED_MEANWHILE
+from answerable.errors.codes.policy import POLICY_PROTECTS_NOTHING, PUBLICATION_TWO_PEOPLE
+from answerable.errors.codes.registry import REGISTRY_CALL_SECONDS, REGISTRY_FAULTS, REGISTRY_RESERVED_NAME
 from answerable.flows.counters.keep_history import reading_back
 from answerable.flows.escalation.end_fallen_duties import end_fallen_duties
 from answerable.flows.recording.name_keys import first_named, name_changed, signers_changed
@@ -111,10 +114,9 @@ async def apply_registry(
         require_protection(plan.applied)
         sets = [one.key for one in plan.applied.changes if one.key.startswith(POLICY_SET)]
         if sets and walk.policies.publishers:
-            raise Refused(
+            raise PUBLICATION_TWO_PEOPLE(
                 f"{', '.join(map(shown, sets))}: policy sets need two people here, of whom the second is in group "
-                f"{shown(walk.policies.publishers)}: use `answerable policy propose`",
-                code="publication.two_people",
+                f"{shown(walk.policies.publishers)}: use `answerable policy propose`"
             )
         published = records_statements.Published(how="one_person" if sets else "registry")
         return await put_into_force(walk, plan, by=by, because=because, published=published)
@@ -156,11 +158,7 @@ async def put_into_force(
 
 def _put(walk: Walk, plan: Plan, reading: HistoryReading) -> None:
     if walk.registry.current.digest != plan.applied.before:
-        raise Unavailable(
-            "another process applied documents at the same moment: look, and apply again",
-            code="register.changed_meanwhile",
-            port="register",
-        )
+        raise REGISTER_CHANGED_MEANWHILE()
     try:
         walk.registry.put(plan.documents)
     except Unavailable:
@@ -214,7 +212,7 @@ def planned(
     faults = shape or list(faults_of(merged))
     if faults:
         told = "; ".join(f"document {f.document} {f.path}: {f.message}" for f in faults[:FAULTS_SHOWN_MAX])
-        raise Malformed(f"{len(faults)} faults in the registry documents: {told}", code="registry.faults")
+        raise REGISTRY_FAULTS(f"{len(faults)} faults in the registry documents: {told}")
     snapshot = snapshot_of(merged)
     check_call_seconds(snapshot, upstream_ms_max=walk.limits.upstream_ms_max)
     policies = policy_text(snapshot)
@@ -245,9 +243,8 @@ def require_protection(applied: Applied) -> None:
     found = [one.fault for one in applied.void if one.voids_forbid and one.fault.file in given]
     if found:
         told = "; ".join(map(str, found[:FAULTS_SHOWN_MAX]))
-        raise Malformed(
-            f"{told}: a forbid that protects nothing does not come into force; `answerable policy check` tells all",
-            code="policy.protects_nothing",
+        raise POLICY_PROTECTS_NOTHING(
+            f"{told}: a forbid that protects nothing does not come into force; `answerable policy check` tells all"
         )
 
 
@@ -267,9 +264,8 @@ def _check_reserved(documents: Sequence[JSONValue]) -> None:
     for document in documents:
         match document:
             case {"metadata": {"name": str(name)}} if is_shadow_name(name):
-                raise Refused(
-                    f"{shown(name)} is the name of a drill's shadow: take another one",
-                    code="registry.reserved_name",
+                raise REGISTRY_RESERVED_NAME(
+                    f"{shown(name)} is the name of a drill's shadow: take another one"
                 )
 
 
@@ -285,10 +281,9 @@ def check_call_seconds(snapshot: RegistrySnapshot, *, upstream_ms_max: int) -> N
     """
     for server in snapshot.servers.values():
         if server.call_seconds_max * 1000 > upstream_ms_max:
-            raise Malformed(
+            raise REGISTRY_CALL_SECONDS(
                 f"server {shown(server.name)} may take {server.call_seconds_max} s a call, but walk.upstream_ms_max is "
-                f"{upstream_ms_max} ms: raise the one or lower the other",
-                code="registry.call_seconds",
+                f"{upstream_ms_max} ms: raise the one or lower the other"
             )
 
 

@@ -9,7 +9,8 @@ import msgspec
 from answerable.core.ledger.projected_documents import kept_record
 from answerable.core.registry.policy_sets.policy_record import KEPT_MAX, KeptSets
 from answerable.core.registry.policy_sets.publication import documents_digest, policy_documents
-from answerable.errors import Refused, Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.policy import PUBLICATION_AMBIGUOUS, PUBLICATION_NO_REGISTER, PUBLICATION_UNKNOWN
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.principal import UnixMillis
@@ -22,11 +23,7 @@ DIGEST_CHARS_MIN: Final = 8
 def records_of(walk: Walk) -> PolicyRegister:
     """Where proposals and earlier sets are kept. Raises Unavailable (`publication.no_register`)."""
     if walk.policies.records is None:
-        raise Unavailable(
-            "this process keeps no proposals and no earlier policy sets",
-            code="publication.no_register",
-            port="policies",
-        )
+        raise PUBLICATION_NO_REGISTER()
     return walk.policies.records
 
 
@@ -59,7 +56,7 @@ def kept_set(walk: Walk, name: str) -> KeptSets:
     found = [kept for _, kept in kept_sets(walk) if kept.digest != present]
     if name and len(name) < DIGEST_CHARS_MIN:
         message = f"{shown(name)} is too short for a digest: give {DIGEST_CHARS_MIN} characters or more"
-        raise Refused(message, code="publication.ambiguous")
+        raise PUBLICATION_AMBIGUOUS(message)
     if name:
         found = [kept for kept in found if kept.digest.startswith(name) or kept.policy_set.startswith(name)]
     if not found:
@@ -68,9 +65,9 @@ def kept_set(walk: Walk, name: str) -> KeptSets:
             if not name
             else f"no set {shown(name)} was in force, or it is in force"
         )
-        raise Refused(f"{known}: `answerable policy history` lists them", code="publication.unknown")
+        raise PUBLICATION_UNKNOWN(f"{known}: `answerable policy history` lists them")
     # The same documents under another registry were another set to decisions: the last one counts.
     if name and len({kept.digest for kept in found}) > 1:
         message = f"{shown(name)} is the beginning of {len(found)} digests: give more of it"
-        raise Refused(message, code="publication.ambiguous")
+        raise PUBLICATION_AMBIGUOUS(message)
     return found[0]

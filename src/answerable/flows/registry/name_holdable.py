@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.containment.hold import EVERYTHING, Holdable, HoldKind, described, holdable
 from answerable.core.identity.names.spiffe_id import SCHEME
 from answerable.core.mandate.mandate import MandateId
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.containment import HOLD_AMBIGUOUS
+from answerable.errors.codes.registry import HOLDABLE_UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,15 +43,13 @@ def name_holdable(walk: Walk, name: str, kind: str = "") -> Holdable:
         return holdable(kind, name)
     found = tuple(dict.fromkeys(_called(walk, name)))
     if not found:
-        raise Refused(
-            f"nothing here is called {shown(name)}: see `answerable registry list`, or say what it is with --kind",
-            code="holdable.unknown",
+        raise HOLDABLE_UNKNOWN(
+            f"nothing here is called {shown(name)}: see `answerable registry list`, or say what it is with --kind"
         )
     if len(found) > 1:
         meant = ", ".join(described(one) for one in found)
-        raise Refused(
+        raise HOLD_AMBIGUOUS(
             f"{shown(name)} may be {meant}: say which with --kind, and nothing is stopped until you do",
-            code="hold.ambiguous",
             reasons=tuple(f"answerable stop --kind {one.kind} {quote(one.name)}" for one in found),
         )
     return found[0]

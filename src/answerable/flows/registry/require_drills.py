@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.containment.drill import GOOD_FOR_DAYS, raised, undrilled
 from answerable.errors import Refused
+from answerable.errors.codes.containment import DRILL_MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,8 +40,7 @@ def _refusal(missing: Sequence[Undrilled]) -> Refused:
     )
     rest = len(missing) - SHOWN_MAX
     more = f"; and {rest} more" if rest > 0 else ""
-    return Refused(
+    return DRILL_MISSING(
         f"a higher tier takes drills that passed within {GOOD_FOR_DAYS} days, of the document as it is registered now, "
-        f"and then a change of its tier alone: {told}{more}",
-        code="drill.missing",
+        f"and then a change of its tier alone: {told}{more}"
     )

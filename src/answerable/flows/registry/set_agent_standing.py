@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from answerable.core.canonical import parse
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.registry import AGENT_RETIRED, AGENT_UNKNOWN, REGISTRY_FAULTS
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.revocation.end_instance import end_agent
@@ -54,11 +55,11 @@ async def set_agent_standing(
     walk = workloads.walk
     stored = walk.registry.documents().get(f"Agent/{agent}")
     if stored is None:
-        raise Refused(f"agent {shown(agent)} is not registered", code="agent.unknown")
+        raise AGENT_UNKNOWN(f"agent {shown(agent)} is not registered")
     document = parse(stored)
     before = _status_in(document)
     if before == "retired" and status != "retired":
-        raise Refused(f"agent {shown(agent)} is retired, for good", code="agent.retired")
+        raise AGENT_RETIRED(f"agent {shown(agent)} is retired, for good")
     if before != status:
         await apply_registry(walk, [_with_status(document, status)], by=by, because=because)
     if status == "active":
@@ -91,13 +92,13 @@ def _status_in(document: JSONValue) -> str:
     spec = document.get("spec") if isinstance(document, dict) else None
     status = spec.get("status", "active") if isinstance(spec, dict) else None
     if not isinstance(status, str):
-        raise Malformed("the agent's document has no status that can be read", code="registry.faults")
+        raise REGISTRY_FAULTS("the agent's document has no status that can be read")
     return status
 
 
 def _with_status(document: JSONValue, status: Standing) -> JSONValue:
     if not isinstance(document, dict) or not isinstance(document.get("spec"), dict):
-        raise Malformed("the agent's document has no spec", code="registry.faults")
+        raise REGISTRY_FAULTS("the agent's document has no spec")
     spec = document["spec"]
     assert isinstance(spec, dict)  # noqa: S101 - the line above has looked
     return {**document, "spec": {**spec, "status": status}}

@@ -11,7 +11,8 @@ from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable
-from answerable.errors import Refused, Unavailable, shown
+from answerable.errors import Unavailable, shown
+from answerable.errors.codes.mandate import MANDATE_UNKNOWN
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.revocation.deny_waiting import drop_approvals, waiting_under
 from answerable.flows.revocation.end_instance import written
@@ -36,7 +37,7 @@ async def close_mandate(walk: Walk, mandate_id: str, *, by: str) -> Mandate:
     """
     mandate = walk.mandates.find(MandateId(mandate_id))
     if mandate is None:
-        raise Refused(f"mandate {shown(mandate_id)} is not known", code="mandate.unknown")
+        raise MANDATE_UNKNOWN(f"mandate {shown(mandate_id)} is not known")
     # Stopping comes first and needs no record to be safe. A crash after the next line: it is stopped, the person got no
     # answer, closes it again, and that is recorded.
     behind: Unavailable | None = None

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.containment.reach import reach_of
 from answerable.core.mandate.revocation import Revocable
-from answerable.errors import Unavailable, shown
+from answerable.errors import shown
+from answerable.errors.codes.approval import APPROVAL_BUSY
 from answerable.flows.validity.refuse_revoked import agent_names, capability_names
 
 if TYPE_CHECKING:
@@ -107,8 +108,4 @@ def _denied_at_once(
         left = [one for one in there if one is not None and one.state_at(now) in _WAITING]
         if not left:
             return tuple(one.id for one in some if one.id in denied)
-    raise Unavailable(
-        f"approval {shown(left[0].id)} is answered faster than it can be denied: try again",
-        code="approval.busy",
-        port="approval_register",
-    )
+    raise APPROVAL_BUSY(f"approval {shown(left[0].id)} is answered faster than it can be denied: try again")

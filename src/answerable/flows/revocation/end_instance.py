@@ -21,7 +21,8 @@ from answerable.core.containment.shadow import is_shadow_name
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger import records_workload
 from answerable.core.ledger.subject import operator_subject
-from answerable.errors import AnswerableError, Refused, Unavailable, shown
+from answerable.errors import AnswerableError, Unavailable, shown
+from answerable.errors.codes.workloads import INSTANCE_UNKNOWN
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.revocation.end_leases import end_leases
 from answerable.ports.instance_register import UNRECORDED_MAX
@@ -66,7 +67,7 @@ async def end_instance(
     same, and is recorded by a later round of `follow_standing`. Where the register took nothing it may not have ended.
     """
     if workloads.instances.find(instance) is None:
-        raise Refused(f"instance {shown(instance)} is not known", code="instance.unknown")
+        raise INSTANCE_UNKNOWN(f"instance {shown(instance)} is not known")
     try:
         return await _ended(workloads, [instance], because, by)
     except Unavailable as failed:

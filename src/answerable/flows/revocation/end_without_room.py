@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import anyio.to_thread
 
 from answerable.errors import Refused, Unavailable
-from answerable.ports.register_room import UNRECORDED
+from answerable.errors.codes.ledger import REGISTER_BEHIND, REGISTER_NO_ROOM, REGISTER_UNRECORDED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from answerable.core.mandate.revocation import Revocable
     from answerable.flows.state.walk import Walk
 
-BEHIND: Final = "register.behind"
 LOOK_SECONDS: Final = 1.0
 
 _log: Final = logging.getLogger(__name__)
@@ -35,36 +34,35 @@ def no_room(walk: Walk) -> Refused | None:
     why = walk.room.why if walk.room is not None else ""
     if not why:
         return None
-    return Refused(
-        f"nothing was done: no action begins while the registers cannot be written, as no stop could be kept ({why})",
-        code="register.no_room",
+    return REGISTER_NO_ROOM(
+        f"nothing was done: no action begins while the registers cannot be written, as no stop could be kept ({why})"
     )
 
 
 def is_in_force(failed: Unavailable) -> bool:
     """Whether what could not be written is in force in this process all the same."""
-    return failed.code == BEHIND
+    return failed.code == REGISTER_BEHIND.id
 
 
 def told(what: str, failed: Unavailable, *, on_record: bool) -> Unavailable:
     """What whoever ended something is told once everything was done that can be done without the registers."""
     why = str(failed.__cause__.message if isinstance(failed.__cause__, Unavailable) else failed.message)
     if on_record:
-        code = BEHIND
+        code = REGISTER_BEHIND
         message = (
             f"{what} in this server, at once, and in the ledger, so that a restart keeps it; the registers do not have "
             f"it yet ({why}): no server on them begins an action until they can be written, and then they get it. Make "
             "room on their disk; if anything acts meanwhile, `answerable panic` holds everything"
         )
     else:
-        code = UNRECORDED
+        code = REGISTER_UNRECORDED
         message = (
             f"{what} in this server, at once and until it ends, and is on record nowhere: neither registers ({why}) "
             "nor ledger take it. No server on them begins an action until they can be written, and then they get it; a "
             "restart before that forgets it. Make their disk writable and leave this server running, or end it and "
             "keep it down; `answerable panic` holds everything, after a restart, too, where its file can be written"
         )
-    return Unavailable(message, code=code, port="register", effect="unknown")
+    return code(message, effect="unknown")
 
 
 async def follow_room(

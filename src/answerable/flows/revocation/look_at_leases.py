@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from answerable.core.lease.wire import LISTED_MAX
-from answerable.errors import Unavailable
+from answerable.errors.codes.leases import BROKER_NONE, BROKER_TOO_MANY_UNAVAILABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ SHOWN_MAX: Final = 100_000
 def broker_of(walk: Walk) -> LeaseSide:
     """Raises Unavailable (`broker.none`)."""
     if walk.leases is None:
-        raise Unavailable("there is no broker here", code="broker.none", port="lease_broker")
+        raise BROKER_NONE("there is no broker here")
     return walk.leases
 
 
@@ -42,10 +42,8 @@ async def all_leases(walk: Walk, which: LeaseList) -> Sequence[Lease]:
         if len(some) < LISTED_MAX:
             return found
         if len(found) >= SHOWN_MAX:
-            raise Unavailable(
-                f"more than {SHOWN_MAX} leases are open: ask for one target, or for those that are unrevoked",
-                code="broker.too_many",
-                port="lease_broker",
+            raise BROKER_TOO_MANY_UNAVAILABLE(
+                f"more than {SHOWN_MAX} leases are open: ask for one target, or for those that are unrevoked"
             )
         after = some[-1].name
 

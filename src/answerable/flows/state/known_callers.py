@@ -12,13 +12,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from answerable.core.identity.names.spiffe_id import spiffe_id
-from answerable.core.identity.proof.http_signature import unverified
 from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.core.identity.workload.attestation import matching_agent, spiffe_selectors, vouching_domain
 from answerable.core.identity.workload.evidence import UNKNOWN_IDENTITY, CallerIdentity
 from answerable.core.identity.workload.instance import shown_manifest
 from answerable.core.registry.snapshot.directory import AgentDirectory
 from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.errors.codes.registry import AGENT_INACTIVE_UNVERIFIED
+from answerable.errors.codes.tlog import PROOF_CHANNEL, PROOF_KEY, PROOF_MALFORMED, PROOF_SVID
+from answerable.errors.codes.workloads import INSTANCE_UNVOUCHED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +99,7 @@ class KnownCallers:
             return KnownKey(agent, key, self.registered(agent.name), enrolled=False)
         instance = self._instances.by_key(thumbprint) if self._instances is not None else None
         if instance is None or instance.key is None:
-            raise unverified("key", f"no agent has key {thumbprint}: {REGISTER_KEY}", key=thumbprint)
+            raise PROOF_KEY(f"no agent has key {thumbprint}: {REGISTER_KEY}", key=thumbprint)
         agent = self._standing(instance, now)
         return KnownKey(agent, instance.key, self._identity_of(instance), enrolled=True)
 
@@ -120,7 +122,7 @@ class KnownCallers:
         agent = self._attested({*spiffe_selectors(name)})
         if agent is None:
             self._note(str(name), now, source=f"domain {name.trust_domain}", grade="gateway")
-            raise unverified("channel", "the SPIFFE ID belongs to no registered agent")
+            raise PROOF_CHANNEL("the SPIFFE ID belongs to no registered agent")
         return agent, self._seen(agent, "spiffe", "gateway", instance=str(name))
 
     def registered(self, agent: AgentId) -> CallerIdentity:
@@ -137,7 +139,7 @@ class KnownCallers:
                 self._note(f"unix:uid:{channel.peer.uid}", now, grade="kernel")
             return self._known(agent), "unix_peer", self._seen(agent, "unix", "kernel")
         if not channel.certificate:
-            raise unverified("proof", "neither message nor connection carries a proof of possession")
+            raise PROOF_MALFORMED("neither message nor connection carries a proof of possession")
         agent = self.directory().by_certificate.get(channel.certificate)
         if agent is not None:
             return self._known(agent), "mtls", self._seen(agent, "mtls", "gateway")
@@ -151,7 +153,7 @@ class KnownCallers:
             try:
                 svid = self._svid(self._trust, channel, now)
             except (Malformed, Unverified) as error:
-                failed = unverified("svid", error.message)
+                failed = PROOF_SVID(error.message)
         if svid is not None:
             instance = self._instances.find(svid.id) if self._instances is not None else None
             if instance is not None:
@@ -161,7 +163,7 @@ class KnownCallers:
         if agent is None:
             if failed is None:
                 self._note_peer(svid, channel, now)
-            raise failed or unverified("channel", "the connection belongs to no registered agent")
+            raise failed or PROOF_CHANNEL("the connection belongs to no registered agent")
         if svid is None:
             return agent, "mtls", self._seen(agent, "mtls", "gateway")
         identity = self._seen(agent, "spiffe", "gateway", instance=str(svid.id))
@@ -186,7 +188,7 @@ class KnownCallers:
             try:
                 name = matching_agent(entries, measured)
             except Refused:
-                raise unverified("channel", "the connection belongs to several registered agents") from None
+                raise PROOF_CHANNEL("the connection belongs to several registered agents") from None
             if name is not None:
                 return self._active(name)
         return None
@@ -210,22 +212,21 @@ class KnownCallers:
     def _standing(self, instance: Instance, now: UnixMillis) -> Agent:
         agent = self._active(instance.agent)
         if self._instances is None or not _lives(self._instances, self._trust, instance, now):
-            message = (
+            raise PROOF_KEY(
                 "the instance, or the one it is a sub-agent of, has ended, expired or lost who vouched for it"
             )
-            raise unverified("key", message)
         return agent
 
     def _active(self, name: AgentId) -> Agent:
         agent = self._registry.current.agents.get(name)
         if agent is None:
             # The code that the walk has for it: whoever asks, at whichever door, reads one word.
-            raise Unverified(f"agent {shown(name)} is not active", code="agent.inactive", step="agent")
+            raise AGENT_INACTIVE_UNVERIFIED(f"agent {shown(name)} is not active")
         return agent
 
     def _known(self, agent: Agent | None) -> Agent:
         if agent is None:
-            raise unverified("channel", "the connection belongs to no registered agent, or to several")
+            raise PROOF_CHANNEL("the connection belongs to no registered agent, or to several")
         return self._active(agent.name)
 
     def _identity_of(self, instance: Instance) -> CallerIdentity:
@@ -293,9 +294,8 @@ def _is_vouched_for(trust: TrustSource | None, evidence: Evidence) -> bool:
 def require_vouched(trust: TrustSource, instance: Instance) -> None:
     """Raises Refused (`instance.unvouched`) once the trust domain by whose SVID it was enrolled is not believed."""
     if not _is_vouched_for(trust, instance.evidence):
-        raise Refused(
-            f"the trust domain by whose SVID {shown(instance.id)} was enrolled is not believed here any more",
-            code="instance.unvouched",
+        raise INSTANCE_UNVOUCHED(
+            f"the trust domain by whose SVID {shown(instance.id)} was enrolled is not believed here any more"
         )
 
 

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
-from answerable.core.identity.people.passkey import CHALLENGE_BYTES, STEP
-from answerable.errors import Refused, Unavailable, Unverified
+from answerable.core.identity.people.passkey import CHALLENGE_BYTES
+from answerable.errors import Refused
+from answerable.errors.codes.people import (
+    PASSKEY_BUSY,
+    PASSKEY_CEREMONY,
+    PASSKEY_HOLDER,
+    PASSKEY_OFF,
+    PASSKEY_PURPOSE,
+)
 
 if TYPE_CHECKING:
     from answerable.ports.entropy import Entropy
@@ -70,11 +77,7 @@ class PasskeyDesk:
         if len(self.ceremonies) >= self.ceremonies_max:
             self.ceremonies = {name: one for name, one in self.ceremonies.items() if now < one.expires_at}
         if len(self.ceremonies) >= self.ceremonies_max:
-            raise Unavailable(
-                "too many people sign in at this moment: try again in a minute",
-                code="passkey.busy",
-                port="console",
-            )
+            raise PASSKEY_BUSY("too many people sign in at this moment: try again in a minute")
         one = Ceremony(
             id=to_base64url(entropy.bytes(_ID_BYTES)),
             kind=kind,
@@ -94,24 +97,16 @@ class PasskeyDesk:
         """
         one = self.ceremonies.pop(name, None)
         if one is None or now >= one.expires_at:
-            message = (
+            raise PASSKEY_CEREMONY(
                 f"this took longer than {CEREMONY_SECONDS_MAX} seconds, or was answered before: start again"
             )
-            raise Unverified(message, code="passkey.ceremony", step=STEP)
         if one.kind != kind:
-            raise Unverified(
-                "this was begun for something else, and does not count here: start again", code="passkey.purpose",
-                step=STEP,
-            )  # fmt: skip
+            raise PASSKEY_PURPOSE()
         if one.holder != holder:
-            raise Unverified(
-                "this was begun in another browser or session: start again", code="passkey.holder", step=STEP
-            )
+            raise PASSKEY_HOLDER()
         return one
 
 
 def no_desk() -> Refused:
     """What to raise where nobody can sign in."""
-    return Refused(
-        "the console is switched off here, and passkeys with it: set `console.enabled`", code="passkey.off"
-    )
+    return PASSKEY_OFF()

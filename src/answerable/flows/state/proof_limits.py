@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from answerable.core.identity.proof.session import LIFETIME_SECONDS_MAX
-from answerable.errors import Malformed
+from answerable.errors.codes.tlog import PROOF_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +28,7 @@ class ProofLimits:
 
     def __post_init__(self) -> None:
         if not 0 < self.session_seconds <= LIFETIME_SECONDS_MAX:
-            raise Malformed(
-                f"a session lives 1 to {LIFETIME_SECONDS_MAX} s, got {self.session_seconds}",
-                code="proof.limits",
-            )
+            raise PROOF_LIMITS(f"a session lives 1 to {LIFETIME_SECONDS_MAX} s, got {self.session_seconds}")
         if (
             min(
                 self.skew_seconds_max,
@@ -41,4 +38,4 @@ class ProofLimits:
             )
             < 1
         ):
-            raise Malformed("limits of proofs are at least 1 each", code="proof.limits")
+            raise PROOF_LIMITS("limits of proofs are at least 1 each")

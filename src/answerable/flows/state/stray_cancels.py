@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from answerable.errors import Unavailable
+from answerable.errors.codes.leases import TARGET_GAVE_UP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +25,4 @@ def no_stray_cancels(*, port: str, effect: Effect) -> Iterator[None]:
     except anyio.get_cancelled_exc_class():
         if anyio.current_effective_deadline() == -inf:
             raise
-        raise Unavailable(
-            "the connection to the target was given up from within",
-            code="target.gave_up",
-            port=port,
-            effect=effect,
-        ) from None
+        raise TARGET_GAVE_UP(port=port, effect=effect) from None

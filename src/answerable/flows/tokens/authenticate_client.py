@@ -18,7 +18,15 @@ from answerable.core.identity.proof.client_assertion import verified_assertion
 from answerable.core.identity.proof.http_signature import request_from_http
 from answerable.core.identity.svid.jwt_svid import verified_jwt_svid
 from answerable.core.mandate import oauth_terms as terms
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import shown
+from answerable.errors.codes.tokens import (
+    CLIENT_AUDIENCE,
+    CLIENT_CREDENTIAL,
+    CLIENT_FORGOTTEN,
+    CLIENT_REPLAY,
+    CLIENT_SUBJECT,
+    OAUTH_INVALID_REQUEST,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,7 +41,6 @@ if TYPE_CHECKING:
     from answerable.ports.replay_store import ReplayStore
     from answerable.ports.trust_source import TrustSource
 
-STEP: Final = "client"
 _AUTHORIZATION: Final = (b"authorization", b"proxy-authorization")
 
 
@@ -94,14 +101,12 @@ class ClientAuthenticator:
         Raises Unverified (step `client` and those of the gateway's proofs) and Malformed (`oauth.invalid_request`).
         """
         if any(asked.fields(name) for name in _AUTHORIZATION):
-            raise _unverified(
-                "no password or bearer secret is accepted: prove possession of a key", "credential"
-            )
+            raise CLIENT_CREDENTIAL("no password or bearer secret is accepted: prove possession of a key")
         kind = asked.values.get("client_assertion_type", "")
         client = self._by_proof(asked) if not kind else self._by_assertion(kind, asked)
         named = asked.values.get("client_id", client.agent)
         if named not in (client.agent, client.identity.instance):
-            raise _unverified(f"`client_id` names {shown(named)}, and the proof is of another", "subject")
+            raise CLIENT_SUBJECT(f"`client_id` names {shown(named)}, and the proof is of another")
         return client
 
     def _by_proof(self, asked: Asked) -> TokenClient:
@@ -120,23 +125,22 @@ class ClientAuthenticator:
     def _by_assertion(self, kind: str, asked: Asked) -> TokenClient:
         assertion = asked.values.get("client_assertion", "")
         if not assertion:
-            raise Malformed("parameter `client_assertion` is missing", code="oauth.invalid_request")
+            raise OAUTH_INVALID_REQUEST("parameter `client_assertion` is missing")
         now = self._clock.now()
         if kind == terms.CLIENT_JWT_SPIFFE:
             return self._by_svid(assertion, now)
         if kind == terms.CLIENT_JWT_BEARER:
             return self._by_key(assertion, now)
-        raise Malformed(
+        raise OAUTH_INVALID_REQUEST(
             f"client assertion type {shown(kind)} is not served: use {terms.CLIENT_JWT_SPIFFE} or "
-            f"{terms.CLIENT_JWT_BEARER}",
-            code="oauth.invalid_request",
+            f"{terms.CLIENT_JWT_BEARER}"
         )
 
     def _by_svid(self, token: str, now: UnixMillis) -> TokenClient:
         issuer = self._issuer()
         svid = verified_jwt_svid(token, audience=issuer, bundle_of=self._trust.bundle, now=now)
         if svid.audience != (issuer,):
-            raise _unverified(f"the JWT-SVID must be for {shown(issuer)} alone", "audience")
+            raise CLIENT_AUDIENCE(f"the JWT-SVID must be for {shown(issuer)} alone")
         agent, identity = self._known.by_name(svid.id, now)
         return TokenClient(agent=agent.name, identity=identity, method=terms.AUTH_SPIFFE_JWT)
 
@@ -147,14 +151,11 @@ class ClientAuthenticator:
         said = verified_assertion(token, issuer=self._issuer(), key_of=key_of, now=now)
         known = self._known.by_key(said.thumbprint, now)
         if said.client not in (known.agent.name, known.identity.instance):
-            raise _unverified(f"the key is not that of {shown(said.client)}", "subject", key=said.thumbprint)
+            raise CLIENT_SUBJECT(f"the key is not that of {shown(said.client)}", key=said.thumbprint)
         at = self._clock.monotonic()
         # Nobody knows what was accepted before the store began. On the wire are whole seconds, cut.
         if now - (at - self._replay.since) * 1000 >= said.issued_at + 1000:
-            raise _unverified(
-                "the assertion is older than what is remembered of those that were used: sign a new one, with `iat`",
-                "forgotten",
-            )
+            raise CLIENT_FORGOTTEN()
         answer = self._replay.accept(
             sha256(said.thumbprint.encode()).digest(),
             sha256(b"client-assertion\0" + said.id.encode("utf-8", "surrogatepass")).digest()[:16],
@@ -162,14 +163,10 @@ class ClientAuthenticator:
             at=at,
         )
         if answer != "new":
-            raise _unverified("the assertion was used before: sign a new one", "replay", key=said.thumbprint)
+            raise CLIENT_REPLAY(key=said.thumbprint)
         return TokenClient(
             agent=known.agent.name,
             identity=known.identity,
             method=terms.AUTH_PRIVATE_KEY_JWT,
             key=said.thumbprint,
         )
-
-
-def _unverified(message: str, code: str, *, key: str = "") -> Unverified:
-    return Unverified(message, code=f"{STEP}.{code}", step=STEP, key=key)

@@ -29,6 +29,22 @@ from answerable.core.mandate.revocation import Revocable, instance_names
 from answerable.core.mandate.scope import covers
 from answerable.core.mandate.token_life import SINGLE_USE_TIER, tier_of
 from answerable.errors import Malformed, Refused, shown
+from answerable.errors.codes.mandate import (
+    DELEGATION_DEPTH_INVALID_REFUSED,
+    DELEGATION_EXPIRED_REFUSED,
+    DELEGATION_RECEIVER,
+    MANDATE_CLOSED,
+    MANDATE_EXPIRED,
+)
+from answerable.errors.codes.registry import AGENT_DRIFTED, AGENT_INACTIVE, CAPABILITY_CEILING
+from answerable.errors.codes.tokens import (
+    OAUTH_INVALID_AUTHORIZATION_DETAILS,
+    OAUTH_INVALID_AUTHORIZATION_DETAILS_REFUSED,
+    OAUTH_INVALID_REQUEST,
+    OAUTH_INVALID_SCOPE,
+    OAUTH_INVALID_TARGET,
+    OAUTH_INVALID_TARGET_REFUSED,
+)
 from answerable.flows.entries.cite_statement import cite_consent, cite_hop
 from answerable.flows.tokens.find_parent import Exchange, Parent, confirmation_for, parent_of
 from answerable.flows.validity.mandate_standing import giver_fault
@@ -91,21 +107,16 @@ async def exchange_token(desk: TokenDesk, client: TokenClient, wanted: Exchange)
 
 def _check_form(wanted: Exchange) -> None:
     if wanted.requested_token_type not in (oauth_terms.TYPE_ACCESS, oauth_terms.TYPE_DELEGATION):
-        raise Malformed(
+        raise OAUTH_INVALID_REQUEST(
             f"tokens of type {shown(wanted.requested_token_type)} are not issued: ask for {oauth_terms.TYPE_ACCESS} or "
-            f"{oauth_terms.TYPE_DELEGATION}",
-            code="oauth.invalid_request",
+            f"{oauth_terms.TYPE_DELEGATION}"
         )
     if bool(wanted.actor_token) != bool(wanted.actor_token_type):
-        raise Malformed(
-            "`actor_token` and `actor_token_type` come together (RFC 8693, section 2.1)",
-            code="oauth.invalid_request",
+        raise OAUTH_INVALID_REQUEST(
+            "`actor_token` and `actor_token_type` come together (RFC 8693, section 2.1)"
         )
     if wanted.actor_token:
-        raise Malformed(
-            "the actor is the client that authenticates: leave `actor_token` out",
-            code="oauth.invalid_request",
-        )
+        raise OAUTH_INVALID_REQUEST("the actor is the client that authenticates: leave `actor_token` out")
 
 
 def _may_act(desk: TokenDesk, client: TokenClient, parent: Parent) -> Agent:
@@ -113,13 +124,13 @@ def _may_act(desk: TokenDesk, client: TokenClient, parent: Parent) -> Agent:
     walk, mandate = desk.walk, parent.mandate
     agent = walk.registry.current.agents.get(client.agent)
     if agent is None or agent.status != "active":
-        raise Refused(f"agent {shown(client.agent)} is not active", code="agent.inactive")
+        raise AGENT_INACTIVE(f"agent {shown(client.agent)} is not active")
     if client.identity.drifted and agent.drift == "refuse":
-        raise Refused(f"agent {shown(client.agent)} differs from its manifest", code="agent.drifted")
+        raise AGENT_DRIFTED(f"agent {shown(client.agent)} differs from its manifest")
     if walk.mandates.state(mandate.id) != "open":
-        raise Refused("the mandate for this task has been closed", code="mandate.closed")
+        raise MANDATE_CLOSED("the mandate for this task has been closed")
     if not mandate.not_before <= walk.clock.now() < mandate.expires_at:
-        raise Refused("the mandate for this task is not in its time", code="mandate.expired")
+        raise MANDATE_EXPIRED("the mandate for this task is not in its time")
     own = (*instance_names(client.identity.instance), Revocable("key", client.key))
     refuse_names(walk, (*agent_names(walk, agent.name), *own))
     refuse_names(walk, mandate_names(walk, mandate))
@@ -127,18 +138,15 @@ def _may_act(desk: TokenDesk, client: TokenClient, parent: Parent) -> Agent:
         refuse_names(walk, names_of_hop(walk, hop))
     depth = len(parent.hops)
     if depth and depth > min(mandate.delegability.depth_max, desk.limits.depth_max):
-        raise Refused(
-            f"the mandate may be handed on {mandate.delegability.depth_max} deep, this would be hop {depth}",
-            code="delegation.depth_invalid",
+        raise DELEGATION_DEPTH_INVALID_REFUSED(
+            f"the mandate may be handed on {mandate.delegability.depth_max} deep, this would be hop {depth}"
         )
     owner = walk.registry.current.principals.get(PrincipalId(agent.ownership.owner))
     groups = owner.groups if owner is not None else ()
     if depth and not mandate.delegability.receives(
         agent=agent.name, use_case=agent.use_case, owner_groups=groups
     ):
-        raise Refused(
-            f"the mandate may not be handed on to {shown(client.agent)}", code="delegation.receiver"
-        )
+        raise DELEGATION_RECEIVER(f"the mandate may not be handed on to {shown(client.agent)}")
     return agent
 
 
@@ -149,23 +157,23 @@ def _may_have(desk: TokenDesk, client: TokenClient, parent: Parent, wanted: Exch
         try:
             asked = authority_in(_only_detail(wanted.authorization_details))
         except Malformed as fault:
-            raise Malformed(fault.message, code="oauth.invalid_authorization_details") from None
+            raise OAUTH_INVALID_AUTHORIZATION_DETAILS(fault.message) from None
     scopes = asked.scopes
     if wanted.scope:
         scopes = tuple(wanted.scope.split(" "))
         outside = [one for one in scopes if not any(covers(held, one) for held in asked.scopes)]
         if outside:
-            raise Refused(f"{shown(outside[0])} is not within what was handed on", code="oauth.invalid_scope")
+            raise OAUTH_INVALID_SCOPE(f"{shown(outside[0])} is not within what was handed on")
     if server := _server(desk, wanted.resource):
         scopes = tuple(one for one in scopes if _is_on(desk, one, server))
         if not scopes:
-            raise Refused(f"nothing of it is on server {shown(server)}", code="oauth.invalid_target")
+            raise OAUTH_INVALID_TARGET_REFUSED(f"nothing of it is on server {shown(server)}")
     if scopes != asked.scopes:
         asked = replace(asked, scopes=scopes)
     try:
         given = meet(parent.within, asked)
     except Malformed as fault:
-        raise Refused(fault.message, code="oauth.invalid_authorization_details") from None
+        raise OAUTH_INVALID_AUTHORIZATION_DETAILS_REFUSED(fault.message) from None
     return _reached(desk, client, parent, given)
 
 
@@ -181,9 +189,8 @@ def _reached(desk: TokenDesk, client: TokenClient, parent: Parent, given: Author
         if fault is None and all(one is None or one.reaches(scope) for one in agents):
             scopes.append(scope)
     if not scopes:
-        raise Refused(
-            f"all of it is beyond what {parent.mandate.principal} may give or {shown(client.agent)} is registered for",
-            code="capability.ceiling",
+        raise CAPABILITY_CEILING(
+            f"all of it is beyond what {parent.mandate.principal} may give or {shown(client.agent)} is registered for"
         )
     return replace(given, scopes=tuple(scopes))
 
@@ -191,9 +198,8 @@ def _reached(desk: TokenDesk, client: TokenClient, parent: Parent, given: Author
 def _only_detail(text: str) -> JSONValue:
     value = parse(text.encode(), limits=Limits(size_bytes_max=DETAILS_BYTES_MAX))
     if not isinstance(value, list) or len(value) != 1:
-        raise Malformed(
-            f"`authorization_details` must be a list of one `{delegation_terms.DELEGATION}`",
-            code="oauth.invalid_authorization_details",
+        raise OAUTH_INVALID_AUTHORIZATION_DETAILS(
+            f"`authorization_details` must be a list of one `{delegation_terms.DELEGATION}`"
         )
     return value[0]
 
@@ -205,9 +211,8 @@ def _server(desk: TokenDesk, resource: str) -> str:
         return ""
     server = resource.removeprefix(f"{issuer}/mcp/")
     if server == resource or server not in desk.walk.registry.current.servers:
-        raise Malformed(
-            f"resource {shown(resource)} is not one of this gateway: they are called {issuer}/mcp/SERVER",
-            code="oauth.invalid_target",
+        raise OAUTH_INVALID_TARGET(
+            f"resource {shown(resource)} is not one of this gateway: they are called {issuer}/mcp/SERVER"
         )
     return server
 
@@ -238,7 +243,7 @@ async def _issued(
     # Seconds on the wire; a token never outlives what it derives from.
     expires_at = UnixMillis(min(now // 1000 * 1000 + seconds * 1000, parent.expires_at // 1000 * 1000))
     if expires_at <= now:
-        raise Refused("what this derives from ends within the second", code="delegation.expired")
+        raise DELEGATION_EXPIRED_REFUSED()
     agreed = parent.consent and await cite_consent(walk, parent.consent, parent.hops[-1], mandate)
     place = desk.place()
     issuer = desk.issuer()
@@ -290,9 +295,8 @@ def _audiences(parent: Parent, wanted: str) -> tuple[str, ...]:
         return (wanted,)
     narrower = tuple(one for one in allowed if lies_within(one, wanted))
     if not narrower:
-        raise Refused(
-            f"what is handed on is for {shown(', '.join(allowed), 120)}, not for {shown(wanted)}",
-            code="oauth.invalid_target",
+        raise OAUTH_INVALID_TARGET_REFUSED(
+            f"what is handed on is for {shown(', '.join(allowed), 120)}, not for {shown(wanted)}"
         )
     return narrower
 
@@ -376,7 +380,7 @@ def _check_stands(desk: TokenDesk, mandate: Mandate, chain: Chain, epoch: Presen
             for hop in chain.hops:
                 refuse_names(walk, names_of_hop(walk, hop))
         if walk.mandates.state(mandate.id) != "open":
-            raise Refused("the mandate for this task has been closed", code="mandate.closed")
+            raise MANDATE_CLOSED("the mandate for this task has been closed")
     except Refused:
         desk.tokens.end([Revocable("token", chain.leaf.jti)])
         raise

@@ -14,6 +14,8 @@ from answerable.core.mandate.hop_token import Confirmation, confirmation_by, con
 from answerable.core.mandate.mandate import Mandate, MandateId
 from answerable.core.mandate.session_claims import within_session
 from answerable.errors import Malformed, Refused, shown
+from answerable.errors.codes.mandate import MANDATE_UNKNOWN
+from answerable.errors.codes.tokens import OAUTH_INVALID_GRANT, OAUTH_INVALID_REQUEST
 from answerable.flows.validity.mandate_standing import known_session, still_stands
 from answerable.flows.validity.verify_lineage import chain_mandate, verified_claim
 
@@ -63,15 +65,14 @@ def confirmation_for(desk: TokenDesk, client: TokenClient, key: str, now: UnixMi
     if proved:
         known = desk.known.by_key(proved, now)
         if known.agent.name != client.agent or known.identity.instance != client.identity.instance:
-            raise Refused("the proof is by a key of somebody else", code="oauth.invalid_grant")
+            raise OAUTH_INVALID_GRANT("the proof is by a key of somebody else")
         return confirmation_of(known.key)
     if client.certificate:
         return confirmation_by("x5t#S256", client.certificate)
     if client.process:
         return confirmation_by("answerable_process", client.process)
-    raise Malformed(
-        "nothing binds the token to you: send a DPoP proof by your key, or prove it in another way",
-        code="oauth.invalid_request",
+    raise OAUTH_INVALID_REQUEST(
+        "nothing binds the token to you: send a DPoP proof by your key, or prove it in another way"
     )
 
 
@@ -83,10 +84,9 @@ def parent_of(
     if wanted.subject_token_type == oauth_terms.TYPE_MANDATE:
         return _from_mandate(desk, client, wanted)
     if wanted.subject_token_type not in (oauth_terms.TYPE_ACCESS, oauth_terms.TYPE_DELEGATION):
-        raise Malformed(
+        raise OAUTH_INVALID_REQUEST(
             f"subject tokens of type {shown(wanted.subject_token_type)} are not taken: use {oauth_terms.TYPE_MANDATE} "
-            f"or {oauth_terms.TYPE_ACCESS}",
-            code="oauth.invalid_request",
+            f"or {oauth_terms.TYPE_ACCESS}"
         )
     tokens = [one for one in (wanted.chain, wanted.subject_token) if one]
     chain = verified_claim(desk.walk, SEPARATOR.join(tokens), now)
@@ -100,14 +100,13 @@ def parent_of(
             expires_at=chain.leaf.expires_at,
         )
     if not wanted.consent:
-        raise Refused(
-            f"this token is {shown(chain.leaf.agent)}'s: `consent` must be a hop that it signed for you",
-            code="oauth.invalid_grant",
+        raise OAUTH_INVALID_GRANT(
+            f"this token is {shown(chain.leaf.agent)}'s: `consent` must be a hop that it signed for you"
         )
     consent = verified_claim(desk.walk, SEPARATOR.join((*tokens, wanted.consent)), now)
     chain_mandate(desk.walk, consent)
     if consent.leaf.form != "offline" or not _is_for(consent.leaf, client, confirmation):
-        raise Refused("the consent is for another agent or key than yours", code="oauth.invalid_grant")
+        raise OAUTH_INVALID_GRANT("the consent is for another agent or key than yours")
     return Parent(
         mandate=mandate,
         hops=chain.hops,
@@ -132,7 +131,7 @@ def _is_for(hop: Hop, client: TokenClient, confirmation: Confirmation) -> bool:
 def _from_mandate(desk: TokenDesk, client: TokenClient, wanted: Exchange) -> Parent:
     mandate = desk.walk.mandates.find(MandateId(wanted.subject_token))
     if mandate is None or mandate.agent != client.agent:
-        raise Refused(f"mandate {shown(wanted.subject_token)} is not known", code="mandate.unknown")
+        raise MANDATE_UNKNOWN(f"mandate {shown(wanted.subject_token)} is not known")
     still_stands(desk.walk, mandate)
     try:
         within = within_session(authority_of(mandate), known_session(desk.walk, mandate))

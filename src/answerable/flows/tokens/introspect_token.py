@@ -14,7 +14,8 @@ from answerable.core.mandate import delegation_terms, oauth_terms
 from answerable.core.mandate.authority import detail_of
 from answerable.core.mandate.delegation_chain import SEPARATOR
 from answerable.core.mandate.hop_token import HOP_CHARS_MAX, confirmation_claim
-from answerable.errors import AnswerableError, Refused, Unavailable
+from answerable.errors import AnswerableError, Unavailable
+from answerable.errors.codes.mandate import DELEGATION_MALFORMED, MANDATE_CLOSED
 from answerable.flows.validity.refuse_revoked import mandate_names, names_of_hop, refuse_names
 from answerable.flows.validity.verify_lineage import chain_mandate, verified_claim
 
@@ -67,7 +68,7 @@ def standing_chain(desk: TokenDesk, text: str) -> Chain:
     chain = verified_claim(walk, text, walk.clock.now())
     mandate = chain_mandate(walk, chain)
     if walk.mandates.state(mandate.id) != "open":
-        raise Refused("the mandate for this task has been closed", code="mandate.closed")
+        raise MANDATE_CLOSED("the mandate for this task has been closed")
     refuse_names(walk, mandate_names(walk, mandate))
     for hop in chain.hops:
         refuse_names(walk, names_of_hop(walk, hop))
@@ -88,7 +89,7 @@ def signed_introspection(desk: TokenDesk, client: TokenClient, found: dict[str, 
 def _payload(token: str) -> bytes:
     from answerable.core.identity.keys.compact_jws import read_compact
 
-    return read_compact(token, step="delegation").payload
+    return read_compact(token, malformed=DELEGATION_MALFORMED).payload
 
 
 def leaf_of(text: str) -> str:

@@ -15,7 +15,14 @@ from answerable.core.mandate.mission import terms_nonce
 from answerable.core.mandate.scheduled import RESERVED_IDS, is_due
 from answerable.core.mandate.token import verify_mandate
 from answerable.core.registry.documents.time_rule import said
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.mandate import (
+    MANDATE_CAPABILITY_UNKNOWN,
+    MANDATE_DUPLICATE,
+    MANDATE_EXPIRED,
+    MANDATE_NOT_DUE,
+    MANDATE_RESERVED_ID,
+)
 from answerable.flows.recording.name_keys import key_file
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.validity.mandate_standing import (
@@ -60,10 +67,10 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
     now = walk.clock.now()
     _check_schedule(mandate, current, now)
     if now >= mandate.expires_at:
-        raise Refused("the mandate has already expired", code="mandate.expired")
+        raise MANDATE_EXPIRED("the mandate has already expired")
     issuing = walk.under_way.issuing
     if mandate.id in issuing or walk.mandates.find(mandate.id) is not None:
-        raise Malformed(f"there is a mandate {shown(mandate.id)} already", code="mandate.duplicate")
+        raise MANDATE_DUPLICATE(f"there is a mandate {shown(mandate.id)} already")
     issuing.add(mandate.id)
     try:
         if mandate.application:
@@ -93,14 +100,13 @@ def _check_schedule(mandate: Mandate, current: RegistrySnapshot, now: UnixMillis
     name = schedule_of(mandate.principal)
     if name is None:
         if mandate.id.startswith(RESERVED_IDS):
-            message = f"ids that begin with {shown(RESERVED_IDS)} are kept for schedules"
-            raise Refused(message, code="mandate.reserved_id")
+            raise MANDATE_RESERVED_ID(f"ids that begin with {shown(RESERVED_IDS)} are kept for schedules")
         # The id of a drill's task is the name of its use case, which nobody can register.
         if is_shadow_name(mandate.id) and mandate.id != mandate.use_case:
-            raise Refused(f"id {shown(mandate.id)} is kept for drills", code="mandate.reserved_id")
+            raise MANDATE_RESERVED_ID(f"id {shown(mandate.id)} is kept for drills")
     elif not is_due(current.schedules[name], mandate, now=now):
         rule = said(current.schedules[name].rule)
-        raise Refused(f"{mandate.principal} is not due now: it is {rule}", code="mandate.not_due")
+        raise MANDATE_NOT_DUE(f"{mandate.principal} is not due now: it is {rule}")
 
 
 async def _check_person(walk: Walk, mandate: Mandate) -> None:
@@ -121,9 +127,7 @@ def _check_against_registry(mandate: Mandate, current: RegistrySnapshot) -> None
         raise fault
     for grant in mandate.grants:
         if grant.capability not in current.capabilities:
-            raise Refused(
-                f"capability {shown(grant.capability)} is not active", code="mandate.capability_unknown"
-            )
+            raise MANDATE_CAPABILITY_UNKNOWN(f"capability {shown(grant.capability)} is not active")
     fault = giver_fault(mandate, (grant.capability for grant in mandate.grants), current)
     if fault is not None:
         raise fault

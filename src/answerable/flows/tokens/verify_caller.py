@@ -27,7 +27,6 @@ from answerable.core.identity.proof.http_signature import (
     parse_signature,
     request_from_http,
     signature_base,
-    unverified,
 )
 from answerable.core.identity.proof.replay import ConnectionSequences, ReplayMemory
 from answerable.core.identity.proof.session import (
@@ -41,6 +40,18 @@ from answerable.core.identity.proof.session import (
     parse_offer,
 )
 from answerable.errors import Unverified
+from answerable.errors.codes.tlog import (
+    PROOF_AUTHORITY,
+    PROOF_DIGEST,
+    PROOF_EPOCH,
+    PROOF_KEY,
+    PROOF_MALFORMED,
+    PROOF_QUOTA,
+    PROOF_REPLAY,
+    PROOF_SESSION,
+    PROOF_SIGNATURE,
+    PROOF_TIME,
+)
 from answerable.flows.state.known_callers import KnownCallers
 from answerable.flows.state.proof_sessions import ProofSession, ProofSessions
 
@@ -180,7 +191,7 @@ class CallerVerifier:
             if not message.signature_input:
                 if channel is not None:
                     return self._prove_channel(message, channel)
-                raise unverified("proof", "the message carries no proof of possession")
+                raise PROOF_MALFORMED("the message carries no proof of possession")
             signature = parse_signature(message)
             if not signature.epoch:
                 return self._prove_mac(message, signature)
@@ -212,7 +223,7 @@ class CallerVerifier:
         with self._lock:
             fresh = self._connections.accept(channel.connection, channel.sequence)
         if not fresh:
-            raise unverified("replay", "the connection delivered this message before")
+            raise PROOF_REPLAY("the connection delivered this message before")
         return channel.sequence
 
     def open_session(self, message: SignedRequest) -> OpenedSession:
@@ -224,9 +235,9 @@ class CallerVerifier:
         message, signature = head.request, head.signature
         try:
             if message.method != b"POST" or message.target != SESSION_TARGET:
-                raise unverified("session", "a session is opened by POST to its own path")
+                raise PROOF_SESSION("a session is opened by POST to its own path")
             if signature is None or not signature.epoch:
-                raise unverified("session", "a session is opened by a signature, not by another session")
+                raise PROOF_SESSION("a session is opened by a signature, not by another session")
         except Unverified as error:
             raise _of_key(error, head.key) from None
         caller = head.over(sha256(body).digest())
@@ -261,9 +272,9 @@ class CallerVerifier:
         agent = known.agent
         key = verifying_key(known.key)
         if key.algorithm != signature.algorithm:
-            raise unverified("key", "the key is of another algorithm")
+            raise PROOF_KEY("the key is of another algorithm")
         if signature.epoch != self.epoch:
-            raise unverified("epoch", "the signature was made for another epoch of this server")
+            raise PROOF_EPOCH("the signature was made for another epoch of this server")
         self._check_time(signature)
         self._check_head(message)
         key.verify(signature_base(message, signature.parameters), signature.value)
@@ -290,9 +301,9 @@ class CallerVerifier:
             accepted = memory.accept(signature.nonce, created=signature.created, at=self._clock.monotonic())
             sequence = memory.accepted
         if accepted == "full":
-            raise unverified("quota", "too many signed messages at a time: open a session")
+            raise PROOF_QUOTA("too many signed messages at a time: open a session")
         if accepted != "new":
-            raise unverified("replay", "the nonce was used before")
+            raise PROOF_REPLAY("the nonce was used before")
         return sequence
 
     def _prove_mac(self, message: SignedRequest, signature: Signature) -> ProvedHead:
@@ -300,12 +311,12 @@ class CallerVerifier:
         self._sessions.stand_by(self.known.directory())
         session = self._sessions.find(signature.keyid, at=self._clock.monotonic())
         if session is None:
-            raise unverified("session", "the session is not known or has ended")
+            raise PROOF_SESSION("the session is not known or has ended")
         now = self._check_time(signature)
         identity = self._session_identity(signature.keyid, session, now)
         self._check_head(message)
         if not session.key.accepts(signature_base(message, signature.parameters), signature.value):
-            raise unverified("signature", "the MAC does not fit session and message")
+            raise PROOF_SIGNATURE("the MAC does not fit session and message")
         return ProvedHead(
             verifier=self,
             request=message,
@@ -320,7 +331,7 @@ class CallerVerifier:
 
     def _take_sequence(self, session: ProofSession, sequence: int) -> int:
         if not self._sessions.take(session, sequence, at=self._clock.monotonic()):
-            raise unverified("replay", "the sequence number was used before or is too far behind")
+            raise PROOF_REPLAY("the sequence number was used before or is too far behind")
         return sequence
 
     def _session_identity(self, name: str, session: ProofSession, now: UnixMillis) -> CallerIdentity:
@@ -336,16 +347,16 @@ class CallerVerifier:
     def _check_time(self, signature: Signature) -> UnixMillis:
         now = self._clock.now()
         if abs(signature.created * 1000 - now) > self._limits.skew_seconds_max * 1000:
-            raise unverified(
-                "time", f"created is more than {self._limits.skew_seconds_max} s from this server's clock"
+            raise PROOF_TIME(
+                f"created is more than {self._limits.skew_seconds_max} s from this server's clock"
             )
         return now
 
     def _check_head(self, message: SignedRequest) -> None:
         if message.authority not in self._authorities:
-            raise unverified("authority", "the message was made for another server")
+            raise PROOF_AUTHORITY("the message was made for another server")
         if len(message.content_digest) != _DIGEST_FIELD_BYTES:
-            raise unverified("digest", "Content-Digest does not fit the body")
+            raise PROOF_DIGEST("Content-Digest does not fit the body")
 
     def _used_up(self, head: ProvedHead) -> int:
         try:
@@ -355,7 +366,7 @@ class CallerVerifier:
 
     def _over(self, head: ProvedHead, digest: bytes) -> VerifiedCaller:
         if head.signature is not None and head.request.content_digest != digest_field(digest):
-            raise _of_key(unverified("digest", "Content-Digest does not fit the body"), head.key)
+            raise _of_key(PROOF_DIGEST("Content-Digest does not fit the body"), head.key)
         # Last of all, so that what is forged uses nothing up.
         sequence = self._used_up(head)
         return VerifiedCaller(

@@ -27,6 +27,16 @@ from answerable.core.identity.proof.dpop import (
 )
 from answerable.core.identity.proof.dpop_nonce import BUCKET_SECONDS, ServerNonces
 from answerable.errors import Malformed, Unverified
+from answerable.errors.codes.tokens import (
+    DPOP_BINDING,
+    DPOP_CREDENTIAL,
+    DPOP_LIMITS,
+    DPOP_MALFORMED,
+    DPOP_NONCE,
+    DPOP_QUOTA,
+    DPOP_REPLAY,
+    DPOP_URL,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -67,7 +77,7 @@ class DpopLimits:
     def __post_init__(self) -> None:
         """Raises Malformed (`dpop.limits`, `url.malformed`)."""
         if not self.urls or self.skew_seconds_max < 1:
-            raise Malformed("DPoP needs a URL of this server and a skew of at least 1 s", code="dpop.limits")
+            raise DPOP_LIMITS("DPoP needs a URL of this server and a skew of at least 1 s")
         for url in self.urls:
             normal_url(url)
 
@@ -85,7 +95,7 @@ class BoundToken(Generic[Token]):
     def __post_init__(self) -> None:
         """Raises Unverified (`dpop.binding`)."""
         if not self.key:
-            raise _unverified("binding", "the token is bound to no key: ask for one with a DPoP proof")
+            raise DPOP_BINDING("the token is bound to no key: ask for one with a DPoP proof")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +225,7 @@ class DpopVerifier(Generic[Token]):
                 rest = [field for field in headers if field[0] not in _OWN_FIELDS]
                 signed = self._signed_by(method, target, rest)
                 if not compare_digest(signed.key, proof.key.thumbprint):
-                    raise _unverified("binding", "proof and signature of the message are by different keys")
+                    raise DPOP_BINDING("proof and signature of the message are by different keys")
             check_signature(proof, thumbprint=bound.key)
         except Unverified as error:
             raise _of_key(error, proof) from None
@@ -271,9 +281,7 @@ class DpopVerifier(Generic[Token]):
         """Where the proof is for this request: until when its nonce is good, and the time. All that is cheap."""
         until = self._nonces.until(proof.nonce, self._clock.monotonic())
         if until is None:
-            raise _unverified(
-                "nonce", "the proof carries no nonce that is good now: take the one of this answer"
-            )
+            raise DPOP_NONCE()
         now = self._clock.now()
         check_proof(
             proof,
@@ -290,9 +298,9 @@ class DpopVerifier(Generic[Token]):
         partition, digest = use_of(proof)
         answer = self._store.accept(partition, digest, until=until, at=self._clock.monotonic())
         if answer == "seen":
-            raise _unverified("replay", "the proof was used before")
+            raise DPOP_REPLAY()
         if answer == "full":
-            raise _unverified("quota", "too many proofs at a time: open a session instead")
+            raise DPOP_QUOTA()
 
     def _urls_of(self, target: bytes) -> list[str]:
         """What the outside calls this target. A query is covered by no proof of this kind, so none may be there."""
@@ -302,9 +310,7 @@ class DpopVerifier(Generic[Token]):
                 return [url + path for url in self._urls]
         except (UnicodeDecodeError, Malformed):
             pass
-        raise _unverified(
-            "url", "the target has a query, or is not in the one spelling that a proof can cover"
-        )
+        raise DPOP_URL("the target has a query, or is not in the one spelling that a proof can cover")
 
 
 def _of_key(error: Unverified, proof: DpopProof | None) -> Unverified:
@@ -330,14 +336,11 @@ def has_credential(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 def _token(headers: Sequence[tuple[bytes, bytes]]) -> str:
     found = [value for name, value in headers if name == terms.AUTHORIZATION_FIELD]
     if len(found) != 1 or len(found[0]) > TOKEN_CHARS_MAX:
-        raise _unverified(
-            "credential", f"expected one Authorization field of at most {TOKEN_CHARS_MAX} characters"
-        )
+        raise DPOP_CREDENTIAL(f"expected one Authorization field of at most {TOKEN_CHARS_MAX} characters")
     parts = _CREDENTIALS.fullmatch(found[0])
     if parts is None or parts[1].lower() != terms.SCHEME.lower().encode():
-        raise _unverified(
-            "credential",
-            "a token counts with a proof of its key only: send `Authorization: DPoP` and a `DPoP` field",
+        raise DPOP_CREDENTIAL(
+            "a token counts with a proof of its key only: send `Authorization: DPoP` and a `DPoP` field"
         )
     return parts[2].decode("ascii")
 
@@ -345,9 +348,5 @@ def _token(headers: Sequence[tuple[bytes, bytes]]) -> str:
 def _only_proof(headers: Sequence[tuple[bytes, bytes]]) -> str:
     found = [value for name, value in headers if name == terms.PROOF_FIELD]
     if len(found) != 1:
-        raise _unverified("malformed", f"expected one DPoP field, got {len(found)}")
+        raise DPOP_MALFORMED(f"expected one DPoP field, got {len(found)}")
     return found[0].decode("latin-1")
-
-
-def _unverified(step: str, message: str) -> Unverified:
-    return Unverified(message, code=f"dpop.{step}", step="dpop")

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from answerable.core.identity.proof import dpop_terms
-from answerable.core.identity.proof.http_signature import SignedRequest, request_from_http, unverified
+from answerable.core.identity.proof.http_signature import SignedRequest, request_from_http
 from answerable.core.mandate.delegation_chain import SEPARATOR
 from answerable.core.mandate.hop_signature import DelegatorBound
 from answerable.core.mandate.hop_token import read_hop
 from answerable.errors import Malformed, Unverified
+from answerable.errors.codes.tlog import PROOF_SESSION
+from answerable.errors.codes.tokens import DPOP_TOKEN
 from answerable.flows.tokens.verify_dpop import BoundToken
 
 if TYPE_CHECKING:
@@ -68,9 +70,9 @@ def bound_token(keys_of: KeysOf) -> Callable[[str], BoundToken[str]]:
         try:
             hop = read_hop(text)
         except Malformed as fault:
-            raise Unverified(fault.message, code="dpop.token", step="dpop") from None
+            raise DPOP_TOKEN(fault.message) from None
         if DelegatorBound(keys_of).form(hop, None) != "online" or hop.confirmation.method != "jkt":
-            raise Unverified("the token is bound to no key of its own", code="dpop.token", step="dpop")
+            raise DPOP_TOKEN("the token is bound to no key of its own")
         return BoundToken(key=hop.confirmation.thumbprint, content=text)
 
     return token_of
@@ -129,7 +131,7 @@ class HolderProver:
     def opened_by(self, head: ProvedHead | TokenHead, body: bytes) -> OpenedSession:
         """Answer a handshake whose head was proved. Raises Unverified, Malformed."""
         if isinstance(head, TokenHead):
-            raise unverified("session", "a session is opened by a signature, and no token is shown with it")
+            raise PROOF_SESSION("a session is opened by a signature, and no token is shown with it")
         return self._verifier.opened_by(head, body)
 
     def challenge(self, step: str) -> str:

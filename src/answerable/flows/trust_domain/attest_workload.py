@@ -36,7 +36,14 @@ from answerable.core.identity.workload.join_token import SECRET_BYTES as JOIN_SE
 from answerable.core.identity.workload.oidc_claims import token_hint, verified_workload
 from answerable.core.identity.workload.ssh_host import SshTrust, verified_ssh_host
 from answerable.core.identity.workload.x509_pop import check_possession, verified_x509_pop
-from answerable.errors import Unverified, shown
+from answerable.errors import shown
+from answerable.errors.codes.identity import SVID_AUDIENCE
+from answerable.errors.codes.workloads import (
+    ATTESTATION_OWN_DOMAIN,
+    ATTESTATION_TOO_LONG,
+    JOIN_TOKEN_REFUSED,
+    OIDC_ISSUER,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -132,8 +139,7 @@ class Attestor:
         digest = join_token_digest(token)
         found = self._tokens.consume(digest, now=self._clock.now())
         if found is None:
-            message = "the join token is unknown, was used before, or has expired"
-            raise Unverified(message, code="join_token.refused", step=STEP)
+            raise JOIN_TOKEN_REFUSED("the join token is unknown, was used before, or has expired")
         return replace(checked_evidence("join_token", "gateway", found.selectors), join_token=digest.hex())
 
     async def oidc(self, token: str, audience: str = "") -> Evidence:
@@ -146,11 +152,10 @@ class Attestor:
         terms = self._issuers.get(hint.issuer)
         if terms is None or (audience and audience != terms.audience):
             what = "for another audience" if terms else "not configured"
-            raise Unverified(f"issuer {shown(hint.issuer)} is {what}", code="oidc.issuer", step=STEP)
+            raise OIDC_ISSUER(f"issuer {shown(hint.issuer)} is {what}")
         key_set = await self._keys.key_set(terms.issuer, kid=hint.kid)
         if key_set is None:
-            message = f"issuer {shown(hint.issuer)} has no source of keys"
-            raise Unverified(message, code="oidc.issuer", step=STEP)
+            raise OIDC_ISSUER(f"issuer {shown(hint.issuer)} has no source of keys")
         found = verified_workload(token, key_set=key_set, terms=terms, now=self._clock.now())
         return checked_evidence("oidc", "gateway", found.selectors)
 
@@ -213,7 +218,7 @@ class Attestor:
             token, audience=audience, bundle_of=self._foreign_bundle, now=self._clock.now()
         )
         if svid.audience != (audience,):
-            raise Unverified("the token is for others as well", code="svid.audience", step=STEP)
+            raise SVID_AUDIENCE("the token is for others as well", step=STEP)
         return self._named(svid.id)
 
     def mtls(self, certificate: bytes) -> Evidence:
@@ -228,21 +233,15 @@ class Attestor:
         found = spiffe_selectors(identity)
         if f"spiffe:id:{identity}" not in found:
             # Who vouches for an instance is read out of this one selector for as long as it lives.
-            raise Unverified(
-                "the SPIFFE ID is too long to be written in a selector",
-                code="attestation.too_long",
-                step=STEP,
-            )
+            raise ATTESTATION_TOO_LONG()
         return checked_evidence("spiffe", "gateway", found)
 
     def _foreign_bundle(self, domain: TrustDomain) -> TrustBundle | None:
         """Who has a document of our own domain is an instance already, or was: an ended one must not come back by the
         documents that it still holds."""
         if domain == self._domain:
-            raise Unverified(
-                f"an SVID of {shown(domain)} itself enrols nobody: it names an instance, whose key speaks for it",
-                code="attestation.own_domain",
-                step=STEP,
+            raise ATTESTATION_OWN_DOMAIN(
+                f"an SVID of {shown(domain)} itself enrols nobody: it names an instance, whose key speaks for it"
             )
         return self._trust.bundle(domain)
 

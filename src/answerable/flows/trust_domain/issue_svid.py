@@ -15,7 +15,8 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.identity.svid.jwt_svid import jwt_svid, verified_jwt_svid
 from answerable.core.identity.svid.wit_svid import verified_wit_svid, wit_svid
 from answerable.core.identity.svid.x509_svid import leaf_certificate, verified_x509_svid
-from answerable.errors import Broken, Malformed, Unavailable, Unverified, shown
+from answerable.errors import Unavailable, Unverified, shown
+from answerable.errors.codes.identity import SVID_ISSUE, SVID_ISSUED
 from answerable.flows.trust_domain.make_authority import new_serial, whole_second
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class SvidIssuer:
     def _issued(self, name: SpiffeId, make: Callable[[Signing, UnixMillis], Made]) -> Made:
         if name.trust_domain != self._desk.domain or not name.path:
             message = f"{shown(name)} is not the id of a workload of trust domain {shown(self._desk.domain)}"
-            raise Malformed(message, code="svid.issue")
+            raise SVID_ISSUE(message)
         now = self._clock.now()
         signing = self._desk.signing(now)
         try:
@@ -138,8 +139,7 @@ class SvidIssuer:
                     raise
                 return make(after, now)
         except Unverified as error:
-            message = f"an SVID of ours does not verify by our own bundle: {error.message}"
-            raise Broken(message, code="svid.issued") from None
+            raise SVID_ISSUED(f"an SVID of ours does not verify by our own bundle: {error.message}") from None
 
 
 def _end(signing: Signing, now: UnixMillis, seconds: int) -> UnixMillis:

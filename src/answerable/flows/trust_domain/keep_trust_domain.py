@@ -28,7 +28,8 @@ from answerable.core.identity.svid.authority import (
     without_expired,
 )
 from answerable.core.identity.svid.trust_bundle import TrustBundle, encoded_bundle, parse_bundle
-from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors.codes import identity as codes
 from answerable.flows.trust_domain.make_authority import checked_keys, made_authority, require_ours
 from answerable.flows.trust_domain.tell_watchers import Watchers
 
@@ -48,7 +49,6 @@ FEDERATED_MAX: Final = 256
 """Foreign trust domains."""
 RACES_MAX: Final = 8
 """Changes of other processes after which one of ours is given up."""
-PORT: Final = "authority_register"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,14 +194,13 @@ class TrustDomainDesk:
         """
         if bundle.trust_domain == self.domain:
             message = f"a bundle of our own trust domain {shown(self.domain)} comes from nobody else"
-            raise Refused(message, code="federation.own_domain")
+            raise codes.FEDERATION_OWN_DOMAIN(message)
         document = encoded_bundle(bundle)
 
         def believed(now: UnixMillis) -> None:
             known = self._register.federated()
             if bundle.trust_domain not in known and len(known) >= FEDERATED_MAX:
-                message = f"at most {FEDERATED_MAX} foreign trust domains are believed"
-                raise Refused(message, code="federation.too_many")
+                raise codes.FEDERATION_TOO_MANY(f"at most {FEDERATED_MAX} foreign trust domains are believed")
             self._register.keep_federated(bundle.trust_domain, document)
             self._take_foreign()
 
@@ -222,14 +221,13 @@ class TrustDomainDesk:
 
     def _require_open(self) -> AuthoritySet:
         if self._current is None:
-            raise Unavailable("the trust domain is not open", code="authority.none", port=PORT)
+            raise codes.AUTHORITY_NONE("the trust domain is not open")
         return self._current
 
     @property
     def _set(self) -> AuthoritySet:
         if self._work is None:
-            message = "the register holds no authorities: open the trust domain"
-            raise Unavailable(message, code="authority.none", port=PORT)
+            raise codes.AUTHORITY_NONE("the register holds no authorities: open the trust domain")
         return self._work
 
     def _change(self, change: Callable[[UnixMillis], None], *, opening: bool = False) -> None:
@@ -249,7 +247,7 @@ class TrustDomainDesk:
                         self._current = self._work
                     return
                 message = f"other processes changed the authorities {RACES_MAX} times meanwhile"
-                raise Unavailable(message, code="authority_register.busy", port=PORT)
+                raise codes.AUTHORITY_REGISTER_BUSY(message)
             finally:
                 if self._current is not None and self._work is not None:
                     self._current = self._work
@@ -259,7 +257,7 @@ class TrustDomainDesk:
         found, seen = self._register.read(), self._current
         if seen is not None and (found is None or found.revision < seen.revision):
             message = "the register of authorities went back behind what was published from it: bring the newest back"
-            raise Unavailable(message, code="authority_register.rewound", port=PORT)
+            raise codes.AUTHORITY_REGISTER_REWOUND(message)
         if found is not None or not create:
             return found
         first = first_set(self._clock.now())

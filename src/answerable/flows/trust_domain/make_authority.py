@@ -13,7 +13,14 @@ from answerable.core.identity.svid.authority import BACKDATE_MILLIS, Authority, 
 from answerable.core.identity.svid.certificate_rules import check_signing, read_certificate
 from answerable.core.identity.svid.svid_keys import jwk_text, thumbprint
 from answerable.core.identity.svid.x509_svid import authority_certificate
-from answerable.errors import Broken, Unavailable, Unverified, shown
+from answerable.errors import Unverified, shown
+from answerable.errors.codes.identity import (
+    AUTHORITY_DOMAIN,
+    AUTHORITY_KEY,
+    AUTHORITY_KEYS_CHANGED,
+    AUTHORITY_KEYS_MISSING,
+)
+from answerable.errors.codes.ledger import REGISTER_CORRUPT
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.spiffe_id import TrustDomain
@@ -80,7 +87,7 @@ def checked_keys(authority: Authority, keys: AuthorityKeys) -> tuple[PortKey, Po
     """
     of_certificate = x509.load_der_x509_certificate(authority.certificate).public_key()
     if not isinstance(of_certificate, ec.EllipticCurvePublicKey):
-        raise Broken(f"authority {authority.id} has no key on P-256", code="authority.key")
+        raise AUTHORITY_KEY(f"authority {authority.id} has no key on P-256")
     return (
         _checked_key(authority, authority.x509_key, jwk_text(of_certificate), keys),
         _checked_key(authority, authority.jwt_key, authority.jwt_jwk, keys),
@@ -95,27 +102,24 @@ def require_ours(authority: Authority, domain: TrustDomain) -> None:
         name = check_signing(read_certificate(authority.certificate))
     except Unverified as error:
         message = f"authority {shown(authority.id, 40)} in the register cannot be read: {error.message}"
-        raise Unavailable(message, code="register.corrupt", port=PORT) from None
+        raise REGISTER_CORRUPT(message, port=PORT) from None
     if name is None or name.trust_domain != domain:
-        message = (
+        raise AUTHORITY_DOMAIN(
             f"authority {authority.id} is of {shown(name)}, and this server is set to trust domain {shown(domain)}: "
             "set the former again, or remove the authority, after which nothing that it signed is believed"
         )
-        raise Unavailable(message, code="authority.domain", port=PORT)
 
 
 def _checked_key(authority: Authority, name: str, jwk: str, keys: AuthorityKeys) -> PortKey:
     found = keys.public(name)
     if found is None:
-        message = (
+        raise AUTHORITY_KEYS_MISSING(
             f"the key `{name}` of the trust domain's {authority.state} authority is gone: bring it back from a "
             f"copy, or remove authority {authority.id}, after which nothing that it signed is believed"
         )
-        raise Unavailable(message, code="authority_keys.missing", port=PORT)
     if jwk_text(found) != jwk:
-        message = (
+        raise AUTHORITY_KEYS_CHANGED(
             f"the key `{name}` is not the one that authority {authority.id} was made with: bring that back, or "
             "remove the authority, after which nothing that it signed is believed"
         )
-        raise Unavailable(message, code="authority_keys.changed", port=PORT)
     return PortKey(found, lambda message: keys.sign(name, message))

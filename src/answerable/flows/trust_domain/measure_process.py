@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 
-from answerable.errors import Unavailable
+from answerable.errors.codes.workloads import PROCESS_BUSY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -46,10 +46,8 @@ class Measuring:
         """
         asking = self._users.get(uid, 0)
         if asking > WAITING_PER_USER_MAX and not enrolled:
-            raise Unavailable(
-                f"{asking} processes of this user are being measured or wait for it: try again in a second",
-                code="process.busy",
-                port="process_observer",
+            raise PROCESS_BUSY(
+                f"{asking} processes of this user are being measured or wait for it: try again in a second"
             )
         self._users[uid] = asking + 1
         try:

@@ -14,7 +14,8 @@ from answerable.core.identity.workload.attestation import RegistrationEntry
 from answerable.core.identity.workload.challenge import SECRET_BYTES, Challenges
 from answerable.core.identity.workload.instance import SUB_AGENTS_MAX
 from answerable.core.identity.workload.sidecars import Sidecars
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.workloads import WORKLOADS_LIMITS, WORKLOADS_PACE
 from answerable.flows.trust_domain.issued_svids import IssuedSvids
 from answerable.flows.trust_domain.measure_process import Measuring
 
@@ -61,9 +62,8 @@ class WorkloadLimits:
             self.documents_per_minute_max,
         )
         if least < 1 or self.sub_agents_max > SUB_AGENTS_MAX:
-            raise Malformed(
-                f"limits of workloads are at least 1 each, and sub-agents at most {SUB_AGENTS_MAX}",
-                code="workloads.limits",
+            raise WORKLOADS_LIMITS(
+                f"limits of workloads are at least 1 each, and sub-agents at most {SUB_AGENTS_MAX}"
             )
 
 
@@ -150,9 +150,7 @@ class Workloads:
         wait = pace.take(agent, at=self.walk.clock.monotonic())
         if wait:
             again = f"try again in {ceil(wait * 1000)} ms"
-            raise Refused(
-                f"agent {shown(agent)} has had its {most} {what} a minute: {again}", code="workloads.pace"
-            )
+            raise WORKLOADS_PACE(f"agent {shown(agent)} has had its {most} {what} a minute: {again}")
 
 
 def entries_of(agents: Iterable[Agent]) -> Iterable[RegistrationEntry]:

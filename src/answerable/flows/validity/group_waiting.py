@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from answerable.errors import Refused, Unavailable, shown
+from answerable.errors import Unavailable, shown
+from answerable.errors.codes.approval import APPROVAL_GROUP_UNKNOWN
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
@@ -43,9 +44,8 @@ def group_named(walk: Walk, name: str) -> Group:
     """One that waits. Raises Refused (`approval_group.unknown`), Unavailable."""
     found = next((one for one in groups_waiting(walk).groups if one.id == name), None)
     if found is None:
-        raise Refused(
-            f"there is no group {shown(name)} any more: its approvals were answered, or are too few",
-            code="approval_group.unknown",
+        raise APPROVAL_GROUP_UNKNOWN(
+            f"there is no group {shown(name)} any more: its approvals were answered, or are too few"
         )
     return found
 

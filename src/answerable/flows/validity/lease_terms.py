@@ -10,7 +10,7 @@ from answerable.core.lease.scope import filled, scope_values
 from answerable.core.ledger.warrant import BrokeredAction
 from answerable.core.ledger.warrant_token import LeaseTerms
 from answerable.core.registry.manifests.model_use import check_model
-from answerable.errors import Unavailable
+from answerable.errors.codes.leases import BROKER_NONE
 from answerable.flows.validity.refuse_revoked import judged_now
 
 if TYPE_CHECKING:
@@ -64,9 +64,7 @@ def brokered_action(
         return None
     side = walk.leases
     if side is None:
-        raise Unavailable(
-            "no broker is set up, and this action needs a credential", code="broker.none", port="lease_broker"
-        )
+        raise BROKER_NONE("no broker is set up, and this action needs a credential")
     side.is_used = True
     if capability.lease.model:
         signed = walk.manifests.current(verified.caller.agent)

@@ -13,7 +13,8 @@ import anyio.to_thread
 
 from answerable.core.identity.proof.http_signature import parse_signature
 from answerable.core.mandate.revocation import Revocable
-from answerable.errors import Refused, Unverified, shown
+from answerable.errors import Unverified, shown
+from answerable.errors.codes.workloads import INSTANCE_ENDED, INSTANCE_KEY_UNKNOWN, INSTANCE_STILL_KNOWN
 from answerable.flows.validity.refuse_revoked import refuse_names
 from answerable.ports.instance_register import MAY_RETURN
 
@@ -30,12 +31,11 @@ async def require_may_return(workloads: Workloads, former: str) -> None:
     """
     found = workloads.instances.by_key(former)
     if found is not None and found.is_live(workloads.walk.clock.now()):
-        message = f"instance {shown(found.id)} is known by the former key: renew it"
-        raise Refused(message, code="instance.still_known")
+        raise INSTANCE_STILL_KNOWN(f"instance {shown(found.id)} is known by the former key: renew it")
     because = await anyio.to_thread.run_sync(partial(workloads.instances.key_ended, former))
     if because and because not in MAY_RETURN:
         message = f"the instance of the former key was ended ({shown(because, 40)}): start the process anew"
-        raise Refused(message, code="instance.ended")
+        raise INSTANCE_ENDED(message)
     refuse_names(workloads.walk, (Revocable("key", former),))
 
 
@@ -47,4 +47,4 @@ def unknown_key(workloads: Workloads, message: SignedRequest, error: Unverified)
     if workloads.instances.by_key(parse_signature(message).keyid) is not None:
         return None
     text = "no instance is known by the key that signed this: enrol anew, with a new key"
-    return Unverified(text, code="instance.key_unknown", step="key", key=error.key)
+    return INSTANCE_KEY_UNKNOWN(text, key=error.key)

@@ -14,6 +14,19 @@ from answerable.core.mandate.scheduled import scheduled_terms
 from answerable.core.mandate.session_claims import session_of
 from answerable.core.mandate.token import audience_of, claims_of
 from answerable.errors import Malformed, Refused, shown
+from answerable.errors.codes.identity import STATEMENT_MALFORMED
+from answerable.errors.codes.mandate import (
+    MANDATE_AGENT_INACTIVE,
+    MANDATE_APPLICATION,
+    MANDATE_BEYOND_GIVER,
+    MANDATE_ISSUER_KEY,
+    MANDATE_NOT_AN_ISSUER,
+    MANDATE_OTHER_PERSON,
+    MANDATE_OTHER_SHARD,
+    MANDATE_SCHEDULE,
+    MANDATE_SESSION_REFUSED,
+    MANDATE_USE_CASE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,12 +47,11 @@ def standing_fault(mandate: Mandate, current: RegistrySnapshot) -> Refused | Non
     `mandate.issuer_key`, `mandate.schedule`, `mandate.application`, `mandate.other_person`."""
     agent = current.agents.get(mandate.agent)
     if agent is None or agent.status != "active":
-        return Refused(f"agent {shown(mandate.agent)} is not active", code="mandate.agent_inactive")
+        return MANDATE_AGENT_INACTIVE(f"agent {shown(mandate.agent)} is not active")
     use_case = current.use_cases.get(mandate.use_case)
     if use_case is None or agent.use_case != mandate.use_case:
-        return Refused(
-            f"agent {shown(mandate.agent)} does not serve use case {shown(mandate.use_case)}",
-            code="mandate.use_case",
+        return MANDATE_USE_CASE(
+            f"agent {shown(mandate.agent)} does not serve use case {shown(mandate.use_case)}"
         )
     if schedule_of(mandate.principal) is not None:
         return _schedule_fault(mandate, use_case, current)
@@ -60,9 +72,8 @@ def giver_fault(mandate: Mandate, capabilities: Iterable[str], current: Registry
     giver = current.principals.get(PrincipalId(name))
     for capability in capabilities:
         if giver is None or not giver.gives(capability):
-            return Refused(
-                f"{shown(capability)} is beyond what {name} may give: it is not among their registered capabilities",
-                code="mandate.beyond_giver",
+            return MANDATE_BEYOND_GIVER(
+                f"{shown(capability)} is beyond what {name} may give: it is not among their registered capabilities"
             )
     return None
 
@@ -73,10 +84,7 @@ def session_fault(mandate: Mandate) -> Refused | None:
     session = session_of(mandate)
     if any(all(one.names(grant.capability) for one in session) for grant in mandate.grants):
         return None
-    return Refused(
-        "the login that this task is given by allows none of what the task names: log in for that, or ask for less",
-        code="mandate.session",
-    )
+    return MANDATE_SESSION_REFUSED()
 
 
 def known_session(walk: Walk, mandate: Mandate) -> tuple[Authority, ...]:
@@ -97,24 +105,22 @@ def _schedule_fault(mandate: Mandate, use_case: UseCase, current: RegistrySnapsh
     schedule = current.schedules.get(schedule_of(mandate.principal) or "")
     template = current.templates.get(schedule.template) if schedule is not None else None
     if schedule is None or template is None:
-        return Refused(f"{mandate.principal} is not active", code="mandate.schedule")
+        return MANDATE_SCHEDULE(f"{mandate.principal} is not active")
     if not _may_issue(current.principals.get(PrincipalId(schedule.ownership.owner)), use_case):
-        return Refused(
+        return MANDATE_NOT_AN_ISSUER(
             f"{schedule.ownership.owner}, who owns {mandate.principal}, may not issue mandates for use case "
-            f"{shown(use_case.name)}",
-            code="mandate.not_an_issuer",
+            f"{shown(use_case.name)}"
         )
     try:
         expected = scheduled_terms(schedule, template, start=mandate.not_before)
     except Malformed as fault:
-        return Refused(f"{mandate.principal}: {fault.message}", code="mandate.schedule")
+        return MANDATE_SCHEDULE(f"{mandate.principal}: {fault.message}")
     if claims_of(expected, audience="") != claims_of(mandate, audience=""):
-        return Refused(
-            f"this is not what {mandate.principal} gives by its template: it gives a new mandate when it is due next",
-            code="mandate.schedule",
+        return MANDATE_SCHEDULE(
+            f"this is not what {mandate.principal} gives by its template: it gives a new mandate when it is due next"
         )
     if not is_signed_by(mandate.token, schedule.keys):
-        return Refused(f"the key that signed this is not {mandate.principal}'s", code="mandate.issuer_key")
+        return MANDATE_ISSUER_KEY(f"the key that signed this is not {mandate.principal}'s")
     return None
 
 
@@ -126,17 +132,15 @@ def _may_issue(person: Principal | None, use_case: UseCase) -> bool:
 def _person_fault(mandate: Mandate, use_case: UseCase, current: RegistrySnapshot) -> Refused | None:
     issuer = current.principals.get(mandate.principal)
     if issuer is None or not _may_issue(issuer, use_case):
-        return Refused(
+        return MANDATE_NOT_AN_ISSUER(
             f"{mandate.principal} may not issue mandates for use case {shown(use_case.name)}: ask its owner, or be "
-            "in one of its issuer groups",
-            code="mandate.not_an_issuer",
+            "in one of its issuer groups"
         )
     if mandate.application:
         return _application_fault(mandate, issuer, current)
     if not is_signed_by(mandate.token, issuer.keys):
-        return Refused(
-            f"the key that signed this mandate is no longer {mandate.principal}'s: ask for a new mandate",
-            code="mandate.issuer_key",
+        return MANDATE_ISSUER_KEY(
+            f"the key that signed this mandate is no longer {mandate.principal}'s: ask for a new mandate"
         )
     return None
 
@@ -146,23 +150,20 @@ def _application_fault(mandate: Mandate, issuer: Principal, current: RegistrySna
     name = mandate.application
     application = current.applications.get(name)
     if application is None or mandate.use_case not in application.use_cases:
-        return Refused(
-            f"application {shown(name)} is not active, or does not serve use case {shown(mandate.use_case)}",
-            code="mandate.application",
+        return MANDATE_APPLICATION(
+            f"application {shown(name)} is not active, or does not serve use case {shown(mandate.use_case)}"
         )
     try:
         same = mandate.id_token != "" and person_in(mandate.id_token) == issuer.oidc
     except Malformed:
         same = False
     if not same:
-        return Refused(
-            f"the ID token is of somebody who is not registered as {mandate.principal}",
-            code="mandate.other_person",
+        return MANDATE_OTHER_PERSON(
+            f"the ID token is of somebody who is not registered as {mandate.principal}"
         )
     if not is_signed_by(mandate.token, application.keys):
-        return Refused(
-            f"the key that signed this mandate is no longer application {shown(name)}'s: ask for a new mandate",
-            code="mandate.issuer_key",
+        return MANDATE_ISSUER_KEY(
+            f"the key that signed this mandate is no longer application {shown(name)}'s: ask for a new mandate"
         )
     return None
 
@@ -176,10 +177,9 @@ def shard_fault(mandate: Mandate, origin: str) -> Refused | None:
     shard = shard_elsewhere(mandate, origin)
     if shard is None:
         return None
-    return Refused(
+    return MANDATE_OTHER_SHARD(
         f"mandate {shown(mandate.id)} is for {shown(shard)}, this is {shown(origin)}: use it there, or ask for one for "
-        "here",
-        code="mandate.other_shard",
+        "here"
     )
 
 
@@ -219,7 +219,7 @@ def _faults_now(walk: Walk, mandate: Mandate) -> tuple[Refused | None, Refused |
 def is_signed_by(token: str, keys: tuple[PublicKey, ...]) -> bool:
     """Whether a statement, verified when it was taken in, names one of these keys as its own."""
     try:
-        kid = read_compact(token, step="statement").header.get("kid")
+        kid = read_compact(token, malformed=STATEMENT_MALFORMED).header.get("kid")
     except Malformed:
         return False
     return any(key.thumbprint == kid for key in keys)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.registry.manifests.manifest_token import standing_fault
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.registry import MANIFEST_UNREADABLE
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.principal import AgentId
@@ -22,10 +23,9 @@ def standing_manifest(walk: Walk, agent: AgentId) -> SignedManifest | None:
     signed = walk.manifests.current(agent)
     if signed is None:
         if walk.manifests.is_unreadable(agent):
-            raise Refused(
+            raise MANIFEST_UNREADABLE(
                 f"the manifest of agent {shown(agent)} cannot be read in the registers: its owner signs one anew, and "
-                "`answerable doctor` says more",
-                code="manifest.unreadable",
+                "`answerable doctor` says more"
             )
         return None
     fault = standing_fault(signed, walk.registry.current)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.identity.people.passkey import CREDENTIAL_ID_BYTES_MAX, octets_in
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.people import PERSON_DISABLED, PERSON_GROUP, PERSON_UNKNOWN
 from answerable.flows.state.passkey_desk import no_desk
 from answerable.flows.validity.refuse_revoked import signer_fault
 
@@ -31,18 +32,15 @@ def person_standing(walk: Walk, name: str, *, key: str = "") -> Principal:
     """
     person = walk.registry.current.principals.get(PrincipalId(name))
     if person is None:
-        raise Refused(
-            f"nobody is registered as {shown(name)}: see `answerable registry list --kind Principal`",
-            code="person.unknown",
+        raise PERSON_UNKNOWN(
+            f"nobody is registered as {shown(name)}: see `answerable registry list --kind Principal`"
         )
     if person.status != "active":
-        raise Refused(f"{shown(name)} is disabled in the registry", code="person.disabled")
+        raise PERSON_DISABLED(f"{shown(name)} is disabled in the registry")
     groups = desk_of(walk).groups
     if groups and not set(groups) & set(person.groups):
         listed = ", ".join(groups)
-        raise Refused(
-            f"{shown(name)} is in none of the groups that may sign in: {listed}", code="person.group"
-        )
+        raise PERSON_GROUP(f"{shown(name)} is in none of the groups that may sign in: {listed}")
     fault = signer_fault(walk, person.name, key)
     if fault is not None:
         raise fault

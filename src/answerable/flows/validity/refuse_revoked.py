@@ -22,6 +22,7 @@ from answerable.core.mandate.revocation import (
     vendor_names,
 )
 from answerable.errors import Malformed
+from answerable.errors.codes.identity import STATEMENT_MALFORMED
 from answerable.flows.validity.mandate_standing import schedule_owner
 
 if TYPE_CHECKING:
@@ -302,6 +303,6 @@ def capability_names(current: RegistrySnapshot, capability: Capability) -> Itera
 def signing_key_of(token: str) -> str:
     """Thumbprint of the key that a statement, verified when it was taken in, names as its own; empty for none."""
     try:
-        return read_compact(token, step="statement").header.get("kid", "")
+        return read_compact(token, malformed=STATEMENT_MALFORMED).header.get("kid", "")
     except Malformed:
         return ""

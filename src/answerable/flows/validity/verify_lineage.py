@@ -17,6 +17,21 @@ from answerable.core.mandate.authority import authority_of
 from answerable.core.mandate.lineage import Lineage
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.errors.codes.mandate import (
+    DELEGATION_AUDIENCE_MISMATCH_REFUSED,
+    DELEGATION_DEPTH_INVALID_REFUSED,
+    DELEGATION_HOLDER_BINDING_FAILED,
+    DELEGATION_MALFORMED_REFUSED,
+    DELEGATION_MISSION_ALTERED_REFUSED,
+    DELEGATION_NOT_NARROWER_REFUSED,
+    DELEGATION_PRINCIPAL_ALTERED_REFUSED,
+    DELEGATION_RECEIVER,
+    DELEGATION_REVOKED_REFUSED,
+    DELEGATION_WIDTH,
+    MANDATE_MISSING,
+    MANDATE_OTHER_AGENT,
+    MANDATE_UNKNOWN,
+)
 from answerable.flows.validity.mandate_standing import shard_elsewhere, still_stands
 
 if TYPE_CHECKING:
@@ -88,18 +103,12 @@ def chain_mandate(walk: Walk, chain: Chain, mandate_id: str = "", *, anywhere: b
     root = chain.root
     named = root.mission.id if root.mission is not None else ""
     if mandate_id and mandate_id != named:
-        raise Refused(
-            "the chain starts at another mandate than the one that is named",
-            code="delegation.mission_altered",
-        )
+        raise DELEGATION_MISSION_ALTERED_REFUSED()
     mandate = walk.mandates.find(MandateId(named))
     if mandate is None:
-        raise Refused(f"mandate {shown(named)} is not known", code="mandate.unknown")
+        raise MANDATE_UNKNOWN(f"mandate {shown(named)} is not known")
     if (mandate.principal, mandate.agent) != (root.principal, root.agent):
-        raise Refused(
-            "the chain starts for somebody else than the mandate was given by and to",
-            code="delegation.principal_altered",
-        )
+        raise DELEGATION_PRINCIPAL_ALTERED_REFUSED()
     if not anywhere or shard_elsewhere(mandate, walk.ledger.origin) is None:
         still_stands(walk, mandate)
     try:
@@ -107,24 +116,21 @@ def chain_mandate(walk: Walk, chain: Chain, mandate_id: str = "", *, anywhere: b
     except Malformed as fault:
         raise Refused(fault.message, code=fault.code) from None
     if wider is not None:
-        raise Refused(f"the first hop {wider}, as the mandate has it", code="delegation.not_narrower")
+        raise DELEGATION_NOT_NARROWER_REFUSED(f"the first hop {wider}, as the mandate has it")
     _check_handing_on(walk, chain, mandate)
     return mandate
 
 
 def _own_mandate(walk: Walk, caller: VerifiedCaller, mandate_id: str) -> Mandate:
     if not mandate_id:
-        raise Refused(
-            "the request names no mandate, and no chain of delegation came with it, and every action needs one",
-            code="mandate.missing",
-        )
+        raise MANDATE_MISSING()
     mandate = walk.mandates.find(MandateId(mandate_id))
     # Worded alike, so that an agent cannot probe for the mandates of others.
     unknown = f"mandate {shown(mandate_id)} is not known, and no chain of delegation came with the request"
     if mandate is None:
-        raise Refused(unknown, code="mandate.unknown")
+        raise MANDATE_UNKNOWN(unknown)
     if mandate.agent != caller.agent:
-        raise Refused(unknown, code="mandate.other_agent")
+        raise MANDATE_OTHER_AGENT(unknown)
     still_stands(walk, mandate)
     return mandate
 
@@ -132,12 +138,11 @@ def _own_mandate(walk: Walk, caller: VerifiedCaller, mandate_id: str) -> Mandate
 def _check_recordable(chain: Chain) -> None:
     """An agent chooses the `jti` of what it signs; the intent has room for so much of it."""
     if any(len(hop.jti) > HOP_ID_CHARS_MAX for hop in chain.hops):
-        raise Refused(f"a `jti` has at most {HOP_ID_CHARS_MAX} characters", code="delegation.malformed")
+        raise DELEGATION_MALFORMED_REFUSED(f"a `jti` has at most {HOP_ID_CHARS_MAX} characters")
     for hop in chain.hops:
         if hop.consent is not None and not hop.consent.leaf:
-            raise Refused(
-                f"hop {hop.depth} was issued for a consent that stands in no log: have it issued anew",
-                code="delegation.malformed",
+            raise DELEGATION_MALFORMED_REFUSED(
+                f"hop {hop.depth} was issued for a consent that stands in no log: have it issued anew"
             )
 
 
@@ -164,18 +169,16 @@ def check_width(walk: Walk, mandate: Mandate, agents: Sequence[str]) -> None:
         if giver != receiver and not walk.mandates.admit(
             mandate.id, AgentId(giver), AgentId(receiver), width_max=width_max
         ):
-            raise Refused(
-                f"each agent may hand this on to {width_max}, and {shown(giver)} did already",
-                code="delegation.width",
+            raise DELEGATION_WIDTH(
+                f"each agent may hand this on to {width_max}, and {shown(giver)} did already"
             )
 
 
 def _check_holder(leaf: Hop, caller: VerifiedCaller) -> None:
     """A chain is of use to nobody but the holder of its last hop: a copy of it is a copy of what is public anyway."""
     if not is_held_by(leaf, caller):
-        raise Refused(
-            f"the last hop is for {shown(leaf.agent, 60)} and bound to a key that this caller did not prove",
-            code="delegation.holder_binding_failed",
+        raise DELEGATION_HOLDER_BINDING_FAILED(
+            f"the last hop is for {shown(leaf.agent, 60)} and bound to a key that this caller did not prove"
         )
 
 
@@ -198,9 +201,8 @@ def _check_resource(chain: Chain, issuer: str, server: str) -> None:
     """Every hop is for all of this deployment, or for this very server."""
     for hop in chain.hops:
         if issuer not in hop.audiences and f"{issuer}/mcp/{server}" not in hop.audiences:
-            raise Refused(
-                f"hop {hop.depth} is for {shown(', '.join(hop.audiences), 120)}, not for server {shown(server)}",
-                code="delegation.audience_mismatch",
+            raise DELEGATION_AUDIENCE_MISMATCH_REFUSED(
+                f"hop {hop.depth} is for {shown(', '.join(hop.audiences), 120)}, not for server {shown(server)}"
             )
 
 
@@ -209,19 +211,14 @@ def _check_handing_on(walk: Walk, chain: Chain, mandate: Mandate) -> None:
     allowed, current = mandate.delegability, walk.registry.current
     below = len(chain.hops) - 1
     if below > allowed.depth_max:
-        raise Refused(
-            f"the mandate may be handed on {allowed.depth_max} deep, this is hop {below}",
-            code="delegation.depth_invalid",
+        raise DELEGATION_DEPTH_INVALID_REFUSED(
+            f"the mandate may be handed on {allowed.depth_max} deep, this is hop {below}"
         )
     for hop in chain.hops:
         agent = current.agents.get(AgentId(hop.agent))
         if agent is None or agent.status != "active":
-            raise Refused(
-                f"agent {shown(hop.agent)} of hop {hop.depth} is not active", code="delegation.revoked"
-            )
+            raise DELEGATION_REVOKED_REFUSED(f"agent {shown(hop.agent)} of hop {hop.depth} is not active")
         owner = current.principals.get(PrincipalId(agent.ownership.owner))
         groups = owner.groups if owner is not None else ()
         if hop.depth and not allowed.receives(agent=agent.name, use_case=agent.use_case, owner_groups=groups):
-            raise Refused(
-                f"the mandate may not be handed on to {shown(hop.agent)}", code="delegation.receiver"
-            )
+            raise DELEGATION_RECEIVER(f"the mandate may not be handed on to {shown(hop.agent)}")

@@ -10,6 +10,8 @@ from answerable.core.approval.action_object import object_in
 from answerable.core.approval.workflows import workflow_fault
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.errors import Refused, shown
+from answerable.errors.codes.approval import APPROVAL_ANSWERED_ALREADY
+from answerable.errors.codes.people import WORKFLOW_OWNER, WORKFLOW_REVIEW_OVERDUE, WORKFLOW_UNKNOWN
 from answerable.flows.validity.mandate_standing import is_signed_by, schedule_owner
 from answerable.flows.validity.refuse_revoked import signer_fault, signing_key_of
 from answerable.flows.validity.stand_in import agent_owners
@@ -29,17 +31,14 @@ def standing_workflow(walk: Walk, name: str, *, key: str = "") -> Workflow:
     current = walk.registry.current
     workflow = current.workflows.get(name)
     if workflow is None:
-        raise Refused(
-            f"no workflow {shown(name)} is active: see `answerable registry check`", code="workflow.unknown"
-        )
+        raise WORKFLOW_UNKNOWN(f"no workflow {shown(name)} is active: see `answerable registry check`")
     today = datetime.fromtimestamp(walk.clock.now() / 1000, UTC).date().isoformat()
     if workflow.ownership.review_date < today:
-        raise Refused(
-            f"workflow {shown(name)} was to be reviewed by {workflow.ownership.review_date}: its owner does that first",
-            code="workflow.review_overdue",
+        raise WORKFLOW_REVIEW_OVERDUE(
+            f"workflow {shown(name)} was to be reviewed by {workflow.ownership.review_date}: its owner does that first"
         )
     if PrincipalId(workflow.ownership.owner) not in current.principals:
-        raise Refused(f"nobody active owns workflow {shown(name)}", code="workflow.owner")
+        raise WORKFLOW_OWNER(f"nobody active owns workflow {shown(name)}")
     fault = signer_fault(walk, workflow.ownership.owner, key)
     if fault is not None:
         raise fault
@@ -102,9 +101,8 @@ def check_counts_once(walk: Walk, approval: Approval, answer: Answer) -> None:
     earlier = counted_already(walk, approval, behind, by_workflow=by_workflow)
     if earlier is not None:
         name = shown(answer.workflow or earlier.workflow)
-        raise Refused(
-            f"workflow {name}, its owners and their deputies count once, and one of them has answered already",
-            code="approval.answered_already",
+        raise APPROVAL_ANSWERED_ALREADY(
+            f"workflow {name}, its owners and their deputies count once, and one of them has answered already"
         )
 
 

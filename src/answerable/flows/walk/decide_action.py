@@ -15,6 +15,7 @@ from answerable.core.decision.narrowing import narrowed_arguments, same
 from answerable.core.decision.obligation import NO_DUTIES, duties_of
 from answerable.core.registry.documents.pointing import with_changed
 from answerable.errors import Malformed, Refused, shown
+from answerable.errors.codes.policy import OBLIGATION_SECOND_NARROWING, OBLIGATION_UNFULFILLABLE
 from answerable.flows.walk.hide_tokens import check_tokens
 from answerable.flows.walk.verify_request import verify_request
 
@@ -65,14 +66,10 @@ def _decided(
         check_tokens(verified)
         decision = after_narrowing(wider, decision, facts.approval)
         if _narrowed(walk, verified, duties_in_force(decision)) is not None:
-            raise Refused(
-                "the action was narrowed, and what came of it policy would narrow again",
-                code="obligation.second_narrowing",
-            )
+            raise OBLIGATION_SECOND_NARROWING()
     if duties_in_force(decision).witnessed and walk.witness is None:
-        raise Refused(
-            "policy wants witnesses to have seen this before it is done, and no witness is set up for this log",
-            code="obligation.unfulfillable",
+        raise OBLIGATION_UNFULFILLABLE(
+            "policy wants witnesses to have seen this before it is done, and no witness is set up for this log"
         )
     return verified, facts, decision
 
@@ -103,8 +100,7 @@ def _narrowed(walk: Walk, verified: VerifiedRequest, duties: Duties) -> Verified
     arguments = with_changed(verified.resolved.capability.arguments, verified.request.arguments, changed)
     if arguments is None:
         named = ", ".join(shown(name) for name in sorted(changed))
-        raise Refused(
-            f"policy narrows {named}, which lies in a list or in what was left out: ask for it so that it is allowed",
-            code="obligation.unfulfillable",
+        raise OBLIGATION_UNFULFILLABLE(
+            f"policy narrows {named}, which lies in a list or in what was left out: ask for it so that it is allowed"
         )
     return verify_request(walk, narrowed_request(verified.request, arguments), verified.caller)

@@ -9,7 +9,7 @@ from answerable.core.incident.timeline import told
 from answerable.core.incident.under_manifest import fields_then, manifest_told
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
-from answerable.errors import Refused
+from answerable.errors.codes.ledger import TIMELINE_MANIFEST_UNKNOWN
 from answerable.flows.forensics.reconstruct_timeline import opened_moment
 
 if TYPE_CHECKING:
@@ -93,9 +93,7 @@ def find_actions(
     unread = sum(1 for digest, made in manifests.items() if made is None and digest not in fitting)
     if not fitting and not actions:
         more = f"; what {unread} others say cannot be read here" if unread else ""
-        raise Refused(
-            f"the ledger knows no manifest with {wanted.told()}{more}", code="timeline.manifest_unknown"
-        )
+        raise TIMELINE_MANIFEST_UNKNOWN(f"the ledger knows no manifest with {wanted.told()}{more}")
     return FoundActions(
         manifests=tuple(digest for digest in manifests if digest in fitting), unread=unread, actions=actions
     )

@@ -13,7 +13,18 @@ from answerable.core.action.prepared import PREFIX, Executed, Prepared, digest_o
 from answerable.core.action.request import executing_request
 from answerable.core.registry.documents.fields import pointer as pointer_to
 from answerable.core.registry.documents.pointing import JSON, SUM
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.action import (
+    PREPARED_ALTERED_REFUSED,
+    PREPARED_ARGUMENTS,
+    PREPARED_CHANGED,
+    PREPARED_DIGEST,
+    PREPARED_EXPIRED,
+    PREPARED_OTHER_MANDATE,
+    PREPARED_TOO_MANY,
+    PREPARED_UNKNOWN,
+    PREPARED_USED,
+)
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
@@ -48,11 +59,7 @@ def with_prepared(
             or not found.waits(walk.clock.now())
             or request.arguments != _arguments(executes, found)
         ):
-            raise Refused(
-                "policy would change what was prepared, which is executed as it is or not at all: prepare what is "
-                "allowed",
-                code="prepared.altered",
-            )
+            raise PREPARED_ALTERED_REFUSED()
     else:
         found = _named(walk, request, caller, capability, executes, lineage)
         request = executing_request(request, _arguments(executes, found), found.id)
@@ -78,7 +85,7 @@ def check_executed(walk: Walk, executed: Executed | None, caller: VerifiedCaller
         return
     found = walk.prepared.get(executed.id) if walk.prepared is not None else None
     if found is None:
-        raise Refused("what was prepared is not kept any more: prepare again", code="prepared.unknown")
+        raise PREPARED_UNKNOWN("what was prepared is not kept any more: prepare again")
     _check_unchanged(walk, found, caller, lineage)
 
 
@@ -91,9 +98,7 @@ def use_prepared(walk: Walk, executed: Executed | None, *, by: str) -> None:
         return
     now = walk.clock.now()
     if walk.prepared is None or not walk.prepared.use(executed.id, by=by, now=now):
-        raise Refused(
-            "what was prepared was used or has expired a moment ago: prepare again", code="prepared.used"
-        )
+        raise PREPARED_USED("what was prepared was used or has expired a moment ago: prepare again")
 
 
 def _check_room(walk: Walk, caller: VerifiedCaller, capability: Capability) -> None:
@@ -104,10 +109,9 @@ def _check_room(walk: Walk, caller: VerifiedCaller, capability: Capability) -> N
         walk.limits.prepared_waiting_per_agent_max,
     )
     if waiting >= most:
-        raise Refused(
+        raise PREPARED_TOO_MANY(
             f"{waiting} prepared objects of this agent wait to be executed, which is the limit: execute them, or wait "
-            "until they expire",
-            code="prepared.too_many",
+            "until they expire"
         )
 
 
@@ -121,17 +125,15 @@ def _named(
 ) -> Prepared:
     arguments = request.arguments
     if arguments.keys() != {executes.argument}:
-        raise Refused(
+        raise PREPARED_ARGUMENTS(
             f"{shown(capability.target)} takes {shown(executes.argument)}, the digest of what was prepared, and "
-            "nothing beside it",
-            code="prepared.arguments",
+            "nothing beside it"
         )
     digest = named_digest(arguments[executes.argument])
     if digest is None:
-        raise Refused(
+        raise PREPARED_DIGEST(
             f"{shown(executes.argument)} takes the digest that {shown(executes.prepared_by)} was answered with, "
-            f"`{PREFIX}` and 64 hexadecimal digits: a copy of what was prepared is not executed",
-            code="prepared.digest",
+            f"`{PREFIX}` and 64 hexadecimal digits: a copy of what was prepared is not executed"
         )
     kept = walk.prepared.named(caller.agent, digest) if walk.prepared is not None else ()
     found = [
@@ -142,27 +144,22 @@ def _named(
         and compare_digest(one.digest, digest)
     ]
     if not found:
-        raise Refused(
-            f"this agent prepared nothing of this digest with {shown(executes.prepared_by)}: prepare first",
-            code="prepared.unknown",
+        raise PREPARED_UNKNOWN(
+            f"this agent prepared nothing of this digest with {shown(executes.prepared_by)}: prepare first"
         )
     found = [one for one in found if one.mandate == lineage.mandate.id]
     if not found:
-        raise Refused(
-            "it was prepared under another mandate: prepare again under this one",
-            code="prepared.other_mandate",
-        )
+        raise PREPARED_OTHER_MANDATE()
     now = walk.clock.now()
     waiting = next((one for one in found if one.waits(now)), None)
     if waiting is not None:
         return waiting
     if found[0].used_by:
-        raise Refused(
+        raise PREPARED_USED(
             f"it was executed already, or its execution was broken off (action {found[0].used_by}): look there, and "
-            "prepare again if it is to be done again",
-            code="prepared.used",
+            "prepare again if it is to be done again"
         )
-    raise Refused("what was prepared has expired: prepare again", code="prepared.expired")
+    raise PREPARED_EXPIRED()
 
 
 def _money_at(capability: Capability, executes: ExecuteMapping) -> str:
@@ -188,7 +185,7 @@ def _check_unchanged(walk: Walk, found: Prepared, caller: VerifiedCaller, lineag
     )
     other = " and ".join(what for what, is_other in changed if is_other)
     if other:
-        raise Refused(f"since it was prepared, {other} changed: prepare again", code="prepared.changed")
+        raise PREPARED_CHANGED(f"since it was prepared, {other} changed: prepare again")
 
 
 def _arguments(executes: ExecuteMapping, found: Prepared) -> dict[str, JSONValue]:
@@ -198,5 +195,5 @@ def _arguments(executes: ExecuteMapping, found: Prepared) -> dict[str, JSONValue
         sent[executes.digest_argument] = f"{PREFIX}{found.digest}"
     # Whatever a register gives back, nothing is sent under a digest that is not its own.
     if not compare_digest(digest_of(found.content.text), found.digest):
-        raise Refused("what was prepared was used a moment ago: prepare again", code="prepared.used")
+        raise PREPARED_USED("what was prepared was used a moment ago: prepare again")
     return sent

@@ -10,7 +10,8 @@ import hmac
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.mandate.mandate import MandateId
-from answerable.errors import Refused, Unverified
+from answerable.errors import Refused
+from answerable.errors.codes.tlog import PROOF_OTHER_MESSAGE
 from answerable.flows.validity.mandate_standing import shard_elsewhere
 from answerable.flows.validity.verify_lineage import is_held_by, verified_claim
 from answerable.flows.walk.govern_action import govern_action
@@ -38,7 +39,7 @@ async def forward_action(
     if owner is None or walk.link is None:
         return await govern_action(walk, request, caller, progress=progress)
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
-        raise Unverified("the proof was made for another message", code="proof.other_message", step="proof")
+        raise PROOF_OTHER_MESSAGE()
     # From here on nothing is known here of what happens until the answer is there.
     return await walk.link.forward(owner, request, caller, progress=progress)
 

@@ -15,7 +15,7 @@ import msgspec
 
 from answerable.core.action.token_shapes import Finding, described, found_in, hidden_in
 from answerable.core.canonical import encode
-from answerable.errors import Refused
+from answerable.errors.codes.action import ARGUMENTS_TOKEN
 from answerable.flows.entries.log_outcome import result_bytes
 
 if TYPE_CHECKING:
@@ -44,10 +44,9 @@ def check_tokens(verified: VerifiedRequest) -> None:
         content = encode({"arguments": arguments, "target": request.target})
     findings = found_in(content) or (found_in(encode(request.reason)) if request.reason else ())
     if findings:
-        raise Refused(
+        raise ARGUMENTS_TOKEN(
             f"the arguments hold what looks like a credential ({described(findings)}): leave it out, tools get theirs "
-            "from the gateway",
-            code="arguments.token",
+            "from the gateway"
         )
 
 

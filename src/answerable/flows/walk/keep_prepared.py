@@ -15,6 +15,7 @@ import msgspec
 from answerable.core.action.prepared import PREFIX, Prepared, PreparedText, prepared_text
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import Malformed, Unavailable
+from answerable.errors.codes.action import PREPARED_ALTERED
 from answerable.flows.entries.log_outcome import log_outcome
 
 if TYPE_CHECKING:
@@ -25,10 +26,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.warrant import Warrant
     from answerable.flows.state.walk import OpenIntent, Walk
 
-ALTERED: Final = Malformed(
-    "something in it is hidden from the agent, and what is not shown as it is cannot be executed",
-    code="prepared.altered",
-)
+ALTERED: Final = PREPARED_ALTERED()
 
 
 async def log_prepared(

@@ -11,6 +11,9 @@ from answerable.core.base64url import to_base64url
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Refused, shown
+from answerable.errors.codes.action import UPSTREAM_UNKNOWN_REFUSED
+from answerable.errors.codes.containment import HELD_AGENT, HELD_MANDATE
+from answerable.errors.codes.registry import AGENT_DRIFTED, AGENT_INACTIVE, CAPABILITY_CEILING
 from answerable.flows.validity.mandate_standing import giver_fault
 from answerable.flows.validity.manifest_standing import standing_manifest
 from answerable.flows.validity.observe_tools import tools_fault
@@ -40,7 +43,7 @@ def inactive_fault(current: RegistrySnapshot, name: AgentId) -> Refused | None:
     """Why nothing is done for an agent in this registry (`agent.inactive`); None where it is active."""
     agent = current.agents.get(name)
     if agent is None or agent.status != "active":
-        return Refused(f"agent {shown(name)} is not active", code="agent.inactive")
+        return AGENT_INACTIVE(f"agent {shown(name)} is not active")
     return None
 
 
@@ -58,9 +61,7 @@ def ways_to_prove(agent: Agent) -> list[tuple[Revocable, ...]]:
 def check_tools(walk: Walk, agent: AgentId) -> None:
     """Raises Refused (`agent.drifted`) where the tools offered are others than its manifest says, whoever calls."""
     if fault := tools_fault(walk, agent):
-        raise Refused(
-            f"{fault}: its owner signs what is offered, or what is signed is offered", code="agent.drifted"
-        )
+        raise AGENT_DRIFTED(f"{fault}: its owner signs what is offered, or what is signed is offered")
 
 
 def check_quota(walk: Walk, agent: AgentId, at: UnixMillis, mandate: str = "") -> None:
@@ -70,8 +71,8 @@ def check_quota(walk: Walk, agent: AgentId, at: UnixMillis, mandate: str = "") -
         return
     why = "agent was refused too often in this window; `answerable hold list` says until when"
     if walk.quota.is_held(agent, at):
-        raise Refused(f"agent {shown(agent)} is held: the {why}", code="held.agent")
-    raise Refused(f"mandate {shown(mandate)} is held: its {why}", code="held.mandate")
+        raise HELD_AGENT(f"agent {shown(agent)} is held: the {why}")
+    raise HELD_MANDATE(f"mandate {shown(mandate)} is held: its {why}")
 
 
 def agent_fault(walk: Walk, name: AgentId, at: UnixMillis) -> Refused | None:
@@ -100,9 +101,8 @@ def given_fault(
     for name in agents:
         agent = current.agents.get(AgentId(name))
         if agent is None or not agent.reaches(capability):
-            return Refused(
-                f"{shown(capability)} is beyond what agent {shown(name)} is registered for",
-                code="capability.ceiling",
+            return CAPABILITY_CEILING(
+                f"{shown(capability)} is beyond what agent {shown(name)} is registered for"
             )
     return None
 
@@ -112,9 +112,8 @@ def offered_definition(walk: Walk, capability: Capability) -> ToolDefinition:
     and as `pin_fault` says), Unavailable."""
     definition = walk.upstream.definition(capability)
     if definition is None:
-        raise Refused(
-            f"server {shown(capability.server)} does not offer {shown(capability.target)} right now",
-            code="upstream.unknown",
+        raise UPSTREAM_UNKNOWN_REFUSED(
+            f"server {shown(capability.server)} does not offer {shown(capability.target)} right now"
         )
     if (fault := pin_fault(walk, capability, definition)) is not None:
         raise fault

@@ -14,7 +14,8 @@ from answerable.core.identity.names.principal import AgentId
 from answerable.core.registry.policy_sets.policy_statement import read_statement
 from answerable.core.registry.tools.tool_hints import UNHINTED_TIER, raised
 from answerable.core.registry.tools.tool_pin import is_pinned
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import Refused, shown
+from answerable.errors.codes.policy import ANSWERS_UNKNOWN_NAME
 from answerable.flows.revocation.end_without_room import no_room
 from answerable.flows.walk.may_act import agent_fault, offered_definition
 from answerable.flows.walk.pin_tools import at_hinted_tier
@@ -112,7 +113,7 @@ def named_capability(current: RegistrySnapshot, action: str) -> Capability:
     """An active one. Raises Malformed (`answers.unknown_name`)."""
     capability = current.capabilities.get(action)
     if capability is None:
-        raise Malformed(f"no active capability was called {shown(action)} then", code="answers.unknown_name")
+        raise ANSWERS_UNKNOWN_NAME(f"no active capability was called {shown(action)} then")
     return capability
 
 

@@ -25,7 +25,19 @@ from answerable.core.registry.tools.tool_pin import (
     read_definition,
 )
 from answerable.core.registry.tools.tool_types import type_fault
-from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.errors import Malformed, Refused, RefusedCode, shown
+from answerable.errors.codes.registry import (
+    TOOL_APPROVER_REVOKED,
+    TOOL_CHANGED,
+    TOOL_DECLARED,
+    TOOL_FUTURE,
+    TOOL_MAPPING,
+    TOOL_NOT_PINNED,
+    TOOL_OTHER_DEFINITION,
+    TOOL_RISKIER,
+    TOOL_UNREADABLE,
+    TOOL_UNSEEN,
+)
 from answerable.flows.recording.name_keys import key_file
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.state.walk import ToolFit
@@ -146,34 +158,27 @@ def _approved(walk: Walk, approval: ToolApproval, now: UnixMillis) -> ToolPin:
     """What an approval brings into force; raises when it must not."""
     if approval.signed_at > now + CLOCK_AHEAD_MS_MAX:
         ahead = approval.signed_at - now
-        raise Unverified(
-            f"the approval was signed {ahead} ms from now: look at the signer's clock",
-            code="tool.future",
-            step="tool",
-        )
+        raise TOOL_FUTURE(f"the approval was signed {ahead} ms from now: look at the signer's clock")
     tool, server = shown(approval.tool), shown(approval.server)
     for capability in capabilities_of(walk.registry.current, approval.server, approval.tool):
         if capability.definition:
-            raise Refused(
+            raise TOOL_DECLARED(
                 f"capability {shown(capability.name)} says itself which definition of tool {tool} counts: change "
-                "`definition` there and apply it",
-                code="tool.declared",
+                "`definition` there and apply it"
             )
     unsigned = signer_fault(walk, approval.signed_by, approval.key)
     if unsigned is not None:
         raise unsigned
     text = offered_text(walk, approval.server, approval.tool)
     if text is None:
-        raise Refused(
+        raise TOOL_UNSEEN(
             f"server {server} does not offer tool {tool} now, so there is nothing to approve: see "
-            "`answerable server list`",
-            code="tool.unseen",
+            "`answerable server list`"
         )
     if sha256(text).hexdigest() != approval.definition:
-        raise Refused(
+        raise TOOL_OTHER_DEFINITION(
             f"tool {tool} of server {server} is not any more what was approved: look at it again with "
-            "`answerable tool diff`",
-            code="tool.other_definition",
+            "`answerable tool diff`"
         )
     return ToolPin(
         server=approval.server,
@@ -192,37 +197,32 @@ def _unlike_pinned(walk: Walk, capability: Capability, digest: str) -> Refused |
     if capability.definition:
         if capability.definition == digest:
             return None
-        return Refused(
+        return TOOL_CHANGED(
             f"tool {shown(tool)} of server {shown(server)} is not what capability {shown(capability.name)} says it "
-            "is: it is blocked until its owner has looked at it",
-            code="tool.changed",
+            "is: it is blocked until its owner has looked at it"
         )
     pin = walk.pins.current(server, tool)
     if pin is None:
         if walk.pins.is_unreadable(server, tool):
-            return Refused(
+            return TOOL_UNREADABLE(
                 f"what was approved of tool {shown(tool)} of server {shown(server)} cannot be read in the registers: "
-                "it is blocked until its owner approves it anew, and `answerable doctor` says more",
-                code="tool.unreadable",
+                "it is blocked until its owner approves it anew, and `answerable doctor` says more"
             )
         if walk.limits.pin_tools_at_first_sight:
             return None
-        return Refused(
+        return TOOL_NOT_PINNED(
             f"nobody has approved tool {shown(tool)} of server {shown(server)} yet: it is blocked until its owner "
-            "has looked at it",
-            code="tool.not_pinned",
+            "has looked at it"
         )
     if pin.definition != digest:
-        return Refused(
+        return TOOL_CHANGED(
             f"tool {shown(tool)} of server {shown(server)} has changed since it was approved: it is blocked until "
-            "its owner has looked at it",
-            code="tool.changed",
+            "its owner has looked at it"
         )
     if pin.signed_by and _is_revoked(walk, pin):
-        return Refused(
+        return TOOL_APPROVER_REVOKED(
             f"who approved tool {shown(tool)} of server {shown(server)} was revoked since, or is held: it is blocked "
-            "until its owner has looked at it",
-            code="tool.approver_revoked",
+            "until its owner has looked at it"
         )
     return None
 
@@ -274,15 +274,15 @@ def _misdescribed(walk: Walk, capability: Capability, definition: ToolDefinition
         fit = _fit(walk, capability, definition)
     except Malformed as error:
         # It was written by us a moment ago, so it is larger or deeper than anything that is read.
-        return _blocked(capability, error.message, "tool.unreadable")
+        return _blocked(capability, error.message, TOOL_UNREADABLE)
     if fit.kind_fault:
-        return _blocked(capability, fit.kind_fault, "tool.riskier")
-    return _blocked(capability, fit.type_fault, "tool.mapping") if fit.type_fault else None
+        return _blocked(capability, fit.kind_fault, TOOL_RISKIER)
+    return _blocked(capability, fit.type_fault, TOOL_MAPPING) if fit.type_fault else None
 
 
-def _blocked(capability: Capability, why: str, code: str) -> Refused:
+def _blocked(capability: Capability, why: str, code: RefusedCode) -> Refused:
     tool = f"tool {shown(capability.target)} of server {shown(capability.server)}"
-    return Refused(f"{tool} is blocked: {why}", code=code)
+    return code(f"{tool} is blocked: {why}")
 
 
 def _fit(walk: Walk, capability: Capability, definition: ToolDefinition) -> ToolFit:

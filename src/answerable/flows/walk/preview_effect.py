@@ -23,7 +23,8 @@ from answerable.core.approval.effect_lines import Lines, bounded, destination_li
 from answerable.core.registry.documents.pointing import value_at
 from answerable.core.registry.tools.tool_hints import hints_of
 from answerable.core.registry.tools.tool_pin import read_definition
-from answerable.errors import AnswerableError, Broken, Refused, shown
+from answerable.errors import AnswerableError, Broken, shown
+from answerable.errors.codes.action import PREVIEW_NONE
 from answerable.flows.walk.decide_action import decide_action
 from answerable.flows.walk.spend_budget import accounts_of, spend_on
 from answerable.flows.walk.verify_request import verify_request
@@ -115,18 +116,20 @@ def _check(walk: Walk, governing: Governing, verified: VerifiedRequest, request:
     capability = asked.resolved.capability
     name = shown(capability.name)
     if not hints_of(read_definition(asked.definition.text)).read_only:
-        raise _no(f"the server does not say of {shown(capability.target)} that it only reads (readOnlyHint)")
+        raise PREVIEW_NONE(
+            f"the server does not say of {shown(capability.target)} that it only reads (readOnlyHint)"
+        )
     if capability.kind != "read" or capability.tier != 0:
-        raise _no(f"{name} is decided at tier {capability.tier} by now: a preview has no risk")
+        raise PREVIEW_NONE(f"{name} is decided at tier {capability.tier} by now: a preview has no risk")
     if asked.subject != verified.subject:
-        raise _no(f"{name} is about the data of somebody else than the action")
+        raise PREVIEW_NONE(f"{name} is about the data of somebody else than the action")
     after, _, decision = decide_action(walk, asked, governing.gather)
     if decision.effect != "allow":
         why = decision.reasons[0].text if decision.reasons else "policy gave no reason"
         what = "would itself wait for people" if decision.effect == "defer" else "is not allowed"
-        raise _no(f"{name} {what}: {why}")
+        raise PREVIEW_NONE(f"{name} {what}: {why}")
     if after is not asked:
-        raise _no(f"policy would narrow what {name} is asked")
+        raise PREVIEW_NONE(f"policy would narrow what {name} is asked")
     _check_budget(walk, verified, asked)
 
 
@@ -138,7 +141,7 @@ def _check_budget(walk: Walk, verified: VerifiedRequest, asked: VerifiedRequest)
     shared = {one.id for one in accounts}
     lack = walk.mandates.lack(tuple(one for one in own_accounts if one.id in shared), together)
     if lack is not None:
-        raise _no(f"it would take what the action itself needs: {lack.text()}")
+        raise PREVIEW_NONE(f"it would take what the action itself needs: {lack.text()}")
 
 
 async def _asked(
@@ -173,7 +176,3 @@ def _words(outcome: Outcome) -> str:
     )
     # Whoever's words these are, they stand in quotation marks.
     return f"{how}: {shown(outcome.detail, DETAIL_CHARS_MAX)}" if outcome.detail else how
-
-
-def _no(why: str) -> Refused:
-    return Refused(why, code="preview.none")

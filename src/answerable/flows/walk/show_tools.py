@@ -10,7 +10,8 @@ from answerable.core.registry.tools.tool_approval import capabilities_of
 from answerable.core.registry.tools.tool_change import tool_changes
 from answerable.core.registry.tools.tool_hints import told_weight
 from answerable.core.registry.tools.tool_pin import TOOLS_CALL, read_definition
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.registry import SERVER_UNKNOWN, TOOL_UNKNOWN
 from answerable.flows.walk.pin_tools import offered_text, pin_fault, tier_in_force
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def tool_states(walk: Walk, server: str) -> list[ToolState]:
     Raises Refused (`server.unknown`).
     """
     if server not in walk.registry.current.servers:
-        raise Refused(f"there is no active server {shown(server)}", code="server.unknown")
+        raise SERVER_UNKNOWN(f"there is no active server {shown(server)}")
     current = walk.registry.current
     names = set(walk.upstream.tools(server) or ())
     for capability in (*current.capabilities.values(), *current.idle.values()):
@@ -66,9 +67,8 @@ def tool_state(walk: Walk, server: str, tool: str) -> ToolState:
     for state in tool_states(walk, server):
         if state.tool == tool:
             return state
-    raise Refused(
-        f"server {shown(server)} has no tool {shown(tool)}: see `answerable tool list {server}`",
-        code="tool.unknown",
+    raise TOOL_UNKNOWN(
+        f"server {shown(server)} has no tool {shown(tool)}: see `answerable tool list {server}`"
     )
 
 

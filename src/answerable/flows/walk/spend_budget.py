@@ -18,6 +18,8 @@ from answerable.core.mandate.spend import rest_of, spend_of
 from answerable.core.mandate.token_life import own_use
 from answerable.core.registry.documents.budget_name import BYTES
 from answerable.errors import AnswerableError, Refused
+from answerable.errors.codes.approval import APPROVAL_USED
+from answerable.errors.codes.mandate import MANDATE_BUDGET_SPENT, MANDATE_CLOSED
 from answerable.flows.entries.log_outcome import result_bytes
 from answerable.flows.walk.find_prepared import use_prepared
 
@@ -86,7 +88,7 @@ def reserve(
     """
     call = walk.mandates.reserve(accounts, amounts)
     if call is None:
-        raise Refused("the mandate for this task was just closed", code="mandate.closed")
+        raise MANDATE_CLOSED("the mandate for this task was just closed")
     if isinstance(call, Lack):
         raise _spent(call)
     reserved = Reserved(accounts=tuple(one.id for one in accounts), amounts=amounts)
@@ -94,7 +96,7 @@ def reserve(
         # Of those who race, whoever takes this first goes on; in the other order two could take one each.
         use_prepared(walk, executed, by=action)
         if facts.approval is not None and not walk.approvals.use(ApprovalId(facts.approval.id), facts.at):
-            raise Refused("the approval for this action has been used already", code="approval.used")
+            raise APPROVAL_USED()
     except AnswerableError:
         unreserve(walk, reserved)
         raise
@@ -123,4 +125,4 @@ def with_rest(outcome: Outcome, reserved: Reserved, verified: VerifiedRequest, *
 
 
 def _spent(lack: Lack) -> Refused:
-    return Refused(lack.text(), code="mandate.budget_spent")
+    return MANDATE_BUDGET_SPENT(lack.text())

@@ -14,7 +14,10 @@ from answerable.core.ledger.subject import named_subject, principal_subject
 from answerable.core.mandate.token_life import check_age
 from answerable.core.registry.documents.destination import destinations_of
 from answerable.core.registry.documents.pointing import named_arguments
-from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.errors import Malformed, Refused, shown
+from answerable.errors.codes.action import ARGUMENTS_INVALID, RESOURCE_UNKNOWN_REFUSED
+from answerable.errors.codes.registry import AGENT_DRIFTED, CAPABILITY_UNKNOWN
+from answerable.errors.codes.tlog import PROOF_OTHER_MESSAGE
 from answerable.flows.validity.mandate_standing import known_session, schedule_owner
 from answerable.flows.validity.manifest_standing import standing_manifest
 from answerable.flows.validity.observe_tools import tools_fault, with_tools
@@ -73,7 +76,7 @@ def _granted(
 ) -> tuple[VerifiedCaller, Resolved, Lineage]:
     """What does not depend on the arguments: whose this is, what it would use, and under what."""
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
-        raise Unverified("the proof was made for another message", code="proof.other_message", step="proof")
+        raise PROOF_OTHER_MESSAGE()
     if active_agent(walk, caller.agent).drift == "refuse":
         _check_drift(walk, caller)
     caller = _with_tools_seen(walk, caller)
@@ -81,9 +84,8 @@ def _granted(
     resolved = walk.registry.index.resolve(request.server, request.method, request.target)
     if resolved is None:
         note_unregistered(walk, caller, request.server, request.target)
-        raise Refused(
-            f"no active capability stands for {shown(request.target)} on {shown(request.server)}",
-            code="capability.unknown",
+        raise CAPABILITY_UNKNOWN(
+            f"no active capability stands for {shown(request.target)} on {shown(request.server)}"
         )
     lineage = verify_lineage(
         walk,
@@ -157,9 +159,8 @@ def _check_drift(walk: Walk, caller: VerifiedCaller) -> None:
     identity = caller.identity
     outdated = standing is not None and identity.instance and identity.manifest != standing.digest
     if identity.drifted or outdated:
-        raise Refused(
-            f"agent {shown(caller.agent)} differs from its manifest: its owner signs what runs, or what is signed runs",
-            code="agent.drifted",
+        raise AGENT_DRIFTED(
+            f"agent {shown(caller.agent)} differs from its manifest: its owner signs what runs, or what is signed runs"
         )
     check_tools(walk, caller.agent)
 
@@ -184,11 +185,7 @@ def _checked_definition(walk: Walk, arguments: dict[str, JSONValue], resolved: R
     definition = offered_definition(walk, resolved.capability)
     violations = definition.violations(arguments)
     if violations:
-        raise Refused(
-            f"arguments do not fit: {'; '.join(violations[:3])}",
-            code="arguments.invalid",
-            reasons=violations[:8],
-        )
+        raise ARGUMENTS_INVALID(f"arguments do not fit: {'; '.join(violations[:3])}", reasons=violations[:8])
     return definition
 
 
@@ -206,9 +203,8 @@ def _resource_id(arguments: dict[str, JSONValue], resolved: Resolved) -> str:
         return mapping.fixed
     name = _id_in(mapping.argument, arguments, resolved)
     if not name:
-        raise Refused(
-            f"argument {shown(mapping.argument)} must name what is touched, as text or integer",
-            code="resource.unknown",
+        raise RESOURCE_UNKNOWN_REFUSED(
+            f"argument {shown(mapping.argument)} must name what is touched, as text or integer"
         )
     return name
 

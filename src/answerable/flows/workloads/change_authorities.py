@@ -13,6 +13,7 @@ import anyio.to_thread
 
 from answerable.core.ledger import records_workload
 from answerable.errors import Refused, Unavailable, shown
+from answerable.errors.codes.identity import AUTHORITY_UNKNOWN
 from answerable.flows.recording.record_entry import record_entry
 
 if TYPE_CHECKING:
@@ -94,4 +95,4 @@ def known_authority(desk: TrustDomainDesk, named: str) -> str:
         # Of a domain that did not open, nothing is known here but what the operator says.
         return named
     message = f"{shown(named)} is the beginning of {len(found)} authorities, expected exactly one"
-    raise Refused(message, code="authority.unknown")
+    raise AUTHORITY_UNKNOWN(message)

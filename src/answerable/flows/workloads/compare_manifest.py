@@ -27,6 +27,7 @@ from answerable.core.registry.manifests.manifest_drift import (
     unmeasured_fields,
 )
 from answerable.errors import Refused, shown
+from answerable.errors.codes.registry import MANIFEST_DRIFTED, MANIFEST_UNMEASURED
 from answerable.flows.validity.manifest_standing import standing_manifest
 from answerable.flows.validity.observe_tools import TOOLS_FIELD as TOOLS
 from answerable.flows.validity.observe_tools import observed_tools, tools_fault, with_tools
@@ -83,15 +84,13 @@ class Comparison:
         differing = [name for name in self.drift if name not in self.unmeasured]
         differing += [TOOLS] if self.tools else []
         if differing:
-            return Refused(
+            return MANIFEST_DRIFTED(
                 f"agent {shown(agent.name)} differs from its manifest: {_listed(differing)}",
-                code="manifest.drifted",
                 reasons=tuple(f"{shown(name, 40)} differs from the manifest" for name in differing),
             )
-        return Refused(
+        return MANIFEST_UNMEASURED(
             f"nobody measured {_listed(self.unmeasured)} of agent {shown(agent.name)}, which its manifest states:"
             " enrol through `answerable agent up --project`, on another machine as one whom `identity.sidecars` names",
-            code="manifest.unmeasured",
             reasons=tuple(f"{shown(name, 40)} was not measured" for name in self.unmeasured),
         )
 

@@ -26,6 +26,8 @@ from answerable.core.ledger.subject import agent_subject
 from answerable.core.mandate.revocation import Revocable, instance_names
 from answerable.core.registry.documents.documents import Agent
 from answerable.errors import Malformed, Refused, shown
+from answerable.errors.codes import workloads as codes
+from answerable.errors.codes.registry import AGENT_INACTIVE
 from answerable.flows.counters.trip_rules import count, rules_now
 from answerable.flows.counters.watch_rules import handed_on
 from answerable.flows.recording.record_entry import record_entry, sealing_for
@@ -71,7 +73,7 @@ async def enrol(
     if parent is not None:
         return await _enrol_sub_agent(workloads, parent, key, measured)
     if key is None and not process:
-        raise Refused("without a key, only a local process can be told from others", code="instance.no_key")
+        raise codes.INSTANCE_NO_KEY("without a key, only a local process can be told from others")
     names = [f"key:{key.thumbprint}"] if key is not None else []
     async with workloads.turn(*names, *([f"process:{process}"] if process else [])):
         agent = agent_of(workloads, evidence)
@@ -181,12 +183,12 @@ def live_instance(workloads: Workloads, instance: SpiffeId) -> Instance:
     `agent.inactive`, `revoked.*`)."""
     found = workloads.instances.find(instance)
     if found is None:
-        raise Refused(f"instance {shown(instance)} is not known", code="instance.unknown")
+        raise codes.INSTANCE_UNKNOWN(f"instance {shown(instance)} is not known")
     if not found.is_live(workloads.walk.clock.now()):
-        raise Refused(f"instance {shown(instance)} has ended: enrol anew", code="instance.ended")
+        raise codes.INSTANCE_ENDED(f"instance {shown(instance)} has ended: enrol anew")
     parent = _parent_of(workloads, found)
     if parent is None and found.parent:
-        raise Refused(f"the parent of {shown(instance)} has ended", code="instance.ended")
+        raise codes.INSTANCE_ENDED(f"the parent of {shown(instance)} has ended")
     require_vouched(workloads.trust, found if parent is None else parent)
     _active(workloads, found.agent)
     _refuse_revoked(workloads, found)
@@ -205,21 +207,21 @@ def agent_of(workloads: Workloads, evidence: Evidence) -> Agent:
         return _active(workloads, name)
     down = matching_agent(entries_of(current.idle_agents.values()), evidence.selectors)
     if down is not None:
-        raise Refused(f"agent {shown(down)} is not active", code="agent.inactive")
-    raise Refused("no agent is registered for what was measured", code="attestation.unknown")
+        raise AGENT_INACTIVE(f"agent {shown(down)} is not active")
+    raise codes.ATTESTATION_UNKNOWN()
 
 
 async def _enrol_sub_agent(
     workloads: Workloads, parent: SpiffeId, key: PublicKey | None, measured: Measured | None
 ) -> Instance:
     if key is None:
-        raise Refused("a sub-agent has a key of its own", code="instance.no_key")
+        raise codes.INSTANCE_NO_KEY("a sub-agent has a key of its own")
     async with workloads.turn(f"key:{key.thumbprint}", f"instance:{parent}"):
         # First of all: what is looked at below holds for as long as nothing else runs.
         last = await anyio.to_thread.run_sync(partial(workloads.instances.last_sub_agent, parent))
         above = live_instance(workloads, parent)
         if above.parent:
-            raise Refused("a sub-agent has no sub-agents of its own", code="instance.depth")
+            raise codes.INSTANCE_DEPTH()
         now = workloads.walk.clock.now()
         siblings = [
             one
@@ -228,7 +230,7 @@ async def _enrol_sub_agent(
         ]
         if len(siblings) >= workloads.limits.sub_agents_max:
             message = f"an instance has at most {workloads.limits.sub_agents_max} sub-agents at a time"
-            raise Refused(message, code="instance.sub_agents")
+            raise codes.INSTANCE_SUB_AGENTS(message)
         _check_new_key(workloads, key)
         _check_room(workloads, above.agent)
         agent = _active(workloads, above.agent)
@@ -255,13 +257,13 @@ async def _put_into_force(workloads: Workloads, instance: Instance) -> Instance:
     _active(workloads, instance.agent)
     _refuse_revoked(workloads, instance)
     if instance.parent and _parent_of(workloads, instance) is None:
-        raise Refused("the parent has ended meanwhile", code="instance.ended")
+        raise codes.INSTANCE_ENDED("the parent has ended meanwhile")
     try:
         await written(partial(workloads.instances.add, instance))
     except Malformed as error:
         if error.code != "instance.parent":
             raise
-        raise Refused("the parent has ended meanwhile", code="instance.ended") from None
+        raise codes.INSTANCE_ENDED("the parent has ended meanwhile") from None
     await _still_stands(workloads, instance)
     if left is not None:
         raise left
@@ -299,7 +301,7 @@ async def _still_stands(workloads: Workloads, instance: Instance) -> None:
 
 
 def _ended_meanwhile(instance: Instance) -> Refused:
-    return Refused(f"instance {shown(instance.id)} has ended meanwhile", code="instance.ended")
+    return codes.INSTANCE_ENDED(f"instance {shown(instance.id)} has ended meanwhile")
 
 
 def _check_may_return(workloads: Workloads, process: str) -> None:
@@ -307,7 +309,7 @@ def _check_may_return(workloads: Workloads, process: str) -> None:
     because = workloads.instances.process_ended(process)
     if because and because not in MAY_RETURN:
         message = f"the instance of this process was ended ({shown(because, 40)}): start the process anew"
-        raise Refused(message, code="instance.ended")
+        raise codes.INSTANCE_ENDED(message)
 
 
 async def _record(workloads: Workloads, instance: Instance, *, is_new: bool = False) -> BaseException | None:
@@ -329,10 +331,10 @@ def _asked_again(own: Instance, agent: Agent, key: PublicKey | None) -> None:
     """A live process that asks once more keeps its name, and its key."""
     if own.agent != agent.name:
         message = "the process was enrolled as another agent: end that instance, or start the process anew"
-        raise Refused(message, code="attestation.changed")
+        raise codes.ATTESTATION_CHANGED(message)
     if key is not None and key != own.key:
         message = "this process is enrolled with another key, or with none: end that instance first"
-        raise Refused(message, code="instance.key_differs")
+        raise codes.INSTANCE_KEY_DIFFERS(message)
 
 
 def _same_agent(workloads: Workloads, found: Instance, evidence: Evidence | None) -> Agent:
@@ -341,16 +343,16 @@ def _same_agent(workloads: Workloads, found: Instance, evidence: Evidence | None
         return _active(workloads, found.agent)
     agent = agent_of(workloads, evidence or found.evidence)
     if agent.name != found.agent:
-        raise Refused("what is measured now belongs to another agent: enrol anew", code="attestation.changed")
+        raise codes.ATTESTATION_CHANGED("what is measured now belongs to another agent: enrol anew")
     return agent
 
 
 def _check_new_key(workloads: Workloads, key: PublicKey) -> None:
     """A key that is or was an instance's, or is registered to anybody, speaks for that one alone."""
     if workloads.instances.by_key(key.thumbprint) is not None:
-        raise Refused("this key is or was another instance's: make a new one", code="instance.key_taken")
+        raise codes.INSTANCE_KEY_TAKEN()
     if key.thumbprint in _registered_keys(workloads.walk.registry.current):
-        raise Refused("this key is registered already: make a new one", code="instance.key_registered")
+        raise codes.INSTANCE_KEY_REGISTERED()
 
 
 def _registered_keys(current: RegistrySnapshot) -> set[str]:
@@ -362,13 +364,13 @@ def _check_room(workloads: Workloads, agent: AgentId) -> None:
     live = sum(1 for _ in workloads.instances.of_agent(agent))
     if live >= workloads.limits.instances_per_agent_max:
         message = f"agent {shown(agent)} has {live} live instances, and no more are let in"
-        raise Refused(message, code="instance.too_many")
+        raise codes.INSTANCE_TOO_MANY(message)
 
 
 def _active(workloads: Workloads, name: AgentId) -> Agent:
     agent = workloads.walk.registry.current.agents.get(name)
     if agent is None or agent.status != "active":
-        raise Refused(f"agent {shown(name)} is not active", code="agent.inactive")
+        raise AGENT_INACTIVE(f"agent {shown(name)} is not active")
     domain = Revocable("trust_domain", workloads.trust.domain)
     refuse_names(workloads.walk, (*agent_names(workloads.walk, name), domain))
     return agent

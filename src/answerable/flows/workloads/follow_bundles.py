@@ -14,7 +14,6 @@ import anyio
 from anyio import to_thread
 
 from answerable.core.identity.svid.federation import (
-    BUNDLE_WITHDRAWN,
     STALE_SECONDS_MAX,
     Profile,
     jittered,
@@ -22,7 +21,13 @@ from answerable.core.identity.svid.federation import (
     retry_seconds,
     successor,
 )
-from answerable.errors import AnswerableError, Broken, Malformed, shown
+from answerable.errors import AnswerableError, Broken, shown
+from answerable.errors.codes.identity import (
+    BUNDLE_DOMAIN,
+    BUNDLE_WITHDRAWN,
+    FEDERATION_DUPLICATE,
+    FEDERATION_UNKNOWN,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -92,7 +97,7 @@ class BundleFollowing:
         for one in endpoints:
             source = one.source
             if source.trust_domain in self._followed:
-                raise Malformed(f"{shown(source.trust_domain)} has two sources", code="federation.duplicate")
+                raise FEDERATION_DUPLICATE(f"{shown(source.trust_domain)} has two sources")
             state = SourceState(
                 trust_domain=source.trust_domain, profile=source.profile, address=source.address
             )
@@ -123,7 +128,7 @@ class BundleFollowing:
         """Ask the source of this domain now. Raises Malformed (`federation.unknown`); a failure is in the state."""
         one = self._followed.get(domain)
         if one is None:
-            raise Malformed(f"{shown(domain)} is not a federated trust domain", code="federation.unknown")
+            raise FEDERATION_UNKNOWN(f"{shown(domain)} is not a federated trust domain")
         await self._refresh(one)
         return one.state
 
@@ -143,10 +148,7 @@ class BundleFollowing:
             fetched = await one.endpoint.fetch()
             if fetched.trust_domain != domain:
                 # The port promises otherwise; a bundle under another name would speak for a domain it must not.
-                raise Malformed(
-                    f"a bundle of {shown(fetched.trust_domain)} came for {shown(domain)}",
-                    code="bundle.domain",
-                )
+                raise BUNDLE_DOMAIN(f"a bundle of {shown(fetched.trust_domain)} came for {shown(domain)}")
             known = self._bundle(domain)
             if successor(known, fetched) != known:
                 # In a thread: it syncs, and actions must not wait for that.
@@ -155,7 +157,7 @@ class BundleFollowing:
             raise
         except AnswerableError as error:
             one.failures += 1
-            return await self._alarmed(one, error.message, withdrawn=error.code == BUNDLE_WITHDRAWN)
+            return await self._alarmed(one, error.message, withdrawn=error.code == BUNDLE_WITHDRAWN.id)
         one.failures, one.good_at = 0, self._clock.monotonic()
         seconds = jittered(refresh_seconds(fetched), self._entropy.bytes(2))
         one.state = replace(

@@ -13,7 +13,7 @@ from answerable.core.identity.keys.compact_jws import read_compact
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.identity.workload.enrolment import ec_thumbprint, spki_digest
 from answerable.core.ledger import records_workload
-from answerable.errors import Broken
+from answerable.errors.codes.identity import SVID_ISSUE_BROKEN, SVID_MALFORMED
 from answerable.flows.recording.record_entry import record_entry
 from answerable.flows.workloads.compare_manifest import shown_now
 from answerable.flows.workloads.enrol_workload import live_instance
@@ -78,10 +78,10 @@ def _admit(workloads: Workloads, instance: SpiffeId, broker: SpiffeId | None = N
 
 def _end_of(token: str) -> UnixMillis:
     """`exp` of a token that we have just made."""
-    claims = parse(read_compact(token, step="svid").payload)
+    claims = parse(read_compact(token, malformed=SVID_MALFORMED).payload)
     end = claims.get("exp") if isinstance(claims, dict) else None
     if not isinstance(end, int):
-        raise Broken("a token was issued without an end", code="svid.issue")
+        raise SVID_ISSUE_BROKEN()
     return UnixMillis(end * 1000)
 
 

@@ -11,6 +11,7 @@ from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.note import Note
 from answerable.core.tlog.tile import TILE_WIDTH
 from answerable.errors import Malformed, Unverified, shown
+from answerable.errors.codes.tlog import PROOF_INDEX_RANGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,9 +35,7 @@ def prove_in_shard(index: int, *, shard: PublishedLog, heads: PublishedLog) -> S
             head=leaf,
             under=heads.inclusion_proof(place, under),
         )
-    raise Malformed(
-        f"the log of logs has no head of {shown(shard.name)} over entry {index} yet", code="proof.index_range"
-    )
+    raise PROOF_INDEX_RANGE(f"the log of logs has no head of {shown(shard.name)} over entry {index} yet")
 
 
 def newest_head(heads: PublishedLog, origin: str) -> ShardHead | None:

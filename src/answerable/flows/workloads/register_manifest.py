@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.ledger.records_identity import manifest_registered
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.registry.manifests.manifest_token import standing_fault, verified_manifest
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import shown
+from answerable.errors.codes.registry import MANIFEST_FUTURE, MANIFEST_OLDER
 from answerable.flows.recording.name_keys import key_file
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.revocation.revoke_authority import take_away_from_agents
@@ -64,19 +65,14 @@ def _is_in_force(walk: Walk, signed: SignedManifest, now: UnixMillis) -> bool:
     agent = signed.manifest.agent
     if signed.signed_at > now + CLOCK_AHEAD_MS_MAX:
         ahead = signed.signed_at - now
-        raise Unverified(
-            f"the manifest was signed {ahead} ms from now: look at the signer's clock",
-            code="manifest.future",
-            step="manifest",
-        )
+        raise MANIFEST_FUTURE(f"the manifest was signed {ahead} ms from now: look at the signer's clock")
     kept = walk.manifests.current(agent)
     if kept is None:
         return False
     if kept.token == signed.token:
         return True
     if signed.signed_at <= kept.signed_at:
-        raise Malformed(
-            f"agent {shown(agent)} has a manifest that was signed at the same time or later: sign it anew",
-            code="manifest.older",
+        raise MANIFEST_OLDER(
+            f"agent {shown(agent)} has a manifest that was signed at the same time or later: sign it anew"
         )
     return False

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.ledger.subject_key import key_id_of, sections_of
-from answerable.errors import Malformed, Unavailable
+from answerable.errors import Malformed
+from answerable.errors.codes.ledger import SUBJECT_KEYS_LOST
 
 if TYPE_CHECKING:
     from answerable.ports.ledger import Ledger
@@ -29,9 +30,4 @@ def require_subject_keys(ledger: Ledger, keys: SubjectKeys) -> None:
             return
         sealed = True
     if sealed:
-        raise Unavailable(
-            "the newest entries of the ledger are sealed under keys that are not in the store of subject keys: put "
-            "its backup back",
-            code="subject_keys.lost",
-            port="subject_keys",
-        )
+        raise SUBJECT_KEYS_LOST()

@@ -19,6 +19,7 @@ from answerable.core.identity.keys.compact_jws import (
 from answerable.core.identity.keys.keys import SigningKey, new_private_jwk, verify_signature
 from answerable.errors import Malformed, Unverified
 from answerable.testing.samples import signing_key
+from tests.worlds.token_codes import token_codes
 
 TYP = "test+jwt"
 ED25519 = signing_key("alice")
@@ -35,6 +36,9 @@ KNOWN = (
 
 def b64(octets):
     return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
+
+
+CODES = token_codes("test")
 
 
 def token(header, payload, key=ED25519):
@@ -56,7 +60,7 @@ def claims_in(text, key=ED25519):
     return verified_claims(
         text,
         typ=TYP,
-        step="test",
+        codes=CODES,
         issuer_of=lambda claims: str(claims["iss"]),
         keys_of=lambda issuer: (key.public,) if issuer == "alice" else (),
     )
@@ -188,24 +192,24 @@ def test_a_header_that_names_a_key_but_was_signed_by_another_does_not_verify():
 
 
 def test_the_algorithm_must_be_the_keys_own():
-    parts = read_compact(signed_statement(CLAIMS, typ=TYP, key=P256), step="test")
+    parts = read_compact(signed_statement(CLAIMS, typ=TYP, key=P256), malformed=CODES.malformed)
     with pytest.raises(Unverified) as raised:
-        check_compact(parts, ED25519.public, step="test")
+        check_compact(parts, ED25519.public, algorithm=CODES.algorithm, signature=CODES.signature)
     assert raised.value.code == "test.algorithm"
 
 
 @pytest.mark.parametrize("member", [{"crit": 5}, {"crit": None}, {"b64": False}, {"kid": 7}, {"jwk": None}])
 def test_a_header_member_that_is_not_text_does_not_even_reach_the_library(member):
     with pytest.raises(Malformed) as raised:
-        read_compact(token(header(**member), b"{}"), step="test")
+        read_compact(token(header(**member), b"{}"), malformed=CODES.malformed)
     assert raised.value.code == "test.malformed"
 
 
 @pytest.mark.parametrize("member", [{"crit": "b64"}, {"b64": "false"}, {"x5u": "nowhere"}, {"odd": "x"}])
 def test_a_header_member_that_the_library_refuses_is_a_refusal_of_ours(member):
-    parts = read_compact(token(header(**member), b"{}"), step="test")
+    parts = read_compact(token(header(**member), b"{}"), malformed=CODES.malformed)
     with pytest.raises(Unverified) as raised:
-        check_compact(parts, ED25519.public, step="test")
+        check_compact(parts, ED25519.public, algorithm=CODES.algorithm, signature=CODES.signature)
     assert raised.value.code == "test.signature"
 
 

@@ -15,6 +15,7 @@ from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
 from answerable.core.identity.keys.compact_jws import read_compact, signed_statement
 from answerable.errors import AnswerableError
+from answerable.errors.codes.identity import STATEMENT_MALFORMED
 from answerable.testing.samples import signing_key
 from tests.vectors.answerable.statements.kinds import KINDS, Kind, header_of
 
@@ -90,7 +91,7 @@ def changed(claims: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 
 
 def claims_in(token: str) -> dict[str, Any]:
-    claims: dict[str, Any] = json.loads(read_compact(token, step="vector").payload)
+    claims: dict[str, Any] = json.loads(read_compact(token, malformed=STATEMENT_MALFORMED).payload)
     return claims
 
 

@@ -33,6 +33,7 @@ from answerable.core.registry.policy_sets.publication import (
     PUBLICATION_TYP,
 )
 from answerable.core.registry.tools.tool_approval import TOOL_TYP, signed_approval
+from answerable.errors.codes.identity import STATEMENT_MALFORMED
 from answerable.sdk.signing import (
     signed_duty,
     signed_lift,
@@ -96,7 +97,7 @@ class Kind:
 
 
 def header_of(token: str) -> dict[str, str]:
-    return dict(read_compact(token, step="vector").header)
+    return dict(read_compact(token, malformed=STATEMENT_MALFORMED).header)
 
 
 ANSWERS = (

@@ -21,13 +21,15 @@ from joserfc.registry import HeaderParameter
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import Limits, encode, parse
 from answerable.core.identity.keys.keys import SigningKey, verifying_key
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.identity import STATEMENT_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.keys.keys import Algorithm, PublicKey
+    from answerable.errors import MalformedCode, UnverifiedCode
 
 TOKEN_CHARS_MAX: Final = 65_536
 HEADER_BYTES_MAX: Final = 512
@@ -53,6 +55,17 @@ class CompactJWS:
     token: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenCodes:
+    """What is raised of a token of one kind, by what is wrong with it."""
+
+    malformed: MalformedCode
+    type: UnverifiedCode
+    algorithm: UnverifiedCode
+    key: UnverifiedCode
+    signature: UnverifiedCode
+
+
 class _OneAlgorithm(jose.JWSRegistry):
     """What joserfc may accept, with room for the longest header that `read_compact` lets through."""
 
@@ -62,104 +75,101 @@ class _OneAlgorithm(jose.JWSRegistry):
         super().__init__(header_registry=_REMARKS, algorithms=[name])
 
 
-def split_compact(token: str, *, step: str) -> tuple[str, str, str]:
-    """Header, payload and signature, each still in base64url. Raises Malformed (`<step>.malformed`)."""
+def split_compact(token: str, *, malformed: MalformedCode) -> tuple[str, str, str]:
+    """Header, payload and signature, each still in base64url. Raises Malformed (`malformed`)."""
     if len(token) > TOKEN_CHARS_MAX:
-        raise Malformed(f"token has more than {TOKEN_CHARS_MAX} characters", code=f"{step}.malformed")
+        raise malformed(f"token has more than {TOKEN_CHARS_MAX} characters")
     parts = token.split(".")
     if len(parts) == JWE_PARTS:
-        raise Malformed(
-            "token has 5 parts, expected 3: encrypted tokens (JWE) are not accepted, send a signed one",
-            code=f"{step}.malformed",
+        raise malformed(
+            "token has 5 parts, expected 3: encrypted tokens (JWE) are not accepted, send a signed one"
         )
     if len(parts) != 3:
-        raise Malformed(f"token has {len(parts)} parts, expected 3", code=f"{step}.malformed")
+        raise malformed(f"token has {len(parts)} parts, expected 3")
     header, payload, signature = parts
     return header, payload, signature
 
 
-def header_members(header: bytes, *, step: str, depth_max: int = 1) -> dict[str, JSONValue]:
+def header_members(header: bytes, *, malformed: MalformedCode, depth_max: int = 1) -> dict[str, JSONValue]:
     """The members of a decoded header. depth_max: more than 1 where a key may lie in it.
 
-    Raises Malformed (`<step>.malformed`).
+    Raises Malformed (`malformed`).
     """
     try:
         members = parse(header, limits=Limits(size_bytes_max=HEADER_BYTES_MAX, depth_max=depth_max))
     except Malformed as error:
-        raise Malformed(f"token header: {error.message}", code=f"{step}.malformed") from None
+        raise malformed(f"token header: {error.message}") from None
     if not isinstance(members, dict):
-        raise Malformed("token header is not a JSON object", code=f"{step}.malformed")
+        raise malformed("token header is not a JSON object")
     return members
 
 
-def read_compact(token: str, *, step: str) -> CompactJWS:
-    """Take a token apart; nothing in it is to be believed yet. Raises Malformed (`<step>.malformed`)."""
-    header, payload, _ = (from_base64url(part, step=step) for part in split_compact(token, step=step))
-    members = header_members(header, step=step)
+def read_compact(token: str, *, malformed: MalformedCode) -> CompactJWS:
+    """Take a token apart; nothing in it is to be believed yet. Raises Malformed (`malformed`)."""
+    header, payload, _ = (
+        from_base64url(part, malformed=malformed) for part in split_compact(token, malformed=malformed)
+    )
+    members = header_members(header, malformed=malformed)
     texts = {name: value for name, value in members.items() if isinstance(value, str)}
     if texts.keys() != members.keys():
         # `crit`, `b64`, `jwk`, `x5c`: whatever is not text would change how the token is to be read.
-        raise Malformed("token header has a member that is not text", code=f"{step}.malformed")
+        raise malformed("token header has a member that is not text")
     return CompactJWS(header=texts, payload=payload, token=token)
 
 
-def check_compact(jws: CompactJWS, key: PublicKey, *, step: str) -> None:
+def check_compact(
+    jws: CompactJWS, key: PublicKey, *, algorithm: UnverifiedCode, signature: UnverifiedCode
+) -> None:
     """Check algorithm and signature against one key.
 
-    Raises Unverified: `<step>.algorithm` unless the header names the key's own, `<step>.signature` for all that joserfc
-    refuses.
+    Raises Unverified: `algorithm` unless the header names the key's own, `signature` for all that joserfc refuses.
     """
     prepared = verifying_key(key)
     expected = JOSE_NAMES[prepared.algorithm]
     if jws.header.get("alg") != expected:
         got = shown(jws.header.get("alg"), 40)
-        raise Unverified(
-            f"expected algorithm {expected} for this key, got {got}", code=f"{step}.algorithm", step=step
-        )
+        raise algorithm(f"expected algorithm {expected} for this key, got {got}")
     try:
         jose.deserialize_compact(jws.token, prepared.jose_key(), registry=_OneAlgorithm(expected))
     except JoseError:
-        raise Unverified("the signature does not fit", code=f"{step}.signature", step=step) from None
+        raise signature("the signature does not fit") from None
 
 
 def verified_claims(
     token: str,
     *,
     typ: str,
-    step: str,
+    codes: TokenCodes,
     issuer_of: Callable[[Mapping[str, JSONValue]], str],
     keys_of: Callable[[str], Iterable[PublicKey]],
 ) -> dict[str, JSONValue]:
     """The claims of a statement of kind `typ`, signed by a key of the issuer that `issuer_of` finds in them.
 
-    Raises Malformed (`<step>.malformed`, and what `issuer_of` raises) and Unverified (`<step>.type`, `<step>.key`,
-    `<step>.algorithm`, `<step>.signature`).
+    Raises these codes, and what `issuer_of` raises.
     """
-    jws = read_compact(token, step=step)
+    jws = read_compact(token, malformed=codes.malformed)
     if jws.header.keys() != _HEADER_MEMBERS:
-        raise Malformed(
-            "token header must have `alg`, `kid` and `typ`, and nothing else", code=f"{step}.malformed"
-        )
+        raise codes.malformed("token header must have `alg`, `kid` and `typ`, and nothing else")
     if jws.header["typ"] != typ:
         got = shown(jws.header["typ"], 40)
-        raise Unverified(f"expected a token of type {typ}, got {got}", code=f"{step}.type", step=step)
+        raise codes.type(f"expected a token of type {typ}, got {got}")
     if jws.header["alg"] not in JOSE_NAMES.values():
         got = shown(jws.header["alg"], 40)
-        raise Unverified(f"algorithm {got} is not accepted", code=f"{step}.algorithm", step=step)
+        raise codes.algorithm(f"algorithm {got} is not accepted")
     try:
         limits = Limits(size_bytes_max=TOKEN_CHARS_MAX, depth_max=PAYLOAD_DEPTH_MAX)
         claims = parse(jws.payload, limits=limits)
     except Malformed as error:
-        raise Malformed(f"token claims: {error.message}", code=f"{step}.malformed") from None
+        raise codes.malformed(f"token claims: {error.message}") from None
     if not isinstance(claims, dict):
-        raise Malformed("token claims are not a JSON object", code=f"{step}.malformed")
+        raise codes.malformed("token claims are not a JSON object")
     issuer = issuer_of(claims)
     for key in keys_of(issuer):
         if key.thumbprint == jws.header["kid"]:
-            check_compact(jws, key, step=step)
+            check_compact(jws, key, algorithm=codes.algorithm, signature=codes.signature)
             return claims
     kid = shown(jws.header["kid"], 60)
-    raise Unverified(f"key {kid} is not registered for {shown(issuer)}", code=f"{step}.key", step=step)
+    raise codes.key(f"key {kid} is not registered for {shown(issuer)}")
 
 
 def signed_statement(claims: Mapping[str, JSONValue], *, typ: str, key: SigningKey) -> str:
@@ -171,20 +181,19 @@ def signed_statement(claims: Mapping[str, JSONValue], *, typ: str, key: SigningK
     header = {"alg": name, "kid": key.public.thumbprint, "typ": typ}
     token = jose.serialize_compact(header, encode(dict(claims)), key.jose_key(), registry=_OneAlgorithm(name))
     if len(token) > TOKEN_CHARS_MAX:
-        message = (
+        raise STATEMENT_SIZE(
             f"the signed statement would have {len(token)} characters, expected at most {TOKEN_CHARS_MAX}"
         )
-        raise Malformed(message, code="statement.size")
     return token
 
 
-def from_base64url(part: str, *, step: str) -> bytes:
+def from_base64url(part: str, *, malformed: MalformedCode) -> bytes:
     """One part of a token: RFC 7515, section 2, and no second spelling of the same bytes.
 
-    Raises Malformed (`<step>.malformed`).
+    Raises Malformed (`malformed`).
     """
     if _BASE64URL.fullmatch(part) and len(part) % 4 != 1:
         octets = urlsafe_b64decode(part + "=" * (-len(part) % 4))
         if to_base64url(octets) == part:
             return octets
-    raise Malformed("a part of the token is not base64url without padding", code=f"{step}.malformed")
+    raise malformed("a part of the token is not base64url without padding")

@@ -15,7 +15,7 @@ from joserfc import jws as jose
 from joserfc.jwk import RSAKey
 
 from answerable.core.canonical import encode
-from answerable.errors import Malformed
+from answerable.errors.codes.identity import KEY_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,9 +40,7 @@ class EventKey:
         except (ValueError, TypeError):
             key = None
         if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < BITS_MIN:
-            raise Malformed(
-                f"events are signed with an RSA key of at least {BITS_MIN} bits in PEM", code="key.kind"
-            )
+            raise KEY_KIND(f"events are signed with an RSA key of at least {BITS_MIN} bits in PEM")
         self._key: Final = RSAKey.import_key(key)
         self._registry: Final = jose.JWSRegistry(algorithms=[ALGORITHM])
         self.kid: Final[str] = self._key.thumbprint()

@@ -25,7 +25,18 @@ from nacl.exceptions import BadSignatureError
 
 from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.canonical import encode, parse
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import shown
+from answerable.errors.codes.identity import (
+    KEY_KIND,
+    KEY_MEMBER,
+    KEY_NOT_ED25519,
+    KEY_NOT_PRIVATE,
+    KEY_PAIR,
+    KEY_POINT,
+    KEY_PRIVATE,
+    KEY_SEED,
+)
+from answerable.errors.codes.tlog import PROOF_SIGNATURE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,7 +121,7 @@ class VerifyingKey:
     def verify(self, message: bytes, signature: bytes) -> None:
         """Raises Unverified (`proof.signature`)."""
         if len(signature) != SIGNATURE_BYTES:
-            raise _bad_signature()
+            raise PROOF_SIGNATURE()
         try:
             if self._curve_key is None:
                 bindings.crypto_sign_open(signature + message, self._ed25519)
@@ -118,7 +129,7 @@ class VerifyingKey:
                 r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
                 self._curve_key.verify(encode_dss_signature(r, s), message, _SHA256)
         except (BadSignatureError, InvalidSignature):
-            raise _bad_signature() from None
+            raise PROOF_SIGNATURE() from None
 
     def jose_key(self) -> OKPKey | ECKey:
         """The same key as the object that joserfc verifies with."""
@@ -136,7 +147,7 @@ class SigningKey:
         """Raises Malformed (`key.*`); no message holds anything of the key."""
         members = dict(_members(private_jwk))
         if "d" not in members:
-            raise Malformed("a private key has a member `d`, this one has none", code="key.not_private")
+            raise KEY_NOT_PRIVATE()
         secret = _coordinate(members, "d")
         del members["d"]
         self.public: Final = _public_key(members)
@@ -149,11 +160,11 @@ class SigningKey:
         else:
             number = int.from_bytes(secret, "big")
             if not 0 < number < _P256_ORDER:
-                raise Malformed("the private number is not in the range of its curve", code="key.point")
+                raise KEY_POINT("the private number is not in the range of its curve")
             self._curve_key = ec.derive_private_key(number, ec.SECP256R1())
             fits = self._curve_key.public_key().public_numbers() == _p256(members).public_numbers()
         if not fits:
-            raise Malformed("private and public half do not belong together", code="key.pair")
+            raise KEY_PAIR()
 
     def __repr__(self) -> str:
         return f"SigningKey({self.algorithm}, {self.public.thumbprint})"
@@ -176,7 +187,7 @@ class SigningKey:
 def new_private_jwk(algorithm: Algorithm, seed: bytes) -> dict[str, JSONValue]:
     """A private JWK from `SEED_BYTES[algorithm]` fresh random bytes. Raises Malformed (`key.seed`)."""
     if len(seed) != SEED_BYTES[algorithm]:
-        raise Malformed(f"seed of {len(seed)} bytes, expected {SEED_BYTES[algorithm]}", code="key.seed")
+        raise KEY_SEED(f"seed of {len(seed)} bytes, expected {SEED_BYTES[algorithm]}")
     if algorithm == "ed25519":
         point, _ = bindings.crypto_sign_seed_keypair(seed)
         return {"crv": "Ed25519", "d": to_base64url(seed), "kty": "OKP", "x": to_base64url(point)}
@@ -190,14 +201,14 @@ def ed25519_public(key: PublicKey) -> bytes:
     """The 32 bytes of an Ed25519 key. Raises Malformed (`key.not_ed25519`)."""
     octets = from_base64url_32(str(_members(key.jwk).get("x", "")))
     if octets is None or _members(key.jwk).get("kty") != "OKP":
-        raise Malformed("the key is not an Ed25519 key", code="key.not_ed25519")
+        raise KEY_NOT_ED25519()
     return octets
 
 
 def _members(jwk: dict[str, JSONValue] | str) -> dict[str, JSONValue]:
     value = parse(jwk.encode("utf-8", "surrogatepass")) if isinstance(jwk, str) else jwk
     if not isinstance(value, dict):
-        raise Malformed("a key must be a JSON object", code="key.kind")
+        raise KEY_KIND("a key must be a JSON object")
     return value
 
 
@@ -207,25 +218,23 @@ def _algorithm(members: Mapping[str, JSONValue]) -> Algorithm:
         return "ed25519"
     if kind == ("EC", "P-256"):
         return "ecdsa-p256-sha256"
-    raise Malformed(
+    raise KEY_KIND(
         f"expected a key of kty OKP and crv Ed25519 or of kty EC and crv P-256, got {shown(kind[0], 40)} and "
-        f"{shown(kind[1], 40)}",
-        code="key.kind",
+        f"{shown(kind[1], 40)}"
     )
 
 
 def _public_key(members: Mapping[str, JSONValue]) -> PublicKey:
     if not _PRIVATE_MEMBERS.isdisjoint(members):
-        raise Malformed(
-            "this key holds a private part: register the public half only, and treat this one as disclosed",
-            code="key.private",
+        raise KEY_PRIVATE(
+            "this key holds a private part: register the public half only, and treat this one as disclosed"
         )
     algorithm = _algorithm(members)
     _check_remarks(members, algorithm)
     required: dict[str, JSONValue] = {"crv": members["crv"], "kty": members["kty"], "x": members.get("x")}
     if algorithm == "ed25519":
         if not _is_point(_coordinate(members, "x")):
-            raise Malformed("`x` is not a point of the prime-order group of Ed25519", code="key.point")
+            raise KEY_POINT("`x` is not a point of the prime-order group of Ed25519")
     else:
         required["y"] = members.get("y")
         _p256(members)
@@ -250,16 +259,14 @@ def _check_remarks(members: Mapping[str, JSONValue], algorithm: Algorithm) -> No
         else:
             fits = value in known.get(name, ())
         if not fits:
-            raise Malformed(
-                f"member {shown(name, 40)} is unknown or does not fit this key", code="key.member"
-            )
+            raise KEY_MEMBER(f"member {shown(name, 40)} is unknown or does not fit this key")
 
 
 def _coordinate(members: Mapping[str, JSONValue], name: str) -> bytes:
     text = members.get(name)
     octets = from_base64url_32(text) if isinstance(text, str) else None
     if octets is None:
-        raise Malformed(f"`{name}` must be 32 bytes in base64url without padding", code="key.member")
+        raise KEY_MEMBER(f"`{name}` must be 32 bytes in base64url without padding")
     return octets
 
 
@@ -268,8 +275,4 @@ def _p256(members: Mapping[str, JSONValue]) -> ec.EllipticCurvePublicKey:
     try:
         return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
     except ValueError:
-        raise Malformed("`x` and `y` are not a point of P-256", code="key.point") from None
-
-
-def _bad_signature() -> Unverified:
-    return Unverified("the signature does not fit key and message", code="proof.signature", step="signature")
+        raise KEY_POINT("`x` and `y` are not a point of P-256") from None

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc.jwk import ECKey
 
 from answerable.errors import Broken
+from answerable.errors.codes.identity import PORT_KEY_USE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,4 +96,4 @@ def jose_key_of(key: ec.EllipticCurvePrivateKey) -> ECKey:
 
 
 def _unfit(what: str) -> Broken:
-    return Broken(f"an authority's key was asked for {what}", code="port_key.use")
+    return PORT_KEY_USE(f"an authority's key was asked for {what}")

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final, NewType
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.documents import NAME_INVALID
 
 AgentId = NewType("AgentId", str)
 PrincipalId = NewType("PrincipalId", str)
@@ -28,9 +29,8 @@ def checked_name(text: str, *, what: str) -> str:
     Raises Malformed (`name.invalid`).
     """
     if not _NAME.fullmatch(text):
-        raise Malformed(
-            f"{what} {shown(text)} is not a name: use 1 to 63 of a-z 0-9 . _ - with a letter or digit at both ends",
-            code="name.invalid",
+        raise NAME_INVALID(
+            f"{what} {shown(text)} is not a name: use 1 to 63 of a-z 0-9 . _ - with a letter or digit at both ends"
         )
     return text
 

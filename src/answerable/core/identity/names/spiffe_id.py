@@ -10,7 +10,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NewType
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.identity import (
+    SPIFFE_ID_LENGTH,
+    SPIFFE_ID_PATH,
+    SPIFFE_ID_SCHEME,
+    SPIFFE_ID_TRUST_DOMAIN,
+)
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.principal import AgentId
@@ -40,21 +46,19 @@ class SpiffeId:
 def trust_domain(name: str) -> TrustDomain:
     """Raises Malformed (`spiffe_id.trust_domain`)."""
     if not _TRUST_DOMAIN.fullmatch(name):
-        raise Malformed(
-            f"trust domain {shown(name)} is not 1 to 255 of a-z 0-9 . - _", code="spiffe_id.trust_domain"
-        )
+        raise SPIFFE_ID_TRUST_DOMAIN(f"trust domain {shown(name)} is not 1 to 255 of a-z 0-9 . - _")
     return TrustDomain(name)
 
 
 def spiffe_id(text: str) -> SpiffeId:
     """Read an id. Raises Malformed: `spiffe_id.scheme`, `.trust_domain`, `.path`, `.length`."""
     if len(text.encode("utf-8", "replace")) > ID_BYTES_MAX:
-        raise Malformed(f"a SPIFFE ID has at most {ID_BYTES_MAX} bytes", code="spiffe_id.length")
+        raise SPIFFE_ID_LENGTH(f"a SPIFFE ID has at most {ID_BYTES_MAX} bytes")
     if text[: len(SCHEME)].lower() != SCHEME:
-        raise Malformed(f"{shown(text)} does not begin with `{SCHEME}`", code="spiffe_id.scheme")
+        raise SPIFFE_ID_SCHEME(f"{shown(text)} does not begin with `{SCHEME}`")
     name, slash, rest = text[len(SCHEME) :].partition("/")
     if not name.isascii():
-        raise Malformed(f"trust domain {shown(name)} is not ASCII", code="spiffe_id.trust_domain")
+        raise SPIFFE_ID_TRUST_DOMAIN(f"trust domain {shown(name)} is not ASCII")
     domain = trust_domain(name.lower())
     return SpiffeId(trust_domain=domain, path=_checked_path(slash + rest, text))
 
@@ -73,8 +77,7 @@ def _checked_path(path: str, text: str) -> str:
         return ""
     for segment in path[1:].split("/"):
         if segment in ("", ".", "..") or not _SEGMENT.fullmatch(segment):
-            raise Malformed(
-                f"{shown(text)} has the path segment {shown(segment)}: use letters, digits, `.`, `-` and `_`",
-                code="spiffe_id.path",
+            raise SPIFFE_ID_PATH(
+                f"{shown(text)} has the path segment {shown(segment)}: use letters, digits, `.`, `-` and `_`"
             )
     return path

@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.documents import URL_MALFORMED
 
 URL_CHARS_MAX: Final = 2048
 PORT_MAX: Final = 65_535
@@ -33,12 +34,11 @@ _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 def normal_url(url: str) -> str:
     """The one spelling of an http or https URL without query. Raises Malformed (`url.malformed`)."""
     if len(url) > URL_CHARS_MAX:
-        raise Malformed(f"a URL has at most {URL_CHARS_MAX} characters, got {len(url)}", code="url.malformed")
+        raise URL_MALFORMED(f"a URL has at most {URL_CHARS_MAX} characters, got {len(url)}")
     found = _URL.fullmatch(url)
     if found is None or (found["port"] and int(found["port"]) > PORT_MAX):
-        raise Malformed(
-            f"expected `http(s)://HOST[:PORT]/PATH` without user, query and fragment, got {shown(url)}",
-            code="url.malformed",
+        raise URL_MALFORMED(
+            f"expected `http(s)://HOST[:PORT]/PATH` without user, query and fragment, got {shown(url)}"
         )
     scheme = found["scheme"].lower()
     port = found["port"]
@@ -52,7 +52,7 @@ def normal_path(path: str) -> str:
     Raises Malformed (`url.malformed`) for what is no path or begins otherwise than with a slash.
     """
     if _PATH.fullmatch(path) is None:
-        raise Malformed(f"{shown(path)} is not the path of a URL", code="url.malformed")
+        raise URL_MALFORMED(f"{shown(path)} is not the path of a URL")
     unescaped = _ESCAPE.sub(_only_where_needed, path)
     return _without_dot_segments(unescaped) if "/." in unescaped else unescaped or "/"
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.core.identity.people.passkey import STEP
-from answerable.errors import Malformed, Unverified
+from answerable.errors import Unverified
+from answerable.errors.codes.people import INVITATION_LIFETIME, INVITATION_REFUSED, INVITATION_SECRET
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.principal import PrincipalId
@@ -51,9 +51,7 @@ class Invitation:
 def invitation_code(secret: bytes) -> str:
     """The code, from fresh random bytes. Raises Malformed (`invitation.secret`)."""
     if len(secret) != CODE_BYTES:
-        raise Malformed(
-            f"a code takes {CODE_BYTES} random bytes, got {len(secret)}", code="invitation.secret"
-        )
+        raise INVITATION_SECRET(f"a code takes {CODE_BYTES} random bytes, got {len(secret)}")
     return _PREFIX + to_base64url(secret)
 
 
@@ -67,8 +65,7 @@ def invitation_digest(code: str) -> bytes:
 def invitation(code: str, *, person: PrincipalId, by: str, now: UnixMillis, seconds: int) -> Invitation:
     """What is kept of a new one. Raises Malformed (`invitation.lifetime`)."""
     if not 1 <= seconds <= LIFETIME_SECONDS_MAX:
-        message = f"an invitation lives 1 to {LIFETIME_SECONDS_MAX} seconds, not {seconds}"
-        raise Malformed(message, code="invitation.lifetime")
+        raise INVITATION_LIFETIME(f"an invitation lives 1 to {LIFETIME_SECONDS_MAX} seconds, not {seconds}")
     return Invitation(
         digest=invitation_digest(code),
         person=person,
@@ -80,8 +77,4 @@ def invitation(code: str, *, person: PrincipalId, by: str, now: UnixMillis, seco
 
 def not_good() -> Unverified:
     """One answer for a code that is unknown, used or late: a stranger learns nothing from it."""
-    return Unverified(
-        "this invitation is not good, or not any more: ask for a new one",
-        code="invitation.refused",
-        step=STEP,
-    )
+    return INVITATION_REFUSED()

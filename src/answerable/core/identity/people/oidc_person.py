@@ -23,11 +23,18 @@ from answerable.core.identity.workload.oidc_claims import (
     verified_token,
 )
 from answerable.errors import Unverified, shown
+from answerable.errors.codes.people import (
+    PERSON_ISSUER,
+    PERSON_LOGIN,
+    PERSON_NONCE,
+    PERSON_PARTY,
+    PERSON_STALE,
+)
+from answerable.errors.codes.workloads import OIDC_SUBJECT
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.principal import UnixMillis
 
-STEP: Final = "person"
 FRESH_SECONDS: Final = 300
 """From when the provider made the token to when it is shown here."""
 LOGIN_SECONDS_MAX: Final = 3_600
@@ -68,23 +75,20 @@ def verified_person(
     claims = verified_token(token, key_set=key_set, terms=expected, now=now, types=_TYPES)
     found = claims.get("nonce")
     if not isinstance(found, str) or not hmac.compare_digest(found.encode(), nonce.encode()):
-        raise _unverified("the ID token was not made for these terms: its nonce is another", "nonce")
+        raise PERSON_NONCE()
     if claims.get("azp", terms.audience) != terms.audience:
-        raise _unverified("the ID token was made for another party", "party")
+        raise PERSON_PARTY()
     skew = SKEW_SECONDS * 1000
     if now - millis(claims, "iat") > FRESH_SECONDS * 1000 + skew:
-        raise _unverified(f"the ID token is older than {FRESH_SECONDS} seconds: get a new one", "stale")
+        raise PERSON_STALE(f"the ID token is older than {FRESH_SECONDS} seconds: get a new one")
     if "auth_time" not in claims:
-        raise _unverified("the ID token does not say when its person logged in: ask with `max_age`", "login")
+        raise PERSON_LOGIN("the ID token does not say when its person logged in: ask with `max_age`")
     logged_in = millis(claims, "auth_time")
     if not -skew <= now - logged_in <= terms.login_seconds_max * 1000 + skew:
-        message = f"the person did not log in within {terms.login_seconds_max} seconds: ask them to"
-        raise _unverified(message, "login")
+        raise PERSON_LOGIN(f"the person did not log in within {terms.login_seconds_max} seconds: ask them to")
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= SUBJECT_CHARS_MAX:
-        raise Unverified(
-            f"`sub` is not a text of 1 to {SUBJECT_CHARS_MAX} characters", code="oidc.subject", step=STEP
-        )
+        raise OIDC_SUBJECT(f"`sub` is not a text of 1 to {SUBJECT_CHARS_MAX} characters")
     return ShownPerson(issuer=terms.issuer, subject=subject, logged_in_at=logged_in)
 
 
@@ -96,13 +100,9 @@ def person_in(token: str) -> tuple[str, str]:
 
 def unknown_issuer(issuer: str) -> Unverified:
     """What to raise for a token of an issuer whose people are not believed."""
-    return _unverified(f"people of issuer {shown(issuer)} are not believed here", "issuer")
+    return PERSON_ISSUER(f"people of issuer {shown(issuer)} are not believed here")
 
 
 def other_issuer(issuer: str, *, asked: str) -> Unverified:
     """What to raise for a token of one issuer where another one was asked for it."""
-    return _unverified(f"{shown(asked)} was asked, and the ID token is one of {shown(issuer)}", "issuer")
-
-
-def _unverified(message: str, word: str) -> Unverified:
-    return Unverified(message, code=f"person.{word}", step=STEP)
+    return PERSON_ISSUER(f"{shown(asked)} was asked, and the ID token is one of {shown(issuer)}")

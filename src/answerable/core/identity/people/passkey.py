@@ -20,7 +20,21 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import Limits, parse
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.people import (
+    PASSKEY_ALGORITHM,
+    PASSKEY_CHALLENGE,
+    PASSKEY_COUNTER,
+    PASSKEY_FRAME,
+    PASSKEY_FULL,
+    PASSKEY_MALFORMED,
+    PASSKEY_ORIGIN,
+    PASSKEY_OTHER,
+    PASSKEY_RP,
+    PASSKEY_SIGNATURE,
+    PASSKEY_TYPE,
+    PASSKEY_USER,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +42,6 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 
-STEP: Final = "passkey"
 ALGORITHMS: Final = (-8, -7, -257)
 """COSE algorithms of keys that are registered, the preferred first: EdDSA, ES256, and RS256 for TPMs of older PCs."""
 RSA_BITS_MIN: Final = 2048
@@ -52,7 +65,6 @@ _COUNT_END: Final = 37
 _USER_PRESENT: Final = 0x01
 _USER_VERIFIED: Final = 0x04
 _CLIENT_DATA: Final = Limits(size_bytes_max=CLIENT_DATA_BYTES_MAX, depth_max=4)
-_MALFORMED: Final = "passkey.malformed"
 _ASSERTION_MEMBERS: Final = frozenset({"credential_id", "client_data", "authenticator_data", "signature"})
 
 
@@ -104,8 +116,8 @@ class PasskeyAssertion:
 def assertion_in(members: JSONValue) -> PasskeyAssertion:
     """Read back what `members` made. Raises Malformed (`passkey.malformed`)."""
     if not isinstance(members, dict) or members.keys() != _ASSERTION_MEMBERS:
-        raise Malformed(
-            "an assertion has credential_id, client_data, authenticator_data and signature", code=_MALFORMED
+        raise PASSKEY_MALFORMED(
+            "an assertion has credential_id, client_data, authenticator_data and signature"
         )
     return PasskeyAssertion(
         credential_id=octets_in(members, "credential_id", CREDENTIAL_ID_BYTES_MAX),
@@ -135,13 +147,12 @@ def asserted(
     `passkey.signature`).
     """
     if not hmac.compare_digest(assertion.credential_id, credential_id):
-        raise unverified("the assertion is of another passkey", "other")
+        raise PASSKEY_OTHER("the assertion is of another passkey")
     check_ceremony(assertion.client_data, wanted="webauthn.get", challenge=challenge, origins=origins)
     count = _counted(assertion.authenticator_data, rp_id)
     if (count or sign_count) and count <= sign_count:
-        raise unverified(
-            f"the passkey has counted to {count}, and had been at {sign_count}: it may have been copied; remove it",
-            "counter",
+        raise PASSKEY_COUNTER(
+            f"the passkey has counted to {count}, and had been at {sign_count}: it may have been copied; remove it"
         )
     check_algorithm(public_key)
     _check_signature(
@@ -156,22 +167,22 @@ def check_ceremony(client_data: bytes, *, wanted: str, challenge: bytes, origins
     try:
         said = parse(client_data, limits=_CLIENT_DATA)
     except Malformed as fault:
-        raise Malformed(f"the client data is not JSON: {fault.message}", code=_MALFORMED) from None
+        raise PASSKEY_MALFORMED(f"the client data is not JSON: {fault.message}") from None
     if not isinstance(said, dict):
-        raise Malformed("the client data is no JSON object", code=_MALFORMED)
+        raise PASSKEY_MALFORMED("the client data is no JSON object")
     if said.get("type") != wanted:
-        raise unverified(f"the ceremony was {shown(said.get('type'), 40)}, expected `{wanted}`", "type")
+        raise PASSKEY_TYPE(f"the ceremony was {shown(said.get('type'), 40)}, expected `{wanted}`")
     found = said.get("challenge")
     if not isinstance(found, str) or not hmac.compare_digest(
         found.encode("utf-8", "replace"), to_base64url(challenge).encode()
     ):
-        raise unverified("it signs another challenge than the one that was given: start again", "challenge")
+        raise PASSKEY_CHALLENGE("it signs another challenge than the one that was given: start again")
     origin = said.get("origin")
     if origin not in origins:
         listed = ", ".join(f"`{one}`" for one in origins)
-        raise unverified(f"it was made at {shown(origin)}, expected {listed}", "origin")
+        raise PASSKEY_ORIGIN(f"it was made at {shown(origin)}, expected {listed}")
     if said.get("crossOrigin", False) is not False or "topOrigin" in said:
-        raise unverified("it was made in a frame of another site", "frame")
+        raise PASSKEY_FRAME("it was made in a frame of another site")
 
 
 def check_algorithm(public_key: bytes) -> str:
@@ -191,7 +202,7 @@ def check_algorithm(public_key: bytes) -> str:
 
     # It would take a bare curve point, too, as devices of long ago gave it, and guess the algorithm.
     if not 0 < len(public_key) <= PUBLIC_KEY_BYTES_MAX or public_key[0] >> 5 != 5:
-        raise Malformed("the public key is no COSE key", code=_MALFORMED)
+        raise PASSKEY_MALFORMED("the public key is no COSE key")
     try:
         key = decode_credential_public_key(public_key)
         # A point off its curve, or a number in place of octets, is found out here and not at the first signature.
@@ -199,7 +210,7 @@ def check_algorithm(public_key: bytes) -> str:
     except Exception as fault:
         raise _unreadable("the public key", fault) from None
     if not isinstance(key.alg, int) or key.alg not in ALGORITHMS:
-        raise unverified(f"a passkey signs by EdDSA, ES256 or RS256, not {shown(key.alg, 20)}", "algorithm")
+        raise PASSKEY_ALGORITHM(f"a passkey signs by EdDSA, ES256 or RS256, not {shown(key.alg, 20)}")
     if isinstance(key, DecodedEC2PublicKey) and key.crv == 1 and key.alg == -7:
         return _thumbprint(encode_cbor({1: int(key.kty), -1: int(key.crv), -2: key.x, -3: key.y}))
     if isinstance(key, DecodedOKPPublicKey) and key.crv == 6 and key.alg == -8:
@@ -207,19 +218,16 @@ def check_algorithm(public_key: bytes) -> str:
     if isinstance(key, DecodedRSAPublicKey) and key.alg == -257:
         if int.from_bytes(key.n).bit_length() >= RSA_BITS_MIN:
             return _thumbprint(encode_cbor({1: int(key.kty), -1: key.n, -2: key.e}))
-        raise unverified(f"an RSA key has at least {RSA_BITS_MIN} bits", "algorithm")
-    raise unverified("the key does not fit its algorithm", "algorithm")
+        raise PASSKEY_ALGORITHM(f"an RSA key has at least {RSA_BITS_MIN} bits")
+    raise PASSKEY_ALGORITHM("the key does not fit its algorithm")
 
 
 def check_room(person: PrincipalId, *, held: int, all_held: int, all_max: int = PASSKEYS_MAX) -> None:
     """Whether one more passkey of a person may come in. Raises Malformed (`passkey.full`)."""
     if held >= PASSKEYS_OF_ONE_MAX:
-        raise Malformed(
-            f"{shown(person)} has {held} passkeys, the most there can be: remove one first",
-            code="passkey.full",
-        )
+        raise PASSKEY_FULL(f"{shown(person)} has {held} passkeys, the most there can be: remove one first")
     if all_held >= all_max:
-        raise Malformed(f"there are {all_held} passkeys, the most there can be", code="passkey.full")
+        raise PASSKEY_FULL(f"there are {all_held} passkeys, the most there can be")
 
 
 def octets_in(members: Mapping[str, JSONValue], name: str, bytes_max: int) -> bytes:
@@ -232,29 +240,24 @@ def octets_in(members: Mapping[str, JSONValue], name: str, bytes_max: int) -> by
         except ValueError:
             octets = b""
     if not 0 < len(octets) <= bytes_max or to_base64url(octets) != text:
-        raise Malformed(f"`{name}` is not 1 to {bytes_max} octets in base64url", code=_MALFORMED)
+        raise PASSKEY_MALFORMED(f"`{name}` is not 1 to {bytes_max} octets in base64url")
     return octets
-
-
-def unverified(message: str, word: str) -> Unverified:
-    """What a check of a passkey raises."""
-    return Unverified(message, code=f"passkey.{word}", step=STEP)
 
 
 def check_user(flags: int) -> None:
     """That the device says a person was there, and who. Raises Unverified (`passkey.user`)."""
     if not flags & _USER_PRESENT or not flags & _USER_VERIFIED:
-        raise unverified(
-            "the device did not verify who used it: set up a PIN, a fingerprint or a face on it", "user"
+        raise PASSKEY_USER(
+            "the device did not verify who used it: set up a PIN, a fingerprint or a face on it"
         )
 
 
 def _counted(data: bytes, rp_id: str) -> int:
     """The sign count. Raises as `asserted`."""
     if not _COUNT_END <= len(data) <= AUTHENTICATOR_DATA_BYTES_MAX:
-        raise Malformed(f"authenticator data of {len(data)} bytes", code=_MALFORMED)
+        raise PASSKEY_MALFORMED(f"authenticator data of {len(data)} bytes")
     if not hmac.compare_digest(data[:_RP_HASH_END], sha256(rp_id.encode()).digest()):
-        raise unverified(f"the passkey is bound to another name than {shown(rp_id)}", "rp")
+        raise PASSKEY_RP(f"the passkey is bound to another name than {shown(rp_id)}")
     check_user(data[_FLAGS_AT])
     return int.from_bytes(data[_FLAGS_AT + 1 : _COUNT_END])
 
@@ -291,7 +294,7 @@ def _check_signature(
             require_user_verification=True,
         )
     except Exception as fault:  # bytes of a stranger: whatever it is, it is no proof
-        raise unverified(f"the signature does not check: {type(fault).__name__}", "signature") from None
+        raise PASSKEY_SIGNATURE(f"the signature does not check: {type(fault).__name__}") from None
 
 
 def _thumbprint(cbor: bytes) -> str:
@@ -299,4 +302,4 @@ def _thumbprint(cbor: bytes) -> str:
 
 
 def _unreadable(what: str, fault: Exception) -> Malformed:
-    return Malformed(f"{what} cannot be read: {type(fault).__name__}", code=_MALFORMED)
+    return PASSKEY_MALFORMED(f"{what} cannot be read: {type(fault).__name__}")

@@ -17,6 +17,7 @@ from answerable.core.identity.people.passkey import (
 )
 from answerable.core.identity.people.passkey_registration import checked_label
 from answerable.errors import Malformed, Unverified
+from answerable.errors.codes.people import PASSKEY_MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 _RP_ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?")
 _AAGUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _COUNT_MAX: Final = 2**32 - 1
-_MALFORMED: Final = "passkey.malformed"
 
 
 def passkey_members(passkey: Passkey) -> dict[str, JSONValue]:
@@ -49,15 +49,15 @@ def passkey_members(passkey: Passkey) -> dict[str, JSONValue]:
 def passkey_in(members: JSONValue) -> Passkey:
     """Read back what `passkey_members` made. Raises Malformed (`passkey.*`, `name.invalid`)."""
     if not isinstance(members, dict):
-        raise Malformed("a passkey is a JSON object", code=_MALFORMED)
+        raise PASSKEY_MALFORMED("a passkey is a JSON object")
     public_key = octets_in(members, "public_key", PUBLIC_KEY_BYTES_MAX)
     try:
         key = check_algorithm(public_key)
     except Unverified as fault:
-        raise Malformed(fault.message, code=_MALFORMED) from None
+        raise PASSKEY_MALFORMED(fault.message) from None
     transports = members.get("transports")
     if not isinstance(transports, list):
-        raise Malformed("`transports` is not a list", code=_MALFORMED)
+        raise PASSKEY_MALFORMED("`transports` is not a list")
     return Passkey(
         id=octets_in(members, "id", CREDENTIAL_ID_BYTES_MAX),
         public_key=public_key,
@@ -103,4 +103,4 @@ def _flag(members: Mapping[str, JSONValue], name: str) -> bool:
 
 
 def _odd(name: str) -> Malformed:
-    return Malformed(f"`{name}` of a passkey is not what it has to be", code=_MALFORMED)
+    return PASSKEY_MALFORMED(f"`{name}` of a passkey is not what it has to be")

@@ -17,15 +17,22 @@ from answerable.core.identity.people.passkey import (
     CLIENT_DATA_BYTES_MAX,
     CREDENTIAL_ID_BYTES_MAX,
     LABEL_CHARS_MAX,
-    STEP,
     TRANSPORTS,
     Passkey,
     check_algorithm,
     check_ceremony,
     octets_in,
-    unverified,
 )
-from answerable.errors import Malformed, Unverified
+from answerable.errors import Unverified
+from answerable.errors.codes.people import (
+    PASSKEY_ALGORITHM,
+    PASSKEY_ATTESTATION,
+    PASSKEY_LABEL,
+    PASSKEY_MALFORMED,
+    PASSKEY_OTHER,
+    PASSKEY_RP,
+    PASSKEY_USER,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +44,6 @@ if TYPE_CHECKING:
 
 ATTESTATION_BYTES_MAX: Final = 65_536
 _MEMBERS: Final = frozenset({"credential_id", "client_data", "attestation", "transports"})
-_MALFORMED: Final = "passkey.malformed"
 _MODEL_OID: Final = "1.3.6.1.4.1.45724.1.1.4"
 _OCTETS_16: Final = b"\x04\x10"
 """DER: an octet string of 16 bytes follows."""
@@ -59,12 +65,10 @@ def registration_in(members: JSONValue) -> PasskeyRegistration:
     Raises Malformed (`passkey.malformed`).
     """
     if not isinstance(members, dict) or members.keys() != _MEMBERS:
-        raise Malformed(
-            "a registration has credential_id, client_data, attestation and transports", code=_MALFORMED
-        )
+        raise PASSKEY_MALFORMED("a registration has credential_id, client_data, attestation and transports")
     told = members["transports"]
     if not isinstance(told, list):
-        raise Malformed("`transports` is not a list", code=_MALFORMED)
+        raise PASSKEY_MALFORMED("`transports` is not a list")
     return PasskeyRegistration(
         credential_id=octets_in(members, "credential_id", CREDENTIAL_ID_BYTES_MAX),
         client_data=octets_in(members, "client_data", CLIENT_DATA_BYTES_MAX),
@@ -94,7 +98,7 @@ def registered(
     made, attested = _verified(registration, challenge, rp_id, origins, roots)
     _check_model(registration.attestation, bytes.fromhex(made.aaguid.replace("-", "")))
     if made.credential_id != registration.credential_id:
-        raise unverified("the passkey is another one than its id says", "other")
+        raise PASSKEY_OTHER("the passkey is another one than its id says")
     return Passkey(
         id=made.credential_id,
         public_key=made.credential_public_key,
@@ -115,9 +119,7 @@ def checked_label(label: str) -> str:
     """What a person calls a passkey: 1 to 60 printable characters. Raises Malformed (`passkey.label`)."""
     text = " ".join(label.split())
     if not 0 < len(text) <= LABEL_CHARS_MAX or not text.isprintable():
-        raise Malformed(
-            f"call it something: 1 to {LABEL_CHARS_MAX} printable characters", code="passkey.label"
-        )
+        raise PASSKEY_LABEL(f"call it something: 1 to {LABEL_CHARS_MAX} printable characters")
     return text
 
 
@@ -179,26 +181,26 @@ def _checked(
     except InvalidRegistrationResponse as fault:
         raise _refused(str(fault)) from None
     except Exception as fault:  # bytes of a stranger: whatever it is, it is no passkey
-        raise Malformed(f"the attestation cannot be read: {type(fault).__name__}", code=_MALFORMED) from None
+        raise PASSKEY_MALFORMED(f"the attestation cannot be read: {type(fault).__name__}") from None
 
 
 _WORDS: Final = (
-    ("RP ID", "rp", "the passkey is bound to another name than that of this console"),
+    ("RP ID", PASSKEY_RP, "the passkey is bound to another name than that of this console"),
     (
         "User verification",
-        "user",
+        PASSKEY_USER,
         "the device did not verify who used it: set up a PIN, a fingerprint or a face on it",
     ),
-    ("User presence", "user", "the device says that nobody touched it"),
-    ("public key alg", "algorithm", "the device offers none of EdDSA, ES256 and RS256"),
+    ("User presence", PASSKEY_USER, "the device says that nobody touched it"),
+    ("public key alg", PASSKEY_ALGORITHM, "the device offers none of EdDSA, ES256 and RS256"),
 )
 
 
 def _refused(said: str) -> Unverified:
-    for part, word, message in _WORDS:
+    for part, code, message in _WORDS:
         if part in said:
-            return unverified(message, word)
-    return Unverified("what the device says of itself does not check", code="passkey.attestation", step=STEP)
+            return code(message)
+    return PASSKEY_ATTESTATION()
 
 
 def _check_model(attestation: bytes, model: bytes) -> None:
@@ -219,9 +221,7 @@ def _check_model(attestation: bytes, model: bytes) -> None:
     except x509.ExtensionNotFound:
         return
     except ValueError as fault:
-        raise Malformed(
-            f"the attesting certificate cannot be read: {type(fault).__name__}", code=_MALFORMED
-        ) from None
+        raise PASSKEY_MALFORMED(f"the attesting certificate cannot be read: {type(fault).__name__}") from None
     said = told.value.value if isinstance(told.value, x509.UnrecognizedExtension) else b""
     if told.critical or not hmac.compare_digest(said, _OCTETS_16 + model):
         raise _refused("the model")

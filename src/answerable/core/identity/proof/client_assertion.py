@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.canonical import Limits, parse
 from answerable.core.identity.keys.compact_jws import check_compact, read_compact
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import shown
+from answerable.errors.codes.tokens import (
+    CLIENT_ALGORITHM,
+    CLIENT_AUDIENCE,
+    CLIENT_MALFORMED,
+    CLIENT_SIGNATURE,
+    CLIENT_SUBJECT,
+    CLIENT_TIME,
+    CLIENT_TYPE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +29,6 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.keys.keys import PublicKey
 
-STEP: Final = "client"
 LIFETIME_SECONDS_MAX: Final = 300
 SKEW_MILLIS: Final = 30_000
 AHEAD_MILLIS: Final = 5_000
@@ -57,26 +65,25 @@ def verified_assertion(
     `client`: `client.type`, `.algorithm`, `.signature`, `.audience`, `.time`, `.subject`).
     """
     if len(token) > ASSERTION_CHARS_MAX:
-        raise Malformed(f"an assertion has at most {ASSERTION_CHARS_MAX} characters", code="client.malformed")
-    jws = read_compact(token, step=STEP)
+        raise CLIENT_MALFORMED(f"an assertion has at most {ASSERTION_CHARS_MAX} characters")
+    jws = read_compact(token, malformed=CLIENT_MALFORMED)
     names = jws.header.keys()
     if not names >= _HEADER_NEEDED or not names <= _HEADER_KNOWN:
-        raise Malformed(
-            "the assertion's header must have `alg` and `kid`, may have `typ`, and nothing else",
-            code="client.malformed",
+        raise CLIENT_MALFORMED(
+            "the assertion's header must have `alg` and `kid`, may have `typ`, and nothing else"
         )
     if jws.header.get("typ", "JWT") != "JWT":
-        raise _unverified("the assertion is a token of another type", code="type")
-    check_compact(jws, key_of(jws.header["kid"]), step=STEP)
+        raise CLIENT_TYPE()
+    check_compact(jws, key_of(jws.header["kid"]), algorithm=CLIENT_ALGORITHM, signature=CLIENT_SIGNATURE)
     value = parse(jws.payload, limits=Limits(size_bytes_max=ASSERTION_CHARS_MAX, depth_max=CLAIMS_DEPTH_MAX))
     claims: Mapping[str, JSONValue] = value if isinstance(value, dict) else {}
     if claims.get("aud") not in (issuer, [issuer]):
-        raise _unverified(f"the assertion is not for {shown(issuer)} alone", code="audience")
+        raise CLIENT_AUDIENCE(f"the assertion is not for {shown(issuer)} alone")
     client, identifier = claims.get("sub"), claims.get("jti")
     if not isinstance(client, str) or not client or claims.get("iss") != client:
-        raise _unverified("`iss` and `sub` of the assertion must both name the client", code="subject")
+        raise CLIENT_SUBJECT("`iss` and `sub` of the assertion must both name the client")
     if not isinstance(identifier, str) or not 0 < len(identifier) <= ID_CHARS_MAX:
-        raise _unverified(f"the assertion has no `jti` of at most {ID_CHARS_MAX} characters", code="subject")
+        raise CLIENT_SUBJECT(f"the assertion has no `jti` of at most {ID_CHARS_MAX} characters")
     expires_at, issued_at = _expiry(claims, now), _time(claims, "iat")
     if issued_at is None:
         issued_at = UnixMillis(expires_at - LIFETIME_SECONDS_MAX * 1000 - SKEW_MILLIS)
@@ -93,14 +100,13 @@ def _expiry(claims: Mapping[str, JSONValue], now: UnixMillis) -> UnixMillis:
     """Ends are never stretched; a beginning may be ahead of our clock a little."""
     ends = _time(claims, "exp")
     if ends is None or now >= ends or ends - now > LIFETIME_SECONDS_MAX * 1000 + SKEW_MILLIS:
-        raise _unverified(
-            f"the assertion must end within the next {LIFETIME_SECONDS_MAX} s: `exp` says otherwise",
-            code="time",
+        raise CLIENT_TIME(
+            f"the assertion must end within the next {LIFETIME_SECONDS_MAX} s: `exp` says otherwise"
         )
     for name, lead in (("nbf", SKEW_MILLIS), ("iat", AHEAD_MILLIS)):
         begins = _time(claims, name)
         if begins is not None and begins > now + lead:
-            raise _unverified(f"the assertion is not valid yet: `{name}` is ahead", code="time")
+            raise CLIENT_TIME(f"the assertion is not valid yet: `{name}` is ahead")
     return ends
 
 
@@ -109,9 +115,5 @@ def _time(claims: Mapping[str, JSONValue], name: str) -> UnixMillis | None:
     if value is None:
         return None
     if type(value) is not int or value < 0:
-        raise _unverified(f"`{name}` of the assertion is not a whole number of seconds", code="time")
+        raise CLIENT_TIME(f"`{name}` of the assertion is not a whole number of seconds")
     return UnixMillis(value * 1000)
-
-
-def _unverified(message: str, *, code: str) -> Unverified:
-    return Unverified(message, code=f"{STEP}.{code}", step=STEP)

@@ -30,6 +30,20 @@ from answerable.core.identity.keys.keys import public_key, verifying_key
 from answerable.core.identity.names.target_url import normal_url
 from answerable.core.identity.proof import dpop_terms as terms
 from answerable.errors import Malformed, Unverified, shown
+from answerable.errors.codes.tokens import (
+    DPOP_ALGORITHM,
+    DPOP_BINDING,
+    DPOP_KEY,
+    DPOP_MALFORMED,
+    DPOP_MALFORMED_MALFORMED,
+    DPOP_MESSAGE,
+    DPOP_METHOD,
+    DPOP_SIGNATURE,
+    DPOP_TIME,
+    DPOP_TOKEN,
+    DPOP_TYPE,
+    DPOP_URL,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +52,6 @@ if TYPE_CHECKING:
     from answerable.core.identity.keys.keys import PublicKey, SigningKey
     from answerable.core.identity.names.principal import UnixMillis
 
-STEP: Final = "dpop"
 PROOF_CHARS_MAX: Final = 4096
 IDENTIFIER_CHARS_MAX: Final = 128
 """Of `jti`."""
@@ -90,20 +103,20 @@ def read_proof(text: str) -> DpopProof:
     """
     try:
         if len(text) > PROOF_CHARS_MAX:
-            raise Malformed(f"a proof has at most {PROOF_CHARS_MAX} characters", code="dpop.malformed")
-        header, payload, signature = split_compact(text, step=STEP)
+            raise DPOP_MALFORMED_MALFORMED(f"a proof has at most {PROOF_CHARS_MAX} characters")
+        header, payload, signature = split_compact(text, malformed=DPOP_MALFORMED_MALFORMED)
         key = _key_in(header)
-        claims = parse(from_base64url(payload, step=STEP), limits=_CLAIMS_LIMITS)
-        octets = from_base64url(signature, step=STEP)
+        claims = parse(from_base64url(payload, malformed=DPOP_MALFORMED_MALFORMED), limits=_CLAIMS_LIMITS)
+        octets = from_base64url(signature, malformed=DPOP_MALFORMED_MALFORMED)
     except Malformed as error:
-        raise _unverified("malformed", f"the proof cannot be read: {error.message}") from None
+        raise DPOP_MALFORMED(f"the proof cannot be read: {error.message}") from None
     if not isinstance(claims, dict):
-        raise _unverified("malformed", "the claims of the proof are not a JSON object")
+        raise DPOP_MALFORMED("the claims of the proof are not a JSON object")
     texts = [_text(claims, *rule, needed=True) for rule in _TEXT_CLAIMS]
     texts += [_text(claims, *rule, needed=False) for rule in _OPTIONAL_CLAIMS]
     issued_at = claims.get(terms.IAT)
     if isinstance(issued_at, bool) or not isinstance(issued_at, int | float):
-        raise _unverified("malformed", "the proof needs a claim `iat`, a number of Unix seconds")
+        raise DPOP_MALFORMED("the proof needs a claim `iat`, a number of Unix seconds")
     identifier, method, url, token_digest, nonce, message_digest = texts
     return DpopProof(
         key=key,
@@ -136,15 +149,13 @@ def check_proof(
     Raises Unverified with step `dpop`: `dpop.method`, `dpop.url`, `dpop.time`, `dpop.token`.
     """
     if proof.method != method:
-        raise _unverified("method", f"the proof is for another method, expected {shown(method, 20)}")
+        raise DPOP_METHOD(f"the proof is for another method, expected {shown(method, 20)}")
     if not any(_same_url(proof.url, url) for url in urls):
-        raise _unverified("url", "the proof is for another URL than one of this server's for this target")
+        raise DPOP_URL("the proof is for another URL than one of this server's for this target")
     if abs(proof.issued_at * 1000 - now) > skew_seconds_max * 1000:
-        raise _unverified(
-            "time", f"`iat` of the proof is more than {skew_seconds_max} s from this server's clock"
-        )
+        raise DPOP_TIME(f"`iat` of the proof is more than {skew_seconds_max} s from this server's clock")
     if token is not None and not compare_digest(proof.token_digest, token_digest(token)):
-        raise _unverified("token", "`ath` of the proof does not fit the access token")
+        raise DPOP_TOKEN("`ath` of the proof does not fit the access token")
 
 
 def check_signature(proof: DpopProof, *, thumbprint: str | None) -> None:
@@ -156,11 +167,11 @@ def check_signature(proof: DpopProof, *, thumbprint: str | None) -> None:
     if thumbprint is not None and not compare_digest(
         proof.key.thumbprint.encode(), thumbprint.encode("utf-8", "surrogatepass")
     ):
-        raise _unverified("binding", "the token is bound to another key than the one that made the proof")
+        raise DPOP_BINDING("the token is bound to another key than the one that made the proof")
     try:
         verifying_key(proof.key).verify(proof.signed, proof.signature)
     except Unverified:
-        raise _unverified("signature", "the signature of the proof does not fit") from None
+        raise DPOP_SIGNATURE() from None
 
 
 def check_message(proof: DpopProof, digest: bytes, *, needed: bool) -> None:
@@ -170,11 +181,11 @@ def check_message(proof: DpopProof, digest: bytes, *, needed: bool) -> None:
     """
     if not proof.message_digest:
         if needed:
-            raise _unverified(
-                "message", f"the proof does not cover the message: add `{terms.MESSAGE}`, or sign the message"
+            raise DPOP_MESSAGE(
+                f"the proof does not cover the message: add `{terms.MESSAGE}`, or sign the message"
             )
     elif not compare_digest(proof.message_digest, to_base64url(digest)):
-        raise _unverified("message", f"`{terms.MESSAGE}` of the proof does not fit the message")
+        raise DPOP_MESSAGE(f"`{terms.MESSAGE}` of the proof does not fit the message")
 
 
 def use_of(proof: DpopProof) -> tuple[bytes, bytes]:
@@ -236,25 +247,27 @@ def _key_in(part: str) -> PublicKey:
 
     Raises Malformed (`dpop.malformed`) and Unverified.
     """
-    members = header_members(from_base64url(part, step=STEP), step=STEP, depth_max=_HEADER_DEPTH_MAX)
+    members = header_members(
+        from_base64url(part, malformed=DPOP_MALFORMED_MALFORMED),
+        malformed=DPOP_MALFORMED_MALFORMED,
+        depth_max=_HEADER_DEPTH_MAX,
+    )
     if members.keys() != terms.HEADER_MEMBERS:
-        raise Malformed(
-            "the header must have `typ`, `alg` and `jwk`, and nothing else", code="dpop.malformed"
-        )
+        raise DPOP_MALFORMED_MALFORMED("the header must have `typ`, `alg` and `jwk`, and nothing else")
     if members["typ"] != terms.TYPE:
-        raise _unverified("type", f"expected a proof of type {terms.TYPE}, got {shown(members['typ'], 40)}")
+        raise DPOP_TYPE(f"expected a proof of type {terms.TYPE}, got {shown(members['typ'], 40)}")
     algorithm, jwk = members["alg"], members["jwk"]
     if algorithm not in (*terms.ALGORITHMS, terms.OLD_ED25519):
-        raise _unverified("algorithm", f"algorithm {shown(algorithm, 40)} is not accepted")
+        raise DPOP_ALGORITHM(f"algorithm {shown(algorithm, 40)} is not accepted")
     if not isinstance(jwk, dict):
-        raise _unverified("key", "`jwk` of the proof is not a key")
+        raise DPOP_KEY("`jwk` of the proof is not a key")
     try:
         key = public_key(jwk)
     except Malformed as error:
-        raise _unverified("key", f"the key of the proof is not accepted: {error.message}") from None
+        raise DPOP_KEY(f"the key of the proof is not accepted: {error.message}") from None
     name = JOSE_NAMES[verifying_key(key).algorithm]
     if algorithm != name and (algorithm, name) != (terms.OLD_ED25519, _ED25519):
-        raise _unverified("algorithm", f"algorithm {shown(algorithm, 40)} is not that of the key")
+        raise DPOP_ALGORITHM(f"algorithm {shown(algorithm, 40)} is not that of the key")
     return key
 
 
@@ -273,15 +286,11 @@ def _text(claims: dict[str, JSONValue], name: str, chars_min: int, chars_max: in
         return ""
     value = claims.get(name)
     if not isinstance(value, str) or not chars_min <= len(value) <= chars_max or not _is_plain(value):
-        raise _unverified(
-            "malformed", f"the proof needs `{name}` of {chars_min} to {chars_max} printable ASCII characters"
+        raise DPOP_MALFORMED(
+            f"the proof needs `{name}` of {chars_min} to {chars_max} printable ASCII characters"
         )
     return value
 
 
 def _is_plain(text: str) -> bool:
     return text.isascii() and text.isprintable()
-
-
-def _unverified(step: str, message: str) -> Unverified:
-    return Unverified(message, code=f"dpop.{step}", step=STEP)

@@ -18,7 +18,7 @@ from hmac import digest as hmac_digest
 from typing import Final
 
 from answerable.core.base64url import to_base64url
-from answerable.errors import Malformed
+from answerable.errors.codes.tokens import DPOP_LIMITS
 
 BUCKET_SECONDS: Final = 30
 BUCKET_SECONDS_MIN: Final = 5
@@ -41,12 +41,10 @@ class ServerNonces:
         Raises Malformed (`dpop.limits`).
         """
         if len(key) < KEY_BYTES_MIN:
-            raise Malformed(
-                f"a key for nonces has at least {KEY_BYTES_MIN} bytes, got {len(key)}", code="dpop.limits"
-            )
+            raise DPOP_LIMITS(f"a key for nonces has at least {KEY_BYTES_MIN} bytes, got {len(key)}")
         if not BUCKET_SECONDS_MIN <= bucket_seconds <= BUCKET_SECONDS_MAX:
             message = f"a nonce is renewed every {BUCKET_SECONDS_MIN} to {BUCKET_SECONDS_MAX} s, got {bucket_seconds}"
-            raise Malformed(message, code="dpop.limits")
+            raise DPOP_LIMITS(message)
         self._key: Final = key
         self._server: Final = sha256(server.encode()).digest()
         self._bucket_seconds: Final = bucket_seconds

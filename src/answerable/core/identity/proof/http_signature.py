@@ -23,17 +23,12 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
-from answerable.errors import Unverified
+from answerable.errors.codes.tlog import PROOF_CREDENTIAL, PROOF_MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 ProofAlgorithm = Literal["ed25519", "ecdsa-p256-sha256", "hmac-sha256"]
-Step = Literal[
-    "proof", "credential", "authority", "key", "epoch", "time", "digest", "signature", "session", "replay", "quota",
-    "channel", "agent", "svid",
-]  # fmt: skip
-"""Where a proof failed: all that a stranger is told."""
 
 TAG: Final = "answerable-1"
 MANDATE_HEADER: Final = "answerable-mandate"
@@ -134,12 +129,6 @@ class Signature(NamedTuple):
     value: bytes
 
 
-def unverified(step: Step, message: str, *, key: str = "") -> Unverified:
-    """The error for a failed step: its code is `proof.malformed` for step `proof`, else `proof.` and the step."""
-    code = "proof.malformed" if step == "proof" else f"proof.{step}"
-    return Unverified(message, code=code, step=step, key=key)
-
-
 def request_from_http(
     method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes
 ) -> SignedRequest:
@@ -153,26 +142,23 @@ def request_from_http(
         position = _FIELDS.get(name)
         if position is not None:
             if position < 0:
-                raise unverified(
-                    "credential", "bearer credentials are not accepted: prove possession of a key"
-                )
+                raise PROOF_CREDENTIAL("bearer credentials are not accepted: prove possession of a key")
             if found[position] is not None:
-                raise unverified("proof", "a field that the proof covers is there twice")
+                raise PROOF_MALFORMED("a field that the proof covers is there twice")
             found[position] = value
     host, digest, signature_input, signature, mandate, delegation = found
     if host is None or not _AUTHORITY.fullmatch(host):
-        raise unverified("proof", "the Host field is missing or not in lower case")
+        raise PROOF_MALFORMED("the Host field is missing or not in lower case")
     if not _METHOD.fullmatch(method) or not _TARGET.fullmatch(target):
-        raise unverified("proof", "method or target is not in the form that can be signed")
+        raise PROOF_MALFORMED("method or target is not in the form that can be signed")
     if mandate is not None and not _MANDATE.fullmatch(mandate):
-        raise unverified("proof", "the Answerable-Mandate field must hold 1 to 200 printable characters")
+        raise PROOF_MALFORMED("the Answerable-Mandate field must hold 1 to 200 printable characters")
     if delegation is not None and not _DELEGATION.fullmatch(delegation):
-        raise unverified(
-            "proof",
-            f"the Answerable-Delegation field must hold tokens of at most {DELEGATION_BYTES_MAX} characters",
+        raise PROOF_MALFORMED(
+            f"the Answerable-Delegation field must hold tokens of at most {DELEGATION_BYTES_MAX} characters"
         )
     if (signature_input is None) != (signature is None) or signature_input == b"":
-        raise unverified("proof", "Signature and Signature-Input come together, filled, or not at all")
+        raise PROOF_MALFORMED("Signature and Signature-Input come together, filled, or not at all")
     return SignedRequest(
         method=method.encode("ascii"),
         authority=host,
@@ -194,11 +180,11 @@ def parse_signature(message: SignedRequest) -> Signature:
         or (match[2] is None) != (message.mandate == b"")
         or (match[3] is None) != (message.delegation == b"")
     ):
-        raise unverified("proof", "Signature-Input does not follow the grammar of `answerable-1`")
+        raise PROOF_MALFORMED("Signature-Input does not follow the grammar of `answerable-1`")
     parameters, _, _, created, thumbprint, algorithm, epoch, nonce, session, sequence = match.groups()
     value = (_SIGNATURE if session is None else _MAC).fullmatch(message.signature)
     if value is None:
-        raise unverified("proof", "Signature does not follow the grammar of `answerable-1`")
+        raise PROOF_MALFORMED("Signature does not follow the grammar of `answerable-1`")
     # By position, as naming seven members would cost as much as reading the field.
     if session is None:
         named = cast("ProofAlgorithm", algorithm.decode("ascii"))

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.canonical import Limits, encode, parse
-from answerable.errors import Malformed
+from answerable.errors.codes.people import SESSION_MALFORMED
 
 SESSION_TARGET: Final = b"/session"
 LIFETIME_SECONDS_MAX: Final = 3600
@@ -64,9 +64,7 @@ def parse_offer(body: bytes) -> bytes:
     """The client's ephemeral public key, 32 bytes. Raises Malformed (`session.malformed`, `json.*`)."""
     value = parse(body, limits=_LIMITS)
     if not isinstance(value, dict) or set(value) != {"version", "x25519"} or not _known(value["version"]):
-        raise Malformed(
-            "a session offer holds `version` 1 and `x25519`, nothing else", code="session.malformed"
-        )
+        raise SESSION_MALFORMED("a session offer holds `version` 1 and `x25519`, nothing else")
     return _public(value["x25519"])
 
 
@@ -86,12 +84,12 @@ def parse_answer(body: bytes) -> SessionAnswer:
     """Raises Malformed (`session.malformed`, `json.*`)."""
     value = parse(body, limits=_LIMITS)
     if not isinstance(value, dict) or set(value) != {"lifetime_seconds", "session", "version", "x25519"}:
-        raise Malformed("the session answer has unknown or missing members", code="session.malformed")
+        raise SESSION_MALFORMED("the session answer has unknown or missing members")
     lifetime, session = value["lifetime_seconds"], value["session"]
     if not _known(value["version"]) or type(lifetime) is not int or not 0 < lifetime <= LIFETIME_SECONDS_MAX:
-        raise Malformed("the session answer has another version or no lifetime", code="session.malformed")
+        raise SESSION_MALFORMED("the session answer has another version or no lifetime")
     if not isinstance(session, str) or len(session) != _NAME_LENGTH or not _NAME_CHARS.issuperset(session):
-        raise Malformed("the session answer names no session", code="session.malformed")
+        raise SESSION_MALFORMED("the session answer names no session")
     return SessionAnswer(session=session, x25519=_public(value["x25519"]), lifetime_seconds=lifetime)
 
 
@@ -105,7 +103,7 @@ def derive_key(*, private: bytes, public: bytes, signature_base: bytes, answer: 
             X25519PublicKey.from_public_bytes(public)
         )
     except ValueError:
-        raise Malformed("`x25519` is not a usable public key", code="session.malformed") from None
+        raise SESSION_MALFORMED("`x25519` is not a usable public key") from None
     salt = sha256(signature_base + b"\x00" + answer).digest()
     return HKDF(algorithm=hashes.SHA256(), length=32, salt=salt, info=_INFO).derive(secret)
 
@@ -166,5 +164,5 @@ def _known(version: object) -> bool:
 def _public(text: object) -> bytes:
     octets = from_base64url_32(text) if isinstance(text, str) else None
     if octets is None:
-        raise Malformed("`x25519` must be 32 bytes in base64url without padding", code="session.malformed")
+        raise SESSION_MALFORMED("`x25519` must be 32 bytes in base64url without padding")
     return octets

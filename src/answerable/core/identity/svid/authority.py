@@ -16,7 +16,18 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.errors import Broken, Malformed, Refused, Unavailable, shown
+from answerable.errors import Unavailable, shown
+from answerable.errors.codes.identity import (
+    AUTHORITY_EXPIRED,
+    AUTHORITY_LIMITS,
+    AUTHORITY_NONE,
+    AUTHORITY_NOT_PREPARED,
+    AUTHORITY_NOT_YET_VALID,
+    AUTHORITY_SET,
+    AUTHORITY_STATE_BROKEN,
+    AUTHORITY_TOO_MANY,
+    AUTHORITY_UNKNOWN,
+)
 
 AuthorityState = Literal["prepared", "active", "old", "removed"]
 STATES: Final[tuple[AuthorityState, ...]] = ("prepared", "active", "old", "removed")
@@ -27,7 +38,6 @@ AUTHORITIES_MAX: Final = 32
 ID_BYTES: Final = 16
 BACKDATE_MILLIS: Final = 60_000
 """A new authority is valid from this long before it was made, for readers whose clocks are behind."""
-PORT: Final = "authority_register"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,18 +51,16 @@ class TrustLimits:
 
     def __post_init__(self) -> None:
         if min(self.x509_seconds, self.jwt_seconds, self.ca_seconds, self.refresh_hint_seconds) < 1:
-            raise Malformed("lifetimes and the refresh hint are at least 1 second", code="authority.limits")
+            raise AUTHORITY_LIMITS("lifetimes and the refresh hint are at least 1 second")
         if max(self.x509_seconds, self.jwt_seconds) * 6 > self.ca_seconds:
-            message = (
+            raise AUTHORITY_LIMITS(
                 f"an authority lives at least 6 times as long as what it signs, not {self.ca_seconds} seconds"
             )
-            raise Malformed(message, code="authority.limits")
         if self.announce_millis * 3 > self.ca_seconds * 1000:
-            message = (
+            raise AUTHORITY_LIMITS(
                 f"an authority of {self.ca_seconds} seconds cannot be announced for {self.announce_millis // 1000} "
                 "(refresh hint and half an X.509-SVID's life): a third of its life must hold that"
             )
-            raise Malformed(message, code="authority.limits")
 
     @property
     def announce_millis(self) -> int:
@@ -132,12 +140,11 @@ class AuthoritySet:
         """Raises Malformed (`authority.set`)."""
         ids = [authority.id for authority in self.authorities]
         if len(set(ids)) != len(ids) or len(ids) > AUTHORITIES_MAX:
-            message = f"at most {AUTHORITIES_MAX} authorities, each once, got {len(ids)}"
-            raise Malformed(message, code="authority.set")
+            raise AUTHORITY_SET(f"at most {AUTHORITIES_MAX} authorities, each once, got {len(ids)}")
         if sum(authority.state == "active" for authority in self.authorities) > 1:
-            raise Malformed("two authorities are active", code="authority.set")
+            raise AUTHORITY_SET("two authorities are active")
         if self.sequence < 0 or self.revision < 0:
-            raise Malformed("sequence and revision are not negative", code="authority.set")
+            raise AUTHORITY_SET("sequence and revision are not negative")
 
     @property
     def active(self) -> Authority | None:
@@ -193,7 +200,7 @@ def with_prepared(current: AuthoritySet, new: Authority) -> AuthoritySet:
     """
     require_room(current)
     if new.state != "prepared" or current.find(new.id) is not None:
-        raise Broken("a new authority is prepared, and new", code="authority.state")
+        raise AUTHORITY_STATE_BROKEN()
     removed = [a.id for a in current.authorities if not a.is_published]
     forgotten = removed[: max(0, len(current.authorities) + 1 - AUTHORITIES_MAX)]
     kept = tuple(a for a in current.authorities if a.id not in forgotten)
@@ -207,8 +214,7 @@ def with_active(current: AuthoritySet, authority_id: str, now: UnixMillis) -> Au
     """
     chosen = current.find(authority_id)
     if chosen is None or chosen.state != "prepared":
-        message = f"authority {shown(authority_id, 40)} is not prepared"
-        raise Refused(message, code="authority.not_prepared")
+        raise AUTHORITY_NOT_PREPARED(f"authority {shown(authority_id, 40)} is not prepared")
     if not chosen.is_valid(now):
         raise _not_valid(chosen, now)
     after = tuple(_activated(a, authority_id, now) for a in current.authorities)
@@ -219,8 +225,7 @@ def without(current: AuthoritySet, authority_id: str, now: UnixMillis) -> Author
     """Take one out of the bundle, at once and for good. Raises Refused (`authority.unknown`) unless it is in it."""
     chosen = current.find(authority_id)
     if chosen is None or not chosen.is_published:
-        message = f"authority {shown(authority_id, 40)} is not in the bundle"
-        raise Refused(message, code="authority.unknown")
+        raise AUTHORITY_UNKNOWN(f"authority {shown(authority_id, 40)} is not in the bundle")
     after = tuple(replace(a, state="removed", since=now) if a is chosen else a for a in current.authorities)
     return _changed(current, after, now)
 
@@ -246,7 +251,7 @@ def require_room(current: AuthoritySet) -> None:
     """Raises Refused (`authority.too_many`)."""
     if len(current.published) >= AUTHORITIES_MAX:
         message = f"{AUTHORITIES_MAX} authorities are in the bundle already: remove some, or wait until they run out"
-        raise Refused(message, code="authority.too_many")
+        raise AUTHORITY_TOO_MANY(message)
 
 
 def signing_authority(current: AuthoritySet, now: UnixMillis) -> Authority:
@@ -257,7 +262,7 @@ def signing_authority(current: AuthoritySet, now: UnixMillis) -> Authority:
     """
     active = current.active
     if active is None:
-        raise Unavailable("the trust domain has no active authority", code="authority.none", port=PORT)
+        raise AUTHORITY_NONE("the trust domain has no active authority")
     if not active.is_valid(now):
         raise _not_valid(active, now)
     return active
@@ -278,11 +283,9 @@ def _changed(current: AuthoritySet, after: tuple[Authority, ...], now: UnixMilli
 
 def _not_valid(authority: Authority, now: UnixMillis) -> Unavailable:
     if now >= authority.not_after:
-        message = f"authority {authority.id} has run out and no other one signs yet"
-        return Unavailable(message, code="authority.expired", port=PORT)
+        return AUTHORITY_EXPIRED(f"authority {authority.id} has run out and no other one signs yet")
     behind = (authority.not_before - now + 999) // 1000
-    message = (
+    return AUTHORITY_NOT_YET_VALID(
         f"authority {authority.id} is not valid for {behind} seconds yet: set the clock right, or rotate to a new one "
         "when it is right now and was ahead before"
     )
-    return Unavailable(message, code="authority.not_yet_valid", port=PORT)

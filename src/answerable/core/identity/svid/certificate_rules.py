@@ -15,8 +15,19 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from answerable.core.identity.names.spiffe_id import SpiffeId, spiffe_id
 from answerable.core.identity.svid.svid_keys import SVIDPublicKey, accepted_key
 from answerable.errors import Malformed, Unverified, shown
+from answerable.errors.codes.identity import (
+    BUNDLE_AUTHORITY,
+    SVID_AUTHORITY,
+    SVID_CERTIFICATE,
+    SVID_ID,
+    SVID_KEY,
+    SVID_KEY_USAGE,
+    SVID_PURPOSE,
+    SVID_SAN,
+    SVID_SIGNER,
+    SVID_URI_SAN,
+)
 
-STEP: Final = "svid"
 CERTIFICATE_BYTES_MAX: Final = 16_384
 SERIAL_BITS_MAX: Final = 159
 """At most 20 octets, positive (RFC 5280, section 4.1.2.2)."""
@@ -47,20 +58,18 @@ def read_certificate(der: bytes) -> SVIDCertificate:
     extension once, `svid.key`, `svid.key_usage` without a critical key usage, `svid.san`.
     """
     if len(der) > CERTIFICATE_BYTES_MAX:
-        message = f"certificate of {len(der)} bytes, at most {CERTIFICATE_BYTES_MAX}"
-        raise _unverified(message, code="certificate")
+        raise SVID_CERTIFICATE(f"certificate of {len(der)} bytes, at most {CERTIFICATE_BYTES_MAX}")
     certificate, extensions, key = _parsed(der)
     if not 0 < certificate.serial_number < 1 << SERIAL_BITS_MAX:
-        raise _unverified("serial number is not positive or has more than 20 octets", code="certificate")
+        raise SVID_CERTIFICATE("serial number is not positive or has more than 20 octets")
     if not der.endswith(b"\x00" + certificate.signature):
         # The count of unused bits in the signature is not signed, and readers pass over it.
-        raise _unverified("the signature is not a whole number of octets", code="certificate")
+        raise SVID_CERTIFICATE("the signature is not a whole number of octets")
     if key is None:
-        message = "the key is not RSA of 2048 to 8192 bits nor EC on P-256, P-384 or P-521"
-        raise _unverified(message, code="key")
+        raise SVID_KEY("the key is not RSA of 2048 to 8192 bits nor EC on P-256, P-384 or P-521")
     usage = _extension(extensions, x509.KeyUsage)
     if usage is None or not usage.critical:
-        raise _unverified("key usage is absent or not critical", code="key_usage")
+        raise SVID_KEY_USAGE("key usage is absent or not critical")
     return SVIDCertificate(
         der=der,
         certificate=certificate,
@@ -79,20 +88,18 @@ def leaf_id(leaf: SVIDCertificate) -> SpiffeId:
     `svid.authority` for a signing certificate, `svid.key_usage`, `svid.purpose`.
     """
     if len(leaf.uris) != 1:
-        raise _unverified(f"a leaf has exactly one URI name, this one {len(leaf.uris)}", code="uri_san")
+        raise SVID_URI_SAN(f"a leaf has exactly one URI name, this one {len(leaf.uris)}")
     name = _spiffe_id(leaf.uris[0])
     if not name.path:
-        message = f"{shown(name)} names a trust domain, and a leaf is of a workload"
-        raise _unverified(message, code="id")
+        raise SVID_ID(f"{shown(name)} names a trust domain, and a leaf is of a workload")
     if leaf.is_authority:
-        raise _unverified("a signing certificate identifies nobody", code="authority")
+        raise SVID_AUTHORITY()
     usage = leaf.usage
     if not usage.digital_signature or usage.key_cert_sign or usage.crl_sign:
-        message = "key usage of a leaf needs digitalSignature, without keyCertSign and cRLSign"
-        raise _unverified(message, code="key_usage")
+        raise SVID_KEY_USAGE("key usage of a leaf needs digitalSignature, without keyCertSign and cRLSign")
     needed = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
     if leaf.purposes is not None and not needed <= leaf.purposes:
-        raise _unverified("extended key usage lacks serverAuth or clientAuth", code="purpose")
+        raise SVID_PURPOSE()
     return name
 
 
@@ -102,14 +109,14 @@ def check_signing(signer: SVIDCertificate) -> SpiffeId | None:
     Raises Unverified: `svid.signer` unless it may sign certificates, `svid.uri_san`, `svid.id` for an id with a path.
     """
     if not signer.is_authority or not signer.usage.key_cert_sign:
-        raise _unverified("a signing certificate needs cA and keyCertSign", code="signer")
+        raise SVID_SIGNER()
     if not signer.uris:
         return None
     if len(signer.uris) > 1:
-        raise _unverified("a signing certificate has more than one URI name", code="uri_san")
+        raise SVID_URI_SAN("a signing certificate has more than one URI name")
     name = _spiffe_id(signer.uris[0])
     if name.path:
-        raise _unverified(f"the signing certificate {shown(name)} has a path", code="id")
+        raise SVID_ID(f"the signing certificate {shown(name)} has a path")
     return name
 
 
@@ -119,7 +126,7 @@ def authority_key(der: bytes) -> SVIDPublicKey:
         authority = read_certificate(der)
         check_signing(authority)
     except Unverified as error:
-        raise Malformed(f"authority: {error.message}", code="bundle.authority") from None
+        raise BUNDLE_AUTHORITY(f"authority: {error.message}") from None
     return authority.key
 
 
@@ -140,14 +147,14 @@ def _parsed(der: bytes) -> tuple[x509.Certificate, x509.Extensions, SVIDPublicKe
         x509.InvalidVersion,
         x509.UnsupportedGeneralNameType,
     ) as error:
-        raise _unverified(f"certificate is unreadable: {shown(error)}", code="certificate") from None
+        raise SVID_CERTIFICATE(f"certificate is unreadable: {shown(error)}") from None
 
 
 def _spiffe_id(text: str) -> SpiffeId:
     try:
         return spiffe_id(text)
     except Malformed as error:
-        raise _unverified(error.message, code="id") from None
+        raise SVID_ID(error.message) from None
 
 
 def _extension(extensions: x509.Extensions, kind: type[_Extension]) -> x509.Extension[_Extension] | None:
@@ -163,7 +170,7 @@ def _uris(certificate: x509.Certificate, extensions: x509.Extensions) -> tuple[s
         return ()
     if not names.critical and not certificate.subject.rdns:
         # Section 3.1; RFC 5280, section 4.1.2.6.
-        raise _unverified("without a subject, the alternative name must be critical", code="san")
+        raise SVID_SAN()
     return tuple(names.value.get_values_for_type(x509.UniformResourceIdentifier))
 
 
@@ -176,7 +183,3 @@ def _is_authority(extensions: x509.Extensions) -> bool:
 def _purposes(extensions: x509.Extensions) -> frozenset[x509.ObjectIdentifier] | None:
     purposes = _extension(extensions, x509.ExtendedKeyUsage)
     return None if purposes is None else frozenset(purposes.value)
-
-
-def _unverified(message: str, *, code: str) -> Unverified:
-    return Unverified(message, code=f"svid.{code}", step=STEP)

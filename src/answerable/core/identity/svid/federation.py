@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeGuard
 
 from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain, spiffe_id, trust_domain
-from answerable.errors import Malformed, Unavailable, Unverified, shown
+from answerable.errors import Unavailable, UnavailableCode, shown
+from answerable.errors.codes.identity import (
+    BUNDLE_SEQUENCE_UNVERIFIED,
+    FEDERATION_COUNT,
+    FEDERATION_DUPLICATE,
+    FEDERATION_ENDPOINT_ID,
+    FEDERATION_OWN,
+    FEDERATION_PROFILE,
+    FEDERATION_SOCKET,
+    FEDERATION_SOURCE,
+    FEDERATION_URL,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,8 +42,6 @@ JITTER: Final = 0.1
 """Part of an interval by which it is shortened at most, so that many who started together do not stay together."""
 STALE_SECONDS_MAX: Final = 259_200
 """A bundle that could not be refreshed for so long is no longer believed: keys may have been withdrawn since."""
-BUNDLE_WITHDRAWN: Final = "bundle.withdrawn"
-"""Code of what a source raises that says itself that there is no bundle of the domain any more."""
 SOURCES_MAX: Final = 256
 URL_CHARS_MAX: Final = 2048
 
@@ -68,30 +77,22 @@ def federation_source(text: str) -> FederationSource:
     """
     words = text.split()
     if len(words) < 3:
-        raise Malformed(
-            f"{shown(text)} is not `TRUST-DOMAIN PROFILE ADDRESS [SPIFFE-ID] [FILE]`",
-            code="federation.source",
-        )
+        raise FEDERATION_SOURCE(f"{shown(text)} is not `TRUST-DOMAIN PROFILE ADDRESS [SPIFFE-ID] [FILE]`")
     name, profile, address, *rest = words
     domain = trust_domain(name)
     if not _is_profile(profile):
-        raise Malformed(
-            f"profile {shown(profile)} is none of {', '.join(PROFILES)}", code="federation.profile"
-        )
+        raise FEDERATION_PROFILE(f"profile {shown(profile)} is none of {', '.join(PROFILES)}")
     endpoint = None
     if profile == "https_spiffe":
         if not rest:
-            raise Malformed(
-                f"the endpoint of {shown(name)} needs the SPIFFE ID of its server",
-                code="federation.endpoint_id",
-            )
+            raise FEDERATION_ENDPOINT_ID(f"the endpoint of {shown(name)} needs the SPIFFE ID of its server")
         endpoint = _workload_id(rest.pop(0))
     if profile in ("https_web", "https_spiffe"):
         check_endpoint_url(address)
     elif profile == "workload_api":
         check_socket(address)
     if len(rest) > (1 if profile in ("https_web", "https_spiffe") else 0):
-        raise Malformed(f"{shown(text)} has words too many for {profile}", code="federation.source")
+        raise FEDERATION_SOURCE(f"{shown(text)} has words too many for {profile}")
     return FederationSource(
         trust_domain=domain,
         profile=profile,
@@ -106,18 +107,13 @@ def federation_sources(texts: Iterable[str], *, own: TrustDomain) -> tuple[Feder
     `.count`."""
     sources = tuple(federation_source(text) for text in texts)
     if len(sources) > SOURCES_MAX:
-        raise Malformed(
-            f"{len(sources)} foreign trust domains, at most {SOURCES_MAX}", code="federation.count"
-        )
+        raise FEDERATION_COUNT(f"{len(sources)} foreign trust domains, at most {SOURCES_MAX}")
     seen: set[TrustDomain] = set()
     for source in sources:
         if source.trust_domain == own:
-            raise Malformed(
-                f"{shown(own)} is our own trust domain: nobody else's bundle speaks for it",
-                code="federation.own",
-            )
+            raise FEDERATION_OWN(f"{shown(own)} is our own trust domain: nobody else's bundle speaks for it")
         if source.trust_domain in seen:
-            raise Malformed(f"{shown(source.trust_domain)} has two sources", code="federation.duplicate")
+            raise FEDERATION_DUPLICATE(f"{shown(source.trust_domain)} has two sources")
         seen.add(source.trust_domain)
     return sources
 
@@ -125,9 +121,8 @@ def federation_sources(texts: Iterable[str], *, own: TrustDomain) -> tuple[Feder
 def check_endpoint_url(url: str) -> None:
     """Section 5.2.1.1 and 5.2.2.1: `https`, no user info. Raises Malformed (`federation.url`)."""
     if len(url) > URL_CHARS_MAX or not _ENDPOINT_URL.fullmatch(url):
-        raise Malformed(
-            f"a bundle endpoint is `https://HOST[:PORT]/PATH` without user info, not {shown(url)}",
-            code="federation.url",
+        raise FEDERATION_URL(
+            f"a bundle endpoint is `https://HOST[:PORT]/PATH` without user info, not {shown(url)}"
         )
 
 
@@ -140,11 +135,9 @@ def successor(known: TrustBundle | None, fetched: TrustBundle) -> TrustBundle:
     if known is None or known.sequence is None or fetched.sequence is None:
         return fetched
     if fetched.sequence < known.sequence:
-        raise Unverified(
+        raise BUNDLE_SEQUENCE_UNVERIFIED(
             f"the bundle of {shown(fetched.trust_domain)} went back from sequence {known.sequence} to "
-            f"{fetched.sequence}",
-            code="bundle.sequence",
-            step="bundle.sequence",
+            f"{fetched.sequence}"
         )
     return fetched
 
@@ -173,17 +166,16 @@ def jittered(seconds: float, chance: bytes) -> float:
     return seconds * (1 - JITTER * int.from_bytes(chance[:2], "big") / 0xFFFF)
 
 
-def bundle_unavailable(domain: TrustDomain, why: str, *, code: str) -> Unavailable:
+def bundle_unavailable(domain: TrustDomain, why: str, *, code: UnavailableCode) -> Unavailable:
     """What every source of bundles raises; `why` is shown to operators."""
-    return Unavailable(f"bundle of {shown(domain)}: {why}", code=code, port="bundle_endpoint")
+    return code(f"bundle of {shown(domain)}: {why}")
 
 
 def _workload_id(text: str) -> SpiffeId:
     read = spiffe_id(text)
     if not read.path:
-        raise Malformed(
-            f"{shown(text)} names a trust domain, and a server needs the SPIFFE ID of a workload",
-            code="federation.endpoint_id",
+        raise FEDERATION_ENDPOINT_ID(
+            f"{shown(text)} names a trust domain, and a server needs the SPIFFE ID of a workload"
         )
     return read
 
@@ -194,10 +186,7 @@ def check_socket(address: str) -> None:
     Raises Malformed (`federation.socket`).
     """
     if not _SOCKET.fullmatch(address):
-        raise Malformed(
-            f"a Workload API is `unix:///PATH` or `tcp://IP:PORT`, not {shown(address)}",
-            code="federation.socket",
-        )
+        raise FEDERATION_SOCKET(f"a Workload API is `unix:///PATH` or `tcp://IP:PORT`, not {shown(address)}")
 
 
 def _is_profile(text: str) -> TypeGuard[Profile]:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.names import spiffe_terms as terms
-from answerable.core.identity.svid.certificate_rules import STEP
 from answerable.core.identity.svid.svid_claims import (
     bundle_for,
     check_signed,
@@ -25,7 +24,8 @@ from answerable.core.identity.svid.svid_claims import (
     signed_claims,
     subject_of,
 )
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import shown
+from answerable.errors.codes.identity import SVID_AUDIENCE, SVID_AUDIENCE_MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,7 +89,7 @@ def verified_jwt_svid(
     check_signed(jws, bundle.jwt_authorities, name.trust_domain)
     named = _audience(claims)
     if not audience or audience not in named:
-        raise _unverified(f"the token is not for {shown(audience)}", code="audience")
+        raise SVID_AUDIENCE(f"the token is not for {shown(audience)}")
     return JwtSvid(id=name, audience=named, expires_at=expiry_of(claims, now), claims=claims)
 
 
@@ -99,19 +99,13 @@ def _audience(claims: Mapping[str, JSONValue]) -> tuple[str, ...]:
     items = value if isinstance(value, list) else [value]
     texts = tuple(item for item in items if isinstance(item, str) and item)
     if not texts or len(texts) != len(items):
-        raise _unverified("the token has no `aud` of one or more texts", code="audience")
+        raise SVID_AUDIENCE("the token has no `aud` of one or more texts")
     return texts
 
 
 def _check_audience(audience: tuple[str, ...]) -> None:
     if not 1 <= len(audience) <= AUDIENCES_MAX:
-        message = f"a token is for 1 to {AUDIENCES_MAX} audiences, got {len(audience)}"
-        raise Malformed(message, code="svid.audience")
+        raise SVID_AUDIENCE_MALFORMED(f"a token is for 1 to {AUDIENCES_MAX} audiences, got {len(audience)}")
     for one in audience:
         if not 0 < len(one) <= AUDIENCE_CHARS_MAX:
-            message = f"an audience has 1 to {AUDIENCE_CHARS_MAX} characters"
-            raise Malformed(message, code="svid.audience")
-
-
-def _unverified(message: str, *, code: str) -> Unverified:
-    return Unverified(message, code=f"svid.{code}", step=STEP)
+            raise SVID_AUDIENCE_MALFORMED(f"an audience has 1 to {AUDIENCE_CHARS_MAX} characters")

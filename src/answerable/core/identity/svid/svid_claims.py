@@ -14,9 +14,18 @@ from answerable.core.identity.keys.compact_jws import PAYLOAD_DEPTH_MAX, TOKEN_C
 from answerable.core.identity.names import spiffe_terms as terms
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain, spiffe_id
-from answerable.core.identity.svid.certificate_rules import STEP
 from answerable.core.identity.svid.svid_keys import KID_CHARS_MAX, check_token, signed_token
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.identity import (
+    SVID_EXPIRED,
+    SVID_ID,
+    SVID_ISSUE,
+    SVID_KID,
+    SVID_MALFORMED,
+    SVID_NOT_YET_VALID,
+    SVID_TRUST_DOMAIN,
+    SVID_TYPE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,16 +48,13 @@ def read_header(token: str, *, types: frozenset[str], needs_type: bool) -> Compa
 
     Raises Malformed (`svid.malformed`), Unverified (`svid.type`).
     """
-    jws = read_compact(token, step=STEP)
+    jws = read_compact(token, malformed=SVID_MALFORMED)
     names = jws.header.keys()
     if not {terms.ALG, terms.KID} <= names or not names <= {terms.ALG, terms.KID, terms.TYP}:
-        message = "token header must have `alg` and `kid`, may have `typ`, and nothing else"
-        raise Malformed(message, code="svid.malformed")
+        raise SVID_MALFORMED("token header must have `alg` and `kid`, may have `typ`, and nothing else")
     kind = jws.header.get(terms.TYP)
     if (kind is None and needs_type) or (kind is not None and kind not in types):
-        raise _unverified(
-            f"expected a token of type {' or '.join(sorted(types))}, got {shown(kind, 40)}", code="type"
-        )
+        raise SVID_TYPE(f"expected a token of type {' or '.join(sorted(types))}, got {shown(kind, 40)}")
     return jws
 
 
@@ -58,9 +64,9 @@ def read_claims(jws: CompactJWS) -> Mapping[str, JSONValue]:
     try:
         claims = parse(jws.payload, limits=limits)
     except Malformed as error:
-        raise Malformed(f"token claims: {error.message}", code="svid.malformed") from None
+        raise SVID_MALFORMED(f"token claims: {error.message}") from None
     if not isinstance(claims, dict):
-        raise Malformed("token claims are not a JSON object", code="svid.malformed")
+        raise SVID_MALFORMED("token claims are not a JSON object")
     return MappingProxyType(claims)
 
 
@@ -68,13 +74,13 @@ def subject_of(claims: Mapping[str, JSONValue]) -> SpiffeId:
     """The workload in `sub`. Raises Unverified (`svid.id`) unless it is a SPIFFE ID with a path."""
     text = claims.get(terms.SUBJECT)
     if not isinstance(text, str):
-        raise _unverified("the token has no `sub`", code="id")
+        raise SVID_ID("the token has no `sub`")
     try:
         name = spiffe_id(text)
     except Malformed as error:
-        raise _unverified(error.message, code="id") from None
+        raise SVID_ID(error.message) from None
     if not name.path:
-        raise _unverified(f"{shown(name)} names a trust domain, and a token is of a workload", code="id")
+        raise SVID_ID(f"{shown(name)} names a trust domain, and a token is of a workload")
     return name
 
 
@@ -82,7 +88,7 @@ def bundle_for(domain: TrustDomain, bundle_of: Callable[[TrustDomain], TrustBund
     """Raises Unverified (`svid.trust_domain`) when we believe nothing of this domain."""
     bundle = bundle_of(domain)
     if bundle is None or bundle.trust_domain != domain:
-        raise _unverified(f"trust domain {shown(domain)} has no bundle here", code="trust_domain")
+        raise SVID_TRUST_DOMAIN(f"trust domain {shown(domain)} has no bundle here")
     return bundle
 
 
@@ -92,8 +98,7 @@ def check_signed(jws: CompactJWS, authorities: Mapping[str, str], domain: TrustD
     kid = jws.header[terms.KID]
     jwk = authorities.get(kid)
     if jwk is None:
-        message = f"{shown(domain)} has no key {shown(kid, 60)} for tokens of this kind"
-        raise _unverified(message, code="kid")
+        raise SVID_KID(f"{shown(domain)} has no key {shown(kid, 60)} for tokens of this kind")
     check_token(jws, jwk)
 
 
@@ -106,11 +111,11 @@ def expiry_of(claims: Mapping[str, JSONValue], now: UnixMillis) -> UnixMillis:
     ends, begins = _time(claims, terms.EXPIRES), _time(claims, terms.NOT_BEFORE)
     _time(claims, terms.ISSUED)
     if ends is None:
-        raise _unverified("a token without `exp` is of no use", code="expired")
+        raise SVID_EXPIRED("a token without `exp` is of no use")
     if now >= ends:
-        raise _unverified("the token has expired", code="expired")
+        raise SVID_EXPIRED("the token has expired")
     if begins is not None and now + SKEW_MILLIS < begins:
-        raise _unverified("the token is not yet valid", code="not_yet_valid")
+        raise SVID_NOT_YET_VALID("the token is not yet valid")
     return ends
 
 
@@ -120,10 +125,10 @@ def signed_claims(
     """The token. Raises Malformed (`svid.issue`) for a `kid` that no bundle may hold or a token of more than
     `TOKEN_CHARS_MAX` characters, `json.*`, and what `sign` raises."""
     if not 0 < len(kid) <= KID_CHARS_MAX:
-        raise Malformed(f"a `kid` has 1 to {KID_CHARS_MAX} characters", code="svid.issue")
+        raise SVID_ISSUE(f"a `kid` has 1 to {KID_CHARS_MAX} characters")
     token = signed_token({terms.KID: kid, terms.TYP: typ}, encode(claims), sign)
     if len(token) > TOKEN_CHARS_MAX:
-        raise Malformed(f"the token would have more than {TOKEN_CHARS_MAX} characters", code="svid.issue")
+        raise SVID_ISSUE(f"the token would have more than {TOKEN_CHARS_MAX} characters")
     return token
 
 
@@ -131,11 +136,9 @@ def dated_claims(name: SpiffeId, issued_at: UnixMillis, expires_at: UnixMillis) 
     """`sub`, `iat` and `exp` of a token to be issued, cut to seconds. Raises Malformed (`svid.issue`)."""
     first, last = issued_at // 1000, expires_at // 1000
     if not name.path:
-        raise Malformed(
-            f"{shown(name)} names a trust domain, and a token is of a workload", code="svid.issue"
-        )
+        raise SVID_ISSUE(f"{shown(name)} names a trust domain, and a token is of a workload")
     if not 0 <= first < last <= SECONDS_MAX:
-        raise Malformed("a token ends after it begins", code="svid.issue")
+        raise SVID_ISSUE("a token ends after it begins")
     return {terms.SUBJECT: str(name), terms.ISSUED: first, terms.EXPIRES: last}
 
 
@@ -162,9 +165,5 @@ def _time(claims: Mapping[str, JSONValue], name: str) -> UnixMillis | None:
         return None
     value = claims[name]
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= SECONDS_MAX:
-        raise Malformed(f"`{name}` is not a time in seconds", code="svid.malformed")
+        raise SVID_MALFORMED(f"`{name}` is not a time in seconds")
     return UnixMillis(int(value * 1000))
-
-
-def _unverified(message: str, *, code: str) -> Unverified:
-    return Unverified(message, code=f"svid.{code}", step=STEP)

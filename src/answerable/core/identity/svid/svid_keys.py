@@ -25,7 +25,16 @@ from answerable.core.canonical import encode, parse
 from answerable.core.identity.keys.compact_jws import HEADER_BYTES_MAX, TOKEN_CHARS_MAX
 from answerable.core.identity.keys.port_key import jose_key_of
 from answerable.core.identity.names import spiffe_terms as terms
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import shown
+from answerable.errors.codes.identity import (
+    KEY_ALGORITHM,
+    KEY_KIND,
+    KEY_MEMBER,
+    KEY_POINT,
+    KEY_PRIVATE,
+    SVID_ALGORITHM,
+    SVID_SIGNATURE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,15 +82,15 @@ def canonical_jwk(members: Mapping[str, JSONValue]) -> str | None:
     `key.point`.
     """
     if not _PRIVATE_MEMBERS.isdisjoint(members):
-        raise Malformed("this key holds a private part: treat it as disclosed", code="key.private")
+        raise KEY_PRIVATE("this key holds a private part: treat it as disclosed")
     kind = members.get(terms.KTY)
     if not isinstance(kind, str):
-        raise Malformed("a key needs a `kty`", code="key.kind")
+        raise KEY_KIND("a key needs a `kty`")
     key: SVIDPublicKey | None = None
     if kind == "EC":
         name = members.get("crv")
         if not isinstance(name, str):
-            raise Malformed("an EC key needs a `crv`", code="key.member")
+            raise KEY_MEMBER("an EC key needs a `crv`")
         curve = _CURVES.get(name)
         key = None if curve is None else _ec_key(members, curve)
     elif kind == "RSA":
@@ -105,7 +114,7 @@ def jwk_text(key: SVIDPublicKey, *, alg: JSONValue = None) -> str:
     """
     algorithms = algorithms_of(key)
     if alg is not None and alg not in algorithms:
-        raise Malformed(f"`alg` {shown(alg, 40)} is not one for this key", code="key.algorithm")
+        raise KEY_ALGORITHM(f"`alg` {shown(alg, 40)} is not one for this key")
     members: dict[str, JSONValue]
     if isinstance(key, rsa.RSAPublicKey):
         numbers = key.public_numbers()
@@ -139,7 +148,7 @@ def accepted_key(key: object) -> SVIDPublicKey | None:
 def algorithms_of(key: SVIDPublicKey, *, alg: str | None = None) -> tuple[str, ...]:
     """Names in `alg` that fit a key; alg: the only one when its JWK names one. Raises Malformed (`key.kind`)."""
     if accepted_key(key) is None:
-        raise Malformed("expected RSA of 2048 to 8192 bits, or EC on P-256, P-384 or P-521", code="key.kind")
+        raise KEY_KIND("expected RSA of 2048 to 8192 bits, or EC on P-256, P-384 or P-521")
     if alg is not None:
         return (alg,)
     if isinstance(key, rsa.RSAPublicKey):
@@ -155,13 +164,12 @@ def check_token(jws: CompactJWS, jwk: str) -> None:
     key, allowed = _prepared(jwk)
     name = jws.header.get(terms.ALG, "")
     if name not in allowed:
-        message = f"algorithm {shown(name, 40)} does not fit the key: {', '.join(allowed)}"
-        raise Unverified(message, code="svid.algorithm", step="svid")
+        raise SVID_ALGORITHM(f"algorithm {shown(name, 40)} does not fit the key: {', '.join(allowed)}")
     try:
         jose.deserialize_compact(jws.token, key, registry=_OneAlgorithm(name))
     except (JoseError, ValueError):
         # ValueError: OpenSSL will not even look at some signatures that no honest signer makes.
-        raise Unverified("the signature does not fit", code="svid.signature", step="svid") from None
+        raise SVID_SIGNATURE() from None
 
 
 def signed_token(header: dict[str, str], claims: bytes, key: ec.EllipticCurvePrivateKey) -> str:
@@ -182,14 +190,14 @@ def _prepared(jwk: str) -> tuple[ECKey | RSAKey, tuple[str, ...]]:
         return ECKey.import_key(point), algorithms_of(point)
     key = _rsa_key(members)
     if key is None:
-        raise Malformed("expected a key that `canonical_jwk` wrote", code="key.kind")
+        raise KEY_KIND("expected a key that `canonical_jwk` wrote")
     return RSAKey.import_key(key), algorithms_of(key, alg=alg if isinstance(alg, str) else None)
 
 
 def _members(jwk: str) -> dict[str, JSONValue]:
     value = parse(jwk.encode("utf-8", "surrogatepass"))
     if not isinstance(value, dict):
-        raise Malformed("a key must be a JSON object", code="key.kind")
+        raise KEY_KIND("a key must be a JSON object")
     return value
 
 
@@ -198,26 +206,26 @@ def _ec_key(members: Mapping[str, JSONValue], curve: ec.EllipticCurve) -> ec.Ell
     size = (curve.key_size + 7) // 8
     x, y = (_octets(members, name) for name in ("x", "y"))
     if len(x) != size or len(y) != size:
-        raise Malformed(f"coordinates of this curve have {size} bytes each", code="key.member")
+        raise KEY_MEMBER(f"coordinates of this curve have {size} bytes each")
     try:
         numbers = ec.EllipticCurvePublicNumbers(int.from_bytes(x, "big"), int.from_bytes(y, "big"), curve)
         return numbers.public_key()
     except ValueError:
-        raise Malformed("`x` and `y` are not a point of the curve", code="key.point") from None
+        raise KEY_POINT("`x` and `y` are not a point of the curve") from None
 
 
 def _rsa_key(members: Mapping[str, JSONValue]) -> rsa.RSAPublicKey | None:
     """RFC 7518, section 6.3.1; None when it is outside our bounds."""
     modulus, exponent = (_octets(members, name) for name in ("n", "e"))
     if not modulus[0] or not exponent[0]:
-        raise Malformed("`n` and `e` have no leading zero bytes", code="key.member")
+        raise KEY_MEMBER("`n` and `e` have no leading zero bytes")
     n, e = int.from_bytes(modulus, "big"), int.from_bytes(exponent, "big")
     if not RSA_BITS_MIN <= n.bit_length() <= RSA_BITS_MAX or e > RSA_EXPONENT_MAX:
         return None
     try:
         return rsa.RSAPublicNumbers(e, n).public_key()
     except ValueError:
-        raise Malformed("`n` and `e` are not an RSA key", code="key.point") from None
+        raise KEY_POINT("`n` and `e` are not an RSA key") from None
 
 
 def _octets(members: Mapping[str, JSONValue], name: str) -> bytes:
@@ -226,7 +234,7 @@ def _octets(members: Mapping[str, JSONValue], name: str) -> bytes:
         octets = urlsafe_b64decode(value + "=" * (-len(value) % 4))
         if to_base64url(octets) == value:
             return octets
-    raise Malformed(f"member `{name}` of a key is not base64url without padding", code="key.member")
+    raise KEY_MEMBER(f"member `{name}` of a key is not base64url without padding")
 
 
 def _from_integer(number: int) -> str:

@@ -25,7 +25,17 @@ from answerable.core.identity.names import spiffe_terms as terms
 from answerable.core.identity.names.spiffe_id import TrustDomain, trust_domain
 from answerable.core.identity.svid.certificate_rules import authority_key
 from answerable.core.identity.svid.svid_keys import KID_CHARS_MAX, canonical_jwk, jwk_text
-from answerable.errors import Malformed, shown
+from answerable.errors import Malformed, MalformedCode, shown
+from answerable.errors.codes.identity import (
+    BUNDLE_AUTHORITY,
+    BUNDLE_KEY,
+    BUNDLE_KEYS,
+    BUNDLE_KID,
+    BUNDLE_KIND,
+    BUNDLE_REFRESH_HINT,
+    BUNDLE_SEQUENCE,
+    BUNDLE_SIZE,
+)
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -57,7 +67,7 @@ class TrustBundle:
         """Raises Malformed (`bundle.kid`): WIT-SVID section 6.1 wants a `kid` to be unique in the whole bundle."""
         both = self.jwt_authorities.keys() & self.wit_authorities.keys()
         if both:
-            raise Malformed(f"two keys have the `kid` {shown(min(both), 60)}", code="bundle.kid")
+            raise BUNDLE_KID(f"two keys have the `kid` {shown(min(both), 60)}")
         object.__setattr__(self, "jwt_authorities", MappingProxyType(dict(self.jwt_authorities)))
         object.__setattr__(self, "wit_authorities", MappingProxyType(dict(self.wit_authorities)))
 
@@ -96,10 +106,9 @@ def parse_bundle_map(text: bytes) -> Mapping[TrustDomain, TrustBundle]:
     value = parse(text, limits=Limits(size_bytes_max=BUNDLE_MAP_BYTES_MAX, depth_max=BUNDLE_DEPTH_MAX))
     domains = value.get(terms.TRUST_DOMAINS) if isinstance(value, dict) else None
     if not isinstance(domains, dict):
-        raise Malformed("a bundle map needs an object `trust_domains`", code="bundle.kind")
+        raise BUNDLE_KIND("a bundle map needs an object `trust_domains`")
     if len(domains) > DOMAINS_MAX:
-        message = f"a bundle map of {len(domains)} domains, at most {DOMAINS_MAX}"
-        raise Malformed(message, code="bundle.size")
+        raise BUNDLE_SIZE(f"a bundle map of {len(domains)} domains, at most {DOMAINS_MAX}")
     named = {trust_domain(name): bundle for name, bundle in domains.items()}
     return MappingProxyType({domain: _bundle(bundle, domain) for domain, bundle in named.items()})
 
@@ -174,8 +183,8 @@ def _bundle(value: JSONValue, domain: TrustDomain) -> TrustBundle:
         x509_authorities=tuple(certificates),
         jwt_authorities=jwks[terms.JWT_SVID_USE],
         wit_authorities=jwks[terms.WIT_SVID_USE],
-        sequence=_count(document, terms.SEQUENCE, code="bundle.sequence"),
-        refresh_hint=_count(document, terms.REFRESH_HINT, code="bundle.refresh_hint"),
+        sequence=_count(document, terms.SEQUENCE, code=BUNDLE_SEQUENCE),
+        refresh_hint=_count(document, terms.REFRESH_HINT, code=BUNDLE_REFRESH_HINT),
     )
 
 
@@ -193,15 +202,15 @@ def _plain_bundle(text: bytes, domain: TrustDomain, use: terms.Use) -> TrustBund
 
 def _entries(value: JSONValue) -> tuple[dict[str, JSONValue], list[dict[str, JSONValue]]]:
     if not isinstance(value, dict):
-        raise Malformed("a bundle is a JSON object", code="bundle.kind")
+        raise BUNDLE_KIND("a bundle is a JSON object")
     keys = value.get(terms.KEYS)
     if not isinstance(keys, list):
-        raise Malformed("a bundle needs an array `keys`", code="bundle.keys")
+        raise BUNDLE_KEYS()
     if len(keys) > KEYS_MAX:
-        raise Malformed(f"a bundle of {len(keys)} keys, at most {KEYS_MAX}", code="bundle.size")
+        raise BUNDLE_SIZE(f"a bundle of {len(keys)} keys, at most {KEYS_MAX}")
     entries = [entry for entry in keys if isinstance(entry, dict)]
     if len(entries) != len(keys):
-        raise Malformed("a key of a bundle is not a JSON object", code="bundle.key")
+        raise BUNDLE_KEY("a key of a bundle is not a JSON object")
     return value, entries
 
 
@@ -212,18 +221,18 @@ def _certificate(entry: Mapping[str, JSONValue]) -> bytes | None:
     if jwk is None or chain is None or chain == []:
         return None  # Unknown kinds: section 4.2.1. No certificate: X509-SVID, section 6.2.
     if terms.KID in entry:
-        raise Malformed("an `x509-svid` key has no `kid`", code="bundle.kid")
+        raise BUNDLE_KID("an `x509-svid` key has no `kid`")
     if not isinstance(chain, list) or len(chain) != 1 or not isinstance(chain[0], str):
-        raise Malformed("an `x509-svid` key has exactly one certificate in `x5c`", code="bundle.authority")
+        raise BUNDLE_AUTHORITY("an `x509-svid` key has exactly one certificate in `x5c`")
     try:
         der = b64decode(chain[0], validate=True)
     except ValueError:
         der = b""
     if b64encode(der).decode("ascii") != chain[0]:
-        raise Malformed("`x5c` is not base64 (RFC 4648, section 4)", code="bundle.authority")
+        raise BUNDLE_AUTHORITY("`x5c` is not base64 (RFC 4648, section 4)")
     certified = jwk_text(authority_key(der))
     if certified != _without_alg(jwk):
-        raise Malformed("the key of an `x509-svid` entry is not its certificate's", code="bundle.key")
+        raise BUNDLE_KEY("the key of an `x509-svid` entry is not its certificate's")
     return der
 
 
@@ -239,10 +248,9 @@ def _add_key(keys: dict[str, str], entry: Mapping[str, JSONValue]) -> None:
         return
     kid = entry.get(terms.KID)
     if not isinstance(kid, str) or not 0 < len(kid) <= KID_CHARS_MAX:
-        message = f"a key that signs tokens needs a `kid` of 1 to {KID_CHARS_MAX} characters"
-        raise Malformed(message, code="bundle.kid")
+        raise BUNDLE_KID(f"a key that signs tokens needs a `kid` of 1 to {KID_CHARS_MAX} characters")
     if kid in keys:
-        raise Malformed(f"two keys have the `kid` {shown(kid, 60)}", code="bundle.kid")
+        raise BUNDLE_KID(f"two keys have the `kid` {shown(kid, 60)}")
     keys[kid] = jwk
 
 
@@ -250,13 +258,13 @@ def _checked_jwk(entry: Mapping[str, JSONValue]) -> str | None:
     try:
         return canonical_jwk(entry)
     except Malformed as error:
-        raise Malformed(f"a key of a bundle: {error.message}", code="bundle.key") from None
+        raise BUNDLE_KEY(f"a key of a bundle: {error.message}") from None
 
 
-def _count(document: Mapping[str, JSONValue], name: str, *, code: str) -> int | None:
+def _count(document: Mapping[str, JSONValue], name: str, *, code: MalformedCode) -> int | None:
     value = document.get(name)
     if value is None and name not in document:
         return None
     if type(value) is not int or value < 0:
-        raise Malformed(f"`{name}` is not a whole number from 0", code=code)
+        raise code(f"`{name}` is not a whole number from 0")
     return value

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final, cast
 
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.names import spiffe_terms as terms
-from answerable.core.identity.svid.certificate_rules import STEP
 from answerable.core.identity.svid.svid_claims import (
     bundle_for,
     check_signed,
@@ -28,7 +27,15 @@ from answerable.core.identity.svid.svid_claims import (
     subject_of,
 )
 from answerable.core.identity.svid.svid_keys import canonical_jwk
-from answerable.errors import Malformed, Unverified
+from answerable.errors import Malformed
+from answerable.errors.codes.identity import (
+    KEY_KIND,
+    SVID_AUDIENCE,
+    SVID_CNF,
+    SVID_CNF_MALFORMED,
+    SVID_ISSUE,
+    SVID_ISSUER,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,12 +85,12 @@ def wit_svid(
     """
     members = parse(jwk.encode("utf-8", "surrogatepass")) if isinstance(jwk, str) else dict(jwk)
     if not isinstance(members, dict):
-        raise Malformed("a key must be a JSON object", code="key.kind")
+        raise KEY_KIND("a key must be a JSON object")
     confirmed = _confirmed(members)
     if confirmed is None:
-        raise Malformed("a WIT-SVID is for an EC key, or an RSA key with `alg`", code="svid.cnf")
+        raise SVID_CNF_MALFORMED()
     if len(jti) > _TOKEN_ID_CHARS_MAX:
-        raise Malformed(f"`jti` has at most {_TOKEN_ID_CHARS_MAX} characters", code="svid.issue")
+        raise SVID_ISSUE(f"`jti` has at most {_TOKEN_ID_CHARS_MAX} characters")
     key, algorithm = confirmed
     claims = dated_claims(id, issued_at, expires_at)
     claims[terms.CONFIRMATION] = {
@@ -109,7 +116,7 @@ def verified_wit_svid(
     bundle = bundle_for(name.trust_domain, bundle_of)
     check_signed(jws, bundle.wit_authorities, name.trust_domain)
     if terms.AUDIENCE in claims:
-        raise _unverified("a WIT-SVID has no `aud`", code="audience")
+        raise SVID_AUDIENCE("a WIT-SVID has no `aud`")
     _check_issuer(claims)
     key, algorithm = _confirmation(claims)
     expires_at = expiry_of(claims, now)
@@ -120,14 +127,14 @@ def _check_issuer(claims: Mapping[str, JSONValue]) -> None:
     """Section 3.7: OpenID discovery starts from an `https` URL."""
     issuer = claims.get(terms.ISSUER, "")
     if not isinstance(issuer, str) or issuer.strip().lower().startswith(("https:", "http:")):
-        raise _unverified("`iss` of a WIT-SVID is not a text that OpenID discovery can follow", code="issuer")
+        raise SVID_ISSUER()
 
 
 def _confirmation(claims: Mapping[str, JSONValue]) -> tuple[str, str]:
     """Key and algorithm in `cnf` (section 3.2; RFC 7800, section 3.2)."""
     confirmation = claims.get(terms.CONFIRMATION)
     if not isinstance(confirmation, dict) or confirmation.keys() != {terms.CONFIRMED_KEY}:
-        raise _unverified("the token has no `cnf` with `jwk` and nothing else", code="cnf")
+        raise SVID_CNF("the token has no `cnf` with `jwk` and nothing else")
     members = confirmation[terms.CONFIRMED_KEY]
     try:
         if isinstance(members, dict) and terms.ALG in members:
@@ -135,8 +142,8 @@ def _confirmation(claims: Mapping[str, JSONValue]) -> tuple[str, str]:
             if confirmed is not None:
                 return confirmed
     except Malformed as error:
-        raise _unverified(f"`cnf.jwk`: {error.message}", code="cnf") from None
-    raise _unverified("`cnf.jwk` is not an RSA or EC key with an `alg` that fits it", code="cnf")
+        raise SVID_CNF(f"`cnf.jwk`: {error.message}") from None
+    raise SVID_CNF("`cnf.jwk` is not an RSA or EC key with an `alg` that fits it")
 
 
 def _confirmed(members: Mapping[str, JSONValue]) -> tuple[str, str] | None:
@@ -147,7 +154,3 @@ def _confirmed(members: Mapping[str, JSONValue]) -> tuple[str, str] | None:
     key = cast("dict[str, JSONValue]", parse(text.encode()))
     named = key.pop(terms.ALG, None) or terms.EC_ALGORITHMS.get(str(key.get("crv")))
     return (encode(key).decode("ascii"), named) if isinstance(named, str) else None
-
-
-def _unverified(message: str, *, code: str) -> Unverified:
-    return Unverified(message, code=f"svid.{code}", step=STEP)

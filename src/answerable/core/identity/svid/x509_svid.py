@@ -31,14 +31,22 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain
 from answerable.core.identity.svid.certificate_rules import (
-    STEP,
     SVIDCertificate,
     check_signing,
     leaf_id,
     read_certificate,
 )
 from answerable.core.identity.svid.svid_keys import accepted_key
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import shown
+from answerable.errors.codes.identity import (
+    SVID_CHAIN,
+    SVID_EXPIRED,
+    SVID_ISSUE,
+    SVID_NOT_YET_VALID,
+    SVID_OTHER_DOMAIN,
+    SVID_PATH,
+    SVID_TRUST_DOMAIN,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,7 +100,7 @@ def verified_x509_svid(
     bundle = bundle_of(name.trust_domain)
     if bundle is None or bundle.trust_domain != name.trust_domain or not bundle.x509_authorities:
         message = f"trust domain {shown(name.trust_domain)} has no authority for X.509-SVIDs here"
-        raise _unverified(message, code="trust_domain")
+        raise SVID_TRUST_DOMAIN(message)
     _check_validity(leaf.certificate, now)
     _check_path(leaf, signers, bundle, now)
     return X509Svid(
@@ -125,11 +133,11 @@ def leaf_certificate(
     authority = read_certificate(issuer.public_bytes(Encoding.DER))
     domain = check_signing(authority)
     if not id.path or domain is None or domain.trust_domain != id.trust_domain:
-        raise Malformed(f"this authority cannot issue {shown(id)}", code="svid.issue")
+        raise SVID_ISSUE(f"this authority cannot issue {shown(id)}")
     if accepted_key(public_key) is None:
-        raise Malformed("the key of a leaf is RSA or EC on a curve of NIST", code="svid.issue")
+        raise SVID_ISSUE("the key of a leaf is RSA or EC on a curve of NIST")
     if not_after > _millis(issuer.not_valid_after_utc):
-        raise Malformed("an SVID does not outlive its authority", code="svid.issue")
+        raise SVID_ISSUE("an SVID does not outlive its authority")
     builder = (
         _dated(serial, not_before, not_after)
         .subject_name(x509.Name([]))
@@ -182,16 +190,14 @@ def authority_certificate(
 
 def _read_chain(chain: Sequence[bytes]) -> tuple[SVIDCertificate, SpiffeId, tuple[SVIDCertificate, ...]]:
     if not 1 <= len(chain) <= CHAIN_CERTIFICATES_MAX:
-        message = f"chain of {len(chain)} certificates, expected 1 to {CHAIN_CERTIFICATES_MAX}"
-        raise _unverified(message, code="chain")
+        raise SVID_CHAIN(f"chain of {len(chain)} certificates, expected 1 to {CHAIN_CERTIFICATES_MAX}")
     leaf = read_certificate(chain[0])
     name = leaf_id(leaf)
     signers = tuple(read_certificate(der) for der in chain[1:])
     for signer in signers:
         domain = check_signing(signer)
         if domain is not None and domain.trust_domain != name.trust_domain:
-            message = f"an intermediate of {shown(domain)} does not speak for {shown(name)}"
-            raise _unverified(message, code="other_domain")
+            raise SVID_OTHER_DOMAIN(f"an intermediate of {shown(domain)} does not speak for {shown(name)}")
     return leaf, name, signers
 
 
@@ -211,8 +217,7 @@ def _check_path(
     try:
         path = policy.build_client_verifier().verify(leaf.certificate, intermediates).chain
     except (verification.VerificationError, ValueError, TypeError) as error:
-        message = f"no path to an authority of {shown(bundle.trust_domain)}: {shown(error)}"
-        raise _unverified(message, code="path") from None
+        raise SVID_PATH(f"no path to an authority of {shown(bundle.trust_domain)}: {shown(error)}") from None
     for certificate in path[1:]:
         _check_validity(certificate, now)
 
@@ -229,17 +234,17 @@ def _store(authorities: tuple[bytes, ...]) -> verification.Store:
 def _check_validity(certificate: x509.Certificate, now: UnixMillis) -> None:
     """RFC 5280, section 4.1.2.5: from the first instant through the last, both included."""
     if now < _millis(certificate.not_valid_before_utc):
-        raise _unverified("a certificate of the chain is not yet valid", code="not_yet_valid")
+        raise SVID_NOT_YET_VALID("a certificate of the chain is not yet valid")
     if now > _millis(certificate.not_valid_after_utc):
-        raise _unverified("a certificate of the chain has expired", code="expired")
+        raise SVID_EXPIRED("a certificate of the chain has expired")
 
 
 def _dated(serial: int, not_before: UnixMillis, not_after: UnixMillis) -> x509.CertificateBuilder:
     first, last = not_before // 1000, not_after // 1000
     if not 0 < first < last <= _LAST_SECOND:
-        raise Malformed("validity of a certificate ends after it begins", code="svid.issue")
+        raise SVID_ISSUE("validity of a certificate ends after it begins")
     if serial < 1 or serial.bit_length() > 159:
-        raise Malformed("a serial number is positive and has at most 159 bits", code="svid.issue")
+        raise SVID_ISSUE("a serial number is positive and has at most 159 bits")
     return (
         x509.CertificateBuilder()
         .serial_number(serial)
@@ -272,7 +277,3 @@ def _moment(millis: int) -> datetime:
 
 def _millis(moment: datetime) -> UnixMillis:
     return UnixMillis(int(moment.timestamp()) * 1000)
-
-
-def _unverified(message: str, *, code: str) -> Unverified:
-    return Unverified(message, code=f"svid.{code}", step=STEP)

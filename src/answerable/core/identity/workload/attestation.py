@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.identity.names.spiffe_id import spiffe_id
 from answerable.core.identity.workload.evidence import SELECTOR_CHARS_MAX, SELECTORS_MAX, Evidence
-from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.workloads import (
+    ATTESTATION_AMBIGUOUS,
+    ATTESTATION_MESSAGE,
+    ATTESTATION_SELECTOR,
+    ATTESTATION_TOO_MANY,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -137,8 +143,7 @@ def checked_selector(text: str) -> str:
             pattern = _ANY
         if pattern is not None and pattern.fullmatch(value) and value == value.strip():
             return text
-    message = f"{shown(text)} is not a selector `type:key:value`, such as `unix:uid:1000`"
-    raise Malformed(message, code="attestation.selector")
+    raise ATTESTATION_SELECTOR(f"{shown(text)} is not a selector `type:key:value`, such as `unix:uid:1000`")
 
 
 def selector(kind: str, key: str, value: object) -> tuple[str, ...]:
@@ -160,8 +165,7 @@ def checked_evidence(source: Source, grade: Grade, selectors: Iterable[str]) -> 
     """
     found = sorted({checked_selector(text) for text in selectors})
     if len(found) > SELECTORS_MAX:
-        message = f"{len(found)} selectors were measured, expected at most {SELECTORS_MAX}"
-        raise Unverified(message, code="attestation.too_many", step=STEP)
+        raise ATTESTATION_TOO_MANY(f"{len(found)} selectors were measured, expected at most {SELECTORS_MAX}")
     return Evidence(source=source, grade=grade, selectors=tuple(found))
 
 
@@ -198,8 +202,7 @@ def matching_agent(entries: Iterable[RegistrationEntry], selectors: Collection[s
         if all(entry.selectors > other.selectors for other in matching if other.agent != entry.agent):
             return entry.agent
     names = ", ".join(shown(agent, 63) for agent in sorted(agents)[:4])
-    message = f"what was measured fits several agents and none of them best: {names}"
-    raise Refused(message, code="attestation.ambiguous")
+    raise ATTESTATION_AMBIGUOUS(f"what was measured fits several agents and none of them best: {names}")
 
 
 def possession_message(challenge: str, key_thumbprint: str) -> bytes:
@@ -210,7 +213,7 @@ def possession_message(challenge: str, key_thumbprint: str) -> bytes:
     """
     parts = (challenge, key_thumbprint)
     if not all(0 < len(part) <= 256 and part.isascii() and part.isprintable() for part in parts):
-        raise Malformed("challenge or thumbprint is not a line of ASCII text", code="attestation.message")
+        raise ATTESTATION_MESSAGE()
     return f"{DOMAIN_TAG}\n{challenge}\n{key_thumbprint}\n".encode("ascii")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.identity.names.principal import agent_id
 from answerable.core.identity.workload.attestation import checked_selector
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.leases import BROKER_GRANT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -42,7 +43,7 @@ def broker_grants(texts: Iterable[str], *, own: TrustDomain) -> tuple[BrokerGran
     """
     grants = tuple(_grant(text, own) for text in texts)
     if len(grants) > GRANTS_MAX:
-        raise _malformed(f"{len(grants)} brokers, expected at most {GRANTS_MAX}")
+        raise BROKER_GRANT(f"{len(grants)} brokers, expected at most {GRANTS_MAX}")
     return grants
 
 
@@ -61,11 +62,13 @@ def within_reach(grants: Iterable[BrokerGrant], broker: Collection[str]) -> froz
 def _grant(text: str, own: TrustDomain) -> BrokerGrant:
     broker, *workloads = text.split() or [""]
     if not workloads:
-        raise _malformed(
+        raise BROKER_GRANT(
             f"{shown(text)} is not `BROKER WORKLOAD [WORKLOAD ...]`, such as `agent:relay agent:scout`"
         )
     if len(workloads) > WORKLOADS_MAX:
-        raise _malformed(f"{shown(broker)} has {len(workloads)} workloads, expected at most {WORKLOADS_MAX}")
+        raise BROKER_GRANT(
+            f"{shown(broker)} has {len(workloads)} workloads, expected at most {WORKLOADS_MAX}"
+        )
     return BrokerGrant(
         broker=_checked_name(broker, own), workloads=frozenset(_checked_name(one, own) for one in workloads)
     )
@@ -81,15 +84,11 @@ def _checked_name(text: str, own: TrustDomain) -> str:
         if text.startswith(_KERNEL):
             return checked_selector(text)
     except Malformed as fault:
-        raise _malformed(fault.message) from None
-    raise _malformed(
+        raise BROKER_GRANT(fault.message) from None
+    raise BROKER_GRANT(
         f"{shown(text)} is none of `agent:NAME`, `{prefix}NAME` and what the kernel measures, such as `unix:uid:1000`"
     )
 
 
 def _agent_spiffe_id(domain: TrustDomain, agent: str) -> str:
     return f"spiffe://{domain}/agent/{agent}"
-
-
-def _malformed(message: str) -> Malformed:
-    return Malformed(message, code="broker.grant")

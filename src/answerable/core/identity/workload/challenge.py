@@ -15,8 +15,7 @@ import re
 from typing import Final
 
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.workload.attestation import STEP
-from answerable.errors import Unverified
+from answerable.errors.codes.workloads import CHALLENGE_EXPIRED, CHALLENGE_UNKNOWN, CHALLENGE_USED
 
 LIFETIME_SECONDS: Final = 60
 ISSUED_MAX: Final = 4_194_304
@@ -51,12 +50,12 @@ class Challenges:
         """Raises Unverified (`challenge.unknown`, `challenge.expired`)."""
         text, _, mac = challenge.rpartition(".")
         if not _FORM.fullmatch(challenge) or not hmac.compare_digest(self._mac(text), mac):
-            raise Unverified("the challenge is not one of ours", code="challenge.unknown", step=STEP)
+            raise CHALLENGE_UNKNOWN()
         created, number, _ = text.split(".")
         # The second it was made in is not counted, so that a challenge lives at least as long as promised.
         in_time = 0 <= int(at) - int(created) <= LIFETIME_SECONDS
         if not in_time or self._issued - int(number) > self._issued_max:
-            raise Unverified("the challenge has expired", code="challenge.expired", step=STEP)
+            raise CHALLENGE_EXPIRED()
 
     def take(self, challenge: str, *, at: float) -> None:
         """Check it, and use it up.
@@ -66,7 +65,7 @@ class Challenges:
         self.check(challenge, at=at)
         place, bit = self._bit(int(challenge.split(".")[1]))
         if self._taken[place] & bit:
-            raise Unverified("the challenge was used before", code="challenge.used", step=STEP)
+            raise CHALLENGE_USED()
         self._taken[place] |= bit
 
     def _bit(self, number: int) -> tuple[int, int]:

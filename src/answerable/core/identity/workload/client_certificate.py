@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from answerable.core.identity.workload.attestation import STEP
-from answerable.errors import Unverified
+from answerable.errors.codes.workloads import MTLS_CERTIFICATE, MTLS_EXPIRED
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.principal import UnixMillis
@@ -24,15 +23,7 @@ def standing_certificate(der: bytes, *, now: UnixMillis) -> str:
         certificate = x509.load_der_x509_certificate(der)
         begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     except ValueError:
-        raise Unverified(
-            "this connection has no client certificate: connect by TLS with one",
-            code="mtls.certificate",
-            step=STEP,
-        ) from None
+        raise MTLS_CERTIFICATE() from None
     if not begins <= datetime.fromtimestamp(now / 1000, UTC) < ends:
-        raise Unverified(
-            "the client certificate is not valid now: connect anew with one that is",
-            code="mtls.expired",
-            step=STEP,
-        )
+        raise MTLS_EXPIRED()
     return sha256(der).hexdigest()

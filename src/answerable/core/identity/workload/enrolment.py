@@ -17,9 +17,20 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
-from answerable.core.identity.keys.compact_jws import signed_statement, verified_claims
+from answerable.core.identity.keys.compact_jws import TokenCodes, signed_statement, verified_claims
 from answerable.core.identity.keys.keys import public_key
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import shown
+from answerable.errors.codes.workloads import (
+    ENROLMENT_ALGORITHM,
+    ENROLMENT_AUDIENCE,
+    ENROLMENT_CSR,
+    ENROLMENT_CSR_SIGNATURE,
+    ENROLMENT_KEY,
+    ENROLMENT_MALFORMED,
+    ENROLMENT_OTHER_REQUEST,
+    ENROLMENT_SIGNATURE,
+    ENROLMENT_TYPE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +39,6 @@ if TYPE_CHECKING:
     from answerable.core.identity.keys.keys import PublicKey, SigningKey
     from answerable.core.identity.names.spiffe_id import TrustDomain
 
-STEP: Final = "enrolment"
 PROOF_TYP: Final = "answerable-enrol+jwt"
 PROOF_CHARS_MAX: Final = 2048
 CSR_BYTES_MAX: Final = 4096
@@ -56,25 +66,34 @@ def verified_enrolment_proof(
     request: without the member `proof`. Raises Malformed (`enrolment.malformed`), Unverified (`enrolment.*`).
     """
     if len(token) > PROOF_CHARS_MAX:
-        raise Malformed(f"a proof has at most {PROOF_CHARS_MAX} characters", code="enrolment.malformed")
+        raise ENROLMENT_MALFORMED(f"a proof has at most {PROOF_CHARS_MAX} characters")
     claims = verified_claims(
-        token, typ=PROOF_TYP, step=STEP, issuer_of=lambda _: key.thumbprint, keys_of=lambda _: (key,)
+        token,
+        typ=PROOF_TYP,
+        codes=TokenCodes(
+            malformed=ENROLMENT_MALFORMED,
+            type=ENROLMENT_TYPE,
+            algorithm=ENROLMENT_ALGORITHM,
+            key=ENROLMENT_KEY,
+            signature=ENROLMENT_SIGNATURE,
+        ),
+        issuer_of=lambda _: key.thumbprint,
+        keys_of=lambda _: (key,),
     )
     challenge, digest = claims.get("challenge"), claims.get("request")
     if claims.keys() != _CLAIMS or not isinstance(challenge, str) or not isinstance(digest, str):
-        raise Malformed("a proof says `aud`, `challenge` and `request`", code="enrolment.malformed")
+        raise ENROLMENT_MALFORMED("a proof says `aud`, `challenge` and `request`")
     if claims["aud"] != domain:
-        message = f"the proof was made for {shown(claims['aud'])}, not for this trust domain"
-        raise Unverified(message, code="enrolment.audience", step=STEP)
+        raise ENROLMENT_AUDIENCE(f"the proof was made for {shown(claims['aud'])}, not for this trust domain")
     if not hmac.compare_digest(digest.encode("utf-8", "replace"), _digest_of(request).encode("ascii")):
-        raise Unverified("the proof was made for another request", code="enrolment.other_request", step=STEP)
+        raise ENROLMENT_OTHER_REQUEST()
     return challenge
 
 
 def enrolled_key(value: JSONValue) -> PublicKey:
     """The proof key that a request names: a public JWK. Raises Malformed (`enrolment.malformed`, `key.*`)."""
     if not isinstance(value, dict):
-        raise Malformed("`key` is a public JWK", code="enrolment.malformed")
+        raise ENROLMENT_MALFORMED("`key` is a public JWK")
     return public_key(value)
 
 
@@ -85,19 +104,17 @@ def certificate_request_key(der: bytes) -> ec.EllipticCurvePublicKey:
     Malformed (`enrolment.csr`) and Unverified (`enrolment.csr_signature`).
     """
     if len(der) > CSR_BYTES_MAX:
-        raise Malformed(f"a certificate request has at most {CSR_BYTES_MAX} bytes", code="enrolment.csr")
+        raise ENROLMENT_CSR(f"a certificate request has at most {CSR_BYTES_MAX} bytes")
     try:
         request = x509.load_der_x509_csr(der)
         key = request.public_key()
         signed = request.is_signature_valid
     except (ValueError, UnsupportedAlgorithm, InvalidSignature):
-        raise Malformed("the certificate request cannot be read", code="enrolment.csr") from None
+        raise ENROLMENT_CSR("the certificate request cannot be read") from None
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise Malformed("the certificate request is for another key than one on P-256", code="enrolment.csr")
+        raise ENROLMENT_CSR("the certificate request is for another key than one on P-256")
     if not signed:
-        raise Unverified(
-            "the certificate request is not signed by its key", code="enrolment.csr_signature", step=STEP
-        )
+        raise ENROLMENT_CSR_SIGNATURE()
     return key
 
 

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from answerable.core.canonical import Limits, parse
-from answerable.core.identity.workload.attestation import STEP
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.workloads import OIDC_KEY, OIDC_KEY_SET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,28 +69,27 @@ def issuer_key(key_set: bytes, *, kid: str | None, algorithm: str) -> RSAKey | E
     wanted = _Wanted(algorithm=algorithm, kind=kind, curve=curve)
     keys = [key for key in _keys(key_set) if kid is None or key.get("kid") == kid]
     if kid is not None and len(keys) > 1:
-        raise _unverified(f"the issuer shows {len(keys)} keys with the id {shown(kid, 60)}")
+        raise OIDC_KEY(f"the issuer shows {len(keys)} keys with the id {shown(kid, 60)}")
     fitting = [key for key in keys if _fits(key, wanted)]
     if len(fitting) != 1:
         name = shown(kid, 60) if kid is not None else "without an id"
-        raise _unverified(
+        raise OIDC_KEY(
             f"the issuer shows no single key {name} for {shown(algorithm, 20)}, but {len(fitting)}"
         )
     try:
         return _imported(fitting[0], wanted)
     except (ValueError, KeyError):
-        raise _unverified(f"the issuer's key {shown(kid, 60)} is not a good {kind} key") from None
+        raise OIDC_KEY(f"the issuer's key {shown(kid, 60)} is not a good {kind} key") from None
 
 
 def _keys(key_set: bytes) -> list[dict[str, JSONValue]]:
     try:
         value = parse(key_set, limits=Limits(size_bytes_max=KEY_SET_BYTES_MAX, depth_max=8))
     except Malformed as error:
-        raise Malformed(f"the issuer's key set: {error.message}", code="oidc.key_set") from None
+        raise OIDC_KEY_SET(f"the issuer's key set: {error.message}") from None
     keys = value.get("keys") if isinstance(value, dict) else None
     if not isinstance(keys, list) or len(keys) > KEYS_MAX:
-        message = f"the issuer's key set has no list `keys` of at most {KEYS_MAX}"
-        raise Malformed(message, code="oidc.key_set")
+        raise OIDC_KEY_SET(f"the issuer's key set has no list `keys` of at most {KEYS_MAX}")
     return [key for key in keys if isinstance(key, dict)]
 
 
@@ -131,7 +130,3 @@ def _octets(value: JSONValue) -> bytes:
     if not isinstance(value, str) or not _BASE64URL.fullmatch(value):
         raise ValueError("base64url")
     return urlsafe_b64decode(value + "=" * (-len(value) % 4))
-
-
-def _unverified(message: str) -> Unverified:
-    return Unverified(message, code="oidc.key", step=STEP)

@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.names.principal import AgentId, UnixMillis, checked_name
-from answerable.core.identity.workload.attestation import STEP, checked_selector
+from answerable.core.identity.workload.attestation import checked_selector
 from answerable.core.identity.workload.evidence import SELECTORS_MAX
-from answerable.errors import Malformed, Unverified
+from answerable.errors.codes.workloads import (
+    JOIN_TOKEN_LIFETIME,
+    JOIN_TOKEN_REFUSED,
+    JOIN_TOKEN_SECRET,
+    JOIN_TOKEN_SELECTOR,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,16 +57,14 @@ class JoinToken:
 def join_token_text(secret: bytes) -> str:
     """The token, from fresh random bytes. Raises Malformed (`join_token.secret`)."""
     if len(secret) != SECRET_BYTES:
-        raise Malformed(
-            f"a join token takes {SECRET_BYTES} random bytes, got {len(secret)}", code="join_token.secret"
-        )
+        raise JOIN_TOKEN_SECRET(f"a join token takes {SECRET_BYTES} random bytes, got {len(secret)}")
     return _PREFIX + to_base64url(secret)
 
 
 def join_token_digest(text: str) -> bytes:
     """What a token is found by. Raises Unverified (`join_token.refused`); the message never shows the token."""
     if not _FORM.fullmatch(text):
-        raise Unverified("this is no join token", code="join_token.refused", step=STEP)
+        raise JOIN_TOKEN_REFUSED("this is no join token")
     return sha256(text.encode("ascii")).digest()
 
 
@@ -74,18 +77,16 @@ def join_token(
     """
     checked_name(name, what="join token")
     if not 1 <= seconds <= LIFETIME_SECONDS_MAX:
-        message = f"a join token lives 1 to {LIFETIME_SECONDS_MAX} seconds, not {seconds}"
-        raise Malformed(message, code="join_token.lifetime")
+        raise JOIN_TOKEN_LIFETIME(f"a join token lives 1 to {LIFETIME_SECONDS_MAX} seconds, not {seconds}")
     granted = {f"join_token:name:{name}", f"join_token:agent:{agent}"}
     for selector in extra:
         if not checked_selector(selector).startswith("join_token:name:"):
-            message = (
+            raise JOIN_TOKEN_SELECTOR(
                 "a join token grants selectors of type `join_token:name` only: nothing else was measured"
             )
-            raise Malformed(message, code="join_token.selector")
         granted.add(selector)
     if len(granted) > SELECTORS_MAX:
-        raise Malformed(f"a join token grants at most {SELECTORS_MAX} selectors", code="join_token.selector")
+        raise JOIN_TOKEN_SELECTOR(f"a join token grants at most {SELECTORS_MAX} selectors")
     return JoinToken(
         digest=join_token_digest(text),
         name=name,

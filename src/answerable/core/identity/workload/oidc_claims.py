@@ -23,7 +23,21 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.identity.workload.attestation import STEP, selector
 from answerable.core.identity.workload.issuer_key import ALGORITHMS, issuer_key
 from answerable.core.identity.workload.oidc_shapes import shaped_selectors, text_selector
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.workloads import (
+    OIDC_ALGORITHM,
+    OIDC_AUDIENCE,
+    OIDC_EXPIRED,
+    OIDC_FUTURE,
+    OIDC_HEADER,
+    OIDC_ISSUER,
+    OIDC_LIFETIME,
+    OIDC_MALFORMED,
+    OIDC_SIGNATURE,
+    OIDC_SUBJECT,
+    OIDC_TIME,
+    OIDC_TYPE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +54,6 @@ LIFETIME_SECONDS_MAX: Final = 86_400
 SUBJECT_CHARS_MAX: Final = 255
 """OpenID Connect Core, section 2."""
 
-_NAME: Final = "oidc"
 _TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 _HEADER_MEMBERS: Final = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
 _NOT_SELECTORS: Final = frozenset(
@@ -98,7 +111,7 @@ def verified_workload(token: str, *, key_set: bytes, terms: IssuerTerms, now: Un
     expires_at = millis(claims, "exp")
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= SUBJECT_CHARS_MAX:
-        raise _unverified(f"`sub` is not a text of 1 to {SUBJECT_CHARS_MAX} characters", "subject")
+        raise OIDC_SUBJECT(f"`sub` is not a text of 1 to {SUBJECT_CHARS_MAX} characters", step=STEP)
     found = {*_plain(claims, terms, subject), *shaped_selectors(terms.kind, claims)}
     return WorkloadClaims(
         issuer=terms.issuer,
@@ -124,7 +137,7 @@ def verified_token(
     try:
         jose.deserialize_compact(jws.token, key, registry=_OneAlgorithm(name))
     except (JoseError, ValueError):
-        raise _unverified("the signature does not fit", "signature") from None
+        raise OIDC_SIGNATURE() from None
     claims = _claims(jws)
     _check_parties(claims, terms)
     _check_times(claims, terms, now)
@@ -154,8 +167,8 @@ class _OneAlgorithm(jose.JWSRegistry):
 
 def _read(token: str) -> CompactJWS:
     if len(token) > TOKEN_CHARS_MAX:
-        raise Malformed(f"token has more than {TOKEN_CHARS_MAX} characters", code="oidc.malformed")
-    return read_compact(token, step=_NAME)
+        raise OIDC_MALFORMED(f"token has more than {TOKEN_CHARS_MAX} characters")
+    return read_compact(token, malformed=OIDC_MALFORMED)
 
 
 def _claims(jws: CompactJWS) -> dict[str, JSONValue]:
@@ -164,30 +177,29 @@ def _claims(jws: CompactJWS) -> dict[str, JSONValue]:
             jws.payload, limits=Limits(size_bytes_max=TOKEN_CHARS_MAX, depth_max=PAYLOAD_DEPTH_MAX)
         )
     except Malformed as error:
-        raise Malformed(f"token claims: {error.message}", code="oidc.malformed") from None
+        raise OIDC_MALFORMED(f"token claims: {error.message}") from None
     if not isinstance(claims, dict):
-        raise Malformed("token claims are not a JSON object", code="oidc.malformed")
+        raise OIDC_MALFORMED("token claims are not a JSON object")
     return claims
 
 
 def _check_header(header: Mapping[str, str], types: frozenset[str]) -> None:
     if not header.keys() <= _HEADER_MEMBERS:
         odd = shown(min(header.keys() - _HEADER_MEMBERS), 40)
-        raise _unverified(f"token header has the member {odd}, which is not accepted", "header")
+        raise OIDC_HEADER(f"token header has the member {odd}, which is not accepted")
     if "typ" in header and header["typ"].lower() not in types:
-        raise _unverified(f"a token of type {shown(header['typ'], 40)} is not accepted here", "type")
+        raise OIDC_TYPE(f"a token of type {shown(header['typ'], 40)} is not accepted here")
     if header.get("alg") not in ALGORITHMS:
-        raise _unverified(f"algorithm {shown(header.get('alg'), 40)} is not accepted", "algorithm")
+        raise OIDC_ALGORITHM(f"algorithm {shown(header.get('alg'), 40)} is not accepted")
 
 
 def _check_parties(claims: Mapping[str, JSONValue], terms: IssuerTerms) -> None:
     if claims.get("iss") != terms.issuer:
         got = shown(claims.get("iss"))
-        raise _unverified(f"expected issuer {shown(terms.issuer)}, got {got}", "issuer")
+        raise OIDC_ISSUER(f"expected issuer {shown(terms.issuer)}, got {got}")
     audience = claims.get("aud")
     if audience not in (terms.audience, [terms.audience]):
-        message = f"expected the one audience {shown(terms.audience)}, got {shown(audience)}"
-        raise _unverified(message, "audience")
+        raise OIDC_AUDIENCE(f"expected the one audience {shown(terms.audience)}, got {shown(audience)}")
 
 
 def _check_times(claims: Mapping[str, JSONValue], terms: IssuerTerms, now: UnixMillis) -> None:
@@ -195,13 +207,13 @@ def _check_times(claims: Mapping[str, JSONValue], terms: IssuerTerms, now: UnixM
     begins = millis(claims, "nbf") if "nbf" in claims else issued
     skew = SKEW_SECONDS * 1000
     if now >= expires + skew:
-        raise _unverified("the token has expired", "expired")
+        raise OIDC_EXPIRED()
     if max(begins, issued) > now + skew:
-        raise _unverified("the token is not valid yet", "future")
+        raise OIDC_FUTURE()
     if not 0 < expires - issued <= terms.lifetime_seconds_max * 1000:
         lifetime = (expires - issued) // 1000
         message = f"the token lives {lifetime} seconds, expected 1 to {terms.lifetime_seconds_max} seconds"
-        raise _unverified(message, "lifetime")
+        raise OIDC_LIFETIME(message)
 
 
 def millis(claims: Mapping[str, JSONValue], name: str) -> UnixMillis:
@@ -209,7 +221,7 @@ def millis(claims: Mapping[str, JSONValue], name: str) -> UnixMillis:
     value = claims.get(name)
     # A boolean is an integer to Python, and no date.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
-        raise _unverified(f"`{name}` is not a date in seconds", "time")
+        raise OIDC_TIME(f"`{name}` is not a date in seconds")
     return UnixMillis(int(value * 1000))
 
 
@@ -222,7 +234,3 @@ def _plain(claims: Mapping[str, JSONValue], terms: IssuerTerms, subject: str) ->
             continue
         for one in value if isinstance(value, list) else [value]:
             yield from text_selector("oidc", f"claim.{name}", one)
-
-
-def _unverified(message: str, word: str) -> Unverified:
-    return Unverified(message, code=f"oidc.{word}", step=STEP)

@@ -16,8 +16,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from answerable.core.identity.workload.attestation import STEP, selector
-from answerable.errors import Unverified, shown
+from answerable.core.identity.workload.attestation import selector
+from answerable.errors import shown
+from answerable.errors.codes.workloads import OIDC_AWS, OIDC_AZURE, OIDC_GCP, OIDC_GITHUB, OIDC_KUBERNETES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -86,9 +87,9 @@ def _kubernetes(claims: Claims) -> Iterator[str]:
     about = _object(claims, _KUBERNETES)
     names = (about.get("namespace"), _object(about, "serviceaccount").get("name"))
     if not all(isinstance(name, str) and _DNS_NAME.fullmatch(name) for name in names):
-        raise _unlike("kubernetes", "the claim `kubernetes.io` names no service account of a namespace")
+        raise OIDC_KUBERNETES("the claim `kubernetes.io` names no service account of a namespace")
     if claims.get("sub") != f"system:serviceaccount:{names[0]}:{names[1]}":
-        raise _unlike("kubernetes", "`sub` is not the service account of the claim `kubernetes.io`")
+        raise OIDC_KUBERNETES("`sub` is not the service account of the claim `kubernetes.io`")
     yield from selector("k8s", "ns", names[0])
     yield from selector("k8s", "sa", names[1])
     for member, name, key in _KUBERNETES_CLAIMS:
@@ -99,9 +100,9 @@ def _github(claims: Claims) -> Iterator[str]:
     """Of a workflow's run. `sub` can be written anew by an organisation, so that nothing is read out of it."""
     repository, owner = claims.get("repository"), claims.get("repository_owner")
     if not isinstance(repository, str) or repository.count("/") != 1:
-        raise _unlike("github", "the claim `repository` is not `OWNER/NAME`")
+        raise OIDC_GITHUB("the claim `repository` is not `OWNER/NAME`")
     if owner is not None and owner != repository.partition("/")[0]:
-        raise _unlike("github", "`repository_owner` does not own the repository")
+        raise OIDC_GITHUB("`repository_owner` does not own the repository")
     for key in _GITHUB_CLAIMS:
         yield from text_selector("github", key, claims.get(key))
 
@@ -112,9 +113,9 @@ def _aws(claims: Claims) -> Iterator[str]:
     parts = arn.split(":", 5) if isinstance(arn, str) else []
     account = about.get("aws_account")
     if len(parts) != 6 or parts[0] != "arn" or not _ACCOUNT.fullmatch(parts[4]):
-        raise _unlike("aws", f"`sub` is not the ARN of a principal: {shown(arn, 80)}")
+        raise OIDC_AWS(f"`sub` is not the ARN of a principal: {shown(arn, 80)}")
     if account != parts[4]:
-        raise _unlike("aws", "`sub` is of another account than `aws_account`")
+        raise OIDC_AWS("`sub` is of another account than `aws_account`")
     yield from selector("aws", "arn", arn)
     yield from selector("aws", "account", account)
     for name, key in _AWS_CLAIMS:
@@ -130,7 +131,7 @@ def _gcp(claims: Claims) -> Iterator[str]:
     """
     email = claims.get("email")
     if email is not None and claims.get("email_verified") is not True:
-        raise _unlike("gcp", "`email` is not verified")
+        raise OIDC_GCP()
     yield from text_selector("gcp", "service_account", email)
     yield from text_selector("gcp", "service_account_id", claims.get("sub"))
     engine = _object(_object(claims, "google"), "compute_engine")
@@ -152,13 +153,13 @@ def _azure(claims: Claims) -> Iterator[str]:
     """
     tenant, issuer = claims.get("tid"), claims.get("iss")
     if not isinstance(tenant, str) or not isinstance(issuer, str) or tenant not in issuer.split("/")[3:]:
-        raise _unlike("azure", "`tid` is not the tenant that the issuer's address names")
+        raise OIDC_AZURE("`tid` is not the tenant that the issuer's address names")
     if "scp" in claims or claims.get("idtyp", "app") != "app":
-        raise _unlike("azure", "the token acts for a person, and is of no workload")
+        raise OIDC_AZURE("the token acts for a person, and is of no workload")
     version = claims.get("ver")
     named = {"1.0": "appid", "2.0": "azp"}.get(version) if isinstance(version, str) else None
     if named is None:
-        raise _unlike("azure", f"`ver` is neither `1.0` nor `2.0`, got {shown(version, 20)}")
+        raise OIDC_AZURE(f"`ver` is neither `1.0` nor `2.0`, got {shown(version, 20)}")
     yield from text_selector("azure", "app", claims.get(named))
     for name, key in _AZURE_CLAIMS:
         value = claims.get(name)
@@ -178,7 +179,3 @@ _SHAPES: Final[Mapping[Kind, Callable[[Claims], Iterator[str]]]] = {
 def _object(claims: Claims, name: str) -> Claims:
     value = claims.get(name)
     return value if isinstance(value, dict) else {}
-
-
-def _unlike(word: str, message: str) -> Unverified:
-    return Unverified(message, code=f"oidc.{word}", step=STEP)

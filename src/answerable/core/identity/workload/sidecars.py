@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from answerable.core.identity.workload.attestation import checked_selector, fits_every_user
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.workloads import ATTESTATION_SIDECAR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,9 +54,7 @@ def sidecars_in(texts: Iterable[str]) -> Sidecars:
     agent_up, methods, sets = False, set[str](), list[frozenset[str]]()
     listed = list(texts)
     if len(listed) > SIDECARS_MAX:
-        raise Malformed(
-            f"expected at most {SIDECARS_MAX} sidecars, got {len(listed)}", code="attestation.sidecar"
-        )
+        raise ATTESTATION_SIDECAR(f"expected at most {SIDECARS_MAX} sidecars, got {len(listed)}")
     for text in listed:
         words = text.split()
         if words == [AGENT_UP]:
@@ -73,12 +72,11 @@ def _selectors(text: str, words: list[str]) -> frozenset[str]:
     except Malformed:
         found = frozenset()
     if not found:
-        raise Malformed(
+        raise ATTESTATION_SIDECAR(
             f"{shown(text)} is neither `{AGENT_UP}`, nor one of {', '.join(METHODS)}, nor selectors such as"
-            " `unix:uid:990 unix:path:/opt/answerable/bin/python3` with blanks between them",
-            code="attestation.sidecar",
+            " `unix:uid:990 unix:path:/opt/answerable/bin/python3` with blanks between them"
         )
     if fits_every_user(found):
         message = f"{shown(text)} names a program that any user may start: add its user, `unix:uid:N`"
-        raise Malformed(message, code="attestation.sidecar")
+        raise ATTESTATION_SIDECAR(message)
     return found

@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import ssh
 
-from answerable.core.identity.workload.attestation import DOMAIN_TAG, STEP, selector
+from answerable.core.identity.workload.attestation import DOMAIN_TAG, selector
 from answerable.core.identity.workload.ssh_signature import (
     UNREADABLE,
     check_signature,
@@ -26,7 +26,16 @@ from answerable.core.identity.workload.ssh_signature import (
     wire_form,
     wire_of_line,
 )
-from answerable.errors import Malformed, Unverified
+from answerable.errors import Malformed
+from answerable.errors.codes.workloads import (
+    SSH_CERTIFICATE,
+    SSH_EXPIRED,
+    SSH_KEY,
+    SSH_KNOWN_HOSTS,
+    SSH_MALFORMED,
+    SSH_REVOKED,
+    SSH_UNKNOWN,
+)
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.principal import UnixMillis
@@ -57,7 +66,7 @@ def ssh_trust(text: str) -> SshTrust:
     revoked: set[str] = set()
     lines = text.splitlines() if len(text) <= TEXT_CHARS_MAX else []
     if (not lines and text) or len(lines) > KNOWN_MAX:
-        raise Malformed(f"expected at most {KNOWN_MAX} known hosts", code="ssh.known_hosts")
+        raise SSH_KNOWN_HOSTS(f"expected at most {KNOWN_MAX} known hosts")
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -66,17 +75,17 @@ def ssh_trust(text: str) -> SshTrust:
         try:
             key = read_identity(key_text.strip())
             if isinstance(key, ssh.SSHCertificate):
-                raise Malformed("a certificate cannot be a known key", code="ssh.malformed")
+                raise SSH_MALFORMED("a certificate cannot be a known key")
             patterns = tuple(_checked_pattern(name) for name in names.split(",") if marker != "@revoked")
         except Malformed as fault:
-            raise Malformed(f"known hosts, line {number}: {fault.message}", code="ssh.known_hosts") from None
+            raise SSH_KNOWN_HOSTS(f"known hosts, line {number}: {fault.message}") from None
         mark = fingerprint(key)
         if marker == "@revoked":
             revoked.add(mark)
         elif marker == "@cert-authority":
             authorities[mark] = authorities.get(mark, ()) + patterns
         elif marker or any("*" in name for name in patterns):
-            raise Malformed(f"known hosts, line {number}: not understood", code="ssh.known_hosts")
+            raise SSH_KNOWN_HOSTS(f"known hosts, line {number}: not understood")
         else:
             hosts[mark] = hosts.get(mark, ()) + patterns
     return SshTrust(authorities=authorities, hosts=hosts, revoked=frozenset(revoked))
@@ -103,10 +112,10 @@ def verified_ssh_host(
         measured = _by_key(key, trust)
         wires = (wire_form(key),)
     if fingerprint(key) in trust.revoked:
-        raise _unverified("the host key was revoked", "revoked")
+        raise SSH_REVOKED("the host key was revoked")
     # The key that the signature names says nothing; it may only be the one that was shown, or its certificate.
     if made.public not in wires:
-        raise _unverified("the SSH signature is by another key than the one shown", "key")
+        raise SSH_KEY()
     check_signature(made, key, namespace=DOMAIN_TAG, message=message)
     own = selector("ssh", "key", fingerprint(key))
     return tuple(sorted({*measured, *own}))
@@ -115,34 +124,34 @@ def verified_ssh_host(
 def _by_key(key: SshKey, trust: SshTrust) -> set[str]:
     names = trust.hosts.get(fingerprint(key))
     if names is None:
-        raise _unverified("the host key is not known, and it came without a certificate", "unknown")
+        raise SSH_UNKNOWN("the host key is not known, and it came without a certificate")
     return {text for name in names for text in selector("ssh", "host", name)}
 
 
 def _by_certificate(certificate: ssh.SSHCertificate, trust: SshTrust, now: UnixMillis) -> set[str]:
     if certificate.type is not ssh.SSHCertificateType.HOST:
-        raise _unverified("expected a host certificate, got one of a user", "certificate")
+        raise SSH_CERTIFICATE("expected a host certificate, got one of a user")
     try:
         authority = checked_key(certificate.signature_key())
     except (*UNREADABLE, Malformed):
-        raise _unverified("the certificate is not signed by a key that is accepted", "certificate") from None
+        raise SSH_CERTIFICATE("the certificate is not signed by a key that is accepted") from None
     mark = fingerprint(authority)
     if mark in trust.revoked:
-        raise _unverified("the authority of the certificate was revoked", "revoked")
+        raise SSH_REVOKED("the authority of the certificate was revoked")
     if mark not in trust.authorities:
-        raise _unverified("the authority of the certificate is not configured", "unknown")
+        raise SSH_UNKNOWN("the authority of the certificate is not configured")
     _check_authority_signature(certificate, authority)
     if not certificate.valid_after <= now // 1000 < certificate.valid_before:
-        raise _unverified("the certificate is not valid now", "expired")
+        raise SSH_EXPIRED()
     if certificate.critical_options:
-        raise _unverified("the certificate has a critical option; hosts have none", "certificate")
+        raise SSH_CERTIFICATE("the certificate has a critical option; hosts have none")
     names = [one.decode("ascii", "replace") for one in certificate.valid_principals]
     if not 1 <= len(names) <= NAMES_MAX or not all(_HOST.fullmatch(name) for name in names):
         message = f"the certificate does not name 1 to {NAMES_MAX} hosts in lower case and without wildcards"
-        raise _unverified(message, "certificate")
+        raise SSH_CERTIFICATE(message)
     patterns = trust.authorities[mark]
     if not all(any(_covers(pattern, name) for pattern in patterns) for name in names):
-        raise _unverified("the authority is not trusted for a host that the certificate names", "certificate")
+        raise SSH_CERTIFICATE("the authority is not trusted for a host that the certificate names")
     return {
         *(text for name in names for text in selector("ssh", "host", name)),
         *selector("ssh", "ca", mark),
@@ -151,11 +160,11 @@ def _by_certificate(certificate: ssh.SSHCertificate, trust: SshTrust, now: UnixM
 
 def _check_authority_signature(certificate: ssh.SSHCertificate, authority: SshKey) -> None:
     if isinstance(authority, rsa.RSAPublicKey) and not _is_sha2(certificate, authority):
-        raise _unverified("the authority signed the certificate with SHA-1", "certificate")
+        raise SSH_CERTIFICATE("the authority signed the certificate with SHA-1")
     try:
         certificate.verify_cert_signature()
     except (InvalidSignature, ValueError, UnsupportedAlgorithm):
-        raise _unverified("the signature of the certificate does not fit", "certificate") from None
+        raise SSH_CERTIFICATE("the signature of the certificate does not fit") from None
 
 
 def _is_sha2(certificate: ssh.SSHCertificate, authority: rsa.RSAPublicKey) -> bool:
@@ -171,10 +180,7 @@ def _is_sha2(certificate: ssh.SSHCertificate, authority: rsa.RSAPublicKey) -> bo
 
 def _checked_pattern(name: str) -> str:
     if name != "*" and not _HOST.fullmatch(name.removeprefix("*.")):
-        raise Malformed(
-            "expected host names in lower case, `*.DOMAIN` or `*`; hashed names say nothing",
-            code="ssh.malformed",
-        )
+        raise SSH_MALFORMED("expected host names in lower case, `*.DOMAIN` or `*`; hashed names say nothing")
     return name
 
 
@@ -184,7 +190,3 @@ def _covers(pattern: str, name: str) -> bool:
         or pattern == name
         or (pattern.startswith("*.") and name.endswith(pattern[1:]) and len(name) > len(pattern) - 1)
     )
-
-
-def _unverified(message: str, word: str) -> Unverified:
-    return Unverified(message, code=f"ssh.{word}", step=STEP)

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import ssh
 
-from answerable.core.identity.workload.attestation import STEP
-from answerable.errors import Malformed, Unverified
+from answerable.errors import Malformed
+from answerable.errors.codes.workloads import SSH_ALGORITHM, SSH_MALFORMED, SSH_NAMESPACE, SSH_SIGNATURE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,18 +64,18 @@ def read_signature(text: str) -> SshSignature:
     """Read the armoured form. Raises Malformed (`ssh.malformed`)."""
     found = _ARMOUR.fullmatch(text.replace("\r\n", "\n")) if len(text) <= SIGNATURE_CHARS_MAX else None
     if found is None:
-        raise _malformed("this is no SSH signature in PEM-like armour")
+        raise SSH_MALFORMED("this is no SSH signature in PEM-like armour")
     try:
         rest = b64decode(found[1].replace("\n", ""), validate=True)
     except ValueError:
-        raise _malformed("the SSH signature is not base64") from None
+        raise SSH_MALFORMED("the SSH signature is not base64") from None
     head, rest = rest[:10], rest[10:]
     if head != _MAGIC + _VERSION.to_bytes(4, "big"):
-        raise _malformed("the SSH signature is not of version 1")
+        raise SSH_MALFORMED("the SSH signature is not of version 1")
     (public, namespace, reserved, hash_name, blob), rest = strings(rest, 5)
     (algorithm, value), left = strings(blob, 2)
     if rest or left:
-        raise _malformed("bytes are left over in the SSH signature")
+        raise SSH_MALFORMED("bytes are left over in the SSH signature")
     return SshSignature(
         public=public,
         namespace=namespace,
@@ -89,16 +89,16 @@ def read_signature(text: str) -> SshSignature:
 def check_signature(signature: SshSignature, key: SshKey, *, namespace: str, message: bytes) -> None:
     """Raises Unverified (`ssh.namespace`, `ssh.algorithm`, `ssh.signature`). Does not look at `signature.public`."""
     if signature.namespace != namespace.encode("ascii"):
-        raise _unverified("the SSH signature was made for another purpose", "namespace")
+        raise SSH_NAMESPACE()
     digest = _HASHES.get(signature.hash_name)
     if digest is None or signature.algorithm != algorithm_of(key):
-        raise _unverified("the SSH signature is of an algorithm that is not accepted", "algorithm")
+        raise SSH_ALGORITHM()
     parts = (signature.namespace, signature.reserved, signature.hash_name, digest(message).digest())
     signed = _MAGIC + b"".join(len(part).to_bytes(4, "big") + part for part in parts)
     try:
         _verify(key, signature.value, signed)
     except (InvalidSignature, ValueError):
-        raise _unverified("the SSH signature does not fit", "signature") from None
+        raise SSH_SIGNATURE() from None
 
 
 def algorithm_of(key: SshKey) -> bytes:
@@ -114,13 +114,13 @@ def read_identity(line: str) -> SshKey | ssh.SSHCertificate:
     """A public key or certificate in OpenSSH's one-line form. Raises Malformed (`ssh.malformed`)."""
     found = _KEY_LINE.fullmatch(line) if len(line) <= KEY_CHARS_MAX else None
     if found is None:
-        raise _malformed("this is no OpenSSH public key or certificate on one line")
+        raise SSH_MALFORMED("this is no OpenSSH public key or certificate on one line")
     try:
         identity = ssh.load_ssh_public_identity(f"{found[1]} {found[2]}".encode("ascii"))
         if not isinstance(identity, ssh.SSHCertificate):
             return checked_key(identity)
     except UNREADABLE:
-        raise _malformed("the OpenSSH public key or certificate cannot be read") from None
+        raise SSH_MALFORMED("the OpenSSH public key or certificate cannot be read") from None
     return identity
 
 
@@ -132,7 +132,7 @@ def checked_key(key: object) -> SshKey:
         return key
     if isinstance(key, rsa.RSAPublicKey) and RSA_BITS_MIN <= key.key_size <= RSA_BITS_MAX:
         return key
-    raise _malformed("expected an Ed25519, ECDSA or RSA key of at least 2048 bits")
+    raise SSH_MALFORMED("expected an Ed25519, ECDSA or RSA key of at least 2048 bits")
 
 
 def wire_form(key: SshKey) -> bytes:
@@ -156,7 +156,7 @@ def strings(data: bytes, count: int) -> tuple[list[bytes], bytes]:
     for _ in range(count):
         size = int.from_bytes(data[:4], "big")
         if len(data) < 4 + size:
-            raise _malformed("the SSH signature ends too early")
+            raise SSH_MALFORMED("the SSH signature ends too early")
         found.append(data[4 : 4 + size])
         data = data[4 + size :]
     return found, data
@@ -176,11 +176,3 @@ def _verify(key: SshKey, value: bytes, signed: bytes) -> None:
             raise InvalidSignature
         numbers = (int.from_bytes(r, "big", signed=True), int.from_bytes(s, "big", signed=True))
         key.verify(encode_dss_signature(*numbers), signed, ec.ECDSA(_CURVES[key.curve.name][1]))
-
-
-def _malformed(message: str) -> Malformed:
-    return Malformed(message, code="ssh.malformed")
-
-
-def _unverified(message: str, word: str) -> Unverified:
-    return Unverified(message, code=f"ssh.{word}", step=STEP)

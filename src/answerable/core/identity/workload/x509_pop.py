@@ -17,8 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
-from answerable.core.identity.workload.attestation import STEP, selector
-from answerable.errors import Malformed, Unverified
+from answerable.core.identity.workload.attestation import selector
+from answerable.errors.codes.workloads import (
+    X509_POP_AUTHORITIES,
+    X509_POP_CHAIN,
+    X509_POP_MALFORMED,
+    X509_POP_SIGNATURE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,12 +65,10 @@ def authorities_in(pem: bytes) -> tuple[x509.Certificate, ...]:
             one.extensions.get_extension_for_class(x509.BasicConstraints).value.ca for one in found
         ]
     except (ValueError, x509.ExtensionNotFound) as error:
-        raise Malformed(
-            f"cannot read the PEM file of authorities: {error}", code="x509_pop.authorities"
-        ) from None
+        raise X509_POP_AUTHORITIES(f"cannot read the PEM file of authorities: {error}") from None
     if not all(constraints) or len(found) > AUTHORITIES_MAX:
         message = f"expected at most {AUTHORITIES_MAX} certificates in PEM, each of an authority"
-        raise Malformed(message, code="x509_pop.authorities")
+        raise X509_POP_AUTHORITIES(message)
     return found
 
 
@@ -92,7 +95,7 @@ def verified_x509_pop(
 def _loaded(chain: Sequence[bytes]) -> list[x509.Certificate]:
     if not 1 <= len(chain) <= CHAIN_MAX or any(len(one) > CERTIFICATE_BYTES_MAX for one in chain):
         message = f"expected 1 to {CHAIN_MAX} certificates of at most {CERTIFICATE_BYTES_MAX} bytes"
-        raise Malformed(message, code="x509_pop.malformed")
+        raise X509_POP_MALFORMED(message)
     try:
         loaded = [x509.load_der_x509_certificate(one) for one in chain]
         for one in loaded:
@@ -101,7 +104,7 @@ def _loaded(chain: Sequence[bytes]) -> list[x509.Certificate]:
             _ = tuple(one.issuer), tuple(one.subject)
         loaded[0].public_key()
     except _UNREADABLE:
-        raise Malformed("a certificate of the chain cannot be read", code="x509_pop.malformed") from None
+        raise X509_POP_MALFORMED("a certificate of the chain cannot be read") from None
     return loaded
 
 
@@ -112,10 +115,10 @@ def _anchor(
     now: UnixMillis,
 ) -> x509.Certificate:
     if not authorities:
-        raise _unverified("no authority is configured for certificates", "chain")
+        raise X509_POP_CHAIN("no authority is configured for certificates")
     unknown = {one.oid for one in leaf.extensions if one.critical} - _UNDERSTOOD
     if unknown:
-        raise _unverified("the certificate has a critical extension that is not understood", "chain")
+        raise X509_POP_CHAIN("the certificate has a critical extension that is not understood")
     verifier = (
         verification.PolicyBuilder()
         .store(verification.Store(list(authorities)))
@@ -129,7 +132,7 @@ def _anchor(
     try:
         return verifier.verify(leaf, others).chain[-1]
     except (verification.VerificationError, ValueError, UnsupportedAlgorithm):
-        raise _unverified("no valid chain leads to a configured authority", "chain") from None
+        raise X509_POP_CHAIN("no valid chain leads to a configured authority") from None
 
 
 def _leaf_policy() -> verification.ExtensionPolicy:
@@ -186,7 +189,7 @@ def check_possession(key: object, signature: bytes, message: bytes) -> None:
                 return
         except (InvalidSignature, KeyError):
             pass
-    raise _unverified("the certificate's key did not sign this challenge for this key", "signature")
+    raise X509_POP_SIGNATURE()
 
 
 def _selectors(leaf: x509.Certificate, anchor: x509.Certificate) -> Iterator[str]:
@@ -201,7 +204,3 @@ def _selectors(leaf: x509.Certificate, anchor: x509.Certificate) -> Iterator[str
         return
     for uri in names_too.get_values_for_type(x509.UniformResourceIdentifier):
         yield from selector("x509_pop", "san_uri", uri)
-
-
-def _unverified(message: str, word: str) -> Unverified:
-    return Unverified(message, code=f"x509_pop.{word}", step=STEP)

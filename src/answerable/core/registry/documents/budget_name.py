@@ -17,7 +17,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.mandate import BUDGET_NAME
 
 CALLS: Final = "calls"
 ROWS: Final = "rows"
@@ -37,9 +38,8 @@ _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 def money_in(currency: str) -> str:
     """The budget of a currency. Raises Malformed (`budget.name`) unless it is three capital letters."""
     if not _CURRENCY.fullmatch(currency):
-        raise Malformed(
-            f"{shown(currency, 40)} is not a currency: expected three capital letters such as `EUR`",
-            code="budget.name",
+        raise BUDGET_NAME(
+            f"{shown(currency, 40)} is not a currency: expected three capital letters such as `EUR`"
         )
     return f"{MONEY}{currency}"
 
@@ -50,10 +50,9 @@ def checked_budget(name: str) -> str:
         return name
     if name.startswith(MONEY):
         return money_in(name.removeprefix(MONEY))
-    raise Malformed(
+    raise BUDGET_NAME(
         f"{shown(name, 40)} is not a budget: known are `rows`, `bytes`, `tokens`, `wall_ms` and money of one currency "
-        "such as `money:EUR`",
-        code="budget.name",
+        "such as `money:EUR`"
     )
 
 

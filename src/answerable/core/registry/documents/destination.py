@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.documents import DESTINATION_INVALID, DESTINATION_UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +30,6 @@ BELOW: Final = "*."
 ARGUMENTS_MAX: Final = 16
 """Arguments of one capability that name destinations."""
 
-_CODE: Final = "destination.invalid"
 _HOST_CHARS_MAX: Final = 253
 _URL_CHARS_MAX: Final = 2048
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
@@ -135,14 +135,13 @@ def destinations_of(
         for one in value if isinstance(value, list) else [value]:
             if not isinstance(one, str):
                 message = f"argument {shown(name)} must name where this goes, as text or a list of texts"
-                raise Malformed(message, code="destination.unknown")
+                raise DESTINATION_UNKNOWN(message)
             found.append(normalised(mapping.type, one))
             if len(found) > DESTINATIONS_MAX:
-                message = f"expected at most {DESTINATIONS_MAX} destinations, got more"
-                raise Malformed(message, code=_CODE)
+                raise DESTINATION_INVALID(f"expected at most {DESTINATIONS_MAX} destinations, got more")
     if not found:
         listed = ", ".join(f"`{name}`" for name in mapping.arguments)
-        raise Malformed(f"nothing says where this goes: expected it in {listed}", code="destination.unknown")
+        raise DESTINATION_UNKNOWN(f"nothing says where this goes: expected it in {listed}")
     return tuple(dict.fromkeys(found))
 
 
@@ -194,4 +193,4 @@ def _ip_6(text: str, whole: str) -> str:
 
 
 def _fault(text: str, why: str) -> Malformed:
-    return Malformed(f"destination {shown(text)} {why}", code=_CODE)
+    return DESTINATION_INVALID(f"destination {shown(text)} {why}")

@@ -11,6 +11,17 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.documents import (
+    DOCUMENT_CHOICE,
+    DOCUMENT_DUPLICATE,
+    DOCUMENT_EMPTY,
+    DOCUMENT_MISSING,
+    DOCUMENT_PATTERN,
+    DOCUMENT_RANGE,
+    DOCUMENT_SIZE,
+    DOCUMENT_TYPE,
+    DOCUMENT_UNKNOWN_KEY,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -94,7 +105,7 @@ class Fields:
         # Where the whole mapping is at fault, its fields are not also reported as missing, one by one.
         self._silent = not isinstance(value, dict)
         if not isinstance(value, dict):
-            self.fault(f"expected a mapping, got {type_name(value)}", code="document.type")
+            self.fault(f"expected a mapping, got {type_name(value)}", code=DOCUMENT_TYPE.id)
             return
         self._values = value
         for key in value:
@@ -103,7 +114,7 @@ class Fields:
                 self.fault(
                     f"unknown key {shown(key, _KEY_CHARS_SHOWN)}{nearest(cut, known)}",
                     key,
-                    code="document.unknown_key",
+                    code=DOCUMENT_UNKNOWN_KEY.id,
                 )
 
     def fault(self, message: str, *at: str | int, code: str) -> None:
@@ -132,7 +143,7 @@ class Fields:
         if not isinstance(value, str):
             hint = "; quote it to make it text" if isinstance(value, bool | int | float) else ""
             hint = "; write exactly one" if isinstance(value, list) else hint
-            self.fault(f"expected text, got {type_name(value)}{hint}", name, code="document.type")
+            self.fault(f"expected text, got {type_name(value)}{hint}", name, code=DOCUMENT_TYPE.id)
             return ""
         return value if self._text_fits(value, chars_max, check, name) else ""
 
@@ -143,10 +154,10 @@ class Fields:
         value = self._values[name]
         if type(value) is not int:
             got = f"text {shown(value)}" if isinstance(value, str) else type_name(value)
-            self.fault(f"expected an integer, got {got}", name, code="document.type")
+            self.fault(f"expected an integer, got {got}", name, code=DOCUMENT_TYPE.id)
             return minimum
         if not minimum <= value <= maximum:
-            self.fault(f"expected {minimum} to {maximum}, got {value}", name, code="document.range")
+            self.fault(f"expected {minimum} to {maximum}, got {value}", name, code=DOCUMENT_RANGE.id)
             return minimum
         return value
 
@@ -154,7 +165,7 @@ class Fields:
         """True or false."""
         value = self._values.get(name, default)
         if not isinstance(value, bool):
-            self.fault(f"expected true or false, got {type_name(value)}", name, code="document.type")
+            self.fault(f"expected true or false, got {type_name(value)}", name, code=DOCUMENT_TYPE.id)
             return default
         return value
 
@@ -170,7 +181,7 @@ class Fields:
                 return option
         got = shown(value, _KEY_CHARS_SHOWN) if isinstance(value, str) else type_name(value)
         hint = nearest(value, options) if isinstance(value, str) else f"; known here: {', '.join(options)}"
-        self.fault(f"{got} is not allowed here{hint}", name, code="document.choice")
+        self.fault(f"{got} is not allowed here{hint}", name, code=DOCUMENT_CHOICE.id)
         return options[0]
 
     @property
@@ -187,10 +198,10 @@ class Fields:
         """The items of a list; an absent list is empty."""
         value = self._values.get(name, [])
         if not isinstance(value, list):
-            self.fault(f"expected a list, got {type_name(value)}", name, code="document.type")
+            self.fault(f"expected a list, got {type_name(value)}", name, code=DOCUMENT_TYPE.id)
             return ()
         if len(value) > ITEMS_MAX:
-            self.fault(f"expected at most {ITEMS_MAX} items, got {len(value)}", name, code="document.size")
+            self.fault(f"expected at most {ITEMS_MAX} items, got {len(value)}", name, code=DOCUMENT_SIZE.id)
             return ()
         return tuple(value)
 
@@ -206,9 +217,9 @@ class Fields:
         found: list[str] = []
         for index, item in enumerate(self.items(name)):
             if not isinstance(item, str):
-                self.fault(f"expected text, got {type_name(item)}", name, index, code="document.type")
+                self.fault(f"expected text, got {type_name(item)}", name, index, code=DOCUMENT_TYPE.id)
             elif unique and item in found:
-                self.fault(f"{shown(item)} is listed twice", name, index, code="document.duplicate")
+                self.fault(f"{shown(item)} is listed twice", name, index, code=DOCUMENT_DUPLICATE.id)
             elif (empty and not item) or self._text_fits(item, TEXT_CHARS_MAX, check, name, index):
                 found.append(item)
         return tuple(found)
@@ -217,10 +228,10 @@ class Fields:
         """The members of a mapping whose keys are free, sorted by key."""
         value = self._values.get(name, {})
         if not isinstance(value, dict):
-            self.fault(f"expected a mapping, got {type_name(value)}", name, code="document.type")
+            self.fault(f"expected a mapping, got {type_name(value)}", name, code=DOCUMENT_TYPE.id)
             return ()
         if len(value) > ITEMS_MAX:
-            self.fault(f"expected at most {ITEMS_MAX} members, got {len(value)}", name, code="document.size")
+            self.fault(f"expected at most {ITEMS_MAX} members, got {len(value)}", name, code=DOCUMENT_SIZE.id)
             return ()
         return tuple(sorted(value.items()))
 
@@ -246,18 +257,18 @@ class Fields:
         if default is not None:
             return default
         if not self._silent:
-            self.fault(f"`{name}` is missing", code="document.missing")
+            self.fault(f"`{name}` is missing", code=DOCUMENT_MISSING.id)
         return stand_in
 
     def _text_fits(
         self, value: str, chars_max: int, check: Callable[[str], object] | None, *at: str | int
     ) -> bool:
         if not value:
-            self.fault("expected text, got an empty one", *at, code="document.empty")
+            self.fault("expected text, got an empty one", *at, code=DOCUMENT_EMPTY.id)
             return False
         if len(value) > chars_max:
             self.fault(
-                f"expected at most {chars_max} characters, got {len(value)}", *at, code="document.size"
+                f"expected at most {chars_max} characters, got {len(value)}", *at, code=DOCUMENT_SIZE.id
             )
             return False
         if check is not None:
@@ -274,9 +285,7 @@ def checked_pattern(text: str) -> None:
     try:
         re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
-        raise Malformed(
-            f"{shown(text)} is not a regular expression: {error}", code="document.pattern"
-        ) from None
+        raise DOCUMENT_PATTERN(f"{shown(text)} is not a regular expression: {error}") from None
 
 
 def matching(pattern: re.Pattern[str], what: str) -> Callable[[str], None]:
@@ -284,6 +293,6 @@ def matching(pattern: re.Pattern[str], what: str) -> Callable[[str], None]:
 
     def check(text: str) -> None:
         if not pattern.fullmatch(text):
-            raise Malformed(f"{shown(text)} is not {what}", code="document.pattern")
+            raise DOCUMENT_PATTERN(f"{shown(text)} is not {what}")
 
     return check

@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.leases import LEASE_PLACEHOLDER
 
 if TYPE_CHECKING:
     from answerable.core.canonical import FrozenJSON, JSONValue
@@ -43,10 +44,9 @@ def holes_in(grants: JSONValue) -> tuple[str, ...]:
     for text in _texts(grants):
         rest = PLACEHOLDER.sub("", text)
         if "{" in rest or "}" in rest:
-            raise Malformed(
+            raise LEASE_PLACEHOLDER(
                 f"{shown(text)} has a brace that is no placeholder: there are {{resource}}, {{mandate}}, {{agent}} and "
-                "{argument.NAME}",
-                code="lease.placeholder",
+                "{argument.NAME}"
             )
         found += PLACEHOLDER.findall(text)
     return tuple(dict.fromkeys(found))
@@ -62,10 +62,10 @@ def _texts(part: JSONValue) -> list[str]:
             left += one
         elif isinstance(one, dict):
             if any(PLACEHOLDER.search(name) for name in one):
-                raise Malformed("a name of a member is never made from values", code="lease.placeholder")
+                raise LEASE_PLACEHOLDER("a name of a member is never made from values")
             left += one.values()
         elif one is None:
-            raise Malformed("a grant is never nothing", code="lease.placeholder")
+            raise LEASE_PLACEHOLDER("a grant is never nothing")
         if len(found) > TEXTS_MAX:
-            raise Malformed(f"grants have more than {TEXTS_MAX} texts", code="lease.placeholder")
+            raise LEASE_PLACEHOLDER(f"grants have more than {TEXTS_MAX} texts")
     return found

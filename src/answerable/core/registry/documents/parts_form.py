@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from answerable.core.registry.documents.policy_parts import PolicyParts
-from answerable.errors import Malformed
+from answerable.errors.codes.policy import POLICY_PARTS
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -28,7 +28,7 @@ def parts_of_form(form: JSONValue) -> PolicyParts:
     try:
         return msgspec.convert(form, PolicyParts)
     except msgspec.ValidationError as fault:
-        raise Malformed(f"these are not the parts of a policy set: {fault}", code="policy.parts") from None
+        raise POLICY_PARTS(f"these are not the parts of a policy set: {fault}") from None
 
 
 def _form(value: object) -> JSONValue:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.registry import TEMPLATE_PLACEHOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,10 +21,7 @@ def placeholders_in(text: str) -> tuple[str, ...]:
     """The names in order of appearance. Raises Malformed (`template.placeholder`) for a stray brace."""
     rest = _PLACEHOLDER.sub("", text)
     if "{" in rest or "}" in rest:
-        raise Malformed(
-            f"{shown(text)} has a brace that is not a placeholder like `{{name}}`",
-            code="template.placeholder",
-        )
+        raise TEMPLATE_PLACEHOLDER(f"{shown(text)} has a brace that is not a placeholder like `{{name}}`")
     return tuple(_PLACEHOLDER.findall(text))
 
 

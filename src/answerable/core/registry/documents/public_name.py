@@ -9,7 +9,8 @@ import re
 import unicodedata
 from typing import Final
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.documents import NAME_INVALID
 
 PUBLIC_NAME_CHARS_MAX: Final = 512
 
@@ -25,26 +26,24 @@ def checked_public_name(name: str, *, what: str) -> str:
     that mixes ASCII letters with non-ASCII letters is refused). Raises Malformed (`name.invalid`).
     """
     if not name or len(name) > PUBLIC_NAME_CHARS_MAX or unicodedata.normalize("NFC", name) != name:
-        raise Malformed(f"{what} {shown(name)} is empty, too long or not in NFC", code="name.invalid")
+        raise NAME_INVALID(f"{what} {shown(name)} is empty, too long or not in NFC")
     if name.isascii():
         if not name.isprintable() or name != name.strip():
-            raise Malformed(
-                f"{what} {shown(name)} has control characters or outer spaces", code="name.invalid"
-            )
+            raise NAME_INVALID(f"{what} {shown(name)} has control characters or outer spaces")
         return name
     if unicodedata.normalize("NFKC", name) != name:
-        raise Malformed(f"{what} {shown(name)} has characters that look like others", code="name.invalid")
+        raise NAME_INVALID(f"{what} {shown(name)} has characters that look like others")
     scripts: set[str] = set()
     for character in name:
         category = unicodedata.category(character)
         if category[0] not in "LN" and character not in "-_./:":
-            raise Malformed(f"{what} {shown(name)} has a character of class {category}", code="name.invalid")
+            raise NAME_INVALID(f"{what} {shown(name)} has a character of class {category}")
         if category[0] == "L":
             scripts.add(unicodedata.name(character, "UNKNOWN").split(" ")[0])
     if len(scripts) > 1:
-        raise Malformed(f"{what} {shown(name)} mixes scripts, so it can be mistaken", code="name.invalid")
+        raise NAME_INVALID(f"{what} {shown(name)} mixes scripts, so it can be mistaken")
     if scripts & _LATIN_LOOK_ALIKES:
-        raise Malformed(f"{what} {shown(name)} uses a script with Latin look-alikes", code="name.invalid")
+        raise NAME_INVALID(f"{what} {shown(name)} uses a script with Latin look-alikes")
     return name
 
 
@@ -54,9 +53,7 @@ def checked_plain_target(name: str, *, what: str) -> str:
     Braces are kept for URI templates, so that no tool's name can be taken for one.
     """
     if "{" in name or "}" in name:
-        raise Malformed(
-            f"{what} {shown(name)} has braces; only resource URIs take variables", code="name.invalid"
-        )
+        raise NAME_INVALID(f"{what} {shown(name)} has braces; only resource URIs take variables")
     return checked_public_name(name, what=what)
 
 
@@ -66,15 +63,11 @@ def checked_uri_template(text: str, *, what: str) -> tuple[str, ...]:
     Raises Malformed (`name.invalid`): not an ASCII URI with a scheme, braces that are no variable, a variable twice.
     """
     if len(text) > PUBLIC_NAME_CHARS_MAX or not _URI.fullmatch(text):
-        raise Malformed(
-            f"{what} {shown(text)} is not a URI of printable ASCII with a scheme", code="name.invalid"
-        )
+        raise NAME_INVALID(f"{what} {shown(text)} is not a URI of printable ASCII with a scheme")
     variables = tuple(_VARIABLE.findall(text))
     without = _VARIABLE.sub("", text)
     if "{" in without or "}" in without:
-        raise Malformed(
-            f"{what} {shown(text)} has braces that are not a variable like `{{name}}`", code="name.invalid"
-        )
+        raise NAME_INVALID(f"{what} {shown(text)} has braces that are not a variable like `{{name}}`")
     if len(set(variables)) != len(variables):
-        raise Malformed(f"{what} {shown(text)} names a variable twice", code="name.invalid")
+        raise NAME_INVALID(f"{what} {shown(text)} names a variable twice")
     return variables

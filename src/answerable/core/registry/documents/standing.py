@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.names.principal import AgentId
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.registry import AGENT_RETIRED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,7 +42,7 @@ def with_standing(document: JSONValue, stored: JSONValue) -> JSONValue:
             said = spec.get("status", before)
             if before == RETIRED and said != RETIRED:
                 message = f"agent {shown(name)} is retired, for good: register another one under another name"
-                raise Refused(message, code="agent.retired")
+                raise AGENT_RETIRED(message)
             assert isinstance(document, dict)  # noqa: S101 - the case has looked
             return {**document, "spec": {**spec, "status": said}}
     return document

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 from answerable.core.canonical import encode
 from answerable.core.identity.names.principal import AgentId, agent_id, checked_name
 from answerable.core.registry.documents.fields import Fault, Fields
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.documents import DOCUMENT_API_VERSION, DOCUMENT_KIND
+from answerable.errors.codes.registry import (
+    MANIFEST_DIGEST,
+    MANIFEST_MALFORMED,
+    MANIFEST_TEXT,
+    MANIFEST_VERSION,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,11 +106,9 @@ class Manifest:
                 checked_digest(text)
         for name, version in (("model_name", "model_version"), ("framework_name", "framework_version")):
             if getattr(self, version) and not getattr(self, name):
-                raise Malformed(f"`{version}` is said without `{name}`", code="manifest.malformed")
+                raise MANIFEST_MALFORMED(f"`{version}` is said without `{name}`")
         if type(self.tier) is not int or not 0 <= self.tier <= TIER_MAX:
-            raise Malformed(
-                f"tier must be 0 to {TIER_MAX}, got {shown(self.tier)}", code="manifest.malformed"
-            )
+            raise MANIFEST_MALFORMED(f"tier must be 0 to {TIER_MAX}, got {shown(self.tier)}")
 
     def said(self) -> dict[ManifestField, str]:
         """Every field that says something, as text, in the order of `MANIFEST_FIELDS`."""
@@ -114,9 +119,7 @@ class Manifest:
 def checked_digest(text: str) -> str:
     """Return `text` when it is `sha256:` and 64 lower-case hex digits. Raises Malformed (`manifest.digest`)."""
     if not _DIGEST.fullmatch(text):
-        raise Malformed(
-            f"{shown(text)} is not `sha256:` and 64 lower-case hex digits", code="manifest.digest"
-        )
+        raise MANIFEST_DIGEST(f"{shown(text)} is not `sha256:` and 64 lower-case hex digits")
     return text
 
 
@@ -126,9 +129,8 @@ def checked_text(text: str) -> str:
     Raises Malformed (`manifest.text`).
     """
     if not 0 < len(text) <= TEXT_CHARS_MAX or not text.isprintable() or text != text.strip():
-        raise Malformed(
-            f"{shown(text)} is not 1 to {TEXT_CHARS_MAX} printable characters without blanks at the ends",
-            code="manifest.text",
+        raise MANIFEST_TEXT(
+            f"{shown(text)} is not 1 to {TEXT_CHARS_MAX} printable characters without blanks at the ends"
         )
     return text
 
@@ -155,26 +157,20 @@ def manifest_digest(manifest: Manifest) -> str:
 def manifest_of(form: JSONValue) -> Manifest:
     """Read the object that was signed. Raises Malformed (`manifest.*`, `name.invalid`)."""
     if not isinstance(form, dict):
-        raise Malformed("a manifest must be a JSON object", code="manifest.malformed")
+        raise MANIFEST_MALFORMED("a manifest must be a JSON object")
     if type(form.get("v")) is not int or form["v"] != FORM_VERSION:
-        raise Malformed(
-            f"expected a manifest of form {FORM_VERSION}, got {shown(form.get('v'), 40)}",
-            code="manifest.version",
-        )
+        raise MANIFEST_VERSION(f"expected a manifest of form {FORM_VERSION}, got {shown(form.get('v'), 40)}")
     expected = {"v", "agent", *MANIFEST_FIELDS}
     added = {name for name in _ADDED_FIELDS if name in form}
     if form.keys() != (expected - _ADDED_FIELDS) | added:
         odd = sorted(form.keys() ^ ((expected - _ADDED_FIELDS) | added))[0]
         what = "is not known here, so it refuses" if odd in form else "is missing"
-        raise Malformed(f"manifest member {shown(odd, 40)} {what}", code="manifest.malformed")
+        raise MANIFEST_MALFORMED(f"manifest member {shown(odd, 40)} {what}")
     if silent := sorted(name for name in added if form[name] == ""):
-        raise Malformed(
-            f"manifest member {shown(silent[0], 40)} is left out where it says nothing",
-            code="manifest.malformed",
-        )
+        raise MANIFEST_MALFORMED(f"manifest member {shown(silent[0], 40)} is left out where it says nothing")
     tier = form["tier"]
     if type(tier) is not int:
-        raise Malformed("manifest member `tier` must be an integer", code="manifest.malformed")
+        raise MANIFEST_MALFORMED("manifest member `tier` must be an integer")
     return Manifest(
         agent=AgentId(_text(form, "agent")),
         model_name=_text(form, "model_name"),
@@ -198,10 +194,10 @@ def manifest_in(document: JSONValue) -> Manifest:
     top = Fields(document, known=_TOP_KEYS, document=0, path="", faults=faults)
     if (version := top.text("apiVersion")) and version != API_VERSION:
         top.fault(
-            f"expected `{API_VERSION}`, got {shown(version)}", "apiVersion", code="document.api_version"
+            f"expected `{API_VERSION}`, got {shown(version)}", "apiVersion", code=DOCUMENT_API_VERSION.id
         )
     if (kind := top.text("kind")) and kind != MANIFEST_KIND:
-        top.fault(f"expected `{MANIFEST_KIND}`, got {shown(kind)}", "kind", code="document.kind")
+        top.fault(f"expected `{MANIFEST_KIND}`, got {shown(kind)}", "kind", code=DOCUMENT_KIND.id)
     name = top.section("metadata", ("name",)).text("name", check=agent_id)
     spec = top.section("spec", _SPEC_KEYS)
     model = spec.section("model", _NAME_KEYS, needed=False)
@@ -221,7 +217,7 @@ def manifest_in(document: JSONValue) -> Manifest:
     tier = spec.integer("tier", minimum=0, maximum=TIER_MAX)
     if faults:
         told = "; ".join(f"{fault.path or '/'}: {fault.message}" for fault in faults)
-        raise Malformed(f"the manifest is at fault: {told}", code="manifest.malformed")
+        raise MANIFEST_MALFORMED(f"the manifest is at fault: {told}")
     return Manifest(agent=AgentId(name), tier=tier, **read)
 
 
@@ -263,5 +259,5 @@ def _digest(fields: Fields, name: str) -> str:
 def _text(form: Mapping[str, JSONValue], name: str) -> str:
     value = form[name]
     if not isinstance(value, str):
-        raise Malformed(f"manifest member `{name}` must be text", code="manifest.malformed")
+        raise MANIFEST_MALFORMED(f"manifest member `{name}` must be text")
     return value

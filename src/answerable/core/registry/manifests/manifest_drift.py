@@ -19,7 +19,8 @@ from answerable.core.registry.manifests.manifest import (
     MANIFEST_FIELDS,
     checked_digest,
 )
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.registry import MANIFEST_CONFLICT, MANIFEST_FIELD, MANIFEST_VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -54,13 +55,10 @@ class Measured:
     def __post_init__(self) -> None:
         for name, (value, grade) in self.values.items():
             if name not in MANIFEST_FIELDS or grade not in GRADES:
-                raise Malformed(
-                    f"there is no field {shown(name, 40)} of grade {shown(grade, 40)}", code="manifest.field"
-                )
+                raise MANIFEST_FIELD(f"there is no field {shown(name, 40)} of grade {shown(grade, 40)}")
             if len(value) > VALUE_CHARS_MAX:
-                raise Malformed(
-                    f"a measured value has at most {VALUE_CHARS_MAX} characters, got {len(value)}",
-                    code="manifest.value",
+                raise MANIFEST_VALUE(
+                    f"a measured value has at most {VALUE_CHARS_MAX} characters, got {len(value)}"
                 )
             if value and name in DIGEST_FIELDS:
                 checked_digest(value)
@@ -220,9 +218,8 @@ def merged(*parts: Measured) -> Measured:
             if known is None or GRADES.index(grade) < GRADES.index(known[1]):
                 best[name] = (value, grade)
             elif grade == known[1] and value != known[0]:
-                raise Malformed(
-                    f"`{name}` was found to be {shown(known[0])} and {shown(value)}, both by grade {grade}",
-                    code="manifest.conflict",
+                raise MANIFEST_CONFLICT(
+                    f"`{name}` was found to be {shown(known[0])} and {shown(value)}, both by grade {grade}"
                 )
     return Measured(values=best)
 

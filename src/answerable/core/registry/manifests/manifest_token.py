@@ -13,11 +13,29 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from msgspec import Meta, Struct
 
 from answerable.core.canonical import Limits, parse
-from answerable.core.identity.keys.compact_jws import PAYLOAD_DEPTH_MAX, TOKEN_CHARS_MAX, read_compact
+from answerable.core.identity.keys.compact_jws import (
+    PAYLOAD_DEPTH_MAX,
+    TOKEN_CHARS_MAX,
+    TokenCodes,
+    read_compact,
+)
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis, agent_id, principal_id
 from answerable.core.registry.manifests.manifest import form_of, manifest_digest, manifest_of
 from answerable.core.statement import Kind
 from answerable.errors import Refused, shown
+from answerable.errors.codes.registry import (
+    MANIFEST_AGENT_INACTIVE,
+    MANIFEST_ALGORITHM,
+    MANIFEST_ENVIRONMENT,
+    MANIFEST_KEY,
+    MANIFEST_MALFORMED,
+    MANIFEST_NOT_AN_OWNER,
+    MANIFEST_SIGNATURE,
+    MANIFEST_SIGNER_KEY,
+    MANIFEST_SUBJECT,
+    MANIFEST_TIER,
+    MANIFEST_TYPE,
+)
 
 if TYPE_CHECKING:
     from answerable.core.identity.keys.keys import SigningKey
@@ -40,7 +58,13 @@ class ManifestClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 MANIFEST: Final = Kind(
     typ=MANIFEST_TYP,
-    step="manifest",
+    codes=TokenCodes(
+        malformed=MANIFEST_MALFORMED,
+        type=MANIFEST_TYPE,
+        algorithm=MANIFEST_ALGORITHM,
+        key=MANIFEST_KEY,
+        signature=MANIFEST_SIGNATURE,
+    ),
     what="the manifest",
     form=ManifestClaims,
     missing="claim {claim} is missing",
@@ -92,13 +116,13 @@ def stored_manifest(token: str) -> SignedManifest:
 
     Raises Malformed (`manifest.*`, `name.invalid`), Unverified (`manifest.type`, `manifest.subject`).
     """
-    jws = read_compact(token, step=MANIFEST.step)
+    jws = read_compact(token, malformed=MANIFEST_MALFORMED)
     if jws.header.get("typ") != MANIFEST_TYP:
         got = shown(jws.header.get("typ"), 40)
-        raise MANIFEST.unverified(f"expected a token of type {MANIFEST_TYP}, got {got}", "type")
+        raise MANIFEST_TYPE(f"expected a token of type {MANIFEST_TYP}, got {got}")
     claims = parse(jws.payload, limits=_LIMITS)
     if not isinstance(claims, dict):
-        raise MANIFEST.malformed("token claims are not a JSON object")
+        raise MANIFEST_MALFORMED("token claims are not a JSON object")
     return _signed(token, MANIFEST.read(claims))
 
 
@@ -109,30 +133,26 @@ def standing_fault(signed: SignedManifest, current: RegistrySnapshot) -> Refused
     manifest = signed.manifest
     agent = current.agents.get(manifest.agent)
     if agent is None or agent.status != "active":
-        return Refused(f"agent {shown(manifest.agent)} is not active", code="manifest.agent_inactive")
+        return MANIFEST_AGENT_INACTIVE(f"agent {shown(manifest.agent)} is not active")
     person = current.principals.get(signed.signed_by)
     owners = (agent.ownership.owner, agent.ownership.backup_owner)
     if person is None or person.status != "active" or person.name not in owners:
-        return Refused(
-            f"{signed.signed_by} does not own agent {shown(manifest.agent)} now: its owner or backup owner must sign",
-            code="manifest.not_an_owner",
+        return MANIFEST_NOT_AN_OWNER(
+            f"{signed.signed_by} does not own agent {shown(manifest.agent)} now: its owner or backup owner must sign"
         )
     if not any(compare_digest(key.thumbprint, signed.key) for key in person.keys):
-        return Refused(
-            f"the key that signed this manifest is no longer {signed.signed_by}'s: sign it anew",
-            code="manifest.signer_key",
+        return MANIFEST_SIGNER_KEY(
+            f"the key that signed this manifest is no longer {signed.signed_by}'s: sign it anew"
         )
     if manifest.environment != agent.environment:
-        return Refused(
+        return MANIFEST_ENVIRONMENT(
             f"the manifest is for environment {shown(manifest.environment)}, agent {shown(manifest.agent)} is "
-            f"registered in {shown(agent.environment)}",
-            code="manifest.environment",
+            f"registered in {shown(agent.environment)}"
         )
     if agent.tier is not None and manifest.tier != agent.tier:
-        return Refused(
+        return MANIFEST_TIER(
             f"the manifest is of tier {manifest.tier}, agent {shown(manifest.agent)} is registered in tier "
-            f"{agent.tier}",
-            code="manifest.tier",
+            f"{agent.tier}"
         )
     return None
 
@@ -141,8 +161,8 @@ def _signed(token: str, claims: ManifestClaims) -> SignedManifest:
     manifest = manifest_of(claims.manifest)
     subject = agent_id(claims.sub)
     if subject != manifest.agent:
-        raise MANIFEST.unverified(
-            f"the token is about {shown(subject)}, its manifest about {shown(manifest.agent)}", "subject"
+        raise MANIFEST_SUBJECT(
+            f"the token is about {shown(subject)}, its manifest about {shown(manifest.agent)}"
         )
     return SignedManifest(
         manifest=manifest,

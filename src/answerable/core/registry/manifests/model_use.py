@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Refused, shown
+from answerable.errors import shown
+from answerable.errors.codes.registry import MODEL_OTHER, MODEL_UNSTATED
 
 if TYPE_CHECKING:
     from answerable.core.registry.manifests.manifest import Manifest
@@ -22,16 +23,12 @@ def check_model(manifest: Manifest | None, model: str) -> None:
     """Raises Refused: `model.unstated` where no manifest says which model the agent is made of, `model.other` where it
     is another one."""
     if manifest is None or not manifest.model_name:
-        raise Refused(
-            "the manifest of this agent does not say which model it is made of: its owner registers one with `model`",
-            code="model.unstated",
-        )
+        raise MODEL_UNSTATED()
     if model not in _names(manifest) and not _is_dated_name(manifest, model):
         version = f" {manifest.model_version}" if manifest.model_version else ""
-        raise Refused(
+        raise MODEL_OTHER(
             f"the agent asks the model {shown(model)}, and its manifest says that it is made of "
-            f"{shown(manifest.model_name + version)}",
-            code="model.other",
+            f"{shown(manifest.model_name + version)}"
         )
 
 

@@ -35,7 +35,10 @@ from answerable.core.registry.parsing.duty_references import duty_notes
 from answerable.core.registry.parsing.parse import document_key, shapes_of
 from answerable.core.registry.parsing.references import reference_faults
 from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.documents import DOCUMENT_DECLARED_TWICE
+from answerable.errors.codes.registry import REGISTRY_FAULTS, REGISTRY_KEY
+from answerable.errors.codes.workloads import ATTESTATION_EVERY_USER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,7 +108,7 @@ def faults_of_new(documents: Sequence[JSONValue]) -> tuple[Fault, ...]:
         Fault(
             document=one.document,
             path=f"/spec/attestation/{index}",
-            code="attestation.every_user",
+            code=ATTESTATION_EVERY_USER.id,
             message=_EVERY_USER,
         )
         for one in shapes_of(documents).nouns
@@ -158,7 +161,7 @@ def stored_form(documents: Sequence[JSONValue]) -> dict[str, bytes]:
     for document in documents:
         key = document_key(document)
         if key in stored:
-            raise Malformed(f"{shown(key)} is declared twice", code="document.declared_twice")
+            raise DOCUMENT_DECLARED_TWICE(f"{shown(key)} is declared twice")
         stored[key] = encode(document)
     return stored
 
@@ -172,7 +175,7 @@ def documents_in(stored: Mapping[str, bytes]) -> list[JSONValue]:
     for key in sorted(stored):
         document = parse(stored[key])
         if document_key(document) != key:
-            raise Malformed(f"the document under {shown(key)} calls itself otherwise", code="registry.key")
+            raise REGISTRY_KEY(f"the document under {shown(key)} calls itself otherwise")
         documents.append(document)
     return documents
 
@@ -253,9 +256,7 @@ def _sound(documents: Sequence[JSONValue]) -> Shapes:
         first = shapes.faults[0]
         more = f" (and {len(shapes.faults) - 1} more faults)" if len(shapes.faults) > 1 else ""
         where = f"document {first.document + 1}, {first.path or '/'}"
-        raise Malformed(
-            f"registry documents are at fault: {where}: {first.message}{more}", code="registry.faults"
-        )
+        raise REGISTRY_FAULTS(f"registry documents are at fault: {where}: {first.message}{more}")
     return shapes
 
 

@@ -43,7 +43,17 @@ from answerable.core.registry.parsing.spec_shared import keys_in, name_of, owner
 from answerable.core.registry.parsing.spec_stop_rule import STOP_RULE_KEYS, stop_rule_in
 from answerable.core.registry.parsing.spec_template import TEMPLATE_KEYS, template_in
 from answerable.core.registry.parsing.spec_workflow import WORKFLOW_KEYS, workflow_in
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.documents import (
+    DOCUMENT_API_VERSION,
+    DOCUMENT_COUNT,
+    DOCUMENT_DECLARED_TWICE,
+    DOCUMENT_KIND,
+    DOCUMENT_PATTERN,
+    DOCUMENT_TYPE,
+    DOCUMENT_UNNAMED,
+)
+from answerable.errors.codes.registry import SERVER_SECRET_VALUE, SERVER_TRANSPORT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,7 +145,7 @@ def shapes_of(documents: Sequence[JSONValue]) -> Shapes:
     faults: list[Fault] = []
     if len(documents) > DOCUMENTS_MAX:
         message = f"expected at most {DOCUMENTS_MAX} documents, got {len(documents)}"
-        fault = Fault(document=DOCUMENTS_MAX, path="", code="document.count", message=message)
+        fault = Fault(document=DOCUMENTS_MAX, path="", code=DOCUMENT_COUNT.id, message=message)
         return Shapes(nouns=(), declared=frozenset(), faults=(fault,))
     nouns: list[Registered] = []
     declared: set[tuple[Kind, str]] = set()
@@ -147,7 +157,7 @@ def shapes_of(documents: Sequence[JSONValue]) -> Shapes:
         if (found.kind, found.name) in declared:
             message = f"{found.kind} {shown(found.name)} is declared twice"
             faults.append(
-                Fault(document=index, path="/metadata/name", code="document.declared_twice", message=message)
+                Fault(document=index, path="/metadata/name", code=DOCUMENT_DECLARED_TWICE.id, message=message)
             )
         elif found.name:
             declared.add((found.kind, found.name))
@@ -161,7 +171,7 @@ def document_key(document: JSONValue) -> str:
     match document:
         case {"kind": str(kind), "metadata": {"name": str(name)}}:
             return f"{kind}/{name}"
-    raise Malformed("a document needs a kind and a metadata.name", code="document.unnamed")
+    raise DOCUMENT_UNNAMED()
 
 
 def _read(document: JSONValue, index: int, faults: list[Fault]) -> Registered | None:
@@ -170,14 +180,14 @@ def _read(document: JSONValue, index: int, faults: list[Fault]) -> Registered | 
         return None
     if (version := top.text("apiVersion")) and version != API_VERSION:
         top.fault(
-            f"expected `{API_VERSION}`, got {shown(version)}", "apiVersion", code="document.api_version"
+            f"expected `{API_VERSION}`, got {shown(version)}", "apiVersion", code=DOCUMENT_API_VERSION.id
         )
     metadata = top.section("metadata", ("name",))
     written = document.get("kind")
     if written not in KINDS:
         hint = nearest(written, KINDS) if isinstance(written, str) else f"; known here: {', '.join(KINDS)}"
         got = shown(written) if isinstance(written, str) else type_name(written)
-        top.fault(f"kind {got} is not known{hint}", "kind", code="document.kind")
+        top.fault(f"kind {got} is not known{hint}", "kind", code=DOCUMENT_KIND.id)
         return None
     kind: Kind = written
     name = metadata.text("name", check=lambda text: checked_name(text, what=kind))
@@ -210,21 +220,21 @@ def _use_case(spec: Fields, name: str) -> UseCase:
 
 def _server(spec: Fields, name: str) -> Server:
     if [spec.has(one) for one in ("command", "url", "target")].count(True) != 1:
-        spec.fault("a server has a `command`, a `url` or a `target` of the broker", code="server.transport")
+        spec.fault("a server has a `command`, a `url` or a `target` of the broker", code=SERVER_TRANSPORT.id)
     for key in ("args", "env", "cwd"):
         if not spec.has("command") and (spec.has("url") or spec.has("target")) and spec.has(key):
-            spec.fault(f"`{key}` goes with `command` alone", key, code="server.transport")
+            spec.fault(f"`{key}` goes with `command` alone", key, code=SERVER_TRANSPORT.id)
     env: list[tuple[str, str]] = []
     for key, value in spec.pairs("env"):
         if not _VARIABLE_NAME.fullmatch(key):
             spec.fault(
-                f"{shown(key)} is not a name of an environment variable", "env", key, code="document.pattern"
+                f"{shown(key)} is not a name of an environment variable", "env", key, code=DOCUMENT_PATTERN.id
             )
         elif not isinstance(value, str) or "\x00" in value:
-            spec.fault(f"expected text, got {type_name(value)}; quote it", "env", key, code="document.type")
+            spec.fault(f"expected text, got {type_name(value)}; quote it", "env", key, code=DOCUMENT_TYPE.id)
         elif _names_secret(key) and not _REFERENCE.fullmatch(value):
             hint = "give it as `env:NAME` or `file:PATH`, never as the value itself"
-            spec.fault(f"{shown(key)} looks like a secret: {hint}", "env", key, code="server.secret_value")
+            spec.fault(f"{shown(key)} looks like a secret: {hint}", "env", key, code=SERVER_SECRET_VALUE.id)
         else:
             env.append((key, value))
     return Server(

@@ -14,6 +14,7 @@ from answerable.core.registry.documents.fields import Fields
 from answerable.core.registry.parsing.parse import API_VERSION
 from answerable.core.registry.parsing.spec_policy_set import PARTS_KEYS
 from answerable.core.registry.parsing.spec_shared import name_of
+from answerable.errors.codes.documents import DOCUMENT_DUPLICATE
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -54,7 +55,7 @@ def head_in(value: JSONValue, faults: list[Fault], *, document: int = 0) -> SetH
             members_min=item.integer("membersMin", minimum=1, maximum=MEMBERS_MAX, default=MEMBERS_MIN),
         )
         if group.name and any(group.name == earlier.name for earlier in groups):
-            item.fault(f"group `{group.name}` is declared twice", "name", code="document.duplicate")
+            item.fault(f"group `{group.name}` is declared twice", "name", code=DOCUMENT_DUPLICATE.id)
         groups.append(group)
     written = value if isinstance(value, dict) else {}
     return SetHead(

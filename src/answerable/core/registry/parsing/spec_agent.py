@@ -17,6 +17,7 @@ from answerable.core.registry.documents.fields import matching, type_name
 from answerable.core.registry.manifests.manifest import TIER_MAX
 from answerable.core.registry.parsing.spec_shared import keys_in, name_of, ownership_in
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.documents import DOCUMENT_DUPLICATE, DOCUMENT_RANGE, DOCUMENT_SIZE, DOCUMENT_TYPE
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -74,9 +75,9 @@ def _unix_uids(spec: Fields) -> tuple[int, ...]:
     uids: list[int] = []
     for index, uid in enumerate(spec.items("unixUids")):
         if type(uid) is not int or not 0 <= uid < 2**32 - 1:
-            spec.fault("expected a Unix user id, 0 to 4294967294", "unixUids", index, code="document.range")
+            spec.fault("expected a Unix user id, 0 to 4294967294", "unixUids", index, code=DOCUMENT_RANGE.id)
         elif uid in uids:
-            spec.fault(f"{uid} is listed twice", "unixUids", index, code="document.duplicate")
+            spec.fault(f"{uid} is listed twice", "unixUids", index, code=DOCUMENT_DUPLICATE.id)
         else:
             uids.append(uid)
     return tuple(uids)
@@ -90,21 +91,23 @@ def attestation_in(spec: Fields) -> tuple[tuple[str, ...], ...]:
         spec.fault(
             f"expected at most {ATTESTATION_SETS_MAX} sets, got {len(listed)}",
             "attestation",
-            code="document.size",
+            code=DOCUMENT_SIZE.id,
         )
         return ()
     for index, item in enumerate(listed):
         if not isinstance(item, list) or not item:
             got = "an empty one" if isinstance(item, list) else type_name(item)
-            spec.fault(f"expected a list of selectors, got {got}", "attestation", index, code="document.type")
+            spec.fault(
+                f"expected a list of selectors, got {got}", "attestation", index, code=DOCUMENT_TYPE.id
+            )
             continue
         if len(item) > SELECTORS_MAX:
             message = f"expected at most {SELECTORS_MAX} selectors, got {len(item)}"
-            spec.fault(message, "attestation", index, code="document.size")
+            spec.fault(message, "attestation", index, code=DOCUMENT_SIZE.id)
             continue
         found = _selectors(spec, item, index)
         if (ordered := tuple(sorted(found))) in sets:
-            spec.fault("the same set is listed twice", "attestation", index, code="document.duplicate")
+            spec.fault("the same set is listed twice", "attestation", index, code=DOCUMENT_DUPLICATE.id)
         else:
             sets.append(ordered)
     return tuple(sets)
@@ -115,7 +118,7 @@ def _selectors(spec: Fields, item: list[JSONValue], index: int) -> list[str]:
     for place, selector in enumerate(item):
         at = ("attestation", index, place)
         if not isinstance(selector, str):
-            spec.fault(f"expected text, got {type_name(selector)}", *at, code="document.type")
+            spec.fault(f"expected text, got {type_name(selector)}", *at, code=DOCUMENT_TYPE.id)
             continue
         try:
             checked_selector(selector)
@@ -123,6 +126,6 @@ def _selectors(spec: Fields, item: list[JSONValue], index: int) -> list[str]:
             spec.fault(error.message, *at, code=error.code)
             continue
         if selector in found:
-            spec.fault(f"{shown(selector)} is listed twice", *at, code="document.duplicate")
+            spec.fault(f"{shown(selector)} is listed twice", *at, code=DOCUMENT_DUPLICATE.id)
         found.append(selector)
     return found

@@ -25,6 +25,15 @@ from answerable.core.registry.parsing.spec_preview import preview_in
 from answerable.core.registry.parsing.spec_shared import ARGUMENT_NAME, name_of, ownership_in
 from answerable.core.registry.parsing.spec_spending import SPENDING_KEYS, spending_in
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.documents import DOCUMENT_DUPLICATE
+from answerable.errors.codes.registry import (
+    CAPABILITY_DEFINITION,
+    CAPABILITY_NAME,
+    CAPABILITY_POINTER,
+    CAPABILITY_RESOURCE,
+    CAPABILITY_SUBJECT,
+    CAPABILITY_UNHINTED,
+)
 
 if TYPE_CHECKING:
     from answerable.core.registry.documents.fields import Fields
@@ -51,7 +60,7 @@ def capability_in(spec: Fields, name: str) -> Capability:
     target, variables = _target(spec, method)
     if name in ACTION_KINDS:
         message = f"{shown(name)} is the name of a kind of action: policies could not tell them apart"
-        spec.fault(message, code="capability.name")
+        spec.fault(message, code=CAPABILITY_NAME.id)
     sensitivities: tuple[Sensitivity, ...] = get_args(Sensitivity)
     arguments = _arguments(spec, method)
     credentials = spec.section("credentials", CREDENTIALS_KEYS) if spec.has("credentials") else None
@@ -109,7 +118,7 @@ def _definition(spec: Fields, method: str) -> str:
     )
     if digest and method != "tools/call":
         spec.fault(
-            "only tools have a definition that can be pinned", "definition", code="capability.definition"
+            "only tools have a definition that can be pinned", "definition", code=CAPABILITY_DEFINITION.id
         )
     return digest.removeprefix("sha256:")
 
@@ -119,7 +128,7 @@ def _unhinted_accepted(spec: Fields, method: str) -> bool:
     if not spec.has("unhinted"):
         return False
     if method != "tools/call":
-        spec.fault("only tools have hints that can be left out", "unhinted", code="capability.unhinted")
+        spec.fault("only tools have hints that can be left out", "unhinted", code=CAPABILITY_UNHINTED.id)
     return spec.choice("unhinted", UNHINTED_CHOICES) == "accepted"
 
 
@@ -130,15 +139,15 @@ def _resource(spec: Fields, method: str, variables: tuple[str, ...]) -> Resource
     )
     if entity in _ENTITY_TYPES_TAKEN:
         resource.fault(
-            f"type {shown(entity)} is taken by the product itself", "type", code="capability.resource"
+            f"type {shown(entity)} is taken by the product itself", "type", code=CAPABILITY_RESOURCE.id
         )
     argument = resource.text("argument", default="", check=matching(ARGUMENT_NAME, "an argument name"))
     fixed = resource.text("fixed", default="")
     if resource.has("argument") and resource.has("fixed"):
-        resource.fault("a resource has either an `argument` or a `fixed` id", code="capability.resource")
+        resource.fault("a resource has either an `argument` or a `fixed` id", code=CAPABILITY_RESOURCE.id)
     if not resource.has("argument") and not resource.has("fixed") and spec.has("resource"):
-        resource.fault("a resource needs an `argument` or a `fixed` id", code="capability.resource")
-    _check_variable(resource, argument, method, variables, code="capability.resource")
+        resource.fault("a resource needs an `argument` or a `fixed` id", code=CAPABILITY_RESOURCE.id)
+    _check_variable(resource, argument, method, variables, code=CAPABILITY_RESOURCE.id)
     return ResourceMapping(type=entity, argument=argument, fixed=fixed)
 
 
@@ -151,7 +160,7 @@ def _subject(spec: Fields, method: str, variables: tuple[str, ...]) -> SubjectMa
         "type", check=matching(_ENTITY_TYPE, "an entity type: a capital letter, then letters, digits and _")
     )
     argument = subject.text("argument", check=matching(ARGUMENT_NAME, "an argument name"))
-    _check_variable(subject, argument, method, variables, code="capability.subject")
+    _check_variable(subject, argument, method, variables, code=CAPABILITY_SUBJECT.id)
     return SubjectMapping(type=entity, argument=argument)
 
 
@@ -170,7 +179,7 @@ def _arguments(spec: Fields, method: str) -> tuple[ArgumentMapping, ...]:
     for item in spec.sections("arguments", ARGUMENT_KEYS):
         name = item.text("name", check=matching(ARGUMENT_NAME, "an argument name"))
         if name and any(name == earlier.name for earlier in found):
-            item.fault(f"argument {shown(name)} is mapped twice", "name", code="document.duplicate")
+            item.fault(f"argument {shown(name)} is mapped twice", "name", code=DOCUMENT_DUPLICATE.id)
         found.append(
             ArgumentMapping(
                 name=name,
@@ -190,8 +199,8 @@ def _pointer(item: Fields, method: str) -> str:
         item.fault(
             "a resource that is read has no arguments but the variables of its URI",
             "pointer",
-            code="capability.pointer",
+            code=CAPABILITY_POINTER.id,
         )
     if fault := word_fault(pointer):
-        item.fault(fault, "pointer", code="capability.pointer")
+        item.fault(fault, "pointer", code=CAPABILITY_POINTER.id)
     return pointer

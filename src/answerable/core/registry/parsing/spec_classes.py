@@ -16,7 +16,8 @@ from answerable.core.registry.documents.destination import (
 )
 from answerable.core.registry.documents.policy_parts import NO_CLASS, UNKNOWN_CLASS, DestinationClass
 from answerable.core.registry.parsing.spec_parts import one_of
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.documents import DESTINATION_INVALID, DOCUMENT_MISSING, DOCUMENT_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -39,9 +40,9 @@ def classes_in(items: Iterable[tuple[Fields, str]]) -> tuple[DestinationClass, .
         kind = one_of(item, "type", DESTINATION_TYPES)
         members = item.texts("members", check=_member_of(kind) if kind is not None else None)
         if not item.has("members"):
-            item.fault("`members` is missing", code="document.missing")
+            item.fault("`members` is missing", code=DOCUMENT_MISSING.id)
         elif item.count("members") == 0:
-            item.fault("a class has at least one member", "members", code="document.size")
+            item.fault("a class has at least one member", "members", code=DOCUMENT_SIZE.id)
         # Members that are at fault are left out, and the places of the others would not be those of the document.
         if kind is not None and item.count("members") == len(members):
             places.append(item)
@@ -73,8 +74,7 @@ def checked_member(kind: DestinationType, text: str) -> None:
     checked_allowed(kind, domain)
     if ":" in domain or domain.rpartition(".")[2].isdigit():
         why = "nothing is below an address, and no port counts"
-        message = f"destination {shown(text)} is not `*.` and a domain: {why}"
-        raise Malformed(message, code="destination.invalid")
+        raise DESTINATION_INVALID(f"destination {shown(text)} is not `*.` and a domain: {why}")
 
 
 def _member_of(kind: DestinationType) -> Callable[[str], None]:

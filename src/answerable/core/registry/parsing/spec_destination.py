@@ -16,6 +16,8 @@ from answerable.core.registry.documents.fields import matching
 from answerable.core.registry.documents.placeholders import placeholders_in
 from answerable.core.registry.parsing.spec_shared import ARGUMENT_NAME
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.documents import DOCUMENT_SIZE
+from answerable.errors.codes.registry import CAPABILITY_DESTINATION
 
 if TYPE_CHECKING:
     from answerable.core.registry.documents.destination import DestinationType
@@ -38,15 +40,15 @@ def destination_in(spec: Fields, method: str, variables: tuple[str, ...]) -> Des
     if section.has("fixed") == section.has("arguments") or (section.has("arguments") and not arguments):
         section.fault(
             "a destination has either `arguments` that name it or a `fixed` one",
-            code="capability.destination",
+            code=CAPABILITY_DESTINATION.id,
         )
     if len(arguments) > ARGUMENTS_MAX:
         message = f"expected at most {ARGUMENTS_MAX} arguments, got {len(arguments)}"
-        section.fault(message, "arguments", code="document.size")
+        section.fault(message, "arguments", code=DOCUMENT_SIZE.id)
     for index, name in enumerate(arguments):
         if method == "resources/read" and name not in variables:
             message = f"the target has no variable {shown(name)}"
-            section.fault(message, "arguments", index, code="capability.destination")
+            section.fault(message, "arguments", index, code=CAPABILITY_DESTINATION.id)
     if fixed:
         try:
             fixed = normalised(kind, fixed)
@@ -68,5 +70,5 @@ def allowed_in(grant: Fields) -> tuple[DestinationType, tuple[str, ...]] | None:
 
     allowed = section.texts("oneOf", check=check)
     if not section.items("oneOf") or len(allowed) > ALLOWED_MAX:
-        section.fault(f"expected 1 to {ALLOWED_MAX} destinations", "oneOf", code="document.size")
+        section.fault(f"expected 1 to {ALLOWED_MAX} destinations", "oneOf", code=DOCUMENT_SIZE.id)
     return kind, allowed

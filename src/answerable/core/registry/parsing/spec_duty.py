@@ -28,7 +28,9 @@ from answerable.core.registry.documents.fields import matching, nearest
 from answerable.core.registry.documents.on_call import zone_of
 from answerable.core.registry.documents.time_rule import WEEKDAYS
 from answerable.core.registry.parsing.spec_shared import TIME_OF_DAY, checked_date, minutes_of, name_of
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.approval import DUTY_STEP, DUTY_ZONE
+from answerable.errors.codes.documents import DOCUMENT_CHOICE, DOCUMENT_DATE, DOCUMENT_MISSING, DOCUMENT_SIZE
 
 if TYPE_CHECKING:
     from answerable.core.registry.documents.fields import Fields
@@ -68,10 +70,10 @@ def duty_in(spec: Fields, name: str) -> Duty:
     steps = [_step(one) for one in spec.sections("escalation", STEP_KEYS)]
     for key, found, most in (("shifts", shifts, SHIFTS_MAX), ("escalation", steps, STEPS_MAX)):
         if len(found) > most:
-            spec.fault(f"expected at most {most}, got {len(found)}", key, code="document.size")
+            spec.fault(f"expected at most {most}, got {len(found)}", key, code=DOCUMENT_SIZE.id)
     times = [one.after_seconds for one in steps]
     if times != sorted(times):
-        spec.fault("steps stand in the order of their times", "escalation", code="duty.step")
+        spec.fault("steps stand in the order of their times", "escalation", code=DUTY_STEP.id)
     return Duty(
         name=name,
         group=spec.text("group", check=name_of("group")),
@@ -100,7 +102,7 @@ def _shift(section: Fields) -> Shift:
         section.fault("`ends` is not after `begins`", "ends", code=_CODE)
     turn_days = section.integer("turnDays", minimum=1, maximum=TURN_DAYS_MAX, default=0)
     if turn_days and not section.has("firstDay"):
-        section.fault("turns are counted from a day: say `firstDay`", "firstDay", code="document.missing")
+        section.fault("turns are counted from a day: say `firstDay`", "firstDay", code=DOCUMENT_MISSING.id)
     first, last = _day(section, "firstDay"), _day(section, "lastDay")
     if first is not None and last is not None and last < first:
         section.fault("`lastDay` is before `firstDay`", "lastDay", code=_CODE)
@@ -119,7 +121,7 @@ def _shift(section: Fields) -> Shift:
 def _quiet(section: Fields) -> QuietHours:
     for key in ("from", "until"):
         if not section.has(key):
-            section.fault(f"`{key}` is missing", key, code="document.missing")
+            section.fault(f"`{key}` is missing", key, code=DOCUMENT_MISSING.id)
     return QuietHours(
         times=_times(section),
         tier=section.integer("exceptFromTier", minimum=1, maximum=CRITICAL, default=CRITICAL),
@@ -130,7 +132,7 @@ def _step(section: Fields) -> EscalationStep:
     asks = section.choice("ask", STEP_ASKS)
     if (asks == "other") != section.has("group"):
         message = "`group` goes with `ask: other`, and says which"
-        section.fault(message, "group", code="duty.step")
+        section.fault(message, "group", code=DUTY_STEP.id)
     return EscalationStep(
         after_seconds=section.integer("afterSeconds", minimum=1, maximum=STEP_SECONDS_MAX),
         when=section.choice("when", STEP_WHEN, default="unanswered"),
@@ -168,15 +170,12 @@ def _checked_wall(text: str) -> None:
             raise ValueError
         datetime.fromisoformat(text)
     except ValueError:
-        message = f"{shown(text)} is not a local time like `2026-12-24T18:00`"
-        raise Malformed(message, code="document.date") from None
+        raise DOCUMENT_DATE(f"{shown(text)} is not a local time like `2026-12-24T18:00`") from None
 
 
 def _checked_weekday(text: str) -> None:
     if text not in WEEKDAYS:
-        raise Malformed(
-            f"{shown(text)} is not a day of the week{nearest(text, WEEKDAYS)}", code="document.choice"
-        )
+        raise DOCUMENT_CHOICE(f"{shown(text)} is not a day of the week{nearest(text, WEEKDAYS)}")
 
 
 def _checked_zone(text: str) -> None:
@@ -186,8 +185,7 @@ def _checked_zone(text: str) -> None:
             raise ValueError
         zone_of(text)
     except (ValueError, KeyError, OSError):
-        message = (
+        raise DUTY_ZONE(
             f"time zone {shown(text)} is not in this machine's time zone database: write an IANA name like "
             "`Europe/Berlin`, and see that the system's `tzdata` is there"
-        )
-        raise Malformed(message, code="duty.zone") from None
+        ) from None

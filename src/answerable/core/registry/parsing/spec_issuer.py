@@ -19,6 +19,8 @@ from answerable.core.registry.parsing.spec_shared import (
     ownership_in,
 )
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.documents import DOCUMENT_CHOICE, DOCUMENT_MISSING, DOCUMENT_SIZE, DOCUMENT_TYPE
+from answerable.errors.codes.registry import SCHEDULE_RULE, TEMPLATE_PLACEHOLDER
 
 if TYPE_CHECKING:
     from answerable.core.registry.documents.fields import Fields
@@ -53,7 +55,9 @@ def application_in(spec: Fields, name: str) -> Application:
     """Read the spec of an application, noting every fault."""
     use_cases = spec.texts("useCases", check=name_of("use case"))
     if not use_cases:
-        spec.fault("an application says for which use cases it may sign", "useCases", code="document.missing")
+        spec.fault(
+            "an application says for which use cases it may sign", "useCases", code=DOCUMENT_MISSING.id
+        )
     return Application(
         name=name,
         use_cases=use_cases,
@@ -67,7 +71,7 @@ def schedule_in(spec: Fields, name: str) -> Schedule:
     """Read the spec of a schedule, noting every fault."""
     if len(name) > NAME_CHARS_MAX:
         message = f"a schedule's name has at most {NAME_CHARS_MAX} characters, got {len(name)}"
-        spec.fault(message, code="document.size")
+        spec.fault(message, code=DOCUMENT_SIZE.id)
     return Schedule(
         name=name,
         template=spec.text("template", check=name_of("mandate template")),
@@ -85,7 +89,7 @@ def _values(spec: Fields) -> tuple[tuple[str, str], ...]:
         if not isinstance(value, str) or not 0 < len(value) <= VALUE_CHARS_MAX:
             got = f"{len(value)} characters" if isinstance(value, str) else f"{type_name(value)}; quote it"
             message = f"expected text of 1 to {VALUE_CHARS_MAX} characters, got {got}"
-            spec.fault(message, "values", name, code="document.type")
+            spec.fault(message, "values", name, code=DOCUMENT_TYPE.id)
             continue
         try:
             odd = [one for one in placeholders_in(value) if one != DATE_PLACEHOLDER]
@@ -94,7 +98,7 @@ def _values(spec: Fields) -> tuple[tuple[str, str], ...]:
             continue
         if odd:
             message = f"placeholder {shown(odd[0])} is not known here; `{{date}}` is the day it is due"
-            spec.fault(message, "values", name, code="template.placeholder")
+            spec.fault(message, "values", name, code=TEMPLATE_PLACEHOLDER.id)
         found.append((name, value))
     return tuple(found)
 
@@ -103,11 +107,11 @@ def _rule(section: Fields) -> TimeRule:
     at = _times(section)
     every = section.integer("everyMinutes", minimum=1, maximum=7 * MINUTES_OF_A_DAY, default=0)
     if section.has("at") == section.has("everyMinutes"):
-        section.fault("a rule has either times in `at` or `everyMinutes`", code="schedule.rule")
+        section.fault("a rule has either times in `at` or `everyMinutes`", code=SCHEDULE_RULE.id)
     first = _day(section, "from", default="1970-01-01")
     last = _day(section, "until", default=None)
     if section.has("until") and last < first:
-        section.fault("`until` is before `from`", "until", code="schedule.rule")
+        section.fault("`until` is before `from`", "until", code=SCHEDULE_RULE.id)
     days = section.texts("days", check=_checked_weekday)
     return TimeRule(
         first=first,
@@ -122,7 +126,7 @@ def _rule(section: Fields) -> TimeRule:
 def _times(section: Fields) -> tuple[int, ...]:
     texts = section.texts("at", check=matching(TIME_OF_DAY, "a time of day in UTC like `02:30`"))
     if section.has("at") and not 1 <= len(texts) <= TIMES_MAX:
-        section.fault(f"expected 1 to {TIMES_MAX} times", "at", code="document.size")
+        section.fault(f"expected 1 to {TIMES_MAX} times", "at", code=DOCUMENT_SIZE.id)
     return tuple(sorted(minutes_of(text) for text in texts))
 
 
@@ -134,6 +138,4 @@ def _day(section: Fields, name: str, *, default: str | None) -> date:
 
 def _checked_weekday(text: str) -> None:
     if text not in WEEKDAYS:
-        raise Malformed(
-            f"{shown(text)} is not a day of the week{nearest(text, WEEKDAYS)}", code="document.choice"
-        )
+        raise DOCUMENT_CHOICE(f"{shown(text)} is not a day of the week{nearest(text, WEEKDAYS)}")

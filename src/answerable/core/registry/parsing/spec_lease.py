@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.canonical import freeze
 from answerable.core.registry.documents.lease_template import ARGUMENT, LEASE_WINDOWS, LeaseTemplate, holes_in
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.leases import LEASE_PLACEHOLDER
+from answerable.errors.codes.registry import CAPABILITY_LEASE
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -31,10 +33,10 @@ def lease_template_in(spec: Fields, arguments: tuple[ArgumentMapping, ...]) -> L
         lease.fault(
             f"{shown(model)} is no mapped argument of type `string`: add it to `arguments`",
             "model",
-            code="capability.lease",
+            code=CAPABILITY_LEASE.id,
         )
     if not grants:
-        lease.fault("a lease says what it grants", "grants", code="capability.lease")
+        lease.fault("a lease says what it grants", "grants", code=CAPABILITY_LEASE.id)
     try:
         _check_holes(grants, {one.name for one in arguments})
         return LeaseTemplate(window=window, ttl_seconds=ttl_seconds, grants=freeze(grants), model=model)
@@ -47,7 +49,6 @@ def _check_holes(grants: JSONValue, arguments: set[str]) -> None:
     for hole in holes_in(grants):
         name = hole.removeprefix(ARGUMENT)
         if name != hole and name not in arguments:
-            raise Malformed(
-                f"{shown(name)} is no mapped argument of this capability: add it to `arguments`",
-                code="lease.placeholder",
+            raise LEASE_PLACEHOLDER(
+                f"{shown(name)} is no mapped argument of this capability: add it to `arguments`"
             )

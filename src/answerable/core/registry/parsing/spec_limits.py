@@ -8,7 +8,9 @@ from answerable.core.registry.documents.capability import ACTION_KINDS, ActionKi
 from answerable.core.registry.documents.documents import DelegationTemplate
 from answerable.core.registry.documents.fields import nearest
 from answerable.core.registry.parsing.spec_shared import name_of
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.documents import DOCUMENT_CHOICE
+from answerable.errors.codes.registry import TEMPLATE_DELEGATION
 
 if TYPE_CHECKING:
     from answerable.core.registry.documents.capability import Capability
@@ -33,8 +35,7 @@ def kinds_in(spec: Fields) -> tuple[ActionKind, ...]:
 
     def check(text: str) -> None:
         if text not in ACTION_KINDS:
-            message = f"{shown(text)} is no kind of action{nearest(text, ACTION_KINDS)}"
-            raise Malformed(message, code="document.choice")
+            raise DOCUMENT_CHOICE(f"{shown(text)} is no kind of action{nearest(text, ACTION_KINDS)}")
 
     texts = spec.texts("kinds", check=check)
     return tuple(kind for text in texts for kind in ACTION_KINDS if kind == text)
@@ -56,7 +57,7 @@ def delegation_in(spec: Fields) -> DelegationTemplate | None:
     if not 1 <= count <= RECEIVERS_MAX:
         section.fault(
             f"say to whom: 1 to {RECEIVERS_MAX} names in `agents`, `useCases` and `groups`",
-            code="template.delegation",
+            code=TEMPLATE_DELEGATION.id,
         )
     return found
 

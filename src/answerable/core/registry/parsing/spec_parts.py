@@ -6,7 +6,13 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.registry.documents.fields import nearest
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.documents import (
+    DOCUMENT_CHOICE,
+    DOCUMENT_DUPLICATE,
+    DOCUMENT_PATTERN,
+    DOCUMENT_SIZE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +31,7 @@ def parts_listed(spec: Fields, key: str, known: tuple[str, ...], most: int) -> l
     """The mappings of a list, and nothing else that is in it; none of them when they are too many."""
     found = spec.sections(key, known)
     if len(found) > most:
-        spec.fault(f"expected at most {most} items, got {len(found)}", key, code="document.size")
+        spec.fault(f"expected at most {most} items, got {len(found)}", key, code=DOCUMENT_SIZE.id)
         return []
     return [one for one in found if one.readable]
 
@@ -37,7 +43,7 @@ def named_in(items: list[Fields], what: str) -> list[tuple[Fields, str]]:
     for item in items:
         name = item.text("name", check=checked_part_name)
         if name in taken:
-            item.fault(f"{what} {shown(name)} is declared twice", "name", code="document.duplicate")
+            item.fault(f"{what} {shown(name)} is declared twice", "name", code=DOCUMENT_DUPLICATE.id)
         elif name:
             taken.add(name)
         found.append((item, name))
@@ -48,15 +54,14 @@ def checked_part_name(text: str) -> None:
     """Raises Malformed (`document.pattern`) unless policies can write the text after a dot."""
     if text in _CEDAR_WORDS:
         message = f"{shown(text)} is a word of Cedar's own, which cannot stand after a dot: take another name"
-        raise Malformed(message, code="document.pattern")
+        raise DOCUMENT_PATTERN(message)
     if not _NAME.fullmatch(text):
         meant = _NOT_IN_NAMES.sub("_", text.lower()).strip("_")
         hint = f"; did you mean `{meant}`?" if _NAME.fullmatch(meant) and meant not in _CEDAR_WORDS else ""
-        message = (
+        raise DOCUMENT_PATTERN(
             f"{shown(text)} is no name for policies: expected a letter, then letters, digits and `_`, all small, "
             f"{PART_NAME_CHARS_MAX} at most{hint}"
         )
-        raise Malformed(message, code="document.pattern")
 
 
 def one_of(item: Fields, key: str, options: tuple[Option, ...]) -> Option | None:
@@ -77,8 +82,6 @@ def known_word(options: tuple[str, ...]) -> Callable[[str], None]:
     def check(text: str) -> None:
         if text not in options:
             hint = nearest(text[:PART_NAME_CHARS_MAX], options)
-            raise Malformed(
-                f"{shown(text, PART_NAME_CHARS_MAX)} is not allowed here{hint}", code="document.choice"
-            )
+            raise DOCUMENT_CHOICE(f"{shown(text, PART_NAME_CHARS_MAX)} is not allowed here{hint}")
 
     return check

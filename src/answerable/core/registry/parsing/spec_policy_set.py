@@ -27,7 +27,8 @@ from answerable.core.registry.parsing.spec_classes import CLASS_KEYS, classes_in
 from answerable.core.registry.parsing.spec_parts import chosen_in, named_in, one_of, parts_listed
 from answerable.core.registry.parsing.spec_risk import FACTOR_KEYS, factor_in
 from answerable.core.registry.parsing.spec_shared import ARGUMENT_NAME, TIME_OF_DAY, minutes_of, name_of
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.documents import DOCUMENT_DATE, DOCUMENT_PATTERN, DOCUMENT_RANGE, DOCUMENT_SIZE
 
 if TYPE_CHECKING:
     from answerable.core.registry.documents.fields import Fields
@@ -104,7 +105,7 @@ def _steps(item: Fields) -> tuple[EventMatch, ...]:
     steps = item.sections("steps", MATCH_KEYS)
     if not 2 <= len(steps) <= STEPS_MAX:
         message = f"a sequence has 2 to {STEPS_MAX} steps, got {len(steps)}; for one event leave out `steps`"
-        item.fault(message, "steps", code="document.size")
+        item.fault(message, "steps", code=DOCUMENT_SIZE.id)
         return ()
     return tuple(_match(step) for step in steps)
 
@@ -125,7 +126,7 @@ def _match(item: Fields) -> EventMatch:
 def _names(item: Fields, key: str, what: str) -> tuple[str, ...]:
     names = item.texts(key, check=name_of(what))
     if len(names) > NAMED_MAX:
-        item.fault(f"expected at most {NAMED_MAX} names, got {len(names)}", key, code="document.size")
+        item.fault(f"expected at most {NAMED_MAX} names, got {len(names)}", key, code=DOCUMENT_SIZE.id)
         return ()
     return names
 
@@ -140,12 +141,12 @@ def within_in(item: Fields) -> int:
         meant = _WITHIN_MEANT.fullmatch(text)
         hint = f"; did you mean `{meant[1]}{meant[2]}`?" if meant is not None else ""
         message = f"{shown(text)} is not a duration such as `90s`, `15m`, `24h` or `7d`{hint}"
-        item.fault(message, "within", code="document.pattern")
+        item.fault(message, "within", code=DOCUMENT_PATTERN.id)
         return 0
     seconds = int(found[1]) * _SECONDS[found[2]]
     if seconds > WITHIN_SECONDS_MAX:
         most = f"`{WITHIN_SECONDS_MAX // _SECONDS['d']}d`"
-        item.fault(f"expected at most {most}, got {shown(text)}", "within", code="document.range")
+        item.fault(f"expected at most {most}, got {shown(text)}", "within", code=DOCUMENT_RANGE.id)
         return 0
     return seconds
 
@@ -156,7 +157,7 @@ def _window(item: Fields, name: str) -> TimeWindow:
         item.fault("`ends` is not after `begins`: the window would never be open", "ends", code=_WINDOW)
     days = chosen_in(item, "days", WEEKDAYS)
     if item.count("days") == 0:
-        item.fault("name at least one day, or leave `days` out for all", "days", code="document.size")
+        item.fault("name at least one day, or leave `days` out for all", "days", code=DOCUMENT_SIZE.id)
     hour = matching(TIME_OF_DAY, "a time of day in UTC like `18:00`; midnight is `00:00`")
     starts, stops = (item.text(key, default="", check=hour) for key in ("startsAt", "stopsAt"))
     if item.has("startsAt") != item.has("stopsAt"):
@@ -192,7 +193,5 @@ def _millis(text: str) -> int:
         if since <= timedelta(0):
             raise ValueError
     except ValueError:
-        raise Malformed(
-            f"{shown(text)} is not a moment in UTC like `2027-01-31T18:00:00Z`", code="document.date"
-        ) from None
+        raise DOCUMENT_DATE(f"{shown(text)} is not a moment in UTC like `2027-01-31T18:00:00Z`") from None
     return since // timedelta(milliseconds=1)

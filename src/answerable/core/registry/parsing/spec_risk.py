@@ -14,6 +14,7 @@ from answerable.core.registry.documents.policy_parts import POINTS_MAX, FactorFa
 from answerable.core.registry.parsing.spec_limits import DEPTH_MAX
 from answerable.core.registry.parsing.spec_parts import checked_part_name, known_word, one_of
 from answerable.core.registry.parsing.spec_shared import ARGUMENT_NAME, INTEGER_MAX, name_of, on_one_line
+from answerable.errors.codes.documents import DOCUMENT_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +87,7 @@ def factor_in(item: Fields, name: str) -> RiskFactor:
     texts = item.texts("oneOf", check=fact.text_check)
     count = item.count("oneOf")
     if count is not None and not 1 <= count <= ONE_OF_MAX:
-        item.fault(f"expected 1 to {ONE_OF_MAX} texts", "oneOf", code="document.size")
+        item.fault(f"expected 1 to {ONE_OF_MAX} texts", "oneOf", code=DOCUMENT_SIZE.id)
     return RiskFactor(name=name, points=points, fact=word, of=of, at_least=least, at_most=most, one_of=texts)
 
 

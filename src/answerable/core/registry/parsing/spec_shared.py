@@ -12,6 +12,12 @@ from answerable.core.identity.names.principal import checked_name
 from answerable.core.registry.documents.fields import type_name
 from answerable.core.registry.documents.ownership import AUDIT_LEVELS, Ownership
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.documents import (
+    DOCUMENT_DATE,
+    DOCUMENT_DUPLICATE,
+    DOCUMENT_PATTERN,
+    DOCUMENT_TYPE,
+)
 
 if TYPE_CHECKING:
     from answerable.core.registry.documents.fields import Fields
@@ -43,7 +49,7 @@ def keys_in(spec: Fields) -> tuple[PublicKey, ...]:
     found: list[PublicKey] = []
     for index, item in enumerate(spec.items("keys")):
         if not isinstance(item, dict):
-            spec.fault(f"expected a JWK, got {type_name(item)}", "keys", index, code="document.type")
+            spec.fault(f"expected a JWK, got {type_name(item)}", "keys", index, code=DOCUMENT_TYPE.id)
             continue
         try:
             key = public_key(item)
@@ -51,7 +57,7 @@ def keys_in(spec: Fields) -> tuple[PublicKey, ...]:
             spec.fault(error.message, "keys", index, code=error.code)
             continue
         if any(key.thumbprint == earlier.thumbprint for earlier in found):
-            spec.fault("the same key is listed twice", "keys", index, code="document.duplicate")
+            spec.fault("the same key is listed twice", "keys", index, code=DOCUMENT_DUPLICATE.id)
         found.append(key)
     return tuple(found)
 
@@ -64,13 +70,13 @@ def name_of(what: str) -> Callable[[str], str]:
 def without_nul(text: str) -> None:
     """Raises Malformed (`document.pattern`) for a zero character, which would cut the text short elsewhere."""
     if "\x00" in text:
-        raise Malformed("text holds a zero character", code="document.pattern")
+        raise DOCUMENT_PATTERN("text holds a zero character")
 
 
 def on_one_line(text: str) -> None:
     """Raises Malformed (`document.pattern`) unless people can read the text on one line."""
     if not text.isprintable():
-        raise Malformed("expected printable text on one line", code="document.pattern")
+        raise DOCUMENT_PATTERN("expected printable text on one line")
 
 
 def minutes_of(text: str) -> int:
@@ -86,4 +92,4 @@ def checked_date(text: str) -> None:
             raise ValueError
         date.fromisoformat(text)
     except ValueError:
-        raise Malformed(f"{shown(text)} is not a date like `2027-01-31`", code="document.date") from None
+        raise DOCUMENT_DATE(f"{shown(text)} is not a date like `2027-01-31`") from None

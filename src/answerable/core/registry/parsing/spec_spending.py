@@ -24,6 +24,7 @@ from answerable.core.registry.documents.spending import (
 )
 from answerable.core.registry.parsing.spec_shared import ARGUMENT_NAME
 from answerable.errors import shown
+from answerable.errors.codes.documents import DOCUMENT_MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +86,7 @@ def _reserves(spec: Fields, types: Mapping[str, str]) -> tuple[ReserveMapping, .
             bound = reserves.section(name, RESERVE_ARGUMENT_KEYS)
             argument = _argument(bound, "argument", types, "integer")
             if not bound.has("argument"):
-                bound.fault("`argument` is missing", code="document.missing")
+                bound.fault("`argument` is missing", code=DOCUMENT_MISSING.id)
             default = (
                 bound.integer("default", minimum=0, maximum=AMOUNT_MAX, default=0)
                 if bound.has("default")

@@ -23,7 +23,9 @@ from answerable.core.registry.documents.stop_rule import (
 from answerable.core.registry.parsing.spec_parts import checked_part_name
 from answerable.core.registry.parsing.spec_policy_set import within_in
 from answerable.core.registry.parsing.spec_shared import name_of, ownership_in
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.containment import STOP_RULE_OWNERSHIP
+from answerable.errors.codes.documents import DOCUMENT_MISSING, DOCUMENT_SIZE
 
 if TYPE_CHECKING:
     from answerable.core.registry.documents.fields import Fields
@@ -53,7 +55,7 @@ def stop_rule_in(spec: Fields, name: str) -> StopRule:
     ownership = ownership_in(spec)
     if missing := ownership.missing():
         # Unlike what may act, a rule that is not in force lets more happen: it is never left out quietly.
-        spec.fault(f"ownership lacks {', '.join(missing)}", "ownership", code="stop_rule.ownership")
+        spec.fault(f"ownership lacks {', '.join(missing)}", "ownership", code=STOP_RULE_OWNERSHIP.id)
     _check_keys(spec, watches)
     over = spec.choice("over", RULE_OVER, default="agent")
     holds: RuleHolds = spec.choice("holds", RULE_HOLDS, default=over)
@@ -119,14 +121,14 @@ def _canary(spec: Fields) -> Canary:
     )
     for key in CANARY_KEYS:
         if (section.count(key) or 0) > CANARIES_MAX:
-            section.fault(f"expected at most {CANARIES_MAX} items", key, code="document.size")
+            section.fault(f"expected at most {CANARIES_MAX} items", key, code=DOCUMENT_SIZE.id)
     if canary == NO_CANARY and spec.has("canary"):
         listed = ", ".join(f"`{key}`" for key in CANARY_KEYS)
-        spec.fault(f"a canary names what nobody should touch: {listed}", "canary", code="document.missing")
+        spec.fault(f"a canary names what nobody should touch: {listed}", "canary", code=DOCUMENT_MISSING.id)
     return canary
 
 
 def _long_enough(text: str) -> None:
     if len(text) < CANARY_CHARS_MIN:
         message = f"{shown(text)} is found in too much: expected at least {CANARY_CHARS_MIN} characters"
-        raise Malformed(message, code="document.size")
+        raise DOCUMENT_SIZE(message)

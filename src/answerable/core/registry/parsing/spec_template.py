@@ -14,6 +14,14 @@ from answerable.core.registry.parsing.spec_destination import allowed_in
 from answerable.core.registry.parsing.spec_limits import ceiling_in, delegation_in, kinds_in
 from answerable.core.registry.parsing.spec_shared import ARGUMENT_NAME, INTEGER_MAX, name_of, on_one_line
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.documents import (
+    DOCUMENT_DUPLICATE,
+    DOCUMENT_PATTERN,
+    DOCUMENT_RANGE,
+    DOCUMENT_TYPE,
+)
+from answerable.errors.codes.mandate import BUDGET_AMOUNT, BUDGET_NAME
+from answerable.errors.codes.registry import TEMPLATE_GRANTS, TEMPLATE_PARAMETER_UNUSED, TEMPLATE_PLACEHOLDER
 
 if TYPE_CHECKING:
     from answerable.core.registry.documents.capability import ArgumentType
@@ -38,7 +46,7 @@ def template_in(spec: Fields, name: str) -> MandateTemplate:
     purpose = spec.text("purpose", check=placeholders_in)
     grants = tuple(_grant(item) for item in spec.sections("grants", GRANT_KEYS))
     if not grants:
-        spec.fault("a template has at least one grant", "grants", code="template.grants")
+        spec.fault("a template has at least one grant", "grants", code=TEMPLATE_GRANTS.id)
     template = MandateTemplate(
         name=name,
         use_case=spec.text("useCase", check=name_of("use case")),
@@ -63,22 +71,22 @@ def _grant(item: Fields) -> GrantTemplate:
     arguments: list[tuple[str, str | int | bool]] = []
     for name, value in item.pairs("arguments"):
         if not ARGUMENT_NAME.fullmatch(name):
-            item.fault(f"{shown(name)} is not an argument name", "arguments", name, code="document.pattern")
+            item.fault(f"{shown(name)} is not an argument name", "arguments", name, code=DOCUMENT_PATTERN.id)
         elif not isinstance(value, str | int):
             message = f"expected text, an integer or true or false, got {type_name(value)}"
-            item.fault(message, "arguments", name, code="document.type")
+            item.fault(message, "arguments", name, code=DOCUMENT_TYPE.id)
         elif type(value) is int and abs(value) > INTEGER_MAX:
-            item.fault("integer beyond 2^53 - 1", "arguments", name, code="document.range")
+            item.fault("integer beyond 2^53 - 1", "arguments", name, code=DOCUMENT_RANGE.id)
         elif isinstance(value, str) and (why := _placeholder_fault(value)):
-            item.fault(why, "arguments", name, code="template.placeholder")
+            item.fault(why, "arguments", name, code=TEMPLATE_PLACEHOLDER.id)
         else:
             arguments.append((name, value))
     maxima: list[tuple[str, int]] = []
     for name, value in item.pairs("maxima"):
         if not ARGUMENT_NAME.fullmatch(name):
-            item.fault(f"{shown(name)} is not an argument name", "maxima", name, code="document.pattern")
+            item.fault(f"{shown(name)} is not an argument name", "maxima", name, code=DOCUMENT_PATTERN.id)
         elif type(value) is not int or abs(value) > INTEGER_MAX:
-            item.fault("expected an integer within 2^53 - 1", "maxima", name, code="document.type")
+            item.fault("expected an integer within 2^53 - 1", "maxima", name, code=DOCUMENT_TYPE.id)
         else:
             maxima.append((name, value))
     return GrantTemplate(
@@ -101,7 +109,7 @@ def _budgets(spec: Fields, parameters: tuple[TemplateParameter, ...]) -> tuple[t
             spec.fault(error.message, "budgets", name, code=error.code)
             continue
         if name == CALLS:
-            spec.fault("the number of calls is limited by `callsMax`", "budgets", name, code="budget.name")
+            spec.fault("the number of calls is limited by `callsMax`", "budgets", name, code=BUDGET_NAME.id)
         elif (isinstance(value, str) and value in whole) or (type(value) is int and is_amount(value)):
             found.append((name, value))
         else:
@@ -109,7 +117,7 @@ def _budgets(spec: Fields, parameters: tuple[TemplateParameter, ...]) -> tuple[t
                 "expected a whole number from 0 to 2^53 - 1, or one `{parameter}` of type integer or minor_units",
                 "budgets",
                 name,
-                code="budget.amount",
+                code=BUDGET_AMOUNT.id,
             )
     return tuple(found)
 
@@ -120,7 +128,7 @@ def _parameters(spec: Fields) -> tuple[TemplateParameter, ...]:
     for item in spec.sections("parameters", PARAMETER_KEYS):
         name = item.text("name", check=matching(_PARAMETER, "a parameter name: letters, digits and _"))
         if name and any(name == earlier.name for earlier in found):
-            item.fault(f"parameter {shown(name)} is declared twice", "name", code="document.duplicate")
+            item.fault(f"parameter {shown(name)} is declared twice", "name", code=DOCUMENT_DUPLICATE.id)
         pattern = item.text("pattern", check=checked_pattern)
         found.append(
             TemplateParameter(
@@ -152,14 +160,14 @@ def _check_placeholders(spec: Fields, template: MandateTemplate) -> None:
             used.add(name)
             if name not in declared:
                 message = f"placeholder {shown(name)} is not a declared parameter{nearest(name, declared)}"
-                spec.fault(message, *where, code="template.placeholder")
+                spec.fault(message, *where, code=TEMPLATE_PLACEHOLDER.id)
     for index, name in enumerate(declared):
         if name and name not in used:
             spec.fault(
                 f"parameter {shown(name)} is used nowhere",
                 "parameters",
                 index,
-                code="template.parameter_unused",
+                code=TEMPLATE_PARAMETER_UNUSED.id,
             )
 
 

@@ -12,6 +12,8 @@ from answerable.core.registry.documents.documents import Workflow
 from answerable.core.registry.manifests.manifest import TIER_MAX
 from answerable.core.registry.parsing.spec_agent import attestation_in
 from answerable.core.registry.parsing.spec_shared import keys_in, name_of, ownership_in
+from answerable.errors.codes.documents import DOCUMENT_MISSING
+from answerable.errors.codes.people import WORKFLOW_AI, WORKFLOW_ATTESTATION
 
 if TYPE_CHECKING:
     from answerable.core.registry.documents.fields import Fields
@@ -36,22 +38,22 @@ def workflow_in(spec: Fields, name: str) -> Workflow:
     statuses: tuple[Literal["active", "disabled"], ...] = ("active", "disabled")
     if not spec.has("ai"):
         message = "say `ai: false`: no model decides in it, which its owner answers for"
-        spec.fault(message, "ai", code="document.missing")
+        spec.fault(message, "ai", code=DOCUMENT_MISSING.id)
     elif spec.flag("ai", default=True):
-        spec.fault("an AI approves nothing: register it as an Agent", "ai", code="workflow.ai")
+        spec.fault("an AI approves nothing: register it as an Agent", "ai", code=WORKFLOW_AI.id)
     groups = spec.texts("groups", check=name_of("group"))
     if not groups:
-        spec.fault("a workflow says for which groups it answers", "groups", code="document.missing")
+        spec.fault("a workflow says for which groups it answers", "groups", code=DOCUMENT_MISSING.id)
     capabilities = spec.texts("capabilities", check=name_of("capability"))
     if not capabilities:
         message = "a workflow says of which capabilities' actions it answers"
-        spec.fault(message, "capabilities", code="document.missing")
+        spec.fault(message, "capabilities", code=DOCUMENT_MISSING.id)
     sets = attestation_in(spec)
     for index, chosen in enumerate(sets):
         unix = any(one.startswith("unix:") for one in chosen)
         if unix and not any(one.startswith(UID_SELECTOR) for one in chosen):
             message = f"name the user that it runs as, `{UID_SELECTOR}N`: anybody may start a program"
-            spec.fault(message, "attestation", index, code="workflow.attestation")
+            spec.fault(message, "attestation", index, code=WORKFLOW_ATTESTATION.id)
     return Workflow(
         name=name,
         purpose=spec.text("purpose"),

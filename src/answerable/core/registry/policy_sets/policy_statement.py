@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.canonical import Limits, freeze, parse
 from answerable.core.registry.documents.parts_form import form_of_parts, parts_of_form
 from answerable.core.registry.documents.policy_parts import NO_PARTS
-from answerable.errors import Malformed
+from answerable.errors.codes.policy import POLICY_STATEMENT
 
 if TYPE_CHECKING:
     from answerable.core.canonical import FrozenJSON, JSONValue
@@ -50,4 +50,4 @@ def read_statement(text: bytes) -> PolicyStatement:
         if isinstance(policies, str) and isinstance(schema, str):
             parts = parts_of_form(value["parts"]) if "parts" in value else NO_PARTS
             return PolicyStatement(policies=policies, parts=parts, schema_digest=schema)
-    raise Malformed("this is not a policy set as logs write it down", code="policy.statement")
+    raise POLICY_STATEMENT()

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from answerable.errors import Malformed
+from answerable.errors.codes.policy import POLICY_TOO_LARGE
 
 TEXT_CHARS_MAX: Final = 16 * 1024 * 1024
 POLICY_CHARS_MAX: Final = 8 * 1024
@@ -33,9 +33,7 @@ def statements(text: str) -> tuple[Statement, ...]:
     Raises Malformed (`policy.too_large`) for a text, a policy or a nesting beyond its bound.
     """
     if len(text) > TEXT_CHARS_MAX:
-        raise Malformed(
-            f"policies of {len(text)} characters, expected at most {TEXT_CHARS_MAX}", code="policy.too_large"
-        )
+        raise POLICY_TOO_LARGE(f"policies of {len(text)} characters, expected at most {TEXT_CHARS_MAX}")
     found: list[Statement] = []
     start = depth = 0
     line = 1
@@ -44,10 +42,7 @@ def statements(text: str) -> tuple[Statement, ...]:
         if mark in "([{":
             depth += 1
             if depth > NESTING_MAX:
-                raise Malformed(
-                    f"policy on line {line}: brackets nested deeper than {NESTING_MAX}",
-                    code="policy.too_large",
-                )
+                raise POLICY_TOO_LARGE(f"policy on line {line}: brackets nested deeper than {NESTING_MAX}")
         elif mark in ")]}":
             depth = max(0, depth - 1)
         elif mark == ";" and depth == 0:
@@ -63,8 +58,7 @@ def statements(text: str) -> tuple[Statement, ...]:
 def _statement(text: str, line: int) -> Statement:
     line += text.count("\n", 0, len(text) - len(text.lstrip()))
     if len(text) > POLICY_CHARS_MAX:
-        raise Malformed(
-            f"policy on line {line} has {len(text)} characters, expected at most {POLICY_CHARS_MAX}",
-            code="policy.too_large",
+        raise POLICY_TOO_LARGE(
+            f"policy on line {line} has {len(text)} characters, expected at most {POLICY_CHARS_MAX}"
         )
     return Statement(line=line, text=text)

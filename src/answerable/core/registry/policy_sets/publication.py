@@ -13,9 +13,22 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from msgspec import Meta, Struct
 
 from answerable.core.canonical import freeze, parse
+from answerable.core.identity.keys.compact_jws import TokenCodes
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.core.statement import Kind
 from answerable.errors import Refused, shown
+from answerable.errors.codes.policy import (
+    PUBLICATION_ALGORITHM,
+    PUBLICATION_AUDIENCE,
+    PUBLICATION_GROUP,
+    PUBLICATION_KEY,
+    PUBLICATION_MALFORMED,
+    PUBLICATION_OTHER,
+    PUBLICATION_OWN,
+    PUBLICATION_SIGNATURE,
+    PUBLICATION_STALE,
+    PUBLICATION_TYPE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +74,18 @@ class StepClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     iat_ms: Annotated[int, Meta(description="when it was signed, Unix milliseconds")]
 
 
-PUBLICATION: Final = Kind(typ=PUBLICATION_TYP, step="publication", what="the step", form=StepClaims)
+PUBLICATION: Final = Kind(
+    typ=PUBLICATION_TYP,
+    codes=TokenCodes(
+        malformed=PUBLICATION_MALFORMED,
+        type=PUBLICATION_TYPE,
+        algorithm=PUBLICATION_ALGORITHM,
+        key=PUBLICATION_KEY,
+        signature=PUBLICATION_SIGNATURE,
+    ),
+    what="the step",
+    form=StepClaims,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,14 +141,12 @@ def verified_step(
     `publication.stale`).
     """
     claims = PUBLICATION.verified(token, current.person_keys)
-    PUBLICATION.check_audience(claims, audience)
+    PUBLICATION.check_audience(claims, audience, code=PUBLICATION_AUDIENCE)
     if claims.step != wanted:
-        raise PUBLICATION.unverified(
-            f"expected a signature to {wanted}, got one to {shown(claims.step, 40)}", "other"
-        )
-    PUBLICATION.check_age(claims, now)
+        raise PUBLICATION_OTHER(f"expected a signature to {wanted}, got one to {shown(claims.step, 40)}")
+    PUBLICATION.check_age(claims, now, code=PUBLICATION_STALE)
     if len(claims.comment) > COMMENT_CHARS_MAX:
-        raise PUBLICATION.malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters")
+        raise PUBLICATION_MALFORMED(f"a comment has at most {COMMENT_CHARS_MAX} characters")
     return SignedStep(
         by=PrincipalId(claims.iss),
         key=PUBLICATION.key_of(token),
@@ -143,9 +165,8 @@ def publisher_fault(signed: SignedStep, *, group: str, current: RegistrySnapshot
     """Why this person may not put policy sets into force: `publication.group`. group: empty for no bound."""
     person = current.principals[signed.by]
     if group and group not in person.groups:
-        return Refused(
-            f"{signed.by} is not in group {shown(group)}, whose members publish policy sets",
-            code="publication.group",
+        return PUBLICATION_GROUP(
+            f"{signed.by} is not in group {shown(group)}, whose members publish policy sets"
         )
     return None
 
@@ -162,9 +183,8 @@ def own_fault(
     theirs = {one.thumbprint for one in publisher.keys}
     own = {key, *(one.thumbprint for one in (proposer.keys if proposer is not None else ()))}
     if signed.by == author or theirs & own:
-        return Refused(
-            f"{author} proposed this: somebody else must publish it, with a key that is not theirs",
-            code="publication.own",
+        return PUBLICATION_OWN(
+            f"{author} proposed this: somebody else must publish it, with a key that is not theirs"
         )
     return None
 

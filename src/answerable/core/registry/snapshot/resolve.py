@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.registry import CAPABILITY_TARGET_CLAIMED_TWICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,10 +50,9 @@ class CapabilityIndex:
                 continue
             claimed = (capability.server, capability.method, capability.target)
             if claimed in self._exact:
-                raise Malformed(
+                raise CAPABILITY_TARGET_CLAIMED_TWICE(
                     f"capabilities {shown(self._exact[claimed].capability.name)} and {shown(capability.name)} "
-                    f"claim the same target {shown(capability.target)}",
-                    code="capability.target_claimed_twice",
+                    f"claim the same target {shown(capability.target)}"
                 )
             self._exact[claimed] = Resolved(capability=capability)
 

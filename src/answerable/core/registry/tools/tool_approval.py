@@ -13,11 +13,21 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta, Struct
 
+from answerable.core.identity.keys.compact_jws import TokenCodes
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis, checked_name
 from answerable.core.registry.documents.public_name import checked_plain_target
 from answerable.core.registry.tools.tool_pin import TOOLS_CALL
 from answerable.core.statement import Kind
 from answerable.errors import Refused, shown
+from answerable.errors.codes.registry import (
+    TOOL_ALGORITHM,
+    TOOL_KEY,
+    TOOL_MALFORMED,
+    TOOL_NOT_AN_OWNER,
+    TOOL_SIGNATURE,
+    TOOL_TYPE,
+    TOOL_UNREGISTERED,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +62,13 @@ class ToolClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 TOOL: Final = Kind(
     typ=TOOL_TYP,
-    step="tool",
+    codes=TokenCodes(
+        malformed=TOOL_MALFORMED,
+        type=TOOL_TYPE,
+        algorithm=TOOL_ALGORITHM,
+        key=TOOL_KEY,
+        signature=TOOL_SIGNATURE,
+    ),
     what="the yes",
     form=ToolClaims,
     missing="claim {claim} is missing",
@@ -109,18 +125,16 @@ def owner_fault(approval: ToolApproval, current: RegistrySnapshot) -> Refused | 
     """Why this person cannot say yes to this tool now, or None: `tool.not_an_owner`, `tool.unregistered`."""
     found = [*capabilities_of(current, approval.server, approval.tool)]
     if not found:
-        return Refused(
+        return TOOL_UNREGISTERED(
             f"no capability stands for tool {shown(approval.tool)} of server {shown(approval.server)}, so nobody "
-            "answers for it: register one first, `answerable capability propose` writes it",
-            code="tool.unregistered",
+            "answers for it: register one first, `answerable capability propose` writes it"
         )
     person = current.principals.get(approval.signed_by)
     owners = {name for one in found for name in (one.ownership.owner, one.ownership.backup_owner)}
     if person is None or person.status != "active" or person.name not in owners:
         named = " or ".join(sorted(name for name in owners if name)) or "nobody yet"
-        return Refused(
-            f"{approval.signed_by} does not own tool {shown(approval.tool)} now: {named} must sign",
-            code="tool.not_an_owner",
+        return TOOL_NOT_AN_OWNER(
+            f"{approval.signed_by} does not own tool {shown(approval.tool)} now: {named} must sign"
         )
     return None
 
@@ -135,7 +149,7 @@ def capabilities_of(current: RegistrySnapshot, server: str, tool: str) -> Iterat
 def _approval(token: str, claims: ToolClaims) -> ToolApproval:
     definition, previous = claims.definition, claims.previous
     if not _DIGEST.fullmatch(definition) or (previous and not _DIGEST.fullmatch(previous)):
-        raise TOOL.malformed("claims `definition` and `previous` are SHA-256 digests in hex")
+        raise TOOL_MALFORMED("claims `definition` and `previous` are SHA-256 digests in hex")
     return ToolApproval(
         server=checked_name(claims.server, what="server"),
         tool=_checked_tool(claims.tool),

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import encode
 from answerable.core.identity.names.principal import checked_name
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.registry import TOOL_COUNT, TOOL_DUPLICATE, TOOL_MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,12 +35,10 @@ def tools_digest(listed: Mapping[str, Iterable[JSONValue]]) -> str:
         for tool in tools:
             name, row = _row(server, tool)
             if (server, name) in rows:
-                raise Malformed(
-                    f"server {shown(server)} lists tool {shown(name)} twice", code="tool.duplicate"
-                )
+                raise TOOL_DUPLICATE(f"server {shown(server)} lists tool {shown(name)} twice")
             rows[server, name] = row
             if len(rows) > TOOLS_MAX:
-                raise Malformed(f"more than {TOOLS_MAX} tools", code="tool.count")
+                raise TOOL_COUNT(f"more than {TOOLS_MAX} tools")
     if not rows:
         return ""
     return f"sha256:{sha256(encode([rows[key] for key in sorted(rows)])).hexdigest()}"
@@ -50,7 +49,6 @@ def _row(server: str, tool: JSONValue) -> tuple[str, JSONValue]:
         name, description, schema = tool.get("name"), tool.get("description", ""), tool.get("inputSchema")
         if isinstance(name, str) and name and isinstance(description, str) and isinstance(schema, dict):
             return name, [server, name, description, schema]
-    raise Malformed(
-        "a tool definition needs a `name`, an `inputSchema` and, if any, a `description` that is text",
-        code="tool.malformed",
+    raise TOOL_MALFORMED(
+        "a tool definition needs a `name`, an `inputSchema` and, if any, a `description` that is text"
     )

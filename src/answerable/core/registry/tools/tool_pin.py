@@ -11,7 +11,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal
 
 from answerable.core.canonical import encode, parse
-from answerable.errors import Malformed, shown
+from answerable.errors import shown
+from answerable.errors.codes.registry import TOOL_MALFORMED, TOOL_OLDER, TOOL_PIN_OUTDATED
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -43,7 +44,7 @@ class ToolPin:
 
     def __post_init__(self) -> None:
         if sha256(self.text).hexdigest() != self.definition:
-            raise Malformed("the text of a definition is not the one of its digest", code="tool.malformed")
+            raise TOOL_MALFORMED("the text of a definition is not the one of its digest")
 
     @property
     def source(self) -> PinSource:
@@ -54,15 +55,13 @@ class ToolPin:
 def check_order(pin: ToolPin, kept: ToolPin | None, *, over: str) -> None:
     """Raises Malformed unless `pin` may come after `kept`: `tool.pin_outdated`, `tool.older`."""
     if (kept.definition if kept is not None else "") != over:
-        raise Malformed(
+        raise TOOL_PIN_OUTDATED(
             f"another definition of tool {shown(pin.tool)} is in force meanwhile than the one this was to replace: "
-            "look at it again with `answerable tool diff`, and sign anew",
-            code="tool.pin_outdated",
+            "look at it again with `answerable tool diff`, and sign anew"
         )
     if kept is not None and pin.at <= kept.at:
-        raise Malformed(
-            f"the definition of tool {shown(pin.tool)} in force was signed at the same time or later: sign anew",
-            code="tool.older",
+        raise TOOL_OLDER(
+            f"the definition of tool {shown(pin.tool)} in force was signed at the same time or later: sign anew"
         )
 
 

@@ -7,8 +7,8 @@
     ├── Unavailable   a port failed; says whether an effect happened  HTTP 503
     └── Broken        an invariant fell: stop, do not continue        HTTP 500
 
-Messages start lower-case, have no full stop, fit one line and never hold a secret. `code` is stable and listed
-in the reference; wording is not.
+Messages start lower-case, have no full stop, fit one line and never hold a secret. `code` is stable, declared in
+`errors.codes` and listed in the reference; wording is not.
 """
 
 from __future__ import annotations
