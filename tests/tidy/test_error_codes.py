@@ -18,6 +18,9 @@ CODE = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)+")
 STABLE = ROOT / "tests" / "tidy" / "stable_codes.txt"
 """Code and branch of each that was ever declared, one a line; nothing is taken off it."""
 
+NO_ERRORS = {"session.unknown", "session.missing", "http.too_many", "instance.expired", "agent.suspended"}
+"""Written beside codes: what the MCP door answers as JSON-RPC, and for what an instance has ended."""
+
 pytestmark = pytest.mark.requirement("HOUSE-20")
 
 
@@ -110,6 +113,23 @@ def test_what_a_code_is_compared_with_is_declared() -> None:
     assert not [found for module in elsewhere() for found in compared_with(module)]
 
 
+def listed(module: Module) -> Iterator[str]:
+    """What is no code in constants that list codes: the statuses of a door, what a rule counts."""
+    declared = {code.id for code in by_name().values()} | NO_ERRORS
+    for node in module.tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            within = node.value.keys if isinstance(node.value, ast.Dict) else [node.value]
+            parts = [part for one in within if one is not None for part in ast.walk(one)]
+            texts = [str(part.value) for part in parts if isinstance(part, ast.Constant)]
+            found = {text for text in texts if CODE.fullmatch(text)}
+            if found & declared and len(texts) > 1:
+                yield from (f"{module.path}: {text}" for text in sorted(found - declared))
+
+
+def test_what_is_listed_beside_codes_is_declared() -> None:
+    assert not [found for module in elsewhere() for found in listed(module)]
+
+
 @pytest.mark.parametrize(
     ("rule", "text"),
     [
@@ -121,6 +141,8 @@ def test_what_a_code_is_compared_with_is_declared() -> None:
         (without_a_message, "raise codes.JSON_DEPTH()"),
         (compared_with, 'error.code == "json.no_such"'),
         (compared_with, 'error.code in ("json.depth", "json.no_such")'),
+        (listed, 'STATUSES = {"json.depth": 400, "json.no_such": 404}'),
+        (listed, 'OURS: Final = frozenset({"json.depth", "json.no_such"})'),
     ],
 )
 def test_a_planted_fault_is_found(rule: Callable[[Module], Iterator[str]], text: str) -> None:
@@ -135,6 +157,8 @@ def test_a_planted_fault_is_found(rule: Callable[[Module], Iterator[str]], text:
         (without_a_message, 'raise JSON_DEPTH("nested too deep")'),
         (without_a_message, "raise JSON_NOT_CANONICAL()"),
         (compared_with, 'error.code == "json.depth"'),
+        (listed, 'STATUSES = {"json.depth": "json.no_such", "json.size": 413}'),
+        (listed, 'NAMES = ("registry.yaml", "answerable.toml")'),
     ],
 )
 def test_its_neighbour_is_none(rule: Callable[[Module], Iterator[str]], text: str) -> None:

@@ -13,11 +13,8 @@ DESCRIPTION_CHARS_MAX: Final = 500
 
 _NAMED: Final = {
     "oauth.invalid_request": (400, "invalid_request"),
-    "oauth.invalid_client": (401, "invalid_client"),
     "oauth.invalid_grant": (400, "invalid_grant"),
-    "oauth.unauthorized_client": (400, "unauthorized_client"),
     "oauth.unsupported_grant_type": (400, "unsupported_grant_type"),
-    "oauth.unsupported_token_type": (400, "unsupported_token_type"),
     "oauth.invalid_scope": (400, "invalid_scope"),
     "oauth.invalid_target": (400, "invalid_target"),
     "oauth.invalid_authorization_details": (400, "invalid_authorization_details"),
