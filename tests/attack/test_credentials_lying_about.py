@@ -111,6 +111,7 @@ async def test_a_credential_in_what_a_tool_says_of_its_progress_is_hidden_and_co
 
     class Talking:
         definition = bench.upstream.definition
+        generation = 0
 
         async def perform(self, warrant: Warrant, *, progress=None) -> Outcome:
             assert progress is not None
