@@ -44,13 +44,13 @@ from answerable.adapters.sqlite import (
 )
 from answerable.adapters.tlog_files import TlogFilesLedger
 from answerable.adapters.uvicorn_front import run, serve
-from answerable.apps.console import ConsoleLimits, Needs, console_app
+from answerable.apps.console import ConsoleLimits, ConsoleServices, console_app
 from answerable.apps.console.sessions import COOKIE
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.mandate import MandateId
 from answerable.flows.people.enrol_passkey import begin_enrolment, finish_enrolment
 from answerable.flows.people.invite_person import invite_person
-from answerable.flows.state.passkey_desk import PasskeyDesk
+from answerable.flows.state.passkey_desk import PasskeyState
 from answerable.flows.validity.group_waiting import follow_waiting
 from answerable.testing.builders import Bench, ledger_key
 from answerable.testing.clock import ManualClock
@@ -136,7 +136,7 @@ async def _served(pipe: Connection, folder: Path, port: int, waiting: int) -> No
         folder / "log", key=ledger_key(), sign=signing_key("ledger").sign, clock=clock
     )
     bench = await Bench(approvals=register, openings=openings, ledger=ledger, clock=clock).registered()
-    bench.walk.passkeys = PasskeyDesk(
+    bench.walk.passkeys = PasskeyState(
         register=fresh(SqlitePasskeyRegister), rp_id="localhost", origins=(origin,)
     )
     invited = await invite_person(bench.walk, PERSON, by="uid:0")
@@ -149,7 +149,7 @@ async def _served(pipe: Connection, folder: Path, port: int, waiting: int) -> No
     asked = [(await bench.refund(6_000 + number)).approval for number in range(20 if waiting else 0)]
     _fill(bench, waiting)
     limits = ConsoleLimits(attempts_per_minute_max=10_000)
-    app = console_app(Needs(walk=bench.walk, origin=origin, limits=limits))
+    app = console_app(ConsoleServices(walk=bench.walk, origin=origin, limits=limits))
     pipe.send(Started(asked=[one.id for one in asked if one is not None], opening=opening))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ledger.seal_every, 1.0)

@@ -30,7 +30,7 @@ from walk import run
 
 from answerable.adapters.sqlite import SqliteHoldRegister, SqliteRevocationRegister, SqliteStore
 from answerable.adapters.system import SystemClock, SystemEntropy
-from answerable.core.containment.hold import ID_BYTES, Hold, Holdable, hold_id
+from answerable.core.containment.hold import ID_BYTES, Hold, HoldTarget, hold_id
 
 RATE: Final = 1_000.0
 PRESSES: Final = 60
@@ -116,7 +116,7 @@ def descendants(share: int) -> list[Line]:
         other.start()
         here.recv()
         started = time.monotonic()
-        holds.place(_hold(Holdable("mandate", "m-0")))
+        holds.place(_hold(HoldTarget("mandate", "m-0")))
         returned = time.monotonic()
         first, every = here.recv()
         other.join()
@@ -132,7 +132,7 @@ def _watch(pipe: Connection, file: str, count: int) -> None:
     """Asks as a walk does for a chain: each descendant with its root, until every one of them is refused."""
     _, holds = _opened(Path(file))
     clock = SystemClock()
-    chains = [(Holdable("mandate", f"m-{number}"), Holdable("mandate", "m-0")) for number in range(count)]
+    chains = [(HoldTarget("mandate", f"m-{number}"), HoldTarget("mandate", "m-0")) for number in range(count)]
     pipe.send("ready")
     while holds.find(chains[0], clock.now()) is None:
         pass
@@ -147,7 +147,7 @@ def looks(share: int) -> list[Line]:
     count = LOOKS // share
     with TemporaryDirectory() as folder:
         store, holds = _opened(Path(folder) / "registers.db")
-        names = tuple(Holdable("agent", f"agent-{number}") for number in range(NAMES))
+        names = tuple(HoldTarget("agent", f"agent-{number}") for number in range(NAMES))
         descriptor = os.open(Path(folder) / "registers.epoch", os.O_RDONLY)
         known = frozenset(range(100))
         # A busy machine slows everything down alike, so that the limit moves with what the look saves.
@@ -160,7 +160,7 @@ def looks(share: int) -> list[Line]:
                 "µs",
             ),
         ]
-        holds.put_back([_hold(Holdable("mandate", f"m-{number}")) for number in range(STANDING // share)])
+        holds.put_back([_hold(HoldTarget("mandate", f"m-{number}")) for number in range(STANDING // share)])
         holds.epoch()
         found += [
             _line(
@@ -185,7 +185,7 @@ def walks(share: int) -> list[Line]:
             (folder / name).mkdir()
             store = SqliteStore.open(folder / f"{name}.db")
             one = course(folder / name, shared=store)
-            one.walk.holds.put_back([_hold(Holdable("mandate", f"m-{n}")) for n in range(standing)])
+            one.walk.holds.put_back([_hold(HoldTarget("mandate", f"m-{n}")) for n in range(standing)])
             made.append((one, channel_messages(one)))
 
         async def measure() -> list[tuple[float, float]]:
@@ -225,7 +225,7 @@ def _opened(file: Path) -> tuple[SqliteStore, SqliteHoldRegister]:
     return store, SqliteHoldRegister(store, SqliteRevocationRegister(store, clock=SystemClock()))
 
 
-def _hold(what: Holdable) -> Hold:
+def _hold(what: HoldTarget) -> Hold:
     return Hold(id=hold_id(SystemEntropy().bytes(ID_BYTES)), what=what, at=SystemClock().now(), by="bench")
 
 

@@ -37,7 +37,7 @@ from answerable.core.mandate.mission import authority_hash
 from answerable.core.registry.parsing.active import stored_form
 from answerable.flows.registry.apply_registry import policy_text
 from answerable.flows.state.delegations import Delegations
-from answerable.flows.state.token_desk import TokenDesk
+from answerable.flows.state.token_desk import TokenState
 from answerable.flows.tokens.authenticate_client import TokenClient
 from answerable.flows.tokens.find_parent import Exchange
 
@@ -52,7 +52,7 @@ class HandedOn:
     """keys: of the agents, whose first the mandate was given to. at: when its hops were made."""
 
     made: course.Course
-    desk: TokenDesk
+    desk: TokenState
     keys: dict[AgentId, SigningKey]
     mandate: Mandate
     store: SqliteStore
@@ -158,7 +158,7 @@ def handed_on(directory: Path, *, agents: int = 5, algorithm: Algorithm = "ed255
     )
     walk.mandates.add(mandate)
     store = SqliteStore.open(directory / "registers.db")
-    desk = TokenDesk(
+    desk = TokenState(
         walk=walk,
         tokens=SqliteTokenRegister(store, entropy=walk.entropy),
         known=made.verifier.known,

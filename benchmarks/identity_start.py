@@ -22,7 +22,7 @@ from answerable.adapters.sqlite import SqliteAuthorityRegister
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.identity.names.spiffe_id import TrustDomain
 from answerable.core.identity.svid.authority import TrustLimits
-from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
+from answerable.flows.trust_domain.keep_trust_domain import TrustDomainState
 from answerable.testing.registers import fresh
 
 AUTHORITY_KEYS = 3
@@ -48,9 +48,9 @@ def first_svid(directory: Path, rounds: int) -> dict[str, float]:
     }
 
 
-def made_domain(directory: Path) -> TrustDomainDesk:
+def made_domain(directory: Path) -> TrustDomainState:
     """A trust domain made anew, with its keys in files, as by default."""
-    desk = TrustDomainDesk(
+    desk = TrustDomainState(
         domain=TrustDomain("bench.example"),
         keys=LocalAuthorityKeys.open(directory),
         register=fresh(SqliteAuthorityRegister),

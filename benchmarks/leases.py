@@ -39,7 +39,7 @@ from answerable.core.lease.name import LeaseName, account_of, lease_name
 from answerable.core.lease.secret_watch import SecretWatch, texts_of
 from answerable.core.ledger.warrant_token import LeaseTerms, SignedWarrant
 from answerable.flows.leases.lease_credential import lease_credential
-from answerable.flows.leases.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
+from answerable.flows.leases.lease_desk import BrokerState, DeskTarget, LeaseLimits
 from answerable.flows.leases.lease_writer import LeaseWriter
 from answerable.flows.leases.revoke_lease import end_lease, end_within
 from answerable.flows.leases.settle_leases import keep_settling, reopen
@@ -137,7 +137,7 @@ def timed(once: Callable[[], object], count: int) -> list[float]:
 
 
 @asynccontextmanager
-async def broker(directory: Path) -> AsyncIterator[LeaseDesk]:
+async def broker(directory: Path) -> AsyncIterator[BrokerState]:
     """A desk on a real register."""
     register = SqliteLeaseRegister(directory / "leases.db")
     async with running(register) as desk:
@@ -146,11 +146,11 @@ async def broker(directory: Path) -> AsyncIterator[LeaseDesk]:
 
 
 @asynccontextmanager
-async def running(register: SqliteLeaseRegister) -> AsyncIterator[LeaseDesk]:
+async def running(register: SqliteLeaseRegister) -> AsyncIterator[BrokerState]:
     """A desk that writes, ends and looks at the clock."""
     limits, writer = LeaseLimits(), LeaseWriter(register)
     nothing = Nothing(clock=SystemClock(), entropy=SystemEntropy())
-    desk = LeaseDesk(
+    desk = BrokerState(
         name="broker",
         register=register,
         writer=writer,
@@ -194,7 +194,7 @@ def warrant(number: int) -> SignedWarrant:
     )
 
 
-async def one_by_one(desk: LeaseDesk, count: int) -> list[Line]:
+async def one_by_one(desk: BrokerState, count: int) -> list[Line]:
     """One after another: nothing shares a write."""
     issue, end = [], []
     for number in range(1, count + 1):
@@ -212,7 +212,7 @@ async def one_by_one(desk: LeaseDesk, count: int) -> list[Line]:
     ]
 
 
-async def many_at_once(desk: LeaseDesk, count: int) -> list[Line]:
+async def many_at_once(desk: BrokerState, count: int) -> list[Line]:
     """64 at a time, which share writes."""
     numbers = iter(range(1_000_001, 1_000_001 + count))
 
@@ -232,7 +232,7 @@ async def many_at_once(desk: LeaseDesk, count: int) -> list[Line]:
     ]
 
 
-async def cascade(desk: LeaseDesk, count: int) -> list[Line]:
+async def cascade(desk: BrokerState, count: int) -> list[Line]:
     """All under one name, ended by it."""
     for start in range(1, count + 1, 1000):
         async with anyio.create_task_group() as tasks:

@@ -32,7 +32,7 @@ from answerable.core.canonical import encode
 from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.mandate.issued_token import IssuedToken
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.mandate.revocation import Revocable, Revocation, revocable
+from answerable.core.mandate.revocation import Revocation, RevocationTarget, revocable
 from answerable.core.mandate.token import claims_of
 from answerable.testing.samples import mandate
 
@@ -144,8 +144,8 @@ def descendants(folder: Path, share: int) -> list[Line]:
 def _watch(pipe: Connection, file: str, count: int) -> None:
     """Asks as a gateway does for a chain: each descendant with its root, until every one of them is refused."""
     register = SqliteRevocationRegister(SqliteStore.open(Path(file)), clock=SystemClock())
-    root = Revocable("token", "t-0")
-    chains = [(root, Revocable("token", f"t-{number}")) for number in range(count)]
+    root = RevocationTarget("token", "t-0")
+    chains = [(root, RevocationTarget("token", f"t-{number}")) for number in range(count)]
     pipe.send("ready")
     while register.find(chains[0]) is None:
         pass
@@ -167,7 +167,7 @@ def _live_tokens(folder: Path, count: int) -> list[Line]:
     started = time.monotonic()
     _issue(tokens, count, shared_root=False)
     issued = time.monotonic()
-    ended = tokens.end([Revocable("agent", "agent-7")])
+    ended = tokens.end([RevocationTarget("agent", "agent-7")])
     stopped = time.monotonic()
     lists = tokens.find("t-1")
     last = tokens.take_places(1)[0].list_number

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from answerable.core.approval.batch_answer import BATCH
-from answerable.core.approval.duty_delegation import DUTY
+from answerable.core.approval.deputy_statement import DUTY
 from answerable.core.approval.review import REVIEW
 from answerable.core.approval.token import ANSWER
 from answerable.core.containment.lift import LIFT

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import httpx2
 
-from answerable.apps.chat_door.needs import PREFIX as CHAT
+from answerable.apps.chat_door.services import PREFIX as CHAT
 from answerable.apps.console.provider_pages import callback_of
 from answerable.apps.console.sessions import COOKIE
 from answerable.core.approval.chat_click import APPROVE

@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 import yaml
 
-from answerable.apps.workflow_door.needs import PREFIX as WORKFLOWS
+from answerable.apps.workflow_door.services import PREFIX as WORKFLOWS
 from answerable.core.approval.chat_click import APPROVE
 from answerable.core.approval.token import ANSWER, bound_claims
 from answerable.core.base64url import from_base64url_32

@@ -14,7 +14,7 @@ from answerable.errors import Malformed, Refused
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 from answerable.wiring.settings import load_settings
-from tests.worlds.lineage import asked, believing, chain_of, mandated, root_of
+from tests.worlds.delegation_lineage import asked, believing, chain_of, mandated, root_of
 from tests.worlds.token import narrow, succeeded, token_world, why_not
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("ACTING-01")]

@@ -12,7 +12,7 @@ from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate import oauth_terms as oauth
 from answerable.core.mandate.delegation_terms import INSTANCE, MANIFEST
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.core.registry.manifests.manifest import Manifest
 from answerable.core.registry.manifests.manifest_drift import Measured
 from answerable.core.registry.manifests.manifest_token import signed_manifest
@@ -109,7 +109,9 @@ async def test_a_token_of_before_does_not_make_an_action_look_as_if_it_ran_under
         assert succeeded(await world.call("orchestrator", chain=(token,)))
         assert [one["manifest"] for one in world.entries(Tag.INTENT)] == [new]
         # And whoever withdraws the old one ends what was issued to it.
-        await revoke_authority(world.walk, Revocable("manifest", old), by="operator", reason="bad model")
+        await revoke_authority(
+            world.walk, RevocationTarget("manifest", old), by="operator", reason="bad model"
+        )
         assert not succeeded(await world.call("orchestrator", chain=(other,)))
 
 

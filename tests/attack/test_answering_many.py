@@ -21,7 +21,7 @@ from answerable.flows.validity.group_waiting import group_named, groups_waiting
 from answerable.sdk.signing import signed_batch
 from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.testing.soft_passkey import SoftPasskey
-from tests.attack.test_shown_answers import found
+from tests.attack.test_check_answers import found
 from tests.worlds.alike import PAYING, answer_all, asked_many, pay, paying_bench, paying_documents, seen
 from tests.worlds.passkey import enrolled
 

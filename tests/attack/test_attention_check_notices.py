@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.mandate.revocation import Revocable
-from answerable.flows.approval.tell_canary import tell_ended_canaries
+from answerable.core.mandate.revocation import RevocationTarget
+from answerable.flows.approval.notify_attention_check import tell_ended_canaries
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.state.reach_desk import Route
 from answerable.ports.message_channel import Sent
@@ -61,7 +61,7 @@ async def test_a_test_that_nobody_answered_is_told_as_one_and_not_as_an_action_t
 async def test_who_is_revoked_or_held_is_told_nothing_of_what_waits():
     """Whoever took over an approver's mailbox reads nothing more once somebody noticed."""
     reach = await reach_bench()
-    revoke_now(reach.bench, Revocable("owner", "bob"))
+    revoke_now(reach.bench, RevocationTarget("owner", "bob"))
     await reach.bench.refund(6_000)
     await reach.tell()
     assert {address for address, _ in reach.channel.told} == {"carol@example.com"}

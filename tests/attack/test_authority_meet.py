@@ -30,7 +30,7 @@ from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import OWNERSHIP, document, signing_key
 from tests.attack.test_mandate_givers import MAIL, at_eleven, scheduled, signed
-from tests.worlds.lineage import asked, believing, chain_of, mandated
+from tests.worlds.delegation_lineage import asked, believing, chain_of, mandated
 from tests.worlds.mandate import CLIENT, ISSUER, SUBJECT, FixedKeys, changed, for_alice, id_token, jwk, shown
 from tests.worlds.mandate import bench as mail_bench
 from tests.worlds.mandate import documents as mail_documents

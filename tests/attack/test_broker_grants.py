@@ -25,7 +25,7 @@ from answerable.apps.workload_api.messages import schema
 from answerable.apps.workload_api.product_needs import WorkloadNeeds
 from answerable.core.identity.workload.broker_grant import broker_grants
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.snapshot.sighting import SightingBatch
+from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.end_instance import end_instance
 from answerable.flows.trust_domain.tell_watchers import Watchers
@@ -77,7 +77,7 @@ async def brokering(
     """The product's own door, which this process asks for others under these settings."""
     bench, workloads = await enrolling(documents(place, broker=broker))
     workloads.observer = LinuxProcessObserver()
-    parts = SimpleNamespace(desk=workloads.trust, seen=SightingBatch(), changes=Watchers())
+    parts = SimpleNamespace(desk=workloads.trust, seen=DiscoveredAssets(), changes=Watchers())
     needs = WorkloadNeeds(cast("Any", parts), workloads, brokers=broker_grants(grants, own=DOMAIN))
     limits = ConnectionLimits(recheck_seconds=0.05)
     async with (

@@ -15,7 +15,7 @@ import pytest
 from answerable.adapters.uvicorn_front import FrontLimits, serve
 from answerable.adapters.uvicorn_front.protocol import STRANGERS_MAX
 from answerable.apps.broker.application import broker_app
-from answerable.apps.broker.needs import Needs
+from answerable.apps.broker.services import BrokerServices
 from tests.probes.loud_skips import not_proven
 from tests.worlds.lease import LeaseWorld
 
@@ -44,7 +44,7 @@ async def a_small_door(tmp_path, uids):
     world.target()
     path = tmp_path / "broker.sock"
     async with world.broker() as desk, anyio.create_task_group() as tasks:
-        needs = Needs(desk=desk, keys=lambda: (), uids=uids, kinds={"one": "memory"})
+        needs = BrokerServices(desk=desk, keys=lambda: (), uids=uids, kinds={"one": "memory"})
         up, stop = anyio.Event(), anyio.Event()
         tasks.start_soon(
             lambda: serve(

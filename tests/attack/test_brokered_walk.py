@@ -13,7 +13,7 @@ from answerable.core.lease.lease import Lease
 from answerable.core.lease.name import lease_name
 from answerable.core.ledger.tags import Tag
 from answerable.core.ledger.warrant import Warrant
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import Refused, Unavailable
 from answerable.flows.drills.report_containment import (
     LEASES_ENDING_MILLIS,
@@ -198,7 +198,7 @@ async def test_what_ends_is_told_to_the_broker_and_owed_while_it_is_away():
     bench, _, broker = await a_bench(window="task")
     await close_mandate(bench.walk, "m-1", by="alice")
     assert broker.asked[-1][0] == [("mandate", "m-1")]
-    await revoke_authority(bench.walk, Revocable("agent", "scout"), by="alice")
+    await revoke_authority(bench.walk, RevocationTarget("agent", "scout"), by="alice")
     assert ("agent", "scout") in broker.asked[-1][0]
     broker.away = True
     told = await end_leases(bench.walk, [("vendor", "v")], why="held")

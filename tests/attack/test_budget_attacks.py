@@ -18,8 +18,8 @@ from answerable.flows.counters.keep_budgets import keep_budgets
 from answerable.flows.recovery.settle_open_intents import recover_from_ledger, settle_open_intents
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.testing.builders import Bench, bench_documents, with_spending
+from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.registers import fresh
-from answerable.testing.trouble import Trouble, TroubledLedger
 
 pytestmark = pytest.mark.anyio
 

@@ -9,22 +9,22 @@ from types import SimpleNamespace
 import pytest
 
 from answerable.apps.control_api import approval_operations
-from answerable.core.approval.canary import Canary
+from answerable.core.approval.attention_check import AttentionCheck
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.approval.keep_figures import read_figures
-from answerable.flows.approval.seed_canary import asked_canary, seed_canary
-from answerable.flows.approval.tell_canary import tell_canary, tell_ended_canaries
-from answerable.flows.approval.tell_oversight import tell_oversight
+from answerable.flows.approval.notify_attention_check import notify_attention_check, tell_ended_canaries
+from answerable.flows.approval.report_oversight import report_oversight
+from answerable.flows.approval.send_attention_check import asked_canary, send_attention_check
 from answerable.flows.escalation import request_approval
 from answerable.flows.policy.simulate_policy import simulate_policy
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
+from answerable.verify.check_answers import ShownAnswers
+from answerable.verify.check_attention_checks import ToldCanaries
 from answerable.verify.leaf_rules import Fault, read_leaf
-from answerable.verify.shown_answers import ShownAnswers
-from answerable.verify.told_canaries import ToldCanaries
 from tests.attack.test_passkey_answers import answered
 from tests.worlds.canary import TESTED, bench_with_tests, canary_on, drawn
 from tests.worlds.figures import PAY
@@ -102,7 +102,7 @@ async def test_a_canary_takes_nothing_of_what_its_agent_has():
 async def test_once_told_it_is_in_no_figure_but_those_of_tests():
     bench = await bench_with_tests()
     before = (await read_figures(bench.walk, seconds_max=60)).within(0, bench.clock.now())[PAY]
-    rules = (await tell_oversight(bench.walk)).figures.rules
+    rules = (await report_oversight(bench.walk)).figures.rules
     asked, answered = before.asked, rules["refund-large"].answered
     canary = await canary_on(bench)
     waiting = (await read_figures(bench.walk, seconds_max=60)).within(0, bench.clock.now())[PAY]
@@ -112,7 +112,7 @@ async def test_once_told_it_is_in_no_figure_but_those_of_tests():
     after = (await read_figures(bench.walk, seconds_max=60)).within(0, bench.clock.now() + 10**9)[PAY]
     assert (after.asked, after.denied, after.unanswered) == (asked, before.denied, 0)
     assert after.waits.count == before.waits.count
-    told = await tell_oversight(bench.walk)
+    told = await report_oversight(bench.walk)
     assert told.figures.rules["refund-large"].answered == answered
     assert (told.figures.tests, told.figures.caught, told.figures.unseen) == (1, 1, 0)
     (bob,) = told.figures.approvers.values()
@@ -243,9 +243,9 @@ async def test_a_stranger_checks_that_it_was_a_test_from_the_moment_it_was_asked
 async def test_a_real_question_cannot_be_called_a_test_afterwards():
     bench = await bench_with_tests()
     real = (await bench.refund(6_500)).approval
-    claimed = replace(real, canary=Canary(nonce=bytes(32), wrong="amount", argument="amount"))
+    claimed = replace(real, canary=AttentionCheck(nonce=bytes(32), wrong="amount", argument="amount"))
     assert bench.walk.approvals.replace(claimed, was=real)
-    await tell_canary(bench.walk, claimed, at=bench.clock.now())
+    await notify_attention_check(bench.walk, claimed, at=bench.clock.now())
     assert faults_in(bench) == ["canary.commitment"]
 
 
@@ -281,7 +281,7 @@ async def test_a_canary_that_ran_out_or_was_held_is_told_and_nobody_is_blamed():
     told = bench.entries(Tag.CANARY_TOLD)
     assert [(one["approval"], one["ended"]) for one in told] == [(first.id, "unseen"), (second.id, "unseen")]
     assert all("person" not in one for one in told)
-    figures = (await tell_oversight(bench.walk)).figures
+    figures = (await report_oversight(bench.walk)).figures
     assert (figures.tests, figures.caught, figures.unseen) == (2, 0, 2)
     assert all(one.tests == 0 for one in figures.approvers.values())
     assert faults_in(bench) == []
@@ -299,7 +299,7 @@ async def test_after_a_restart_what_was_not_told_is_told_and_what_was_told_twice
     bench.clock.advance(bench.walk.limits.approval_ttl_ms / 1000)
     await tell_ended_canaries(bench.walk)
     assert [one["ended"] for one in bench.entries(Tag.CANARY_TOLD)] == ["caught", "unseen"]
-    figures = (await tell_oversight(bench.walk)).figures
+    figures = (await report_oversight(bench.walk)).figures
     assert (figures.tests, figures.caught, figures.unseen) == (1, 1, 0)
     cells = (await read_figures(bench.walk, seconds_max=60)).within(0, bench.clock.now())
     assert cells[PAY].asked == 1
@@ -354,7 +354,7 @@ async def test_without_a_setting_nobody_is_tested_and_no_entry_speaks_of_it():
 async def test_there_are_never_more_than_so_many_at_once_or_in_a_day():
     bench = await bench_with_tests(replace(TESTED, canaries_pending_max=1, approval_ttl_ms=3_600_000))
     (first,) = await drawn(bench, hours=0.9)
-    assert await seed_canary(bench.walk) is None
+    assert await send_attention_check(bench.walk) is None
     assert bench.walk.approvals.find(first.id).state_at(bench.clock.now()) == "pending"
     bench = await bench_with_tests(replace(TESTED, canaries_per_day=2))
     await drawn(bench, hours=3.9, every_seconds=20)
@@ -366,7 +366,7 @@ async def test_there_are_never_more_than_so_many_at_once_or_in_a_day():
 async def test_whoever_asks_often_whether_it_is_time_asks_no_more_canaries():
     bench = await bench_with_tests()
     bench.walk.canaries.looked_at = bench.clock.now()
-    assert [one for _ in range(5_000) if (one := await seed_canary(bench.walk))] == [], "no time has gone by"
+    assert not [turn for turn in range(5_000) if await send_attention_check(bench.walk)], "no time has gone by"
 
 
 @pytest.mark.requirement("OVERSIGHT-07")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.ledger.tags import Tag
-from answerable.flows.approval.seed_canary import asked_canary
+from answerable.flows.approval.send_attention_check import asked_canary
 from answerable.flows.state.walk_limits import WalkLimits
 from tests.worlds.alike import answer_all, asked_many, paying_bench
 

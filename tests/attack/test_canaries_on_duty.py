@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from answerable.flows.approval.seed_canary import asked_canary
+from answerable.flows.approval.send_attention_check import asked_canary
 from answerable.testing.builders import Bench
 from tests.worlds.alike import pay, paying_bench, paying_documents
 from tests.worlds.canary import TESTED

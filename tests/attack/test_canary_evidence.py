@@ -10,8 +10,8 @@ from answerable.flows.ledger.assemble_evidence import Selection, assemble_eviden
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key
 from answerable.testing.samples import AUDIENCE
+from answerable.verify.check_answers import ShownAnswers
 from answerable.verify.evidence_bundle import verify_evidence
-from answerable.verify.shown_answers import ShownAnswers
 from tests.worlds.canary import TESTED, bench_with_tests, canary_on
 from tests.worlds.ledger_files import SMALL
 

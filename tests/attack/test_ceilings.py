@@ -10,7 +10,7 @@ from answerable.errors import Malformed, Refused
 from answerable.flows.walk.govern_action import govern_action
 from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.testing.builders import Bench, bench_documents
-from tests.worlds.lineage import asked, believing, chain_of, mandated
+from tests.worlds.delegation_lineage import asked, believing, chain_of, mandated
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LINE-05")]
 

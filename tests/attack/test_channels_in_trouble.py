@@ -11,7 +11,7 @@ import pytest
 from answerable.adapters.sqlite import SqliteDeliveryRegister
 from answerable.core.approval.delivery import DigestLimits
 from answerable.errors import Unavailable
-from answerable.flows.approval.reach_people import AT_A_TIME, reach_always, reach_people
+from answerable.flows.approval.notify_people import AT_A_TIME, notify_people, reach_always
 from answerable.flows.state.reach_desk import ReachLimits, Route
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.ports.message_channel import Sent
@@ -176,7 +176,7 @@ async def test_a_crash_after_a_channel_took_it_tells_it_once_more_under_the_same
 
     reach.desk.register = Crashing()
     with pytest.raises(Unavailable):
-        await reach_people(reach.bench.walk, reach.desk, "email")
+        await notify_people(reach.bench.walk, reach.desk, "email")
     before = {(address, message.id) for address, message in reach.channel.told}
     reach.desk.register = register
     await reach.restarted().tell()
@@ -197,7 +197,7 @@ async def test_however_many_wait_what_can_still_be_answered_is_told_before_what_
     reach.bench.clock.advance(2)
     await asked(reach, 9_000)
     reach.channel.told.clear()
-    await reach_people(reach.bench.walk, reach.desk, "email")
+    await notify_people(reach.bench.walk, reach.desk, "email")
     assert [kind for _, kind in reach.channel.kinds()][:2] == ["asked", "asked"]
     assert len(reach.channel.told) == AT_A_TIME
     await reach.tell()
@@ -233,11 +233,11 @@ async def test_a_slow_register_has_no_channel_tell_a_notice_twice():
 
     async def other() -> None:
         with anyio.move_on_after(1):
-            await reach_people(reach.bench.walk, reach.desk, "other")
+            await notify_people(reach.bench.walk, reach.desk, "other")
         slow.set()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(reach_people, reach.bench.walk, reach.desk, "email")
+        tasks.start_soon(notify_people, reach.bench.walk, reach.desk, "email")
         tasks.start_soon(other)
     await reach.tell("email")
     await reach.tell("other")
@@ -247,13 +247,13 @@ async def test_a_slow_register_has_no_channel_tell_a_notice_twice():
 
 @pytest.mark.requirement("CHANNEL-04")
 async def test_more_than_is_planned_in_one_round_is_planned_in_the_next(monkeypatch):
-    monkeypatch.setattr("answerable.flows.approval.reach_people.PLANNED_AT_A_TIME", 10)
-    monkeypatch.setattr("answerable.flows.approval.reach_people.APPROVALS_AT_A_TIME", 5)
+    monkeypatch.setattr("answerable.flows.approval.notify_people.PLANNED_AT_A_TIME", 10)
+    monkeypatch.setattr("answerable.flows.approval.notify_people.APPROVALS_AT_A_TIME", 5)
     limits = ReachLimits(digest=DigestLimits(messages_max=100, window_ms=1_000))
     reach = await reach_bench(limits=limits)
     for number in range(12):
         await asked(reach, 6_000 + number)
-    assert await reach_people(reach.bench.walk, reach.desk, "email") == 10
+    assert await notify_people(reach.bench.walk, reach.desk, "email") == 10
     await reach.tell()
     assert len({message.id for _, message in reach.channel.told}) == 12
     assert len(reach.channel.told) == 24

@@ -9,7 +9,7 @@ import pytest
 from answerable.adapters.slack.clicks import SlackClicks
 from answerable.core.approval.chat_click import APPROVE, ChatAccount
 from answerable.core.base64url import to_base64url
-from answerable.core.containment.hold import Holdable
+from answerable.core.containment.hold import HoldTarget
 from answerable.testing.clock import START
 from answerable.testing.entropy import SeededEntropy
 from tests.probes.clicks_between import Between, offer_of, refused, without_buttons
@@ -172,7 +172,7 @@ async def test_who_is_held_clicks_nothing(verdict, when):
         await world.asked()
 
         async def hold():
-            await stop(world.bench, Holdable("owner", "bob"))
+            await stop(world.bench, HoldTarget("owner", "bob"))
 
         if when == "before":
             await hold()
@@ -185,7 +185,7 @@ async def test_who_is_held_clicks_nothing(verdict, when):
 async def test_nobody_says_yes_to_what_stands_still():
     async with clicking() as world:
         asked = await world.asked()
-        await stop(world.bench, Holdable("agent", "scout"))
+        await stop(world.bench, HoldTarget("agent", "scout"))
         await world.press()
         assert world.answers() == 0
         assert world.now(asked).state != "approved"

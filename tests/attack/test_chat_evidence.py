@@ -20,9 +20,9 @@ from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key
 from answerable.testing.samples import AUDIENCE
 from answerable.verify.answer_shapes import AnswerLeaf
+from answerable.verify.check_answers import ShownAnswers
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.leaf_rules import Fault, read_leaf
-from answerable.verify.shown_answers import ShownAnswers
 from tests.worlds.click import clicking, user_of
 from tests.worlds.ledger_files import SMALL
 

@@ -10,14 +10,14 @@ import anyio
 import pytest
 
 from answerable.apps.chat_door.application import chat_app
-from answerable.apps.chat_door.needs import Needs
+from answerable.apps.chat_door.services import ChatServices
 from answerable.core.approval.chat_click import ChatAccount
 from answerable.core.approval.delivery import DigestLimits
 from answerable.core.base64url import to_base64url
-from answerable.core.containment.hold import Holdable
+from answerable.core.containment.hold import HoldTarget
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.state.click_desk import OFFERS_MAX, ClickDesk, Offered
+from answerable.flows.state.click_desk import OFFERS_MAX, ChatAnswerState, Offered
 from answerable.flows.state.reach_desk import ReachLimits
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES
@@ -171,15 +171,15 @@ async def test_a_signed_answer_that_came_meanwhile_goes_first():
 async def test_after_a_restart_buttons_of_before_answer_nothing():
     async with clicking() as world:
         await world.asked()
-        again = ClickDesk(chat=world.desk.chat)
+        again = ChatAnswerState(chat=world.desk.chat)
         world.bench.walk.clicks = again
-        world.app = chat_app(Needs(walk=world.bench.walk, desk=again, secret=SECRET))
+        world.app = chat_app(ChatServices(walk=world.bench.walk, desk=again, secret=SECRET))
         assert "before a restart" in await refused(world)
 
 
 @pytest.mark.requirement("BUTTON-06")
 def test_buttons_that_are_out_are_bounded_and_go_with_their_approvals():
-    desk, entropy = ClickDesk(chat=None), SeededEntropy("many")
+    desk, entropy = ChatAnswerState(chat=None), SeededEntropy("many")
     made = []
     for number in range(OFFERS_MAX + 5):
         offered = Offered(
@@ -230,7 +230,7 @@ async def test_a_yes_by_click_that_would_not_be_taken_any_more_lets_nothing_run(
         elif what == "looks":
             walk.limits = replace(CLICKS, look_seconds_min=(0, 0, 9, 0))
         elif what == "held":
-            await stop(world.bench, Holdable("owner", "bob"))
+            await stop(world.bench, HoldTarget("owner", "bob"))
         elif what != "nothing":
             spec = {
                 "another account": {"slack": {"team": TEAM, "user": "U0NEW"}},

@@ -8,10 +8,10 @@ import pytest
 
 from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.apps.cli.approvals import _said
-from answerable.apps.console import Needs, console_app
+from answerable.apps.console import ConsoleServices, console_app
 from answerable.apps.console.activity import recent_lines
 from answerable.apps.control_api.approval_operations import approval_record
-from answerable.flows.state.passkey_desk import PasskeyDesk
+from answerable.flows.state.passkey_desk import PasskeyState
 from answerable.testing.builders import POLICIES
 from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
@@ -35,14 +35,14 @@ class Calling:
 async def test_console_terminal_and_api_call_a_click_a_click(by_click):
     async with clicking() as world:
         walk = world.bench.walk
-        walk.passkeys = PasskeyDesk(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
+        walk.passkeys = PasskeyState(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
         await enrolled(world.bench, "carol", device := SoftPasskey(seed="carol"))
         asked = await world.asked()
         if by_click:
             await world.press()
         else:
             await world.bench.answer(asked)
-        carol = Client(console_app(Needs(walk=walk, origin=ORIGIN)))
+        carol = Client(console_app(ConsoleServices(walk=walk, origin=ORIGIN)))
         assert (await carol.sign_in(device)).status_code == 200
         page = await carol.page(f"/approvals/{asked.id}")
         told = approval_record(Calling(walk), world.now(asked))

@@ -22,7 +22,7 @@ from answerable.adapters.linux_process import LinuxProcessObserver
 from answerable.apps.workload_api import ConnectionLimits, PeerProcess, WorkloadFront
 from answerable.apps.workload_api.product_needs import WorkloadNeeds
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.snapshot.sighting import SightingBatch
+from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
 from answerable.flows.trust_domain.tell_watchers import Watchers
 from tests.probes.loud_skips import not_proven
 from tests.probes.raw_workload_client import RawClient, asks
@@ -240,7 +240,7 @@ async def test_who_became_somebody_else_since_connecting_is_nobody(then):
     known = [f"unix:uid:{NOBODY}"] if then == "another user" else ["unix:uid:0", f"unix:gid:{NOBODY}"]
     bench, workloads = await enrolling(attested_documents({"scout": [known]}))
     workloads.observer = LinuxProcessObserver()
-    parts = SimpleNamespace(desk=workloads.trust, seen=SightingBatch(), changes=Watchers())
+    parts = SimpleNamespace(desk=workloads.trust, seen=DiscoveredAssets(), changes=Watchers())
     needs = WorkloadNeeds(cast("Any", parts), workloads)
     ours, theirs = os.pipe()
     with open_place() as place:

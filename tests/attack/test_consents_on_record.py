@@ -23,9 +23,9 @@ from answerable.flows.ledger.assemble_evidence import Selection, assemble_eviden
 from answerable.flows.tokens import exchange_token
 from answerable.flows.tokens.find_parent import parent_of
 from answerable.testing.samples import signing_key
+from answerable.verify.check_tokens_shown import ShownTokens
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.ledger_history import verify_ledger
-from answerable.verify.shown_tokens import ShownTokens
 from tests.worlds.gateway import until
 from tests.worlds.token import narrow, succeeded, token_world
 

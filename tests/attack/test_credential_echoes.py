@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from answerable.core.lease.echoes import HIDDEN, Echoes
+from answerable.core.lease.credential_redaction import HIDDEN, Echoes
 from answerable.wiring.target_http import HttpTargetSettings, built, faults_of
 from tests.worlds.http_target import KEYED, Secrets, asked, order, world
 
@@ -107,7 +107,9 @@ def test_the_spellings_of_common_encoders_are_hidden(how):
 
 @pytest.mark.requirement("HTTPLEASE-03")
 def test_utf_16_is_hidden_and_a_long_answer_that_holds_no_secret_stays_as_it_is():
-    echoes = Echoes([KEY])
-    assert KEY.encode("utf-16-le") not in echoes.hidden_in(b"\xff\xfe" + KEY.encode("utf-16-le"))
+    credential_redaction = Echoes([KEY])
+    assert KEY.encode("utf-16-le") not in credential_redaction.hidden_in(
+        b"\xff\xfe" + KEY.encode("utf-16-le")
+    )
     plain = b'{"k3y": "value", "a": "k3y/with", "b": [1, 2, 3]}' * 20_000
-    assert echoes.hidden_in(plain) == plain
+    assert credential_redaction.hidden_in(plain) == plain

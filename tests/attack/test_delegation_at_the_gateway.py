@@ -9,7 +9,7 @@ from answerable.core.mandate import oauth_terms as oauth
 from answerable.core.mandate.constraint import Prefix
 from answerable.core.mandate.hop_token import confirmation_of, read_hop
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing import delegation as forger
@@ -130,10 +130,10 @@ async def test_what_stops_anybody_above_stops_everybody_below_at_the_next_call(t
                 world.walk.mandates.close(MandateId("m-1"))
             case _:
                 what = {
-                    "revoked": Revocable("agent", "researcher"),
-                    "key": Revocable("key", signing_key("orchestrator").public.thumbprint),
-                    "mandate": Revocable("mandate", "m-1"),
-                    "hop": Revocable("hop", read_hop(second).raw.hash),
+                    "revoked": RevocationTarget("agent", "researcher"),
+                    "key": RevocationTarget("key", signing_key("orchestrator").public.thumbprint),
+                    "mandate": RevocationTarget("mandate", "m-1"),
+                    "hop": RevocationTarget("hop", read_hop(second).raw.hash),
                 }[how]
                 await revoke_authority(world.walk, what, by="operator")
         why_not(await world.call("writer", chain=(root, second, third)))

@@ -10,7 +10,7 @@ from answerable.flows.state.delegations import Delegations
 from answerable.flows.walk.forward_action import forward_action
 from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.testing.delegation import ISSUER, trusted
-from tests.worlds.lineage import asked, believing, chain_of, mandated
+from tests.worlds.delegation_lineage import asked, believing, chain_of, mandated
 from tests.worlds.link import BASE, door, link_of, shard
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LINE-03")]

@@ -11,7 +11,7 @@ from answerable.core.mandate import delegation_terms as terms
 from answerable.core.mandate.authority import Authority
 from answerable.core.mandate.constraint import MaxSubtree
 from answerable.core.mandate.hop_token import read_hop
-from answerable.core.mandate.revocation import Revocable, Revocation
+from answerable.core.mandate.revocation import Revocation, RevocationTarget
 from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.testing.builders import Bench
 from answerable.testing.samples import signing_key
@@ -87,7 +87,7 @@ async def test_whoever_was_revoked_is_shown_nothing_any_more(kind):
     caller = structs.replace(caller, key=signing_key("scout").public.thumbprint)
     names = {"agent": "scout", "key": caller.key, "mandate": "m-1", "owner": "alice"}
     assert list_capabilities(bench.walk, caller, "m-1", "crm")
-    what = Revocable(kind, names[kind])
+    what = RevocationTarget(kind, names[kind])
     bench.walk.revocations.add(Revocation(what=what, at=bench.clock.now(), by="operator"))
     assert list_capabilities(bench.walk, caller, "m-1", "crm") == frozenset()
 

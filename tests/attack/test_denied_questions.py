@@ -6,8 +6,8 @@ import pytest
 
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
+from answerable.flows.policy.explain_what_if import possible
 from answerable.flows.policy.replay_decisions import replay_decisions
-from answerable.flows.policy.tell_possible import possible
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk.moment import moment_now
 from answerable.testing.builders import POLICIES, Bench, bench_documents

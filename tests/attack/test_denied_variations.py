@@ -8,7 +8,7 @@ import pytest
 
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.counters.trip_rules import rules_now
+from answerable.flows.counters.trigger_rules import rules_now
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from tests.worlds.rule import again, code_of, rule, ruled

@@ -21,7 +21,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.state.known_callers import KnownCallers
 from answerable.testing.builders import Bench, bench_documents, ledger_key
 from answerable.testing.disks import FileDisk
-from answerable.testing.trouble import Trouble, TroubledLedger
+from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.verify.ledger_history import verify_ledger
 from tests.worlds.rule import rule
 

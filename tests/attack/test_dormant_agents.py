@@ -13,7 +13,7 @@ from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.counters.note_uses import note_last_uses, note_uses
-from answerable.flows.registry.set_agent_standing import set_agent_standing
+from answerable.flows.registry.set_agent_status import set_agent_status
 from answerable.flows.workloads.enrol_workload import enrol
 from answerable.flows.workloads.suspend_dormant import (
     PATIENCE,
@@ -111,7 +111,7 @@ async def test_a_shard_that_looks_back_less_far_does_not_hide_what_it_saw() -> N
 async def test_whoever_is_resumed_while_others_are_waited_for_stays() -> None:
     world = await shards()
     dormancy = await begun(world)
-    await set_agent_standing(world.b, SCOUT, "suspended", by="operator")
+    await set_agent_status(world.b, SCOUT, "suspended", by="operator")
     await note_uses(world.b.walk, world.uses, days=DAYS)
     for _ in range(DAYS + 1):
         world.bench.clock.advance(DAY)
@@ -121,7 +121,7 @@ async def test_whoever_is_resumed_while_others_are_waited_for_stays() -> None:
     assert dormancy.waiting == (world.b.walk.ledger.origin,)
     # b tells, and resumes scout before a has judged: a cannot know from any log that scout is wanted.
     await note_uses(world.b.walk, world.uses, days=DAYS)
-    await set_agent_standing(world.b, SCOUT, "active", by="operator")
+    await set_agent_status(world.b, SCOUT, "active", by="operator")
     assert await world.round(world.a, dormancy) == ("rover",)
     assert "scout" in world.bench.walk.registry.current.agents
 
@@ -139,7 +139,7 @@ async def test_of_two_processes_one_judges() -> None:
     assert await world.round(world.b, theirs) == ()
     assert len([one for one in world.bench.entries(Tag.REGISTRY_CHANGE) if one.get("because")]) == 1
     # Where a is gone, and all that it published is known, b judges.
-    await set_agent_standing(world.b, SCOUT, "active", by="operator")
+    await set_agent_status(world.b, SCOUT, "active", by="operator")
     await note_uses(world.a.walk, world.uses, days=DAYS)
     for _ in range(DAYS + 1):
         world.bench.clock.advance(DAY)
@@ -196,6 +196,6 @@ async def test_the_ledger_says_which_rule_suspended_an_agent_and_why_and_it_is_r
         await enrol(workloads, evidence=evidence_of(), key=None, process="boot:1:1")
     assert refused.value.code == "agent.inactive"
     # Its owner wakes it, which counts as use.
-    await set_agent_standing(workloads, SCOUT, "active", by="operator")
+    await set_agent_status(workloads, SCOUT, "active", by="operator")
     assert await suspend_dormant(workloads, uses, dormancy, days=DAYS) == ()
     await enrol(workloads, evidence=evidence_of(), key=None, process="boot:1:1")

@@ -9,27 +9,27 @@ import msgspec
 import pytest
 
 from answerable.adapters.sqlite import SqlitePasskeyRegister
+from answerable.core.approval.deputy_statement import duty_challenge
 from answerable.core.approval.duty_by_passkey import verify_kept_duty
-from answerable.core.approval.duty_delegation import duty_challenge
 from answerable.core.canonical import encode, parse
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.errors import AnswerableError, Malformed, Unverified
-from answerable.flows.escalation.delegate_duty import delegate_by_passkey, end_duty, open_duty
+from answerable.flows.escalation.appoint_deputy import delegate_by_passkey, end_duty, open_duty
 from answerable.flows.people.remove_passkey import remove_passkey
-from answerable.flows.state.passkey_desk import PasskeyDesk
+from answerable.flows.state.passkey_desk import PasskeyState
 from answerable.testing.builders import Bench
+from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
-from answerable.testing.trouble import Trouble, TroubledLedger
 from answerable.verify.answer_shapes import AnswerLeaf
+from answerable.verify.check_answers import ShownAnswers
+from answerable.verify.check_keys import ON_ITS_WAY_MS_MAX
 from answerable.verify.citations import Citations
 from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.leaf_rules import Fault, read_leaf
-from answerable.verify.shown_answers import ShownAnswers
-from answerable.verify.shown_keys import ON_ITS_WAY_MS_MAX
 from tests.worlds.duty import DAY, delegate, duty_bench, person, waiting
 from tests.worlds.passkey import enrolled
 
@@ -39,7 +39,7 @@ HOW = pytest.mark.parametrize("how", ["key", "passkey"])
 
 async def ready() -> tuple[Bench, SoftPasskey]:
     bench = await duty_bench()
-    bench.walk.passkeys = PasskeyDesk(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
+    bench.walk.passkeys = PasskeyState(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
     device = SoftPasskey(seed="bob")
     await enrolled(bench, "bob", device)
     return bench, device

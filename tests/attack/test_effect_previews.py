@@ -13,7 +13,7 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.approval.approval import ApprovalId
 from answerable.core.approval.card import is_card_of
 from answerable.core.canonical import freeze, parse
-from answerable.core.containment.hold import Holdable
+from answerable.core.containment.hold import HoldTarget
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant
 from answerable.errors import Broken, Refused
@@ -23,7 +23,7 @@ from answerable.flows.walk.govern_action import gather_facts, govern_action
 from answerable.flows.walk.preview_effect import Governing, preview_effect
 from answerable.flows.walk.verify_request import verify_request
 from answerable.testing.builders import POLICIES, Bench
-from tests.attack.test_shown_answers import found
+from tests.attack.test_check_answers import found
 from tests.worlds.hold import stop
 from tests.worlds.preview import PATIENT, asked_with, bench, documents, effect_of, says, why_none
 from tests.worlds.walk import fields_of
@@ -324,7 +324,7 @@ async def test_a_hold_that_comes_while_it_is_looked_up_denies_the_question():
     house = await bench()
 
     async def held(_effect: Any) -> None:
-        await stop(house, Holdable("agent", "scout"))
+        await stop(house, HoldTarget("agent", "scout"))
 
     house.upstream.after = held
     asked = (await house.refund(6000)).approval

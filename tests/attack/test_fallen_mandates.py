@@ -8,7 +8,7 @@ import pytest
 
 from answerable.adapters.sqlite import SqliteToolPinRegister
 from answerable.core.canonical import JSONValue, parse
-from answerable.flows.policy.tell_possible import possible
+from answerable.flows.policy.explain_what_if import possible
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.flows.tokens.trace_mandate import mandate_state

@@ -8,9 +8,7 @@ import msgspec
 import pytest
 
 from answerable.core.canonical import encode_ledger
-from answerable.core.ledger.entry import StoredEntry
-from answerable.core.ledger.figure_cells import OTHERS, UNSAID, Group
-from answerable.core.ledger.figures import (
+from answerable.core.ledger.approval_statistics import (
     BEGUN_MAX,
     CELLS_MAX,
     EFFECTS_MAX,
@@ -20,10 +18,12 @@ from answerable.core.ledger.figures import (
     Figures,
     restored,
 )
+from answerable.core.ledger.entry import StoredEntry
+from answerable.core.ledger.figure_cells import OTHERS, UNSAID, Group
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.approval.keep_figures import read_figures
-from answerable.flows.approval.tell_figures import tell_figures
+from answerable.flows.approval.report_statistics import report_statistics
 from answerable.flows.forensics.trace_to_person import person_behind
 from answerable.flows.recovery.settle_open_intents import record_counted_refusals
 from answerable.flows.state.walk_limits import WalkLimits
@@ -32,6 +32,7 @@ from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.clock import START
 from tests.attack.test_mandate_givers import MAIL, at_eleven, scheduled, signed
+from tests.worlds.delegation_lineage import asked, believing, chain_of, mandated
 from tests.worlds.figures import (
     PAY,
     READ,
@@ -43,7 +44,6 @@ from tests.worlds.figures import (
     folded,
     ready,
 )
-from tests.worlds.lineage import asked, believing, chain_of, mandated
 from tests.worlds.walk import customers_bench
 
 pytestmark = pytest.mark.anyio
@@ -162,10 +162,10 @@ async def test_past_the_limit_of_hours_the_oldest_are_in_the_total_alone_and_it_
     assert first > START
     bench.walk.figures.figures = figures
     figures.entries = bench.walk.ledger.size
-    told = await tell_figures(bench.walk, since=first)
+    told = await report_statistics(bench.walk, since=first)
     assert sum(cell.alone for cell in told.groups.values()) == (hours - 5) * groups
     with pytest.raises(Refused) as refused:
-        await tell_figures(bench.walk, since=first - 1)
+        await report_statistics(bench.walk, since=first - 1)
     assert refused.value.code == "stats.since"
     # Neither a restart nor a clock that was set back makes a forgotten hour of a part of what was in it.
     again = restored(rows, figures.entries)

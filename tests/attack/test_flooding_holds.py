@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.containment.hold import Holdable
+from answerable.core.containment.hold import HoldTarget
 from answerable.core.ledger.tags import Tag
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
@@ -13,8 +13,8 @@ from tests.worlds.rule import HUGE, again, code_of, ruled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("FULLDISK-07")]
 LIMITS = WalkLimits(refusals_recorded_max=3, refusals_window_ms=60_000)
-FIRST, SECOND = Holdable("mandate", "m-1"), Holdable("mandate", "m-3")
-AGENT = Holdable("agent", "scout")
+FIRST, SECOND = HoldTarget("mandate", "m-1"), HoldTarget("mandate", "m-3")
+AGENT = HoldTarget("agent", "scout")
 
 
 async def flooding() -> Bench:
@@ -26,7 +26,7 @@ async def flooding() -> Bench:
     return bench
 
 
-def held(bench: Bench) -> list[Holdable]:
+def held(bench: Bench) -> list[HoldTarget]:
     return [one.what for one in bench.walk.holds.all() if one.is_in_force(bench.clock.now())]
 
 

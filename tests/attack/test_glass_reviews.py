@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from answerable.adapters.sqlite.approval_rows import body_of, from_body
-from answerable.core.approval.break_glass import owed_review
+from answerable.core.approval.emergency_access import owed_review
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import Malformed, Refused, Unverified
 from answerable.flows.approval.owed_reviews import reviews
-from answerable.flows.approval.review_glass import review_glass
+from answerable.flows.approval.review_emergency_access import review_emergency_access
 from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import bench_documents
@@ -80,7 +80,7 @@ async def test_who_is_not_asked_or_does_not_stand_does_not_review_it():
     with pytest.raises(Refused) as told:
         await reviewed(bench, now(bench, approval), by="bob")
     assert told.value.code == "review.not_asked"
-    revoke_now(bench, Revocable("key", signing_key("carol").public.thumbprint))
+    revoke_now(bench, RevocationTarget("key", signing_key("carol").public.thumbprint))
     with pytest.raises(Refused) as revoked:
         await reviewed(bench, now(bench, approval), by="carol")
     assert revoked.value.code == "revoked.key"
@@ -115,7 +115,7 @@ async def test_a_review_is_given_once_and_fresh():
     token = review_token(bench, now(bench, approval))
     bench.clock.advance(5 * 60)
     with pytest.raises(Unverified) as stale:
-        await review_glass(bench.walk, approval.id, token)
+        await review_emergency_access(bench.walk, approval.id, token)
     assert stale.value.code == "review.stale"
     await reviewed(bench, now(bench, approval))
     with pytest.raises(Refused) as twice:
@@ -124,7 +124,7 @@ async def test_a_review_is_given_once_and_fresh():
     bench, approval = await waiting()
     approved = await bench.answer(approval)
     with pytest.raises(Refused) as nothing:
-        await review_glass(bench.walk, approved.id, token)
+        await review_emergency_access(bench.walk, approved.id, token)
     assert nothing.value.code == "review.not_owed"
 
 

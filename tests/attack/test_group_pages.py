@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from answerable.apps.console import ConsoleLimits, Needs, console_app
+from answerable.apps.console import ConsoleLimits, ConsoleServices, console_app
 from answerable.core.approval.batch_answer import verify_kept_batch
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
@@ -32,7 +32,7 @@ async def browsing(count: int, *, by: str = "bob", odd: dict[str, str] | None = 
     """A bench at which so many payments wait, a browser of whoever is signed in, and their device."""
     bench = await paying_bench(**more)
     waiting = await asked_many(bench, count, **(odd or {}))
-    app = console_app(Needs(walk=bench.walk, origin=ORIGIN, providers=(), limits=ConsoleLimits()))
+    app = console_app(ConsoleServices(walk=bench.walk, origin=ORIGIN, providers=(), limits=ConsoleLimits()))
     await enrolled(bench, by, device := SoftPasskey(seed=by))
     client = Client(app)
     await client.sign_in(device)

@@ -10,13 +10,13 @@ import pytest
 from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.core.action.request import ActionRequest
 from answerable.core.identity.proof.caller import VerifiedCaller
-from answerable.flows.policy.place_tripped import place_tripped
+from answerable.flows.policy.place_triggered_holds import place_triggered_holds
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
-from tests.worlds.lineage import asked
+from tests.worlds.delegation_lineage import asked
 from tests.worlds.rule import HUGE, code_of, denied, fired, retried, rule
 from tests.worlds.tree import tree_world
 
@@ -52,7 +52,7 @@ async def test_who_hands_on_and_lets_others_be_denied_is_held_with_all_that_act_
     assert "held.mandate" not in ends
     request, caller = asked(bench, nodes[0].chain, agent="rover")
     assert await code_of(govern_action(bench.walk, request, caller)) == "held.mandate"
-    await place_tripped(bench.walk)
+    await place_triggered_holds(bench.walk)
     # Each of them was denied once; all of it was for one task.
     assert fired(bench) == [("denials", "held", "mandate", "m-1")]
 

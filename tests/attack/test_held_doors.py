@@ -6,13 +6,13 @@ import anyio
 import pytest
 
 from answerable.adapters.sqlite import SqliteTokenRegister
-from answerable.core.containment.hold import EVERYTHING, Hold, Holdable, HoldId, holdable
+from answerable.core.containment.hold import EVERYTHING, Hold, HoldId, HoldTarget, holdable
 from answerable.core.ledger.entry import Entry
 from answerable.core.ledger.tags import Tag
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import Refused
 from answerable.flows.revocation.place_hold import place_hold
-from answerable.flows.validity.let_return import require_may_return
+from answerable.flows.validity.allow_restart import require_may_return
 from answerable.flows.walk.govern_action import govern_action
 from answerable.flows.workloads.enrol_workload import enrol, renew
 from answerable.flows.workloads.hand_out_svid import jwt_svid
@@ -20,16 +20,16 @@ from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from tests.attack.test_revocation_races import NAMES, chained, named
+from tests.worlds.delegation_lineage import asked
 from tests.worlds.enrolment import enrolling, evidence_of, key_of
 from tests.worlds.hold import lift, stop
-from tests.worlds.lineage import asked
 from tests.worlds.publication import STOP, guarded, propose, publish
 from tests.worlds.tree import tree_world
 
 pytestmark = pytest.mark.anyio
 
 
-def held_name(what: Revocable) -> Holdable:
+def held_name(what: RevocationTarget) -> HoldTarget:
     if what.kind == "agent" and what.name.startswith("spiffe:"):
         return holdable("instance", what.name)
     return holdable(what.kind, what.name)

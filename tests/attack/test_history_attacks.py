@@ -17,8 +17,8 @@ from answerable.flows.recovery.settle_open_intents import settle_open_intents
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.flows.walk.govern_action import govern_action
+from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.registers import fresh
-from answerable.testing.trouble import Trouble, TroubledLedger
 from tests.worlds.history import ONE_REFUND, PERMIT, REFUNDS, documents_with, kept, ready, restarted, seen
 from tests.worlds.walk import striking
 

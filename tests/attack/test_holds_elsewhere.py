@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from answerable.core.containment.hold import holdable
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import Broken, Unavailable
-from answerable.flows.recovery.recall_ends import recall_ends
+from answerable.flows.recovery.restore_ended_authority import restore_ended_authority
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.flows.workloads.change_authorities import AuthorityChanges
@@ -51,7 +51,7 @@ async def started_first(bench: Any, workloads: Any, **how: Any) -> Any:
     revocations, bench.walk.holds = fresh_ends()
     bench.walk.revocations = revocations
     authorities = AuthorityChanges(bench.walk, workloads.trust)
-    return await recall_ends(workloads, authorities, since=0, others=[log])
+    return await restore_ended_authority(workloads, authorities, since=0, others=[log])
 
 
 def lose_registers(data: Path) -> None:
@@ -64,14 +64,14 @@ async def test_what_is_held_and_revoked_in_the_log_of_another_is_so_for_whoever_
     hold = (await stop(bench, SCOUT, by="alice")).hold
     gone = (await stop(bench, holdable("agent", "rover"), by="alice")).hold
     lifted = await lift(bench, gone, "bob")
-    await revoke_authority(bench.walk, Revocable("mandate", "m-7"), by="alice", reason="over")
+    await revoke_authority(bench.walk, RevocationTarget("mandate", "m-7"), by="alice", reason="over")
     found = await started_first(bench, workloads)
     assert (found.holds, found.revocations) == (1, 1)
     # As it was, whole, and what was lifted is not held.
     assert bench.walk.holds.get(hold.id) == hold
     assert bench.walk.holds.get(lifted.id) == lifted
     assert bench.walk.holds.find((SCOUT, gone.what), bench.clock.now()) == hold
-    assert bench.walk.revocations.find((Revocable("mandate", "m-7"),)) is not None
+    assert bench.walk.revocations.find((RevocationTarget("mandate", "m-7"),)) is not None
 
 
 async def test_a_lift_that_another_process_has_on_record_is_for_that_one_to_put_into_force():
@@ -84,7 +84,9 @@ async def test_a_lift_that_another_process_has_on_record_is_for_that_one_to_put_
     bench.walk.revocations = revocations
     bench.walk.holds = register
     register.place(hold)
-    await recall_ends(workloads, AuthorityChanges(bench.walk, workloads.trust), since=0, others=[log])
+    await restore_ended_authority(
+        workloads, AuthorityChanges(bench.walk, workloads.trust), since=0, others=[log]
+    )
     assert register.find((SCOUT,), bench.clock.now()) == hold
 
 

@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from answerable.apps.enrolment.desk import Asked, EnrolmentDesk
-from answerable.apps.enrolment.needs import Needs
+from answerable.apps.enrolment.services import EnrolmentServices
 from answerable.apps.workload_api.peer import PeerProcess, referenced_process
 from answerable.apps.workload_api.product_needs import WorkloadNeeds
 from answerable.apps.workload_api.seen_strangers import NAMES_PER_USER_MAX, SECONDS, USERS_MAX, SeenStrangers
@@ -26,7 +26,7 @@ from answerable.core.identity.proof.channel import Channel, PeerCredentials
 from answerable.core.identity.svid.trust_bundle import TrustBundle
 from answerable.core.identity.workload.evidence import CallerIdentity
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.snapshot.sighting import SightingBatch
+from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
 from answerable.errors import Malformed, Refused, Unavailable, Unverified
 from answerable.flows.state.known_callers import instance_stands
 from answerable.flows.trust_domain.workloads import WorkloadLimits, Workloads
@@ -172,10 +172,10 @@ class SlowKernel:
         return True
 
 
-async def door(observer: SlowKernel) -> tuple[Bench, WorkloadNeeds, SightingBatch]:
+async def door(observer: SlowKernel) -> tuple[Bench, WorkloadNeeds, DiscoveredAssets]:
     bench, workloads = await enrolling()
     workloads.observer = observer
-    seen = SightingBatch()
+    seen = DiscoveredAssets()
     return bench, WorkloadNeeds(cast("Any", SimpleNamespace(seen=seen)), workloads), seen
 
 
@@ -299,7 +299,7 @@ async def test_a_stranger_chooses_neither_names_nor_number_of_its_sightings():
 @pytest.mark.requirement("FLOOD-03")
 async def test_the_number_of_users_that_are_told_apart_is_bounded_too():
     bench, _ = await enrolling()
-    seen = SightingBatch()
+    seen = DiscoveredAssets()
     strangers = SeenStrangers(seen, bench.clock)
     for uid in range(USERS_MAX + 50):
         strangers.note(ProcessFacts(process="boot:1:1", uid=uid, gid=uid))
@@ -340,7 +340,7 @@ async def test_places_for_attestation_that_one_kind_of_callers_took_are_free_for
         attested_documents({"scout": [["unix:uid:1000"], ["join_token:name:first"]]})
     )
     workloads.observer = slow
-    desk = EnrolmentDesk(Needs(workloads=workloads, prover=cast("Any", None), attesting_max=1))
+    desk = EnrolmentDesk(EnrolmentServices(workloads=workloads, prover=cast("Any", None), attesting_max=1))
     local = Channel(connection=1, sequence=1, peer=PeerCredentials(pid=7, uid=1000, gid=1000, started=1))
 
     async def ask(channel: Channel | None, attestation: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 
 from answerable.core.canonical import JSONValue, parse
 from answerable.errors import Refused
-from answerable.flows.policy.tell_possible import possible
+from answerable.flows.policy.explain_what_if import possible
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk.govern_action import govern_action
 from answerable.flows.walk.moment import moment_now

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from answerable.apps.console import ConsoleLimits, Needs, console_app
+from answerable.apps.console import ConsoleLimits, ConsoleServices, console_app
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.policy.place_tripped import place_tripped
+from answerable.flows.policy.place_triggered_holds import place_triggered_holds
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
+from tests.attack.test_check_answers import found
 from tests.attack.test_group_pages import answered, group_of
-from tests.attack.test_shown_answers import found
 from tests.probes.console_client import Client, challenge_of
 from tests.worlds.alike import pay, paying_bench, paying_documents
 from tests.worlds.passkey import enrolled
@@ -47,7 +47,7 @@ async def flood(bench: Bench) -> list[Any]:
 
 
 async def browser_of(bench: Bench, person: str) -> tuple[Client, SoftPasskey]:
-    app = console_app(Needs(walk=bench.walk, origin=ORIGIN, providers=(), limits=ConsoleLimits()))
+    app = console_app(ConsoleServices(walk=bench.walk, origin=ORIGIN, providers=(), limits=ConsoleLimits()))
     await enrolled(bench, person, device := SoftPasskey(seed=person))
     client = Client(app)
     await client.sign_in(device)
@@ -113,7 +113,7 @@ async def test_the_odd_one_comes_first_gets_no_yes_with_the_others_and_asking_ag
         "the third no is the last that anybody is asked for"
     )
 
-    await place_tripped(bench.walk)
+    await place_triggered_holds(bench.walk)
     (fired,) = bench.entries(Tag.RULE_FIRED)
     assert (fired["rule"], fired["fired"], fired["owner"]) == (RULE["metadata"]["name"], "held", "scout")
     assert len(bench.entries(Tag.HOLD_PLACED)) == 1

@@ -17,7 +17,7 @@ from answerable.core.identity.workload.instance import Instance
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.registry.apply_registry import apply_registry
-from answerable.flows.registry.set_agent_standing import set_agent_standing
+from answerable.flows.registry.set_agent_status import set_agent_status
 from answerable.flows.revocation.end_instance import end_agent, end_instance, follow_standing, record_ends
 from answerable.flows.trust_domain.workloads import WorkloadLimits
 from answerable.flows.workloads.enrol_workload import enrol, live_instance, renew
@@ -139,11 +139,11 @@ async def test_a_process_comes_back_after_its_time_its_own_wish_or_the_suspensio
     for because in ("instance.expired", "asked", "agent.inactive"):
         await end_instance(workloads, seen[-1].id, because=because)
         seen.append(await enrol(workloads, evidence=evidence_of(), key=None, process="boot:1:1"))
-    await set_agent_standing(workloads, SCOUT, "suspended", by="operator")
+    await set_agent_status(workloads, SCOUT, "suspended", by="operator")
     with pytest.raises(Refused) as error:
         await enrol(workloads, evidence=evidence_of(), key=None, process="boot:1:1")
     assert error.value.code == "agent.inactive"
-    await set_agent_standing(workloads, SCOUT, "active", by="operator")
+    await set_agent_status(workloads, SCOUT, "active", by="operator")
     seen.append(await enrol(workloads, evidence=evidence_of(), key=None, process="boot:1:1"))
     bench.clock.advance(101)
     seen.append(await enrol(workloads, evidence=evidence_of(), key=None, process="boot:1:1"))
@@ -156,7 +156,7 @@ async def test_an_enrolment_does_not_slip_in_behind_the_suspension_of_its_agent(
     workloads.instances = register = fresh(Slow)
 
     async def suspended() -> None:
-        change = await set_agent_standing(workloads, SCOUT, "suspended", by="operator")
+        change = await set_agent_status(workloads, SCOUT, "suspended", by="operator")
         assert change.ended == ()
 
     async def enrolled() -> None:

@@ -13,15 +13,15 @@ from msgspec import structs
 from answerable.adapters.sqlite import SqliteSightings, SqliteStore
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.identity.workload.evidence import Evidence
-from answerable.core.registry.snapshot.sighting import OTHERS, SOURCE_MAX, Sighting
+from answerable.core.registry.snapshot.discovered_asset import OTHERS, SOURCE_MAX, Sighting
 from answerable.core.registry.snapshot.unregistered import configured_name, reached_by, stranger_name
 from answerable.errors import Refused
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk.govern_action import govern_action
-from answerable.flows.workloads.keep_sightings import (
+from answerable.flows.workloads.keep_discovered_assets import (
     Looked,
     configured_servers,
-    keep_sightings,
+    keep_discovered_assets,
     offered_tools,
     put_configured,
     unregistered,
@@ -84,7 +84,7 @@ async def test_what_a_server_offers_and_nobody_registered_is_listed_refused_and_
     bench, upstream = await offering(crm=["get_case", "drop_all"])
     await bench.issue()
     register, looked = fresh(SqliteSightings), Looked()
-    keep_sightings(bench.walk.sightings, register, offered=offered_tools(bench.walk, looked))
+    keep_discovered_assets(bench.walk.sightings, register, offered=offered_tools(bench.walk, looked))
     [one] = unregistered(bench.walk, register)
     assert (one.name, one.source, one.grade, one.how) == ("crm/drop_all", "server crm", "gateway", "offered")
     # Nothing can be new until something changes.
@@ -94,7 +94,7 @@ async def test_what_a_server_offers_and_nobody_registered_is_listed_refused_and_
         await govern_action(bench.walk, action, caller)
     assert refused.value.code == "capability.unknown"
     assert bench.upstream.effects == []
-    keep_sightings(bench.walk.sightings, register)
+    keep_discovered_assets(bench.walk.sightings, register)
     assert places(unregistered(bench.walk, register)) == {
         ("tool", "crm/drop_all", "server crm"),
         ("tool", "crm/drop_all", "agent scout"),
@@ -102,7 +102,9 @@ async def test_what_a_server_offers_and_nobody_registered_is_listed_refused_and_
     # Registered, it is gone at once from what is shown, and with the next write from the register.
     await apply_registry(bench.walk, [capability("crm.drop", "drop_all")], by="operator")
     assert unregistered(bench.walk, register) == []
-    keep_sightings(bench.walk.sightings, register, offered=offered_tools(bench.walk, looked), walk=bench.walk)
+    keep_discovered_assets(
+        bench.walk.sightings, register, offered=offered_tools(bench.walk, looked), walk=bench.walk
+    )
     assert list(register.all()) == []
     # A list that is read anew is looked at anew.
     upstream.listed["crm"].append("wipe")
@@ -119,7 +121,7 @@ async def test_neither_a_server_nor_an_agent_buries_what_others_saw(tmp_path: Pa
     bench.walk.sightings.note(
         "agent", "uid 7 sha256 ab", bench.clock.now(), source="user 7", grade="kernel", how="real"
     )
-    keep_sightings(bench.walk.sightings, register, offered=offered_tools(bench.walk, Looked()))
+    keep_discovered_assets(bench.walk.sightings, register, offered=offered_tools(bench.walk, Looked()))
     action, caller = bench.request("get_case", {"case": "4711"})
     for number in range(300):
         bench.clock.advance(1)
@@ -130,7 +132,7 @@ async def test_neither_a_server_nor_an_agent_buries_what_others_saw(tmp_path: Pa
             )
         with pytest.raises(Refused):
             await govern_action(bench.walk, structs.replace(action, target=f"asked-{number}"), caller)
-        keep_sightings(bench.walk.sightings, register)
+        keep_discovered_assets(bench.walk.sightings, register)
     found = unregistered(bench.walk, register)
     by_source = {
         source: [one for one in found if one.source == source] for source in ("server crm", "agent scout")
@@ -185,7 +187,7 @@ async def test_strangers_are_called_by_what_was_proved_of_them(evidence: Evidenc
     bench = await Bench().registered(attested_documents({"scout": [["oidc:sub:x"], ["unix:uid:7"]]}))
     register = fresh(SqliteSightings)
     bench.walk.sightings.note("agent", name, bench.clock.now(), source="s", grade="gateway")
-    keep_sightings(bench.walk.sightings, register)
+    keep_discovered_assets(bench.walk.sightings, register)
     shown = unregistered(bench.walk, register)
     if evidence.source == "oidc":
         assert shown == [], "an agent is registered for a part of what was proved"
@@ -193,7 +195,7 @@ async def test_strangers_are_called_by_what_was_proved_of_them(evidence: Evidenc
         # Of a process only user and program are in its name; that it is an agent now, it shows by enrolling.
         assert [one.name for one in shown] == [name]
         bench.walk.sightings.leave("agent", name)
-        keep_sightings(bench.walk.sightings, register)
+        keep_discovered_assets(bench.walk.sightings, register)
         assert list(register.all()) == []
 
 
@@ -208,7 +210,7 @@ async def test_whoever_asks_to_be_enrolled_and_is_nobody_is_listed_refused_and_l
             with pytest.raises(Refused) as refused:
                 await client.enrol(await client.challenge(), key=key, attestation=UNIX)
         assert refused.value.code == "attestation.unknown"
-        keep_sightings(batch, register)
+        keep_discovered_assets(batch, register)
         [one] = unregistered(world.walk, register)
         assert (one.kind, one.source, one.grade) == ("agent", "enrolment by unix", "kernel")
         assert one.name.startswith("uid ")
@@ -222,5 +224,5 @@ async def test_whoever_asks_to_be_enrolled_and_is_nobody_is_listed_refused_and_l
         await apply_registry(world.walk, served_documents(tmp_path, ours, "refuse"), by="operator")
         async with world.client(uds=True) as client:
             await client.enrol(await client.challenge(), key=key, attestation=UNIX)
-        keep_sightings(batch, register, walk=world.walk)
+        keep_discovered_assets(batch, register, walk=world.walk)
         assert list(register.all()) == []

@@ -14,7 +14,7 @@ from answerable.core.identity.people.invitation import LIFETIME_SECONDS
 from answerable.errors import Unverified
 from answerable.flows.people.enrol_passkey import begin_enrolment
 from answerable.flows.people.invite_person import invite_person
-from answerable.flows.state.passkey_desk import PasskeyDesk
+from answerable.flows.state.passkey_desk import PasskeyState
 from answerable.flows.trust_domain.workloads import Workloads
 from answerable.flows.workloads.watch_clock import end_what_had_lapsed, watch_clock
 from answerable.testing.builders import Bench
@@ -31,7 +31,7 @@ async def inviting(tmp_path: Path) -> AsyncIterator[tuple[Bench, Workloads, str]
     """A product whose invitations are in a file, and the code of one."""
     bench, workloads = await enrolling()
     with closing(SqliteStore.open(tmp_path / "state" / "registers.db")) as store:
-        bench.walk.passkeys = PasskeyDesk(
+        bench.walk.passkeys = PasskeyState(
             register=SqlitePasskeyRegister(store), rp_id=RP_ID, origins=(ORIGIN,)
         )
         yield bench, workloads, (await invite_person(bench.walk, "alice", by="uid:1000")).code

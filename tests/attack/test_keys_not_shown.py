@@ -23,10 +23,10 @@ from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key
 from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.verify.answer_shapes import AnswerLeaf
+from answerable.verify.check_answers import ShownAnswers
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.policy_shapes import ChangeLeaf
-from answerable.verify.shown_answers import ShownAnswers
 from tests.worlds.keys import (
     ABOUT,
     answered,

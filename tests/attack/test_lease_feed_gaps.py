@@ -11,12 +11,12 @@ import pytest
 
 from answerable.adapters.broker_http import HttpLeaseBroker
 from answerable.apps.broker.control import RECALLED
-from answerable.core.containment.hold import Hold, Holdable, HoldId
+from answerable.core.containment.hold import Hold, HoldId, HoldTarget
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Revoked
 from answerable.core.lease.name import lease_name
 from answerable.core.ledger.tags import Tag
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import Unavailable
 from answerable.flows.leases.lease_credential import _named
 from answerable.flows.leases.perform_leased import perform_leased
@@ -187,7 +187,7 @@ async def test_a_lease_that_was_minted_while_its_agent_was_revoked_is_ended_when
     await bench.act()
     broker = Crowded()
     side = bench.walk.leases = LeaseSide(broker="broker", asks=broker, owed_all=False)
-    await revoke_authority(bench.walk, Revocable("agent", "scout"), by="alice")
+    await revoke_authority(bench.walk, RevocationTarget("agent", "scout"), by="alice")
     broker.asked.clear()
     now = bench.clock.now()
     named = replace(
@@ -225,7 +225,7 @@ async def test_a_stop_tells_what_works_on_although_it_was_revoked_before_the_sto
     bench.walk.leases = LeaseSide(broker="broker", asks=Remembering(), is_used=True)
     bench.clock.advance(300)
     hold = Hold(
-        id=HoldId("hold_" + "x" * 22), what=Holdable("agent", "scout"), at=bench.clock.now(), by="uid:0"
+        id=HoldId("hold_" + "x" * 22), what=HoldTarget("agent", "scout"), at=bench.clock.now(), by="uid:0"
     )
     within = await leases_within(bench.walk, hold)
     assert [(one.name, one.until) for one in within.live] == [(works_on.name, works_on.live_until)]

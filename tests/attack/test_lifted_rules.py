@@ -6,7 +6,7 @@ import pytest
 
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.policy.place_tripped import place_tripped
+from answerable.flows.policy.place_triggered_holds import place_triggered_holds
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from tests.worlds.hold import lift
@@ -21,7 +21,7 @@ async def held_and_refused_on(bench: Bench) -> None:
     while True:
         if (await code_of(bench.refund(HUGE))).startswith("held."):
             break
-        await place_tripped(bench.walk)
+        await place_triggered_holds(bench.walk)
     for _ in range(3):
         with pytest.raises(Refused) as raised:
             await bench.act("no_such_tool")
@@ -37,7 +37,7 @@ async def ends(bench: Bench, count: int) -> list[str]:
     found = []
     for _ in range(count):
         found.append(await code_of(bench.refund(HUGE)))
-        await place_tripped(bench.walk)
+        await place_triggered_holds(bench.walk)
     return found
 
 

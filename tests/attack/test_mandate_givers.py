@@ -12,7 +12,7 @@ from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.core.identity.people.oidc_person import PersonIssuer
 from answerable.core.mandate.caveat import DestinationIn
 from answerable.core.mandate.mandate import Grant, MandateId
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.core.mandate.scheduled import scheduled_terms
 from answerable.core.registry.parsing.active import faults_of
 from answerable.errors import AnswerableError, Refused
@@ -388,7 +388,7 @@ async def test_what_gave_a_task_stops_with_the_person_who_answers_for_it(kind, n
     mandate = await issue_mandate(made.walk, token)
     asked = ("send", MAIL) if kind == "Schedule" else ()
     await made.act(*asked, mandate=mandate.id)
-    stopped = await revoke_authority(made.walk, Revocable("owner", "bob"), by="operator")
+    stopped = await revoke_authority(made.walk, RevocationTarget("owner", "bob"), by="operator")
     assert stopped.mandates == (mandate.id,)
     assert len(stopped.done) == 1
     assert await refusal(made.act(*asked, mandate=mandate.id)) == "revoked.owner"

@@ -10,7 +10,7 @@ import pytest
 
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
-from answerable.testing.trouble import FAULTS, Crash, Trouble, TroubledApprovals, TroubledLedger
+from answerable.testing.fault_injection import FAULTS, Crash, Trouble, TroubledApprovals, TroubledLedger
 from tests.attack.test_answering_many import states
 from tests.worlds.alike import answer_all, asked_many, pay, paying_bench
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.approval import Approval
     from answerable.testing.builders import Bench
-    from answerable.testing.trouble import Fault
+    from answerable.testing.fault_injection import Fault
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("GROUP-04")]
 

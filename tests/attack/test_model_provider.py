@@ -11,7 +11,7 @@ import pytest
 from answerable.core.canonical import freeze
 from answerable.errors import Refused, Unavailable
 from tests.attack.test_http_requests import command_lines
-from tests.stand_ins.model_provider_stand_in import StandIn, stand_in
+from tests.stand_ins.model_provider_stand_in import StandIn, deputy_validity
 from tests.worlds.http_target import order
 from tests.worlds.model_provider import KEY, SMALL, chatted, target_on
 
@@ -24,7 +24,7 @@ TOOL = {"name": "weather", "description": "of a city", "input_schema": {"type": 
 
 @pytest.fixture
 def provider() -> Iterator[StandIn]:
-    with stand_in(KEY) as running:
+    with deputy_validity(KEY) as running:
         yield running
 
 

@@ -14,7 +14,7 @@ from answerable.core.approval.action_object import object_in
 from answerable.core.approval.approval import NOTHING_SHOWN
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Refused
-from answerable.flows.escalation.narrow_approval import asked_as_proposed, narrowable_of
+from answerable.flows.escalation.propose_narrower import asked_as_proposed, narrowable_of
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.sdk.denial import denial_in
 from answerable.testing.builders import POLICIES, Bench, bench_documents, with_spending

@@ -9,10 +9,10 @@ import httpx2
 import pytest
 from anyio.abc import SocketStream
 
-from answerable.apps.mcp_gateway.needs import GatewayLimits
+from answerable.apps.mcp_gateway.services import GatewayLimits
 from answerable.core.containment.hold import holdable
 from answerable.core.identity.names.principal import AgentId
-from answerable.core.mandate.revocation import Revocable, Revocation
+from answerable.core.mandate.revocation import Revocation, RevocationTarget
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.samples import signing_key
 from tests.worlds.gateway import World, gateway_world, modern, modern_headers, until
@@ -73,7 +73,7 @@ async def test_the_body_of_who_does_not_stand_is_not_read(tmp_path, how):
         if how == "held":
             await place_hold(walk, holdable("agent", "scout"), by="uid:0")
         elif how == "revoked":
-            what = Revocable("agent", "scout")
+            what = RevocationTarget("agent", "scout")
             walk.revocations.add(Revocation(what=what, at=walk.clock.now(), by="alice"))
         else:
             for _ in range(walk.limits.refusals_recorded_max):

@@ -14,7 +14,7 @@ from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
 from answerable.flows.recording.record_entry import pseudonym_of
-from answerable.flows.registry.set_agent_standing import set_agent_standing
+from answerable.flows.registry.set_agent_status import set_agent_status
 from answerable.flows.revocation.end_instance import end_instance, record_ends
 from answerable.flows.trust_domain.workloads import WorkloadLimits
 from answerable.flows.workloads.enrol_workload import enrol
@@ -65,7 +65,7 @@ async def test_no_operator_ends_an_instance_without_a_name_also_where_the_record
 async def test_ends_that_follow_from_a_standing_name_who_set_it():
     bench, workloads = await enrolling()
     await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"))
-    await set_agent_standing(workloads, SCOUT, "suspended", by="uid:4711")
+    await set_agent_status(workloads, SCOUT, "suspended", by="uid:4711")
     (ended,) = bench.entries(Tag.WORKLOAD_ENDED)
     assert (ended["because"], ended["by"]) == ("agent.suspended", pseudonym_of(bench.walk, "uid:4711"))
 

@@ -9,13 +9,13 @@ import pytest
 from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger
 from answerable.core.canonical import encode
 from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.ledger.describe_oversight import ANSWERS_MIN, oversight_figures
 from answerable.core.ledger.oversight import Oversight
-from answerable.core.ledger.oversight_told import ANSWERS_MIN, oversight_figures
 from answerable.core.ledger.tags import Tag
 from answerable.flows.approval.answer_as_workflow import answer_as_workflow, open_to_workflow
-from answerable.flows.approval.note_look import note_looks
-from answerable.flows.approval.tell_duty import queue_health
-from answerable.flows.approval.tell_oversight import tell_oversight
+from answerable.flows.approval.notify_on_call import queue_health
+from answerable.flows.approval.record_view import note_looks
+from answerable.flows.approval.report_oversight import report_oversight
 from answerable.flows.ledger.assemble_evidence import Selection, assemble_evidence
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
@@ -23,9 +23,9 @@ from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key
 from answerable.testing.samples import AUDIENCE
 from answerable.testing.soft_passkey import SoftPasskey
+from answerable.verify.check_challenges import ToldOpenings
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.leaf_rules import read_leaf
-from answerable.verify.told_openings import ToldOpenings
 from tests.attack.test_passkey_answers import answered
 from tests.worlds.canary import bench_with_tests, canary_on
 from tests.worlds.ledger_files import SMALL
@@ -183,7 +183,7 @@ async def test_figures_run_from_asking_and_from_opening_and_a_stranger_makes_the
     await bench.issue("m-1", calls_max=100)
     for number, (waited, looked) in enumerate([(10, 4), (20, 1), (30, 60)]):
         await looked_at(bench, 6_000 + number, waited=waited, looked=looked)
-    told = await tell_oversight(bench.walk)
+    told = await report_oversight(bench.walk)
     (bob,) = told.figures.approvers.values()
     rule = told.figures.rules["refund-large"]
     for cell in (bob, rule):
@@ -204,7 +204,7 @@ async def test_of_what_was_answered_the_queue_and_the_ledger_say_the_same():
     for number, waited in enumerate([10, 20, 30]):
         await looked_at(bench, 6_000 + number, waited=waited, looked=5)
     queue = queue_health(bench.walk, since=UnixMillis(0))
-    views = (await tell_oversight(bench.walk)).figures.views
+    views = (await report_oversight(bench.walk)).figures.views
     assert (queue.view_p50_ms, queue.view_p95_ms, queue.seen) == (views.at(50), views.at(95), views.count)
     assert queue.view_p50_ms == 20_000
 
@@ -215,7 +215,7 @@ async def test_who_lets_it_wait_and_then_says_yes_at_once_is_found_out(looked: i
     await bench.issue("m-1", calls_max=200, seconds=80_000)
     for number in range(ANSWERS_MIN):
         await looked_at(bench, 6_000 + number, waited=120, looked=looked)
-    (bob,) = (await tell_oversight(bench.walk)).figures.approvers.values()
+    (bob,) = (await report_oversight(bench.walk)).figures.approvers.values()
     assert bob.fast == 0
     assert bob.verdict == verdict
 
@@ -225,6 +225,6 @@ async def test_where_it_is_not_known_there_is_no_figure():
     workflow = bench.walk.registry.current.workflows[CHECK]
     nonce, _, _ = open_to_workflow(bench.walk, workflow, approval.id)
     await answer_as_workflow(bench.walk, CHECK, approval.id, token_of(bench, approval, nonce=nonce))
-    told = (await tell_oversight(bench.walk)).figures
+    told = (await report_oversight(bench.walk)).figures
     (one,) = told.approvers.values()
     assert (one.answered, one.looks.count, one.looks.at(50), told.views.count) == (1, 0, None, 0)

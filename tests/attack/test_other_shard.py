@@ -14,7 +14,7 @@ from answerable.core.tlog.note import VerifierKey
 from answerable.errors import Refused, Unverified
 from answerable.flows.approval.answer_approval import answer_approval
 from answerable.flows.revocation.close_mandate import close_mandate
-from answerable.flows.validity.mandate_standing import shard_elsewhere
+from answerable.flows.validity.mandate_validity import shard_elsewhere
 from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import Bench, bench_documents, nonce_for

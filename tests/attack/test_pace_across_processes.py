@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from answerable.core.approval.approval import Approval
-from answerable.core.approval.break_glass import GLASS
+from answerable.core.approval.emergency_access import GLASS
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable, Unverified
 from answerable.flows.approval.answer_approval import open_to_answer
-from answerable.flows.approval.note_look import note_looks
+from answerable.flows.approval.record_view import note_looks
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.fault_injection import Fault, Trouble
 from answerable.testing.soft_passkey import SoftPasskey
-from answerable.testing.trouble import Fault, Trouble
 from answerable.testing.trouble_openings import TroubledOpenings
 from tests.attack.test_passkey_answers import answered
 from tests.worlds.alike import answer_all, asked_many, paying_bench

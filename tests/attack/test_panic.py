@@ -188,9 +188,9 @@ async def test_a_place_that_cannot_be_looked_at_counts_as_pressed(tmp_path, monk
 
 
 async def bench_held(bench, directory_, found):
-    from answerable.flows.containment.press_panic import press_panic
+    from answerable.flows.containment.trigger_emergency_stop import trigger_emergency_stop
 
-    assert await press_panic(bench.walk, found) is not None
+    assert await trigger_emergency_stop(bench.walk, found) is not None
     with pytest.raises(Refused):
         await act_as_instance(bench)
 

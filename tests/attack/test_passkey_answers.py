@@ -12,7 +12,7 @@ from answerable.core.approval.challenge import challenge
 from answerable.core.approval.passkey_answer import is_by_passkey, verify_kept
 from answerable.core.approval.typed_name import name_to_type
 from answerable.core.approval.words import Words, words_of
-from answerable.core.containment.hold import Holdable
+from answerable.core.containment.hold import HoldTarget
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.errors import Malformed, Refused, Unverified
 from answerable.flows.approval.answer_approval import answer_by_passkey, open_to_answer
@@ -134,7 +134,7 @@ async def test_after_a_hold_on_the_person_or_the_passkey_their_yes_counts_no_lon
     device = SoftPasskey(seed="bob")
     passkey = await enrolled(bench, "bob", device)
     await answered(bench, approval, device)
-    await place_hold(bench.walk, Holdable(kind, "bob" if kind == "owner" else passkey.key), by="uid:0")
+    await place_hold(bench.walk, HoldTarget(kind, "bob" if kind == "owner" else passkey.key), by="uid:0")
     assert (await bench.refund(6000)).outcome is None
     assert not bench.upstream.effects
 

@@ -8,9 +8,9 @@ from answerable.core.ledger.tags import Tag
 from answerable.flows.ledger.assemble_evidence import Selection, assemble_evidence
 from answerable.testing.builders import Bench, ledger_key
 from answerable.testing.memory_ledger import MemoryLedger
+from answerable.verify.check_answers import ShownAnswers
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.evidence_report import EvidenceReport
-from answerable.verify.shown_answers import ShownAnswers
 from tests.worlds.prepared import LARGE, execute, prepared, prepared_bench, structured
 from tests.worlds.published_memory import PublishedMemory
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from answerable.adapters.sqlite import SqlitePasskeyRegister
-from answerable.apps.console import ConsoleLimits, Needs, console_app
+from answerable.apps.console import ConsoleLimits, ConsoleServices, console_app
 from answerable.core.approval.prepared_lines import prepared_lines
 from answerable.core.canonical import encode, parse
 from answerable.core.mandate.caveat import ArgumentAtMost
 from answerable.core.mandate.mandate import Grant
 from answerable.errors import Refused
-from answerable.flows.state.passkey_desk import PasskeyDesk
+from answerable.flows.state.passkey_desk import PasskeyState
 from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 from answerable.verify.ledger_replay import replay_entries
@@ -38,11 +38,11 @@ PAGE_BYTES_MAX = 60_000
 async def at_the_console(batch: Any) -> tuple[Any, Any, Any, Client, SoftPasskey]:
     """The bench, its upstream, what waits, and the browser of bob, who may answer."""
     bench, upstream = await prepared_bench(structured(batch))
-    bench.walk.passkeys = PasskeyDesk(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
+    bench.walk.passkeys = PasskeyState(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
     asked = (await execute(bench, await prepared(bench))).approval
     device = SoftPasskey(seed="bob")
     await enrolled(bench, "bob", device)
-    app = console_app(Needs(walk=bench.walk, origin=ORIGIN, providers=(), limits=ConsoleLimits()))
+    app = console_app(ConsoleServices(walk=bench.walk, origin=ORIGIN, providers=(), limits=ConsoleLimits()))
     bob = Client(app)
     await bob.sign_in(device)
     await bob.page("/")

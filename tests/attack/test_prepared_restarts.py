@@ -19,14 +19,14 @@ from answerable.adapters.sqlite import (
 )
 from answerable.core.action.prepared import Prepared
 from answerable.core.canonical import encode
-from answerable.core.containment.hold import Holdable
+from answerable.core.containment.hold import HoldTarget
 from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.recovery.recall_prepared import RecalledPrepared
 from answerable.testing.builders import Bench
+from answerable.testing.fault_injection import FAULTS, Crash, Trouble, TroubledLedger
 from answerable.testing.registers import fresh
-from answerable.testing.trouble import FAULTS, Crash, Trouble, TroubledLedger
 from tests.worlds.hold import stop
 from tests.worlds.prepared import (
     BATCH,
@@ -177,7 +177,7 @@ async def test_without_room_in_the_ledger_nothing_runs_and_it_is_prepared_again(
 async def test_held_between_preparing_and_executing_it_does_not_run():
     bench, upstream = await prepared_bench()
     named = await prepared(bench)
-    await stop(bench, Holdable("mandate", "m-1"))
+    await stop(bench, HoldTarget("mandate", "m-1"))
     with pytest.raises(Refused):
         await execute(bench, named)
     assert not executed(upstream)

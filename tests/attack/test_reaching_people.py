@@ -10,8 +10,8 @@ import pytest
 from answerable.adapters.sqlite import SqliteDeliveryRegister, SqliteStore
 from answerable.core.approval.approval import ApprovalId
 from answerable.core.approval.delivery import Delivery
-from answerable.flows.approval.reach_people import reach_always, reach_people
-from answerable.flows.state.reach_desk import NOTICES_MAX, ReachDesk, ReachLimits, Route
+from answerable.flows.approval.notify_people import notify_people, reach_always
+from answerable.flows.state.reach_desk import NOTICES_MAX, NotificationState, ReachLimits, Route
 from answerable.ports.message_channel import Sent
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents
@@ -136,13 +136,13 @@ async def test_what_ended_before_a_channel_was_set_up_is_nobodys_news():
     await bench.answer(over.approval)
     bench.clock.advance(1.0)
     channel = LoudChannel()
-    desk = ReachDesk(
+    desk = NotificationState(
         register=fresh(SqliteDeliveryRegister),
         channels={"email": channel},
         addresses={"email": lambda name: (name,)},
         routes=(*EVERYBODY, REQUESTER),
     )
-    assert await reach_people(bench.walk, desk, "email") == 0
+    assert await notify_people(bench.walk, desk, "email") == 0
     assert channel.told == []
 
 
@@ -161,7 +161,7 @@ async def test_a_person_who_is_disabled_or_has_no_address_is_missed_and_that_is_
 
 @pytest.mark.requirement("CHANNEL-02")
 async def test_where_no_channel_is_set_nothing_runs_and_nothing_is_kept():
-    desk = ReachDesk(register=fresh(SqliteDeliveryRegister))
+    desk = NotificationState(register=fresh(SqliteDeliveryRegister))
     bench = Bench(channel=desk)
     bench.walk.reach = desk
     desk.notify(notice())
@@ -229,13 +229,13 @@ async def test_of_two_processes_one_tells_and_nobody_hears_it_twice(tmp_path):
     async with anyio.create_task_group() as tasks:
         for desk in (reach.desk, other):
             for _ in range(3):
-                tasks.start_soon(reach_people, reach.bench.walk, desk, "email")
+                tasks.start_soon(notify_people, reach.bench.walk, desk, "email")
     await reach.tell()
     assert len(reach.channel.told) == len(set(reach.channel.told)) == 12
 
 
-def replace_register(reach: Reach, register: SqliteDeliveryRegister) -> ReachDesk:
-    return ReachDesk(
+def replace_register(reach: Reach, register: SqliteDeliveryRegister) -> NotificationState:
+    return NotificationState(
         register=register,
         channels=reach.desk.channels,
         addresses=reach.desk.addresses,

@@ -14,7 +14,7 @@ from answerable.core.identity.keys.keys import public_key
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.hop_token import read_hop
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.core.mandate.status_list import VALID, reference_of, verified_status_list
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.revocation.revoke_authority import revoke_authority
@@ -74,7 +74,7 @@ async def test_a_token_and_an_agent_that_were_revoked_are_refused_over_an_older_
     async with token_world(tmp_path, port=port) as world:
         # The copy is good for everything until something is revoked.
         assert succeeded(await world.call("orchestrator", chain=(root,)))
-        for what in (Revocable("token", read_hop(root).jti), Revocable("agent", "writer")):
+        for what in (RevocationTarget("token", read_hop(root).jti), RevocationTarget("agent", "writer")):
             await revoke_authority(world.walk, what, by="operator", reason="seen elsewhere")
         before = set(world.walk.revocations.all())
         await are_refused(world, root)
@@ -100,7 +100,7 @@ async def test_a_revoked_person_is_known_by_name_where_the_registers_are_lost(
 ) -> None:
     place = tmp_path / "house"
     async with token_world(tmp_path) as world:
-        await revoke_authority(world.walk, Revocable("owner", "alice"), by="operator", reason="left")
+        await revoke_authority(world.walk, RevocationTarget("owner", "alice"), by="operator", reason="left")
         before = set(world.walk.revocations.all())
     taken_away(place)
     said(caplog)
@@ -122,7 +122,7 @@ async def test_a_revoked_person_whose_name_cannot_be_opened_is_told_of_at_the_st
     copied(place, copy)
     shutil.copy(keys, copy)
     async with token_world(tmp_path) as world:
-        await revoke_authority(world.walk, Revocable("owner", "somebody"), by="operator")
+        await revoke_authority(world.walk, RevocationTarget("owner", "somebody"), by="operator")
         [entry] = world.entries(Tag.REVOKED)
     taken_away(place)
     for one in place.glob("subject-keys.db*"):
@@ -173,7 +173,7 @@ async def test_over_an_older_copy_the_status_list_knows_tokens_that_were_issued_
         tokens = await issued(world)
         others = await issued(world)
         before = [world.walk.tokens.find(read_hop(one).jti) for one in (*tokens, *others)]
-        await revoke_authority(world.walk, Revocable("token", read_hop(tokens[1]).jti), by="operator")
+        await revoke_authority(world.walk, RevocationTarget("token", read_hop(tokens[1]).jti), by="operator")
         assert [await listed(world, one) for one in tokens] == [True, False, False]
     taken_away(place)
     copied(copy, place)
@@ -188,7 +188,7 @@ async def test_over_an_older_copy_the_status_list_knows_tokens_that_were_issued_
         assert theirs.isdisjoint(world.walk.tokens.take_places(3000))
         consent = read_hop(others[1]).raw.claims["answerable_consent"]
         assert isinstance(consent, dict)
-        await revoke_authority(world.walk, Revocable("hop", str(consent["hash"])), by="operator")
+        await revoke_authority(world.walk, RevocationTarget("hop", str(consent["hash"])), by="operator")
         assert [await listed(world, one) for one in others] == [True, False, False]
     caplog.clear()
     async with token_world(tmp_path, port=port):

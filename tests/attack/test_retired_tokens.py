@@ -8,7 +8,7 @@ from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.core.identity.names.principal import AgentId
 from answerable.errors import AnswerableError
 from answerable.flows.registry.apply_registry import apply_registry
-from answerable.flows.registry.set_agent_standing import set_agent_standing
+from answerable.flows.registry.set_agent_status import set_agent_status
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
 from tests.worlds.enrolment import workloads_over
@@ -44,7 +44,7 @@ async def test_gateway_introspection_and_status_list_say_the_same_of_what_a_reti
     world = await grown()
     assert [world.listed(one) for one in issued(world)] == [True] * 3
     workloads = workloads_over(world.bench.walk)
-    await set_agent_standing(workloads, AgentId(agent), "retired", by="operator")
+    await set_agent_status(workloads, AgentId(agent), "retired", by="operator")
     assert [world.listed(one) for one in issued(world)] == left
     assert [world.introspected(one) for one in issued(world)] == left
     assert [at_the_gateway(world, one) for one in issued(world)] == left
@@ -54,17 +54,17 @@ async def test_what_a_crash_kept_from_the_list_is_there_when_it_is_retired_once_
     world = await grown()
     workloads = workloads_over(world.bench.walk)
     register, world.bench.walk.tokens = world.bench.walk.tokens, None
-    await set_agent_standing(workloads, AgentId("rover"), "retired", by="operator")
+    await set_agent_status(workloads, AgentId("rover"), "retired", by="operator")
     world.bench.walk.tokens = register
     assert [world.listed(one) for one in issued(world)] == [True] * 3
-    await set_agent_standing(workloads, AgentId("rover"), "retired", by="operator")
+    await set_agent_status(workloads, AgentId("rover"), "retired", by="operator")
     assert [world.listed(one) for one in issued(world)] == [True, False, False]
 
 
 async def test_a_suspended_agents_tokens_stay_in_the_list_and_are_refused_here():
     """What may come back is not shown as ended for good; who wants that revokes the agent."""
     world = await grown()
-    await set_agent_standing(workloads_over(world.bench.walk), AgentId("rover"), "suspended", by="operator")
+    await set_agent_status(workloads_over(world.bench.walk), AgentId("rover"), "suspended", by="operator")
     assert [world.listed(one) for one in issued(world)] == [True] * 3
     assert [world.introspected(one) for one in issued(world)] == [True, False, False]
     assert [at_the_gateway(world, one) for one in issued(world)] == [True, False, False]

@@ -9,21 +9,21 @@ import msgspec
 import pytest
 
 from answerable.adapters.sqlite import SqlitePasskeyRegister
+from answerable.core.approval.assurance_level import AssuranceLevel
 from answerable.core.approval.challenge import NONCE_MILLIS_MAX
 from answerable.core.approval.passkey_review import review_challenge
-from answerable.core.approval.strength import Strength
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unverified
-from answerable.flows.approval.review_glass import open_to_review, review_by_passkey
+from answerable.flows.approval.review_emergency_access import open_to_review, review_by_passkey
 from answerable.flows.escalation.approval_nonces import give_nonce
-from answerable.flows.state.passkey_desk import PasskeyDesk
+from answerable.flows.state.passkey_desk import PasskeyState
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 from answerable.verify.answer_shapes import GlassReviewedLeaf
-from tests.attack.test_shown_reviews import found
+from tests.attack.test_check_reviews import found
 from tests.worlds.glass import broken, now, reviewed, waiting
 from tests.worlds.passkey import enrolled
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("KEYS-07")]
 
 
-async def owed(asks: Strength) -> tuple[Bench, Approval]:
+async def owed(asks: AssuranceLevel) -> tuple[Bench, Approval]:
     """A broken glass of a tier whose signatures must be so strong from then on."""
     bench, approval = await waiting()
-    bench.walk.passkeys = PasskeyDesk(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
+    bench.walk.passkeys = PasskeyState(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
     await broken(bench, approval)
     bench.walk.limits = replace(WalkLimits(), signatures=(asks, asks, asks, asks))
     return bench, now(bench, approval)

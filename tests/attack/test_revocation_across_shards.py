@@ -12,7 +12,7 @@ import pytest
 from answerable.adapters.shard_socket.messages import VERSION, Trace, asked_in
 from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.ledger.effects import DONE_NAMED_MAX, Done, Effects, Undoing, counts, ordered
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import Malformed, Unavailable
 from answerable.flows.revocation import trace_effects
 from answerable.flows.revocation.revoke_authority import Stopped, revoke_authority
@@ -22,7 +22,7 @@ from tests.worlds.link import BASE, LIMITS, A, door, link_of, sent, shard, two_s
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REVOKE-15")]
 
 B = f"{BASE}/b"
-SCOUT = Revocable("agent", "scout")
+SCOUT = RevocationTarget("agent", "scout")
 
 
 async def three(directory: Path) -> tuple[Bench, Bench]:
@@ -84,7 +84,7 @@ async def test_a_process_that_sleeps_through_the_question_is_named_when_its_time
     a, b = await three(tmp_path / "links")
     b.walk.link = link_of(tmp_path / "links", "b", type(LIMITS)(trace_seconds_max=0.05))
 
-    async def asleep(_what: Revocable) -> Effects:
+    async def asleep(_what: RevocationTarget) -> Effects:
         await anyio.sleep_forever()
         raise AssertionError
 
@@ -97,7 +97,7 @@ async def test_a_process_that_sleeps_through_the_question_is_named_when_its_time
 async def test_an_answer_that_is_none_is_said_and_not_taken(tmp_path, fault):
     a, b = await three(tmp_path / "links")
 
-    async def odd(_what: Revocable) -> Effects:
+    async def odd(_what: RevocationTarget) -> Effects:
         if fault == "a fault":
             raise Unavailable("the disk is gone", code="ledger.busy", port="ledger")
         log = B if fault == "another log" else "x" * 200_000

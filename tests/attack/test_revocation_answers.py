@@ -14,7 +14,7 @@ from answerable.core.ledger.entry import entry_of
 from answerable.core.ledger.tags import OWED, Tag
 from answerable.core.mandate.hop_token import signing_hash
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.mandate.revocation import Revocable, revocable
+from answerable.core.mandate.revocation import RevocationTarget, revocable
 from answerable.errors import Refused, Unavailable
 from answerable.flows.entries.cite_statement import cite_hop
 from answerable.flows.revocation.revoke_authority import record_revocations, revoke_authority
@@ -108,7 +108,7 @@ async def test_what_waits_under_a_hop_is_denied_with_it_and_what_waits_beside_it
         waiting = {one.agent: one for one in world.walk.approvals.all(pending_only=True, now=world.now())}
         await world.approve(waiting["writer"])
         for agent in ("researcher", "writer"):
-            what = Revocable("hop", signing_hash(hops[agent]))
+            what = RevocationTarget("hop", signing_hash(hops[agent]))
             stopped = await revoke_authority(world.walk, what, by="operator")
             assert stopped.approvals == (waiting[agent].id,)
         with pytest.raises(Refused) as told:
@@ -219,6 +219,6 @@ async def test_what_was_done_over_a_hop_is_found_by_every_name_of_every_hop():
             ("agent", hop.agent),
             ("key", hop.confirmation.thumbprint),
         ):
-            found = await effects_under(bench.walk, Revocable(kind, name))
+            found = await effects_under(bench.walk, RevocationTarget(kind, name))
             assert [one.index for one in found.done] == [handed_on.index], kind
-    assert not (await effects_under(bench.walk, Revocable("token", "another"))).done
+    assert not (await effects_under(bench.walk, RevocationTarget("token", "another"))).done

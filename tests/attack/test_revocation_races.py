@@ -9,13 +9,13 @@ from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.core.ledger.entry import Entry
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.hop_token import read_hop, signing_hash
-from answerable.core.mandate.revocation import REVOCATION_KINDS, Revocable, Revocation
+from answerable.core.mandate.revocation import REVOCATION_KINDS, Revocation, RevocationTarget
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
-from tests.worlds.lineage import asked
+from tests.worlds.delegation_lineage import asked
 from tests.worlds.tree import INSTANCES, MANIFEST, Node, TreeWorld, tree_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REVOKE-16")]
@@ -53,14 +53,14 @@ async def chained() -> tuple[TreeWorld, Node, str]:
     return world, world.offline(below, "rover", instance=INSTANCES[1]), str(consent["hash"])
 
 
-def named(kind: str, name: str, node: Node, consent: str) -> Revocable:
+def named(kind: str, name: str, node: Node, consent: str) -> RevocationTarget:
     known = {
         "": read_hop(node.chain[0]).jti,
         "root": signing_hash(node.chain[0]),
         "leaf": signing_hash(node.chain[-1]),
         "consent": consent,
     }
-    found = Revocable(next(one for one in REVOCATION_KINDS if one == kind), known.get(name, name))
+    found = RevocationTarget(next(one for one in REVOCATION_KINDS if one == kind), known.get(name, name))
     assert consent == found.name or found in node.names
     return found
 

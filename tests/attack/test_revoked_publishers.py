@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from answerable.core.mandate.revocation import Revocable, Revocation
+from answerable.core.mandate.revocation import Revocation, RevocationTarget
 from answerable.errors import Refused
 from answerable.testing.samples import signing_key
 from tests.worlds.publication import guarded, in_force, propose, publish, roll_back
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PUB-04")]
 
 WHO = [
-    lambda name: Revocable("owner", name),
-    lambda name: Revocable("key", signing_key(name).public.thumbprint),
+    lambda name: RevocationTarget("owner", name),
+    lambda name: RevocationTarget("key", signing_key(name).public.thumbprint),
 ]
 
 
-def revoke(bench: Bench, what: Revocable) -> None:
+def revoke(bench: Bench, what: RevocationTarget) -> None:
     assert bench.walk.revocations.add(Revocation(what=what, at=bench.clock.now(), by="operator"))
 
 

@@ -16,7 +16,7 @@ from answerable.flows.leases.perform_leased import perform_leased
 from answerable.flows.leases.revoke_lease import end_within
 from answerable.flows.leases.rotate_account import OwnSecret
 from answerable.flows.leases.rotate_due import keep_rotating
-from answerable.flows.leases.secret_desk import SecretDesk, keep_looking, look
+from answerable.flows.leases.secret_desk import SecretState, keep_looking, look
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.memory_target import MemorySession
 from tests.worlds.lease import LeaseWorld, quiet, until, warrant
@@ -47,7 +47,7 @@ class House:
         )
         self.store.put("db", VALUE.encode(), kind="static", owner="", about="", rotate_days=0)
         self.store.put("bait", BAIT.encode(), kind="canary", owner="", about="", rotate_days=0)
-        self.desk = SecretDesk(
+        self.desk = SecretState(
             opens=lambda: self.store,
             clock=self.world.clock,
             entropy=entropy,

@@ -14,8 +14,8 @@ from answerable.core.statement import claims_in
 from answerable.testing.builders import Bench
 from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.testing.soft_passkey import SoftPasskey
+from tests.attack.test_check_answers import found
 from tests.attack.test_passkey_answers import answered
-from tests.attack.test_shown_answers import found
 from tests.worlds.passkey import enrolled, passkey_bench
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REPLY-01")]

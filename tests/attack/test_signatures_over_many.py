@@ -18,11 +18,11 @@ from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, 
 from answerable.flows.approval.answer_approval import answer_by_passkey
 from answerable.flows.approval.answer_many import answer_many, answer_many_by_passkey, open_many
 from answerable.flows.registry.apply_registry import apply_registry
+from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.samples import signing_key
 from answerable.testing.soft_passkey import SoftPasskey
-from answerable.testing.trouble import Trouble, TroubledLedger
 from tests.attack.test_answering_many import states, token_for
-from tests.attack.test_shown_answers import found
+from tests.attack.test_check_answers import found
 from tests.worlds.alike import answer_all, asked_many, pay, paying_bench, paying_documents, seen
 from tests.worlds.passkey import enrolled
 

@@ -8,7 +8,7 @@ import pytest
 
 from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.core.mandate.issued_token import IssuedToken
-from answerable.core.mandate.revocation import Revocable, Revocation
+from answerable.core.mandate.revocation import Revocation, RevocationTarget
 from answerable.errors import AnswerableError
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.close_mandate import close_mandate
@@ -40,14 +40,14 @@ def listed(world: TreeWorld) -> list[bool]:
     return [world.listed(one) for one in world.nodes if one.issued]
 
 
-def in_force(world: TreeWorld, what: Revocable) -> None:
+def in_force(world: TreeWorld, what: RevocationTarget) -> None:
     """By a process that ended right after."""
     world.bench.walk.revocations.add(Revocation(what=what, at=world.bench.clock.now(), by="operator"))
 
 
 async def test_what_was_revoked_by_a_process_that_ended_right_after_is_in_the_list_once_it_is_recorded():
     world = await grown()
-    in_force(world, Revocable("owner", "carol"))
+    in_force(world, RevocationTarget("owner", "carol"))
     assert listed(world) == [True, True, True]
     assert await record_revocations(world.bench.walk, overdue_only=False) == 1
     assert listed(world) == [True, False, False]
@@ -58,7 +58,7 @@ async def test_an_agent_that_comes_under_a_revoked_name_by_the_registry_is_in_th
     world = await grown()
     walk = world.bench.walk
     name = {"owner": "dan", "vendor": "late-maker"}[how]
-    await revoke_authority(walk, Revocable(how, name), by="operator")
+    await revoke_authority(walk, RevocationTarget(how, name), by="operator")
     assert listed(world) == [True, True, True]
     owners, vendors = dict(OWNERS), dict(VENDORS)
     if how == "owner":
@@ -76,7 +76,9 @@ async def test_an_agent_that_comes_under_a_revoked_name_by_the_registry_is_in_th
 async def test_an_agent_that_comes_under_a_revoked_key_by_its_manifest_is_refused_and_in_the_list():
     world = await grown()
     walk = world.bench.walk
-    await revoke_authority(walk, Revocable("key", signing_key("carol").public.thumbprint), by="operator")
+    await revoke_authority(
+        walk, RevocationTarget("key", signing_key("carol").public.thumbprint), by="operator"
+    )
     for one in world.nodes:
         assert world.at_the_gateway(one)
     # Whoever has got hold of the key of an owner says with it what the agent in the middle is made of.
@@ -91,7 +93,7 @@ async def test_an_agent_that_comes_under_a_revoked_key_by_its_manifest_is_refuse
 
 async def test_of_an_applied_registry_whose_process_ended_the_next_start_says_it_in_the_list():
     world = await grown()
-    in_force(world, Revocable("vendor", "framework-maker"))
+    in_force(world, RevocationTarget("vendor", "framework-maker"))
     await take_away_from_agents(world.bench.walk)
     assert listed(world) == [True, True, False]
 
@@ -124,7 +126,7 @@ async def test_a_token_that_is_issued_while_what_it_derives_from_is_revoked_is_n
     register = fresh(SlowRegister, entropy=SeededEntropy("places"))
     world = await tree_world(register)
     root = await world.root()
-    revoked = Revocable(kind, name)
+    revoked = RevocationTarget(kind, name)
 
     def revoke() -> None:
         register.meanwhile = None

@@ -10,7 +10,7 @@ import pytest
 from answerable.core.containment.hold import EVERYTHING, holdable
 from answerable.core.ledger.tags import Tag
 from answerable.flows.drills.report_containment import follow_reports, record_reports, report_containment
-from answerable.flows.recovery.recall_holds import RecalledHolds
+from answerable.flows.recovery.restore_holds import RecalledHolds
 from answerable.flows.revocation.place_hold import resume_holds
 from answerable.flows.state.walk import Walk
 from answerable.testing.builders import Bench

@@ -14,8 +14,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.registry.documents.stop_rule import RULE_HOLDS, RULE_OVER
 from answerable.errors import Unavailable
 from answerable.flows.counters.keep_history import keep_history
-from answerable.flows.counters.trip_rules import sweep
-from answerable.flows.policy.place_tripped import follow_rules, place_tripped
+from answerable.flows.counters.trigger_rules import sweep
+from answerable.flows.policy.place_triggered_holds import follow_rules, place_triggered_holds
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import bench_documents
@@ -78,7 +78,7 @@ async def test_what_is_refused_because_of_a_hold_counts_for_no_rule():
     )
     for _ in range(10):
         assert await code_of(bench.act()) == "held.agent"
-    assert await place_tripped(bench.walk) == 0
+    assert await place_triggered_holds(bench.walk) == 0
     assert all(
         not counter.cells.get("scout", {}).get("-") for counter in bench.walk.stop_rules.history.counters
     )
@@ -89,7 +89,7 @@ async def test_once_two_have_looked_and_lifted_it_it_is_counted_anew():
     bench = await ruled(denied(1))
     for _ in range(2):
         await code_of(bench.refund(HUGE))
-    await place_tripped(bench.walk)
+    await place_triggered_holds(bench.walk)
     [hold] = bench.walk.holds.all()
     await lift(bench, hold, "bob")
     assert await code_of(bench.act()) == "succeeded"
@@ -147,7 +147,7 @@ async def test_what_tripped_right_before_a_crash_is_held_when_the_next_process_s
     assert [*bench.walk.tripped._register.all()] == []
     bench = again(bench, forgetting=not kept)
     assert await code_of(bench.act()) == "held.agent"
-    await place_tripped(bench.walk)
+    await place_triggered_holds(bench.walk)
     assert fired(bench) == [(what, "held", "agent", "scout")]
     # Placed by now, and lifted: no further start holds it again.
     [hold] = bench.walk.holds.all()
@@ -169,9 +169,9 @@ async def test_a_register_that_takes_nothing_leaves_it_held_here_and_it_is_place
     with monkeypatch.context() as patched:
         patched.setattr(bench.walk.tripped._register, "place", gone)
         with pytest.raises(Unavailable):
-            await place_tripped(bench.walk)
+            await place_triggered_holds(bench.walk)
         assert await code_of(bench.act()) == "held.agent"
-    assert await place_tripped(bench.walk) == 1
+    assert await place_triggered_holds(bench.walk) == 1
     assert len([*bench.walk.holds.all()]) == 1
 
 
@@ -189,7 +189,7 @@ async def test_a_firing_on_record_whose_hold_nobody_knows_is_held_again(monkeypa
 
     with monkeypatch.context() as patched:
         patched.setattr(bench.walk.ledger, "submit", without_holds)
-        await place_tripped(bench.walk)
+        await place_triggered_holds(bench.walk)
     assert fired(bench) == [("denials", "held", "agent", "scout")]
     assert not bench.entries(Tag.HOLD_PLACED)
     bench.walk.revocations, bench.walk.tripped._register = fresh_ends(bench.clock)
@@ -206,11 +206,11 @@ async def test_with_a_grace_it_warns_first_and_holds_when_it_is_still_too_much_a
     for _ in range(3):
         await code_of(bench.refund(HUGE))
     assert await code_of(bench.act()) == "succeeded"
-    await place_tripped(bench.walk)
+    await place_triggered_holds(bench.walk)
     assert fired(bench) == [("denials", "warned", "agent", "scout")]
     bench.clock.advance(31)
     assert await code_of(bench.act()) == "held.agent"
-    await place_tripped(bench.walk)
+    await place_triggered_holds(bench.walk)
     assert [one[1] for one in fired(bench)] == ["warned", "held"]
 
 
@@ -225,10 +225,10 @@ async def test_whoever_stops_within_the_grace_is_not_held_and_an_idle_one_is_hel
     idle = await ruled(denied(1, graceSeconds=30))
     for _ in range(2):
         await code_of(idle.refund(HUGE))
-    assert await place_tripped(idle.walk) == 1
+    assert await place_triggered_holds(idle.walk) == 1
     idle.clock.advance(31)
     sweep(idle.walk)
-    assert await place_tripped(idle.walk) == 1
+    assert await place_triggered_holds(idle.walk) == 1
     assert [one[1] for one in fired(idle)] == ["warned", "held"]
 
 
@@ -238,7 +238,7 @@ async def test_a_dry_run_says_once_what_it_would_hold_and_holds_nothing():
     for _ in range(6):
         assert await code_of(bench.refund(HUGE)) == "refund-never"
     assert await code_of(bench.act()) == "succeeded"
-    await place_tripped(bench.walk)
+    await place_triggered_holds(bench.walk)
     assert fired(bench) == [("denials", "would_hold", "agent", "scout")]
     assert [*bench.walk.holds.all()] == []
 
@@ -247,7 +247,7 @@ async def test_a_dry_run_says_once_what_it_would_hold_and_holds_nothing():
 async def test_a_hold_of_a_rule_lasts_as_long_as_the_rule_says():
     bench = await ruled(denied(0, expiresSeconds=60))
     await code_of(bench.refund(HUGE))
-    await place_tripped(bench.walk)
+    await place_triggered_holds(bench.walk)
     assert await code_of(bench.act()) == "held.agent"
     bench.clock.advance(61)
     assert await code_of(bench.act()) == "succeeded"
@@ -280,7 +280,7 @@ async def test_a_rule_that_fires_for_many_at_once_holds_all_of_them_and_is_writt
     for number in range(30):
         await bench.issue(f"n-{number}")
         await code_of(bench.refund(HUGE, mandate=f"n-{number}"))
-    assert await place_tripped(bench.walk, count_max=0) == 0
+    assert await place_triggered_holds(bench.walk, count_max=0) == 0
     assert fired(bench) == []
     task = asyncio.ensure_future(follow_rules(bench.walk, per_second_max=10))
     await until(lambda: "20 more firings of stop rules wait" in caplog.text, seconds=20)
@@ -294,7 +294,7 @@ async def test_a_rule_that_fires_for_many_at_once_holds_all_of_them_and_is_writt
 
 @pytest.mark.requirement("RULE-07")
 async def test_a_flood_of_dry_runs_is_written_down_in_part_and_that_is_said(caplog: Any, monkeypatch: Any):
-    monkeypatch.setattr("answerable.flows.counters.trip_rules.TRIPS_MAX", 2)
+    monkeypatch.setattr("answerable.flows.counters.trigger_rules.TRIPS_MAX", 2)
     bench = await ruled(denied(0, over="mandate", dryRun=True))
     for number in range(5):
         await bench.issue(f"n-{number}")
@@ -308,7 +308,7 @@ async def test_a_flood_of_dry_runs_is_written_down_in_part_and_that_is_said(capl
 
 @pytest.mark.requirement("RULE-06", "RULE-07")
 async def test_past_as_many_graces_as_are_kept_in_mind_a_rule_holds_at_once(monkeypatch: Any):
-    monkeypatch.setattr("answerable.flows.counters.trip_rules.PASSED_MAX", 1)
+    monkeypatch.setattr("answerable.flows.counters.trigger_rules.PASSED_MAX", 1)
     bench = await ruled(denied(0, over="mandate", graceSeconds=60))
     await bench.issue("m-3")
     await codes(bench.refund(HUGE), bench.refund(HUGE, mandate="m-3"))
@@ -317,7 +317,7 @@ async def test_past_as_many_graces_as_are_kept_in_mind_a_rule_holds_at_once(monk
 
 @pytest.mark.requirement("RULE-05")
 async def test_what_cannot_be_placed_is_tried_again_beside_the_doors(caplog: Any, monkeypatch: Any):
-    monkeypatch.setattr("answerable.flows.policy.place_tripped.RETRY_SECONDS", 0)
+    monkeypatch.setattr("answerable.flows.policy.place_triggered_holds.RETRY_SECONDS", 0)
     bench = await ruled(denied(0))
     place = bench.walk.tripped._register.place
     left = iter([Unavailable("no disk", code="register.full", port="register")])
@@ -360,7 +360,7 @@ async def test_whatever_it_is_counted_by_and_holds_a_crash_in_between_lets_nothi
 
 @pytest.mark.requirement("RULE-07")
 async def test_where_no_more_holds_can_be_kept_in_mind_the_action_is_refused_all_the_same(monkeypatch: Any):
-    monkeypatch.setattr("answerable.flows.state.tripped_holds.TRIPPED_MAX", 0)
+    monkeypatch.setattr("answerable.flows.state.triggered_holds.TRIPPED_MAX", 0)
     bench = await ruled(retried(1))
     ends = [await code_of(bench.act(arguments={"case": "77"})) for _ in range(3)]
     assert ends == ["succeeded"] + ["stop_rule.waiting"] * 2

@@ -13,7 +13,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.containment.refuse_held import open_stream, refuse_held
 from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
-from answerable.flows.policy.place_tripped import place_tripped
+from answerable.flows.policy.place_triggered_holds import place_triggered_holds
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.cut_held import cut_held
 from answerable.flows.state.walk_limits import WalkLimits
@@ -24,8 +24,8 @@ from answerable.flows.workloads.enrol_workload import enrol
 from answerable.testing.builders import Bench, bench_documents, with_trackers
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
+from tests.worlds.delegation_lineage import asked
 from tests.worlds.enrolment import enrolling, evidence_of, key_of
-from tests.worlds.lineage import asked
 from tests.worlds.rule import HUGE, LogWithoutRoom, act_as, code_of, denied, fired, retried, rule, ruled
 from tests.worlds.tool import approval, described, describing
 from tests.worlds.tree import tree_world
@@ -50,7 +50,7 @@ async def test_an_agent_that_is_denied_too_often_is_held_in_the_same_turn_and_on
     # In force before anything was placed, and for whatever it does.
     assert await code_of(bench.act()) == "held.agent"
     assert await code_of(bench.act(mandate="m-2", agent="rover")) == "succeeded"
-    assert await place_tripped(bench.walk) == 1
+    assert await place_triggered_holds(bench.walk) == 1
     [hold] = bench.walk.holds.all()
     assert (hold.what, hold.source, hold.rule, hold.by) == (
         holdable("agent", "scout"), "rule", "denials", "rule:denials",
@@ -75,7 +75,7 @@ async def test_spending_past_a_budget_again_and_again_holds_the_mandate():
     ends = [await code_of(bench.act(mandate="m-3")) for _ in range(4)]
     assert ends == ["succeeded", "mandate.budget_spent", "mandate.budget_spent", "held.mandate"]
     assert await code_of(bench.act(mandate="m-4")) == "succeeded"
-    await place_tripped(bench.walk)
+    await place_triggered_holds(bench.walk)
     assert fired(bench) == [("budget", "held", "mandate", "m-3")]
 
 
@@ -91,7 +91,7 @@ async def test_whoever_touches_a_canary_is_held_before_anything_happens_to_it(ca
     assert await code_of(bench.act("refund", {"case": "honey-1", "amount": 1})) == "held.agent"
     assert await code_of(bench.act()) == "held.agent"
     assert len(bench.upstream.effects) == 1
-    await place_tripped(bench.walk)
+    await place_triggered_holds(bench.walk)
     [leaf] = bench.entries(Tag.RULE_FIRED)
     touching = bench.entries(Tag.REFUSAL)[0]
     assert touching["by"][1] == leaf["hold"]
@@ -168,7 +168,7 @@ async def test_what_agents_sign_away_from_any_server_counts_when_it_is_used():
     assert await code_of(govern_action(bench.walk, request, caller)) == "succeeded"
     request, caller = asked(bench, second.chain, agent="third")
     assert await code_of(govern_action(bench.walk, request, caller)) == "held.agent"
-    await place_tripped(bench.walk)
+    await place_triggered_holds(bench.walk)
     assert fired(bench) == [("fan", "held", "agent", "scout")]
 
 
@@ -193,7 +193,7 @@ async def test_too_many_sub_agents_are_held_and_the_one_too_many_never_is_in_for
     assert [await sub(number, parent) for number in range(4)] == ["enrolled"] * 2 + ["held.instance"] * 2
     assert await sub(9, other) == "enrolled"
     assert len([one for one in workloads.instances.live() if one.parent == str(parent.id)]) == 2
-    await place_tripped(bench.walk, workloads)
+    await place_triggered_holds(bench.walk, workloads)
     assert [one.id for one in workloads.instances.live() if one.parent == str(parent.id)] == []
     assert str(other.id) in {str(one.id) for one in workloads.instances.live()}
 
@@ -227,7 +227,7 @@ async def test_a_tool_that_changed_is_held_for_every_agent_and_the_others_go_on(
     assert await code_of(bench.act()) == "succeeded"
     upstream.says["get_case"] = poisoned
     assert await code_of(bench.act()) == "tool.changed"
-    await place_tripped(bench.walk)
+    await place_triggered_holds(bench.walk)
     assert fired(bench) == [("rug", "held", "tool", "crm/get_case")]
     # It changes back: the hold stands until people have looked.
     upstream.says["get_case"] = described()
@@ -240,7 +240,7 @@ async def test_who_floods_the_log_with_refusals_past_its_quota_is_held_beyond_th
     bench = await ruled(rule("flood", "refusal_flood"), limits=limits)
     ends = [await code_of(bench.refund(HUGE)) for _ in range(6)]
     assert ends == ["refund-never"] * 3 + ["held.mandate"] * 3
-    await place_tripped(bench.walk)
+    await place_triggered_holds(bench.walk)
     assert fired(bench) == [("flood", "held", "agent", "scout")]
     bench.clock.advance(120)
     assert await code_of(bench.act()) == "held.agent"
@@ -370,6 +370,6 @@ async def test_what_cannot_be_told_apart_any_more_is_too_much(monkeypatch: Any):
 async def test_the_story_of_a_mandate_tells_which_rule_stopped_it():
     bench = await ruled(denied(0, over="mandate"))
     await code_of(bench.refund(HUGE))
-    await place_tripped(bench.walk)
+    await place_triggered_holds(bench.walk)
     told = reconstruct_timeline(bench.walk.ledger.replay(), "m-1", bench.walk.subject_keys.find)
     assert "Rule denials stopped mandate m-1." in [line.text for line in told]

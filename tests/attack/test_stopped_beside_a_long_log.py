@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from answerable.flows.leases.find_outstanding import outstanding_of_agent
+from answerable.flows.leases.list_outstanding_access import outstanding_of_agent
 from answerable.flows.trust_domain import issued_svids
 from answerable.flows.workloads import hand_out_svid
 from answerable.flows.workloads.enrol_workload import enrol

@@ -17,14 +17,14 @@ from answerable.adapters.sqlite import (
 from answerable.core.approval.approval import ApprovalId
 from answerable.core.containment.hold import holdable
 from answerable.core.ledger.tags import Tag
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.flows.drills.report_containment import report_containment
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.revocation.deny_waiting import DENIED_AT_A_TIME
 from answerable.flows.revocation.place_hold import resume_holds
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.clock import ManualClock
-from answerable.testing.trouble import Crash, Trouble, TroubledApprovals
+from answerable.testing.fault_injection import Crash, Trouble, TroubledApprovals
 from tests.worlds.hold import bench_to_hold, stop
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ MANY = 200
 
 ENDINGS: dict[str, Callable[[Bench], Awaitable[Any]]] = {
     "stop": lambda bench: stop(bench, holdable("agent", "scout")),
-    "revoke": lambda bench: revoke_authority(bench.walk, Revocable("agent", "scout"), by="uid:0"),
+    "revoke": lambda bench: revoke_authority(bench.walk, RevocationTarget("agent", "scout"), by="uid:0"),
     "close": lambda bench: close_mandate(bench.walk, "m-1", by="uid:0"),
 }
 

@@ -10,7 +10,7 @@ import pytest
 from answerable.adapters.system import SystemClock
 from answerable.core.canonical import JSONValue, encode, parse
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.core.mandate.revocation import Revocable, Revocation, RevocationKind
+from answerable.core.mandate.revocation import Revocation, RevocationKind, RevocationTarget
 from answerable.testing.samples import signing_key
 from answerable.wiring import following
 from tests.system.test_gateway_events import ALL, noticing
@@ -23,7 +23,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("GATE-18")]
 
 
 def revoked(world: World, kind: RevocationKind, name: str) -> None:
-    world.walk.revocations.add(Revocation(what=Revocable(kind, name), at=world.walk.clock.now(), by="uid:0"))
+    world.walk.revocations.add(
+        Revocation(what=RevocationTarget(kind, name), at=world.walk.clock.now(), by="uid:0")
+    )
 
 
 def documented(world: World, key: str, **spec: JSONValue) -> None:

@@ -9,7 +9,7 @@ import pytest
 from answerable.core.approval.approval import Approval
 from answerable.core.containment.hold import holdable
 from answerable.core.ledger.tags import Tag
-from answerable.flows.escalation.delegate_duty import end_duty
+from answerable.flows.escalation.appoint_deputy import end_duty
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.builders import Bench, bench_documents

@@ -18,10 +18,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from answerable.adapters.otlp import OtlpExporter, request_of
 from answerable.adapters.otlp import exporter as exporting
 from answerable.adapters.prometheus import CONTENT_TYPE, exposition, families_of
-from answerable.apps.metrics import Needs, metrics_app
+from answerable.apps.metrics import MetricsServices, metrics_app
 from answerable.core.ledger.figure_cells import Cell, Group
 from answerable.errors import Malformed, Refused, Unavailable
-from answerable.flows.approval.tell_figures import tell_figures
+from answerable.flows.approval.report_statistics import report_statistics
 from answerable.wiring import telemetry
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import parse_settings
@@ -48,7 +48,7 @@ async def busy():
 
 
 async def families(bench):
-    return [*families_of(await tell_figures(bench.walk, others=False))]
+    return [*families_of(await report_statistics(bench.walk, others=False))]
 
 
 def samples(text):
@@ -108,7 +108,7 @@ async def test_where_there_is_no_data_there_is_no_sample():
 @pytest.mark.requirement("STAT-05")
 async def test_no_label_breaks_out_of_its_line():
     bench = await ready()
-    told = await tell_figures(bench.walk, others=False)
+    told = await report_statistics(bench.walk, others=False)
     hostile = 'x"} 1\nanswerable_actions_total{how="alone",tier="1",use_case="finance'
     told = replace(told, groups={Group("1", hostile): Cell(alone=1)})
     found = samples(exposition(families_of(told)))
@@ -128,7 +128,7 @@ def served(text=b"answerable_up 1\n", fails=False):
             raise Unavailable("the register is away", code="register.unavailable", port="registers")
         return text
 
-    app = metrics_app(Needs(text=made, content_type=CONTENT_TYPE))
+    app = metrics_app(MetricsServices(text=made, content_type=CONTENT_TYPE))
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://127.0.0.1:9100")
 
 
@@ -179,9 +179,9 @@ async def test_however_often_it_is_asked_it_counts_no_faster(monkeypatch):
     async def counted(*given, **more):
         nonlocal asked
         asked += 1
-        return await tell_figures(*given, **more)
+        return await report_statistics(*given, **more)
 
-    monkeypatch.setattr(telemetry, "tell_figures", counted)
+    monkeypatch.setattr(telemetry, "report_statistics", counted)
     metrics = telemetry.MetricsText(bench.walk)
     await asyncio.gather(*(metrics.text() for _ in range(100)))
     assert asked == 1

@@ -13,7 +13,7 @@ from answerable.core.mandate.constraint import MaxSubtree
 from answerable.core.mandate.delegability import Delegability
 from answerable.core.mandate.hop_token import confirmation_of, read_hop
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.samples import signing_key
 from tests.worlds.token import narrow, succeeded, token_world, why_not
@@ -240,7 +240,7 @@ async def test_what_was_revoked_or_closed_is_exchanged_no_more(tmp_path):
         await world.mandate()
         await world.mandate(identity="m-2")
         root = await world.root()
-        await revoke_authority(world.walk, Revocable("mandate", "m-1"), by="operator")
+        await revoke_authority(world.walk, RevocationTarget("mandate", "m-1"), by="operator")
         assert why(await world.exchange("orchestrator", "m-1")) in ("revoked.mandate", "mandate.closed")
         assert why(await world.exchange("orchestrator", root)) in ("revoked.mandate", "mandate.closed")
         world.walk.mandates.close(MandateId("m-2"))

@@ -10,7 +10,7 @@ from answerable.adapters.sqlite import SqliteDeliveryRegister, SqlitePushRegiste
 from answerable.core.approval.push_device import PushDevice, check_device, is_endpoint
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.errors import AnswerableError
-from answerable.flows.state.reach_desk import PushSide, ReachDesk
+from answerable.flows.state.reach_desk import NotificationState, PushSide
 from answerable.testing.clock import START
 from answerable.testing.registers import fresh
 from answerable.wiring.channel_settings import ChannelSettings
@@ -36,7 +36,7 @@ def given(endpoint: str = ENDPOINT, **changes: object) -> dict[str, object]:
 async def house_with_push():
     house = await console_house()
     register = fresh(SqlitePushRegister)
-    house.bench.walk.reach = ReachDesk(
+    house.bench.walk.reach = NotificationState(
         register=fresh(SqliteDeliveryRegister), push=PushSide(register=register, key="BKey", hosts=HOSTS)
     )
     return house, register
@@ -208,7 +208,7 @@ async def test_what_no_browser_hands_over_is_refused(changes):
 async def test_where_push_is_off_the_page_says_so_and_nothing_is_taken():
     house = await console_house()
     browser = await house.signed_in()
-    for reach in (None, ReachDesk(register=fresh(SqliteDeliveryRegister))):
+    for reach in (None, NotificationState(register=fresh(SqliteDeliveryRegister))):
         house.bench.walk.reach = reach
         assert "channels.push" in (await browser.page("/devices")).text
         off = await browser.script("/devices/add", given(), signed_in=True)

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from answerable.core.containment.happening import OURS, Happening
 from answerable.core.containment.hold import Hold, HoldId, holdable, placed_by
+from answerable.core.containment.stop_rule_signal import OURS, StopRuleSignal
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Unavailable
-from answerable.flows.counters.trip_rules import count, sweep
+from answerable.flows.counters.trigger_rules import count, sweep
 from answerable.flows.counters.watch_rules import _denied
-from answerable.flows.policy.place_tripped import follow_rules, place_tripped
+from answerable.flows.policy.place_triggered_holds import follow_rules, place_triggered_holds
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.place_hold import place_hold, resume_holds
 from answerable.ports.hold_register import UNRECORDED_MAX
@@ -77,7 +77,7 @@ async def test_a_hold_that_no_register_takes_keeps_no_later_one_from_any_process
     without_place_for(bench, monkeypatch, "n-0")
     await tripped(bench, "n-0", "n-1", "n-2")
     with pytest.raises(Unavailable):
-        await place_tripped(bench.walk)
+        await place_triggered_holds(bench.walk)
     assert in_register(bench) == {"n-1", "n-2"}
     assert {one[3] for one in fired(bench)} == {"n-1", "n-2"}
     # It still holds here, and is tried again.
@@ -99,23 +99,23 @@ async def test_a_firing_that_cannot_be_written_down_keeps_no_later_hold_from_any
         without_entries_of(bench, patched, Tag.RULE_FIRED, first=1)
         await tripped(bench, "n-0", "n-1", "n-2")
         with pytest.raises(Malformed):
-            await place_tripped(bench.walk)
+            await place_triggered_holds(bench.walk)
         assert in_register(bench) == {"n-0", "n-1", "n-2"}
         assert {one[3] for one in fired(bench)} == {"n-1", "n-2"}
-    assert await place_tripped(bench.walk) == 1
+    assert await place_triggered_holds(bench.walk) == 1
     assert {one[3] for one in fired(bench)} == {"n-0", "n-1", "n-2"}
 
 
 @pytest.mark.requirement("RULE-07")
 async def test_a_log_that_takes_no_firing_at_all_keeps_no_hold_from_any_process(monkeypatch: Any):
-    monkeypatch.setattr("answerable.flows.policy.place_tripped.FAILED_MAX", 2)
+    monkeypatch.setattr("answerable.flows.policy.place_triggered_holds.FAILED_MAX", 2)
     bench = await ruled(denied(0, over="mandate"))
     names = [f"n-{number}" for number in range(6)]
     with monkeypatch.context() as patched:
         without_entries_of(bench, patched, Tag.RULE_FIRED)
         await tripped(bench, *names[:4])
         with pytest.raises(Malformed):
-            await place_tripped(bench.walk)
+            await place_triggered_holds(bench.walk)
         assert in_register(bench) == {*names[:4]}
         # What trips while nothing can be written is in force everywhere all the same.
         task = asyncio.ensure_future(follow_rules(bench.walk))
@@ -123,14 +123,14 @@ async def test_a_log_that_takes_no_firing_at_all_keeps_no_hold_from_any_process(
         await until(lambda: in_register(bench) == {*names}, seconds=20)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert await place_tripped(bench.walk) == 6
+    assert await place_triggered_holds(bench.walk) == 6
     assert {one[3] for one in fired(bench)} == {*names}
 
 
 @pytest.mark.requirement("RULE-07")
 async def test_a_register_that_comes_back_gets_all_that_it_missed(monkeypatch: Any):
-    monkeypatch.setattr("answerable.flows.policy.place_tripped.FAILED_MAX", 2)
-    monkeypatch.setattr("answerable.flows.policy.place_tripped.RETRY_SECONDS", 0)
+    monkeypatch.setattr("answerable.flows.policy.place_triggered_holds.FAILED_MAX", 2)
+    monkeypatch.setattr("answerable.flows.policy.place_triggered_holds.RETRY_SECONDS", 0)
     bench = await ruled(denied(0, over="mandate"))
     names = [f"n-{number}" for number in range(5)]
     without_place_for(bench, monkeypatch, *names, left=7)
@@ -195,18 +195,18 @@ async def test_while_the_register_cannot_be_read_one_thing_trips_once(monkeypatc
     def gone(_names: Any, _at: Any) -> Any:
         raise Unavailable("no disk", code="register.gone", port="register")
 
-    state, tripped_holds = bench.walk.stop_rules, bench.walk.tripped
+    state, triggered_holds = bench.walk.stop_rules, bench.walk.tripped
     request, caller = bench.request("refund", {"case": "1", "amount": HUGE}, mandate="none-such")
     with monkeypatch.context() as patched:
-        patched.setattr(tripped_holds._register, "find", gone)
-        patched.setattr(tripped_holds._register, "standing", gone)
+        patched.setattr(triggered_holds._register, "find", gone)
+        patched.setattr(triggered_holds._register, "standing", gone)
         for number in range(20):
             bench.clock.advance(number)
-            happening = _refusal(bench, request, caller)
-            count(bench.walk, happening, index=None)
-    assert len(state.held) == len(state.by_hold) == len(tripped_holds._ids) == 1
-    assert await place_tripped(bench.walk) == 1
-    assert tripped_holds._ids == set()
+            stop_rule_signal = _refusal(bench, request, caller)
+            count(bench.walk, stop_rule_signal, index=None)
+    assert len(state.held) == len(state.by_hold) == len(triggered_holds._ids) == 1
+    assert await place_triggered_holds(bench.walk) == 1
+    assert triggered_holds._ids == set()
     assert state.by_hold == {}
 
 
@@ -221,7 +221,7 @@ async def test_a_hold_that_ran_out_on_its_way_and_one_after_it_are_both_placed_a
     bench.clock.advance(61)
     await code_of(bench.refund(HUGE))
     assert len(bench.walk.tripped._ids) == 2
-    assert await place_tripped(bench.walk) == 2
+    assert await place_triggered_holds(bench.walk) == 2
     assert bench.walk.tripped._ids == set()
     assert bench.walk.tripped.tripped == {}
     assert await code_of(bench.act()) == "held.agent"
@@ -229,7 +229,7 @@ async def test_a_hold_that_ran_out_on_its_way_and_one_after_it_are_both_placed_a
 
 @pytest.mark.requirement("RULE-07")
 async def test_holds_that_ran_out_on_their_way_count_for_how_many_may_wait(monkeypatch: Any):
-    monkeypatch.setattr("answerable.flows.state.tripped_holds.TRIPPED_MAX", 2)
+    monkeypatch.setattr("answerable.flows.state.triggered_holds.TRIPPED_MAX", 2)
     bench = await ruled(rule("canary", "canary", canary={"values": ["honey-1"]}, expiresSeconds=60))
     for _ in range(2):
         assert await code_of(bench.act("refund", {"case": "honey-1", "amount": 1})) == "held.agent"
@@ -242,11 +242,11 @@ async def test_holds_that_ran_out_on_their_way_count_for_how_many_may_wait(monke
 async def test_firings_for_which_there_is_no_room_in_mind_lose_their_entry_and_not_their_hold(
     monkeypatch: Any, caplog: Any
 ):
-    monkeypatch.setattr("answerable.flows.policy.place_tripped.TRIPS_MAX", 2)
+    monkeypatch.setattr("answerable.flows.policy.place_triggered_holds.TRIPS_MAX", 2)
     bench = await ruled(denied(0, over="mandate"))
     names = [f"n-{number}" for number in range(5)]
     await tripped(bench, *names)
-    assert await place_tripped(bench.walk, count_max=0) == 0
+    assert await place_triggered_holds(bench.walk, count_max=0) == 0
     await followed(
         bench, lambda: "3 firings of stop rules were not written down" in caplog.text, per_second_max=1
     )
@@ -313,11 +313,11 @@ async def test_a_grace_over_one_resource_is_not_stretched_by_acting_on_another()
         bench.clock.advance(5)
         assert await code_of(bench.act("refund", {"case": f"else-{number}", "amount": 1})) == "succeeded"
         sweep(bench.walk)
-        await place_tripped(bench.walk)
+        await place_triggered_holds(bench.walk)
     bench.clock.advance(2)
     sweep(bench.walk)
     assert await code_of(bench.act("refund", {"case": "other", "amount": 1})) == "held.agent"
-    await place_tripped(bench.walk)
+    await place_triggered_holds(bench.walk)
     assert [one[1] for one in fired(bench)] == ["warned", "held"]
 
 
@@ -371,7 +371,7 @@ async def test_who_is_refused_for_what_is_the_matter_with_us_is_not_held_for_it(
     for _ in range(3):
         count(
             bench.walk,
-            Happening(kind="denied", at=bench.clock.now(), agents=("scout",), code=code or "no"),
+            StopRuleSignal(kind="denied", at=bench.clock.now(), agents=("scout",), code=code or "no"),
             index=None,
         )
-    assert await place_tripped(bench.walk) == counted
+    assert await place_triggered_holds(bench.walk) == counted

@@ -18,7 +18,7 @@ from answerable.flows.walk.pin_tools import approve_tool, tier_in_force
 from answerable.flows.walk.show_tools import changes_of, tool_state, weight_of
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
-from tests.worlds.lineage import asked, believing, mandated, root_of
+from tests.worlds.delegation_lineage import asked, believing, mandated, root_of
 from tests.worlds.token import documents, token_world
 from tests.worlds.tool import approval, described, described_by, describing
 from tests.worlds.walk import fields_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.approval.openings import PER_OPENING_MAX
+from answerable.core.approval.view_challenges import PER_OPENING_MAX
 from answerable.flows.approval.answer_approval import answer_approval, open_to_answer
 from answerable.flows.approval.answer_as_workflow import open_to_workflow
 from answerable.sdk.signing import signed_answer

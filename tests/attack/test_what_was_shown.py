@@ -12,7 +12,7 @@ from answerable.adapters.sqlite.approval_rows import body_of, from_body
 from answerable.core.approval.action_object import object_in
 from answerable.core.approval.approval import NOTHING_SHOWN
 from answerable.core.approval.challenge import NONCE_MILLIS_MAX
-from answerable.core.approval.openings import PER_OPENING_MAX
+from answerable.core.approval.view_challenges import PER_OPENING_MAX
 from answerable.core.canonical import parse
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unverified

@@ -235,12 +235,12 @@ async def test_a_witness_with_both_keys_cosigns_with_both(tmp_path: Path) -> Non
 
 @pytest.mark.requirement("WITNESS-01")
 async def test_a_body_that_comes_too_slowly_is_given_up(tmp_path: Path) -> None:
-    from answerable.apps.witness.application import Needs, witness_app
+    from answerable.apps.witness.application import WitnessServices, witness_app
 
     def never(_: bytes) -> Cosigned:
         raise AssertionError("an unfinished body was judged")
 
-    app = witness_app(Needs(cosign=never, newest=lambda _: None), body_seconds_max=0.05)
+    app = witness_app(WitnessServices(cosign=never, newest=lambda _: None), body_seconds_max=0.05)
 
     async def dripping() -> AsyncIterator[bytes]:
         while True:

@@ -14,7 +14,7 @@ from answerable.adapters.linux_process import observer as observer_module
 from answerable.core.approval.review import Judgement
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.approval.seed_canary import asked_canary
+from answerable.flows.approval.send_attention_check import asked_canary
 from answerable.flows.escalation.route_approval import question_of
 from answerable.flows.people.attest_workflow import attested_workflow
 from answerable.flows.registry.apply_registry import apply_registry

@@ -9,7 +9,7 @@ import pytest
 
 from answerable.adapters.cedar.set_checks import registered_in
 from answerable.core.ledger.tags import Tag
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.core.registry.parsing.active import snapshot_of
 from answerable.errors import Refused, Unverified
 from answerable.flows.approval.answer_as_workflow import (
@@ -230,9 +230,9 @@ async def _ended(bench: Any, how: str) -> None:
             ownership = {**workflow()["spec"]["ownership"], "reviewDate": "2020-01-01"}
             await apply_registry(bench.walk, [workflow(ownership=ownership)], by="operator")
         case "owner revoked":
-            revoke_now(bench, Revocable("owner", "erin"))
+            revoke_now(bench, RevocationTarget("owner", "erin"))
         case "key revoked":
-            revoke_now(bench, Revocable("key", signing_key(CHECK).public.thumbprint))
+            revoke_now(bench, RevocationTarget("key", signing_key(CHECK).public.thumbprint))
         case "key held":
             from answerable.core.containment.hold import holdable
 

@@ -191,8 +191,12 @@ def unreadable(_):
 @pytest.mark.parametrize("kind", ["aws", "github_app", "kubernetes", "openbao"])
 async def test_a_secret_that_cannot_be_read_or_sent_is_a_target_that_cannot_be_asked(kind, secret_of, server):
     server.reset()
-    stand_in = {"github_app": lambda: GitHubStandIn(KEY), "kubernetes": cluster, "openbao": OpenBaoStandIn}
-    api = stand_in[kind]() if kind in stand_in else None
+    deputy_validity = {
+        "github_app": lambda: GitHubStandIn(KEY),
+        "kubernetes": cluster,
+        "openbao": OpenBaoStandIn,
+    }
+    api = deputy_validity[kind]() if kind in deputy_validity else None
     settings = {
         "aws": {
             "region": REGION,

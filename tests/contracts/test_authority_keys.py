@@ -20,7 +20,7 @@ from answerable.core.identity.svid.svid_keys import jwk_text
 from answerable.core.identity.svid.wit_svid import verified_wit_svid
 from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.errors import Unavailable
-from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
+from answerable.flows.trust_domain.keep_trust_domain import TrustDomainState
 from answerable.testing.contracts.authority_keys import (
     NAME,
     DurableAuthorityKeysContract,
@@ -313,7 +313,7 @@ class TestPkcs11AuthorityKeys(DurableAuthorityKeysContract):
         issuer = world.issuer(desk)
         now = world.clock.now()
 
-        def believed_by(judge: TrustDomainDesk) -> None:
+        def believed_by(judge: TrustDomainState) -> None:
             svid = issuer.x509(WORKLOAD, KEY)
             assert verified_x509_svid((svid.leaf,), bundle_of=judge.bundle, now=now) == svid
             token = issuer.jwt(WORKLOAD, ("somebody",))

@@ -8,7 +8,7 @@ import pytest
 
 from answerable.adapters.sqlite import SqliteHoldRegister, SqliteRevocationRegister, SqliteStore
 from answerable.core.containment.hold import holdable
-from answerable.core.mandate.revocation import Revocable, Revocation
+from answerable.core.mandate.revocation import Revocation, RevocationTarget
 from answerable.errors import Unavailable
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.hold_register import (
@@ -74,8 +74,8 @@ def test_what_was_taken_over_is_another_epoch_also_where_what_follows_it_cannot_
     revocations.follow(follower)
     before = revocations.epoch()
     _, _, other = opened(tmp_path)
-    other.add(Revocation(what=Revocable("agent", "scout"), at=NOW, by="ann", reason=""))
+    other.add(Revocation(what=RevocationTarget("agent", "scout"), at=NOW, by="ann", reason=""))
     with pytest.raises(Unavailable):
         revocations.epoch()
     assert revocations.epoch() != before
-    assert revocations.find((Revocable("agent", "scout"),)) is not None
+    assert revocations.find((RevocationTarget("agent", "scout"),)) is not None

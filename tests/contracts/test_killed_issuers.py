@@ -43,7 +43,7 @@ anyio.run(issuer.issue, order)
 """
 
 
-def killed_at(number, when, stand_in, kind, settings, scope, secret) -> None:
+def killed_at(number, when, deputy_validity, kind, settings, scope, secret) -> None:
     """Issue in a process of its own, which dies at this request."""
     command = [sys.executable, "-c", ISSUE, kind, settings, scope.bytes.decode(), NAME]
     environment = {**os.environ, "SECRET": secret}
@@ -57,9 +57,9 @@ def killed_at(number, when, stand_in, kind, settings, scope, secret) -> None:
                 if when == "before":
                     raise ConnectionAbortedError
 
-        setattr(stand_in, when, kill)
+        setattr(deputy_validity, when, kill)
         _, said = running.communicate(timeout=30)
-    setattr(stand_in, when, lambda _: None)
+    setattr(deputy_validity, when, lambda _: None)
     assert running.returncode == -signal.SIGKILL, said.decode()
 
 

@@ -18,7 +18,7 @@ from answerable.adapters.postgres_roles.connections import LOST
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.lease.credential import LeaseOrder
 from answerable.errors import Refused, Unavailable
-from answerable.ports.own_account import OwnAccount
+from answerable.ports.admin_account import AdminAccount
 from answerable.wiring.target_kinds import BuiltTarget, TargetWorld, kind_named
 from tests.stand_ins.mariadb_server import BROKER_PASSWORD as MARIADB_PASSWORD
 from tests.stand_ins.postgres_server import BROKER_PASSWORD as POSTGRES_PASSWORD
@@ -63,7 +63,7 @@ class Bench:
         return kind.build(settings, world)
 
     @property
-    def account(self) -> OwnAccount:
+    def account(self) -> AdminAccount:
         own = self.built(self.first).own
         assert own is not None
         return own

@@ -12,7 +12,7 @@ import pytest
 import answerable
 from answerable.adapters.sqlite import SqliteApprovalRegister, SqliteStore
 from answerable.core.approval.approval import answered
-from answerable.core.approval.in_place_of import InPlaceOf
+from answerable.core.approval.on_behalf_of import OnBehalfOf
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.testing.contracts.approval_register import approved
 from answerable.testing.samples import approval
@@ -47,7 +47,7 @@ def test_an_answer_by_a_deputy_is_read_back_by_another_process(tmp_path):
     register = SqliteApprovalRegister(SqliteStore.open(file))
     waiting = approval()
     register.add(waiting)
-    place = InPlaceOf(of=PrincipalId("chen"), group="approvers", delegation="d-1", entry=3, leaf="00" * 32)
+    place = OnBehalfOf(of=PrincipalId("chen"), group="approvers", delegation="d-1", entry=3, leaf="00" * 32)
     by_deputy = answered(waiting, replace(approved(waiting).answers[0], in_place_of=place))
     assert register.replace(by_deputy, was=waiting)
     done = subprocess.run(

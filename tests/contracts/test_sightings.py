@@ -9,15 +9,15 @@ import pytest
 from answerable.adapters.sqlite import SqliteSightings, SqliteStore
 from answerable.adapters.sqlite.migrations import MIGRATIONS
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.core.registry.snapshot.sighting import (
+from answerable.core.registry.snapshot.discovered_asset import (
     BATCH_MAX,
     BATCH_SOURCE_MAX,
     NAME_CHARS_MAX,
     OTHERS,
     SIGHTINGS_MAX,
     SOURCE_MAX,
+    DiscoveredAssets,
     Sighting,
-    SightingBatch,
 )
 from answerable.ports.sightings import Sightings
 
@@ -41,7 +41,7 @@ def seen(name: str, at: int, count: int = 1, *, source: str = "agent a", how: st
     )
 
 
-def noted(batch: SightingBatch, name: str, at: int, source: str = "agent a") -> None:
+def noted(batch: DiscoveredAssets, name: str, at: int, source: str = "agent a") -> None:
     batch.note("tool", name, UnixMillis(at), source=source, grade="gateway")
 
 
@@ -109,7 +109,7 @@ def test_sqlite_keeps_them_over_a_restart_and_takes_over_what_an_earlier_version
 
 @pytest.mark.requirement("LIFE-07")
 def test_a_batch_counts_bounds_and_gives_everything_once() -> None:
-    batch = SightingBatch()
+    batch = DiscoveredAssets()
     noted(batch, "real", 0, "server crm")
     for number in range(100_000):
         noted(batch, f"n{number}", number)
@@ -130,7 +130,7 @@ def test_a_batch_counts_bounds_and_gives_everything_once() -> None:
 
 
 def test_a_name_that_a_stranger_chose_is_cut_printable_and_never_the_one_for_others() -> None:
-    batch = SightingBatch()
+    batch = DiscoveredAssets()
     noted(batch, "a\x1b[2J\n" + "x" * 10_000, 1)
     noted(batch, OTHERS, 1)
     one, empty = batch.take()

@@ -8,7 +8,7 @@ import pytest
 
 from answerable.adapters.sqlite import SqliteStore, SqliteTokenRegister
 from answerable.adapters.sqlite.migrations import MIGRATIONS
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.testing.clock import START
 from answerable.testing.contracts.token_register import DurableTokenRegisterContract
 from answerable.testing.entropy import SeededEntropy
@@ -47,4 +47,4 @@ def test_tokens_that_an_older_version_kept_are_found_and_end_by_what_was_known_o
     found = register.find("below")
     assert found is not None
     assert (found.parent, found.instance, found.through) == ("above", "", ())
-    assert register.end([Revocable("hop", "hash")]) == 2
+    assert register.end([RevocationTarget("hop", "hash")]) == 2

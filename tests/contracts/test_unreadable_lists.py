@@ -24,7 +24,7 @@ from answerable.adapters.sqlite import (
 from answerable.adapters.sqlite.leases import SqliteLeaseRegister
 from answerable.core.containment.drill import Drilled
 from answerable.core.identity.names.spiffe_id import TrustDomain
-from answerable.core.registry.snapshot.sighting import Sighting
+from answerable.core.registry.snapshot.discovered_asset import Sighting
 from answerable.errors import Unavailable
 from answerable.testing.clock import START
 from answerable.testing.contracts.delivery_register import sample_delivery

@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from answerable.adapters.cedar.possible import BRANCHES_MAX
+from answerable.adapters.cedar.satisfiable import BRANCHES_MAX
 from answerable.adapters.registry_files.set_directory import DEPTH_MAX, FILES_MAX
 from answerable.adapters.registry_files.strict_yaml import load_documents
 from answerable.core.decision.decision import Effect

@@ -23,8 +23,8 @@ from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import nonce_for
 from answerable.testing.samples import document, signing_key
+from answerable.verify.check_prepared import ShownPrepared
 from answerable.verify.leaf_rules import Fault, read_leaf
-from answerable.verify.shown_prepared import ShownPrepared
 from tests.probes.demo_run import ROOT, blocks
 from tests.worlds.gateway import World, gateway_world
 

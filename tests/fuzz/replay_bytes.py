@@ -6,7 +6,7 @@ from answerable.adapters.cedar import CedarDecisionPoint, published
 from answerable.core.decision.asked import context_under, read_question
 from answerable.core.registry.documents.policy_parts import NO_PARTS
 from answerable.core.registry.policy_sets.policy_statement import PolicyStatement
-from answerable.verify.policy_asking import PolicyAsking
+from answerable.verify.policy_evaluation import PolicyAsking
 from tests.fuzz.policy_bytes import POLICIES, SHORT, TRIALS
 from tests.worlds.policy import PARTS, REGISTRY
 

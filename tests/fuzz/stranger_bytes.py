@@ -43,7 +43,7 @@ from answerable.core.tlog.proof import TlogProof
 from answerable.core.tlog.tile import decode_bundle, encode_bundle, parse_tile_path, tile_hashes, tile_path
 from answerable.core.tlog.witnessing import AddCheckpoint
 from answerable.errors import AnswerableError
-from answerable.flows.ledger.cosign_checkpoint import WitnessDesk, cosign_checkpoint
+from answerable.flows.ledger.cosign_checkpoint import CosigningState, cosign_checkpoint
 from answerable.testing.contracts.ledger import ORIGIN
 from answerable.testing.delegation import WIDE, verify
 from answerable.verify.evidence_bundle import verify_evidence
@@ -181,7 +181,7 @@ def _shard_head(sent: bytes) -> None:
 
 
 @cache
-def _desk() -> WitnessDesk:
+def _desk() -> CosigningState:
     """On real files, for as long as the process lives."""
     place = _alive.enter_context(tempfile.TemporaryDirectory())
     return _alive.enter_context(desk(Path(place), Log()))

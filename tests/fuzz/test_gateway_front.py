@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from answerable.adapters.sqlite import SqliteRegistryStore
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.apps.mcp_gateway.gateway import Gateway
-from answerable.apps.mcp_gateway.needs import Needs
+from answerable.apps.mcp_gateway.services import GatewayServices
 from answerable.core.action.outcome import Outcome
 from answerable.core.action.quota import RefusalQuota
 from answerable.core.canonical import encode
@@ -98,7 +98,7 @@ class Nothing:
         return
 
 
-def needs() -> tuple[Needs, CallerVerifier]:
+def needs() -> tuple[GatewayServices, CallerVerifier]:
     store = fresh(SqliteRegistryStore)
     store.put({f"{one['kind']}/{one['metadata']['name']}": encode(one) for one in registry_documents()})
     limits = ProofLimits(authorities=frozenset({"localhost"}))
@@ -108,7 +108,7 @@ def needs() -> tuple[Needs, CallerVerifier]:
         assert request.message_digest == caller.message_digest
         return Answer(action_id="a", outcome=Outcome(status="failed", detail="nothing here"))
 
-    needs = Needs(
+    needs = GatewayServices(
         prover=prover,
         govern=govern,
         visible=lambda *_, delegation="": (),

@@ -34,9 +34,9 @@ from a2a.types.a2a_pb2 import (
 from handed_work import PLACE, done, fault, handed_to
 from starlette.applications import Starlette
 
-from answerable.core.mandate.carriage_terms import A2A_EXTENSION, MEMBER
+from answerable.core.mandate.delegation_transport_terms import A2A_EXTENSION, MEMBER
 from answerable.errors import AnswerableError
-from answerable.sdk.carriage import chain_in_a2a, put_in_a2a
+from answerable.sdk.delegation_transport import chain_in_a2a, put_in_a2a
 
 
 class Worker(AgentExecutor):

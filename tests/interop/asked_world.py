@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from answerable.adapters.uvicorn_front import Listeners, serve
-from answerable.apps.mcp_gateway.needs import GatewayLimits
+from answerable.apps.mcp_gateway.services import GatewayLimits
 from answerable.core.canonical import JSONValue
 from answerable.testing.samples import document
 from tests.interop.asked_upstream import PROMPT, TOOLS

@@ -17,8 +17,8 @@ from mcp.client.streamable_http import streamable_http_client
 from answerable.core.mandate.delegation_chain import split_chain
 from answerable.core.mandate.hop_token import read_hop
 from answerable.errors import AnswerableError
-from answerable.sdk.carriage import fields_for, received
 from answerable.sdk.delegation import Narrowing, Receiver, exchange_part, hand_on, token_for
+from answerable.sdk.delegation_transport import fields_for, received
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.proof_auth import SignatureAuth
 

@@ -13,9 +13,9 @@ from typing import Any
 import nats
 from handed_work import done, fault, handed_to
 
-from answerable.core.mandate.carriage_terms import FIELD
+from answerable.core.mandate.delegation_transport_terms import FIELD
 from answerable.errors import AnswerableError
-from answerable.sdk.carriage import chain_in_fields, fields_for
+from answerable.sdk.delegation_transport import chain_in_fields, fields_for
 
 SUBJECT = "cases.read"
 SECONDS_MAX = 60

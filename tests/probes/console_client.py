@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from answerable.apps.console import ConsoleLimits, Needs, console_app
+from answerable.apps.console import ConsoleLimits, ConsoleServices, console_app
 from answerable.apps.console.sessions import COOKIE
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import JSONValue
@@ -113,7 +113,7 @@ async def console_house(*, limits: ConsoleLimits | None = None, providers: Any =
     device = SoftPasskey(seed="alice")
     await enrolled(bench, "alice", device)
     refused = DoorDesk(walk=bench.walk, known=KnownCallers(registry=bench.walk.registry)).at("console")
-    needs = Needs(
+    needs = ConsoleServices(
         walk=bench.walk,
         origin=ORIGIN,
         providers=providers,

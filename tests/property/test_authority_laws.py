@@ -13,7 +13,7 @@ from answerable.core.identity.svid.jwt_svid import verified_jwt_svid
 from answerable.core.identity.svid.trust_bundle import TrustBundle
 from answerable.core.identity.svid.x509_svid import X509Svid, verified_x509_svid
 from answerable.errors import Refused, Unavailable, Unverified
-from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
+from answerable.flows.trust_domain.keep_trust_domain import TrustDomainState
 from tests.worlds.trust import DOMAIN, HOUR, WORKLOAD, TrustWorld, workload_key
 
 KEY = workload_key().public_key()
@@ -47,7 +47,7 @@ class Course:
     bundle: TrustBundle = field(default_factory=lambda: TrustBundle(trust_domain=DOMAIN))
 
     def __post_init__(self) -> None:
-        self.desk: TrustDomainDesk = self.world.desk()
+        self.desk: TrustDomainState = self.world.desk()
         self.look()
 
     def happen(self, event: str, value: int) -> None:

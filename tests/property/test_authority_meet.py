@@ -33,7 +33,7 @@ from answerable.testing.builders import Bench
 from answerable.testing.delegation import ISSUER, SERVICE
 from answerable.testing.samples import signing_key
 from tests.probes.example_counts import examples
-from tests.worlds.lineage import asked, believing
+from tests.worlds.delegation_lineage import asked, believing
 from tests.worlds.mandate import bench as mail_bench
 from tests.worlds.mandate import changed, documents, for_alice, shown
 
@@ -91,7 +91,7 @@ BOUNDS = st.builds(
 
 
 @dataclass(frozen=True)
-class Lineage:
+class DelegationLineage:
     """person, scout, rover: what they may give or reach, None for all of it. steps: the hops below the root; those that
     are `consented` were exchanged for a hop that the giver signed."""
 
@@ -113,10 +113,10 @@ class Lineage:
 
 
 @st.composite
-def lineages(draw: st.DrawFn) -> Lineage:
+def lineages(draw: st.DrawFn) -> DelegationLineage:
     reach = st.one_of(st.none(), NAME_SETS)
     steps = draw(st.lists(st.tuples(st.sampled_from(["offline", "consented"]), BOUNDS), max_size=2))
-    return Lineage(
+    return DelegationLineage(
         mandate=draw(BOUNDS),
         person=draw(reach),
         scout=draw(reach),
@@ -128,33 +128,36 @@ def lineages(draw: st.DrawFn) -> Lineage:
     )
 
 
-def registry(lineage: Lineage) -> list[Any]:
+def registry(delegation_lineage: DelegationLineage) -> list[Any]:
     # That a token acts once at the highest tier is none of this.
     found = changed(documents(), "Capability", NAMES[1], tier=1)
     for kind, name, held in (
-        ("Principal", "alice", lineage.person),
-        ("Agent", "scout", lineage.scout),
-        ("Agent", "rover", lineage.rover),
+        ("Principal", "alice", delegation_lineage.person),
+        ("Agent", "scout", delegation_lineage.scout),
+        ("Agent", "rover", delegation_lineage.rover),
     ):
         if held is not None:
             found = changed(found, kind, name, capabilities=sorted(held))
     return found
 
 
-def login(lineage: Lineage) -> dict[str, Any]:
+def login(delegation_lineage: DelegationLineage) -> dict[str, Any]:
     claims: dict[str, Any] = {}
-    if lineage.scope is not None:
-        claims["scope"] = " ".join(["openid", *(f"answerable:{name}" for name in sorted(lineage.scope))])
-    if lineage.details is not None:
+    if delegation_lineage.scope is not None:
+        claims["scope"] = " ".join(
+            ["openid", *(f"answerable:{name}" for name in sorted(delegation_lineage.scope))]
+        )
+    if delegation_lineage.details is not None:
         made = Authority(
-            scopes=tuple(sorted(lineage.details.names)), constraints=tuple(lineage.details.constraints())
+            scopes=tuple(sorted(delegation_lineage.details.names)),
+            constraints=tuple(delegation_lineage.details.constraints()),
         )
         claims["authorization_details"] = [detail_of(made)]
     return claims
 
 
-async def mandated(bench: Bench, lineage: Lineage) -> Any:
-    bound = lineage.mandate
+async def mandated(bench: Bench, delegation_lineage: DelegationLineage) -> Any:
+    bound = delegation_lineage.mandate
     caveats: list[Any] = [] if bound.cases is None else [ResourceIn(ids=tuple(sorted(bound.cases)))]
     limit = [] if bound.amount is None else [ArgumentAtMost(name="amount", maximum=bound.amount)]
     granted = tuple(
@@ -167,7 +170,7 @@ async def mandated(bench: Bench, lineage: Lineage) -> Any:
         calls_max=bound.calls or CALLS_MOST,
         delegability=Delegability(depth_max=3, width_max=3, to=("use_case:support",)),
     )
-    return await issue_mandate(bench.walk, shown(wanted, **login(lineage)))
+    return await issue_mandate(bench.walk, shown(wanted, **login(delegation_lineage)))
 
 
 def below(parent: Authority, bound: Bound) -> Authority:
@@ -186,7 +189,7 @@ def below(parent: Authority, bound: Bound) -> Authority:
     return Authority(scopes=scopes, constraints=tuple(held.values()))
 
 
-def chain_of(bench: Bench, mandate: Any, lineage: Lineage) -> tuple[str, ...]:
+def chain_of(bench: Bench, mandate: Any, delegation_lineage: DelegationLineage) -> tuple[str, ...]:
     """Root for scout, then hops that go to rover; a consented one is issued by the service and names what it is for."""
     mission = Mission(
         id=mandate.id, authority_hash=authority_hash(mandate, audience=bench.walk.ledger.origin)
@@ -207,7 +210,7 @@ def chain_of(bench: Bench, mandate: Any, lineage: Lineage) -> tuple[str, ...]:
 
     root = hop("scout", authority_of(mandate), "root", depth_limit=4)
     chain = (issue_root(root, issuer=ISSUER, principal="alice", mission=mission, key=SERVICE),)
-    for number, (form, bound) in enumerate(lineage.steps):
+    for number, (form, bound) in enumerate(delegation_lineage.steps):
         giver = "scout" if number == 0 else "rover"
         part = hop("rover", below(read_hop(chain[-1]).authority, bound), f"hop-{number}")
         signed = sign_hop(chain, part, key=signing_key(giver))
@@ -230,21 +233,21 @@ def chain_of(bench: Bench, mandate: Any, lineage: Lineage) -> tuple[str, ...]:
     return chain
 
 
-async def done(lineage: Lineage) -> list[Action] | None:
+async def done(delegation_lineage: DelegationLineage) -> list[Action] | None:
     """The actions that came to pass; None where the task itself could not be given or handed on."""
     bench = await mail_bench()
     bench.upstream.hints["refund"] = {"readOnlyHint": False, "destructiveHint": False, "openWorldHint": False}
-    await bench.registered(registry(replace(lineage, person=None)))
+    await bench.registered(registry(replace(delegation_lineage, person=None)))
     try:
-        mandate = await mandated(bench, lineage)
+        mandate = await mandated(bench, delegation_lineage)
         believing(bench)
-        chain = chain_of(bench, mandate, lineage)
+        chain = chain_of(bench, mandate, delegation_lineage)
     except (Malformed, Refused):
         return None
     # A person's own authority is asked at the action, too: here it shrinks after the task was given.
-    await bench.registered(registry(lineage))
-    agent, found = ("rover" if lineage.steps else "scout"), []
-    for name, case, amount in lineage.wanted:
+    await bench.registered(registry(delegation_lineage))
+    agent, found = ("rover" if delegation_lineage.steps else "scout"), []
+    for name, case, amount in delegation_lineage.wanted:
         arguments: dict[str, Any] = {"case": case, **({"amount": amount} if name == NAMES[1] else {})}
         action, caller = bench.request(
             "refund" if amount else "get_case", arguments, agent=agent, mandate=mandate.id
@@ -261,13 +264,13 @@ async def done(lineage: Lineage) -> list[Action] | None:
     return found
 
 
-def expected(lineage: Lineage) -> list[Action]:
+def expected(delegation_lineage: DelegationLineage) -> list[Action]:
     """The same by sets: an action happens when every member allows it and each has calls left for it."""
-    left = [one.calls if one.calls is not None else CALLS_MOST for one in lineage.sets]
-    left[0] = lineage.mandate.calls or CALLS_MOST
+    left = [one.calls if one.calls is not None else CALLS_MOST for one in delegation_lineage.sets]
+    left[0] = delegation_lineage.mandate.calls or CALLS_MOST
     found = []
-    for action in lineage.wanted:
-        if all(one.allows(action) for one in lineage.sets) and all(left):
+    for action in delegation_lineage.wanted:
+        if all(one.allows(action) for one in delegation_lineage.sets) and all(left):
             left = [one - 1 for one in left]
             found.append(action)
     return found
@@ -276,11 +279,15 @@ def expected(lineage: Lineage) -> list[Action]:
 @pytest.mark.requirement("MEET-03")
 @settings(max_examples=examples(120), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(lineages())
-def test_effective_authority_is_the_meet_and_exceeds_no_member_of_it(lineage: Lineage) -> None:
-    found = anyio.run(done, lineage)
+def test_effective_authority_is_the_meet_and_exceeds_no_member_of_it(
+    delegation_lineage: DelegationLineage,
+) -> None:
+    found = anyio.run(done, delegation_lineage)
     if found is None:
         return
-    for member in lineage.sets:
+    for member in delegation_lineage.sets:
         assert all(member.allows(action) for action in found), member
-        assert member.calls is None or member is lineage.mandate or len(found) <= member.calls, member
-    assert found == expected(lineage)
+        assert member.calls is None or member is delegation_lineage.mandate or len(found) <= member.calls, (
+            member
+        )
+    assert found == expected(delegation_lineage)

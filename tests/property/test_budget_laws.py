@@ -62,9 +62,9 @@ class Budgets(RuleBasedStateMachine):
     def _sum(self, account, name):
         return self.held.get((account, name), 0) + self.beyond.get((account, name), 0)
 
-    @rule(target=reserved, lineage=st.sets(st.sampled_from(HOPS)), wanted=amounts)
-    def reserve(self, lineage, wanted):
-        accounts = tuple(self.accounts[name] for name in ("m-1", *sorted(lineage)))
+    @rule(target=reserved, delegation_lineage=st.sets(st.sampled_from(HOPS)), wanted=amounts)
+    def reserve(self, delegation_lineage, wanted):
+        accounts = tuple(self.accounts[name] for name in ("m-1", *sorted(delegation_lineage)))
         fits = all(
             not amount or self._sum(one.id, name) + amount <= one.limits.get(name, AMOUNT_MAX)
             for one in accounts

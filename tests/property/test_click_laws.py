@@ -9,6 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from answerable.core.approval.approval import Approval
+from answerable.core.approval.assurance_level import (
+    CHAT,
+    CRITICAL,
+    SIGNATURES,
+    STRENGTHS,
+    is_strong_enough,
+    takes_strength,
+)
 from answerable.core.approval.card import card_of
 from answerable.core.approval.chat_click import (
     click_fault,
@@ -17,14 +25,6 @@ from answerable.core.approval.chat_click import (
     tier_takes_clicks,
 )
 from answerable.core.approval.message import asked_message, unlinked
-from answerable.core.approval.strength import (
-    CHAT,
-    CRITICAL,
-    SIGNATURES,
-    STRENGTHS,
-    is_strong_enough,
-    takes_strength,
-)
 from answerable.core.approval.whole_message import whole_lines, with_offer
 from answerable.core.canonical import JSONValue, freeze
 from answerable.core.decision.facts import Requirement

@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from answerable.adapters.sqlite import SqliteFiguresRegister
-from answerable.core.ledger.figures import HOUR_MS, Figures, restored
+from answerable.core.ledger.approval_statistics import HOUR_MS, Figures, restored
 from answerable.core.ledger.spread import EXACT_MAX, VALUE_MAX, Spread, bucket_of, upper_edge
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.flows.approval.keep_figures import keep_figures
-from answerable.flows.state.figures_desk import FiguresDesk
+from answerable.flows.state.figures_desk import StatisticsState
 from answerable.testing.clock import START
 from answerable.testing.registers import fresh
 from tests.probes.example_counts import examples
@@ -76,9 +76,9 @@ async def _stepped(bench, step, asked, task):
         case "keep":
             await keep_figures(walk)
         case "crash":
-            walk.figures = FiguresDesk(register=walk.figures.register)
+            walk.figures = StatisticsState(register=walk.figures.register)
         case "lost":
-            walk.figures = FiguresDesk(register=fresh(SqliteFiguresRegister))
+            walk.figures = StatisticsState(register=fresh(SqliteFiguresRegister))
         case ("passes", seconds):
             bench.clock.advance(seconds)
             task.append((await bench.issue(f"m-{walk.ledger.size}", calls_max=100)).id)

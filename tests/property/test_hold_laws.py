@@ -14,8 +14,8 @@ from answerable.core.containment.hold import (
     EVERYTHING,
     HOLD_KINDS,
     Hold,
-    Holdable,
     HoldId,
+    HoldTarget,
     among,
     first_in_force,
     holdable,
@@ -23,7 +23,7 @@ from answerable.core.containment.hold import (
 from answerable.core.containment.reach import reach_of, server_reach
 from answerable.core.decision.facts import HoldFact
 from answerable.core.identity.names.principal import AgentId, UnixMillis
-from answerable.core.mandate.revocation import REVOCATION_KINDS, Revocable, instance_names
+from answerable.core.mandate.revocation import REVOCATION_KINDS, RevocationTarget, instance_names
 from answerable.core.registry.documents.documents import Agent, Server
 from tests.property.test_decision_laws import policy_sets, text, trials
 from tests.worlds.policy import AGENTS, CAPABILITIES, REGISTRY
@@ -37,16 +37,17 @@ WORLD = replace(REGISTRY, agents=TENANTED, servers=SERVERS)
 
 
 @st.composite
-def acting(draw: st.DrawFn) -> tuple[Revocable, ...]:
+def acting(draw: st.DrawFn) -> tuple[RevocationTarget, ...]:
     """Names that somebody acts under: of an agent, of its instance, and any others."""
     agent = draw(st.sampled_from(sorted(AGENTS)))
     path = "/".join(draw(st.lists(st.sampled_from(["agent", "a", "b", "sub-1"]), min_size=1, max_size=4)))
     others = draw(
         st.lists(
-            st.builds(Revocable, st.sampled_from(REVOCATION_KINDS), st.sampled_from(["x", "y"])), max_size=4
+            st.builds(RevocationTarget, st.sampled_from(REVOCATION_KINDS), st.sampled_from(["x", "y"])),
+            max_size=4,
         )
     )
-    return (Revocable("agent", agent), *instance_names(f"spiffe://example.org/{path}"), *others)
+    return (RevocationTarget("agent", agent), *instance_names(f"spiffe://example.org/{path}"), *others)
 
 
 @pytest.mark.requirement("HOLD-10")
@@ -60,21 +61,21 @@ def test_a_reach_only_grows_with_its_selector(names, capability, more):
     assert set(reach_of(names, WORLD)) <= reach
     assert reach <= set(reach_of((*names, *more), WORLD, capability=used))
     # What a tool reaches its capability, server, tenant, vendor and environment reach.
-    assert Holdable("tool", f"{used.server}/{used.target}") in reach
-    assert Holdable("capability", used.name) in reach
+    assert HoldTarget("tool", f"{used.server}/{used.target}") in reach
+    assert HoldTarget("capability", used.name) in reach
     assert set(server_reach(used.server, WORLD)) <= reach
-    assert {Holdable("tenant", "south"), Holdable("vendor", f"{used.server}-maker")} <= reach
-    assert Holdable("environment", used.environment) in reach
+    assert {HoldTarget("tenant", "south"), HoldTarget("vendor", f"{used.server}-maker")} <= reach
+    assert HoldTarget("environment", used.environment) in reach
     for kind, name in names:
         if kind == "agent" and name in TENANTED:
             agent: Agent = TENANTED[AgentId(name)]
-            assert {Holdable("environment", agent.environment), Holdable("tenant", "north")} <= reach
+            assert {HoldTarget("environment", agent.environment), HoldTarget("tenant", "north")} <= reach
         if kind == "agent" and name.startswith("spiffe:"):
             # And what a sub-agent reaches, each instance above it and its trust domain do.
             assert {one for one in reach if one.kind == "instance"} >= {
-                Holdable("instance", above) for one, above in instance_names(name) if one == "agent"
+                HoldTarget("instance", above) for one, above in instance_names(name) if one == "agent"
             }
-            assert Holdable("trust_domain", "example.org") in reach
+            assert HoldTarget("trust_domain", "example.org") in reach
 
 
 @pytest.mark.requirement("HOLD-10")

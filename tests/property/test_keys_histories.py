@@ -10,12 +10,12 @@ import pytest
 from answerable.core.canonical import encode
 from answerable.errors import Refused, Unavailable
 from answerable.flows.registry.apply_registry import apply_registry
-from answerable.testing.trouble import Crash, Trouble, TroubledLedger
+from answerable.testing.fault_injection import Crash, Trouble, TroubledLedger
 from tests.worlds.keys import LATER, answered, found, person, registered
 
 if TYPE_CHECKING:
     from answerable.testing.builders import Bench
-    from answerable.testing.trouble import Fault
+    from answerable.testing.fault_injection import Fault
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("KEYS-03")]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.core.approval.narrower import narrowable_arguments, narrower_arguments
+from answerable.core.approval.counter_proposal import narrowable_arguments, narrower_arguments
 from answerable.core.canonical import encode
 from answerable.core.registry.documents.capability import (
     ArgumentMapping,

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from answerable.adapters.cedar import CedarDecisionPoint, published
 from answerable.adapters.cedar.answering import Answering
-from answerable.adapters.cedar.possible import is_possible
 from answerable.adapters.cedar.registered import Registered
 from answerable.adapters.cedar.rule_checks import check_rules
 from answerable.adapters.cedar.rules import PolicySource, rules_of
+from answerable.adapters.cedar.satisfiable import is_possible
 from answerable.core.decision.decision import Decision
 from answerable.core.registry.documents.look_alike import meant, skeleton
 from answerable.testing.policy_model import ModelPolicy

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from answerable.adapters.sqlite import SqliteStore, SqliteTokenRegister
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.core.mandate.status_list import StatusList, packed, unpacked, with_status
 from answerable.ports.token_register import TokenRegister
 from answerable.testing.contracts.token_register import sample_token
@@ -39,7 +39,7 @@ def check(register: TokenRegister, forest: list[int], chosen: set[int]) -> None:
     )
     before = StatusList(bits=1, statuses=register.statuses(1))
     expected = below(forest, chosen)
-    assert register.end([Revocable("token", f"t-{one}") for one in chosen]) == len(expected)
+    assert register.end([RevocationTarget("token", f"t-{one}") for one in chosen]) == len(expected)
     after = StatusList(bits=1, statuses=register.statuses(1))
     for number, place in enumerate(places):
         assert register.has_ended(f"t-{number}") == (number in expected)

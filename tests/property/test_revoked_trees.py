@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from answerable.adapters.sqlite import SqliteStore, SqliteTokenRegister
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import Refused
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.ports.token_register import TokenRegister
@@ -49,8 +49,8 @@ async def grow(world: TreeWorld, draw: Any, count: int) -> None:
 async def check(register: TokenRegister, draw: Any) -> None:
     world = await tree_world(register)
     await grow(world, draw, draw(st.integers(1, 12)))
-    names = sorted(frozenset[Revocable]().union(*(one.names for one in world.nodes)))
-    revoked: set[Revocable] = set()
+    names = sorted(frozenset[RevocationTarget]().union(*(one.names for one in world.nodes)))
+    revoked: set[RevocationTarget] = set()
     for one in world.nodes:
         assert world.at_the_gateway(one)
     for _ in range(draw(st.integers(1, 2))):

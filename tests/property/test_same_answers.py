@@ -28,13 +28,13 @@ from answerable.adapters.sqlite import (
 from answerable.adapters.sqlite.manifests import SqliteManifestRegister
 from answerable.adapters.sqlite.tool_pins import SqliteToolPinRegister
 from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings
-from answerable.core.containment.hold import Holdable, holdable
+from answerable.core.containment.hold import HoldTarget, holdable
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.caveat import ArgumentAtMost, EnvironmentIs, ResourceIn
 from answerable.core.mandate.mandate import Grant, MandateId
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import Malformed, Refused
-from answerable.flows.policy.tell_possible import possible
+from answerable.flows.policy.explain_what_if import possible
 from answerable.flows.recovery.moment_then import Then
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.close_mandate import close_mandate
@@ -52,7 +52,7 @@ from tests.worlds.tool import approve_offered, described, describing
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
-    from answerable.flows.policy.tell_possible import Told
+    from answerable.flows.policy.explain_what_if import Told
 
 READ, REFUND = "crm.read", "crm.refund"
 SMALL = TlogFilesSettings(segment_bytes=1_048_576)
@@ -83,15 +83,15 @@ HELD = (
     holdable("key", KEYS["scout"]),
     holdable("key", KEYS["bob"]),
     holdable("environment", "production"),
-    Holdable("everything", ""),
+    HoldTarget("everything", ""),
 )
 REVOKED = (
-    *(Revocable("agent", name) for name in AGENTS),
-    Revocable("mandate", "m-1"),
-    Revocable("owner", "bob"),
-    Revocable("key", KEYS["rover"]),
-    Revocable("key", KEYS["alice"]),
-    Revocable("hop", "h" * 43),
+    *(RevocationTarget("agent", name) for name in AGENTS),
+    RevocationTarget("mandate", "m-1"),
+    RevocationTarget("owner", "bob"),
+    RevocationTarget("key", KEYS["rover"]),
+    RevocationTarget("key", KEYS["alice"]),
+    RevocationTarget("hop", "h" * 43),
 )
 CEILINGS = st.sampled_from([[], [], [READ], [REFUND], [READ, REFUND]])
 SPECS = st.fixed_dictionaries(

@@ -33,16 +33,16 @@ from answerable.flows.state.walk_limits import WalkLimits
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.fault_injection import Trouble
 from answerable.testing.registers import fresh_subject_keys
 from answerable.testing.samples import document, signing_key
-from answerable.testing.trouble import Trouble
 from answerable.testing.trouble_outside import TroubledUpstream
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import StoredEntry
+    from answerable.testing.fault_injection import Fault
     from answerable.testing.recording_upstream import Effect
-    from answerable.testing.trouble import Fault
 
 KEYS_END = DATA_KEY_BYTES + NONCE_BYTES
 MARK = "zqmarkzq"

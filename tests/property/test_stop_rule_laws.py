@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from answerable.flows.policy.place_tripped import place_tripped
+from answerable.flows.policy.place_triggered_holds import place_triggered_holds
 from answerable.testing.builders import Bench
 from tests.probes.example_counts import examples
 from tests.worlds.rule import HUGE, act_as, code_of, denied, retried, rule, ruled
@@ -34,7 +34,7 @@ async def done(bench: Bench, steps: list[str]) -> list[str]:
     for step in steps:
         match step:
             case "place":
-                await place_tripped(bench.walk)
+                await place_triggered_holds(bench.walk)
             case "later":
                 bench.clock.advance(6)
             case "back":

@@ -29,7 +29,7 @@ from answerable.sdk.gateway_address import open_client
 from answerable.sdk.keyfile import create_key, load_key
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.signing import signed_mandate
-from answerable.sdk.world import World
+from answerable.sdk.system_access import SystemAccess
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.probes.console_client import challenge_of, registration_members
 from tests.probes.full_disk import small_disk
@@ -74,7 +74,7 @@ class Life:
         self.wall: Wall | None = None
         self.disk = FailingDisk(root / "disk fails")
         self.ahead = 0
-        self.world = World(unix_seconds=lambda: time.time() + self.ahead)
+        self.world = SystemAccess(unix_seconds=lambda: time.time() + self.ahead)
         self.kept: dict[str, dict[str, Any]] = {}
         self.faults: dict[str, Exception] = {}
         for name in (*PEOPLE, *AGENTS, "fay-new", "scout", "scout-2", "stranger"):

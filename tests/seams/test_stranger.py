@@ -17,10 +17,10 @@ import pytest
 from answerable.core.evidence.bundle import Bundle
 from answerable.core.ledger.entry import StoredEntry
 from answerable.core.tlog.note import VerifierKey
+from answerable.verify.check_answers import ShownAnswers
+from answerable.verify.check_tokens_shown import ShownTokens
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.evidence_report import EvidenceReport
-from answerable.verify.shown_answers import ShownAnswers
-from answerable.verify.shown_tokens import ShownTokens
 from answerable.wiring.ledger_copy import copied_entries
 from tests.seams.feature import Feature
 from tests.seams.features import FEATURES, column, prepare, still

@@ -28,10 +28,7 @@ from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.disks import MemoryDisk
 from answerable.testing.entropy import SeededEntropy
-from answerable.testing.invariants import Promises, broken_laws
-from answerable.testing.recording_upstream import Effect, RecordingUpstream
-from answerable.testing.registers import fresh
-from answerable.testing.trouble import (
+from answerable.testing.fault_injection import (
     Crash,
     Fault,
     Trouble,
@@ -41,6 +38,9 @@ from answerable.testing.trouble import (
     TroubledSubjectKeys,
     faults_of,
 )
+from answerable.testing.invariants import Promises, broken_laws
+from answerable.testing.recording_upstream import Effect, RecordingUpstream
+from answerable.testing.registers import fresh
 from answerable.testing.trouble_outside import TroubledChannel, TroubledUpstream
 
 PAIRS_AT_RANDOM = 300

@@ -12,8 +12,8 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.tags import Tag
 from answerable.flows.recovery.settle_open_intents import settle_open_intents
 from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.fault_injection import Fault, faults_of
 from answerable.testing.registers import fresh
-from answerable.testing.trouble import Fault, faults_of
 from tests.simulation.test_fault_scripts import Script, Stage
 from tests.worlds.obligation import NARROW, PERMIT, SECRET, obliging
 

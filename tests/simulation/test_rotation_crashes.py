@@ -14,7 +14,7 @@ from answerable.adapters.secret_store import Keyring, SealedSecretStore
 from answerable.errors import Refused, Unavailable
 from answerable.flows.leases.rotate_account import OwnSecret, rotate_account
 from answerable.flows.leases.rotate_due import keep_rotating
-from answerable.flows.leases.secret_desk import SecretDesk, look
+from answerable.flows.leases.secret_desk import SecretState, look
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
 from tests.worlds.lease import until
@@ -177,7 +177,7 @@ def test_a_killed_rotation_holds_no_later_one_up_and_two_at_a_time_are_refused(t
         pass
 
 
-async def _rotating(desk: SecretDesk, tasks) -> None:
+async def _rotating(desk: SecretState, tasks) -> None:
     await look(desk)
     tasks.start_soon(keep_rotating, desk)
 
@@ -189,7 +189,7 @@ async def test_the_running_broker_rotates_on_the_day_and_after_exposure_and_goes
     clock, account = ManualClock(), _Account()
     store = _store(tmp_path, clock, 1)
     store.put(NAME, FIRST.encode(), kind="static", owner="", about="", rotate_days=30)
-    desk = SecretDesk(
+    desk = SecretState(
         opens=lambda: store,
         clock=clock,
         entropy=SeededEntropy(3),
@@ -235,7 +235,7 @@ async def test_a_target_that_is_away_delays_no_other_and_is_tried_again_until_it
     for name in ("away", "hand", "there"):
         store.put(name, FIRST.encode(), kind="static", owner="", about="", rotate_days=1)
     clock.advance(2 * 86_400)
-    desk = SecretDesk(
+    desk = SecretState(
         opens=lambda: store,
         clock=clock,
         entropy=SeededEntropy(3),

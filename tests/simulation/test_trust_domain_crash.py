@@ -17,7 +17,7 @@ from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteStore
 from answerable.core.identity.svid.authority import AuthoritySet
 from answerable.core.identity.svid.x509_svid import verified_x509_svid
-from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
+from answerable.flows.trust_domain.keep_trust_domain import TrustDomainState
 from answerable.testing.registers import fresh_keys, fresh_store
 from tests.worlds.trust import DOMAIN, HOUR, WORKLOAD, TrustWorld, active_of, held, states, workload_key
 
@@ -129,7 +129,7 @@ def crashed_world(
     return world, point, False
 
 
-def check_alive(world: TrustWorld, desk: TrustDomainDesk) -> None:
+def check_alive(world: TrustWorld, desk: TrustDomainState) -> None:
     svid = world.issuer(desk).x509(WORKLOAD, KEY)
     assert verified_x509_svid((svid.leaf,), bundle_of=desk.bundle, now=world.clock.now()) == svid
     assert states(desk).count("active") == 1
@@ -232,7 +232,7 @@ def test_after_kill_9_between_key_files_and_register_the_next_start_signs(at: in
     assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
     store = SqliteStore.open(tmp_path / "registers.db")
     clock, entropy = SystemClock(), SystemEntropy()
-    desk = TrustDomainDesk(
+    desk = TrustDomainState(
         domain=DOMAIN,
         keys=LocalAuthorityKeys.open(tmp_path / "authorities"),
         register=SqliteAuthorityRegister(store),

@@ -14,9 +14,9 @@ import pytest
 from answerable.core.containment.reach import Judged
 from answerable.testing.builders import ledger_key
 from answerable.testing.disks import FileDisk, MemoryDisk
+from answerable.testing.fault_injection import faults_of
 from answerable.testing.simulation import Simulation, simulate
 from answerable.testing.simulation_report import Report
-from answerable.testing.trouble import faults_of
 from answerable.verify.ledger_history import verify_ledger
 
 SEEDS = range(60)

@@ -16,7 +16,7 @@ from anyio import to_thread
 
 from answerable.adapters.bundle_http import LiveTLS
 from answerable.adapters.uvicorn_front import serve
-from answerable.apps.bundle_endpoint import Needs, bundle_endpoint_app
+from answerable.apps.bundle_endpoint import BundleServices, bundle_endpoint_app
 from answerable.core.identity.svid.trust_bundle import encoded_bundle
 
 RUN_SECONDS_MAX = 60
@@ -35,7 +35,7 @@ class OurEndpoint:
 
     @asynccontextmanager
     async def open(self):
-        needs = Needs(
+        needs = BundleServices(
             document=lambda: encoded_bundle(self.bundle),
             refresh_hint_seconds=lambda: self.bundle.refresh_hint or 300,
         )

@@ -244,7 +244,7 @@ class _Listener(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def stand_in(key: str) -> Iterator[StandIn]:
+def deputy_validity(key: str) -> Iterator[StandIn]:
     provider = StandIn(key)
     provider.gate.set()
     door = type("Door", (_Door,), {"provider": provider})

@@ -10,7 +10,7 @@ import pytest
 from answerable.core.lease.name import lease_name
 from answerable.core.ledger.tags import Tag
 from tests.stand_ins.authorization_server import SECRET, AuthorizationServer, authorization_server
-from tests.stand_ins.model_provider_stand_in import StandIn, stand_in
+from tests.stand_ins.model_provider_stand_in import StandIn, deputy_validity
 from tests.stand_ins.resource_server import ResourceServer
 from tests.worlds.brokered_http import desks
 from tests.worlds.http_target import api_of, directly
@@ -33,7 +33,7 @@ def api(server: AuthorizationServer) -> Iterator[ResourceServer]:
 
 @pytest.fixture
 def provider() -> Iterator[StandIn]:
-    with stand_in(KEY) as running:
+    with deputy_validity(KEY) as running:
         yield running
 
 

@@ -38,8 +38,8 @@ MESSAGE = Message(
 )
 
 
-def slack(stand_in: SlackStandIn, **changes) -> SlackChannel:
-    given = {"token": stand_in.token, "url": stand_in.server.url + "/api"}
+def slack(deputy_validity: SlackStandIn, **changes) -> SlackChannel:
+    given = {"token": deputy_validity.token, "url": deputy_validity.server.url + "/api"}
     return SlackChannel(HttpEventPost(answer_seconds_max=30.0), **(given | changes))
 
 
@@ -50,30 +50,32 @@ async def sent(channel, message=MESSAGE, address="U0BOB", handle=""):
 
 @pytest.mark.requirement("CHANNEL-08")
 async def test_a_message_is_posted_and_changed_to_what_came_of_it_with_who_said_so():
-    with slack_stand_in() as stand_in:
+    with slack_stand_in() as deputy_validity:
         reach = await reach_bench(
-            channels={"slack": slack(stand_in)}, routes=(Route(group="*", channel="slack"),), names=("slack",)
+            channels={"slack": slack(deputy_validity)},
+            routes=(Route(group="*", channel="slack"),),
+            names=("slack",),
         )
         reach.desk.addresses = {"slack": lambda person: (f"U0{person.upper()}",)}
         answer = await reach.bench.refund(6_000)
         await reach.tell("slack")
-        assert {one["channel"] for one in stand_in.posted} == {"U0BOB", "U0CAROL"}
+        assert {one["channel"] for one in deputy_validity.posted} == {"U0BOB", "U0CAROL"}
         await reach.bench.answer(answer.approval)
         await reach.tell("slack")
-    assert len(stand_in.posted) == 2
-    assert {(one["channel"], one["ts"]) for one in stand_in.updated} == {
-        (f"D{one['channel']}", f"17.{number}") for number, one in enumerate(stand_in.posted, 1)
+    assert len(deputy_validity.posted) == 2
+    assert {(one["channel"], one["ts"]) for one in deputy_validity.updated} == {
+        (f"D{one['channel']}", f"17.{number}") for number, one in enumerate(deputy_validity.posted, 1)
     }
-    for one in stand_in.updated:
+    for one in deputy_validity.updated:
         assert "approved by: bob" in json.dumps(one["blocks"])
 
 
 @pytest.mark.requirement("CHANNEL-05")
 @pytest.mark.requirement("CHANNEL-08")
 async def test_nothing_that_others_chose_is_a_mention_a_link_or_markup():
-    with slack_stand_in() as stand_in:
-        assert (await sent(slack(stand_in))).state == "taken"
-        (body,) = stand_in.posted
+    with slack_stand_in() as deputy_validity:
+        assert (await sent(slack(deputy_validity))).state == "taken"
+        (body,) = deputy_validity.posted
     whole = json.dumps(body)
     assert "<!channel>" not in whole
     assert "<https://evil" not in whole
@@ -97,8 +99,8 @@ async def test_a_message_of_any_length_is_cut_to_what_slack_takes():
     long = replace(
         MESSAGE, sentence="<&>" * 5_000, badges=("<" * 5_000,), lines=(("&" * 5_000, ">" * 5_000),)
     )
-    with slack_stand_in() as stand_in:
-        assert (await sent(slack(stand_in), long)).state == "taken"
+    with slack_stand_in() as deputy_validity:
+        assert (await sent(slack(deputy_validity), long)).state == "taken"
 
 
 @pytest.mark.requirement("CHANNEL-08")
@@ -123,9 +125,9 @@ async def test_a_message_of_any_length_is_cut_to_what_slack_takes():
     ],
 )
 async def test_what_slack_says_instead_is_told_apart(said, state, waits):
-    with slack_stand_in() as stand_in:
-        stand_in.answers = [said]
-        result = await sent(slack(stand_in))
+    with slack_stand_in() as deputy_validity:
+        deputy_validity.answers = [said]
+        result = await sent(slack(deputy_validity))
     assert (result.state, result.wait_seconds) == (state, waits)
     assert "U0BOB" not in result.why
     assert result.why
@@ -133,18 +135,18 @@ async def test_what_slack_says_instead_is_told_apart(said, state, waits):
 
 @pytest.mark.requirement("CHANNEL-08")
 async def test_a_message_that_is_gone_is_told_anew():
-    with slack_stand_in() as stand_in:
-        stand_in.answers = [Said(body={"ok": False, "error": "message_not_found"})]
+    with slack_stand_in() as deputy_validity:
+        deputy_validity.answers = [Said(body={"ok": False, "error": "message_not_found"})]
         ended = replace(MESSAGE, kind="ended", urgent=False, link="", lines=(), badges=(), until=0)
-        result = await sent(slack(stand_in), ended, handle="D0BOB:17.1")
+        result = await sent(slack(deputy_validity), ended, handle="D0BOB:17.1")
     assert result.state == "taken"
-    assert [one["channel"] for one in stand_in.posted] == ["U0BOB"]
+    assert [one["channel"] for one in deputy_validity.posted] == ["U0BOB"]
 
 
 @pytest.mark.requirement("CHANNEL-08")
 async def test_a_slack_that_is_not_there_is_down_and_the_token_is_not_in_what_is_said():
-    with slack_stand_in() as stand_in:
-        channel = slack(stand_in, url="http://127.0.0.1:1/api", token="xoxb-secret")
+    with slack_stand_in() as deputy_validity:
+        channel = slack(deputy_validity, url="http://127.0.0.1:1/api", token="xoxb-secret")
         result = await sent(channel)
     assert result.state == "down"
     assert result.why.startswith("Slack cannot be reached")
@@ -197,13 +199,13 @@ async def test_a_webhook_that_refuses_is_tried_again_with_the_same_id_when_it_sa
 
 @pytest.mark.requirement("CHANNEL-04")
 async def test_one_channel_down_and_the_other_one_tells_all_the_same():
-    with slack_stand_in() as stand_in, hooked() as hook:
+    with slack_stand_in() as deputy_validity, hooked() as hook:
         hook.answers = [Said(status=500)] * 10
         webhook = MessageWebhook(
             HttpEventPost(answer_seconds_max=30.0), url=hook.url, secret=KEY, source="urn:x"
         )
         reach = await reach_bench(
-            channels={"slack": slack(stand_in), "webhook:ops": webhook},
+            channels={"slack": slack(deputy_validity), "webhook:ops": webhook},
             routes=(Route(group="*", channel="slack"), Route(group="*", channel="webhook:ops", place="ops")),
             limits=ReachLimits(at_once_max=1),
         )

@@ -10,7 +10,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitRequestURLParams, ElicitResult
 
 from answerable.apps.mcp_gateway import holding
-from answerable.apps.mcp_gateway.needs import GatewayLimits
+from answerable.apps.mcp_gateway.services import GatewayLimits
 from answerable.core.ledger.tags import Tag
 from tests.worlds.gateway import World, gateway_world, modern, modern_headers
 from tests.worlds.gateway_answers import approve

@@ -10,7 +10,7 @@ import anyio
 import httpx2
 import pytest
 
-from answerable.apps.mcp_gateway.needs import GatewayLimits
+from answerable.apps.mcp_gateway.services import GatewayLimits
 from answerable.core.ledger.tags import Tag
 from tests.worlds.gateway import World, gateway_world, modern, modern_headers, until
 from tests.worlds.signed_head import signed_head

@@ -14,7 +14,7 @@ from mcp.shared.exceptions import MCPError
 
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.adapters.system import SystemClock
-from answerable.apps.mcp_gateway.needs import GatewayLimits
+from answerable.apps.mcp_gateway.services import GatewayLimits
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
 from tests.worlds.gateway import World, gateway_world, until

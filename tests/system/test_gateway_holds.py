@@ -7,7 +7,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
-from answerable.core.containment.hold import EVERYTHING, Hold, Holdable, HoldId, holdable
+from answerable.core.containment.hold import EVERYTHING, Hold, HoldId, HoldTarget, holdable
 from answerable.core.ledger.tags import Tag
 from answerable.flows.containment.follow_holds import follow_holds
 from tests.system.test_gateway_events import ALL, Heard, acknowledged, noticing, touch
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:resources/:m
 ERAS = pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])
 
 
-def held(world: World, what: Holdable) -> None:
+def held(world: World, what: HoldTarget) -> None:
     """Somebody else's process put it into force: here it is only found in the register."""
     world.walk.holds.place(
         Hold(id=HoldId("hold_" + "x" * 22), what=what, at=world.walk.clock.now(), by="uid:0")

@@ -7,7 +7,7 @@ import json
 import anyio
 import pytest
 
-from answerable.apps.mcp_gateway.needs import GatewayLimits
+from answerable.apps.mcp_gateway.services import GatewayLimits
 from tests.worlds.gateway import World, gateway_world, until
 
 pytestmark = pytest.mark.anyio

@@ -15,7 +15,7 @@ from answerable.core.identity.keys.keys import SigningKey
 from answerable.core.ledger.tags import Tag
 from answerable.sdk.keyfile import create_key, public_jwk
 from tests.attack.test_http_requests import command_lines
-from tests.stand_ins.model_provider_stand_in import StandIn, stand_in
+from tests.stand_ins.model_provider_stand_in import StandIn, deputy_validity
 from tests.worlds.brokered import Desk
 from tests.worlds.brokered_http import MODELS
 from tests.worlds.incident import (
@@ -41,7 +41,7 @@ CALLERS, EACH, MORE_MAX = 4, 4, 30
 
 @pytest.fixture
 def provider() -> Iterator[StandIn]:
-    with stand_in(KEY) as running:
+    with deputy_validity(KEY) as running:
         yield running
 
 

@@ -16,7 +16,7 @@ import pytest
 from answerable.adapters.sqlite import SqliteInstanceRegister
 from answerable.adapters.system import SystemEntropy
 from answerable.apps.enrolment.application import enrolment_app
-from answerable.apps.enrolment.needs import Needs as EnrolmentNeeds
+from answerable.apps.enrolment.services import EnrolmentServices
 from answerable.apps.sidecar.identity import Identity
 from answerable.apps.sidecar.keeping import Keeper
 from answerable.apps.sidecar.pace import JITTER, RETURN_SECONDS_MAX
@@ -29,7 +29,7 @@ from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.flows.trust_domain.issue_svid import SvidIssuer
 from answerable.flows.trust_domain.workloads import WorkloadLimits, Workloads
 from answerable.sdk.enrolment import EnrolmentClient
-from answerable.sdk.world import World
+from answerable.sdk.system_access import SystemAccess
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from tests.worlds.enrolment import attested_documents, enrolling
@@ -62,7 +62,7 @@ class Desk:
             limits=ProofLimits(authorities=frozenset({"localhost"})),
             instances=self.workloads.instances,
         )
-        self.app = enrolment_app(EnrolmentNeeds(workloads=self.workloads, prover=prover))
+        self.app = enrolment_app(EnrolmentServices(workloads=self.workloads, prover=prover))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.asked.append((self.bench.clock.monotonic(), scope["path"].rpartition("/")[2]))
@@ -99,7 +99,7 @@ async def desk() -> AsyncIterator[tuple[Desk, Identity, Keeper]]:
     bench, workloads = await enrolling(attested_documents(sets), limits=WorkloadLimits(instance_seconds=LIFE))
     made = Desk(bench=bench, workloads=workloads)
     made.open()
-    world = World(
+    world = SystemAccess(
         unix_seconds=lambda: bench.clock.now() / 1000,
         monotonic=bench.clock.monotonic,
         random_bytes=os.urandom,

@@ -12,7 +12,7 @@ from answerable.core.approval.notice import Notice
 from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed, Refused, Unavailable
-from answerable.flows.approval.tell_device import push_side, tell_device
+from answerable.flows.approval.notify_device import notify_device, push_side
 from answerable.flows.approval.try_channel import try_channel
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.samples import document
@@ -144,7 +144,7 @@ async def test_devices_are_told_under_one_key_that_outlives_a_restart(tmp_path):
                     with pytest.raises(Refused) as refused:
                         await try_channel(walk, "push", "bela")
                     assert refused.value.code == "channel.receiver"
-                    await tell_device(
+                    await notify_device(
                         walk,
                         person=PrincipalId("bela"),
                         endpoint=service.endpoint,

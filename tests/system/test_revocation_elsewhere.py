@@ -19,7 +19,7 @@ from joserfc import jws
 from joserfc.jwk import OKPKey
 
 from answerable.core.mandate.hop_token import read_hop, signing_hash
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.samples import signing_key
@@ -118,7 +118,7 @@ async def test_a_node_with_a_list_from_right_before_the_revocation_refuses_when_
             assert await node.stands(token)
         assert node.fetched == 1
         # The worst case: it has read the list a moment before.
-        await revoke_authority(world.walk, Revocable("agent", "researcher"), by="operator")
+        await revoke_authority(world.walk, RevocationTarget("agent", "researcher"), by="operator")
         node.older(TTL)
         assert [await node.stands(one) for one in tokens.values()] == [True, False, False]
         assert node.fetched == 2
@@ -134,7 +134,7 @@ async def test_the_bound_stands_in_the_list_itself_and_no_copy_of_it_is_good_for
             before = (await http.get(uri)).text
         said = node.read(before, uri, at=time.time())
         assert (said["ttl"], said["exp"] - said["iat"]) == (TTL, TTL)
-        await revoke_authority(world.walk, Revocable("mandate", "m-1"), by="operator")
+        await revoke_authority(world.walk, RevocationTarget("mandate", "m-1"), by="operator")
         # Somebody between keeps the old one and shows it for as long as it is believed.
         assert node.read(before, uri, at=said["exp"] - 0.001) == said
         with pytest.raises(AssertionError, match="too old"):
@@ -149,14 +149,14 @@ async def test_by_whichever_name_it_ended_node_introspection_and_gateway_say_the
         chains = await tree(world)
         node = await node_beside(world)
         what = {
-            "token": Revocable("token", read_hop(chains["online"][-1]).jti),
-            "hop": Revocable("hop", signing_hash(chains["online"][-1])),
-            "consent": Revocable("hop", signing_hash(chains["consent"][0])),
-            "offline hop": Revocable("hop", signing_hash(chains["offline"][-1])),
-            "mandate": Revocable("mandate", "m-1"),
-            "agent": Revocable("agent", "writer"),
-            "key": Revocable("key", signing_key("researcher").public.thumbprint),
-            "owner": Revocable("owner", "alice"),
+            "token": RevocationTarget("token", read_hop(chains["online"][-1]).jti),
+            "hop": RevocationTarget("hop", signing_hash(chains["online"][-1])),
+            "consent": RevocationTarget("hop", signing_hash(chains["consent"][0])),
+            "offline hop": RevocationTarget("hop", signing_hash(chains["offline"][-1])),
+            "mandate": RevocationTarget("mandate", "m-1"),
+            "agent": RevocationTarget("agent", "writer"),
+            "key": RevocationTarget("key", signing_key("researcher").public.thumbprint),
+            "owner": RevocationTarget("owner", "alice"),
         }
         if kind == "closed":
             await close_mandate(world.walk, "m-1", by="operator")

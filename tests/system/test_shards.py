@@ -11,7 +11,7 @@ import pytest
 from answerable.adapters.tlog_files import PublishedFiles
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.core.tlog.policy import parse_policy
-from answerable.flows.workloads.prove_in_shard import prove_in_shard
+from answerable.flows.workloads.prove_to_peer import prove_to_peer
 from tests.worlds.shard_house import House, leaves, made_house, until
 
 
@@ -50,7 +50,7 @@ def test_two_shards_act_beside_one_another_and_are_verified_together(house: Hous
     # One entry of b is proved to who knows the log of logs alone.
     log, heads = PublishedFiles(copy / "shards/b"), PublishedFiles(copy / "heads")
     [entry] = log.leaves(2, 3)
-    proof = prove_in_shard(2, shard=log, heads=heads)
+    proof = prove_to_peer(2, shard=log, heads=heads)
     origin = found["logs"]["heads"]["origin"]
     _, cosigners = proof.verify_under(parse_policy(policy.encode()), leaf=leaf_hash(entry), origin=origin)
     assert len(cosigners) == 1

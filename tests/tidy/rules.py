@@ -26,7 +26,7 @@ NAMES_OF_OTHERS = frozenset(
 # Where clock, chance and environment may be touched. All other rooms get them passed in.
 WORLDLY_ROOMS = frozenset({"adapters", "apps", "main", "testing", "wiring"})
 # An agent's own process has no wiring, so this one module of the SDK stands in for it.
-WORLDLY_MODULES = frozenset({"src/answerable/sdk/world.py"})
+WORLDLY_MODULES = frozenset({"src/answerable/sdk/system_access.py"})
 
 # What a pure room must not even name. A final `*` stands for anything after it.
 WORLD = (

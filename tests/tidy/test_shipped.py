@@ -8,7 +8,7 @@ import re
 import pytest
 
 from answerable.adapters.sqlite import SqliteStore
-from answerable.flows.state.tripped_holds import TrippedHolds
+from answerable.flows.state.triggered_holds import TriggeredHolds
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh_store
 from imports import Imports
@@ -62,7 +62,7 @@ def test_every_adapter_is_used_by_the_product_itself() -> None:
 def test_registers_of_a_bench_are_those_of_one_sqlite_database() -> None:
     bench = Bench()
     walk = bench.walk
-    assert isinstance(walk.holds, TrippedHolds)
+    assert isinstance(walk.holds, TriggeredHolds)
     registers = {
         "mandates": walk.mandates,
         "approvals": walk.approvals,

@@ -256,8 +256,8 @@ def test_the_wit_svid_of_the_standard_is_in_order_but_for_a_key_that_nobody_publ
     now = UnixMillis(example["payload"]["iat"] * 1000)
     jwk = canonical_jwk(example["payload"]["cnf"]["jwk"])
     assert jwk is not None
-    stand_in = TrustBundle(trust_domain=domain, wit_authorities={example["header"]["kid"]: jwk})
-    for bundle, code in ((None, "svid.trust_domain"), (stand_in, "svid.signature")):
+    deputy_validity = TrustBundle(trust_domain=domain, wit_authorities={example["header"]["kid"]: jwk})
+    for bundle, code in ((None, "svid.trust_domain"), (deputy_validity, "svid.signature")):
         with pytest.raises(Unverified) as caught:
             verified_wit_svid(example["jwt"], bundle_of=known(domain, bundle), now=now)
         assert caught.value.code == code

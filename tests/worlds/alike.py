@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.core.action.tool_definition import ToolDefinition
+from answerable.core.approval.approval_grouping import Group, Grouped, grouped
 from answerable.core.approval.batch import batch_challenge
 from answerable.core.approval.card import card_of
 from answerable.core.approval.features import features_of
-from answerable.core.approval.grouping import Group, Grouped, grouped
 from answerable.core.approval.words import words_of
 from answerable.core.canonical import encode, freeze
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.mandate.mandate import Grant
 from answerable.flows.approval.answer_many import AnsweredMany, answer_many, answer_many_by_passkey, open_many
-from answerable.flows.state.passkey_desk import PasskeyDesk
+from answerable.flows.state.passkey_desk import PasskeyState
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_batch
 from answerable.testing.builders import POLICIES, Bench, bench_documents
@@ -140,7 +140,7 @@ async def paying_bench(
     bench.upstream = PayingUpstream(clock=bench.clock, ledger=walk.ledger, subject_keys=walk.subject_keys)
     walk.upstream = bench.upstream
     walk.pins = ApprovedAsSeen(walk.registry, bench.upstream)
-    walk.passkeys = PasskeyDesk(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
+    walk.passkeys = PasskeyState(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
     await bench.registered(documents or paying_documents(tier=tier))
     await bench.issue("m-pay", calls_max=1_000, grants=(Grant(capability="bank.pay"),))
     return bench

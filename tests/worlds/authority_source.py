@@ -32,7 +32,7 @@ from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocation, revocable
 from answerable.core.registry.tools.tool_pin import ToolPin
 from answerable.errors.codes.ledger import LEDGER_UNWITNESSED
-from answerable.flows.escalation.delegate_duty import end_duty
+from answerable.flows.escalation.appoint_deputy import end_duty
 from answerable.flows.people.remove_passkey import remove_passkey
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.registry.follow_registers import follow_registers
@@ -40,7 +40,7 @@ from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.flows.state.known_callers import instance_stands
-from answerable.flows.state.passkey_desk import PasskeyDesk
+from answerable.flows.state.passkey_desk import PasskeyState
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.contracts.manifest_register import sample_signed
@@ -296,7 +296,7 @@ async def approve_by_passkey(of: Sourced) -> None:
     """Bob says yes with his device."""
     from tests.worlds.pace import tapped  # that world imports half of the product
 
-    of.walk.passkeys = PasskeyDesk(
+    of.walk.passkeys = PasskeyState(
         register=SqlitePasskeyRegister(of.bench.store), rp_id=RP_ID, origins=(ORIGIN,)
     )
     device = SoftPasskey(seed="bob")

@@ -14,9 +14,9 @@ import httpx2
 
 from answerable.adapters.uvicorn_front import serve
 from answerable.apps.broker.application import broker_app
-from answerable.apps.broker.needs import Needs
+from answerable.apps.broker.services import BrokerServices
 from answerable.core.lease.wire import WARRANT_META
-from answerable.flows.leases.lease_desk import LeaseDesk
+from answerable.flows.leases.lease_desk import BrokerState
 from answerable.testing.memory_target import MemoryTarget
 from answerable.testing.samples import signing_key
 from tests.worlds.lease import LeaseWorld
@@ -29,7 +29,7 @@ OWN = frozenset({os.getuid()})
 class Door:
     """A broker that answers on a socket, and what is asked of it."""
 
-    def __init__(self, desk: LeaseDesk, world: LeaseWorld, socket: Path) -> None:
+    def __init__(self, desk: BrokerState, world: LeaseWorld, socket: Path) -> None:
         self.desk, self.world, self.socket = desk, world, socket
 
     @property
@@ -70,7 +70,7 @@ async def a_door(tmp_path: Path, *, uids: frozenset[int] = OWN) -> AsyncIterator
     world.target().values["case-1"] = "open"
     socket = tmp_path / "broker.sock"
     async with world.broker() as desk, anyio.create_task_group() as tasks:
-        needs = Needs(desk=desk, keys=lambda: (KEY.public,), uids=uids, kinds={"one": "memory"})
+        needs = BrokerServices(desk=desk, keys=lambda: (KEY.public,), uids=uids, kinds={"one": "memory"})
         up, stop = anyio.Event(), anyio.Event()
         tasks.start_soon(lambda: serve(broker_app(needs), uds=socket, started=lambda _: up.set(), stop=stop))
         await up.wait()

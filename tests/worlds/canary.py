@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.flows.approval.seed_canary import asked_canary, seed_canary
+from answerable.flows.approval.send_attention_check import asked_canary, send_attention_check
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 
@@ -35,7 +35,7 @@ async def drawn(bench: Bench, *, hours: float, every_seconds: int = 300) -> list
     found = []
     for _ in range(round(hours * 3600 / every_seconds)):
         bench.clock.advance(every_seconds)
-        asked = await seed_canary(bench.walk)
+        asked = await send_attention_check(bench.walk)
         if asked is not None:
             found.append(asked)
     return found

@@ -21,8 +21,8 @@ from answerable.core.approval.message import Message
 from answerable.core.approval.notice import Notice
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.mandate import MandateId
-from answerable.flows.approval.reach_people import reach_people
-from answerable.flows.state.reach_desk import ReachDesk, ReachLimits, Route
+from answerable.flows.approval.notify_people import notify_people
+from answerable.flows.state.reach_desk import NotificationState, ReachLimits, Route
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.ports.message_channel import Sent
 from answerable.testing.builders import Bench
@@ -66,13 +66,13 @@ class Reach:
     """The bench with its desk. channel: the one named `email`."""
 
     bench: Bench
-    desk: ReachDesk
+    desk: NotificationState
     channel: LoudChannel
 
     async def tell(self, channel: str = "email") -> int:
         """Until nothing is due."""
         count = 0
-        while told := await reach_people(self.bench.walk, self.desk, channel):
+        while told := await notify_people(self.bench.walk, self.desk, channel):
             count += told
         return count
 
@@ -83,8 +83,8 @@ class Reach:
         return Reach(self.bench, desk, self.channel)
 
 
-def replace_desk(desk: ReachDesk) -> ReachDesk:
-    return ReachDesk(
+def replace_desk(desk: NotificationState) -> NotificationState:
+    return NotificationState(
         register=desk.register,
         channels=desk.channels,
         addresses=desk.addresses,
@@ -108,7 +108,7 @@ async def reach_bench(
     """bob and carol are approvers, alice gives the task, dan is in another group."""
     channel = LoudChannel()
     every = channels or {"email": channel}
-    desk = ReachDesk(
+    desk = NotificationState(
         register=register or fresh(SqliteDeliveryRegister),
         channels=every,
         addresses={name: lambda person: (f"{person}@example.com",) for name in every},
@@ -288,10 +288,10 @@ def _check_buttons(block: dict[str, Any]) -> None:
 @contextmanager
 def slack_stand_in() -> Iterator[SlackStandIn]:
     with serving() as server:
-        stand_in = SlackStandIn(server)
+        deputy_validity = SlackStandIn(server)
         for method in ("chat.postMessage", "chat.update", "chat.postEphemeral", "users.info"):
-            server.answers[f"/api/{method}"] = stand_in
-        yield stand_in
+            server.answers[f"/api/{method}"] = deputy_validity
+        yield deputy_validity
         assert not server.faults
 
 

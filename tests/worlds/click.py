@@ -16,13 +16,13 @@ import httpx2
 from answerable.adapters.event_http import HttpEventPost
 from answerable.adapters.slack import SlackChannel, SlackClicks
 from answerable.apps.chat_door.application import chat_app
-from answerable.apps.chat_door.needs import PREFIX, Needs
+from answerable.apps.chat_door.services import PREFIX, ChatServices
 from answerable.core.approval.approval import Approval, ApprovalId
 from answerable.core.approval.chat_click import APPROVE, DENY, DENY_BECAUSE
 from answerable.core.canonical import JSONValue, parse
 from answerable.flows.counters.door_desk import DoorDesk
 from answerable.flows.registry.apply_registry import apply_registry
-from answerable.flows.state.click_desk import ClickDesk
+from answerable.flows.state.click_desk import ChatAnswerState
 from answerable.flows.state.known_callers import KnownCallers
 from answerable.flows.state.reach_desk import Route
 from answerable.flows.state.walk_limits import WalkLimits
@@ -99,7 +99,7 @@ class Clicks:
 
     reach: Reach
     slack: SlackStandIn
-    desk: ClickDesk
+    desk: ChatAnswerState
     app: Any
     sent: list[bytes] = field(default_factory=list)
     base: str = "http://localhost"
@@ -270,10 +270,10 @@ async def clicking(
         reach.desk.addresses = {"slack": lambda person: (user_of(person),)}
         # Its server says of the sample that it may destroy, which makes every refund critical.
         reach.bench.upstream.hints = {**reach.bench.upstream.hints, "refund": HINTS}
-        desk = ClickDesk(chat=SlackClicks(post, token=slack.token, url=url))
+        desk = ChatAnswerState(chat=SlackClicks(post, token=slack.token, url=url))
         reach.bench.walk.clicks = desk
         slack.people = {user_of(one): member(one) for one in ("bob", "carol", "dan")}
         walk = reach.bench.walk
         refused = DoorDesk(walk=walk, known=KnownCallers(registry=walk.registry)).at("chat")
-        app = chat_app(Needs(walk=walk, desk=desk, secret=SECRET, refused=refused))
+        app = chat_app(ChatServices(walk=walk, desk=desk, secret=SECRET, refused=refused))
         yield Clicks(reach, slack, desk, app)

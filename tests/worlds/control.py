@@ -49,7 +49,7 @@ from answerable.core.ledger.answer import Answer
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.ledger.gather_cosignatures import WitnessState
 from answerable.flows.registry.apply_registry import policy_text
-from answerable.flows.state.policy_desk import PolicyDesk
+from answerable.flows.state.policy_desk import PolicyState
 from answerable.flows.state.walk import Walk
 from answerable.flows.walk.govern_action import govern_action
 from answerable.flows.workloads.change_authorities import AuthorityChanges
@@ -279,7 +279,7 @@ def memory_product() -> Product:
         decision_point=compiled(policy_text(registry.current), registry.current),
         compile_policies=compiled, manifests=fresh(SqliteManifestRegister), revocations=revocations,
         holds=holds, epochs=SqliteEpochs(revocations), subject_keys=fresh_subject_keys(),
-        policies=PolicyDesk(records=fresh(SqlitePolicyRegister), compile_asking=compiled_asking),
+        policies=PolicyState(records=fresh(SqlitePolicyRegister), compile_asking=compiled_asking),
     )  # fmt: skip
     published = PublishedMemory(ledger, log_key)
     workloads = workloads_over(walk)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 from answerable.adapters.sqlite import SqliteDeliveryRegister
 from answerable.core.approval.approval import Approval
-from answerable.flows.approval.reach_people import reach_people
-from answerable.flows.state.reach_desk import ReachDesk, Route
+from answerable.flows.approval.notify_people import notify_people
+from answerable.flows.state.reach_desk import NotificationState, Route
 from answerable.ports.message_channel import Sent
 from answerable.testing.registers import fresh
 from tests.worlds.channel import LoudChannel
@@ -36,7 +36,7 @@ async def use_channels(client: Any, product: Product, deferred: Approval) -> Non
     refused = await client("test_channel", {}, status=404, name="email")
     assert refused["code"] == "channel.unknown"
     channel = LoudChannel()
-    desk = ReachDesk(
+    desk = NotificationState(
         register=fresh(SqliteDeliveryRegister),
         channels={"email": channel, "webhook:ops": channel},
         addresses={"email": lambda name: () if name == "alice" else (f"{name}@example.com",)},
@@ -50,14 +50,14 @@ async def use_channels(client: Any, product: Product, deferred: Approval) -> Non
     await client("test_channel", {}, name="webhook:ops")
     assert channel.kinds() == [("bela@example.com", "test"), ("ops", "test")]
     channel.answers = [Sent(state="later", why="greylisted")] * 9
-    await reach_people(product.walk, desk, "email")
+    await notify_people(product.walk, desk, "email")
     told = (await client("list_told", id=deferred.id))["items"]
     assert {(one["to"], one["as"], one["told"], one["error"]) for one in told} == {
         (one["to"], "person", "nothing", "greylisted") for one in told
     }
     assert told
     channel.answers = [Sent(state="down", why="gone")]
-    await reach_people(product.walk, desk, "webhook:ops")
+    await notify_people(product.walk, desk, "webhook:ops")
     mail, hook = (await client("list_channels"))["items"]
     assert (mail["name"], mail["up"], mail["waiting"]) == ("email", True, len(told))
     assert (hook["up"], hook["error"], hook["routes"]) == (False, "gone", ["* to ops"])

@@ -8,7 +8,7 @@ from answerable.adapters.sqlite import SqliteDrillRegister
 from answerable.adapters.system import SystemClock
 from answerable.core.containment.drill import DRILL_KINDS, drilled
 from answerable.flows.drills.run_drill import run_drill
-from answerable.flows.state.drill_desk import DrillDesk
+from answerable.flows.state.drill_desk import DrillState
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.wiring.drills import drill_ground
@@ -23,7 +23,9 @@ async def bench_to_drill(*, required: bool = False, **ports: Any) -> tuple[Bench
     # Real time: a report tells what was in flight from what had ended by when.
     bench = await Bench(**{"clock": SystemClock(), **ports}).registered()
     workloads = workloads_over(bench.walk)
-    bench.walk.drills = DrillDesk(required=required, register=fresh(SqliteDrillRegister), ground=drill_ground)
+    bench.walk.drills = DrillState(
+        required=required, register=fresh(SqliteDrillRegister), ground=drill_ground
+    )
     return bench, workloads
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.core.approval.duty_delegation import DutyDelegation, DutyTerms
+from answerable.core.approval.deputy_statement import DeputyStatement, DutyTerms
 from answerable.core.canonical import parse
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
-from answerable.flows.escalation.delegate_duty import delegate_duty
+from answerable.flows.escalation.appoint_deputy import appoint_deputy
 from answerable.flows.escalation.route_approval import scan_waiting, tell_due
 from answerable.sdk.signing import signed_duty
 from answerable.testing.builders import POLICIES, Bench, bench_documents
@@ -100,10 +100,10 @@ def terms(bench: Bench, **changes: object) -> DutyTerms:
     return DutyTerms(**said)
 
 
-async def delegate(bench: Bench, *, signer: str = "", **changes: object) -> DutyDelegation:
+async def delegate(bench: Bench, *, signer: str = "", **changes: object) -> DeputyStatement:
     """Sign it by who is stood in for, or by another one, and hand it in."""
     wanted = terms(bench, **changes)
-    return await delegate_duty(bench.walk, signed_duty(wanted, key=signing_key(signer or wanted.of)))
+    return await appoint_deputy(bench.walk, signed_duty(wanted, key=signing_key(signer or wanted.of)))
 
 
 def person(name: str) -> PrincipalId:

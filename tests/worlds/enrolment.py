@@ -23,8 +23,7 @@ from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteInstanceRe
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.uvicorn_front import Listeners, serve
 from answerable.apps.enrolment.application import enrolment_app
-from answerable.apps.enrolment.needs import PREFIX
-from answerable.apps.enrolment.needs import Needs as EnrolmentNeeds
+from answerable.apps.enrolment.services import PREFIX, EnrolmentServices
 from answerable.apps.mcp_gateway.gateway import Gateway
 from answerable.core.canonical import JSONValue
 from answerable.core.identity.keys.keys import PublicKey, SigningKey, new_private_jwk
@@ -45,7 +44,7 @@ from answerable.flows.state.walk import Walk
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.flows.trust_domain.attest_workload import AttestationTerms, Attestor
 from answerable.flows.trust_domain.issue_svid import SvidIssuer
-from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
+from answerable.flows.trust_domain.keep_trust_domain import TrustDomainState
 from answerable.flows.trust_domain.workloads import WorkloadLimits, Workloads
 from answerable.flows.workloads.register_manifest import register_manifest
 from answerable.ports.process_observer import ProcessFacts
@@ -120,7 +119,7 @@ def workloads_over(
     """Everything for enrolling, in memory, over any walk. sidecars: as in the settings; local processes unless said
     otherwise, so that tests of what follows from a measurement need no program of ours."""
     clock, entropy = walk.clock, walk.entropy
-    desk = TrustDomainDesk(
+    desk = TrustDomainState(
         domain=DOMAIN,
         keys=fresh_keys(LocalAuthorityKeys),
         register=fresh(SqliteAuthorityRegister),
@@ -298,7 +297,7 @@ async def served(
         trust=workloads.trust,
     )
     gateway = Gateway(needs_of(walk, upstream, prover, []), None)
-    door = enrolment_app(EnrolmentNeeds(workloads=workloads, prover=prover))
+    door = enrolment_app(EnrolmentServices(workloads=workloads, prover=prover))
 
     async def both(scope: Any, receive: Any, send: Any) -> None:
         mine = scope["type"] == "http" and scope["path"].startswith(PREFIX)

@@ -18,7 +18,7 @@ from answerable.adapters.event_http import HttpEventPost
 from answerable.adapters.sqlite import SqliteEventRegister
 from answerable.core.identity.keys.event_key import EventKey
 from answerable.core.incident.event_stream import EventStream
-from answerable.flows.events.event_desk import EventDesk, EventLimits
+from answerable.flows.events.event_desk import EventLimits, EventState
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
@@ -41,7 +41,7 @@ def event_key() -> EventKey:
     )
 
 
-def desk_on(bench: Bench, **changes: Any) -> EventDesk:
+def desk_on(bench: Bench, **changes: Any) -> EventState:
     """Over memory and real sockets: agents `scout` and `rover` may receive, and there is a webhook `ops`."""
     given: dict[str, Any] = {
         "walk": bench.walk,
@@ -53,14 +53,14 @@ def desk_on(bench: Bench, **changes: Any) -> EventDesk:
         "key": event_key(),
         "limits": EventLimits(answer_seconds_max=5.0, retry_seconds_max=60, poll_seconds_max=5.0),
     }
-    return EventDesk(**(given | changes))
+    return EventState(**(given | changes))
 
 
 def stream(name: str = "s-1", **changes: Any) -> EventStream:
     return EventStream(**({"id": name, "receiver": "scout", "method": "poll"} | changes))
 
 
-def waiting(desk: EventDesk, name: str = "s-1") -> list[dict[str, Any]]:
+def waiting(desk: EventState, name: str = "s-1") -> list[dict[str, Any]]:
     """What waits in a stream, as it was put there."""
     return [json.loads(one.body) for one in desk.register.waiting(name, count_max=1_000)]
 

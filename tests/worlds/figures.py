@@ -6,9 +6,9 @@ from typing import Any
 
 from answerable.adapters.sqlite import SqliteFiguresRegister
 from answerable.core.canonical import encode_ledger
+from answerable.core.ledger.approval_statistics import Figures
 from answerable.core.ledger.entry import StoredEntry
 from answerable.core.ledger.figure_cells import COUNTED, Cell, Group
-from answerable.core.ledger.figures import Figures
 from answerable.flows.approval.keep_figures import read_figures
 from answerable.testing.builders import Bench
 from answerable.testing.clock import START

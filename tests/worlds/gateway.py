@@ -33,7 +33,7 @@ from answerable.adapters.sqlite import (
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.uvicorn_front import Listeners, serve
 from answerable.apps.mcp_gateway.gateway import Gateway
-from answerable.apps.mcp_gateway.needs import GatewayLimits, Head, Needs
+from answerable.apps.mcp_gateway.services import GatewayLimits, GatewayServices, Head
 from answerable.core.action.request import ActionRequest
 from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import JSONValue, encode, parse
@@ -326,7 +326,7 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
 
 def needs_of(
     walk: Walk, upstream: McpUpstream, prover: CallerVerifier, calls: list[ActionRequest], page: str = ""
-) -> Needs:
+) -> GatewayServices:
     async def govern(
         request: ActionRequest, caller: VerifiedCaller, *, progress: Progress | None = None
     ) -> Answer:
@@ -336,7 +336,7 @@ def needs_of(
     def standing(head: Head) -> Refused | None:
         return standing_of_caller(walk, head.agent, head.identity, head.key, head.certificate)
 
-    return Needs(
+    return GatewayServices(
         prover=prover, govern=govern, visible=partial(list_capabilities, walk), offers=upstream,
         refuse_held=partial(refuse_held, walk), open_stream=partial(open_stream, walk),
         approval_page=lambda approval: f"{page}/approvals/{approval}" if page else "",

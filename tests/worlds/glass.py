@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from answerable.core.approval.break_glass import answer_digest, broken_by
+from answerable.core.approval.emergency_access import answer_digest, broken_by
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.registry.documents.documents import Principal
-from answerable.flows.approval.review_glass import review_glass
+from answerable.flows.approval.review_emergency_access import review_emergency_access
 from answerable.sdk.signing import signed_review
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.samples import AUDIENCE, signing_key
@@ -63,7 +63,7 @@ def review_token(
 
 async def reviewed(bench: Bench, approval: Approval, **more: Any) -> Approval:
     """Somebody reviews it."""
-    return await review_glass(bench.walk, approval.id, review_token(bench, approval, **more))
+    return await review_emergency_access(bench.walk, approval.id, review_token(bench, approval, **more))
 
 
 def now(bench: Bench, approval: Approval) -> Approval:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from answerable.core.containment.hold import Holdable, holdable
+from answerable.core.containment.hold import HoldTarget, holdable
 from answerable.core.containment.lift import LIFT, LiftClaims
 from answerable.flows.containment.lift_hold import lift_hold
 from answerable.flows.revocation.place_hold import place_hold
@@ -34,7 +34,7 @@ REACHING = {
     "environment": holdable("environment", "production"),
     "tenant of the agent": holdable("tenant", "north"),
     "tenant of the server": holdable("tenant", "south"),
-    "everything": Holdable("everything", ""),
+    "everything": HoldTarget("everything", ""),
 }
 """What reaches the action that `act_as_instance` asks for."""
 
@@ -56,7 +56,7 @@ async def bench_to_hold(**ports: Any) -> Bench:
     return bench
 
 
-async def stop(bench: Bench, what: Holdable, *, by: str = "uid:1000", expires_at: int = 0) -> Placed:
+async def stop(bench: Bench, what: HoldTarget, *, by: str = "uid:1000", expires_at: int = 0) -> Placed:
     return await place_hold(bench.walk, what, by=by, reason="it deletes mail", expires_at=expires_at)
 
 

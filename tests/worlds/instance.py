@@ -18,7 +18,7 @@ from answerable.core.identity.svid.trust_bundle import TrustBundle
 from answerable.core.identity.svid.x509_svid import authority_certificate, leaf_certificate
 from answerable.core.identity.workload.evidence import SELECTOR_CHARS_MAX, CallerIdentity, Evidence
 from answerable.core.identity.workload.instance import Instance
-from answerable.core.registry.snapshot.sighting import SightingBatch
+from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.testing.registers import fresh
 from tests.worlds.proof import ProofWorld, new_key
@@ -104,7 +104,7 @@ class InstanceWorld(ProofWorld):
 
     instances: SqliteInstanceRegister = field(default_factory=lambda: fresh(SqliteInstanceRegister))
     trust: FixedTrust = field(default_factory=FixedTrust)
-    sightings: SightingBatch = field(default_factory=SightingBatch)
+    sightings: DiscoveredAssets = field(default_factory=DiscoveredAssets)
     instance_key: SigningKey = field(default_factory=lambda: new_key("instance"))
     sub_key: SigningKey = field(default_factory=lambda: new_key("sub"))
 

@@ -20,9 +20,9 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import Bench, nonce_for
 from answerable.testing.samples import AUDIENCE, document, signing_key
+from answerable.verify.check_answers import ShownAnswers
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.leaf_types import Reference
-from answerable.verify.shown_answers import ShownAnswers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

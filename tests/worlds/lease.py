@@ -12,7 +12,7 @@ from answerable.core.canonical import freeze
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.name import lease_name
 from answerable.core.ledger.warrant_token import LeaseTerms, SignedWarrant
-from answerable.flows.leases.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
+from answerable.flows.leases.lease_desk import BrokerState, DeskTarget, LeaseLimits
 from answerable.flows.leases.lease_writer import LeaseWriter
 from answerable.flows.leases.settle_leases import keep_settling, reopen
 from answerable.testing.clock import ManualClock
@@ -87,11 +87,11 @@ class LeaseWorld:
     @asynccontextmanager
     async def broker(
         self, limits: LeaseLimits | None = None, *, targets: Mapping[str, DeskTarget] | None = None
-    ) -> AsyncGenerator[LeaseDesk]:
+    ) -> AsyncGenerator[BrokerState]:
         """A broker that is running, on all targets made so far or on these. It is killed when the block ends."""
         limits = limits or LeaseLimits()
         writer = LeaseWriter(self.register)
-        desk = LeaseDesk(
+        desk = BrokerState(
             name="broker",
             register=self.register,
             writer=writer,
@@ -109,7 +109,7 @@ class LeaseWorld:
             tasks.cancel_scope.cancel()
 
 
-async def quiet(desk: LeaseDesk) -> None:
+async def quiet(desk: BrokerState) -> None:
     """Wait until nothing is being ended."""
     await until(lambda: not desk.ending)
 

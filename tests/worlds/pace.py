@@ -18,7 +18,7 @@ from answerable.core.approval.typed_name import name_to_type
 from answerable.core.approval.words import words_of
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.flows.approval.answer_approval import answer_approval, answer_by_passkey, open_to_answer
-from answerable.flows.state.passkey_desk import PasskeyDesk
+from answerable.flows.state.passkey_desk import PasskeyState
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.clock import ManualClock
@@ -59,7 +59,7 @@ class Replicas:
             openings=SqliteOpeningRegister(store),
             limits=self.limits,
         )
-        bench.walk.passkeys = PasskeyDesk(
+        bench.walk.passkeys = PasskeyState(
             register=SqlitePasskeyRegister(store), rp_id=RP_ID, origins=(ORIGIN,)
         )
         self.stores[id(bench)] = store

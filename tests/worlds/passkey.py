@@ -8,7 +8,7 @@ from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.flows.people.enrol_passkey import begin_enrolment, finish_enrolment
 from answerable.flows.people.invite_person import invite_person
 from answerable.flows.people.sign_in import SignedIn, begin_sign_in, finish_sign_in
-from answerable.flows.state.passkey_desk import PasskeyDesk
+from answerable.flows.state.passkey_desk import PasskeyState
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
@@ -22,7 +22,7 @@ ADMIN = "uid:1000"
 async def passkey_bench(**desk: Any) -> Bench:
     """The registered bench, with a desk for passkeys."""
     bench = await Bench(ledger=desk.pop("ledger", None)).registered()
-    bench.walk.passkeys = PasskeyDesk(
+    bench.walk.passkeys = PasskeyState(
         register=desk.pop("register", None) or fresh(SqlitePasskeyRegister),
         rp_id=RP_ID,
         origins=(ORIGIN,),

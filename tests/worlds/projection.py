@@ -23,10 +23,10 @@ from answerable.adapters.sqlite import (
     SqliteToolPinRegister,
 )
 from answerable.core.approval.approval import Approval
-from answerable.core.containment.hold import Holdable
+from answerable.core.containment.hold import HoldTarget
 from answerable.core.ledger.subject import LOG_SUBJECT
-from answerable.core.mandate.revocation import Revocable
-from answerable.flows.escalation.hold_to_shown import void
+from answerable.core.mandate.revocation import RevocationTarget
+from answerable.flows.escalation.check_card import void
 from answerable.flows.policy.publish_policy import withdraw_proposal
 from answerable.flows.recording.record_entry import record_entry, sealing_for
 from answerable.flows.recovery.project_ledger import CaughtUp, Log, catch_up
@@ -144,12 +144,12 @@ async def steps(life: Life) -> AsyncIterator[str]:
     waiting = await asked(bench, 9_000, mandate="m-2")
     await close_mandate(walk, "m-2", by="operator")
     yield "closed"
-    await place_hold(walk, Holdable("mandate", "m-1"), by="operator")
+    await place_hold(walk, HoldTarget("mandate", "m-1"), by="operator")
     held = walk.approvals.find(two.id)
     assert held is not None
     assert held.state == "denied"
     yield "held"
-    await revoke_authority(walk, Revocable("mandate", "m-2"), by="operator")
+    await revoke_authority(walk, RevocationTarget("mandate", "m-2"), by="operator")
     assert waiting.id
     yield "revoked"
     await apply_registry(walk, [house(STOP)], by="operator")

@@ -6,7 +6,7 @@ import msgspec
 
 from answerable.core.identity.workload.evidence import CallerIdentity
 from answerable.core.ledger.answer import Answer
-from answerable.core.mandate.revocation import Revocable, Revocation
+from answerable.core.mandate.revocation import Revocation, RevocationTarget
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 
@@ -40,5 +40,5 @@ async def act_as_instance(bench: Bench) -> Answer:
     return await govern_action(bench.walk, action, caller)
 
 
-def revoke_now(bench: Bench, what: Revocable) -> None:
+def revoke_now(bench: Bench, what: RevocationTarget) -> None:
     bench.walk.revocations.add(Revocation(what=what, at=bench.clock.now(), by="operator"))

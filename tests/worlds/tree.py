@@ -22,11 +22,11 @@ from answerable.core.mandate.delegability import Delegability
 from answerable.core.mandate.hop_signing import sign_hop
 from answerable.core.mandate.hop_token import confirmation_by, read_hop, signing_hash
 from answerable.core.mandate.oauth_terms import TYPE_ACCESS, TYPE_DELEGATION, TYPE_MANDATE
-from answerable.core.mandate.revocation import Revocable, instance_names
+from answerable.core.mandate.revocation import RevocationTarget, instance_names
 from answerable.core.mandate.status_list import StatusList, reference_of
 from answerable.errors import AnswerableError
 from answerable.flows.state.known_callers import KnownCallers
-from answerable.flows.state.token_desk import TokenDesk
+from answerable.flows.state.token_desk import TokenState
 from answerable.flows.tokens.authenticate_client import TokenClient
 from answerable.flows.tokens.exchange_token import exchange_token
 from answerable.flows.tokens.find_parent import Exchange
@@ -37,7 +37,7 @@ from answerable.ports.token_register import TokenRegister
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.delegation import ISSUER, SERVICE
 from answerable.testing.samples import OWNERSHIP, document, signing_key
-from tests.worlds.lineage import asked, believing, hop, mandated
+from tests.worlds.delegation_lineage import asked, believing, hop, mandated
 
 OWNERS = {"scout": "bob", "rover": "carol", "third": "carol", "fourth": "dan", "fifth": "dan"}
 VENDORS = {
@@ -82,7 +82,7 @@ class Node:
 
     chain: tuple[str, ...]
     agent: str
-    names: frozenset[Revocable]
+    names: frozenset[RevocationTarget]
     issued: bool
     process: str = ""
 
@@ -97,7 +97,7 @@ class TreeWorld:
     """One mandate of scout's, a token service over a register, and the tokens so far."""
 
     bench: Bench
-    desk: TokenDesk
+    desk: TokenState
     nodes: list[Node] = field(default_factory=list)
     count: int = 0
 
@@ -112,9 +112,9 @@ class TreeWorld:
             subject_token="m-1", subject_token_type=TYPE_MANDATE, requested_token_type=TYPE_DELEGATION
         )
         above = {
-            Revocable("mandate", "m-1"),
-            Revocable("owner", "alice"),
-            Revocable("key", signing_key("alice").public.thumbprint),
+            RevocationTarget("mandate", "m-1"),
+            RevocationTarget("owner", "alice"),
+            RevocationTarget("key", signing_key("alice").public.thumbprint),
         }
         return await self._issued(client, wanted, frozenset(above))
 
@@ -131,7 +131,7 @@ class TreeWorld:
         consent = self._signed(parent, taker, **bound)
         identity = CallerIdentity(instance=instance, source="unix", grade="kernel", manifest=MANIFEST)
         client = self.client(taker, process=process, identity=identity if instance else UNKNOWN_IDENTITY)
-        names = parent.names | {Revocable("hop", signing_hash(consent))}
+        names = parent.names | {RevocationTarget("hop", signing_hash(consent))}
         return await self._issued(client, self._wanted(parent, consent=consent), names)
 
     def offline(self, parent: Node, taker: str, *, instance: str = "") -> Node:
@@ -160,7 +160,9 @@ class TreeWorld:
             requested_token_type=TYPE_DELEGATION,
         )
 
-    async def _issued(self, client: TokenClient, wanted: Exchange, above: frozenset[Revocable]) -> Node:
+    async def _issued(
+        self, client: TokenClient, wanted: Exchange, above: frozenset[RevocationTarget]
+    ) -> Node:
         granted = await exchange_token(self.desk, client, wanted)
         names = above | _names_of(granted.token, client.agent, client.identity)
         node = Node(
@@ -210,7 +212,7 @@ async def tree_world(register: TokenRegister) -> TreeWorld:
     bench = await Bench().registered(documents())
     believing(bench)
     await mandated(bench, delegability=ANYBODY, calls_max=1_000)
-    desk = TokenDesk(
+    desk = TokenState(
         walk=bench.walk,
         tokens=register,
         known=KnownCallers(registry=bench.walk.registry),
@@ -221,18 +223,20 @@ async def tree_world(register: TokenRegister) -> TreeWorld:
     return TreeWorld(bench=bench, desk=desk)
 
 
-def _names_of(token: str, agent: str, identity: CallerIdentity = UNKNOWN_IDENTITY) -> frozenset[Revocable]:
+def _names_of(
+    token: str, agent: str, identity: CallerIdentity = UNKNOWN_IDENTITY
+) -> frozenset[RevocationTarget]:
     said = read_hop(token)
     found = {
-        Revocable("token", said.jti),
-        Revocable("hop", signing_hash(token)),
-        Revocable("agent", agent),
-        Revocable("key", said.confirmation.thumbprint),
-        Revocable("owner", OWNERS[agent]),
-        Revocable("owner", str(OWNERSHIP["owner"])),
-        *(Revocable("vendor", one) for one in VENDORS[agent]),
+        RevocationTarget("token", said.jti),
+        RevocationTarget("hop", signing_hash(token)),
+        RevocationTarget("agent", agent),
+        RevocationTarget("key", said.confirmation.thumbprint),
+        RevocationTarget("owner", OWNERS[agent]),
+        RevocationTarget("owner", str(OWNERSHIP["owner"])),
+        *(RevocationTarget("vendor", one) for one in VENDORS[agent]),
         *instance_names(identity.instance),
     }
     if identity.manifest:
-        found.add(Revocable("manifest", identity.manifest))
+        found.add(RevocationTarget("manifest", identity.manifest))
     return frozenset(found)

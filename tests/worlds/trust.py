@@ -15,7 +15,7 @@ from answerable.adapters.sqlite import SqliteAuthorityRegister
 from answerable.core.identity.names.spiffe_id import TrustDomain, spiffe_id
 from answerable.core.identity.svid.authority import TrustLimits
 from answerable.flows.trust_domain.issue_svid import SvidIssuer
-from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
+from answerable.flows.trust_domain.keep_trust_domain import TrustDomainState
 from answerable.ports.authority_keys import AuthorityKeys
 from answerable.ports.authority_register import AuthorityRegister
 from answerable.testing.clock import ManualClock
@@ -51,8 +51,8 @@ class TrustWorld:
     entropy: SeededEntropy = field(default_factory=SeededEntropy)
     limits: TrustLimits = LIMITS
 
-    def closed_desk(self) -> TrustDomainDesk:
-        return TrustDomainDesk(
+    def closed_desk(self) -> TrustDomainState:
+        return TrustDomainState(
             domain=self.domain,
             keys=self.keys,
             register=self.register,
@@ -61,12 +61,12 @@ class TrustWorld:
             limits=self.limits,
         )
 
-    def desk(self) -> TrustDomainDesk:
+    def desk(self) -> TrustDomainState:
         desk = self.closed_desk()
         desk.open()
         return desk
 
-    def issuer(self, desk: TrustDomainDesk) -> SvidIssuer:
+    def issuer(self, desk: TrustDomainState) -> SvidIssuer:
         return SvidIssuer(desk=desk, clock=self.clock, entropy=self.entropy)
 
 
@@ -74,7 +74,7 @@ def workload_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def states(desk: TrustDomainDesk) -> list[str]:
+def states(desk: TrustDomainState) -> list[str]:
     return [authority.state for authority in desk.authorities()]
 
 
@@ -83,11 +83,11 @@ def held(keys: LocalAuthorityKeys) -> set[str]:
     return {path.stem for path in keys._directory.glob("*.pem")}
 
 
-def active_of(desk: TrustDomainDesk) -> str:
+def active_of(desk: TrustDomainState) -> str:
     return next(a.id for a in desk.authorities() if a.state == "active")
 
 
-def sequence_of(desk: TrustDomainDesk) -> int:
+def sequence_of(desk: TrustDomainState) -> int:
     bundle = desk.bundle(desk.domain)
     assert bundle is not None
     assert bundle.sequence is not None

@@ -10,7 +10,7 @@ from answerable.core.ledger.subject_key import key_id_of, sections_of
 from answerable.flows.entries.cite_statement import cite_statements
 from answerable.flows.walk.verify_request import verify_request
 from answerable.testing.builders import POLICIES, Bench, bench_documents
-from answerable.testing.trouble import Trouble
+from answerable.testing.fault_injection import Trouble
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import Entry, StoredEntry
     from answerable.core.ledger.subject_key import SubjectKey
     from answerable.core.ledger.tags import Tag
-    from answerable.testing.trouble import Fault
+    from answerable.testing.fault_injection import Fault
 
 ARGUMENTS: dict[str, JSONValue] = {
     "get_case": {"case": "4711"},

@@ -14,14 +14,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from answerable.adapters.witness_files import FilesWitnessRegister
-from answerable.apps.witness.application import Needs, witness_app
+from answerable.apps.witness.application import WitnessServices, witness_app
 from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.cosignature import cosignature, verified_cosignatures
 from answerable.core.tlog.merkle import consistency_proof, leaf_hash, reader_over, root_of
 from answerable.core.tlog.note import Note, VerifierKey, signed_note
 from answerable.core.tlog.witnessing import AddCheckpoint
 from answerable.errors import Refused, Unavailable, Unverified
-from answerable.flows.ledger.cosign_checkpoint import Cosigner, WitnessDesk, cosign_checkpoint
+from answerable.flows.ledger.cosign_checkpoint import Cosigner, CosigningState, cosign_checkpoint
 from answerable.flows.ledger.gather_cosignatures import Cosigning, CosigningLimits
 from answerable.ports.witness import Denied, WitnessAnswer
 from answerable.testing.clock import ManualClock
@@ -95,33 +95,33 @@ def cosigners(*, lattice: bool = False, seed: int = 9, name: str = WITNESS) -> t
 @contextmanager
 def desk(
     directory: Path, *logs: Log, lattice: bool = False, clock: ManualClock | None = None
-) -> Iterator[WitnessDesk]:
+) -> Iterator[CosigningState]:
     """A witness on real files that watches these logs."""
     register = FilesWitnessRegister.open(directory)
     try:
         for log in logs:
             register.add(log.key)
-        yield WitnessDesk(
+        yield CosigningState(
             register=register, clock=clock or ManualClock(), cosigners=cosigners(lattice=lattice)
         )
     finally:
         register.close()
 
 
-def door(of: WitnessDesk) -> Any:
+def door(of: CosigningState) -> Any:
     """Its ASGI application."""
 
     def newest(origin_hash: str) -> bytes | None:
         log = of.register.log_of_hash(origin_hash)
         return log.newest if log is not None else None
 
-    return witness_app(Needs(cosign=lambda body: cosign_checkpoint(of, body), newest=newest))
+    return witness_app(WitnessServices(cosign=lambda body: cosign_checkpoint(of, body), newest=newest))
 
 
 class Door:
     """The witness's HTTP interface over one desk."""
 
-    def __init__(self, at: WitnessDesk, http: httpx2.AsyncClient) -> None:
+    def __init__(self, at: CosigningState, http: httpx2.AsyncClient) -> None:
         self.desk = at
         self.http = http
 
@@ -177,7 +177,7 @@ class HonestWitness:
     Each test overrides what its liar does. down: it is not reached.
     """
 
-    def __init__(self, at: WitnessDesk, name: str = "w1") -> None:
+    def __init__(self, at: CosigningState, name: str = "w1") -> None:
         self.at = at
         self.name = name
         self.down = False

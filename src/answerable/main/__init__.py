@@ -32,7 +32,7 @@ from answerable.main.standard_streams import open_closed, require_text
 if TYPE_CHECKING:
     from typer.core import TyperGroup
 
-    from answerable.flows.ledger.cosign_checkpoint import WitnessDesk
+    from answerable.flows.ledger.cosign_checkpoint import CosigningState
     from answerable.wiring.assemble import Product
     from answerable.wiring.broker import Broker
     from answerable.wiring.serving import Listeners
@@ -218,7 +218,7 @@ def serve_witness(
     settings = shell.settings()
     _guard_memory(shell, "witness: its key is")
 
-    def started(listeners: Listeners, desk: WitnessDesk) -> None:
+    def started(listeners: Listeners, desk: CosigningState) -> None:
         say = shell.terminal.say
         say(f"witness   {listeners.uds_path} (Unix socket)")
         if listeners.tcp_address is not None:

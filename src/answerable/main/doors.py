@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     import anyio
 
-    from answerable.apps.mcp_gateway.needs import Head
+    from answerable.apps.mcp_gateway.services import Head
     from answerable.errors import Refused
-    from answerable.flows.ledger.cosign_checkpoint import WitnessDesk
+    from answerable.flows.ledger.cosign_checkpoint import CosigningState
     from answerable.wiring.assemble import Product
     from answerable.wiring.broker import Broker
     from answerable.wiring.setting_tree import Settings
@@ -29,10 +29,9 @@ COMMAND_WAIT_SECONDS_MAX: Final = 10.0
 def gateway_app(settings: Settings, product: Product) -> Any:
     """The door for agents, over one product."""
     from answerable.apps.enrolment.application import enrolment_app
-    from answerable.apps.enrolment.needs import PREFIX
-    from answerable.apps.enrolment.needs import Needs as Enrolment
+    from answerable.apps.enrolment.services import PREFIX, EnrolmentServices
     from answerable.apps.mcp_gateway.gateway import Gateway
-    from answerable.apps.mcp_gateway.needs import GatewayLimits, Needs
+    from answerable.apps.mcp_gateway.services import GatewayLimits, GatewayServices
     from answerable.flows.approval.answer_approval import approval_page, still_waits, was_asked_by
     from answerable.flows.containment.refuse_held import open_stream, refuse_held
     from answerable.flows.walk.forward_action import forward_action
@@ -42,7 +41,7 @@ def gateway_app(settings: Settings, product: Product) -> Any:
     from answerable.wiring.serving import by_path
     from answerable.wiring.token_doors import holder_prover
 
-    needs = Needs(
+    needs = GatewayServices(
         prover=holder_prover(product),
         govern=partial(forward_action, product.walk),
         visible=partial(list_capabilities, product.walk),
@@ -75,7 +74,7 @@ def gateway_app(settings: Settings, product: Product) -> Any:
         approval_wait_seconds=gateway.approval_wait_seconds,
     )
     enrolment = enrolment_app(
-        Enrolment(
+        EnrolmentServices(
             workloads=product.workloads,
             prover=product.verifier,
             hosts=frozenset(gateway.allowed_hosts),
@@ -92,13 +91,13 @@ def gateway_app(settings: Settings, product: Product) -> Any:
 def _with_workflows(settings: Settings, product: Product, otherwise: Any) -> Any:
     """The door for workflows that answer approvals, on the gateway's own sockets."""
     from answerable.apps.workflow_door.application import workflow_app
-    from answerable.apps.workflow_door.needs import PREFIX, Needs
+    from answerable.apps.workflow_door.services import PREFIX, WorkflowServices
     from answerable.wiring.loop_share import shared
     from answerable.wiring.serving import by_path
 
     hosts = frozenset(settings.gateway.allowed_hosts)
     workflows = workflow_app(
-        Needs(workloads=product.workloads, refused=product.doors.at("workflows"), hosts=hosts)
+        WorkflowServices(workloads=product.workloads, refused=product.doors.at("workflows"), hosts=hosts)
     )
     return by_path(PREFIX, shared(product.share, workflows), otherwise)
 
@@ -109,14 +108,14 @@ def _with_events(settings: Settings, product: Product, otherwise: Any) -> Any:
         return otherwise
     from answerable.apps.event_streams.application import event_app
     from answerable.apps.event_streams.metadata import METADATA
-    from answerable.apps.event_streams.needs import Needs
+    from answerable.apps.event_streams.services import EventServices
     from answerable.flows.events.manage_streams import PREFIX
     from answerable.wiring.loop_share import shared
     from answerable.wiring.serving import by_path
     from answerable.wiring.token_doors import client_authenticator
 
     events = event_app(
-        Needs(
+        EventServices(
             desk=product.events,
             authenticate=client_authenticator(product).authenticate,
             challenge=product.verifier.challenge,
@@ -131,7 +130,7 @@ def _with_events(settings: Settings, product: Product, otherwise: Any) -> Any:
 def _token_door(settings: Settings, product: Product) -> Any:
     """The door for tokens, on the gateway's own sockets."""
     from answerable.apps.token_service.application import token_app
-    from answerable.apps.token_service.needs import Needs
+    from answerable.apps.token_service.services import TokenServices
     from answerable.flows.tokens.exchange_token import exchange_token
     from answerable.flows.tokens.introspect_token import introspect_token, signed_introspection
     from answerable.flows.tokens.revoke_token import revoke_token
@@ -140,7 +139,7 @@ def _token_door(settings: Settings, product: Product) -> Any:
 
     desk, holders = product.tokens, holders_of(product)
     return token_app(
-        Needs(
+        TokenServices(
             issuer=desk.issuer,
             jwks=desk.jwks,
             servers=lambda: product.walk.registry.current.servers,
@@ -191,7 +190,7 @@ async def serve_workloads(
 
 def bundle_door(product: Product) -> Any:
     """The bundle of our trust domain for those that federate with it."""
-    from answerable.apps.bundle_endpoint.application import Needs, bundle_endpoint_app
+    from answerable.apps.bundle_endpoint.application import BundleServices, bundle_endpoint_app
     from answerable.core.identity.svid.trust_bundle import encoded_bundle
 
     desk = product.identity.desk
@@ -203,22 +202,22 @@ def bundle_door(product: Product) -> Any:
         return encoded_bundle(bundle)
 
     return bundle_endpoint_app(
-        Needs(document=document, refresh_hint_seconds=lambda: desk.limits.refresh_hint_seconds)
+        BundleServices(document=document, refresh_hint_seconds=lambda: desk.limits.refresh_hint_seconds)
     )
 
 
 def metrics_door(product: Product) -> Any:
     """The door for those who watch, over one product."""
-    from answerable.apps.metrics.application import Needs, metrics_app
+    from answerable.apps.metrics.application import MetricsServices, metrics_app
     from answerable.wiring.telemetry import MetricsText
 
     metrics = MetricsText(product.walk)
-    return metrics_app(Needs(text=metrics.text, content_type=metrics.content_type))
+    return metrics_app(MetricsServices(text=metrics.text, content_type=metrics.content_type))
 
 
 def console_door(settings: Settings, product: Product, origin: str, stopping: Callable[[], bool]) -> Any:
     """The door for people, over one product. origin: where browsers have it. stopping: whether the server ends."""
-    from answerable.apps.console import ConsoleLimits, Needs, console_app
+    from answerable.apps.console import ConsoleLimits, ConsoleServices, console_app
     from answerable.wiring.console import providers_of
 
     wanted = settings.console
@@ -230,7 +229,7 @@ def console_door(settings: Settings, product: Product, origin: str, stopping: Ca
         attempts_per_minute_max=wanted.attempts_per_minute_max,
         streams_per_session_max=wanted.streams_per_session_max,
     )
-    needs = Needs(
+    needs = ConsoleServices(
         walk=product.walk,
         origin=origin,
         workloads=product.workloads,
@@ -245,7 +244,7 @@ def console_door(settings: Settings, product: Product, origin: str, stopping: Ca
 def _with_clicks(settings: Settings, product: Product, origin: str, otherwise: Any) -> Any:
     """The door at which a chat says who clicked, on the console's own listener, where any tier takes a click."""
     from answerable.apps.chat_door.application import chat_app
-    from answerable.apps.chat_door.needs import PREFIX, Needs
+    from answerable.apps.chat_door.services import PREFIX, ChatServices
     from answerable.wiring.clicks import click_desk, signing_secret
     from answerable.wiring.console_settings import name_of_origin
     from answerable.wiring.serving import by_path
@@ -254,7 +253,7 @@ def _with_clicks(settings: Settings, product: Product, origin: str, otherwise: A
     if desk is None:
         return otherwise
     hosts = frozenset({name_of_origin(origin)})
-    needs = Needs(
+    needs = ChatServices(
         walk=product.walk,
         desk=desk,
         secret=signing_secret(settings),
@@ -277,25 +276,27 @@ def control_door(settings: Settings, product: Product) -> Any:
     return preferred(product.share, app, uids=frozenset({0, os.geteuid()}))
 
 
-def witness_door(settings: Settings, desk: WitnessDesk) -> Any:
+def witness_door(settings: Settings, desk: CosigningState) -> Any:
     """The door for logs and monitors, over one witness."""
-    from answerable.apps.witness.application import Needs, witness_app
+    from answerable.apps.witness.application import WitnessServices, witness_app
     from answerable.flows.ledger.cosign_checkpoint import cosign_checkpoint
 
     def newest(origin_hash: str) -> bytes | None:
         log = desk.register.log_of_hash(origin_hash)
         return log.newest if log is not None else None
 
-    needs = Needs(cosign=partial(cosign_checkpoint, desk), newest=newest)
+    needs = WitnessServices(cosign=partial(cosign_checkpoint, desk), newest=newest)
     return witness_app(needs, body_seconds_max=settings.local_witness.body_seconds_max)
 
 
 def broker_door(broker: Broker) -> Any:
     """The door of the broker, over its desk."""
     from answerable.apps.broker.application import broker_app
-    from answerable.apps.broker.needs import Needs
+    from answerable.apps.broker.services import BrokerServices
 
-    return broker_app(Needs(desk=broker.desk, keys=broker.keys, uids=broker.uids, kinds=broker.kinds))
+    return broker_app(
+        BrokerServices(desk=broker.desk, keys=broker.keys, uids=broker.uids, kinds=broker.kinds)
+    )
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.approval.approval import ApprovalId
-    from answerable.core.approval.duty_delegation import DutyDelegation
+    from answerable.core.approval.deputy_statement import DeputyStatement
     from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 
 
@@ -37,7 +37,7 @@ class DutyRegister(Protocol):
         """Group and number of the steps that were told."""
         ...
 
-    def delegate(self, delegation: DutyDelegation) -> None:
+    def delegate(self, delegation: DeputyStatement) -> None:
         """Keep a new one."""
         ...
 
@@ -46,11 +46,11 @@ class DutyRegister(Protocol):
         here before it came cannot come later."""
         ...
 
-    def find(self, delegation: str) -> DutyDelegation | None:
+    def find(self, delegation: str) -> DeputyStatement | None:
         """The one of this id, also where it is over or was ended; None after `forget`."""
         ...
 
-    def delegations(self) -> Sequence[DutyDelegation]:
+    def delegations(self) -> Sequence[DeputyStatement]:
         """All that were not ended, also those that are over or to come, oldest first."""
         ...
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from answerable.core.containment.hold import Hold, Holdable, HoldId
+    from answerable.core.containment.hold import Hold, HoldId, HoldTarget
     from answerable.core.identity.names.principal import UnixMillis
 
 UNRECORDED_MAX = 1_000
@@ -32,14 +32,14 @@ class HoldRegister(Protocol):
         process. Costs well under a microsecond."""
         ...
 
-    def standing(self, names: Collection[Holdable]) -> tuple[Hold, ...]:
+    def standing(self, names: Collection[HoldTarget]) -> tuple[Hold, ...]:
         """Of each of these names, in their order, the hold that ends last of those that are not lifted, run out or not.
 
         What is answered holds for the epoch; which of them are in force changes with the clock.
         """
         ...
 
-    def find(self, names: Collection[Holdable], at: UnixMillis) -> Hold | None:
+    def find(self, names: Collection[HoldTarget], at: UnixMillis) -> Hold | None:
         """The first of `standing` that is in force at this time; None when there is none."""
         ...
 

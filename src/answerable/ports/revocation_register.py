@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from answerable.core.mandate.revocation import Revocable, Revocation
+    from answerable.core.mandate.revocation import Revocation, RevocationTarget
 
 UNRECORDED_MAX = 1_000
 """Of one answer of `unrecorded`."""
@@ -31,7 +31,7 @@ class RevocationRegister(Protocol):
         """
         ...
 
-    def find(self, names: Collection[Revocable]) -> Revocation | None:
+    def find(self, names: Collection[RevocationTarget]) -> Revocation | None:
         """The first revocation of any of these names, in the order of the names; None when there is none."""
         ...
 
@@ -53,6 +53,6 @@ class RevocationRegister(Protocol):
         """Those of which `recorded` was not told yet, oldest first, at most UNRECORDED_MAX. May read."""
         ...
 
-    def recorded(self, names: Iterable[Revocable]) -> None:
+    def recorded(self, names: Iterable[RevocationTarget]) -> None:
         """The ledger has them. May wait."""
         ...

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.answer import Answer
     from answerable.core.ledger.containment import StopPart
     from answerable.core.ledger.effects import Effects
-    from answerable.core.mandate.revocation import Revocable
+    from answerable.core.mandate.revocation import RevocationTarget
     from answerable.ports.upstream import Progress
 
 
@@ -36,7 +36,7 @@ class ShardLink(Protocol):
         Raises Unavailable (`shard.directory`)."""
         ...
 
-    async def effects(self, origin: str, what: Revocable) -> Effects:
+    async def effects(self, origin: str, what: RevocationTarget) -> Effects:
         """What the process that keeps the log `origin` has in flight under a name that is revoked, and what was done
         under it. Reads and changes nothing over there. Raises Unavailable (`shard.*`), always with effect `none`."""
         ...

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from answerable.core.registry.snapshot.sighting import Sighting, SightingKind
+    from answerable.core.registry.snapshot.discovered_asset import Sighting, SightingKind
 
 
 class Sightings(Protocol):

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.mandate.issued_token import IssuedToken, StatusPlace
-    from answerable.core.mandate.revocation import Revocable
+    from answerable.core.mandate.revocation import RevocationTarget
 
 SUBTREE_ANSWER_MAX = 1_000
 """Tokens that one `subtree` names; the rest are counted."""
@@ -46,14 +46,14 @@ class TokenRegister(Protocol):
         """Whether it was ended, or is not known: who asks about an unknown token gets no good word for it. May read."""
         ...
 
-    def end(self, names: Collection[Revocable]) -> int:
+    def end(self, names: Collection[RevocationTarget]) -> int:
         """End every token that has one of these names, with all that derive from them; returns how many that ended.
 
         Durable on return. What had ended before is not counted.
         """
         ...
 
-    def subtree(self, names: Collection[Revocable]) -> tuple[int, Sequence[IssuedToken]]:
+    def subtree(self, names: Collection[RevocationTarget]) -> tuple[int, Sequence[IssuedToken]]:
         """How many tokens have one of these names or derive from one that has; and the first of them, roots first, at
         most SUBTREE_ANSWER_MAX. May read."""
         ...

@@ -13,11 +13,11 @@ import msgspec
 
 if TYPE_CHECKING:
     from answerable.core.action.tool_definition import ToolDefinition
-    from answerable.core.containment.hold import Hold, Holdable
+    from answerable.core.containment.hold import Hold, HoldTarget
     from answerable.core.identity.names.principal import AgentId, UnixMillis
     from answerable.core.identity.workload.evidence import CallerIdentity
     from answerable.core.mandate.mandate import Mandate, MandateId, MandateState
-    from answerable.core.mandate.revocation import Revocable, Revocation
+    from answerable.core.mandate.revocation import Revocation, RevocationTarget
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.manifests.manifest_token import SignedManifest
     from answerable.core.registry.snapshot.resolve import CapabilityIndex
@@ -59,8 +59,8 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     mandate_state: Callable[[MandateId], MandateState]
     stands: Callable[[CallerIdentity, UnixMillis], bool]
     flooding: Callable[[AgentId, UnixMillis, str], bool]
-    revoked: Callable[[Collection[Revocable]], Revocation | None]
-    holds: Callable[[Collection[Holdable]], tuple[Hold, ...]]
+    revoked: Callable[[Collection[RevocationTarget]], Revocation | None]
+    holds: Callable[[Collection[HoldTarget]], tuple[Hold, ...]]
 
 
 class Epochs(Protocol):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.mandate import oauth_terms as terms
-from answerable.sdk.world import SYSTEM_WORLD, World
+from answerable.sdk.system_access import SYSTEM_WORLD, SystemAccess
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,7 +42,7 @@ class NamedClient:
 class PrivateKeyClient:
     """`private_key_jwt` (RFC 7523, section 3): a statement signed for this issuer alone, good once and for a minute."""
 
-    def __init__(self, client_id: str, key: SigningKey, *, world: World = SYSTEM_WORLD) -> None:
+    def __init__(self, client_id: str, key: SigningKey, *, world: SystemAccess = SYSTEM_WORLD) -> None:
         self._client_id = client_id
         self._key = key
         self._world = world

@@ -27,7 +27,7 @@ from answerable.errors import Malformed, shown
 from answerable.errors.codes.mandate import DELEGATION_DEPTH_INVALID, DELEGATION_LIFETIME
 from answerable.errors.codes.tokens import TOKEN_ANSWER_UNAVAILABLE, TOKEN_REFUSED, TOKEN_UNREACHABLE
 from answerable.sdk.proof_auth import SignatureAuth
-from answerable.sdk.world import SYSTEM_WORLD, World
+from answerable.sdk.system_access import SYSTEM_WORLD, SystemAccess
 
 if TYPE_CHECKING:
     from answerable.core.identity.keys.keys import PublicKey, SigningKey
@@ -147,7 +147,7 @@ def hand_on(
     narrowing: Narrowing,
     *,
     key: SigningKey,
-    world: World = SYSTEM_WORLD,
+    world: SystemAccess = SYSTEM_WORLD,
 ) -> str:
     """The chain with one hop more, signed by the key that its last hop names: for the receiver, and for no more.
 

@@ -35,7 +35,7 @@ from answerable.core.identity.proof.session import (
 )
 from answerable.errors import Malformed
 from answerable.errors.codes.people import SESSION_ANSWER
-from answerable.sdk.world import SYSTEM_WORLD, World
+from answerable.sdk.system_access import SYSTEM_WORLD, SystemAccess
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -61,7 +61,7 @@ class SignatureAuth(httpx2.Auth):
 
     requires_request_body = True
 
-    def __init__(self, key: SigningKey, *, mandate: str = "", world: World = SYSTEM_WORLD) -> None:
+    def __init__(self, key: SigningKey, *, mandate: str = "", world: SystemAccess = SYSTEM_WORLD) -> None:
         self._key = key
         self._mandate = mandate
         self._world = world
@@ -120,7 +120,7 @@ class SessionAuth(httpx2.Auth):
 
     requires_request_body = True
 
-    def __init__(self, key: SigningKey, *, mandate: str = "", world: World = SYSTEM_WORLD) -> None:
+    def __init__(self, key: SigningKey, *, mandate: str = "", world: SystemAccess = SYSTEM_WORLD) -> None:
         self._signer = SignatureAuth(key, mandate=mandate, world=world)
         self._mandate = mandate
         self._world = world
@@ -223,7 +223,7 @@ class _Handshake:
 
     __slots__ = ("_private", "_signed", "_signer", "_world", "request")
 
-    def __init__(self, request: httpx2.Request, signer: SignatureAuth, world: World) -> None:
+    def __init__(self, request: httpx2.Request, signer: SignatureAuth, world: SystemAccess) -> None:
         self._private = world.random_bytes(EPHEMERAL_BYTES)
         self._signer = signer
         self._world = world

@@ -16,7 +16,7 @@ import anyio
 from answerable.errors import Refused, shown
 from answerable.errors.codes.tokens import DISCOVERY_UNTRUSTED
 from answerable.sdk.discovery import resource_metadata, server_metadata
-from answerable.sdk.world import SYSTEM_WORLD, World
+from answerable.sdk.system_access import SYSTEM_WORLD, SystemAccess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ class ResourceTokens:
         trusts: Callable[[str], bool],
         obtain: Obtain,
         scope: str = "",
-        world: World = SYSTEM_WORLD,
+        world: SystemAccess = SYSTEM_WORLD,
     ) -> None:
         """resource: its URL. trusts: whether tokens may be asked of this issuer. scope: empty takes the challenge's."""
         self.resource: Final = resource

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from answerable.core.approval.batch_answer import BATCH, batch_claims
-from answerable.core.approval.duty_delegation import DUTY
+from answerable.core.approval.deputy_statement import DUTY
 from answerable.core.approval.review import REVIEW, ReviewClaims
 from answerable.core.approval.token import ANSWER, answer_claims
 from answerable.core.approval.words import words_of
@@ -20,7 +20,7 @@ from answerable.core.registry.policy_sets.publication import PUBLICATION, step_c
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.batch import Batch
-    from answerable.core.approval.duty_delegation import DutyTerms
+    from answerable.core.approval.deputy_statement import DutyTerms
     from answerable.core.approval.review import Judgement
     from answerable.core.approval.token import Verdict
     from answerable.core.containment.hold import Hold

@@ -19,8 +19,8 @@ from answerable.errors import shown
 from answerable.errors.codes.tokens import TOKEN_ELSEWHERE, TOKEN_UNBOUND
 from answerable.sdk.challenge import Challenge, challenges
 from answerable.sdk.oauth_http import checked_url, origin_of
+from answerable.sdk.system_access import SYSTEM_WORLD, SystemAccess
 from answerable.sdk.token_client import BEARER, IDENTIFIER_BYTES, usable_nonce
-from answerable.sdk.world import SYSTEM_WORLD, World
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -64,7 +64,9 @@ class DPoPAuth(httpx2.Auth):
 
     requires_request_body = True
 
-    def __init__(self, tokens: TokenSource, key: SigningKey | None, *, world: World = SYSTEM_WORLD) -> None:
+    def __init__(
+        self, tokens: TokenSource, key: SigningKey | None, *, world: SystemAccess = SYSTEM_WORLD
+    ) -> None:
         """key: the one tokens are bound to. None only for a resource that knows no DPoP: whoever sees its tokens can
         use them, too.
 

@@ -35,7 +35,7 @@ from answerable.errors.codes.tokens import (
     TOKEN_UNAVAILABLE,
     TOKEN_UNBOUND,
 )
-from answerable.sdk.world import SYSTEM_WORLD, World
+from answerable.sdk.system_access import SYSTEM_WORLD, SystemAccess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,7 +111,7 @@ class TokenClient:
         *,
         http: OAuthHttp,
         key: SigningKey | None = None,
-        world: World = SYSTEM_WORLD,
+        world: SystemAccess = SYSTEM_WORLD,
     ) -> None:
         """key: to which every token is to be bound. Without it tokens are good for whoever has them: leave it out only
         for servers that know no DPoP.

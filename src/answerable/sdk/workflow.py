@@ -28,7 +28,7 @@ from answerable.core.identity.names.principal import UnixMillis, workflow_id
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
 from answerable.errors.codes.people import WORKFLOW_ANSWER, WORKFLOW_DIGEST, WORKFLOW_UNREACHABLE
 from answerable.sdk.gateway_address import open_client
-from answerable.sdk.world import SYSTEM_WORLD, World
+from answerable.sdk.system_access import SYSTEM_WORLD, SystemAccess
 
 if TYPE_CHECKING:
     import ssl
@@ -75,7 +75,7 @@ class WorkflowDoor:
         name: str,
         key: SigningKey,
         tls: ssl.SSLContext | None = None,
-        world: World = SYSTEM_WORLD,
+        world: SystemAccess = SYSTEM_WORLD,
     ) -> None:
         """gateway: `unix:PATH` or `https://HOST:PORT`. name: of the workflow as it is registered. tls: of
         `client_tls`, with the workflow's certificate. Raises Malformed (`shim.gateway`, `name.invalid`)."""

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from answerable.testing.clock import ManualClock
     from answerable.testing.disks import FileDisk, MemoryDisk
     from answerable.testing.entropy import SeededEntropy
+    from answerable.testing.fault_injection import Trouble
     from answerable.testing.faults import FaultyLedger
     from answerable.testing.invariants import broken_laws
     from answerable.testing.policy_model import ModelPolicy
     from answerable.testing.recording_upstream import RecordingUpstream
     from answerable.testing.simulation import Simulation, simulate
-    from answerable.testing.trouble import Trouble
 
 _PLACES: Final = {
     "Bench": "answerable.testing.builders",
@@ -32,7 +32,7 @@ _PLACES: Final = {
     "RecordingUpstream": "answerable.testing.builders",
     "SeededEntropy": "answerable.testing.entropy",
     "Simulation": "answerable.testing.simulation",
-    "Trouble": "answerable.testing.trouble",
+    "Trouble": "answerable.testing.fault_injection",
     "bench_documents": "answerable.testing.builders",
     "broken_laws": "answerable.testing.invariants",
     "simulate": "answerable.testing.simulation",

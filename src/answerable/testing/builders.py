@@ -45,8 +45,8 @@ from answerable.flows.approval.answer_approval import answer_approval
 from answerable.flows.approval.typed_names import name_wanted
 from answerable.flows.escalation.approval_nonces import give_nonce
 from answerable.flows.registry.apply_registry import apply_registry, policy_text
-from answerable.flows.state.duty_desk import DutyDesk
-from answerable.flows.state.policy_desk import PolicyDesk
+from answerable.flows.state.duty_desk import OnCallState
+from answerable.flows.state.policy_desk import PolicyState
 from answerable.flows.state.walk import Walk
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.flows.tokens.issue_mandate import issue_mandate
@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.challenge_register import OpeningRegister
     from answerable.ports.clock import Clock
     from answerable.ports.decision_point import DecisionPoint
     from answerable.ports.duty_register import DutyRegister
@@ -86,7 +87,6 @@ if TYPE_CHECKING:
     from answerable.ports.hold_register import HoldRegister
     from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister
-    from answerable.ports.opening_register import OpeningRegister
     from answerable.ports.prepared_register import PreparedRegister
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.subject_keys import SubjectKeys
@@ -232,13 +232,13 @@ class Bench:
             holds=holds,
             epochs=SqliteEpochs(revocations),
             subject_keys=subject_keys,
-            policies=PolicyDesk(
+            policies=PolicyState(
                 publishers=publishers, records=SqlitePolicyRegister(store), compile_asking=compiled_asking
             ),
             limits=limits or WalkLimits(),
             history_register=history,
             prepared=prepared or SqlitePreparedRegister(store),
-            duties=DutyDesk(register=duties or SqliteDutyRegister(store)),
+            duties=OnCallState(register=duties or SqliteDutyRegister(store)),
         )
 
     @property

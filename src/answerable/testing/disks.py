@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.challenge_register import OpeningRegister
     from answerable.ports.clock import Clock
     from answerable.ports.history_register import HistoryRegister
     from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister
-    from answerable.ports.opening_register import OpeningRegister
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.subject_keys import SubjectKeys
 

@@ -44,13 +44,7 @@ from answerable.testing.builders import (
 from answerable.testing.clock import ManualClock
 from answerable.testing.disks import MemoryDisk
 from answerable.testing.entropy import SeededEntropy
-from answerable.testing.histories import TRACKERS, kept_here
-from answerable.testing.invariants import Promises, broken_laws, disagreements
-from answerable.testing.recording_upstream import Effect, RecordingUpstream
-from answerable.testing.simulation_changes import RandomChanges, random_budgets
-from answerable.testing.simulation_holds import RandomHolds, in_one_thread
-from answerable.testing.simulation_report import Report
-from answerable.testing.trouble import (
+from answerable.testing.fault_injection import (
     Crash,
     Trouble,
     TroubledApprovals,
@@ -61,6 +55,12 @@ from answerable.testing.trouble import (
     TroubledSubjectKeys,
     faults_of,
 )
+from answerable.testing.histories import TRACKERS, kept_here
+from answerable.testing.invariants import Promises, broken_laws, disagreements
+from answerable.testing.recording_upstream import Effect, RecordingUpstream
+from answerable.testing.simulation_changes import RandomChanges, random_budgets
+from answerable.testing.simulation_holds import RandomHolds, in_one_thread
+from answerable.testing.simulation_report import Report
 from answerable.testing.trouble_openings import TroubledOpenings
 from answerable.testing.trouble_outside import TroubledChannel, TroubledUpstream
 
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.testing.disks import Disk, Stores
-    from answerable.testing.trouble import Fault
+    from answerable.testing.fault_injection import Fault
 
 LIMITS: Final = WalkLimits(
     approval_ttl_ms=120_000,

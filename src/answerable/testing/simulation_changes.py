@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors.codes.ledger import LEDGER_UNWITNESSED
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.recording_upstream import HINTS
@@ -49,7 +49,7 @@ class RandomChanges:
         """Somebody, or something, changes what may be done; returns what happened, in words."""
         if self._chance.random() < 0.8:
             return self._other()
-        await revoke_authority(bench.walk, Revocable("mandate", mandate), by="uid:1000", reason="lost")
+        await revoke_authority(bench.walk, RevocationTarget("mandate", mandate), by="uid:1000", reason="lost")
         self._revoked.add(mandate)
         return f"{mandate} is revoked"
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite import SqliteHoldRegister
     from answerable.core.action.request import VerifiedRequest
-    from answerable.core.containment.hold import Holdable
+    from answerable.core.containment.hold import HoldTarget
     from answerable.core.decision.decision import Decision
     from answerable.core.decision.facts import Facts
     from answerable.core.ledger.entry import StoredEntry
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from answerable.ports.clock import Clock
     from answerable.ports.decision_point import DecisionPoint
     from answerable.testing.builders import Bench
+    from answerable.testing.fault_injection import Trouble
     from answerable.testing.simulation_report import Report
-    from answerable.testing.trouble import Trouble
 
 SECONDS: Final = (0, 3, 3, 20)
 """How long a hold lasts; 0 for until it is lifted."""
@@ -59,7 +59,7 @@ class RandomHolds:
     def __init__(self, chance: Random, clock: Clock, violations: list[str], report: Report) -> None:
         self.revocations, self._register = fresh_ends(clock)
         self._chance, self._clock, self._violations, self._report = chance, clock, violations, report
-        self._asked: dict[int, frozenset[Holdable]] = {}
+        self._asked: dict[int, frozenset[HoldTarget]] = {}
         self._returned: set[str] = set()
 
     def troubled(self, trouble: Trouble) -> Any:

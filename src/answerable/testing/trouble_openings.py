@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from answerable.core.approval.openings import Haste
+    from answerable.core.approval.view_challenges import Haste
     from answerable.core.identity.names.principal import UnixMillis
-    from answerable.ports.opening_register import OpeningRegister
-    from answerable.testing.trouble import Trouble
+    from answerable.ports.challenge_register import OpeningRegister
+    from answerable.testing.fault_injection import Trouble
 
 
 class TroubledOpenings:

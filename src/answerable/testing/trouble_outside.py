@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.capability import Capability
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.upstream import Progress, Upstream
-    from answerable.testing.trouble import Trouble
+    from answerable.testing.fault_injection import Trouble
 
 
 class TroubledUpstream:

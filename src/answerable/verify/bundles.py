@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.core.tlog.tile import TILE_WIDTH, decode_bundle
 from answerable.errors import Malformed
+from answerable.verify.entry_range import EntryRange, Reading
 from answerable.verify.report import Finding
-from answerable.verify.stretch import Reading, Stretch
 from answerable.verify.tile_checks import block_check
 from answerable.verify.tiles import BUNDLE_BYTES_MAX, ENTRIES, content_of, name_of
 
 if TYPE_CHECKING:
-    from answerable.verify.stretch import Orders
+    from answerable.verify.entry_range import Orders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +26,14 @@ class BundlesTask:
     size: int
 
 
-def scanned_bundles(orders: Orders, task: BundlesTask) -> Stretch:
+def scanned_bundles(orders: Orders, task: BundlesTask) -> EntryRange:
     """Look at all of them; ends where one is not to be had. Raises OSError."""
-    stretch = Stretch(file="", first=task.first * TILE_WIDTH)
-    reading = Reading(orders, stretch.first)
-    blocks = block_check(orders, reading, stretch)
+    entry_range = EntryRange(file="", first=task.first * TILE_WIDTH)
+    reading = Reading(orders, entry_range.first)
+    blocks = block_check(orders, reading, entry_range)
     for index in range(task.first, task.stop):
         width = min(TILE_WIDTH, task.size - index * TILE_WIDTH)
-        name, leaves = _bundle(orders, stretch, index, width)
+        name, leaves = _bundle(orders, entry_range, index, width)
         if leaves is None:
             break
         offset = 0
@@ -42,7 +42,7 @@ def scanned_bundles(orders: Orders, task: BundlesTask) -> Stretch:
             fault = reading.take(leaf, hashed, None)
             stop = offset + 2 + len(leaf)
             if fault is not None:
-                stretch.findings.add(
+                entry_range.findings.add(
                     Finding(
                         rule=fault.rule,
                         severity="error",
@@ -56,13 +56,15 @@ def scanned_bundles(orders: Orders, task: BundlesTask) -> Stretch:
             if blocks is not None:
                 blocks.take(leaf)
             offset = stop
-        stretch.read_bytes += offset
+        entry_range.read_bytes += offset
     if blocks is not None:
         blocks.finish()
-    return reading.result(stretch)
+    return reading.result(entry_range)
 
 
-def _bundle(orders: Orders, stretch: Stretch, index: int, width: int) -> tuple[str, list[bytes] | None]:
+def _bundle(
+    orders: Orders, entry_range: EntryRange, index: int, width: int
+) -> tuple[str, list[bytes] | None]:
     """The first `width` leaves of a bundle: from the partial one, or from the full one that took its place."""
     for wanted in dict.fromkeys((width, TILE_WIDTH)):
         name = name_of(ENTRIES, index, wanted)
@@ -72,12 +74,12 @@ def _bundle(orders: Orders, stretch: Stretch, index: int, width: int) -> tuple[s
         try:
             return name, decode_bundle(content, count=wanted)[:width]
         except Malformed as error:
-            stretch.findings.add(
+            entry_range.findings.add(
                 Finding(rule="tile.bundle", severity="error", message=error.message, file=name)
             )
             return name, None
     name = name_of(ENTRIES, index, width)
-    stretch.findings.add(
+    entry_range.findings.add(
         Finding(
             rule="tile.missing",
             severity="error",

@@ -17,7 +17,7 @@ from answerable.core.decision.time_windows import lasts
 from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, ResourceIn
 from answerable.core.mandate.mandate import Grant
 from answerable.errors import shown
-from answerable.verify.policy_asking import plain_path
+from answerable.verify.policy_evaluation import plain_path
 from answerable.verify.report import instant
 
 if TYPE_CHECKING:

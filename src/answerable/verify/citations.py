@@ -236,7 +236,7 @@ class Citations:
         return None if change is UNSET else self._followed(index, change, _KEYS, leaf.registry)
 
     def _signed_by(self, index: int, reference: Reference | UnsetType) -> Fault | None:
-        """What a key file signed refers to an entry that names people's keys; whose, `shown_keys` holds against it."""
+        """What a key file signed refers to an entry that names people's keys; whose, `check_keys` holds against it."""
         return None if reference is UNSET else self._followed(index, reference, _KEYS, "")
 
     def _hops_fault(self, index: int, leaf: IntentLeaf) -> Fault | None:

@@ -4,7 +4,7 @@ Laws:
 - what was asked is what the entry sealed; what was decided is what its leaf says; what comes of asking again is held
   against that, and a difference is an alarm;
 - what is erased or not shown is said to be so, and nothing is put in its place;
-- the policies are asked as a whole by Cedar's public call (`policy_asking`), not as the gateway asks them.
+- the policies are asked as a whole by Cedar's public call (`policy_evaluation`), not as the gateway asks them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from answerable.core.decision.decision import Decision
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.mandate import Mandate, Shortfall
-    from answerable.verify.policy_asking import PolicyAsking
+    from answerable.verify.policy_evaluation import PolicyAsking
     from answerable.verify.replayed import DecisionEntry, Verdict
 
 DECIDED: Final = (Tag.INTENT, Tag.REFUSAL, Tag.APPROVAL_ASKED)

@@ -27,7 +27,7 @@ from answerable.verify.changed_questions import (
     policy_changes,
 )
 from answerable.verify.mandate_asking import attempt_of, short_of
-from answerable.verify.policy_asking import PolicyAsking
+from answerable.verify.policy_evaluation import PolicyAsking
 from answerable.verify.replayed import Unfit
 
 if TYPE_CHECKING:

@@ -21,6 +21,9 @@ from answerable.core.tlog.policy import verified_checkpoint_under
 from answerable.errors import Malformed, Unverified, shown
 from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.canary_shapes import CanaryToldLeaf
+from answerable.verify.check_attention_checks import ToldCanaries
+from answerable.verify.check_challenges import ToldOpenings
+from answerable.verify.check_prepared import ShownPrepared
 from answerable.verify.citations import Citations
 from answerable.verify.evidence_report import NOT_WITNESSED, EvidenceReport, ShownEntry
 from answerable.verify.leaf_rules import Fault, read_leaf
@@ -31,9 +34,6 @@ from answerable.verify.lease_shapes import LeaseLeaf
 from answerable.verify.ledger_history import CLOCK_SKEW_MS_MAX
 from answerable.verify.links import Pairing, step_fault
 from answerable.verify.report import Caveat, Finding, instant
-from answerable.verify.shown_prepared import ShownPrepared
-from answerable.verify.told_canaries import ToldCanaries
-from answerable.verify.told_openings import ToldOpenings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from answerable.core.ledger.head import Head
+    from answerable.verify.entry_range import EntryRange, Orders
     from answerable.verify.log_signatures import Signatures
     from answerable.verify.report import Findings
-    from answerable.verify.stretch import Orders, Stretch
 
 _GAP_ENTRIES_MAX: Final = 100_000_000
 _KNOWN_TAGS: Final = frozenset(int(tag) for tag in Tag)
@@ -69,25 +69,25 @@ class History:
         """At which the chain value is asked for."""
         self._compare_roots()
 
-    def join(self, stretch: Stretch) -> None:
+    def join(self, entry_range: EntryRange) -> None:
         """Go on with the next one."""
-        self._findings.join(stretch.findings)
-        if not stretch.readable or not self._follows(stretch):
+        self._findings.join(entry_range.findings)
+        if not entry_range.readable or not self._follows(entry_range):
             self._is_whole = False
             return
-        self._torn_bytes = max(self._torn_bytes, stretch.torn_bytes)
-        self._tags.update(stretch.tags)
-        for index, fault in self._links(stretch):
-            self._findings.add(stretch.fault_at(index, fault))
-        for finding in self._times.faults(stretch):
+        self._torn_bytes = max(self._torn_bytes, entry_range.torn_bytes)
+        self._tags.update(entry_range.tags)
+        for index, fault in self._links(entry_range):
+            self._findings.add(entry_range.fault_at(index, fault))
+        for finding in self._times.faults(entry_range):
             self._findings.add(finding)
         if self._is_whole:
-            sizes = takewhile(lambda size: size <= stretch.stop, self._checkpoint_sizes())
-            for _ in self._tree.grown(stretch, sizes):
+            sizes = takewhile(lambda size: size <= entry_range.stop, self._checkpoint_sizes())
+            for _ in self._tree.grown(entry_range, sizes):
                 self._compare_roots()
-        self.size = stretch.stop
-        self._compare_chains(stretch)
-        self._compare_places(stretch)
+        self.size = entry_range.stop
+        self._compare_chains(entry_range)
+        self._compare_places(entry_range)
 
     def finished(self) -> LedgerReport:
         """What was found, after the last one."""
@@ -133,25 +133,25 @@ class History:
 
     # --- sequence -------------------------------------------------------------------------------------
 
-    def _follows(self, stretch: Stretch) -> bool:
+    def _follows(self, entry_range: EntryRange) -> bool:
         """Whether a stretch can be joined; where it does not go on from the entry before, note what is missing."""
-        first, chain = stretch.first, stretch.chain_before
+        first, chain = entry_range.first, entry_range.chain_before
         if first == self.size and chain in (b"", self._chain):
             return True
         message = f"the segment goes on from entry {first}, expected {self.size}"
         if first == self.size:
             message = "the segment goes on from another history"
-        if stretch.file:
-            self._wrong("segment.sequence", message, stretch.file, 16, 88, index=self.size)
+        if entry_range.file:
+            self._wrong("segment.sequence", message, entry_range.file, 16, 88, index=self.size)
         self._is_whole = self._is_whole and first == self.size
         self._chain = chain
         return 0 <= first - self.size <= _GAP_ENTRIES_MAX
 
-    def _links(self, stretch: Stretch) -> Iterator[tuple[int, Fault]]:
-        yield from self._pairing.joined(stretch.pairing)
-        yield from self._runs.joined(stretch.runs)
-        yield from self._citations.joined(stretch.citations)
-        yield from self._leases.joined(stretch.leases)
+    def _links(self, entry_range: EntryRange) -> Iterator[tuple[int, Fault]]:
+        yield from self._pairing.joined(entry_range.pairing)
+        yield from self._runs.joined(entry_range.runs)
+        yield from self._citations.joined(entry_range.citations)
+        yield from self._leases.joined(entry_range.leases)
 
     # --- tree -----------------------------------------------------------------------------------------
 
@@ -188,12 +188,12 @@ class History:
             return set()
         return {head.size} if head.sealed is None else {head.size, head.sealed.size}
 
-    def _compare_chains(self, stretch: Stretch) -> None:
-        chains = stretch.chains
-        if stretch.chain:
-            self._chain = stretch.chain
-        elif self.sizes and self.sizes[-1] > stretch.first:
-            chains = self._chains_over(stretch)
+    def _compare_chains(self, entry_range: EntryRange) -> None:
+        chains = entry_range.chains
+        if entry_range.chain:
+            self._chain = entry_range.chain
+        elif self.sizes and self.sizes[-1] > entry_range.first:
+            chains = self._chains_over(entry_range)
         head = self._head
         if head is not None and chains.get(head.size, head.chain) != head.chain:
             self._wrong("head.history", "the head recorded another history", "head")
@@ -206,33 +206,33 @@ class History:
                 message = f"the log had other entries up to {kept.size} when it acknowledged them"
                 self._wrong("batch_head.history", message, KEPT, kept.start, kept.stop)
 
-    def _chains_over(self, stretch: Stretch) -> dict[int, bytes]:
+    def _chains_over(self, entry_range: EntryRange) -> dict[int, bytes]:
         """Chain values where no frames state them."""
         chains: dict[int, bytes] = {}
         wanted = set(self.sizes)
-        for at in range(0, len(stretch.hashes), HASH_BYTES):
-            self._chain = chained(self._chain, stretch.hashes[at : at + HASH_BYTES])
-            size = stretch.first + at // HASH_BYTES + 1
+        for at in range(0, len(entry_range.hashes), HASH_BYTES):
+            self._chain = chained(self._chain, entry_range.hashes[at : at + HASH_BYTES])
+            size = entry_range.first + at // HASH_BYTES + 1
             if size in wanted:
                 chains[size] = self._chain
         return chains
 
-    def _compare_places(self, stretch: Stretch) -> None:
+    def _compare_places(self, entry_range: EntryRange) -> None:
         """The head says where opening may start to read, and where open intents are."""
         head = self._head
-        if head is None or head.sealed is None or not stretch.offsets:
+        if head is None or head.sealed is None or not entry_range.offsets:
             return
-        sealed, first, stop = head.sealed, stretch.first, stretch.stop
+        sealed, first, stop = head.sealed, entry_range.first, entry_range.stop
         if first < sealed.size <= stop and (sealed.segment, sealed.offset) != (
             first,
-            stretch.offsets[sealed.size - first],
+            entry_range.offsets[sealed.size - first],
         ):
             self._wrong("head.sealed", "the head names another place for the end of what is sealed", "head")
         start = bisect_right(head.open, first - 1, key=lambda one: one.entry)
         for intent in head.open[start:]:
             if intent.entry >= stop:
                 break
-            if (intent.segment, intent.offset) != (first, stretch.offsets[intent.entry - first]):
+            if (intent.segment, intent.offset) != (first, entry_range.offsets[intent.entry - first]):
                 self._wrong(
                     "head.open",
                     f"the head names another place for the intent of entry {intent.entry}",

@@ -20,13 +20,13 @@ from answerable.core.ledger.head import HEAD_BYTES_MAX, Head
 from answerable.core.tlog.tile import TILE_WIDTH
 from answerable.errors import Malformed
 from answerable.verify.bundles import BundlesTask, scanned_bundles
+from answerable.verify.entry_range import Orders
 from answerable.verify.history import History
 from answerable.verify.log_signatures import read_signatures
 from answerable.verify.parallel import in_order
 from answerable.verify.report import Finding, Findings
 from answerable.verify.segments import SegmentScanner, SegmentTask
 from answerable.verify.small_files import content_of_small
-from answerable.verify.stretch import Orders
 from answerable.verify.tiles import listed_tiles, missing_edge
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
     from answerable.core.tlog.note import VerifierKey
     from answerable.core.tlog.policy import Policy
+    from answerable.verify.entry_range import EntryRange
     from answerable.verify.log_signatures import Signatures, Signed
     from answerable.verify.report import LedgerReport
-    from answerable.verify.stretch import Stretch
 
 CLOCK_STEP_BACK_MS_MAX: Final = 5_000
 """How far a wall clock may step back between entries before it is mentioned."""
@@ -118,9 +118,9 @@ def verify_ledger(
         history.is_public_part = tiles is not None
     read_bytes = 0
     with closing(stretches):
-        for stretch in stretches:
-            history.join(stretch)
-            read_bytes += stretch.read_bytes
+        for entry_range in stretches:
+            history.join(entry_range)
+            read_bytes += entry_range.read_bytes
             if progress is not None:
                 progress(Progress(history.size, read_bytes, all_bytes))
     return history.finished()
@@ -135,7 +135,7 @@ def _segments(directory: Path) -> list[str]:
 
 def _from_segments(
     orders: Orders, names: list[str], sizes: Sequence[int], processes: int
-) -> tuple[Generator[Stretch, None, None], int]:
+) -> tuple[Generator[EntryRange, None, None], int]:
     starts = [int(name[:16], 16) for name in names]
     tasks = [
         SegmentTask(
@@ -151,7 +151,7 @@ def _from_segments(
     return in_order(SegmentScanner(orders), tasks, processes=processes), all_bytes
 
 
-def _from_bundles(orders: Orders, processes: int) -> tuple[Generator[Stretch, None, None], int]:
+def _from_bundles(orders: Orders, processes: int) -> tuple[Generator[EntryRange, None, None], int]:
     """The public part. How many bytes it has is not known before it is read."""
     size = orders.tiles.published if orders.tiles is not None else 0
     # No log is longer than what its tiles reach to, whatever its checkpoint says.

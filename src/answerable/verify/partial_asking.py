@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.decision.decision import PolicyNote
-    from answerable.verify.policy_asking import Named, PolicyAsking
+    from answerable.verify.policy_evaluation import Named, PolicyAsking
 
 CONDITION_CHARS_MAX: Final = 400
 

@@ -14,7 +14,7 @@ from answerable.core.mandate.hop_token import read_hop
 from answerable.core.mandate.token import mandate_in
 from answerable.core.registry.policy_sets.policy_statement import read_statement
 from answerable.errors import AnswerableError
-from answerable.verify.policy_asking import PolicyAsking
+from answerable.verify.policy_evaluation import PolicyAsking
 from answerable.verify.replayed import Unfit
 
 if TYPE_CHECKING:

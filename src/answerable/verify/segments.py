@@ -19,15 +19,15 @@ from answerable.core.ledger.codec import (
 )
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.errors import Malformed, Unverified
+from answerable.verify.entry_range import EntryRange, Reading
 from answerable.verify.report import Finding
-from answerable.verify.stretch import Reading, Stretch
 from answerable.verify.tile_checks import block_check
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.core.ledger.codec import Frame
-    from answerable.verify.stretch import Orders
+    from answerable.verify.entry_range import Orders
 
 _MEMORY_BYTES_MIN: Final = 1_048_576
 """A smaller segment is read anew."""
@@ -55,26 +55,28 @@ class SegmentScanner:
     def __reduce__(self) -> tuple[type[SegmentScanner], tuple[Orders]]:
         return SegmentScanner, (self._orders,)
 
-    def __call__(self, task: SegmentTask) -> Stretch:
+    def __call__(self, task: SegmentTask) -> EntryRange:
         """Look at all of one segment. Raises OSError."""
         path = self._orders.directory / "wal" / task.name
         size = path.stat().st_size
         content = self._content(path, size) if size <= SEGMENT_BYTES_MAX else b""
-        stretch = Stretch(file=f"wal/{task.name}", first=0, read_bytes=size)
+        entry_range = EntryRange(file=f"wal/{task.name}", first=0, read_bytes=size)
         try:
             header = SegmentHeader.parse(content)
         except (Malformed, Unverified) as error:
-            stretch.readable = False
-            _wrong(stretch, "segment.header", error.message, int(task.name[:16], 16), 0, SEGMENT_HEADER_BYTES)
-            return stretch
-        stretch.first, stretch.chain_before = header.first_index, header.chain
+            entry_range.readable = False
+            _wrong(
+                entry_range, "segment.header", error.message, int(task.name[:16], 16), 0, SEGMENT_HEADER_BYTES
+            )
+            return entry_range
+        entry_range.first, entry_range.chain_before = header.first_index, header.chain
         if header.origin_hash != origin_hash(self._orders.origin):
             message = "the segment belongs to another log"
-            _wrong(stretch, "segment.origin", message, header.first_index, 24, 56)
+            _wrong(entry_range, "segment.origin", message, header.first_index, 24, 56)
         if task.name != f"{header.first_index:016x}.wal":
             message = f"the segment starts at entry {header.first_index}"
-            _wrong(stretch, "segment.name", message, header.first_index, 16, 24)
-        return _Scan(self._orders, task, stretch, content).run()
+            _wrong(entry_range, "segment.name", message, header.first_index, 16, 24)
+        return _Scan(self._orders, task, entry_range, content).run()
 
     def _content(self, path: Path, size: int) -> bytes:
         """The file's bytes, good until the next call; what has the methods of bytes that are used here."""
@@ -93,16 +95,16 @@ class SegmentScanner:
 
 
 class _Scan:
-    def __init__(self, orders: Orders, task: SegmentTask, stretch: Stretch, content: bytes) -> None:
+    def __init__(self, orders: Orders, task: SegmentTask, entry_range: EntryRange, content: bytes) -> None:
         self._orders, self._task = orders, task
-        self._stretch, self._content = stretch, content
-        self._reading = Reading(orders, stretch.first)
-        self._blocks = block_check(orders, self._reading, stretch)
+        self._stretch, self._content = entry_range, content
+        self._reading = Reading(orders, entry_range.first)
+        self._blocks = block_check(orders, self._reading, entry_range)
         self._offsets = array("Q")
-        self._chain = stretch.chain_before
+        self._chain = entry_range.chain_before
         self._looked_for_torn = False
 
-    def run(self) -> Stretch:
+    def run(self) -> EntryRange:
         """Walk the frames."""
         content, offset, offsets = self._content, SEGMENT_HEADER_BYTES, self._offsets
         while True:
@@ -128,14 +130,14 @@ class _Scan:
         if self._blocks is not None:
             self._blocks.finish()
         self._tail(offset)
-        stretch = self._reading.result(self._stretch)
-        stretch.offsets, stretch.chain = offsets, self._chain
+        entry_range = self._reading.result(self._stretch)
+        entry_range.offsets, entry_range.chain = offsets, self._chain
         for size in self._task.sizes:
-            at = size - stretch.first - 1
+            at = size - entry_range.first - 1
             if 0 <= at < len(offsets) - 1:
                 start = offsets[at] + _CHAIN_OFFSET
-                stretch.chains[size] = content[start : start + 32]
-        return stretch
+                entry_range.chains[size] = content[start : start + 32]
+        return entry_range
 
     def _entry(self, offset: int, frame: Frame) -> None:
         leaf, attachment, chain, _, end = frame
@@ -187,14 +189,14 @@ class _Scan:
         _wrong(self._stretch, rule, message, self._reading.index, start, stop)
 
 
-def _wrong(stretch: Stretch, rule: str, message: str, index: int, start: int, stop: int) -> None:
-    stretch.findings.add(
+def _wrong(entry_range: EntryRange, rule: str, message: str, index: int, start: int, stop: int) -> None:
+    entry_range.findings.add(
         Finding(
             rule=rule,
             severity="error",
             message=message,
             index=index,
-            file=stretch.file,
+            file=entry_range.file,
             start=start,
             stop=stop,
         )

@@ -11,31 +11,31 @@ from typing import TYPE_CHECKING
 from answerable.core.tlog.merkle import HASH_BYTES
 from answerable.core.tlog.tile import TILE_WIDTH, decode_bundle
 from answerable.errors import Malformed
+from answerable.verify.entry_range import complete_root
 from answerable.verify.report import Finding, Findings
-from answerable.verify.stretch import complete_root
 from answerable.verify.tiles import BUNDLE_BYTES_MAX, ENTRIES, LEVELS_MAX, content_of, is_full_now, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from answerable.verify.stretch import Orders, Reading, Stretch
+    from answerable.verify.entry_range import EntryRange, Orders, Reading
     from answerable.verify.tiles import TilesThere
 
 
-def block_check(orders: Orders, reading: Reading, stretch: Stretch) -> BlockCheck | None:
+def block_check(orders: Orders, reading: Reading, entry_range: EntryRange) -> BlockCheck | None:
     """What compares tiles with the entries of a stretch, None where there are no tiles."""
-    return None if orders.tiles is None else BlockCheck(orders.directory, orders.tiles, reading, stretch)
+    return None if orders.tiles is None else BlockCheck(orders.directory, orders.tiles, reading, entry_range)
 
 
 class BlockCheck:
     """Compares hash tiles of the lowest level and bundles with entries, as far as those of one stretch go."""
 
-    def __init__(self, directory: Path, tiles: TilesThere, reading: Reading, stretch: Stretch) -> None:
+    def __init__(self, directory: Path, tiles: TilesThere, reading: Reading, entry_range: EntryRange) -> None:
         self._directory, self._tiles = directory, tiles
         self._hashes = reading.hashes
-        self._findings = stretch.findings
-        self._next = stretch.first
+        self._findings = entry_range.findings
+        self._next = entry_range.first
         self._leaves: list[bytes] = []
 
     def take(self, leaf: bytes) -> None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from array import array
     from collections.abc import Iterator, Sequence
 
+    from answerable.verify.entry_range import EntryRange
     from answerable.verify.log_signatures import Witnessed
-    from answerable.verify.stretch import Stretch
 
 _NEVER: int = 2**63
 
@@ -42,19 +42,19 @@ class Times:
         self._not_before = 0
         self._latest = 0
 
-    def faults(self, stretch: Stretch) -> Iterator[Finding]:
+    def faults(self, entry_range: EntryRange) -> Iterator[Finding]:
         """What is wrong with the times of the next stretch."""
-        yield from self._steps_back(stretch)
-        ats, at = stretch.ats, stretch.first
-        while at < stretch.stop:
+        yield from self._steps_back(entry_range)
+        ats, at = entry_range.ats, entry_range.first
+        while at < entry_range.stop:
             while self._passed < len(self._sizes) and self._sizes[self._passed] <= at:
                 self._not_before = max(self._not_before, self._earliest[self._passed])
                 self._passed += 1
             more = self._passed < len(self._sizes)
-            stop = min(stretch.stop, self._sizes[self._passed]) if more else stretch.stop
+            stop = min(entry_range.stop, self._sizes[self._passed]) if more else entry_range.stop
             yield from self._outside(
-                stretch,
-                ats[at - stretch.first : stop - stretch.first],
+                entry_range,
+                ats[at - entry_range.first : stop - entry_range.first],
                 at,
                 self._not_before - self._skew_ms,
                 self._by[self._passed] + self._skew_ms if more else _NEVER,
@@ -62,25 +62,25 @@ class Times:
             at = stop
 
     def _outside(
-        self, stretch: Stretch, ats: array[int], first: int, low: int, high: int
+        self, entry_range: EntryRange, ats: array[int], first: int, low: int, high: int
     ) -> Iterator[Finding]:
         if min(ats) >= low and max(ats) <= high:
             return
         for index, at in enumerate(ats, first):
             if at < low:
                 text = f"it says {instant(at)}, and entries before it were cosigned at {instant(self._not_before)}"
-                yield stretch.fault_at(index, Fault("time.back_dated", text))
+                yield entry_range.fault_at(index, Fault("time.back_dated", text))
             elif at > high:
                 by = instant(high - self._skew_ms)
                 text = f"it says {instant(at)}, and was cosigned by {by}"
-                yield stretch.fault_at(index, Fault("time.ahead", text))
+                yield entry_range.fault_at(index, Fault("time.ahead", text))
 
-    def _steps_back(self, stretch: Stretch) -> Iterator[Finding]:
-        ats, latest = stretch.ats, self._latest
+    def _steps_back(self, entry_range: EntryRange) -> Iterator[Finding]:
+        ats, latest = entry_range.ats, self._latest
         if not ats:
             return
         if ats[0] < latest - self._step_back_ms or not all(map(le, ats, ats[1:])):
-            for index, at in enumerate(ats, stretch.first):
+            for index, at in enumerate(ats, entry_range.first):
                 if at < latest - self._step_back_ms:
                     message = f"the clock stepped back by {latest - at} ms"
                     yield Finding(rule="clock.back", severity="warning", message=message, index=index)

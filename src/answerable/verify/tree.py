@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.tlog.merkle import EMPTY_ROOT, HASH_BYTES, node_hash
-from answerable.verify.stretch import BLOCK_ENTRIES
+from answerable.verify.entry_range import BLOCK_ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from answerable.verify.stretch import Stretch
+    from answerable.verify.entry_range import EntryRange
 
 
 class Tree:
@@ -21,11 +21,11 @@ class Tree:
         self._edge: list[bytes] = []
         self._on_block = on_block
 
-    def grown(self, stretch: Stretch, stops: Iterator[int]) -> Iterator[int]:
+    def grown(self, entry_range: EntryRange, stops: Iterator[int]) -> Iterator[int]:
         """Add the leaf hashes of a stretch, which must start where the tree ends; yields at each of `stops`."""
-        hashes, blocks = stretch.hashes, stretch.blocks
-        first_block = -(-stretch.first // BLOCK_ENTRIES)
-        stop = stretch.stop
+        hashes, blocks = entry_range.hashes, entry_range.blocks
+        first_block = -(-entry_range.first // BLOCK_ENTRIES)
+        stop = entry_range.stop
         at = next(stops, stop + 1)
         while self.size < stop:
             number, inside = divmod(self.size, BLOCK_ENTRIES)
@@ -33,7 +33,7 @@ class Tree:
             if not inside and 0 <= whole < len(blocks) and at >= self.size + BLOCK_ENTRIES:
                 self._add(blocks[whole : whole + HASH_BYTES], BLOCK_ENTRIES)
             else:
-                start = (self.size - stretch.first) * HASH_BYTES
+                start = (self.size - entry_range.first) * HASH_BYTES
                 self._add(hashes[start : start + HASH_BYTES], 1)
             while self.size == at:
                 yield at

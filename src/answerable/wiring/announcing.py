@@ -15,14 +15,14 @@ from answerable.core.incident.cloud_event import webhook_secret
 from answerable.core.incident.event_stream import EventStream
 from answerable.errors import Malformed, Unavailable
 from answerable.flows.events.deliver_events import deliver_always
-from answerable.flows.events.event_desk import EventDesk, EventLimits
+from answerable.flows.events.event_desk import EventLimits, EventState
 from answerable.flows.ledger.announce import announce_always
 from answerable.wiring.announcing_settings import receivers_in, webhooks_in
 from answerable.wiring.settings import secret
 
 if TYPE_CHECKING:
     from answerable.adapters.sqlite import SqliteStore
-    from answerable.flows.state.token_desk import TokenDesk
+    from answerable.flows.state.token_desk import TokenState
     from answerable.ports.event_register import EventRegister
     from answerable.wiring.announcing_settings import Webhook
     from answerable.wiring.setting_tree import Settings
@@ -31,13 +31,13 @@ _WEBHOOK: Final = "webhook:"
 _log: Final = logging.getLogger(__name__)
 
 
-def event_desk(settings: Settings, store: SqliteStore, tokens: TokenDesk) -> EventDesk:
+def event_desk(settings: Settings, store: SqliteStore, tokens: TokenState) -> EventState:
     """The desk, with the streams of today's webhooks. Raises Unavailable (`register.*`): what else is wrong keeps only
     the server from starting, which is what sends, and nobody from stopping anything without one."""
     wanted, walk = settings.announcing, tokens.walk
     receivers, webhooks = receivers_in(wanted), webhooks_in(wanted)
     register = SqliteEventRegister(store)
-    desk = EventDesk(
+    desk = EventState(
         walk=walk,
         register=register,
         post=HttpEventPost(answer_seconds_max=wanted.answer_seconds_max),
@@ -67,7 +67,7 @@ def event_desk(settings: Settings, store: SqliteStore, tokens: TokenDesk) -> Eve
     return desk
 
 
-async def kept_announcing(desk: EventDesk) -> None:
+async def kept_announcing(desk: EventState) -> None:
     """Read our log on and send what waits, until cancelled. Where nobody is listed there is nothing to do.
 
     Raises at once: Unavailable (`key.*`, `secret.*`), Malformed (`secret.*`, `webhook.secret`,
@@ -82,7 +82,7 @@ async def kept_announcing(desk: EventDesk) -> None:
         tasks.start_soon(deliver_always, desk)
 
 
-def _open_to_send(desk: EventDesk, settings: Settings, webhooks: tuple[Webhook, ...]) -> None:
+def _open_to_send(desk: EventState, settings: Settings, webhooks: tuple[Webhook, ...]) -> None:
     """Its key, secrets and authorities. Raises as `kept_announcing`."""
     wanted = settings.announcing
     if wanted.authorities:

@@ -32,7 +32,7 @@ from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger
 from answerable.errors import Unavailable
 from answerable.flows.counters.door_desk import DoorDesk
 from answerable.flows.ledger.witness_intent import intent_witness
-from answerable.flows.recovery.recall_ends import recall_ends
+from answerable.flows.recovery.restore_ended_authority import restore_ended_authority
 from answerable.flows.recovery.settle_open_intents import (
     recover_from_ledger,
     settle_open_intents,
@@ -41,8 +41,8 @@ from answerable.flows.registry.apply_registry import check_call_seconds, policy_
 from answerable.flows.revocation.end_leases import follow_leases
 from answerable.flows.revocation.place_hold import resume_holds
 from answerable.flows.revocation.revoke_authority import record_revocations, take_away_from_agents
-from answerable.flows.state.duty_desk import DutyDesk
-from answerable.flows.state.figures_desk import FiguresDesk
+from answerable.flows.state.duty_desk import OnCallState
+from answerable.flows.state.figures_desk import StatisticsState
 from answerable.flows.state.known_callers import instance_stands
 from answerable.flows.state.walk import Walk
 from answerable.flows.workloads.change_authorities import AuthorityChanges
@@ -84,10 +84,10 @@ if TYPE_CHECKING:
 
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
     from answerable.adapters.shard_socket import SocketShardDoor
-    from answerable.flows.events.event_desk import EventDesk
-    from answerable.flows.ledger.cover_shards import ShardState
+    from answerable.flows.events.event_desk import EventState
     from answerable.flows.ledger.gather_cosignatures import Cosigning, WitnessState
-    from answerable.flows.state.token_desk import TokenDesk
+    from answerable.flows.ledger.publish_set_checkpoint import ShardState
+    from answerable.flows.state.token_desk import TokenState
     from answerable.flows.tokens.verify_caller import CallerVerifier
     from answerable.flows.trust_domain.workloads import Workloads
     from answerable.ports.replay_store import ReplayStore
@@ -119,8 +119,8 @@ class Product:
     cosigning: Cosigning
     registers: SqliteStore
     proofs: ReplayStore
-    tokens: TokenDesk
-    events: EventDesk
+    tokens: TokenState
+    events: EventState
     published: PublishedFiles
     settled_policy: Callable[[], str]
     beside: Callable[[], frozenset[str]]
@@ -227,9 +227,9 @@ async def assembled(
                 sightings=identity.seen, stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal, witness=intent_witness(rounds, ledger.seal_now),
                 link=shard_link(settings, own),
-                policies=policy_desk(settings, store), figures=FiguresDesk(register=SqliteFiguresRegister(store)),
+                policies=policy_desk(settings, store), figures=StatisticsState(register=SqliteFiguresRegister(store)),
                 drills=drill_desk(settings, store), leases=lease_side(settings), prepared=SqlitePreparedRegister(store),
-                duties=DutyDesk(register=SqliteDutyRegister(store)), limits=settings.walk,
+                duties=OnCallState(register=SqliteDutyRegister(store)), limits=settings.walk,
             )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)
             workloads, changes = await _recovered(walk, identity, settings, store, kept)
@@ -267,7 +267,7 @@ async def _recovered(
     suspect = bool(kept.caught_up.recalled)
     counted = 0 if unreadable or suspect else walk.mandates.used_up_to(walk.ledger.origin)
     recover_from_ledger(walk)
-    recalled = await recall_ends(
+    recalled = await restore_ended_authority(
         workloads, changes, since=counted, others=other_shards(settings), suspect=suspect
     )
     await kept.settled()

@@ -19,17 +19,17 @@ from answerable.adapters.uvicorn_front import FrontLimits, listen, run, serve
 from answerable.core.identity.keys.keys import public_key
 from answerable.errors import AnswerableError, Unavailable
 from answerable.errors.codes.leases import BROKER_KEYS, BROKER_USER
-from answerable.flows.leases.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
+from answerable.flows.leases.lease_desk import BrokerState, DeskTarget, LeaseLimits
 from answerable.flows.leases.lease_writer import LeaseWriter
 from answerable.flows.leases.revoke_lease import begin, told
 from answerable.flows.leases.rotate_due import keep_rotating
 from answerable.flows.leases.secret_desk import keep_looking, look
 from answerable.flows.leases.settle_leases import keep_settling, reopen
 from answerable.plain_file import read_plain
+from answerable.wiring.broker_secrets import broker_secrets, secret_desk, target_world
 from answerable.wiring.error_groups import first_of_ours
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
 from answerable.wiring.own_files import broker_faults, require_own
-from answerable.wiring.own_secrets import own_secrets, secret_desk, target_world
 from answerable.wiring.target_files import SUFFIX, checked_targets, read_targets
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.uvicorn_front import Listeners
     from answerable.core.identity.keys.keys import PublicKey
-    from answerable.flows.leases.secret_desk import SecretDesk
+    from answerable.flows.leases.secret_desk import SecretState
     from answerable.wiring.setting_tree import Settings
 
 __all__ = ["Broker", "opened_broker", "run", "serve_broker"]
@@ -57,7 +57,7 @@ _log: Final = logging.getLogger(__name__)
 class Broker:
     """What the door needs. kinds: of targets, by name."""
 
-    desk: LeaseDesk
+    desk: BrokerState
     writer: LeaseWriter
     keys: Callable[[], tuple[PublicKey, ...]]
     uids: frozenset[int]
@@ -82,7 +82,7 @@ def opened_broker(settings: Settings) -> Iterator[Broker]:
     try:
         writer = LeaseWriter(register)
         yield Broker(
-            desk=LeaseDesk(
+            desk=BrokerState(
                 name=settings.broker.name,
                 register=register,
                 writer=writer,
@@ -90,7 +90,7 @@ def opened_broker(settings: Settings) -> Iterator[Broker]:
                 entropy=entropy,
                 targets=targets,
                 limits=limits,
-                secrets=secret_desk(settings, found, own_secrets(built), entropy),
+                secrets=secret_desk(settings, found, broker_secrets(built), entropy),
             ),
             writer=writer,
             keys=_Keys(settings.broker.warrant_keys).now,
@@ -166,7 +166,7 @@ async def _serve_once(
         await _disconnected(desk)
 
 
-async def _looked(secrets: SecretDesk) -> None:
+async def _looked(secrets: SecretState) -> None:
     """Before the first action. What cannot be read now is said and looked for again."""
     with suppress(AnswerableError):
         await look(secrets)
@@ -177,7 +177,7 @@ async def _set_with(one: anyio.Event, other: anyio.Event) -> None:
     other.set()
 
 
-async def _let_go(desk: LeaseDesk, ending: anyio.Event) -> None:
+async def _let_go(desk: BrokerState, ending: anyio.Event) -> None:
     """Answer whoever waits for changes, once it is to end: the door closes when nobody is being answered."""
     await ending.wait()
     desk.is_stopping = True
@@ -215,7 +215,7 @@ def _fingerprint(directory: Path) -> object:
         return None
 
 
-async def _ended(desk: LeaseDesk, seconds_max: float) -> None:
+async def _ended(desk: BrokerState, seconds_max: float) -> None:
     """At an orderly stop nothing is left to the next start that can be ended now."""
     begin(desk, [lease.name for lease in desk.open.all()], why="the broker stopped")
     with anyio.move_on_after(seconds_max):
@@ -223,7 +223,7 @@ async def _ended(desk: LeaseDesk, seconds_max: float) -> None:
             await going.wait()
 
 
-async def _disconnected(desk: LeaseDesk) -> None:
+async def _disconnected(desk: BrokerState) -> None:
     """Let go of every connection of the broker's own: this process may go on with other targets."""
     with anyio.move_on_after(CLOSE_SECONDS_MAX):
         async with anyio.create_task_group() as tasks:

@@ -169,8 +169,8 @@ def _named(rows: Sequence[Difference]) -> str:
 
 
 def _readable(origin: Callable[[], str]) -> str:
-    """The name of another process's log; empty where it has none yet, or cannot be read, of which `recall_ends` tells
-    or lets nobody start."""
+    """The name of another process's log; empty where it has none yet, or cannot be read, of which
+    `restore_ended_authority` tells or lets nobody start."""
     try:
         return origin()
     except AnswerableError:

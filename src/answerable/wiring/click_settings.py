@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.core.approval.strength import CHAT
+from answerable.core.approval.assurance_level import CHAT
 from answerable.errors import Malformed
 from answerable.wiring.channel_settings import SLACK, routes_in
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.event_http import HttpEventPost
 from answerable.adapters.slack import SlackClicks
 from answerable.errors.codes.leases import SECRET_SLACK
-from answerable.flows.state.click_desk import ClickDesk
+from answerable.flows.state.click_desk import ChatAnswerState
 from answerable.wiring.click_settings import wants_clicks
 from answerable.wiring.settings import secret
 
@@ -19,7 +19,7 @@ ANSWER_SECONDS_MAX: Final = 2.0
 SECRET_CHARS: Final = (16, 256)
 
 
-def click_desk(settings: Settings) -> ClickDesk | None:
+def click_desk(settings: Settings) -> ChatAnswerState | None:
     """The desk; None where no tier takes a click. Raises Unavailable (`secret.*`), Malformed (`secret.*`,
     `event_post.authorities`)."""
     wanted = settings.channels
@@ -28,7 +28,7 @@ def click_desk(settings: Settings) -> ClickDesk | None:
     given = secret(wanted.authorities, data=settings.data) if wanted.authorities else b""
     post = HttpEventPost(answer_seconds_max=ANSWER_SECONDS_MAX, authorities=given)
     token = secret(wanted.slack_token, data=settings.data).decode("ascii", "replace").strip()
-    return ClickDesk(chat=SlackClicks(post, token=token, url=wanted.slack_url.rstrip("/")))
+    return ChatAnswerState(chat=SlackClicks(post, token=token, url=wanted.slack_url.rstrip("/")))
 
 
 def signing_secret(settings: Settings) -> bytes:

@@ -12,7 +12,7 @@ from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.adapters.uvicorn_front import FrontLimits, TLSMaterial, listen, serve, tls_context
 from answerable.errors import Unavailable
 from answerable.errors.codes.services import CONSOLE_ROOTS
-from answerable.flows.state.passkey_desk import PasskeyDesk
+from answerable.flows.state.passkey_desk import PasskeyState
 from answerable.wiring.console_settings import PORT_DEFAULT, name_of_origin
 from answerable.wiring.identity_settings import person_issuers
 from answerable.wiring.provider_settings import provider_secrets
@@ -44,13 +44,13 @@ class ConsoleDoor:
     tls: ssl.SSLContext | None
 
 
-def passkey_desk(settings: Settings, store: SqliteStore) -> PasskeyDesk | None:
+def passkey_desk(settings: Settings, store: SqliteStore) -> PasskeyState | None:
     """Where people sign in; None where the console is off. Raises Malformed (`console.roots`), Unavailable."""
     wanted = settings.console
     if not wanted.enabled:
         return None
     origin = wanted.origin or (f"http://localhost:{wanted.port}" if _port(settings) else "")
-    return PasskeyDesk(
+    return PasskeyState(
         register=SqlitePasskeyRegister(store),
         rp_id=name_of_origin(wanted.origin) or "localhost",
         origins=(origin,) if origin else (),

@@ -15,10 +15,10 @@ from answerable.core.decision.history import History
 from answerable.core.registry.tools.tool_pin import ToolPin
 from answerable.flows.registry.apply_registry import policy_text
 from answerable.flows.state.delegations import Delegations
-from answerable.flows.state.drill_desk import DrillDesk
-from answerable.flows.state.figures_desk import FiguresDesk
-from answerable.flows.state.policy_desk import PolicyDesk
-from answerable.flows.state.walk import ToolsPinned, ToolsSeen, UnderWay
+from answerable.flows.state.drill_desk import DrillState
+from answerable.flows.state.figures_desk import StatisticsState
+from answerable.flows.state.policy_desk import PolicyState
+from answerable.flows.state.walk import InProgress, ToolsPinned, ToolsSeen
 from answerable.wiring.containment_settings import REQUIRED
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
 
 
-def drill_desk(settings: Settings, store: SqliteStore) -> DrillDesk[Walk]:
+def drill_desk(settings: Settings, store: SqliteStore) -> DrillState[Walk]:
     """Where drills are kept, what they run on, and whether a raise needs them."""
-    return DrillDesk(
+    return DrillState(
         required=settings.containment.drills == REQUIRED,
         register=SqliteDrillRegister(store),
         ground=drill_ground,
@@ -62,16 +62,16 @@ def drill_ground(walk: Walk, shadow: Shadow, tool: Tool) -> Walk:
         pins=pins,
         channel=MemoryApprovalChannel(),
         decision_point=walk.compile_policies(policy_text(registry.current), registry.current),
-        policies=PolicyDesk(),
-        drills=DrillDesk(),
+        policies=PolicyState(),
+        drills=DrillState(),
         history=History(),
         history_register=None,
-        figures=FiguresDesk(),
+        figures=StatisticsState(),
         link=None,
         delegations=Delegations(),
         tools_seen=ToolsSeen(),
         tools_pinned=ToolsPinned(),
-        under_way=UnderWay(),
+        under_way=InProgress(),
         judged={},
         judged_in=None,
         accounts={},

@@ -35,7 +35,7 @@ from answerable.core.identity.workload.sidecars import sidecars_in
 from answerable.core.identity.workload.ssh_host import ssh_trust
 from answerable.core.identity.workload.x509_pop import authorities_in
 from answerable.core.registry.manifests.manifest_token import standing_fault
-from answerable.core.registry.snapshot.sighting import SightingBatch
+from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.counters.note_uses import note_last_uses
 from answerable.flows.revocation.end_instance import follow_standing
@@ -44,12 +44,12 @@ from answerable.flows.state.verify_person import PersonVerifier
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.flows.trust_domain.attest_workload import NO_SSH, AttestationTerms, Attestor
 from answerable.flows.trust_domain.issue_svid import SvidIssuer
-from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
+from answerable.flows.trust_domain.keep_trust_domain import TrustDomainState
 from answerable.flows.trust_domain.tell_watchers import Watchers
 from answerable.flows.trust_domain.workloads import WorkloadLimits, Workloads
 from answerable.flows.workloads.follow_bundles import BundleFollowing
 from answerable.flows.workloads.follow_manifests import follow_manifests
-from answerable.flows.workloads.keep_sightings import Looked, keep_sightings, offered_tools
+from answerable.flows.workloads.keep_discovered_assets import Looked, keep_discovered_assets, offered_tools
 from answerable.flows.workloads.suspend_dormant import NOTE_SECONDS, follow_dormancy
 from answerable.flows.workloads.watch_clock import watch_clock
 from answerable.wiring.identity_lock import alone
@@ -92,7 +92,7 @@ class Identity:
     shut: why the trust domain is not open.
     """
 
-    desk: TrustDomainDesk
+    desk: TrustDomainState
     issuer: SvidIssuer
     attestor: Attestor
     people: PersonVerifier
@@ -103,7 +103,7 @@ class Identity:
     uses: SqliteAgentUses
     federation: BundleFollowing
     shut: Unavailable | None = None
-    seen: SightingBatch = field(default_factory=SightingBatch)
+    seen: DiscoveredAssets = field(default_factory=DiscoveredAssets)
     changes: Watchers = field(default_factory=Watchers)
 
     def workloads(self, walk: Walk, settings: Settings) -> Workloads:
@@ -162,7 +162,7 @@ async def opened_identity(
     from answerable.adapters.oidc import HttpIssuerKeys, issuer_source
 
     wanted = settings.identity
-    desk = TrustDomainDesk(
+    desk = TrustDomainState(
         domain=trust_domain(wanted.trust_domain),
         keys=_keys(settings),
         register=SqliteAuthorityRegister(store),
@@ -333,7 +333,7 @@ async def _keeping_sightings(identity: Identity, walk: Walk) -> None:
         await anyio.sleep(SIGHTINGS_SECONDS)
         current = walk.registry.current
         keep = partial(
-            keep_sightings,
+            keep_discovered_assets,
             identity.seen,
             identity.sightings,
             offered=offered_tools(walk, looked),
@@ -346,7 +346,7 @@ async def _keeping_sightings(identity: Identity, walk: Walk) -> None:
             _log.warning("what was seen unregistered is not kept for now: %s", error.message)
 
 
-def _opened_alone(settings: Settings, desk: TrustDomainDesk) -> None:
+def _opened_alone(settings: Settings, desk: TrustDomainState) -> None:
     with alone(settings):
         desk.open()
 
@@ -369,12 +369,12 @@ def _issuers(settings: Settings) -> Iterator[IssuerTerms]:
         yield IssuerTerms(issuer=url, audience=audience, kind=named, lifetime_seconds_max=longest)
 
 
-def _endpoints(settings: Settings, desk: TrustDomainDesk, clock: Clock) -> Iterator[BundleEndpoint]:
+def _endpoints(settings: Settings, desk: TrustDomainState, clock: Clock) -> Iterator[BundleEndpoint]:
     for source in federation_sources(settings.identity.federation, own=desk.domain):
         yield _endpoint(source, desk, clock)
 
 
-def _endpoint(source: FederationSource, desk: TrustDomainDesk, clock: Clock) -> BundleEndpoint:
+def _endpoint(source: FederationSource, desk: TrustDomainState, clock: Clock) -> BundleEndpoint:
     if source.profile == "file":
         return FileBundle(source=source)
     if source.profile == "workload_api":

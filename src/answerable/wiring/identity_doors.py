@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import ssl
 
     from answerable.adapters.uvicorn_front import Listeners
-    from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
+    from answerable.flows.trust_domain.keep_trust_domain import TrustDomainState
     from answerable.wiring.assemble import Product
     from answerable.wiring.setting_tree import Settings
 
@@ -49,7 +49,7 @@ def listen_for_workloads(settings: Settings) -> Listeners:
     return listen(uds=settings.identity.socket, uds_mode=WORKLOAD_SOCKET_MODE)
 
 
-def let_svids_in(context: ssl.SSLContext, desk: TrustDomainDesk) -> None:
+def let_svids_in(context: ssl.SSLContext, desk: TrustDomainState) -> None:
     """Let X.509-SVIDs of all trusted domains through the gateway's handshake, also of those that are trusted later.
 
     That they are believed is decided for each message, by the bundle of that moment.

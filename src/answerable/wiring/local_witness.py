@@ -20,7 +20,7 @@ from answerable.core.identity.keys.keys import ed25519_public
 from answerable.core.tlog.note import VerifierKey
 from answerable.errors import Refused, shown
 from answerable.errors.codes.tlog import WITNESS_OTHER_KEY
-from answerable.flows.ledger.cosign_checkpoint import Cosigner, WitnessDesk
+from answerable.flows.ledger.cosign_checkpoint import Cosigner, CosigningState
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
 from answerable.wiring.own_files import require_own, witness_faults
 
@@ -39,7 +39,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 @contextmanager
-def opened_desk(settings: Settings) -> Iterator[WitnessDesk]:
+def opened_desk(settings: Settings) -> Iterator[CosigningState]:
     """The desk over the witness's own directory, with its own keys, made on the first start.
 
     Raises Unavailable: `witness.locked`, `witness.unwritable`, `key.*`, `files.not_own`.
@@ -50,7 +50,7 @@ def opened_desk(settings: Settings) -> Iterator[WitnessDesk]:
     try:
         cosigners = _cosigners(settings)
         publish_keys(place, [one.key for one in cosigners])
-        yield WitnessDesk(register=register, clock=SystemClock(), cosigners=cosigners)
+        yield CosigningState(register=register, clock=SystemClock(), cosigners=cosigners)
     finally:
         register.close()
 
@@ -85,11 +85,11 @@ def watch_log(register: WitnessRegister, key: VerifierKey, *, another: bool = Fa
 
 async def serve_witness(
     settings: Settings,
-    door: Callable[[WitnessDesk], Any],
+    door: Callable[[CosigningState], Any],
     *,
     logs: Sequence[VerifierKey],
     until_eof: bool,
-    started: Callable[[Listeners, WitnessDesk], None],
+    started: Callable[[Listeners, CosigningState], None],
 ) -> None:
     """Serve until SIGINT or SIGTERM, or the end of standard input, then stop gracefully.
 

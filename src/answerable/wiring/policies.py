@@ -12,7 +12,7 @@ from answerable.adapters.cedar.set_checks import check_sets
 from answerable.adapters.sqlite import SqlitePolicyRegister
 from answerable.errors import AnswerableError, shown
 from answerable.flows.policy.shadow_policy import follow_shadow
-from answerable.flows.state.policy_desk import PolicyDesk
+from answerable.flows.state.policy_desk import PolicyState
 
 if TYPE_CHECKING:
     from answerable.adapters.sqlite import SqliteStore
@@ -25,9 +25,9 @@ SHADOW_SECONDS: Final = 1.0
 _log: Final = logging.getLogger(__name__)
 
 
-def policy_desk(settings: Settings, store: SqliteStore) -> PolicyDesk:
+def policy_desk(settings: Settings, store: SqliteStore) -> PolicyState:
     """Who publishes, and where proposals and earlier sets are kept."""
-    return PolicyDesk(
+    return PolicyState(
         publishers=settings.policy.publishers,
         records=SqlitePolicyRegister(store),
         check=check_sets,

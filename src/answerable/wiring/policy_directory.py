@@ -14,7 +14,7 @@ from answerable.adapters.cedar.rules import PolicySource, rules_of
 from answerable.adapters.cedar.schema_text import schema_fault, schema_text
 from answerable.adapters.cedar.set_checks import CheckedRules, check_policies, registered_in
 from answerable.adapters.registry_files.set_directory import SCHEMA_FILE, read_set
-from answerable.core.approval.strength import NOTHING_KNOWN, SignedWith
+from answerable.core.approval.assurance_level import NOTHING_KNOWN, SignedWith
 from answerable.core.decision.policy_case import cases_in
 from answerable.core.decision.policy_trial import case_faults
 from answerable.core.registry.documents.documents import PolicySetDocument

@@ -21,8 +21,8 @@ from answerable.core.incident.cloud_event import webhook_secret
 from answerable.core.registry.documents.contacts import NO_CONTACTS
 from answerable.errors import Malformed, Unavailable
 from answerable.errors.codes.leases import SECRET_UNREADABLE
-from answerable.flows.approval.reach_people import reach_always
-from answerable.flows.state.reach_desk import PushSide, ReachDesk, ReachLimits
+from answerable.flows.approval.notify_people import reach_always
+from answerable.flows.state.reach_desk import NotificationState, PushSide, ReachLimits
 from answerable.wiring.channel_settings import EMAIL, PUSH, SLACK, WEBHOOK, hooks_in, routes_in, server_in
 from answerable.wiring.settings import secret
 
@@ -41,11 +41,13 @@ ANSWER_SECONDS_SPARE: Final = 0.9
 """Of the time of a try, for one answer: so that what is silent is told from what is slow."""
 
 
-def reach_desk(settings: Settings, store: SqliteStore, registry: RegistryStore, origin: str) -> ReachDesk:
+def reach_desk(
+    settings: Settings, store: SqliteStore, registry: RegistryStore, origin: str
+) -> NotificationState:
     """The desk without its channels, which `kept_reaching` opens: what is wrong with them keeps nobody from stopping
     anything without a server. origin: of the log."""
     wanted = settings.channels
-    return ReachDesk(
+    return NotificationState(
         register=SqliteDeliveryRegister(store),
         routes=routes_in(wanted),
         name_answerers=frozenset(wanted.name_answerers),
@@ -68,7 +70,9 @@ async def kept_reaching(walk: Walk) -> None:
     await reach_always(walk)
 
 
-def _open_channels(desk: ReachDesk, *, settings: Settings, registry: RegistryStore, origin: str) -> None:
+def _open_channels(
+    desk: NotificationState, *, settings: Settings, registry: RegistryStore, origin: str
+) -> None:
     wanted, named = settings.channels, {route.channel for route in desk.routes}
     if not named:
         return

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.errors import Unavailable
-from answerable.flows.approval.seed_canary import seed_canary
-from answerable.flows.approval.tell_canary import tell_ended_canaries
+from answerable.flows.approval.notify_attention_check import tell_ended_canaries
+from answerable.flows.approval.send_attention_check import send_attention_check
 from answerable.flows.counters.door_desk import record_door_refusals
 from answerable.flows.recovery.settle_open_intents import record_counted_refusals, settle_open_intents
 from answerable.flows.revocation.place_hold import resume_holds
@@ -81,7 +81,7 @@ async def keep_canaries(walk: Walk) -> None:
     """One round of canaries. No action depends on them: what cannot be had now, or has no room, is due again."""
     try:
         await tell_ended_canaries(walk)
-        await seed_canary(walk)
+        await send_attention_check(walk)
     except Unavailable as failed:
         _log.warning("no canary is asked or told for now: %s", failed.message)
 

@@ -19,7 +19,7 @@ from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.note import Note, VerifierKey
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.errors.codes.ledger import LEDGER_SHARDED, LEDGER_UNSHARDED
-from answerable.flows.ledger.cover_shards import Covering, ShardState, require_led_on
+from answerable.flows.ledger.publish_set_checkpoint import Covering, ShardState, require_led_on
 from answerable.wiring.kept_process import KeptProcess
 from answerable.wiring.witness_settings import LOCAL
 from answerable.wiring.witnesses import cosigning, require_known_history

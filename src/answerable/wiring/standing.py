@@ -19,11 +19,11 @@ from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.lease.standing import StandingSecret
 from answerable.core.lease.wire import LISTED_MAX
 from answerable.errors import Unavailable
-from answerable.flows.leases.find_standing_secrets import (
+from answerable.flows.leases.find_static_secrets import (
     NOT_USED,
     KnownUse,
     StandingReport,
-    find_standing_secrets,
+    find_static_secrets,
     stored_standing,
 )
 from answerable.wiring.secret_store import STORE, has_store, open_secrets
@@ -52,7 +52,7 @@ INSTEAD: Final = {
 
 def scan(settings: Settings, paths: Iterable[str]) -> StandingReport:
     """What is in these files. Fingerprints are the same from run to run where there is a data directory."""
-    return find_standing_secrets(LocalConfigurationFiles(), paths, key=_key(settings.data))
+    return find_static_secrets(LocalConfigurationFiles(), paths, key=_key(settings.data))
 
 
 def broker_standing(settings: Settings) -> tuple[StandingSecret, ...]:

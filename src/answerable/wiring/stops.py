@@ -20,10 +20,10 @@ from answerable.core.containment.press import FILE
 from answerable.errors import AnswerableError, Unavailable
 from answerable.errors.codes.containment import PANIC_NOT_HELD
 from answerable.flows.containment.follow_holds import follow_holds
-from answerable.flows.containment.press_panic import press_panic
+from answerable.flows.containment.trigger_emergency_stop import trigger_emergency_stop
 from answerable.flows.counters.recall_rules import restore_rules
 from answerable.flows.drills.report_containment import follow_reports
-from answerable.flows.policy.place_tripped import follow_rules, name_rules
+from answerable.flows.policy.place_triggered_holds import follow_rules, name_rules
 from answerable.flows.recording.record_entry import pseudonym_of
 from answerable.flows.revocation.close_mandate import closed_wholly
 from answerable.flows.revocation.end_without_room import follow_room
@@ -119,7 +119,7 @@ async def following_panic(walk: Walk, directory: Path, workloads: Workloads | No
 
 async def _held(walk: Walk, found: Press, workloads: Workloads | None) -> None:
     try:
-        placed = await press_panic(walk, found, workloads)
+        placed = await trigger_emergency_stop(walk, found, workloads)
     except AnswerableError as failed:
         # Of this press: another hold on everything may end before people have looked at this one.
         if not any(one.source == "panic" and one.rule == found.id for one in walk.holds.all()):

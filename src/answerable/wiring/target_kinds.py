@@ -15,11 +15,11 @@ from answerable.errors.codes.leases import TARGET_KIND
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from answerable.ports.admin_account import AdminAccount
     from answerable.ports.brokered_target import BrokeredTarget
     from answerable.ports.clock import Clock
     from answerable.ports.credential_issuer import CredentialIssuer
     from answerable.ports.entropy import Entropy
-    from answerable.ports.own_account import OwnAccount
     from answerable.ports.target_rights import TargetRights
 
 
@@ -50,7 +50,7 @@ class BuiltTarget:
 
     issuer: CredentialIssuer
     target: BrokeredTarget
-    own: OwnAccount | None = None
+    own: AdminAccount | None = None
     why_not: str = (
         "targets of this kind do not let an account change its own secret, or the broker cannot yet"
     )

@@ -14,7 +14,7 @@ from answerable.adapters.uvicorn_front import FrontLimits, listen, serve
 from answerable.errors import Unavailable
 from answerable.errors.codes.services import TELEMETRY_HEADER
 from answerable.flows.approval.owed_reviews import counted_reviews
-from answerable.flows.approval.tell_figures import tell_figures
+from answerable.flows.approval.report_statistics import report_statistics
 from answerable.flows.approval.try_channel import channel_states
 from answerable.wiring.settings import secret
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
-    from answerable.core.ledger.figures_told import FiguresTold
+    from answerable.core.ledger.describe_statistics import StatisticsView
     from answerable.flows.state.walk import Walk
     from answerable.wiring.setting_tree import Settings
 
@@ -55,7 +55,7 @@ class MetricsText:
         async with self._made:
             now = self._walk.clock.monotonic()
             if now >= self._until:
-                found = await tell_figures(self._walk, others=False, seconds_max=READ_SECONDS_MAX)
+                found = await report_statistics(self._walk, others=False, seconds_max=READ_SECONDS_MAX)
                 self._text = exposition(await _families(self._walk, found))
                 self._until = now + KEPT_SECONDS
             return self._text
@@ -93,7 +93,7 @@ async def sending_metrics(walk: Walk, settings: Settings) -> None:
         while True:
             await anyio.sleep(settings.telemetry.otlp_seconds)
             try:
-                found = await tell_figures(walk, others=False, seconds_max=READ_SECONDS_MAX)
+                found = await report_statistics(walk, others=False, seconds_max=READ_SECONDS_MAX)
                 await exporter.send(
                     request_of(
                         await _families(walk, found),
@@ -112,7 +112,7 @@ async def sending_metrics(walk: Walk, settings: Settings) -> None:
             failing = ""
 
 
-async def _families(walk: Walk, found: FiguresTold) -> list[Metric]:
+async def _families(walk: Walk, found: StatisticsView) -> list[Metric]:
     """Raises Unavailable."""
     from answerable.adapters.prometheus import channel_families, door_families, families_of
 

@@ -19,7 +19,7 @@ from answerable.core.mandate.token_life import ActingLimits
 from answerable.errors import Malformed, Unavailable
 from answerable.flows.entries.keep_citations import keep_citations
 from answerable.flows.state.delegations import Delegations
-from answerable.flows.state.token_desk import TokenDesk, TokenLimits
+from answerable.flows.state.token_desk import TokenLimits, TokenState
 from answerable.flows.tokens.exchange_token import status_uri
 
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ def token_desk(
     store: SqliteStore,
     verifier: CallerVerifier,
     address: tuple[str, int] | None,
-) -> TokenDesk:
+) -> TokenState:
     """The desk, with the walk told whose hops to believe. Raises Unavailable (`key.*`, `register.*`)."""
     wanted, entropy, issuer = settings.tokens, walk.entropy, issuer_of(settings, address)
-    desk = TokenDesk(
+    desk = TokenState(
         walk=walk,
         tokens=SqliteTokenRegister(store, entropy=entropy),
         known=verifier.known,
@@ -90,7 +90,7 @@ def _keys(settings: Settings, entropy: Entropy) -> Iterator[SigningKey]:
         yield first if number == 1 else open_key(folder / f"{number}.key")
 
 
-async def forgetting_tokens(desk: TokenDesk, *, seconds: float = 60.0) -> None:
+async def forgetting_tokens(desk: TokenState, *, seconds: float = 60.0) -> None:
     """Forget tokens that ran out a day ago, revoked or not, until cancelled; their places in lists stay taken.
 
     So many with one write, and as often as there are more: however fast they are issued, they are forgotten as fast.
@@ -111,12 +111,12 @@ async def forgetting_tokens(desk: TokenDesk, *, seconds: float = 60.0) -> None:
         await anyio.sleep(seconds if count < FORGOTTEN_MAX else BETWEEN_SECONDS)
 
 
-def status_lists_of(desk: TokenDesk) -> tuple[int, ...]:
+def status_lists_of(desk: TokenState) -> tuple[int, ...]:
     """The numbers of the lists that there are."""
     return tuple(takewhile(partial(_is_list, desk), range(1, LISTS_MAX)))
 
 
-def _is_list(desk: TokenDesk, number: int) -> bool:
+def _is_list(desk: TokenState, number: int) -> bool:
     try:
         desk.tokens.statuses(number)
     except Malformed:
@@ -124,7 +124,7 @@ def _is_list(desk: TokenDesk, number: int) -> bool:
     return True
 
 
-def status_list_of(desk: TokenDesk, number: int) -> str | None:
+def status_list_of(desk: TokenState, number: int) -> str | None:
     """The signed list of that number, None when there is none yet. Raises Unavailable."""
     try:
         octets = desk.tokens.statuses(number)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.action.prepared import BYTES_MAX
+from answerable.core.approval.assurance_level import ANY_FOR_ALL, CHAT, CRITICAL, STRENGTHS
 from answerable.core.approval.batch import BATCH_ITEMS_MAX, BATCH_TIER_MAX
 from answerable.core.approval.challenge import NONCE_MILLIS_MAX
-from answerable.core.approval.strength import ANY_FOR_ALL, CHAT, CRITICAL, STRENGTHS
 from answerable.core.approval.workflows import ALLOWED, NO_HIGH_TIERS
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from answerable.core.containment.hold import holdable
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import Refused
-from answerable.flows.policy.tell_possible import possible
+from answerable.flows.policy.explain_what_if import possible
 from answerable.flows.registry.apply_registry import apply_registry
-from answerable.flows.registry.set_agent_standing import set_agent_standing
+from answerable.flows.registry.set_agent_status import set_agent_status
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.flows.trust_domain.workloads import Workloads
@@ -34,14 +34,14 @@ SCOUT = AgentId("scout")
 async def test_suspending_ends_instances_and_resuming_gives_none_back():
     bench, workloads = await enrolling()
     one = await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
-    change = await set_agent_standing(workloads, SCOUT, "suspended", by="operator")
+    change = await set_agent_status(workloads, SCOUT, "suspended", by="operator")
     assert [ended.id for ended in change.ended] == [one.id]
     assert change.x509_until == bench.clock.now() + 3_600_000
     assert change.jwt_until == bench.clock.now() + 300_000
     assert "scout" not in bench.walk.registry.current.agents
-    again = await set_agent_standing(workloads, SCOUT, "suspended", by="operator")
+    again = await set_agent_status(workloads, SCOUT, "suspended", by="operator")
     assert (again.changed, again.ended, again.x509_until) == (False, (), 0)
-    await set_agent_standing(workloads, SCOUT, "active", by="operator")
+    await set_agent_status(workloads, SCOUT, "active", by="operator")
     assert "scout" in bench.walk.registry.current.agents
     assert list(workloads.instances.live()) == []
 
@@ -50,14 +50,14 @@ async def test_retiring_closes_mandates_and_is_for_good():
     bench, workloads = await enrolling()
     await bench.issue("m-1")
     await bench.issue("m-2", agent="rover")
-    change = await set_agent_standing(workloads, SCOUT, "retired", by="operator")
+    change = await set_agent_status(workloads, SCOUT, "retired", by="operator")
     assert change.closed == ("m-1",)
     assert bench.walk.mandates.state(MandateId("m-2")) == "open"
     with pytest.raises(Refused) as error:
-        await set_agent_standing(workloads, SCOUT, "active", by="operator")
+        await set_agent_status(workloads, SCOUT, "active", by="operator")
     assert error.value.code == "agent.retired"
     with pytest.raises(Refused) as error:
-        await set_agent_standing(workloads, AgentId("nobody"), "retired", by="operator")
+        await set_agent_status(workloads, AgentId("nobody"), "retired", by="operator")
     assert error.value.code == "agent.unknown"
 
 
@@ -100,7 +100,7 @@ async def test_an_agent_that_can_prove_itself_by_held_keys_alone_is_told_as_stop
     assert standing_of(bench.walk, SCOUT) == ("active", "")
     assert [one.id for one in holds_of_agent(bench.walk, SCOUT)] == [placed.hold.id]
     await apply_registry(bench.walk, [document], by="operator")
-    await revoke_authority(bench.walk, Revocable("key", key), by="operator", looks_back=False)
+    await revoke_authority(bench.walk, RevocationTarget("key", key), by="operator", looks_back=False)
     assert standing_of(bench.walk, SCOUT) == ("revoked", "")
 
 
@@ -108,7 +108,7 @@ async def test_an_agent_that_can_prove_itself_by_held_keys_alone_is_told_as_stop
 async def test_an_agent_that_is_not_active_is_told_by_its_status():
     bench, workloads = await enrolling()
     for status in ("suspended", "retired"):
-        await set_agent_standing(workloads, SCOUT, status, by="operator")
+        await set_agent_status(workloads, SCOUT, status, by="operator")
         assert standing_of(bench.walk, SCOUT) == (status, "")
 
 
@@ -144,7 +144,7 @@ async def test_an_agent_that_nobody_used_for_long_is_suspended_by_rule_and_recor
     assert await suspend_dormant(workloads, uses, dormancy, days=5) == ("scout",)
     assert set(bench.walk.registry.current.agents) == {"rover"}
     assert len(bench.entries(Tag.REGISTRY_CHANGE)) == 2
-    await set_agent_standing(workloads, SCOUT, "active", by="operator")
+    await set_agent_status(workloads, SCOUT, "active", by="operator")
     assert await suspend_dormant(workloads, uses, dormancy, days=5) == ()
     assert await judged(workloads, days=5) == ()
 

@@ -12,13 +12,13 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.registry.apply_registry import apply_registry, planned, policy_text
 from answerable.testing.builders import POLICIES, Bench, bench_documents
+from answerable.testing.fault_injection import Crash, Trouble, TroubledLedger, TroubledRegistry
 from answerable.testing.samples import document
-from answerable.testing.trouble import Crash, Trouble, TroubledLedger, TroubledRegistry
 from tests.worlds.walk import fields_of
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
-    from answerable.testing.trouble import Fault
+    from answerable.testing.fault_injection import Fault
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WALK-14")]
 

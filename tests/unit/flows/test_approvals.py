@@ -25,14 +25,14 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import POLICIES, Bench, bench_documents, nonce_for
+from answerable.testing.fault_injection import Trouble, TroubledApprovals, TroubledLedger
 from answerable.testing.samples import AUDIENCE, signing_key
-from answerable.testing.trouble import Trouble, TroubledApprovals, TroubledLedger
 from answerable.testing.trouble_outside import TroubledChannel
 from tests.worlds.walk import fields_of
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
-    from answerable.testing.trouble import Fault
+    from answerable.testing.fault_injection import Fault
 
 pytestmark = pytest.mark.anyio
 

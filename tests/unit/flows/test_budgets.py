@@ -14,14 +14,14 @@ from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unavailable
 from answerable.flows.recovery.settle_open_intents import recover_from_ledger
 from answerable.testing.builders import Bench
+from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.registers import fresh
-from answerable.testing.trouble import Trouble, TroubledLedger
 from tests.worlds.walk import cited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from answerable.testing.trouble import Fault
+    from answerable.testing.fault_injection import Fault
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WALK-08")]
 

@@ -18,7 +18,7 @@ from answerable.flows.entries import cite_statement
 from answerable.flows.registry.apply_registry import policy_text
 from answerable.testing.builders import POLICIES, Bench, bench_documents, memory_ledger
 from answerable.testing.clock import ManualClock
-from answerable.testing.trouble import Trouble, TroubledLedger
+from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.verify.citations import Citations
 from answerable.verify.leaf_rules import Fault as LeafFault
 from answerable.verify.leaf_rules import read_leaf
@@ -26,7 +26,7 @@ from tests.worlds.walk import cited, stored_of, striking
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
-    from answerable.testing.trouble import Fault
+    from answerable.testing.fault_injection import Fault
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SEAL-06")]
 

@@ -14,7 +14,7 @@ from answerable.core.approval.message import asked_message
 from answerable.errors import Broken, Unavailable
 from answerable.flows.approval.answer_by_click import Click, take_click
 from answerable.flows.approval.offer_click import with_buttons
-from answerable.flows.validity.click_standing import click_stands
+from answerable.flows.validity.chat_answer_validity import click_stands
 from answerable.testing.clock import START
 from tests.probes.clicks_between import offer_of
 from tests.worlds.click import CLICKS, TEAM, click_documents, clicking

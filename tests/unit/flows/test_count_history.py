@@ -14,7 +14,7 @@ from answerable.flows.recovery.settle_open_intents import settle_open_intents
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
-from answerable.testing.trouble import Trouble, TroubledLedger
+from answerable.testing.fault_injection import Trouble, TroubledLedger
 from tests.worlds.history import PERMIT, REFUNDS, ready, restarted, seen
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,7 @@ from answerable.errors import Refused
 from answerable.flows.drills.stage_drill import staged
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.end_instance import SHADOW_SECONDS_MAX, end_unfounded
-from answerable.flows.state.drill_desk import DrillDesk
+from answerable.flows.state.drill_desk import DrillState
 from answerable.testing.registers import fresh
 from tests.worlds.drill import bench_to_drill, documents_with, drill
 from tests.worlds.figures import cells_of, comparable, counted_again, entry, folded, plain
@@ -82,7 +82,7 @@ async def test_nobody_hides_behind_the_name_of_a_shadow(kind):
 @pytest.mark.parametrize("kind", DRILL_KINDS)
 async def test_a_drill_passes_while_another_process_sweeps_all_the_time(kind):
     bench, workloads = await bench_to_drill()
-    other = replace(workloads, walk=replace(bench.walk, drills=DrillDesk()))
+    other = replace(workloads, walk=replace(bench.walk, drills=DrillState()))
     swept = 0
 
     async def sweep() -> None:

@@ -8,15 +8,15 @@ import pytest
 from answerable.core.canonical import INTEGER_MAX
 from answerable.core.containment.hold import EVERYTHING, Hold, HoldId, holdable
 from answerable.core.identity.names.spiffe_id import ID_BYTES_MAX
+from answerable.core.ledger.approval_statistics import Figures, restored
 from answerable.core.ledger.entry import LEAF_BYTES_MAX
 from answerable.core.ledger.figure_cells import UNSAID, Cell
 from answerable.core.ledger.figure_stops import STOPS_MAX
-from answerable.core.ledger.figures import Figures, restored
 from answerable.core.ledger.records_holds import hold_placed
 from answerable.core.ledger.records_revocation import IN_FLIGHT_NAMED_MAX
 from answerable.core.ledger.subject import LOG_SUBJECT
 from answerable.core.ledger.tags import Tag
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.flows.recording.record_entry import sealing_for
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.clock import START
@@ -42,7 +42,7 @@ async def test_a_revocation_is_contained_when_the_last_action_that_it_came_too_l
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(bench.act)
         await begun.wait()
-        await revoke_authority(bench.walk, Revocable("agent", "scout"), by="operator")
+        await revoke_authority(bench.walk, RevocationTarget("agent", "scout"), by="operator")
         cell = (await cells_of(bench))[UNSAID]
         assert (cell.revoked, cell.containing.count) == (1, 0)
         bench.clock.advance(7)
@@ -53,7 +53,7 @@ async def test_a_revocation_is_contained_when_the_last_action_that_it_came_too_l
 
 async def test_what_came_too_late_for_nothing_took_no_time():
     bench = await ready()
-    await revoke_authority(bench.walk, Revocable("agent", "rover"), by="operator")
+    await revoke_authority(bench.walk, RevocationTarget("agent", "rover"), by="operator")
     assert (await cells_of(bench))[UNSAID].containing.exact == [0]
 
 

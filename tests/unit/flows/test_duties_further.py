@@ -9,17 +9,17 @@ import anyio
 import pytest
 
 from answerable.adapters.sqlite import SqliteDutyRegister
-from answerable.core.containment.hold import Holdable
+from answerable.core.containment.hold import HoldTarget
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.approval.tell_duty import queue_health, route_of
-from answerable.flows.escalation.delegate_duty import delegate_duty, end_duty
+from answerable.flows.approval.notify_on_call import queue_health, route_of
+from answerable.flows.escalation.appoint_deputy import appoint_deputy, end_duty
 from answerable.flows.escalation.route_approval import follow_duties, note_view, scan_waiting, tell_due
 from answerable.flows.recovery.recall_duties import RecalledDuties
 from answerable.flows.revocation.place_hold import place_hold
-from answerable.flows.state.duty_desk import DutyDesk
+from answerable.flows.state.duty_desk import OnCallState
 from answerable.sdk.signing import signed_duty
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
@@ -47,7 +47,7 @@ async def _awaited(call: Any) -> None:
 async def test_what_is_on_record_is_in_force_also_where_the_caller_leaves(turns):
     bench = await duty_bench()
     token = signed_duty(terms(bench), key=signing_key("bob"))
-    await left_after(turns, delegate_duty(bench.walk, token))
+    await left_after(turns, appoint_deputy(bench.walk, token))
     given = bench.entries(Tag.DUTY)
     register = bench.walk.duties.register
     assert len(register.delegations()) == len(given)
@@ -60,11 +60,11 @@ async def test_what_is_on_record_is_in_force_also_where_the_caller_leaves(turns)
 @pytest.mark.requirement("DUTY-05")
 async def test_a_person_who_is_held_hands_nothing_on_and_does_not_stand_in():
     bench = await duty_bench()
-    await place_hold(bench.walk, Holdable("owner", "dan"), by="operator")
+    await place_hold(bench.walk, HoldTarget("owner", "dan"), by="operator")
     with pytest.raises(Refused) as raised:
         await delegate(bench)
     assert raised.value.code == "held.owner"
-    await place_hold(bench.walk, Holdable("key", signing_key("carol").public.thumbprint), by="operator")
+    await place_hold(bench.walk, HoldTarget("key", signing_key("carol").public.thumbprint), by="operator")
     with pytest.raises(Refused) as raised:
         await delegate(bench, of="carol", to="bob")
     assert raised.value.code == "held.key"
@@ -76,7 +76,7 @@ async def test_without_a_register_nobody_stands_in_and_nothing_is_recalled():
     asked = await waiting(bench)
     await delegate(bench)
     await bench.answer(asked, by="dan")
-    bench.walk.duties = DutyDesk()
+    bench.walk.duties = OnCallState()
     assert (await bench.refund(6000)).outcome is None
     with pytest.raises(Refused) as raised:
         await delegate(bench)
@@ -95,7 +95,7 @@ async def test_what_belongs_to_an_erased_person_or_is_over_or_known_does_not_com
     known = await delegate(bench)
     register = fresh(SqliteDutyRegister)
     register.delegate(known)
-    bench.walk.duties = DutyDesk(register=register)
+    bench.walk.duties = OnCallState(register=register)
     keys = bench.walk.subject_keys
     erased_key = keys.of(principal_subject("carol")).id
 
@@ -127,7 +127,7 @@ async def test_an_answer_counts_by_the_very_delegation_that_it_names():
     await bench.answer(asked, by="dan")
     other = fresh(SqliteDutyRegister)
     other.delegate(replace(one, to=person("frank")))
-    bench.walk.duties = DutyDesk(register=other)
+    bench.walk.duties = OnCallState(register=other)
     assert (await bench.refund(6000)).outcome is None
 
 

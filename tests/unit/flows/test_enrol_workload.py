@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from answerable.core.containment.hold import Hold, Holdable, hold_id
+from answerable.core.containment.hold import Hold, HoldTarget, hold_id
 from answerable.core.identity.names.spiffe_id import spiffe_id
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
@@ -282,7 +282,7 @@ async def test_an_enrolment_on_its_way_while_its_key_is_held_ends_and_does_not_o
         bench.walk.holds.place(
             Hold(
                 id=hold_id(bytes(16)),
-                what=Holdable("key", key_of("i-1").thumbprint),
+                what=HoldTarget("key", key_of("i-1").thumbprint),
                 at=bench.clock.now(),
                 by="alice",
             )

@@ -16,9 +16,9 @@ from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.registry.follow_registers import follow_documents, follow_registers
 from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.fault_injection import Fault, Trouble, TroubledLedger
 from answerable.testing.registers import elsewhere, fresh
 from answerable.testing.samples import document
-from answerable.testing.trouble import Fault, Trouble, TroubledLedger
 
 if TYPE_CHECKING:
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot

@@ -22,8 +22,8 @@ from answerable.flows.state.walk_limits import WalkLimits
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents, memory_ledger
 from answerable.testing.clock import ManualClock
+from answerable.testing.fault_injection import Trouble, TroubledApprovals, TroubledLedger
 from answerable.testing.recording_upstream import Effect
-from answerable.testing.trouble import Trouble, TroubledApprovals, TroubledLedger
 from answerable.testing.trouble_outside import TroubledUpstream
 from tests.worlds.walk import cited, fields_of, sealed_values, stored_of, striking
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.warrant import Warrant
     from answerable.ports.decision_point import DecisionPoint
     from answerable.ports.upstream import Progress
-    from answerable.testing.trouble import Fault
+    from answerable.testing.fault_injection import Fault
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from answerable.errors import Unavailable
 from answerable.flows.state import waiting_groups
 from answerable.flows.state.waiting_groups import WaitingGroups
 from answerable.flows.validity.group_waiting import follow_waiting, groups_waiting
-from answerable.testing.trouble import Trouble, TroubledApprovals
+from answerable.testing.fault_injection import Trouble, TroubledApprovals
 from tests.worlds.alike import asked_many, groups_of, paying_bench, payments
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ import pytest
 
 from answerable.adapters.sqlite import SqliteFiguresRegister
 from answerable.core.action.outcome import Outcome
+from answerable.core.ledger.approval_statistics import HOUR_MS, Figures
 from answerable.core.ledger.figure_cells import UNSAID, Group
-from answerable.core.ledger.figures import HOUR_MS, Figures
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.approval.keep_figures import FORM, keep_figures
-from answerable.flows.approval.tell_figures import tell_figures
+from answerable.flows.approval.report_statistics import report_statistics
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
@@ -97,11 +97,11 @@ async def test_a_wait_ends_with_the_answer_that_decides_and_not_with_one_that_do
 async def test_a_question_waits_until_it_runs_out_and_then_nobody_answered_it():
     bench = await ready()
     await bench.refund(6_000)
-    told = await tell_figures(bench.walk)
+    told = await report_statistics(bench.walk)
     assert told.waiting == {PAY: 1}
     assert told.groups[PAY].unanswered == 0
     bench.clock.advance(bench.walk.limits.approval_ttl_ms / 1000)
-    told = await tell_figures(bench.walk)
+    told = await report_statistics(bench.walk)
     assert told.waiting == {}
     assert (told.groups[PAY].unanswered, told.groups[PAY].waits.count) == (1, 0)
 
@@ -207,7 +207,7 @@ async def test_several_who_ask_at_once_count_each_entry_once():
     bench = await ready()
     for _ in range(50):
         await bench.act()
-    await asyncio.gather(*(tell_figures(bench.walk) for _ in range(5)))
+    await asyncio.gather(*(report_statistics(bench.walk) for _ in range(5)))
     assert (await cells_of(bench))[READ].alone == 50
 
 
@@ -221,7 +221,7 @@ async def test_the_logs_of_other_processes_are_in_it_as_they_were_kept_last():
     kept = register.kept(bench.walk.ledger.origin)
     register.keep("log.example/other", kept.rows, entries=7, form=FORM, at=5, beside=kept.beside, anew=True)
     register.keep("log.example/older", {}, entries=3, form=FORM - 1, at=4, beside=b"", anew=True)
-    told = await tell_figures(bench.walk)
+    told = await report_statistics(bench.walk)
     assert told.groups[READ].alone == 2
     assert [(one.origin, one.entries, one.size is None, one.unread) for one in told.logs[1:]] == [
         ("log.example/older", 3, True, True),

@@ -15,8 +15,8 @@ from answerable.flows.counters.keep_history import keep_history, read_unread_his
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.registry.follow_registers import follow_registers
 from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.testing.fault_injection import Trouble, TroubledLedger, TroubledRegistry
 from answerable.testing.registers import elsewhere, fresh
-from answerable.testing.trouble import Trouble, TroubledLedger, TroubledRegistry
 from tests.worlds.history import (
     ONE_REFUND,
     PERMIT,

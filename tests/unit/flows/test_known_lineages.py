@@ -173,12 +173,21 @@ async def test_who_has_a_part_is_counted_once_and_away_from_what_serves_others(h
         return counted(*given, **named)
 
     monkeypatch.setattr(register, "admit", admit)
-    lineage = handed_on.call()
+    delegation_lineage = handed_on.call()
     for expected in (True, False, False):
-        assert await verify_lineage.admit_receivers(handed_on.walk, lineage.mandate, lineage.hops) is expected
+        assert (
+            await verify_lineage.admit_receivers(
+                handed_on.walk, delegation_lineage.mandate, delegation_lineage.hops
+            )
+            is expected
+        )
     assert found == [True]
     monkeypatch.setattr(verify_lineage, "ADMITTED_MAX", 1)
     handed_on.walk.admitted = {("m-2", "a", "b")}
-    assert await verify_lineage.admit_receivers(handed_on.walk, lineage.mandate, lineage.hops)
+    assert await verify_lineage.admit_receivers(
+        handed_on.walk, delegation_lineage.mandate, delegation_lineage.hops
+    )
     assert len(handed_on.walk.admitted) == 1
-    assert not await verify_lineage.admit_receivers(handed_on.walk, lineage.mandate, lineage.hops[:1])
+    assert not await verify_lineage.admit_receivers(
+        handed_on.walk, delegation_lineage.mandate, delegation_lineage.hops[:1]
+    )

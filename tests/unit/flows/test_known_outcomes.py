@@ -11,7 +11,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
 from answerable.flows.recovery.settle_open_intents import settle_open_intents
 from answerable.testing.builders import Bench
-from answerable.testing.trouble import Trouble, TroubledLedger
+from answerable.testing.fault_injection import Trouble, TroubledLedger
 from tests.worlds.walk import cited, striking
 
 pytestmark = pytest.mark.anyio

@@ -14,23 +14,23 @@ from answerable.adapters.tlog_files.settings import TlogFilesSettings
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.escalation.hold_to_shown import void
+from answerable.flows.escalation.check_card import void
 from answerable.flows.policy.publish_policy import waiting_proposals
 from answerable.flows.recording.record_entry import record_entry
 from answerable.flows.recovery.settle_open_intents import record_counted_refusals, settle_open_intents
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.testing.builders import POLICIES, Bench, bench_documents, ledger_key
+from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.invariants import Promises, broken_laws
 from answerable.testing.samples import signing_key
-from answerable.testing.trouble import Trouble, TroubledLedger
 from tests.worlds.publication import propose
 from tests.worlds.walk import cited
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from answerable.testing.fault_injection import Fault
     from answerable.testing.recording_upstream import Effect
-    from answerable.testing.trouble import Fault
 
 pytestmark = pytest.mark.anyio
 

@@ -16,13 +16,13 @@ from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.tokens.issue_mandate import issue_mandate
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.fault_injection import Trouble, TroubledLedger, TroubledMandates
 from answerable.testing.samples import AUDIENCE, mandate_terms, signing_key
-from answerable.testing.trouble import Trouble, TroubledLedger, TroubledMandates
 from tests.worlds.walk import fields_of
 
 if TYPE_CHECKING:
     from answerable.core.mandate.mandate import MandateTerms
-    from answerable.testing.trouble import Fault
+    from answerable.testing.fault_injection import Fault
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WALK-09")]
 

@@ -16,8 +16,8 @@ from answerable.flows.recovery.settle_open_intents import recover_from_ledger, s
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.testing.builders import Bench
+from answerable.testing.fault_injection import Crash, Trouble, TroubledLedger, TroubledSubjectKeys
 from answerable.testing.samples import document
-from answerable.testing.trouble import Crash, Trouble, TroubledLedger, TroubledSubjectKeys
 from answerable.testing.trouble_outside import TroubledUpstream
 from tests.worlds.walk import cited, customers_bench, fields_of, stored_of, striking, subject_of
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from answerable.core.ledger.entry import StoredEntry
+    from answerable.testing.fault_injection import Fault
     from answerable.testing.recording_upstream import Effect
-    from answerable.testing.trouble import Fault
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SEAL-08")]
 

@@ -17,12 +17,12 @@ from answerable.flows.recording.name_keys import NAMED_MAX, key_on_record
 from answerable.flows.recording.record_entry import pseudonym_of
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.fault_injection import Crash, Trouble, TroubledLedger
 from answerable.testing.samples import document, signing_key
-from answerable.testing.trouble import Crash, Trouble, TroubledLedger
 from tests.worlds.keys import LATER, answered, found, person, registered
 
 if TYPE_CHECKING:
-    from answerable.testing.trouble import Fault
+    from answerable.testing.fault_injection import Fault
 
 pytestmark = pytest.mark.anyio
 

@@ -18,11 +18,11 @@ from answerable.flows.people.invite_person import invite_person
 from answerable.flows.people.remove_passkey import remove_passkey
 from answerable.flows.people.sign_in import record_refused_sign_ins, sign_in_by_provider
 from answerable.flows.recovery.recall_passkeys import RecalledPasskeys
-from answerable.flows.validity.people_signing_in import standing_passkey
+from answerable.flows.validity.person_validity import standing_passkey
 from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.fault_injection import TroubledLedger
 from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import SoftPasskey
-from answerable.testing.trouble import TroubledLedger
 from tests.worlds.passkey import ADMIN, enrolled, passkey_bench, signed_in
 from tests.worlds.walk import stored_of, striking
 

@@ -11,7 +11,7 @@ from answerable.adapters.memory.upstream import MemoryUpstream
 from answerable.adapters.sqlite import SqliteToolPinRegister
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
-from answerable.core.mandate.revocation import Revocable, Revocation
+from answerable.core.mandate.revocation import Revocation, RevocationTarget
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.flows.walk.list_capabilities import list_capabilities
@@ -19,10 +19,10 @@ from answerable.flows.walk.pin_tools import CLOCK_AHEAD_MS_MAX, approve_tool
 from answerable.flows.walk.show_tools import changes_of, tool_state, tool_states
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.clock import START
+from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen
-from answerable.testing.trouble import Trouble, TroubledLedger
 from tests.worlds.tool import approval, described, described_by, describing
 from tests.worlds.walk import fields_of
 
@@ -244,7 +244,7 @@ async def test_whose_approver_was_revoked_is_blocked_and_no_longer_approves(kind
     await bench.act()
     name = pin.key if kind == "key" else "bob"
     bench.walk.revocations.add(
-        Revocation(what=Revocable(kind, name), at=UnixMillis(bench.walk.clock.now()), by="operator")
+        Revocation(what=RevocationTarget(kind, name), at=UnixMillis(bench.walk.clock.now()), by="operator")
     )
     assert await refused(bench) == "tool.approver_revoked"
     assert listed(bench) == set()

@@ -8,11 +8,11 @@ import pytest
 
 from answerable.adapters.sqlite import SqliteTokenRegister, SqliteToolPinRegister
 from answerable.core.action.outcome import Outcome
-from answerable.core.containment.happening import tracker_of
+from answerable.core.containment.stop_rule_signal import tracker_of
 from answerable.core.decision.history import History
 from answerable.flows.counters.keep_history import keep_history, rules_origin
 from answerable.flows.counters.recall_rules import RuleReader
-from answerable.flows.policy.place_tripped import place_tripped
+from answerable.flows.policy.place_triggered_holds import place_triggered_holds
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk.govern_action import govern_action
 from answerable.flows.walk.pin_tools import approve_tool
@@ -20,8 +20,8 @@ from answerable.flows.workloads.enrol_workload import enrol
 from answerable.testing.builders import Bench, bench_documents, with_spending
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
+from tests.worlds.delegation_lineage import asked
 from tests.worlds.enrolment import enrolling, evidence_of, key_of
-from tests.worlds.lineage import asked
 from tests.worlds.rule import HUGE, act_as, again, code_of, denied, retried, rule, ruled
 from tests.worlds.tool import approval, described, describing
 from tests.worlds.tree import tree_world
@@ -132,7 +132,7 @@ async def test_what_fired_and_was_placed_counts_no_more_by_the_log_either():
     bench = await ruled(denied(1), retried(2))
     for _ in range(4):
         await code_of(bench.refund(HUGE))
-    await place_tripped(bench.walk)
+    await place_triggered_holds(bench.walk)
     assert ("scout", "-") not in counted(bench)["denials"]
     await code_of(bench.refund(HUGE))
     assert recounted(bench)["denials"] == counted(bench)["denials"]
@@ -155,7 +155,7 @@ async def test_of_owners_of_whom_nothing_is_inside_any_window_nothing_is_kept():
 
 async def test_hops_and_owners_that_are_no_more_in_mind_are_done_without(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("answerable.flows.counters.recall_rules.HOPS_MAX", 1)
-    monkeypatch.setattr("answerable.flows.counters.trip_rules.OWNERS_MAX", 1)
+    monkeypatch.setattr("answerable.flows.counters.trigger_rules.OWNERS_MAX", 1)
     world = await tree_world(fresh(SqliteTokenRegister, entropy=SeededEntropy("tokens")))
     bench = world.bench
     await apply_registry(

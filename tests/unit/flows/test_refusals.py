@@ -17,8 +17,8 @@ from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.samples import OWNERSHIP, document
-from answerable.testing.trouble import Trouble, TroubledLedger
 from answerable.testing.trouble_outside import TroubledUpstream
 from tests.worlds.walk import fields_of
 

@@ -19,14 +19,14 @@ from answerable.flows.validity.manifest_standing import standing_manifest
 from answerable.flows.workloads.register_manifest import CLOCK_AHEAD_MS_MAX, register_manifest
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.contracts.manifest_register import SCOUT, sample_manifest, sample_signed
+from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.samples import signing_key
-from answerable.testing.trouble import Trouble, TroubledLedger
 from answerable.verify.leaf_shapes import ManifestLeaf
 from tests.worlds.walk import fields_of, stored_of
 
 if TYPE_CHECKING:
     from answerable.core.registry.manifests.manifest_token import SignedManifest
-    from answerable.testing.trouble import Fault
+    from answerable.testing.fault_injection import Fault
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("MANIFEST-07")]
 

@@ -20,7 +20,7 @@ from answerable.flows.policy.replay_decisions import Stretch, replay_decisions
 from answerable.flows.state.policy_desk import AskedAgain
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.clock import ManualClock
-from answerable.verify import stated_places
+from answerable.verify import citation_index
 from answerable.verify.ledger_replay import replay_entries
 from tests.worlds.control import Product
 
@@ -134,17 +134,17 @@ async def test_what_is_written_down_after_a_decision_does_not_count_for_it():
     entries = [*bench.walk.ledger.replay()]
     (intent, *_) = [one for one in entries if one.tag == Tag.INTENT]
     places = asked.places
-    before = stated_places.StatedBefore(places, bench.walk.ledger.entry, bench.walk.subject_keys.find)
+    before = citation_index.StatedBefore(places, bench.walk.ledger.entry, bench.walk.subject_keys.find)
     leaf = bench.opened(intent.index)[0]
     assert before.mandate(leaf, intent.index) is not None
     assert before.policy_set(leaf, intent.index) is not None
-    early = stated_places.StatedBefore(places, bench.walk.ledger.entry, bench.walk.subject_keys.find)
+    early = citation_index.StatedBefore(places, bench.walk.ledger.entry, bench.walk.subject_keys.find)
     assert early.mandate(leaf, 1) is None
     assert early.policy_set(leaf, 1) is None
 
 
 async def test_a_forgotten_place_is_found_by_what_the_decision_says_of_it(monkeypatch):
-    monkeypatch.setattr(stated_places, "PLACES_MAX", 1)
+    monkeypatch.setattr(citation_index, "PLACES_MAX", 1)
     bench = await wrote(2)
     found = await replay_decisions(bench.walk, AskedAgain())
     assert found.counts["same"] >= 3

@@ -12,7 +12,7 @@ import pytest
 
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.sqlite import SqliteDutyRegister
-from answerable.core.containment.hold import Holdable
+from answerable.core.containment.hold import HoldTarget
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.escalation.route_approval import (
@@ -24,7 +24,7 @@ from answerable.flows.escalation.route_approval import (
 )
 from answerable.flows.recovery.recall_duties import RecalledDuties
 from answerable.flows.revocation.place_hold import place_hold
-from answerable.flows.state.duty_desk import DUE_MAX, DutyDesk
+from answerable.flows.state.duty_desk import DUE_MAX, OnCallState
 from answerable.testing.builders import POLICIES, Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.memory_ledger import MemoryLedger
@@ -82,7 +82,7 @@ async def test_what_is_answered_denied_over_or_stopped_is_passed_on_to_nobody(ho
     asked = await waiting(bench)
     await tell(bench)
     if how == "held":
-        await place_hold(bench.walk, Holdable("agent", "scout"), by="operator", reason="stop")
+        await place_hold(bench.walk, HoldTarget("agent", "scout"), by="operator", reason="stop")
     elif how == "expired":
         bench.clock.advance(3_600)
     else:
@@ -104,7 +104,7 @@ async def test_a_restart_between_two_steps_tells_the_first_no_more_and_the_secon
     await waiting(bench)
     await tell(bench)
     await tell(bench, seconds=60)
-    bench.walk.duties = DutyDesk(register=bench.walk.duties.register)
+    bench.walk.duties = OnCallState(register=bench.walk.duties.register)
     assert await tell(bench) == []
     assert await tell(bench, seconds=60) == [(2, ("bob", "carol", "erin"))]
     assert len(bench.entries(Tag.APPROVAL_ESCALATED)) == 2
@@ -129,7 +129,7 @@ async def test_a_crash_after_the_record_and_before_telling_tells_without_a_secon
         await tell_due(bench.walk)
     register.cut = False
     # Another process finds the entry, and that it is not known as told.
-    bench.walk.duties = DutyDesk(register=register)
+    bench.walk.duties = OnCallState(register=register)
     recalled = RecalledDuties(walk=bench.walk)
     for stored in bench.walk.ledger.replay():
         if stored.tag in (Tag.APPROVAL_ESCALATED, Tag.DUTY):
@@ -202,7 +202,7 @@ async def test_quiet_hours_let_wait_what_is_not_critical(critical):
 
 async def test_who_is_held_or_disabled_is_not_on_call():
     bench = await duty_bench()
-    await place_hold(bench.walk, Holdable("owner", "bob"), by="operator", reason="lost key")
+    await place_hold(bench.walk, HoldTarget("owner", "bob"), by="operator", reason="lost key")
     await waiting(bench)
     # One is asked for, and the second line is there.
     assert await tell(bench) == [(0, ("carol",))]
@@ -250,7 +250,7 @@ async def test_thousands_that_wait_are_looked_at_a_few_at_a_time():
     asked = await waiting(bench)
     for number in range(3 * DUE_MAX):
         bench.walk.approvals.add(replace(asked, id=f"copy-{number}"))
-    bench.walk.duties = DutyDesk(register=fresh(SqliteDutyRegister))
+    bench.walk.duties = OnCallState(register=fresh(SqliteDutyRegister))
     assert await scan_waiting(bench.walk) == 3 * DUE_MAX + 1
     assert [await tell_due(bench.walk) for _ in range(4)] == [DUE_MAX, DUE_MAX, DUE_MAX, 1]
     assert len(bench.channel.told) == 3 * DUE_MAX + 1
@@ -278,7 +278,7 @@ async def test_the_follower_tells_by_itself_and_ends_with_its_task():
 
 async def test_without_a_register_nothing_is_followed_and_everybody_is_told():
     bench = await duty_bench()
-    bench.walk.duties = DutyDesk()
+    bench.walk.duties = OnCallState()
     await follow_duties(bench.walk)
     asked = await waiting(bench)
     assert bench.channel.told[-1] == (asked.id, None, 0)
@@ -299,7 +299,7 @@ async def test_a_view_that_cannot_be_noted_counts_as_none():
 
 
 async def test_a_question_that_is_to_be_looked_at_sooner_is_looked_at_once():
-    desk = DutyDesk()
+    desk = OnCallState()
     assert desk.next_at() is None
     for at in (30, 10, 20):
         desk.look("a", at)
@@ -311,6 +311,6 @@ async def test_a_question_that_is_to_be_looked_at_sooner_is_looked_at_once():
 
 async def test_without_a_register_no_step_is_told():
     bench = await duty_bench()
-    bench.walk.duties = DutyDesk()
+    bench.walk.duties = OnCallState()
     bench.walk.duties.look("a", bench.clock.now())
     assert await tell_due(bench.walk) == 0

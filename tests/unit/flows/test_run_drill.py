@@ -10,7 +10,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.recovery.recall_drills import RecalledDrills
-from answerable.flows.state.drill_desk import DrillDesk
+from answerable.flows.state.drill_desk import DrillState
 from answerable.testing.registers import fresh
 from tests.worlds.drill import bench_to_drill, drill
 
@@ -71,7 +71,7 @@ async def test_one_that_could_not_be_recorded_counts_for_nothing():
 
 async def test_where_nothing_is_kept_nothing_is_drilled():
     bench, workloads = await bench_to_drill()
-    bench.walk.drills = DrillDesk()
+    bench.walk.drills = DrillState()
     with pytest.raises(Refused) as raised:
         await drill(workloads, "stop")
     assert raised.value.code == "drill.not_kept"

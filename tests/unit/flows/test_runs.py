@@ -17,8 +17,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.recovery.settle_open_intents import recover_from_ledger, settle_open_intents
 from answerable.testing.builders import Bench, ledger_key
+from answerable.testing.fault_injection import Crash, Trouble, TroubledLedger
 from answerable.testing.samples import signing_key
-from answerable.testing.trouble import Crash, Trouble, TroubledLedger
 from answerable.testing.trouble_outside import TroubledUpstream
 from answerable.verify.leaf_rules import Fault as LeafFault
 from answerable.verify.leaf_rules import read_leaf
@@ -28,8 +28,8 @@ from tests.worlds.walk import cited, striking
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import Entry
+    from answerable.testing.fault_injection import Fault
     from answerable.testing.recording_upstream import Effect
-    from answerable.testing.trouble import Fault
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SEAL-05")]
 

@@ -18,15 +18,15 @@ from answerable.core.tlog.merkle import leaf_hash
 from answerable.errors import Broken, Unavailable
 from answerable.flows.recovery.settle_open_intents import recover_from_ledger, settle_open_intents
 from answerable.testing.builders import Bench
-from answerable.testing.trouble import Crash, Trouble, TroubledLedger
+from answerable.testing.fault_injection import Crash, Trouble, TroubledLedger
 from answerable.testing.trouble_outside import TroubledUpstream
 from tests.worlds.walk import fields_of, sealed_values, stored_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from answerable.testing.fault_injection import Fault
     from answerable.testing.recording_upstream import Effect
-    from answerable.testing.trouble import Fault
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WALK-03")]
 

@@ -10,7 +10,7 @@ import pytest
 from answerable.core.containment.hold import holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed
-from answerable.flows.policy.place_tripped import place_tripped
+from answerable.flows.policy.place_triggered_holds import place_triggered_holds
 from answerable.flows.policy.simulate_rule import simulate_rule
 from answerable.flows.recovery.settle_open_intents import record_counted_refusals
 from answerable.flows.registry.apply_registry import apply_registry
@@ -95,7 +95,7 @@ async def test_a_tracker_is_tried_by_what_the_log_says_as_it_counts_when_it_is_i
     # What it was about would have stood still for everybody.
     assert (firing.what, firing.owner, firing.value) == (holdable("capability", "crm.refund"), "scout", 4)
     assert (firing.stopped, found.unknown) == (2, 0)
-    await place_tripped(bench.walk)
+    await place_triggered_holds(bench.walk)
     [said] = bench.entries(Tag.RULE_FIRED)
     # In force, it says the same number at the same place.
     assert (said["fired"], said["value"], said["owner"]) == ("would_hold", 4, "scout")

@@ -9,10 +9,10 @@ import pytest
 from answerable.adapters.cedar import compiled
 from answerable.core.action.outcome import Outcome
 from answerable.core.approval.standing_rule import exception_from, with_exception
-from answerable.core.containment.hold import Holdable
+from answerable.core.containment.hold import HoldTarget
 from answerable.core.registry.documents.capability import ArgumentMapping
 from answerable.errors import Malformed, Refused
-from answerable.flows.approval.seed_canary import asked_canary
+from answerable.flows.approval.send_attention_check import asked_canary
 from answerable.flows.approval.suggest_rules import suggest_rules
 from answerable.flows.policy.simulate_policy import simulate_policy
 from answerable.flows.registry.apply_registry import apply_registry
@@ -138,7 +138,7 @@ async def test_what_speaks_against_it_is_said_and_nothing_is_suggested(how, why)
         _, pattern = bench.walk.canaries.patterns[-1]
         await bench.answer(await asked_canary(bench.walk, pattern, bench.clock.now()))
     if how == "held":
-        await stop(bench, Holdable(kind="agent", name="scout"))
+        await stop(bench, HoldTarget(kind="agent", name="scout"))
     (one,) = await suggested(bench)
     assert one.document is None
     assert why in one.why_not

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.flows.state.known_callers import KnownCallers
-from answerable.flows.state.token_desk import PLACES_AHEAD, TokenDesk
+from answerable.flows.state.token_desk import PLACES_AHEAD, TokenState
 from answerable.testing.builders import Bench
 from answerable.testing.delegation import ISSUER, SERVICE
 from answerable.testing.entropy import SeededEntropy
@@ -21,9 +21,9 @@ class CountedRegister(SqliteTokenRegister):
         return super().take_places(count)
 
 
-def desk(register: SqliteTokenRegister) -> TokenDesk:
+def desk(register: SqliteTokenRegister) -> TokenState:
     walk = Bench().walk
-    return TokenDesk(
+    return TokenState(
         walk=walk,
         tokens=register,
         known=KnownCallers(registry=walk.registry),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.containment.hold import EVERYTHING, Hold, Holdable, HoldId
+from answerable.core.containment.hold import EVERYTHING, Hold, HoldId, HoldTarget
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.incident.mandate_tree import grown
 from answerable.core.mandate.hop_token import read_hop, signing_hash
-from answerable.core.mandate.revocation import Revocable, Revocation
+from answerable.core.mandate.revocation import Revocation, RevocationTarget
 from answerable.flows.tokens.trace_mandate import hop_states
 from answerable.testing.builders import Bench
 from tests.unit.core.incident.test_handed_on import START, chains, cited
@@ -17,7 +17,11 @@ pytestmark = pytest.mark.anyio
 
 
 async def states(
-    what: Revocable | None = None, *, later: int = 0, open_: bool = True, held: Holdable | None = None
+    what: RevocationTarget | None = None,
+    *,
+    later: int = 0,
+    open_: bool = True,
+    held: HoldTarget | None = None,
 ) -> list[str]:
     """From the orchestrator to the writer."""
     bench = await Bench().registered()
@@ -39,29 +43,29 @@ async def test_nothing_ended_is_open():
 @pytest.mark.parametrize(
     ("what", "expected"),
     [
-        (Revocable("token", "jti-researcher"), ["open", "revoked", "revoked"]),
-        (Revocable("agent", "writer"), ["open", "open", "revoked"]),
-        (Revocable("agent", "orchestrator"), ["revoked", "revoked", "revoked"]),
+        (RevocationTarget("token", "jti-researcher"), ["open", "revoked", "revoked"]),
+        (RevocationTarget("agent", "writer"), ["open", "open", "revoked"]),
+        (RevocationTarget("agent", "orchestrator"), ["revoked", "revoked", "revoked"]),
     ],
 )
-async def test_what_ends_a_hop_ends_all_below_it(what: Revocable, expected: list[str], open_: bool):
+async def test_what_ends_a_hop_ends_all_below_it(what: RevocationTarget, expected: list[str], open_: bool):
     assert await states(what, open_=open_) == expected
 
 
 async def test_a_hop_is_ended_by_its_key_and_by_the_name_its_children_have_for_it():
     _, second, third = chains()
     key = read_hop(third.tokens[-1]).confirmation.thumbprint
-    assert await states(Revocable("key", key)) == ["open", "open", "revoked"]
+    assert await states(RevocationTarget("key", key)) == ["open", "open", "revoked"]
     name = signing_hash(second.tokens[-1])
-    assert await states(Revocable("hop", name)) == ["open", "revoked", "revoked"]
+    assert await states(RevocationTarget("hop", name)) == ["open", "revoked", "revoked"]
 
 
 @pytest.mark.requirement("SAME-14")
 async def test_what_is_held_and_all_below_it_is_held_until_it_has_run_out_or_is_revoked():
-    assert await states(held=Holdable("agent", "researcher")) == ["open", "held", "held"]
+    assert await states(held=HoldTarget("agent", "researcher")) == ["open", "held", "held"]
     assert await states(held=EVERYTHING) == ["held", "held", "held"]
     assert await states(held=EVERYTHING, later=300_000) == ["expired", "expired", "expired"]
-    both = await states(Revocable("agent", "writer"), held=Holdable("agent", "orchestrator"))
+    both = await states(RevocationTarget("agent", "writer"), held=HoldTarget("agent", "orchestrator"))
     assert both == ["held", "held", "revoked"]
 
 

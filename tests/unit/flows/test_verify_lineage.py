@@ -26,7 +26,7 @@ from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.delegation import ISSUER, SERVICE
 from answerable.testing.samples import signing_key
-from tests.worlds.lineage import asked, believing, chain_of, hop, mandated, root_of
+from tests.worlds.delegation_lineage import asked, believing, chain_of, hop, mandated, root_of
 
 pytestmark = pytest.mark.anyio
 

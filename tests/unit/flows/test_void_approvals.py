@@ -10,7 +10,7 @@ import pytest
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
 from answerable.testing.builders import Bench
-from answerable.testing.trouble import Trouble, TroubledLedger
+from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.verify.leaf_rules import Fault, read_leaf
 from tests.attack.test_what_was_shown import CHANGES, approved, capability
 from tests.worlds.obligation import story

@@ -14,7 +14,7 @@ from answerable.core.mandate.hop_signing import HopTerms, issue_root
 from answerable.core.mandate.hop_token import Mission, confirmation_of, read_hop
 from answerable.errors import AnswerableError
 from answerable.sdk.delegation import Narrowing, Receiver, hand_on
-from answerable.sdk.world import SYSTEM_WORLD
+from answerable.sdk.system_access import SYSTEM_WORLD
 
 SERVICE, HOLDER, WRITER = (SigningKey(new_private_jwk("ed25519", bytes([n]) * 32)) for n in (1, 2, 3))
 NOW = 1_800_000_000

@@ -17,7 +17,7 @@ from answerable.errors import Unavailable
 from answerable.flows.state.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.sdk.proof_auth import SessionAuth, SignatureAuth
-from answerable.sdk.world import World
+from answerable.sdk.system_access import SystemAccess
 from tests.probes.proof_door import ProofDoor
 from tests.worlds.proof import ProofWorld
 
@@ -37,7 +37,7 @@ class Bench:
         self.path = path
         self.door = ProofDoor(self.verifier())
         # The client's own time stands as still as the server's, a little behind it.
-        self.client_world = World(
+        self.client_world = SystemAccess(
             unix_seconds=lambda: self.world.clock.now() / 1000 - 5, monotonic=self.world.clock.monotonic
         )
 

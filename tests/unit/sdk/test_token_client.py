@@ -20,9 +20,9 @@ from answerable.sdk.client_identity import SpiffeClient
 from answerable.sdk.discovery import resource_metadata, server_metadata
 from answerable.sdk.oauth_http import OAuthHttp, open_oauth_client
 from answerable.sdk.resource_tokens import REFUSED_SECONDS, ResourceTokens
+from answerable.sdk.system_access import SystemAccess
 from answerable.sdk.token_auth import DPoPAuth
 from answerable.sdk.token_client import AccessToken, TokenClient, TokenExchange
-from answerable.sdk.world import World
 from tests.worlds.token_server import (
     ASSERTION_KEY,
     KEY,
@@ -249,7 +249,7 @@ async def test_calls_at_the_same_time_share_one_token(server, http):
 
 async def test_a_token_is_renewed_before_its_end_and_a_refusal_forgotten_in_time(server, http):
     now = [1000.0]
-    world = World(monotonic=lambda: now[0])
+    world = SystemAccess(monotonic=lambda: now[0])
     given: list[str] = []
 
     async def obtain(found, *, resource: str, scope: str) -> AccessToken:

@@ -17,10 +17,10 @@ from answerable.core.mandate.mandate import MandateId
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.testing.builders import Bench
+from answerable.testing.fault_injection import Crash, Trouble, TroubledMandates
 from answerable.testing.invariants import Promises, broken_laws
 from answerable.testing.recording_upstream import Effect
 from answerable.testing.registers import fresh
-from answerable.testing.trouble import Crash, Trouble, TroubledMandates
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WALK-12")]
 

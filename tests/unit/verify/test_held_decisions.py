@@ -16,8 +16,8 @@ from answerable.testing.builders import POLICIES
 from answerable.verify.denial import explain
 from tests.attack.test_revocation_races import chained
 from tests.unit.verify.test_decision_replay import asked_again, decisions, replayed
+from tests.worlds.delegation_lineage import asked
 from tests.worlds.hold import REACHING, bench_to_hold, stop
-from tests.worlds.lineage import asked
 from tests.worlds.publication import house
 from tests.worlds.revocation import act_as_instance
 

@@ -12,14 +12,14 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import Bench, bench_documents
-from answerable.testing.trouble import Trouble, TroubledLedger
+from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.wiring.assemble import assembled
 from answerable.wiring.settings import load_settings
 from answerable.wiring.settling import settling
 from tests.worlds.gateway import until
 
 if TYPE_CHECKING:
-    from answerable.testing.trouble import Fault
+    from answerable.testing.fault_injection import Fault
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WALK-10")]
 

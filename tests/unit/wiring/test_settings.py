@@ -10,7 +10,7 @@ import pytest
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.adapters.tlog_files import TlogFilesSettings
 from answerable.adapters.uvicorn_front import FrontLimits
-from answerable.apps.mcp_gateway.needs import GatewayLimits
+from answerable.apps.mcp_gateway.services import GatewayLimits
 from answerable.core.identity.proof.session import LIFETIME_SECONDS_MAX
 from answerable.core.ledger.codec import SEGMENT_BYTES_MAX
 from answerable.errors import Malformed, Unavailable

@@ -12,11 +12,11 @@ from answerable.adapters.local_keys import open_or_create_key
 from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.adapters.system import SystemEntropy
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.core.mandate.status_list import TTL_SECONDS_MAX
 from answerable.errors import Unavailable
 from answerable.flows.registry.apply_registry import apply_registry
-from answerable.flows.state.token_desk import TokenDesk
+from answerable.flows.state.token_desk import TokenState
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.contracts.token_register import sample_tree
 from answerable.testing.entropy import SeededEntropy
@@ -54,8 +54,8 @@ class FullOnce:
         return self._register.prune(**wanted)
 
 
-def desk_over(register, bench: Bench) -> TokenDesk:
-    return TokenDesk(
+def desk_over(register, bench: Bench) -> TokenState:
+    return TokenState(
         walk=bench.walk,
         tokens=cast("TokenRegister", register),
         known=cast("KnownCallers", None),
@@ -80,7 +80,7 @@ async def test_however_many_tokens_ran_out_all_are_forgotten_in_one_round_revoke
     monkeypatch.setattr(wired, "FORGOTTEN_MAX", 2)
     bench, register = Bench(), fresh(SqliteTokenRegister, entropy=SeededEntropy("tokens"))
     tree = sample_tree(register)
-    register.end([Revocable("token", "left")])
+    register.end([RevocationTarget("token", "left")])
     bench.clock.advance(seconds=KEPT_MILLIS // 1000 + 3_600)
     with move_on_after(0.5):
         await forgetting_tokens(desk_over(register, bench), seconds=3_600)

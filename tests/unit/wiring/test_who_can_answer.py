@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from answerable.core.approval.strength import SignedWith
+from answerable.core.approval.assurance_level import SignedWith
 from answerable.core.canonical import JSONValue, parse
 from answerable.testing.samples import document, signing_key
 from answerable.wiring.policy_directory import check_set

@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from answerable.core.approval.strength import ANY_FOR_ALL, STRENGTHS, Strength
+from answerable.core.approval.assurance_level import ANY_FOR_ALL, STRENGTHS, AssuranceLevel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from answerable.core.approval.strength import SignedWith
+    from answerable.core.approval.assurance_level import SignedWith
     from answerable.core.registry.documents.documents import Principal, Workflow
 
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 class Answering:
     """people: by group the active ones that can answer, each with the strongest signature that they can give."""
 
-    people: Mapping[str, Mapping[str, Strength]] = field(default_factory=dict)
-    signatures: tuple[Strength, ...] = ANY_FOR_ALL
+    people: Mapping[str, Mapping[str, AssuranceLevel]] = field(default_factory=dict)
+    signatures: tuple[AssuranceLevel, ...] = ANY_FOR_ALL
 
-    def count(self, groups: Iterable[str], *, asks: Strength = "any") -> int:
+    def count(self, groups: Iterable[str], *, asks: AssuranceLevel = "any") -> int:
         """How many people are in any of the groups, each once, and can sign so strongly or more so."""
         least = STRENGTHS.index(asks)
         return len(
@@ -41,9 +41,9 @@ def answering_of(people: Iterable[Principal], workflows: Iterable[Workflow], kno
     Whoever an OpenID provider knows can bring in a passkey by themselves, and counts as if they had: at what strength a
     device of theirs signs is not known before.
     """
-    found: dict[str, dict[str, Strength]] = {}
+    found: dict[str, dict[str, AssuranceLevel]] = {}
     for person in people:
-        strongest: Strength | None = known.passkeys.get(person.name)
+        strongest: AssuranceLevel | None = known.passkeys.get(person.name)
         if strongest is None and person.oidc is not None:
             strongest = "passkey"
         if strongest is None and person.keys:

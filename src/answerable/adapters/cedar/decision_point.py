@@ -15,7 +15,7 @@ from answerable.core.decision.policy_context import capability_facts, whole_cont
 from answerable.core.decision.question import question_of
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.caveat import Attempt
-from answerable.core.mandate.lineage import hops_shortfall
+from answerable.core.mandate.delegation_lineage import hops_shortfall
 from answerable.core.mandate.mandate import shortfall
 from answerable.core.mandate.session_claims import session_shortfall
 from answerable.errors import shown

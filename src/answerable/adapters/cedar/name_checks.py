@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.cedar.possible import DOMAINS, literal, literals, path_of
+from answerable.adapters.cedar.satisfiable import DOMAINS, literal, literals, path_of
 from answerable.adapters.cedar.schema import AGENT, USE_CASE
 from answerable.core.registry.documents.destination import normalised
 from answerable.core.registry.documents.look_alike import disguised, meant, skeleton
@@ -18,9 +18,9 @@ from answerable.errors import Malformed, shown
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from answerable.adapters.cedar.possible import Known, Node
     from answerable.adapters.cedar.registered import Registered
     from answerable.adapters.cedar.rules import Rule
+    from answerable.adapters.cedar.satisfiable import Known, Node
     from answerable.core.registry.policy_sets.policy_fault import PolicyFault
 
 _SETS: Final = ("context.chain.agents", "context.destination.classes", "context.risk.factors")

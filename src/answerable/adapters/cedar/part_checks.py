@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from answerable.adapters.cedar.registered import Registered
     from answerable.adapters.cedar.rules import Rule
-    from answerable.core.approval.strength import Strength
+    from answerable.core.approval.assurance_level import AssuranceLevel
     from answerable.core.decision.facts import Requirement
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.documents.policy_parts import EventMatch, PolicyParts, Tracker
     from answerable.core.registry.parsing.set_head import SetHead
 
-_WANTED: Final[Mapping[Strength, str]] = {
+_WANTED: Final[Mapping[AssuranceLevel, str]] = {
     "chat": "key",
     "any": "key",
     "passkey": "passkey",

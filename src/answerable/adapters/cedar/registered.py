@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.cedar.answering import Answering
-from answerable.adapters.cedar.possible import Scene, texts
+from answerable.adapters.cedar.satisfiable import Scene, texts
 from answerable.adapters.cedar.schema import AGENT, USE_CASE
 from answerable.core.decision.policy_context import context_type
 from answerable.core.registry.documents.destination import DESTINATION_TYPES
@@ -16,7 +16,7 @@ from answerable.core.registry.documents.policy_parts import NO_CLASS, NO_PARTS, 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from answerable.adapters.cedar.possible import Known
+    from answerable.adapters.cedar.satisfiable import Known
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.documents.documents import Agent

@@ -9,18 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.cedar.possible import exclude, is_possible, ways
 from answerable.adapters.cedar.registered import Scenes
 from answerable.adapters.cedar.rules import can_match, head_requirements, is_kind
+from answerable.adapters.cedar.satisfiable import exclude, is_possible, ways
 from answerable.adapters.cedar.schema import ACTION, AGENT, KINDS, USE_CASE
 from answerable.errors import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from answerable.adapters.cedar.possible import Requirement, Scene
     from answerable.adapters.cedar.registered import Registered
     from answerable.adapters.cedar.rules import Rule
+    from answerable.adapters.cedar.satisfiable import Requirement, Scene
     from answerable.core.registry.policy_sets.policy_fault import PolicyFault
 
 PAIRS_MAX: Final = 200_000

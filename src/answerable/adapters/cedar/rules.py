@@ -22,8 +22,8 @@ from answerable.errors.codes.policy import POLICY_SYNTAX
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from answerable.adapters.cedar.possible import Requirement
     from answerable.adapters.cedar.publishing import CedarPolicySet, Policy
+    from answerable.adapters.cedar.satisfiable import Requirement
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.policy_sets.policy_text import Statement
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot

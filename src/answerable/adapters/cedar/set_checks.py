@@ -13,7 +13,7 @@ from answerable.adapters.cedar.part_checks import nobody_to_ask
 from answerable.adapters.cedar.registered import Registered
 from answerable.adapters.cedar.rule_checks import check_rules
 from answerable.adapters.cedar.rules import PolicySource, rules_of
-from answerable.core.approval.strength import NOTHING_KNOWN, SignedWith
+from answerable.core.approval.assurance_level import NOTHING_KNOWN, SignedWith
 from answerable.core.identity.names.principal import SCHEDULE_PREFIX
 from answerable.core.registry.documents.capability import Capability
 from answerable.core.registry.documents.documents import Agent

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.lease.echoes import Echoes
+    from answerable.core.lease.credential_redaction import Echoes
 
 TEXT_CHARS_MAX: Final = 2_000
 HEADER_CHARS_MAX: Final = 2_048
@@ -38,14 +38,14 @@ def performed(
     headers: Sequence[tuple[str, str]],
     body: bytes,
     *,
-    echoes: Echoes,
+    credential_redaction: Echoes,
     bytes_max: int,
     is_cut: bool,
     tag: str,
 ) -> Performed:
     """body: what was read, at least `echoes.bytes_max` beyond `bytes_max` where there was more. is_cut: there was."""
     fields = {
-        name.lower(): echoes.hidden_text(value)[:HEADER_CHARS_MAX]
+        name.lower(): credential_redaction.hidden_text(value)[:HEADER_CHARS_MAX]
         for name, value in headers
         if name.lower() in SHOWN_HEADERS
     }
@@ -55,20 +55,22 @@ def performed(
         # Nobody asked for it, and what is in it cannot be searched.
         found["hidden"] = "the body came compressed although that was not asked for, and is not shown"
     else:
-        found |= _body(body, fields.get("content-type", ""), echoes, bytes_max, is_cut=is_cut)
+        found |= _body(body, fields.get("content-type", ""), credential_redaction, bytes_max, is_cut=is_cut)
     result: dict[str, object] = {
         "content": [{"type": "text", "text": _text(status, found)}],
         "structuredContent": found,
         "isError": status >= 400,
     }
-    return Performed(result=result, session=_session(headers, echoes, tag))
+    return Performed(result=result, session=_session(headers, credential_redaction, tag))
 
 
-def _body(content: bytes, kind: str, echoes: Echoes, bytes_max: int, *, is_cut: bool) -> dict[str, JSONValue]:
-    shown = echoes.hidden_in(content)
+def _body(
+    content: bytes, kind: str, credential_redaction: Echoes, bytes_max: int, *, is_cut: bool
+) -> dict[str, JSONValue]:
+    shown = credential_redaction.hidden_in(content)
     if is_cut:
         # Hiding makes a text shorter, and would bring what was read last, where half a secret may stand, into view.
-        shown = shown[: max(0, len(shown) - echoes.bytes_max)]
+        shown = shown[: max(0, len(shown) - credential_redaction.bytes_max)]
     cut = is_cut or len(shown) > bytes_max
     shown = shown[:bytes_max] if cut else shown
     found: dict[str, JSONValue] = {"bytes": len(shown)}
@@ -79,7 +81,7 @@ def _body(content: bytes, kind: str, echoes: Echoes, bytes_max: int, *, is_cut: 
     if "json" in kind.lower() and not cut:
         try:
             parsed = parse(shown, limits=Limits(size_bytes_max=max(1, bytes_max), depth_max=DEPTH_MAX - 8))
-            return found | {"json": echoes.hidden_value(parsed)}
+            return found | {"json": credential_redaction.hidden_value(parsed)}
         except Malformed:
             pass
     try:
@@ -99,11 +101,13 @@ def _text(status: int, found: dict[str, JSONValue]) -> str:
     return "\n".join(lines)
 
 
-def _session(headers: Sequence[tuple[str, str]], echoes: Echoes, tag: str) -> tuple[tuple[str, str], ...]:
+def _session(
+    headers: Sequence[tuple[str, str]], credential_redaction: Echoes, tag: str
+) -> tuple[tuple[str, str], ...]:
     """What the server calls the request. One that only says our own name again names nothing."""
     said = {name.lower(): value for name, value in headers}
     return tuple(
-        (f"http_{name.replace('-', '_')}", echoes.hidden_text(value)[:SESSION_CHARS_MAX])
+        (f"http_{name.replace('-', '_')}", credential_redaction.hidden_text(value)[:SESSION_CHARS_MAX])
         for name in SESSION_HEADERS
         if (value := said.get(name, "")) and value.isprintable() and value != tag
     )

@@ -14,7 +14,7 @@ from answerable.adapters.http_target.leases import HttpLease, Injection
 from answerable.adapters.http_target.scope import http_scope, scope_faults
 from answerable.core.base64url import to_base64url
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
-from answerable.core.lease.echoes import SECRET_CHARS_MIN
+from answerable.core.lease.credential_redaction import SECRET_CHARS_MIN
 from answerable.core.lease.name import account_of
 from answerable.errors import Malformed, Unavailable
 from answerable.errors.codes.leases import LEASE_TARGET

@@ -16,7 +16,7 @@ from answerable.adapters.http_target.places import TlsPlace, quiet_wire
 from answerable.adapters.http_target.requests import READING, sent_request
 from answerable.adapters.http_target.tools import request_tools
 from answerable.connection_fault import connection_fault
-from answerable.core.lease.echoes import Echoes
+from answerable.core.lease.credential_redaction import Echoes
 from answerable.errors import Malformed, Refused, Unavailable, UnavailableCode, shown
 from answerable.errors.codes.leases import (
     TARGET_ARGUMENTS,
@@ -161,9 +161,9 @@ class HttpSession:
                 body_bytes_max=place.body_bytes_max,
                 methods=READING if tool == "read" else (),
             )
-            echoes = Echoes(injection.secrets)
+            credential_redaction = Echoes(injection.secrets)
             with anyio.CancelScope() as self._under_way:
-                status, headers, body, is_cut = await self._answered(sent, echoes, seconds_max)
+                status, headers, body, is_cut = await self._answered(sent, credential_redaction, seconds_max)
             if self._under_way.cancelled_caught:
                 raise self._unavailable(
                     "its lease was revoked in the middle", effect="unknown", code=TARGET_CUT
@@ -172,14 +172,14 @@ class HttpSession:
                 status,
                 headers,
                 body,
-                echoes=echoes,
+                credential_redaction=credential_redaction,
                 bytes_max=place.answer_bytes_max,
                 is_cut=is_cut,
                 tag=tag,
             )
 
     async def _answered(
-        self, sent: Sent, echoes: Echoes, seconds_max: float
+        self, sent: Sent, credential_redaction: Echoes, seconds_max: float
     ) -> tuple[int, list[tuple[str, str]], bytes, bool]:
         """Status, headers, and the body as far as it is shown and as a secret may reach that begins before the cut."""
         place = self._place
@@ -198,7 +198,7 @@ class HttpSession:
                 },
             },
         )
-        bytes_max = place.answer_bytes_max + echoes.bytes_max
+        bytes_max = place.answer_bytes_max + credential_redaction.bytes_max
         try:
             with anyio.fail_after(seconds_max):
                 response = await self._transport.handle_async_request(request)

@@ -1,9 +1,9 @@
 """MariaDB: an account for each lease, and sessions that are logged in as it."""
 
 from answerable.adapters.mariadb_accounts.admin import AdminConnections
+from answerable.adapters.mariadb_accounts.admin_account import MariadbOwnAccount
 from answerable.adapters.mariadb_accounts.connection import ServerPlace
 from answerable.adapters.mariadb_accounts.issuer import MariadbIssuer
-from answerable.adapters.mariadb_accounts.own_account import MariadbOwnAccount
 from answerable.adapters.mariadb_accounts.rights import MariadbRights
 from answerable.adapters.mariadb_accounts.scope import ScopeLimits
 from answerable.adapters.mariadb_accounts.target import MariadbTarget

@@ -18,7 +18,7 @@ from answerable.adapters.model_provider.tools import model_tools
 from answerable.adapters.model_provider.wire import Call, ProviderWire, session_of
 from answerable.connection_fault import connection_fault
 from answerable.core.lease.credential import Performed
-from answerable.core.lease.echoes import Echoes
+from answerable.core.lease.credential_redaction import Echoes
 from answerable.errors import Malformed, Refused, Unavailable, UnavailableCode, shown
 from answerable.errors.codes.leases import (
     TARGET_ANSWER,
@@ -164,7 +164,7 @@ class ModelSession:
                 raise self._unavailable(fault.message, code=TARGET_CREDENTIAL) from None
             call = Call(
                 headers=tuple(injection.headers),
-                echoes=Echoes(injection.secrets),
+                credential_redaction=Echoes(injection.secrets),
                 tag=tag,
                 progress=progress,
                 seconds_max=seconds_max,
@@ -204,9 +204,9 @@ class ModelSession:
                 said = await self._wire.streamed(response, chat, call)
             else:
                 said = self._wire.said_in(await self._wire.whole(response, call))
-            session = session_of(response, said, call.echoes)
+            session = session_of(response, said, call.credential_redaction)
         found = answer_of(said, chat, place.prices)
-        return _performed(found, said.text, call.echoes, session, is_error=said.stop == "error")
+        return _performed(found, said.text, call.credential_redaction, session, is_error=said.stop == "error")
 
     async def _models(self, arguments: Mapping[str, JSONValue], scope: ModelScope, call: Call) -> Performed:
         if arguments:
@@ -215,25 +215,25 @@ class ModelSession:
             if response.status_code != 200:
                 return await self._refused(response, call)
             listed = (await self._wire.whole(response, call)).get("data")
-            session = session_of(response, None, call.echoes)
+            session = session_of(response, None, call.credential_redaction)
         known = [one.get("id") for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
         models: list[JSONValue] = [
             _listed(name, self._place.prices) for name in scope.models if name in known
         ]
         lines = "\n".join(name for name in scope.models if name in known) or "none"
-        return _performed({"models": models}, lines, call.echoes, session)
+        return _performed({"models": models}, lines, call.credential_redaction, session)
 
     async def _refused(self, response: httpx2.Response, call: Call) -> Performed:
         """What the provider said, in its words, without secrets. Nothing was counted, so that all is given back."""
-        text = call.echoes.hidden_in(await self._wire.read(response)).decode("utf-8", "replace")
+        text = call.credential_redaction.hidden_in(await self._wire.read(response)).decode("utf-8", "replace")
         if response.headers.get("content-encoding", "identity") != "identity":
             text = "the body came compressed although that was not asked for, and is not shown"
         found: dict[str, JSONValue] = {"status": response.status_code, "error": text[:TEXT_CHARS_MAX]}
-        session = session_of(response, None, call.echoes)
+        session = session_of(response, None, call.credential_redaction)
         return _performed(
             found,
             f"HTTP {response.status_code}: {text[:TEXT_CHARS_MAX]}",
-            call.echoes,
+            call.credential_redaction,
             session,
             is_error=True,
         )
@@ -259,14 +259,16 @@ def _listed(name: str, prices: Prices) -> JSONValue:
 def _performed(
     found: dict[str, JSONValue],
     text: str,
-    echoes: Echoes,
+    credential_redaction: Echoes,
     session: tuple[tuple[str, str], ...],
     *,
     is_error: bool = False,
 ) -> Performed:
     """Searched once more as a whole: a secret may have come in pieces."""
-    hidden: dict[str, JSONValue] = msgspec.json.decode(echoes.hidden_in(msgspec.json.encode(found)))
-    shown_text = echoes.hidden_text(text)
+    hidden: dict[str, JSONValue] = msgspec.json.decode(
+        credential_redaction.hidden_in(msgspec.json.encode(found))
+    )
+    shown_text = credential_redaction.hidden_text(text)
     cut = shown_text[:TEXT_CHARS_MAX] + ("…" if len(shown_text) > TEXT_CHARS_MAX else "")
     return Performed(
         result={

@@ -16,7 +16,7 @@ from answerable.adapters.model_provider.asked import refused
 from answerable.adapters.model_provider.event_stream import EventStream
 from answerable.adapters.model_provider.said import Said
 from answerable.core.canonical import DEPTH_MAX, Limits, encode, parse
-from answerable.core.lease.echoes import EchoStream
+from answerable.core.lease.credential_redaction import EchoStream
 from answerable.errors import Malformed
 from answerable.errors.codes.registry import MODEL_ANSWER, MODEL_STREAM
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.model_provider.asked import Chat
     from answerable.core.canonical import JSONValue
-    from answerable.core.lease.echoes import Echoes
+    from answerable.core.lease.credential_redaction import Echoes
     from answerable.ports.upstream import Progress
 
 Api = Literal["openai", "anthropic"]
@@ -38,7 +38,7 @@ class Call:
     """What one call brings along. headers: with the key."""
 
     headers: tuple[tuple[str, str], ...]
-    echoes: Echoes
+    credential_redaction: Echoes
     tag: str
     progress: Progress | None
     seconds_max: float
@@ -94,7 +94,7 @@ class ProviderWire:
 
     async def whole(self, response: httpx2.Response, call: Call) -> dict[str, JSONValue]:
         """A JSON object, without secrets. Raises Malformed (`model.answer`)."""
-        content = call.echoes.hidden_in(await self.read(response))
+        content = call.credential_redaction.hidden_in(await self.read(response))
         try:
             said = parse(
                 content, limits=Limits(size_bytes_max=self._answer_bytes_max, depth_max=DEPTH_MAX - 8)
@@ -123,7 +123,7 @@ class ProviderWire:
         than one piece more. Raises Malformed (`model.stream`) where it is no stream of answers, or ends in the middle.
         """
         api = anthropic if self._api == "anthropic" else openai
-        said, events, shown = Said(), EventStream(), EchoStream(call.echoes)
+        said, events, shown = Said(), EventStream(), EchoStream(call.credential_redaction)
         size = 0
         async for chunk in response.aiter_raw():
             size += len(chunk)
@@ -189,15 +189,17 @@ class ProviderWire:
                 await response.aclose()
 
 
-def session_of(response: httpx2.Response, said: Said | None, echoes: Echoes) -> tuple[tuple[str, str], ...]:
+def session_of(
+    response: httpx2.Response, said: Said | None, credential_redaction: Echoes
+) -> tuple[tuple[str, str], ...]:
     """What the provider itself calls the request and the answer."""
     found = [
-        (f"http_{name.replace('-', '_')}", echoes.hidden_text(value)[:SESSION_CHARS_MAX])
+        (f"http_{name.replace('-', '_')}", credential_redaction.hidden_text(value)[:SESSION_CHARS_MAX])
         for name in SESSION_HEADERS
         if (value := response.headers.get(name, "")) and value.isprintable()
     ]
     if said is not None and said.id and said.id.isprintable():
-        found.append(("model_response", echoes.hidden_text(said.id)[:SESSION_CHARS_MAX]))
+        found.append(("model_response", credential_redaction.hidden_text(said.id)[:SESSION_CHARS_MAX]))
     return tuple(found)
 
 

@@ -1,8 +1,8 @@
 """PostgreSQL: a role for each lease, and sessions that are logged in as it."""
 
+from answerable.adapters.postgres_roles.admin_account import PostgresOwnAccount
 from answerable.adapters.postgres_roles.connections import AdminConnections, ServerPlace
 from answerable.adapters.postgres_roles.issuer import PostgresIssuer
-from answerable.adapters.postgres_roles.own_account import PostgresOwnAccount
 from answerable.adapters.postgres_roles.rights import PostgresRights
 from answerable.adapters.postgres_roles.scope import ScopeLimits
 from answerable.adapters.postgres_roles.target import PostgresTarget

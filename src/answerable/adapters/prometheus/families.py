@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from answerable.core.decision.latency import Latency
+    from answerable.core.ledger.describe_statistics import StatisticsView
     from answerable.core.ledger.figure_cells import Group
-    from answerable.core.ledger.figures_told import FiguresTold
     from answerable.core.ledger.spread import Spread
 
 _GROUP: Final = ("tier", "use_case")
@@ -33,7 +33,7 @@ _MS: Final = 1_000
 _US: Final = 1_000_000
 
 
-def families_of(found: FiguresTold, reviews: Mapping[str, int] = NO_REVIEWS) -> Iterator[Metric]:
+def families_of(found: StatisticsView, reviews: Mapping[str, int] = NO_REVIEWS) -> Iterator[Metric]:
     """What a process knows of its own log, the first of those in `found`, and of the decisions that it made. reviews:
     of broken glasses that are not reviewed yet, how many are owed and overdue."""
     groups = dict(sorted(found.groups.items()))

@@ -1,8 +1,8 @@
 """RabbitMQ: users as leases, and messages as tools."""
 
+from answerable.adapters.rabbitmq_users.admin_account import RabbitOwnAccount
 from answerable.adapters.rabbitmq_users.issuer import RabbitIssuer
 from answerable.adapters.rabbitmq_users.management import Management
-from answerable.adapters.rabbitmq_users.own_account import RabbitOwnAccount
 from answerable.adapters.rabbitmq_users.rights import RabbitRights
 from answerable.adapters.rabbitmq_users.server import RabbitServer, address_faults, tls_context
 from answerable.adapters.rabbitmq_users.target import RabbitTarget

@@ -1,7 +1,7 @@
 """Redis, and Valkey: ACL users as leases, and commands as tools."""
 
+from answerable.adapters.redis_acl.admin_account import RedisOwnAccount
 from answerable.adapters.redis_acl.issuer import RedisIssuer
-from answerable.adapters.redis_acl.own_account import RedisOwnAccount
 from answerable.adapters.redis_acl.rights import RedisRights
 from answerable.adapters.redis_acl.server import RedisServer, address_faults, tls_context
 from answerable.adapters.redis_acl.target import RedisTarget

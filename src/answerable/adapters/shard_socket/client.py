@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.answer import Answer
     from answerable.core.ledger.containment import StopPart
     from answerable.core.ledger.effects import Effects
-    from answerable.core.mandate.revocation import Revocable
+    from answerable.core.mandate.revocation import RevocationTarget
     from answerable.ports.upstream import Progress
 
 
@@ -82,7 +82,7 @@ class SocketShardLink:
             ) from None
         return [f"{self._prefix}{one}" for one in names]
 
-    async def effects(self, origin: str, what: Revocable) -> Effects:
+    async def effects(self, origin: str, what: RevocationTarget) -> Effects:
         """As the port says."""
         found = await self._told(origin, trace_bytes(origin, what), lambda answer: traced_in(answer))
         return found.effects

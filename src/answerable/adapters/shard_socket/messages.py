@@ -23,7 +23,7 @@ from answerable.core.identity.workload.evidence import CallerIdentity, Grade, So
 from answerable.core.ledger.containment import StopPart
 from answerable.core.ledger.effects import Effects
 from answerable.core.mandate.delegation_chain import CHAIN_CHARS_MAX
-from answerable.core.mandate.revocation import NAME_CHARS_MAX, Revocable, RevocationKind
+from answerable.core.mandate.revocation import NAME_CHARS_MAX, RevocationKind, RevocationTarget
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
 from answerable.errors.codes.ledger import SHARD_FAILED, SHARD_MESSAGE
 
@@ -201,7 +201,7 @@ def action_bytes(to: str, request: ActionRequest, caller: VerifiedCaller, *, pro
     )
 
 
-def trace_bytes(to: str, what: Revocable) -> bytes:
+def trace_bytes(to: str, what: RevocationTarget) -> bytes:
     """The message that asks what is in flight and was done under a name."""
     return _ENCODER.encode(Trace(v=VERSION, to=to, kind=what.kind, name=what.name))
 

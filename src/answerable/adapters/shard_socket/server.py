@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.answer import Answer
     from answerable.core.ledger.containment import StopPart
     from answerable.core.ledger.effects import Effects
-    from answerable.core.mandate.revocation import Revocable
+    from answerable.core.mandate.revocation import RevocationTarget
     from answerable.ports.upstream import Progress
 
 ACCEPT_RETRY_SECONDS: Final = 0.1
@@ -75,7 +75,7 @@ class SocketShardDoor:
         shard: str,
         origin: str,
         govern: Govern,
-        trace: Callable[[Revocable], Awaitable[Effects]],
+        trace: Callable[[RevocationTarget], Awaitable[Effects]],
         contain: Callable[[str], Awaitable[StopPart]],
         limits: LinkLimits | None = None,
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from answerable.adapters.sqlite.agent_uses import SqliteAgentUses
+from answerable.adapters.sqlite.approval_statistics import SqliteFiguresRegister
 from answerable.adapters.sqlite.approvals import SqliteApprovalRegister
 from answerable.adapters.sqlite.authorities import SqliteAuthorityRegister
 from answerable.adapters.sqlite.citations import SqliteCitationRegister
@@ -11,14 +12,12 @@ from answerable.adapters.sqlite.drills import SqliteDrillRegister
 from answerable.adapters.sqlite.duties import SqliteDutyRegister
 from answerable.adapters.sqlite.epochs import SqliteEpochs
 from answerable.adapters.sqlite.events import SqliteEventRegister
-from answerable.adapters.sqlite.figures import SqliteFiguresRegister
 from answerable.adapters.sqlite.history import SqliteHistoryRegister
 from answerable.adapters.sqlite.holds import SqliteHoldRegister
 from answerable.adapters.sqlite.instances import SqliteInstanceRegister
 from answerable.adapters.sqlite.join_tokens import SqliteJoinTokens
 from answerable.adapters.sqlite.mandates import SqliteMandateRegister
 from answerable.adapters.sqlite.manifests import SqliteManifestRegister
-from answerable.adapters.sqlite.openings import SqliteOpeningRegister
 from answerable.adapters.sqlite.passkeys import SqlitePasskeyRegister
 from answerable.adapters.sqlite.policies import SqlitePolicyRegister
 from answerable.adapters.sqlite.prepared import SqlitePreparedRegister
@@ -32,6 +31,7 @@ from answerable.adapters.sqlite.store import SqliteStore
 from answerable.adapters.sqlite.subject_keys import SqliteSubjectKeys
 from answerable.adapters.sqlite.tokens import SqliteTokenRegister
 from answerable.adapters.sqlite.tool_pins import SqliteToolPinRegister
+from answerable.adapters.sqlite.view_challenges import SqliteOpeningRegister
 
 __all__ = [
     "SqliteAgentUses",

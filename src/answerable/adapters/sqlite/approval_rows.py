@@ -15,13 +15,13 @@ from answerable.core.approval.approval import (
     ApprovalState,
     Review,
 )
-from answerable.core.approval.canary import Canary
-from answerable.core.approval.in_place_of import InPlaceOf
+from answerable.core.approval.attention_check import AttentionCheck
+from answerable.core.approval.on_behalf_of import OnBehalfOf
 from answerable.core.canonical import FrozenJSON, encode
 from answerable.core.decision.facts import Requirement
 from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.mandate.revocation import Revocable, RevocationKind
+from answerable.core.mandate.revocation import RevocationKind, RevocationTarget
 from answerable.errors.codes.approval import APPROVAL_ROW
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def from_body(body: bytes, *, state: str) -> Approval:
         answers=tuple(_answer(answer) for answer in row.answers),
         subject=row.subject,
         internal=tuple(row.internal),
-        names=tuple(Revocable(kind, name) for kind, name in row.names),
+        names=tuple(RevocationTarget(kind, name) for kind, name in row.names),
         ended_by=row.ended_by,
         shown=_frozen(row.shown),
         card=_frozen(row.card),
@@ -150,7 +150,7 @@ def from_body(body: bytes, *, state: str) -> Approval:
     )
 
 
-def _canary_row(canary: Canary) -> JSONValue:
+def _canary_row(canary: AttentionCheck) -> JSONValue:
     return {
         "nonce": canary.nonce.hex(),
         "wrong": canary.wrong,
@@ -159,8 +159,10 @@ def _canary_row(canary: Canary) -> JSONValue:
     }
 
 
-def _canary(row: _CanaryRow) -> Canary:
-    return Canary(nonce=bytes.fromhex(row.nonce), wrong=row.wrong, argument=row.argument, ended=row.ended)
+def _canary(row: _CanaryRow) -> AttentionCheck:
+    return AttentionCheck(
+        nonce=bytes.fromhex(row.nonce), wrong=row.wrong, argument=row.argument, ended=row.ended
+    )
 
 
 def _frozen(text: str) -> FrozenJSON:
@@ -223,8 +225,8 @@ def _answer(row: _AnswerRow) -> Answer:
     )
 
 
-def _in_place_of(row: dict[str, str | int]) -> InPlaceOf:
+def _in_place_of(row: dict[str, str | int]) -> OnBehalfOf:
     try:
-        return msgspec.convert(row, InPlaceOf, strict=True)
+        return msgspec.convert(row, OnBehalfOf, strict=True)
     except msgspec.ValidationError as error:
         raise APPROVAL_ROW(f"in whose place it is cannot be read: {error}".lower()) from None

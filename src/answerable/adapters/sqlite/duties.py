@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.columns import octets, text, whole
-from answerable.core.approval.duty_marks import (
+from answerable.core.approval.deputy_ids import (
     DELEGATIONS_MAX,
     delegation_in,
     delegation_members,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite.store import SqliteStore
     from answerable.core.approval.approval import ApprovalId
-    from answerable.core.approval.duty_delegation import DutyDelegation
+    from answerable.core.approval.deputy_statement import DeputyStatement
     from answerable.core.identity.names.principal import PrincipalId
 
 
@@ -39,7 +39,7 @@ class SqliteDutyRegister:
         self._delegations_max = delegations_max
         self._views: dict[str, UnixMillis] = {}
         self._told: dict[str, frozenset[tuple[str, int]]] = {}
-        self._delegations: dict[str, DutyDelegation] = {}
+        self._delegations: dict[str, DeputyStatement] = {}
         self._read = 0
         self._reading = threading.Lock()
         store.mirror(self._reload, register="duties")
@@ -60,7 +60,7 @@ class SqliteDutyRegister:
         """As the port says."""
         return self._told.get(approval, frozenset())
 
-    def delegate(self, delegation: DutyDelegation) -> None:
+    def delegate(self, delegation: DeputyStatement) -> None:
         """As the port says."""
         with self._store.write() as connection:
             known = connection.execute(
@@ -99,11 +99,11 @@ class SqliteDutyRegister:
         self._store.fill(self._reload)
         return stood is not None
 
-    def find(self, delegation: str) -> DutyDelegation | None:
+    def find(self, delegation: str) -> DeputyStatement | None:
         """As the port says."""
         return self._delegations.get(delegation)
 
-    def delegations(self) -> Sequence[DutyDelegation]:
+    def delegations(self) -> Sequence[DeputyStatement]:
         """As the port says."""
         return tuple(one for one in self._delegations.values() if not one.ended_at)
 
@@ -153,7 +153,7 @@ class SqliteDutyRegister:
                 self._read = whole(row[0])
 
 
-def _delegation(row: tuple[object, ...]) -> DutyDelegation:
+def _delegation(row: tuple[object, ...]) -> DeputyStatement:
     found = delegation_in(parse(octets(row[1])), ended_at=whole(row[2]))
     if found.id != text(row[0]):
         raise DUTY_MALFORMED("it is of another id")

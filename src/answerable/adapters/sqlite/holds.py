@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite.revocations import SqliteRevocationRegister
     from answerable.adapters.sqlite.store import SqliteStore
-    from answerable.core.containment.hold import Holdable, HoldSource
+    from answerable.core.containment.hold import HoldSource, HoldTarget
 
 _COLUMNS: Final = (
     "number, id, kind, name, at, made_by, reason, expires_at, source, rule, agreed, lifted_at, change"
@@ -55,7 +55,7 @@ class SqliteHoldRegister:
         self._store, self._revocations = store, revocations
         # A connection of its own: looking must not wait for a write of this process that is on its way to the disk.
         self._reader = store.reader()
-        self._by_name: dict[Holdable, tuple[Hold, ...]] = {}
+        self._by_name: dict[HoldTarget, tuple[Hold, ...]] = {}
         # In force here and not in the file, with whether they are on record.
         self._behind: dict[HoldId, tuple[Hold, bool]] = {}
         self._read = 0
@@ -65,7 +65,7 @@ class SqliteHoldRegister:
         """As the port says."""
         return self._revocations.epoch()
 
-    def standing(self, names: Collection[Holdable]) -> tuple[Hold, ...]:
+    def standing(self, names: Collection[HoldTarget]) -> tuple[Hold, ...]:
         """As the port says."""
         self._revocations.epoch()
         known = self._by_name
@@ -73,7 +73,7 @@ class SqliteHoldRegister:
             return ()
         return tuple(known[one][0] for one in names if one in known)
 
-    def find(self, names: Collection[Holdable], at: UnixMillis) -> Hold | None:
+    def find(self, names: Collection[HoldTarget], at: UnixMillis) -> Hold | None:
         """As the port says."""
         return first_in_force(self.standing(names), at)
 

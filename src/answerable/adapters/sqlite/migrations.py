@@ -30,7 +30,7 @@ _RECALLED: Final = {
     "passkeys": "passkeys",
     "revocations": "revocations",
 }
-"""The same, of those that come back by readers of their own (`recall_ends`)."""
+"""The same, of those that come back by readers of their own (`restore_ended_authority`)."""
 
 
 def _touched(registers: Mapping[str, str]) -> tuple[str, ...]:

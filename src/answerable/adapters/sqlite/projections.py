@@ -40,7 +40,7 @@ _UNAPPROVED = b'"approval":""'
 _DOCUMENTS = "SELECT key, body FROM documents"
 _POSITION = "SELECT name, entries, leaf, last FROM projections WHERE log = ?"
 _RECALLED = ("budgets", "duty_delegations", "holds", "passkeys", "revocations")
-"""Registers that are no projections: `recall_ends` makes them as the ledger says."""
+"""Registers that are no projections: `restore_ended_authority` makes them as the ledger says."""
 _GIVING = ("duty_delegations", "passkeys")
 """Those of them of which each row gives somebody something: they can be made again from nothing."""
 _OF_PERSONS = ("invitations", "looks", "passkeys", "push_devices", "said")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.columns import behind, text, whole
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.core.mandate.revocation import REVOCATION_KINDS, Revocable, Revocation, revocable
+from answerable.core.mandate.revocation import REVOCATION_KINDS, Revocation, RevocationTarget, revocable
 from answerable.errors import AnswerableError, Unavailable
 from answerable.ports.revocation_register import UNRECORDED_MAX
 
@@ -25,7 +25,9 @@ MARGIN_SECONDS: Final = 0.0005
 
 _WHAT: Final = "revocation of"
 _NOBODY: Final = "register:unreadable"
-_NAMELESS: Final = Revocation(what=Revocable("trust_domain", "unreadable"), at=UnixMillis(0), by=_NOBODY)
+_NAMELESS: Final = Revocation(
+    what=RevocationTarget("trust_domain", "unreadable"), at=UnixMillis(0), by=_NOBODY
+)
 _COLUMNS: Final = "number, kind, name, at, made_by, reason, recorded"
 
 
@@ -52,10 +54,10 @@ class SqliteRevocationRegister:
         # A connection of its own: looking must not wait for a write of this process that is on its way to the disk.
         self.reader: Final = store.reader()
         self._turn = threading.RLock()
-        self._by_name: dict[Revocable, Revocation] = {}
+        self._by_name: dict[RevocationTarget, Revocation] = {}
         self._nameless: Revocation | None = None
         # In force here and not in the file, with whether they are on record.
-        self._behind: dict[Revocable, tuple[Revocation, bool]] = {}
+        self._behind: dict[RevocationTarget, tuple[Revocation, bool]] = {}
         self._read = 0
         self._epoch = 0
         self._followers: list[Callable[[], bool]] = []
@@ -106,7 +108,7 @@ class SqliteRevocationRegister:
                 self._mark([name])
             del self._behind[name]
 
-    def find(self, names: Collection[Revocable]) -> Revocation | None:
+    def find(self, names: Collection[RevocationTarget]) -> Revocation | None:
         """As the port says."""
         self.epoch()
         known = self._by_name
@@ -154,13 +156,13 @@ class SqliteRevocationRegister:
         unwritten = tuple(one for one, recorded in self._behind.values() if not recorded)
         return unwritten + tuple(self._store.unreadable.each(_WHAT, rows, _revocation, 1, 2))
 
-    def recorded(self, names: Iterable[Revocable]) -> None:
+    def recorded(self, names: Iterable[RevocationTarget]) -> None:
         """As the port says."""
         named = [*names]
         self._behind |= {one: (self._behind[one][0], True) for one in named if one in self._behind}
         self._mark([one for one in named if one not in self._behind])
 
-    def _mark(self, names: Sequence[Revocable]) -> None:
+    def _mark(self, names: Sequence[RevocationTarget]) -> None:
         if not names:
             return
         with self._store.write() as connection:
@@ -200,7 +202,7 @@ class SqliteRevocationRegister:
         rows = self.reader.rows(query, (self._read,))
         if not rows:
             return False
-        fresh: dict[Revocable, Revocation] = {}
+        fresh: dict[RevocationTarget, Revocation] = {}
         for row in rows:
             made = next(self._store.unreadable.each(_WHAT, (row,), _revocation, 1, 2), None)
             stand_ins = [made] if made is not None else [*_stand_ins(row)]

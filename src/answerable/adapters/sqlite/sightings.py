@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, get_args
 from answerable.adapters.sqlite.columns import text, whole
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.identity.workload.evidence import Grade
-from answerable.core.registry.snapshot.sighting import (
+from answerable.core.registry.snapshot.discovered_asset import (
     COUNT_MAX,
     OTHERS,
     SIGHTINGS_MAX,

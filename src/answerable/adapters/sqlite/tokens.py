@@ -11,7 +11,7 @@ from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.identity.names.spiffe_id import SCHEME
 from answerable.core.mandate.issued_token import IssuedToken, StatusPlace
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.core.mandate.status_list import INVALID, with_status
 from answerable.core.mandate.status_places import (
     TOKENS_PER_LIST_MAX,
@@ -131,7 +131,7 @@ class SqliteTokenRegister:
         rows = self._reader.rows("SELECT ended FROM tokens WHERE jti = ?", (jti,))
         return not rows or bool(rows[0][0])
 
-    def end(self, names: Collection[Revocable]) -> int:
+    def end(self, names: Collection[RevocationTarget]) -> int:
         """As the port says."""
         family, values = _family(names)
         if not values:
@@ -139,7 +139,7 @@ class SqliteTokenRegister:
         with self._store.write() as connection:
             return connection.execute(_END.format(family=family), values).rowcount
 
-    def subtree(self, names: Collection[Revocable]) -> tuple[int, Sequence[IssuedToken]]:
+    def subtree(self, names: Collection[RevocationTarget]) -> tuple[int, Sequence[IssuedToken]]:
         """As the port says."""
         family, values = _family(names)
         if not values:
@@ -236,7 +236,7 @@ def _insert(connection: sqlite3.Connection, token: IssuedToken, parent: object) 
         connection.executemany(_INSERT_NAME, [(*name, number) for name in token.through])
 
 
-def _family(names: Collection[Revocable]) -> tuple[str, tuple[str, ...]]:
+def _family(names: Collection[RevocationTarget]) -> tuple[str, tuple[str, ...]]:
     """The beginning of a query over `family`, tokens that have one of these names and all below; and its values."""
     wanted = [one for one in names if one.name]
     parts: list[str] = []
@@ -271,5 +271,5 @@ def _token(row: tuple[object, ...]) -> IssuedToken:
         instance=text(row[11]),
         expires_at=UnixMillis(whole(row[8])),
         place=StatusPlace(list_number=whole(row[9]), index=whole(row[10])),
-        through=tuple(sorted(Revocable(kind, name) for kind, name in json.loads(text(row[12])))),
+        through=tuple(sorted(RevocationTarget(kind, name) for kind, name in json.loads(text(row[12])))),
     )

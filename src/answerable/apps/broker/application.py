@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from answerable.apps.broker.needs import Needs
+    from answerable.apps.broker.services import BrokerServices
 
 _log: Final = logging.getLogger("answerable.broker")
 
 
-def broker_app(needs: Needs) -> ASGIApp:
+def broker_app(needs: BrokerServices) -> ASGIApp:
     """Every path of this door."""
     managers = {
         name: StreamableHTTPSessionManager(
@@ -61,7 +61,7 @@ class _McpEndpoint:
         await self._manager.handle_request(scope, receive, send)
 
 
-def _for_ours(app: ASGIApp, needs: Needs) -> ASGIApp:
+def _for_ours(app: ASGIApp, needs: BrokerServices) -> ASGIApp:
     """Turn away every process of another user."""
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:

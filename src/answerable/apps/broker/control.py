@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from answerable.apps.broker.needs import Needs
+    from answerable.apps.broker.services import BrokerServices
     from answerable.core.lease.name import LeaseName
-    from answerable.flows.leases.lease_desk import LeaseDesk
+    from answerable.flows.leases.lease_desk import BrokerState
     from answerable.ports.target_rights import TargetRights
 
 RECALLED: Final = "the ledger names it and the broker did not know it"
@@ -96,7 +96,7 @@ class Narrow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     kept: list[str]
 
 
-def control_routes(needs: Needs) -> list[Route]:
+def control_routes(needs: BrokerServices) -> list[Route]:
     """Every route under `/v1`."""
     control = _Control(needs)
     return [
@@ -113,9 +113,9 @@ def control_routes(needs: Needs) -> list[Route]:
 
 
 class _Control:
-    def __init__(self, needs: Needs) -> None:
+    def __init__(self, needs: BrokerServices) -> None:
         self._needs = needs
-        self._desk: LeaseDesk = needs.desk
+        self._desk: BrokerState = needs.desk
 
     async def end(self, asked: End) -> dict[str, Any]:
         if len(asked.names) > NAMES_MAX:

@@ -19,7 +19,7 @@ from answerable.flows.leases.perform_leased import perform_leased
 if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
 
-    from answerable.apps.broker.needs import Needs
+    from answerable.apps.broker.services import BrokerServices
     from answerable.core.lease.credential import Performed
     from answerable.core.lease.lease import Lease
     from answerable.core.ledger.warrant_token import SignedWarrant
@@ -31,7 +31,7 @@ REFUSED: Final = mcp_types.INVALID_PARAMS
 _log: Final = logging.getLogger("answerable.broker")
 
 
-def tool_server(needs: Needs, name: str) -> Server[Any]:
+def tool_server(needs: BrokerServices, name: str) -> Server[Any]:
     """The MCP server of this target of the desk."""
     target = needs.desk.targets[name].target
     tools = [mcp_types.Tool.model_validate(dict(one)) for one in target.tools()]
@@ -62,7 +62,7 @@ def tool_server(needs: Needs, name: str) -> Server[Any]:
 
 
 def _warrant(
-    needs: Needs, target: str, tool: str, arguments: dict[str, Any], meta: dict[str, Any]
+    needs: BrokerServices, target: str, tool: str, arguments: dict[str, Any], meta: dict[str, Any]
 ) -> SignedWarrant:
     """The warrant of this very call. Raises Malformed, Unverified."""
     token = meta.get(WARRANT_META)

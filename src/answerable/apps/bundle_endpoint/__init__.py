@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from answerable.apps.bundle_endpoint.application import Needs, bundle_endpoint_app
+from answerable.apps.bundle_endpoint.application import BundleServices, bundle_endpoint_app
 
-__all__ = ["Needs", "bundle_endpoint_app"]
+__all__ = ["BundleServices", "bundle_endpoint_app"]

@@ -26,14 +26,14 @@ _log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class BundleServices:
     """What this door calls, both quick and without I/O. document: our bundle as JSON. refresh_hint_seconds: in it."""
 
     document: Callable[[], bytes]
     refresh_hint_seconds: Callable[[], int]
 
 
-def bundle_endpoint_app(needs: Needs, *, path: str = PATH) -> Starlette:
+def bundle_endpoint_app(needs: BundleServices, *, path: str = PATH) -> Starlette:
     """`GET` and `HEAD` of one path. Caches may keep the answer for a refresh hint, as long as clients do."""
 
     async def bundle(_request: Request) -> Response:

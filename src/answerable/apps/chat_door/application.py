@@ -17,8 +17,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
-from answerable.apps.chat_door.needs import PREFIX
 from answerable.apps.chat_door.payload import click_of
+from answerable.apps.chat_door.services import PREFIX
 from answerable.apps.chat_door.signed import SeenRequests, signed_at
 from answerable.core.identity.names.pace import Pace
 from answerable.core.identity.proof.door_refusal import sender_of
@@ -31,14 +31,14 @@ from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE, problem_detail
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from answerable.apps.chat_door.needs import Needs
+    from answerable.apps.chat_door.services import ChatServices
     from answerable.flows.approval.answer_by_click import Click, Clicked
 
 _STATUSES: Final = {"http.host": 421, "chat.pace": 429, "chat.too_many": 429, "chat.replayed": 409}
 _log: Final = logging.getLogger("answerable.chat")
 
 
-def chat_app(needs: Needs) -> Starlette:
+def chat_app(needs: ChatServices) -> Starlette:
     """The one path of this door. Each request is answered; none raises out of here."""
     return Starlette(
         routes=[Route(PREFIX + "slack", _Door(needs).clicked, methods=["POST"], name="slack")],
@@ -47,7 +47,7 @@ def chat_app(needs: Needs) -> Starlette:
 
 
 class _Door:
-    def __init__(self, needs: Needs) -> None:
+    def __init__(self, needs: ChatServices) -> None:
         self._needs = needs
         self._pace = Pace(needs.clicks_per_minute_max)
         self._seen = SeenRequests()

@@ -139,8 +139,8 @@ def _group(control: Any, name: str, *, as_json: bool = False) -> Answer:
 
 def _check_alike(approvals: list[Approval]) -> None:
     """Raises Unverified (`cli.digest`) unless they are alike by what is signed, too."""
+    from answerable.core.approval.approval_grouping import grouped
     from answerable.core.approval.features import features_of
-    from answerable.core.approval.grouping import grouped
 
     found = grouped(approvals, features_of)
     if found.alone or len(found.groups) != 1 or found.groups[0].odd or found.groups[0].not_together:

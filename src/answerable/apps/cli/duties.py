@@ -196,7 +196,7 @@ def delegate(
 
     Their answers count as yours there, and both of you are one in a question.
     """
-    from answerable.core.approval.duty_delegation import DutyTerms, with_id
+    from answerable.core.approval.deputy_statement import DutyTerms, with_id
     from answerable.core.identity.names.principal import UnixMillis, principal_id
     from answerable.core.statement import AHEAD_MILLIS_MAX
     from answerable.sdk.keyfile import load_key

@@ -194,9 +194,9 @@ def verify(shell: Shell, bundle: BundleFile, policy: PolicyFile = None, key: Key
     from answerable.core.evidence.archive import ARCHIVE_BYTES_MAX
     from answerable.core.tlog.note import VerifierKey
     from answerable.core.tlog.policy import parse_policy
+    from answerable.verify.check_answers import ShownAnswers
+    from answerable.verify.check_tokens_shown import ShownTokens
     from answerable.verify.evidence_bundle import verify_evidence
-    from answerable.verify.shown_answers import ShownAnswers
-    from answerable.verify.shown_tokens import ShownTokens
 
     try:
         with bundle.open("rb") as file:

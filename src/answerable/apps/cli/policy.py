@@ -15,7 +15,7 @@ from answerable.errors.codes.registry import REGISTRY_FAULTS
 from answerable.errors.codes.services import CLI_FILE
 
 if TYPE_CHECKING:
-    from answerable.core.approval.strength import SignedWith
+    from answerable.core.approval.assurance_level import SignedWith
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.policy_sets.policy_fault import PolicyFault
     from answerable.wiring.policy_directory import CheckedSet
@@ -159,7 +159,7 @@ def schema(
 def _registered(shell: Shell, sources: list[str] | None) -> tuple[list[JSONValue], SignedWith]:
     """The documents named, or those of the product, whether or not a server runs; and what is known of passkeys, which
     documents do not say."""
-    from answerable.core.approval.strength import NOTHING_KNOWN
+    from answerable.core.approval.assurance_level import NOTHING_KNOWN
 
     if not sources:
         try:

@@ -13,7 +13,7 @@ from answerable.errors.codes.registry import REGISTRY_FAULTS
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Control
-    from answerable.core.approval.strength import SignedWith, Strength
+    from answerable.core.approval.assurance_level import AssuranceLevel, SignedWith
     from answerable.core.canonical import JSONValue
 
 Sources = Annotated[
@@ -25,11 +25,11 @@ Removed = Annotated[
 ]
 
 
-def people_signing(control: Control, signatures: tuple[Strength, ...] | None = None) -> SignedWith:
+def people_signing(control: Control, signatures: tuple[AssuranceLevel, ...] | None = None) -> SignedWith:
     """What a product knows of its people's passkeys. signatures: what its settings ask of each tier, if known."""
-    from answerable.core.approval.strength import ANY_FOR_ALL, SignedWith, held_strength, stronger
+    from answerable.core.approval.assurance_level import ANY_FOR_ALL, SignedWith, held_strength, stronger
 
-    strongest: dict[str, Strength] = {}
+    strongest: dict[str, AssuranceLevel] = {}
     try:
         for one in control.every("/v1/passkeys"):
             held = held_strength(attested=one["attested"], backup_eligible=one["backup_eligible"])
@@ -42,7 +42,7 @@ def people_signing(control: Control, signatures: tuple[Strength, ...] | None = N
 
 
 def gathered(
-    control: Control, sources: list[Path], signatures: tuple[Strength, ...] | None = None
+    control: Control, sources: list[Path], signatures: tuple[AssuranceLevel, ...] | None = None
 ) -> tuple[list[JSONValue], dict[str, JSONValue]]:
     """The documents of directories and files, and how the tests of each directory went. signatures: as above.
 

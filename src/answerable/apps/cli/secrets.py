@@ -159,7 +159,7 @@ def rotate(
 def _rotate_at(shell: Shell, target: str) -> None:
     import anyio
 
-    from answerable.wiring.own_secrets import rotate_at
+    from answerable.wiring.broker_secrets import rotate_at
 
     made = anyio.run(rotate_at, shell.settings(), target)
     version = made.current.number if made.current else 0

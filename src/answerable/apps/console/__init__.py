@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from answerable.apps.console.application import console_app
-from answerable.apps.console.needs import ConsoleLimits, Needs
+from answerable.apps.console.services import ConsoleLimits, ConsoleServices
 
-__all__ = ["ConsoleLimits", "Needs", "console_app"]
+__all__ = ["ConsoleLimits", "ConsoleServices", "console_app"]

@@ -35,7 +35,7 @@ from answerable.errors.codes.services import CONSOLE_GONE, CONSOLE_METHOD
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from answerable.apps.console.needs import Needs
+    from answerable.apps.console.services import ConsoleServices
 
 
 Act = Callable[[Asked], Awaitable[Response]]
@@ -86,7 +86,7 @@ OPEN_SCRIPTS: Final[dict[str, Act]] = {
 }
 
 
-def console_app(needs: Needs) -> Starlette:
+def console_app(needs: ConsoleServices) -> Starlette:
     """Pages and what they send. Each request is answered; none raises out of here."""
     console = Console(
         needs=needs,

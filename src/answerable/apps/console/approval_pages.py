@@ -15,10 +15,10 @@ from answerable.apps.console.ceremonies import request_options
 from answerable.apps.console.desk import answer_json
 from answerable.apps.console.review_pages import review_shown
 from answerable.core.approval.approval import NOTHING_SHOWN, ApprovalId
-from answerable.core.approval.break_glass import GLASS, REASON_CHARS_MIN, may_break
 from answerable.core.approval.challenge import NONCE_BYTES, challenge
 from answerable.core.approval.chat_click import is_click
 from answerable.core.approval.credentials import text_without_credentials
+from answerable.core.approval.emergency_access import GLASS, REASON_CHARS_MIN, may_break
 from answerable.core.approval.reasons import NARROWER, QUICK, denial_reason
 from answerable.core.approval.words import words_of
 from answerable.core.base64url import to_base64url
@@ -30,14 +30,14 @@ from answerable.errors.codes.approval import APPROVAL_RENDERING
 from answerable.errors.codes.people import PASSKEY_UNKNOWN
 from answerable.errors.codes.services import CONSOLE_GONE, REQUEST_BODY, REQUEST_QUERY
 from answerable.flows.approval.answer_approval import answer_by_passkey, approval_here, open_to_answer
-from answerable.flows.approval.note_look import note_looks
-from answerable.flows.approval.tell_duty import route_of, routes_of
+from answerable.flows.approval.notify_on_call import route_of, routes_of
+from answerable.flows.approval.record_view import note_looks
 from answerable.flows.approval.typed_names import check_typed, name_wanted
-from answerable.flows.escalation.narrow_approval import asked_as_proposed, narrowable_of, proposed_action
+from answerable.flows.escalation.propose_narrower import asked_as_proposed, narrowable_of, proposed_action
 from answerable.flows.escalation.route_approval import note_view
-from answerable.flows.validity.mandate_standing import schedule_owner
-from answerable.flows.validity.people_signing_in import desk_of
-from answerable.flows.validity.stand_in import agent_owners, in_place_of
+from answerable.flows.validity.deputy_validity import agent_owners, in_place_of
+from answerable.flows.validity.mandate_validity import schedule_owner
+from answerable.flows.validity.person_validity import desk_of
 
 if TYPE_CHECKING:
     from answerable.apps.console.desk import Asked
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.words import Words
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents.documents import Principal
-    from answerable.flows.approval.tell_duty import Route
+    from answerable.flows.approval.notify_on_call import Route
     from answerable.flows.state.walk import Walk
 
 ITEMS_MAX: Final = 50

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.people.passkey import Passkey
-    from answerable.flows.state.passkey_desk import Ceremony, PasskeyDesk
+    from answerable.flows.state.passkey_desk import Ceremony, PasskeyState
 
 PRODUCT: Final = "Answerable"
 
 
-def request_options(desk: PasskeyDesk, challenge: bytes, allowed: Sequence[Passkey]) -> dict[str, JSONValue]:
+def request_options(desk: PasskeyState, challenge: bytes, allowed: Sequence[Passkey]) -> dict[str, JSONValue]:
     """For `navigator.credentials.get`. allowed: the passkeys that may answer; empty for any that the device offers."""
     return {
         "challenge": to_base64url(challenge),
@@ -30,7 +30,7 @@ def request_options(desk: PasskeyDesk, challenge: bytes, allowed: Sequence[Passk
     }
 
 
-def creation_options(desk: PasskeyDesk, begun: Ceremony, *, display_name: str) -> dict[str, JSONValue]:
+def creation_options(desk: PasskeyState, begun: Ceremony, *, display_name: str) -> dict[str, JSONValue]:
     """For `navigator.credentials.create`: one that the device offers by itself, for its person alone."""
     person = begun.person
     # What stands for a person on their device must not name them (WebAuthn Level 3, 14.6.1).

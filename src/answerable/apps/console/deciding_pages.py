@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.ledger.figure_cells import Cell
 from answerable.errors import AnswerableError
-from answerable.flows.approval.tell_oversight import tell_oversight
+from answerable.flows.approval.report_oversight import report_oversight
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
     from answerable.apps.console.desk import Asked
-    from answerable.core.ledger.oversight_told import Decided
-    from answerable.flows.approval.tell_oversight import OversightTold
+    from answerable.core.ledger.describe_oversight import Decided
+    from answerable.flows.approval.report_oversight import OversightTold
 
 DAY_MS: Final = 86_400_000
 DAYS: Final = 30
@@ -34,7 +34,7 @@ async def deciding(asked: Asked) -> Response:
     walk, (_, person) = asked.walk, asked.who
     since = max(0, walk.clock.now() - DAYS * DAY_MS)
     try:
-        told = await tell_oversight(walk, since=since, seconds_max=SECONDS_MAX)
+        told = await report_oversight(walk, since=since, seconds_max=SECONDS_MAX)
     except AnswerableError:
         return asked.page("deciding.html", told=None, days=DAYS)
     figures = told.figures

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from answerable.apps.console.browser import Browser
-    from answerable.apps.console.needs import Needs
+    from answerable.apps.console.services import ConsoleServices
     from answerable.apps.console.sessions import Session
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents.documents import Principal
@@ -53,7 +53,7 @@ _log: Final = logging.getLogger("answerable.console")
 class Console:
     """What all requests share."""
 
-    needs: Needs
+    needs: ConsoleServices
     sessions: Sessions
     attempts: Attempts
 

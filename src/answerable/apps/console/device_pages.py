@@ -11,7 +11,7 @@ from answerable.apps.console.desk import answer_json, see_other
 from answerable.apps.console.guard import HEADERS
 from answerable.apps.console.pages import asset, asset_path
 from answerable.errors.codes.services import REQUEST_BODY
-from answerable.flows.approval.tell_device import devices_of, forget_device, push_side, tell_device
+from answerable.flows.approval.notify_device import devices_of, forget_device, notify_device, push_side
 
 if TYPE_CHECKING:
     from answerable.apps.console.desk import Asked
@@ -47,7 +47,7 @@ async def add(asked: Asked) -> Response:
     texts = {name: value for name, value in given.items() if isinstance(value, str)}
     if texts.keys() != given.keys() or members.keys() != given.keys():
         raise REQUEST_BODY("expected the texts endpoint, key, secret and label")
-    device = await tell_device(asked.walk, person=person.name, **texts)
+    device = await notify_device(asked.walk, person=person.name, **texts)
     return answer_json({"id": device.id})
 
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 from answerable.apps.console.ceremonies import request_options
 from answerable.apps.console.desk import answer_json, see_other
 from answerable.core.approval.challenge import NONCE_BYTES
-from answerable.core.approval.duty_delegation import REASON_CHARS_MAX
+from answerable.core.approval.deputy_statement import REASON_CHARS_MAX
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.people.passkey import assertion_in, octets_in
 from answerable.errors.codes.people import PASSKEY_UNKNOWN
 from answerable.errors.codes.services import CONSOLE_GONE, REQUEST_BODY
-from answerable.flows.approval.tell_duty import gaps_ahead, on_call_now, standing_delegations
-from answerable.flows.escalation.delegate_duty import delegate_by_passkey, end_duty, open_duty
-from answerable.flows.validity.people_signing_in import desk_of
-from answerable.flows.validity.stand_in import may_stand_in
+from answerable.flows.approval.notify_on_call import gaps_ahead, on_call_now, standing_delegations
+from answerable.flows.escalation.appoint_deputy import delegate_by_passkey, end_duty, open_duty
+from answerable.flows.validity.deputy_validity import may_stand_in
+from answerable.flows.validity.person_validity import desk_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response

@@ -21,22 +21,22 @@ from answerable.apps.console.approval_pages import (
 )
 from answerable.apps.console.ceremonies import request_options
 from answerable.apps.console.desk import answer_json
+from answerable.core.approval.approval_grouping import Group
+from answerable.core.approval.assurance_level import tier_shown
 from answerable.core.approval.batch import BATCH_ITEMS_MAX, batch_challenge
 from answerable.core.approval.challenge import NONCE_BYTES
 from answerable.core.approval.features import label_of, pointer_of
-from answerable.core.approval.grouping import Group
 from answerable.core.approval.reasons import QUICK
-from answerable.core.approval.strength import tier_shown
 from answerable.core.approval.words import words_of
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.people.passkey import assertion_in, octets_in
 from answerable.errors.codes.people import PASSKEY_UNKNOWN
 from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.approval.answer_many import answer_many_by_passkey, open_many
-from answerable.flows.approval.note_look import note_looks
-from answerable.flows.approval.tell_duty import routes_of
+from answerable.flows.approval.notify_on_call import routes_of
+from answerable.flows.approval.record_view import note_looks
 from answerable.flows.validity.group_waiting import group_named, groups_waiting
-from answerable.flows.validity.people_signing_in import desk_of
+from answerable.flows.validity.person_validity import desk_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.words import Words
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents.documents import Principal
-    from answerable.flows.approval.tell_duty import Route
+    from answerable.flows.approval.notify_on_call import Route
     from answerable.flows.state.walk import Walk
 
 ODD_SHOWN_MAX: Final = 100

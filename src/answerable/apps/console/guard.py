@@ -28,7 +28,7 @@ from answerable.errors.codes.services import (
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from answerable.apps.console.needs import ConsoleLimits, Needs
+    from answerable.apps.console.services import ConsoleLimits, ConsoleServices
     from answerable.core.canonical import JSONValue
     from answerable.ports.clock import Clock
 
@@ -60,7 +60,7 @@ def security_policy(nonce: str) -> str:
     )
 
 
-def check_request(needs: Needs, request: Request) -> None:
+def check_request(needs: ConsoleServices, request: Request) -> None:
     """Raises Malformed (`console.host`, `console.method`) and Refused (`console.origin`)."""
     if request.headers.getlist("host") != [urlsplit(needs.origin).netloc]:
         raise CONSOLE_HOST(f"this console is at {needs.origin}, and answers to no other name")

@@ -9,8 +9,8 @@ from answerable.apps.console.activity import LATEST, recent_lines
 from answerable.apps.console.review_pages import owed_shown
 from answerable.core.containment.hold import described
 from answerable.errors import AnswerableError
-from answerable.flows.approval.tell_duty import groups_uncovered
-from answerable.flows.approval.tell_figures import tell_figures
+from answerable.flows.approval.notify_on_call import groups_uncovered
+from answerable.flows.approval.report_statistics import report_statistics
 from answerable.flows.approval.try_channel import channels_seen
 from answerable.flows.walk.agent_standing import standing_of
 
@@ -85,7 +85,7 @@ async def _silent(walk: Walk) -> list[dict[str, str]]:
 async def _day(walk: Walk) -> dict[str, int] | None:
     """Actions of the last day by what became of them; None where the figures cannot be had just now."""
     try:
-        found = await tell_figures(
+        found = await report_statistics(
             walk, since=walk.clock.now() - DAY_MS, others=False, seconds_max=FIGURES_SECONDS_MAX
         )
     except AnswerableError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from answerable.apps.console.desk import see_other
 from answerable.errors.codes.services import CONSOLE_GONE
 from answerable.flows.people.remove_passkey import remove_passkey
-from answerable.flows.validity.people_signing_in import desk_of
+from answerable.flows.validity.person_validity import desk_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from answerable.apps.console.desk import Asked
-    from answerable.apps.console.needs import CodeFlow
+    from answerable.apps.console.services import CodeFlow
 
 COOKIE: Final = "__Host-answerable-provider"
 CALLBACK: Final = "/sign-in/callback/"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from answerable.apps.console.ceremonies import request_options
 from answerable.apps.console.desk import answer_json
 from answerable.core.approval.approval import Review
-from answerable.core.approval.break_glass import owed_review
 from answerable.core.approval.challenge import NONCE_BYTES
+from answerable.core.approval.emergency_access import owed_review
 from answerable.core.approval.passkey_review import review_challenge
 from answerable.core.approval.review import judgement_in
 from answerable.core.approval.words import COMMENT_CHARS_MAX
@@ -18,8 +18,12 @@ from answerable.errors import Refused
 from answerable.errors.codes.people import PASSKEY_UNKNOWN
 from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.approval.owed_reviews import reviews
-from answerable.flows.approval.review_glass import check_may_review, open_to_review, review_by_passkey
-from answerable.flows.validity.people_signing_in import desk_of
+from answerable.flows.approval.review_emergency_access import (
+    check_may_review,
+    open_to_review,
+    review_by_passkey,
+)
+from answerable.flows.validity.person_validity import desk_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response

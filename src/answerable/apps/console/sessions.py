@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.errors import AnswerableError, Unavailable
 from answerable.errors.codes.services import CONSOLE_SESSIONS
-from answerable.flows.validity.people_signing_in import desk_of, person_standing
+from answerable.flows.validity.person_validity import desk_of, person_standing
 
 if TYPE_CHECKING:
     from answerable.apps.console.browser import Browser
-    from answerable.apps.console.needs import ConsoleLimits
+    from answerable.apps.console.services import ConsoleLimits
     from answerable.core.identity.names.principal import PrincipalId, UnixMillis
     from answerable.core.registry.documents.documents import Principal
     from answerable.flows.people.sign_in import SignedIn

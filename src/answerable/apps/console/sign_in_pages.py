@@ -16,7 +16,7 @@ from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.people.confirm_person import begin_confirmation, finish_confirmation
 from answerable.flows.people.enrol_passkey import begin_enrolment, begin_own_enrolment, finish_enrolment
 from answerable.flows.people.sign_in import SignedIn, begin_sign_in, finish_sign_in
-from answerable.flows.validity.people_signing_in import desk_of
+from answerable.flows.validity.person_validity import desk_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response

@@ -27,8 +27,8 @@ from answerable.errors import shown
 from answerable.errors.codes.identity import IDENTITY_OFF
 from answerable.errors.codes.registry import AGENT_INACTIVE, AGENT_UNKNOWN
 from answerable.errors.codes.services import REQUEST_BODY
-from answerable.flows.leases.find_outstanding import outstanding_of_agent, outstanding_of_instance
-from answerable.flows.registry.set_agent_standing import set_agent_standing
+from answerable.flows.leases.list_outstanding_access import outstanding_of_agent, outstanding_of_instance
+from answerable.flows.registry.set_agent_status import set_agent_status
 from answerable.flows.revocation.end_instance import end_instance
 from answerable.flows.walk.agent_standing import holds_of_agent
 from answerable.flows.workloads.compare_manifest import drift_now, known_now, shown_now
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from answerable.apps.control_api.schemas import Schema
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.workload.instance import Instance
-    from answerable.flows.leases.find_outstanding import Outstanding
-    from answerable.flows.registry.set_agent_standing import Standing
+    from answerable.flows.leases.list_outstanding_access import Outstanding
+    from answerable.flows.registry.set_agent_status import Standing
     from answerable.flows.trust_domain.workloads import Workloads
     from answerable.ports.sightings import Sightings
 
@@ -100,7 +100,7 @@ async def set_standing(call: Call) -> Answer:
     if status not in STANDINGS:
         raise REQUEST_BODY(f"status {shown(status)} is none of {', '.join(STANDINGS)}")
     workloads = _workloads(call)
-    change = await set_agent_standing(workloads, agent_id(call.path["name"]), status, by=call.by)
+    change = await set_agent_status(workloads, agent_id(call.path["name"]), status, by=call.by)
     left = await outstanding_of_agent(workloads, change.agent) if status != "active" else None
     return {
         "agent": change.agent,

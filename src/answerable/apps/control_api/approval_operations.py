@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from answerable.apps.control_api.call import instant, page_of
 from answerable.core.approval.approval import NOTHING_SHOWN, ApprovalId, ApprovalState
-from answerable.core.approval.break_glass import ReviewState, may_break, owed_review
 from answerable.core.approval.chat_click import is_click
 from answerable.core.approval.credentials import text_without_credentials, without_credentials
+from answerable.core.approval.emergency_access import ReviewState, may_break, owed_review
 from answerable.core.approval.typed_name import TYPED_CHARS_MAX
 from answerable.core.approval.visible import visible
 from answerable.core.base64url import to_base64url
@@ -18,9 +18,9 @@ from answerable.errors.codes.approval import APPROVAL_UNKNOWN
 from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.approval.answer_approval import answer_approval, open_to_answer
 from answerable.flows.approval.owed_reviews import reviews
-from answerable.flows.approval.review_glass import review_glass
+from answerable.flows.approval.review_emergency_access import review_emergency_access
 from answerable.flows.approval.typed_names import name_wanted
-from answerable.flows.escalation.narrow_approval import asked_as_proposed, narrowable_of
+from answerable.flows.escalation.propose_narrower import asked_as_proposed, narrowable_of
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
@@ -80,7 +80,7 @@ async def give_answer(call: Call) -> Answer:
 async def give_review(call: Call) -> Answer:
     """Record a person's signed review of a broken glass."""
     token = call.members("token").text("token")
-    return approval_record(call, await review_glass(call.walk, call.path["id"], token))
+    return approval_record(call, await review_emergency_access(call.walk, call.path["id"], token))
 
 
 def _review(call: Call, approval: Approval) -> JSONValue:

@@ -13,8 +13,8 @@ from answerable.apps.control_api.schemas import COUNT, TEXT
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import shown
 from answerable.errors.codes.services import REQUEST_QUERY
+from answerable.flows.policy.explain_what_if import possible
 from answerable.flows.policy.replay_decisions import ENTRIES_MAX, replay_decisions
-from answerable.flows.policy.tell_possible import possible
 from answerable.flows.recovery.moment_then import Then
 from answerable.flows.walk.moment import moment_now
 from answerable.verify.replayed import VERDICTS
@@ -49,7 +49,7 @@ async def replay_stretch(call: Call) -> Answer:
     }
 
 
-async def tell_possible(call: Call) -> Answer:
+async def explain_what_if(call: Call) -> Answer:
     """What one agent could do at a time, or who could: of now by what the gateway asks, as of `at` by the ledger."""
     text, action = call.query.get("at", ""), call.query.get("action", "")
     agent, resource = call.query.get("agent", ""), call.query.get("resource", "")
@@ -128,6 +128,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
             ("resource", TEXT, "id of what it is done to; any when not given"),
             ("at", COUNT, "Unix milliseconds; now when not given"),
         ),
-        run=tell_possible,
+        run=explain_what_if,
     ),
 )

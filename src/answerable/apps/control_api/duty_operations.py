@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING, Final
 from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, TEXTS, choice, record, sequence
 from answerable.core.approval.approval import ApprovalId
-from answerable.core.approval.strength import SIGNATURES
+from answerable.core.approval.assurance_level import SIGNATURES
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.registry.documents.on_call import GAP_DAYS_MAX
 from answerable.errors import shown
 from answerable.errors.codes.approval import APPROVAL_UNKNOWN
 from answerable.errors.codes.services import REQUEST_QUERY
-from answerable.flows.approval.tell_duty import (
+from answerable.flows.approval.notify_on_call import (
     gaps_ahead,
     on_call_now,
     queue_health,
     route_of,
     standing_delegations,
 )
-from answerable.flows.escalation.delegate_duty import delegate_duty, end_duty
+from answerable.flows.escalation.appoint_deputy import appoint_deputy, end_duty
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.apps.control_api.schemas import Schema
-    from answerable.core.approval.duty_delegation import DutyDelegation
-    from answerable.flows.approval.tell_duty import Gap, OnCall
+    from answerable.core.approval.deputy_statement import DeputyStatement
+    from answerable.flows.approval.notify_on_call import Gap, OnCall
 
 DAY_MS: Final = 86_400_000
 HEALTH_DAYS_MAX: Final = 90
@@ -92,7 +92,7 @@ async def list_delegations(call: Call) -> Answer:
 
 async def give(call: Call) -> Answer:
     """Record what a person signed."""
-    one = await delegate_duty(call.walk, call.members("token").text("token"))
+    one = await appoint_deputy(call.walk, call.members("token").text("token"))
     return _delegation(one, counts=one.lasts(call.walk.clock.now()))
 
 
@@ -127,7 +127,7 @@ def _gap(one: Gap) -> Answer:
     }
 
 
-def _delegation(one: DutyDelegation, *, counts: bool) -> Answer:
+def _delegation(one: DeputyStatement, *, counts: bool) -> Answer:
     return {
         "id": one.id,
         "group": one.group,

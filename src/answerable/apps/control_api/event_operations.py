@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.apps.control_api.schemas import Schema
     from answerable.core.canonical import JSONValue
-    from answerable.flows.events.event_desk import EventDesk
+    from answerable.flows.events.event_desk import EventState
     from answerable.flows.events.list_streams import StreamState
 
 
@@ -21,7 +21,7 @@ class _Announcing(Protocol):
     """What these operations need of the product beside what `Product` says."""
 
     @property
-    def events(self) -> EventDesk: ...
+    def events(self) -> EventState: ...
 
 
 async def list_event_streams(call: Call) -> Answer:

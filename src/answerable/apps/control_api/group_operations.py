@@ -30,7 +30,7 @@ from answerable.flows.validity.group_waiting import group_named, groups_waiting
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.apps.control_api.schemas import Schema
-    from answerable.core.approval.grouping import Group
+    from answerable.core.approval.approval_grouping import Group
     from answerable.core.approval.token import Verdict
 
 ODD_MAX: Final = 200

@@ -29,7 +29,7 @@ from answerable.errors import shown
 from answerable.errors.codes.services import REQUEST_BODY, REQUEST_QUERY
 from answerable.flows.containment.lift_hold import lift_hold
 from answerable.flows.drills.report_containment import hold_called, report_containment
-from answerable.flows.registry.name_holdable import NAME_CHARS_MAX, name_holdable
+from answerable.flows.registry.resolve_hold_target import NAME_CHARS_MAX, resolve_hold_target
 from answerable.flows.revocation.place_hold import place_hold
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ async def stop(call: Call) -> Answer:
     body = call.members("kind", "name", "reason", "seconds")
     kind = body.text("kind", chars_max=16) if body.has("kind") else ""
     name = body.text("name", chars_max=NAME_CHARS_MAX) if body.has("name") else ""
-    what = name_holdable(call.walk, name, kind)
+    what = resolve_hold_target(call.walk, name, kind)
     reason = body.text("reason", chars_max=REASON_CHARS_MAX) if body.has("reason") else ""
     seconds = _seconds(call)
     placed = await place_hold(

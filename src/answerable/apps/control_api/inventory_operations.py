@@ -14,7 +14,7 @@ from answerable.core.identity.names.principal import agent_id
 from answerable.errors import shown
 from answerable.errors.codes.registry import AGENT_UNKNOWN
 from answerable.errors.codes.services import REQUEST_BODY
-from answerable.flows.workloads.keep_sightings import (
+from answerable.flows.workloads.keep_discovered_assets import (
     SERVERS_MAX,
     configured_servers,
     put_configured,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.apps.control_api.schemas import Schema
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.snapshot.sighting import Sighting
+    from answerable.core.registry.snapshot.discovered_asset import Sighting
 
 
 async def list_seen(call: Call) -> Answer:

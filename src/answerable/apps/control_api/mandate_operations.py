@@ -26,7 +26,7 @@ from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.tokens.issue_mandate import issue_mandate
 from answerable.flows.tokens.trace_mandate import MANDATE_STATES, mandate_state, mandates_in
-from answerable.flows.validity.mandate_standing import known_session, schedule_owner
+from answerable.flows.validity.mandate_validity import known_session, schedule_owner
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call

@@ -19,14 +19,14 @@ from answerable.apps.control_api.schemas import (
 from answerable.core.ledger.figure_cells import Cell
 from answerable.errors import shown
 from answerable.errors.codes.services import REQUEST_QUERY
-from answerable.flows.approval.tell_oversight import tell_oversight
+from answerable.flows.approval.report_oversight import report_oversight
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.canonical import JSONValue
-    from answerable.core.ledger.oversight_told import Decided
+    from answerable.core.ledger.describe_oversight import Decided
     from answerable.core.ledger.spread import Spread
-    from answerable.flows.approval.tell_oversight import OversightTold
+    from answerable.flows.approval.report_oversight import OversightTold
 
 SINCE_CHARS_MAX: Final = 15
 _COUNTS: Final = (
@@ -40,7 +40,7 @@ async def show_oversight(call: Call) -> Answer:
     text = call.query.get("since", "0")
     if not (text.isascii() and text.isdigit() and len(text) <= SINCE_CHARS_MAX):
         raise REQUEST_QUERY(f"{shown(text)} is no time in Unix milliseconds")
-    return oversight_members(await tell_oversight(call.walk, since=int(text)))
+    return oversight_members(await report_oversight(call.walk, since=int(text)))
 
 
 def oversight_members(told: OversightTold) -> Answer:

@@ -10,7 +10,7 @@ from answerable.core.identity.people.invitation import LIFETIME_SECONDS, LIFETIM
 from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.people.invite_person import invite_person
 from answerable.flows.people.remove_passkey import remove_passkey
-from answerable.flows.validity.people_signing_in import desk_of
+from answerable.flows.validity.person_validity import desk_of
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call

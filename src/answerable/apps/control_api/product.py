@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from answerable.flows.ledger.cover_shards import ShardState
     from answerable.flows.ledger.gather_cosignatures import WitnessState
+    from answerable.flows.ledger.publish_set_checkpoint import ShardState
     from answerable.flows.state.walk import Walk
     from answerable.ports.published_log import PublishedLog
 

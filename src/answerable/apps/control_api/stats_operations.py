@@ -20,14 +20,14 @@ from answerable.core.decision.latency import MICROS
 from answerable.core.ledger.figure_cells import UNSAID, Cell
 from answerable.errors import shown
 from answerable.errors.codes.services import REQUEST_QUERY
-from answerable.flows.approval.tell_figures import tell_figures
+from answerable.flows.approval.report_statistics import report_statistics
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.latency import Latency
+    from answerable.core.ledger.describe_statistics import LogTold, StatisticsView
     from answerable.core.ledger.figure_cells import Group
-    from answerable.core.ledger.figures_told import FiguresTold, LogTold
     from answerable.core.ledger.spread import Spread
 
 _OF_ACTIONS: Final = (
@@ -45,10 +45,10 @@ async def show_stats(call: Call) -> Answer:
     text = call.query.get("since", "0")
     if not (text.isascii() and text.isdigit() and len(text) <= SINCE_CHARS_MAX):
         raise REQUEST_QUERY(f"{shown(text)} is no time in Unix milliseconds")
-    return told(await tell_figures(call.walk, since=int(text)))
+    return told(await report_statistics(call.walk, since=int(text)))
 
 
-def told(found: FiguresTold) -> Answer:
+def told(found: StatisticsView) -> Answer:
     """The same, for programs."""
     everything = found.groups.get(UNSAID, Cell())
     unreadable = sum(cell.unreadable for cell in found.groups.values())
@@ -80,7 +80,7 @@ def _group(group: Group, cell: Cell, waiting: int) -> JSONValue:
     }
 
 
-def _use_cases(found: FiguresTold) -> list[JSONValue]:
+def _use_cases(found: StatisticsView) -> list[JSONValue]:
     """Tasks and questions by use case: a task is not of one tier."""
     sums: dict[str, list[int]] = {}
     for group, cell in found.groups.items():

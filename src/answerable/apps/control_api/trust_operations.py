@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from answerable.apps.control_api.schemas import Schema
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.svid.authority import Authority
-    from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
+    from answerable.flows.trust_domain.keep_trust_domain import TrustDomainState
     from answerable.flows.workloads.change_authorities import AuthorityChanges
     from answerable.flows.workloads.follow_bundles import BundleFollowing, SourceState
 
 
 class _Identity(Protocol):
     @property
-    def desk(self) -> TrustDomainDesk: ...
+    def desk(self) -> TrustDomainState: ...
 
     @property
     def federation(self) -> BundleFollowing: ...

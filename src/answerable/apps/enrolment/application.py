@@ -15,8 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from answerable.apps.enrolment.desk import Asked, EnrolmentDesk, Known
-from answerable.apps.enrolment.needs import PREFIX
 from answerable.apps.enrolment.problems import problem_of
+from answerable.apps.enrolment.services import PREFIX
 from answerable.core.identity.proof.door_refusal import sender_of
 from answerable.core.identity.svid.trust_bundle import encoded_bundle
 from answerable.errors import AnswerableError, Broken, Unverified, shown
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request as HttpRequest
 
-    from answerable.apps.enrolment.needs import Needs
+    from answerable.apps.enrolment.services import EnrolmentServices
     from answerable.core.canonical import JSONValue
 
 
 _log: Final = logging.getLogger("answerable.enrolment")
 
 
-def enrolment_app(needs: Needs) -> Starlette:
+def enrolment_app(needs: EnrolmentServices) -> Starlette:
     """Every path of this door. Each request is answered; none raises out of here."""
     desk = EnrolmentDesk(needs)
     acts: dict[str, Callable[[Asked], Awaitable[dict[str, JSONValue]]]] = {
@@ -59,7 +59,7 @@ def enrolment_app(needs: Needs) -> Starlette:
 
 
 def _endpoint(
-    needs: Needs, act: Callable[[Asked], Awaitable[dict[str, JSONValue]]]
+    needs: EnrolmentServices, act: Callable[[Asked], Awaitable[dict[str, JSONValue]]]
 ) -> Callable[[HttpRequest], Awaitable[Response]]:
     async def endpoint(request: HttpRequest) -> Response:
         known = Known()
@@ -83,7 +83,7 @@ def _endpoint(
     return endpoint
 
 
-def _bundle(needs: Needs) -> Callable[[HttpRequest], Awaitable[Response]]:
+def _bundle(needs: EnrolmentServices) -> Callable[[HttpRequest], Awaitable[Response]]:
     """The bundle endpoint of our own trust domain (SPIFFE Federation, section 5): public, as bundles are."""
 
     async def endpoint(request: HttpRequest) -> Response:
@@ -100,7 +100,7 @@ def _bundle(needs: Needs) -> Callable[[HttpRequest], Awaitable[Response]]:
     return endpoint
 
 
-def _failed(needs: Needs, error: Exception) -> Response:
+def _failed(needs: EnrolmentServices, error: Exception) -> Response:
     if not isinstance(error, AnswerableError):
         # The caller learns that it failed, the operator learns why.
         _log.error("a request failed", exc_info=error)
@@ -116,7 +116,7 @@ def _failed(needs: Needs, error: Exception) -> Response:
     return response
 
 
-async def _body(needs: Needs, request: HttpRequest) -> bytes:
+async def _body(needs: EnrolmentServices, request: HttpRequest) -> bytes:
     """The body, read no further and no longer than it may be."""
     received = await body_within(request, bytes_max=needs.body_bytes_max, seconds_max=needs.body_seconds_max)
     if received:

@@ -32,9 +32,9 @@ from answerable.errors.codes.workloads import (
     INSTANCE_NO_INSTANCE,
     INSTANCE_UNKNOWN,
 )
-from answerable.flows.containment.stop_oneself import stop_oneself
+from answerable.flows.containment.stop_own_agent import stop_own_agent
 from answerable.flows.revocation.end_instance import end_instance
-from answerable.flows.validity.let_return import require_may_return, unknown_key
+from answerable.flows.validity.allow_restart import require_may_return, unknown_key
 from answerable.flows.walk.note_unregistered import note_stranger
 from answerable.flows.workloads.compare_manifest import drift_now
 from answerable.flows.workloads.enrol_workload import agent_of, enrol, live_instance, renew
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
     from answerable.apps.enrolment.documents import Request
-    from answerable.apps.enrolment.needs import Needs
+    from answerable.apps.enrolment.services import EnrolmentServices
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.keys.keys import PublicKey
     from answerable.core.identity.proof.channel import Channel
@@ -92,7 +92,7 @@ class _Shown(NamedTuple):
 class EnrolmentDesk:
     """Every method raises the error family."""
 
-    def __init__(self, needs: Needs) -> None:
+    def __init__(self, needs: EnrolmentServices) -> None:
         self._needs = needs
         self._workloads = needs.workloads
         self._attesting = {True: 0, False: 0}
@@ -192,7 +192,7 @@ class EnrolmentDesk:
         found, said = self._caller(asked), self._read(asked, documents.STOP_MEMBERS).members
         over = documents.text_in(said, "over") if "over" in said else "instance"
         reason = documents.text_in(said, "reason") if "reason" in said else ""
-        placed = await stop_oneself(self._workloads, found, over, reason)
+        placed = await stop_own_agent(self._workloads, found, over, reason)
         kind, name = placed.hold.what
         ended: list[JSONValue] = [str(one) for one in placed.instances]
         return {"hold": placed.hold.id, "kind": kind, "name": name, "ended": ended}

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request as HttpRequest
 
-    from answerable.apps.event_streams.needs import Needs
+    from answerable.apps.event_streams.services import EventServices
     from answerable.core.canonical import JSONValue
     from answerable.flows.tokens.authenticate_client import TokenClient
 
@@ -54,7 +54,7 @@ _UNKEPT: Final = {"cache-control": "no-store"}
 _log: Final = logging.getLogger("answerable.events")
 
 
-def event_app(needs: Needs) -> Starlette:
+def event_app(needs: EventServices) -> Starlette:
     """Every path of this door. Each request is answered; none raises out of here."""
     door = _Door(needs)
     acts: dict[tuple[str, str], Act] = {
@@ -79,7 +79,7 @@ def event_app(needs: Needs) -> Starlette:
 class _Door:
     """Every method that is no route of its own raises the error family."""
 
-    def __init__(self, needs: Needs) -> None:
+    def __init__(self, needs: EventServices) -> None:
         self._needs = needs
         self._desk = needs.desk
 

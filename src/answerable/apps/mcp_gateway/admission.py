@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive
 
-    from answerable.apps.mcp_gateway.needs import GatewayLimits
+    from answerable.apps.mcp_gateway.services import GatewayLimits
     from answerable.errors import Refused
 
 LARGE_BYTES: Final = 32_768

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from answerable.core.mandate.carriage_terms import MEMBER, MEMBER_CHARS_MAX
+from answerable.core.mandate.delegation_transport_terms import MEMBER, MEMBER_CHARS_MAX
 from answerable.errors.codes.mandate import DELEGATION_MALFORMED
 from answerable.errors.codes.services import GATEWAY_OTHER_MESSAGE
 from answerable.sdk.gateway_address import SHIM_AGENT

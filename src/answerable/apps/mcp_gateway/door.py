@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from answerable.apps.mcp_gateway.arrival import Arrival
-    from answerable.apps.mcp_gateway.needs import GatewayLimits, Needs
+    from answerable.apps.mcp_gateway.services import GatewayLimits, GatewayServices
     from answerable.apps.mcp_gateway.tally import Tally
 
 RESTART_SECONDS: Final = 0.5
@@ -39,7 +39,7 @@ class Door:
     session-based era.
     """
 
-    def __init__(self, name: str, needs: Needs, limits: GatewayLimits, tally: Tally) -> None:
+    def __init__(self, name: str, needs: GatewayServices, limits: GatewayLimits, tally: Tally) -> None:
         self.name = name
         self.sessions = Sessions(
             per_agent_max=limits.sessions_per_agent_max, idle_seconds=limits.session_idle_seconds

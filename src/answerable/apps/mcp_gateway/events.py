@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mcp.server.session import ServerSession
     from mcp_types import ServerNotification
 
-    from answerable.apps.mcp_gateway.needs import Visible, Watch
+    from answerable.apps.mcp_gateway.services import Visible, Watch
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.proof.caller import VerifiedCaller
 

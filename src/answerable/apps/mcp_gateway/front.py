@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from answerable.apps.mcp_gateway.door import Door
-    from answerable.apps.mcp_gateway.needs import GatewayLimits, Head, Needs
+    from answerable.apps.mcp_gateway.services import GatewayLimits, GatewayServices, Head
     from answerable.apps.mcp_gateway.tally import Tally
     from answerable.core.canonical import JSONValue
 
@@ -67,7 +67,7 @@ class Front:
 
     def __init__(
         self,
-        needs: Needs,
+        needs: GatewayServices,
         limits: GatewayLimits,
         tally: Tally,
         *,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
     from answerable.apps.mcp_gateway.listening import Listening
-    from answerable.apps.mcp_gateway.needs import GatewayLimits, Needs
+    from answerable.apps.mcp_gateway.services import GatewayLimits, GatewayServices
     from answerable.apps.mcp_gateway.tally import Tally
     from answerable.ports.upstream import Progress
 
@@ -54,7 +54,7 @@ class Gate:
     """The middleware of one upstream's server."""
 
     def __init__(
-        self, server: str, needs: Needs, limits: GatewayLimits, listening: Listening, tally: Tally
+        self, server: str, needs: GatewayServices, limits: GatewayLimits, listening: Listening, tally: Tally
     ) -> None:
         self._server = server
         self._limits = limits

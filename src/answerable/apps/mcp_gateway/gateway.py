@@ -9,7 +9,7 @@ import anyio
 
 from answerable.apps.mcp_gateway.door import Door
 from answerable.apps.mcp_gateway.front import Front
-from answerable.apps.mcp_gateway.needs import GatewayLimits
+from answerable.apps.mcp_gateway.services import GatewayLimits
 from answerable.apps.mcp_gateway.tally import Tally
 from answerable.errors.codes.services import GATEWAY_STOPPED
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
     from starlette.types import Receive, Scope, Send
 
-    from answerable.apps.mcp_gateway.needs import Needs
+    from answerable.apps.mcp_gateway.services import GatewayServices
 
 OPEN_SECONDS_MAX = 5.0
 
@@ -30,7 +30,7 @@ class Gateway:
     Served alone it answers the lifespan protocol itself; inside a larger application, enter `running` there.
     """
 
-    def __init__(self, needs: Needs, limits: GatewayLimits | None = None) -> None:
+    def __init__(self, needs: GatewayServices, limits: GatewayLimits | None = None) -> None:
         self.needs = needs
         self.limits = limits or GatewayLimits()
         self.tally = Tally()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
 
     from answerable.apps.mcp_gateway.arrival import Arrival
-    from answerable.apps.mcp_gateway.needs import GatewayLimits, Needs, Watch
+    from answerable.apps.mcp_gateway.services import GatewayLimits, GatewayServices, Watch
     from answerable.core.action.request import ActionRequest
 
     Start = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class Listening:
     """The event side of one door. start: runs a task for as long as the door is open."""
 
-    def __init__(self, server: str, needs: Needs, limits: GatewayLimits, *, start: Start) -> None:
+    def __init__(self, server: str, needs: GatewayServices, limits: GatewayLimits, *, start: Start) -> None:
         self._server = server
         self._needs = needs
         self._limits = limits

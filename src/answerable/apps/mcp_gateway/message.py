@@ -11,7 +11,7 @@ from answerable.core.json_extent import check_extent
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
-    from answerable.apps.mcp_gateway.needs import GatewayLimits
+    from answerable.apps.mcp_gateway.services import GatewayLimits
     from answerable.core.canonical import JSONValue
 
 

@@ -141,13 +141,13 @@ def _tell_prepared(result: dict[str, Any], prepared: dict[str, JSONValue]) -> No
     content = result.get("content")
     result["content"] = [
         *(content if isinstance(content, list) else ()),
-        {"type": "text", "text": prepared_told(prepared)},
+        {"type": "text", "text": describe_prepared(prepared)},
     ]
     if not prepared["kept"]:
         result["isError"] = True
 
 
-def prepared_told(prepared: dict[str, JSONValue]) -> str:
+def describe_prepared(prepared: dict[str, JSONValue]) -> str:
     """One line: the digest and which call takes it, or why nothing was kept."""
     if not prepared["kept"]:
         return f"[not kept, so it cannot be executed: {prepared['why']} ({prepared['code']})]"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Message, Receive, Scope, Send
 
-    from answerable.apps.mcp_gateway.needs import GatewayLimits
+    from answerable.apps.mcp_gateway.services import GatewayLimits
     from answerable.core.canonical import JSONValue
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from answerable.apps.metrics.application import Needs, metrics_app
+from answerable.apps.metrics.application import MetricsServices, metrics_app
 
-__all__ = ["Needs", "metrics_app"]
+__all__ = ["MetricsServices", "metrics_app"]

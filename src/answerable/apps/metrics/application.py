@@ -31,14 +31,14 @@ _log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class MetricsServices:
     """text: the metrics now."""
 
     text: Callable[[], Awaitable[bytes]]
     content_type: str
 
 
-def metrics_app(needs: Needs) -> Starlette:
+def metrics_app(needs: MetricsServices) -> Starlette:
     """One route."""
 
     async def metrics(request: Request) -> Response:

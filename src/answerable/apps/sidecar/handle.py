@@ -20,7 +20,7 @@ import h11
 from anyio.abc import SocketAttribute, TaskGroup, TaskStatus
 
 from answerable.apps.sidecar.http_server import converse
-from answerable.apps.sidecar.kinship import is_kin
+from answerable.apps.sidecar.process_ancestry import is_kin
 from answerable.apps.sidecar.relay import relay
 from answerable.apps.sidecar.tasks import Tasks
 from answerable.errors import AnswerableError, Refused, Unavailable, Unverified

@@ -21,14 +21,14 @@ from answerable.errors.codes.services import SIDECAR_OTHER_AGENT, SIDECAR_OTHER_
 from answerable.sdk.delegation import hand_on
 from answerable.sdk.enrolment import certificate_request
 from answerable.sdk.proof_auth import SessionAuth
-from answerable.sdk.world import SYSTEM_WORLD
+from answerable.sdk.system_access import SYSTEM_WORLD
 
 if TYPE_CHECKING:
     from answerable.apps.sidecar.attesting import Attesting
     from answerable.core.canonical import JSONValue
     from answerable.sdk.delegation import Narrowing, Receiver
     from answerable.sdk.enrolment import Enrolled, EnrolmentClient, MadeOf
-    from answerable.sdk.world import World
+    from answerable.sdk.system_access import SystemAccess
 
 SHORTEST_SECONDS: Final = 1.0
 
@@ -40,7 +40,9 @@ class Identity:
     what signs asks for `auth` each time.
     """
 
-    def __init__(self, client: EnrolmentClient, *, mandate: str = "", world: World = SYSTEM_WORLD) -> None:
+    def __init__(
+        self, client: EnrolmentClient, *, mandate: str = "", world: SystemAccess = SYSTEM_WORLD
+    ) -> None:
         self._client = client
         self._mandate = mandate
         self._world = world

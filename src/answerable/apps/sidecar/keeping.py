@@ -16,14 +16,14 @@ import anyio
 
 from answerable.apps.sidecar.pace import RETRY_SECONDS_MAX, renewal_wait, retry_wait, return_wait, spread
 from answerable.errors import AnswerableError, Unavailable
-from answerable.sdk.world import SYSTEM_WORLD
+from answerable.sdk.system_access import SYSTEM_WORLD
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from answerable.apps.sidecar.identity import Identity
     from answerable.sdk.enrolment import Enrolled, MadeOf
-    from answerable.sdk.world import World
+    from answerable.sdk.system_access import SystemAccess
 
 UNKNOWN: Final = "instance.key_unknown"
 STILL_KNOWN: Final = "instance.still_known"
@@ -59,7 +59,7 @@ class Keeper:
     made_of: Callable[[], MadeOf | None]
     say: Callable[[str], None]
     sleep: Callable[[float], Awaitable[None]] = field(default=anyio.sleep)
-    world: World = SYSTEM_WORLD
+    world: SystemAccess = SYSTEM_WORLD
 
     async def keep(self) -> None:
         """Return when the identity cannot be kept: it was said why. What fails for now is tried again, for ever."""

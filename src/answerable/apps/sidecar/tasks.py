@@ -43,8 +43,8 @@ from answerable.errors.codes.services import (
     SIDECAR_TASK_NAME,
     SIDECAR_TASKS,
 )
-from answerable.sdk.carriage import chain_in_a2a, chain_in_fields
 from answerable.sdk.delegation import Narrowing, Receiver, token_for, token_to_act
+from answerable.sdk.delegation_transport import chain_in_a2a, chain_in_fields
 
 if TYPE_CHECKING:
     import httpx2

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request as HttpRequest
 
     from answerable.apps.token_service.form import Form
-    from answerable.apps.token_service.needs import Needs
+    from answerable.apps.token_service.services import TokenServices
     from answerable.core.canonical import JSONValue
     from answerable.flows.tokens.authenticate_client import TokenClient
 
@@ -49,7 +49,7 @@ _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _log: Final = logging.getLogger("answerable.tokens")
 
 
-def token_app(needs: Needs) -> Starlette:
+def token_app(needs: TokenServices) -> Starlette:
     """Every path of this door. Each request is answered; none raises out of here."""
     door = _Door(needs)
     posts = {
@@ -73,7 +73,7 @@ def token_app(needs: Needs) -> Starlette:
 class _Door:
     """Every method that is no route of its own raises the error family."""
 
-    def __init__(self, needs: Needs) -> None:
+    def __init__(self, needs: TokenServices) -> None:
         self._needs = needs
 
     def answered(

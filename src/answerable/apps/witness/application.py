@@ -40,14 +40,14 @@ class _TooLong(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class WitnessServices:
     """What this door calls. cosign: judges a request body, blocking. newest: by hash of the origin, None if unknown."""
 
     cosign: Callable[[bytes], Cosigned | Remembered]
     newest: Callable[[str], bytes | None]
 
 
-def witness_app(needs: Needs, *, body_seconds_max: float = BODY_SECONDS_MAX) -> Starlette:
+def witness_app(needs: WitnessServices, *, body_seconds_max: float = BODY_SECONDS_MAX) -> Starlette:
     """`POST /add-checkpoint` and `GET /<hash of origin>/checkpoint`. Each request is answered; none raises."""
 
     async def add_checkpoint(request: Request) -> Response:
@@ -82,7 +82,7 @@ async def _body(request: Request) -> bytes:
     return bytes(received)
 
 
-def _answered(needs: Needs, body: bytes) -> Response:
+def _answered(needs: WitnessServices, body: bytes) -> Response:
     try:
         answer = needs.cosign(body)
     except AnswerableError as error:
@@ -95,7 +95,7 @@ def _answered(needs: Needs, body: bytes) -> Response:
     return Response(answer.signatures, status_code=200, headers={"content-type": _TEXT})
 
 
-def _shown(needs: Needs, origin_hash: str) -> Response:
+def _shown(needs: WitnessServices, origin_hash: str) -> Response:
     try:
         note = needs.newest(origin_hash)
     except AnswerableError as error:

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
-from answerable.apps.workflow_door.needs import ITEMS_MAX, PREFIX
+from answerable.apps.workflow_door.services import ITEMS_MAX, PREFIX
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import parse
 from answerable.core.identity.names.pace import Pace
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from answerable.apps.workflow_door.needs import Needs
+    from answerable.apps.workflow_door.services import WorkflowServices
     from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents.documents import Workflow
@@ -50,7 +50,7 @@ MEMBERS_MAX: Final = 100
 _log: Final = logging.getLogger("answerable.workflows")
 
 
-def workflow_app(needs: Needs) -> Starlette:
+def workflow_app(needs: WorkflowServices) -> Starlette:
     """Every path of this door. Each request is answered; none raises out of here."""
     door = _Door(needs)
     one = PREFIX + "approvals/{id}/"
@@ -67,7 +67,7 @@ def workflow_app(needs: Needs) -> Starlette:
 class _Door:
     """Every method that is no route of its own raises the error family."""
 
-    def __init__(self, needs: Needs) -> None:
+    def __init__(self, needs: WorkflowServices) -> None:
         self._needs = needs
         self._pace = Pace(needs.requests_per_minute_max)
 

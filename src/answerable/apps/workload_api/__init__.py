@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from answerable.apps.workload_api.front import Doors, WorkloadFront, serve
-from answerable.apps.workload_api.needs import Identity, IssuedWit, Needs
 from answerable.apps.workload_api.peer import PeerProcess
 from answerable.apps.workload_api.places import ConnectionLimits
+from answerable.apps.workload_api.services import Identity, IssuedWit, WorkloadServices
 from answerable.apps.workload_api.socket_file import SOCKET_MODE, check_socket
 
 __all__ = [
@@ -14,9 +14,9 @@ __all__ = [
     "Doors",
     "Identity",
     "IssuedWit",
-    "Needs",
     "PeerProcess",
     "WorkloadFront",
+    "WorkloadServices",
     "check_socket",
     "serve",
 ]

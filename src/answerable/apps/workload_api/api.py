@@ -17,8 +17,8 @@ from answerable.errors import Malformed, Refused, Unverified
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from answerable.apps.workload_api.needs import Identity, Needs
     from answerable.apps.workload_api.peer import PeerProcess
+    from answerable.apps.workload_api.services import Identity, WorkloadServices
     from answerable.core.identity.names.principal import UnixMillis
 
 
@@ -27,7 +27,7 @@ class WorkloadApi:
 
     def __init__(
         self,
-        needs: Needs,
+        needs: WorkloadServices,
         peer: PeerProcess,
         speaks: Callable[[], Awaitable[None]],
         *,
@@ -83,7 +83,7 @@ class WorkloadApi:
         await self._keep_sending(call, look, fill, "WITSVIDResponse")
 
     async def fetch_bundles(
-        self, call: Call, *, encoded: Callable[[Needs], dict[str, bytes]], answer: str
+        self, call: Call, *, encoded: Callable[[WorkloadServices], dict[str, bytes]], answer: str
     ) -> None:
         """Stream: our bundle and the federated ones, for X.509, JWT or WIT."""
         await call.request()

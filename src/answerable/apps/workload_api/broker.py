@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
     from pathlib import Path
 
-    from answerable.apps.workload_api.needs import Identity, Needs
+    from answerable.apps.workload_api.services import Identity, WorkloadServices
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.identity.names.spiffe_id import SpiffeId
 
@@ -45,7 +45,7 @@ class BrokerApi:
 
     def __init__(
         self,
-        needs: Needs,
+        needs: WorkloadServices,
         peer: PeerProcess,
         speaks: Callable[[], Awaitable[None]],
         *,
@@ -139,7 +139,7 @@ class BrokerApi:
         return broker, sets.with_unique_hints(identities)
 
     async def _send_bundles(
-        self, call: Call, encoded: Callable[[Needs], dict[str, bytes]], answer: str
+        self, call: Call, encoded: Callable[[WorkloadServices], dict[str, bytes]], answer: str
     ) -> None:
         request = await self._request(call)
         with self._referenced(request) as workload:

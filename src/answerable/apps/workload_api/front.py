@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import anyio
 
     from answerable.apps.workload_api.call import Call
-    from answerable.apps.workload_api.needs import Needs
+    from answerable.apps.workload_api.services import WorkloadServices
 
 BACKLOG: Final = 256
 ACCEPTED_MAX: Final = 32
@@ -69,7 +69,7 @@ class WorkloadFront:
 
     def __init__(
         self,
-        needs: Needs,
+        needs: WorkloadServices,
         *,
         doors: Doors | None = None,
         limits: ConnectionLimits | None = None,
@@ -177,7 +177,7 @@ class WorkloadFront:
 
 
 async def serve(
-    needs: Needs,
+    needs: WorkloadServices,
     listener: socket.socket,
     *,
     stop: anyio.Event | asyncio.Event,

@@ -6,9 +6,9 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from answerable.apps.workload_api.needs import Identity as Name
-from answerable.apps.workload_api.needs import IssuedWit
 from answerable.apps.workload_api.seen_strangers import SeenStrangers
+from answerable.apps.workload_api.services import Identity as Name
+from answerable.apps.workload_api.services import IssuedWit
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.identity.proof.channel import Channel, PeerCredentials
 from answerable.core.identity.proof.door_refusal import Sender, untold

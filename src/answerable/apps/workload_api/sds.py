@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from grpclib.server import Stream
 
     from answerable.apps.workload_api.connection import PeerConnection
-    from answerable.apps.workload_api.needs import Identity, Needs
     from answerable.apps.workload_api.peer import PeerProcess
+    from answerable.apps.workload_api.services import Identity, WorkloadServices
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.identity.svid.trust_bundle import TrustBundle
 
@@ -82,7 +82,7 @@ class SecretSight(Sight):
 
 
 def secret_methods(
-    connection: PeerConnection, needs: Needs, peer: PeerProcess, *, recheck_seconds: float
+    connection: PeerConnection, needs: WorkloadServices, peer: PeerProcess, *, recheck_seconds: float
 ) -> dict[str, GRPCMethod]:
     """The RPCs of one connection, by path, to stand beside those of the Workload API."""
     door = SecretDiscovery(connection, needs, peer, recheck_seconds=recheck_seconds)
@@ -101,7 +101,12 @@ class SecretDiscovery:
     """What one process may have of SVIDs and bundles, in Envoy's words."""
 
     def __init__(
-        self, connection: PeerConnection, needs: Needs, peer: PeerProcess, *, recheck_seconds: float
+        self,
+        connection: PeerConnection,
+        needs: WorkloadServices,
+        peer: PeerProcess,
+        *,
+        recheck_seconds: float,
     ) -> None:
         self._connection = connection
         self._needs = needs
@@ -228,7 +233,7 @@ class _Subscription:
         self._changed()
 
 
-def _contexts(needs: Needs) -> dict[str, bytes]:
+def _contexts(needs: WorkloadServices) -> dict[str, bytes]:
     """Validation contexts by resource name, encoded. Raises Unavailable without our own bundle."""
     bundles = {domain: one for domain, one in needs.bundles().items() if one.x509_authorities}
     if needs.domain not in bundles:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.registry.snapshot.unregistered import DIGITS, process_name
 
 if TYPE_CHECKING:
-    from answerable.core.registry.snapshot.sighting import SightingBatch
+    from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
     from answerable.ports.clock import Clock
     from answerable.ports.process_observer import ProcessFacts
 
@@ -26,7 +26,7 @@ class SeenStrangers:
 
     __slots__ = ("_began", "_clock", "_names", "_seen")
 
-    def __init__(self, seen: SightingBatch, clock: Clock) -> None:
+    def __init__(self, seen: DiscoveredAssets, clock: Clock) -> None:
         self._seen = seen
         self._clock = clock
         self._began = clock.monotonic()

@@ -19,7 +19,7 @@ from answerable.errors.codes.workloads import WORKLOAD_API_NO_BUNDLE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from answerable.apps.workload_api.needs import Identity, Needs
+    from answerable.apps.workload_api.services import Identity, WorkloadServices
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain
 
@@ -42,22 +42,22 @@ class Sight:
     broker: SpiffeId | None = None
 
 
-def x509_bundles(needs: Needs) -> dict[str, bytes]:
+def x509_bundles(needs: WorkloadServices) -> dict[str, bytes]:
     """DER certificates, one behind the other. Raises Unavailable without our own bundle."""
     return _keyed(needs, {domain: b"".join(one.x509_authorities) for domain, one in needs.bundles().items()})
 
 
-def jwt_bundles(needs: Needs) -> dict[str, bytes]:
+def jwt_bundles(needs: WorkloadServices) -> dict[str, bytes]:
     """JWK Sets. Raises Unavailable without our own bundle."""
     return _keyed(needs, {domain: encoded_jwt_bundle(one) for domain, one in needs.bundles().items()})
 
 
-def wit_bundles(needs: Needs) -> dict[str, bytes]:
+def wit_bundles(needs: WorkloadServices) -> dict[str, bytes]:
     """JWK Sets of the keys for WIT-SVIDs. Raises Unavailable without our own bundle."""
     return _keyed(needs, {domain: encoded_wit_bundle(one) for domain, one in needs.bundles().items()})
 
 
-async def fill_x509(answer: Any, sight: Sight, needs: Needs) -> UnixMillis:
+async def fill_x509(answer: Any, sight: Sight, needs: WorkloadServices) -> UnixMillis:
     """SVIDs with keys and bundles; returns when to send them anew. For messages of both APIs."""
     own = f"spiffe://{needs.domain}"
     ends = []
@@ -82,7 +82,7 @@ async def fill_jwt(
     answer: Any,
     identities: tuple[Identity, ...],
     audience: tuple[str, ...],
-    needs: Needs,
+    needs: WorkloadServices,
     broker: SpiffeId | None = None,
 ) -> None:
     """JWT-SVIDs. For messages of both APIs. broker: as in `Sight`."""
@@ -91,7 +91,7 @@ async def fill_jwt(
         answer.svids.add(spiffe_id=str(identity.id), svid=svid, hint=identity.hint)
 
 
-async def fill_wit(answer: Any, sight: Sight, needs: Needs) -> UnixMillis:
+async def fill_wit(answer: Any, sight: Sight, needs: WorkloadServices) -> UnixMillis:
     """WIT-SVIDs with keys; returns when to send them anew."""
     ends = []
     for identity in sight.identities:
@@ -104,7 +104,7 @@ async def fill_wit(answer: Any, sight: Sight, needs: Needs) -> UnixMillis:
     return renewal(min(ends), needs)
 
 
-def renewal(end: UnixMillis, needs: Needs) -> UnixMillis:
+def renewal(end: UnixMillis, needs: WorkloadServices) -> UnixMillis:
     """Half of what is left of a lifetime from now, give or take a tenth of that."""
     chance = int.from_bytes(needs.entropy(4), "big") / 2**32
     now = needs.now()
@@ -127,13 +127,13 @@ def with_unique_hints(identities: tuple[Identity, ...]) -> tuple[Identity, ...]:
     return tuple(kept)
 
 
-def check_ready(needs: Needs) -> None:
+def check_ready(needs: WorkloadServices) -> None:
     """Raises Unavailable (`workload_api.no_bundle`) without our own bundle: callers are to come again."""
     if needs.domain not in needs.bundles():
         raise WORKLOAD_API_NO_BUNDLE()
 
 
-def _keyed(needs: Needs, sets: Mapping[TrustDomain, bytes]) -> dict[str, bytes]:
+def _keyed(needs: WorkloadServices, sets: Mapping[TrustDomain, bytes]) -> dict[str, bytes]:
     if not sets.get(needs.domain):
         raise WORKLOAD_API_NO_BUNDLE()
     return {f"spiffe://{domain}": encoded for domain, encoded in sets.items() if encoded}

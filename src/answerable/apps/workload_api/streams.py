@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from answerable.apps.workload_api.call import Call
-    from answerable.apps.workload_api.needs import Identity, Needs
     from answerable.apps.workload_api.peer import PeerProcess
+    from answerable.apps.workload_api.services import Identity, WorkloadServices
     from answerable.core.identity.names.principal import UnixMillis
 
 
 async def identities_of(
-    needs: Needs, process: PeerProcess, speaks: Callable[[], Awaitable[None]]
+    needs: WorkloadServices, process: PeerProcess, speaks: Callable[[], Awaitable[None]]
 ) -> tuple[Identity, ...]:
     """Who a process is that has just spoken. Raises GRPCError (PERMISSION_DENIED) for nobody, and for a process that
     has ended or runs another program than when it connected."""
@@ -34,7 +34,7 @@ async def identities_of(
 
 async def keep_sending(
     call: Call,
-    needs: Needs,
+    needs: WorkloadServices,
     *,
     look: Callable[[], Awaitable[Sight]],
     fill: Callable[[Any, Sight], Awaitable[UnixMillis | None]],

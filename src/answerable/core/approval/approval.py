@@ -22,12 +22,12 @@ from answerable.errors.codes.approval import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from answerable.core.approval.canary import Canary
-    from answerable.core.approval.in_place_of import InPlaceOf
+    from answerable.core.approval.attention_check import AttentionCheck
+    from answerable.core.approval.on_behalf_of import OnBehalfOf
     from answerable.core.decision.facts import Requirement
     from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
     from answerable.core.mandate.mandate import MandateId
-    from answerable.core.mandate.revocation import Revocable
+    from answerable.core.mandate.revocation import RevocationTarget
 
 ApprovalId = NewType("ApprovalId", str)
 ApprovalState = Literal["pending", "approved", "denied", "expired", "used", "void"]
@@ -54,7 +54,7 @@ class Answer:
     workflow: str = ""
     reason: str = ""
     narrower: str = ""
-    in_place_of: InPlaceOf | None = None
+    in_place_of: OnBehalfOf | None = None
     opened_at: UnixMillis | None = None
 
     def counted_as(self, group: str) -> PrincipalId:
@@ -104,7 +104,7 @@ class Approval:
     answers: tuple[Answer, ...] = ()
     subject: str = ""
     internal: tuple[str, ...] = ()
-    names: tuple[Revocable, ...] = ()
+    names: tuple[RevocationTarget, ...] = ()
     ended_by: str = ""
     shown: FrozenJSON = NOTHING_SHOWN
     card: FrozenJSON = NOTHING_SHOWN
@@ -112,7 +112,7 @@ class Approval:
     claimed: str = ""
     proposed: FrozenJSON = NOTHING_SHOWN
     review: Review | None = None
-    canary: Canary | None = None
+    canary: AttentionCheck | None = None
 
     def is_about(self, subject: str) -> bool:
         """Whether it was asked about this subject's data: else its entries name the action by another pseudonym."""

@@ -27,7 +27,7 @@ import msgspec
 from msgspec import Meta
 
 from answerable.core.approval.action_object import BY_CLICK, object_in
-from answerable.core.approval.strength import CHAT, CRITICAL, HasStrengths, takes_strength, tier_shown
+from answerable.core.approval.assurance_level import CHAT, CRITICAL, HasStrengths, takes_strength, tier_shown
 from answerable.core.canonical import encode, parse
 from answerable.errors import Malformed, shown
 from answerable.errors.codes.approval import APPROVAL_MALFORMED

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from answerable.core.approval.duty_delegation import DutyTerms, duty_challenge, terms_in
+from answerable.core.approval.deputy_statement import DutyTerms, duty_challenge, terms_in
 from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.people.kept_assertion import KeptAssertion, assertion_members, check_kept

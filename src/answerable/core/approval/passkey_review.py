@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from answerable.core.approval.break_glass import answer_digest
 from answerable.core.approval.challenge import NONCE_BYTES
+from answerable.core.approval.emergency_access import answer_digest
 from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.people.kept_assertion import KeptAssertion, assertion_members, check_kept

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 
 from msgspec import Meta, Struct
 
-from answerable.core.approval.break_glass import answer_digest
+from answerable.core.approval.emergency_access import answer_digest
 from answerable.core.approval.words import COMMENT_CHARS_MAX
 from answerable.core.identity.keys.compact_jws import TokenCodes
 from answerable.core.identity.names.principal import PrincipalId

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 
-from answerable.core.approval.strength import tier_shown
+from answerable.core.approval.assurance_level import tier_shown
 from answerable.errors import Refused, shown
 from answerable.errors.codes.people import (
     WORKFLOW_CAPABILITY,

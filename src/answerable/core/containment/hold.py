@@ -113,14 +113,14 @@ _AS_REVOKED: Final[dict[HoldKind, RevocationKind]] = {
 """The kinds whose names are written as those of what is revoked."""
 
 
-class Holdable(NamedTuple):
+class HoldTarget(NamedTuple):
     """One name under which actions can be held. Made by `holdable` where it comes from outside."""
 
     kind: HoldKind
     name: str
 
 
-EVERYTHING: Final = Holdable("everything", "")
+EVERYTHING: Final = HoldTarget("everything", "")
 
 
 def placed_by(rule: str) -> str:
@@ -149,7 +149,7 @@ class Hold:
     """
 
     id: HoldId
-    what: Holdable
+    what: HoldTarget
     at: UnixMillis
     by: str
     reason: str = ""
@@ -276,16 +276,16 @@ def hold_id(octets: bytes) -> HoldId:
     return HoldId(ID_PREFIX + to_base64url(octets))
 
 
-def holdable(kind: str, name: str) -> Holdable:
+def holdable(kind: str, name: str) -> HoldTarget:
     """A name in its one spelling. Raises Malformed: `hold.kind`, `hold.name`, `revocation.name`, `name.invalid`,
     `spiffe_id.*`."""
     known = next((one for one in HOLD_KINDS if one == kind), None)
     if known is None:
         raise HOLD_KIND(f"{shown(kind)} cannot be held: expected one of {', '.join(HOLD_KINDS)}")
-    return Holdable(known, _checked(known, name))
+    return HoldTarget(known, _checked(known, name))
 
 
-def described(what: Holdable) -> str:
+def described(what: HoldTarget) -> str:
     """In words, such as: agent `scout`."""
     if what.kind == "everything":
         return "everything"

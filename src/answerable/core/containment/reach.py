@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from answerable.core.containment.hold import EVERYTHING, Hold, Holdable, first_in_force
+from answerable.core.containment.hold import EVERYTHING, Hold, HoldTarget, first_in_force
 from answerable.core.containment.hold import described as hold_described
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.identity.names.spiffe_id import SCHEME
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from answerable.core.identity.names.principal import UnixMillis
-    from answerable.core.mandate.revocation import Revocable, Revocation
+    from answerable.core.mandate.revocation import Revocation, RevocationTarget
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
@@ -34,9 +34,9 @@ class Judged:
     nothing of either, as nearly always: then nobody needs to look at the clock.
     """
 
-    names: tuple[Revocable, ...]
+    names: tuple[RevocationTarget, ...]
     revocation: Revocation | None
-    reach: tuple[Holdable, ...]
+    reach: tuple[HoldTarget, ...]
     holds: tuple[Hold, ...]
     free: bool = field(init=False)
 
@@ -56,8 +56,8 @@ class Judged:
 
 
 def reach_of(
-    names: Iterable[Revocable], current: RegistrySnapshot, *, capability: Capability | None = None
-) -> tuple[Holdable, ...]:
+    names: Iterable[RevocationTarget], current: RegistrySnapshot, *, capability: Capability | None = None
+) -> tuple[HoldTarget, ...]:
     """Every name by which a hold reaches whatever acts under these names, the nearest first.
 
     names: what it may be revoked under. capability: what it would use; None where it uses none.
@@ -70,38 +70,38 @@ def reach_of(
     return tuple(dict.fromkeys(found))
 
 
-def server_reach(server: str, current: RegistrySnapshot) -> tuple[Holdable, ...]:
+def server_reach(server: str, current: RegistrySnapshot) -> tuple[HoldTarget, ...]:
     """Every name by which a hold reaches whatever is done on a server, but for what one action on it adds."""
     registered = current.servers.get(server)
-    found = [Holdable("server", server)]
+    found = [HoldTarget("server", server)]
     if registered is not None:
-        found += [Holdable("vendor", registered.vendor)] if registered.vendor else []
-        found += [Holdable("tenant", registered.tenant)] if registered.tenant else []
-        found += [Holdable("credential", registered.target)] if registered.target else []
+        found += [HoldTarget("vendor", registered.vendor)] if registered.vendor else []
+        found += [HoldTarget("tenant", registered.tenant)] if registered.tenant else []
+        found += [HoldTarget("credential", registered.target)] if registered.target else []
     return (*found, EVERYTHING)
 
 
-def _of_actors(names: Iterable[Revocable], current: RegistrySnapshot) -> Iterator[Holdable]:
+def _of_actors(names: Iterable[RevocationTarget], current: RegistrySnapshot) -> Iterator[HoldTarget]:
     for kind, name in names:
         if kind == "token":
             # What is held under a token is held as the hop that it is, which every chain names.
             continue
         if kind == "agent" and name.startswith(SCHEME):
-            yield Holdable("instance", name)
+            yield HoldTarget("instance", name)
             continue
-        yield Holdable(kind, name)
+        yield HoldTarget(kind, name)
         agent = current.agents.get(AgentId(name)) if kind == "agent" else None
         if agent is not None:
-            yield Holdable("environment", agent.environment)
+            yield HoldTarget("environment", agent.environment)
             if agent.tenant:
-                yield Holdable("tenant", agent.tenant)
+                yield HoldTarget("tenant", agent.tenant)
 
 
-def _of_target(capability: Capability, current: RegistrySnapshot) -> Iterator[Holdable]:
+def _of_target(capability: Capability, current: RegistrySnapshot) -> Iterator[HoldTarget]:
     if capability.method == TOOLS_CALL:
-        yield Holdable("tool", f"{capability.server}/{capability.target}")
-    yield Holdable("capability", capability.name)
-    yield Holdable("environment", capability.environment)
+        yield HoldTarget("tool", f"{capability.server}/{capability.target}")
+    yield HoldTarget("capability", capability.name)
+    yield HoldTarget("environment", capability.environment)
     if capability.ownership.owner:
-        yield Holdable("owner", capability.ownership.owner)
+        yield HoldTarget("owner", capability.ownership.owner)
     yield from server_reach(capability.server, current)

@@ -13,11 +13,20 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.names.principal import schedule_of
 from answerable.core.identity.names.spiffe_id import AGENT_PREFIX, SCHEME
-from answerable.core.incident.answers_told import answer_told, canary_told, glass_reviewed_told, void_told
 from answerable.core.incident.circumstances import circumstances, set_aside
+from answerable.core.incident.describe_answers import answer_told, canary_told, glass_reviewed_told, void_told
+from answerable.core.incident.describe_drills import drill_told
+from answerable.core.incident.describe_holds import containment_told, hold_lifted_told, hold_placed_told
+from answerable.core.incident.describe_keys import changed_told, describe_keys
+from answerable.core.incident.describe_leases import lease_told, session_told
+from answerable.core.incident.describe_on_call import DUTIES_TOLD
+from answerable.core.incident.describe_passkeys import passkey_removed_told, passkey_told
+from answerable.core.incident.describe_policy import policy_changed_told, policy_proposed_told, withdrawn_told
+from answerable.core.incident.describe_prepared import executed_told, kept_told
+from answerable.core.incident.describe_revocations import authority_told, revoked_told
+from answerable.core.incident.describe_rules import rule_fired_told
+from answerable.core.incident.describe_tools import tool_pinned_told
 from answerable.core.incident.doors_told import door_refusal_told
-from answerable.core.incident.drills_told import drill_told
-from answerable.core.incident.duties_told import DUTIES_TOLD
 from answerable.core.incident.handed_on import (
     cited_sentence,
     hop_detail,
@@ -27,16 +36,7 @@ from answerable.core.incident.handed_on import (
     traced_hop,
 )
 from answerable.core.incident.hiding import payload_to_show
-from answerable.core.incident.holds_told import containment_told, hold_lifted_told, hold_placed_told
-from answerable.core.incident.keys_told import changed_told, keys_told
-from answerable.core.incident.leases_told import lease_told, session_told
-from answerable.core.incident.passkeys_told import passkey_removed_told, passkey_told
-from answerable.core.incident.policies_told import policy_changed_told, policy_proposed_told, withdrawn_told
-from answerable.core.incident.prepared_told import executed_told, kept_told
-from answerable.core.incident.revocations_told import authority_told, revoked_told
-from answerable.core.incident.rules_told import rule_fired_told
 from answerable.core.incident.streams_told import stream_told
-from answerable.core.incident.tools_told import tool_pinned_told
 from answerable.core.incident.wording import (
     fields_told,
     for_card,
@@ -365,7 +365,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.GLASS_REVIEWED: glass_reviewed_told,
     **DUTIES_TOLD,
     Tag.CANARY_TOLD: canary_told,
-    Tag.PEOPLES_KEYS: keys_told,
+    Tag.PEOPLES_KEYS: describe_keys,
     Tag.EVENT_STREAM: stream_told,
 }
 

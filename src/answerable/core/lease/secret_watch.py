@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.lease.spellings import SPELLING_BYTES_MIN, spellings_of
+from answerable.core.lease.credential_encodings import SPELLING_BYTES_MIN, spellings_of
 from answerable.errors.codes.leases import SECRET_CANARY_FORM
 
 if TYPE_CHECKING:

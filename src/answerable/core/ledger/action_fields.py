@@ -8,8 +8,8 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from answerable.core.approval.assurance_level import CHAT
 from answerable.core.approval.chat_click import is_click
-from answerable.core.approval.strength import CHAT
 from answerable.core.canonical import encode
 from answerable.core.decision.obligation import duties_of
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from answerable.core.approval.approval import Answer
 from answerable.core.approval.batch_answer import is_of_batch, root_in, verify_kept_batch
-from answerable.core.approval.break_glass import GLASS
 from answerable.core.approval.chat_click import is_click
-from answerable.core.approval.in_place_of import InPlaceOf
+from answerable.core.approval.emergency_access import GLASS
+from answerable.core.approval.on_behalf_of import OnBehalfOf
 from answerable.core.approval.passkey_answer import is_by_passkey, verify_kept
 from answerable.core.approval.token import VERDICTS, verify_answer
 from answerable.core.canonical import encode, parse
@@ -49,12 +49,12 @@ def answer_in(told: Told) -> Answer | None:
     )
 
 
-def _in_place_of(told: Told) -> InPlaceOf | None:
+def _in_place_of(told: Told) -> OnBehalfOf | None:
     duty, place, of = told.leaf.get("duty"), told.leaf.get("duty_ref"), told.text("of")
     if not isinstance(duty, dict) or not isinstance(place, dict) or not of:
         return None
     entry = place.get("entry")
-    return InPlaceOf(
+    return OnBehalfOf(
         of=PrincipalId(of),
         group=str(duty.get("group")),
         delegation=str(duty.get("delegation")),

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.approval import NOTHING_SHOWN, Approval, ApprovalId, Review
-from answerable.core.approval.break_glass import GLASS
-from answerable.core.approval.canary import CANARY_ENDS, NONCE_BYTES, WRONGS, Canary
+from answerable.core.approval.attention_check import CANARY_ENDS, NONCE_BYTES, WRONGS, AttentionCheck
+from answerable.core.approval.emergency_access import GLASS
 from answerable.core.approval.review import JUDGEMENTS
 from answerable.core.canonical import freeze
 from answerable.core.decision.facts import Requirement
@@ -21,7 +21,7 @@ from answerable.core.ledger.projected import octets_in
 from answerable.core.ledger.projected_answers import answer_fault, answer_in, credential_in
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.mandate.revocation import REVOCATION_KINDS, Revocable
+from answerable.core.mandate.revocation import REVOCATION_KINDS, RevocationTarget
 from answerable.errors.codes.approval import APPROVAL_CANARY, REVIEW_MALFORMED
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _told_test(known: Approval, told: Told) -> Approval:
     nonce = octets_in(leaf.get("nonce"), NONCE_BYTES)
     if wrong is None or ended is None or nonce is None:
         raise APPROVAL_CANARY(f"entry {told.index} tells of no test that is one")
-    canary = Canary(nonce=nonce, wrong=wrong, argument=str(leaf.get("argument")), ended=ended)
+    canary = AttentionCheck(nonce=nonce, wrong=wrong, argument=str(leaf.get("argument")), ended=ended)
     answers = (*known.answers, answer) if answer is not None else known.answers
     return replace(known, state="void", answers=answers, canary=canary)
 
@@ -178,13 +178,13 @@ def _requirements(value: JSONValue) -> tuple[Requirement, ...] | None:
     return tuple(found)
 
 
-def _names(value: JSONValue) -> tuple[Revocable, ...] | None:
+def _names(value: JSONValue) -> tuple[RevocationTarget, ...] | None:
     """What may be revoked under it; None where that cannot be read, all of it."""
-    found: list[Revocable] = []
+    found: list[RevocationTarget] = []
     for one in value if isinstance(value, list) else (None,):
         match one:
             case [str(kind), str(name)] if (known := _KINDS.get(kind)) is not None:
-                found.append(Revocable(known, name))
+                found.append(RevocationTarget(known, name))
             case _:
                 return None
     return tuple(found)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.approval import NOTHING_SHOWN
-from answerable.core.approval.break_glass import GLASS
+from answerable.core.approval.emergency_access import GLASS
 from answerable.core.ledger.action_fields import answer_fields, in_place_members, said_members
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.records_keys import keys_members

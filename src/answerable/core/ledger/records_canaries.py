@@ -11,7 +11,7 @@ from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Answer, Approval
-    from answerable.core.approval.canary import Canary
+    from answerable.core.approval.attention_check import AttentionCheck
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.disclosure import Field, Sealing
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def canary_told(
     approval: Approval,
-    canary: Canary,
+    canary: AttentionCheck,
     *,
     at: UnixMillis,
     answer: Answer | None,

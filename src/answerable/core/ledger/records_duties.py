@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.approval.approval import Approval
-    from answerable.core.approval.duty_delegation import DutyDelegation
+    from answerable.core.approval.deputy_statement import DeputyStatement
     from answerable.core.approval.routing import Told
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.names.principal import UnixMillis
@@ -46,7 +46,7 @@ def approval_escalated(approval: Approval, told: Told, *, at: UnixMillis, people
 
 
 def duty_given(
-    one: DutyDelegation,
+    one: DeputyStatement,
     *,
     at: UnixMillis,
     sealing: Sealing,
@@ -80,7 +80,7 @@ def duty_given(
 
 
 def duty_ended(
-    one: DutyDelegation,
+    one: DeputyStatement,
     *,
     at: UnixMillis,
     sealing: Sealing,
@@ -106,5 +106,5 @@ def duty_ended(
     return sealed_entry(Tag.DUTY, at=at, members=members, fields=fields, sealing=sealing)
 
 
-def _about(one: DutyDelegation, *, of: str, to: str) -> dict[str, JSONValue]:
+def _about(one: DeputyStatement, *, of: str, to: str) -> dict[str, JSONValue]:
     return {"delegation": one.id, "group": one.group, "of": of, "to": to}

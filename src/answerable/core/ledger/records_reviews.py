@@ -11,7 +11,7 @@ from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval, Review
-    from answerable.core.approval.strength import Strength
+    from answerable.core.approval.assurance_level import AssuranceLevel
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.disclosure import Sealing
@@ -32,7 +32,7 @@ def glass_reviewed(
     signer: str,
     late: bool,
     keys_ref: Reference | None = None,
-    asks: Strength = "any",
+    asks: AssuranceLevel = "any",
 ) -> Entry:
     """Another person judged it, signed. person: their pseudonym. signer: their public JWK; empty for a passkey.
     keys_ref: where that key is named as theirs. asks: how strong a signature the tier asked for."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.containment.hold import Holdable
+    from answerable.core.containment.hold import HoldTarget
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.entry import Entry
     from answerable.core.registry.documents.stop_rule import StopRule
@@ -33,7 +33,7 @@ def rule_fired(
     owner: str,
     counted: Sequence[str],
     value: int,
-    what: Holdable,
+    what: HoldTarget,
     hold: str,
     entries: Sequence[int],
 ) -> Entry:

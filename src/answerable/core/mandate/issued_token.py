@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from answerable.core.mandate.revocation import Revocable, instance_names
+from answerable.core.mandate.revocation import RevocationTarget, instance_names
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.principal import AgentId, UnixMillis
@@ -45,18 +45,18 @@ class IssuedToken(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defa
     instance: str = ""
     expires_at: UnixMillis
     place: StatusPlace
-    through: tuple[Revocable, ...] = ()
+    through: tuple[RevocationTarget, ...] = ()
 
-    def own_names(self) -> tuple[Revocable, ...]:
+    def own_names(self) -> tuple[RevocationTarget, ...]:
         """The names that it has by itself; those of its ancestors end it, too."""
-        pairs: tuple[Revocable, ...] = (
-            Revocable("token", self.jti),
-            Revocable("hop", self.par_hash),
-            Revocable("mandate", self.mandate),
-            Revocable("agent", self.agent),
-            Revocable("key", self.key),
-            Revocable("manifest", self.manifest),
-            Revocable("trust_domain", self.trust_domain),
+        pairs: tuple[RevocationTarget, ...] = (
+            RevocationTarget("token", self.jti),
+            RevocationTarget("hop", self.par_hash),
+            RevocationTarget("mandate", self.mandate),
+            RevocationTarget("agent", self.agent),
+            RevocationTarget("key", self.key),
+            RevocationTarget("manifest", self.manifest),
+            RevocationTarget("trust_domain", self.trust_domain),
             *instance_names(self.instance),
             *self.through,
             *(name for one in self.through if one.kind == "agent" for name in instance_names(one.name)),

@@ -61,7 +61,7 @@ _HASH: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _PRINTABLE: Final = re.compile(r"[!-~]{1,256}")
 
 
-class Revocable(NamedTuple):
+class RevocationTarget(NamedTuple):
     """One name under which a right to act can be ended. Made by `revocable` where it comes from outside."""
 
     kind: RevocationKind
@@ -75,7 +75,7 @@ class Revocation:
     reason: why, in that person's words; may be empty. Raises Malformed (`revocation.reason`).
     """
 
-    what: Revocable
+    what: RevocationTarget
     at: UnixMillis
     by: str
     reason: str = ""
@@ -111,7 +111,7 @@ class Revocation:
                 return REVOKED_TRUST_DOMAIN(said)
 
 
-def revocable(kind: str, name: str) -> Revocable:
+def revocable(kind: str, name: str) -> RevocationTarget:
     """A name in its one spelling. Raises Malformed: `revocation.kind`, `revocation.name`, `name.invalid`,
     `spiffe_id.*`."""
     known = next((one for one in REVOCATION_KINDS if one == kind), None)
@@ -119,20 +119,20 @@ def revocable(kind: str, name: str) -> Revocable:
         raise REVOCATION_KIND(
             f"{shown(kind)} cannot be revoked: expected one of {', '.join(REVOCATION_KINDS)}"
         )
-    return Revocable(known, _checked(known, name))
+    return RevocationTarget(known, _checked(known, name))
 
 
-def described(what: Revocable) -> str:
+def described(what: RevocationTarget) -> str:
     """In words, such as: agent `scout`."""
     return f"{what.kind.replace('_', ' ')} {shown(what.name)}"
 
 
-def hop_names(*, jti: str, par_hash: str) -> tuple[Revocable, Revocable]:
+def hop_names(*, jti: str, par_hash: str) -> tuple[RevocationTarget, RevocationTarget]:
     """The names of one hop of a chain: as a token, and as the hop that its children name."""
-    return Revocable("token", jti), Revocable("hop", par_hash)
+    return RevocationTarget("token", jti), RevocationTarget("hop", par_hash)
 
 
-def instance_names(instance: str) -> tuple[Revocable, ...]:
+def instance_names(instance: str) -> tuple[RevocationTarget, ...]:
     """The names of a running instance: its trust domain, itself, and each instance that it is a sub-agent of.
 
     instance: a SPIFFE ID in its one spelling; empty for a caller that is known by a key or a channel alone.
@@ -142,17 +142,17 @@ def instance_names(instance: str) -> tuple[Revocable, ...]:
     domain, _, path = instance[len(SCHEME) :].partition("/")
     parts = path.split("/") if path else []
     ids = (f"{SCHEME}{domain}/{'/'.join(parts[: end + 1])}" for end in range(len(parts)))
-    return Revocable("trust_domain", domain), *(Revocable("agent", one) for one in ids)
+    return RevocationTarget("trust_domain", domain), *(RevocationTarget("agent", one) for one in ids)
 
 
-def vendor_names(vendors: Iterable[str]) -> tuple[Revocable, ...]:
+def vendor_names(vendors: Iterable[str]) -> tuple[RevocationTarget, ...]:
     """Those who supply what somebody or something is made of."""
-    return tuple(Revocable("vendor", one) for one in vendors if one)
+    return tuple(RevocationTarget("vendor", one) for one in vendors if one)
 
 
-def owner_names(people: Iterable[str]) -> tuple[Revocable, ...]:
+def owner_names(people: Iterable[str]) -> tuple[RevocationTarget, ...]:
     """Those who answer for it."""
-    return tuple(Revocable("owner", one) for one in people if one)
+    return tuple(RevocationTarget("owner", one) for one in people if one)
 
 
 def _checked(kind: RevocationKind, name: str) -> str:

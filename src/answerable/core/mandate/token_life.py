@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.mandate.budget import Account
-from answerable.core.mandate.lineage import ACCOUNT, hop_name
+from answerable.core.mandate.delegation_lineage import ACCOUNT, hop_name
 from answerable.core.mandate.scope import covers
 from answerable.core.registry.documents.budget_name import CALLS
 from answerable.errors.codes.mandate import DELEGATION_TOO_OLD

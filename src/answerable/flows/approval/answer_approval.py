@@ -8,10 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.approval import Answer, Approval, ApprovalId
-from answerable.core.approval.break_glass import GLASS, taken
+from answerable.core.approval.assurance_level import check_strength
 from answerable.core.approval.challenge import challenge
+from answerable.core.approval.emergency_access import GLASS, taken
 from answerable.core.approval.passkey_answer import kept_answer
-from answerable.core.approval.strength import check_strength
 from answerable.core.approval.token import verify_answer
 from answerable.core.approval.words import words_of
 from answerable.core.containment.reach import reach_of
@@ -30,23 +30,23 @@ from answerable.errors.codes.approval import (
 from answerable.errors.codes.mandate import MANDATE_CLOSED
 from answerable.errors.codes.people import PASSKEY_OTHER
 from answerable.flows.approval.answering_pace import check_look, counted
-from answerable.flows.approval.note_look import opened_at
+from answerable.flows.approval.notify_attention_check import notify_attention_check
 from answerable.flows.approval.owed_reviews import tell_broken
-from answerable.flows.approval.tell_canary import tell_canary
+from answerable.flows.approval.record_view import opened_at
 from answerable.flows.approval.typed_names import check_typed
 from answerable.flows.counters.count_history import count_answered
 from answerable.flows.counters.watch_denials import count_no
 from answerable.flows.escalation.approval_nonces import give_nonce, used_nonce
-from answerable.flows.escalation.narrow_approval import with_proposal
+from answerable.flows.escalation.propose_narrower import with_proposal
 from answerable.flows.people.sign_in import check_passkey
 from answerable.flows.recording.name_keys import key_on_record
 from answerable.flows.recording.record_entry import key_of, pseudonym_of, record_in_run, sealing_for
 from answerable.flows.revocation.deny_waiting import names_of_approval
-from answerable.flows.validity.mandate_standing import schedule_owner, shard_elsewhere
-from answerable.flows.validity.people_signing_in import desk_of
+from answerable.flows.validity.deputy_validity import agent_owners, in_place_of
+from answerable.flows.validity.mandate_validity import schedule_owner, shard_elsewhere
+from answerable.flows.validity.person_validity import desk_of
 from answerable.flows.validity.refuse_revoked import signer_fault, signing_key_of
-from answerable.flows.validity.stand_in import agent_owners, in_place_of
-from answerable.flows.validity.workflows_standing import check_counts_once
+from answerable.flows.validity.workflow_validity import check_counts_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -314,7 +314,9 @@ async def answer_on_record(
     if answer.verdict != "deny" and answer.by in agent_owners(walk, approval):
         raise APPROVAL_OWN_AGENT()
     if approval.canary is not None:
-        return await tell_canary(walk, approval, at=now, answer=answer, signer=signer, keys_ref=keys_ref)
+        return await notify_attention_check(
+            walk, approval, at=now, answer=answer, signer=signer, keys_ref=keys_ref
+        )
     # 1. The answer is in the ledger before it counts. A crash after this line: it counts from the next start on.
     sealing, person = sealing_for(walk, principal_subject(answer.by)), pseudonym_of(walk, answer.by)
     asked = key_of(walk, approval.subject or principal_subject(approval.principal))

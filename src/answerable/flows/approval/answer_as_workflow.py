@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.approval import Answer
-from answerable.core.approval.break_glass import GLASS
+from answerable.core.approval.emergency_access import GLASS
 from answerable.core.approval.token import verify_answer
 from answerable.core.approval.workflows import is_asked
 from answerable.core.identity.names.principal import PrincipalId, workflow_id
@@ -18,7 +18,7 @@ from answerable.errors import shown
 from answerable.errors.codes.approval import APPROVAL_UNKNOWN, BREAK_GLASS_NOT_ALLOWED
 from answerable.flows.approval.answer_approval import one_at_a_time, open_to_answer, take_nonce
 from answerable.flows.validity.refuse_revoked import signing_key_of
-from answerable.flows.validity.workflows_standing import counted_already, standing_workflow, why_not
+from answerable.flows.validity.workflow_validity import counted_already, standing_workflow, why_not
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval

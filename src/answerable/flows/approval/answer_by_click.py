@@ -11,9 +11,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal
 
 from answerable.core.approval.approval import Answer
+from answerable.core.approval.assurance_level import CHAT, is_strong_enough
 from answerable.core.approval.chat_click import kept_click
 from answerable.core.approval.message import asked_message
-from answerable.core.approval.strength import CHAT, is_strong_enough
 from answerable.core.approval.words import words_of
 from answerable.errors import AnswerableError, Broken, Unavailable, shown
 from answerable.errors.codes.approval import (
@@ -26,8 +26,8 @@ from answerable.errors.codes.approval import (
 )
 from answerable.flows.approval.answer_approval import approval_here, approval_page, one_at_a_time
 from answerable.flows.approval.answering_pace import check_look
-from answerable.flows.approval.note_look import seen_at
-from answerable.flows.validity.click_standing import account_of, why_no_click
+from answerable.flows.approval.record_view import seen_at
+from answerable.flows.validity.chat_answer_validity import account_of, why_no_click
 from answerable.flows.validity.refuse_revoked import signer_fault
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.chat_click import ChatAccount
     from answerable.core.approval.message import Message
     from answerable.core.identity.names.principal import UnixMillis
-    from answerable.flows.state.click_desk import ClickDesk, Offered
+    from answerable.flows.state.click_desk import ChatAnswerState, Offered
     from answerable.flows.state.walk import Walk
 
 INSTEAD: Final = "answer it at our page"
@@ -66,7 +66,7 @@ class Clicked:
     instead: Message | None = None
 
 
-async def take_click(walk: Walk, desk: ClickDesk, click: Click) -> Clicked:
+async def take_click(walk: Walk, desk: ChatAnswerState, click: Click) -> Clicked:
     """Record the answer, or say why it is none. What was offered answers once, also where the click is refused, but
     only for the account that it was offered to. Raises Broken."""
     now = walk.clock.now()
@@ -91,7 +91,7 @@ async def take_click(walk: Walk, desk: ClickDesk, click: Click) -> Clicked:
         return Clicked(why=f"{fault.message}; {said}", instead=_without_buttons(walk, offered))
 
 
-async def tell_clicked(walk: Walk, desk: ClickDesk, click: Click, clicked: Clicked) -> None:
+async def tell_clicked(walk: Walk, desk: ChatAnswerState, click: Click, clicked: Clicked) -> None:
     """Say in the chat what came of it. Best effort: what was recorded stands, whatever the chat takes."""
     if walk.reach is not None and clicked.approval is not None:
         # What came of it is told to everybody who was asked, as of every other answer.
@@ -102,7 +102,7 @@ async def tell_clicked(walk: Walk, desk: ClickDesk, click: Click, clicked: Click
         await desk.chat.whisper(clicked.why, click.account, click.place)
 
 
-async def _answered(walk: Walk, desk: ClickDesk, offered: Offered, click: Click) -> Approval:
+async def _answered(walk: Walk, desk: ChatAnswerState, offered: Offered, click: Click) -> Approval:
     # 1. What can be seen here is looked at first: the chat is only asked about a click that would count.
     approval = approval_here(walk, offered.approval)
     _check(walk, approval, offered, click)

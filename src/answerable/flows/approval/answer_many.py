@@ -16,9 +16,9 @@ from anyio import create_task_group
 from anyio.lowlevel import checkpoint
 
 from answerable.core.approval.approval import Answer, ApprovalId
+from answerable.core.approval.assurance_level import check_strength, tier_shown
 from answerable.core.approval.batch import batch_challenge, batch_of
 from answerable.core.approval.batch_answer import kept_by_key, kept_by_passkey, verify_batch, words_in
-from answerable.core.approval.strength import check_strength, tier_shown
 from answerable.errors import AnswerableError, Unavailable, shown
 from answerable.errors.codes.approval import (
     APPROVAL_BATCH,
@@ -37,11 +37,11 @@ from answerable.flows.approval.answer_approval import (
     check_swapped,
 )
 from answerable.flows.approval.answering_pace import LOST_RACE, check_look, claim_yes, let_go_yes
-from answerable.flows.approval.note_look import opened_at
+from answerable.flows.approval.record_view import opened_at
 from answerable.flows.escalation.approval_nonces import give_nonce, used_nonce
 from answerable.flows.people.sign_in import check_passkey
 from answerable.flows.validity.group_waiting import groups_waiting
-from answerable.flows.validity.people_signing_in import desk_of
+from answerable.flows.validity.person_validity import desk_of
 from answerable.flows.validity.refuse_revoked import signing_key_of
 
 if TYPE_CHECKING:

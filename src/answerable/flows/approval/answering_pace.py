@@ -11,9 +11,9 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.approval.assurance_level import tier_shown
 from answerable.core.approval.batch_answer import root_in
-from answerable.core.approval.break_glass import GLASS, may_break
-from answerable.core.approval.strength import tier_shown
+from answerable.core.approval.emergency_access import GLASS, may_break
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import AnswerableError, Unavailable
 from answerable.errors.codes.approval import APPROVAL_TOO_FAST, APPROVAL_TOO_SOON, BREAK_GLASS_TOO_MANY
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from answerable.core.approval.approval import Answer, Approval
-    from answerable.core.approval.openings import Haste
     from answerable.core.approval.token import Verdict
+    from answerable.core.approval.view_challenges import Haste
     from answerable.core.identity.names.principal import PrincipalId
     from answerable.flows.state.walk import Walk
 

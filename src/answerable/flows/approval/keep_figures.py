@@ -14,7 +14,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import msgspec
 
-from answerable.core.ledger.figures import Figures, restored
+from answerable.core.ledger.approval_statistics import Figures, restored
 from answerable.flows.forensics.trace_to_person import person_behind
 
 if TYPE_CHECKING:

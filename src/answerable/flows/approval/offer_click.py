@@ -11,7 +11,7 @@ from answerable.core.base64url import to_base64url
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.errors import Unavailable
 from answerable.flows.state.click_desk import CHANNEL, Offered
-from answerable.flows.validity.click_standing import account_of, why_no_click
+from answerable.flows.validity.chat_answer_validity import account_of, why_no_click
 
 if TYPE_CHECKING:
     from answerable.core.approval.delivery import Delivery

@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from answerable.core.approval.break_glass import may_break, owed_review
+from answerable.core.approval.emergency_access import may_break, owed_review
 from answerable.core.approval.notice import Notice
 from answerable.core.decision.facts import OR
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
-    from answerable.core.approval.break_glass import Owed
+    from answerable.core.approval.emergency_access import Owed
     from answerable.flows.state.walk import Walk
 
 

@@ -17,12 +17,12 @@ from answerable.core.approval.action_object import object_in
 from answerable.core.approval.standing_rule import exception_from, with_exception
 from answerable.core.canonical import FrozenJSON, parse
 from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.ledger.describe_oversight import FAST_MS
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.oversight import WORKFLOW
-from answerable.core.ledger.oversight_told import FAST_MS
 from answerable.errors import AnswerableError, Malformed, shown
 from answerable.errors.codes.approval import STANDING_RULE_DAYS, STANDING_RULE_UNBOUNDED
-from answerable.flows.approval.tell_oversight import read_oversight
+from answerable.flows.approval.report_oversight import read_oversight
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

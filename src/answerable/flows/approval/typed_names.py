@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.core.approval.strength import tier_shown
+from answerable.core.approval.assurance_level import tier_shown
 from answerable.core.approval.typed_name import CRITICAL, how_unlike, is_same_name, name_to_type
 from answerable.errors import shown
 from answerable.errors.codes.approval import APPROVAL_TYPED_NAME, APPROVAL_TYPED_OFTEN

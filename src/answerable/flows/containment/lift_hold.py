@@ -20,7 +20,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import shown
 from answerable.errors.codes.containment import HOLD_CHANGED_MEANWHILE, HOLD_UNKNOWN
 from answerable.flows.counters.note_uses import first_entry_since
-from answerable.flows.counters.trip_rules import forget_counted
+from answerable.flows.counters.trigger_rules import forget_counted
 from answerable.flows.recording.name_keys import key_file
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.revocation.end_instance import written

@@ -62,8 +62,10 @@ def _stream(
     *,
     listens: bool,
 ) -> Stream:
-    lineage = shown_lineage(walk, caller, mandate_id, delegation, server, walk.clock.now())
-    return Stream(caller=caller, lineage=lineage, server=server, cut=cut, listens=listens)
+    delegation_lineage = shown_lineage(walk, caller, mandate_id, delegation, server, walk.clock.now())
+    return Stream(
+        caller=caller, delegation_lineage=delegation_lineage, server=server, cut=cut, listens=listens
+    )
 
 
 def _refuse(walk: Walk, stream: Stream) -> None:

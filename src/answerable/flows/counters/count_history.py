@@ -20,7 +20,7 @@ from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.registry.documents.pointing import named_arguments
 from answerable.errors import Malformed, Unavailable
 from answerable.errors.codes.policy import FACTS_UNKNOWN
-from answerable.flows.counters.trip_rules import begin, count, withdraw
+from answerable.flows.counters.trigger_rules import begin, count, withdraw
 from answerable.flows.counters.watch_rules import started
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
-    from answerable.core.containment.happening import Happening
+    from answerable.core.containment.stop_rule_signal import StopRuleSignal
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.subject_key import SubjectKey
@@ -72,7 +72,7 @@ class Starting:
         self._walk, self._verified, self._at = walk, verified, at
         self._begun: Event | None = None
         self._for_rules: list[Event] = []
-        self._happening: Happening | None = None
+        self._happening: StopRuleSignal | None = None
 
     def prepare(self) -> None:
         """What stop rules are to be told: before anything is written, as it may not be to be had. Raises

@@ -13,17 +13,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.action.token_shapes import hidden_in
-from answerable.core.containment.happening import turned_away
+from answerable.core.containment.stop_rule_signal import turned_away
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.identity.proof.door_refusal import DoorRefusal
 from answerable.core.ledger.records_doors import door_refusal
 from answerable.core.ledger.subject import DOORS_SUBJECT
 from answerable.core.mandate.delegation_chain import SEPARATOR
 from answerable.core.mandate.hop_token import read_hop
-from answerable.core.registry.snapshot.sighting import printable
+from answerable.core.registry.snapshot.discovered_asset import printable
 from answerable.core.registry.snapshot.unregistered import key_name
 from answerable.errors import Broken, Malformed, Unavailable, Unverified
-from answerable.flows.counters.trip_rules import count, name_entry, noted, rules_now
+from answerable.flows.counters.trigger_rules import count, name_entry, noted, rules_now
 from answerable.flows.recording.record_entry import record_entry, sealing_for
 from answerable.flows.state.known_callers import REGISTER_KEY
 

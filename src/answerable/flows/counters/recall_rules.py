@@ -11,15 +11,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.approval import ApprovalId
-from answerable.core.containment.happening import (
+from answerable.core.containment.hold import HoldId
+from answerable.core.containment.stop_rule_signal import (
     HELD,
     TOOL_CODES,
-    Happening,
+    StopRuleSignal,
     events_of,
     instances_of,
     turned_away,
 )
-from answerable.core.containment.hold import HoldId
 from answerable.core.decision.counter import resource_key
 from answerable.core.decision.history import History
 from answerable.core.ledger.happened import resource_in, whole
@@ -32,7 +32,7 @@ from answerable.core.registry.tools.tool_pin import TOOLS_CALL
 from answerable.errors import Malformed
 from answerable.flows.counters.count_history import fields_of, registered
 from answerable.flows.counters.keep_history import restore_counted, rules_origin
-from answerable.flows.counters.trip_rules import rules_now, trip_restored
+from answerable.flows.counters.trigger_rules import rules_now, trip_restored
 from answerable.flows.counters.watch_denials import is_new_round, no_said
 
 if TYPE_CHECKING:
@@ -97,12 +97,12 @@ class RuleReader:
             if leaf.get("rule_owner"):
                 self._history.forget_owner(str(leaf.get("rule")), str(leaf["rule_owner"]))
             return
-        happening = self.told(stored)
-        for rule in self._rules if happening is not None else ():
-            for event in events_of(rule, happening) if happening is not None else ():
+        stop_rule_signal = self.told(stored)
+        for rule in self._rules if stop_rule_signal is not None else ():
+            for event in events_of(rule, stop_rule_signal) if stop_rule_signal is not None else ():
                 self._history.happened(event)
 
-    def told(self, stored: StoredEntry) -> Happening | None:
+    def told(self, stored: StoredEntry) -> StopRuleSignal | None:
         """What an entry says happened; None where it is nothing that rules look at."""
         leaf = leaf_of(stored)
         if stored.tag == Tag.INTENT:
@@ -133,7 +133,7 @@ class RuleReader:
         """Whether the register has it, in force or not any more."""
         return self._walk.holds.get(HoldId(str(hold))) is not None
 
-    def _attempted(self, stored: StoredEntry, leaf: dict[str, JSONValue], kind: str) -> Happening:
+    def _attempted(self, stored: StoredEntry, leaf: dict[str, JSONValue], kind: str) -> StopRuleSignal:
         code = str(leaf.get("code") or "")
         # What was refused before it was known what it is names its target in a field alone.
         nameless = self._with_targets and not leaf.get("capability")
@@ -149,7 +149,7 @@ class RuleReader:
             capability = resolved.capability if resolved is not None else None
         evidence = leaf.get("evidence")
         is_tool = capability is not None and capability.method == TOOLS_CALL
-        return Happening(
+        return StopRuleSignal(
             kind="denied" if kind == "denied" else "started",
             at=whole(leaf, "at"),
             agents=_agents(leaf),
@@ -175,14 +175,14 @@ class RuleReader:
         canaries = (one for rule in self._rules for one in rule.canary.resources)
         return next((one for one in canaries if resource_key(kind, one) == key), "")
 
-    def _overrun(self, leaf: dict[str, JSONValue]) -> Happening | None:
+    def _overrun(self, leaf: dict[str, JSONValue]) -> StopRuleSignal | None:
         try:
             intent = self._walk.ledger.entry(whole(leaf, "intent"))
         except Malformed:
             return None
         begun = leaf_of(intent)
         capability = registered(self._walk.registry.current, str(begun.get("capability") or ""))
-        return Happening(
+        return StopRuleSignal(
             kind="overrun",
             at=whole(leaf, "at"),
             agents=_agents(begun),
@@ -193,7 +193,7 @@ class RuleReader:
             capability=capability.name if capability is not None else "",
         )
 
-    def _no(self, leaf: dict[str, JSONValue]) -> Happening | None:
+    def _no(self, leaf: dict[str, JSONValue]) -> StopRuleSignal | None:
         approval = self._walk.approvals.find(ApprovalId(str(leaf.get("approval"))))
         if approval is None:
             return None
@@ -204,7 +204,7 @@ class RuleReader:
         self._noes[place] = at
         return no_said(approval, self._walk.registry.current, at=at)
 
-    def _hop(self, leaf: dict[str, JSONValue]) -> Happening | None:
+    def _hop(self, leaf: dict[str, JSONValue]) -> StopRuleSignal | None:
         name, agent, parent = (str(leaf.get(one) or "") for one in ("hop", "agent", "parent"))
         if len(self._hops) >= HOPS_MAX:
             del self._hops[next(iter(self._hops))]
@@ -215,7 +215,7 @@ class RuleReader:
         mandate = self._walk.mandates.find(MandateId(str(leaf.get("mandate"))))
         if not givers and mandate is not None:
             givers = (mandate.agent,)
-        return Happening(
+        return StopRuleSignal(
             kind="handed_on",
             at=whole(leaf, "at"),
             agents=tuple(dict.fromkeys(givers)),
@@ -229,13 +229,13 @@ class RuleReader:
             found.append(agent)
         return tuple(found)
 
-    def _sub_agent(self, leaf: dict[str, JSONValue]) -> Happening | None:
+    def _sub_agent(self, leaf: dict[str, JSONValue]) -> StopRuleSignal | None:
         instance = str(leaf.get("instance"))
         # What is recorded of it later changes it, and makes no other one.
         if instance in self._enrolled:
             return None
         self._enrolled.add(instance)
-        return Happening(
+        return StopRuleSignal(
             kind="handed_on",
             at=whole(leaf, "at"),
             agents=(str(leaf.get("agent")),),

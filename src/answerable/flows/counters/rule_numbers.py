@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from answerable.core.action.quota import RefusalQuota
-from answerable.core.containment.happening import (
+from answerable.core.containment.stop_rule_signal import (
     NO_KEY,
-    Happening,
+    StopRuleSignal,
     events_of,
     keys_of,
     owners_of,
@@ -46,11 +46,11 @@ class RuleNumber(Protocol):
 
     start: int
 
-    def told(self, stored: StoredEntry) -> Sequence[Happening]:
+    def told(self, stored: StoredEntry) -> Sequence[StopRuleSignal]:
         """What an entry says happened."""
         ...
 
-    def counted(self, stored: StoredEntry, happening: Happening) -> Sequence[Place]:
+    def counted(self, stored: StoredEntry, stop_rule_signal: StopRuleSignal) -> Sequence[Place]:
         """Count it; returns of whom it is to be looked at now."""
         ...
 
@@ -58,7 +58,7 @@ class RuleNumber(Protocol):
         """It would not have happened."""
         ...
 
-    def value(self, place: Place, happening: Happening, now: int) -> int | None:
+    def value(self, place: Place, stop_rule_signal: StopRuleSignal, now: int) -> int | None:
         """The number now; None where nobody can tell it any more."""
         ...
 
@@ -87,23 +87,23 @@ class _OwnCount:
         self._reader = RuleReader(walk, self._history, [rule])
         self.start = begins_at(walk, max(0, since - tracker.within_seconds * 1000))
 
-    def told(self, stored: StoredEntry) -> Sequence[Happening]:
-        happening = self._reader.told(stored)
-        return (happening,) if happening is not None else ()
+    def told(self, stored: StoredEntry) -> Sequence[StopRuleSignal]:
+        stop_rule_signal = self._reader.told(stored)
+        return (stop_rule_signal,) if stop_rule_signal is not None else ()
 
-    def counted(self, _stored: StoredEntry, happening: Happening) -> Sequence[Place]:
-        events = events_of(self._rule, happening)
+    def counted(self, _stored: StoredEntry, stop_rule_signal: StopRuleSignal) -> Sequence[Place]:
+        events = events_of(self._rule, stop_rule_signal)
         for event in events:
             self._history.happened(event)
         if not events:
             return ()
-        keys = keys_of(self._rule, happening)
-        return tuple((owner, keys) for owner in owners_of(self._rule, happening))
+        keys = keys_of(self._rule, stop_rule_signal)
+        return tuple((owner, keys) for owner in owners_of(self._rule, stop_rule_signal))
 
     def passed_over(self, _stored: StoredEntry) -> None:
         return
 
-    def value(self, place: Place, _happening: Happening, now: int) -> int | None:
+    def value(self, place: Place, _happening: StopRuleSignal, now: int) -> int | None:
         owner, keys = place
         values = [self._counter.value(owner, "", key, now) for key in keys]
         return sum(one if isinstance(one, int) else RESOURCES_MAX + self._rule.limit for one in values)
@@ -123,34 +123,37 @@ class _TrackerCount:
         self._not_begun: set[int] = set()
         self.start = first_entry(walk, [tracker], since)
 
-    def told(self, stored: StoredEntry) -> Sequence[Happening]:
-        happening = self._reader.told(stored)
-        if happening is None:
+    def told(self, stored: StoredEntry) -> Sequence[StopRuleSignal]:
+        stop_rule_signal = self._reader.told(stored)
+        if stop_rule_signal is None:
             # The end of an action, or an answer to a question: counted, and looked at when its owner moves.
             self._count(stored)
             return ()
         if not self._tracker.same_resource or stored.tag not in (Tag.INTENT, Tag.REFUSAL):
-            return (happening,)
+            return (stop_rule_signal,)
         leaf = leaf_of(stored)
-        capability = registered(self._walk.registry.current, happening.capability)
+        capability = registered(self._walk.registry.current, stop_rule_signal.capability)
         event = attempted("started", leaf, fields_of(self._walk, stored, leaf), capability)
-        return (replace(happening, resource_key=event.resource or ""),)
+        return (replace(stop_rule_signal, resource_key=event.resource or ""),)
 
-    def counted(self, stored: StoredEntry, happening: Happening) -> Sequence[Place]:
+    def counted(self, stored: StoredEntry, stop_rule_signal: StopRuleSignal) -> Sequence[Place]:
         self._count(stored)
-        capability = self._walk.registry.current.capabilities.get(happening.capability)
-        key = happening.resource_key if self._tracker.same_resource else NO_KEY
+        capability = self._walk.registry.current.capabilities.get(stop_rule_signal.capability)
+        key = stop_rule_signal.resource_key if self._tracker.same_resource else NO_KEY
         return tuple(
-            (owner, (key,)) for owner in tracked_by(self._rule, self._tracker, happening, capability)
+            (owner, (key,)) for owner in tracked_by(self._rule, self._tracker, stop_rule_signal, capability)
         )
 
     def passed_over(self, stored: StoredEntry) -> None:
         if stored.tag == Tag.INTENT:
             self._not_begun.add(stored.index)
 
-    def value(self, _place: Place, happening: Happening, now: int) -> int | None:
+    def value(self, _place: Place, stop_rule_signal: StopRuleSignal, now: int) -> int | None:
         values = self._history.values(
-            agent=happening.agents[0], mandate=happening.mandate, resource=happening.resource_key, now=now
+            agent=stop_rule_signal.agents[0],
+            mandate=stop_rule_signal.mandate,
+            resource=stop_rule_signal.resource_key,
+            now=now,
         )
         return None if isinstance(values, UnknownHistory) else values[self._tracker.name]
 
@@ -177,26 +180,26 @@ class _Refusals:
         self._reader = RuleReader(walk, History(), [rule])
         self.start = begins_at(walk, max(0, since - limits.refusals_window_ms))
 
-    def told(self, stored: StoredEntry) -> Sequence[Happening]:
+    def told(self, stored: StoredEntry) -> Sequence[StopRuleSignal]:
         leaf = leaf_of(stored)
         if stored.tag == Tag.REFUSALS_COUNTED:
             agents, at = leaf.get("agents"), whole(leaf, "at")
             flooding = agents if isinstance(agents, dict) else {}
-            return [Happening(kind="flooded", at=at, agents=(one,)) for one in sorted(flooding)]
+            return [StopRuleSignal(kind="flooded", at=at, agents=(one,)) for one in sorted(flooding)]
         if stored.tag == Tag.REFUSAL:
             # Whatever it was refused for.
             self._quota.take(AgentId(str(leaf.get("agent"))), UnixMillis(whole(leaf, "at")))
-        happening = self._reader.told(stored)
-        return (happening,) if happening is not None else ()
+        stop_rule_signal = self._reader.told(stored)
+        return (stop_rule_signal,) if stop_rule_signal is not None else ()
 
-    def counted(self, _stored: StoredEntry, happening: Happening) -> Sequence[Place]:
-        return ((happening.agents[0], (NO_KEY,)),)
+    def counted(self, _stored: StoredEntry, stop_rule_signal: StopRuleSignal) -> Sequence[Place]:
+        return ((stop_rule_signal.agents[0], (NO_KEY,)),)
 
     def passed_over(self, _stored: StoredEntry) -> None:
         return
 
-    def value(self, place: Place, happening: Happening, now: int) -> int | None:
-        if happening.kind == "flooded":
+    def value(self, place: Place, stop_rule_signal: StopRuleSignal, now: int) -> int | None:
+        if stop_rule_signal.kind == "flooded":
             return 1
         return int(self._quota.is_flooding(AgentId(place[0]), UnixMillis(now)))
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.containment.happening import Happening
+from answerable.core.containment.stop_rule_signal import StopRuleSignal
 from answerable.core.registry.documents.stop_rule import BY_PEOPLE
 from answerable.core.registry.tools.tool_pin import TOOLS_CALL
 from answerable.errors import Unavailable
-from answerable.flows.counters.trip_rules import count, rules_now
+from answerable.flows.counters.trigger_rules import count, rules_now
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
@@ -50,11 +50,11 @@ def is_new_round(approval: Approval, before: int, at: int) -> bool:
     return not before or approval.created_at >= before or at < before
 
 
-def no_said(approval: Approval, snapshot: RegistrySnapshot, *, at: int) -> Happening:
+def no_said(approval: Approval, snapshot: RegistrySnapshot, *, at: int) -> StopRuleSignal:
     """What stop rules are told of a no."""
     capability = snapshot.capabilities.get(approval.capability)
     is_tool = capability is not None and capability.method == TOOLS_CALL
-    return Happening(
+    return StopRuleSignal(
         kind="said_no",
         at=at,
         agents=(approval.agent,),

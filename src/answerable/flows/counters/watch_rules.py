@@ -9,13 +9,13 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from answerable.core.containment.happening import HELD, TOOL_CODES, Happening, instances_of
+from answerable.core.containment.stop_rule_signal import HELD, TOOL_CODES, StopRuleSignal, instances_of
 from answerable.core.decision.counter import resource_key
 from answerable.core.ledger.records import action_pseudonym
 from answerable.core.ledger.subject import agent_subject, principal_subject
 from answerable.core.registry.tools.tool_pin import TOOLS_CALL
 from answerable.errors import Unavailable
-from answerable.flows.counters.trip_rules import begin, count, look, noted, rules_now, withdraw
+from answerable.flows.counters.trigger_rules import begin, count, look, noted, rules_now, withdraw
 from answerable.flows.recording.record_entry import sealing_for
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.canonical import JSONValue
-    from answerable.core.containment.happening import HappeningKind
+    from answerable.core.containment.stop_rule_signal import HappeningKind
     from answerable.core.decision.counter import Event
     from answerable.core.decision.facts import Facts
     from answerable.core.identity.names.principal import UnixMillis
@@ -46,7 +46,7 @@ def watched(gather: Callable[[Walk, VerifiedRequest], Facts], walk: Walk, verifi
     return gather(walk, verified) if look(walk, attempt, attempt=True) else facts
 
 
-def started(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> Happening | None:
+def started(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> StopRuleSignal | None:
     """What an intent will be for stop rules; None where there are none. Raises Unavailable."""
     return _attempt(walk, verified, at) if rules_now(walk) else None
 
@@ -73,7 +73,7 @@ class Denying:
         self._walk = walk
         self._begun: list[Event] = []
         self._hold = determined_by[1] if code.startswith(HELD) and len(determined_by) > 1 else ""
-        self._happening: Happening | None = None
+        self._happening: StopRuleSignal | None = None
         if rules_now(walk):
             self._happening = _denied(walk, request, caller, at, code, mandate, hops, verified)
 
@@ -113,9 +113,9 @@ def count_overrun(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis, inde
         count(walk, _attempt(walk, verified, at, kind="overrun"), index=index)
 
 
-def handed_on(givers: Iterable[str], mandate: str, instance: str, *, at: UnixMillis) -> Happening:
+def handed_on(givers: Iterable[str], mandate: str, instance: str, *, at: UnixMillis) -> StopRuleSignal:
     """A hop or a sub-agent comes to be. givers: agents that hand on, the nearest first. instance: that does."""
-    return Happening(
+    return StopRuleSignal(
         kind="handed_on",
         at=at,
         agents=tuple(dict.fromkeys(givers)),
@@ -136,13 +136,13 @@ def _attempt(
     *,
     kind: HappeningKind = "started",
     every_name: bool = False,
-) -> Happening:
+) -> StopRuleSignal:
     """every_name: also that under which a refusal of it would be written down."""
     capability, identity = verified.resolved.capability, verified.caller.identity
     subjects = [verified.subject]
     if every_name:
         subjects.append(principal_subject(verified.mandate.principal))
-    return Happening(
+    return StopRuleSignal(
         kind=kind,
         at=at,
         agents=_agents(verified.caller, verified.hops),
@@ -168,7 +168,7 @@ def _denied(
     mandate: Mandate | None,
     hops: Sequence[Hop],
     verified: VerifiedRequest | None,
-) -> Happening:
+) -> StopRuleSignal:
     subject = principal_subject(mandate.principal) if mandate is not None else agent_subject(caller.agent)
     # What its key cannot be had for cannot be written down either.
     actions: tuple[str, ...] = ()
@@ -177,7 +177,7 @@ def _denied(
     resolved = walk.registry.index.resolve(request.server, request.method, request.target)
     capability = resolved.capability if resolved is not None else None
     arguments: dict[str, JSONValue] = request.arguments
-    return Happening(
+    return StopRuleSignal(
         kind="denied",
         at=at,
         agents=_agents(caller, hops),

@@ -29,11 +29,11 @@ from answerable.core.ledger.containment import (
 )
 from answerable.core.ledger.effects import NotAsked, ordered
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import AnswerableError, shown
 from answerable.errors.codes.containment import HOLD_UNKNOWN
 from answerable.flows.containment.scan_stop import is_instance_under, scanned, stop_part
-from answerable.flows.leases.find_outstanding import outstanding_of
+from answerable.flows.leases.list_outstanding_access import outstanding_of
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.revocation.end_instance import written
 from answerable.flows.revocation.end_leases import LeasesWithin, leases_within
@@ -279,14 +279,14 @@ def _tokens(walk: Walk, hold: Hold) -> tuple[list[StillLive], bool]:
     return named, count <= len(first)
 
 
-def _revocable_names(walk: Walk, hold: Hold) -> list[Revocable]:
+def _revocable_names(walk: Walk, hold: Hold) -> list[RevocationTarget]:
     """Names by which tokens within reach are found: the hold's own, or every agent's that is within it."""
     kind, name = hold.what
     if kind in _AS_REVOKED:
-        return [Revocable(_AS_REVOKED[kind], name)]
+        return [RevocationTarget(_AS_REVOKED[kind], name)]
     current = walk.registry.current
     return [
-        Revocable("agent", agent)
+        RevocationTarget("agent", agent)
         for agent in current.agents
         if hold.what in reach_of(agent_names(walk, agent), current)
     ]

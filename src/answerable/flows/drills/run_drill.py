@@ -22,7 +22,7 @@ from answerable.core.containment.drill import (
     document_of,
     drill_id,
 )
-from answerable.core.containment.hold import Holdable
+from answerable.core.containment.hold import HoldTarget
 from answerable.core.containment.shadow import ANSWERS, ASKS, WAITS
 from answerable.core.identity.names.principal import AgentId, PrincipalId
 from answerable.core.incident.timeline import story
@@ -30,7 +30,7 @@ from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.records_drills import drill_run
 from answerable.core.ledger.subject import LOG_SUBJECT
 from answerable.core.ledger.tags import Tag
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import AnswerableError, Refused, Unverified
 from answerable.flows.drills.report_containment import report_containment
 from answerable.flows.drills.stage_drill import LIFE_SECONDS, SECONDS_MAX, not_kept, staged
@@ -182,7 +182,7 @@ async def _pressed(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> H
     if kind == "stop":
         placed = await place_hold(
             walk,
-            Holdable(what.kind, name),
+            HoldTarget(what.kind, name),
             by=by,
             reason=REASON,
             expires_at=walk.clock.now() + LIFE_SECONDS * 1000,
@@ -192,7 +192,7 @@ async def _pressed(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> H
         seen.expect(placed.recorded, "the hold could not be recorded")
         return placed.hold
     # Of what can be revoked, a capability is reached by ending the task that gives it.
-    revoked = Revocable("agent", name) if what.kind == "agent" else Revocable("mandate", name)
+    revoked = RevocationTarget("agent", name) if what.kind == "agent" else RevocationTarget("mandate", name)
     await revoke_authority(walk, revoked, by=by, reason=REASON, workloads=stage.workloads, looks_back=False)
     return None
 
@@ -274,7 +274,7 @@ async def _accounted(seen: _Seen, pressed_at: int) -> None:
     seen.expect(all(ends.values()), "an action has no end in the ledger")
     late = [index for index, status in ends.items() if index > cut_off >= 0 and status != "not_started"]
     seen.expect(not late, "an action that was decided after the press took effect")
-    open_still = in_flight_under(stage.walk, Revocable("agent", name))
+    open_still = in_flight_under(stage.walk, RevocationTarget("agent", name))
     seen.expect(not open_still, "an action is still in flight")
 
 

@@ -11,11 +11,11 @@ from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.records_delegation import CONSENT_KIND, KIND, cited_consent, cited_hop
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.errors import Unavailable
-from answerable.flows.counters.trip_rules import count, rules_now
+from answerable.flows.counters.trigger_rules import count, rules_now
 from answerable.flows.counters.watch_rules import givers_of, handed_on
 from answerable.flows.entries.keep_citations import found_citation
 from answerable.flows.recording.record_entry import pseudonym_of, sealing_for
-from answerable.flows.validity.mandate_standing import schedule_owner
+from answerable.flows.validity.mandate_validity import schedule_owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -131,8 +131,8 @@ async def cite_hop(walk: Walk, hops: Sequence[Hop], mandate: Mandate, *, manifes
     def then(index: int) -> None:
         # Who has a token of its own exchanged hands nothing on.
         if len(hops) > 1 and hops[-2].agent != hop.agent and rules_now(walk):
-            happening = handed_on(givers_of(hops), mandate.id, hops[-2].instance, at=walk.clock.now())
-            count(walk, happening, index=index)
+            stop_rule_signal = handed_on(givers_of(hops), mandate.id, hops[-2].instance, at=walk.clock.now())
+            count(walk, stop_rule_signal, index=index)
 
     await _written(
         walk,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.challenge import NONCE_BYTES, NONCE_MILLIS_MAX
-from answerable.core.approval.openings import nonce_digest
+from answerable.core.approval.view_challenges import nonce_digest
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.statement import AHEAD_MILLIS_MAX
 

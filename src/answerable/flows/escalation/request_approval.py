@@ -10,7 +10,7 @@ from anyio import Event
 
 from answerable.core.approval.action_object import ASKED_FOR, action_object
 from answerable.core.approval.approval import Approval, ApprovalId
-from answerable.core.approval.canary import NONCE_BYTES, commitment
+from answerable.core.approval.attention_check import NONCE_BYTES, commitment
 from answerable.core.approval.card import card_of
 from answerable.core.approval.chat_click import offers_clicks
 from answerable.core.approval.denial import denial_members, denial_sentences
@@ -24,8 +24,8 @@ from answerable.errors.codes.approval import APPROVAL_DENIED
 from answerable.flows.entries.cite_statement import decided_under
 from answerable.flows.entries.refuse_action import no_from, refuse_action
 from answerable.flows.escalation.asking_budget import too_many
-from answerable.flows.escalation.hold_to_shown import unlike_shown, void
-from answerable.flows.escalation.narrow_approval import proposed_before
+from answerable.flows.escalation.check_card import card_mismatch, void
+from answerable.flows.escalation.propose_narrower import proposed_before
 from answerable.flows.escalation.route_approval import tell_asked
 from answerable.flows.recording.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.validity.answers_standing import lost_its_yes
@@ -33,7 +33,7 @@ from answerable.flows.validity.refuse_revoked import judged_now
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
-    from answerable.core.approval.canary import Canary
+    from answerable.core.approval.attention_check import AttentionCheck
     from answerable.core.approval.effect_lines import Lines
     from answerable.core.decision.decision import Decision
     from answerable.core.ledger.entry import Entry
@@ -68,7 +68,7 @@ async def request_approval(
     stale: tuple[Approval, tuple[str, ...]] | None = None
     waiting = walk.approvals.matching(*key, at)
     if waiting is not None:
-        other = unlike_shown(waiting, verified, decision)
+        other = card_mismatch(waiting, verified, decision)
         if not other and lost_its_yes(walk, waiting, at):
             # Whoever said yes left, or was stood in for by nobody any more: others are asked.
             other = ("whose yes counts",)
@@ -77,7 +77,7 @@ async def request_approval(
         stale = (waiting, other)
         noted = (f"asked before, as {waiting.id}: since then {' and '.join(other)} changed",)
     said_no = walk.approvals.denied(*key, at) if waiting is None else None
-    if said_no is not None and not {*unlike_shown(said_no, verified, decision)} - {ASKED_FOR}:
+    if said_no is not None and not {*card_mismatch(said_no, verified, decision)} - {ASKED_FOR}:
         # People are asked once: who asks again gets their answer, also where something wider comes down to the same.
         no = no_from(told_no(said_no), verified)
         raise await refuse_action(walk, verified.request, verified.caller, no)
@@ -107,7 +107,7 @@ def told_no(approval: Approval) -> Refused:
     )
 
 
-def _committed(walk: Walk, approval: ApprovalId, canary: Canary | None) -> str:
+def _committed(walk: Walk, approval: ApprovalId, canary: AttentionCheck | None) -> str:
     """What the ledger has of whether a question is a test, hex: what commits to it, or what nobody can open; empty
     where no tests are set up."""
     if canary is not None:
@@ -123,7 +123,7 @@ async def ask_people(
     at: UnixMillis,
     preview: Preview,
     noted: tuple[str, ...] = (),
-    canary: Canary | None = None,
+    canary: AttentionCheck | None = None,
 ) -> Approval:
     """A new question, recorded, kept and announced. canary: it is a test, which shows nowhere. Raises Unavailable."""
     approval = await _question(walk, verified, decision, at=at, noted=noted, preview=preview, canary=canary)
@@ -181,7 +181,7 @@ async def _question(
     at: UnixMillis,
     noted: tuple[str, ...],
     preview: Preview,
-    canary: Canary | None,
+    canary: AttentionCheck | None,
 ) -> Approval:
     mandate, name = verified.mandate, ApprovalId(walk.entropy.token())
     expires_at = _ends_at(walk, verified, at)

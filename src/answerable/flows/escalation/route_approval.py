@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from answerable.core.approval.assurance_level import tier_shown
 from answerable.core.approval.routing import FIRST, Question, Staff, who_is_asked
-from answerable.core.approval.strength import tier_shown
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.records_duties import TOLD_NAMED_MAX, approval_escalated
 from answerable.errors import Unavailable
-from answerable.flows.escalation.end_fallen_duties import end_fallen_duties
+from answerable.flows.escalation.end_invalid_deputies import end_invalid_deputies
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry
 from answerable.flows.revocation.end_instance import written
-from answerable.flows.validity.mandate_standing import shard_elsewhere
+from answerable.flows.validity.deputy_validity import cannot_say_yes, standing_in
+from answerable.flows.validity.mandate_validity import shard_elsewhere
 from answerable.flows.validity.refuse_revoked import signer_fault
-from answerable.flows.validity.stand_in import cannot_say_yes, standing_in
 from answerable.ports.ledger import TAKES_NOTHING_NOW
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ async def follow_duties(walk: Walk) -> None:
     while walk.duties.register is not None:
         try:
             if walk.duties.scanned is not walk.registry.current:
-                await end_fallen_duties(walk)
+                await end_invalid_deputies(walk)
                 await scan_waiting(walk)
                 await forget_duties(walk)
             if await tell_due(walk):

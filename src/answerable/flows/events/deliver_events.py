@@ -24,7 +24,7 @@ from answerable.flows.events.event_desk import changed, in_register
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.incident.event_stream import EventStream
-    from answerable.flows.events.event_desk import EventDesk
+    from answerable.flows.events.event_desk import EventState
     from answerable.ports.event_post import Posted
     from answerable.ports.event_register import Waiting
 
@@ -42,7 +42,7 @@ ERROR_CHARS_MAX: Final = 80
 _log: Final = logging.getLogger(__name__)
 
 
-async def deliver_always(desk: EventDesk, *, seconds: float = ROUND_SECONDS) -> None:
+async def deliver_always(desk: EventState, *, seconds: float = ROUND_SECONDS) -> None:
     """Send to every stream that has something to send, each beside the others, until cancelled."""
     under_way: set[str] = set()
     async with anyio.create_task_group() as tasks:
@@ -61,7 +61,7 @@ async def deliver_always(desk: EventDesk, *, seconds: float = ROUND_SECONDS) -> 
                 await news.wait()
 
 
-async def _delivering(desk: EventDesk, stream: str, under_way: set[str]) -> None:
+async def _delivering(desk: EventState, stream: str, under_way: set[str]) -> None:
     try:
         while await deliver_events(desk, stream):
             continue
@@ -71,7 +71,7 @@ async def _delivering(desk: EventDesk, stream: str, under_way: set[str]) -> None
         under_way.discard(stream)
 
 
-async def deliver_events(desk: EventDesk, identity: str) -> int:
+async def deliver_events(desk: EventState, identity: str) -> int:
     """Send what is due in one stream, at most AT_A_TIME; returns how many were taken. Raises Unavailable, Broken."""
     stream = await in_register(desk.register.find, identity)
     if stream is None or not desk.may_hear(stream):
@@ -119,7 +119,7 @@ async def deliver_events(desk: EventDesk, identity: str) -> int:
     return taken
 
 
-async def _send(desk: EventDesk, stream: EventStream, one: Waiting) -> Sent:
+async def _send(desk: EventState, stream: EventStream, one: Waiting) -> Sent:
     """How one event fared; one that was refused often enough is set aside, and so taken."""
     if stream.method == "webhook":
         return await _to_webhook(desk, stream, one.body, one.id)
@@ -140,7 +140,7 @@ async def _send(desk: EventDesk, stream: EventStream, one: Waiting) -> Sent:
     return "taken"
 
 
-async def set_aside(desk: EventDesk, stream: str, refused: dict[str, str]) -> None:
+async def set_aside(desk: EventState, stream: str, refused: dict[str, str]) -> None:
     """Count events that their receiver refuses, and say so where it reads how its stream is. refused: error by id."""
     reason = (
         f"refused {len(refused)}, the last one for {shown(next(reversed(refused.values())), ERROR_CHARS_MAX)}"
@@ -152,7 +152,7 @@ async def set_aside(desk: EventDesk, stream: str, refused: dict[str, str]) -> No
         _log.error("%s %s; the ledger has them: %s", kept.receiver, reason, ", ".join([*refused][:10]))
 
 
-async def _send_update(desk: EventDesk, stream: EventStream) -> Sent:
+async def _send_update(desk: EventState, stream: EventStream) -> Sent:
     """What we changed about the stream: its status, or how many were left out of a webhook."""
     now = desk.walk.clock.now()
     if stream.method == "webhook":
@@ -185,7 +185,7 @@ def _updated(stream: EventStream, *, update: str, left_out: int) -> EventStream 
     return replace(stream, update="", left_out=max(left_out, stream.left_out))
 
 
-async def _push(desk: EventDesk, stream: EventStream, token: str) -> tuple[Posted | None, Sent]:
+async def _push(desk: EventState, stream: EventStream, token: str) -> tuple[Posted | None, Sent]:
     """RFC 8935, section 2."""
     headers = {"content-type": SET_MEDIA_TYPE, "accept": "application/json"}
     if stream.authorization:
@@ -201,7 +201,7 @@ async def _push(desk: EventDesk, stream: EventStream, token: str) -> tuple[Poste
     return answer, "refused" if answer.status == 400 else "failed"
 
 
-async def _to_webhook(desk: EventDesk, stream: EventStream, body: bytes, identity: str) -> Sent:
+async def _to_webhook(desk: EventState, stream: EventStream, body: bytes, identity: str) -> Sent:
     secret = desk.webhooks[stream.receiver]
     headers = signed_headers(body, identity=identity, at=desk.walk.clock.now(), secret=secret)
     try:

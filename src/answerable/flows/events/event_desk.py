@@ -47,7 +47,7 @@ class EventLimits:
 
 
 @dataclass(slots=True, kw_only=True)
-class EventDesk:
+class EventState:
     """issuer: what the token service is called, known once it listens. receivers: agents that may have streams, each
     with the addresses to which events may be pushed. webhooks: their secrets, by name. key: what events are signed
     with; None where there is no receiver. read_to: up to which entry our log was read here; None before the first
@@ -105,7 +105,7 @@ async def in_register(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 
 
 async def changed(
-    desk: EventDesk,
+    desk: EventState,
     stream: str,
     change: Callable[[EventStream], EventStream | None],
     *,

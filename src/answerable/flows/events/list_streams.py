@@ -9,7 +9,7 @@ from answerable.flows.events.event_desk import in_register
 
 if TYPE_CHECKING:
     from answerable.core.incident.event_stream import EventStream
-    from answerable.flows.events.event_desk import EventDesk
+    from answerable.flows.events.event_desk import EventState
     from answerable.ports.event_register import QueueState
 
 
@@ -22,7 +22,7 @@ class StreamState:
     may_hear: bool
 
 
-async def list_streams(desk: EventDesk) -> tuple[StreamState, ...]:
+async def list_streams(desk: EventState) -> tuple[StreamState, ...]:
     """All of them, in the order in which they were made. Raises Unavailable (`register.*`)."""
     streams = await in_register(desk.register.streams)
     return tuple(

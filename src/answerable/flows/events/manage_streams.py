@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.incident.stream_entry import StreamChange
-    from answerable.flows.events.event_desk import EventDesk
+    from answerable.flows.events.event_desk import EventState
 
 PREFIX: Final = "/ssf/"
 POLL: Final = PREFIX + "poll/"
@@ -47,7 +47,7 @@ RECORDED_SECONDS: Final = 3_600
 
 
 async def create_stream(
-    desk: EventDesk, receiver: str, sent: Mapping[str, JSONValue]
+    desk: EventState, receiver: str, sent: Mapping[str, JSONValue]
 ) -> dict[str, JSONValue]:
     """A new stream. Raises Malformed (`event_stream.*`), Refused (`event_stream.receiver`, `event_stream.count`)."""
     allowed = _endpoints(desk, receiver)
@@ -69,19 +69,19 @@ async def create_stream(
     return _shown(desk, wanted)
 
 
-async def read_streams(desk: EventDesk, receiver: str) -> list[JSONValue]:
+async def read_streams(desk: EventState, receiver: str) -> list[JSONValue]:
     """All that the receiver has. Raises Refused (`event_stream.receiver`)."""
     _endpoints(desk, receiver)
     return [_shown(desk, one) for one in await in_register(desk.register.streams) if _is_of(one, receiver)]
 
 
-async def read_stream(desk: EventDesk, receiver: str, identity: str) -> dict[str, JSONValue]:
+async def read_stream(desk: EventState, receiver: str, identity: str) -> dict[str, JSONValue]:
     """One of them. Raises Refused (`event_stream.receiver`, `event_stream.unknown`)."""
     return _shown(desk, await stream_of(desk, receiver, identity))
 
 
 async def change_stream(
-    desk: EventDesk, receiver: str, sent: Mapping[str, JSONValue], *, whole: bool
+    desk: EventState, receiver: str, sent: Mapping[str, JSONValue], *, whole: bool
 ) -> dict[str, JSONValue]:
     """Update (PATCH), or with `whole` replace (PUT). Raises as `create_stream` and `read_stream`."""
     allowed = _endpoints(desk, receiver)
@@ -95,7 +95,7 @@ async def change_stream(
     return _shown(desk, found)
 
 
-async def delete_stream(desk: EventDesk, receiver: str, identity: str) -> None:
+async def delete_stream(desk: EventState, receiver: str, identity: str) -> None:
     """With all that waits in it. Raises as `read_stream`."""
     found = await stream_of(desk, receiver, identity)
     # It ends first: a crash after this line, or a ledger that is full, and only the entry is missing.
@@ -105,13 +105,13 @@ async def delete_stream(desk: EventDesk, receiver: str, identity: str) -> None:
         raise left
 
 
-async def read_status(desk: EventDesk, receiver: str, identity: str) -> dict[str, JSONValue]:
+async def read_status(desk: EventState, receiver: str, identity: str) -> dict[str, JSONValue]:
     """Status, and why it is so. Raises as `read_stream`."""
     return _status(await stream_of(desk, receiver, identity))
 
 
 async def change_status(
-    desk: EventDesk, receiver: str, sent: Mapping[str, JSONValue]
+    desk: EventState, receiver: str, sent: Mapping[str, JSONValue]
 ) -> dict[str, JSONValue]:
     """Enable, pause or disable. What waits in a stream that is disabled is forgotten. Raises as `read_stream`, and
     Malformed (`event_stream.member`)."""
@@ -129,7 +129,7 @@ async def change_status(
     return _status(found)
 
 
-async def add_subject(desk: EventDesk, receiver: str, sent: Mapping[str, JSONValue]) -> None:
+async def add_subject(desk: EventState, receiver: str, sent: Mapping[str, JSONValue]) -> None:
     """Hear of a subject again. All are there at first, so that one that was never removed changes nothing. Raises as
     `change_status`."""
     subject = subject_in(sent)
@@ -140,7 +140,7 @@ async def add_subject(desk: EventDesk, receiver: str, sent: Mapping[str, JSONVal
     await _changed(desk, receiver, _named(sent), change, said="subject_added", subject=subject)
 
 
-async def remove_subject(desk: EventDesk, receiver: str, sent: Mapping[str, JSONValue]) -> None:
+async def remove_subject(desk: EventState, receiver: str, sent: Mapping[str, JSONValue]) -> None:
     """Hear no more of a subject. Raises as `change_status`, and Refused (`event_stream.count`)."""
     subject = subject_in(sent)
 
@@ -156,7 +156,7 @@ async def remove_subject(desk: EventDesk, receiver: str, sent: Mapping[str, JSON
     await _changed(desk, receiver, _named(sent), change, said="subject_removed", subject=subject)
 
 
-async def verify_stream(desk: EventDesk, receiver: str, sent: Mapping[str, JSONValue]) -> None:
+async def verify_stream(desk: EventState, receiver: str, sent: Mapping[str, JSONValue]) -> None:
     """Put a verification event into the stream. Raises as `change_status`, and Refused (`event_stream.too_often`,
     `event_stream.full`)."""
     state = sent.get("state")
@@ -180,7 +180,7 @@ async def verify_stream(desk: EventDesk, receiver: str, sent: Mapping[str, JSONV
     desk.tell()
 
 
-async def stream_of(desk: EventDesk, receiver: str, identity: str) -> EventStream:
+async def stream_of(desk: EventState, receiver: str, identity: str) -> EventStream:
     """One of the receiver's. Raises Refused: `event_stream.receiver`, and `event_stream.unknown`, also for another
     one's, of which nobody learns that it is there."""
     _endpoints(desk, receiver)
@@ -191,7 +191,7 @@ async def stream_of(desk: EventDesk, receiver: str, identity: str) -> EventStrea
 
 
 async def _changed(
-    desk: EventDesk,
+    desk: EventState,
     receiver: str,
     identity: str,
     change: Callable[[EventStream], EventStream],
@@ -215,7 +215,7 @@ async def _changed(
 
 
 async def _recorded(
-    desk: EventDesk, stream: EventStream, change: StreamChange, subject: str = ""
+    desk: EventState, stream: EventStream, change: StreamChange, subject: str = ""
 ) -> BaseException | None:
     """The change is on record; the cancellation where the caller left. Raises Refused (`event_stream.too_often`) and
     Unavailable (`ledger.*`)."""
@@ -227,7 +227,7 @@ async def _recorded(
     return (await record_entry(walk, entry))[1]
 
 
-def _count(desk: EventDesk, receiver: str, size: int) -> None:
+def _count(desk: EventState, receiver: str, size: int) -> None:
     now = desk.walk.clock.monotonic()
     since, before = desk.recorded.get(receiver, (now, 0))
     if now - since >= RECORDED_SECONDS:
@@ -244,7 +244,7 @@ def _is_of(stream: EventStream, receiver: str) -> bool:
     return stream.method != "webhook" and stream.receiver == receiver
 
 
-def _endpoints(desk: EventDesk, receiver: str) -> frozenset[str]:
+def _endpoints(desk: EventState, receiver: str) -> frozenset[str]:
     allowed = desk.receivers.get(receiver)
     if allowed is None:
         raise EVENT_STREAM_RECEIVER(
@@ -261,7 +261,7 @@ def _named(sent: Mapping[str, JSONValue]) -> str:
     return identity
 
 
-def _shown(desk: EventDesk, stream: EventStream) -> dict[str, JSONValue]:
+def _shown(desk: EventState, stream: EventStream) -> dict[str, JSONValue]:
     return configuration(stream, issuer=desk.issuer(), poll_url=f"{desk.issuer()}{POLL}{stream.id}")
 
 

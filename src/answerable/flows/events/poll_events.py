@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.incident.event_stream import EventStream
-    from answerable.flows.events.event_desk import EventDesk
+    from answerable.flows.events.event_desk import EventState
 
 EVENTS_MAX: Final = 100
 """Of one answer."""
@@ -65,7 +65,7 @@ def poll_in(sent: Mapping[str, JSONValue]) -> Poll:
     return Poll(acks=ids, errors=said, count_max=min(count, EVENTS_MAX), at_once=at_once)
 
 
-async def poll_events(desk: EventDesk, receiver: str, identity: str, poll: Poll) -> dict[str, JSONValue]:
+async def poll_events(desk: EventState, receiver: str, identity: str, poll: Poll) -> dict[str, JSONValue]:
     """What the receiver is answered. Raises Malformed, Refused (`event_stream.*`), Unavailable, Broken."""
     if (await stream_of(desk, receiver, identity)).method != "poll":
         raise EVENT_STREAM_MEMBER("this stream is pushed: change its `delivery` to poll it")
@@ -92,7 +92,7 @@ async def poll_events(desk: EventDesk, receiver: str, identity: str, poll: Poll)
             del desk.polls[identity]
 
 
-async def _acknowledged(desk: EventDesk, identity: str, poll: Poll) -> None:
+async def _acknowledged(desk: EventState, identity: str, poll: Poll) -> None:
     ids = (*poll.acks, *poll.errors)
     if not ids:
         return
@@ -111,7 +111,7 @@ async def _acknowledged(desk: EventDesk, identity: str, poll: Poll) -> None:
         await set_aside(desk, identity, refused)
 
 
-async def _given(desk: EventDesk, stream: EventStream, count_max: int) -> dict[str, JSONValue]:
+async def _given(desk: EventState, stream: EventStream, count_max: int) -> dict[str, JSONValue]:
     sets: dict[str, JSONValue] = {}
     if stream.update:
         at = desk.walk.clock.now()

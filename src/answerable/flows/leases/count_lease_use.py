@@ -27,7 +27,7 @@ from answerable.errors.codes.registry import CAPABILITY_LEASE, CAPABILITY_UNKNOW
 from answerable.flows.counters.count_history import fields_of
 from answerable.flows.policy.simulate_policy import PAGE_SECONDS_MAX
 from answerable.flows.recording.paced_reading import REST_SECONDS, begins_at, in_turns
-from answerable.flows.recovery.recall_elsewhere import TRIES_MAX, TRY_SECONDS
+from answerable.flows.recovery.restore_from_peers import TRIES_MAX, TRY_SECONDS
 from answerable.flows.revocation.look_at_leases import broker_of
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.lease.credential import Performed
     from answerable.core.lease.secret_watch import SecretWatch
-    from answerable.flows.leases.secret_desk import SecretDesk
+    from answerable.flows.leases.secret_desk import SecretState
     from answerable.ports.upstream import Progress
 
 SMALL_BYTES: Final = 65_536
@@ -36,7 +36,7 @@ WITHHELD: Final = "secret_withheld"
 _log: Final = logging.getLogger(__name__)
 
 
-def refuse_exposed(desk: SecretDesk | None, target: str) -> None:
+def refuse_exposed(desk: SecretState | None, target: str) -> None:
     """Raises Refused (`secret.exposed`): one of this target's secrets was seen, and is not replaced yet."""
     if desk is None or not desk.refuses_exposed:
         return
@@ -50,7 +50,7 @@ def refuse_exposed(desk: SecretDesk | None, target: str) -> None:
         )
 
 
-async def refuse_passed(desk: SecretDesk | None, arguments: Mapping[str, JSONValue], *, by: str) -> None:
+async def refuse_passed(desk: SecretState | None, arguments: Mapping[str, JSONValue], *, by: str) -> None:
     """Arguments that hold a secret are sent nowhere. by: who passed them, and how. Raises Refused (`secret.passed`)."""
     found = await _found(desk, arguments)
     if desk is not None and found:
@@ -61,7 +61,7 @@ async def refuse_passed(desk: SecretDesk | None, arguments: Mapping[str, JSONVal
 
 
 async def withheld(
-    desk: SecretDesk | None, performed: Performed, *, by: str
+    desk: SecretState | None, performed: Performed, *, by: str
 ) -> tuple[Performed, tuple[str, ...]]:
     """What may be answered, and the names of the secrets that the answer held. by: what answered, and whom."""
     found = await _found(desk, performed.result)
@@ -77,7 +77,7 @@ async def withheld(
 
 
 async def without_secrets(
-    desk: SecretDesk | None, failed: Refused | Unavailable, *, by: str
+    desk: SecretState | None, failed: Refused | Unavailable, *, by: str
 ) -> Refused | Unavailable:
     """The failure as it may be told."""
     found = await _found(desk, [failed.message, *getattr(failed, "reasons", ())])
@@ -90,7 +90,7 @@ async def without_secrets(
     return Refused(message, code=failed.code)
 
 
-def guarded(desk: SecretDesk | None, progress: Progress | None, *, by: str) -> Progress | None:
+def guarded(desk: SecretState | None, progress: Progress | None, *, by: str) -> Progress | None:
     """Progress whose words hold no secret, whole or in pieces."""
     if desk is None or progress is None:
         return progress
@@ -106,7 +106,7 @@ def guarded(desk: SecretDesk | None, progress: Progress | None, *, by: str) -> P
     return told
 
 
-async def _found(desk: SecretDesk | None, value: object) -> tuple[str, ...]:
+async def _found(desk: SecretState | None, value: object) -> tuple[str, ...]:
     if desk is None or not desk.watches:
         return ()
     content, watches = texts_of(value), desk.watches
@@ -119,7 +119,7 @@ def _found_by(watches: tuple[SecretWatch, ...], content: bytes) -> tuple[str, ..
     return tuple(name for watch in watches for name in watch.found_in(content))
 
 
-async def _expose(desk: SecretDesk, names: tuple[str, ...], why: str) -> None:
+async def _expose(desk: SecretState, names: tuple[str, ...], why: str) -> None:
     """From here on they are exposed; the first place that is seen is the one that is told."""
     why = "".join(one if one.isprintable() else " " for one in why)[:TEXT_CHARS_MAX]
     for name in names:

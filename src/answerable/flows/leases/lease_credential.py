@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from answerable.core.lease.credential import Credential
     from answerable.core.lease.name import LeaseName
     from answerable.core.ledger.warrant_token import SignedWarrant
-    from answerable.flows.leases.lease_desk import DeskTarget, LeaseDesk
+    from answerable.flows.leases.lease_desk import BrokerState, DeskTarget
 
 PORT: Final = "credential_issuer"
 UNBOUND_TIER_MAX: Final = 0
@@ -40,7 +40,7 @@ UNBOUND_TIER_MAX: Final = 0
 
 
 async def lease_credential(
-    desk: LeaseDesk, target: DeskTarget, warrant: SignedWarrant
+    desk: BrokerState, target: DeskTarget, warrant: SignedWarrant
 ) -> tuple[Lease, Credential]:
     """The credential for one warrant, minted for it, or of its task window.
 
@@ -95,7 +95,7 @@ async def lease_credential(
 
 
 async def _of_window(
-    desk: LeaseDesk, target: DeskTarget, lease: Lease, warrant: SignedWarrant
+    desk: BrokerState, target: DeskTarget, lease: Lease, warrant: SignedWarrant
 ) -> tuple[Lease, Credential]:
     """The lease of this task window for another action. One that is just being issued is waited for."""
     terms = warrant.lease
@@ -129,7 +129,7 @@ async def _of_window(
     return lease, credential
 
 
-def _usable(desk: LeaseDesk, name: LeaseName) -> tuple[Lease, Credential]:
+def _usable(desk: BrokerState, name: LeaseName) -> tuple[Lease, Credential]:
     """As it stands in this moment. Raises Refused (`lease.ended`)."""
     lease, credential = desk.open.get(name), desk.credentials.get(name)
     if lease is None or credential is None or not lease.is_usable(desk.clock.now()) or name in desk.ending:
@@ -137,7 +137,7 @@ def _usable(desk: LeaseDesk, name: LeaseName) -> tuple[Lease, Credential]:
     return lease, credential
 
 
-async def _renew(desk: LeaseDesk, target: DeskTarget, lease: Lease, expires_at: UnixMillis) -> None:
+async def _renew(desk: BrokerState, target: DeskTarget, lease: Lease, expires_at: UnixMillis) -> None:
     """Of a task that goes on. A target that cannot renew lets it end at its time. Raises Refused, Unavailable."""
     try:
         with anyio.fail_after(desk.limits.issue_seconds_max), no_stray_cancels(port=PORT, effect="none"):
@@ -154,7 +154,7 @@ async def _renew(desk: LeaseDesk, target: DeskTarget, lease: Lease, expires_at: 
     schedule(desk, expires_at, lease.name)
 
 
-async def _redeem(desk: LeaseDesk, warrant: SignedWarrant, lease: Lease | None) -> None:
+async def _redeem(desk: BrokerState, warrant: SignedWarrant, lease: Lease | None) -> None:
     redemption = Redemption(log=warrant.log, intent=warrant.intent, deadline=warrant.deadline, lease=lease)
     # Whoever is cancelled here would not know whether there is a lease now.
     with anyio.CancelScope(shield=True):
@@ -175,7 +175,7 @@ async def _redeem(desk: LeaseDesk, warrant: SignedWarrant, lease: Lease | None) 
         raise LEASE_ENDED("the name of the lease was used before")
 
 
-async def _minted(desk: LeaseDesk, target: DeskTarget, lease: Lease, warrant: SignedWarrant) -> Credential:
+async def _minted(desk: BrokerState, target: DeskTarget, lease: Lease, warrant: SignedWarrant) -> Credential:
     order = LeaseOrder(name=lease.name, scope=warrant.lease.scope, expires_at=UnixMillis(lease.expires_at))
     try:
         with anyio.fail_after(desk.limits.issue_seconds_max), no_stray_cancels(port=PORT, effect="none"):

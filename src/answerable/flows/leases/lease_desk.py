@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from answerable.core.lease.lease import Lease, Under
     from answerable.core.lease.name import LeaseName
     from answerable.flows.leases.lease_writer import LeaseWriter
-    from answerable.flows.leases.secret_desk import SecretDesk
+    from answerable.flows.leases.secret_desk import SecretState
     from answerable.ports.brokered_target import BrokeredTarget
     from answerable.ports.clock import Clock
     from answerable.ports.credential_issuer import CredentialIssuer
@@ -140,7 +140,7 @@ class OpenLeases:
 
 
 @dataclass(slots=True, kw_only=True)
-class LeaseDesk:
+class BrokerState:
     """name: of this broker, as warrants say it. credentials: of leases that may serve another action, in memory alone.
 
     ending: leases that are being ended, with what is set when that attempt is over. issuing: those that the target is
@@ -167,4 +167,4 @@ class LeaseDesk:
     changed: Event | None = None
     is_stopping: bool = False
     tasks: TaskGroup | None = None
-    secrets: SecretDesk | None = None
+    secrets: SecretState | None = None

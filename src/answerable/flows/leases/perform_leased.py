@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from answerable.core.lease.lease import Lease
     from answerable.core.lease.use import Used
     from answerable.core.ledger.warrant_token import SignedWarrant
-    from answerable.flows.leases.lease_desk import DeskTarget, LeaseDesk
+    from answerable.flows.leases.lease_desk import BrokerState, DeskTarget
     from answerable.ports.upstream import Progress
 
 _log: Final = logging.getLogger(__name__)
 
 
 async def perform_leased(
-    desk: LeaseDesk,
+    desk: BrokerState,
     warrant: SignedWarrant,
     tool: str,
     arguments: Mapping[str, JSONValue],
@@ -64,7 +64,7 @@ async def perform_leased(
 
 
 async def _performed(
-    desk: LeaseDesk,
+    desk: BrokerState,
     warrant: SignedWarrant,
     tool: str,
     arguments: Mapping[str, JSONValue],
@@ -121,7 +121,7 @@ def _used(
         return None
 
 
-async def _released(desk: LeaseDesk, lease: Lease) -> Lease:
+async def _released(desk: BrokerState, lease: Lease) -> Lease:
     """As it stands when its time to be released is over."""
     if lease.window == "task":
         return desk.open.get(lease.name) or lease

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from answerable.core.lease.lease import Lease, Under
     from answerable.core.lease.name import LeaseName
-    from answerable.flows.leases.lease_desk import EndQueue, LeaseDesk
+    from answerable.flows.leases.lease_desk import BrokerState, EndQueue
 
 JITTER_BYTES: Final = 2
 UNWRITTEN_PAUSE_MS: Final = 1_000
@@ -31,7 +31,7 @@ UNWRITTEN_PAUSE_MS: Final = 1_000
 _log: Final = logging.getLogger(__name__)
 
 
-async def end_lease(desk: LeaseDesk, name: LeaseName, *, why: str) -> Lease | None:
+async def end_lease(desk: BrokerState, name: LeaseName, *, why: str) -> Lease | None:
     """End it, or have another attempt at it, and say how it stands then; None for a name that nobody took here.
 
     Whoever asks while somebody else is at it waits for that attempt. Cancelling it leaves the attempt going.
@@ -43,14 +43,14 @@ async def end_lease(desk: LeaseDesk, name: LeaseName, *, why: str) -> Lease | No
     return desk.open.get(name) or desk.register.get(name)
 
 
-def end_within(desk: LeaseDesk, names: Iterable[Under], *, why: str) -> list[LeaseName]:
+def end_within(desk: BrokerState, names: Iterable[Under], *, why: str) -> list[LeaseName]:
     """Begin to end every lease that stands under one of these names; which they are. Waits for none of them."""
     found = desk.open.within(names)
     begin(desk, found, why=why)
     return found
 
 
-def begin(desk: LeaseDesk, names: Iterable[LeaseName], *, why: str) -> None:
+def begin(desk: BrokerState, names: Iterable[LeaseName], *, why: str) -> None:
     """Begin to end those of these that are open. Never waits."""
     assert desk.tasks is not None  # noqa: S101 - wiring runs the desk
     for name in names:
@@ -66,7 +66,7 @@ def begin(desk: LeaseDesk, names: Iterable[LeaseName], *, why: str) -> None:
             desk.tasks.start_soon(_end_waiting, desk, queue)
 
 
-async def _end_waiting(desk: LeaseDesk, queue: EndQueue) -> None:
+async def _end_waiting(desk: BrokerState, queue: EndQueue) -> None:
     """End what waits in this queue, one after another, until there is nothing that this task may take."""
     retrying_max = max(1, desk.limits.enders_per_target // 2)
     try:
@@ -83,7 +83,7 @@ async def _end_waiting(desk: LeaseDesk, queue: EndQueue) -> None:
         queue.enders -= 1
 
 
-async def _attempt(desk: LeaseDesk, name: LeaseName, why: str) -> None:
+async def _attempt(desk: BrokerState, name: LeaseName, why: str) -> None:
     """One attempt. Nothing leaves it but what is written down."""
     # A lease that is just being issued is ended after that, or its account could come after its end.
     issuing = desk.issuing.get(name)
@@ -106,7 +106,7 @@ async def _attempt(desk: LeaseDesk, name: LeaseName, why: str) -> None:
         schedule(desk, stands.next_try_at, name)
 
 
-async def _ended(desk: LeaseDesk, lease: Lease, why: str) -> Lease:
+async def _ended(desk: BrokerState, lease: Lease, why: str) -> Lease:
     """How it stands after asking its issuer once."""
     target = desk.targets.get(lease.target)
     fault = NO_TARGET
@@ -130,7 +130,7 @@ async def _ended(desk: LeaseDesk, lease: Lease, why: str) -> Lease:
     return lease.unrevoked(desk.clock.now(), fault, why=why, jitter=jitter)
 
 
-def schedule(desk: LeaseDesk, at: int, name: LeaseName) -> None:
+def schedule(desk: BrokerState, at: int, name: LeaseName) -> None:
     """Look at this lease again at that time, in Unix milliseconds."""
     due = (desk.clock.monotonic() + (at - desk.clock.now()) / 1000, name)
     heappush(desk.due, due)
@@ -138,7 +138,7 @@ def schedule(desk: LeaseDesk, at: int, name: LeaseName) -> None:
         desk.due_changed.set()
 
 
-def told(desk: LeaseDesk) -> None:
+def told(desk: BrokerState) -> None:
     """Wake whoever waits for changes."""
     if desk.changed is not None:
         desk.changed.set()

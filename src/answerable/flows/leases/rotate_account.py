@@ -14,12 +14,12 @@ from anyio import to_thread
 
 from answerable.errors import shown
 from answerable.errors.codes.leases import ACCOUNT_CHANGED, ACCOUNT_UNPROVED, SECRET_UNROTATABLE
-from answerable.ports.own_account import VALUE_BYTES
+from answerable.ports.admin_account import VALUE_BYTES
 
 if TYPE_CHECKING:
     from answerable.core.lease.stored_secret import StoredSecret
+    from answerable.ports.admin_account import AdminAccount
     from answerable.ports.entropy import Entropy
-    from answerable.ports.own_account import OwnAccount
     from answerable.ports.secret_store import SecretStore
 
 USER: Final = "rotation"
@@ -31,7 +31,7 @@ class OwnSecret:
     why_not says why, in words."""
 
     name: str
-    account: OwnAccount | None = None
+    account: AdminAccount | None = None
     why_not: str = ""
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from answerable.core.lease.stored_secret import StoredSecret
     from answerable.flows.leases.rotate_account import OwnSecret
-    from answerable.flows.leases.secret_desk import SecretDesk
+    from answerable.flows.leases.secret_desk import SecretState
 
 EVERY_SECONDS: Final = 60.0
 PAUSE_SECONDS_MIN: Final = 5.0
@@ -43,7 +43,7 @@ class _Attempts:
     said: dict[str, str] = field(default_factory=dict)
 
 
-async def keep_rotating(desk: SecretDesk) -> None:
+async def keep_rotating(desk: SecretState) -> None:
     """Forever: whatever is due, as soon as it is known."""
     attempts = _Attempts()
     async with anyio.create_task_group() as tasks:
@@ -55,7 +55,7 @@ async def keep_rotating(desk: SecretDesk) -> None:
                 await stirred.wait()
 
 
-def due_now(desk: SecretDesk) -> Iterator[tuple[StoredSecret, str]]:
+def due_now(desk: SecretState) -> Iterator[tuple[StoredSecret, str]]:
     """Each secret that is to be replaced, and why; or whose rotation was begun and did not come to its end."""
     now = desk.clock.now()
     for one in desk.known:
@@ -68,7 +68,7 @@ def due_now(desk: SecretDesk) -> Iterator[tuple[StoredSecret, str]]:
             yield one, why or "its rotation was cut off"
 
 
-def _begin(desk: SecretDesk, attempts: _Attempts, tasks: TaskGroup) -> None:
+def _begin(desk: SecretState, attempts: _Attempts, tasks: TaskGroup) -> None:
     due = {one.name: why for one, why in due_now(desk)}
     for name in attempts.said.keys() - due.keys():
         del attempts.said[name]
@@ -88,7 +88,7 @@ def _begin(desk: SecretDesk, attempts: _Attempts, tasks: TaskGroup) -> None:
             tasks.start_soon(_rotate, desk, attempts, own, why)
 
 
-async def _rotate(desk: SecretDesk, attempts: _Attempts, own: OwnSecret, why: str) -> None:
+async def _rotate(desk: SecretState, attempts: _Attempts, own: OwnSecret, why: str) -> None:
     name = own.name
     try:
         store = desk.opens()
@@ -109,14 +109,14 @@ async def _rotate(desk: SecretDesk, attempts: _Attempts, own: OwnSecret, why: st
         desk.stirred.set()
 
 
-def _failed(desk: SecretDesk, attempts: _Attempts, name: str, why: str) -> None:
+def _failed(desk: SecretState, attempts: _Attempts, name: str, why: str) -> None:
     count = attempts.failed.get(name, (0, 0.0))[0] + 1
     pause = min(PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN * 2 ** min(count - 1, _DOUBLINGS_MAX))
     attempts.failed[name] = (count, desk.clock.monotonic() + pause)
     _log.error("the secret %s could not be replaced at its target, again in %g s: %s", name, pause, why)
 
 
-def _pause(desk: SecretDesk, attempts: _Attempts) -> float:
+def _pause(desk: SecretState, attempts: _Attempts) -> float:
     """Until the next of those that failed, or a look at the calendar."""
     now = desk.clock.monotonic()
     waits = [at - now for name, (_, at) in attempts.failed.items() if name not in attempts.going]

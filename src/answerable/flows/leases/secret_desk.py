@@ -33,7 +33,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
-class SecretDesk:
+class SecretState:
     """opens: the store, None while there is none. own: secrets of accounts of the broker's own, by name. used_by: names
     of the secrets that a target uses, by target. refuses_exposed: nothing is begun at a target of whose secrets one was
     exposed.
@@ -70,12 +70,12 @@ class SecretDesk:
         return tuple(one for one in (self.watch, self.watch_others) if not one.is_idle)
 
 
-async def look(desk: SecretDesk) -> None:
+async def look(desk: SecretState) -> None:
     """Take over what the store says, and tell it what it does not know. Raises as the store does."""
     await to_thread.run_sync(_look, desk)
 
 
-async def keep_looking(desk: SecretDesk) -> None:
+async def keep_looking(desk: SecretState) -> None:
     """Forever. A store that cannot be read is said once for each reason."""
     said = ""
     while True:
@@ -91,7 +91,7 @@ async def keep_looking(desk: SecretDesk) -> None:
         await anyio.sleep(LOOK_SECONDS)
 
 
-def _look(desk: SecretDesk) -> None:
+def _look(desk: SecretState) -> None:
     _look_elsewhere(desk)
     store = desk.opens()
     if store is None:
@@ -112,7 +112,7 @@ def _look(desk: SecretDesk) -> None:
     desk.stirred.set()
 
 
-def _look_elsewhere(desk: SecretDesk) -> None:
+def _look_elsewhere(desk: SecretState) -> None:
     """What is in files and variables is read again now and then. One that is another is exposed no more."""
     now = desk.clock.monotonic()
     if now < desk.next_others_at:

@@ -17,7 +17,7 @@ from answerable.flows.leases.revoke_lease import begin, schedule
 if TYPE_CHECKING:
     from answerable.core.lease.lease import Lease
     from answerable.core.lease.name import LeaseName
-    from answerable.flows.leases.lease_desk import LeaseDesk
+    from answerable.flows.leases.lease_desk import BrokerState
 
 FORGET_SECONDS: Final = 600.0
 FORGOTTEN_AT_ONCE: Final = 5_000
@@ -36,7 +36,7 @@ class Stray(NamedTuple):
     is_known: bool
 
 
-def reopen(desk: LeaseDesk) -> int:
+def reopen(desk: BrokerState) -> int:
     """Take up what an earlier process left, and begin to end it: its secrets died with that process. How many."""
     names = []
     for lease in desk.register.open_leases():
@@ -46,7 +46,7 @@ def reopen(desk: LeaseDesk) -> int:
     return len(names)
 
 
-async def keep_settling(desk: LeaseDesk) -> None:
+async def keep_settling(desk: BrokerState) -> None:
     """End what is due, until cancelled."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_keep_forgetting, desk)
@@ -60,7 +60,7 @@ async def keep_settling(desk: LeaseDesk) -> None:
                 await desk.due_changed.wait()
 
 
-def _end_if_due(desk: LeaseDesk, name: LeaseName) -> None:
+def _end_if_due(desk: BrokerState, name: LeaseName) -> None:
     lease = desk.open.get(name)
     if lease is None:
         return
@@ -74,7 +74,7 @@ def _end_if_due(desk: LeaseDesk, name: LeaseName) -> None:
         schedule(desk, lease.expires_at, name)
 
 
-async def find_strays(desk: LeaseDesk) -> tuple[list[Stray], dict[str, str]]:
+async def find_strays(desk: BrokerState) -> tuple[list[Stray], dict[str, str]]:
     """What targets know of ours that is no open lease, and why some could not be asked, by target.
 
     Those that once were leases here are taken away at once.
@@ -101,7 +101,7 @@ async def find_strays(desk: LeaseDesk) -> tuple[list[Stray], dict[str, str]]:
     return strays, faults
 
 
-async def _take_away(desk: LeaseDesk, lease: Lease, faults: dict[str, str]) -> None:
+async def _take_away(desk: BrokerState, lease: Lease, faults: dict[str, str]) -> None:
     """A target still knows what is on record as gone: that is a fault of somebody's, and it goes."""
     _log.error("target %s still knows lease %s, which ended", lease.target, lease.name)
     try:
@@ -110,7 +110,7 @@ async def _take_away(desk: LeaseDesk, lease: Lease, faults: dict[str, str]) -> N
         faults[lease.target] = failed.message
 
 
-async def _keep_forgetting(desk: LeaseDesk) -> None:
+async def _keep_forgetting(desk: BrokerState) -> None:
     while True:
         before = UnixMillis(desk.clock.now() - desk.limits.kept_ms)
         try:
@@ -124,5 +124,5 @@ async def _keep_forgetting(desk: LeaseDesk) -> None:
         await anyio.sleep(FORGET_SECONDS)
 
 
-def _forget(desk: LeaseDesk, before: UnixMillis) -> int:
+def _forget(desk: BrokerState, before: UnixMillis) -> int:
     return desk.register.forget(ended_before=before, limit=FORGOTTEN_AT_ONCE)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from answerable.core.incident.announcement import Announcement
     from answerable.core.incident.event_stream import EventStream
-    from answerable.flows.events.event_desk import EventDesk
+    from answerable.flows.events.event_desk import EventState
 
 ENTRIES_AT_A_TIME: Final = 200
 PAUSE_SECONDS: Final = 0.01
@@ -39,7 +39,9 @@ ROUND_SECONDS: Final = 0.2
 _log: Final = logging.getLogger(__name__)
 
 
-async def announce(desk: EventDesk, told: Sequence[Announcement], *, log: str = "", read_to: int = 0) -> None:
+async def announce(
+    desk: EventState, told: Sequence[Announcement], *, log: str = "", read_to: int = 0
+) -> None:
     """Put what these say into every stream whose receiver wants it. log, read_to: how far a log has been read with
     that. Raises Unavailable (`register.*`)."""
     streams = await in_register(desk.register.streams)
@@ -53,7 +55,7 @@ async def announce(desk: EventDesk, told: Sequence[Announcement], *, log: str = 
         desk.tell()
 
 
-async def announce_new(desk: EventDesk) -> None:
+async def announce_new(desk: EventState) -> None:
     """One round: what our log has that was not read. Raises Unavailable (`register.*`)."""
     walk = desk.walk
     log, size = walk.ledger.origin, walk.ledger.size
@@ -84,7 +86,7 @@ async def announce_new(desk: EventDesk) -> None:
             await anyio.sleep(PAUSE_SECONDS)
 
 
-async def announce_always(desk: EventDesk, *, seconds: float = ROUND_SECONDS) -> None:
+async def announce_always(desk: EventState, *, seconds: float = ROUND_SECONDS) -> None:
     """Round after round, until cancelled. Nothing that fails here stops anything else."""
     troubled = False
     while True:
@@ -99,7 +101,7 @@ async def announce_always(desk: EventDesk, *, seconds: float = ROUND_SECONDS) ->
         await anyio.sleep(seconds)
 
 
-async def _beginning(desk: EventDesk, streams: Sequence[EventStream], log: str, size: int) -> int:
+async def _beginning(desk: EventState, streams: Sequence[EventStream], log: str, size: int) -> int:
     """Where a process reads on: where its log was last read, and not before the first stream wanted to hear of it."""
     known = [stream.since[log] for stream in streams if log in stream.since]
     if not known:
@@ -108,7 +110,7 @@ async def _beginning(desk: EventDesk, streams: Sequence[EventStream], log: str, 
     return min(max(kept, min(known)), size)
 
 
-def _read(desk: EventDesk, start: int, size: int) -> tuple[list[Announcement], int]:
+def _read(desk: EventState, start: int, size: int) -> tuple[list[Announcement], int]:
     walk = desk.walk
     found: list[Announcement] = []
     for stored in islice(walk.ledger.replay(start), min(ENTRIES_AT_A_TIME, size - start)):
@@ -121,7 +123,7 @@ def _seen(stream: EventStream, *, log: str, first: int) -> EventStream | None:
     return None if log in stream.since else replace(stream, since={**stream.since, log: first})
 
 
-def _for_stream(desk: EventDesk, stream: EventStream, told: Announcement) -> Iterator[Waiting]:
+def _for_stream(desk: EventState, stream: EventStream, told: Announcement) -> Iterator[Waiting]:
     if told.entry < stream.since.get(told.log, 0) or stream.status == "disabled":
         return
     if stream.method == "webhook":
@@ -137,7 +139,7 @@ def _for_stream(desk: EventDesk, stream: EventStream, told: Announcement) -> Ite
             yield Waiting(stream=stream.id, id=told.id(stream.id, kind), at=told.at, body=encode(content))
 
 
-async def _say_left_out(desk: EventDesk, stream: str) -> None:
+async def _say_left_out(desk: EventState, stream: str) -> None:
     """A stream that is full: its receiver is told how many it was not sent, and is paused unless nobody could go on."""
     queue = await in_register(desk.register.queue, stream)
     kept = await changed(

@@ -29,10 +29,10 @@ from answerable.flows.ledger.keys_in_evidence import (
     shows_keys_of,
     signer_in,
 )
+from answerable.verify.citation_index import stated_name
 from answerable.verify.decision_replay import DECIDED, shown_for_replay
 from answerable.verify.ledger_replay import STATED
 from answerable.verify.replay_statements import digest_in, hop_places
-from answerable.verify.stated_places import stated_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.opened import FindKey
     from answerable.core.tlog.note import VerifierKey
     from answerable.ports.published_log import PublishedLog
-    from answerable.verify.stated_places import StatedName
+    from answerable.verify.citation_index import StatedName
 
 REVEALS_MAX: Final = 1000
 _ENDS: Final = (Tag.OUTCOME, Tag.INDETERMINATE)

@@ -49,7 +49,7 @@ class Cosigner:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WitnessDesk:
+class CosigningState:
     """What a witness works with. cosigners: the preferred key first, never empty."""
 
     register: WitnessRegister
@@ -67,7 +67,7 @@ class _Known:
     note: bytes | None
 
 
-def cosign_checkpoint(desk: WitnessDesk, body: bytes) -> Cosigned | Remembered:
+def cosign_checkpoint(desk: CosigningState, body: bytes) -> Cosigned | Remembered:
     """Judge the body of one add-checkpoint request. Blocks while the checkpoint goes to the disk.
 
     Raises Malformed; Refused (`witness.log.unknown`); Unverified, steps `consistency.*` for the proof and others
@@ -108,7 +108,7 @@ def _checkpoint_in(note: Note) -> Checkpoint:
         raise
 
 
-def _known(desk: WitnessDesk, log: WitnessedLog) -> _Known:
+def _known(desk: CosigningState, log: WitnessedLog) -> _Known:
     """What is remembered, verified: what stands in a file is not taken at its word."""
     if log.newest is None:
         return _Known(size=0, root=EMPTY_ROOT, at=0, note=None)
@@ -142,7 +142,7 @@ def _verify_growth(checkpoint: Checkpoint, known: _Known, proof: tuple[bytes, ..
     )
 
 
-def _cosigned(desk: WitnessDesk, signed: Note, known: _Known) -> Cosigned | Remembered:
+def _cosigned(desk: CosigningState, signed: Note, known: _Known) -> Cosigned | Remembered:
     """Cosign, remember, and only then say so. signed: the note with signatures of the log alone."""
     origin = Checkpoint.parse(signed.text).origin
     timestamp = _timestamp(desk.clock.now() // 1000, known.at)
@@ -172,7 +172,7 @@ def _timestamp(now: int, before: int) -> int:
     return before
 
 
-def _keep_what_cannot_be(desk: WitnessDesk, checkpoint: Checkpoint, known: _Known, body: bytes) -> None:
+def _keep_what_cannot_be(desk: CosigningState, checkpoint: Checkpoint, known: _Known, body: bytes) -> None:
     """The log signed this: of a log that only grows it cannot be the truth beside what was cosigned."""
     if checkpoint.size == known.size and checkpoint.root != known.root:
         _keep(desk, checkpoint, known, body, "fork")
@@ -180,7 +180,9 @@ def _keep_what_cannot_be(desk: WitnessDesk, checkpoint: Checkpoint, known: _Know
         _keep(desk, checkpoint, known, body, "older")
 
 
-def _keep(desk: WitnessDesk, checkpoint: Checkpoint, known: _Known, body: bytes, kind: EvidenceKind) -> None:
+def _keep(
+    desk: CosigningState, checkpoint: Checkpoint, known: _Known, body: bytes, kind: EvidenceKind
+) -> None:
     if known.note is None:
         return
     evidence = Evidence(kind=kind, at=desk.clock.now(), size=checkpoint.size, known=known.note, request=body)

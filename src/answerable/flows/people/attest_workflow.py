@@ -19,7 +19,7 @@ from answerable.errors.codes.people import (
     WORKFLOW_KEY_TAKEN,
     WORKFLOW_UNATTESTED,
 )
-from answerable.flows.validity.workflows_standing import standing_workflow
+from answerable.flows.validity.workflow_validity import standing_workflow
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.spiffe_id import TrustDomain

@@ -15,7 +15,7 @@ from answerable.errors import Unverified
 from answerable.errors.codes.people import PASSKEY_OTHER
 from answerable.flows.people.sign_in import check_passkey
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
-from answerable.flows.validity.people_signing_in import desk_of, person_standing
+from answerable.flows.validity.person_validity import desk_of, person_standing
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.principal import PrincipalId

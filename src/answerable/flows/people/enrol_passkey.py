@@ -12,13 +12,13 @@ from answerable.core.ledger.subject import principal_subject
 from answerable.errors import AnswerableError
 from answerable.errors.codes.people import PASSKEY_DUPLICATE
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
-from answerable.flows.validity.people_signing_in import desk_of, person_standing
+from answerable.flows.validity.person_validity import desk_of, person_standing
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.principal import PrincipalId
     from answerable.core.identity.people.passkey import Passkey
     from answerable.core.identity.people.passkey_registration import PasskeyRegistration
-    from answerable.flows.state.passkey_desk import Ceremony, CeremonyKind, PasskeyDesk
+    from answerable.flows.state.passkey_desk import Ceremony, CeremonyKind, PasskeyState
     from answerable.flows.state.walk import Walk
 
 
@@ -57,7 +57,7 @@ def begin_own_enrolment(walk: Walk, name: str, *, session: str) -> Ceremony:
 
 def _begun(
     walk: Walk,
-    desk: PasskeyDesk,
+    desk: PasskeyState,
     person: PrincipalId,
     *,
     kind: CeremonyKind,

@@ -17,7 +17,7 @@ from answerable.core.identity.people.invitation import (
 from answerable.core.ledger.records_passkeys import person_invited
 from answerable.core.ledger.subject import principal_subject
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
-from answerable.flows.validity.people_signing_in import desk_of, person_standing
+from answerable.flows.validity.person_validity import desk_of, person_standing
 
 if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk

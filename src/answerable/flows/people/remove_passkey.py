@@ -10,7 +10,7 @@ from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Refused, shown
 from answerable.errors.codes.people import PASSKEY_UNKNOWN
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
-from answerable.flows.validity.people_signing_in import desk_of
+from answerable.flows.validity.person_validity import desk_of
 
 if TYPE_CHECKING:
     from answerable.core.identity.people.passkey import Passkey

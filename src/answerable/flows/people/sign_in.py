@@ -19,7 +19,7 @@ from answerable.errors.codes.people import (
     PERSON_UNKNOWN,
 )
 from answerable.flows.recording.record_entry import record_entry
-from answerable.flows.validity.people_signing_in import desk_of, person_standing
+from answerable.flows.validity.person_validity import desk_of, person_standing
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.principal import PrincipalId

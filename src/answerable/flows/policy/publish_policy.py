@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.records_keys import KeyFile
     from answerable.core.registry.policy_sets.publication import PublicationStep, SignedStep
-    from answerable.flows.registry.apply_registry import Applied, Plan
+    from answerable.flows.registry.apply_registry import Applied, RegistryChange
     from answerable.flows.state.walk import Walk
 
 PENDING_MAX: Final = 50
@@ -189,7 +189,7 @@ def waiting_proposals(walk: Walk) -> tuple[Proposal, ...]:
 
 async def planned_sets(
     walk: Walk, documents: Sequence[JSONValue], removed: Sequence[str], *, same: bool = False
-) -> Plan:
+) -> RegistryChange:
     """What these policy sets would change, checked and compiled. same: they may be in force. Raises as
     `propose_policy`."""
     return await _planned(walk, documents, removed, same=same)
@@ -212,7 +212,7 @@ async def _verified(walk: Walk, token: str, wanted: PublicationStep) -> tuple[Si
 
 async def _planned(
     walk: Walk, documents: Sequence[JSONValue], removed: Sequence[str], *, same: bool = False
-) -> Plan:
+) -> RegistryChange:
     for document in documents:
         if not isinstance(document, dict) or document.get("kind") != "PolicySet":
             raise PUBLICATION_MALFORMED(
@@ -231,7 +231,7 @@ async def _planned(
     return plan
 
 
-async def _planned_whole(walk: Walk, documents: dict[str, str], *, before: str) -> Plan:
+async def _planned_whole(walk: Walk, documents: dict[str, str], *, before: str) -> RegistryChange:
     """All policy sets by these. Raises Refused (`publication.superseded`) unless those in force are of that digest."""
     present = policy_documents(walk.registry.documents())
     if documents_digest(present) != before:
@@ -240,7 +240,7 @@ async def _planned_whole(walk: Walk, documents: dict[str, str], *, before: str) 
     return await planned_aside(walk, given, without=present.keys() - documents.keys())
 
 
-def _proposal(walk: Walk, signed: SignedStep, plan: Plan, *, attached: bytes) -> Proposal:
+def _proposal(walk: Walk, signed: SignedStep, plan: RegistryChange, *, attached: bytes) -> Proposal:
     before = documents_digest(policy_documents(walk.registry.documents()))
     wanted = policy_documents(plan.documents)
     after = documents_digest(wanted)

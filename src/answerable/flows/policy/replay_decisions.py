@@ -11,9 +11,9 @@ import anyio
 import anyio.lowlevel
 from anyio import from_thread, to_thread
 
+from answerable.verify.citation_index import StatedBefore
 from answerable.verify.decision_replay import DECIDED, Replay, replay_all
 from answerable.verify.ledger_replay import WHOLE_EVERY, decision_entry
-from answerable.verify.stated_places import StatedBefore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from answerable.core.ledger.opened import FindKey
     from answerable.flows.state.policy_desk import AskedAgain
     from answerable.flows.state.walk import Walk
+    from answerable.verify.citation_index import StatedPlaces
     from answerable.verify.replayed import Replayed, Verdict
-    from answerable.verify.stated_places import StatedPlaces
 
 ENTRIES_MAX: Final = 20_000
 """Of one stretch."""

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from answerable.core.decision.decision import Decision, Effect
     from answerable.core.ledger.entry import StoredEntry
     from answerable.flows.state.walk import Walk
-    from answerable.ports.policy_asking import PolicyAsking
+    from answerable.ports.policy_evaluation import PolicyAsking
 
 PAGE_SECONDS_MAX: Final = 0.5
 DIFFERENCES_MAX: Final = 500

@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.containment.happening import holdable_of
+from answerable.core.containment.stop_rule_signal import holdable_of
 from answerable.errors import shown
 from answerable.errors.codes.containment import STOP_RULE_UNKNOWN
 from answerable.flows.counters.rule_numbers import number_of
 from answerable.flows.recording.paced_reading import in_turns
 
 if TYPE_CHECKING:
-    from answerable.core.containment.happening import Happening
-    from answerable.core.containment.hold import Holdable
+    from answerable.core.containment.hold import HoldTarget
+    from answerable.core.containment.stop_rule_signal import StopRuleSignal
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.registry.documents.stop_rule import StopRule
     from answerable.flows.counters.rule_numbers import Place, RuleNumber
@@ -36,7 +36,7 @@ class Firing:
     at: int
     owner: str
     value: int
-    what: Holdable
+    what: HoldTarget
     stopped: int = 0
 
 
@@ -65,8 +65,8 @@ async def simulate_rule(walk: Walk, name: str, *, since: int = 0) -> RuleTrial:
     trial = _Trial(rule, number, since)
     found = RuleTrial(start=number.start, end=number.start, size=walk.ledger.size)
     async for stored in in_turns(walk, number.start, walk.clock.monotonic() + SECONDS_MAX):
-        for happening in number.told(stored):
-            trial.saw(happening, stored)
+        for stop_rule_signal in number.told(stored):
+            trial.saw(stop_rule_signal, stored)
         found.end = stored.index + 1
     found.firings, found.unlisted, found.unknown = trial.firings, trial.unlisted, trial.unknown
     return found
@@ -77,47 +77,47 @@ class _Trial:
 
     def __init__(self, rule: StopRule, number: RuleNumber, since: int) -> None:
         self._rule, self._number, self._since = rule, number, since
-        self._held: dict[Holdable, Firing] = {}
-        self._passed: dict[Place, tuple[int, Happening, int]] = {}
+        self._held: dict[HoldTarget, Firing] = {}
+        self._passed: dict[Place, tuple[int, StopRuleSignal, int]] = {}
         self.firings: list[Firing] = []
         self.unlisted = self.unknown = 0
 
-    def saw(self, happening: Happening, stored: StoredEntry) -> None:
+    def saw(self, stop_rule_signal: StopRuleSignal, stored: StoredEntry) -> None:
         """Count it, and what would have been held for it."""
-        self._after_grace(happening.at)
-        held = self._holding(happening)
+        self._after_grace(stop_rule_signal.at)
+        held = self._holding(stop_rule_signal)
         if held is not None:
-            held.stopped += happening.kind == "started"
+            held.stopped += stop_rule_signal.kind == "started"
             self._number.passed_over(stored)
             return
-        places = self._number.counted(stored, happening)
-        if happening.at < self._since:
+        places = self._number.counted(stored, stop_rule_signal)
+        if stop_rule_signal.at < self._since:
             return
         for place in places:
-            value = self._number.value(place, happening, happening.at)
+            value = self._number.value(place, stop_rule_signal, stop_rule_signal.at)
             if value is None:
                 self.unknown += 1
             elif value <= self._rule.limit:
                 self._passed.pop(place, None)
             elif self._rule.grace_seconds:
-                self._passed.setdefault(place, (happening.at, happening, stored.index))
+                self._passed.setdefault(place, (stop_rule_signal.at, stop_rule_signal, stored.index))
             else:
-                self._fire(place, value, happening, stored.index, happening.at)
+                self._fire(place, value, stop_rule_signal, stored.index, stop_rule_signal.at)
                 # What is too much has not begun, and comes to no end that would count.
                 self._number.passed_over(stored)
 
     def _after_grace(self, now: int) -> None:
-        for place, (since, happening, index) in list(self._passed.items()):
+        for place, (since, stop_rule_signal, index) in list(self._passed.items()):
             due = since + self._rule.grace_seconds * 1000
             if now < due:
                 continue
             del self._passed[place]
-            value = self._number.value(place, happening, due)
+            value = self._number.value(place, stop_rule_signal, due)
             if value is not None and value > self._rule.limit:
-                self._fire(place, value, happening, index, due)
+                self._fire(place, value, stop_rule_signal, index, due)
 
-    def _fire(self, place: Place, value: int, happening: Happening, index: int, at: int) -> None:
-        what = holdable_of(self._rule, happening, place[0])
+    def _fire(self, place: Place, value: int, stop_rule_signal: StopRuleSignal, index: int, at: int) -> None:
+        what = holdable_of(self._rule, stop_rule_signal, place[0])
         firing = Firing(index=index, at=at, owner=place[0], value=value, what=what)
         self._held[what] = firing
         self._number.forget(place)
@@ -126,18 +126,18 @@ class _Trial:
         else:
             self.unlisted += 1
 
-    def _holding(self, happening: Happening) -> Firing | None:
+    def _holding(self, stop_rule_signal: StopRuleSignal) -> Firing | None:
         """What would have stood still of it."""
         under = (
-            *(("agent", one) for one in happening.agents),
-            *(("instance", one) for one in happening.instances),
-            ("mandate", happening.mandate),
-            ("server", happening.server),
-            ("tool", f"{happening.server}/{happening.tool}" if happening.tool else ""),
-            ("capability", happening.capability),
+            *(("agent", one) for one in stop_rule_signal.agents),
+            *(("instance", one) for one in stop_rule_signal.instances),
+            ("mandate", stop_rule_signal.mandate),
+            ("server", stop_rule_signal.server),
+            ("tool", f"{stop_rule_signal.server}/{stop_rule_signal.tool}" if stop_rule_signal.tool else ""),
+            ("capability", stop_rule_signal.capability),
         )
         lasts = self._rule.expires_seconds * 1000
         for what, firing in self._held.items():
-            if tuple(what) in under and (not lasts or happening.at < firing.at + lasts):
+            if tuple(what) in under and (not lasts or stop_rule_signal.at < firing.at + lasts):
                 return firing
         return None

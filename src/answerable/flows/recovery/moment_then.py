@@ -19,8 +19,8 @@ from answerable.core.registry.parsing.active import snapshot_of
 from answerable.core.registry.policy_sets.policy_statement import PolicyStatement
 from answerable.errors import AnswerableError
 from answerable.errors.codes.policy import ANSWERS_REGISTRY_UNKNOWN
-from answerable.flows.recovery.recall_holds import hold_in
 from answerable.flows.recovery.recall_revocations import revocation_in
+from answerable.flows.recovery.restore_holds import hold_in
 from answerable.flows.registry.apply_registry import policy_text
 from answerable.flows.walk.moment import Moment, Snapshot, named_capability, unoffered
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.containment.hold import Hold, Holdable
+    from answerable.core.containment.hold import Hold, HoldTarget
     from answerable.core.identity.names.principal import AgentId, UnixMillis
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.opened import FindKey
     from answerable.core.mandate.budget import Reserved
     from answerable.core.mandate.mandate import Mandate, MandateId, MandateState
-    from answerable.core.mandate.revocation import Revocable, Revocation
+    from answerable.core.mandate.revocation import Revocation, RevocationTarget
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.manifests.manifest_token import SignedManifest
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
@@ -60,7 +60,7 @@ class Then:
     spending: Spending = field(default_factory=Spending)
     tools: dict[tuple[str, str], JSONValue] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
-    revoked: dict[Revocable, Revocation] = field(default_factory=dict)
+    revoked: dict[RevocationTarget, Revocation] = field(default_factory=dict)
     held: dict[HoldId, Hold] = field(default_factory=dict)
     withheld: int = 0
     unfollowed: int = 0
@@ -97,11 +97,11 @@ class Then:
                 self._give(payload_of(stored, leaf, find) or {})
         return True
 
-    def find(self, names: Collection[Revocable]) -> Revocation | None:
+    def find(self, names: Collection[RevocationTarget]) -> Revocation | None:
         """The first revocation of any of these names, in the order of the names."""
         return next((self.revoked[one] for one in names if one in self.revoked), None)
 
-    def standing(self, names: Collection[Holdable]) -> tuple[Hold, ...]:
+    def standing(self, names: Collection[HoldTarget]) -> tuple[Hold, ...]:
         """The holds on these names that were not lifted, run out or not, in the order of the names."""
         return tuple(hold for one in names for hold in self.held.values() if hold.what == one)
 

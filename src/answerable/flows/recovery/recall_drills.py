@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.records_drills import drill_in
-from answerable.flows.recovery.recall_holds import NAMELESS_PREFIX
+from answerable.flows.recovery.restore_holds import NAMELESS_PREFIX
 from answerable.flows.revocation.end_instance import written
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.approval import ApprovalId
-from answerable.core.approval.duty_marks import delegation_in
+from answerable.core.approval.deputy_ids import delegation_in
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.merkle import leaf_hash
@@ -18,7 +18,7 @@ from answerable.errors import AnswerableError, Malformed
 from answerable.flows.revocation.end_instance import written
 
 if TYPE_CHECKING:
-    from answerable.core.approval.duty_delegation import DutyDelegation
+    from answerable.core.approval.deputy_statement import DeputyStatement
     from answerable.core.ledger.entry import StoredEntry
     from answerable.flows.state.walk import Walk
     from answerable.ports.duty_register import DutyRegister
@@ -29,7 +29,7 @@ class RecalledDuties:
     """What entries say of duty, noted one by one."""
 
     walk: Walk
-    given: list[DutyDelegation] = field(default_factory=list)
+    given: list[DeputyStatement] = field(default_factory=list)
     ended: set[str] = field(default_factory=set)
 
     def note(self, stored: StoredEntry, origin: str) -> None:

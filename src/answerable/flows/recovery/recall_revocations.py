@@ -60,7 +60,8 @@ async def revoked_again(walk: Walk, found: Iterable[Revocation]) -> int:
     # 1. In force, all with one write: there may be very many, and no door is open yet. A crash after this line: in
     #    force, and recorded a second time at the next start.
     count = await written(partial(walk.revocations.add_all, missing))
-    # 2. As at the first time; instances are ended by `recall_ends`, once their own ends in the ledger are known.
+    # 2. As at the first time; instances are ended by `restore_ended_authority`, once their own ends in the ledger are
+    #    known.
     await take_away(walk, names)
     # 3. Nothing is left to be recorded.
     await written(partial(walk.revocations.recorded, names))

@@ -17,7 +17,7 @@ from answerable.core.mandate.delegation_terms import INSTANCE, MANIFEST
 from answerable.core.mandate.hop_token import consent_in, read_hop, signing_hash
 from answerable.core.mandate.issued_token import IssuedToken, StatusPlace
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.mandate.revocation import Revocable, hop_names, instance_names
+from answerable.core.mandate.revocation import RevocationTarget, hop_names, instance_names
 from answerable.core.mandate.status_list import reference_of
 from answerable.errors import Malformed
 from answerable.flows.revocation.end_instance import written
@@ -83,7 +83,9 @@ class RecalledTokens:
         if register is None:
             return
         mandates = {one.mandate for one in self._again}
-        names = {Revocable("mandate", one) for one in mandates | self._closed if not self._is_open(one)}
+        names = {
+            RevocationTarget("mandate", one) for one in mandates | self._closed if not self._is_open(one)
+        }
         for one in self._again:
             own = one.own_names()
             agents = (
@@ -93,7 +95,7 @@ class RecalledTokens:
                 for name in agent_names(walk, AgentId(named.name))
             )
             if walk.revocations.find((*own, *agents)) is not None:
-                names.add(Revocable("token", one.jti))
+                names.add(RevocationTarget("token", one.jti))
         if names:
             await written(partial(register.end, names))
 
@@ -110,7 +112,7 @@ class RecalledTokens:
         """As it was kept when it was issued."""
         hop, leaf = self._hops[par_hash]
         consent = consent_in(hop)
-        through = {Revocable("hop", consent.hash)} if consent is not None else set[Revocable]()
+        through = {RevocationTarget("hop", consent.hash)} if consent is not None else set[RevocationTarget]()
         parent, above = "", hop.parent_hash
         while isinstance(above, str) and above in self._hops:
             giver, _ = self._hops[above]
@@ -150,18 +152,18 @@ class RecalledTokens:
         return StatusPlace(list_number=int(number), index=index)
 
 
-def _said(hop: UnverifiedHop, par_hash: str) -> tuple[Revocable, ...]:
-    """As `said_names`, of a hop that was written down."""
+def _said(hop: UnverifiedHop, par_hash: str) -> tuple[RevocationTarget, ...]:
+    """As `names_in_hop`, of a hop that was written down."""
     instance = _claim(hop, INSTANCE)
     domain = [one for one in instance_names(instance) if one.kind == "trust_domain"]
     consent = consent_in(hop)
     names = (
         *hop_names(jti=hop.jti, par_hash=par_hash),
-        Revocable("hop", consent.hash if consent is not None else ""),
-        Revocable("agent", hop.agent),
-        Revocable("key", hop.confirmation.thumbprint),
-        Revocable("manifest", _claim(hop, MANIFEST)),
-        Revocable("agent", instance if domain else ""),
+        RevocationTarget("hop", consent.hash if consent is not None else ""),
+        RevocationTarget("agent", hop.agent),
+        RevocationTarget("key", hop.confirmation.thumbprint),
+        RevocationTarget("manifest", _claim(hop, MANIFEST)),
+        RevocationTarget("agent", instance if domain else ""),
         *domain,
     )
     return tuple(one for one in names if one.name)

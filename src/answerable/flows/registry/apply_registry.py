@@ -25,7 +25,7 @@ from answerable.errors.codes.ledger import REGISTER_CHANGED_MEANWHILE
 from answerable.errors.codes.policy import POLICY_PROTECTS_NOTHING, PUBLICATION_TWO_PEOPLE
 from answerable.errors.codes.registry import REGISTRY_CALL_SECONDS, REGISTRY_FAULTS, REGISTRY_RESERVED_NAME
 from answerable.flows.counters.keep_history import reading_back
-from answerable.flows.escalation.end_fallen_duties import end_fallen_duties
+from answerable.flows.escalation.end_invalid_deputies import end_invalid_deputies
 from answerable.flows.recording.name_keys import first_named, name_changed, signers_changed
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.registry.keep_policies import keep_policies
@@ -78,7 +78,7 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class RegistryChange:
     """What would be put into force, checked whole and compiled."""
 
     applied: Applied
@@ -123,7 +123,7 @@ async def apply_registry(
 
 
 async def put_into_force(
-    walk: Walk, plan: Plan, *, by: str, published: Published, because: str = ""
+    walk: Walk, plan: RegistryChange, *, by: str, published: Published, because: str = ""
 ) -> Applied:
     """The plan, for a caller that holds `under_way.applying` and knows that it may.
 
@@ -152,11 +152,11 @@ async def put_into_force(
     await take_away_from_agents(walk)
     await take_away_from_retired(walk)
     # 6. Duties that were handed on by what is no more. A crash before this line: whoever looks next ends them.
-    await end_fallen_duties(walk, by=by)
+    await end_invalid_deputies(walk, by=by)
     return plan.applied
 
 
-def _put(walk: Walk, plan: Plan, reading: HistoryReading) -> None:
+def _put(walk: Walk, plan: RegistryChange, reading: HistoryReading) -> None:
     if walk.registry.current.digest != plan.applied.before:
         raise REGISTER_CHANGED_MEANWHILE()
     try:
@@ -169,14 +169,14 @@ def _put(walk: Walk, plan: Plan, reading: HistoryReading) -> None:
     _swap(walk, plan, reading)
 
 
-def _swap(walk: Walk, plan: Plan, reading: HistoryReading) -> None:
+def _swap(walk: Walk, plan: RegistryChange, reading: HistoryReading) -> None:
     walk.decision_point = plan.decision_point
     reading.adopt()
 
 
 async def planned_aside(
     walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = ()
-) -> Plan:
+) -> RegistryChange:
     """As `planned`; in another thread where it takes long: ten thousand policies do, or a thousand documents, and
     actions go on meanwhile."""
     plan = partial(planned, walk, documents, prune=prune, without=without)
@@ -196,7 +196,7 @@ def _policy_chars(document: JSONValue) -> int:
 
 def planned(
     walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = ()
-) -> Plan:
+) -> RegistryChange:
     """Check everything that applying would check. without: keys that are taken away.
 
     Raises Malformed, Refused (`agent.retired`, `drill.missing`, `registry.reserved_name`), and Unavailable.
@@ -217,7 +217,7 @@ def planned(
     check_call_seconds(snapshot, upstream_ms_max=walk.limits.upstream_ms_max)
     policies = policy_text(snapshot)
     decision_point, changes = walk.compile_policies(policies, snapshot), _changes(old, new)
-    return Plan(
+    return RegistryChange(
         applied=Applied(
             changes=changes,
             inactive=tuple(inactive(merged)),
@@ -293,7 +293,7 @@ def policy_text(snapshot: RegistrySnapshot) -> str:
 
 
 async def _record(
-    walk: Walk, plan: Plan, *, by: str, because: str, published: Published, now: UnixMillis
+    walk: Walk, plan: RegistryChange, *, by: str, because: str, published: Published, now: UnixMillis
 ) -> BaseException | None:
     """What changes, in the ledger; and whether the caller left meanwhile."""
     people = await signers_changed(walk, plan.snapshot)

@@ -10,7 +10,7 @@ from answerable.core.ledger import records
 from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import Unavailable, shown
 from answerable.errors.codes.mandate import MANDATE_UNKNOWN
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
@@ -85,8 +85,8 @@ async def _stayed(ask: Callable[[], T]) -> tuple[T, BaseException | None]:
     return found, None
 
 
-def _named(mandate: MandateId) -> frozenset[Revocable]:
-    return frozenset((Revocable("mandate", mandate),))
+def _named(mandate: MandateId) -> frozenset[RevocationTarget]:
+    return frozenset((RevocationTarget("mandate", mandate),))
 
 
 async def _end_tokens(walk: Walk, mandate: MandateId) -> None:

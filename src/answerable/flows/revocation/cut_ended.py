@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.flows.revocation.cut_held import stream_names
-from answerable.flows.validity.mandate_standing import fallen
+from answerable.flows.validity.mandate_validity import fallen
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.principal import UnixMillis
-    from answerable.core.mandate.lineage import Lineage
+    from answerable.core.mandate.delegation_lineage import DelegationLineage
     from answerable.flows.state.streams import Stream
     from answerable.flows.state.walk import Walk
 
@@ -37,13 +37,13 @@ def _has_ended(walk: Walk, stream: Stream, now: UnixMillis) -> bool:
         return True
     if walk.revocations.find(stream_names(walk, stream)) is not None:
         return True
-    return stream.lineage is not None and _task_has_ended(walk, stream.lineage, now)
+    return stream.delegation_lineage is not None and _task_has_ended(walk, stream.delegation_lineage, now)
 
 
-def _task_has_ended(walk: Walk, lineage: Lineage, now: UnixMillis) -> bool:
-    mandate = lineage.mandate
+def _task_has_ended(walk: Walk, delegation_lineage: DelegationLineage, now: UnixMillis) -> bool:
+    mandate = delegation_lineage.mandate
     if walk.mandates.state(mandate.id) != "open":
         return True
-    if now >= mandate.expires_at or any(now >= hop.expires_at for hop in lineage.hops):
+    if now >= mandate.expires_at or any(now >= hop.expires_at for hop in delegation_lineage.hops):
         return True
     return fallen(walk, mandate) is not None

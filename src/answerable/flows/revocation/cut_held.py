@@ -16,9 +16,9 @@ from answerable.flows.validity.refuse_revoked import agent_names, caller_names, 
 if TYPE_CHECKING:
     import anyio
 
-    from answerable.core.containment.hold import Hold, Holdable
+    from answerable.core.containment.hold import Hold, HoldTarget
     from answerable.core.ledger.warrant import Warrant
-    from answerable.core.mandate.revocation import Revocable
+    from answerable.core.mandate.revocation import RevocationTarget
     from answerable.flows.state.streams import Stream
     from answerable.flows.state.walk import Walk
     from answerable.ports.upstream import Progress
@@ -80,17 +80,17 @@ def hold_on(walk: Walk, stream: Stream) -> Hold | None:
     return walk.holds.find(_reach_of_stream(walk, stream), walk.clock.now())
 
 
-def stream_names(walk: Walk, stream: Stream) -> tuple[Revocable, ...]:
+def stream_names(walk: Walk, stream: Stream) -> tuple[RevocationTarget, ...]:
     """The names that a stream is under: of its task, as far as one is known, else of its caller alone. Without I/O."""
     caller = stream.caller
-    if stream.lineage is not None:
-        return task_names(walk, caller, stream.lineage.mandate, stream.lineage.hops)
+    if stream.delegation_lineage is not None:
+        return task_names(walk, caller, stream.delegation_lineage.mandate, stream.delegation_lineage.hops)
     return (
         *agent_names(walk, caller.agent),
         *caller_names(caller.identity, (caller.key, caller.certificate)),
     )
 
 
-def _reach_of_stream(walk: Walk, stream: Stream) -> tuple[Holdable, ...]:
+def _reach_of_stream(walk: Walk, stream: Stream) -> tuple[HoldTarget, ...]:
     current = walk.registry.current
     return (*reach_of(stream_names(walk, stream), current), *server_reach(stream.server, current))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.containment.reach import reach_of
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import shown
 from answerable.errors.codes.approval import APPROVAL_BUSY
 from answerable.flows.validity.refuse_revoked import agent_names, capability_names
@@ -31,12 +31,12 @@ DENIED_AT_A_TIME: Final = 256
 _WAITING: Final = frozenset({"pending", "approved"})
 
 
-def waiting_under(walk: Walk, ended: frozenset[Revocable]) -> list[Approval]:
+def waiting_under(walk: Walk, ended: frozenset[RevocationTarget]) -> list[Approval]:
     """What waits for people, or may run by their yes, and was asked under one of these names. Raises Unavailable."""
     return _waiting(walk, lambda one: not ended.isdisjoint(names_of_approval(walk, one)))
 
 
-def drop_approvals(walk: Walk, ended: frozenset[Revocable]) -> tuple[ApprovalId, ...]:
+def drop_approvals(walk: Walk, ended: frozenset[RevocationTarget]) -> tuple[ApprovalId, ...]:
     """Deny, for good, what waits under these names; says what this call denied. Raises Unavailable."""
     return _denied(walk, waiting_under(walk, ended))
 
@@ -56,13 +56,13 @@ def deny_approvals(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
     return _denied(walk, found, by=hold.id)
 
 
-def names_of_approval(walk: Walk, approval: Approval) -> tuple[Revocable, ...]:
+def names_of_approval(walk: Walk, approval: Approval) -> tuple[RevocationTarget, ...]:
     """What it was asked under, and what that is under by today's registry."""
     current = walk.registry.current
     capability = current.capabilities.get(approval.capability)
     return (
         *approval.names,
-        Revocable("mandate", approval.mandate),
+        RevocationTarget("mandate", approval.mandate),
         *agent_names(walk, approval.agent),
         *(capability_names(current, capability) if capability is not None else ()),
     )

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from answerable.core.containment.hold import HOLD_KINDS, Holdable
+from answerable.core.containment.hold import HOLD_KINDS, HoldTarget
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.lease.wire import LISTED_MAX, NAMES_MAX
 from answerable.core.ledger.containment import StillLive
 from answerable.core.ledger.records_leases import lease_stands
 from answerable.core.ledger.subject import LOG_SUBJECT
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.mandate.revocation import REVOCATION_KINDS, Revocable
+from answerable.core.mandate.revocation import REVOCATION_KINDS, RevocationTarget
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.recording.record_entry import record_entry, sealing_for
 from answerable.flows.revocation.look_at_leases import all_leases
 from answerable.flows.revocation.recall_leases import recall_leases
-from answerable.flows.validity.mandate_standing import fallen
+from answerable.flows.validity.mandate_validity import fallen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -207,10 +207,10 @@ def _why_over(walk: Walk, lease: Lease) -> str:
     """Why a lease must not be open any more, empty where it may. Raises Unavailable."""
     now = walk.clock.now()
     # Of some kinds that a lease stands under nothing can be revoked, or held.
-    revocables = [Revocable(_REVOKED[kind], name) for kind, name in lease.under if kind in _REVOKED]
+    revocables = [RevocationTarget(_REVOKED[kind], name) for kind, name in lease.under if kind in _REVOKED]
     if walk.revocations.find(revocables) is not None:
         return "what it stands under was revoked"
-    holdables = [Holdable(_HELD[kind], name) for kind, name in lease.under if kind in _HELD]
+    holdables = [HoldTarget(_HELD[kind], name) for kind, name in lease.under if kind in _HELD]
     if walk.holds.find(holdables, now) is not None:
         return "what it stands under is held"
     if lease.mandate and walk.mandates.state(MandateId(lease.mandate)) != "open":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from answerable.core.containment.hold import Hold
     from answerable.core.mandate.mandate import MandateId
-    from answerable.core.mandate.revocation import Revocable
+    from answerable.core.mandate.revocation import RevocationTarget
     from answerable.flows.state.walk import Walk
 
 LOOK_SECONDS: Final = 1.0
@@ -69,7 +69,7 @@ async def follow_room(
     walk: Walk,
     *,
     held: Callable[[Hold], Awaitable[object]],
-    revoked: Callable[[Revocable], Awaitable[object]],
+    revoked: Callable[[RevocationTarget], Awaitable[object]],
     closed: Callable[[MandateId], Awaitable[object]],
     seconds: float = LOOK_SECONDS,
 ) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.containment.hold import ID_BYTES, Hold, Holdable, hold_id, placed_by
+from answerable.core.containment.hold import ID_BYTES, Hold, HoldTarget, hold_id, placed_by
 from answerable.core.identity.names.principal import AgentId
 from answerable.errors import Unavailable
 from answerable.flows.revocation.place_hold import hold_and_record
@@ -26,7 +26,7 @@ async def hold_flooding(walk: Walk, agent: AgentId, now: UnixMillis) -> None:
     found = walk.quota.begun(agent, now)
     if found is None:
         return
-    what = Holdable("mandate", found.mandate) if found.mandate else Holdable("agent", agent)
+    what = HoldTarget("mandate", found.mandate) if found.mandate else HoldTarget("agent", agent)
     wanted = Hold(
         id=hold_id(walk.entropy.bytes(ID_BYTES)),
         what=what,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.approval.approval import ApprovalId
-    from answerable.core.containment.hold import Holdable, HoldSource
+    from answerable.core.containment.hold import HoldSource, HoldTarget
     from answerable.core.identity.names.spiffe_id import SpiffeId
     from answerable.core.ledger.effects import InFlight
     from answerable.core.mandate.mandate import MandateId
@@ -97,7 +97,7 @@ class CarriedOut:
 
 async def place_hold(
     walk: Walk,
-    what: Holdable,
+    what: HoldTarget,
     *,
     by: str,
     reason: str = "",

@@ -17,7 +17,7 @@ from answerable.core.canonical import parse
 from answerable.core.ledger import records_revocation
 from answerable.core.ledger.effects import ordered
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
-from answerable.core.mandate.revocation import Revocable, Revocation, described, instance_names
+from answerable.core.mandate.revocation import Revocation, RevocationTarget, described, instance_names
 from answerable.core.registry.documents.standing import retired_agents
 from answerable.errors import Unavailable
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
@@ -92,7 +92,7 @@ class TakenAway(NamedTuple):
 
 async def revoke_authority(
     walk: Walk,
-    what: Revocable,
+    what: RevocationTarget,
     *,
     by: str,
     reason: str = "",
@@ -165,7 +165,7 @@ async def _without_room(
     return told(said, behind, on_record=True)
 
 
-async def take_away(walk: Walk, what: Collection[Revocable]) -> TakenAway:
+async def take_away(walk: Walk, what: Collection[RevocationTarget]) -> TakenAway:
     """End what was issued and deny what waits under names that are revoked; asked again, it takes what was added since.
 
     Raises Unavailable: the revocations are in force all the same.
@@ -173,13 +173,13 @@ async def take_away(walk: Walk, what: Collection[Revocable]) -> TakenAway:
     names = frozenset(what)
     await end_leases(walk, names, why="what it stands under was revoked")
     mandates = await anyio.to_thread.run_sync(_open_mandates, walk, names)
-    ended = names.union((Revocable("mandate", one) for one in mandates), agents_under(walk, names))
+    ended = names.union((RevocationTarget("mandate", one) for one in mandates), agents_under(walk, names))
     approvals = await anyio.to_thread.run_sync(drop_approvals, walk, ended)
     count, tokens = await anyio.to_thread.run_sync(_end_tokens, walk, ended)
     return TakenAway(mandates=mandates, approvals=approvals, tokens_count=count, tokens=tokens)
 
 
-async def revoked_wholly(walk: Walk, what: Revocable, workloads: Workloads | None) -> None:
+async def revoked_wholly(walk: Walk, what: RevocationTarget, workloads: Workloads | None) -> None:
     """What follows from a revocation that is in force: done twice, it does what was left undone. Raises Unavailable."""
     taken = await take_away(walk, (what,))
     await _record_one(walk, what, in_flight_under(walk, what), taken.approvals)
@@ -193,7 +193,7 @@ async def take_away_from_agents(walk: Walk) -> None:
     if walk.tokens is None:
         return
     revoked = frozenset(
-        Revocable("agent", one)
+        RevocationTarget("agent", one)
         for one in walk.registry.current.agents
         if walk.revocations.find(agent_names(walk, one)) is not None
     )
@@ -207,7 +207,7 @@ async def take_away_from_retired(walk: Walk) -> None:
     if walk.tokens is None:
         return
     retired = retired_agents(parse(text) for text in walk.registry.documents().values())
-    if names := [Revocable("agent", one) for one in retired]:
+    if names := [RevocationTarget("agent", one) for one in retired]:
         await anyio.to_thread.run_sync(walk.tokens.end, names)
 
 
@@ -228,7 +228,7 @@ async def record_revocations(walk: Walk, *, overdue_only: bool = True) -> int:
 
 
 async def _record_one(
-    walk: Walk, what: Revocable, in_flight: Sequence[InFlight], approvals: Sequence[ApprovalId]
+    walk: Walk, what: RevocationTarget, in_flight: Sequence[InFlight], approvals: Sequence[ApprovalId]
 ) -> None:
     waiting = await anyio.to_thread.run_sync(walk.revocations.unrecorded)
     for one in waiting:
@@ -260,7 +260,7 @@ _BELOW_MANDATES: Final = frozenset({"token", "hop"})
 """A mandate is above every token: nothing below it ends it, and there may be many to look at."""
 
 
-def _open_mandates(walk: Walk, names: frozenset[Revocable]) -> tuple[MandateId, ...]:
+def _open_mandates(walk: Walk, names: frozenset[RevocationTarget]) -> tuple[MandateId, ...]:
     if all(one.kind in _BELOW_MANDATES for one in names):
         return ()
     now: UnixMillis = walk.clock.now()
@@ -273,7 +273,7 @@ def _open_mandates(walk: Walk, names: frozenset[Revocable]) -> tuple[MandateId, 
     )
 
 
-def _end_tokens(walk: Walk, names: frozenset[Revocable]) -> tuple[int, tuple[str, ...]]:
+def _end_tokens(walk: Walk, names: frozenset[RevocationTarget]) -> tuple[int, tuple[str, ...]]:
     if walk.tokens is None:
         return 0, ()
     count = walk.tokens.end(names)
@@ -281,7 +281,7 @@ def _end_tokens(walk: Walk, names: frozenset[Revocable]) -> tuple[int, tuple[str
     return count, tuple(one.jti for one in first[:NAMED_MAX])
 
 
-async def end_revoked_instances(workloads: Workloads, what: Revocable) -> tuple[Instance, ...]:
+async def end_revoked_instances(workloads: Workloads, what: RevocationTarget) -> tuple[Instance, ...]:
     """End the instances under a name that is revoked, and their sub-agents. Raises Unavailable."""
     walk = workloads.walk
     hit = [one.id for one in workloads.instances.live() if what in names_of_instance(walk, one)]
@@ -291,12 +291,12 @@ async def end_revoked_instances(workloads: Workloads, what: Revocable) -> tuple[
     return tuple(ended)
 
 
-def names_of_instance(walk: Walk, instance: Instance) -> tuple[Revocable, ...]:
+def names_of_instance(walk: Walk, instance: Instance) -> tuple[RevocationTarget, ...]:
     """Under which names an instance may be ended."""
     key = instance.key.thumbprint if instance.key is not None else ""
     return (
         *agent_names(walk, instance.agent),
         *instance_names(str(instance.id)),
-        Revocable("manifest", instance.manifest),
-        Revocable("key", key),
+        RevocationTarget("manifest", instance.manifest),
+        RevocationTarget("key", key),
     )

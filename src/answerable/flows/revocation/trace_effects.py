@@ -13,7 +13,7 @@ import anyio
 import msgspec
 
 from answerable.core.base64url import to_base64url
-from answerable.core.containment.hold import Holdable
+from answerable.core.containment.hold import HoldTarget
 from answerable.core.containment.reach import reach_of
 from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.ledger.effects import (
@@ -30,7 +30,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.delegation_terms import INSTANCE, MANIFEST
 from answerable.core.mandate.hop_token import consent_in, read_hop, signing_hash
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.mandate.revocation import Revocable, instance_names
+from answerable.core.mandate.revocation import RevocationTarget, instance_names
 from answerable.errors import AnswerableError
 from answerable.flows.recording.give_way import Turns
 from answerable.flows.validity.refuse_revoked import agent_names, capability_names, mandate_names
@@ -86,7 +86,7 @@ class End(msgspec.Struct):
 
 
 def in_flight_under(
-    walk: Walk, what: Revocable | Holdable, opened: Mapping[int, OpenIntent] | None = None
+    walk: Walk, what: RevocationTarget | HoldTarget, opened: Mapping[int, OpenIntent] | None = None
 ) -> tuple[InFlight, ...]:
     """Actions of this process, and those that an earlier one left open, that have been started and have no end.
 
@@ -98,7 +98,7 @@ def in_flight_under(
     intents = {**(opened or {}), **walk.open_intents}
     for index in sorted(intents):
         leaf, known = intent_in(walk.ledger.entry(index)), intents[index]
-        known_as = known.reach if isinstance(what, Holdable) else known.names
+        known_as = known.reach if isinstance(what, HoldTarget) else known.names
         if what in known_as or reader.is_under(leaf, what):
             found.append(
                 InFlight(
@@ -116,7 +116,7 @@ def in_flight_under(
 
 async def effects_under(
     walk: Walk,
-    what: Revocable | Holdable,
+    what: RevocationTarget | HoldTarget,
     in_flight: Sequence[InFlight] | None = None,
     *,
     looks_back: bool = True,
@@ -159,7 +159,9 @@ async def effects_under(
     )
 
 
-async def effects_elsewhere(walk: Walk, what: Revocable) -> tuple[tuple[Effects, ...], tuple[NotAsked, ...]]:
+async def effects_elsewhere(
+    walk: Walk, what: RevocationTarget
+) -> tuple[tuple[Effects, ...], tuple[NotAsked, ...]]:
     """The same of every other shard of this deployment; as `answers_elsewhere`."""
     return await answers_elsewhere(walk.link, lambda link, origin: link.effects(origin, what))
 
@@ -205,13 +207,13 @@ class LeafReader:
 
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
-        self._known: dict[tuple[str, ...], frozenset[Revocable]] = {}
-        self._reach: dict[tuple[frozenset[Revocable], str], frozenset[Holdable]] = {}
+        self._known: dict[tuple[str, ...], frozenset[RevocationTarget]] = {}
+        self._reach: dict[tuple[frozenset[RevocationTarget], str], frozenset[HoldTarget]] = {}
 
-    def is_under(self, leaf: Intent, what: Revocable | Holdable) -> bool:
+    def is_under(self, leaf: Intent, what: RevocationTarget | HoldTarget) -> bool:
         """Whether the intent of this leaf was under a name, as one that may be revoked or one that may be held."""
         names = self.names(leaf)
-        if not isinstance(what, Holdable):
+        if not isinstance(what, HoldTarget):
             return what in names
         known = self._reach.get((names, leaf.capability))
         if known is None:
@@ -221,7 +223,7 @@ class LeafReader:
             self._reach[names, leaf.capability] = known
         return what in known
 
-    def names(self, leaf: Intent) -> frozenset[Revocable]:
+    def names(self, leaf: Intent) -> frozenset[RevocationTarget]:
         """Under which names the intent of this leaf was."""
         hops = (one.id for one in leaf.hops)
         key = (
@@ -233,28 +235,28 @@ class LeafReader:
             known = self._known[key] = frozenset(self._found(leaf))
         return known
 
-    def _found(self, leaf: Intent) -> list[Revocable]:
+    def _found(self, leaf: Intent) -> list[RevocationTarget]:
         walk, current = self._walk, self._walk.registry.current
         mandate = walk.mandates.find(MandateId(leaf.mandate))
-        names = [Revocable("mandate", leaf.mandate), *instance_names(leaf.instance)]
+        names = [RevocationTarget("mandate", leaf.mandate), *instance_names(leaf.instance)]
         names += (
             mandate_names(walk, mandate) if mandate is not None else agent_names(walk, AgentId(leaf.agent))
         )
         if leaf.manifest:
-            names.append(Revocable("manifest", leaf.manifest))
-        names += (Revocable("key", one) for one in self._keys(leaf))
+            names.append(RevocationTarget("manifest", leaf.manifest))
+        names += (RevocationTarget("key", one) for one in self._keys(leaf))
         for hop in leaf.hops:
             names += self._hop_names(hop)
         capability = current.capabilities.get(leaf.capability)
         names += capability_names(current, capability) if capability is not None else ()
         return names
 
-    def _hop_names(self, hop: _Hop) -> tuple[Revocable, ...]:
+    def _hop_names(self, hop: _Hop) -> tuple[RevocationTarget, ...]:
         """As `names_of_hop`, from the token that was written down; less where its field cannot be opened any more."""
         walk = self._walk
         stored = walk.ledger.entry(hop.entry)
         fields = payload_of(stored, leaf_of(stored), walk.subject_keys.find) or {}
-        names = (Revocable("token", hop.id), *agent_names(walk, AgentId(hop.agent)))
+        names = (RevocationTarget("token", hop.id), *agent_names(walk, AgentId(hop.agent)))
         token = fields.get("token")
         if not isinstance(token, str):
             return names
@@ -262,10 +264,10 @@ class LeafReader:
         consent = consent_in(said)
         return (
             *names,
-            Revocable("hop", signing_hash(token)),
-            *([Revocable("hop", consent.hash)] if consent is not None else []),
-            Revocable("key", said.confirmation.thumbprint),
-            Revocable("manifest", str(said.raw.claims.get(MANIFEST, ""))),
+            RevocationTarget("hop", signing_hash(token)),
+            *([RevocationTarget("hop", consent.hash)] if consent is not None else []),
+            RevocationTarget("key", said.confirmation.thumbprint),
+            RevocationTarget("manifest", str(said.raw.claims.get(MANIFEST, ""))),
             *instance_names(str(said.raw.claims.get(INSTANCE, ""))),
         )
 

@@ -15,7 +15,7 @@ PATTERNS_MAX: Final = 16
 
 
 @dataclass(slots=True, kw_only=True)
-class CanaryDesk:
+class AttentionCheckState:
     """patterns: the last real actions that people were asked about, and when. waiting: canaries that were not told yet;
     None until those of an earlier process were looked for. looked_at: when it was last drawn whether to ask one, Unix
     milliseconds; 0 for not yet."""

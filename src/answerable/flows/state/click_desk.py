@@ -38,7 +38,7 @@ class Offered:
 
 
 @dataclass(slots=True, kw_only=True)
-class ClickDesk:
+class ChatAnswerState:
     """chat: where the clicks come from. Nonces are kept as their digests: what is looked up tells nothing of others."""
 
     chat: ChatClicks

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.mandate.delegation_chain import Chain
+    from answerable.core.mandate.delegation_lineage import DelegationLineage
     from answerable.core.mandate.hop_signature import KeysOf
-    from answerable.core.mandate.lineage import Lineage
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 CHAINS_MAX: Final = 10_000
@@ -54,17 +54,21 @@ class KnownChain:
     starts: UnixMillis
     ends: UnixMillis
     snapshot: RegistrySnapshot | None = None
-    lineages: dict[tuple[str, str], Lineage] = field(default_factory=dict)
+    lineages: dict[tuple[str, str], DelegationLineage] = field(default_factory=dict)
 
-    def lineage(self, current: RegistrySnapshot, mandate_id: str, server: str) -> Lineage | None:
+    def delegation_lineage(
+        self, current: RegistrySnapshot, mandate_id: str, server: str
+    ) -> DelegationLineage | None:
         """What was kept of it for this registry, None for nothing."""
         return self.lineages.get((mandate_id, server)) if self.snapshot is current else None
 
-    def keep(self, lineage: Lineage, current: RegistrySnapshot, mandate_id: str, server: str) -> None:
+    def keep(
+        self, delegation_lineage: DelegationLineage, current: RegistrySnapshot, mandate_id: str, server: str
+    ) -> None:
         """Remember what holds for as long as this registry does."""
         if self.snapshot is not current or len(self.lineages) >= LINEAGES_MAX:
             self.snapshot, self.lineages = current, {}
-        self.lineages[(mandate_id, server)] = lineage
+        self.lineages[(mandate_id, server)] = delegation_lineage
 
 
 @dataclass(slots=True, kw_only=True)

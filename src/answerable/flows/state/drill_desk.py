@@ -29,7 +29,7 @@ class DrillGround(Protocol[WalkT]):
 
 
 @dataclass(slots=True, kw_only=True)
-class DrillDesk(Generic[WalkT]):
+class DrillState(Generic[WalkT]):
     """required: whether documents that raise a tier are refused until it was drilled; else that is told, on record.
 
     register: None where nothing is kept; then no drill counts, and none is run. ground: None likewise.

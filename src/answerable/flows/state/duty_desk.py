@@ -21,7 +21,7 @@ DUE_MAX: Final = 200
 
 
 @dataclass(slots=True, kw_only=True)
-class DutyDesk:
+class OnCallState:
     """register: None where nothing is routed, and everybody who may answer is told at once.
 
     recorded: steps whose entry stands in the ledger, of which it is not known that they were told. scanned: the

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from anyio import Lock
 
 from answerable.core.decision.latency import Latency
-from answerable.core.ledger.figures import Figures
+from answerable.core.ledger.approval_statistics import Figures
 from answerable.core.ledger.oversight import Oversight
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, kw_only=True)
-class FiguresDesk:
+class StatisticsState:
     """figures: None until what was kept has been read. register: None where nothing is kept. anew: what is kept counts
     for nothing. reading, keeping: held by whoever does. latency: of decisions, in this process. oversight: what became
     of questions to people, as far as the log was read; looking: held by whoever reads it."""

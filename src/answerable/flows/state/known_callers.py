@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.workload.evidence import Evidence, Grade, Source
     from answerable.core.identity.workload.instance import Instance
     from answerable.core.registry.documents.documents import Agent
-    from answerable.core.registry.snapshot.sighting import SightingBatch
+    from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
     from answerable.ports.instance_register import InstanceRegister
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.trust_source import TrustSource
@@ -72,7 +72,7 @@ class KnownCallers:
         instances: InstanceRegister | None = None,
         trust: TrustSource | None = None,
         manifest_of: Callable[[AgentId], str] | None = None,
-        sightings: SightingBatch | None = None,
+        sightings: DiscoveredAssets | None = None,
     ) -> None:
         self._registry = registry
         self._instances = instances

@@ -49,7 +49,7 @@ class Ceremony:
 
 
 @dataclass(slots=True, kw_only=True)
-class PasskeyDesk:
+class PasskeyState:
     """rp_id: the name that passkeys are bound to. origins: of the pages at which they may sign. roots: PEM certificates
     of whom to believe the model of a device from. groups: whose members may sign in; empty for every registered person.
     refused: sign-ins that were turned away and are not written down yet, by code. ceremonies: of this process alone."""

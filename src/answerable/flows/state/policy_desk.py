@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from answerable.verify.stated_places import StatedPlaces
+from answerable.verify.citation_index import StatedPlaces
 
 if TYPE_CHECKING:
     from answerable.core.decision.compared import ShadowSeen
     from answerable.core.registry.documents.policy_parts import PolicyParts
     from answerable.ports.decision_point import PolicyChecker
-    from answerable.ports.policy_asking import AskingCompiler, PolicyAsking
+    from answerable.ports.policy_evaluation import AskingCompiler, PolicyAsking
     from answerable.ports.policy_register import PolicyRegister
 
 
@@ -36,7 +36,7 @@ class AskedAgain:
 
 
 @dataclass(slots=True, kw_only=True)
-class PolicyDesk:
+class PolicyState:
     """publishers: group whose members put proposals of others into force; empty where one person is enough, on record.
 
     records: proposals and earlier sets; None where nothing is kept, and then nothing can be proposed. check: what is

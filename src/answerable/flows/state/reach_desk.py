@@ -59,7 +59,7 @@ class PushSide:
 
 
 @dataclass(slots=True, kw_only=True)
-class ReachDesk:
+class NotificationState:
     """Implements ports.approval_channel.ApprovalChannel: it remembers what is new and wakes who tells it.
 
     addresses: by channel, how a person is reached there; empty where they are not. name_answerers: channels on which it
@@ -77,7 +77,7 @@ class ReachDesk:
     notices: deque[Notice] = field(default_factory=deque)
     putting_down: anyio.Lock = field(default_factory=anyio.Lock)
     lost: int = 0
-    opens: Callable[[ReachDesk], None] | None = None
+    opens: Callable[[NotificationState], None] | None = None
     push: PushSide | None = None
 
     def announce(self, approval: Approval, *, to: Sequence[PrincipalId] | None = None, step: int = 0) -> None:

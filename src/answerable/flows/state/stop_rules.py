@@ -1,4 +1,4 @@
-"""What stop rules counted, tripped and said in one process: the state of `trip_rules`."""
+"""What stop rules counted, tripped and said in one process: the state of `trigger_rules`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import anyio
 from answerable.core.decision.history import History
 
 if TYPE_CHECKING:
-    from answerable.core.containment.happening import Happening
-    from answerable.core.containment.hold import Hold, Holdable
+    from answerable.core.containment.hold import Hold, HoldTarget
+    from answerable.core.containment.stop_rule_signal import StopRuleSignal
     from answerable.core.decision.counter import Counter
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.effects import InFlight
@@ -34,7 +34,7 @@ Fired = Literal["held", "would_hold", "warned"]
 
 
 @dataclass(slots=True, kw_only=True)
-class Trip:
+class RuleTrigger:
     """A rule that fired. value: the number that was more than the limit. hold: in force, where it is not only said.
 
     entries: those that the number came from, the newest last, as far as they are in mind. of_attempt: the refusal of
@@ -47,7 +47,7 @@ class Trip:
     owner: str
     keys: tuple[str, ...]
     value: int
-    what: Holdable
+    what: HoldTarget
     at: UnixMillis
     hold: Hold | None = None
     entries: list[int] = field(default_factory=list)
@@ -82,8 +82,8 @@ class TripQueue:
     __slots__ = ("_aside", "_bell", "_due")
 
     def __init__(self, bell: Bell) -> None:
-        self._due: deque[Trip] = deque()
-        self._aside: deque[Trip] = deque()
+        self._due: deque[RuleTrigger] = deque()
+        self._aside: deque[RuleTrigger] = deque()
         self._bell = bell
 
     def __len__(self) -> int:
@@ -94,12 +94,12 @@ class TripQueue:
         """How many are not aside."""
         return len(self._due)
 
-    def append(self, trip: Trip) -> None:
+    def append(self, trip: RuleTrigger) -> None:
         """The newest. Who waits for one is told."""
         self._due.append(trip)
         self._bell.ring()
 
-    def first(self) -> Trip | None:
+    def first(self) -> RuleTrigger | None:
         """The oldest that is not aside; it stays until it is done or put aside."""
         return self._due[0] if self._due else None
 
@@ -125,7 +125,7 @@ class Passed:
     hold."""
 
     since: float
-    happening: Happening
+    stop_rule_signal: StopRuleSignal
     keys: tuple[str, ...]
     is_said: bool = False
 
@@ -150,7 +150,7 @@ class StopRules:
     held: TripQueue = field(init=False)
     placed: TripQueue = field(init=False)
     said: TripQueue = field(init=False)
-    by_hold: dict[str, Trip] = field(default_factory=dict)
+    by_hold: dict[str, RuleTrigger] = field(default_factory=dict)
     entries: dict[tuple[str, str], deque[int]] = field(default_factory=dict)
     unsaid: int = 0
     noes: dict[tuple[str, str], int] = field(default_factory=dict)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.core.identity.proof.caller import VerifiedCaller
-    from answerable.core.mandate.lineage import Lineage
+    from answerable.core.mandate.delegation_lineage import DelegationLineage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -19,7 +19,7 @@ class Stream:
     ends."""
 
     caller: VerifiedCaller
-    lineage: Lineage | None
+    delegation_lineage: DelegationLineage | None
     server: str
     cut: Callable[[], None]
     listens: bool = False

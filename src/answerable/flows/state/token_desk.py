@@ -36,7 +36,7 @@ class TokenLimits:
 
 
 @dataclass(slots=True, kw_only=True)
-class TokenDesk:
+class TokenState:
     """issuer: what the service is called, known once it listens. keys: what it signs with, the newest first; older ones
     are believed until what they signed has run out.
     """

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from answerable.core.approval.approval_grouping import Gathered
 from answerable.core.approval.features import features_of
-from answerable.core.approval.grouping import Gathered
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
-    from answerable.core.approval.grouping import Grouped
+    from answerable.core.approval.approval_grouping import Grouped
 
 
 @dataclass(slots=True)

@@ -9,23 +9,23 @@ import msgspec
 from anyio import Lock
 
 from answerable.core.action.quota import RefusalQuota
-from answerable.core.containment.hold import Holdable
+from answerable.core.containment.hold import HoldTarget
 from answerable.core.decision.history import History
 from answerable.core.identity.proof.door_refusals import DoorRefusals
 from answerable.core.ledger.budget_counts import BudgetCounts
 from answerable.core.ledger.runs import Runs
 from answerable.core.mandate.token_life import ActingLimits
-from answerable.core.registry.snapshot.sighting import SightingBatch
-from answerable.flows.state.canary_desk import CanaryDesk
+from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
+from answerable.flows.state.canary_desk import AttentionCheckState
 from answerable.flows.state.delegations import Delegations
-from answerable.flows.state.drill_desk import DrillDesk
-from answerable.flows.state.duty_desk import DutyDesk
-from answerable.flows.state.figures_desk import FiguresDesk
-from answerable.flows.state.looks import Looks
-from answerable.flows.state.policy_desk import PolicyDesk
+from answerable.flows.state.drill_desk import DrillState
+from answerable.flows.state.duty_desk import OnCallState
+from answerable.flows.state.figures_desk import StatisticsState
+from answerable.flows.state.policy_desk import PolicyState
 from answerable.flows.state.stop_rules import StopRules
-from answerable.flows.state.tripped_holds import TrippedHolds
+from answerable.flows.state.triggered_holds import TriggeredHolds
 from answerable.flows.state.typed_tries import TypedTries
+from answerable.flows.state.view_receipts import ViewReceipts
 from answerable.flows.state.waiting_groups import WaitingGroups
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.flows.state.worlds import KnownWorlds
@@ -50,21 +50,22 @@ if TYPE_CHECKING:
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.budget import Account, Reserved
     from answerable.core.mandate.mandate import MandateId
-    from answerable.core.mandate.revocation import Revocable
+    from answerable.core.mandate.revocation import RevocationTarget
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.manifests.manifest_drift import ObservedTools
     from answerable.core.registry.manifests.manifest_token import SignedManifest
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.core.registry.tools.tool_pin import ToolPin
     from answerable.errors import Refused
-    from answerable.flows.state.click_desk import ClickDesk
+    from answerable.flows.state.click_desk import ChatAnswerState
     from answerable.flows.state.lease_side import LeaseSide
-    from answerable.flows.state.passkey_desk import PasskeyDesk
-    from answerable.flows.state.reach_desk import ReachDesk
+    from answerable.flows.state.passkey_desk import PasskeyState
+    from answerable.flows.state.reach_desk import NotificationState
     from answerable.flows.state.streams import Stream
     from answerable.flows.state.verify_person import PersonVerifier
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.challenge_register import OpeningRegister
     from answerable.ports.citation_register import CitationRegister
     from answerable.ports.clock import Clock
     from answerable.ports.decision_point import DecisionPoint, PolicyCompiler
@@ -74,7 +75,6 @@ if TYPE_CHECKING:
     from answerable.ports.ledger import Ledger, Submitted
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.manifest_register import ManifestRegister
-    from answerable.ports.opening_register import OpeningRegister
     from answerable.ports.prepared_register import PreparedRegister
     from answerable.ports.register_room import RegisterRoom
     from answerable.ports.registry_store import RegistryStore
@@ -105,8 +105,8 @@ class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reserved: Reserved
     mandate: str = ""
     sealing: Sealing | None = None
-    names: tuple[Revocable, ...] = ()
-    reach: tuple[Holdable, ...] = ()
+    names: tuple[RevocationTarget, ...] = ()
+    reach: tuple[HoldTarget, ...] = ()
     known: Outcome | None = None
     verified: VerifiedRequest | None = None
     log: Kept = ""
@@ -121,7 +121,7 @@ class IntentWitness(Protocol):
 
 
 @dataclass(slots=True, kw_only=True)
-class UnderWay:
+class InProgress:
     """What this process is in the middle of, so that two who come together do not both write it down.
 
     asking: deferrals on their way into the ledger, by agent, mandate and action digest, with what is set when one is
@@ -133,7 +133,7 @@ class UnderWay:
     answering: set[str] = field(default_factory=set)
     voiding: dict[str, Event] = field(default_factory=dict)
     groups: WaitingGroups = field(default_factory=WaitingGroups)
-    looks: Looks = field(default_factory=Looks)
+    looks: ViewReceipts = field(default_factory=ViewReceipts)
     typed: TypedTries = field(default_factory=TypedTries)
     issuing: set[str] = field(default_factory=set)
     applying: Lock = field(default_factory=Lock)
@@ -235,9 +235,9 @@ class Walk:
     manifests: ManifestRegister
     pins: ToolPinRegister
     people: PersonVerifier | None = None
-    passkeys: PasskeyDesk | None = None
-    reach: ReachDesk | None = None
-    clicks: ClickDesk | None = None
+    passkeys: PasskeyState | None = None
+    reach: NotificationState | None = None
+    clicks: ChatAnswerState | None = None
     revocations: RevocationRegister
     holds: HoldRegister
     epochs: Epochs
@@ -267,14 +267,14 @@ class Walk:
     streams: set[Stream] = field(default_factory=set)
     cuts: dict[HoldId, int] = field(default_factory=dict)
     scans: dict[HoldId, object] = field(default_factory=dict)
-    sightings: SightingBatch = field(default_factory=SightingBatch)
+    sightings: DiscoveredAssets = field(default_factory=DiscoveredAssets)
     door_refusals: DoorRefusals = field(default_factory=DoorRefusals)
-    under_way: UnderWay = field(default_factory=UnderWay)
+    under_way: InProgress = field(default_factory=InProgress)
     tools_seen: ToolsSeen = field(default_factory=ToolsSeen)
-    policies: PolicyDesk = field(default_factory=PolicyDesk)
-    figures: FiguresDesk = field(default_factory=FiguresDesk)
-    drills: DrillDesk[Walk] = field(default_factory=DrillDesk)
-    canaries: CanaryDesk = field(default_factory=CanaryDesk)
+    policies: PolicyState = field(default_factory=PolicyState)
+    figures: StatisticsState = field(default_factory=StatisticsState)
+    drills: DrillState[Walk] = field(default_factory=DrillState)
+    canaries: AttentionCheckState = field(default_factory=AttentionCheckState)
     tools_pinned: ToolsPinned = field(default_factory=ToolsPinned)
     link: ShardLink | None = None
     leases: LeaseSide | None = None
@@ -283,8 +283,8 @@ class Walk:
     sessions: dict[MandateId, tuple[Authority, ...]] = field(default_factory=dict)
     admitted: set[tuple[MandateId, str, str]] = field(default_factory=set)
     stop_rules: StopRules = field(default_factory=StopRules)
-    duties: DutyDesk = field(default_factory=DutyDesk)
-    tripped: TrippedHolds = field(init=False)
+    duties: OnCallState = field(default_factory=OnCallState)
+    tripped: TriggeredHolds = field(init=False)
     worlds: Worlds = field(init=False)
     judged: dict[tuple[str, ...], Judged] = field(default_factory=dict)
     judged_in: tuple[int, int, RegistrySnapshot] | None = None
@@ -295,9 +295,9 @@ class Walk:
     def __post_init__(self) -> None:
         self.runs = Runs(self.entropy.bytes)
         worlds = self.worlds = KnownWorlds(self.epochs, self)
-        self.holds = self.tripped = TrippedHolds(self.holds, changed=worlds.change_of)
+        self.holds = self.tripped = TriggeredHolds(self.holds, changed=worlds.change_of)
         self.quota = RefusalQuota(
             recorded_max=self.limits.refusals_recorded_max,
             window_ms=self.limits.refusals_window_ms,
-            changed=lambda agent: worlds.change_of(Holdable("agent", agent)),
+            changed=lambda agent: worlds.change_of(HoldTarget("agent", agent)),
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from answerable.core.approval.assurance_level import ANY_FOR_ALL, AssuranceLevel
 from answerable.core.approval.batch import BATCH_ITEMS_MAX, BATCH_TIER_MAX
-from answerable.core.approval.strength import ANY_FOR_ALL, Strength
 from answerable.core.approval.workflows import NO_HIGH_TIERS, Allowed
 
 
@@ -40,7 +40,7 @@ class WalkLimits:
     approval_ttl_ms: int = 900_000
     approvals_pending_per_agent_max: int = 20
     preview_ms_max: int = 5_000
-    signatures: tuple[Strength, ...] = ANY_FOR_ALL
+    signatures: tuple[AssuranceLevel, ...] = ANY_FOR_ALL
     batch_items_max: int = BATCH_ITEMS_MAX
     batch_tier_max: int = BATCH_TIER_MAX
     approvals_pending_per_group_max: int = 500

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from answerable.core.action.quota import RefusalQuota
-    from answerable.core.containment.hold import Holdable
+    from answerable.core.containment.hold import HoldTarget
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.identity.names.spiffe_id import TrustDomain
     from answerable.core.identity.svid.trust_bundle import TrustBundle
@@ -99,7 +99,7 @@ class KnownWorlds:
             self._world = self._made(epoch)
         return self._world
 
-    def change_of(self, what: Holdable) -> None:
+    def change_of(self, what: HoldTarget) -> None:
         """Something that no register keeps changed for whoever is within reach of this name."""
         self.change(frozenset({ChangeScope(f"{what.kind}/{what.name}")}))
 

@@ -20,12 +20,12 @@ from answerable.core.mandate import delegation_terms, oauth_terms
 from answerable.core.mandate.attenuation import meet
 from answerable.core.mandate.authority import Authority, authority_in, detail_of
 from answerable.core.mandate.delegation_chain import SEPARATOR
+from answerable.core.mandate.delegation_lineage import hop_limits
 from answerable.core.mandate.hop_signing import HopTerms, issue_hop, issue_root, lies_within
 from answerable.core.mandate.hop_token import Confirmation, Mission
 from answerable.core.mandate.issued_token import IssuedToken
-from answerable.core.mandate.lineage import hop_limits
 from answerable.core.mandate.mission import authority_hash
-from answerable.core.mandate.revocation import Revocable, instance_names
+from answerable.core.mandate.revocation import RevocationTarget, instance_names
 from answerable.core.mandate.scope import covers
 from answerable.core.mandate.token_life import SINGLE_USE_TIER, tier_of
 from answerable.errors import Malformed, Refused, shown
@@ -47,14 +47,14 @@ from answerable.errors.codes.tokens import (
 )
 from answerable.flows.entries.cite_statement import cite_consent, cite_hop
 from answerable.flows.tokens.find_parent import Exchange, Parent, confirmation_for, parent_of
-from answerable.flows.validity.mandate_standing import giver_fault
+from answerable.flows.validity.mandate_validity import giver_fault
 from answerable.flows.validity.refuse_revoked import (
     agent_names,
     mandate_names,
+    names_in_hop,
     names_of_hop,
     present,
     refuse_names,
-    said_names,
 )
 from answerable.flows.validity.verify_lineage import check_width
 from answerable.flows.walk.pin_tools import tier_in_force
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.documents.documents import Agent
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
-    from answerable.flows.state.token_desk import TokenDesk
+    from answerable.flows.state.token_desk import TokenState
     from answerable.flows.tokens.authenticate_client import TokenClient
     from answerable.ports.worlds import Epoch
 
@@ -89,7 +89,7 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     by_dpop: bool
 
 
-async def exchange_token(desk: TokenDesk, client: TokenClient, wanted: Exchange) -> Granted:
+async def exchange_token(desk: TokenState, client: TokenClient, wanted: Exchange) -> Granted:
     """A token for this client. Raises Malformed (`oauth.*`), Unverified, Refused, Unavailable."""
     _check_form(wanted)
     # Before anything is asked: what is revoked after this line is another epoch.
@@ -119,7 +119,7 @@ def _check_form(wanted: Exchange) -> None:
         raise OAUTH_INVALID_REQUEST("the actor is the client that authenticates: leave `actor_token` out")
 
 
-def _may_act(desk: TokenDesk, client: TokenClient, parent: Parent) -> Agent:
+def _may_act(desk: TokenState, client: TokenClient, parent: Parent) -> Agent:
     """The first question: whether this agent may act for that parent at all, by today's registry and register."""
     walk, mandate = desk.walk, parent.mandate
     agent = walk.registry.current.agents.get(client.agent)
@@ -131,7 +131,7 @@ def _may_act(desk: TokenDesk, client: TokenClient, parent: Parent) -> Agent:
         raise MANDATE_CLOSED("the mandate for this task has been closed")
     if not mandate.not_before <= walk.clock.now() < mandate.expires_at:
         raise MANDATE_EXPIRED("the mandate for this task is not in its time")
-    own = (*instance_names(client.identity.instance), Revocable("key", client.key))
+    own = (*instance_names(client.identity.instance), RevocationTarget("key", client.key))
     refuse_names(walk, (*agent_names(walk, agent.name), *own))
     refuse_names(walk, mandate_names(walk, mandate))
     for hop in (*parent.hops, *((parent.consent,) if parent.consent is not None else ())):
@@ -150,7 +150,7 @@ def _may_act(desk: TokenDesk, client: TokenClient, parent: Parent) -> Agent:
     return agent
 
 
-def _may_have(desk: TokenDesk, client: TokenClient, parent: Parent, wanted: Exchange) -> Authority:
+def _may_have(desk: TokenState, client: TokenClient, parent: Parent, wanted: Exchange) -> Authority:
     """The second question: whether it may have this much. What is not asked for is what the parent consented to."""
     asked = parent.within
     if wanted.authorization_details:
@@ -177,7 +177,7 @@ def _may_have(desk: TokenDesk, client: TokenClient, parent: Parent, wanted: Exch
     return _reached(desk, client, parent, given)
 
 
-def _reached(desk: TokenDesk, client: TokenClient, parent: Parent, given: Authority) -> Authority:
+def _reached(desk: TokenState, client: TokenClient, parent: Parent, given: Authority) -> Authority:
     """Without what is beyond the person or an agent on the way today: readers beside us do not ask. Raises Refused."""
     current = desk.walk.registry.current
     agents = [
@@ -204,7 +204,7 @@ def _only_detail(text: str) -> JSONValue:
     return value[0]
 
 
-def _server(desk: TokenDesk, resource: str) -> str:
+def _server(desk: TokenState, resource: str) -> str:
     """The server that a resource names; empty for the whole gateway."""
     issuer = desk.issuer()
     if resource in ("", issuer):
@@ -217,13 +217,13 @@ def _server(desk: TokenDesk, resource: str) -> str:
     return server
 
 
-def _is_on(desk: TokenDesk, scope: str, server: str) -> bool:
+def _is_on(desk: TokenState, scope: str, server: str) -> bool:
     found = desk.walk.registry.current.capabilities.get(scope)
     return found is not None and found.server == server
 
 
 async def _issued(
-    desk: TokenDesk,
+    desk: TokenState,
     client: TokenClient,
     wanted: Exchange,
     parent: Parent,
@@ -339,17 +339,19 @@ def _consented(consent: Hop, where: Reference, log: str) -> Mapping[str, JSONVal
 
 
 def _record(
-    desk: TokenDesk, client: TokenClient, parent: Parent, hop: Hop, place: StatusPlace
+    desk: TokenState, client: TokenClient, parent: Parent, hop: Hop, place: StatusPlace
 ) -> IssuedToken:
     """Below the nearest hop that was issued here. What agents signed between the two, and what it was exchanged for, is
     in no register: it is found by their names."""
     above = ""
-    through = {Revocable("hop", hop.consent.hash)} if hop.consent is not None else set[Revocable]()
+    through = (
+        {RevocationTarget("hop", hop.consent.hash)} if hop.consent is not None else set[RevocationTarget]()
+    )
     for one in reversed(parent.hops):
         if _is_ours(desk, one):
             above = one.jti
             break
-        through.update(said_names(one))
+        through.update(names_in_hop(one))
     instance = client.identity.instance if client.identity.instance.startswith(SCHEME) else ""
     return IssuedToken(
         jti=hop.jti,
@@ -367,7 +369,7 @@ def _record(
     )
 
 
-def _check_stands(desk: TokenDesk, mandate: Mandate, chain: Chain, epoch: Present) -> None:
+def _check_stands(desk: TokenState, mandate: Mandate, chain: Chain, epoch: Present) -> None:
     """Asked once more when the register has the token: whoever revoked before that did not find it there to end it.
     epoch: when it was asked first; what was found out then holds while it is the same.
 
@@ -382,11 +384,11 @@ def _check_stands(desk: TokenDesk, mandate: Mandate, chain: Chain, epoch: Presen
         if walk.mandates.state(mandate.id) != "open":
             raise MANDATE_CLOSED("the mandate for this task has been closed")
     except Refused:
-        desk.tokens.end([Revocable("token", chain.leaf.jti)])
+        desk.tokens.end([RevocationTarget("token", chain.leaf.jti)])
         raise
 
 
-def _is_ours(desk: TokenDesk, hop: Hop) -> bool:
+def _is_ours(desk: TokenState, hop: Hop) -> bool:
     """Whether we issued this very hop: a `jti` alone is the choice of whoever signed it."""
     found = desk.tokens.find(hop.jti)
     return found is not None and found.par_hash == hop.hash

@@ -16,11 +16,11 @@ from answerable.core.mandate.session_claims import within_session
 from answerable.errors import Malformed, Refused, shown
 from answerable.errors.codes.mandate import MANDATE_UNKNOWN
 from answerable.errors.codes.tokens import OAUTH_INVALID_GRANT, OAUTH_INVALID_REQUEST
-from answerable.flows.validity.mandate_standing import known_session, still_stands
+from answerable.flows.validity.mandate_validity import known_session, still_stands
 from answerable.flows.validity.verify_lineage import chain_mandate, verified_claim
 
 if TYPE_CHECKING:
-    from answerable.flows.state.token_desk import TokenDesk
+    from answerable.flows.state.token_desk import TokenState
     from answerable.flows.tokens.authenticate_client import TokenClient
 
 
@@ -56,7 +56,7 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     consent: Hop | None = None
 
 
-def confirmation_for(desk: TokenDesk, client: TokenClient, key: str, now: UnixMillis) -> Confirmation:
+def confirmation_for(desk: TokenState, client: TokenClient, key: str, now: UnixMillis) -> Confirmation:
     """What the token is bound to: what this client proved with this very request, and nothing it merely named.
 
     Raises Malformed (`oauth.invalid_request`), Unverified, Refused (`oauth.invalid_grant`).
@@ -77,7 +77,7 @@ def confirmation_for(desk: TokenDesk, client: TokenClient, key: str, now: UnixMi
 
 
 def parent_of(
-    desk: TokenDesk, client: TokenClient, wanted: Exchange, confirmation: Confirmation, now: UnixMillis
+    desk: TokenState, client: TokenClient, wanted: Exchange, confirmation: Confirmation, now: UnixMillis
 ) -> Parent:
     """A mandate of the client's own, a token of its own, or another's that was consented to. Raises Malformed
     (`oauth.*`), Refused."""
@@ -128,7 +128,7 @@ def _is_for(hop: Hop, client: TokenClient, confirmation: Confirmation) -> bool:
     )
 
 
-def _from_mandate(desk: TokenDesk, client: TokenClient, wanted: Exchange) -> Parent:
+def _from_mandate(desk: TokenState, client: TokenClient, wanted: Exchange) -> Parent:
     mandate = desk.walk.mandates.find(MandateId(wanted.subject_token))
     if mandate is None or mandate.agent != client.agent:
         raise MANDATE_UNKNOWN(f"mandate {shown(wanted.subject_token)} is not known")

@@ -22,13 +22,13 @@ from answerable.flows.validity.verify_lineage import chain_mandate, verified_cla
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.mandate.delegation_chain import Chain
-    from answerable.flows.state.token_desk import TokenDesk
+    from answerable.flows.state.token_desk import TokenState
     from answerable.flows.tokens.authenticate_client import TokenClient
 
 INACTIVE: dict[str, JSONValue] = {"active": False}
 
 
-def introspect_token(desk: TokenDesk, client: TokenClient, text: str) -> dict[str, JSONValue]:
+def introspect_token(desk: TokenState, client: TokenClient, text: str) -> dict[str, JSONValue]:
     """The answer. text: a root token, or a chain, root first. Raises Unavailable when it cannot be said."""
     try:
         chain = standing_chain(desk, text)
@@ -62,7 +62,7 @@ def introspect_token(desk: TokenDesk, client: TokenClient, text: str) -> dict[st
     return found
 
 
-def standing_chain(desk: TokenDesk, text: str) -> Chain:
+def standing_chain(desk: TokenState, text: str) -> Chain:
     """A chain that could act now. Raises Refused for one that could not, Unavailable when that cannot be said."""
     walk = desk.walk
     chain = verified_claim(walk, text, walk.clock.now())
@@ -75,7 +75,7 @@ def standing_chain(desk: TokenDesk, text: str) -> Chain:
     return chain
 
 
-def signed_introspection(desk: TokenDesk, client: TokenClient, found: dict[str, JSONValue]) -> str:
+def signed_introspection(desk: TokenState, client: TokenClient, found: dict[str, JSONValue]) -> str:
     """The same answer as evidence that can be kept (RFC 9701, section 5)."""
     claims: dict[str, JSONValue] = {
         "iss": desk.issuer(),

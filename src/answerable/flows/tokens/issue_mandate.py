@@ -25,7 +25,7 @@ from answerable.errors.codes.mandate import (
 )
 from answerable.flows.recording.name_keys import key_file
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
-from answerable.flows.validity.mandate_standing import (
+from answerable.flows.validity.mandate_validity import (
     giver_fault,
     schedule_owner,
     session_fault,

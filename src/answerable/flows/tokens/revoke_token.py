@@ -8,17 +8,17 @@ import anyio.to_thread
 
 from answerable.core.mandate.delegation_chain import DEPTH_MAX, SEPARATOR
 from answerable.core.mandate.hop_token import read_hop
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import Malformed, Refused
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.flows.validity.verify_lineage import verified_claim
 
 if TYPE_CHECKING:
-    from answerable.flows.state.token_desk import TokenDesk
+    from answerable.flows.state.token_desk import TokenState
     from answerable.flows.tokens.authenticate_client import TokenClient
 
 
-async def revoke_token(desk: TokenDesk, client: TokenClient, text: str) -> bool:
+async def revoke_token(desk: TokenState, client: TokenClient, text: str) -> bool:
     """End it with its whole subtree. text: a token, or a chain of which the last is meant; what an agent signed away
     from here is known by its whole chain alone.
 
@@ -37,21 +37,21 @@ async def revoke_token(desk: TokenDesk, client: TokenClient, text: str) -> bool:
     return True
 
 
-async def _ended_by(desk: TokenDesk, client: TokenClient, text: str) -> Revocable | None:
+async def _ended_by(desk: TokenState, client: TokenClient, text: str) -> RevocationTarget | None:
     """The name under which it ends, if it is the client's to end. Raises Malformed, Refused."""
     hop = read_hop(text.rpartition(SEPARATOR)[2])
     if await anyio.to_thread.run_sync(_may_end, desk, client, hop.jti):
-        return Revocable("token", hop.jti)
+        return RevocationTarget("token", hop.jti)
     if SEPARATOR not in text:
         return None
     chain = verified_claim(desk.walk, text, desk.walk.clock.now())
     if client.agent not in {one.agent for one in chain.hops}:
         return None
     # By its hash: its `jti` is the choice of whoever signed it, and may be that of somebody else's token.
-    return Revocable("hop", chain.leaf.hash)
+    return RevocationTarget("hop", chain.leaf.hash)
 
 
-def _may_end(desk: TokenDesk, client: TokenClient, jti: str) -> bool:
+def _may_end(desk: TokenState, client: TokenClient, jti: str) -> bool:
     """Whether the client has this token, or one that it derives from."""
     for _ in range(DEPTH_MAX + 1):
         found = desk.tokens.find(jti)

@@ -15,9 +15,9 @@ from answerable.core.identity.names.principal import AgentId
 from answerable.core.incident.mandate_tree import grown
 from answerable.core.mandate import delegation_terms
 from answerable.core.mandate.hop_token import consent_in
-from answerable.core.mandate.revocation import Revocable, described, hop_names, instance_names
+from answerable.core.mandate.revocation import RevocationTarget, described, hop_names, instance_names
 from answerable.flows.forensics.reconstruct_timeline import opened_moment
-from answerable.flows.validity.mandate_standing import fallen
+from answerable.flows.validity.mandate_validity import fallen
 from answerable.flows.validity.refuse_revoked import agent_names, mandate_names
 
 if TYPE_CHECKING:
@@ -99,24 +99,24 @@ def hop_states(walk: Walk, branches: Sequence[Branch], now: UnixMillis) -> Mappi
     return states
 
 
-def held_under(walk: Walk, names: Iterable[Revocable], now: UnixMillis) -> str:
+def held_under(walk: Walk, names: Iterable[RevocationTarget], now: UnixMillis) -> str:
     """What stands still of what acts under these names, in words with the hold's id; empty for nothing. Raises
     Unavailable."""
     hold = walk.holds.find(reach_of(names, walk.registry.current), now)
     return f"{hold_described(hold.what)}, hold {hold.id}" if hold is not None else ""
 
 
-def _names(walk: Walk, hop: TracedHop) -> tuple[Revocable, ...]:
+def _names(walk: Walk, hop: TracedHop) -> tuple[RevocationTarget, ...]:
     """As `names_of_hop`, as far as the token can be read."""
-    names = [Revocable("token", hop.jti), *agent_names(walk, AgentId(hop.agent))]
+    names = [RevocationTarget("token", hop.jti), *agent_names(walk, AgentId(hop.agent))]
     if hop.said is not None:
         claims = hop.said.raw.claims
         consent = consent_in(hop.said)
         names += hop_names(jti=hop.jti, par_hash=hop.said.raw.hash)
-        names += [Revocable("hop", consent.hash)] if consent is not None else []
+        names += [RevocationTarget("hop", consent.hash)] if consent is not None else []
         names += [
-            Revocable("key", hop.said.confirmation.thumbprint),
-            Revocable("manifest", str(claims.get(delegation_terms.MANIFEST) or "")),
+            RevocationTarget("key", hop.said.confirmation.thumbprint),
+            RevocationTarget("manifest", str(claims.get(delegation_terms.MANIFEST) or "")),
         ]
         names += instance_names(str(claims.get(delegation_terms.INSTANCE) or ""))
     return tuple(one for one in names if one.name)

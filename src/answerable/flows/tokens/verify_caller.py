@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.proof.channel import Channel
     from answerable.core.identity.proof.http_signature import Signature
     from answerable.core.identity.workload.evidence import CallerIdentity
-    from answerable.core.registry.snapshot.sighting import SightingBatch
+    from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
     from answerable.flows.state.known_callers import KnownKey
     from answerable.flows.state.proof_limits import ProofLimits
     from answerable.ports.clock import Clock
@@ -131,7 +131,7 @@ class CallerVerifier:
         instances: InstanceRegister | None = None,
         trust: TrustSource | None = None,
         manifest_of: Callable[[AgentId], str] | None = None,
-        sightings: SightingBatch | None = None,
+        sightings: DiscoveredAssets | None = None,
         account: int | None = None,
     ) -> None:
         """manifest_of: digest of an agent's manifest in force, asked for callers that are no instance. account: user id

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.svid.svid_keys import SVIDPublicKey
     from answerable.core.identity.svid.x509_svid import X509Svid
     from answerable.core.identity.workload.instance import ShownManifest
-    from answerable.flows.trust_domain.keep_trust_domain import Signing, TrustDomainDesk
+    from answerable.flows.trust_domain.keep_trust_domain import Signing, TrustDomainState
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy
 
@@ -50,7 +50,7 @@ class SvidIssuer:
     not verify, as by a key that is not the one it should be.
     """
 
-    def __init__(self, *, desk: TrustDomainDesk, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, *, desk: TrustDomainState, clock: Clock, entropy: Entropy) -> None:
         self._desk = desk
         self._clock = clock
         self._entropy = entropy

@@ -65,7 +65,7 @@ class _Raced(Exception):
     """Another process changed the authorities first."""
 
 
-class TrustDomainDesk:
+class TrustDomainState:
     """Implements ports.trust_source.TrustSource for our own domain and those it is federated with.
 
     Until `open` has returned there is no bundle and nothing signs. Several processes may share register and keys: each

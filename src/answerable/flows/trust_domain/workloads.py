@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
     from answerable.flows.trust_domain.attest_workload import Attestor
     from answerable.flows.trust_domain.issue_svid import SvidIssuer
-    from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
+    from answerable.flows.trust_domain.keep_trust_domain import TrustDomainState
     from answerable.ports.instance_register import InstanceRegister
     from answerable.ports.manifest_register import ManifestRegister
     from answerable.ports.process_observer import ProcessObserver
@@ -78,7 +78,7 @@ class Workloads:
     """
 
     walk: Walk
-    trust: TrustDomainDesk
+    trust: TrustDomainState
     issuer: SvidIssuer
     attestor: Attestor
     instances: InstanceRegister

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from answerable.core.approval.batch_answer import statement_in
 from answerable.core.approval.chat_click import is_click
-from answerable.flows.validity.click_standing import groups_of_click
-from answerable.flows.validity.mandate_standing import is_signed_by
-from answerable.flows.validity.people_signing_in import standing_passkey
+from answerable.flows.validity.chat_answer_validity import groups_of_click
+from answerable.flows.validity.deputy_validity import groups_still
+from answerable.flows.validity.mandate_validity import is_signed_by
+from answerable.flows.validity.person_validity import standing_passkey
 from answerable.flows.validity.refuse_revoked import signer_fault, signing_key_of
-from answerable.flows.validity.stand_in import groups_still
-from answerable.flows.validity.workflows_standing import groups_of_workflow
+from answerable.flows.validity.workflow_validity import groups_of_workflow
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Answer, Approval

@@ -11,7 +11,7 @@ from answerable.errors.codes.approval import APPROVAL_GROUP_UNKNOWN
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
-    from answerable.core.approval.grouping import Group, Grouped
+    from answerable.core.approval.approval_grouping import Group, Grouped
     from answerable.flows.state.walk import Walk
 
 FOLLOW_SECONDS: Final = 2.0

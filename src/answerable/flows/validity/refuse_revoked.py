@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from answerable.core.containment.hold import Holdable
+from answerable.core.containment.hold import HoldTarget
 from answerable.core.containment.reach import Judged, reach_of
 from answerable.core.identity.keys.compact_jws import read_compact
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.revocation import (
-    Revocable,
+    RevocationTarget,
     hop_names,
     instance_names,
     owner_names,
@@ -23,7 +23,7 @@ from answerable.core.mandate.revocation import (
 )
 from answerable.errors import Malformed
 from answerable.errors.codes.identity import STATEMENT_MALFORMED
-from answerable.flows.validity.mandate_standing import schedule_owner
+from answerable.flows.validity.mandate_validity import schedule_owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Set
@@ -69,7 +69,7 @@ class CurrentManifests(Protocol):
 class Revoked(Protocol):
     """What was ended for good."""
 
-    def find(self, names: Collection[Revocable]) -> Revocation | None:
+    def find(self, names: Collection[RevocationTarget]) -> Revocation | None:
         """The first revocation of any of these names, in the order of the names."""
         ...
 
@@ -77,7 +77,7 @@ class Revoked(Protocol):
 class Held(Protocol):
     """What stands still."""
 
-    def standing(self, names: Collection[Holdable]) -> tuple[Hold, ...]:
+    def standing(self, names: Collection[HoldTarget]) -> tuple[Hold, ...]:
         """The holds on these names that are not lifted, run out or not."""
         ...
 
@@ -135,7 +135,7 @@ def judged_caller(walk: Walk, agent: AgentId, identity: CallerIdentity, *shown: 
 def _judged(
     walk: Walk,
     key: tuple[str, ...],
-    names_of: Callable[[], tuple[Revocable, ...]],
+    names_of: Callable[[], tuple[RevocationTarget, ...]],
     capability: Capability | None,
 ) -> Judged:
     # In this order: what is revoked after this line is another epoch, and asked for anew.
@@ -151,17 +151,17 @@ def _judged(
     return judged
 
 
-def caller_names(identity: CallerIdentity, shown: Iterable[str]) -> tuple[Revocable, ...]:
+def caller_names(identity: CallerIdentity, shown: Iterable[str]) -> tuple[RevocationTarget, ...]:
     """The names that a caller has of its own, whoever its agent is. shown: thumbprints of key and certificate."""
     names = (
         *instance_names(identity.instance),
-        *(Revocable("key", one) for one in (*shown, identity.key)),
-        *(Revocable("manifest", one) for one in (identity.manifest, identity.measured)),
+        *(RevocationTarget("key", one) for one in (*shown, identity.key)),
+        *(RevocationTarget("manifest", one) for one in (identity.manifest, identity.measured)),
     )
     return tuple(dict.fromkeys(one for one in names if one.name))
 
 
-def judged_under(ends: Ends, names: tuple[Revocable, ...], capability: Capability | None) -> Judged:
+def judged_under(ends: Ends, names: tuple[RevocationTarget, ...], capability: Capability | None) -> Judged:
     """What of these names, the nearest first, has been revoked or stands still for who would use a capability under
     them. Raises Unavailable when that cannot be said."""
     reach = reach_of(names, ends.registry.current, capability=capability)
@@ -176,7 +176,7 @@ def present(walk: Walk) -> tuple[Epoch, int, int, RegistrySnapshot]:
     return walk.worlds.epoch(), walk.holds.epoch(), walk.manifests.changes(), walk.registry.current
 
 
-def refuse_names(walk: Walk, names: Collection[Revocable]) -> None:
+def refuse_names(walk: Walk, names: Collection[RevocationTarget]) -> None:
     """Raises Refused when what acts under one of these names was revoked (`revoked.<kind>`) or stands still
     (`held.<kind>`), Unavailable when nobody can say."""
     fault = names_fault(walk, names)
@@ -184,7 +184,7 @@ def refuse_names(walk: Walk, names: Collection[Revocable]) -> None:
         raise fault
 
 
-def names_fault(walk: Walk, names: Collection[Revocable]) -> Refused | None:
+def names_fault(walk: Walk, names: Collection[RevocationTarget]) -> Refused | None:
     """As `refuse_names`, returned. Raises Unavailable."""
     revocation = walk.revocations.find(names)
     if revocation is not None:
@@ -198,14 +198,14 @@ def signer_fault(walk: Walk, person: str, key: str) -> Refused | None:
 
     Only holds on the person and the key: while everything stands still, people are who looks at it. Raises Unavailable.
     """
-    revocation = walk.revocations.find((Revocable("owner", person), Revocable("key", key)))
+    revocation = walk.revocations.find((RevocationTarget("owner", person), RevocationTarget("key", key)))
     if revocation is not None:
         return revocation.refusal()
-    hold = walk.holds.find((Holdable("owner", person), Holdable("key", key)), walk.clock.now())
+    hold = walk.holds.find((HoldTarget("owner", person), HoldTarget("key", key)), walk.clock.now())
     return hold.refusal() if hold is not None else None
 
 
-def revocable_names(walk: Walk, verified: VerifiedRequest) -> tuple[Revocable, ...]:
+def revocable_names(walk: Walk, verified: VerifiedRequest) -> tuple[RevocationTarget, ...]:
     """Every name that this request acts under, the nearest first. Without I/O."""
     names = (
         *task_names(walk, verified.caller, verified.mandate, verified.hops),
@@ -216,7 +216,7 @@ def revocable_names(walk: Walk, verified: VerifiedRequest) -> tuple[Revocable, .
 
 def task_names(
     walk: Walk, caller: VerifiedCaller, mandate: Mandate, hops: tuple[Hop, ...]
-) -> tuple[Revocable, ...]:
+) -> tuple[RevocationTarget, ...]:
     """The names that whatever this caller does for this task is under, the nearest first. Without I/O."""
     names = (
         *(name for hop in hops for name in names_of_hop(walk, hop)),
@@ -226,28 +226,28 @@ def task_names(
     return tuple(dict.fromkeys(one for one in names if one.name))
 
 
-def mandate_names(walk: InForce, mandate: Mandate) -> tuple[Revocable, ...]:
+def mandate_names(walk: InForce, mandate: Mandate) -> tuple[RevocationTarget, ...]:
     """The names that everything under a mandate acts under: itself, who gave it with which key, who answers for the
     schedule or the application that did, and its agent's."""
     current = walk.registry.current
     application = current.applications.get(mandate.application)
     names = (
-        Revocable("mandate", mandate.id),
+        RevocationTarget("mandate", mandate.id),
         *agent_names(walk, mandate.agent),
         *owner_names([mandate.principal, schedule_owner(mandate.principal, current)]),
         *owner_names([application.ownership.owner] if application is not None else []),
-        Revocable("key", signing_key_of(mandate.token)),
+        RevocationTarget("key", signing_key_of(mandate.token)),
     )
     return tuple(dict.fromkeys(one for one in names if one.name))
 
 
-def agent_names(walk: InForce, agent: AgentId) -> tuple[Revocable, ...]:
+def agent_names(walk: InForce, agent: AgentId) -> tuple[RevocationTarget, ...]:
     """The names that everything an agent does is under: itself, its manifest with who signed it, owners, vendors."""
     current = walk.registry.current
-    names: list[Revocable] = [Revocable("agent", agent)]
+    names: list[RevocationTarget] = [RevocationTarget("agent", agent)]
     signed = walk.manifests.current(agent)
     if signed is not None:
-        names += [Revocable("manifest", signed.digest), Revocable("key", signed.key)]
+        names += [RevocationTarget("manifest", signed.digest), RevocationTarget("key", signed.key)]
         names += owner_names([signed.signed_by])
     found = current.agents.get(agent)
     if found is not None:
@@ -258,42 +258,44 @@ def agent_names(walk: InForce, agent: AgentId) -> tuple[Revocable, ...]:
     return tuple(names)
 
 
-def names_of_hop(walk: Walk, hop: Hop) -> tuple[Revocable, ...]:
+def names_of_hop(walk: Walk, hop: Hop) -> tuple[RevocationTarget, ...]:
     """The names that whatever comes by this hop acts under: what it says, and who answers for its agent today."""
     return tuple(
         dict.fromkeys(
-            (*said_names(hop), *agent_names(walk, AgentId(hop.agent)), *instance_names(hop.instance))
+            (*names_in_hop(hop), *agent_names(walk, AgentId(hop.agent)), *instance_names(hop.instance))
         )
     )
 
 
-def said_names(hop: Hop) -> tuple[Revocable, ...]:
+def names_in_hop(hop: Hop) -> tuple[RevocationTarget, ...]:
     """The names that a hop says itself, whatever becomes of the registry: itself, what it was exchanged for, its agent,
     its key, what it was issued to. An instance is named once, and not with those that it is a sub-agent of."""
     domain = [one for one in instance_names(hop.instance) if one.kind == "trust_domain"]
     names = (
         *hop_names(jti=hop.jti, par_hash=hop.hash),
-        Revocable("hop", hop.consent.hash if hop.consent is not None else ""),
-        Revocable("agent", hop.agent),
-        Revocable("key", hop.confirmation.thumbprint),
-        Revocable("manifest", hop.manifest),
-        Revocable("agent", hop.instance if domain else ""),
+        RevocationTarget("hop", hop.consent.hash if hop.consent is not None else ""),
+        RevocationTarget("agent", hop.agent),
+        RevocationTarget("key", hop.confirmation.thumbprint),
+        RevocationTarget("manifest", hop.manifest),
+        RevocationTarget("agent", hop.instance if domain else ""),
         *domain,
     )
     return tuple(one for one in names if one.name)
 
 
-def agents_under(walk: Walk, names: Set[Revocable]) -> tuple[Revocable, ...]:
+def agents_under(walk: Walk, names: Set[RevocationTarget]) -> tuple[RevocationTarget, ...]:
     """Agents that act under one of these names by today's registry: by who answers for them, who supplies what they are
     made of, and which manifest, by whose signature, is in force."""
     wanted = frozenset(one for one in names if one.kind in _OF_AGENTS)
     if not wanted:
         return ()
     agents = walk.registry.current.agents
-    return tuple(Revocable("agent", one) for one in agents if not wanted.isdisjoint(agent_names(walk, one)))
+    return tuple(
+        RevocationTarget("agent", one) for one in agents if not wanted.isdisjoint(agent_names(walk, one))
+    )
 
 
-def capability_names(current: RegistrySnapshot, capability: Capability) -> Iterable[Revocable]:
+def capability_names(current: RegistrySnapshot, capability: Capability) -> Iterable[RevocationTarget]:
     """The names that whoever uses a capability acts under: who answers for it, who supplies its server."""
     server = current.servers.get(capability.server)
     yield from owner_names([capability.ownership.owner])

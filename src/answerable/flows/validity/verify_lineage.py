@@ -14,7 +14,7 @@ from answerable.core.identity.names.principal import AgentId, PrincipalId
 from answerable.core.ledger.leaves import HOP_ID_CHARS_MAX
 from answerable.core.mandate.attenuation import narrower
 from answerable.core.mandate.authority import authority_of
-from answerable.core.mandate.lineage import Lineage
+from answerable.core.mandate.delegation_lineage import DelegationLineage
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.errors.codes.mandate import (
@@ -32,7 +32,7 @@ from answerable.errors.codes.mandate import (
     MANDATE_OTHER_AGENT,
     MANDATE_UNKNOWN,
 )
-from answerable.flows.validity.mandate_standing import shard_elsewhere, still_stands
+from answerable.flows.validity.mandate_validity import shard_elsewhere, still_stands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,7 @@ def verify_lineage(
     server: str,
     now: UnixMillis,
     anywhere: bool = False,
-) -> Lineage:
+) -> DelegationLineage:
     """What this caller says that it acts under, checked. server: on which it wants to act. anywhere: also under a
     mandate of another shard, whose standing is asked there.
 
@@ -67,22 +67,22 @@ def verify_lineage(
     To how many is for `admit_receivers`, which waits.
     """
     if not delegation:
-        return Lineage(mandate=_own_mandate(walk, caller, mandate_id))
+        return DelegationLineage(mandate=_own_mandate(walk, caller, mandate_id))
     known, current = _known(walk, delegation, now), walk.registry.current
     # Asked at every call, of whoever calls: what is remembered below is about the chain alone.
     _check_holder(known.chain.leaf, caller)
-    lineage = known.lineage(current, mandate_id, server)
-    if lineage is None:
+    delegation_lineage = known.delegation_lineage(current, mandate_id, server)
+    if delegation_lineage is None:
         chain = known.chain
         _check_recordable(chain)
         mandate = chain_mandate(walk, chain, mandate_id, anywhere=anywhere)
         _check_resource(chain, walk.delegations.audience(), server)
-        lineage = Lineage(mandate=mandate, hops=chain.hops)
+        delegation_lineage = DelegationLineage(mandate=mandate, hops=chain.hops)
         # Terms of a mandate never change; all else that was asked is in this registry. Of whoever only looks nothing is
         # kept.
         if not anywhere:
-            known.keep(lineage, current, mandate_id, server)
-    return lineage
+            known.keep(delegation_lineage, current, mandate_id, server)
+    return delegation_lineage
 
 
 def verified_claim(walk: Walk, delegation: str, now: UnixMillis) -> Chain:

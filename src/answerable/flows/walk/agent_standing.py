@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from answerable.core.containment.hold import Holdable
+from answerable.core.containment.hold import HoldTarget
 from answerable.core.containment.reach import reach_of
 from answerable.core.identity.names.principal import AgentId
 from answerable.flows.validity.refuse_revoked import agent_names
@@ -47,7 +47,7 @@ def holds_of_agent(walk: Walk, name: AgentId) -> Sequence[Hold]:
     ways = ways_to_prove(found) if found is not None else []
     meant = {
         *reach_of(agent_names(walk, name), current),
-        *(Holdable("key", one.name) for way in ways for one in way),
-        *(Holdable("mandate", one.id) for one in walk.mandates.all() if one.agent == name),
+        *(HoldTarget("key", one.name) for way in ways for one in way),
+        *(HoldTarget("mandate", one.id) for one in walk.mandates.all() if one.agent == name),
     }
     return [one for one in walk.holds.all() if one.is_in_force(now) and one.what in meant]

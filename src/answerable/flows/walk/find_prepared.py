@@ -30,13 +30,17 @@ if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.proof.caller import VerifiedCaller
-    from answerable.core.mandate.lineage import Lineage
+    from answerable.core.mandate.delegation_lineage import DelegationLineage
     from answerable.core.registry.documents.capability import Capability, ExecuteMapping
     from answerable.flows.state.walk import Walk
 
 
 def with_prepared(
-    walk: Walk, request: ActionRequest, caller: VerifiedCaller, capability: Capability, lineage: Lineage
+    walk: Walk,
+    request: ActionRequest,
+    caller: VerifiedCaller,
+    capability: Capability,
+    delegation_lineage: DelegationLineage,
 ) -> tuple[ActionRequest, Executed | None]:
     """The request as it will be sent, and the prepared object in it; the request itself where it executes none.
 
@@ -52,7 +56,7 @@ def with_prepared(
         return request, None
     if request.prepared:
         found = walk.prepared.get(request.prepared) if walk.prepared is not None else None
-        owned = (caller.agent, lineage.mandate.id)
+        owned = (caller.agent, delegation_lineage.mandate.id)
         if (
             found is None
             or (found.agent, found.mandate) != owned
@@ -61,9 +65,9 @@ def with_prepared(
         ):
             raise PREPARED_ALTERED_REFUSED()
     else:
-        found = _named(walk, request, caller, capability, executes, lineage)
+        found = _named(walk, request, caller, capability, executes, delegation_lineage)
         request = executing_request(request, _arguments(executes, found), found.id)
-    _check_unchanged(walk, found, caller, lineage)
+    _check_unchanged(walk, found, caller, delegation_lineage)
     executed = Executed(
         id=found.id,
         argument=executes.argument,
@@ -78,7 +82,9 @@ def with_prepared(
     return request, executed
 
 
-def check_executed(walk: Walk, executed: Executed | None, caller: VerifiedCaller, lineage: Lineage) -> None:
+def check_executed(
+    walk: Walk, executed: Executed | None, caller: VerifiedCaller, delegation_lineage: DelegationLineage
+) -> None:
     """Who or what prepared what an action has used up is still what it was then. Raises Refused (`prepared.unknown`,
     `prepared.changed`), Unavailable."""
     if executed is None:
@@ -86,7 +92,7 @@ def check_executed(walk: Walk, executed: Executed | None, caller: VerifiedCaller
     found = walk.prepared.get(executed.id) if walk.prepared is not None else None
     if found is None:
         raise PREPARED_UNKNOWN("what was prepared is not kept any more: prepare again")
-    _check_unchanged(walk, found, caller, lineage)
+    _check_unchanged(walk, found, caller, delegation_lineage)
 
 
 def use_prepared(walk: Walk, executed: Executed | None, *, by: str) -> None:
@@ -121,7 +127,7 @@ def _named(
     caller: VerifiedCaller,
     capability: Capability,
     executes: ExecuteMapping,
-    lineage: Lineage,
+    delegation_lineage: DelegationLineage,
 ) -> Prepared:
     arguments = request.arguments
     if arguments.keys() != {executes.argument}:
@@ -147,7 +153,7 @@ def _named(
         raise PREPARED_UNKNOWN(
             f"this agent prepared nothing of this digest with {shown(executes.prepared_by)}: prepare first"
         )
-    found = [one for one in found if one.mandate == lineage.mandate.id]
+    found = [one for one in found if one.mandate == delegation_lineage.mandate.id]
     if not found:
         raise PREPARED_OTHER_MANDATE()
     now = walk.clock.now()
@@ -174,14 +180,16 @@ def _money_at(capability: Capability, executes: ExecuteMapping) -> str:
     return ""
 
 
-def _check_unchanged(walk: Walk, found: Prepared, caller: VerifiedCaller, lineage: Lineage) -> None:
+def _check_unchanged(
+    walk: Walk, found: Prepared, caller: VerifiedCaller, delegation_lineage: DelegationLineage
+) -> None:
     """Who or what prepared it is what it was then."""
     prepares = walk.registry.current.capabilities.get(found.capability)
     definition = walk.upstream.definition(prepares) if prepares is not None else None
     changed = (
         ("the tool that prepared it", definition is None or definition.digest != found.tool),
         ("what the agent is made of", caller.identity.manifest != found.manifest),
-        ("the chain of agents", tuple(hop.agent for hop in lineage.hops) != found.chain),
+        ("the chain of agents", tuple(hop.agent for hop in delegation_lineage.hops) != found.chain),
     )
     other = " and ".join(what for what, is_other in changed if is_other)
     if other:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused
 from answerable.errors.codes.tlog import PROOF_OTHER_MESSAGE
-from answerable.flows.validity.mandate_standing import shard_elsewhere
+from answerable.flows.validity.mandate_validity import shard_elsewhere
 from answerable.flows.validity.verify_lineage import is_held_by, verified_claim
 from answerable.flows.walk.govern_action import govern_action
 

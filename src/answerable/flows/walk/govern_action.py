@@ -32,7 +32,7 @@ from answerable.flows.counters.count_history import Starting, history_of
 from answerable.flows.counters.watch_rules import watched
 from answerable.flows.entries.cite_statement import cite_statements, found_references
 from answerable.flows.entries.refuse_action import no_from, no_of, refuse_action
-from answerable.flows.escalation.hold_to_shown import stale_approval, void, void_denied
+from answerable.flows.escalation.check_card import stale_approval, void, void_denied
 from answerable.flows.escalation.request_approval import request_approval
 from answerable.flows.recording.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.revocation.cut_held import perform_warrant

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from answerable.core.containment.reach import reach_of, server_reach
 from answerable.core.mandate.caveat import EnvironmentIs
-from answerable.core.mandate.lineage import Lineage
+from answerable.core.mandate.delegation_lineage import DelegationLineage
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed, Refused, Unavailable
-from answerable.flows.validity.mandate_standing import fallen, known_session, shard_elsewhere
+from answerable.flows.validity.mandate_validity import fallen, known_session, shard_elsewhere
 from answerable.flows.validity.refuse_revoked import refuse_names, task_names
 from answerable.flows.validity.verify_lineage import verify_lineage
 from answerable.flows.walk.may_act import agent_fault, given_fault
@@ -36,16 +36,16 @@ def list_capabilities(
     """
     # The present time, not that of the proof: an event stream asks again long after it was opened.
     now = walk.clock.now()
-    lineage = shown_lineage(walk, caller, mandate_id, delegation, server, now)
-    if lineage is None or walk.mandates.state(lineage.mandate.id) != "open":
+    delegation_lineage = shown_lineage(walk, caller, mandate_id, delegation, server, now)
+    if delegation_lineage is None or walk.mandates.state(delegation_lineage.mandate.id) != "open":
         return frozenset()
-    mandate = lineage.mandate
+    mandate = delegation_lineage.mandate
     elsewhere = shard_elsewhere(mandate, walk.ledger.origin)
     if elsewhere is not None and (walk.link is None or not walk.link.reaches(elsewhere)):
         return frozenset()
     if not mandate.not_before <= now < mandate.expires_at or not walk.stands(caller.identity, now):
         return frozenset()
-    if _is_stopped(walk, caller, lineage, server, now):
+    if _is_stopped(walk, caller, delegation_lineage, server, now):
         return frozenset()
     current = walk.registry.current
     # Also what a tool says about itself is kept from an agent that may not use it as it is.
@@ -53,7 +53,7 @@ def list_capabilities(
         return frozenset()
     if caller.identity.drifted and current.agents[caller.agent].drift == "refuse":
         return frozenset()
-    through = (caller.agent, *(hop.agent for hop in lineage.hops))
+    through = (caller.agent, *(hop.agent for hop in delegation_lineage.hops))
     try:
         session = known_session(walk, mandate)
     except Malformed:
@@ -64,7 +64,7 @@ def list_capabilities(
         for capability in current.capabilities.values()
         if capability.server == server
         and capability.name in granted
-        and all(hop.authority.names(capability.name) for hop in lineage.hops)
+        and all(hop.authority.names(capability.name) for hop in delegation_lineage.hops)
         and given_fault(mandate, capability.name, through, current) is None
         and all(one.names(capability.name) for one in session)
         and _in_environment(mandate, capability.environment)
@@ -76,11 +76,15 @@ def list_capabilities(
 
 def shown_lineage(
     walk: Walk, caller: VerifiedCaller, mandate_id: str, delegation: str, server: str, now: UnixMillis
-) -> Lineage | None:
+) -> DelegationLineage | None:
     """What the caller acts under, as far as that can be said here; of another shard's mandate only that it is there."""
     if not delegation:
         mandate = walk.mandates.find(MandateId(mandate_id))
-        return Lineage(mandate=mandate) if mandate is not None and mandate.agent == caller.agent else None
+        return (
+            DelegationLineage(mandate=mandate)
+            if mandate is not None and mandate.agent == caller.agent
+            else None
+        )
     try:
         return verify_lineage(
             walk,
@@ -95,10 +99,12 @@ def shown_lineage(
         return None
 
 
-def _is_stopped(walk: Walk, caller: VerifiedCaller, lineage: Lineage, server: str, now: UnixMillis) -> bool:
+def _is_stopped(
+    walk: Walk, caller: VerifiedCaller, delegation_lineage: DelegationLineage, server: str, now: UnixMillis
+) -> bool:
     """Where nobody can say, nothing is shown."""
     try:
-        refuse_names(walk, task_names(walk, caller, lineage.mandate, lineage.hops))
+        refuse_names(walk, task_names(walk, caller, delegation_lineage.mandate, delegation_lineage.hops))
         return walk.holds.find(server_reach(server, walk.registry.current), now) is not None
     except (Refused, Unavailable):
         return True

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.names.principal import AgentId
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import Refused, shown
 from answerable.errors.codes.action import UPSTREAM_UNKNOWN_REFUSED
 from answerable.errors.codes.containment import HELD_AGENT, HELD_MANDATE
 from answerable.errors.codes.registry import AGENT_DRIFTED, AGENT_INACTIVE, CAPABILITY_CEILING
-from answerable.flows.validity.mandate_standing import giver_fault
+from answerable.flows.validity.mandate_validity import giver_fault
 from answerable.flows.validity.manifest_standing import standing_manifest
 from answerable.flows.validity.observe_tools import tools_fault
 from answerable.flows.walk.pin_tools import pin_fault
@@ -47,14 +47,14 @@ def inactive_fault(current: RegistrySnapshot, name: AgentId) -> Refused | None:
     return None
 
 
-def ways_to_prove(agent: Agent) -> list[tuple[Revocable, ...]]:
+def ways_to_prove(agent: Agent) -> list[tuple[RevocationTarget, ...]]:
     """How an active agent may prove itself, each with the names that it then acts under beside its own; without any for
     what no key of the registry is behind."""
     keys = [
         *(key.thumbprint for key in agent.keys),
         *(to_base64url(bytes.fromhex(one)) for one in agent.certificates),
     ]
-    ways: list[tuple[Revocable, ...]] = [(Revocable("key", key),) for key in keys]
+    ways: list[tuple[RevocationTarget, ...]] = [(RevocationTarget("key", key),) for key in keys]
     return [*ways, ()] if agent.unix_uids or agent.attestation or not keys else ways
 
 

@@ -11,10 +11,10 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.containment.hold import Holdable, first_in_force
+from answerable.core.containment.hold import HoldTarget, first_in_force
 from answerable.core.ledger.records_tools import tool_approved, tool_first_seen
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.core.registry.tools.tool_approval import capabilities_of, verified_approval
 from answerable.core.registry.tools.tool_hints import hint_fault, raised
 from answerable.core.registry.tools.tool_pin import (
@@ -235,8 +235,10 @@ def _is_revoked(walk: Walk, pin: ToolPin) -> bool:
         memory.epoch, memory.revoked = epoch, {}
     known = memory.revoked.get((pin.server, pin.tool))
     if known is None or known[0] is not pin:
-        found = walk.revocations.find((Revocable("key", pin.key), Revocable("owner", pin.signed_by)))
-        holds = walk.holds.standing((Holdable("key", pin.key), Holdable("owner", pin.signed_by)))
+        found = walk.revocations.find(
+            (RevocationTarget("key", pin.key), RevocationTarget("owner", pin.signed_by))
+        )
+        holds = walk.holds.standing((HoldTarget("key", pin.key), HoldTarget("owner", pin.signed_by)))
         known = memory.revoked[pin.server, pin.tool] = (pin, found is not None, holds)
     return known[1] or (bool(known[2]) and first_in_force(known[2], walk.clock.now()) is not None)
 

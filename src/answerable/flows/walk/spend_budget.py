@@ -11,7 +11,7 @@ import msgspec
 
 from answerable.core.approval.approval import ApprovalId
 from answerable.core.mandate.budget import NOTHING, ONE_CALL, Lack, Reserved
-from answerable.core.mandate.lineage import hop_accounts
+from answerable.core.mandate.delegation_lineage import hop_accounts
 from answerable.core.mandate.mandate import account_of
 from answerable.core.mandate.session_claims import session_account
 from answerable.core.mandate.spend import rest_of, spend_of

@@ -18,7 +18,7 @@ from answerable.errors import Malformed, Refused, shown
 from answerable.errors.codes.action import ARGUMENTS_INVALID, RESOURCE_UNKNOWN_REFUSED
 from answerable.errors.codes.registry import AGENT_DRIFTED, CAPABILITY_UNKNOWN
 from answerable.errors.codes.tlog import PROOF_OTHER_MESSAGE
-from answerable.flows.validity.mandate_standing import known_session, schedule_owner
+from answerable.flows.validity.mandate_validity import known_session, schedule_owner
 from answerable.flows.validity.manifest_standing import standing_manifest
 from answerable.flows.validity.observe_tools import tools_fault, with_tools
 from answerable.flows.validity.verify_lineage import verify_lineage
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.identity.workload.evidence import Grade
     from answerable.core.mandate.authority import Authority
-    from answerable.core.mandate.lineage import Lineage
+    from answerable.core.mandate.delegation_lineage import DelegationLineage
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.snapshot.resolve import Resolved
     from answerable.flows.state.walk import Walk
@@ -57,23 +57,23 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     `destination.unknown`, `destination.invalid`, `delegation.*` for what was handed on, and `prepared.*` as
     `with_prepared` says.
     """
-    caller, resolved, lineage = _granted(walk, request, caller)
+    caller, resolved, delegation_lineage = _granted(walk, request, caller)
     # From here on only what was frozen counts, whatever became of the caller's own object.
-    request, prepared = with_prepared(walk, request, caller, resolved.capability, lineage)
-    return _fitting(walk, request, caller, resolved, lineage, prepared)
+    request, prepared = with_prepared(walk, request, caller, resolved.capability, delegation_lineage)
+    return _fitting(walk, request, caller, resolved, delegation_lineage, prepared)
 
 
 def verify_again(walk: Walk, verified: VerifiedRequest, caller: VerifiedCaller) -> VerifiedRequest:
     """What was verified, by all that is in force now. caller: as it was proved. What is prepared is this action's by
     now. Raises as `verify_request`."""
-    caller, resolved, lineage = _granted(walk, verified.request, caller)
-    check_executed(walk, verified.prepared, caller, lineage)
-    return _fitting(walk, verified.request, caller, resolved, lineage, verified.prepared)
+    caller, resolved, delegation_lineage = _granted(walk, verified.request, caller)
+    check_executed(walk, verified.prepared, caller, delegation_lineage)
+    return _fitting(walk, verified.request, caller, resolved, delegation_lineage, verified.prepared)
 
 
 def _granted(
     walk: Walk, request: ActionRequest, caller: VerifiedCaller
-) -> tuple[VerifiedCaller, Resolved, Lineage]:
+) -> tuple[VerifiedCaller, Resolved, DelegationLineage]:
     """What does not depend on the arguments: whose this is, what it would use, and under what."""
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise PROOF_OTHER_MESSAGE()
@@ -87,7 +87,7 @@ def _granted(
         raise CAPABILITY_UNKNOWN(
             f"no active capability stands for {shown(request.target)} on {shown(request.server)}"
         )
-    lineage = verify_lineage(
+    delegation_lineage = verify_lineage(
         walk,
         caller,
         mandate_id=request.mandate_id,
@@ -95,14 +95,16 @@ def _granted(
         server=request.server,
         now=walk.clock.now() if request.delegation else caller.at,
     )
-    mandate = lineage.mandate
+    mandate = delegation_lineage.mandate
     check_quota(walk, caller.agent, caller.at, mandate.id)
-    check_age(lineage.hops, tier=resolved.capability.tier, limits=walk.acting, now=walk.clock.now())
-    agents = (caller.agent, *(hop.agent for hop in lineage.hops))
+    check_age(
+        delegation_lineage.hops, tier=resolved.capability.tier, limits=walk.acting, now=walk.clock.now()
+    )
+    agents = (caller.agent, *(hop.agent for hop in delegation_lineage.hops))
     fault = given_fault(mandate, resolved.capability.name, agents, walk.registry.current)
     if fault is not None:
         raise fault
-    return caller, resolved, lineage
+    return caller, resolved, delegation_lineage
 
 
 def _fitting(
@@ -110,12 +112,12 @@ def _fitting(
     request: ActionRequest,
     caller: VerifiedCaller,
     resolved: Resolved,
-    lineage: Lineage,
+    delegation_lineage: DelegationLineage,
     prepared: Executed | None,
 ) -> VerifiedRequest:
-    arguments, mandate = request.arguments, lineage.mandate
+    arguments, mandate = request.arguments, delegation_lineage.mandate
     definition = _checked_definition(walk, arguments, resolved)
-    resolved = _at_hinted_tier(walk, resolved, definition, lineage)
+    resolved = _at_hinted_tier(walk, resolved, definition, delegation_lineage)
     arguments = named_arguments(resolved.capability.arguments, arguments)
     return VerifiedRequest(
         request=request,
@@ -128,18 +130,20 @@ def _fitting(
         subject=_subject(arguments, resolved, mandate),
         definition=definition,
         destinations=_destinations(arguments, resolved),
-        hops=lineage.hops,
+        hops=delegation_lineage.hops,
         session=_session(walk, mandate),
         prepared=prepared,
     )
 
 
-def _at_hinted_tier(walk: Walk, resolved: Resolved, definition: ToolDefinition, lineage: Lineage) -> Resolved:
+def _at_hinted_tier(
+    walk: Walk, resolved: Resolved, definition: ToolDefinition, delegation_lineage: DelegationLineage
+) -> Resolved:
     """Where a server says that its tool is riskier than the owner wrote, all that depends on the tier asks for that."""
     hinted = at_hinted_tier(walk, resolved.capability, definition)
     if hinted is resolved.capability:
         return resolved
-    check_age(lineage.hops, tier=hinted.tier, limits=walk.acting, now=walk.clock.now())
+    check_age(delegation_lineage.hops, tier=hinted.tier, limits=walk.acting, now=walk.clock.now())
     return replace(resolved, capability=hinted)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from answerable.core.identity.svid.authority import AuthorityState
     from answerable.flows.state.walk import Walk
-    from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
+    from answerable.flows.trust_domain.keep_trust_domain import TrustDomainState
 
 
 class AuthorityChanges:
@@ -32,7 +32,7 @@ class AuthorityChanges:
     def __init__(
         self,
         walk: Walk,
-        desk: TrustDomainDesk,
+        desk: TrustDomainState,
         *,
         alone: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
@@ -86,7 +86,7 @@ class AuthorityChanges:
                 raise left
 
 
-def known_authority(desk: TrustDomainDesk, named: str) -> str:
+def known_authority(desk: TrustDomainState, named: str) -> str:
     """The id that begins so; people type as much of it as they like. Raises Refused (`authority.unknown`)."""
     found = [one.id for one in desk.authorities() if one.id.startswith(named)]
     if len(found) == 1:

@@ -23,12 +23,12 @@ from answerable.core.identity.workload.evidence import Evidence
 from answerable.core.identity.workload.instance import INSTANCE_BYTES, Instance
 from answerable.core.ledger import records_workload
 from answerable.core.ledger.subject import agent_subject
-from answerable.core.mandate.revocation import Revocable, instance_names
+from answerable.core.mandate.revocation import RevocationTarget, instance_names
 from answerable.core.registry.documents.documents import Agent
 from answerable.errors import Malformed, Refused, shown
 from answerable.errors.codes import workloads as codes
 from answerable.errors.codes.registry import AGENT_INACTIVE
-from answerable.flows.counters.trip_rules import count, rules_now
+from answerable.flows.counters.trigger_rules import count, rules_now
 from answerable.flows.counters.watch_rules import handed_on
 from answerable.flows.recording.record_entry import record_entry, sealing_for
 from answerable.flows.revocation.end_instance import end_instance, written
@@ -371,7 +371,7 @@ def _active(workloads: Workloads, name: AgentId) -> Agent:
     agent = workloads.walk.registry.current.agents.get(name)
     if agent is None or agent.status != "active":
         raise AGENT_INACTIVE(f"agent {shown(name)} is not active")
-    domain = Revocable("trust_domain", workloads.trust.domain)
+    domain = RevocationTarget("trust_domain", workloads.trust.domain)
     refuse_names(workloads.walk, (*agent_names(workloads.walk, name), domain))
     return agent
 
@@ -379,7 +379,7 @@ def _active(workloads: Workloads, name: AgentId) -> Agent:
 def _refuse_revoked(workloads: Workloads, instance: Instance) -> None:
     """What an instance can be revoked or held by beside its agent: for one that was, no document is made."""
     key = instance.key.thumbprint if instance.key is not None else ""
-    own = (Revocable("key", key), Revocable("manifest", instance.manifest))
+    own = (RevocationTarget("key", key), RevocationTarget("manifest", instance.manifest))
     refuse_names(workloads.walk, (*instance_names(str(instance.id)), *own))
 
 

@@ -23,7 +23,7 @@ import anyio.to_thread
 
 from answerable.errors import AnswerableError
 from answerable.flows.counters.note_uses import DAY_MILLIS, note_uses
-from answerable.flows.registry.set_agent_standing import set_agent_standing
+from answerable.flows.registry.set_agent_status import set_agent_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -104,7 +104,7 @@ async def suspend_dormant(
     suspended = [name for name in await _dormant(workloads, uses, days) if name in candidates]
     for name in suspended:
         why = f"it was not used for {days} days"
-        await set_agent_standing(workloads, name, "suspended", by=RULE, because=why)
+        await set_agent_status(workloads, name, "suspended", by=RULE, because=why)
     return tuple(suspended)
 
 

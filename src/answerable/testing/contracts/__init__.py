@@ -12,6 +12,10 @@ from answerable.testing.contracts.authority_register import (
     DurableAuthorityRegisterContract,
 )
 from answerable.testing.contracts.bundle_endpoint import BundleEndpointContract
+from answerable.testing.contracts.challenge_register import (
+    DurableOpeningRegisterContract,
+    OpeningRegisterContract,
+)
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
 from answerable.testing.contracts.delivery_register import (
     DeliveryRegisterContract,
@@ -47,10 +51,6 @@ from answerable.testing.contracts.mandate_register import (
 from answerable.testing.contracts.manifest_register import (
     DurableManifestRegisterContract,
     ManifestRegisterContract,
-)
-from answerable.testing.contracts.opening_register import (
-    DurableOpeningRegisterContract,
-    OpeningRegisterContract,
 )
 from answerable.testing.contracts.passkey_register import (
     DurablePasskeyRegisterContract,

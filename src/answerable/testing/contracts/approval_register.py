@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.approval import Answer, ApprovalId, answered
-from answerable.core.approval.canary import Canary
+from answerable.core.approval.attention_check import AttentionCheck
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import Malformed
 from answerable.sdk.signing import signed_answer
 from answerable.testing.clock import START
@@ -90,7 +90,7 @@ class ApprovalRegisterContract:
 
     def test_a_canary_is_kept_and_listed_and_no_action_finds_or_uses_it(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
-        canary = Canary(nonce=bytes(32), wrong="amount", argument="amount")
+        canary = AttentionCheck(nonce=bytes(32), wrong="amount", argument="amount")
         waiting = replace(approval(), canary=canary)
         register.add(waiting)
         place = (waiting.agent, waiting.mandate, waiting.action.digest)
@@ -202,9 +202,9 @@ class DurableApprovalRegisterContract(ApprovalRegisterContract):
         for one in (fifth, sixth):
             register.add(one)
         register.replace_many([(approved(one), one) for one in (fifth, sixth)])
-        names = (Revocable("agent", "scout"), Revocable("hop", "H" * 43))
+        names = (RevocationTarget("agent", "scout"), RevocationTarget("hop", "H" * 43))
         register.add(replace(approval("a-4", amount=3), names=names))
-        canary = Canary(nonce=bytes(range(32)), wrong="recipient", argument="to")
+        canary = AttentionCheck(nonce=bytes(range(32)), wrong="recipient", argument="to")
         test = replace(approval("a-5", amount=4), canary=canary)
         register.add(test)
         again = self.opened(tmp_path)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.approval import ApprovalId
-from answerable.core.approval.duty_delegation import DutyDelegation
+from answerable.core.approval.deputy_statement import DeputyStatement
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.errors import Malformed
 from answerable.testing.clock import START
@@ -26,9 +26,9 @@ WAITING, OTHER = ApprovalId("waits"), ApprovalId("waits-too")
 ALICE, BOB = PrincipalId("alice"), PrincipalId("bob")
 
 
-def sample_delegation(number: int = 0, *, of: str = "bob", to: str = "dan") -> DutyDelegation:
+def sample_delegation(number: int = 0, *, of: str = "bob", to: str = "dan") -> DeputyStatement:
     """One of many."""
-    return DutyDelegation(
+    return DeputyStatement(
         id=f"delegation-of-duty-{number:04}",
         group="approvers",
         of=PrincipalId(of),

@@ -15,7 +15,7 @@ from answerable.testing.contracts.revocation_register import sample_revocation
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from answerable.core.containment.hold import Holdable
+    from answerable.core.containment.hold import HoldTarget
     from answerable.ports.hold_register import HoldRegister
     from answerable.ports.revocation_register import RevocationRegister
 
@@ -26,7 +26,7 @@ RACERS = 8
 
 
 def sample_hold(
-    number: int = 1, what: Holdable = SCOUT, *, by: str = "uid:1000", at: int = 0, ends: int = 0
+    number: int = 1, what: HoldTarget = SCOUT, *, by: str = "uid:1000", at: int = 0, ends: int = 0
 ) -> Hold:
     """Somebody stopped something. at, ends: milliseconds after the start of the tests' clock; 0 for no end."""
     return Hold(

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.core.mandate.revocation import Revocable, Revocation, revocable
+from answerable.core.mandate.revocation import Revocation, RevocationTarget, revocable
 from answerable.testing.clock import START
 from answerable.testing.contracts.claims import claim
 
@@ -40,8 +40,11 @@ class RevocationRegisterContract:
         claim(register.find((SCOUT,)) is None, "nothing is revoked at first")
         one = sample_revocation()
         claim(register.add(one), "it is new")
-        claim(register.find((Revocable("mandate", "m-1"), SCOUT)) == one, "found among other names, whole")
-        claim(register.find((Revocable("vendor", "scout"),)) is None, "another kind is another name")
+        claim(
+            register.find((RevocationTarget("mandate", "m-1"), SCOUT)) == one,
+            "found among other names, whole",
+        )
+        claim(register.find((RevocationTarget("vendor", "scout"),)) is None, "another kind is another name")
         claim(register.find(()) is None, "no name is no revocation")
 
     def test_every_addition_is_another_epoch(self, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.mandate.issued_token import IssuedToken, StatusPlace
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.core.mandate.status_list import StatusList
 from answerable.core.mandate.status_places import LIST_BYTES, TOKENS_PER_LIST_MAX
 from answerable.errors import Malformed
@@ -28,7 +28,7 @@ def sample_token(
     parent: str = "",
     agent: str = "scout",
     seconds: int = 60,
-    through: Iterable[Revocable] = (),
+    through: Iterable[RevocationTarget] = (),
     **more: str,
 ) -> IssuedToken:
     """A token of the sample mandate."""
@@ -49,14 +49,14 @@ def sample_token(
 
 
 THROUGH: Final = (
-    Revocable("token", "signed-by-an-agent"),
-    Revocable("hop", "hash-of-what-an-agent-signed"),
-    Revocable("hop", "hash-of-a-consent"),
-    Revocable("agent", "between"),
-    Revocable("agent", "spiffe://example.net/agent/between/1"),
-    Revocable("key", "key-of-between"),
-    Revocable("manifest", "b" * 64),
-    Revocable("trust_domain", "example.net"),
+    RevocationTarget("token", "signed-by-an-agent"),
+    RevocationTarget("hop", "hash-of-what-an-agent-signed"),
+    RevocationTarget("hop", "hash-of-a-consent"),
+    RevocationTarget("agent", "between"),
+    RevocationTarget("agent", "spiffe://example.net/agent/between/1"),
+    RevocationTarget("key", "key-of-between"),
+    RevocationTarget("manifest", "b" * 64),
+    RevocationTarget("trust_domain", "example.net"),
 )
 """Names of what stands between a token and its parent."""
 
@@ -93,20 +93,20 @@ class TokenRegisterContract:
     def test_ending_any_token_ends_all_that_derive_from_it_and_nothing_else(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
         tree = sample_tree(register)
-        count, first = register.subtree([Revocable("hop", "hash-of-left")])
+        count, first = register.subtree([RevocationTarget("hop", "hash-of-left")])
         claim((count, [one.jti for one in first]) == (3, ["left", "leaf", "twig"]), "roots first")
-        claim(register.end([Revocable("token", "left")]) == 3, "with two below")
+        claim(register.end([RevocationTarget("token", "left")]) == 3, "with two below")
         ended = {jti for jti in tree if register.has_ended(jti)}
         claim(ended == {"left", "leaf", "twig"}, "the whole subtree and nothing beside it")
-        claim(register.end([Revocable("token", "left")]) == 0, "what has ended does not end again")
-        claim(register.end([Revocable("mandate", "m-1")]) == 3, "and the rest ends by another name")
+        claim(register.end([RevocationTarget("token", "left")]) == 0, "what has ended does not end again")
+        claim(register.end([RevocationTarget("mandate", "m-1")]) == 3, "and the rest ends by another name")
 
     def test_each_kind_of_name_reaches_its_tokens(self, tmp_path: Path) -> None:
         names = {
-            Revocable("agent", "rover"): {"left", "leaf", "twig"},
-            Revocable("key", "key-of-third"): {"leaf", "twig"},
-            Revocable("hop", "hash-of-right"): {"right"},
-            Revocable("agent", "fourth"): {"other"},
+            RevocationTarget("agent", "rover"): {"left", "leaf", "twig"},
+            RevocationTarget("key", "key-of-third"): {"leaf", "twig"},
+            RevocationTarget("hop", "hash-of-right"): {"right"},
+            RevocationTarget("agent", "fourth"): {"other"},
         }
         for number, (name, expected) in enumerate(names.items()):
             register = self.opened(tmp_path / str(number))
@@ -115,13 +115,13 @@ class TokenRegisterContract:
             claim({jti for jti in tree if register.has_ended(jti)} == expected, f"by {name.kind}")
         register = self.opened(tmp_path / "domain")
         sample_tree(register)
-        claim(register.end([Revocable("trust_domain", "example.org")]) == 6, "by trust domain")
-        claim(register.end([Revocable("vendor", "acme")]) == 0, "tokens do not say who supplies what")
+        claim(register.end([RevocationTarget("trust_domain", "example.org")]) == 6, "by trust domain")
+        claim(register.end([RevocationTarget("vendor", "acme")]) == 0, "tokens do not say who supplies what")
 
     def test_each_name_between_a_token_and_its_parent_ends_it_and_all_below_and_nothing_beside_it(
         self, tmp_path: Path
     ) -> None:
-        above = Revocable("agent", "spiffe://example.net/agent/between")
+        above = RevocationTarget("agent", "spiffe://example.net/agent/between")
         for number, name in enumerate((*THROUGH, above)):
             register = self.opened(tmp_path / str(number))
             tree = sample_tree(register)
@@ -141,7 +141,10 @@ class TokenRegisterContract:
             "spiffe://example.net/agent/between/1/sub",
             "betwee",
         ):
-            claim(register.end([Revocable("agent", alike)]) == 0, "a name that only begins alike is another")
+            claim(
+                register.end([RevocationTarget("agent", alike)]) == 0,
+                "a name that only begins alike is another",
+            )
 
     def test_an_instance_ends_with_each_instance_that_it_is_a_sub_agent_of_and_with_no_other(
         self, tmp_path: Path
@@ -154,7 +157,7 @@ class TokenRegisterContract:
             [place, other] = register.take_places(2)
             register.add([sample_token("mine", place=place, instance=instance)])
             register.add([sample_token("other", place=other, instance="spiffe://example.org/else/scout")])
-            claim(register.end([Revocable("agent", name)]) == count, name)
+            claim(register.end([RevocationTarget("agent", name)]) == count, name)
             claim(register.has_ended("mine") is bool(count), "and it alone")
 
     def test_names_go_with_the_token_that_they_are_of(self, tmp_path: Path) -> None:
@@ -204,7 +207,7 @@ class TokenRegisterContract:
         taken = {one.place for one in again}
         claim(taken.isdisjoint(lost.take_places(3000)), "nobody else gets a place of theirs")
         claim(lost.end([THROUGH[0]]) == 2, "what it came through ends it, with what is below")
-        claim(lost.end([Revocable("token", "root")]) == 3, "and so does what is above")
+        claim(lost.end([RevocationTarget("token", "root")]) == 3, "and so does what is above")
         [fresh] = lost.take_places(1)
         thief = sample_token("thief", place=again[0].place)
         orphan = sample_token("orphan", place=fresh, parent="nobody")
@@ -217,7 +220,7 @@ class TokenRegisterContract:
     ) -> None:
         register = self.opened(tmp_path)
         sample_tree(register)
-        register.end([Revocable("token", "left")])
+        register.end([RevocationTarget("token", "left")])
         [place, late] = register.take_places(2)
         for parent in ("left", "twig", "nobody"):
             with raises(Malformed, "token.parent", f"no child of {parent}"):
@@ -245,7 +248,7 @@ class TokenRegisterContract:
         before = StatusList(bits=1, statuses=register.statuses(number))
         claim(len(before.statuses) == LIST_BYTES, "all lists have one size")
         claim(all(before.status(one.place.index) == 0 for one in tree.values()), "none is born invalid")
-        register.end([Revocable("token", "left")])
+        register.end([RevocationTarget("token", "left")])
         after = StatusList(bits=1, statuses=register.statuses(number))
         told = {jti for jti, one in tree.items() if after.status(one.place.index) == 1}
         claim(told == {"left", "leaf", "twig"}, "exactly the ended ones")
@@ -281,9 +284,9 @@ class TokenRegisterContract:
     ) -> None:
         register = self.opened(tmp_path)
         tree = sample_tree(register)
-        register.end([Revocable("token", "root")])
+        register.end([RevocationTarget("token", "root")])
         claim(register.prune(before=UnixMillis(START + 61_000), count_max=9) == 6, "revoked or not")
-        claim(register.end([Revocable("token", "root")]) == 0, "they are gone")
+        claim(register.end([RevocationTarget("token", "root")]) == 0, "they are gone")
         taken = {one.place for one in tree.values()}
         rest = register.take_places(TOKENS_PER_LIST_MAX - len(taken))
         claim({one.list_number for one in rest} == {1}, "all that the list still gives")
@@ -298,7 +301,7 @@ class DurableTokenRegisterContract(TokenRegisterContract):
     def test_tokens_ends_and_taken_places_survive_a_restart(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
         tree = sample_tree(register)
-        register.end([Revocable("token", "leaf")])
+        register.end([RevocationTarget("token", "leaf")])
         unused = set(register.take_places(100))
         statuses = register.statuses(1)
         again = self.opened(tmp_path)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import httpx2
 import pytest
 
-from answerable.apps.bundle_endpoint import Needs, bundle_endpoint_app
+from answerable.apps.bundle_endpoint import BundleServices, bundle_endpoint_app
 from answerable.errors import Unavailable
 
 pytestmark = pytest.mark.anyio
 
 
 def client(document, seconds=60, **how):
-    app = bundle_endpoint_app(Needs(document=document, refresh_hint_seconds=lambda: seconds), **how)
+    app = bundle_endpoint_app(BundleServices(document=document, refresh_hint_seconds=lambda: seconds), **how)
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="https://ours.example")
 
 

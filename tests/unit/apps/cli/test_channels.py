@@ -10,8 +10,8 @@ import anyio
 import pytest
 
 from answerable.adapters.sqlite import SqliteDeliveryRegister
-from answerable.flows.approval.reach_people import reach_people
-from answerable.flows.state.reach_desk import ReachDesk, Route
+from answerable.flows.approval.notify_people import notify_people
+from answerable.flows.state.reach_desk import NotificationState, Route
 from answerable.ports.message_channel import Sent
 from answerable.testing.registers import fresh
 from tests.unit.apps.cli.test_commands import (
@@ -28,8 +28,8 @@ from tests.worlds.channel import LoudChannel
 pytestmark = pytest.mark.requirement("CHANNEL-11")
 
 
-def reached(product, channel: LoudChannel) -> ReachDesk:
-    desk = ReachDesk(
+def reached(product, channel: LoudChannel) -> NotificationState:
+    desk = NotificationState(
         register=fresh(SqliteDeliveryRegister),
         channels={"email": channel},
         addresses={"email": lambda name: (f"{name}@example.com",)},
@@ -54,7 +54,7 @@ def test_what_was_told_and_what_was_not_is_seen_by_channel_and_approval(
     waiting = deferred(product, issued(applied, world))
     assert "not yet" not in applied("approval", "show", waiting).stdout
     channel.answers = [Sent(state="later", why="greylisted with code 451")]
-    anyio.run(reach_people, product.walk, desk, "email")
+    anyio.run(notify_people, product.walk, desk, "email")
     shown = applied("approval", "show", waiting).stdout
     assert "not yet (greylisted with code 451, 1 tries)" in shown
     assert "asked at 20" in shown
@@ -70,13 +70,13 @@ def test_a_channel_that_is_down_fails_the_list_and_says_why(applied: Command, pr
     channel = LoudChannel(always=Sent(state="down", why="the server cannot be reached"))
     desk = reached(product, channel)
     waiting = deferred(product, issued(applied, world))
-    anyio.run(reach_people, product.walk, desk, "email")
+    anyio.run(notify_people, product.walk, desk, "email")
     assert "DOWN: the server cannot be reached" in applied("channel", "list", code=5).stdout
     json.loads(applied("channel", "list", "--json", code=5).stdout)
     assert "not yet" in applied("approval", "show", waiting).stdout
     channel.always = Sent(state="never", why="refused")
     product.walk.reach.register.release("email", attempts=0, next_at=0, error="")
-    anyio.run(reach_people, product.walk, desk, "email")
+    anyio.run(notify_people, product.walk, desk, "email")
     assert "never (refused)" in applied("approval", "show", waiting).stdout
 
 

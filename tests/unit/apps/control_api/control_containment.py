@@ -9,7 +9,7 @@ from answerable.adapters.sqlite import SqliteDrillRegister
 from answerable.apps.cli.holds import hold_in
 from answerable.core.containment.drill import DRILL_KINDS
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
-from answerable.flows.state.drill_desk import DrillDesk
+from answerable.flows.state.drill_desk import DrillState
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_lift
 from answerable.testing.registers import fresh
@@ -69,7 +69,7 @@ async def use_drills(client: Any, product: Product) -> None:
     wanted = {"drill": "stop", "name": "crm.read"}
     assert (await client("run_drill", wanted, status=403))["code"] == "drill.not_kept"
     assert (await client("list_drills"))["items"] == []
-    product.walk.drills = DrillDesk(register=fresh(SqliteDrillRegister), ground=drill_ground)
+    product.walk.drills = DrillState(register=fresh(SqliteDrillRegister), ground=drill_ground)
     made = []
     for kind in DRILL_KINDS:
         made.append(await client("run_drill", {"drill": kind, "name": "crm.read", "kind": "capability"}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from answerable.adapters.sqlite import SqliteDutyRegister
-from answerable.core.approval.duty_delegation import DutyTerms, with_id
+from answerable.core.approval.deputy_statement import DutyTerms, with_id
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_duty

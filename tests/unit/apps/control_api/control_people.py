@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.flows.people.enrol_passkey import begin_enrolment, finish_enrolment
-from answerable.flows.state.passkey_desk import PasskeyDesk
+from answerable.flows.state.passkey_desk import PasskeyState
 from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 async def use_people(client: Any, product: Product) -> None:
     """Invite one, look at the passkey that came in, and remove it."""
     walk = product.walk
-    walk.passkeys = PasskeyDesk(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
+    walk.passkeys = PasskeyState(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
     invited = await client("invite_person", {}, name="bela")
     begun = begin_enrolment(walk, invited["code"], browser="b")
     made = SoftPasskey(seed="bela").registration(begun.challenge)

@@ -15,9 +15,9 @@ from answerable.apps.control_api.call import Call, instant
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.identity.svid.authority import TrustLimits
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.snapshot.sighting import Sighting
+from answerable.core.registry.snapshot.discovered_asset import Sighting
 from answerable.errors import Malformed, Refused, Unavailable
-from answerable.flows.leases.find_outstanding import outstanding_of_instance
+from answerable.flows.leases.list_outstanding_access import outstanding_of_instance
 from answerable.flows.workloads import hand_out_svid
 from answerable.flows.workloads.enrol_workload import enrol
 from answerable.testing.registers import fresh

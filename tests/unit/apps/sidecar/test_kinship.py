@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from answerable.apps.sidecar.kinship import descends, is_kin
+from answerable.apps.sidecar.process_ancestry import descends, is_kin
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is shown here is Linux's")
 

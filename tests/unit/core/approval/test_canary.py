@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from answerable.core.approval.canary import commitment, opens
+from answerable.core.approval.attention_check import commitment, opens
 
 NONCE = bytes(range(32))
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from answerable.core.approval.assurance_level import check_strength
 from answerable.core.approval.chat_click import ChatAccount, click_fault, click_in, is_click, kept_click
 from answerable.core.approval.message import asked_message
-from answerable.core.approval.strength import check_strength
 from answerable.core.approval.whole_message import BADGES_MAX, LINES_MAX, whole_lines, with_offer
 from answerable.core.canonical import encode, freeze
 from answerable.errors import Malformed, Refused

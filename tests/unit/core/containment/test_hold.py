@@ -10,15 +10,15 @@ from answerable.core.containment.hold import (
     EVERYTHING,
     HOLD_KINDS,
     Hold,
-    Holdable,
     HoldId,
+    HoldTarget,
     described,
     hold_id,
     holdable,
 )
 from answerable.core.containment.reach import reach_of, server_reach
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import Malformed
 from tests.worlds.policy import CAPABILITIES, REGISTRY
 
@@ -118,7 +118,7 @@ def test_one_person_lifts_what_a_known_person_or_a_rule_placed_and_two_what_anyb
 def test_what_is_signed_changes_with_whatever_was_placed_and_with_nothing_else():
     plain = sample()
     others = [
-        sample(id=HoldId("hold_" + "b" * 22)), sample(what=Holdable("server", "crm")), sample(at=UnixMillis(1_001)),
+        sample(id=HoldId("hold_" + "b" * 22)), sample(what=HoldTarget("server", "crm")), sample(at=UnixMillis(1_001)),
         sample(by="bob"), sample(reason="why"), sample(expires_at=2_000), sample(source="rule"), sample(rule="canary"),
     ]  # fmt: skip
     assert len({plain.digest, *(one.digest for one in others)}) == 9
@@ -130,8 +130,8 @@ def test_who_lifted_is_nobody_while_it_is_not_lifted():
 
 
 def test_tokens_are_held_as_the_hops_that_they_are_and_unknown_servers_by_their_name_alone():
-    assert reach_of([Revocable("token", "t-1")], REGISTRY) == (EVERYTHING,)
-    assert server_reach("nowhere", REGISTRY) == (Holdable("server", "nowhere"), EVERYTHING)
+    assert reach_of([RevocationTarget("token", "t-1")], REGISTRY) == (EVERYTHING,)
+    assert server_reach("nowhere", REGISTRY) == (HoldTarget("server", "nowhere"), EVERYTHING)
     used = CAPABILITIES["crm.note.write"]
     read = replace(used, method="resources/read", target="crm://{case}")
     assert not any(one.kind == "tool" for one in reach_of((), REGISTRY, capability=read))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.core.lease.echoes import HIDDEN, Echoes, EchoStream
+from answerable.core.lease.credential_redaction import HIDDEN, Echoes, EchoStream
 
 SECRET = 'canary "8d1f" näh/er+ü=0c7e'
 
@@ -51,30 +51,33 @@ def test_what_holds_no_secret_comes_back_as_it_was():
 
 
 def test_of_two_secrets_the_longer_is_hidden_whole():
-    echoes = Echoes(["abcdefgh", "abcdefgh-and-more"])
-    assert echoes.hidden_text("abcdefgh-and-more abcdefgh") == f"{HIDDEN.decode()} {HIDDEN.decode()}"
-    assert "abc" not in repr(echoes)
+    credential_redaction = Echoes(["abcdefgh", "abcdefgh-and-more"])
+    assert (
+        credential_redaction.hidden_text("abcdefgh-and-more abcdefgh")
+        == f"{HIDDEN.decode()} {HIDDEN.decode()}"
+    )
+    assert "abc" not in repr(credential_redaction)
 
 
 @given(st.text(max_size=40), st.text(max_size=40), st.lists(st.integers(0, 200), max_size=6))
 def test_in_pieces_it_is_hidden_as_in_one(before, after, cuts):
-    echoes = Echoes(["canary-8d1f0c7e"])
+    credential_redaction = Echoes(["canary-8d1f0c7e"])
     whole = before + "canary-8d1f0c7e" + after
     places = sorted({min(cut, len(whole)) for cut in cuts})
     pieces = [whole[a:b] for a, b in zip([0, *places], [*places, len(whole)], strict=True)]
-    stream = EchoStream(echoes)
+    stream = EchoStream(credential_redaction)
     told = "".join([*(stream.pass_on(piece) for piece in pieces), stream.rest()])
-    assert told == echoes.hidden_text(whole)
+    assert told == credential_redaction.hidden_text(whole)
 
 
 @pytest.mark.requirement("SAME-09")
 @pytest.mark.parametrize("secret", ["canary-8d1f0c7e", SECRET])
 def test_the_longest_spelling_of_a_secret_is_hidden_wherever_a_stream_is_cut(secret):
-    echoes = Echoes([secret])
+    credential_redaction = Echoes([secret])
     longest = max(spelled(secret), key=len).decode()
-    assert len(longest.encode()) == echoes.bytes_max
+    assert len(longest.encode()) == credential_redaction.bytes_max
     for cut in range(len(longest) + 1):
-        stream = EchoStream(echoes)
+        stream = EchoStream(credential_redaction)
         told = [
             stream.pass_on(f"before {longest[:cut]}"),
             stream.pass_on(f"{longest[cut:]} after"),

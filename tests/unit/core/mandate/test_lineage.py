@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from answerable.core.mandate.budget import Spending
-from answerable.core.mandate.lineage import Lineage, hop_accounts, hops_shortfall
+from answerable.core.mandate.delegation_lineage import DelegationLineage, hop_accounts, hops_shortfall
 from answerable.testing import delegation as bench
 from answerable.testing.samples import mandate
 
@@ -14,7 +14,12 @@ ONE = {"calls": 1}
 
 
 def test_a_mandate_of_its_own_is_no_depth_and_every_handing_on_is_one_more():
-    assert [Lineage(mandate=mandate(), hops=HOPS[:count]).depth for count in range(4)] == [0, 0, 1, 2]
+    assert [DelegationLineage(mandate=mandate(), hops=HOPS[:count]).depth for count in range(4)] == [
+        0,
+        0,
+        1,
+        2,
+    ]
 
 
 def test_the_first_hop_that_does_not_permit_an_action_is_named_with_who_handed_on_to_whom():

@@ -8,8 +8,8 @@ from answerable.core.base64url import to_base64url
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.revocation import (
     REVOCATION_KINDS,
-    Revocable,
     Revocation,
+    RevocationTarget,
     described,
     hop_names,
     instance_names,
@@ -57,7 +57,7 @@ def test_an_unknown_kind_is_told_what_there_is():
     ],
 )
 def test_two_spellings_of_one_name_are_one_name(kind, given, kept):
-    assert revocable(kind, given) == Revocable(kind, kept)
+    assert revocable(kind, given) == RevocationTarget(kind, kept)
 
 
 def test_a_trust_domain_is_no_agent():
@@ -68,9 +68,9 @@ def test_a_trust_domain_is_no_agent():
 
 def test_a_sub_agent_is_under_its_own_name_its_parents_and_its_trust_domain():
     names = instance_names("spiffe://example.org/agent/scout/abc/sub-1")
-    assert Revocable("trust_domain", "example.org") in names
+    assert RevocationTarget("trust_domain", "example.org") in names
     for path in ("/agent/scout/abc", "/agent/scout/abc/sub-1"):
-        assert Revocable("agent", f"spiffe://example.org{path}") in names
+        assert RevocationTarget("agent", f"spiffe://example.org{path}") in names
     assert instance_names("") == ()
 
 

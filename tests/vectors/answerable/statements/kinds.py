@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from answerable.core.approval.batch_answer import BATCH_TYP
-from answerable.core.approval.duty_delegation import DUTY_TYP
+from answerable.core.approval.deputy_statement import DUTY_TYP
 from answerable.core.approval.review import REVIEW_TYP
 from answerable.core.approval.token import APPROVAL_TYP
 from answerable.core.containment.lift import LIFT_TYP

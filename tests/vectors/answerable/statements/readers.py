@@ -12,8 +12,8 @@ from typing import Any
 from answerable.core.approval.approval import Answer, Approval
 from answerable.core.approval.batch import batch_of
 from answerable.core.approval.batch_answer import verify_batch
-from answerable.core.approval.break_glass import answer_digest
-from answerable.core.approval.duty_delegation import DutyTerms, check_times, verified_duty
+from answerable.core.approval.emergency_access import answer_digest
+from answerable.core.approval.deputy_statement import DutyTerms, check_times, verified_duty
 from answerable.core.approval.review import verify_review
 from answerable.core.approval.token import Verdict, verify_answer
 from answerable.core.canonical import freeze

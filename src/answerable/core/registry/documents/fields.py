@@ -253,12 +253,12 @@ class Fields:
             path = pointer(path, step)
         return Fields(value, known=known, document=self._document, path=path, faults=self._faults)
 
-    def _absent(self, name: str, default: Value | None, stand_in: Value) -> Value:
+    def _absent(self, name: str, default: Value | None, deputy_validity: Value) -> Value:
         if default is not None:
             return default
         if not self._silent:
             self.fault(f"`{name}` is missing", code=DOCUMENT_MISSING.id)
-        return stand_in
+        return deputy_validity
 
     def _text_fits(
         self, value: str, chars_max: int, check: Callable[[str], object] | None, *at: str | int

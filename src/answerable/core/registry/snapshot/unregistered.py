@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from answerable.core.identity.workload.evidence import Evidence
     from answerable.core.registry.documents.documents import Server
-    from answerable.core.registry.snapshot.sighting import Sighting
+    from answerable.core.registry.snapshot.discovered_asset import Sighting
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 JOINED: Final = " + "

@@ -1,0 +1,99 @@
+"""The broker's own account on PostgreSQL, which changes its own password.
+
+The server is told a verifier, never the password, and stores one at a time: whoever connects meanwhile tries both.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import asyncpg
+
+from answerable.adapters.postgres_roles.connections import (
+    LOST,
+    NO_ENTRY,
+    ROLLBACK_SECONDS_MAX,
+    logged_in,
+    unavailable,
+    words_of,
+)
+from answerable.adapters.postgres_roles.quoting import quoted_text
+from answerable.adapters.postgres_roles.scram import SALT_BYTES, scram_verifier
+from answerable.errors.codes.leases import ACCOUNT_REFUSED, ACCOUNT_TARGET
+from answerable.ports.admin_account import PORT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.adapters.postgres_roles.connections import ServerPlace
+    from answerable.ports.entropy import Entropy
+
+CUT: Final = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = "
+    "(SELECT oid FROM pg_roles WHERE rolname = session_user) AND pid <> pg_backend_pid()"
+)
+
+
+class PostgresOwnAccount:
+    """Implements ports.own_account.OwnAccount. home: the database that it logs in to."""
+
+    def __init__(self, place: ServerPlace, *, home: str, entropy: Entropy) -> None:
+        self._place = place
+        self._home = home
+        self._entropy = entropy
+
+    @property
+    def place(self) -> str:
+        """As the port says."""
+        return f"postgres {self._place.account}@{self._place.host}:{self._place.port}"
+
+    async def set_to(self, new: str, *, known: Sequence[str], cuts: bool) -> None:
+        """As the port says. An account may change its own password without any other right."""
+        connection = await self._let_in(known)
+        try:
+            with unavailable(effect="unknown", code=ACCOUNT_TARGET, port=PORT):
+                # Whatever the server is set to, this commit is on its disk when it returns.
+                await connection.execute("SET synchronous_commit = on")
+                await self._alter(connection, new)
+                if cuts:
+                    await connection.execute(CUT)
+        finally:
+            await _closed(connection)
+
+    async def _alter(self, connection: asyncpg.Connection, new: str) -> None:
+        verifier = scram_verifier(new, self._entropy.bytes(SALT_BYTES))
+        try:
+            await connection.execute(f"ALTER ROLE CURRENT_USER PASSWORD {quoted_text(verifier)}")
+        except asyncpg.InsufficientPrivilegeError as refused:
+            message = f"the server does not let the account change its password: {words_of(refused)}"
+            raise ACCOUNT_REFUSED(message) from None
+
+    async def takes(self, value: str) -> bool:
+        """As the port says."""
+        with unavailable(effect="none", code=ACCOUNT_TARGET, port=PORT):
+            try:
+                connection = await logged_in(self._place, self._home, value)
+            except NO_ENTRY:
+                return False
+        await _closed(connection)
+        return True
+
+    async def _let_in(self, known: Sequence[str]) -> asyncpg.Connection:
+        with unavailable(effect="none", code=ACCOUNT_TARGET, port=PORT):
+            for value in known:
+                try:
+                    return await logged_in(self._place, self._home, value)
+                except NO_ENTRY:
+                    continue
+        raise ACCOUNT_REFUSED(
+            f"{self.place} takes none of the passwords that are kept: set one there, and give it to "
+            "`answerable secret rotate`"
+        )
+
+
+async def _closed(connection: asyncpg.Connection) -> None:
+    with anyio.CancelScope(shield=True), anyio.move_on_after(ROLLBACK_SECONDS_MAX), suppress(*LOST):
+        await connection.close()
+    connection.terminate()

@@ -1,0 +1,35 @@
+"""What this door needs of the product around it, and its bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.identity.proof.door_refusal import untold
+
+if TYPE_CHECKING:
+    from answerable.core.identity.proof.door_refusal import TellRefused
+    from answerable.flows.state.click_desk import ChatAnswerState
+    from answerable.flows.state.walk import Walk
+
+PREFIX: Final = "/chat/v1/"
+"""Of every path of this door: what wiring sends here instead of to the console."""
+BODY_BYTES_MAX: Final = 65_536
+BODY_SECONDS_MAX: Final = 2.0
+CLICKS_PER_MINUTE_MAX: Final = 30
+"""Of one account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatServices:
+    """secret: by which the chat signs. hosts: names beside those of loopback that the Host field may hold. refused:
+    hears of everything that was refused."""
+
+    walk: Walk
+    desk: ChatAnswerState
+    secret: bytes = field(repr=False)
+    refused: TellRefused = untold
+    hosts: frozenset[str] = frozenset()
+    body_bytes_max: int = BODY_BYTES_MAX
+    body_seconds_max: float = BODY_SECONDS_MAX
+    clicks_per_minute_max: int = CLICKS_PER_MINUTE_MAX

@@ -1,0 +1,91 @@
+"""What registers of duties keep: their bounds, and a delegation as one canonical JSON object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from answerable.core.approval.assurance_level import AssuranceLevel
+from answerable.core.approval.deputy_statement import DeputyStatement
+from answerable.core.identity.names.principal import UnixMillis, principal_id
+from answerable.errors import Malformed
+from answerable.errors.codes.approval import DUTY_DUPLICATE, DUTY_FULL, DUTY_MALFORMED
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+
+DELEGATIONS_MAX: Final = 2_000
+"""That were not ended, with those that are over and not forgotten yet: who gives and ends takes no room from others."""
+
+
+class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    id: str
+    group: str
+    of: str
+    to: str
+    since: int
+    until: int
+    reason: str
+    strength: AssuranceLevel
+    key: str
+    token: str
+    credential: str
+    entry: int = -1
+    leaf: str = ""
+    log: str = ""
+
+
+def delegation_members(delegation: DeputyStatement) -> dict[str, JSONValue]:
+    """All that is kept of it but its end before its time."""
+    return {
+        "id": delegation.id,
+        "group": delegation.group,
+        "of": delegation.of,
+        "to": delegation.to,
+        "since": delegation.since,
+        "until": delegation.until,
+        "reason": delegation.reason,
+        "strength": delegation.strength,
+        "key": delegation.key,
+        "token": delegation.token,
+        "credential": delegation.credential,
+        "entry": delegation.entry,
+        "leaf": delegation.leaf,
+        "log": delegation.log,
+    }
+
+
+def delegation_in(members: JSONValue, *, ended_at: int = 0) -> DeputyStatement:
+    """The inverse of `delegation_members`. Raises Malformed (`duty.malformed`, `name.invalid`)."""
+    try:
+        row = msgspec.convert(members, _Row)
+    except msgspec.ValidationError as error:
+        raise DUTY_MALFORMED(f"it is no delegation of duty: {error}".lower()) from None
+    return DeputyStatement(
+        id=row.id,
+        group=row.group,
+        of=principal_id(row.of),
+        to=principal_id(row.to),
+        since=UnixMillis(row.since),
+        until=UnixMillis(row.until),
+        reason=row.reason,
+        strength=row.strength,
+        key=row.key,
+        token=row.token,
+        credential=row.credential,
+        entry=row.entry,
+        leaf=row.leaf,
+        log=row.log,
+        ended_at=UnixMillis(ended_at),
+    )
+
+
+def duplicate_delegation() -> Malformed:
+    """What to raise for an id that was here."""
+    return DUTY_DUPLICATE("a delegation of duty of this id is, or was, registered already: sign a new one")
+
+
+def no_room(most: int) -> Malformed:
+    """What to raise where there are too many."""
+    return DUTY_FULL(f"there are {most} delegations of duty, the most there can be: end some")

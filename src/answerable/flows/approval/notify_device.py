@@ -1,0 +1,73 @@
+"""A person has messages on a device of theirs, or has them no more."""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.approval.push_device import PushDevice, check_device
+from answerable.core.base64url import to_base64url
+from answerable.errors.codes.approval import PUSH_DEVICE, PUSH_GONE, PUSH_OFF
+from answerable.flows.events.event_desk import in_register
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.identity.names.principal import PrincipalId
+    from answerable.flows.state.reach_desk import PushSide
+    from answerable.flows.state.walk import Walk
+
+_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+def push_side(walk: Walk) -> PushSide:
+    """What devices need. Raises Refused (`push.off`)."""
+    side = walk.reach.push if walk.reach is not None else None
+    if side is None:
+        raise PUSH_OFF()
+    return side
+
+
+async def notify_device(
+    walk: Walk, *, person: PrincipalId, endpoint: str, key: str, secret: str, label: str
+) -> PushDevice:
+    """From now on messages for this person go to this device, too. key, secret: base64url, as its browser says them.
+
+    Raises Refused (`push.off`, `push.host`, `push.full`), Malformed (`push.device`), Unavailable.
+    """
+    side = push_side(walk)
+    device = PushDevice(
+        person=person,
+        endpoint=endpoint,
+        key=_octets(key),
+        secret=_octets(secret),
+        label=label,
+        made_at=walk.clock.now(),
+    )
+    check_device(device, side.hosts)
+    await in_register(side.register.add, device)
+    return device
+
+
+async def devices_of(walk: Walk, person: PrincipalId) -> Sequence[PushDevice]:
+    """The devices of a person; none where push is off. Raises Unavailable."""
+    side = walk.reach.push if walk.reach is not None else None
+    return await in_register(side.register.of, person) if side is not None else ()
+
+
+async def forget_device(walk: Walk, *, person: PrincipalId, device: str) -> None:
+    """No message goes to this device of the person any more. Raises Refused (`push.off`, `push.gone`), Unavailable."""
+    if not await in_register(push_side(walk).register.remove, device, person=person):
+        raise PUSH_GONE()
+
+
+def _octets(text: str) -> bytes:
+    found = (
+        urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        if _BASE64URL.fullmatch(text) and len(text) % 4 != 1
+        else b""
+    )
+    if not found or to_base64url(found) != text:
+        raise PUSH_DEVICE("a key of a device is base64url without padding")
+    return found

@@ -1,0 +1,224 @@
+"""What people ask about duty: who is on call, what nobody covers, whose turn it is, and how the queue is.
+
+Figures of the queue follow from the register of approvals and of duties alone (governance check AP-08); where there is
+nothing to count there is no figure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.approval.routing import turns
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.registry.documents.on_call import cover_gaps, gap_text, on_call, quiet_until
+from answerable.errors import shown
+from answerable.errors.codes.approval import DUTY_NONE
+from answerable.flows.escalation.route_approval import groups_asked, question_of, staff_now
+from answerable.flows.validity.deputy_validity import standing_in
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.routing import Staff
+    from answerable.core.identity.names.principal import PrincipalId
+    from answerable.core.registry.documents.duty import Duty
+    from answerable.flows.state.walk import Walk
+
+HEALTH_MAX: Final = 10_000
+"""Approvals that figures are made of, the newest first."""
+BACKLOG_TOLD_MAX: Final = 100
+QUIET_TIER: Final = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnCall:
+    """first, second: who is on call, or stands in for who is. quiet_until: end of the quiet hours; None for none now.
+
+    covered: whether anybody is there; else the whole group is asked.
+    """
+
+    duty: Duty
+    first: tuple[PrincipalId, ...]
+    second: tuple[PrincipalId, ...]
+    quiet_until: UnixMillis | None
+
+    @property
+    def covered(self) -> bool:
+        """As above."""
+        return bool(self.first)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Nobody of the group is on call from `begins` until `ends`. text: in words."""
+
+    group: str
+    begins: UnixMillis
+    ends: UnixMillis
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """turn: whose turn it is by now. told: group and number of the steps that were told. next_at: of the next step;
+    None for none."""
+
+    turn: tuple[PrincipalId, ...]
+    told: tuple[tuple[str, int], ...]
+    first_view: UnixMillis | None
+    next_at: UnixMillis | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueHealth:
+    """asked: questions of that time, of which `seen` were seen, at p50 and p95 after so many milliseconds; None for
+    none. expired_unseen: those that timed out and nobody had looked. waiting: now. backlog: how many wait for each who
+    may answer, the most first. since: of the oldest that was counted."""
+
+    asked: int
+    seen: int
+    view_p50_ms: int | None
+    view_p95_ms: int | None
+    expired: int
+    expired_unseen: int
+    waiting: int
+    backlog: tuple[tuple[PrincipalId, int], ...]
+    since: UnixMillis
+
+
+def on_call_now(walk: Walk, at: UnixMillis, *, group: str = "") -> list[OnCall]:
+    """Of every duty, or of that of one group, by group. Raises Refused (`duty.none`), Unavailable."""
+    duties = walk.registry.current.duties
+    if group and group not in duties:
+        raise DUTY_NONE(f"group {shown(group)} has no duty")
+    wanted = [duties[one] for one in sorted(duties) if group in ("", one)]
+    # Who stands in is known of now alone: delegations may still be given and ended until then.
+    staff = staff_now(walk, at, groups=[one.group for one in wanted])
+    told: list[OnCall] = []
+    for duty in wanted:
+        lines = [
+            tuple(
+                dict.fromkeys(
+                    here
+                    for one in on_call(duty, at, line)
+                    if (here := staff.in_place_of.get((duty.group, one), one)) in staff.members[duty.group]
+                )
+            )
+            for line in ("first", "second")
+        ]
+        told.append(
+            OnCall(duty=duty, first=lines[0], second=lines[1], quiet_until=quiet_until(duty, QUIET_TIER, at))
+        )
+    return told
+
+
+def gaps_ahead(walk: Walk, *, days: int) -> list[Gap]:
+    """Times that nobody of a group covers, from now on. Raises Unavailable."""
+    now, duties = walk.clock.now(), walk.registry.current.duties
+    members = staff_now(walk, now, groups=list(duties)).members
+    return [
+        Gap(group=group, begins=gap[0], ends=gap[1], text=gap_text(duties[group], gap))
+        for group in sorted(duties)
+        for gap in cover_gaps(duties[group], members[group], since=now, days=days)
+    ]
+
+
+def groups_uncovered(walk: Walk) -> list[str]:
+    """Groups with a duty that has nobody on call at this moment. Raises Unavailable."""
+    return [one.duty.group for one in on_call_now(walk, walk.clock.now()) if not one.covered]
+
+
+def route_of(walk: Walk, approval: Approval) -> Route:
+    """How far a question is on its way. Raises Unavailable."""
+    return routes_of(walk, [approval])[approval.id]
+
+
+def routes_of(walk: Walk, approvals: Sequence[Approval]) -> dict[str, Route]:
+    """As `route_of`, of several, by id. Raises Unavailable."""
+    now = walk.clock.now()
+    staff = staff_now(walk, now, groups=groups_asked(approvals))
+    return {one.id: _route(walk, one, staff, now) for one in approvals}
+
+
+def _route(walk: Walk, approval: Approval, staff: Staff, now: UnixMillis) -> Route:
+    if approval.state_at(now) != "pending":
+        return Route(
+            turn=(), told=_told(walk, approval), first_view=_first_view(walk, approval), next_at=None
+        )
+    question = question_of(walk, approval)
+    found = turns(question, staff, now)
+    next_at = found.next_at
+    return Route(
+        turn=tuple(sorted({who for told in found.due for who in told.people})),
+        told=_told(walk, approval),
+        first_view=_first_view(walk, approval),
+        next_at=next_at if next_at is not None and next_at < approval.expires_at else None,
+    )
+
+
+def queue_health(walk: Walk, *, since: UnixMillis) -> QueueHealth:
+    """The figures of what was asked since then, of the newest `HEALTH_MAX`. Raises Unavailable."""
+    now = walk.clock.now()
+    found: list[Approval] = []
+    for one in walk.approvals.all(pending_only=False, now=now):
+        if len(found) == HEALTH_MAX or one.created_at < since:
+            break
+        found.append(one)
+    views = {one.id: view for one in found if (view := seen_at(walk, one)) is not None}
+    took = sorted(views[one.id] - one.created_at for one in found if one.id in views)
+    expired = [one for one in found if one.state_at(now) == "expired"]
+    waiting = list(walk.approvals.all(pending_only=True, now=now))
+    return QueueHealth(
+        asked=len(found),
+        seen=len(took),
+        view_p50_ms=_share(took, 50),
+        view_p95_ms=_share(took, 95),
+        expired=len(expired),
+        expired_unseen=sum(one.id not in views for one in expired),
+        waiting=len(waiting),
+        backlog=_backlog(walk, waiting, now),
+        since=min((one.created_at for one in found), default=since),
+    )
+
+
+def seen_at(walk: Walk, approval: Approval) -> UnixMillis | None:
+    """When somebody who may answer first had it before them, at the latest when they answered, and not by a workflow of
+    theirs; None for never. What their answer says of it is in the ledger, too."""
+    said = [one for one in approval.answers if not one.workflow]
+    times = [one.at if one.opened_at is None else one.opened_at for one in said]
+    first = _first_view(walk, approval)
+    return min([*times, *([first] if first is not None else [])], default=None)
+
+
+def _backlog(walk: Walk, waiting: Sequence[Approval], now: UnixMillis) -> tuple[tuple[PrincipalId, int], ...]:
+    members = staff_now(walk, now, groups=groups_asked(waiting)).members
+    counts: dict[PrincipalId, int] = {}
+    for approval in waiting:
+        answered = {one.by for one in approval.answers}
+        may = {who for one in approval.requirements for group in one.groups for who in members.get(group, ())}
+        for who in may - answered:
+            counts[who] = counts.get(who, 0) + 1
+    ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    return tuple(ordered[:BACKLOG_TOLD_MAX])
+
+
+def standing_delegations(walk: Walk) -> frozenset[str]:
+    """Ids of the delegations of duty that count now. Raises Unavailable."""
+    return frozenset(one.id for one in standing_in(walk, walk.clock.now()))
+
+
+def _told(walk: Walk, approval: Approval) -> tuple[tuple[str, int], ...]:
+    register = walk.duties.register
+    return tuple(sorted(register.told(approval.id))) if register is not None else ()
+
+
+def _first_view(walk: Walk, approval: Approval) -> UnixMillis | None:
+    register = walk.duties.register
+    return register.first_view(approval.id) if register is not None else None
+
+
+def _share(values: Sequence[int], percent: int) -> int | None:
+    """The nearest-rank percentile."""
+    return values[max(0, -(-len(values) * percent // 100) - 1)] if values else None

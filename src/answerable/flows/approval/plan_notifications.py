@@ -1,0 +1,136 @@
+"""Who is to be told of an approval or a notice on one channel. Reads the registry and the approvals; tells nobody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.approval.delivery import PERSON, PLACE, REQUESTER, Delivery
+from answerable.core.approval.message import message_text, notice_message
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.errors import AnswerableError
+from answerable.flows.approval.notify_on_call import route_of
+from answerable.flows.state.reach_desk import EVERYBODY, THE_REQUESTER
+from answerable.flows.validity.deputy_validity import agent_owners
+from answerable.flows.validity.mandate_validity import schedule_owner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.notice import Notice
+    from answerable.flows.state.reach_desk import NotificationState, Route
+    from answerable.flows.state.walk import Walk
+
+ENDED_AGO_MAX: Final = 3_600_000
+"""Milliseconds after its end in which an approval is looked at for the first time."""
+
+
+def receivers_of(walk: Walk, approval: Approval, routes: Iterable[Route]) -> tuple[str, ...]:
+    """Everybody to whom the question goes on these routes: those who may answer it, and whose task it is.
+
+    Where a group has a duty, it goes to those whose turn it is by now, and to the next ones when it is theirs.
+    """
+    asked = {group for one in approval.requirements for group in one.groups}
+    found: dict[str, None] = {}
+    barred = _barred(walk, approval)
+    turn = _turn(walk, approval, asked)
+    for route in routes:
+        if route.group == THE_REQUESTER:
+            found.update(dict.fromkeys(f"{REQUESTER}{one}" for one in _givers(walk, approval)))
+        elif route.place and (route.group == EVERYBODY or route.group in asked):
+            found[f"{PLACE}{route.place}"] = None
+        elif not route.place:
+            groups = asked if route.group == EVERYBODY else asked & {route.group}
+            people = _members(walk, groups) if turn is None else turn(groups)
+            found.update(dict.fromkeys(f"{PERSON}{one}" for one in people if one not in barred))
+    return tuple(found)
+
+
+def _turn(walk: Walk, approval: Approval, asked: set[str]) -> Callable[[set[str]], Iterable[str]] | None:
+    """Of some of the groups asked, whose turn it is, who stands in for somebody included; None without a duty."""
+    if not asked & walk.registry.current.duties.keys() or approval.state != "pending":
+        return None
+    turn = route_of(walk, approval).turn
+    outside = set(turn).difference(_members(walk, asked))
+    return lambda groups: [one for one in turn if groups and one in outside.union(_members(walk, groups))]
+
+
+def receivers_of_notice(walk: Walk, notice: Notice, routes: Iterable[Route]) -> tuple[str, ...]:
+    """Everybody whom the notice is for on these routes."""
+    found: dict[str, None] = {}
+    for route in routes:
+        if route.group not in (EVERYBODY, notice.group):
+            continue
+        if route.place:
+            found[f"{PLACE}{route.place}"] = None
+        else:
+            found.update(dict.fromkeys(f"{PERSON}{one}" for one in _members(walk, {notice.group})))
+    return tuple(found)
+
+
+def new_deliveries(
+    walk: Walk,
+    desk: NotificationState,
+    channel: str,
+    *,
+    there: Collection[tuple[str, str]],
+    since: int,
+    now: UnixMillis,
+    approvals: Iterable[Approval],
+) -> Iterator[Delivery]:
+    """What nobody planned yet. there: what is planned, by what it is about and receiver. since: when the channel was
+    set up: what ended before is nobody's news."""
+    routes = desk.routes_on(channel)
+    to_requesters = [one for one in routes if one.group == THE_REQUESTER]
+    for approval in approvals:
+        state = approval.state_at(now)
+        over = state != "pending"
+        if over and (approval.created_at < since or approval.expires_at + ENDED_AGO_MAX < now):
+            continue
+        # Whoever was not asked while there was something to ask needs not hear that it is over.
+        for to in receivers_of(walk, approval, to_requesters if over else routes):
+            if (approval.id, to) not in there:
+                yield Delivery(about=approval.id, channel=channel, to=to, made_at=now)
+
+
+def notices_planned(walk: Walk, desk: NotificationState, notice: Notice) -> Iterator[Delivery]:
+    """The deliveries of one notice, on every channel."""
+    now = walk.clock.now()
+    body = message_text(notice_message(notice, now=now))
+    for channel in desk.channels:
+        for to in receivers_of_notice(walk, notice, desk.routes_on(channel)):
+            yield Delivery(
+                about=f"{notice.action_id}.{notice.group}", channel=channel, to=to, made_at=now, body=body
+            )
+
+
+def address_of(walk: Walk, desk: NotificationState, delivery: Delivery) -> tuple[str, ...]:
+    """Where a receiver is reached on the channel by now; empty for somebody who is not there or may not be told."""
+    if not delivery.person:
+        return (delivery.to.removeprefix(PLACE),)
+    # Who was disabled since it was planned is not in force, and not among them.
+    person = walk.registry.current.principals.get(PrincipalId(delivery.person))
+    if person is None:
+        return ()
+    return desk.addresses[delivery.channel](person.name)
+
+
+def _members(walk: Walk, groups: set[str]) -> Iterator[str]:
+    for person in walk.registry.current.principals.values():
+        if groups.intersection(person.groups):
+            yield person.name
+
+
+def _givers(walk: Walk, approval: Approval) -> tuple[str, ...]:
+    """Whose task it is; of a schedule, who answers for it."""
+    return (schedule_owner(approval.principal, walk.registry.current) or approval.principal,)
+
+
+def _barred(walk: Walk, approval: Approval) -> frozenset[str]:
+    """Those whose yes would not count, or who have answered: they are not asked."""
+    try:
+        owners = agent_owners(walk, approval)
+    except (AnswerableError, KeyError):
+        owners = frozenset()
+    answered = {answer.by for answer in approval.answers}
+    return owners | answered | {approval.principal, *_givers(walk, approval)}

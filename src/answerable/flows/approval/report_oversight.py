@@ -1,0 +1,86 @@
+"""How people decide, told from this log: by approver, rule and group of people, and by tier beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.ledger.describe_oversight import OversightFigures, oversight_figures
+from answerable.core.ledger.opened import leaf_of, payload_of
+from answerable.core.ledger.oversight import WORKFLOW
+from answerable.flows.approval.report_statistics import report_statistics
+from answerable.flows.recording.paced_reading import in_turns
+
+if TYPE_CHECKING:
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.ledger.describe_statistics import StatisticsView
+    from answerable.core.ledger.oversight import Oversight
+    from answerable.flows.state.walk import Walk
+
+READ_SECONDS_MAX: Final = 2.0
+"""How long whoever asks waits for what was not read yet; what is missing then is said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OversightTold:
+    """Of one log. since: Unix milliseconds, 0 for all. names: of approvers, by pseudonym; one who was erased has none.
+    entries: that were read, of size. complete_from: questions from before then may be missing. tiers: the price of
+    control in the same time, whose times are taken back to their hour."""
+
+    origin: str
+    at: UnixMillis
+    since: int
+    figures: OversightFigures
+    names: dict[str, str]
+    entries: int
+    size: int
+    complete_from: int
+    unreadable: int
+    tiers: StatisticsView
+
+
+async def report_oversight(
+    walk: Walk, *, since: int = 0, seconds_max: float = READ_SECONDS_MAX
+) -> OversightTold:
+    """Figures of the questions asked since a time, Unix milliseconds.
+
+    Raises Refused (`stats.since`) for a time before the hours that are kept, Unavailable, Broken (`ledger.*`).
+    """
+    tiers = await report_statistics(walk, since=since, others=False, seconds_max=seconds_max)
+    read = await read_oversight(walk, seconds_max=seconds_max)
+    now = walk.clock.now()
+    figures = oversight_figures(read, since=since, now=now)
+    return OversightTold(
+        origin=walk.ledger.origin,
+        at=now,
+        since=since,
+        figures=figures,
+        names={person: _name(walk, person, index) for person, index in figures.spoken.items()},
+        entries=read.entries,
+        size=walk.ledger.size,
+        complete_from=read.complete_from,
+        unreadable=read.unreadable,
+        tiers=tiers,
+    )
+
+
+async def read_oversight(walk: Walk, *, seconds_max: float = READ_SECONDS_MAX) -> Oversight:
+    """Read on what is new in the log, for at most so long. Raises Unavailable, and Broken (`ledger.*`)."""
+    desk = walk.figures
+    async with desk.looking:
+        read = desk.oversight
+        if read.entries < walk.ledger.size:
+            ends_at = walk.clock.monotonic() + seconds_max
+            async for stored in in_turns(walk, read.entries, ends_at):
+                read.fold(stored)
+        return read
+
+
+def _name(walk: Walk, person: str, index: int) -> str:
+    """As an answer of theirs has it; empty where it cannot be opened any more. A workflow's is no secret."""
+    if person.startswith(WORKFLOW):
+        return person
+    stored = walk.ledger.entry(index)
+    fields = payload_of(stored, leaf_of(stored), walk.subject_keys.find) or {}
+    name = fields.get("person")
+    return name if isinstance(name, str) else ""

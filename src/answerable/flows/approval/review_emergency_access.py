@@ -1,0 +1,205 @@
+"""Another person reviews a broken glass, signed with a key file or a passkey."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from answerable.core.approval.approval import ApprovalId, Review
+from answerable.core.approval.assurance_level import asked_strength, check_strength
+from answerable.core.approval.emergency_access import Owed, owed_review
+from answerable.core.approval.passkey_review import kept_review, review_challenge
+from answerable.core.approval.review import check_reviewer, verify_review
+from answerable.core.approval.words import COMMENT_CHARS_MAX
+from answerable.core.identity.names.principal import PrincipalId
+from answerable.core.ledger import records_reviews
+from answerable.core.ledger.subject import principal_subject
+from answerable.errors import shown
+from answerable.errors.codes.approval import (
+    APPROVAL_CHANGED_MEANWHILE,
+    APPROVAL_UNKNOWN,
+    REVIEW_DONE,
+    REVIEW_MALFORMED,
+    REVIEW_NOT_OWED,
+    REVIEW_OWN,
+)
+from answerable.errors.codes.people import PASSKEY_OTHER
+from answerable.flows.approval.answer_approval import approval_page, take_nonce
+from answerable.flows.approval.owed_reviews import answering_groups
+from answerable.flows.escalation.approval_nonces import give_nonce
+from answerable.flows.people.sign_in import check_passkey
+from answerable.flows.recording.name_keys import key_on_record
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.validity.deputy_validity import agent_owners
+from answerable.flows.validity.mandate_validity import schedule_owner
+from answerable.flows.validity.person_validity import desk_of
+from answerable.flows.validity.refuse_revoked import signer_fault, signing_key_of
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.review import Judgement
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.people.passkey import PasskeyAssertion
+    from answerable.flows.state.walk import Walk
+
+
+async def review_emergency_access(walk: Walk, approval_id: str, token: str) -> Approval:
+    """Verify and record a review signed with a key file; returns the approval as it stands afterwards.
+
+    Raises Unverified when the signature or its claims do not check, Refused (`approval.unknown`, `review.*`,
+    `approval.changed_meanwhile`, `approval.weak_signature`, `registry.changed_meanwhile`, `revoked.*`, `held.*`),
+    Unavailable.
+    """
+    now = walk.clock.now()
+    owed = owed_at(walk, approval_id)
+    people = walk.registry.current.principals
+    said = verify_review(
+        token,
+        keys_of=lambda name: people[name].keys if name in people else (),
+        audience=walk.ledger.origin,
+        approval=owed.approval,
+        answer=owed.answer,
+        now=now,
+    )
+    check_strength(walk.limits, owed.approval, passkey=None, page=approval_page(walk, approval_id))
+    key = signing_key_of(token)
+    review = Review(by=said.by, verdict=said.verdict, comment=said.comment, at=now, token=token)
+    signer = next(one.jwk for one in people[said.by].keys if one.thumbprint == key)
+    return await _recorded(walk, owed, review, key=key, signer=signer)
+
+
+async def review_by_passkey(
+    walk: Walk,
+    approval_id: str,
+    *,
+    person: PrincipalId,
+    verdict: Judgement,
+    comment: str,
+    nonce: bytes,
+    assertion: PasskeyAssertion,
+) -> Approval:
+    """Verify and record a review signed with a passkey at our own page.
+
+    person: who is signed in there. nonce: as `open_to_review` gave it. Raises as `review_emergency_access`, and
+    Unverified (`passkey.*`, `approval.nonce`), Malformed (`review.malformed`), Refused (`passkey.off`, `person.*`).
+    """
+    if len(comment) > COMMENT_CHARS_MAX:
+        raise REVIEW_MALFORMED(f"a comment has at most {COMMENT_CHARS_MAX} characters")
+    now = walk.clock.now()
+    owed = owed_at(walk, approval_id)
+    take_nonce(walk, _nonce_of(owed), nonce, now, by=person)
+    signed = review_challenge(owed.approval, owed.answer, nonce=nonce, verdict=verdict, comment=comment)
+    passkey = check_passkey(walk, assertion, challenge=signed)
+    if passkey.person != person:
+        raise PASSKEY_OTHER(f"this passkey is not one of {shown(person)}, who is signed in here")
+    check_strength(walk.limits, owed.approval, passkey=passkey)
+    token = kept_review(
+        owed.approval,
+        owed.answer,
+        by=person,
+        nonce=nonce,
+        verdict=verdict,
+        comment=comment,
+        audience=walk.ledger.origin,
+        at=now,
+        passkey=passkey,
+        origins=desk_of(walk).origins,
+        assertion=assertion,
+    )
+    review = Review(by=person, verdict=verdict, comment=comment, at=now, token=token, credential=passkey.name)
+    return await _recorded(walk, owed, review, key=passkey.key, signer="")
+
+
+def open_to_review(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes, Owed, UnixMillis]:
+    """A nonce for one review, what it reviews, and until when it is good, Unix milliseconds. to: who opens it.
+
+    Raises Refused (`approval.unknown`, `review.not_owed`, `review.done`).
+    """
+    owed = owed_at(walk, approval_id)
+    if owed.approval.review is not None:
+        raise REVIEW_DONE(f"{owed.approval.review.by} has reviewed this already")
+    nonce, ends = give_nonce(walk, _nonce_of(owed), to=to)
+    return nonce, owed, ends
+
+
+def owed_at(walk: Walk, approval_id: str) -> Owed:
+    """The review of this approval, owed or done. Raises Refused (`approval.unknown`, `review.not_owed`)."""
+    approval = walk.approvals.find(ApprovalId(approval_id))
+    if approval is None:
+        raise APPROVAL_UNKNOWN(f"there is no approval {shown(approval_id)}")
+    owed = owed_review(approval, review_ms=walk.limits.glass_review_ms)
+    if owed is None:
+        raise REVIEW_NOT_OWED()
+    return owed
+
+
+def _nonce_of(owed: Owed) -> str:
+    """What was given to answer an approval reviews nothing; no id of an approval has a space."""
+    return f"review {owed.approval.id}"
+
+
+def check_may_review(walk: Walk, owed: Owed, review: Review) -> None:
+    """Whether this person may give it. Raises Refused (`review.*`)."""
+    person = walk.registry.current.principals.get(review.by)
+    current = walk.registry.current
+    if review.by in {schedule_owner(owed.approval.principal, current), *agent_owners(walk, owed.approval)}:
+        raise REVIEW_OWN("you answer for an agent or the schedule of this: another person reviews it")
+    check_reviewer(
+        owed.approval,
+        review,
+        broken=owed.answer,
+        groups=person.groups if person is not None else (),
+        asked=answering_groups(owed.approval),
+    )
+
+
+async def _recorded(walk: Walk, owed: Owed, review: Review, *, key: str, signer: str) -> Approval:
+    reviewing, name = walk.under_way.answering, owed.approval.id
+    if name in reviewing:
+        # Two that are checked against the same state would both be on record, and only one would count.
+        raise APPROVAL_CHANGED_MEANWHILE("somebody else reviews it at this moment: look again")
+    reviewing.add(name)
+    try:
+        return await _recorded_alone(walk, owed, review, key=key, signer=signer)
+    finally:
+        reviewing.discard(name)
+
+
+async def _recorded_alone(walk: Walk, owed: Owed, review: Review, *, key: str, signer: str) -> Approval:
+    # 0. Whose key signed, where that is not on record yet; all else is checked after that.
+    keys_ref = await key_on_record(walk, review.by, key) if signer else None
+    fault = signer_fault(walk, review.by, key)
+    if fault is not None:
+        raise fault
+    check_may_review(walk, owed, review)
+    approval = owed.approval
+    # 1. In the ledger before it counts. A crash after this line: the person reviews again.
+    entry = records_reviews.glass_reviewed(
+        approval,
+        review,
+        at=review.at,
+        sealing=sealing_for(walk, principal_subject(review.by)),
+        person=pseudonym_of(walk, review.by),
+        signer=signer,
+        late=owed.state(review.at) == "overdue",
+        keys_ref=keys_ref,
+        asks=asked_strength(walk.limits, approval),
+    )
+    _, left = await record_entry(walk, entry)
+    # 2. It counts only on top of what was seen: one that is used meanwhile is looked at again.
+    after = replace(approval, review=review)
+    if not walk.approvals.replace(after, was=approval):
+        after = _again(walk, approval, review)
+    if left is not None:
+        raise left
+    return after
+
+
+def _again(walk: Walk, approval: Approval, review: Review) -> Approval:
+    """What was reviewed ran, or ran out, at the same moment; another review of it does not count twice."""
+    found = walk.approvals.find(approval.id)
+    if found is not None and found.review is None:
+        after = replace(found, review=review)
+        if walk.approvals.replace(after, was=found):
+            return after
+    raise APPROVAL_CHANGED_MEANWHILE("somebody else changed it at the same moment: look again")

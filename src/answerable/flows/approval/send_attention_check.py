@@ -1,0 +1,149 @@
+"""Ask people a canary now and then: a real action that they were asked about, with one thing in it made wrong.
+
+It goes the way of every question: verified, decided by the policies in force, recorded, kept and announced. What is
+decided otherwise than by asking people is not asked.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from msgspec import structs
+
+from answerable.core.action.request import action_request
+from answerable.core.approval.assurance_level import tier_shown
+from answerable.core.approval.attention_check import NONCE_BYTES, AttentionCheck, made_wrong
+from answerable.core.registry.documents.pointing import with_changed
+from answerable.errors import Malformed, Refused
+from answerable.flows.approval.attention_check_targets import reaches_duty
+from answerable.flows.escalation.request_approval import ask_people
+from answerable.flows.walk.decide_action import decide_action
+from answerable.flows.walk.govern_action import gather_facts, govern_action
+from answerable.flows.walk.preview_effect import Governing, preview_effect
+from answerable.flows.walk.spend_budget import accounts_of, require_left, spend_on
+from answerable.flows.walk.verify_request import verify_request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.core.action.request import ActionRequest, VerifiedRequest
+    from answerable.core.approval.approval import Approval
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.flows.state.walk import Walk
+
+DAY_MS: Final = 86_400_000
+PATTERN_MS_MAX: Final = 4 * 3_600_000
+"""How long after people were asked about an action one like it is no surprise."""
+LOOK_MS_MAX: Final = 600_000
+"""A process that stood still does not catch up."""
+TRIES_MAX: Final = 8
+CRITICAL: Final = 3
+_DRAW_BYTES: Final = 8
+
+
+async def send_attention_check(walk: Walk) -> Approval | None:
+    """Draw whether people are asked a canary now, and ask it; what was asked, if so.
+
+    However often this is called, one is asked `canaries_per_day` times a day by chance, never more often, while people
+    are asked real questions anyway. Raises Unavailable.
+    """
+    now, desk = walk.clock.now(), walk.canaries
+    since, desk.looked_at = desk.looked_at, now
+    if not walk.limits.canaries_per_day or not since:
+        return None
+    share = min(max(0, now - since), LOOK_MS_MAX) * walk.limits.canaries_per_day
+    if not _drawn(walk, share, of=DAY_MS) or not _is_a_time(walk, now):
+        return None
+    for pattern in _patterns(walk, now):
+        asked = await asked_canary(walk, pattern, now)
+        if asked is not None:
+            return asked
+    return None
+
+
+async def asked_canary(walk: Walk, pattern: VerifiedRequest, now: UnixMillis) -> Approval | None:
+    """A canary like this action, asked of people; None where none can be made of it. Raises Unavailable."""
+    if pattern.resolved.capability.preview is not None or pattern.prepared is not None:
+        # Whoever is asked sees what a tool said of it, and no tool is asked for a test.
+        return None
+    preview = partial(preview_effect, walk, Governing(gather_facts, govern_action))
+    wrong = [*made_wrong(pattern.resolved.capability, pattern.arguments)]
+    for what, argument, value in sorted(wrong, key=lambda _: walk.entropy.bytes(_DRAW_BYTES)):
+        capability = pattern.resolved.capability
+        arguments = with_changed(capability.arguments, pattern.request.arguments, {argument: value})
+        if arguments is None:
+            continue
+        digest = sha256(walk.entropy.bytes(NONCE_BYTES)).digest()
+        caller = structs.replace(
+            pattern.caller, message_digest=digest, at=now, sequence=pattern.caller.sequence + 1
+        )
+        try:
+            verified = verify_request(walk, _changed(pattern.request, arguments, digest), caller)
+            verified, facts, decision = decide_action(walk, verified, gather_facts)
+            accounts = accounts_of(walk, verified)
+            require_left(walk, accounts, spend_on(walk, verified, accounts))
+        except (Refused, Malformed):
+            continue
+        action = verified.request.action.digest
+        is_open = walk.approvals.matching(verified.caller.agent, verified.mandate.id, action, now)
+        asks = {group for one in decision.requirements for group in one.groups}
+        people = {group for one in walk.registry.current.principals.values() for group in one.groups}
+        # What workflows alone answer says nothing of whether people look.
+        wanted = asks & people & (set(walk.limits.canary_groups) or asks)
+        # Whoever waits for this very action waits for a real answer.
+        if decision.effect != "defer" or is_open is not None or not wanted:
+            continue
+        if not reaches_duty(walk, verified, decision, now):
+            continue
+        canary = AttentionCheck(nonce=walk.entropy.bytes(NONCE_BYTES), wrong=what, argument=argument)
+        # They are looked for anew, also where this one is kept and could not be recorded.
+        walk.canaries.waiting = None
+        return await ask_people(walk, verified, decision, at=facts.at, preview=preview, canary=canary)
+    return None
+
+
+def _changed(request: ActionRequest, arguments: dict[str, JSONValue], digest: bytes) -> ActionRequest:
+    return action_request(
+        server=request.server,
+        method=request.method,
+        target=request.target,
+        arguments=arguments,
+        mandate_id=request.mandate_id,
+        reason=request.reason,
+        message_digest=digest,
+        delegation=request.delegation,
+    )
+
+
+def _is_a_time(walk: Walk, now: UnixMillis) -> bool:
+    """Whether nothing speaks against it: what is critical waits alone, and nobody is tested all day."""
+    pending = list(walk.approvals.all(pending_only=True, now=now))
+    if any(one.canary is None and tier_shown(one) >= CRITICAL for one in pending):
+        return False
+    if sum(one.canary is not None for one in pending) >= walk.limits.canaries_pending_max:
+        return False
+    of_the_day = 0
+    for one in walk.approvals.all(pending_only=False, now=now):
+        of_the_day += one.canary is not None and one.created_at > now - DAY_MS
+    return of_the_day < walk.limits.canaries_per_day
+
+
+def _patterns(walk: Walk, now: UnixMillis) -> Iterator[VerifiedRequest]:
+    """Some of the last real actions, in no order that anybody knows."""
+    limits = walk.limits
+    pending = list(walk.approvals.all(pending_only=True, now=now))
+    mixed = sorted(walk.canaries.patterns, key=lambda _: walk.entropy.bytes(_DRAW_BYTES))
+    for at, verified in mixed[:TRIES_MAX]:
+        own = sum(one.agent == verified.caller.agent for one in pending)
+        recent = now - at <= PATTERN_MS_MAX
+        wanted = verified.resolved.capability.tier >= limits.canary_tier_min
+        if recent and wanted and own < limits.approvals_pending_per_agent_max:
+            yield verified
+
+
+def _drawn(walk: Walk, part: int, *, of: int) -> bool:
+    """True in `part` of so many times, by chance."""
+    return int.from_bytes(walk.entropy.bytes(_DRAW_BYTES), "big") * of < part << (8 * _DRAW_BYTES)

@@ -1,0 +1,29 @@
+"""The panic button becomes a hold on everything, once for each press."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from answerable.core.containment.hold import EVERYTHING
+from answerable.flows.revocation.place_hold import place_hold
+
+if TYPE_CHECKING:
+    from answerable.core.containment.press import Press
+    from answerable.flows.revocation.place_hold import Placed
+    from answerable.flows.state.walk import Walk
+    from answerable.flows.trust_domain.workloads import Workloads
+
+
+async def trigger_emergency_stop(
+    walk: Walk, press: Press, workloads: Workloads | None = None
+) -> Placed | None:
+    """Hold everything for this press; None when it has been a hold before, lifted or not. Raises Unavailable: nobody
+    may go on as if nothing had been pressed."""
+    known = await anyio.to_thread.run_sync(walk.holds.all)
+    if any(one.source == "panic" and one.rule == press.id for one in known):
+        return None
+    return await place_hold(
+        walk, EVERYTHING, by=press.by, reason=press.reason, source="panic", rule=press.id, workloads=workloads
+    )

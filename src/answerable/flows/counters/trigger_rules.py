@@ -1,0 +1,329 @@
+"""Stop rules at work: what they counted, and what stands still because of it.
+
+Whatever is looked at here is in memory, and nothing here waits: between the event that was too much and the hold that
+follows from it nothing else runs. The hold is in force in this process from then on; whoever places what was tripped
+puts it into force in every other one, and writes it down.
+
+Laws: a rule never allows anything; what is too much for a rule and cannot be kept in mind is refused all the same; what
+may be missing in a number is too much.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from answerable.core.containment.hold import ID_BYTES, Hold, described, hold_id, placed_by
+from answerable.core.containment.stop_rule_signal import (
+    NO_KEY,
+    counts,
+    events_of,
+    holdable_of,
+    keys_of,
+    owners_of,
+    restored,
+    tracked_by,
+    tracker_of,
+)
+from answerable.core.decision.counter import RESOURCES_MAX
+from answerable.core.decision.history import History, UnknownHistory
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.mandate.mandate import MandateId
+from answerable.errors import Unavailable
+from answerable.errors.codes.containment import STOP_RULE_WAITING
+from answerable.flows.state.stop_rules import (
+    ENTRIES_NAMED_MAX,
+    OWNERS_MAX,
+    PASSED_MAX,
+    TRIPS_MAX,
+    Passed,
+    RuleTrigger,
+)
+from answerable.flows.validity.holds_beside_quota import is_held_by_people_or_rule
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.containment.stop_rule_signal import StopRuleSignal
+    from answerable.core.decision.counter import Counter, Event
+    from answerable.core.registry.documents.policy_parts import Tracker
+    from answerable.core.registry.documents.stop_rule import StopRule
+    from answerable.flows.state.stop_rules import Place, StopRules
+    from answerable.flows.state.walk import Walk
+
+
+def rules_now(walk: Walk) -> tuple[tuple[StopRule, Counter | None], ...]:
+    """The rules in force. What is new counts from here on; what another process put into force is followed."""
+    state, current = walk.stop_rules, walk.registry.current
+    if state.snapshot is not current:
+        rules = [current.stop_rules[name] for name in sorted(current.stop_rules)]
+        trackers = [one for one in map(tracker_of, rules) if one is not None]
+        state.history.adopt(trackers, History(state.history.missing(trackers)))
+        counters = {one.name: one for one in state.history.counters}
+        state.rules = tuple((rule, counters.get(rule.name)) for rule in rules)
+        state.snapshot = current
+        names = {rule.name for rule in rules}
+        state.passed = {place: one for place, one in state.passed.items() if place[0] in names}
+    return state.rules
+
+
+def look(walk: Walk, stop_rule_signal: StopRuleSignal, *, attempt: bool = False) -> bool:
+    """Trip every rule for which this is too much; whether anything stands still now that did not.
+
+    attempt: it is about to happen, and counts. Raises Refused (`stop_rule.waiting`) where an attempt is too much and no
+    hold can be kept in mind.
+    """
+    tripped = False
+    for rule, counter in rules_now(walk):
+        ahead = 1 if attempt and counts(rule, stop_rule_signal) else 0
+        keys = keys_of(rule, stop_rule_signal) or (NO_KEY,)
+        for owner in _owners(walk, rule, stop_rule_signal):
+            value = _value(walk, rule, counter, stop_rule_signal, owner, keys)
+            if value is None:
+                continue
+            if value + ahead <= rule.limit:
+                if walk.stop_rules.passed:
+                    walk.stop_rules.passed.pop(_place(walk, rule, owner, keys, stop_rule_signal), None)
+                continue
+            tripped |= _passed(walk, rule, owner, keys, value + ahead, stop_rule_signal, attempt=attempt)
+    return tripped
+
+
+def count(walk: Walk, stop_rule_signal: StopRuleSignal, *, index: int | None) -> None:
+    """It has happened, on record at this place in the log, or on none; and what follows from it."""
+    state = walk.stop_rules
+    for rule, _ in rules_now(walk):
+        for event in events_of(rule, stop_rule_signal):
+            state.history.happened(event)
+            if index is not None:
+                _name_entry(state, rule.name, event.agent, index)
+    noted(walk, index)
+    look(walk, stop_rule_signal)
+
+
+def name_entry(walk: Walk, stop_rule_signal: StopRuleSignal, index: int) -> None:
+    """What was counted before it had an entry has this one now."""
+    for rule, _ in rules_now(walk):
+        for event in events_of(rule, stop_rule_signal):
+            _name_entry(walk.stop_rules, rule.name, event.agent, index)
+
+
+def noted(walk: Walk, index: int | None) -> None:
+    """An entry of which nothing is counted, or all is, has its place in the log."""
+    if index is not None:
+        walk.stop_rules.history.placed(None, index)
+
+
+def begin(walk: Walk, stop_rule_signal: StopRuleSignal) -> list[Event]:
+    """It happens, and its entry has no place yet: it counts from here on, until it is withdrawn."""
+    begun = [event for rule, _ in rules_now(walk) for event in events_of(rule, stop_rule_signal)]
+    for event in begun:
+        walk.stop_rules.history.begin(event)
+    look(walk, stop_rule_signal)
+    return begun
+
+
+def withdraw(walk: Walk, begun: Sequence[Event]) -> None:
+    """What was begun has its place now, or gets none."""
+    for event in begun:
+        walk.stop_rules.history.withdraw(event)
+
+
+def forget_counted(walk: Walk, rule: str, owner: str) -> None:
+    """What a rule placed was lifted: what it counted of this owner so far trips nothing any more."""
+    state = walk.stop_rules
+    state.history.forget_owner(rule, owner)
+    state.entries.pop((rule, owner), None)
+    state.passed = {place: one for place, one in state.passed.items() if place[:2] != (rule, owner)}
+    if any(one.name == rule and one.watches == "refusal_flood" for one, _ in rules_now(walk)):
+        walk.quota.forget(AgentId(owner))
+
+
+def sweep(walk: Walk) -> None:
+    """Of limits that were passed: those that are still passed after their grace are held, others are done with."""
+    state = walk.stop_rules
+    rules = {rule.name: (rule, counter) for rule, counter in rules_now(walk)}
+    for place, passed in list(state.passed.items()):
+        name, owner, _ = place
+        rule, counter = rules[name]
+        keys = passed.keys
+        value = _value(walk, rule, counter, passed.stop_rule_signal, owner, keys)
+        if value is None:
+            continue
+        if value <= rule.limit:
+            state.passed.pop(place, None)
+        else:
+            _passed(walk, rule, owner, keys, value, passed.stop_rule_signal)
+
+
+def trip_restored(walk: Walk) -> int:
+    """At a start: what was too much and led to no hold before the process ended; returns how much was held for it."""
+    before = len(walk.stop_rules.by_hold)
+    for rule, counter in rules_now(walk):
+        for owner, key, _ in list(counter.all()) if counter is not None else ():
+            agent = _agent_of(walk, rule, owner)
+            stop_rule_signal = restored(rule, owner, key, agent=agent, at=walk.clock.now())
+            if counter is None or stop_rule_signal is None:
+                continue
+            value = _value(walk, rule, counter, stop_rule_signal, owner, (key,))
+            if value is not None and value > rule.limit:
+                _passed(walk, rule, owner, (key,), value, stop_rule_signal)
+    return len(walk.stop_rules.by_hold) - before
+
+
+def _agent_of(walk: Walk, rule: StopRule, owner: str) -> str:
+    if rule.over == "agent":
+        return owner
+    if rule.over == "instance":
+        return ""
+    mandate = walk.mandates.find(MandateId(owner))
+    return mandate.agent if mandate is not None else ""
+
+
+def _owners(walk: Walk, rule: StopRule, stop_rule_signal: StopRuleSignal) -> tuple[str, ...]:
+    if rule.watches != "tracker":
+        return owners_of(rule, stop_rule_signal)
+    tracker = _tracker_in_force(walk, rule)
+    if tracker is None:
+        return ()
+    capability = walk.registry.current.capabilities.get(stop_rule_signal.capability)
+    return tracked_by(rule, tracker, stop_rule_signal, capability)
+
+
+def _tracker_in_force(walk: Walk, rule: StopRule) -> Tracker | None:
+    return next((one for one in walk.history.trackers if one.name == rule.tracker), None)
+
+
+def _value(
+    walk: Walk,
+    rule: StopRule,
+    counter: Counter | None,
+    stop_rule_signal: StopRuleSignal,
+    owner: str,
+    keys: Sequence[str],
+) -> int | None:
+    """None where a tracker is not known: then the walk refuses, and what was passed stays so."""
+    now = walk.clock.now()
+    if rule.watches == "refusal_flood":
+        return int(walk.quota.is_flooding(AgentId(owner), now))
+    if counter is None:
+        values = walk.history.values(
+            agent=stop_rule_signal.agents[0],
+            mandate=stop_rule_signal.mandate,
+            resource=stop_rule_signal.resource_key,
+            now=now,
+        )
+        return None if isinstance(values, UnknownHistory) else values.get(rule.tracker, 0)
+    total = 0
+    for key in keys:
+        value = counter.value(owner, "", key, now)
+        total += value if isinstance(value, int) else RESOURCES_MAX + rule.limit
+    return total
+
+
+def _passed(
+    walk: Walk,
+    rule: StopRule,
+    owner: str,
+    keys: tuple[str, ...],
+    value: int,
+    stop_rule_signal: StopRuleSignal,
+    *,
+    attempt: bool = False,
+) -> bool:
+    """A limit is passed; whether anything stands still now that did not."""
+    what, now = holdable_of(rule, stop_rule_signal, owner), walk.clock.now()
+    try:
+        # Whoever holds it: it stands still, and is looked at again when it moves.
+        if walk.tripped.is_tripped(what, now) or is_held_by_people_or_rule(walk, what, now):
+            return False
+    except Unavailable:
+        # It happened, and is in the log: nobody may fail now. What cannot be told is held, once.
+        pass
+    trip = RuleTrigger(
+        rule=rule,
+        fired="held",
+        owner=owner,
+        keys=keys,
+        value=value,
+        what=what,
+        at=now,
+        entries=[*walk.stop_rules.entries.get((rule.name, owner), ())],
+        of_attempt=attempt,
+    )
+    return _is_due(walk, trip, stop_rule_signal) and _held(walk, trip, stop_rule_signal)
+
+
+def _place(
+    walk: Walk, rule: StopRule, owner: str, keys: tuple[str, ...], stop_rule_signal: StopRuleSignal
+) -> Place:
+    """Where it is kept in mind that a limit is passed: by what the number is of, and nothing else takes it away."""
+    tracker = _tracker_in_force(walk, rule) if rule.watches == "tracker" else None
+    is_of_resource = tracker is not None and tracker.same_resource
+    return (rule.name, owner, stop_rule_signal.resource_key if is_of_resource else keys[0])
+
+
+def _is_due(walk: Walk, trip: RuleTrigger, stop_rule_signal: StopRuleSignal) -> bool:
+    """Whether it is to be held now: not within the grace, and not where the rule runs dry; then it is said, once."""
+    rule, state = trip.rule, walk.stop_rules
+    if not rule.grace_seconds and not rule.dry_run:
+        return True
+    now, place = walk.clock.monotonic(), _place(walk, rule, trip.owner, trip.keys, stop_rule_signal)
+    passed = state.passed.get(place)
+    if passed is None:
+        if len(state.passed) >= PASSED_MAX:
+            return not rule.dry_run
+        passed = state.passed[place] = Passed(since=now, stop_rule_signal=stop_rule_signal, keys=trip.keys)
+        if rule.grace_seconds:
+            _say(state, replace(trip, fired="warned"))
+    if now - passed.since < rule.grace_seconds:
+        return False
+    if rule.dry_run and not passed.is_said:
+        passed.is_said = True
+        _say(state, replace(trip, fired="would_hold"))
+    return not rule.dry_run
+
+
+def _held(walk: Walk, trip: RuleTrigger, stop_rule_signal: StopRuleSignal) -> bool:
+    rule, state = trip.rule, walk.stop_rules
+    trip.hold = Hold(
+        id=hold_id(walk.entropy.bytes(ID_BYTES)),
+        what=trip.what,
+        at=trip.at,
+        by=placed_by(rule.name),
+        reason=f"{rule.watches} of {rule.over} is {trip.value}, more than {rule.limit}",
+        expires_at=trip.at + rule.expires_seconds * 1000 if rule.expires_seconds else 0,
+        source="rule",
+        rule=rule.name,
+    )
+    if not walk.tripped.trip(trip.hold):
+        if trip.of_attempt:
+            raise STOP_RULE_WAITING(
+                f"a stop rule holds {described(trip.what)}, and more holds wait to be placed than can: ask the "
+                "operator"
+            )
+        return False
+    state.passed.pop(_place(walk, rule, trip.owner, trip.keys, stop_rule_signal), None)
+    state.by_hold[trip.hold.id] = trip
+    state.held.append(trip)
+    return True
+
+
+def _say(state: StopRules, trip: RuleTrigger) -> None:
+    """What holds nothing is written down, unless there is too much of it."""
+    if len(state.said) >= TRIPS_MAX:
+        state.unsaid += 1
+        return
+    state.said.append(replace(trip, entries=[*trip.entries], of_attempt=False))
+
+
+def _name_entry(state: StopRules, rule: str, owner: str, index: int) -> None:
+    place = (rule, owner)
+    found = state.entries.get(place)
+    if found is None:
+        if len(state.entries) >= OWNERS_MAX:
+            del state.entries[next(iter(state.entries))]
+        found = state.entries[place] = deque(maxlen=ENTRIES_NAMED_MAX)
+    if not found or found[-1] != index:
+        found.append(index)

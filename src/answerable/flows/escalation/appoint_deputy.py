@@ -1,0 +1,258 @@
+"""A person lets another one stand in for them, for a time, signed; and it is ended before its time.
+
+The approvers of a group grow by this, so: only a member hands on, only their own right, only to whom the duty of the
+group lets stand in, and no longer than it says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.approval.approval import ApprovalId
+from answerable.core.approval.assurance_level import strength_of
+from answerable.core.approval.deputy_ids import delegation_members
+from answerable.core.approval.deputy_statement import (
+    DeputyStatement,
+    DutyTerms,
+    check_audience,
+    check_times,
+    duty_challenge,
+    terms_in,
+    verified_duty,
+)
+from answerable.core.approval.duty_by_passkey import kept_duty
+from answerable.core.canonical import encode
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.ledger.records_duties import duty_ended, duty_given
+from answerable.core.ledger.subject import principal_subject
+from answerable.errors import shown
+from answerable.errors.codes.approval import (
+    DUTY_DUPLICATE,
+    DUTY_ENDED,
+    DUTY_NONCE,
+    DUTY_NONE,
+    DUTY_NOT_DEPUTY,
+    DUTY_NOT_MEMBER,
+    DUTY_OFF,
+    DUTY_TOO_MANY,
+    DUTY_UNKNOWN,
+)
+from answerable.errors.codes.people import PASSKEY_OTHER, PERSON_UNKNOWN
+from answerable.flows.escalation.approval_nonces import give_nonce, used_nonce
+from answerable.flows.people.sign_in import check_passkey
+from answerable.flows.recording.name_keys import key_on_record
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.revocation.end_instance import written
+from answerable.flows.validity.deputy_validity import may_stand_in
+from answerable.flows.validity.person_validity import desk_of
+from answerable.flows.validity.refuse_revoked import signer_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.names.principal import PrincipalId
+    from answerable.core.identity.people.passkey import PasskeyAssertion
+    from answerable.core.ledger.leaves import Reference
+    from answerable.core.registry.documents.duty import Duty
+    from answerable.flows.state.walk import Walk
+    from answerable.ports.duty_register import DutyRegister
+
+OF_ONE_MAX: Final = 16
+"""Delegations of one person that are not over."""
+
+
+async def appoint_deputy(walk: Walk, token: str) -> DeputyStatement:
+    """Verify a delegation of duty that was signed by a key file, record it and put it into force.
+
+    Raises what `verified_duty`, `check_times` raise; Refused (`duty.off`, `duty.none`, `duty.not_member`,
+    `duty.not_deputy`, `duty.too_many`, `person.unknown`, `revoked.*`, `held.*`), Malformed (`duty.duplicate`,
+    `duty.full`), Unavailable.
+    """
+    terms, key = verified_duty(token, audience=walk.ledger.origin, keys_of=walk.registry.current.person_keys)
+    signer = next(one.jwk for one in walk.registry.current.person_keys(terms.of) if one.thumbprint == key)
+    # Whose key signed, where that is not on record yet; all else is checked after that.
+    keys_ref = await key_on_record(walk, terms.of, key)
+    one = _delegation(walk, terms, key=key, token=token)
+    return await _put_into_force(walk, one, signer=signer, keys_ref=keys_ref)
+
+
+def open_duty(walk: Walk, claims: Mapping[str, JSONValue]) -> tuple[DutyTerms, bytes, bytes]:
+    """The terms as they will be signed by a passkey, a nonce for that, and the challenge; all that would be refused
+    then is refused here. claims: `id`, `aud` and `iat_ms` among them are ours. Raises as `appoint_deputy`.
+    """
+    now = walk.clock.now()
+    terms = terms_in({**claims, "aud": walk.ledger.origin, "iat_ms": now, "id": walk.entropy.token()})
+    _check(walk, terms)
+    nonce, _ = give_nonce(walk, _nonce_of(terms), to=terms.of)
+    return terms, nonce, duty_challenge(terms, nonce)
+
+
+async def delegate_by_passkey(
+    walk: Walk,
+    claims: Mapping[str, JSONValue],
+    *,
+    person: PrincipalId,
+    nonce: bytes,
+    assertion: PasskeyAssertion,
+) -> DeputyStatement:
+    """As `appoint_deputy`, of what a person signed with a passkey at our own page. person: who is signed in there.
+
+    Raises as that, and Unverified (`duty.nonce`, `passkey.*`), Refused (`passkey.off`, `person.*`).
+    """
+    terms = terms_in(claims)
+    check_audience(terms, walk.ledger.origin)
+    if terms.of != person:
+        raise PASSKEY_OTHER(f"{shown(terms.of)} hands this on, and somebody else is signed in here")
+    if used_nonce(walk, _nonce_of(terms), nonce, walk.clock.now(), by=person) is None:
+        raise DUTY_NONCE()
+    passkey = check_passkey(walk, assertion, challenge=duty_challenge(terms, nonce))
+    if passkey.person != person:
+        raise PASSKEY_OTHER(f"this passkey is not one of {shown(terms.of)}")
+    token = kept_duty(terms, nonce=nonce, passkey=passkey, origins=desk_of(walk).origins, assertion=assertion)
+    one = _delegation(walk, terms, key=passkey.key, token=token)
+    one = replace(one, strength=strength_of(passkey), credential=passkey.name)
+    return await _put_into_force(walk, one, signer="")
+
+
+async def end_duty(walk: Walk, delegation: str, *, by: str, because: str = "") -> DeputyStatement:
+    """It counts no more from now on. by: who says so; whether they may is for the door: a deputy and who they stand in
+    for may, and whoever runs the product. because: stable code, where documents took away what it came from;
+    then nobody need have said so, and `by` may be empty.
+
+    Raises Refused (`duty.off`, `duty.unknown`, `duty.ended`), Unavailable.
+    """
+    register = _register(walk)
+    one = register.find(delegation)
+    if one is None:
+        raise DUTY_UNKNOWN(f"there is no delegation of duty {shown(delegation)}")
+    if one.ended_at:
+        raise DUTY_ENDED(f"delegation of duty {one.id} was ended already")
+    now = walk.clock.now()
+    # 1. On record. A crash after this line: ended at the next start.
+    entry = duty_ended(
+        one,
+        at=now,
+        sealing=sealing_for(walk, principal_subject(one.of)),
+        of=pseudonym_of(walk, one.of),
+        to=pseudonym_of(walk, one.to),
+        by=pseudonym_of(walk, by) if by else "",
+        by_name=by,
+        because=because,
+    )
+    _, left = await record_entry(walk, entry)
+    # 2. It counts no more, for whoever answered by it and has not been acted on, either.
+    await written(partial(register.end, one.id, now))
+    if left is not None:
+        raise left
+    return replace(one, ended_at=UnixMillis(max(now, 1)))
+
+
+def _delegation(walk: Walk, terms: DutyTerms, *, key: str, token: str) -> DeputyStatement:
+    """Raises as `_check`."""
+    _check(walk, terms)
+    fault = signer_fault(walk, terms.of, key)
+    if fault is not None:
+        raise fault
+    return DeputyStatement(
+        id=terms.id,
+        group=terms.group,
+        of=terms.of,
+        to=terms.to,
+        since=UnixMillis(max(terms.since, walk.clock.now())),
+        until=terms.until,
+        reason=terms.reason,
+        strength="any",
+        key=key,
+        token=token,
+    )
+
+
+def _check(walk: Walk, terms: DutyTerms) -> None:
+    """Whether they may hand on, and the deputy may stand in. Raises Refused, Malformed, Unverified (`duty.stale`)."""
+    duty = _duty(walk, terms.group)
+    now = walk.clock.now()
+    check_times(terms, now, days_max=duty.delegation_days_max)
+    people = walk.registry.current.principals
+    for name in (terms.of, terms.to):
+        if name not in people:
+            raise PERSON_UNKNOWN(
+                f"nobody active is registered as {shown(name)}: see `answerable registry list --kind Principal`"
+            )
+        fault = signer_fault(walk, name, "")
+        if fault is not None:
+            raise fault
+    if terms.group not in people[terms.of].groups:
+        raise DUTY_NOT_MEMBER(
+            f"{shown(terms.of)} is not in group {shown(terms.group)}: only a member hands on, and a deputy is none"
+        )
+    if not may_stand_in(duty, people[terms.to]):
+        groups = ", ".join(shown(one) for one in dict.fromkeys((duty.group, *duty.deputies)))
+        raise DUTY_NOT_DEPUTY(
+            f"{shown(terms.to)} may not stand in for group {shown(terms.group)}: its duty lets members of {groups}"
+        )
+    own = [one for one in _register(walk).delegations() if one.of == terms.of and now < one.until]
+    if len(own) >= OF_ONE_MAX:
+        raise DUTY_TOO_MANY(
+            f"{shown(terms.of)} has {len(own)} delegations of duty, which is the limit: end some"
+        )
+
+
+async def _put_into_force(
+    walk: Walk, one: DeputyStatement, *, signer: str, keys_ref: Reference | None = None
+) -> DeputyStatement:
+    register, under_way = _register(walk), walk.under_way.answering
+    if register.find(one.id) is not None or one.id in under_way:
+        raise DUTY_DUPLICATE("a delegation of duty of this id is registered already")
+    under_way.add(one.id)
+    try:
+        return await _recorded(walk, register, one, signer=signer, keys_ref=keys_ref)
+    finally:
+        under_way.discard(one.id)
+
+
+async def _recorded(
+    walk: Walk, register: DutyRegister, one: DeputyStatement, *, signer: str, keys_ref: Reference | None
+) -> DeputyStatement:
+    # 1. On record. A crash after this line: the next start puts it into the register.
+    entry = duty_given(
+        one,
+        at=walk.clock.now(),
+        sealing=sealing_for(walk, principal_subject(one.of)),
+        of=pseudonym_of(walk, one.of),
+        to=pseudonym_of(walk, one.to),
+        signer=signer,
+        kept=encode(delegation_members(one)),
+        keys_ref=keys_ref,
+    )
+    receipt, left = await record_entry(walk, entry)
+    # 2. In force.
+    placed = replace(one, entry=receipt.index, leaf=receipt.leaf_hash.hex(), log=walk.ledger.origin)
+    await written(partial(register.delegate, placed))
+    if left is not None:
+        raise left
+    return placed
+
+
+def _duty(walk: Walk, group: str) -> Duty:
+    duty = walk.registry.current.duties.get(group)
+    if duty is None:
+        raise DUTY_NONE(
+            f"group {shown(group)} has no duty: apply a document of kind Duty that says who may stand in"
+        )
+    return duty
+
+
+def _register(walk: Walk) -> DutyRegister:
+    register = walk.duties.register
+    if register is None:
+        raise DUTY_OFF()
+    return register
+
+
+def _nonce_of(terms: DutyTerms) -> ApprovalId:
+    """Nonces of approvals and of these are kept together; no id of an approval has a space. Of one person there are as
+    many as of one approval. What is signed is over nonce and terms."""
+    return ApprovalId(f"duty {terms.of}")

@@ -1,0 +1,317 @@
+"""What agents could do at a moment, now or earlier: by the checks of the walk, asked without the single request.
+
+Laws: what the walk refuses whatever is asked is told as a no, by the walk's own code for it; what depends on facts of
+the single action is told as conditions; nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from answerable.core.decision.budget_left import budget_left
+from answerable.core.decision.destination_class import classed
+from answerable.core.decision.policy_context import TIER_UNSAID, members_of
+from answerable.core.decision.time_windows import windows_at
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.mandate.budget import ONE_CALL
+from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, Attempt, DestinationIn, ResourceIn
+from answerable.core.mandate.mandate import account_of, ended
+from answerable.core.mandate.session_claims import session_account, session_of
+from answerable.core.registry.documents.budget_name import CALLS
+from answerable.errors import Malformed, Refused, shown
+from answerable.errors.codes.policy import ANSWERS_UNKNOWN_NAME
+from answerable.flows.validity.mandate_validity import shard_fault, standing_fault
+from answerable.flows.validity.refuse_revoked import capability_names, judged_under, mandate_names
+from answerable.flows.walk.may_act import given_fault, inactive_fault, ways_to_prove
+from answerable.verify.partial_asking import Possible, ask_partly, unknown
+from answerable.verify.policy_evaluation import Named, PolicyAsking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.core.mandate.authority import Authority
+    from answerable.core.mandate.caveat import Caveat
+    from answerable.core.mandate.mandate import Mandate
+    from answerable.core.registry.documents.documents import Agent
+    from answerable.flows.walk.moment import Moment
+
+MANDATES_TOLD_MAX: Final = 100
+"""Of one agent, for which the policies are asked."""
+_ORDER: Final = ("allow", "depends", "deny")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One agent. mandates: under which it could. by, conditions: as in `Possible`, those of its mandates among them;
+    of a no, what the walk would refuse with, of the mandate that comes nearest to a yes. also: under its other
+    mandates, on other conditions, where none allows it whatever is asked."""
+
+    agent: str
+    effect: str
+    by: tuple[str, ...]
+    conditions: tuple[str, ...] = ()
+    mandates: tuple[str, ...] = ()
+    also: tuple[Told, ...] = ()
+
+    def as_value(self) -> dict[str, Any]:
+        """For answers: only JSON types."""
+        told: dict[str, Any] = {
+            "agent": self.agent,
+            "by": [*self.by],
+            "conditions": [*self.conditions],
+            "effect": self.effect,
+            "mandates": [*self.mandates],
+        }
+        return {**told, "also": [one.as_value() for one in self.also]} if self.also else told
+
+
+def possible(moment: Moment, *, agents: tuple[str, ...], resource: str) -> list[Told]:
+    """Each of these agents, or all that were registered where none is named. resource: empty for any.
+
+    Raises Malformed: `answers.unknown_name` for a name that no agent had, `policy.unreadable`; Unavailable where what
+    is revoked or held cannot be said.
+    """
+    current = moment.registry.current
+    known = {**current.agents, **current.idle_agents}
+    wanted = [known.get(AgentId(name)) for name in agents or sorted(known)]
+    if None in wanted:
+        raise ANSWERS_UNKNOWN_NAME(f"no agent was called {shown(agents[0])} then")
+    asking = _Asking(moment, PolicyAsking(moment.statement, digest=""), resource)
+    return [asking.told(agent) for agent in wanted if agent]
+
+
+class _No(Exception):
+    """by: as the walk would refuse. stage: how far it came, of the checks in their order."""
+
+    def __init__(self, stage: int, *by: str) -> None:
+        super().__init__(*by)
+        self.stage, self.by = stage, by
+
+
+class _Asking:
+    def __init__(self, moment: Moment, policies: PolicyAsking, resource: str) -> None:
+        self._moment, self._policies = moment, policies
+        self._capability = moment.capability
+        mapping = moment.capability.resource
+        # What always touches the same thing does so whatever is asked about.
+        self._resource = resource if mapping.argument else mapping.fixed
+
+    def told(self, agent: Agent) -> Told:
+        current = self._moment.registry.current
+        fault = inactive_fault(current, agent.name) or self._moment.agents.get(agent.name)
+        if fault is not None:
+            return Told(agent=agent.name, effect="deny", by=(fault.code,))
+        nearest = (False, _No(0, "mandate.none"))
+        found: dict[tuple[Possible, tuple[str, ...]], list[str]] = {}
+        asked = 0
+        for mandate in self._moment.mandates.get(agent.name, ()):
+            try:
+                conditions = self._conditions(agent, mandate)
+            except _No as no:
+                nearest = max(nearest, (self._stands(mandate), no), key=lambda one: (one[0], one[1].stage))
+                continue
+            if asked >= MANDATES_TOLD_MAX:
+                break
+            asked += 1
+            found.setdefault((self._by_policies(agent, mandate), conditions), []).append(mandate.id)
+        if not found:
+            return Told(agent=agent.name, effect="deny", by=nearest[1].by)
+        # Those under which it takes least come first, and all of one condition together.
+        best, *others = sorted(found, key=lambda one: (_ORDER.index(one[0].effect), len(one[1])))
+        told = _way(agent.name, best, found[best])
+        if told.effect != "depends":
+            return told
+        also = tuple(_way(agent.name, one, found[one]) for one in others if one[0].effect != "deny")
+        return replace(told, also=also)
+
+    def _stands(self, mandate: Mandate) -> bool:
+        return self._moment.state(mandate.id) == "open" and self._moment.at < mandate.expires_at
+
+    def _conditions(self, agent: Agent, mandate: Mandate) -> tuple[str, ...]:
+        """What of a mandate depends on the single action, in the order in which the walk asks. Raises _No."""
+        moment, name = self._moment, self._capability.name
+        current = moment.registry.current
+        fault = shard_fault(mandate, moment.origin) or standing_fault(mandate, current)
+        _say_no(1, fault)
+        _say_no(2, given_fault(mandate, name, (agent.name,), current))
+        if isinstance(moment.tool, Refused):
+            _say_no(3, moment.tool)
+        try:
+            session = session_of(mandate) if mandate.id_token else ()
+        except Malformed as unread:
+            raise _No(3, unread.code) from None
+        proofs = self._proofs(agent, mandate)
+        if (
+            short := ended(
+                mandate,
+                state=moment.state(mandate.id),
+                calls_used=moment.used(mandate.id).get(CALLS, 0),
+                now=moment.at,
+            )
+        ) is not None:
+            raise _No(6, short.code)
+        covered = self._covering(mandate)
+        if any(not one.names(name) for one in session):
+            raise _No(8, "mandate.session")
+        accounts = (account_of(mandate), *session_account(mandate, session))
+        if moment.lack(accounts, ONE_CALL) is not None:
+            raise _No(9, "mandate.budget_spent")
+        return (*proofs, *covered, *self._left_to_the_request(mandate, session))
+
+    def _left_to_the_request(self, mandate: Mandate, session: tuple[Authority, ...]) -> Iterator[str]:
+        if not self._moment.is_offered:
+            yield "if its server offers it as it was approved, which nobody knows while no server runs"
+        if any(one.constraints for one in session):
+            yield "as far as the login that the mandate was given by allows it"
+        if mandate.budgets:
+            named = ", ".join(shown(name) for name, _ in mandate.budgets)
+            yield f"if what it takes is left of the budgets of {named} (mandate)"
+        if self._capability.executes is not None:
+            yield f"if it was prepared before, with {shown(self._capability.executes.prepared_by)}"
+
+    def _proofs(self, agent: Agent, mandate: Mandate) -> tuple[str, ...]:
+        """How the agent may prove itself, of what is revoked or held of that. Raises _No where every way is."""
+        moment = self._moment
+        task = mandate_names(moment, mandate)
+        target = tuple(capability_names(moment.registry.current, self._capability))
+        ways = ways_to_prove(agent)
+        judged = [judged_under(moment, (*task, *way, *target), self._capability) for way in ways]
+        stopped = [one.revocation is not None or one.hold(moment.at) is not None for one in judged]
+        if not all(stopped):
+            _say_no(5, moment.nobody)
+            gone = [
+                shown(key)
+                for way, is_stopped in zip(ways, stopped, strict=True)
+                if is_stopped
+                for _, key in way
+            ]
+            return (f"if it proves itself otherwise than by key {', '.join(gone)}",) if gone else ()
+        first = judged[0]
+        if first.revocation is not None:
+            raise _No(4, first.revocation.refusal().code)
+        _say_no(5, moment.nobody)
+        hold = first.hold(moment.at)
+        assert hold is not None  # noqa: S101 - stopped, and not revoked
+        raise _No(5, hold.fact().rule, hold.id)
+
+    def _covering(self, mandate: Mandate) -> tuple[str, ...]:
+        """Conditions under which a mandate covers the capability. Raises _No where it does not."""
+        capability = self._capability
+        attempt = Attempt(
+            capability=capability.name,
+            environment=capability.environment,
+            resource_type=capability.resource.type,
+            resource_id=self._resource,
+            arguments={},
+            kind=capability.kind,
+            server=capability.server,
+            sensitivity=capability.sensitivity,
+            destination_type=capability.destination.type,
+        )
+        common = [_asked_of(caveat, attempt) for caveat in mandate.caveats]
+        if None in common:
+            raise _No(7, "mandate.caveat")
+        found: list[tuple[str, ...]] = []
+        named = [grant for grant in mandate.grants if grant.capability == capability.name]
+        for grant in named:
+            told = [*common, *(_asked_of(caveat, attempt) for caveat in grant.caveats)]
+            if None not in told:
+                found.append(tuple(one for one in told if one))
+        if not found:
+            raise _No(7, "mandate.caveat" if named else "mandate.capability_outside")
+        return min(found, key=len)
+
+    def _by_policies(self, agent: Agent, mandate: Mandate) -> Possible:
+        named = Named(
+            agent=agent.name,
+            environment=agent.environment,
+            use_case=agent.use_case,
+            action=self._capability.name,
+            kind=self._capability.kind,
+        )
+        return ask_partly(
+            self._policies,
+            named,
+            resource_type=self._capability.resource.type,
+            resource_id=self._resource,
+            context=self._context(agent, mandate),
+        )
+
+    def _context(self, agent: Agent, mandate: Mandate) -> dict[str, Any]:
+        """What is known of the context, and what is not. A member in which something may be missing is not known at
+        all."""
+        moment, capability = self._moment, self._capability
+        parts = moment.registry.current.parts
+        members = members_of(capability, parts)
+        context: dict[str, Any] = {name: unknown(name) for name in members}
+        known = {
+            "agent": {
+                "environment": agent.environment,
+                "owner": agent.ownership.owner,
+                "tier": TIER_UNSAID if agent.tier is None else agent.tier,
+            },
+            "task": {
+                "calls_max": mandate.calls_max,
+                "calls_used": moment.used(mandate.id).get(CALLS, 0),
+                "expires_at": mandate.expires_at,
+                "mandate": mandate.id,
+                "principal": mandate.principal,
+                "purpose": mandate.purpose,
+                "use_case": mandate.use_case,
+            },
+            # Under its own mandate; what is handed on is not looked at.
+            "chain": {
+                "agents": [agent.name],
+                "depth": 0,
+                "person": mandate.principal,
+                "root": agent.name,
+            },
+        }
+        for member, values in known.items():
+            context[member] = {
+                name: values.get(name, unknown(f"{member}.{name}")) for name in members[member]
+            }
+        context["budget"] = budget_left([account_of(mandate)], moment.used, capability)
+        if not capability.destination.type:
+            found = classed(parts.destinations, capability, ())
+            context["destination"] = {
+                "class": found.worst, "classes": [*found.classes], "names": [], "type": ""
+            }  # fmt: skip
+        context["capability"] = {**moment.tool} if not isinstance(moment.tool, Refused) else {}
+        context["now"] = moment.at
+        context["windows"] = dict(windows_at(parts.windows, moment.at))
+        return context
+
+
+def _way(agent: str, way: tuple[Possible, tuple[str, ...]], mandates: list[str]) -> Told:
+    found, conditions = way
+    if found.effect == "deny":
+        return Told(agent=agent, effect="deny", by=found.by)
+    return Told(
+        agent=agent,
+        effect="depends" if found.effect == "allow" and conditions else found.effect,
+        by=found.by,
+        conditions=(*conditions, *found.conditions),
+        mandates=tuple(mandates),
+    )
+
+
+def _say_no(stage: int, fault: Refused | None) -> None:
+    if fault is not None:
+        raise _No(stage, fault.code)
+
+
+def _asked_of(caveat: Caveat, attempt: Attempt) -> str | None:
+    """What of a caveat depends on the single action, empty for nothing; None where it does not hold."""
+    match caveat:
+        case ArgumentEquals():
+            return f"if argument {shown(caveat.name)} is {json.dumps(caveat.value)} (mandate)"
+        case ArgumentAtMost():
+            return f"if argument {shown(caveat.name)} is at most {caveat.maximum} (mandate)"
+        case DestinationIn() if caveat.type == attempt.destination_type:
+            return f"if it goes to {', '.join(caveat.allowed)} (mandate)"
+        case ResourceIn() if not attempt.resource_id:
+            return f"on {attempt.resource_type} {', '.join(caveat.ids)} (mandate)"
+    return "" if caveat.failure(attempt) is None else None

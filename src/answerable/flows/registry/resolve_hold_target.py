@@ -1,0 +1,104 @@
+"""What somebody means who says only a name: what is called so, of whatever kind, and nothing where that is several.
+
+Laws: a name that several things have stops none of them before somebody says which; nothing is guessed from part of a
+name; what is not known yet is held by its kind.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from shlex import quote
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.containment.hold import EVERYTHING, HoldKind, HoldTarget, described, holdable
+from answerable.core.identity.names.spiffe_id import SCHEME
+from answerable.core.mandate.mandate import MandateId
+from answerable.errors import Malformed, shown
+from answerable.errors.codes.containment import HOLD_AMBIGUOUS
+from answerable.errors.codes.registry import HOLDABLE_UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.flows.state.walk import Walk
+
+NAME_CHARS_MAX: Final = 2_048
+"""Of what is held: a SPIFFE ID is the longest."""
+
+_DOCUMENTS: Final[dict[str, HoldKind]] = {
+    "Agent": "agent",
+    "Server": "server",
+    "Capability": "capability",
+    "Principal": "owner",
+}
+
+
+def resolve_hold_target(walk: Walk, name: str, kind: str = "") -> HoldTarget:
+    """What is called `name`, of this kind or, where none is said, of the only kind that has such a one.
+
+    Raises Malformed (as `holdable`), Refused: `holdable.unknown`, and `hold.ambiguous`, whose reasons are the commands
+    of which one is meant.
+    """
+    if kind:
+        return holdable(kind, name)
+    found = tuple(dict.fromkeys(_called(walk, name)))
+    if not found:
+        raise HOLDABLE_UNKNOWN(
+            f"nothing here is called {shown(name)}: see `answerable registry list`, or say what it is with --kind"
+        )
+    if len(found) > 1:
+        meant = ", ".join(described(one) for one in found)
+        raise HOLD_AMBIGUOUS(
+            f"{shown(name)} may be {meant}: say which with --kind, and nothing is stopped until you do",
+            reasons=tuple(f"answerable stop --kind {one.kind} {quote(one.name)}" for one in found),
+        )
+    return found[0]
+
+
+def _called(walk: Walk, name: str) -> Iterator[HoldTarget]:
+    """Everything of this very name."""
+    current = walk.registry.current
+    if name == EVERYTHING.kind:
+        yield EVERYTHING
+    if name[: len(SCHEME)].lower() == SCHEME:
+        yield from _as("instance", name)
+        return
+    server, slash, _ = name.partition("/")
+    if slash and server in current.servers:
+        yield from _as("tool", name)
+    documents = walk.registry.documents()
+    for document, kind in _DOCUMENTS.items():
+        # Active or not: what comes into force later is stopped by then.
+        if f"{document}/{name}" in documents:
+            yield from _as(kind, name)
+    if walk.mandates.find(MandateId(name)) is not None:
+        yield from _as("mandate", name)
+    yield from _said_of(walk, name)
+
+
+def _said_of(walk: Walk, name: str) -> Iterator[HoldTarget]:
+    """What agents, servers and capabilities say of themselves."""
+    current = walk.registry.current
+    agents, servers = current.agents.values(), current.servers.values()
+    capabilities = current.capabilities.values()
+    if name in {*(one.environment for one in agents), *(one.environment for one in capabilities)}:
+        yield from _as("environment", name)
+    if name and name in {*(one.tenant for one in agents), *(one.tenant for one in servers)}:
+        yield from _as("tenant", name)
+    vendors = {vendor for one in agents for vendor in one.vendors}
+    if name and name in {*vendors, *(one.vendor for one in servers)}:
+        yield from _as("vendor", name)
+    for agent in current.agents:
+        signed = walk.manifests.current(agent)
+        if signed is not None and signed.digest == name:
+            yield from _as("manifest", name)
+    keys = {key.thumbprint for one in agents for key in one.keys}
+    if name in keys or any(
+        key.thumbprint == name for person in current.principals for key in current.person_keys(person)
+    ):
+        yield from _as("key", name)
+
+
+def _as(kind: HoldKind, name: str) -> Iterator[HoldTarget]:
+    with suppress(Malformed):
+        yield holdable(kind, name)

@@ -1,0 +1,104 @@
+"""Suspending, resuming and retiring an agent: in the registry, in its instances, and for a retired one in its mandates.
+
+The registry comes first, as nothing else is needed for the agent to be refused from then on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from answerable.core.canonical import parse
+from answerable.errors import shown
+from answerable.errors.codes.registry import AGENT_RETIRED, AGENT_UNKNOWN, REGISTRY_FAULTS
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.revocation.end_instance import end_agent
+from answerable.flows.revocation.revoke_authority import take_away_from_retired
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.names.principal import AgentId
+    from answerable.core.identity.workload.instance import Instance
+    from answerable.core.mandate.mandate import MandateId
+    from answerable.flows.trust_domain.workloads import Workloads
+
+Standing = Literal["active", "suspended", "retired"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingChange:
+    """What was done, and what of it others cannot know yet.
+
+    changed: whether the registry said otherwise before. x509_until, jwt_until: when the last document of its instances
+    runs out at third parties that verify offline, by the lives that are set now (`list_outstanding_access` knows what
+    was issued under longer ones), Unix milliseconds; 0 where nothing was changed.
+    """
+
+    agent: AgentId
+    status: Standing
+    changed: bool
+    ended: tuple[Instance, ...] = ()
+    closed: tuple[MandateId, ...] = ()
+    x509_until: int = 0
+    jwt_until: int = 0
+
+
+async def set_agent_status(
+    workloads: Workloads, agent: AgentId, status: Standing, *, by: str, because: str = ""
+) -> StandingChange:
+    """Put a status into force. Doing it again ends what came up meanwhile. because: why, where a rule does it.
+
+    Raises Refused (`agent.unknown`, `agent.retired`: a retired agent stays so), Malformed (`registry.faults`) and
+    Unavailable; asked again, it goes on where it stopped.
+    """
+    walk = workloads.walk
+    stored = walk.registry.documents().get(f"Agent/{agent}")
+    if stored is None:
+        raise AGENT_UNKNOWN(f"agent {shown(agent)} is not registered")
+    document = parse(stored)
+    before = _status_in(document)
+    if before == "retired" and status != "retired":
+        raise AGENT_RETIRED(f"agent {shown(agent)} is retired, for good")
+    if before != status:
+        await apply_registry(walk, [_with_status(document, status)], by=by, because=because)
+    if status == "active":
+        return StandingChange(agent=agent, status=status, changed=before != status)
+    now = walk.clock.now()
+    ended = await end_agent(workloads, agent, because=f"agent.{status}", by=by)
+    closed: list[MandateId] = []
+    if status == "retired":
+        # Also where it was retired before, and a crash came between.
+        await take_away_from_retired(walk)
+        for mandate in list(walk.mandates.all()):
+            if mandate.agent == agent and walk.mandates.state(mandate.id) == "open":
+                await close_mandate(walk, mandate.id, by=by)
+                closed.append(mandate.id)
+    limits = workloads.trust.limits
+    # Also where none was live: an instance that ended a moment ago may still hold documents.
+    told = before != status or bool(ended)
+    return StandingChange(
+        agent=agent,
+        status=status,
+        changed=before != status,
+        ended=ended,
+        closed=tuple(closed),
+        x509_until=now + limits.x509_seconds * 1000 if told else 0,
+        jwt_until=now + limits.jwt_seconds * 1000 if told else 0,
+    )
+
+
+def _status_in(document: JSONValue) -> str:
+    spec = document.get("spec") if isinstance(document, dict) else None
+    status = spec.get("status", "active") if isinstance(spec, dict) else None
+    if not isinstance(status, str):
+        raise REGISTRY_FAULTS("the agent's document has no status that can be read")
+    return status
+
+
+def _with_status(document: JSONValue, status: Standing) -> JSONValue:
+    if not isinstance(document, dict) or not isinstance(document.get("spec"), dict):
+        raise REGISTRY_FAULTS("the agent's document has no spec")
+    spec = document["spec"]
+    assert isinstance(spec, dict)  # noqa: S101 - the line above has looked
+    return {**document, "spec": {**spec, "status": status}}

@@ -1,0 +1,69 @@
+"""Whether a click in a chat counts now: for the approval, for the person, and for an answer that was given by one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.approval.assurance_level import CRITICAL
+from answerable.core.approval.chat_click import ChatAccount, click_fault, click_in
+from answerable.errors import Malformed
+from answerable.flows.validity.deputy_validity import groups_still
+from answerable.flows.validity.group_waiting import groups_waiting
+from answerable.flows.validity.refuse_revoked import signer_fault
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Answer, Approval
+    from answerable.core.identity.names.principal import PrincipalId
+    from answerable.core.registry.documents.documents import Principal
+    from answerable.flows.state.walk import Walk
+
+
+def why_no_click(walk: Walk, approval: Approval) -> str:
+    """Why nobody may answer this by a click now, in words; empty where somebody may. Raises Unavailable."""
+    fault = _fault(walk, approval)
+    if fault:
+        return fault
+    odd = (one.approval.id for group in groups_waiting(walk).groups for one in group.odd)
+    return "it differs from others that wait, and is to be looked at by itself" if approval.id in odd else ""
+
+
+def account_of(walk: Walk, person: PrincipalId) -> ChatAccount | None:
+    """The account in the chat that is this person's and nobody else's, by the registry of now; None where there is
+    none, or the person is not active."""
+    people = walk.registry.current.principals
+    found = people.get(person)
+    if found is None or found.status != "active" or not all(found.contacts.slack):
+        return None
+    if sum(one.contacts.slack == found.contacts.slack for one in people.values()) != 1:
+        return None
+    team, user = found.contacts.slack
+    return ChatAccount(team=team, user=user)
+
+
+def groups_of_click(walk: Walk, approval: Approval, answer: Answer, person: Principal) -> tuple[str, ...]:
+    """The group in which an answer that was given by a click counts now: one of those that were asked, as a click is
+    one answer of one group, whatever policy asks by now; none where it counts no more. Raises Unavailable."""
+    if not click_stands(walk, approval, answer):
+        return ()
+    asked = {group for one in approval.requirements for group in one.groups}
+    return tuple(one for one in groups_still(walk, answer, person) if one in asked)[:1]
+
+
+def click_stands(walk: Walk, approval: Approval, answer: Answer) -> bool:
+    """Whether an answer that was given by a click still counts: settings allow it, the account is still theirs, and
+    they are neither disabled, revoked nor held. Raises Unavailable."""
+    try:
+        kept = click_in(answer.token)
+    except Malformed:
+        return False
+    account = account_of(walk, answer.by)
+    return (
+        account == ChatAccount(team=kept.team, user=kept.user)
+        and not _fault(walk, approval)
+        and signer_fault(walk, answer.by, "") is None
+    )
+
+
+def _fault(walk: Walk, approval: Approval) -> str:
+    capability = walk.registry.current.capabilities.get(approval.capability)
+    return click_fault(walk.limits, approval, tier=capability.tier if capability is not None else CRITICAL)

@@ -1,0 +1,124 @@
+"""Who stands in for whom now, and in whose place somebody answers.
+
+Laws: a delegation counts while it lasts and all that it came from still stands (what documents take from it ends it,
+`end_invalid_deputies`): who gave it is in the group, and not
+disabled, revoked or held, what they signed it with is theirs, and the deputy may still be one; a deputy for whoever may
+not say yes may not, either; a weaker signature of who gave it never carries a stronger answer; whoever may answer in
+their own right does so and in nobody's place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.approval.action_object import object_in
+from answerable.core.approval.approval import NOTHING_SHOWN
+from answerable.core.approval.assurance_level import is_strong_enough
+from answerable.core.approval.on_behalf_of import OnBehalfOf
+from answerable.core.identity.names.principal import AgentId
+from answerable.flows.validity.mandate_validity import schedule_owner
+from answerable.flows.validity.person_validity import standing_passkey
+from answerable.flows.validity.refuse_revoked import signer_fault
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Answer, Approval
+    from answerable.core.approval.deputy_statement import DeputyStatement
+    from answerable.core.approval.token import Verdict
+    from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+    from answerable.core.registry.documents.documents import Principal
+    from answerable.core.registry.documents.duty import Duty
+    from answerable.flows.state.walk import Walk
+
+
+def standing_in(walk: Walk, now: UnixMillis) -> tuple[DeputyStatement, ...]:
+    """The delegations of duty that count now, the earliest first. Raises Unavailable."""
+    register = walk.duties.register
+    every = register.delegations() if register is not None else ()
+    return tuple(one for one in every if one.lasts(now) and still_stands(walk, one))
+
+
+def still_stands(walk: Walk, one: DeputyStatement) -> bool:
+    """Whether all that it came from stands, whatever the time. Raises Unavailable."""
+    current = walk.registry.current
+    of, to = current.principals.get(one.of), current.principals.get(one.to)
+    duty = current.duties.get(one.group)
+    if one.ended_at or of is None or to is None or duty is None or one.group not in of.groups:
+        return False
+    if one.credential:
+        passkey = standing_passkey(walk, one.credential)
+        signed = passkey is not None and passkey.person == one.of
+    else:
+        signed = any(key.thumbprint == one.key for key in of.keys)
+    return signed and may_stand_in(duty, to) and signer_fault(walk, one.of, one.key) is None
+
+
+def may_stand_in(duty: Duty, person: Principal) -> bool:
+    """Whether the duty lets this person be a deputy: a member of the group, or of one that it names for that."""
+    return bool({duty.group, *duty.deputies} & set(person.groups))
+
+
+def in_place_of(
+    walk: Walk, approval: Approval, person: PrincipalId, *, verdict: Verdict, now: UnixMillis
+) -> OnBehalfOf | None:
+    """In whose place this person answers, if in anybody's: the earliest delegation that helps. Nobody breaks a glass in
+    the place of another. Raises Unavailable."""
+    own = walk.registry.current.principals.get(person)
+    asked = dict.fromkeys(group for one in approval.requirements for group in one.groups)
+    if own is None or verdict not in ("approve", "deny") or not asked.keys().isdisjoint(own.groups):
+        return None
+    no_yes = cannot_say_yes(walk, approval) if verdict == "approve" else frozenset()
+    for one in standing_in(walk, now):
+        if (one.to, one.of in no_yes) == (person, False) and one.group in asked:
+            if not is_strong_enough(walk.limits, approval, one.strength):
+                continue
+            log = one.log if one.log != walk.ledger.origin else ""
+            return OnBehalfOf(
+                of=one.of, group=one.group, delegation=one.id, entry=one.entry, leaf=one.leaf, log=log
+            )
+    return None
+
+
+def cannot_say_yes(walk: Walk, approval: Approval) -> frozenset[str]:
+    """Everybody whose yes would not count, whatever group they are in: whose task it is, and who answers for one of its
+    agents."""
+    current = walk.registry.current
+    names = {
+        str(approval.principal),
+        schedule_owner(approval.principal, current),
+        *agent_owners(walk, approval),
+    }
+    return frozenset(name for name in names if name)
+
+
+def agent_owners(walk: Walk, approval: Approval) -> frozenset[str]:
+    """Who answers for the agent that asks, or for one that the task came by: none of them approves what it does.
+
+    That is its owner, and its backup owner once they have acted as one, by signing the manifest in force: then it does
+    what they vouched for. Where the settings say so, every backup owner.
+    """
+    chain = object_in(approval.shown)["chain"] if approval.shown != NOTHING_SHOWN else []
+    names = [approval.agent, *(chain if isinstance(chain, list) else [])]
+    agents = walk.registry.current.agents
+    found: set[str] = set()
+    for name in names:
+        agent = agents.get(AgentId(str(name)))
+        if agent is None:
+            continue
+        found.add(agent.ownership.owner)
+        manifest = walk.manifests.current(agent.name)
+        signed_by = str(manifest.signed_by) if manifest is not None else ""
+        if not walk.limits.backup_owners_approve or signed_by == agent.ownership.backup_owner:
+            found.add(agent.ownership.backup_owner)
+    return frozenset(found - {""})
+
+
+def groups_still(walk: Walk, answer: Answer, person: Principal) -> tuple[str, ...]:
+    """The groups in which what this person answered counts now: their own, and the one in which they stood in, unless
+    that was ended. That its time is over takes nothing from an answer that was given before. Raises Unavailable."""
+    place, register = answer.in_place_of, walk.duties.register
+    if place is None:
+        return person.groups
+    one = register.find(place.delegation) if register is not None else None
+    if one is None or (one.of, one.to, one.group) != (place.of, answer.by, place.group):
+        return person.groups
+    return (*person.groups, place.group) if still_stands(walk, one) else person.groups

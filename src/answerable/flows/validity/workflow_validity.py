@@ -1,0 +1,119 @@
+"""Whether a workflow stands: it is registered and active, its review is not overdue, and neither it, its key nor who
+owns it is revoked or held. Asked when it answers and again when the action is resumed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from answerable.core.approval.action_object import object_in
+from answerable.core.approval.workflows import workflow_fault
+from answerable.core.identity.names.principal import PrincipalId
+from answerable.errors import Refused, shown
+from answerable.errors.codes.approval import APPROVAL_ANSWERED_ALREADY
+from answerable.errors.codes.people import WORKFLOW_OWNER, WORKFLOW_REVIEW_OVERDUE, WORKFLOW_UNKNOWN
+from answerable.flows.validity.deputy_validity import agent_owners
+from answerable.flows.validity.mandate_validity import is_signed_by, schedule_owner
+from answerable.flows.validity.refuse_revoked import signer_fault, signing_key_of
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Answer, Approval
+    from answerable.core.registry.documents.documents import Workflow
+    from answerable.flows.state.walk import Walk
+
+
+def standing_workflow(walk: Walk, name: str, *, key: str = "") -> Workflow:
+    """The workflow, if what it says counts now. key: thumbprint of what it signs with; empty for none.
+
+    Raises Refused (`workflow.unknown`, `workflow.review_overdue`, `workflow.owner`, `revoked.*`, `held.*`),
+    Unavailable.
+    """
+    current = walk.registry.current
+    workflow = current.workflows.get(name)
+    if workflow is None:
+        raise WORKFLOW_UNKNOWN(f"no workflow {shown(name)} is active: see `answerable registry check`")
+    today = datetime.fromtimestamp(walk.clock.now() / 1000, UTC).date().isoformat()
+    if workflow.ownership.review_date < today:
+        raise WORKFLOW_REVIEW_OVERDUE(
+            f"workflow {shown(name)} was to be reviewed by {workflow.ownership.review_date}: its owner does that first"
+        )
+    if PrincipalId(workflow.ownership.owner) not in current.principals:
+        raise WORKFLOW_OWNER(f"nobody active owns workflow {shown(name)}")
+    fault = signer_fault(walk, workflow.ownership.owner, key)
+    if fault is not None:
+        raise fault
+    return workflow
+
+
+def involved_people(walk: Walk, approval: Approval) -> frozenset[str]:
+    """Who gave the task, answers for it, or owns an agent that it came by."""
+    current = walk.registry.current
+    principals = object_in(approval.shown)["principals"]
+    mandate = walk.mandates.find(approval.mandate)
+    application = current.applications.get(mandate.application) if mandate is not None else None
+    found = {
+        approval.principal,
+        schedule_owner(approval.principal, current),
+        *(str(one) for one in (principals if isinstance(principals, list) else ())),
+        *agent_owners(walk, approval),
+        *((application.ownership.owner,) if application is not None else ()),
+    }
+    return frozenset(found - {""})
+
+
+def why_not(walk: Walk, workflow: Workflow, approval: Approval) -> Refused | None:
+    """Why this workflow's yes would not count; None where it would. Raises Malformed (`approval.object`)."""
+    return workflow_fault(workflow, approval, limits=walk.limits, involved=involved_people(walk, approval))
+
+
+def people_behind(walk: Walk, answer: Answer) -> frozenset[str]:
+    """Whose answer it is: of a deputy also who they stand in for, of a workflow everybody who owns it by now."""
+    place, workflow = answer.in_place_of, walk.registry.current.workflows.get(answer.workflow)
+    of = place.of if place is not None else ""
+    backup = workflow.ownership.backup_owner if workflow is not None else ""
+    return frozenset({str(answer.by), str(of), backup} - {""})
+
+
+def counted_already(
+    walk: Walk, approval: Approval, behind: frozenset[str], *, by_workflow: bool, but: Answer | None = None
+) -> Answer | None:
+    """A yes to it of the same people, where that or the new one is a workflow's; None where there is none. behind:
+    whose the new one is, as `people_behind` has them. but: the new one, where it is among them."""
+    yes = (one for one in approval.answers if one.verdict == "approve" and one != but)
+    return next(
+        (
+            one
+            for one in yes
+            if (by_workflow or one.workflow) and not behind.isdisjoint(people_behind(walk, one))
+        ),
+        None,
+    )
+
+
+def check_counts_once(walk: Walk, approval: Approval, answer: Answer) -> None:
+    """Whether a yes is not that of people who said it already, by their workflow or beside it.
+
+    Raises Refused (`approval.answered_already`).
+    """
+    behind, by_workflow = people_behind(walk, answer), bool(answer.workflow)
+    if answer.verdict != "approve":
+        return
+    earlier = counted_already(walk, approval, behind, by_workflow=by_workflow)
+    if earlier is not None:
+        name = shown(answer.workflow or earlier.workflow)
+        raise APPROVAL_ANSWERED_ALREADY(
+            f"workflow {name}, its owners and their deputies count once, and one of them has answered already"
+        )
+
+
+def groups_of_workflow(walk: Walk, approval: Approval, answer: Answer) -> tuple[str, ...]:
+    """The groups in which a workflow's answer still counts: none once it, its key or its owner is gone or held, it
+    might not give this answer any more, or who owns it by now has said yes beside it."""
+    try:
+        workflow = standing_workflow(walk, answer.workflow, key=signing_key_of(answer.token))
+    except Refused:
+        return ()
+    same = workflow.ownership.owner == answer.by and is_signed_by(answer.token, workflow.keys)
+    if counted_already(walk, approval, people_behind(walk, answer), by_workflow=True, but=answer) is not None:
+        return ()
+    return workflow.groups if same and why_not(walk, workflow, approval) is None else ()

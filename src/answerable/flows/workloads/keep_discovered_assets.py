@@ -1,0 +1,143 @@
+"""Writing down what was seen and is not registered, in one write for all of it; and taking out what is by now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.action.token_shapes import hidden_in
+from answerable.core.registry.parsing.active import documents_in
+from answerable.core.registry.parsing.parse import shapes_of
+from answerable.core.registry.snapshot.discovered_asset import OTHERS, SOURCE_MAX, Sighting, printable
+from answerable.core.registry.snapshot.unregistered import Registered, configured_name
+from answerable.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.core.identity.names.principal import AgentId, UnixMillis
+    from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
+    from answerable.flows.state.walk import Walk
+    from answerable.ports.sightings import Sightings
+
+OFFERED_AGAIN_MILLIS: Final = 3_600_000
+"""How old `last` of an offered tool may be."""
+SERVERS_MAX: Final = 500
+"""Of one client's configuration."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Looked:
+    """What an earlier look at the lists of servers was good for: registry, reading of the lists, and until when."""
+
+    snapshot: RegistrySnapshot | None = None
+    generation: int = -1
+    until: int = 0
+
+
+def keep_discovered_assets(
+    batch: DiscoveredAssets,
+    sightings: Sightings,
+    *,
+    offered: Iterable[Sighting] = (),
+    walk: Walk | None = None,
+) -> int:
+    """Called on a timer, never for a message; tells how many different things were seen. Blocking.
+
+    offered: what servers offer, as `offered_tools` says. walk: where the registry has changed, whose it is: what is in
+    it leaves. Raises Unavailable (`register.*`): what was seen waits for the next time then.
+    """
+    seen, gone = batch.take(), [*batch.take_gone()]
+    try:
+        if walk is not None:
+            registered = registered_now(walk)
+            gone += [(one.kind, one.name) for one in sightings.all() if registered(one)]
+        sightings.keep([*seen, *offered], gone=gone)
+    except Unavailable:
+        batch.put_back(seen)
+        for kind, name in gone:
+            batch.leave(kind, name)
+        raise
+    return len(seen)
+
+
+def offered_tools(walk: Walk, looked: Looked) -> tuple[Sighting, ...]:
+    """The tools that registered servers offer and no capability names: nobody can call them. Empty where nothing can be
+    new since the last look. Without I/O. Never raises."""
+    current, generation, now = walk.registry.current, walk.upstream.generation, walk.clock.now()
+    if looked.snapshot is current and looked.generation == generation and now < looked.until:
+        return ()
+    looked.snapshot, looked.generation, looked.until = current, generation, now + OFFERED_AGAIN_MILLIS
+    registered = Registered(current)
+    found: list[Sighting] = []
+    for server in sorted(current.servers):
+        listed = [_offered(server, tool, now) for tool in sorted(walk.upstream.tools(server) or ())]
+        unknown = [one for one in listed if not registered(one)]
+        found += unknown[:SOURCE_MAX]
+        # A server may list more than there is room for; the first by name are told one by one.
+        found += [one.as_other() for one in unknown[SOURCE_MAX:]]
+    return tuple(found)
+
+
+def unregistered(walk: Walk, sightings: Sightings) -> list[Sighting]:
+    """The inventory, without what is registered now; those seen last first. Blocking. Raises Unavailable
+    (`register.*`)."""
+    registered = registered_now(walk)
+    return [one for one in sightings.all() if one.name == OTHERS or not registered(one)]
+
+
+def configured_servers(
+    agent: AgentId, servers: Iterable[tuple[str, str, str]], *, at: UnixMillis
+) -> tuple[Sighting, ...]:
+    """What a client's configuration says: name, what it is reached by, and the file. Its word, and nobody else's."""
+    return tuple(
+        Sighting(
+            kind="server",
+            name=printable(configured_name(_plain(name), _plain(reached))),
+            first=at,
+            last=at,
+            source=f"project of {agent}",
+            grade="claimed",
+            how=printable(f"configured in {_plain(where)}"),
+            direct=True,
+        )
+        for name, reached, where in servers
+    )
+
+
+def put_configured(walk: Walk, sightings: Sightings, found: Iterable[Sighting], *, agent: AgentId) -> int:
+    """In place of what was said of this agent's project before; returns how many are not registered. Blocking.
+
+    Raises Unavailable (`register.*`).
+    """
+    registered = registered_now(walk)
+    left = {one.place: one for one in found if not registered(one)}
+    sightings.forget_source(f"project of {agent}")
+    sightings.keep(left.values())
+    return len(left)
+
+
+def _plain(text: str) -> str:
+    """A name may be anything, a credential too, and is written down."""
+    found, _ = hidden_in(text.encode("utf-8", "replace"))
+    return found.decode()
+
+
+def registered_now(walk: Walk) -> Registered:
+    """What is registered, in force or not."""
+    return Registered(
+        walk.registry.current, (one.noun for one in shapes_of(documents_in(walk.registry.documents())).nouns)
+    )
+
+
+def _offered(server: str, tool: str, now: UnixMillis) -> Sighting:
+    return Sighting(
+        kind="tool",
+        name=printable(f"{server}/{tool}"),
+        first=now,
+        last=now,
+        source=f"server {server}",
+        grade="gateway",
+        how="offered",
+    )

@@ -1,0 +1,359 @@
+"""People's answers that a bundle shows, held to what they were shown and to what ran.
+
+Laws:
+- an answer that is shown is signed, by the key that its entry names or by the passkey whose key is in it, alone or as
+  one of a list of which it has its place; or it is called a click, which is what `check_chat_answers` says;
+- it is over the object and the card of the entry that asked, and says what its own entry says: who answers, the
+  verdict, and the words, where the signature is over them;
+- a passkey is that person's, as `check_passkeys` says;
+- the card is the one that the template makes of the object;
+- the answer of a workflow is by a key, and of an owner, that the registry's entries gave it by then;
+- who answers for another one does so by a delegation of duty, as `check_deputies` says;
+- a review of a broken glass is what `check_reviews` says;
+- what else people signed is what `check_signatures` says, and a key file its person's, as `check_keys` says;
+- what an intent that used the approval asked for is what the object says.
+
+What is not shown cannot be compared, and is counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import UNSET
+
+from answerable.core.approval.action_object import object_in
+from answerable.core.approval.batch_answer import is_of_batch, statement_in, verify_kept_batch
+from answerable.core.approval.card import is_card_of
+from answerable.core.approval.emergency_access import GLASS
+from answerable.core.approval.passkey_answer import is_by_passkey, verify_kept
+from answerable.core.approval.token import APPROVAL_TYP
+from answerable.core.approval.words import Words
+from answerable.core.canonical import FrozenJSON, encode, parse
+from answerable.core.identity.keys.compact_jws import TokenCodes, verified_claims
+from answerable.core.identity.keys.keys import public_key
+from answerable.core.identity.names.principal import workflow_of
+from answerable.core.ledger.tags import Tag
+from answerable.errors import AnswerableError
+from answerable.errors.codes.approval import (
+    APPROVAL_ALGORITHM,
+    APPROVAL_KEY,
+    APPROVAL_MALFORMED,
+    APPROVAL_OTHER,
+    APPROVAL_RENDERING,
+    APPROVAL_SIGNATURE,
+    APPROVAL_TYPE,
+)
+from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
+from answerable.verify.canary_shapes import CanaryToldLeaf
+from answerable.verify.check_chat_answers import ShownClicks
+from answerable.verify.check_deputies import ShownDuties
+from answerable.verify.check_keys import ShownKeys
+from answerable.verify.check_passkeys import ShownPasskeys
+from answerable.verify.check_reviews import ShownReviews
+from answerable.verify.check_signatures import ShownSigned, SignedLeaf
+from answerable.verify.check_workflows import ShownWorkflows
+from answerable.verify.duty_shapes import DutyLeaf
+from answerable.verify.key_shapes import PeoplesKeysLeaf
+from answerable.verify.leaf_rules import Fault
+from answerable.verify.leaf_shapes import ApprovalLeaf, IntentLeaf
+from answerable.verify.policy_shapes import ChangeLeaf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from answerable.core.approval.chat_click import ClickKept
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.disclosure import Disclosure
+    from answerable.verify.leaf_types import Leaf
+
+RUNS: Final = ("arguments", "method", "server", "target")
+"""Members that an object and the action which ran have in common."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """What an answer is over, with its signature checked; hashes in hex. words: None where nothing signs them."""
+
+    approval: str
+    audience: str
+    action: str
+    rendering: str
+    verdict: str
+    words: Words | None
+    issuer: str = ""
+
+
+class ShownAnswers:
+    """unread: answers and intents that could not be compared, because something of them is not shown. keys_shown: what
+    is shown to be signed by its person's key file; keys_unread: of which nobody can say whose it was. signed: answers
+    whose signature checked."""
+
+    def __init__(self) -> None:
+        self.unread = 0
+        self.signed = 0
+        self._clicks = ShownClicks()
+        self._asked: dict[str, tuple[FrozenJSON, FrozenJSON]] = {}
+        self._said: list[tuple[int, AnswerLeaf, _Said]] = []
+        self._ran: list[tuple[int, str, dict[str, JSONValue]]] = []
+        self._found: list[tuple[int, Fault]] = []
+        self._workflows = ShownWorkflows()
+        self._keys = ShownKeys()
+        self._passkeys = ShownPasskeys()
+        self._duties = ShownDuties(self._keys, self._passkeys)
+        self._reviews = ShownReviews(self._keys, self._passkeys)
+        self._signed = ShownSigned(self._keys)
+
+    @property
+    def attributed(self) -> list[tuple[int, str]]:
+        """Answers that nobody signed: the entry, and whose word it is."""
+        return self._clicks.told
+
+    def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
+        """The next entry, with the fields of it that are shown."""
+        fields = {one.name: bytes(one.value) for one in disclosures}
+        self._passkeys.take(index, leaf)
+        try:
+            if isinstance(leaf, ApprovalLeaf):
+                self._take_asked(leaf, fields)
+            elif isinstance(leaf, DutyLeaf):
+                self._duties.take(index, leaf, fields)
+            elif isinstance(leaf, AnswerLeaf):
+                self._duties.answered(index, leaf)
+                self._take_answer(index, leaf, fields)
+            elif isinstance(leaf, CanaryToldLeaf):
+                if leaf.verdict is not UNSET:
+                    self._take_answer(index, leaf.as_answer(), fields)
+            elif isinstance(leaf, GlassReviewedLeaf):
+                self._reviews.take_review(index, leaf, fields)
+            elif isinstance(leaf, ChangeLeaf) and leaf.tag == Tag.REGISTRY_CHANGE:
+                self._take_keys(index, leaf, fields)
+                self._workflows.take_change(fields, leaf.workflows or (), leaf.after)
+            elif isinstance(leaf, PeoplesKeysLeaf):
+                self._take_keys(index, leaf, fields)
+            elif isinstance(leaf, SignedLeaf):
+                self._signed.take(index, leaf, fields)
+            elif isinstance(leaf, IntentLeaf) and leaf.approval is not UNSET and leaf.approval:
+                self._take_intent(index, leaf.approval, fields)
+        except (AnswerableError, msgspec.DecodeError) as fault:
+            self._found.append((index, Fault("approval.signed", f"what was signed does not check: {fault}")))
+
+    def faults(self) -> Iterator[tuple[int, Fault]]:
+        """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
+        yield from self._found
+        yield from self._duties.faults()
+        yield from self._signed.faults()
+        yield from self._keys.faults()
+        self.unread += self._duties.unread
+        yield from self._passkeys.faults()
+        self.unread += self._passkeys.unread
+        yield from self._clicks.faults(self._asked)
+        self.unread += self._clicks.unread
+        yield from self._reviews.faults(self._asked)
+        self.unread += self._reviews.unread
+        for index, leaf, said in self._said:
+            if said.approval != leaf.approval or said.verdict != leaf.verdict:
+                yield index, Fault("approval.answer", "the answer says something else than its entry")
+            shown = self._asked.get(leaf.approval)
+            if shown is None:
+                self.unread += 1
+            elif (said.action, said.rendering) != (shown[0].hex, shown[1].hex):
+                yield (
+                    index,
+                    Fault("approval.signed", "the answer is over another object or card than was shown"),
+                )
+            elif said.audience != _envelope(shown[0]).get("iss"):
+                yield index, Fault("approval.signed", "the answer is for another deployment")
+        for index, approval, action in self._ran:
+            shown = self._asked.get(approval)
+            if shown is None:
+                self.unread += 1
+            elif any(object_in(shown[0]).get(name) != action.get(name) for name in RUNS):
+                yield index, Fault("approval.ran", "what ran is not what was shown")
+
+    @property
+    def keys_shown(self) -> int:
+        """As above; known after `faults`."""
+        return self._keys.shown
+
+    @property
+    def keys_unread(self) -> int:
+        """The same."""
+        return self._keys.unread + self._signed.unread
+
+    def _take_keys(self, index: int, leaf: ChangeLeaf | PeoplesKeysLeaf, fields: Mapping[str, bytes]) -> None:
+        self._keys.take(
+            index,
+            leaf.at,
+            leaf.people or (),
+            fields,
+            registry=leaf.after if isinstance(leaf, ChangeLeaf) else leaf.registry,
+            change=_change_of(index, leaf),
+            more=(leaf.people_more or 0) if isinstance(leaf, ChangeLeaf) else 0,
+        )
+
+    def _take_asked(self, leaf: ApprovalLeaf, fields: Mapping[str, bytes]) -> None:
+        if "object" not in fields or "card" not in fields:
+            return
+        shown, card = (FrozenJSON.from_canonical(fields[name]) for name in ("object", "card"))
+        if object_in(shown).get("txn") != leaf.approval:
+            raise APPROVAL_OTHER("the object is of another approval")
+        if not is_card_of(card, shown):
+            raise APPROVAL_RENDERING("the card is not one of this object")
+        self._asked[leaf.approval] = (shown, card)
+
+    def _take_answer(self, index: int, leaf: AnswerLeaf, fields: Mapping[str, bytes]) -> None:
+        token = msgspec.json.decode(fields["token"], type=str) if "token" in fields else ""
+        if leaf.verdict == GLASS:
+            self._reviews.take_broken(leaf, token)
+        click = self._clicks.take(index, leaf, token)
+        if not token:
+            return
+        if click is not None:
+            said = _clicked(click)
+            self._check_person(index, leaf, said.issuer, "", fields)
+        elif is_of_batch(token):
+            signer = msgspec.json.decode(fields["signer"], type=str) if "signer" in fields else ""
+            if not signer and statement_in(token):
+                self.unread += 1
+                return
+            part = verify_kept_batch(token, public_key(signer) if signer else None)
+            said = _Said(
+                approval=part.approval,
+                audience=part.audience,
+                action=part.action,
+                rendering=part.rendering,
+                verdict=part.verdict,
+                words=part.words,
+                issuer=part.by,
+            )
+            self._check_person(index, leaf, said.issuer, "" if part.by_key else signer, fields)
+            if part.by_key:
+                self._passkeys.answered(index, leaf.person, part.by_key)
+        elif is_by_passkey(token):
+            kept = verify_kept(token)
+            said = _Said(
+                approval=kept.approval,
+                audience=kept.audience,
+                action=kept.action,
+                rendering=kept.rendering,
+                verdict=kept.verdict,
+                words=kept.words if kept.words_signed else None,
+                issuer=kept.by,
+            )
+            self._check_person(index, leaf, said.issuer, "", fields)
+            self._passkeys.answered(index, leaf.person, kept.key)
+        elif "signer" in fields:
+            signer = msgspec.json.decode(fields["signer"], type=str)
+            said = _signed_by_key(token, signer)
+            self._check_person(index, leaf, said.issuer, signer, fields)
+        else:
+            self.unread += 1
+            return
+        self.signed += click is None
+        if said.words is not None and _other_words(said.words, fields):
+            self._found.append((index, Fault("approval.words", "its entry has other words than were signed")))
+        self._said.append((index, leaf, said))
+
+    def _check_person(
+        self, index: int, leaf: AnswerLeaf, issuer: str, signer: str, fields: Mapping[str, bytes]
+    ) -> None:
+        name = "" if leaf.workflow is UNSET else leaf.workflow
+        if (workflow_of(issuer) or "") != name:
+            self._found.append(
+                (index, Fault("approval.workflow", "it is signed as somebody else than its entry says"))
+            )
+        elif name and (not self._workflows.is_told(name) or "person_name" not in fields):
+            self.unread += 1
+        elif name:
+            person = msgspec.json.decode(fields["person_name"], type=str)
+            fault = self._workflows.fault(name, signer, person)
+            if (
+                fault is not None
+                and leaf.registry is not UNSET
+                and not self._workflows.is_since(name, leaf.registry)
+            ):
+                self.unread += 1
+            elif fault is not None:
+                self._found.append((index, fault))
+        else:
+            self._check_named(index, leaf, issuer, signer, fields)
+
+    def _check_named(
+        self, index: int, leaf: AnswerLeaf, issuer: str, signer: str, fields: Mapping[str, bytes]
+    ) -> None:
+        """A person's: in the name that its entry says, and by a key file of theirs where it is by one."""
+        if fields.get("person_name", encode(issuer)) != encode(issuer):
+            fault = Fault("approval.person", "it is signed as somebody else than its entry says")
+            self._found.append((index, fault))
+        elif signer:
+            key = public_key(signer).thumbprint
+            self._keys.signed(
+                index, leaf.at, person=leaf.person, name=issuer, key=key, reference=leaf.keys_ref
+            )
+
+    def _take_intent(self, index: int, approval: str, fields: Mapping[str, bytes]) -> None:
+        if "request" not in fields:
+            self.unread += 1
+            return
+        action = parse(fields["request"])
+        if not isinstance(action, dict):
+            raise APPROVAL_MALFORMED("the request is no object")
+        self._ran.append((index, approval, action))
+
+
+def _change_of(index: int, leaf: ChangeLeaf | PeoplesKeysLeaf) -> int | None:
+    """The entry of the change that it is part of; None where it is of none."""
+    if isinstance(leaf, ChangeLeaf):
+        return index
+    return None if leaf.change_ref is UNSET else leaf.change_ref.entry
+
+
+def _clicked(kept: ClickKept) -> _Said:
+    """What it says, which nobody signed."""
+    return _Said(
+        approval=kept.approval,
+        audience=kept.aud,
+        action=kept.action,
+        rendering=kept.rendering,
+        verdict=kept.verdict,
+        words=Words(reason=kept.reason),
+        issuer=kept.iss,
+    )
+
+
+def _signed_by_key(token: str, jwk: str) -> _Said:
+    """Raises Malformed (`approval.malformed`, `key.*`), Unverified (`approval.*`)."""
+    key = public_key(jwk)
+    claims = verified_claims(
+        token,
+        typ=APPROVAL_TYP,
+        codes=TokenCodes(
+            malformed=APPROVAL_MALFORMED,
+            type=APPROVAL_TYPE,
+            algorithm=APPROVAL_ALGORITHM,
+            key=APPROVAL_KEY,
+            signature=APPROVAL_SIGNATURE,
+        ),
+        issuer_of=lambda said: str(said.get("iss")),
+        keys_of=lambda _: (key,),
+    )
+    told = {name: str(claims.get(name)) for name in ("approval", "action", "rendering", "verdict")}
+    # Answers from before there were reasons have none; their comment was signed all the same.
+    words = Words(**{name: str(claims.get(name, "")) for name in ("reason", "comment", "narrower")})
+    return _Said(audience=str(claims.get("aud")), issuer=str(claims.get("iss")), words=words, **told)
+
+
+def _other_words(signed: Words, fields: Mapping[str, bytes]) -> bool:
+    """Whether a field that is shown says something else than was signed."""
+    said = {"comment": encode(signed.comment), "denial": encode(signed.reason)}
+    if any(name in fields and fields[name] != wanted for name, wanted in said.items()):
+        return True
+    return "narrower" in fields and fields["narrower"] != signed.narrower.encode()
+
+
+def _envelope(shown: FrozenJSON) -> dict[str, JSONValue]:
+    value = shown.thaw()
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,154 @@
+"""Reviews of broken glasses that a bundle shows, held to what they are about.
+
+Laws: a review is signed, over the action that was shown, over the very answer that broke the glass, with the verdict
+that its entry says, in the words and by the person that it says, and by another one than broke it; it is as strong as
+its entry says that the tier of the action asked for; a passkey is that person's, as `check_passkeys` says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import UNSET
+
+from answerable.core.approval.passkey_answer import is_by_passkey
+from answerable.core.approval.passkey_review import verify_kept_review
+from answerable.core.approval.review import REVIEW_TYP
+from answerable.core.canonical import encode
+from answerable.core.identity.keys.compact_jws import TokenCodes, verified_claims
+from answerable.core.identity.keys.keys import public_key
+from answerable.errors.codes.approval import (
+    REVIEW_ALGORITHM,
+    REVIEW_KEY,
+    REVIEW_MALFORMED,
+    REVIEW_SIGNATURE,
+    REVIEW_TYPE,
+)
+from answerable.verify.leaf_rules import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from answerable.core.canonical import FrozenJSON
+    from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
+    from answerable.verify.check_keys import ShownKeys
+    from answerable.verify.check_passkeys import ShownPasskeys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    approval: str
+    action: str
+    answer: str
+    verdict: str
+    by: str
+    comment: str
+
+
+class ShownReviews:
+    """unread: reviews that could not be compared, because something of them is not shown."""
+
+    def __init__(self, keys: ShownKeys, passkeys: ShownPasskeys) -> None:
+        """keys, passkeys: whose they are with which reviews are signed."""
+        self.unread = 0
+        self._keys, self._passkeys = keys, passkeys
+        self._broken: dict[str, tuple[str, str]] = {}
+        self._said: list[tuple[int, GlassReviewedLeaf, _Said | None]] = []
+        self._found: list[tuple[int, Fault]] = []
+
+    def take_broken(self, leaf: AnswerLeaf, token: str) -> None:
+        """An answer that broke a glass. token: empty where it is not shown."""
+        self._broken[leaf.approval] = (leaf.person, sha256(token.encode()).hexdigest() if token else "")
+
+    def take_review(self, index: int, leaf: GlassReviewedLeaf, fields: Mapping[str, bytes]) -> None:
+        """The next review. Raises Malformed, Unverified (`review.*`, `passkey.*`, `key.*`)."""
+        said = None
+        if "token" in fields:
+            token = msgspec.json.decode(fields["token"], type=str)
+            if is_by_passkey(token):
+                kept = verify_kept_review(token)
+                self._passkeys.answered(index, leaf.person, kept.key)
+                self._check_strength(index, leaf, kept.key)
+                said = _Said(
+                    approval=kept.approval,
+                    action=kept.action,
+                    answer=kept.answer,
+                    verdict=kept.verdict,
+                    by=kept.by,
+                    comment=kept.comment,
+                )
+            elif "signer" in fields:
+                jwk = msgspec.json.decode(fields["signer"], type=str)
+                said = _signed_by_key(token, jwk)
+                key = public_key(jwk).thumbprint
+                self._check_strength(index, leaf, "")
+                self._keys.signed(
+                    index, leaf.at, person=leaf.person, name=said.by, key=key, reference=leaf.keys_ref
+                )
+        if said is not None:
+            self._check_words(index, said, fields)
+        self._said.append((index, leaf, said))
+
+    def _check_strength(self, index: int, leaf: GlassReviewedLeaf, passkey: str) -> None:
+        """passkey: thumbprint; empty for a key file."""
+        if leaf.asks is UNSET:
+            return
+        strong: bool | None = bool(passkey)
+        if passkey and leaf.asks == "hardware":
+            strong = self._passkeys.is_hardware(passkey)
+        if strong is None:
+            self.unread += 1
+        elif not strong:
+            self._found.append(
+                (index, Fault("review.strength", f"the tier of the action asked for: {leaf.asks}"))
+            )
+
+    def _check_words(self, index: int, said: _Said, fields: Mapping[str, bytes]) -> None:
+        """What of it is shown beside the signature is what was signed."""
+        if fields.get("person_name", encode(said.by)) != encode(said.by):
+            fault = Fault("review.person", "the review is signed as somebody else than its entry says")
+            self._found.append((index, fault))
+        if fields.get("comment", encode(said.comment)) != encode(said.comment):
+            fault = Fault("review.signed", "the review's entry has other words than were signed")
+            self._found.append((index, fault))
+
+    def faults(self, shown: Mapping[str, tuple[FrozenJSON, FrozenJSON]]) -> Iterator[tuple[int, Fault]]:
+        """Everything that is wrong. shown: object and card by approval. Asked once, after all entries."""
+        yield from self._found
+        for index, leaf, said in self._said:
+            broken = self._broken.get(leaf.approval)
+            if broken is None:
+                self.unread += 1
+                continue
+            person, digest = broken
+            if person == leaf.person:
+                yield index, Fault("review.own", "who broke the glass has reviewed it")
+            asked = shown.get(leaf.approval)
+            if said is None or not digest or asked is None:
+                self.unread += 1
+            elif (said.approval, said.verdict) != (leaf.approval, leaf.verdict):
+                yield index, Fault("review.signed", "the review says something else than its entry")
+            elif (said.action, said.answer) != (asked[0].hex, digest):
+                yield index, Fault("review.signed", "the review is of another action, or of another answer")
+
+
+def _signed_by_key(token: str, jwk: str) -> _Said:
+    key = public_key(jwk)
+    claims = verified_claims(
+        token,
+        typ=REVIEW_TYP,
+        codes=TokenCodes(
+            malformed=REVIEW_MALFORMED,
+            type=REVIEW_TYPE,
+            algorithm=REVIEW_ALGORITHM,
+            key=REVIEW_KEY,
+            signature=REVIEW_SIGNATURE,
+        ),
+        issuer_of=lambda said: str(said.get("iss")),
+        keys_of=lambda _: (key,),
+    )
+    told = {name: str(claims.get(name)) for name in ("approval", "action", "answer", "verdict")}
+    return _Said(by=str(claims.get("iss")), comment=str(claims.get("comment", "")), **told)

@@ -1,0 +1,162 @@
+"""What else people signed with key files and a bundle shows: mandates, lifts, manifests, tools, policy sets.
+
+Laws: it is signed by the key that its entry has, says what its own entry says, in the name that is shown beside it; and
+the key is that person's, as `check_keys` says. What has no key beside it, as entries from before that, is counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import UNSET
+
+from answerable.core.canonical import encode, parse
+from answerable.core.containment.lift import LIFT_TYP
+from answerable.core.identity.keys.compact_jws import TokenCodes, read_compact, verified_claims
+from answerable.core.identity.keys.keys import public_key
+from answerable.core.identity.names.principal import schedule_of
+from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.token import MANDATE_TYP
+from answerable.core.registry.manifests.manifest import manifest_digest, manifest_of
+from answerable.core.registry.manifests.manifest_token import MANIFEST_TYP
+from answerable.core.registry.policy_sets.publication import PUBLICATION_TYP
+from answerable.core.registry.tools.tool_approval import TOOL_TYP
+from answerable.errors.codes.ledger import (
+    SIGNED_ALGORITHM,
+    SIGNED_KEY,
+    SIGNED_MALFORMED,
+    SIGNED_SIGNATURE,
+    SIGNED_TYPE,
+)
+from answerable.verify.leaf_rules import Fault
+from answerable.verify.leaf_shapes import MandateLeaf, ManifestLeaf
+from answerable.verify.policy_shapes import ChangeLeaf, ProposedLeaf
+from answerable.verify.stop_shapes import HoldLiftedLeaf
+from answerable.verify.tool_shapes import ToolPinnedLeaf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.verify.check_keys import ShownKeys
+
+SignedLeaf = MandateLeaf | HoldLiftedLeaf | ManifestLeaf | ToolPinnedLeaf | ProposedLeaf | ChangeLeaf
+"""What is looked at here; of changes those of policy sets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """How something is signed. field: that has it. name: field with who signed it. says: claims that its entry repeats,
+    by the member that does."""
+
+    typ: str
+    field: str = "token"
+    name: str = "by_name"
+    says: Mapping[str, str]
+
+
+_FORMS: Final[Mapping[int, _Form]] = {
+    Tag.MANDATE_ISSUED: _Form(
+        typ=MANDATE_TYP,
+        name="principal_name",
+        says={
+            "mandate": "jti",
+            "agent": "sub",
+            "use_case": "use_case",
+            "application": "application",
+        },
+    ),
+    Tag.HOLD_LIFTED: _Form(typ=LIFT_TYP, says={"hold": "hold"}),
+    Tag.MANIFEST_REGISTERED: _Form(typ=MANIFEST_TYP, says={"agent": "sub"}),
+    Tag.TOOL_PINNED: _Form(
+        typ=TOOL_TYP, says={one: one for one in ("server", "tool", "definition", "previous")}
+    ),
+    Tag.POLICY_PROPOSED: _Form(
+        typ=PUBLICATION_TYP,
+        field="step",
+        name="author_name",
+        says={"before": "before", "after": "after"},
+    ),
+    Tag.POLICY_CHANGE: _Form(
+        typ=PUBLICATION_TYP, field="step", says={"documents": "after", "proposal": "proposal"}
+    ),
+}
+
+
+class ShownSigned:
+    """unread: what could not be checked, because its key is not shown."""
+
+    def __init__(self, keys: ShownKeys) -> None:
+        """keys: whose key files they are."""
+        self.unread = 0
+        self._keys = keys
+        self._found: list[tuple[int, Fault]] = []
+
+    def take(self, index: int, leaf: SignedLeaf, fields: Mapping[str, bytes]) -> None:
+        """The next entry. Raises Malformed, Unverified (`key.*`, `signed.*`), DecodeError."""
+        form = _FORMS.get(leaf.tag)
+        if form is None or form.field not in fields:
+            return
+        if "signer" not in fields:
+            self.unread += _is_persons(leaf, fields[form.field])
+            return
+        key = public_key(msgspec.json.decode(fields["signer"], type=str))
+        claims = verified_claims(
+            msgspec.json.decode(fields[form.field], type=str),
+            typ=form.typ,
+            codes=TokenCodes(
+                malformed=SIGNED_MALFORMED,
+                type=SIGNED_TYPE,
+                algorithm=SIGNED_ALGORITHM,
+                key=SIGNED_KEY,
+                signature=SIGNED_SIGNATURE,
+            ),
+            issuer_of=lambda said: str(said.get("iss")),
+            keys_of=lambda _: (key,),
+        )
+        name = str(claims.get("iss"))
+        if fields.get(form.name, encode(name)) != encode(name):
+            self._wrong(index, "signed.person", "it is signed as somebody else than its entry says")
+        if _other(leaf, form, claims) or (isinstance(leaf, HoldLiftedLeaf) and leaf.key != key.thumbprint):
+            self._wrong(index, "signed.other", "what was signed says something else than its entry")
+        self._keys.signed(
+            index, leaf.at, person=_signer(leaf), name=name, key=key.thumbprint, reference=leaf.keys_ref
+        )
+
+    def faults(self) -> Iterator[tuple[int, Fault]]:
+        """Everything that is wrong, with the entry it is wrong in."""
+        yield from self._found
+
+    def _wrong(self, index: int, rule: str, message: str) -> None:
+        self._found.append((index, Fault(rule, message)))
+
+
+def _is_persons(leaf: SignedLeaf, token: bytes) -> bool:
+    """Whether a person signed it: an application or a schedule may have given a mandate. Raises Malformed, Unverified,
+    DecodeError."""
+    if not isinstance(leaf, MandateLeaf):
+        return True
+    claims = parse(read_compact(msgspec.json.decode(token, type=str), malformed=SIGNED_MALFORMED).payload)
+    issuer = claims.get("iss") if isinstance(claims, dict) else None
+    return leaf.application is UNSET and schedule_of(str(issuer)) is None
+
+
+def _signer(leaf: SignedLeaf) -> str:
+    """Pseudonym of who signed it; empty where the entry has none."""
+    if isinstance(leaf, MandateLeaf):
+        return leaf.principal
+    by = leaf.author if isinstance(leaf, ProposedLeaf) else leaf.by
+    return "" if by is UNSET else by
+
+
+def _other(leaf: SignedLeaf, form: _Form, claims: Mapping[str, JSONValue]) -> bool:
+    """Whether the entry repeats a claim as something else."""
+    for member, claim in form.says.items():
+        said = getattr(leaf, member)
+        if ("" if said is UNSET else said) != claims.get(claim, ""):
+            return True
+    return (
+        isinstance(leaf, ManifestLeaf) and manifest_digest(manifest_of(claims["manifest"])) != leaf.manifest
+    )
