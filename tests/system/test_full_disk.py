@@ -55,15 +55,14 @@ def said_of(done: subprocess.CompletedProcess[str]) -> str:
     return " ".join((done.stdout + done.stderr).split())
 
 
-LOOPS = """\
+BAIT = """\
 ---
 apiVersion: answerable/v1
 kind: StopRule
-metadata: {name: loops}
+metadata: {name: bait}
 spec:
-  watches: identical_retry
-  limit: 4
-  within: 10m
+  watches: canary
+  canary: {values: [honey-1]}
   ownership: {owner: ada, backupOwner: bela, approverGroup: support-leads, auditLevel: full, reviewDate: '2099-01-01'}
 """
 STOP = ("stop", "support-agent", "--kind", "agent", "--no-wait")
@@ -160,20 +159,28 @@ def test_a_kill_on_the_full_disk_forgets_nothing(house: House) -> None:
     nothing_began_after(house, Tag.HOLD_PLACED)
 
 
+@pytest.mark.requirement("FULLDISK-02")
+def test_the_first_stop_of_a_deployment_is_on_record_on_a_full_disk(house: House) -> None:
+    """Nobody has stopped anything before, and the ledger has sealed nothing of its own."""
+    with house.up("a") as a:
+        filled(house, a)
+        said = said_of(house.command("a", *STOP, code=1))
+        assert "in the ledger, so that a restart keeps it" in said, said
+
+
 @pytest.mark.requirement("FULLDISK-03")
 def test_a_kill_on_the_full_disk_forgets_no_hold_of_a_stop_rule_either(house: House) -> None:
     with (house.world.registry / "registry.yaml").open("a") as registry:
-        registry.write(LOOPS)
+        registry.write(BAIT)
     house.command("a", "apply", "-f", str(house.world.registry))
     with house.up("a") as a:
         mandate = house.issue("a")
         a.acted(mandate)
         filled(house, a)
-        for _ in range(5):
-            assert "register.no_room" in str(a.call(mandate))
-        until(lambda: "stop rule loops holds" in a.said(), "the rule")
+        assert "isError" in str(a.call(mandate, note="honey-1"))
+        until(lambda: "stop rule bait holds" in a.said(), "the rule")
         held = house.command("a", "hold", "list", "--json").stdout
-        assert "rule:loops" in held
+        assert "rule:bait" in held
         a.killed()
     make_room(house.world.root)
     with house.up("a") as a:

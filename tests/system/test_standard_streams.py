@@ -86,3 +86,63 @@ def test_a_word_that_is_no_text_is_refused_with_its_place(world: World, word: by
     assert "argument 2 is not valid UTF-8: " in done.stderr
     assert "\\x" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("word", ["panic", "stop"])
+def test_whoever_stops_something_is_not_refused_for_how_they_say_why(world: World, word: str) -> None:
+    reason = b"it deletes\n\xff " + b"x" * 600
+    what: tuple[str, ...] = ("support-agent", "--kind", "agent", "--no-wait") if word == "stop" else ()
+    with serving(world):
+        done = run(world, word, *what, "--reason", reason)
+        assert done.returncode == 0, done.stderr
+        assert "it deletes" in run(world, "hold", "list").stdout or word == "panic"
+    assert word == "stop" or "it deletes" in (world.data / FILE).read_text()
+
+
+@pytest.mark.parametrize("id_", ["", "x" * 66_000], ids=["empty", "long"])
+def test_an_id_that_nothing_has_is_refused_in_one_line(world: World, id_: str) -> None:
+    with serving(world):
+        done = run(world, "mandate", "close", id_, "--yes")
+    assert done.returncode == 1
+    assert "expected a name or an id of 1 to 2000 characters" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_data_directory_that_leads_nowhere_is_named_in_one_line(world: World, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    for line in (
+        f'cd "{gone}" && rmdir "{gone}" && "{sys.executable}" -m answerable.main panic',
+        f'"{sys.executable}" -m answerable.main --data "~nobody-of-that-name" panic',
+    ):
+        environment = {name: value for name, value in os.environ.items() if name != "ANSWERABLE_DATA"}
+        done = subprocess.run(
+            ["sh", "-c", line],
+            env={**environment, "PYTHONPATH": str(SOURCES)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "name the data directory in full with --data" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.requirement("FULLDISK-11")
+def test_a_fault_in_the_settings_keeps_nobody_from_ending_what_a_server_runs(world: World) -> None:
+    settings = world.data / "answerable.toml"
+    before = settings.read_text() if settings.exists() else ""
+    end = ("stop", "support-agent", "--kind", "agent", "--no-wait")
+    with serving(world):
+        settings.write_text(before + "prot = 1\n")
+        done = run(world, *end)
+        assert done.returncode == 0, done.stderr
+        assert "the server that runs is asked all the same" in done.stderr
+        settings.write_text(before)
+        assert "support-agent" in run(world, "hold", "list").stdout
+        settings.write_text(before + "prot = 1\n")
+    done = run(world, *end)
+    assert done.returncode == 1
+    assert "nothing was ended" in done.stderr
+    assert "`answerable panic` needs none" in done.stderr

@@ -27,7 +27,7 @@ from answerable.main.doors import (
     witness_door,
 )
 from answerable.main.mcp_commands import shim, unwrap_client, wrap_client
-from answerable.main.standard_streams import open_closed, require_text
+from answerable.main.standard_streams import open_closed, text_of
 
 if TYPE_CHECKING:
     from typer.core import TyperGroup
@@ -243,7 +243,7 @@ def run() -> None:
     open_closed()
     terminal = Terminal()
     try:
-        require_text(sys.argv[1:])
+        sys.argv[1:] = text_of(sys.argv[1:])
     except Malformed as error:
         terminal.fault(error.message)
         raise SystemExit(USAGE) from None

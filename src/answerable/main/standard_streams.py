@@ -10,6 +10,7 @@ from answerable.errors.codes.services import CLI_NOT_UTF8
 
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 """By descriptor."""
+_STOPPING: Final = frozenset({"panic", "stop"})
 
 
 def open_closed() -> None:
@@ -26,11 +27,14 @@ def open_closed() -> None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for as long as the process runs
 
 
-def require_text(words: list[str]) -> None:
-    """Raises Malformed (`cli.not_utf8`) where one of the words is not UTF-8: no name of ours is written so."""
-    for place, word in enumerate(words, 1):
-        try:
-            word.encode()
-        except UnicodeEncodeError:
-            shown = os.fsencode(word).decode("utf-8", "backslashreplace")
-            raise CLI_NOT_UTF8(f"argument {place} is not valid UTF-8: {shown[:80]}") from None
+def text_of(words: list[str]) -> list[str]:
+    """The words. Raises Malformed (`cli.not_utf8`) where one of them is not UTF-8, as no name of ours is: but whoever
+    stops something is not refused for that, and its octets are written as codes."""
+    legible = [os.fsencode(word).decode("utf-8", "backslashreplace") for word in words]
+    wrong = [
+        place for place, (word, shown) in enumerate(zip(words, legible, strict=True), 1) if word != shown
+    ]
+    if wrong and not _STOPPING & {*words}:
+        place = wrong[0]
+        raise CLI_NOT_UTF8(f"argument {place} is not valid UTF-8: {legible[place - 1][:80]}")
+    return legible

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64encode
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import httpx2
@@ -38,13 +38,15 @@ from answerable.errors.codes.people import SESSION_ANSWER
 from answerable.sdk.system_access import SYSTEM_WORLD, SystemAccess
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 
     from answerable.core.identity.keys.keys import SigningKey
 
 ATTEMPTS_MAX: Final = 3
 """How often one request is signed: once, again under the right epoch or a new session, and again if both were stale."""
 RENEW_SECONDS_BEFORE_END: Final = 30
+HANDSHAKE_BYTES_MAX: Final = 4_096
+"""Of an answer to a handshake: whatever listens where a gateway was expected fills no memory."""
 
 _NONCE_BYTES: Final = 16
 _CHALLENGE: Final = re.compile(r'Answerable epoch="([0-9a-z]{26})", step="([a-z]{1,20})"')
@@ -140,6 +142,7 @@ class SessionAuth(httpx2.Auth):
                         handshake = self._handshake(request)
                         for _ in range(2):
                             response = yield handshake.request
+                            response.stream = _Bounded(response.stream)
                             response.read()
                             if not self._again(handshake, response):
                                 break
@@ -159,6 +162,7 @@ class SessionAuth(httpx2.Auth):
                         handshake = self._handshake(request)
                         for _ in range(2):
                             response = yield handshake.request
+                            response.stream = _Bounded(response.stream)
                             await response.aread()
                             if not self._again(handshake, response):
                                 break
@@ -216,6 +220,36 @@ class SessionAuth(httpx2.Auth):
         ):
             self._session = None
         return step in ("session", "epoch")
+
+
+class _Bounded(httpx2.AsyncByteStream, httpx2.SyncByteStream):
+    """A body of HANDSHAKE_BYTES_MAX at most. Raises Unavailable (`session.answer`) past that."""
+
+    def __init__(self, inner: httpx2.AsyncByteStream | httpx2.SyncByteStream) -> None:
+        self._inner: Any = inner
+        self._left = HANDSHAKE_BYTES_MAX
+
+    def _taken(self, piece: bytes) -> bytes:
+        self._left -= len(piece)
+        if self._left < 0:
+            raise SESSION_ANSWER(
+                f"the server's answer to the session handshake: it has more than {HANDSHAKE_BYTES_MAX} bytes"
+            )
+        return piece
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._inner:
+            yield self._taken(piece)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._inner:
+            yield self._taken(piece)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
 
 
 class _Handshake:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.errors.codes.leases import SECRET_REFERENCE, SECRET_UNREADABLE
-from answerable.errors.codes.services import SETTINGS_FAULTS, SETTINGS_VALUE
+from answerable.errors.codes.services import CLI_DIRECTORY, SETTINGS_FAULTS, SETTINGS_VALUE
 from answerable.plain_file import read_plain
 from answerable.wiring.announcing_settings import announcing_faults
 from answerable.wiring.broker_settings import broker_faults
@@ -65,9 +65,17 @@ class SettingFault:
 
 
 def product_directory(given: Path | None) -> Path:
-    """The data directory: as given, else of the environment variable ANSWERABLE_DATA, else `./.answerable`."""
+    """The data directory: as given, else of the environment variable ANSWERABLE_DATA, else `./.answerable`.
+
+    Raises Malformed (`cli.directory`) where that leads nowhere: a user who is not known, a folder that is gone.
+    """
     chosen = given or Path(os.environ.get(_DATA_VARIABLE) or _DATA_DEFAULT)
-    return Path(os.path.abspath(chosen.expanduser()))
+    try:
+        return Path(os.path.abspath(chosen.expanduser()))
+    except (RuntimeError, OSError):
+        raise CLI_DIRECTORY(
+            f"there is no directory {shown(chosen)} from here: name the data directory in full with --data"
+        ) from None
 
 
 def is_directory_named(given: Path | None) -> bool:

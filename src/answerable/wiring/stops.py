@@ -17,6 +17,7 @@ import anyio.to_thread
 from answerable.adapters import panic_file
 from answerable.adapters.system import SystemEntropy
 from answerable.core.containment.press import FILE
+from answerable.core.ledger.subject import LOG_SUBJECT
 from answerable.errors import AnswerableError, Unavailable
 from answerable.errors.codes.containment import PANIC_NOT_HELD
 from answerable.flows.containment.follow_holds import follow_holds
@@ -24,7 +25,7 @@ from answerable.flows.containment.trigger_emergency_stop import trigger_emergenc
 from answerable.flows.counters.recall_rules import restore_rules
 from answerable.flows.drills.report_containment import follow_reports
 from answerable.flows.policy.place_triggered_holds import follow_rules, name_rules
-from answerable.flows.recording.record_entry import pseudonym_of
+from answerable.flows.recording.record_entry import pseudonym_of, sealing_for
 from answerable.flows.revocation.close_mandate import closed_wholly
 from answerable.flows.revocation.end_without_room import follow_room
 from answerable.flows.revocation.place_hold import carry_out
@@ -80,9 +81,10 @@ def recover_rules(walk: Walk) -> None:
 
 async def ready_for_a_full_disk(walk: Walk, store: SqliteStore) -> None:
     """Before any door opens: whether the registers can be written is known, and who may stop something can be named,
-    person or rule, which takes a key of theirs."""
+    person or rule, which takes a key of theirs and one of the log's."""
     await anyio.to_thread.run_sync(store.look_for_room)
     with suppress(Unavailable):
+        sealing_for(walk, LOG_SUBJECT)
         pseudonym_of(walk, f"uid:{os.geteuid()}")
     await anyio.to_thread.run_sync(name_rules, walk, walk.registry.current)
 

@@ -16,7 +16,7 @@ from answerable.adapters.uvicorn_front import FrontLimits, Listeners, serve
 from answerable.errors import Unavailable
 from answerable.flows.state.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
-from answerable.sdk.proof_auth import SessionAuth, SignatureAuth
+from answerable.sdk.proof_auth import HANDSHAKE_BYTES_MAX, SessionAuth, SignatureAuth
 from answerable.sdk.system_access import SystemAccess
 from tests.probes.proof_door import ProofDoor
 from tests.worlds.proof import ProofWorld
@@ -196,3 +196,21 @@ async def test_an_answer_that_makes_no_sense_is_said_so(tmp_path: Path) -> None:
         with pytest.raises(Unavailable) as caught:
             await client.get("/")
     assert caught.value.code == "session.answer"
+
+
+async def test_an_answer_to_a_handshake_without_an_end_is_given_up() -> None:
+    """Whatever listens there: a stranger's server cannot fill the memory of a client."""
+    taken = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += 1_024
+            yield bytes(1_024)
+
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, content=endless()))
+    async with httpx2.AsyncClient(transport=transport, auth=SessionAuth(ProofWorld().crm_key)) as client:
+        with pytest.raises(Unavailable, match=f"more than {HANDSHAKE_BYTES_MAX} bytes") as refused:
+            await client.get("http://gateway.test/mcp/crm")
+    assert refused.value.code == "session.answer"
+    assert taken <= 2 * HANDSHAKE_BYTES_MAX

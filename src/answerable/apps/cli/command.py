@@ -14,7 +14,7 @@ import typer
 
 from answerable.apps.cli.terminal import Terminal, print_nowhere, printing
 from answerable.apps.cli.typed_ids import IdCommand
-from answerable.errors import AnswerableError, Refused, Unverified
+from answerable.errors import AnswerableError, Malformed, Refused, Unverified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -141,7 +141,11 @@ class _Entry:
         self._run, self._reads, self._asks = run, reads, asks
 
     def __call__(self, ctx: typer.Context, **given: Any) -> None:
-        shell = _shell(ctx, given)
+        try:
+            shell = _shell(ctx, given)
+        except Malformed as fault:
+            Terminal().fault(fault.message)
+            raise typer.Exit(ERROR) from None
         raise typer.Exit(exit_code_of(shell.terminal, lambda: self._run(shell, **given)))
 
     @cached_property

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified, shown
 from answerable.errors.codes.services import (
+    CLI_NAME,
     CONTROL_ANSWER,
     CONTROL_FORBIDDEN,
     CONTROL_NO_ANSWER,
@@ -129,8 +130,14 @@ class Control:
         raise error_of(value)
 
 
+NAME_CHARS_MAX: Final = 2_000
+"""Of a name or an id that is asked for."""
+
+
 def segment(text: str) -> str:
-    """One path segment of any text."""
+    """One path segment of a name or an id. Raises Malformed (`cli.name`) for one that nothing has."""
+    if not 0 < len(text) <= NAME_CHARS_MAX:
+        raise CLI_NAME(f"expected a name or an id of 1 to {NAME_CHARS_MAX} characters, got {len(text)}")
     return quote(text, safe="")
 
 

@@ -1,14 +1,15 @@
 """Ending authority from the command line where no server runs and nothing can be written: what holds, and what to do.
 
-Law: whoever ends something is told that it was ended, or that it was not; a message of a disk alone says neither.
+Laws: whoever ends something is told that it was ended, or that it was not; a message of a disk alone says neither. A
+server that runs is asked whatever its settings say by now: it began with others.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Broken, Unavailable, shown
+from answerable.errors import Broken, Malformed, Unavailable, shown
 from answerable.errors.codes.ledger import REGISTER_UNRECORDED
 from answerable.errors.codes.services import CONTROL_NOT_ENDED
 
@@ -31,7 +32,7 @@ def ending(shell: Shell) -> Iterator[Control]:
     process, in place of a server, can keep nothing."""
     control: Control | None = None
     try:
-        with shell.control() as control:
+        with _control(shell) as control:
             yield control
     except (Unavailable, Broken) as failed:
         # A server is there, or was just now, or nobody can say: its own words say what to do.
@@ -44,3 +45,30 @@ def ending(shell: Shell) -> Iterator[Control]:
             f"nothing was ended: no server runs, and {shown(shell.data)} cannot be worked on ({failed.message}). "
             f"{WITHOUT_SERVER}; `answerable panic` lets each start hold everything, where its file can be written"
         ) from None
+
+
+@contextmanager
+def _control(shell: Shell) -> Iterator[Control]:
+    """As `Shell.control`. Raises Unavailable (`control.not_ended`) where settings have a fault and no server answers
+    at the socket that it has without them."""
+    from answerable.apps.cli.control import running
+    from answerable.wiring.settings import parse_settings
+
+    wrong = ""
+    try:
+        shell.settings()
+    except Malformed as fault:
+        wrong = fault.message
+    if not wrong:
+        with shell.control() as control:
+            yield control
+        return
+    plain, _ = parse_settings(b"", data=shell.data)
+    with running(plain) if plain is not None else nullcontext() as server:
+        if server is None:
+            raise CONTROL_NOT_ENDED(
+                f"nothing was ended: {wrong}, and no server answers where one does without settings. "
+                "`answerable panic` needs none, and holds everything"
+            )
+        shell.terminal.warn(f"{wrong}: the server that runs is asked all the same")
+        yield server

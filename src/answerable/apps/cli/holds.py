@@ -100,7 +100,9 @@ def stop(
     if kind:
         body["kind"] = kind
     if reason:
-        body["reason"] = reason
+        from answerable.core.containment.hold import legible_reason
+
+        body["reason"] = legible_reason(reason)
     if lasting:
         body["seconds"] = seconds_in(lasting)
     try:

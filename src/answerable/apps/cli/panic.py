@@ -35,9 +35,11 @@ def panic(shell: Shell, reason: Reason = "") -> int | None:
     does so before any door opens. Removing the file lifts nothing. Asks nothing. Where the file cannot be written, a
     server that runs is asked to hold everything.
     """
+    from answerable.core.containment.hold import legible_reason
     from answerable.core.containment.press import FILE
     from answerable.wiring.stops import press
 
+    reason = legible_reason(reason)
     try:
         done = press(shell.data, reason=reason)
     except Unavailable as unwritten:

@@ -98,8 +98,8 @@ async def send(
             async for event in httpx2.EventSource(response, max_event_size=ANSWER_BYTES_MAX):
                 if event.data:
                     await _pass(event.data.encode(), message, session, write)
-        elif kind == "application/json":
-            await _pass(await _body(response), message, session, write)
+        elif kind == "application/json" and _is_message(body := await _body(response)):
+            await _pass(body, message, session, write)
         elif "id" in message:
             text = f"the gateway answered HTTP {response.status_code}"
             await write(error_line(message["id"], INTERNAL_ERROR, text, effect="unknown"))
@@ -119,6 +119,15 @@ async def _pass(
     if b'"id":null' in text[:64] or b'"id": null' in text[:64]:
         text = _with_id(text, message["id"])
     await write(text)
+
+
+def _is_message(text: bytes) -> bool:
+    """Whether it is of JSON-RPC, and no page of whatever else listens there: a client waits for nothing less."""
+    try:
+        answer = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return isinstance(answer, dict) and answer.get("jsonrpc") == "2.0"
 
 
 async def _body(response: httpx2.Response) -> bytes:

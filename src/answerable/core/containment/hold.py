@@ -123,6 +123,11 @@ class HoldTarget(NamedTuple):
 EVERYTHING: Final = HoldTarget("everything", "")
 
 
+def legible_reason(text: str) -> str:
+    """As much of it as a reason may be: whoever stops something in a hurry is not refused for how they say why."""
+    return "".join(c if c.isprintable() else " " for c in text)[:REASON_CHARS_MAX]
+
+
 def placed_by(rule: str) -> str:
     """Who placed it where no person did: the rule of this name."""
     return f"rule:{rule}"

@@ -136,7 +136,7 @@ def counts(rule: StopRule, stop_rule_signal: StopRuleSignal) -> bool:
         case "denied_variation":
             return kind == "said_no"
         case "identical_retry":
-            return kind in ("started", "denied") and bool(stop_rule_signal.actions)
+            return kind in ("started", "denied") and bool(stop_rule_signal.actions) and code not in OURS
         case "fan_out":
             return kind == "handed_on"
         case "drifted":

@@ -18,6 +18,7 @@ CLI_FILE = MalformedCode("cli.file", "cannot read …: …")
 CLI_FILE_UNAVAILABLE = UnavailableCode(CLI_FILE.id, "cannot read …: …", port="file")
 CLI_FILE_SIZE = MalformedCode("cli.file_size", "… has more than … bytes")
 CLI_FILES = MalformedCode("cli.files", "there is no Capability in these files")
+CLI_NAME = MalformedCode("cli.name", "expected a name or an id of 1 to … characters, got …")
 CLI_MISSING = MalformedCode("cli.missing", "there is no terminal to ask at: …")
 CLI_NARROWER = MalformedCode(
     "cli.narrower", "say what less is: `--set NAME=NUMBER`, or `--keep NAME=ITEM` for a list"

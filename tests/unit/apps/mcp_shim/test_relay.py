@@ -75,3 +75,17 @@ async def test_two_messages_that_meet_the_end_of_a_session_open_one_again() -> N
     assert {session for _, session in gateway.done} == {"session-1"}
     answered = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [one["id"] for one in answered if "error" in one] == []
+
+
+async def test_a_page_of_whatever_else_listens_there_is_told_as_an_error_with_the_id_of_the_request() -> None:
+    out = io.BytesIO()
+    reading, writing = os.pipe()
+    stranger = httpx2.MockTransport(lambda _: httpx2.Response(401, json={"error": "x"}))
+    async with httpx2.AsyncClient(transport=stranger) as client:
+        with anyio.fail_after(20), os.fdopen(reading, "rb") as stdin, os.fdopen(writing, "wb", 0) as typed:
+            typed.write(b'{"jsonrpc":"2.0","id":"a","method":"tools/list"}\n')
+            typed.close()
+            await _Relay(client, "http://gateway.test/mcp/crm", Writer(out)).run(stdin)
+    (answer,) = map(json.loads, out.getvalue().splitlines())
+    assert answer["id"] == "a"
+    assert "HTTP 401" in answer["error"]["message"]
