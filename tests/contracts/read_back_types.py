@@ -17,6 +17,8 @@ import msgspec
 READERS = ("decode", "convert", "Decoder")
 OTHER_READERS = ("pickle.load", "marshal.load", "shelve.open", "cattrs.structure", "dacite.from_dict")
 """Calls that begin so build types in no way that could be looked at here."""
+PARTS = {("answerable.core.statement", "_fits")}
+"""Functions that read single fields of a type, which is built whole."""
 MODULES = ("msgspec", "msgspec.json", "msgspec.msgpack", "msgspec.toml", "msgspec.yaml")
 
 
@@ -79,9 +81,18 @@ def kinds_of(site: Site, all_trees: dict[str, ast.Module]) -> Iterator[tuple[str
     """
     if isinstance(site.kind, ast.Name) and site.kind.id in site.names:
         function, place = site.names[site.kind.id]
+        if (site.module, function) in PARTS:
+            return
         # What is called `_so` is called in its own module alone.
         own = {site.module: all_trees[site.module]} if function.startswith("_") else all_trees
         given = list(_given(function, site.kind.id, place, own))
+        if not given:
+            raise NameError(f"nobody is seen to give it: {site}")
+        for one in given:
+            yield from kinds_of(one, all_trees)
+        return
+    if isinstance(site.kind, ast.Attribute) and ast.unparse(site.kind.value) == "self":
+        given = list(_given_to_field(site.module, site.kind.attr, all_trees))
         if not given:
             raise NameError(f"nobody is seen to give it: {site}")
         for one in given:
@@ -103,6 +114,15 @@ def _given(function: str, name: str, place: int, all_trees: dict[str, ast.Module
             kind = next((one.value for one in call.keywords if one.arg == name), positional)
             if kind is not None:
                 yield Site(module, call.lineno, kind, names)
+
+
+def _given_to_field(module: str, name: str, all_trees: dict[str, ast.Module]) -> Iterator[Site]:
+    """What is given by name for that field wherever something is made of the classes of a module that have it."""
+    for made in all_trees[module].body:
+        if isinstance(made, ast.ClassDef):
+            fields = [ast.unparse(one.target) for one in made.body if isinstance(one, ast.AnnAssign)]
+            if name in fields:
+                yield from _given(made.name, name, -1, all_trees)
 
 
 def _calls(

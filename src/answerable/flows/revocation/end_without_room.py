@@ -81,10 +81,8 @@ async def follow_room(
     while room is not None:
         try:
             why = await anyio.to_thread.run_sync(room.look)
-            if why != said:
-                _log.warning(
-                    "%s", f"no action begins: {why}" if why else "the registers can be written again"
-                )
+            if why and why != said:
+                _log.warning("no action begins: %s", why)
                 said = why
             owed = room.behind()
             if not why and (owed.holds or owed.revocations or owed.mandates):
@@ -92,6 +90,10 @@ async def follow_room(
                 left += [partial(held, one) for one in owed.holds]
                 left += [partial(revoked, one.what) for one in owed.revocations]
                 left += [partial(closed, one) for one in owed.mandates]
+            if said and not why:
+                # Whoever reads this may end the process: what was ended is in the registers by now.
+                _log.warning("the registers can be written again")
+                said = ""
             while left and not why:
                 await left[0]()
                 del left[0]
