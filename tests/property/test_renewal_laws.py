@@ -21,7 +21,7 @@ NOW = UnixMillis(1_795_000_000_000)
 
 @dataclass
 class Still:
-    """As much of a Workload API's `Needs` as a renewal asks for: a clock that stands, and one chance."""
+    """As much of a Workload API's `WorkloadServices` as a renewal asks for: a clock that stands, and one chance."""
 
     chance: bytes
 

@@ -185,7 +185,7 @@ from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteStore
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.identity.svid.authority import TrustLimits
 from answerable.core.identity.names.spiffe_id import TrustDomain
-from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
+from answerable.flows.trust_domain.keep_trust_domain import TrustDomainState
 
 place, at, calls = Path(sys.argv[1]), int(sys.argv[2]), 0
 
@@ -206,7 +206,7 @@ def killing(kind, name):
 for name in ("create", "destroy"):
     killing(LocalAuthorityKeys, name)
 killing(SqliteAuthorityRegister, "replace")
-desk = TrustDomainDesk(
+desk = TrustDomainState(
     domain=TrustDomain(sys.argv[3]),
     keys=LocalAuthorityKeys.open(place / "authorities"),
     register=SqliteAuthorityRegister(SqliteStore.open(place / "registers.db")),

@@ -109,7 +109,7 @@ def by_pid(peer: PeerProcess) -> tuple[Identity, ...]:
 
 @dataclass
 class World:
-    """Implements `Needs`. who: says who a process is; tests replace it and call `tell`."""
+    """Implements `WorkloadServices`. who: says who a process is; tests replace it and call `tell`."""
 
     authority: Authority = field(default_factory=lambda: Authority(DOMAIN))
     others: dict[TrustDomain, TrustBundle] = field(default_factory=lambda: {OTHER: Authority(OTHER).bundle})

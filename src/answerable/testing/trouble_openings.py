@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TroubledOpenings:
-    """Implements ports.opening_register.OpeningRegister."""
+    """Implements ports.challenge_register.OpeningRegister."""
 
     def __init__(self, register: OpeningRegister, trouble: Trouble) -> None:
         self._register, self._trouble = register, trouble

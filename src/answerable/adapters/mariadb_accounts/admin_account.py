@@ -37,7 +37,7 @@ SESSIONS: Final = (
 
 
 class MariadbOwnAccount:
-    """Implements ports.own_account.OwnAccount."""
+    """Implements ports.admin_account.AdminAccount."""
 
     def __init__(self, place: ServerPlace) -> None:
         self._place = place

@@ -37,7 +37,7 @@ CUT: Final = (
 
 
 class PostgresOwnAccount:
-    """Implements ports.own_account.OwnAccount. home: the database that it logs in to."""
+    """Implements ports.admin_account.AdminAccount. home: the database that it logs in to."""
 
     def __init__(self, place: ServerPlace, *, home: str, entropy: Entropy) -> None:
         self._place = place

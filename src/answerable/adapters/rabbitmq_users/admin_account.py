@@ -21,7 +21,7 @@ SALT_BYTES: Final = 4
 
 
 class RabbitOwnAccount:
-    """Implements ports.own_account.OwnAccount. asked_with: the management API under this password of the account."""
+    """Implements ports.admin_account.AdminAccount. asked_with: the management API under this password of it."""
 
     def __init__(
         self, address: str, account: str, *, asked_with: Callable[[str], Management], entropy: Entropy

@@ -26,7 +26,7 @@ ANSWER_BYTES_MAX: Final = 65_536
 
 
 class RedisOwnAccount:
-    """Implements ports.own_account.OwnAccount."""
+    """Implements ports.admin_account.AdminAccount."""
 
     def __init__(self, server: RedisServer, *, account: str, seconds_max: float) -> None:
         self._server = server

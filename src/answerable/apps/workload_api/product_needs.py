@@ -43,7 +43,7 @@ PROCESSES_MAX: Final = 65_536
 
 
 class WorkloadNeeds:
-    """Implements apps.workload_api.needs.Needs. Belongs to the event loop's thread."""
+    """Implements apps.workload_api.services.WorkloadServices. Belongs to the event loop's thread."""
 
     def __init__(
         self,

@@ -208,7 +208,7 @@ class _Subscription:
         self._end: Exception | None = None
 
     def hear(self, changed: Callable[[], None]) -> Callable[[], None]:
-        """As `Needs.watch`."""
+        """As `WorkloadServices.watch`."""
         self._changed = changed
         return lambda: None
 

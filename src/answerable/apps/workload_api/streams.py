@@ -45,7 +45,7 @@ async def keep_sending(
     """Send until `look` raises, or the client has gone.
 
     look: what there is now; asked at once, after every change and every `recheck_seconds`. fill: puts it in a message,
-    and says when that is to be sent anew. hear: another source of changes, as `Needs.watch`.
+    and says when that is to be sent anew. hear: another source of changes, as `WorkloadServices.watch`.
     """
     changed = asyncio.Event()
     ends = [needs.watch(changed.set)]
