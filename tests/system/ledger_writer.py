@@ -21,7 +21,7 @@ from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings
 from answerable.errors import Broken, Unavailable
 from answerable.testing.contracts.ledger import log_key, owed_entry, refusal_entry
 
-SETTINGS = TlogFilesSettings(segment_bytes=65_536, append_wait_seconds_max=0.5)
+SETTINGS = TlogFilesSettings(segment_bytes=65_536, append_wait_seconds_max=2.0)
 
 
 def told(line: str) -> None:
