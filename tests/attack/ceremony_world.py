@@ -27,7 +27,7 @@ from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.sdk.gateway_address import open_client
 from answerable.testing.samples import OWNERSHIP, document, signing_key
 from answerable.testing.soft_passkey import SoftPasskey
-from tests.stand_ins.oidc_provider import free_port
+from tests.stand_ins.ports import free_port
 from tests.system.test_incident_openclaw import Browser
 from tests.worlds.channel import SlackStandIn, slack_stand_in
 from tests.worlds.click import SECRET, TEAM, buttons_in, member, user_of

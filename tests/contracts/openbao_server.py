@@ -14,7 +14,7 @@ import httpx2
 
 from set_up import VERIFIERS
 from tests.probes.loud_skips import skip_loudly
-from tests.stand_ins.own_server import free_port
+from tests.stand_ins.ports import free_port
 from tests.stand_ins.postgres_server import OWNER_PASSWORD, PostgresServer
 
 PATH = "database/creds/support-read"

@@ -13,7 +13,7 @@ import pytest
 
 from answerable.adapters.mariadb_accounts import connection as strict
 from answerable.errors import Unavailable
-from tests.stand_ins.own_server import free_port
+from tests.stand_ins.ports import free_port
 from tests.worlds.mariadb import MariadbBench, bench_on, built, furnished_server, order, scope
 from tests.worlds.sql import TAG, ask, rows, session
 from tests.worlds.sql_bench import table

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +25,7 @@ from answerable.core.ledger.tags import Tag
 from set_up import ROOT, VERIFIERS
 from tests.interop.programs import program
 from tests.probes.loud_skips import skip_loudly
+from tests.stand_ins.ports import free_port
 from tests.worlds.token import AGENTS, TokenWorld, token_world
 from verifiers import NATS
 
@@ -123,8 +123,7 @@ async def nats_pair(world: TokenWorld) -> AsyncIterator[Agent]:
 async def broker(home: Path) -> AsyncIterator[str]:
     """A NATS server on a free port of loopback."""
     server = program(NATS)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         server, "-a", "127.0.0.1", "-p", str(port), "-P", str(home / "nats.pid"),
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,

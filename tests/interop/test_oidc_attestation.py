@@ -16,7 +16,8 @@ from answerable.core.identity.workload.oidc_claims import IssuerTerms
 from answerable.errors import AnswerableError
 from answerable.testing import ManualClock
 from tests.stand_ins.issuer_server import issuer_server
-from tests.stand_ins.oidc_provider import SUBJECT, free_port, oidc_provider, tokens_of
+from tests.stand_ins.oidc_provider import SUBJECT, oidc_provider, tokens_of
+from tests.stand_ins.ports import free_port
 from tests.worlds.attestation import (
     AUDIENCE,
     Authority,

@@ -18,6 +18,7 @@ from typing import TypeVar
 from answerable.core.tlog.note import VerifierKey
 from set_up import ROOT
 from tests.interop.programs import aics, run, sigsum_witness
+from tests.stand_ins.ports import free_port
 
 T = TypeVar("T")
 
@@ -150,14 +151,6 @@ def until(found: Callable[[], T | None], output: Path) -> T:
             return value
         time.sleep(0.02)
     raise AssertionError(output.read_text())
-
-
-def free_port() -> int:
-    """One that nobody listened on just now, for a program that cannot choose for itself."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 def listens(port: int) -> bool | None:

@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.session import Session
 
 from tests.probes.loud_skips import skip_loudly
+from tests.stand_ins.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".dev/verifiers/moto/bin/python"
@@ -148,12 +149,6 @@ def documented(name: str) -> str:
 def all_of_s3() -> str:
     statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

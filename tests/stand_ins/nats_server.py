@@ -17,7 +17,8 @@ import nkeys
 from answerable.adapters.nats_users.tokens import SigningKey, signing_key, token
 from answerable.core.canonical import JSONValue
 from tests.probes.loud_skips import skip_loudly
-from tests.stand_ins.own_server import free_port, own_folder, owner, started
+from tests.stand_ins.own_server import own_folder, owner, started
+from tests.stand_ins.ports import free_port
 
 STARTED_SECONDS_MAX = 20
 NO_LIMITS: dict[str, JSONValue] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,16 +14,11 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 
 from tests.probes.loud_skips import skip_loudly
+from tests.stand_ins.ports import free_port
 from tests.worlds.attestation import AUDIENCE
 
 SUBJECT = "workload@example.test"
 STARTED_SECONDS_MAX = 60
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -5,23 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.probes.loud_skips import skip_loudly
+from tests.stand_ins.ports import free_port
 from tests.stand_ins.session_servers import environment_of, folder_of_run
 
 UNPRIVILEGED = "nobody"
-
-
-def free_port() -> int:
-    """One that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def kept_port(folder: Path, of: str = "server") -> int:

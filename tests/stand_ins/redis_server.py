@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.probes.loud_skips import skip_loudly
-from tests.stand_ins.own_server import free_port, own_folder, owner, started
+from tests.stand_ins.own_server import own_folder, owner, started
+from tests.stand_ins.ports import free_port
 
 STARTED_SECONDS_MAX = 20
 ADMIN = "answerable"

@@ -24,6 +24,7 @@ from answerable.core.lease.credential import Credential
 from answerable.ports.clock import Clock
 from answerable.wiring.target_kinds import BuiltTarget, TargetWorld, kind_named
 from tests.probes.loud_skips import skip_loudly
+from tests.stand_ins.ports import free_port
 
 LOGIN = pwd.getpwuid(os.getuid()).pw_name
 START_SECONDS = 10.0
@@ -56,13 +57,6 @@ def program(name: str) -> str:
     if found is None:
         skip_loudly(f"`{name}` of OpenSSH", "apt-get install openssh-server openssh-client", name="sshd")
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @dataclass

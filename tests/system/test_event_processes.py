@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 from answerable.core.canonical import parse
 from answerable.testing.samples import document, signing_key
+from tests.stand_ins.ports import free_port
 from tests.worlds.event import EventClient, announcing, receiving
 from tests.worlds.up import PEOPLE, SETTINGS, House, until
 
@@ -39,12 +39,6 @@ OWNED = {
     "auditLevel": "full",
     "reviewDate": "2099-01-01",
 }
-
-
-def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
 
 
 @pytest.mark.requirement("SSF-11")

@@ -28,7 +28,7 @@ from answerable.apps.workload_api import sds
 from answerable.apps.workload_api.messages import schema
 from answerable.core.ledger.tags import Tag
 from tests.interop.workload_clients import PYTHON_CLIENT
-from tests.worlds.envoy import free_port
+from tests.stand_ins.ports import free_port
 from tests.worlds.federation import Authority
 from tests.worlds.up import (
     SETTINGS,

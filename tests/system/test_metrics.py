@@ -6,22 +6,16 @@ import asyncio
 import json
 import re
 import signal
-import socket
 from typing import Any
 
 import httpx2
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from tests.stand_ins.ports import free_port
 from tests.worlds.shard_house import made_house
 from tests.worlds.shard_house import until as shards_until
 from tests.worlds.up import PEOPLE, SETTINGS, house, until
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def value(text: str, name: str) -> float:

@@ -23,7 +23,8 @@ from answerable.testing.clock import ManualClock
 from answerable.wiring.target_kinds import kind_named
 from tests.probes.waiting import past
 from tests.stand_ins.nats_server import RunningNats, nats_server, new_key
-from tests.stand_ins.own_server import free_port, made_certificate
+from tests.stand_ins.own_server import made_certificate
+from tests.stand_ins.ports import free_port
 from tests.worlds.nats_lease import (
     account_claims,
     call,

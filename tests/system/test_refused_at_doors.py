@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from answerable.core.identity.proof.dpop import dpop_proof
 from answerable.core.ledger.tags import Tag
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.token_auth import DPoPAuth
+from tests.stand_ins.ports import free_port
 from tests.system.test_manifest_grades import ran, signed, started, up
 from tests.system.test_token_client import address, agent
 from tests.worlds.gateway import modern
@@ -43,12 +43,6 @@ FIELDS = {
 
 def key_of(seed: int) -> SigningKey:
     return SigningKey(new_private_jwk("ed25519", seed.to_bytes(SEED_BYTES["ed25519"])))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

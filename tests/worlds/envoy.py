@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import httpx2
 
 from set_up import DEV
 from tests.probes.loud_skips import skip_loudly
+from tests.stand_ins.ports import free_port
 from tests.worlds.federation import Leaf
 from tests.worlds.workload_api import DOMAIN, HEADER, World, named
 
@@ -35,11 +35,6 @@ def envoy() -> str:
     return found or skip_loudly(
         "envoy", "./dev verifiers, or a program that ANSWERABLE_ENVOY names", name="envoy"
     )
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def secret(name):

@@ -17,7 +17,8 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, LeaseOrder
 from answerable.core.lease.name import lease_name
 from answerable.testing.contracts.credential_issuer import IssuerBench
-from tests.stand_ins.own_server import free_port, made_certificate
+from tests.stand_ins.own_server import made_certificate
+from tests.stand_ins.ports import free_port
 from tests.stand_ins.redis_server import (
     ADMIN,
     ADMIN_PASSWORD,

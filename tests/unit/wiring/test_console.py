@@ -18,6 +18,7 @@ from answerable.wiring.console import open_console, passkey_desk, providers_of
 from answerable.wiring.console_settings import ConsoleSettings
 from answerable.wiring.identity_settings import IdentitySettings
 from answerable.wiring.setting_tree import GatewaySettings, Settings
+from tests.stand_ins.ports import free_port
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
@@ -30,12 +31,6 @@ def settings(place: Path, *, gateway_port: int = 8765, **console: Any) -> Settin
 def walk_with(place: Path, wanted: Settings) -> Any:
     store = SqliteStore.open(place / "registers.db")
     return SimpleNamespace(passkeys=passkey_desk(wanted, store), clock=ManualClock())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_passkeys_are_bound_to_the_name_of_the_origin_or_to_this_machine(tmp_path):
