@@ -18,8 +18,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOUSE-31")]
 async def plain(scope: dict[str, object], receive: object, send: object) -> None:
     """Answers whatever is asked."""
     if scope["type"] == "http":
-        await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[operator]
-        await send({"type": "http.response.body", "body": b"here"})  # type: ignore[operator]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"here"})
 
 
 async def test_nothing_ticks_and_each_answer_has_the_date_of_its_request(tmp_path: Path, monkeypatch) -> None:
