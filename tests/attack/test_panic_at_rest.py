@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import sys
@@ -136,7 +137,7 @@ async def test_who_would_not_be_told_everything_looks_as_often_as_ever(tmp_path,
         monkeypatch.setattr(watch, "OWN_FILE_SYSTEMS", frozenset())
     else:
         monkeypatch.setattr(watch, "OWN_FILE_SYSTEMS", _Any())
-        monkeypatch.setattr(watch.ctypes, "CDLL", lambda *_, **__: _System(has=lacks == "a watch"))
+        monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: _System(has=lacks == "a watch"))
     bench = await bench_to_hold()
     with closing(panic_file.PressWatch(tmp_path)) as one:
         assert not one.tells()
