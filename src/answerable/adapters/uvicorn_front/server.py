@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
+from email.utils import formatdate
+from time import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import uvicorn
+from uvicorn.server import ServerState
 
 from answerable.adapters.uvicorn_front.descriptors import KEPT
 from answerable.adapters.uvicorn_front.listeners import Listeners, listen
@@ -103,7 +106,7 @@ async def _run(server: _Server, stop: anyio.Event | None) -> None:
     try:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        server.should_exit = True
+        server.end()
         # Also when we are cancelled: the requests under way are owed their grace, and the task must not outlive us.
         with anyio.CancelScope(shield=True):
             if stopping is not None:
@@ -111,8 +114,33 @@ async def _run(server: _Server, stop: anyio.Event | None) -> None:
             await serving
 
 
+class _ServerState(ServerState):
+    """uvicorn's, with the date as of when it is asked for: no timer keeps it."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._headers: list[tuple[bytes, bytes]] = []
+        super().__init__()
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """Of every response."""
+        second = int(time())
+        if second != self._second:
+            self._headers = [(b"date", formatdate(second, usegmt=True).encode())]
+            self._second = second
+        return self._headers
+
+    @default_headers.setter
+    def default_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
+        """uvicorn sets none at first."""
+
+
 class _Server(uvicorn.Server):
-    """uvicorn's server on sockets of ours, with TLS on TCP alone; raises our errors instead of leaving the process."""
+    """uvicorn's server on sockets of ours, with TLS on TCP alone; raises our errors instead of leaving the process.
+
+    It waits for its end: uvicorn's own loop looks for that, and at the date, ten times a second.
+    """
 
     def __init__(
         self,
@@ -124,12 +152,23 @@ class _Server(uvicorn.Server):
         descriptors_kept: int,
     ) -> None:
         super().__init__(config)
+        self.server_state = _ServerState()
+        self._ended = anyio.Event()
         self._descriptors_kept = descriptors_kept
         self._uids = uids
         self._strangers: set[ChannelProtocol] = set()
         self._listeners = listeners
         self._context = context
         self._on_started = started
+
+    def end(self) -> None:
+        """Take no new connections, and end gracefully."""
+        self.should_exit = True
+        self._ended.set()
+
+    async def main_loop(self) -> None:
+        """Serve until `end`."""
+        await self._ended.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

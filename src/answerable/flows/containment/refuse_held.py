@@ -44,6 +44,7 @@ def open_stream(
     stream = _stream(walk, caller, mandate_id, server, delegation, cut, listens=listens)
     # In this order: what is held after the look finds it there.
     walk.streams.add(stream)
+    walk.opened.ring()
     try:
         _refuse(walk, stream)
     except BaseException:

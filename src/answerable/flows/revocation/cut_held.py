@@ -29,6 +29,7 @@ async def perform_warrant(walk: Walk, warrant: Warrant, progress: Progress | Non
     calls, index, task = walk.calls, warrant.intent.index, asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine runs in one
     calls[index] = task
+    walk.opened.ring()
     try:
         return await walk.upstream.perform(warrant, progress=progress)
     except asyncio.CancelledError:

@@ -22,7 +22,7 @@ from answerable.flows.state.drill_desk import DrillState
 from answerable.flows.state.duty_desk import OnCallState
 from answerable.flows.state.figures_desk import StatisticsState
 from answerable.flows.state.policy_desk import PolicyState
-from answerable.flows.state.stop_rules import StopRules
+from answerable.flows.state.stop_rules import Bell, StopRules
 from answerable.flows.state.triggered_holds import TriggeredHolds
 from answerable.flows.state.typed_tries import TypedTries
 from answerable.flows.state.view_receipts import ViewReceipts
@@ -181,6 +181,7 @@ class Walk:
 
     open_intents: by ledger index; whoever ends one takes it off before the end is written. calls: the tasks in which
     upstreams are asked, by the same; cut: those of them that a hold ended. streams: of events to callers.
+    opened: rings for each call and each stream, for whoever cuts what is held.
     cited: statements that stand in the log, by kind and name, as far as they are in mind. citations: where all of them
     stand; None where nothing is kept. cited_unkept: those that are not kept there yet.
     history: what the trackers of the policy sets in force counted. history_register: where it is kept; None where it is
@@ -265,6 +266,7 @@ class Walk:
     calls: dict[int, Task[object]] = field(default_factory=dict)
     cut: dict[int, Hold] = field(default_factory=dict)
     streams: set[Stream] = field(default_factory=set)
+    opened: Bell = field(default_factory=Bell)
     cuts: dict[HoldId, int] = field(default_factory=dict)
     scans: dict[HoldId, object] = field(default_factory=dict)
     sightings: DiscoveredAssets = field(default_factory=DiscoveredAssets)
