@@ -19,6 +19,7 @@ from tests.attack.test_named_arguments import ARGUMENTS, nested, paying
 from tests.unit.verify.test_decision_replay import decisions
 from tests.worlds.history import PERMIT
 from tests.worlds.obligation import obliging
+from tests.worlds.question import in_version_1
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("ANSWER-01")]
 
@@ -128,7 +129,7 @@ async def test_a_question_from_before_the_mapping_was_told_is_no_alarm_by_a_name
     with pytest.raises(Refused):
         await bench.act("refund", {"pay": {"case": "4711"}, "amount": 100}, mandate="m-2")
     (entry,), statements = decisions(bench)
-    question = json.loads(entry.fields["question"])
+    question = in_version_1(entry.fields["question"])
     del question["mapping"]
     old = structs.replace(entry, fields={**entry.fields, "question": json.dumps(question).encode()})
     found = replay(old, policies=None, mandate=statements.mandate(entry.leaf))

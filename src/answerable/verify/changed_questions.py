@@ -32,7 +32,7 @@ _MINUTE_MS: Final = 60_000
 _LOOK_AHEAD_MINUTES: Final = 14 * 24 * 60
 _LITERALS_MAX: Final = 64
 _OTHER: Final = "another value"
-_FIXED: Final = frozenset({"risk", "capability", "proof", "sources"})
+_FIXED: Final = frozenset({"risk", "capability", "proof"})
 """Members that are what they are: a score follows from its factors, and a capability is what is asked for."""
 
 

@@ -20,6 +20,7 @@ from answerable.verify.decision_replay import Replay, replay, replay_all
 from answerable.verify.ledger_replay import decision_entry, replay_entries
 from answerable.verify.replay_statements import Statements
 from answerable.verify.replayed import DecisionEntry
+from tests.worlds.question import in_version_1
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -168,7 +169,7 @@ async def test_what_is_erased_or_not_shown_is_said_and_never_guessed():
     hidden = entry.fields["question"].replace(b'"4711"', b'"[hidden: jose]"')
     assert verdict(fields={**entry.fields, "question": hidden}) == "not_disclosed"
     assert replay(entry, policies=None, mandate=mandate).verdict == "not_disclosed"
-    later = entry.fields["question"].replace(b'"v":1}', b'"v":2}')
+    later = entry.fields["question"].replace(b'"v":2}', b'"v":3}')
     assert verdict(fields={**entry.fields, "question": later}) == "cannot_tell"
     without = replay(entry, policies=policies, mandate=None)
     assert (without.verdict, without.unchecked) == ("same", ("mandate",))
@@ -274,7 +275,7 @@ async def test_what_was_handed_on_is_asked_again_where_its_tokens_are_shown():
     await bench.act()
     (entry,), statements = decisions(bench)
     assert entry.fields is not None
-    question = json.loads(entry.fields["question"])
+    question = in_version_1(entry.fields["question"])
     question["context"]["chain"]["depth"] = 1
     fields = {**entry.fields, "question": json.dumps(question, separators=(",", ":")).encode()}
     leaf = {**entry.leaf, "hops": [{"agent": "scout", "id": "h-1"}]}

@@ -17,6 +17,7 @@ from answerable.errors import Refused
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.verify.denial import explain
 from tests.unit.verify.test_decision_replay import decisions
+from tests.worlds.question import in_version_1
 from tests.worlds.tool import described, describing
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ async def test_no_change_is_told_that_what_was_handed_on_does_not_allow():
     assert "with argument `amount` at `5000`" in found.changes
     assert not any("1000000" in one or "50000`" in one for one in found.changes)
     assert entry.fields is not None
-    question = json.loads(entry.fields["question"])
+    question = in_version_1(entry.fields["question"])
     question["rule"], question["context"]["chain"]["depth"] = "delegation.ceiling_exceeded", 1
     by_hop = structs.replace(entry, fields={**entry.fields, "question": json.dumps(question).encode()})
     hidden = explain(by_hop, policies=policies, mandate=mandate, hops=None)

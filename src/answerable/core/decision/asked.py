@@ -6,6 +6,7 @@ Laws: what is not in the question is never made up; what the question says about
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,7 @@ import msgspec
 
 from answerable.core.decision.destination_class import classed_as
 from answerable.core.decision.facts import ApprovalFact
-from answerable.core.decision.question import QUESTION_VERSION
+from answerable.core.decision.question import QUESTION_VERSION, UNSAID, own_chain
 from answerable.core.decision.risk import risk_of
 from answerable.core.decision.time_windows import windows_at
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
@@ -70,20 +71,20 @@ class AskedHold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """One question. rule: the code of the rule that said no before any policy was asked; empty where they were.
-    mapping: as `question_of` writes it; None in one from before it was written. hold: None where there was none."""
+    """One question, whole whatever version it is of. rule: the code of the rule that said no before any policy was
+    asked; empty where they were. mapping: as `question_of` makes it; None in one from before it was written. hold: None
+    where there was none."""
 
     action: AskedAction
-    approval: AskedApproval | None
     context: dict[str, Any]
-    mandate_state: str
     principal: AskedPrincipal
     registry: str
     resource: AskedResource
-    rule: str
-    v: int
-    mapping: list[tuple[str, ArgumentType, bool, str]] | None = None
+    approval: AskedApproval | None = None
     hold: AskedHold | None = None
+    mandate_state: str = "open"
+    mapping: list[tuple[str, ArgumentType, bool, str]] | None = []
+    rule: str = ""
 
     def mappings(self) -> tuple[ArgumentMapping, ...] | None:
         """How the capability mapped arguments, as far as it takes that to ask again; None where it is not told."""
@@ -103,7 +104,25 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return ApprovalFact(id=self.approval.id, answered_by=answered, glass=glass)
 
 
-_DECODER: Final = msgspec.json.Decoder(Asked)
+class _Version2(Asked, frozen=True, kw_only=True, tag_field="v", tag=QUESTION_VERSION):
+    """As `question_of` writes it."""
+
+
+class _Version1(Asked, frozen=True, kw_only=True, tag_field="v", tag=1):
+    """Says everything, but for what was not written down at first."""
+
+    approval: AskedApproval | None
+    mandate_state: str
+    rule: str
+    mapping: list[tuple[str, ArgumentType, bool, str]] | None = None
+
+
+class _AnyVersion(msgspec.Struct, frozen=True, kw_only=True):
+    v: int
+
+
+_DECODER: Final[msgspec.json.Decoder[_Version2 | _Version1]] = msgspec.json.Decoder(_Version2 | _Version1)
+_VERSION: Final = msgspec.json.Decoder(_AnyVersion)
 
 
 def read_question(text: bytes) -> Asked:
@@ -114,15 +133,38 @@ def read_question(text: bytes) -> Asked:
     try:
         asked = _DECODER.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            version = _VERSION.decode(text).v
+            if version not in (1, QUESTION_VERSION):
+                raise OTHER_VERSION(
+                    f"the question is of version {version}, this reads up to {QUESTION_VERSION}: use a later release"
+                ) from None
         raise QUESTION_MALFORMED(f"this is not a question as decisions write it: {fault}") from None
-    if asked.v != QUESTION_VERSION:
-        raise OTHER_VERSION(
-            f"the question is of version {asked.v}, this reads {QUESTION_VERSION}: use a later release"
-        )
+    if isinstance(asked, _Version2):
+        _fill(asked)
     for member in ("arguments", "agent", "budget", "capability", "chain", "destination", "history", "task"):
         if not isinstance(asked.context.get(member), dict):
             raise QUESTION_MALFORMED(f"the question has no {shown(member)}")
     return asked
+
+
+def _fill(asked: Asked) -> None:
+    """Put into its context what a question of version 2 means by saying nothing. Raises Malformed."""
+    context = asked.context
+    for member, unsaid in UNSAID.items():
+        if member == "risk" and asked.rule and member not in context:
+            continue
+        said = context.get(member, {})
+        if not isinstance(said, dict):
+            raise QUESTION_MALFORMED(f"{shown(member)} of the question is no object")
+        # Lists of its own, for whoever asks what would be if one of them were another.
+        own = {name: [*value] if isinstance(value, list) else value for name, value in unsaid.items()}
+        context[member] = {**own, **said}
+    if "chain" not in context:
+        task = context.get("task")
+        context["chain"] = own_chain(
+            asked.principal.id, task.get("principal") if isinstance(task, dict) else None
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

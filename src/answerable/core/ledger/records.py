@@ -155,12 +155,14 @@ def outcome(
     tag = Tag.INDETERMINATE if outcome.status == "indeterminate" else Tag.OUTCOME
     # What an upstream said may be cut out of anything, lone surrogates included, and is written down nevertheless.
     detail = outcome.detail[:DETAIL_CHARS_MAX].encode("utf-8", "replace").decode()
-    fields: list[Field] = [(b"detail", encode(detail))]
+    fields: list[Field] = [(b"detail", encode(detail))] if detail else []
     fields += [(b"used", encode(outcome.used))] if outcome.used is not None else []
     fields += [(b"prepared", encode(outcome.prepared))] if outcome.prepared is not None else []
     fields += [(b"result", result)] if result else []
     if result_digest:
         fields.append((b"result_digest", b'"%b"' % result_digest.encode()))
+    # One field there is always, for an outcome of which nothing can be opened is one whose fields were erased.
+    fields = fields or [(b"detail", b'""')]
     digests, attachment = sealed_fields(fields, sealing)
     leaf = OutcomeLeaf(
         sd=digests,

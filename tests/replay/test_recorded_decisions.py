@@ -1,0 +1,75 @@
+"""Decisions whose questions earlier versions wrote are asked again for ever, and all come out as they were."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from answerable.core.ledger.disclosure import opened_fields
+from answerable.core.ledger.entry import StoredEntry
+from answerable.core.ledger.subject_key import SubjectKey, key_id_of
+from answerable.core.tlog.merkle import leaf_hash
+from answerable.verify.decision_replay import DECIDED
+from answerable.verify.ledger_replay import replay_entries
+
+pytestmark = pytest.mark.requirement("HOUSE-40", "ANSWER-01")
+
+RECORDED = Path(__file__).parent
+VERSIONS = {1: "decisions-question-1.json", 2: "decisions-question-2.json"}
+SAID = {
+    "as policy says": ["allow", "deny", "defer", "allow"],
+    "as the mandate says": ["deny"],
+    "narrowed": ["allow"],
+    "held": ["deny"],
+    "by an argument": ["deny"],
+}
+BY_VERSION = pytest.mark.parametrize("version", VERSIONS)
+
+
+def logs(version: int) -> list[dict[str, Any]]:
+    found = json.loads((RECORDED / VERSIONS[version]).read_text())
+    assert [one["log"] for one in found] == [*SAID]
+    return found
+
+
+def stored(log: dict[str, Any]) -> list[StoredEntry]:
+    entries = []
+    for index, one in enumerate(log["entries"]):
+        leaf = one["leaf"].encode()
+        entries.append(
+            StoredEntry(
+                index=index,
+                tag=json.loads(leaf)["tag"],
+                leaf=leaf,
+                attachment=b64decode(one["attachment"]),
+                leaf_hash=leaf_hash(leaf),
+            )
+        )
+    return entries
+
+
+def keys(log: dict[str, Any]) -> dict[bytes, SubjectKey]:
+    pairs = ((bytes.fromhex(name), bytes.fromhex(secret)) for name, secret in log["keys"].items())
+    return {name: SubjectKey(id=name, secret=secret) for name, secret in pairs}
+
+
+@BY_VERSION
+def test_every_recorded_decision_comes_out_as_it_was(version: int) -> None:
+    for log in logs(version):
+        found = [*replay_entries(stored(log), keys(log).get)]
+        assert [one.recorded.effect for one in found] == SAID[log["log"]]
+        assert [(one.verdict, one.unchecked) for one in found] == [("same", ())] * len(found), found
+
+
+@BY_VERSION
+def test_the_recorded_questions_are_of_the_version_that_the_file_says(version: int) -> None:
+    for log in logs(version):
+        for entry in stored(log):
+            if entry.tag in DECIDED:
+                opened = opened_fields(entry.attachment, keys(log)[key_id_of(entry.attachment)])
+                (asked,) = (json.loads(bytes(one.value)) for one in opened if one.name == "question")
+                assert asked["v"] == version
