@@ -19,7 +19,8 @@ from typing import Any, TypeAlias, cast
 import everything
 import policy_rules
 
-from answerable.adapters.cedar import compiled
+from answerable.adapters.cedar import CedarDecisionPoint, compiled, published
+from answerable.adapters.cedar.kept_answers import KeptAnswers
 from answerable.adapters.local_keys import open_or_create_key
 from answerable.adapters.mcp_upstream.closed_schema import compile_closed
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
@@ -59,7 +60,7 @@ from answerable.core.identity.proof.session import (
     ephemeral_public,
     parse_answer,
 )
-from answerable.core.mandate.caveat import ResourceIn
+from answerable.core.mandate.caveat import KindIn
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateTerms
 from answerable.core.mandate.token import signed
 from answerable.core.registry.parsing.active import stored_form
@@ -76,6 +77,14 @@ from answerable.testing.tool_pins import ApprovedAsSeen
 
 CAPABILITY = "crm.customer-read"
 POLICIES = 50
+SHUT = """@id("bench.shut")
+@reason("this case is shut")
+forbid(principal, action == Action::"crm.customer-read", resource is Case)
+when { context.arguments.case_id == "0" };
+"""
+"""The one policy that looks at an argument, so that an answer is kept for each case."""
+CASES, NEW_CASE_EACH = 50, 5
+"""Agents ask again about some cases, and each fifth time about one that nobody asked about."""
 DEFAULTS = TlogFilesSettings()
 AUTHORITY = b"127.0.0.1:8765"
 TARGET = b"/mcp/crm"
@@ -121,8 +130,8 @@ def documents(
         "arguments": [{"name": "case_id", "type": "string", "required": True}],
         "ownership": OWNERSHIP,
     }
-    policies = policy_rules.policy_text(
-        POLICIES, capability=CAPABILITY, resource_type="Case", use_case="support"
+    policies = SHUT + policy_rules.policy_text(
+        POLICIES - 1, capability=CAPABILITY, resource_type="Case", use_case="support"
     )
     agent: dict[str, JSONValue] = {
         "useCase": "support",
@@ -159,12 +168,13 @@ Sent: TypeAlias = tuple[SignedRequest, Channel | None]
 
 @dataclass(slots=True)
 class Course:
-    """One walk on one log, ready to run. decided_at: when the intent was durable, noted by the no-op upstream."""
+    """One walk on one log, ready to run. decided: when intents were durable, noted by the no-op upstream."""
 
     walk: Walk
     verifier: CallerVerifier
     key: SigningKey
     ledger: TlogFilesLedger
+    answers: KeptAnswers
     decided: list[float] = field(default_factory=list)
 
 
@@ -174,11 +184,12 @@ def course(
     settings: TlogFilesSettings = DEFAULTS,
     with_everything: bool = False,
     shared: SqliteStore | None = None,
+    keeps_answers: bool = True,
 ) -> Course:
     """Real ledger, real Cedar, real proofs; registers in memory and a no-op upstream.
 
     with_everything: the registry has the policy set of `everything`, too. shared: where what is revoked and held is
-    kept, and seen by every process; in memory where it is not given.
+    kept, and seen by every process; in memory where it is not given. keeps_answers: whether what Cedar answered is.
     """
     clock, entropy, registry = SystemClock(), SystemEntropy(), fresh(SqliteRegistryStore)
     key, log_key, ada = (
@@ -208,6 +219,8 @@ def course(
     mandates = fresh(SqliteMandateRegister)
     mandates.add(_mandate(ada, clock.now()))
     revocations, holds = _stopped(shared, clock)
+    answers = KeptAnswers() if keeps_answers else KeptAnswers(most=0)
+    policy_set = published(policy_text(registry.current), registry.current)
     walk = Walk(
         clock=clock,
         entropy=entropy,
@@ -218,7 +231,7 @@ def course(
         openings=fresh(SqliteOpeningRegister),
         channel=MemoryApprovalChannel(),
         upstream=upstream,
-        decision_point=compiled(policy_text(registry.current), registry.current),
+        decision_point=CedarDecisionPoint(policy_set, answers=answers),
         compile_policies=compiled,
         manifests=fresh(SqliteManifestRegister),
         pins=ApprovedAsSeen(registry, upstream),
@@ -232,7 +245,7 @@ def course(
     walk.history = History(registry.current.parts.trackers)
     limits = ProofLimits(authorities=frozenset((AUTHORITY.decode(),)), nonces_per_agent_max=1_000_000)
     verifier = CallerVerifier(registry=registry, clock=clock, entropy=entropy, limits=limits)
-    return Course(walk=walk, verifier=verifier, key=key, ledger=ledger, decided=decided)
+    return Course(walk=walk, verifier=verifier, key=key, ledger=ledger, answers=answers, decided=decided)
 
 
 def _stopped(shared: SqliteStore | None, clock: SystemClock) -> tuple[SqliteRevocationRegister, HoldRegister]:
@@ -250,7 +263,7 @@ def _mandate(by: SigningKey, now: UnixMillis) -> Mandate:
         agent=AgentId("support-agent"),
         use_case="support",
         purpose="Answer the customer's question in case 4711",
-        grants=(Grant(capability=CAPABILITY, caveats=(ResourceIn(ids=("4711",)),)),),
+        grants=(Grant(capability=CAPABILITY, caveats=(KindIn(kinds=("read",)),)),),
         caveats=(),
         calls_max=10**9,
         not_before=UnixMillis(now - 1000),
@@ -266,6 +279,7 @@ def signed_by(key: SigningKey, **terms: Any) -> Mandate:
 
 def body(number: int) -> bytes:
     """A `tools/call` of about 0.8 KiB, as clients send it."""
+    case = str(number) if number % NEW_CASE_EACH == 0 else f"c-{number % CASES}"
     return encode(
         {
             "jsonrpc": "2.0",
@@ -273,7 +287,7 @@ def body(number: int) -> bytes:
             "method": "tools/call",
             "params": {
                 "name": "customer_read",
-                "arguments": {"case_id": "4711", "fields": ["name", "email", "plan", "notes"], "limit": 20},
+                "arguments": {"case_id": case, "fields": ["name", "email", "plan", "notes"], "limit": 20},
                 "_meta": {
                     "answerable/reason": "the customer asks why the last invoice is higher; I look at plan and notes",
                     "io.modelcontextprotocol/protocolVersion": "2026-07-28",

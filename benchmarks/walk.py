@@ -4,8 +4,10 @@ One action: the proved message is parsed strictly and its proof checked, the act
 against the tool's schema, Cedar decides with 50 policies, the intent is durable, a no-op upstream acts, the outcome is
 durable. Messages are signed before the clock starts: signing is the client's work.
 
-Once more with a policy set that looks at everything there is: ten trackers, named times, destinations, risk, and an
-obligation that hides part of every answer.
+Each fifth action is about a case that nobody asked about before, and a policy looks at the case:
+`share_of_answers_kept` says how many of Cedar's answers were kept ones. Once more with none kept, and with a policy set
+that looks at everything there is: ten trackers, named times, destinations, risk, and an obligation that hides part of
+every answer.
 
 CPU is the process clock (all threads), which holds on a noisy machine; rates and latencies stand beside the limit that
 the same disk and loop gave in the same run.
@@ -48,7 +50,7 @@ SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """cpu_us: process CPU per action. Latencies in milliseconds."""
+    """cpu_us: process CPU per action. Latencies in milliseconds. kept: share of Cedar's answers that were."""
 
     callers: int
     actions: int
@@ -57,6 +59,7 @@ class Measured:
     p50: float
     p99: float
     decision_p50: float
+    kept: float
 
 
 async def run(course: Course, messages: list[Sent], callers: int, seconds: float) -> Measured:
@@ -93,6 +96,7 @@ async def run(course: Course, messages: list[Sent], callers: int, seconds: float
         p50=took[len(took) // 2] * 1000,
         p99=took[len(took) * 99 // 100] * 1000,
         decision_p50=statistics.median(decisions) * 1000 if decisions else 0.0,
+        kept=course.answers.kept / (course.answers.kept + course.answers.asked),
     )
 
 
@@ -103,12 +107,13 @@ def measured(
     count: int,
     *,
     with_everything: bool = False,
+    keeps_answers: bool = True,
 ) -> Measured:
     """One run on a fresh log; the best of three by CPU, since a neighbour only ever adds."""
     results = []
     for _ in range(3):
         with Scratch() as directory:
-            made = course(directory, with_everything=with_everything)
+            made = course(directory, with_everything=with_everything, keeps_answers=keeps_answers)
             stream = source(made)
             messages = [next(stream) for _ in range(count)]
 
@@ -177,6 +182,9 @@ def main() -> None:
             floor = raw_log.raw_group_commit(directory, callers=callers, seconds=seconds, record_bytes=1024)
         rows.append(_row("Unix-socket peer", result, floor / 2))
         _say(options.json, rows[-1])
+    asked = measured(channel_messages, 64, seconds, 200 + int(20_000 * seconds), keeps_answers=False)
+    rows.append(_row("Unix-socket peer, no answer kept", asked, 0.0))
+    _say(options.json, rows[-1])
     mac = measured(session_messages, 64, seconds, 200 + int(20_000 * seconds))
     rows.append(_row("session MAC", mac, 0.0))
     _say(options.json, rows[-1])
@@ -192,6 +200,8 @@ def main() -> None:
         bare = uvloop.run(bare_path.cpu_us_per_action(directory, callers=64, seconds=seconds))
     figures: dict[str, float] = {
         "cpu_us_per_action": cpu,
+        "cpu_us_per_action_no_answer_kept": asked.cpu_us,
+        "share_of_answers_kept": by_callers[64].kept,
         "cpu_us_per_action_session_mac": mac.cpu_us,
         "cpu_us_per_action_proof_per_call": signed.cpu_us,
         "cpu_us_per_action_every_fact": full.cpu_us,

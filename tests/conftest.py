@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from tests.probes import warm_starts
 from tests.probes.loud_skips import not_proven
 
 warm_starts.install()
+
+# A process that has read hundreds of test files has a lot to look through at each collection, and finds nothing.
+gc.set_threshold(20_000, 50, 1_000)
 
 # What it has learnt lies with the other caches.
 configuration.set_hypothesis_home_dir(Path(__file__).parent.parent / ".dev/cache/hypothesis")

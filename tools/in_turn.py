@@ -6,17 +6,19 @@ by whoever runs it. What happens is told as JSON lines on the same socket.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
 import time
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
 SOCKET_OPTION = "--in-turn"
@@ -56,7 +58,8 @@ class InTurn:
         """Until no file is left."""
         while path := self._next():
             begun, used = time.monotonic(), _cpu_seconds()
-            items = session.perform_collect([path])
+            with _without_collections():
+                items = session.perform_collect([path])
             for item, following in pairwise([*items, session]):
                 # All that pytest asks of what follows is what it stands on: of a session, the session.
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -111,6 +114,17 @@ class InTurn:
     def _tell(self, **what: object) -> None:
         self._channel.write(json.dumps(what) + "\n")
         self._channel.flush()
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """A collection while a file is parsed lets other threads run, and Python 3.11 takes a second parse beside it for a
+    fault of the first (python/cpython#106905)."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _cpu_seconds() -> float:

@@ -11,6 +11,7 @@ from answerable.errors import AnswerableError
 from answerable.flows.escalation.route_approval import follow_duties
 from answerable.flows.registry.follow_registers import follow_documents, follow_registers
 from answerable.flows.revocation.cut_ended import cut_ended
+from answerable.flows.state.stop_rules import Bell
 from answerable.flows.validity.group_waiting import follow_waiting
 from answerable.flows.walk.show_tools import tool_states
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
     from answerable.flows.state.walk import Walk
 
-REGISTRY_SECONDS: Final = 0.1
-"""How soon upstream connections follow a registry that changed."""
+REGISTRY_SECONDS: Final = 1.0
+"""How often it is seen whether servers list other tools; a registry that changed is told at once."""
 RELIST_SECONDS: Final = 1.0
 """How often it is seen whether a list is too old."""
 STREAMS_SECONDS: Final = 1.0
@@ -32,15 +33,18 @@ REGISTERS_SECONDS: Final = 0.05
 _log: Final = logging.getLogger(__name__)
 
 
-async def following_registry(walk: Walk, upstream: McpUpstream) -> None:
+async def following_registry(
+    walk: Walk, upstream: McpUpstream, *, look_seconds: float = REGISTRY_SECONDS
+) -> None:
     """Servers that are registered while we run are connected, and those removed are let go, without a restart.
 
-    Leases for which the registry has no room any more end.
+    Leases for which the registry has no room any more end. look_seconds: between two looks that nothing asks for.
     """
     followed = walk.registry.current.digest
     seen, told = (-1, ""), frozenset[tuple[str, str, str]]()
+    walk.registered.append(bell := Bell())
     while True:
-        await anyio.sleep(REGISTRY_SECONDS)
+        await bell.heard(seconds_max=look_seconds)
         current = walk.registry.current
         if current.digest != followed:
             upstream.apply(current.servers.values())

@@ -40,6 +40,7 @@ from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.counters.note_uses import note_last_uses
 from answerable.flows.revocation.end_instance import follow_standing
 from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.state.stop_rules import Bell
 from answerable.flows.state.verify_person import PersonVerifier
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.flows.trust_domain.attest_workload import NO_SSH, AttestationTerms, Attestor
@@ -77,8 +78,8 @@ if TYPE_CHECKING:
 
 TEND_SECONDS: Final = 5.0
 """How often authorities are looked at, and what other processes changed about them."""
-TELL_SECONDS: Final = 0.25
-"""How soon watchers of the Workload API hear of a registry that changed."""
+TELL_SECONDS: Final = 1.0
+"""How often it is seen whether the registry changed, of which watchers of the Workload API are told at once."""
 SIGHTINGS_SECONDS: Final = 10.0
 COMMAND: Final = "answerable"
 
@@ -320,8 +321,9 @@ async def _following_bundles(identity: Identity) -> None:
 async def _telling(identity: Identity, walk: Walk) -> None:
     """Who somebody is follows the registry; bundles tell their watchers themselves."""
     told = walk.registry.current
+    walk.registered.append(bell := Bell())
     while True:
-        await anyio.sleep(TELL_SECONDS)
+        await bell.heard(seconds_max=TELL_SECONDS)
         if walk.registry.current is not told:
             told = walk.registry.current
             identity.changes.tell()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from answerable.flows.trust_domain.workloads import Workloads
 
 LOOK_SECONDS: Final = 0.05
-"""How often a running server looks."""
+"""How often a running server looks where the system does not tell it, and while the button is pressed."""
+REST_SECONDS: Final = 1.0
+"""How often it looks though it would be told."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -107,16 +109,25 @@ async def following_stops(walk: Walk, directory: Path, workloads: Workloads | No
         )
 
 
-async def following_panic(walk: Walk, directory: Path, workloads: Workloads | None) -> None:
-    """For ever: see whether somebody has pressed. Raises Unavailable (`panic.not_held`) where everything cannot be
-    held: the process must end then, which stops everything too."""
+async def following_panic(
+    walk: Walk, directory: Path, workloads: Workloads | None, *, rest_seconds: float = REST_SECONDS
+) -> None:
+    """For ever: see whether somebody has pressed. rest_seconds: between two looks that nothing asks for.
+
+    Raises Unavailable (`panic.not_held`) where everything cannot be held: the process must end then, which stops
+    everything too.
+    """
     seen = ""
-    while True:
-        found = panic_file.pressed(directory)
-        if found is not None and found.id != seen:
-            await _held(walk, found, workloads)
-            seen = found.id
-        await anyio.sleep(LOOK_SECONDS)
+    with closing(panic_file.PressWatch(directory)) as watch:
+        while True:
+            # In this order: what is pressed after the look is told. What is written into a press is not.
+            is_told = watch.tells()
+            found = panic_file.pressed(directory)
+            if found is not None and found.id != seen:
+                await _held(walk, found, workloads)
+                seen = found.id
+            rests = is_told and found is None
+            await watch.news(seconds_max=rest_seconds if rests else LOOK_SECONDS)
 
 
 async def _held(walk: Walk, found: Press, workloads: Workloads | None) -> None:

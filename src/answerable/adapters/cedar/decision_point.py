@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from answerable.adapters.cedar.engine import fastest_engine
+from answerable.adapters.cedar.kept_answers import KeptAnswers
 from answerable.adapters.cedar.publishing import published
 from answerable.adapters.cedar.slices import SLICES_MAX, Slices
 from answerable.core.decision.argument_values import Unmappable, mapped_arguments
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 class CedarDecisionPoint:
     """Implements `DecisionPoint` for one published policy set; publishing another makes another, swapped whole.
 
-    engine: the call into Cedar; the fastest that works when not given. slicing: off only to compare with.
+    engine: the call into Cedar; the fastest that works when not given. slicing: off only to compare with. answers:
+    where what Cedar answered is kept; a fresh place where it is not given.
     """
 
     __slots__ = (
@@ -51,7 +53,12 @@ class CedarDecisionPoint:
     )
 
     def __init__(
-        self, policy_set: CedarPolicySet, *, engine: Engine | None = None, slicing: bool = True
+        self,
+        policy_set: CedarPolicySet,
+        *,
+        engine: Engine | None = None,
+        slicing: bool = True,
+        answers: KeptAnswers | None = None,
     ) -> None:
         self._set = policy_set
         self._digest = policy_set.digest
@@ -61,7 +68,12 @@ class CedarDecisionPoint:
         self._parts = policy_set.registry.parts
         self._riskier: dict[str, Capability] = {}
         self._trackers = {tracker.name for tracker in self._parts.trackers}
-        self._slices = Slices(policy_set, engine=engine or fastest_engine(), slicing=slicing)
+        self._slices = Slices(
+            policy_set,
+            engine=engine or fastest_engine(),
+            slicing=slicing,
+            answers=KeptAnswers() if answers is None else answers,
+        )
         self._may_list = lru_cache(maxsize=SLICES_MAX)(self._could_be_allowed)
 
     @property

@@ -16,18 +16,25 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 _CONTEXT: Final = {"Var": "context"}
+_RESOURCE: Final = {"Var": "resource"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mentions:
-    """paths: `(member,)` for a member used whole, `(member, inner)` for one inside it. everything: context itself."""
+    """paths: `(member,)` for a member used whole, `(member, inner)` for one inside it. everything: context itself.
+    resource: whether the resource is looked at, which is no part of the context."""
 
     everything: bool = False
     paths: frozenset[tuple[str, ...]] = frozenset()
+    resource: bool = False
 
     def joined(self, other: Mentions) -> Mentions:
         """What either mentions."""
-        return Mentions(everything=self.everything or other.everything, paths=self.paths | other.paths)
+        return Mentions(
+            everything=self.everything or other.everything,
+            paths=self.paths | other.paths,
+            resource=self.resource or other.resource,
+        )
 
     def inside(self, member: str) -> frozenset[str] | None:
         """The names used inside a member; None when it is used whole."""
@@ -41,7 +48,7 @@ def mentions_of(conditions: object) -> Mentions:
 
     Errs to more: an access is taken as partial only when it is a plain chain of attributes on `context`.
     """
-    everything = False
+    everything = resource = False
     paths: set[tuple[str, ...]] = set()
     pending: list[object] = [conditions]
     while pending:
@@ -52,10 +59,11 @@ def mentions_of(conditions: object) -> Mentions:
         elif path is not None:
             paths.add(path[:2])
         elif isinstance(node, dict):
+            resource = resource or node == _RESOURCE
             pending.extend(node.values())
         elif isinstance(node, list):
             pending.extend(node)
-    return Mentions(everything=everything, paths=frozenset(paths))
+    return Mentions(everything=everything, paths=frozenset(paths), resource=resource)
 
 
 def _path(node: object) -> tuple[str, ...] | None:

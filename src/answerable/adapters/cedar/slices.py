@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 
 from answerable.adapters.cedar.heads import HeadIndex
+from answerable.adapters.cedar.kept_answers import digest_of, is_steady
 from answerable.adapters.cedar.mentions import Mentions, flat_name
 from answerable.adapters.cedar.publishing import engine_form, engine_policies, specialised
 from answerable.adapters.cedar.schema import ACTION, AGENT, entities_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import cedarpy
 
     from answerable.adapters.cedar.engine import CedarRequest, Engine, Evaluate
+    from answerable.adapters.cedar.kept_answers import AnswerKey, KeptAnswers
     from answerable.adapters.cedar.publishing import CedarPolicySet, Policy
     from answerable.core.decision.policy_context import Context
     from answerable.core.registry.documents.capability import Capability
@@ -46,10 +48,11 @@ Without: TypeAlias = "Callable[[tuple[str, ...]], Evaluation]"
 """What is answered with these policies left out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Slice:
     """policies: numbers in the set. turned: ids of forbids that stand as permits. evaluate: the engine bound to these
-    policies and to the entities they may need."""
+    policies and to the entities they may need. steady: whether an answer may be kept. on_resource: whether conditions
+    look at the resource."""
 
     agent: Agent
     capability: Capability
@@ -59,6 +62,8 @@ class Slice:
     principal: dict[str, str]
     action: dict[str, str]
     evaluate: Evaluate
+    steady: bool
+    on_resource: bool
 
     def request(self, resource_id: str, whole: Context) -> CedarRequest:
         """What the engine is asked."""
@@ -68,6 +73,10 @@ class Slice:
             "resource": {"type": self.capability.resource.type, "id": resource_id},
             "context": self.view.text(whole),
         }
+
+    def answer_key(self, request: CedarRequest) -> AnswerKey | None:
+        """Under which its answer is kept; None where it is not."""
+        return (self, digest_of(request, on_resource=self.on_resource)) if self.steady else None
 
 
 class ContextView:
@@ -116,9 +125,12 @@ class ContextView:
 class Slices:
     """All slices of one policy set. With `slicing` off, each holds the whole set: the reference to compare with."""
 
-    def __init__(self, policy_set: CedarPolicySet, *, engine: Engine, slicing: bool) -> None:
+    def __init__(
+        self, policy_set: CedarPolicySet, *, engine: Engine, slicing: bool, answers: KeptAnswers
+    ) -> None:
         self._set = policy_set
         self._engine = engine
+        self._answers = answers
         self._index = HeadIndex(policy.head for policy in policy_set.policies) if slicing else None
         self._all = tuple(range(len(policy_set.policies)))
         types = {capability.resource.type for capability in policy_set.registry.capabilities.values()}
@@ -135,7 +147,7 @@ class Slices:
 
     def ask(self, found: Slice, request: CedarRequest) -> tuple[Evaluation, Without]:
         """What the policies of the slice answer, and what they answer without some of them."""
-        given = found.evaluate(request)
+        given = self._answers.answer(found.answer_key(request), found.evaluate, request)
         if not found.turned or given.errors or not given.determining:
             return given, partial(self._without, found, request)
         if not given.allowed:
@@ -167,7 +179,8 @@ class Slices:
     def _build(self, agent_name: str, capability_name: str, tier: int, resource_id: str | None) -> Slice:
         agent, capability = self._known(agent_name, capability_name, tier)
         numbers = self._index.matching(agent, capability, resource_id) if self._index else self._all
-        view = self._view(capability, numbers)
+        mentions = self._mentions(capability, numbers)
+        view = self._view(capability, mentions)
         turned = (self._set.policies[number] for number in numbers if self._index)
         return Slice(
             agent=agent,
@@ -178,6 +191,8 @@ class Slices:
             principal={"type": AGENT, "id": agent_name},
             action={"type": ACTION, "id": capability_name},
             evaluate=self._bound(agent, capability, numbers, view.flat),
+            steady=self._index is not None and is_steady(mentions),
+            on_resource=mentions.resource,
         )
 
     def _build_without(
@@ -190,12 +205,16 @@ class Slices:
     ) -> Evaluate:
         agent, capability = self._known(agent_name, capability_name, tier)
         left = tuple(number for number in numbers if self._set.policies[number].id not in ids)
-        return self._bound(agent, capability, left, self._view(capability, numbers).flat)
+        view = self._view(capability, self._mentions(capability, numbers))
+        return self._bound(agent, capability, left, view.flat)
 
-    def _view(self, capability: Capability, numbers: tuple[int, ...]) -> ContextView:
+    def _mentions(self, capability: Capability, numbers: tuple[int, ...]) -> Mentions:
         mentions = Mentions()
         for policy in self._policies_of(capability, numbers):
             mentions = mentions.joined(policy.mentions)
+        return mentions
+
+    def _view(self, capability: Capability, mentions: Mentions) -> ContextView:
         return ContextView(mentions, capability, self._set.registry.parts, flat=self._index is not None)
 
     def _bound(

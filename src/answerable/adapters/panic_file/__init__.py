@@ -1,5 +1,6 @@
 """The panic button as a file of the data directory."""
 
 from answerable.adapters.panic_file.file import keep_ready, press, pressed
+from answerable.adapters.panic_file.watch import PressWatch
 
-__all__ = ["keep_ready", "press", "pressed"]
+__all__ = ["PressWatch", "keep_ready", "press", "pressed"]

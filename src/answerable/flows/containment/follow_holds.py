@@ -32,7 +32,7 @@ async def follow_holds(
     """
     seen = -1
     while True:
-        if not (walk.calls or walk.streams):
+        while not (walk.calls or walk.streams):
             await walk.opened.heard(seconds_max=rest_seconds)
         try:
             # In this order: what is placed after the look at the epoch is another one.

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS: Final = 0.2
 """How soon it is seen that the last action in flight has ended."""
+REST_SECONDS: Final = 1.0
+"""How soon it is seen that there is a hold to report on."""
 
 OTHERS_MILLIS: Final = 30_000
 """Beyond the longest that an action in flight may take: how long a report waits for the ends that others know."""
@@ -189,11 +191,14 @@ async def follow_reports(walk: Walk, *, workloads: Workloads | None = None) -> N
     """For ever: write down what came of holds as soon as it is known. What fails is tried again."""
     elsewhere: set[HoldId] = set()
     while True:
+        rest = REST_SECONDS
         try:
-            await record_reports(walk, workloads=workloads, elsewhere=elsewhere)
+            if await anyio.to_thread.run_sync(walk.holds.unreported):
+                rest = RETRY_SECONDS
+                await record_reports(walk, workloads=workloads, elsewhere=elsewhere)
         except AnswerableError as failed:
             _log.warning("what came of a hold cannot be written down right now: %s", failed.message)
-        await anyio.sleep(RETRY_SECONDS)
+        await anyio.sleep(rest)
 
 
 def told(report: ContainmentReport) -> dict[str, JSONValue]:

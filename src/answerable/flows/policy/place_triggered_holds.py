@@ -136,7 +136,8 @@ async def _writing(walk: Walk, workloads: Workloads | None, per_second_max: int)
             _say_waiting(walk.stop_rules, waiting, per_second_max)
             said = now
         more = walk.stop_rules.placed.due + walk.stop_rules.said.due
-        await walk.stop_rules.to_write.heard(seconds_max=TURN_SECONDS if more else RETRY_SECONDS)
+        rest = RETRY_SECONDS if waiting or walk.stop_rules.unsaid else SAID_SECONDS
+        await walk.stop_rules.to_write.heard(seconds_max=TURN_SECONDS if more else rest)
         if anyio.current_time() - second >= 1:
             second, left = anyio.current_time(), per_second_max
 

@@ -172,6 +172,13 @@ def _put(walk: Walk, plan: RegistryChange, reading: HistoryReading) -> None:
 def _swap(walk: Walk, plan: RegistryChange, reading: HistoryReading) -> None:
     walk.decision_point = plan.decision_point
     reading.adopt()
+    tell_followers(walk)
+
+
+def tell_followers(walk: Walk) -> None:
+    """Other documents are in force: who follows them need not look."""
+    for bell in walk.registered:
+        bell.ring()
 
 
 async def planned_aside(

@@ -9,7 +9,12 @@ from anyio import to_thread
 
 from answerable.core.registry.parsing.in_force import in_force
 from answerable.core.registry.policy_sets.publication import policy_documents
-from answerable.flows.registry.apply_registry import INLINE_CHARS_MAX, check_call_seconds, policy_text
+from answerable.flows.registry.apply_registry import (
+    INLINE_CHARS_MAX,
+    check_call_seconds,
+    policy_text,
+    tell_followers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,4 +76,5 @@ def _put_into_force(walk: Walk, compiled: _Compiled) -> bool:
     walk.decision_point = compiled.decision_point
     # The values of trackers that are new have to be read; until then they are not known, and refuse.
     walk.history.adopt(compiled.made.snapshot.parts.trackers)
+    tell_followers(walk)
     return True

@@ -181,7 +181,8 @@ class Walk:
 
     open_intents: by ledger index; whoever ends one takes it off before the end is written. calls: the tasks in which
     upstreams are asked, by the same; cut: those of them that a hold ended. streams: of events to callers.
-    opened: rings for each call and each stream, for whoever cuts what is held.
+    opened: rings for each call and each stream, for whoever cuts what is held. registered: ring when other documents
+    are in force, each for one who follows them.
     cited: statements that stand in the log, by kind and name, as far as they are in mind. citations: where all of them
     stand; None where nothing is kept. cited_unkept: those that are not kept there yet.
     history: what the trackers of the policy sets in force counted. history_register: where it is kept; None where it is
@@ -267,6 +268,7 @@ class Walk:
     cut: dict[int, Hold] = field(default_factory=dict)
     streams: set[Stream] = field(default_factory=set)
     opened: Bell = field(default_factory=Bell)
+    registered: list[Bell] = field(default_factory=list)
     cuts: dict[HoldId, int] = field(default_factory=dict)
     scans: dict[HoldId, object] = field(default_factory=dict)
     sightings: DiscoveredAssets = field(default_factory=DiscoveredAssets)

@@ -35,7 +35,7 @@ def mentions(condition: str) -> Mentions:
     ],
 )
 def test_a_policy_mentions_what_it_looks_at(condition: str, paths: set[tuple[str, ...]]):
-    assert mentions(condition) == Mentions(paths=frozenset(paths))
+    assert mentions(condition) == Mentions(paths=frozenset(paths), resource="resource" in condition)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import cedarpy
 import pytest
 
 from answerable.adapters.cedar.engine import CedarRequest, Evaluate, raw_engine
+from answerable.adapters.cedar.kept_answers import KeptAnswers
 from answerable.adapters.cedar.mentions import Mentions
 from answerable.adapters.cedar.publishing import published
 from answerable.adapters.cedar.slices import ContextView, Slices
@@ -70,7 +71,7 @@ def slices() -> Slices:
     @id("b") forbid(principal, action in Action::"read", resource == Customer::"1");
     @id("c") permit(principal == Agent::"finance-agent", action, resource);
     """
-    return Slices(published(text, REGISTRY), engine=raw_engine, slicing=True)
+    return Slices(published(text, REGISTRY), engine=raw_engine, slicing=True, answers=KeptAnswers())
 
 
 def test_resources_that_no_policy_names_share_one_slice():
@@ -112,7 +113,7 @@ def test_one_question_to_cedar_says_which_forbids_hold_and_what_is_left_without_
 
         return counted
 
-    own = Slices(published(LIFTED, REGISTRY), engine=counting, slicing=True)
+    own = Slices(published(LIFTED, REGISTRY), engine=counting, slicing=True, answers=KeptAnswers(most=0))
     found = own.find(AGENT, READ, "2")
     request = found.request("2", whole() | {"task": {"calls_used": used}})
     given, without = own.ask(found, request)

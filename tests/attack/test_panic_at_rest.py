@@ -1,0 +1,160 @@
+"""A server that the system tells of a press does not look for one; one that it would not tell everything does."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from answerable.adapters import panic_file
+from answerable.adapters.panic_file import press, watch
+from answerable.adapters.system import SystemEntropy
+from answerable.core.containment.hold import EVERYTHING
+from answerable.core.containment.press import FILE, READY
+from answerable.testing.builders import Bench
+from answerable.wiring.stops import following_panic
+from tests.worlds.gateway import until
+from tests.worlds.hold import bench_to_hold
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOUSE-32")]
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+
+
+def file_of_the_product(directory: Path) -> None:
+    press(directory, reason="", entropy=SystemEntropy())
+
+
+def made_empty(directory: Path) -> None:
+    (directory / FILE).touch()
+
+
+def renamed_into_place(directory: Path) -> None:
+    (directory / READY).write_bytes(b"{}")
+    (directory / READY).rename(directory / FILE)
+
+
+def linked(directory: Path) -> None:
+    (directory / "other").write_bytes(b"stop")
+    os.link(directory / "other", directory / FILE)
+
+
+def symbolic_link(directory: Path) -> None:
+    (directory / FILE).symlink_to("nowhere")
+
+
+def folder(directory: Path) -> None:
+    (directory / FILE).mkdir()
+
+
+WAYS = (file_of_the_product, made_empty, renamed_into_place, linked, symbolic_link, folder)
+
+
+@asynccontextmanager
+async def following(bench: Bench, directory: Path, looks: list[int]) -> AsyncIterator[Callable[[], bool]]:
+    """Who follows, without a second line: what it is not told it never sees while it is told at all."""
+
+    def held() -> bool:
+        return bench.walk.holds.find((EVERYTHING,), bench.clock.now()) is not None
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(following_panic, bench.walk, directory, None, rest_seconds=math.inf))
+        await until(lambda: looks, seconds=60)
+        assert not held()
+        yield held
+        tasks.cancel_scope.cancel()
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    seen: list[int] = []
+    pressed = panic_file.pressed
+
+    def counted(directory: Path) -> Any:
+        seen.append(1)
+        return pressed(directory)
+
+    monkeypatch.setattr(panic_file, "pressed", counted)
+    return seen
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever file system the tests are on: all that changes here changes through this kernel."""
+    monkeypatch.setattr(watch, "OWN_FILE_SYSTEMS", _Any())
+
+
+class _Any(frozenset[int]):
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+@linux
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_press_is_told_and_nobody_looks_before(tmp_path, looks, told, way):
+    bench = await bench_to_hold()
+    async with following(bench, tmp_path, looks) as held:
+        # More than the time between two looks of who is not told.
+        await anyio.sleep(0.2)
+        assert len(looks) == 1
+        way(tmp_path)
+        await until(held, seconds=60)
+
+
+@linux
+async def test_what_is_written_into_a_press_of_old_is_seen_as_before(tmp_path, looks, told):
+    bench = await bench_to_hold()
+    async with following(bench, tmp_path, looks) as held:
+        made_empty(tmp_path)
+        await until(held, seconds=60)
+        seen = len(looks)
+        await until(lambda: len(looks) > seen + 2, seconds=60)
+
+
+@linux
+async def test_a_directory_that_was_put_in_place_of_another_one_is_followed(tmp_path, looks, told):
+    bench = await bench_to_hold()
+    directory = tmp_path / "data"
+    directory.mkdir()
+    async with following(bench, directory, looks) as held:
+        directory.rename(tmp_path / "away")
+        directory.mkdir()
+        file_of_the_product(directory)
+        await until(held, seconds=60)
+
+
+@pytest.mark.parametrize("lacks", ["a file system of its own", "a watch", "the call"])
+async def test_who_would_not_be_told_everything_looks_as_often_as_ever(tmp_path, looks, monkeypatch, lacks):
+    if lacks == "a file system of its own":
+        monkeypatch.setattr(watch, "OWN_FILE_SYSTEMS", frozenset())
+    else:
+        monkeypatch.setattr(watch, "OWN_FILE_SYSTEMS", _Any())
+        monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: _System(has=lacks == "a watch"))
+    bench = await bench_to_hold()
+    with closing(panic_file.PressWatch(tmp_path)) as one:
+        assert not one.tells()
+    async with following(bench, tmp_path, looks) as held:
+        await until(lambda: len(looks) > 2, seconds=60)
+        file_of_the_product(tmp_path)
+        await until(held, seconds=60)
+
+
+class _System:
+    """A kernel without a watch left, or without any."""
+
+    def __init__(self, *, has: bool) -> None:
+        if has:
+            self.inotify_init1 = lambda _: os.open(os.devnull, os.O_RDONLY)
+            self.inotify_add_watch = lambda *_: -1
+
+    def statfs(self, *_: object) -> int:
+        """Some file system."""
+        return 0
