@@ -12,11 +12,12 @@ import pytest
 from answerable.core.ledger.disclosure import opened_fields
 from answerable.core.ledger.entry import StoredEntry
 from answerable.core.ledger.subject_key import SubjectKey, key_id_of
+from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.verify.decision_replay import DECIDED
 from answerable.verify.ledger_replay import replay_entries
 
-pytestmark = pytest.mark.requirement("HOUSE-40", "ANSWER-01")
+pytestmark = pytest.mark.requirement("HOUSE-40", "HOUSE-41", "ANSWER-01")
 
 RECORDED = Path(__file__).parent
 VERSIONS = {1: "decisions-question-1.json", 2: "decisions-question-2.json"}
@@ -73,3 +74,20 @@ def test_the_recorded_questions_are_of_the_version_that_the_file_says(version: i
                 opened = opened_fields(entry.attachment, keys(log)[key_id_of(entry.attachment)])
                 (asked,) = (json.loads(bytes(one.value)) for one in opened if one.name == "question")
                 assert asked["v"] == version
+
+
+@pytest.mark.requirement("HOUSE-41")
+@BY_VERSION
+def test_an_intent_says_what_it_uses_and_no_more_and_intents_of_before_said_when_it_was_nothing(
+    version: int,
+) -> None:
+    intents = [json.loads(one.leaf) for log in logs(version) for one in stored(log) if one.tag == Tag.INTENT]
+    assert len(intents) == 3
+    names = ("approval", "key", "lease")
+    said = [{name: leaf[name] for name in names if name in leaf} for leaf in intents]
+    approvals = [one["approval"] for one in said if one.get("approval")]
+    assert len(approvals) == 1
+    if version == 1:
+        assert [(one["key"], one["lease"]) for one in said] == [(leaf["action"], "") for leaf in intents]
+    else:
+        assert said == [{}, {"approval": approvals[0]}, {}]

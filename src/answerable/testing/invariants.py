@@ -116,7 +116,7 @@ def _effects(
     for effect in effects:
         intent = intents.get(effect.intent)
         said = fields[effect.intent].get("digest") if intent is not None else None
-        if intent is None or (intent["key"], said) != (effect.key, effect.digest):
+        if intent is None or (intent.get("key", intent["action"]), said) != (effect.key, effect.digest):
             yield f"effect {effect.key} does not have the intent at {effect.intent}"
 
 
@@ -175,7 +175,7 @@ def _one_approval(
     approved: dict[JSONValue, set[JSONValue]],
     used: set[JSONValue],
 ) -> Iterable[str]:
-    approval = leaf["approval"]
+    approval = leaf.get("approval", "")
     match action:
         case {"arguments": {"amount": int(amount)}}:
             if amount > 1_000_000 or (amount > 5000 and not approval):

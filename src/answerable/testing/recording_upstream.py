@@ -145,7 +145,11 @@ class RecordingUpstream:
             self.violations.append(f"effect {effect.key} without a durable intent at {effect.intent}")
             return
         payload = payload_of(stored, leaf, self.subject_keys.find) or {}
-        said = {"key": leaf["key"], "action": leaf["action"], "digest": payload.get("digest")}
+        said = {
+            "key": leaf.get("key", leaf["action"]),
+            "action": leaf["action"],
+            "digest": payload.get("digest"),
+        }
         for name, wanted in (("key", effect.key), ("digest", effect.digest), ("action", effect.action_id)):
             if said[name] != wanted:
                 self.violations.append(f"intent {effect.intent} has another {name} than effect {effect.key}")

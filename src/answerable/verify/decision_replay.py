@@ -200,7 +200,11 @@ class Replay:
             return ""
         if asked.context.get("now") != leaf.get("at"):
             return "time"
-        return "" if (asked.approval.id if asked.approval else "") == leaf.get("approval") else "approval"
+        return (
+            ""
+            if (asked.approval.id if asked.approval else "") == (leaf.get("approval") or "")
+            else "approval"
+        )
 
     # --- a rule said no ---------------------------------------------------------------------------------
 

@@ -55,7 +55,8 @@ async def test_the_intent_is_readable_with_its_names_before_anything_happens():
 
     async def look(effect: Effect) -> None:
         intent, (fields,) = bench.entries(Tag.INTENT)[-1], fields_of(bench, Tag.INTENT)
-        seen.append((intent["index"], intent["key"], intent["lease"], fields["digest"]))
+        assert not {"key", "lease"} & intent.keys(), "no broker acts, and the key is the action's"
+        seen.append((intent["index"], intent["action"], "", fields["digest"]))
         assert not bench.entries(Tag.OUTCOME)
         assert intent["deadline"] == bench.clock.now() + WalkLimits().intent_ttl_ms
         assert (effect.intent, effect.key, "", effect.digest) == seen[-1]

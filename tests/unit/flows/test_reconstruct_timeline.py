@@ -69,7 +69,7 @@ async def test_the_story_of_an_action_is_found_from_every_id_in_it():
     intent, asked = bench.entries(Tag.INTENT)[0], bench.entries(Tag.APPROVAL_ASKED)[0]
     outcome, answer = bench.entries(Tag.OUTCOME)[0], bench.entries(Tag.APPROVAL_ANSWER)[0]
     frozen, said = fields_of(bench, Tag.INTENT)[0], fields_of(bench, Tag.APPROVAL_ANSWER)[0]
-    ids = [intent["action"], intent["key"], frozen["digest"], asked["approval"], said["person"]]
+    ids = [intent["action"], frozen["digest"], asked["approval"], said["person"]]
     # Who has no key has the pseudonyms of action and person, and finds the same.
     ids += [intent["digest"], answer["person"]]
     ids += [entry["index"] for entry in (intent, asked, outcome, answer)]

@@ -68,7 +68,9 @@ class HopLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """Leaf of Tag.INTENT. lease_target: where the lease may be live; absent where no broker acts.
+    """Leaf of Tag.INTENT. approval: that it uses; absent where none. key: under which the upstream tells attempts
+    apart; absent where that is `action`. lease, lease_target: its name, and where it may be live; absent where no
+    broker acts. In entries from before 2026-12-01 the first three are there always, empty or the same.
 
     evidence, instance, manifest: absent where nothing is known beyond the proof.
 
@@ -87,7 +89,7 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     accounts: list[str] | None = None
     action: str
     agent: str
-    approval: str
+    approval: str = ""
     at: int
     call: int
     capability: str
@@ -97,8 +99,8 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     evidence: EvidenceLeaf | None = None
     hops: list[HopLeaf] = []
     instance: str = ""
-    key: str
-    lease: str
+    key: str = ""
+    lease: str = ""
     lease_target: str = ""
     mandate: str
     mandate_ref: Reference

@@ -106,7 +106,7 @@ def intent(
         evidence=evidence_leaf(caller.identity),
         hops=hops,
         instance=caller.identity.instance,
-        key=idempotency_key,
+        key="" if idempotency_key == action_id else idempotency_key,
         lease=lease_name,
         lease_target=lease_target,
         mandate=mandate.id,

@@ -64,6 +64,9 @@ def test_a_typed_leaf_says_the_members_that_it_was_given_and_no_others(leaf):
     assert encode_ledger(members) == encoded_leaf(leaf)
     expected = {one.encode_name for one in msgspec.structs.fields(type(leaf))}
     optional = {
+        "approval": "",
+        "key": "",
+        "lease": "",
         "run": None,
         "evidence": None,
         "instance": "",
