@@ -21,11 +21,14 @@ from answerable.adapters.system import SystemEntropy
 from answerable.core.containment.hold import EVERYTHING
 from answerable.core.containment.press import FILE, READY
 from answerable.testing.builders import Bench
+from answerable.wiring import stops
 from answerable.wiring.stops import following_panic
 from tests.worlds.gateway import until
 from tests.worlds.hold import bench_to_hold
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOUSE-32")]
+TURNS = 50
+"""In which who is not told would look as often."""
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
 
 
@@ -99,11 +102,12 @@ class _Any(frozenset[int]):
 
 @linux
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_press_is_told_and_nobody_looks_before(tmp_path, looks, told, way):
+async def test_a_press_is_told_and_nobody_looks_before(tmp_path, looks, told, way, monkeypatch):
     bench = await bench_to_hold()
+    monkeypatch.setattr(stops, "LOOK_SECONDS", 0.001)
     async with following(bench, tmp_path, looks) as held:
-        # More than the time between two looks of who is not told.
-        await anyio.sleep(0.2)
+        for _ in range(TURNS):
+            await anyio.sleep(0.001)
         assert len(looks) == 1
         way(tmp_path)
         await until(held, seconds=60)

@@ -78,7 +78,7 @@ def up(
     from answerable.apps.console.provider_pages import callback_of
     from answerable.wiring.identity_settings import person_issuers
     from answerable.wiring.own_files import require_own, server_faults
-    from answerable.wiring.serving import Doors, run, serve_product
+    from answerable.wiring.serving import Doors, run, serve_product, set_collector_apart
     from answerable.wiring.shard_settings import with_shard
 
     settings = with_shard(shell.settings(), shard) if shard else shell.settings()
@@ -96,6 +96,7 @@ def up(
     )
 
     async def started(product: Product, listeners: Listeners) -> None:
+        set_collector_apart()
         say = shell.terminal.say
         scheme = "https" if settings.gateway.tls_certificate else "http"
         if listeners.tcp_address is not None:
@@ -183,6 +184,7 @@ def serve_broker(
     _guard_memory(shell, "broker: its secrets are")
 
     def started(listeners: Listeners, opened: Broker, left: int) -> None:
+        broker.set_collector_apart()
         say = shell.terminal.say
         say(f"broker    {listeners.uds_path} (Unix socket)")
         for name, kind in sorted(opened.kinds.items()):
@@ -219,6 +221,7 @@ def serve_witness(
     _guard_memory(shell, "witness: its key is")
 
     def started(listeners: Listeners, desk: CosigningState) -> None:
+        local_witness.set_collector_apart()
         say = shell.terminal.say
         say(f"witness   {listeners.uds_path} (Unix socket)")
         if listeners.tcp_address is not None:

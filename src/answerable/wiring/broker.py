@@ -15,7 +15,7 @@ from anyio import to_thread
 
 from answerable.adapters.sqlite.leases import SqliteLeaseRegister
 from answerable.adapters.system import SystemClock, SystemEntropy
-from answerable.adapters.uvicorn_front import FrontLimits, listen, run, serve
+from answerable.adapters.uvicorn_front import FrontLimits, listen, run, serve, set_collector_apart
 from answerable.core.identity.keys.keys import public_key
 from answerable.errors import AnswerableError, Unavailable
 from answerable.errors.codes.leases import BROKER_KEYS, BROKER_USER
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from answerable.flows.leases.secret_desk import SecretState
     from answerable.wiring.setting_tree import Settings
 
-__all__ = ["Broker", "opened_broker", "run", "serve_broker"]
+__all__ = ["Broker", "opened_broker", "run", "serve_broker", "set_collector_apart"]
 
 KEYS_BYTES_MAX: Final = 65_536
 LOOK_SECONDS: Final = 1.0

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from answerable.adapters.local_keys import open_or_create_key, open_or_create_secret
 from answerable.adapters.system import SystemClock, SystemEntropy
-from answerable.adapters.uvicorn_front import FrontLimits, Listeners, listen, run, serve
+from answerable.adapters.uvicorn_front import FrontLimits, Listeners, listen, run, serve, set_collector_apart
 from answerable.adapters.witness_files import FilesWitnessRegister, publish_keys
 from answerable.core.identity.keys.keys import ed25519_public
 from answerable.core.tlog.note import VerifierKey
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from answerable.ports.witness_register import WitnessRegister
     from answerable.wiring.setting_tree import Settings
 
-__all__ = ["opened_desk", "run", "serve_witness", "watch_log"]
+__all__ = ["opened_desk", "run", "serve_witness", "set_collector_apart", "watch_log"]
 
 LOOPBACK: Final = "127.0.0.1"
 SEED_BYTES: Final = 32

@@ -19,6 +19,7 @@ from answerable.adapters.uvicorn_front import (
     raise_limit,
     run,
     serve,
+    set_collector_apart,
     tls_context,
 )
 from answerable.errors import AnswerableError, Unavailable
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
     from answerable.wiring.setting_tree import Settings
 
-__all__ = ["Doors", "Listeners", "by_path", "run", "serve_product"]
+__all__ = ["Doors", "Listeners", "by_path", "run", "serve_product", "set_collector_apart"]
 
 _log: Final = logging.getLogger(__name__)
 

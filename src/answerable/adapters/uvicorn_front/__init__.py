@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from answerable.adapters.uvicorn_front.descriptors import KEPT, raise_limit
 from answerable.adapters.uvicorn_front.listeners import Listeners, listen
-from answerable.adapters.uvicorn_front.loop import run
+from answerable.adapters.uvicorn_front.loop import run, set_collector_apart
 from answerable.adapters.uvicorn_front.server import FrontLimits, serve
 from answerable.adapters.uvicorn_front.tls import TLSMaterial, add_client_authorities, tls_context
 
@@ -18,5 +18,6 @@ __all__ = [
     "raise_limit",
     "run",
     "serve",
+    "set_collector_apart",
     "tls_context",
 ]

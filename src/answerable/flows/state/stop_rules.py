@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
-
-import anyio
 
 from answerable.core.decision.history import History
 
@@ -27,6 +26,8 @@ ENTRIES_NAMED_MAX: Final = 16
 """Of the entries that a number came from; the newest."""
 OWNERS_MAX: Final = 10_000
 """Of which it is kept in mind which entries their numbers came from."""
+WAIT_SECONDS_MAX: Final = 86_400.0
+"""Of one wait at a bell: what a timer takes."""
 
 Place = tuple[str, str, str]
 """Rule, owner, and what is counted apart."""
@@ -59,20 +60,36 @@ class RuleTrigger:
 class Bell:
     """Rung by whoever adds something, in the event loop; heard by the one that takes it, so that nobody polls."""
 
-    __slots__ = ("_rung",)
+    __slots__ = ("_has_rung", "_listening")
 
     def __init__(self) -> None:
-        self._rung = anyio.Event()
+        self._has_rung = False
+        self._listening: asyncio.Future[None] | None = None
 
     def ring(self) -> None:
         """Wake who waits, or have the next wait end at once."""
-        self._rung.set()
+        self._has_rung = True
+        if self._listening is not None:
+            _wake(self._listening)
 
     async def heard(self, *, seconds_max: float) -> None:
         """Wait until it has rung since the last time that this was awaited, or so long."""
-        with anyio.move_on_after(seconds_max):
-            await self._rung.wait()
-        self._rung = anyio.Event()
+        if not self._has_rung:
+            # No cancel scope: one that runs out costs ten times as much as a timer, and there are many bells.
+            loop = asyncio.get_running_loop()
+            self._listening = loop.create_future()
+            timer = loop.call_later(min(seconds_max, WAIT_SECONDS_MAX), _wake, self._listening)
+            try:
+                await self._listening
+            finally:
+                timer.cancel()
+                self._listening = None
+        self._has_rung = False
+
+
+def _wake(listening: asyncio.Future[None]) -> None:
+    if not listening.done():
+        listening.set_result(None)
 
 
 class TripQueue:
