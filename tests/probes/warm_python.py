@@ -37,7 +37,7 @@ READ_AT_THE_START = ("LANG", "LC_", "LD_", "TZ", "MALLOC_", "OPENSSL_", "PYTHON"
 """How the names of variables begin that the interpreter, a library of C or a module reads when it is loaded."""
 UNABLE = b"-1"
 STARTING = {"up", "run"}
-"""Commands that start programs of ours, as benchmarks do."""
+"""Commands that start programs of ours, as benchmarks and the demo do."""
 SENT_TO_GROUPS = (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
 )  # fmt: skip
@@ -367,7 +367,12 @@ def main(door: str, listener: str) -> None:
     given, streams = awaited(*doors)
     belong(given)
     kept = None
-    if STARTING & set(given["words"]) or Path(given["words"][1]).parent.name == "benchmarks":
+    program = Path(given["words"][1])
+    if (
+        STARTING & set(given["words"])
+        or program.parent.name == "benchmarks"
+        or program.name == "warm_demo.py"
+    ):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         forking = os.fork()
         (theirs if forking else ours).close()

@@ -30,7 +30,9 @@ from typing import Any
 from tests.probes.warm_python import UNABLE, decisive
 
 ROOT = Path(__file__).resolve().parents[2]
-OF_OURS = (ROOT / "examples/servers", ROOT / "benchmarks", ROOT / "tests")
+OF_OURS = (ROOT / "benchmarks", ROOT / "tests")
+SERVERS = ("examples", "servers")
+"""In whatever copy of the examples."""
 SUBREAPER, IS_SUBREAPER = 36, 37
 """PR_SET_CHILD_SUBREAPER and PR_GET_CHILD_SUBREAPER of prctl(2)."""
 MESSAGE_BYTES_MAX = 100_000
@@ -151,11 +153,10 @@ def _is_ours(words: list[str]) -> bool:
     words = words[1:] if words[:1] == ["-P"] else words
     if words[:2] == ["-m", "answerable.main"]:
         return True
-    return (
-        bool(words)
-        and words[0].endswith(".py")
-        and any(map(Path(words[0]).resolve().is_relative_to, OF_OURS))
-    )
+    if not words or not words[0].endswith(".py"):
+        return False
+    program = Path(words[0]).resolve()
+    return program.parts[-3:-1] == SERVERS or any(map(program.is_relative_to, OF_OURS))
 
 
 def _umask() -> int:
