@@ -94,8 +94,8 @@ async def govern_action(
             if await admit_receivers(walk, asked.mandate, asked.hops) or await pin_first_seen(walk, asked):
                 continue
             # 3 gather, 4 decide: what policy narrows is another action from here on
-            accounts, gather = plan.accounts, partial(facts_under, plan)
-            verified, facts, decision = decide_action(walk, asked, partial(watched, gather))
+            accounts, gather = plan.accounts, partial(watched, partial(facts_under, plan), gather_facts)
+            verified, facts, decision = decide_action(walk, asked, gather)
             if decision.effect == "deny":
                 break
             if (stale := stale_approval(walk, facts, verified, decision)) is not None:
@@ -163,8 +163,8 @@ async def _asked_people(
 
 
 def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
-    """Step 3 for who looks at what was verified, and knows its plan no more. Raises as `facts_under`, and Unavailable
-    when nobody can say what was revoked."""
+    """Step 3 for who has no plan, or one from before a rule has tripped. Raises as `facts_under`, and Unavailable when
+    nobody can say what was revoked."""
     return _facts(walk, verified, judged_now(walk, verified), accounts_of(verified))
 
 

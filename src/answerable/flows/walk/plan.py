@@ -93,7 +93,9 @@ def _check_by_clock(walk: Walk, plan: Plan, caller: VerifiedCaller) -> None:
     mandate, hops = plan.delegation_lineage.mandate, plan.delegation_lineage.hops
     check_quota(walk, caller.agent, caller.at, mandate.id)
     if hops:
-        check_age(hops, tier=plan.resolved.capability.tier, limits=walk.acting, now=walk.clock.now())
+        # The tier that is registered, and the one that hints raise it to: settings may give the lower one less time.
+        for tier in (plan.capability.tier, plan.resolved.capability.tier):
+            check_age(hops, tier=tier, limits=walk.acting, now=walk.clock.now())
 
 
 def _made(walk: Walk, request: ActionRequest, caller: VerifiedCaller, epoch: Epoch) -> Plan:
