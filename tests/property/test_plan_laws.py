@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from functools import partial
+from weakref import WeakKeyDictionary
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from answerable.core.containment.hold import EVERYTHING, holdable
 from answerable.core.mandate.revocation import revocable
+from answerable.core.mandate.token_life import ActingLimits
 from answerable.errors import AnswerableError
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.close_mandate import close_mandate
@@ -38,12 +40,17 @@ from tests.worlds.authority_source import (
     trip,
     watch,
 )
+from tests.worlds.delegation_lineage import asked, believing, chain_of, mandated
 
 ASKED = [
     (agent, mandate, target, arguments)
     for agent, mandate in (("scout", "m-1"), ("scout", "m-2"), ("rover", "m-3"), ("rover", "m-1"))
     for target, arguments in (("get_case", {"case": "4711"}), ("refund", {"case": "4711", "amount": 10}))
 ]
+
+
+CHAINS: WeakKeyDictionary[Bench, tuple[tuple[tuple[str, ...], str], ...]] = WeakKeyDictionary()
+"""And who names them."""
 
 
 async def applied(of: Sourced, found: list[object]) -> None:
@@ -79,6 +86,9 @@ STEPS = {
     "hold the other": partial(held, kind="agent", name="rover", seconds=60),
     "hold a tool": partial(held, kind="tool", name="crm/refund", seconds=20),
     "hold a mandate": partial(held, kind="mandate", name="m-2", seconds=20),
+    "revoke a hop": lambda of: revoke_authority(
+        of.walk, revocable("hop", "hop-rover"), by="uid:0", reason=""
+    ),
     "hold everything": partial(held, kind="everything", name="", seconds=20),
     "trip": trip,
     "revoke a mandate": lambda of: revoke_authority(
@@ -106,15 +116,21 @@ def told(of: Sourced, plans: Plans) -> list[object]:
     """What verification, facts and decision say of everything that could be asked, with what is kept in these plans."""
     kept, of.walk.plans = of.walk.plans, plans
     try:
-        return [_told(of, *asked) for asked in ASKED]
+        return [_told(of, partial(in_person, of.bench, *one)) for one in ASKED] + [
+            _told(of, partial(asked, of.bench, chain, agent=agent)) for chain, agent in CHAINS[of.bench]
+        ]
     finally:
         of.walk.plans = kept
 
 
-def _told(of: Sourced, agent: str, mandate: str, target: str, arguments: dict[str, object]) -> object:
+def in_person(bench: Bench, agent: str, mandate: str, target: str, arguments: dict[str, object]):
+    return bench.request(target, arguments, mandate=mandate, agent=agent)
+
+
+def _told(of: Sourced, ask) -> object:
     walk = of.walk
     try:
-        request, caller = of.bench.request(target, arguments, mandate=mandate, agent=agent)
+        request, caller = ask()
         plan = find_plan(walk, request, caller)
         verified = verify(walk, plan, request, caller)
         facts = facts_under(plan, walk, verified)
@@ -131,8 +147,14 @@ async def lived(history: list[str]) -> None:
     await watch(of)
     for name, agent in (("m-1", "scout"), ("m-2", "scout"), ("m-3", "rover")):
         await of.bench.issue(name, agent=agent)
+    believing(of.bench)
+    # A chain of two, at hand to its holder and to somebody else, which acts for less time than some steps take.
+    of.walk.acting = ActingLimits(seconds=(20, 20, 20, 20))
+    chain = chain_of(of.bench, await mandated(of.bench, identity="m-4"))
+    CHAINS[of.bench] = ((chain, "rover"), (chain, "scout"))
     await acted(of)
-    told(of, of.walk.plans)
+    said = told(of, of.walk.plans)
+    assert [type(one[0]) is tuple for one in said] == [True] * 6 + [False] * 2 + [True, False], said
     for step in history:
         with suppress(AnswerableError):
             await STEPS[step](of)
