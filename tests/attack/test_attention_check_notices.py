@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from answerable.core.approval.route import Route
 from answerable.core.mandate.revocation import RevocationTarget
 from answerable.flows.approval.notify_attention_check import tell_ended_canaries
 from answerable.flows.registry.apply_registry import apply_registry
-from answerable.flows.state.reach_desk import Route
 from answerable.ports.message_channel import Sent
 from answerable.testing.builders import bench_documents
 from tests.worlds.canary import TESTED, canary_on

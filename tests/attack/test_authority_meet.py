@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from answerable.core.identity.names.principal import AgentId, UnixMillis
-from answerable.core.identity.people.oidc_person import PersonIssuer
+from answerable.core.identity.people.person_issuer import PersonIssuer
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate import oauth_terms as oauth
 from answerable.core.mandate.authority import detail_of

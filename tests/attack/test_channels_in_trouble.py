@@ -10,9 +10,10 @@ import pytest
 
 from answerable.adapters.sqlite import SqliteDeliveryRegister
 from answerable.core.approval.delivery import DigestLimits
+from answerable.core.approval.route import Route
 from answerable.errors import Unavailable
 from answerable.flows.approval.notify_people import AT_A_TIME, notify_people, reach_always
-from answerable.flows.state.reach_desk import ReachLimits, Route
+from answerable.flows.state.reach_desk import ReachLimits
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.ports.message_channel import Sent
 from answerable.testing.registers import fresh

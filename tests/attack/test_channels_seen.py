@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from answerable.adapters.sqlite import SqliteDeliveryRegister
+from answerable.core.approval.route import Route
 from answerable.errors import Unavailable
-from answerable.flows.state.reach_desk import NotificationState, Route
+from answerable.flows.state.reach_desk import NotificationState
 from answerable.testing.registers import fresh
 from answerable.wiring.telemetry import MetricsText
 from tests.probes.console_client import console_house

@@ -103,6 +103,7 @@ class Steps:
             return await perform(warrant, progress=progress)
 
         bench.walk.ledger.submit = stepped(submit)
+        bench.walk.worlds.epoch = stepped(bench.walk.worlds.epoch)
         bench.walk.revocations.epoch = stepped(epoch)
         bench.walk.holds.standing = stepped(standing)
         bench.walk.upstream = type(

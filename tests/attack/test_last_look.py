@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from answerable.core.ledger.tags import Tag
-from answerable.errors import Unavailable
+from answerable.errors import Refused, Unavailable
 from answerable.flows.walk.govern_action import govern_action
+from answerable.flows.walk.plan import find_plan
 from answerable.ports.worlds import ANYTHING
 from tests.worlds.authority_source import SOURCES, Source, Sourced, sourced
 
@@ -60,6 +63,43 @@ async def test_what_ends_between_the_decision_and_the_start_starts_nothing(name:
     else:
         assert answer.outcome.status == "succeeded"
         assert len(of.bench.upstream.effects) == before + 1
+
+
+async def kept(of: Sourced):
+    """The plan that the action has from when it was done last, which nothing has changed since."""
+    found = find_plan(of.walk, *of.asked())
+    assert find_plan(of.walk, *of.asked()) is found
+    return found
+
+
+@pytest.mark.requirement("HOUSE-16")
+@pytest.mark.parametrize("name", BY_NAME)
+async def test_a_plan_that_was_kept_lets_nothing_through_that_ended_since(name: str):
+    source: Source = BY_NAME[name]
+    of = await sourced(source)
+    before = len(of.bench.upstream.effects)
+    plan = await kept(of)
+    await source.change(of)
+    outcome = None
+    with suppress(Refused):
+        outcome = (await govern_action(of.walk, *of.asked())).outcome
+    assert of.walk.worlds.epoch() != plan.epoch
+    # Refused, asked of people again, or not started where only the start looks at it.
+    assert (outcome is not None and outcome.status == "succeeded") is not bool(source.says)
+    assert len(of.bench.upstream.effects) == before + (not source.says)
+
+
+@pytest.mark.requirement("HOUSE-16")
+@pytest.mark.parametrize("name", BY_NAME)
+async def test_a_plan_that_was_kept_starts_nothing_once_its_ground_is_gone(name: str):
+    source: Source = BY_NAME[name]
+    of = await sourced(source)
+    before = len(of.bench.upstream.effects)
+    await kept(of)
+    answer = await acted_while(of, lambda: source.change(of))
+    expected = ("not_started", before) if source.says else ("succeeded", before + 1)
+    assert (answer.outcome.status, len(of.bench.upstream.effects)) == expected
+    assert source.says in answer.outcome.detail
 
 
 @pytest.mark.requirement("HOUSE-13")

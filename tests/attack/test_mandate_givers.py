@@ -9,7 +9,7 @@ import pytest
 
 from answerable.core.approval.typed_name import name_to_type
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
-from answerable.core.identity.people.oidc_person import PersonIssuer
+from answerable.core.identity.people.person_issuer import PersonIssuer
 from answerable.core.mandate.caveat import DestinationIn
 from answerable.core.mandate.mandate import Grant, MandateId
 from answerable.core.mandate.revocation import RevocationTarget

@@ -9,6 +9,7 @@ import pytest
 from answerable.adapters.sqlite import SqliteToolPinRegister
 from answerable.flows.walk import govern_action
 from answerable.flows.walk.pin_tools import approve_tool
+from answerable.ports.worlds import ChangeScope
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from tests.worlds.tool import approval, described, describing
@@ -26,6 +27,8 @@ async def test_an_approval_that_is_gone_while_the_intent_is_written_stops_the_ac
 
     def withdrawn(walk: Any, *_: Any) -> None:
         walk.pins = fresh(SqliteToolPinRegister)
+        # A register in a file of its own tells nobody.
+        walk.worlds.change(frozenset({ChangeScope("tool/crm/get_case")}))
 
     monkeypatch.setattr(govern_action, "tell_groups", withdrawn)
     outcome = (await bench.act()).outcome

@@ -10,8 +10,9 @@ import pytest
 from answerable.adapters.sqlite import SqliteDeliveryRegister, SqliteStore
 from answerable.core.approval.approval import ApprovalId
 from answerable.core.approval.delivery import Delivery
+from answerable.core.approval.route import Route
 from answerable.flows.approval.notify_people import notify_people, reach_always
-from answerable.flows.state.reach_desk import NOTICES_MAX, NotificationState, ReachLimits, Route
+from answerable.flows.state.reach_desk import NOTICES_MAX, NotificationState, ReachLimits
 from answerable.ports.message_channel import Sent
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents

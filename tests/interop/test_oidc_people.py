@@ -14,7 +14,7 @@ import pytest
 from answerable.adapters.oidc import HttpIssuerKeys, issuer_source
 from answerable.adapters.system import SystemClock
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.core.identity.people.oidc_person import PersonIssuer
+from answerable.core.identity.people.person_issuer import PersonIssuer
 from answerable.core.mandate.mission import terms_nonce
 from answerable.core.mandate.token import terms_of
 from answerable.errors import AnswerableError, Unverified

@@ -232,7 +232,7 @@ class World:
         walk = self.bench.walk
         try:
             verified = verify_request(walk, *self.request(capability, mandate, agent, arguments))
-            accounts = accounts_of(walk, verified)
+            accounts = accounts_of(verified)
             verified, _, decision = decide_action(walk, verified, gather_facts)
             if decision.effect != "deny":
                 require_left(walk, accounts, spend_on(walk, verified, accounts))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from answerable.core.containment.reach import Judged
+from answerable.flows.state.worlds import PLANS_MAX, Plans
 from answerable.testing.builders import ledger_key
 from answerable.testing.disks import FileDisk, MemoryDisk
 from answerable.testing.fault_injection import faults_of
@@ -56,16 +57,45 @@ def test_the_laws_hold_on_real_files_and_a_stranger_finds_the_log_in_order(seed:
 
 @pytest.mark.requirement("WALK-12")
 def test_a_seed_gives_the_same_run_every_time():
-    logs = []
-    for _ in range(2):
-        simulation = Simulation(7)
-        asyncio.run(simulation.run(lives=3, steps=25))
-        disk = simulation.disk
-        assert isinstance(disk, MemoryDisk)
-        ledger = asyncio.run(disk.opened()).ledger
-        logs.append([(stored.leaf, stored.attachment) for stored in ledger.replay()])
+    logs = [log_of(Simulation(7)) for _ in range(2)]
     assert logs[0] == logs[1]
     assert len(logs[0]) > 20
+
+
+class Planned(Simulation):
+    """What a plan spares cannot fail, so that the same befalls whoever keeps none."""
+
+    def __init__(self, seed: int, plans_max: int) -> None:
+        super().__init__(seed)
+        self.plans_max = plans_max
+
+    def _fault(self, rate: float, method: str):
+        return super()._fault(rate, method) if method != "mandates.find" else None
+
+    def _bench(self, stores, trouble):
+        bench, ledger = super()._bench(stores, trouble)
+        bench.walk.plans = Plans(self.plans_max)
+        return bench, ledger
+
+
+@pytest.mark.requirement("HOUSE-15")
+def test_a_walk_that_keeps_plans_writes_what_one_writes_that_keeps_none():
+    written = 0
+    for seed in range(30):
+        logs = []
+        for plans_max in (0, 1, PLANS_MAX):
+            logs.append(log_of(Planned(seed, plans_max)))
+        assert logs[0] == logs[1] == logs[2], seed
+        written += len(logs[0])
+    assert written > 30 * 20
+
+
+def log_of(simulation: Simulation) -> list[tuple[bytes, bytes]]:
+    asyncio.run(simulation.run(lives=3, steps=25))
+    disk = simulation.disk
+    assert isinstance(disk, MemoryDisk)
+    ledger = asyncio.run(disk.opened()).ledger
+    return [(stored.leaf, stored.attachment) for stored in ledger.replay()]
 
 
 @pytest.mark.requirement("HOLD-18")

@@ -15,7 +15,8 @@ from answerable.adapters.event_http import HttpEventPost
 from answerable.adapters.message_webhook import MessageWebhook
 from answerable.adapters.slack import SlackChannel
 from answerable.core.approval.message import Message
-from answerable.flows.state.reach_desk import ReachLimits, Route
+from answerable.core.approval.route import Route
+from answerable.flows.state.reach_desk import ReachLimits
 from answerable.testing.clock import START
 from tests.worlds.channel import SlackStandIn, reach_bench, slack_stand_in
 from tests.worlds.event import hooked

@@ -13,9 +13,9 @@ import pytest
 
 from answerable.adapters.uvicorn_front import listen, serve
 from answerable.core.approval.chat_click import APPROVE, DENY, DENY_BECAUSE, click_in
+from answerable.core.approval.route import Route
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
-from answerable.flows.state.reach_desk import Route
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.main.doors import console_door
 from answerable.testing.builders import POLICIES

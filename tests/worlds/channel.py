@@ -19,10 +19,11 @@ from answerable.adapters.sqlite import SqliteDeliveryRegister
 from answerable.core.approval.approval import Approval
 from answerable.core.approval.message import Message
 from answerable.core.approval.notice import Notice
+from answerable.core.approval.route import Route
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.mandate import MandateId
 from answerable.flows.approval.notify_people import notify_people
-from answerable.flows.state.reach_desk import NotificationState, ReachLimits, Route
+from answerable.flows.state.reach_desk import NotificationState, ReachLimits
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.ports.message_channel import Sent
 from answerable.testing.builders import Bench

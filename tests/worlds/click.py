@@ -19,12 +19,12 @@ from answerable.apps.chat_door.application import chat_app
 from answerable.apps.chat_door.services import PREFIX, ChatServices
 from answerable.core.approval.approval import Approval, ApprovalId
 from answerable.core.approval.chat_click import APPROVE, DENY, DENY_BECAUSE
+from answerable.core.approval.route import Route
 from answerable.core.canonical import JSONValue, parse
 from answerable.flows.counters.door_desk import DoorDesk
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.state.click_desk import ChatAnswerState
 from answerable.flows.state.known_callers import KnownCallers
-from answerable.flows.state.reach_desk import Route
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.samples import document, signing_key

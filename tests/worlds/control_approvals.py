@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 from answerable.adapters.sqlite import SqliteDeliveryRegister
 from answerable.core.approval.approval import Approval
+from answerable.core.approval.route import Route
 from answerable.flows.approval.notify_people import notify_people
-from answerable.flows.state.reach_desk import NotificationState, Route
+from answerable.flows.state.reach_desk import NotificationState
 from answerable.ports.message_channel import Sent
 from answerable.testing.registers import fresh
 from tests.worlds.channel import LoudChannel

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from answerable.core.action.tool_definition import ToolDefinition
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
-from answerable.core.identity.people.oidc_person import PersonIssuer
+from answerable.core.identity.people.person_issuer import PersonIssuer
 from answerable.core.mandate.mission import terms_nonce
 from answerable.flows.state.verify_person import PersonVerifier
 from answerable.flows.tokens.issue_mandate import issue_mandate

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from answerable.core.approval.route import EVERYBODY, THE_REQUESTER, Route
 from answerable.core.registry.documents.contacts import is_email
 from answerable.errors import Malformed, shown
 from answerable.errors.codes.services import SETTINGS_CHANNELS
-from answerable.flows.state.reach_desk import EVERYBODY, THE_REQUESTER, Route
 from answerable.wiring.announcing_settings import check_url
 from answerable.wiring.setting_fields import flag, number, reference, seconds, text, texts
 

@@ -74,7 +74,6 @@ def drill_ground(walk: Walk, shadow: Shadow, tool: Tool) -> Walk:
         under_way=InProgress(),
         judged={},
         judged_in=None,
-        accounts={},
         standing={},
         standing_of=None,
     )

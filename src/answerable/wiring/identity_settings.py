@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from answerable.core.identity.names.spiffe_id import trust_domain
-from answerable.core.identity.people.oidc_person import LOGIN_SECONDS_MAX, PersonIssuer
+from answerable.core.identity.people.person_issuer import LOGIN_SECONDS_MAX, PersonIssuer
 from answerable.core.identity.svid.federation import federation_sources
 from answerable.core.identity.workload.broker_grant import broker_grants
 from answerable.core.identity.workload.oidc_shapes import Kind

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.tlog.note import require_key_name
+from answerable.core.tlog.key_name import require_key_name
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:

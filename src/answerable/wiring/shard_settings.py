@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from answerable.core.ledger.shards import checked_shard_name
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ def with_shard(settings: Settings, name: str) -> Settings:
 
     Raises Malformed (`shard.name`).
     """
-    checked_shard_name(name)
+    _check(name)
     before = settings.ledger.shard
 
     def own(socket: Path, default: str) -> Path:
@@ -41,7 +40,7 @@ def shard_faults(settings: Settings) -> Iterator[tuple[str, str]]:
     if not settings.ledger.shard:
         return
     try:
-        checked_shard_name(settings.ledger.shard)
+        _check(settings.ledger.shard)
     except Malformed as fault:
         yield "ledger.shard", fault.message
     if settings.witnesses.stop_after_seconds and not settings.witnesses.shards:
@@ -53,3 +52,10 @@ def shard_faults(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def _named(socket: str, shard: str) -> str:
     return f"{socket}-{shard}.sock" if shard else f"{socket}.sock"
+
+
+def _check(name: str) -> None:
+    # Imported where there is a shard, as with `witness_settings`.
+    from answerable.core.ledger.shards import checked_shard_name
+
+    checked_shard_name(name)

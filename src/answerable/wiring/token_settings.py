@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from answerable.core.mandate.token_life import ACTING_SECONDS_MAX
+from answerable.core.mandate.acting_seconds import ACTING_SECONDS_MAX
 from answerable.wiring.setting_fields import number, text
 
 if TYPE_CHECKING:

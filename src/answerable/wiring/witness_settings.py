@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from answerable.core.tlog.note import ED25519_COSIGNATURE, ML_DSA_44_COSIGNATURE, VerifierKey
 from answerable.errors import Malformed, shown
 from answerable.errors.codes.services import SETTINGS_WITNESS
 from answerable.errors.codes.tlog import NOTE_KEY_TYPE
@@ -16,6 +15,8 @@ from answerable.wiring.setting_fields import about, flag, number, seconds, text,
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from answerable.core.tlog.note import VerifierKey
 
 LOCAL: Final = "local"
 """What the witness of this machine is called where witnesses are listed."""
@@ -106,6 +107,9 @@ class RemoteWitness:
 
 def remote_witness(text: str) -> RemoteWitness:
     """Read one `VKEY ADDRESS`. Raises Malformed."""
+    # Imported where there is one: most settings name none, and reading them is most of a command.
+    from answerable.core.tlog.note import ED25519_COSIGNATURE, ML_DSA_44_COSIGNATURE, VerifierKey
+
     vkey, _, address = text.strip().partition(" ")
     key = VerifierKey.parse(vkey)
     if key.kind not in (ED25519_COSIGNATURE, ML_DSA_44_COSIGNATURE):

@@ -13,6 +13,7 @@ from answerable.core.ledger.approval_statistics import HOUR_MS, Figures
 from answerable.core.ledger.figure_cells import UNSAID, Group
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
+from answerable.flows.approval import keep_figures as kept_figures
 from answerable.flows.approval.keep_figures import FORM, keep_figures
 from answerable.flows.approval.report_statistics import report_statistics
 from answerable.flows.state.walk_limits import WalkLimits
@@ -267,6 +268,21 @@ async def test_of_many_effects_a_sample_is_followed_and_it_says_how_many():
     assert cell.effects == 60
     assert 0 < cell.traced <= 10
     assert cell.untraced == 0
+
+
+@pytest.mark.requirement("HOUSE-36")
+async def test_however_short_the_pages_are_no_more_effects_are_followed_than_an_hour_allows(monkeypatch):
+    bench = await ready()
+    monkeypatch.setattr(kept_figures, "TRACED_AT_ONCE_MAX", 3)
+    for _ in range(6):
+        await bench.act()
+        cell = (await cells_of(bench))[READ]
+    assert (cell.effects, cell.traced) == (6, 3)
+    bench.clock.advance(3_600 // kept_figures.TRACED_PER_HOUR_MAX)
+    for _ in range(3):
+        await bench.act()
+        cell = (await cells_of(bench))[READ]
+    assert (cell.effects, cell.traced) == (9, 4)
 
 
 @pytest.mark.requirement("STAT-01")

@@ -9,10 +9,12 @@ import pytest
 
 from answerable.adapters.memory.upstream import MemoryUpstream
 from answerable.adapters.sqlite import SqliteToolPinRegister
+from answerable.core.containment.hold import HoldTarget
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocation, RevocationTarget
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
+from answerable.flows.revocation.place_hold import place_hold
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.flows.walk.pin_tools import CLOCK_AHEAD_MS_MAX, approve_tool
@@ -251,6 +253,27 @@ async def test_whose_approver_was_revoked_is_blocked_and_no_longer_approves(kind
     with pytest.raises(Refused) as raised:
         await approve_tool(bench.walk, approval(described(), over=described(), by="bob", at=1), by="operator")
     assert raised.value.code == f"revoked.{kind}"
+
+
+@pytest.mark.requirement("HOUSE-16")
+async def test_where_the_clock_says_whether_who_approved_is_held_it_is_asked_at_each_action():
+    bench = Bench()
+    bench.walk.pins = SqliteToolPinRegister(bench.store)
+    describing(bench, get_case=described())
+    await bench.registered()
+    await bench.issue()
+    await approve_tool(bench.walk, approval(described(), by="bob"), by="operator")
+    await bench.act()
+    until = UnixMillis(bench.clock.now() + 60_000)
+    await place_hold(bench.walk, HoldTarget("owner", "bob"), by="uid:0", expires_at=until)
+    assert await refused(bench) == "tool.approver_revoked"
+    bench.clock.advance(61)
+    await bench.act()
+    epoch = bench.walk.worlds.epoch()
+    # Somebody sets the clock back: no change of authority, and the hold is in force once more.
+    bench.clock.jump(-30)
+    assert await refused(bench) == "tool.approver_revoked"
+    assert bench.walk.worlds.epoch() == epoch
 
 
 def documents_with(**spec: Any) -> list[Any]:

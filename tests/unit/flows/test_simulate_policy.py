@@ -206,12 +206,12 @@ async def test_a_history_that_the_set_in_force_counted_is_asked_with_the_value_o
     await bench.issue()
     counted = document("PolicySet", "house", {"policies": tracked, "trackers": [CALLS]})
     await apply_registry(bench.walk, [counted], by="operator")
-    gathered = govern_action.gather_facts
+    gathered = govern_action.facts_under
 
-    def counting(walk, verified):
-        return structs.replace(gathered(walk, verified), history={"calls": 5})
+    def counting(plan, walk, verified):
+        return structs.replace(gathered(plan, walk, verified), history={"calls": 5})
 
-    monkeypatch.setattr(govern_action, "gather_facts", counting)
+    monkeypatch.setattr(govern_action, "facts_under", counting)
     await bench.act()
     lower = document("PolicySet", "house", {"policies": tracked.replace("> 7", "> 4"), "trackers": [CALLS]})
     tally, _, _ = await all_pages(bench, lower)

@@ -7,7 +7,7 @@ import pytest
 
 from answerable.adapters.sqlite import SqliteRegistryStore, SqliteStore
 from answerable.core.approval.delivery import DigestLimits
-from answerable.flows.state.reach_desk import Route
+from answerable.core.approval.route import Route
 from answerable.wiring.channel_settings import hooks_in, routes_in, server_in
 from answerable.wiring.reaching import reach_desk
 from answerable.wiring.settings import parse_settings

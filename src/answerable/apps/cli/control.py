@@ -8,7 +8,7 @@ import socket
 import threading
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 from urllib.parse import quote
 
 from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
@@ -20,14 +20,11 @@ from answerable.errors.codes.services import (
     CONTROL_NO_ANSWER,
     CONTROL_NO_DATA,
 )
-from answerable.unix_http import no_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
-
-    import httpx2
 
     from answerable.core.canonical import JSONValue
     from answerable.errors import Effect
@@ -35,9 +32,24 @@ if TYPE_CHECKING:
 
     ASGIApp: TypeAlias = Any
     Offline: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[ASGIApp]]
-    Exchange: TypeAlias = Callable[..., httpx2.Response]
+    Exchange: TypeAlias = Callable[..., "Response"]
 
 Answer: TypeAlias = "dict[str, Any]"
+
+
+class Response(Protocol):
+    """Of the server, or of the application in this process."""
+
+    @property
+    def status_code(self) -> int:
+        """Of HTTP."""
+        ...
+
+    @property
+    def content(self) -> bytes:
+        """JSON."""
+        ...
+
 
 WAIT_SECONDS_MAX: Final = 60.0
 """For an answer to what changes something, or works long."""
@@ -106,17 +118,17 @@ class Control:
             timer.cancel()
 
     def _answer(self, method: str, path: str, *, timeout: float, **given: Any) -> Answer:
-        import httpx2
+        from answerable.apps.cli.control_socket import NoAnswerError
 
         try:
             with self._patience(timeout):
                 response = self._exchange(method, path, timeout=timeout, **given)
-        except httpx2.HTTPError as error:
+        except NoAnswerError as error:
             effect: Effect = "unknown" if method == "POST" else "none"
             what = (
                 f"no answer of the server within {timeout:g} s"
-                if isinstance(error, httpx2.TimeoutException)
-                else f"the server did not answer ({type(error).__name__})"
+                if error.is_late
+                else f"the server did not answer ({error.failure})"
             )
             known = (
                 "look at the output of the server"
@@ -177,14 +189,12 @@ def connected(
 def running(settings: Settings, *, say: Callable[[str], None] = lambda _: None) -> Iterator[Control | None]:
     """A conversation with the server of this data directory; None when none runs. Raises Unavailable, as
     `connected`."""
-    import httpx2
-
     if not _somebody_listens(settings.control.socket):
         yield None
         return
-    transport = httpx2.HTTPTransport(uds=str(settings.control.socket), verify=no_tls())
-    with httpx2.Client(transport=transport, base_url=_ORIGIN) as client:
-        yield Control(client.request, say=say)
+    from answerable.apps.cli.control_socket import ControlSocket
+
+    yield Control(ControlSocket(settings.control.socket).request, say=say)
 
 
 @contextmanager

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.apps.control_api.schemas import Schema
     from answerable.core.approval.delivery import Delivery
+    from answerable.core.approval.route import Route
     from answerable.core.canonical import JSONValue
     from answerable.flows.approval.try_channel import ChannelView
-    from answerable.flows.state.reach_desk import Route
 
 NAME_CHARS_MAX: Final = 120
 _SENT: Final = ("taken", "later", "down", "never")

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.mandate.acting_seconds import ACTING_SECONDS_MAX, Seconds
 from answerable.core.mandate.budget import Account
 from answerable.core.mandate.delegation_lineage import ACCOUNT, hop_name
 from answerable.core.mandate.scope import covers
@@ -28,16 +29,10 @@ if TYPE_CHECKING:
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.registry.documents.capability import Capability
 
-Seconds = tuple[int, int, int, int]
-"""By tier, 0 to 3."""
 
 TIER_MAX: Final = 3
 SINGLE_USE_TIER: Final = 3
 """From this tier on a token is good for one action."""
-ACTING_SECONDS_MAX: Final[Seconds] = (300, 300, 120, 60)
-"""300 s is what an agent's own signature is good for (`OFFLINE_SECONDS_MAX`), which no server can end by a status list;
-a write that matters gets less than half of it, and what cannot be undone the minute in which a proof is replayed at
-most."""
 
 _OWN_USE: Final = "use"
 

@@ -33,13 +33,13 @@ from answerable.core.tlog.cosigned import (
     ml_dsa_44_signed_text,
     tree_head_of,
 )
+from answerable.core.tlog.key_name import require_key_name
 from answerable.core.tlog.text import base64_decoded, require_text
 from answerable.errors import Malformed, shown
 from answerable.errors.codes.tlog import (
     NOTE_KEY,
     NOTE_KEY_AMBIGUOUS,
     NOTE_KEY_ID,
-    NOTE_KEY_NAME,
     NOTE_KEY_TYPE,
     NOTE_KEY_UNSOUND,
     NOTE_SIGNATURE_BAD,
@@ -284,13 +284,6 @@ def signed_note(text: bytes, *, key: VerifierKey, sign: Callable[[bytes], bytes]
 def key_id(name: str, kind: int, public: bytes) -> bytes:
     """First four bytes of SHA-256(name || LF || type byte || public key)."""
     return sha256(name.encode() + b"\n" + bytes([kind]) + public).digest()[:KEY_ID_BYTES]
-
-
-def require_key_name(name: str) -> None:
-    """Raises Malformed unless the name is non-empty, without spaces, `+` or control characters."""
-    bad = any(c.isspace() or c == "+" or c < " " or "\ud800" <= c <= "\udfff" for c in name)
-    if bad or not name:
-        raise NOTE_KEY_NAME(f"not a key name: {shown(name)}")
 
 
 def _signature_of(line: str) -> NoteSignature:

@@ -31,7 +31,11 @@ REST_SECONDS: Final = 0.002
 ENTRIES_PER_LOOK: Final = 64
 TRACED_PER_PAGE_MAX: Final = 10
 PAGE_ENTRIES: Final = 1_024
-"""Of the effects in so many entries, or in as many as there are, so many are traced."""
+"""Of the effects in so many entries, or in as many as there are, so many are traced at most."""
+TRACED_PER_HOUR_MAX: Final = 600
+TRACED_AT_ONCE_MAX: Final = 100
+"""Of those that an hour allows. A trace holds the event loop for milliseconds, and a page is what came within a second:
+without an hour's bound a sample of each page costs most where actions are many."""
 Elsewhere: TypeAlias = "Callable[[Callable[[], None]], Awaitable[None]]"
 
 
@@ -112,10 +116,21 @@ async def _read_page(walk: Walk, figures: Figures, ends_at: float) -> None:
 async def _trace_page(walk: Walk, figures: Figures) -> None:
     """Of the effects in a page as many as may be, evenly spread; all of them where they are few."""
     effects, figures.effects = figures.effects, []
-    step = max(1, -(-len(effects) // TRACED_PER_PAGE_MAX))
+    most = min(TRACED_PER_PAGE_MAX, _traces_left(walk))
+    if not most:
+        return
+    step = max(1, -(-len(effects) // most))
     for effect in effects[::step]:
+        walk.figures.traces_left -= 1
         began = walk.clock.monotonic()
         person = person_behind(walk, effect.entry)
         micros = round((walk.clock.monotonic() - began) * 1_000_000)
         figures.was_traced(effect, found=bool(person), micros=micros)
         await anyio.lowlevel.checkpoint()
+
+
+def _traces_left(walk: Walk) -> int:
+    desk, now = walk.figures, walk.clock.monotonic()
+    more = (now - desk.traces_at) * TRACED_PER_HOUR_MAX / 3_600
+    desk.traces_left, desk.traces_at = min(TRACED_AT_ONCE_MAX, desk.traces_left + more), now
+    return int(desk.traces_left)

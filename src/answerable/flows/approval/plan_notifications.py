@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.delivery import PERSON, PLACE, REQUESTER, Delivery
 from answerable.core.approval.message import message_text, notice_message
+from answerable.core.approval.route import EVERYBODY, THE_REQUESTER
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.errors import AnswerableError
 from answerable.flows.approval.notify_on_call import route_of
-from answerable.flows.state.reach_desk import EVERYBODY, THE_REQUESTER
 from answerable.flows.validity.deputy_validity import agent_owners
 from answerable.flows.validity.mandate_validity import schedule_owner
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.notice import Notice
-    from answerable.flows.state.reach_desk import NotificationState, Route
+    from answerable.core.approval.route import Route
+    from answerable.flows.state.reach_desk import NotificationState
     from answerable.flows.state.walk import Walk
 
 ENDED_AGO_MAX: Final = 3_600_000

@@ -83,7 +83,7 @@ async def asked_canary(walk: Walk, pattern: VerifiedRequest, now: UnixMillis) ->
         try:
             verified = verify_request(walk, _changed(pattern.request, arguments, digest), caller)
             verified, facts, decision = decide_action(walk, verified, gather_facts)
-            accounts = accounts_of(walk, verified)
+            accounts = accounts_of(verified)
             require_left(walk, accounts, spend_on(walk, verified, accounts))
         except (Refused, Malformed):
             continue

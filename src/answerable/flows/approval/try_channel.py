@@ -16,7 +16,7 @@ from answerable.flows.approval.plan_notifications import address_of
 from answerable.flows.events.event_desk import in_register
 
 if TYPE_CHECKING:
-    from answerable.flows.state.reach_desk import Route
+    from answerable.core.approval.route import Route
     from answerable.flows.state.walk import Walk
     from answerable.ports.delivery_register import ChannelState
     from answerable.ports.message_channel import Sent

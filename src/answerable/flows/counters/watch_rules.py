@@ -33,17 +33,22 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 
-def watched(gather: Callable[[Walk, VerifiedRequest], Facts], walk: Walk, verified: VerifiedRequest) -> Facts:
+def watched(
+    gather: Callable[[Walk, VerifiedRequest], Facts],
+    again: Callable[[Walk, VerifiedRequest], Facts],
+    walk: Walk,
+    verified: VerifiedRequest,
+) -> Facts:
     """The facts for an action, once every stop rule has looked at the attempt: the hold that follows is among them.
 
-    Raises Refused as `gather` and `look` do.
+    again: gathers them where there is one, whatever was known before. Raises Refused as these two and `look` do.
     """
     facts = gather(walk, verified)
     # What stands still is looked at by no rule.
     if not rules_now(walk) or facts.hold is not None:
         return facts
     attempt = _attempt(walk, verified, facts.at, every_name=True)
-    return gather(walk, verified) if look(walk, attempt, attempt=True) else facts
+    return again(walk, verified) if look(walk, attempt, attempt=True) else facts
 
 
 def started(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> StopRuleSignal | None:

@@ -24,6 +24,7 @@ from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.recording.record_entry import record_entry, sealing_for
 from answerable.flows.revocation.look_at_leases import all_leases
 from answerable.flows.revocation.recall_leases import recall_leases
+from answerable.flows.state.stop_rules import Bell
 from answerable.flows.validity.mandate_validity import fallen
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
 WAIT_SECONDS: Final = 20.0
 ANSWER_SECONDS_MAX: Final = 2.0
 RETRY_SECONDS: Final = 0.5
-UNUSED_SECONDS: Final = 0.5
-"""How often it is looked whether anything registered is a target of the broker, as long as nothing is."""
+UNUSED_SECONDS: Final = 5.0
+"""How often it is looked whether anything registered is a target of the broker, as long as nothing is; documents that
+come into force are told."""
 RETRY_SECONDS_MAX: Final = 15.0
 STARTING_SECONDS: Final = 5.0
 """How long a broker that does not answer may be one that has just been started, which nobody need hear of."""
@@ -235,10 +237,11 @@ def _why_unfounded(walk: Walk, lease: Lease) -> str:
 async def _hear(walk: Walk, side: LeaseSide) -> None:
     after: int | None = None
     pause, failing_since = RETRY_SECONDS, 0.0
+    walk.registered.append(bell := Bell())
     while True:
         try:
             if not uses_broker(walk):
-                await anyio.sleep(UNUSED_SECONDS)
+                await bell.heard(seconds_max=UNUSED_SECONDS)
                 continue
             last, changes = await side.asks.changes(walk.ledger.origin, after, wait_seconds=WAIT_SECONDS)
             if last < (1 if after is None else after):

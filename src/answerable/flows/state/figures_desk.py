@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING
 
 from anyio import Lock
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 class StatisticsState:
     """figures: None until what was kept has been read. register: None where nothing is kept. anew: what is kept counts
     for nothing. reading, keeping: held by whoever does. latency: of decisions, in this process. oversight: what became
-    of questions to people, as far as the log was read; looking: held by whoever reads it."""
+    of questions to people, as far as the log was read; looking: held by whoever reads it. traces_left: effects that may
+    be traced now, as of traces_at, monotonic seconds."""
 
     figures: Figures | None = None
     register: FiguresRegister | None = None
@@ -30,3 +32,5 @@ class StatisticsState:
     keeping: Lock = field(default_factory=Lock)
     oversight: Oversight = field(default_factory=Oversight)
     looking: Lock = field(default_factory=Lock)
+    traces_left: float = 0.0
+    traces_at: float = -inf

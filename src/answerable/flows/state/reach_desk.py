@@ -15,25 +15,14 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.notice import Notice
+    from answerable.core.approval.route import Route
     from answerable.core.identity.names.principal import PrincipalId
     from answerable.ports.delivery_register import DeliveryRegister
     from answerable.ports.message_channel import MessageChannel
     from answerable.ports.push_register import PushRegister
 
-EVERYBODY: Final = "*"
-THE_REQUESTER: Final = "@requester"
 NOTICES_MAX: Final = 1_000
 """That wait in memory to be put down; what comes when so many wait is counted and not told. The ledger has it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """Members of a group are told on a channel. group: its name, `*` for every one, or `@requester` for whose task it
-    is. place: where on the channel, in place of the members; empty for the members, each by their own address."""
-
-    group: str
-    channel: str
-    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

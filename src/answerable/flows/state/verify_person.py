@@ -15,7 +15,7 @@ from answerable.core.identity.workload.oidc_claims import token_hint
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from answerable.core.identity.people.oidc_person import PersonIssuer
+    from answerable.core.identity.people.person_issuer import PersonIssuer
     from answerable.ports.clock import Clock
     from answerable.ports.issuer_keys import IssuerKeys
 

@@ -28,7 +28,7 @@ from answerable.flows.state.typed_tries import TypedTries
 from answerable.flows.state.view_receipts import ViewReceipts
 from answerable.flows.state.waiting_groups import WaitingGroups
 from answerable.flows.state.walk_limits import WalkLimits
-from answerable.flows.state.worlds import KnownWorlds
+from answerable.flows.state.worlds import KnownWorlds, Plans
 
 if TYPE_CHECKING:
     from asyncio import Task
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.leaves import Reference
     from answerable.core.ledger.records_keys import NamedKeys
     from answerable.core.mandate.authority import Authority
-    from answerable.core.mandate.budget import Account, Reserved
+    from answerable.core.mandate.budget import Reserved
     from answerable.core.mandate.mandate import MandateId
     from answerable.core.mandate.revocation import RevocationTarget
     from answerable.core.registry.documents.capability import Capability
@@ -198,7 +198,7 @@ class Walk:
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect. trust:
     the bundles that it depends on; None where no trust domain is kept.
     epochs: of the registers. worlds: all authority in force here, under one epoch, which is asked right before the
-    effect.
+    effect. plans: what verifying found out under it of callers, tasks and capabilities.
     tokens: those that were issued here; None where none are. acting: how long each of them acts.
     sightings: what was seen and is not registered, since it was last written down.
     door_refusals: who was refused before there was an action.
@@ -211,8 +211,7 @@ class Walk:
     kept, and then nothing that was prepared is executed.
     link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
     another one than ours. admitted: who was counted among those that another one handed a mandate on to, for good.
-    sessions: what the logins allow that mandates were given by. accounts: of mandates that were used, by id, and of
-    chains, by the digest of the last hop. The terms of none of these ever change.
+    sessions: what the logins allow that mandates were given by. The terms of none of these ever change.
     cuts: how much this process cut for a hold, where it placed it or cut anything. scans: of `scan_stop`, what was
     read of stops that somebody watches.
     duties: who is told of what waits, and who stands in for whom.
@@ -290,14 +289,15 @@ class Walk:
     duties: OnCallState = field(default_factory=OnCallState)
     tripped: TriggeredHolds = field(init=False)
     worlds: Worlds = field(init=False)
+    plans: Plans = field(init=False)
     judged: dict[tuple[str, ...], Judged] = field(default_factory=dict)
     judged_in: tuple[int, int, RegistrySnapshot] | None = None
-    accounts: dict[MandateId | bytes, tuple[Account, ...]] = field(default_factory=dict)
     standing_of: RegistrySnapshot | None = None
     standing: dict[MandateId, tuple[Refused | None, Refused | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.runs = Runs(self.entropy.bytes)
+        self.plans = Plans()
         worlds = self.worlds = KnownWorlds(self.epochs, self)
         self.holds = self.tripped = TriggeredHolds(self.holds, changed=worlds.change_of)
         self.quota = RefusalQuota(

@@ -1,13 +1,17 @@
-"""The world of a process, taken from its parts whenever its epoch is another one.
+"""The world of a process, taken from its parts whenever its epoch is another one, and the plans that were made in it:
+what verifying finds out of a caller, what it acts under and what it asks for, but for the arguments.
 
 Laws: the epoch is read before the parts, so that what changes meanwhile is another epoch; what has an identity or a
-number of its own is compared at every look, and nobody has to say that it changed.
+number of its own is compared at every look, and nobody has to say that it changed. A plan holds for one epoch, and no
+longer; nothing in it depends on a clock, on a counter or on an argument, which are asked for each action.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from weakref import ref
+
+import msgspec
 
 from answerable.ports.worlds import ANYTHING, ChangeScope, World
 
@@ -15,11 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from answerable.core.action.quota import RefusalQuota
+    from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.containment.hold import HoldTarget
-    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.containment.reach import Judged
+    from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
     from answerable.core.identity.names.spiffe_id import TrustDomain
     from answerable.core.identity.svid.trust_bundle import TrustBundle
     from answerable.core.identity.workload.evidence import CallerIdentity
+    from answerable.core.mandate.authority import Authority
+    from answerable.core.mandate.budget import Account
+    from answerable.core.mandate.delegation_lineage import DelegationLineage
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.snapshot.resolve import Resolved
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.errors import Refused
     from answerable.ports.decision_point import DecisionPoint
@@ -32,6 +43,12 @@ if TYPE_CHECKING:
     from answerable.ports.trust_source import TrustSource
     from answerable.ports.upstream import Upstream
     from answerable.ports.worlds import Epoch, Epochs
+
+PLANS_MAX: Final = 10_000
+
+PlanKey: TypeAlias = "tuple[str, bytes, str, str, str, AgentId, str, str, str, CallerIdentity]"
+"""Mandate as it was named, digest of the chain (empty for none), server, method, target; agent, key, certificate and
+process of the caller, and its identity as it was proved."""
 
 _ANYTHING: Final = frozenset({ANYTHING})
 
@@ -130,3 +147,44 @@ class KnownWorlds:
             revoked=parts.revocations.find,
             holds=parts.holds.standing,
         )
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an action is verified against.
+
+    identity: of the caller, with what was seen of its tools. capability: as it is registered; `resolved` has it at the
+    tier that its server's hints raise it to. judged: under which names the action stands. accounts: where it is
+    counted. The rest is as in `VerifiedRequest`.
+    """
+
+    epoch: Epoch
+    identity: CallerIdentity
+    capability: Capability
+    resolved: Resolved
+    delegation_lineage: DelegationLineage
+    definition: ToolDefinition
+    principals: tuple[PrincipalId, ...]
+    session: tuple[Authority, ...]
+    judged: Judged
+    accounts: tuple[Account, ...]
+
+
+class Plans:
+    """Those of one epoch, at most so many; past that all are made anew. One walk's and one event loop's."""
+
+    def __init__(self, most: int = PLANS_MAX) -> None:
+        """most: 0 for none."""
+        self._most = most
+        self._epoch: Epoch | None = None
+        self._kept: dict[PlanKey, Plan] = {}
+
+    def find(self, key: PlanKey, epoch: Epoch) -> Plan | None:
+        """The plan that is kept of this epoch."""
+        return self._kept.get(key) if epoch == self._epoch else None
+
+    def keep(self, key: PlanKey, plan: Plan) -> None:
+        """Keep it while its epoch is the last one that any plan was made in."""
+        if plan.epoch != self._epoch or len(self._kept) >= self._most:
+            self._epoch, self._kept = plan.epoch, {}
+        if self._most:
+            self._kept[key] = plan

@@ -115,14 +115,19 @@ def judged_now(walk: Walk, verified: VerifiedRequest) -> Judged:
 
     Without I/O while nothing was. Raises Unavailable when that cannot be said.
     """
-    caller = verified.caller
+    return judged_task(walk, verified.caller, verified.mandate, verified.hops, verified.resolved.capability)
+
+
+def judged_task(
+    walk: Walk, caller: VerifiedCaller, mandate: Mandate, hops: tuple[Hop, ...], capability: Capability
+) -> Judged:
+    """As `judged_now`, of whatever this caller asks of the capability for this task."""
     identity = caller.identity
     key = (
-        verified.mandate.id, caller.key, caller.certificate, identity.instance, identity.manifest, identity.measured,
-        verified.resolved.capability.name, verified.hops[-1].digest.hex() if verified.hops else "",
+        mandate.id, caller.key, caller.certificate, identity.instance, identity.manifest, identity.measured,
+        capability.name, hops[-1].digest.hex() if hops else "",
     )  # fmt: skip
-    capability = verified.resolved.capability
-    return _judged(walk, key, lambda: revocable_names(walk, verified), capability)
+    return _judged(walk, key, lambda: revocable_names(walk, caller, mandate, hops, capability), capability)
 
 
 def judged_caller(walk: Walk, agent: AgentId, identity: CallerIdentity, *shown: str) -> Judged:
@@ -205,11 +210,14 @@ def signer_fault(walk: Walk, person: str, key: str) -> Refused | None:
     return hold.refusal() if hold is not None else None
 
 
-def revocable_names(walk: Walk, verified: VerifiedRequest) -> tuple[RevocationTarget, ...]:
-    """Every name that this request acts under, the nearest first. Without I/O."""
+def revocable_names(
+    walk: Walk, caller: VerifiedCaller, mandate: Mandate, hops: tuple[Hop, ...], capability: Capability
+) -> tuple[RevocationTarget, ...]:
+    """Every name that whatever this caller asks of the capability for this task is under, the nearest first. Without
+    I/O."""
     names = (
-        *task_names(walk, verified.caller, verified.mandate, verified.hops),
-        *capability_names(walk.registry.current, verified.resolved.capability),
+        *task_names(walk, caller, mandate, hops),
+        *capability_names(walk.registry.current, capability),
     )
     return tuple(dict.fromkeys(names))
 

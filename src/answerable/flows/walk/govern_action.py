@@ -48,6 +48,7 @@ from answerable.flows.walk.keep_obligations import await_witnesses, heard, show_
 from answerable.flows.walk.keep_prepared import log_prepared
 from answerable.flows.walk.last_look import Grounds, why_not_start
 from answerable.flows.walk.pin_tools import pin_first_seen
+from answerable.flows.walk.plan import find_plan
 from answerable.flows.walk.preview_effect import Governing, preview_effect
 from answerable.flows.walk.spend_budget import (
     accounts_of,
@@ -57,17 +58,19 @@ from answerable.flows.walk.spend_budget import (
     unreserve,
     with_rest,
 )
-from answerable.flows.walk.verify_request import verify_request
+from answerable.flows.walk.verify_request import verify
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest, VerifiedRequest
+    from answerable.core.containment.reach import Judged
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
-    from answerable.core.mandate.budget import Reserved
+    from answerable.core.mandate.budget import Account, Reserved
     from answerable.flows.entries.cite_statement import References
     from answerable.flows.state.walk import Walk
+    from answerable.flows.state.worlds import Plan
     from answerable.flows.validity.lease_terms import ActionNames
     from answerable.ports.upstream import Progress
 
@@ -83,16 +86,16 @@ async def govern_action(
     """
     # 2 verify: nothing has happened if this fails; a verified principal's refusal is recorded.
     verified, call, amounts, reserved, references, names = None, 0, ONE_CALL, None, None, UNNAMED
-    epoch = walk.worlds.epoch()  # what changes after this line is another one, and asked for before the start
     try:
-        verified = verify_request(walk, request, caller)
-        if await admit_receivers(walk, verified.mandate, verified.hops):
-            verified = verify_request(walk, request, caller)
-        await pin_first_seen(walk, verified)
-        accounts, asked = accounts_of(walk, verified), verified
         while True:
+            # Whatever is waited for below, the plan is found anew after it, in the epoch of then.
+            plan = find_plan(walk, request, caller)
+            asked = verified = verify(walk, plan, request, caller)
+            if await admit_receivers(walk, asked.mandate, asked.hops) or await pin_first_seen(walk, asked):
+                continue
             # 3 gather, 4 decide: what policy narrows is another action from here on
-            verified, facts, decision = decide_action(walk, asked, partial(watched, gather_facts))
+            accounts, gather = plan.accounts, partial(watched, partial(facts_under, plan), gather_facts)
+            verified, facts, decision = decide_action(walk, asked, gather)
             if decision.effect == "deny":
                 break
             if (stale := stale_approval(walk, facts, verified, decision)) is not None:
@@ -124,7 +127,7 @@ async def govern_action(
         return await _asked_people(walk, asked, verified, decision, at=facts.at)
     # 6 log intent: names are chosen first, then the intent is on disk, then there is a warrant.
     assert references is not None and reserved is not None  # noqa: S101, PT018 - only an allow comes here
-    grounds = Grounds(epoch=epoch, caller=caller, verified=verified, facts=facts, decision=decision)
+    grounds = Grounds(plan=plan, caller=caller, verified=verified, facts=facts, decision=decision)
     warrant, left = await log_intent(walk, grounds, references, names, call=call, reserved=reserved)
     opened = walk.open_intents.get(warrant.intent.index)
     # 7 act: a crash from here to step 9 leaves an open intent, which settling ends as indeterminate.
@@ -160,6 +163,12 @@ async def _asked_people(
 
 
 def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
+    """Step 3 for who has no plan, or one from before a rule has tripped. Raises as `facts_under`, and Unavailable when
+    nobody can say what was revoked."""
+    return _facts(walk, verified, judged_now(walk, verified), accounts_of(verified))
+
+
+def facts_under(plan: Plan, walk: Walk, verified: VerifiedRequest) -> Facts:
     """Step 3: what is true now. Registers are read in memory; none of them takes a default for the unknown.
 
     Raises Refused: `register.no_room` when the registers cannot be written, `ledger.unwitnessed` when witnesses have
@@ -167,7 +176,10 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
     `revoked.<kind>` when something that the request acts under has been revoked, `facts.unknown` when a fact that
     policy may ask for is not known.
     """
-    judged = judged_now(walk, verified)
+    return _facts(walk, verified, plan.judged, plan.accounts)
+
+
+def _facts(walk: Walk, verified: VerifiedRequest, judged: Judged, accounts: tuple[Account, ...]) -> Facts:
     if judged.revocation is not None:
         raise judged.revocation.refusal()
     unwitnessed = walk.unwitnessed()
@@ -190,7 +202,7 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
         approval=waiting.fact(partial(groups_now, walk, waiting))
         if waiting is not None and approved
         else None,
-        budget=budget_left(accounts_of(walk, verified), walk.mandates.used, verified.resolved.capability),
+        budget=budget_left(accounts, walk.mandates.used, verified.resolved.capability),
         history=history_of(walk, verified, now),
         hold=hold.fact() if hold is not None else None,
     )
@@ -215,7 +227,6 @@ async def log_intent(
     mandate = verified.mandate
     starting = Starting(walk, verified, at=facts.at)
     try:
-        judged = judged_now(walk, verified)
         sealing = sealing_for(walk, verified.subject)
         starting.prepare()
         principal = pseudonym_of(walk, mandate.principal)
@@ -261,8 +272,8 @@ async def log_intent(
         reserved=reserved,
         mandate=mandate.id,
         sealing=sealing,
-        names=judged.names,
-        reach=judged.reach,
+        names=grounds.plan.judged.names,
+        reach=grounds.plan.judged.reach,
         log=duties_in_force(decision).log,
         verified=verified,
     )

@@ -1,7 +1,8 @@
 """The last look before the effect: whether all that an action was decided on still stands.
 
-Laws: between this look and the start nothing else runs; what changed since the decision, whatever it is, is asked anew
-where the epoch is another one, and an action that would not be allowed now is not started; what cannot be told is a no.
+Laws: between this look and the start nothing else runs; where the epoch is another one than that of the plan, whatever
+changed since is asked anew, and an action that would not be allowed now is not started; what begins or ends by its time
+is asked each time; what cannot be told is a no.
 """
 
 from __future__ import annotations
@@ -20,21 +21,24 @@ from answerable.flows.revocation.end_without_room import no_room
 from answerable.flows.validity.answers_standing import groups_now
 from answerable.flows.validity.refuse_revoked import judged_now
 from answerable.flows.walk.pin_tools import pin_outdated
+from answerable.flows.walk.plan import find_plan
 from answerable.flows.walk.verify_request import verify_again
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
+    from answerable.core.containment.reach import Judged
     from answerable.core.decision.decision import Decision
     from answerable.core.decision.facts import ApprovalFact, Facts
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.flows.state.walk import Walk
-    from answerable.ports.worlds import Epoch, World
+    from answerable.flows.state.worlds import Plan
+    from answerable.ports.worlds import World
 
 
 class Grounds(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What an action was decided on. epoch: read before any of it. caller: as it was proved."""
+    """What an action was decided on. caller: as it was proved."""
 
-    epoch: Epoch
+    plan: Plan
     caller: VerifiedCaller
     verified: VerifiedRequest
     facts: Facts
@@ -43,33 +47,41 @@ class Grounds(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 def why_not_start(walk: Walk, grounds: Grounds) -> str:
     """Why an action whose intent is on disk is not started now; empty where it is. Raises Unavailable."""
-    return _ended(walk, grounds.verified) or _otherwise(walk, grounds)
+    plan, verified = grounds.plan, grounds.verified
+    moved = walk.worlds.epoch() != plan.epoch
+    ended = _ended(walk, verified, judged_now(walk, verified) if moved else plan.judged)
+    if ended or not moved:
+        return ended
+    return _withdrawn(walk, verified) or _otherwise(walk, grounds)
 
 
-def _ended(walk: Walk, verified: VerifiedRequest) -> str:
-    """Whoever stopped the task or the agent while the intent was on its way to the disk wins."""
-    unpinned = pin_outdated(walk, verified)
-    judged = judged_now(walk, verified)
+def _ended(walk: Walk, verified: VerifiedRequest, judged: Judged) -> str:
+    """Whoever stopped the task or the agent while the intent was on its way to the disk wins. What begins or ends by
+    its time is in no epoch, and a mandate is closed here before its file says so: both are looked at each time."""
     stopped = "" if judged.free else judged.stopped(walk.clock.now())
     if stopped:
         return f"{stopped} before the start"
-    if unpinned is not None:
-        return unpinned.message
+    if not walk.stands(verified.caller.identity, walk.clock.now()):
+        return "the instance was ended before the start"
     if walk.mandates.state(verified.mandate.id) != "open":
         return "the mandate was closed before the start"
+    return ""
+
+
+def _withdrawn(walk: Walk, verified: VerifiedRequest) -> str:
+    """What is told in words of its own, where something changed."""
+    unpinned = pin_outdated(walk, verified)
+    if unpinned is not None:
+        return unpinned.message
     agents = walk.registry.current.agents
     through = (verified.caller.agent, *(AgentId(hop.agent) for hop in verified.hops))
     if any(one not in agents or agents[one].status != "active" for one in through):
         return "the agent was stopped before the start"
-    if not walk.stands(verified.caller.identity, walk.clock.now()):
-        return "the instance was ended before the start"
     return ""
 
 
 def _otherwise(walk: Walk, grounds: Grounds) -> str:
-    """Why it would not be allowed in the world of now, where that is another one than it was decided in."""
-    if walk.worlds.epoch() == grounds.epoch:
-        return ""
+    """Why it would not be allowed in the world of now, which is another one than it was decided in."""
     try:
         said = _decided_now(walk, walk.worlds.current(), grounds)
     except (Malformed, Refused, Unverified) as fault:
@@ -83,14 +95,15 @@ def _decided_now(walk: Walk, world: World, grounds: Grounds) -> str:
     unable = world.late or no_room(walk)
     if unable is not None:
         return unable.message
-    fresh = verify_again(walk, verified, grounds.caller)
+    plan = find_plan(walk, verified.request, grounds.caller)
+    fresh = verify_again(walk, plan, verified, grounds.caller)
     if (fresh.resource_id, fresh.subject, fresh.destinations) != (
         verified.resource_id,
         verified.subject,
         verified.destinations,
     ):
         return "the registry names what it touches otherwise by now"
-    hold = judged_now(walk, fresh).hold(walk.clock.now())
+    hold = plan.judged.hold(walk.clock.now())
     facts = structs.replace(
         grounds.facts,
         registry_digest=world.registry.digest,

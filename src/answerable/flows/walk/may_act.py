@@ -110,11 +110,17 @@ def given_fault(
 def offered_definition(walk: Walk, capability: Capability) -> ToolDefinition:
     """What the server says of a capability's tool now, where that is let through. Raises Refused (`upstream.unknown`,
     and as `pin_fault` says), Unavailable."""
+    definition = listed_definition(walk, capability)
+    if (fault := pin_fault(walk, capability, definition)) is not None:
+        raise fault
+    return definition
+
+
+def listed_definition(walk: Walk, capability: Capability) -> ToolDefinition:
+    """What the server says of a capability's tool now, let through or not. Raises Refused (`upstream.unknown`)."""
     definition = walk.upstream.definition(capability)
     if definition is None:
         raise UPSTREAM_UNKNOWN_REFUSED(
             f"server {shown(capability.server)} does not offer {shown(capability.target)} right now"
         )
-    if (fault := pin_fault(walk, capability, definition)) is not None:
-        raise fault
     return definition

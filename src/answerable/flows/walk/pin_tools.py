@@ -70,17 +70,18 @@ def pin_fault(walk: Walk, capability: Capability, definition: ToolDefinition) ->
     return fault if fault is not None else _misdescribed(walk, capability, definition)
 
 
-async def pin_first_seen(walk: Walk, verified: VerifiedRequest) -> None:
+async def pin_first_seen(walk: Walk, verified: VerifiedRequest) -> bool:
     """Where the settings say so, bring into force the definition that a request was checked against, if none is yet.
+    Whether it is by now, so that what was asked before may be otherwise.
 
     Raises Refused (`tool.changed`) where another process pinned another one meanwhile, and Unavailable.
     """
     capability, definition = verified.resolved.capability, verified.definition
     if not walk.limits.pin_tools_at_first_sight or not is_pinned(capability) or capability.definition:
-        return
+        return False
     place = capability.server, capability.target
     if walk.pins.current(*place) is not None or walk.pins.is_unreadable(*place):
-        return
+        return False
     async with walk.under_way.applying:
         if walk.pins.current(*place) is None:
             now = walk.clock.now()
@@ -102,6 +103,7 @@ async def pin_first_seen(walk: Walk, verified: VerifiedRequest) -> None:
     fault = _unlike_pinned(walk, capability, definition.digest)
     if fault is not None:
         raise fault
+    return walk.pins.current(*place) is not None
 
 
 async def approve_tool(walk: Walk, token: str, *, by: str) -> ToolPin:
@@ -241,6 +243,13 @@ def _is_revoked(walk: Walk, pin: ToolPin) -> bool:
         holds = walk.holds.standing((HoldTarget("key", pin.key), HoldTarget("owner", pin.signed_by)))
         known = memory.revoked[pin.server, pin.tool] = (pin, found is not None, holds)
     return known[1] or (bool(known[2]) and first_in_force(known[2], walk.clock.now()) is not None)
+
+
+def is_pin_by_clock(walk: Walk, capability: Capability) -> bool:
+    """Whether a hold stands on who approved a capability's tool that was just let through: when it begins or ends, the
+    tool is let through no more, or again."""
+    known = walk.tools_pinned.revoked.get((capability.server, capability.target))
+    return known is not None and bool(known[2])
 
 
 def at_hinted_tier(walk: Walk, capability: Capability, definition: ToolDefinition) -> Capability:

@@ -135,7 +135,7 @@ def _check(walk: Walk, governing: Governing, verified: VerifiedRequest, request:
 
 def _check_budget(walk: Walk, verified: VerifiedRequest, asked: VerifiedRequest) -> None:
     """The action must be left what it needs. Raises Refused."""
-    accounts, own_accounts = accounts_of(walk, verified), accounts_of(walk, asked)
+    accounts, own_accounts = accounts_of(verified), accounts_of(asked)
     needed, own = spend_on(walk, verified, accounts), spend_on(walk, asked, own_accounts)
     together = {name: needed.get(name, 0) + own.get(name, 0) for name in {**needed, **own}}
     shared = {one.id for one in accounts}

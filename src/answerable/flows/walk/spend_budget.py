@@ -5,7 +5,7 @@ The reservation is in the intent and what is given back in the outcome, so that 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -28,29 +28,30 @@ if TYPE_CHECKING:
     from answerable.core.action.prepared import Executed
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.decision.facts import Facts
+    from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.budget import Account, Amounts
+    from answerable.core.mandate.delegation_chain import Hop
+    from answerable.core.mandate.mandate import Mandate
     from answerable.flows.state.walk import Walk
 
-ACCOUNTS_KEPT_MAX: Final = 10_000
-"""Mandates whose accounts are kept in mind; past that all are made anew."""
 
-
-def accounts_of(walk: Walk, verified: VerifiedRequest) -> tuple[Account, ...]:
+def accounts_of(verified: VerifiedRequest) -> tuple[Account, ...]:
     """Where the action is counted: the mandate first, then the login that it was given by, then every hop that it was
     handed on by, and last the one action that a token of the highest tier is good for, by the tier of today."""
-    mandate, hops = verified.mandate, verified.hops
-    # The last hop names every one above it by hash, and the mandate too, so that its digest stands for all of them.
-    name = hops[-1].digest if hops else mandate.id
-    found = walk.accounts.get(name)
-    if found is None:
-        if len(walk.accounts) >= ACCOUNTS_KEPT_MAX:
-            walk.accounts.clear()
-        found = walk.accounts[name] = (
-            account_of(mandate),
-            *session_account(mandate, verified.session),
-            *hop_accounts(hops),
-        )
-    return (*found, *own_use(hops, tier=verified.resolved.capability.tier))
+    hops, tier = verified.hops, verified.resolved.capability.tier
+    return task_accounts(verified.mandate, verified.session, hops, tier)
+
+
+def task_accounts(
+    mandate: Mandate, session: tuple[Authority, ...], hops: tuple[Hop, ...], tier: int
+) -> tuple[Account, ...]:
+    """As `accounts_of`, of whatever is done on this tier for this task."""
+    return (
+        account_of(mandate),
+        *session_account(mandate, session),
+        *hop_accounts(hops),
+        *own_use(hops, tier=tier),
+    )
 
 
 def spend_on(walk: Walk, verified: VerifiedRequest, accounts: tuple[Account, ...]) -> Amounts:

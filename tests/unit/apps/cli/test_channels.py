@@ -10,8 +10,9 @@ import anyio
 import pytest
 
 from answerable.adapters.sqlite import SqliteDeliveryRegister
+from answerable.core.approval.route import Route
 from answerable.flows.approval.notify_people import notify_people
-from answerable.flows.state.reach_desk import NotificationState, Route
+from answerable.flows.state.reach_desk import NotificationState
 from answerable.ports.message_channel import Sent
 from answerable.testing.registers import fresh
 from tests.unit.apps.cli.test_commands import (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.identity.people.oidc_person import PersonIssuer, person_in, verified_person
+from answerable.core.identity.people.oidc_person import person_in, verified_person
+from answerable.core.identity.people.person_issuer import PersonIssuer
 from answerable.errors import AnswerableError
 from answerable.testing.clock import START
 from tests.worlds.attestation import key_set, public_jwk

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from answerable.core.mandate.acting_seconds import ACTING_SECONDS_MAX
 from answerable.core.mandate.authority import Authority
-from answerable.core.mandate.token_life import ACTING_SECONDS_MAX, ActingLimits, check_age, own_use, tier_of
+from answerable.core.mandate.token_life import ActingLimits, check_age, own_use, tier_of
 from answerable.core.registry.parsing.active import snapshot_of
 from answerable.errors import Malformed, Refused
 from answerable.testing.samples import registry_documents

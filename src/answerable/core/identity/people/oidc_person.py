@@ -34,22 +34,12 @@ from answerable.errors.codes.workloads import OIDC_SUBJECT
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.people.person_issuer import PersonIssuer
 
 FRESH_SECONDS: Final = 300
 """From when the provider made the token to when it is shown here."""
-LOGIN_SECONDS_MAX: Final = 3_600
-"""From when the person logged in, unless the settings say otherwise."""
 
 _TYPES: Final = frozenset({"jwt"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonIssuer:
-    """An OpenID provider whose people are believed. audience: the client id under which it knows this deployment."""
-
-    issuer: str
-    audience: str
-    login_seconds_max: int = LOGIN_SECONDS_MAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

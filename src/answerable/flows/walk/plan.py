@@ -1,0 +1,197 @@
+"""Step 2 of the walk, as far as it does not depend on the arguments: whose this is, what it would use, and under what.
+
+Found out once for each caller, task and capability in one epoch, and kept as a plan. What a clock or a counter says is
+asked for each action: quotas, the life of hops, and what the upstream offers at this very moment.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import structs
+
+from answerable.core.identity.names.principal import PrincipalId
+from answerable.core.mandate.token_life import check_age
+from answerable.errors import Malformed, Refused, shown
+from answerable.errors.codes.registry import AGENT_DRIFTED, CAPABILITY_UNKNOWN
+from answerable.errors.codes.tlog import PROOF_OTHER_MESSAGE
+from answerable.flows.state.worlds import Plan
+from answerable.flows.validity.mandate_validity import known_session, schedule_owner
+from answerable.flows.validity.manifest_standing import standing_manifest
+from answerable.flows.validity.observe_tools import tools_fault, with_tools
+from answerable.flows.validity.refuse_revoked import judged_task
+from answerable.flows.validity.verify_lineage import verified_claim, verify_lineage
+from answerable.flows.walk.may_act import (
+    active_agent,
+    check_quota,
+    check_tools,
+    given_fault,
+    listed_definition,
+    offered_definition,
+)
+from answerable.flows.walk.note_unregistered import note_unregistered
+from answerable.flows.walk.pin_tools import at_hinted_tier, is_pin_by_clock
+from answerable.flows.walk.spend_budget import task_accounts
+
+if TYPE_CHECKING:
+    from answerable.core.action.request import ActionRequest
+    from answerable.core.action.tool_definition import ToolDefinition
+    from answerable.core.identity.proof.caller import VerifiedCaller
+    from answerable.core.identity.workload.evidence import Grade
+    from answerable.core.mandate.authority import Authority
+    from answerable.core.mandate.delegation_lineage import DelegationLineage
+    from answerable.core.mandate.mandate import Mandate
+    from answerable.core.registry.snapshot.resolve import Resolved
+    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.worlds import PlanKey
+    from answerable.ports.worlds import Epoch
+
+
+def find_plan(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Plan:
+    """What this request is verified against, in the epoch of now.
+
+    Raises Unverified (`proof.other_message`) when the proof was over other bytes; Refused with `agent.inactive`,
+    `agent.drifted`, `manifest.*`, `held.agent`, `held.mandate`, `capability.unknown`, `capability.ceiling`,
+    `mandate.unknown`, `mandate.other_agent`, `mandate.other_shard`, `mandate.beyond_giver`, `mandate.session`,
+    `delegation.*`, `upstream.unknown`, and what `pin_fault` says; Unavailable where nobody can say what is in force.
+    """
+    if not hmac.compare_digest(request.message_digest, caller.message_digest):
+        raise PROOF_OTHER_MESSAGE()
+    # Before anything that the plan is made of: what changes after this line is another epoch.
+    epoch = walk.worlds.epoch()
+    key = _key_of(walk, request, caller)
+    known = walk.plans.find(key, epoch) if key is not None else None
+    if known is not None:
+        _check_by_clock(walk, known, caller)
+        # From a list that the server has said meanwhile to be outdated nothing is offered.
+        if listed_definition(walk, known.capability).digest == known.definition.digest:
+            return known
+    plan = _made(walk, request, caller, epoch)
+    if key is not None and not is_pin_by_clock(walk, plan.capability):
+        walk.plans.keep(key, plan)
+    return plan
+
+
+def _key_of(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> PlanKey | None:
+    """None for a chain that does not verify: what is refused has no plan."""
+    chain = b""
+    if request.delegation:
+        try:
+            # The last hop names every one above it by hash, so that its digest stands for all of them.
+            chain = verified_claim(walk, request.delegation, walk.clock.now()).leaf.digest
+        except Refused:
+            return None
+    return (
+        request.mandate_id, chain, request.server, request.method, request.target,
+        caller.agent, caller.key, caller.certificate, caller.process, caller.identity,
+    )  # fmt: skip
+
+
+def _check_by_clock(walk: Walk, plan: Plan, caller: VerifiedCaller) -> None:
+    mandate, hops = plan.delegation_lineage.mandate, plan.delegation_lineage.hops
+    check_quota(walk, caller.agent, caller.at, mandate.id)
+    if hops:
+        # The tier that is registered, and the one that hints raise it to: settings may give the lower one less time.
+        for tier in (plan.capability.tier, plan.resolved.capability.tier):
+            check_age(hops, tier=tier, limits=walk.acting, now=walk.clock.now())
+
+
+def _made(walk: Walk, request: ActionRequest, caller: VerifiedCaller, epoch: Epoch) -> Plan:
+    if active_agent(walk, caller.agent).drift == "refuse":
+        _check_drift(walk, caller)
+    caller = _with_tools_seen(walk, caller)
+    check_quota(walk, caller.agent, caller.at, request.mandate_id or "")
+    resolved = walk.registry.index.resolve(request.server, request.method, request.target)
+    if resolved is None:
+        note_unregistered(walk, caller, request.server, request.target)
+        raise CAPABILITY_UNKNOWN(
+            f"no active capability stands for {shown(request.target)} on {shown(request.server)}"
+        )
+    capability = resolved.capability
+    lineage = verify_lineage(
+        walk,
+        caller,
+        mandate_id=request.mandate_id,
+        delegation=request.delegation,
+        server=request.server,
+        now=walk.clock.now() if request.delegation else caller.at,
+    )
+    mandate, hops = lineage.mandate, lineage.hops
+    check_quota(walk, caller.agent, caller.at, mandate.id)
+    check_age(hops, tier=capability.tier, limits=walk.acting, now=walk.clock.now())
+    agents = (caller.agent, *(hop.agent for hop in hops))
+    fault = given_fault(mandate, capability.name, agents, walk.registry.current)
+    if fault is not None:
+        raise fault
+    definition = offered_definition(walk, capability)
+    resolved = _at_hinted_tier(walk, resolved, definition, lineage)
+    session = _session(walk, mandate)
+    return Plan(
+        epoch=epoch,
+        identity=caller.identity,
+        capability=capability,
+        resolved=resolved,
+        delegation_lineage=lineage,
+        definition=definition,
+        principals=_principals(mandate, walk),
+        session=session,
+        judged=judged_task(walk, caller, mandate, hops, resolved.capability),
+        accounts=task_accounts(mandate, session, hops, resolved.capability.tier),
+    )
+
+
+def _at_hinted_tier(
+    walk: Walk, resolved: Resolved, definition: ToolDefinition, delegation_lineage: DelegationLineage
+) -> Resolved:
+    """Where a server says that its tool is riskier than the owner wrote, all that depends on the tier asks for that."""
+    hinted = at_hinted_tier(walk, resolved.capability, definition)
+    if hinted is resolved.capability:
+        return resolved
+    check_age(delegation_lineage.hops, tier=hinted.tier, limits=walk.acting, now=walk.clock.now())
+    return replace(resolved, capability=hinted)
+
+
+def _session(walk: Walk, mandate: Mandate) -> tuple[Authority, ...]:
+    try:
+        return known_session(walk, mandate)
+    except Malformed as fault:
+        # Of a mandate that was taken in before anybody asked: what cannot be read may be a bound.
+        raise Refused(fault.message, code=fault.code) from None
+
+
+def _check_drift(walk: Walk, caller: VerifiedCaller) -> None:
+    """Raises Refused: `agent.drifted`, also where another manifest came into force since the proof, and where the tools
+    offered are others than the manifest says, whoever calls; and `manifest.*` for one that nobody answers for any more.
+    An agent without one is none of this."""
+    standing = standing_manifest(walk, caller.agent)
+    identity = caller.identity
+    outdated = standing is not None and identity.instance and identity.manifest != standing.digest
+    if identity.drifted or outdated:
+        raise AGENT_DRIFTED(
+            f"agent {shown(caller.agent)} differs from its manifest: its owner signs what runs, or what is signed runs"
+        )
+    check_tools(walk, caller.agent)
+
+
+def _with_tools_seen(walk: Walk, caller: VerifiedCaller) -> VerifiedCaller:
+    """Whoever proved himself could not know what the gateway sees of the tools; policy and ledger do from here on."""
+    signed = walk.manifests.current(caller.agent)
+    if signed is None or not signed.manifest.tools_digest:
+        return caller
+    identity = caller.identity
+    if tools_fault(walk, caller.agent):
+        grade: Grade | Literal[""] = "claimed" if identity.manifest else ""
+        identity = structs.replace(identity, drifted=True, manifest_grade=grade)
+    elif identity.manifest == signed.digest:
+        identity = structs.replace(identity, manifest_fields=with_tools(identity.manifest_fields))
+    else:
+        return caller
+    return structs.replace(caller, identity=identity)
+
+
+def _principals(mandate: Mandate, walk: Walk) -> tuple[PrincipalId, ...]:
+    """The person who answers first: the owner of a schedule answers for what it gives."""
+    owner = schedule_owner(mandate.principal, walk.registry.current)
+    return (PrincipalId(owner), mandate.principal) if owner else (mandate.principal,)

@@ -1,0 +1,142 @@
+"""The conversation of a command with the server's control socket: what goes over it, what fails, what it needs."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from answerable.apps.cli.control import Control
+from answerable.apps.cli.control_socket import ControlSocket, NoAnswerError
+from answerable.errors import Unavailable
+
+EMPTY = b'{"items":[],"next":null}'
+SHORT_SECONDS = 0.05
+
+
+@contextmanager
+def answering(
+    path: Path, answer: Callable[[socket.socket], None], *, is_read_whole: bool = True
+) -> Iterator[list[bytes]]:
+    """Whoever connects is handed to `answer`, once it has said something, or all of it."""
+    heard: list[bytes] = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def serve() -> None:
+            while True:
+                try:
+                    connected, _ = listener.accept()
+                except OSError:
+                    return
+                with connected:
+                    said = connected.recv(65_536)
+                    while is_read_whole and said and not _is_whole(said):
+                        said += connected.recv(65_536)
+                    if said:
+                        heard.append(said)
+                        answer(connected)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield heard
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def _is_whole(said: bytes) -> bool:
+    head, _, body = said.partition(b"\r\n\r\n")
+    length = next((one for one in head.split(b"\r\n") if one.startswith(b"Content-Length:")), b": 0")
+    return len(body) >= int(length.partition(b":")[2])
+
+
+def with_json(body: bytes) -> Callable[[socket.socket], None]:
+    return lambda connected: connected.sendall(
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+        % (len(body), body)
+    )
+
+
+def test_what_is_asked_for_arrives_as_it_was_said(tmp_path):
+    path = tmp_path / "control.sock"
+    with answering(path, with_json(b'{"ok":true}')) as heard:
+        control = Control(ControlSocket(path).request)
+        assert control.get("/v1/agents/a%2Fb", limit="5", name="ä b") == {"ok": True}
+        assert control.post("/v1/holds", {"reason": "it deletes “mail”"}) == {"ok": True}
+    asked, changed = [one.partition(b"\r\n\r\n") for one in heard]
+    assert asked[0].startswith(b"GET /v1/agents/a%2Fb?limit=5&name=%C3%A4+b HTTP/1.1\r\nHost: answerable\r\n")
+    assert changed[0].startswith(b"POST /v1/holds HTTP/1.1\r\n")
+    assert b"Content-Type: application/json" in changed[0]
+    assert json.loads(changed[2]) == {"reason": "it deletes “mail”"}
+
+
+def test_who_is_answered_before_all_was_read_has_the_answer(tmp_path):
+    path = tmp_path / "control.sock"
+    with answering(path, with_json(b'{"ok":false}'), is_read_whole=False):
+        control = Control(ControlSocket(path).request)
+        assert control.post("/v1/documents", {"text": "x" * 5_000_000}) == {"ok": False}
+
+
+def nothing(connected: socket.socket) -> None:
+    connected.shutdown(socket.SHUT_RDWR)
+
+
+def half_an_answer(connected: socket.socket) -> None:
+    connected.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"items"')
+
+
+def no_http(connected: socket.socket) -> None:
+    connected.sendall(b"hello\r\n\r\n")
+
+
+@pytest.mark.parametrize("answer", [nothing, half_an_answer, no_http])
+def test_an_answer_that_is_not_whole_is_none_and_a_change_may_be_done(tmp_path, answer):
+    path = tmp_path / "control.sock"
+    with answering(path, answer):
+        control = Control(ControlSocket(path).request)
+        with pytest.raises(Unavailable) as asked:
+            control.get("/v1/status")
+        with pytest.raises(Unavailable) as changed:
+            control.post("/v1/holds", {})
+    assert (asked.value.code, asked.value.effect) == ("control.no_answer", "none")
+    assert asked.value.message.startswith("the server did not answer (RemoteProtocolError): ")
+    assert changed.value.effect == "unknown"
+
+
+def test_a_server_that_says_nothing_is_late(tmp_path):
+    path, over = tmp_path / "control.sock", threading.Event()
+    with answering(path, lambda _: over.wait() or None):
+        with pytest.raises(NoAnswerError) as raised:
+            ControlSocket(path).request("GET", "/v1/status", timeout=SHORT_SECONDS)
+        over.set()
+    assert raised.value.is_late
+
+
+def test_a_socket_that_nobody_listens_on_any_more_is_told(tmp_path):
+    with pytest.raises(NoAnswerError) as raised:
+        ControlSocket(tmp_path / "control.sock").request("GET", "/v1/status", timeout=SHORT_SECONDS)
+    assert (raised.value.failure, raised.value.is_late) == ("ConnectError", False)
+
+
+@pytest.mark.requirement("HOUSE-35")
+def test_a_command_at_a_running_server_imports_no_client_no_cryptography_and_no_event_loop(tmp_path):
+    script = (
+        "import atexit, sys; from answerable.main import run\n"
+        "heavy = {'httpx2', 'anyio', 'asyncio', 'cryptography', 'joserfc', 'mcp', 'cedarpy'}\n"
+        "atexit.register(lambda: print(sorted(heavy & set(sys.modules)), file=sys.stderr))\n"
+        "run()\n"
+    )
+    with answering(tmp_path / "control.sock", with_json(EMPTY)):
+        command = [sys.executable, "-c", script, "--data", str(tmp_path), "approval", "list"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "[]"), done.stderr
