@@ -13,6 +13,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -83,6 +84,7 @@ forbid(principal, action == Action::"crm.customer-read", resource is Case)
 when { context.arguments.case_id == "0" };
 """
 """The one policy that looks at an argument, so that an answer is kept for each case."""
+ACTIONS_A_MANDATE = 10
 CASES, NEW_CASE_EACH = 50, 5
 """Agents ask again about some cases, and each fifth time about one that nobody asked about."""
 DEFAULTS = TlogFilesSettings()
@@ -175,6 +177,7 @@ class Course:
     key: SigningKey
     ledger: TlogFilesLedger
     answers: KeptAnswers
+    person: SigningKey
     decided: list[float] = field(default_factory=list)
 
 
@@ -217,7 +220,7 @@ def course(
         annotations={"customer_read": {"readOnlyHint": True, "openWorldHint": False}},
     )
     mandates = fresh(SqliteMandateRegister)
-    mandates.add(_mandate(ada, clock.now()))
+    mandates.add(_mandate(ada, clock.now(), MANDATE))
     revocations, holds = _stopped(shared, clock)
     answers = KeptAnswers() if keeps_answers else KeptAnswers(most=0)
     policy_set = published(policy_text(registry.current), registry.current)
@@ -245,7 +248,9 @@ def course(
     walk.history = History(registry.current.parts.trackers)
     limits = ProofLimits(authorities=frozenset((AUTHORITY.decode(),)), nonces_per_agent_max=1_000_000)
     verifier = CallerVerifier(registry=registry, clock=clock, entropy=entropy, limits=limits)
-    return Course(walk=walk, verifier=verifier, key=key, ledger=ledger, answers=answers, decided=decided)
+    return Course(
+        walk=walk, verifier=verifier, key=key, ledger=ledger, answers=answers, person=ada, decided=decided
+    )
 
 
 def _stopped(shared: SqliteStore | None, clock: SystemClock) -> tuple[SqliteRevocationRegister, HoldRegister]:
@@ -255,10 +260,10 @@ def _stopped(shared: SqliteStore | None, clock: SystemClock) -> tuple[SqliteRevo
     return revocations, SqliteHoldRegister(shared, revocations)
 
 
-def _mandate(by: SigningKey, now: UnixMillis) -> Mandate:
+def _mandate(by: SigningKey, now: UnixMillis, name: MandateId) -> Mandate:
     return signed_by(
         by,
-        id=MANDATE,
+        id=name,
         principal=PrincipalId("ada"),
         agent=AgentId("support-agent"),
         use_case="support",
@@ -300,10 +305,10 @@ def body(number: int) -> bytes:
     )
 
 
-def unsigned(text: bytes) -> SignedRequest:
+def unsigned(text: bytes, mandate: MandateId = MANDATE) -> SignedRequest:
     """A message without its proof."""
     return SignedRequest(
-        method=b"POST", authority=AUTHORITY, target=TARGET, body=text, mandate=MANDATE.encode()
+        method=b"POST", authority=AUTHORITY, target=TARGET, body=text, mandate=mandate.encode()
     )
 
 
@@ -365,6 +370,17 @@ def channel_messages(_: Course) -> Iterator[Sent]:
     while True:
         number += 1
         yield unsigned(body(number)), Channel(connection=1, sequence=number, peer=peer)
+
+
+def changing_messages(course: Course, *, each: int = ACTIONS_A_MANDATE) -> Iterator[Sent]:
+    """Messages on one Unix-socket connection of an agent that is given a new mandate each so many actions."""
+    peer = PeerCredentials(pid=4711, uid=PEER_UID, gid=PEER_UID, started=1)
+    walk, name = course.walk, MANDATE
+    for number in count(1):
+        if number % each == 1 or each == 1:
+            name = MandateId(f"{number:026}")
+            walk.mandates.add(_mandate(course.person, walk.clock.now(), name))
+        yield unsigned(body(number), name), Channel(connection=1, sequence=number, peer=peer)
 
 
 async def one_action(course: Course, sent: Sent) -> None:

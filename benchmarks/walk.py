@@ -5,9 +5,9 @@ against the tool's schema, Cedar decides with 50 policies, the intent is durable
 durable. Messages are signed before the clock starts: signing is the client's work.
 
 Each fifth action is about a case that nobody asked about before, and a policy looks at the case:
-`share_of_answers_kept` says how many of Cedar's answers were kept ones. Once more with none kept, and with a policy set
-that looks at everything there is: ten trackers, named times, destinations, risk, and an obligation that hides part of
-every answer.
+`share_of_answers_kept` says how many of Cedar's answers were kept ones. Once more with none kept; as it is used, one
+caller with a new mandate each ten actions, and each action; and with a policy set that looks at everything there is:
+ten trackers, named times, destinations, risk, and an obligation that hides part of every answer.
 
 CPU is the process clock (all threads), which holds on a noisy machine; rates and latencies stand beside the limit that
 the same disk and loop gave in the same run.
@@ -26,6 +26,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event, Semaphore
 
@@ -34,9 +35,11 @@ import policy_rules
 import raw_log
 import uvloop
 from course import (
+    ACTIONS_A_MANDATE,
     Course,
     Scratch,
     Sent,
+    changing_messages,
     channel_messages,
     course,
     one_action,
@@ -185,6 +188,12 @@ def main() -> None:
     asked = measured(channel_messages, 64, seconds, 200 + int(20_000 * seconds), keeps_answers=False)
     rows.append(_row("Unix-socket peer, no answer kept", asked, 0.0))
     _say(options.json, rows[-1])
+    used = measured(changing_messages, 1, seconds, 200 + int(6_000 * seconds))
+    rows.append(_row("Unix-socket peer, a new mandate each ten actions", used, 0.0))
+    _say(options.json, rows[-1])
+    each = measured(partial(changing_messages, each=1), 1, seconds, 200 + int(3_000 * seconds))
+    rows.append(_row("Unix-socket peer, a new mandate each action", each, 0.0))
+    _say(options.json, rows[-1])
     mac = measured(session_messages, 64, seconds, 200 + int(20_000 * seconds))
     rows.append(_row("session MAC", mac, 0.0))
     _say(options.json, rows[-1])
@@ -202,6 +211,9 @@ def main() -> None:
         "cpu_us_per_action": cpu,
         "cpu_us_per_action_no_answer_kept": asked.cpu_us,
         "share_of_answers_kept": by_callers[64].kept,
+        "cpu_us_per_action_one_caller_new_mandate_each_ten": used.cpu_us,
+        "cpu_us_more_of_first_action_under_a_mandate": (each.cpu_us - used.cpu_us)
+        / (1 - 1 / ACTIONS_A_MANDATE),
         "cpu_us_per_action_session_mac": mac.cpu_us,
         "cpu_us_per_action_proof_per_call": signed.cpu_us,
         "cpu_us_per_action_every_fact": full.cpu_us,
