@@ -8,8 +8,8 @@ from answerable.adapters.system import SystemClock
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate import oauth_terms as oauth
+from answerable.core.mandate.acting_seconds import ACTING_SECONDS_MAX
 from answerable.core.mandate.hop_token import read_hop
-from answerable.core.mandate.token_life import ACTING_SECONDS_MAX
 from answerable.errors import Malformed, Refused
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents

@@ -11,6 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from answerable.core.tlog import note as note_module
 from answerable.core.tlog.checkpoint import Checkpoint, verified_checkpoint
+from answerable.core.tlog.key_name import require_key_name
 from answerable.core.tlog.merkle import (
     PROOF_HASHES_MAX,
     SIZE_MAX,
@@ -26,7 +27,6 @@ from answerable.core.tlog.note import (
     SIGNATURES_MAX,
     Note,
     VerifierKey,
-    require_key_name,
 )
 from answerable.core.tlog.policy import (
     GROUPS_MAX,
