@@ -13,7 +13,6 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -83,8 +82,7 @@ SHUT = """@id("bench.shut")
 forbid(principal, action == Action::"crm.customer-read", resource is Case)
 when { context.arguments.case_id == "0" };
 """
-"""The one policy that looks at an argument, so that an answer is kept for each case."""
-ACTIONS_A_MANDATE = 10
+"""The one that looks at an argument, so that an answer is kept for each case."""
 CASES, NEW_CASE_EACH = 50, 5
 """Agents ask again about some cases, and each fifth time about one that nobody asked about."""
 DEFAULTS = TlogFilesSettings()
@@ -189,11 +187,8 @@ def course(
     shared: SqliteStore | None = None,
     keeps_answers: bool = True,
 ) -> Course:
-    """Real ledger, real Cedar, real proofs; registers in memory and a no-op upstream.
-
-    with_everything: the registry has the policy set of `everything`, too. shared: where what is revoked and held is
-    kept, and seen by every process; in memory where it is not given. keeps_answers: whether what Cedar answered is.
-    """
+    """Real ledger, Cedar, proofs and registers, and a no-op upstream. with_everything: as in `documents`. shared: where
+    what is revoked and held is kept, and seen by every process. keeps_answers: whether what Cedar answered is."""
     clock, entropy, registry = SystemClock(), SystemEntropy(), fresh(SqliteRegistryStore)
     key, log_key, ada = (
         open_or_create_key(directory / f"{name}.jwk", entropy=entropy) for name in ("agent", "log", "ada")
@@ -220,7 +215,7 @@ def course(
         annotations={"customer_read": {"readOnlyHint": True, "openWorldHint": False}},
     )
     mandates = fresh(SqliteMandateRegister)
-    mandates.add(_mandate(ada, clock.now(), MANDATE))
+    mandates.add(mandate_of(ada, clock.now(), MANDATE))
     revocations, holds = _stopped(shared, clock)
     answers = KeptAnswers() if keeps_answers else KeptAnswers(most=0)
     policy_set = published(policy_text(registry.current), registry.current)
@@ -260,7 +255,8 @@ def _stopped(shared: SqliteStore | None, clock: SystemClock) -> tuple[SqliteRevo
     return revocations, SqliteHoldRegister(shared, revocations)
 
 
-def _mandate(by: SigningKey, now: UnixMillis, name: MandateId) -> Mandate:
+def mandate_of(by: SigningKey, now: UnixMillis, name: MandateId) -> Mandate:
+    """For the one agent and the one capability."""
     return signed_by(
         by,
         id=name,
@@ -370,17 +366,6 @@ def channel_messages(_: Course) -> Iterator[Sent]:
     while True:
         number += 1
         yield unsigned(body(number)), Channel(connection=1, sequence=number, peer=peer)
-
-
-def changing_messages(course: Course, *, each: int = ACTIONS_A_MANDATE) -> Iterator[Sent]:
-    """Messages on one Unix-socket connection of an agent that is given a new mandate each so many actions."""
-    peer = PeerCredentials(pid=4711, uid=PEER_UID, gid=PEER_UID, started=1)
-    walk, name = course.walk, MANDATE
-    for number in count(1):
-        if number % each == 1 or each == 1:
-            name = MandateId(f"{number:026}")
-            walk.mandates.add(_mandate(course.person, walk.clock.now(), name))
-        yield unsigned(body(number), name), Channel(connection=1, sequence=number, peer=peer)
 
 
 async def one_action(course: Course, sent: Sent) -> None:

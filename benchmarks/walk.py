@@ -34,12 +34,11 @@ import bare_path
 import policy_rules
 import raw_log
 import uvloop
+from changing import ACTIONS_A_MANDATE, changing_messages
 from course import (
-    ACTIONS_A_MANDATE,
     Course,
     Scratch,
     Sent,
-    changing_messages,
     channel_messages,
     course,
     one_action,
@@ -178,37 +177,34 @@ def main() -> None:
         sync_ms = raw_log.single_fdatasync(directory, 300).p50_ms
     rows: list[dict[str, object]] = []
     by_callers: dict[int, Measured] = {}
+
+    def told(proof: str, result: Measured, floor: float = 0.0) -> Measured:
+        rows.append(_row(proof, result, floor))
+        _say(options.json, rows[-1])
+        return result
+
+    peer = "Unix-socket peer"
     for callers in (64,) if options.quick else CALLERS:
         count = 200 + int(seconds * (6_000 if callers == 1 else 30_000))
-        by_callers[callers] = result = measured(channel_messages, callers, seconds, count)
+        result = measured(channel_messages, callers, seconds, count)
         with Scratch() as directory:
             floor = raw_log.raw_group_commit(directory, callers=callers, seconds=seconds, record_bytes=1024)
-        rows.append(_row("Unix-socket peer", result, floor / 2))
-        _say(options.json, rows[-1])
-    asked = measured(channel_messages, 64, seconds, 200 + int(20_000 * seconds), keeps_answers=False)
-    rows.append(_row("Unix-socket peer, no answer kept", asked, 0.0))
-    _say(options.json, rows[-1])
-    used = measured(changing_messages, 1, seconds, 200 + int(6_000 * seconds))
-    rows.append(_row("Unix-socket peer, a new mandate each ten actions", used, 0.0))
-    _say(options.json, rows[-1])
-    each = measured(partial(changing_messages, each=1), 1, seconds, 200 + int(3_000 * seconds))
-    rows.append(_row("Unix-socket peer, a new mandate each action", each, 0.0))
-    _say(options.json, rows[-1])
-    mac = measured(session_messages, 64, seconds, 200 + int(20_000 * seconds))
-    rows.append(_row("session MAC", mac, 0.0))
-    _say(options.json, rows[-1])
-    signed = measured(signed_messages, 64, seconds, 200 + int(12_000 * seconds))
-    rows.append(_row("signature per call", signed, 0.0))
-    _say(options.json, rows[-1])
-    count = 200 + int(20_000 * seconds)
-    full = measured(channel_messages, 64, seconds, count, with_everything=True)
-    rows.append(_row("Unix-socket peer, every fact", full, 0.0))
-    _say(options.json, rows[-1])
-    cpu = by_callers[64].cpu_us
+        by_callers[callers] = told(peer, result, floor / 2)
+    many, few = 200 + int(20_000 * seconds), 200 + int(6_000 * seconds)
+    asked = told(
+        f"{peer}, no answer kept", measured(channel_messages, 64, seconds, many, keeps_answers=False)
+    )
+    used = told(f"{peer}, a new mandate each ten actions", measured(changing_messages, 1, seconds, few))
+    each = told(
+        f"{peer}, a new mandate each action", measured(partial(changing_messages, each=1), 1, seconds, few)
+    )
+    mac = told("session MAC", measured(session_messages, 64, seconds, many))
+    signed = told("signature per call", measured(signed_messages, 64, seconds, 2 * few))
+    full = told(f"{peer}, every fact", measured(channel_messages, 64, seconds, many, with_everything=True))
     with Scratch() as directory:
         bare = uvloop.run(bare_path.cpu_us_per_action(directory, callers=64, seconds=seconds))
     figures: dict[str, float] = {
-        "cpu_us_per_action": cpu,
+        "cpu_us_per_action": by_callers[64].cpu_us,
         "cpu_us_per_action_no_answer_kept": asked.cpu_us,
         "share_of_answers_kept": by_callers[64].kept,
         "cpu_us_per_action_one_caller_new_mandate_each_ten": used.cpu_us,
