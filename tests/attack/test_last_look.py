@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 
 import pytest
 
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
+from answerable.flows.registry.follow_registers import follow_registers
+from answerable.flows.walk import await_documents
 from answerable.flows.walk.govern_action import govern_action
 from answerable.flows.walk.plan import find_plan
 from answerable.ports.worlds import ANYTHING
-from tests.worlds.authority_source import SOURCES, Source, Sourced, sourced
+from tests.worlds.authority_source import CLOSED_SAID, SOURCES, Source, Sourced, apply_elsewhere, sourced
 
 pytestmark = pytest.mark.anyio
 BY_NAME = {one.name: one for one in SOURCES}
@@ -74,14 +77,15 @@ async def kept(of: Sourced):
 
 @pytest.mark.requirement("HOUSE-16")
 @pytest.mark.parametrize("name", BY_NAME)
-async def test_a_plan_that_was_kept_lets_nothing_through_that_ended_since(name: str):
+async def test_a_plan_that_was_kept_lets_nothing_through_that_ended_since(name: str, monkeypatch):
+    monkeypatch.setattr(await_documents, "WAIT_SECONDS_MAX", 0)
     source: Source = BY_NAME[name]
     of = await sourced(source)
     before = len(of.bench.upstream.effects)
     plan = await kept(of)
     await source.change(of)
     outcome = None
-    with suppress(Refused):
+    with suppress(Refused, Unavailable):
         outcome = (await govern_action(of.walk, *of.asked())).outcome
     assert of.walk.worlds.epoch() != plan.epoch
     # Refused, asked of people again, or not started where only the start looks at it.
@@ -100,6 +104,36 @@ async def test_a_plan_that_was_kept_starts_nothing_once_its_ground_is_gone(name:
     expected = ("not_started", before) if source.says else ("succeeded", before + 1)
     assert (answer.outcome.status, len(of.bench.upstream.effects)) == expected
     assert source.says in answer.outcome.detail
+
+
+@pytest.mark.requirement("HOUSE-17")
+async def test_an_action_waits_for_what_another_process_applied_and_is_decided_by_it():
+    of = await sourced(BY_NAME["another process applies documents"])
+    before = len(of.bench.upstream.effects)
+    await kept(of)
+    await apply_elsewhere(of)
+    acting = asyncio.create_task(govern_action(of.walk, *of.asked()))
+    await asyncio.sleep(0)
+    assert not acting.done()
+    assert len(of.walk.registered) == 1
+    follow_registers(of.walk, of.bench.store.refresh)
+    with pytest.raises(Refused, match=CLOSED_SAID):
+        await acting
+    assert of.walk.registered == []
+    assert len(of.bench.upstream.effects) == before
+
+
+@pytest.mark.requirement("HOUSE-17")
+async def test_an_action_that_waits_too_long_for_them_has_no_effect_and_says_so(monkeypatch):
+    monkeypatch.setattr(await_documents, "WAIT_SECONDS_MAX", 0.01)
+    of = await sourced(BY_NAME["another process applies documents"])
+    before = len(of.bench.upstream.effects)
+    await apply_elsewhere(of)
+    with pytest.raises(Unavailable) as raised:
+        await govern_action(of.walk, *of.asked())
+    assert (raised.value.code, raised.value.effect) == ("registry.coming", "none")
+    assert len(of.bench.upstream.effects) == before
+    assert of.walk.registered == []
 
 
 @pytest.mark.requirement("HOUSE-13")

@@ -54,6 +54,7 @@ from tests.worlds.trust import FOREIGN, TrustWorld
 Change = Callable[["Sourced"], Awaitable[object]]
 CLOSED: Final = '\n@id("closed") @reason("closed for today") forbid (principal, action, resource);'
 CLOSED_SAID: Final = "closed for today"
+COMING_SAID: Final = "another process applied documents that are not in force here yet"
 ENDED_SAID: Final = "the instance was ended before the start"
 OTHER_SAID: Final = "has changed since it was approved"
 REVOKED_SAID: Final = "agent `scout` was revoked before the start"
@@ -125,15 +126,15 @@ async def apply(of: Sourced, found: list[Any]) -> None:
 
 
 async def apply_elsewhere(of: Sourced) -> None:
-    """Another process applied documents, which are not in force in this one yet."""
+    """Another process applies documents, which are not in force in this one yet."""
     other = Bench(registry=SqliteRegistryStore(elsewhere(of.bench.store)))
     await apply_registry(other.walk, documents(POLICIES + CLOSED), by="operator")
-    of.walk.worlds.epoch()
 
 
-async def follow(of: Sourced) -> None:
+async def apply_and_follow(of: Sourced) -> None:
     """What another process applied comes into force here."""
-    assert follow_registers(of.walk, of.bench.store.refresh)
+    await apply_elsewhere(of)
+    follow_registers(of.walk, of.bench.store.refresh)
 
 
 async def redefine(of: Sourced) -> None:
@@ -324,9 +325,9 @@ SOURCES: Final = (
         "the agent was stopped before the start",
     ),
     Source("policies forbid", ("policies",), lambda of: apply(of, documents(POLICIES + CLOSED)), "*", CLOSED_SAID),
+    Source("another process applies documents", ("registry", "policies"), apply_elsewhere, "*", COMING_SAID),
     Source(
-        "what another process applied comes into force", ("registry", "policies"), follow, "*", CLOSED_SAID,
-        apply_elsewhere,
+        "what another process applied comes into force", ("registry", "policies"), apply_and_follow, "*", CLOSED_SAID
     ),
     Source("a server describes its tool otherwise", ("definition",), redefine, "*", OTHER_SAID),
     Source("another definition is let through", ("pin",), repin, "tool/crm/get_case", OTHER_SAID),

@@ -32,7 +32,7 @@ class SqliteRegistryStore:
         """Raises Unavailable (`register.unavailable`, `register.corrupt`)."""
         self._store = store
         self._known = DocumentsInForce()
-        store.mirror(self._reload)
+        store.mirror(self._reload, register="documents")
         damaged = [one.name for one in store.unreadable.all() if one.what == _WHAT]
         if damaged:
             raise REGISTER_CORRUPT(
@@ -55,7 +55,7 @@ class SqliteRegistryStore:
 
     @property
     def coming(self) -> Coming | None:
-        """As the port says: seen by the store's `refresh`."""
+        """As the port says: seen by the store's `refresh`, and by whoever looks at the epoch."""
         return self._known.coming
 
     def documents(self) -> dict[str, bytes]:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from answerable.errors.code import FindingCode, MalformedCode, RefusedCode, UnverifiedCode
+from answerable.errors.code import (
+    FindingCode,
+    MalformedCode,
+    RefusedCode,
+    UnavailableCode,
+    UnverifiedCode,
+)
 
 AGENT_DRIFTED = RefusedCode("agent.drifted", "agent … differs from its manifest")
 AGENT_INACTIVE = RefusedCode("agent.inactive", "agent … is not active")
@@ -113,6 +119,11 @@ REGISTRY_CALL_SECONDS = MalformedCode(
 REGISTRY_CHANGED_MEANWHILE = RefusedCode(
     "registry.changed_meanwhile",
     "other documents came into force at the same moment: look again, and sign anew",
+)
+REGISTRY_COMING = UnavailableCode(
+    "registry.coming",
+    "another process applied documents that are not in force here yet: try again",
+    port="register",
 )
 REGISTRY_FAULTS = MalformedCode("registry.faults", "registry documents are at fault: …: ……")
 REGISTRY_KEY = MalformedCode("registry.key", "the document under … calls itself otherwise")

@@ -42,6 +42,7 @@ from answerable.flows.validity.answers_standing import groups_now
 from answerable.flows.validity.lease_terms import UNNAMED, name_action
 from answerable.flows.validity.refuse_revoked import judged_now
 from answerable.flows.validity.verify_lineage import admit_receivers
+from answerable.flows.walk.await_documents import are_coming, await_documents
 from answerable.flows.walk.decide_action import decide_action, duties_in_force
 from answerable.flows.walk.hide_tokens import hidden_progress
 from answerable.flows.walk.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
@@ -88,7 +89,9 @@ async def govern_action(
     verified, call, amounts, reserved, references, names = None, 0, ONE_CALL, None, None, UNNAMED
     try:
         while True:
-            # Whatever is waited for below, the plan is found anew after it, in the epoch of then.
+            # Whatever is waited for here, the plan is found anew after it, in the epoch of then.
+            if are_coming(walk):
+                await await_documents(walk)
             plan = find_plan(walk, request, caller)
             asked = verified = verify(walk, plan, request, caller)
             if await admit_receivers(walk, asked.mandate, asked.hops) or await pin_first_seen(walk, asked):

@@ -49,6 +49,8 @@ def why_not_start(walk: Walk, grounds: Grounds) -> str:
     """Why an action whose intent is on disk is not started now; empty where it is. Raises Unavailable."""
     plan, verified = grounds.plan, grounds.verified
     moved = walk.worlds.epoch() != plan.epoch
+    if walk.registry.coming is not None:
+        return "another process applied documents that are not in force here yet"
     ended = _ended(walk, verified, judged_now(walk, verified) if moved else plan.judged)
     if ended or not moved:
         return ended

@@ -23,6 +23,7 @@ from answerable.flows.validity.manifest_standing import standing_manifest
 from answerable.flows.validity.observe_tools import tools_fault, with_tools
 from answerable.flows.validity.refuse_revoked import judged_task
 from answerable.flows.validity.verify_lineage import verified_claim, verify_lineage
+from answerable.flows.walk.await_documents import require_none_coming
 from answerable.flows.walk.may_act import (
     active_agent,
     check_quota,
@@ -55,12 +56,14 @@ def find_plan(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Pla
     Raises Unverified (`proof.other_message`) when the proof was over other bytes; Refused with `agent.inactive`,
     `agent.drifted`, `manifest.*`, `held.agent`, `held.mandate`, `capability.unknown`, `capability.ceiling`,
     `mandate.unknown`, `mandate.other_agent`, `mandate.other_shard`, `mandate.beyond_giver`, `mandate.session`,
-    `delegation.*`, `upstream.unknown`, and what `pin_fault` says; Unavailable where nobody can say what is in force.
+    `delegation.*`, `upstream.unknown`, and what `pin_fault` says; Unavailable where nobody can say what is in force:
+    `registry.coming` while documents of another process are not.
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise PROOF_OTHER_MESSAGE()
     # Before anything that the plan is made of: what changes after this line is another epoch.
     epoch = walk.worlds.epoch()
+    require_none_coming(walk)
     key = _key_of(walk, request, caller)
     known = walk.plans.find(key, epoch) if key is not None else None
     if known is not None:
