@@ -302,3 +302,46 @@ async def test_another_hold_on_everything_does_not_stand_in_for_the_press(tmp_pa
     bench.clock.advance(61)
     with pytest.raises(Refused):
         await act_as_instance(bench)
+
+
+@pytest.mark.requirement("STOP-07")
+async def test_whoever_touches_a_press_that_was_lifted_presses_again_and_who_copies_it_with_its_time_does_not(
+    tmp_path,
+):
+    bench = await bench_to_hold()
+    pressed_now(tmp_path, "it deletes mail")
+    place = tmp_path / FILE
+    before = place.stat()
+    for _ in range(2):
+        await hold_if_pressed(bench.walk, tmp_path, None)
+    [hold] = bench.walk.holds.all()
+    assert (await lift(bench, await lift(bench, hold, "bob"), "carol")).lifted_at
+
+    text = place.read_bytes()
+    place.unlink()
+    place.write_bytes(text)
+    os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns))
+    await hold_if_pressed(bench.walk, tmp_path, None)
+    assert bench.walk.holds.find((EVERYTHING,), bench.clock.now()) is None
+
+    os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    await hold_if_pressed(bench.walk, tmp_path, None)
+    again = bench.walk.holds.find((EVERYTHING,), bench.clock.now())
+    assert again is not None
+    assert again.reason == "it deletes mail"
+
+
+@pytest.mark.requirement("STOP-07")
+@pytest.mark.parametrize(("later_ms", "holds"), [(0, False), (1, True)])
+async def test_a_press_that_an_earlier_release_held_is_the_same_one_until_it_is_touched(
+    tmp_path, later_ms, holds
+):
+    bench = await bench_to_hold()
+    found = pressed_now(tmp_path)
+    assert found.told
+    hold = (await place_hold(bench.walk, EVERYTHING, by=found.by, source="panic", rule=found.told)).hold
+    assert (await lift(bench, await lift(bench, hold, "bob"), "carol")).lifted_at
+    written_ns = (hold.at + later_ms) * 1_000_000
+    os.utime(tmp_path / FILE, ns=(written_ns, written_ns))
+    await hold_if_pressed(bench.walk, tmp_path, None)
+    assert (bench.walk.holds.find((EVERYTHING,), bench.clock.now()) is not None) is holds

@@ -76,7 +76,7 @@ def require_none_broken(found: list[dict[str, Any]], name: str) -> None:
     print(f"{name}: {summary}")
     assert not broken, "\n".join(f"{one['case']} ended {one['ended']}: {one['broken']}" for one in broken)
     # A fault that befalls nothing proves nothing. Threads do not make quite the same calls each time.
-    assert summary["fired"] >= 0.98 * summary["cases"] > 0
+    assert summary["fired"] >= min(0.98 * summary["cases"], summary["cases"] - 1) > 0
 
 
 @pytest.mark.requirement("PROVE-01")

@@ -135,7 +135,7 @@ async def _held(walk: Walk, found: Press, workloads: Workloads | None) -> None:
         placed = await trigger_emergency_stop(walk, found, workloads)
     except AnswerableError as failed:
         # Of this press: another hold on everything may end before people have looked at this one.
-        if not any(one.source == "panic" and one.rule == found.id for one in walk.holds.all()):
+        if not any(one.source == "panic" and found.is_held_by(one.rule, one.at) for one in walk.holds.all()):
             raise PANIC_NOT_HELD(
                 f"`{FILE}` was pressed and everything cannot be held: {failed.message}"
             ) from failed

@@ -77,7 +77,7 @@ def pressed(directory: Path) -> Press | None:
         with contextlib.suppress(OSError):
             text = _read(place)
     where = f"{found.st_ino} {found.st_mtime_ns} {stat.S_IFMT(found.st_mode)}"
-    return press_in(text, by=f"uid:{found.st_uid}", where=where)
+    return press_in(text, by=f"uid:{found.st_uid}", where=where, written_ns=found.st_mtime_ns)
 
 
 def _read(place: Path) -> bytes:

@@ -30,11 +30,18 @@ ID_CHARS: Final = 22
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
-    """id: of this press, and of no other. by: who made the file, as the system knows them. reason: may be empty."""
+    """id: of this press, and of no other. by: who made the file, as the system knows them. reason: may be empty. told:
+    what the file itself says of who it is, by which earlier releases knew it. written_at: Unix milliseconds."""
 
     id: str
     by: str
     reason: str = ""
+    told: str = ""
+    written_at: int = 0
+
+    def is_held_by(self, rule: str, at: int) -> bool:
+        """Whether a hold that a press placed is of this one. rule, at: of the hold."""
+        return rule == self.id or (bool(self.told) and rule == self.told and at >= self.written_at)
 
 
 def pressed_text(octets: bytes, reason: str) -> bytes:
@@ -44,12 +51,15 @@ def pressed_text(octets: bytes, reason: str) -> bytes:
     return encode({"press": to_base64url(octets), "reason": reason}) + b"\n"
 
 
-def press_in(text: bytes, *, by: str, where: str) -> Press:
+def press_in(text: bytes, *, by: str, where: str, written_ns: int = 0) -> Press:
     """The press of a file. text: what could be read of it, BYTES_MAX and one more at most. where: what tells this file
-    from another one of the same text, as the system knows it."""
+    from another one of the same text, as the system knows it. written_ns: when it was written or touched last, in Unix
+    nanoseconds; whoever touches a press presses again, and a copy that keeps its time is the same press."""
     said = _said(text)
     if said is not None:
-        return Press(id=said[0], by=by, reason=said[1])
+        name, reason = said
+        at = written_ns // 1_000_000
+        return Press(id=f"{name}-{written_ns:x}", by=by, reason=reason, told=name, written_at=at)
     return Press(id="file-" + hashlib.sha256(where.encode() + b"\0" + text).hexdigest()[:32], by=by)
 
 

@@ -22,7 +22,7 @@ async def trigger_emergency_stop(
     """Hold everything for this press; None when it has been a hold before, lifted or not. Raises Unavailable: nobody
     may go on as if nothing had been pressed."""
     known = await anyio.to_thread.run_sync(walk.holds.all)
-    if any(one.source == "panic" and one.rule == press.id for one in known):
+    if any(one.source == "panic" and press.is_held_by(one.rule, one.at) for one in known):
         return None
     return await place_hold(
         walk, EVERYTHING, by=press.by, reason=press.reason, source="panic", rule=press.id, workloads=workloads
