@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 
-from course import MANDATE, PEER_UID, Course, Sent, body, mandate_of, unsigned
+from course import MANDATE, PEER_UID, Course, Sent, mandate_of, mixed, unsigned
 
 from answerable.core.identity.proof.channel import Channel, PeerCredentials
 from answerable.core.mandate.mandate import MandateId
@@ -21,4 +21,4 @@ def changing_messages(course: Course, *, each: int = ACTIONS_A_MANDATE) -> Itera
         if number % each == 1 or each == 1:
             name = MandateId(f"{number:026}")
             walk.mandates.add(mandate_of(course.person, walk.clock.now(), name))
-        yield unsigned(body(number), name), Channel(connection=1, sequence=number, peer=peer)
+        yield unsigned(mixed(number), name), Channel(connection=1, sequence=number, peer=peer)

@@ -77,14 +77,12 @@ from answerable.testing.tool_pins import ApprovedAsSeen
 
 CAPABILITY = "crm.customer-read"
 POLICIES = 50
-SHUT = """@id("bench.shut")
-@reason("this case is shut")
+SHUT = """@id("bench.shut") @reason("this case is shut")
 forbid(principal, action == Action::"crm.customer-read", resource is Case)
 when { context.arguments.case_id == "0" };
 """
 """The one that looks at an argument, so that an answer is kept for each case."""
-CASES, NEW_CASE_EACH = 50, 5
-"""Agents ask again about some cases, and each fifth time about one that nobody asked about."""
+CASES, NEW_CASE_EACH = 50, 5  # each fifth action is about a case that nobody asked about
 DEFAULTS = TlogFilesSettings()
 AUTHORITY = b"127.0.0.1:8765"
 TARGET = b"/mcp/crm"
@@ -278,9 +276,12 @@ def signed_by(key: SigningKey, **terms: Any) -> Mandate:
     return signed(unsigned_terms, signed_mandate(unsigned_terms, audience="bench.example/walk", key=key))
 
 
-def body(number: int) -> bytes:
+def mixed(number: int) -> bytes:
+    return body(number, str(number) if number % NEW_CASE_EACH == 0 else f"c-{number % CASES}")
+
+
+def body(number: int, case: str = "4711") -> bytes:
     """A `tools/call` of about 0.8 KiB, as clients send it."""
-    case = str(number) if number % NEW_CASE_EACH == 0 else f"c-{number % CASES}"
     return encode(
         {
             "jsonrpc": "2.0",
@@ -328,7 +329,7 @@ def session_messages(course: Course) -> Iterator[Sent]:
     while True:
         number += 1
         signed = sign_request(
-            unsigned(body(number)),
+            unsigned(mixed(number)),
             algorithm="hmac-sha256",
             keyid=answer.session,
             created=int(time.time()),
@@ -356,7 +357,7 @@ def signed_messages(course: Course) -> Iterator[Sent]:
     number = 0
     while True:
         number += 1
-        yield signed_message(course, unsigned(body(number))), None
+        yield signed_message(course, unsigned(mixed(number))), None
 
 
 def channel_messages(_: Course) -> Iterator[Sent]:
@@ -365,7 +366,7 @@ def channel_messages(_: Course) -> Iterator[Sent]:
     number = 0
     while True:
         number += 1
-        yield unsigned(body(number)), Channel(connection=1, sequence=number, peer=peer)
+        yield unsigned(mixed(number)), Channel(connection=1, sequence=number, peer=peer)
 
 
 async def one_action(course: Course, sent: Sent) -> None:

@@ -98,7 +98,7 @@ async def run(course: Course, messages: list[Sent], callers: int, seconds: float
         p50=took[len(took) // 2] * 1000,
         p99=took[len(took) * 99 // 100] * 1000,
         decision_p50=statistics.median(decisions) * 1000 if decisions else 0.0,
-        kept=course.answers.kept / (course.answers.kept + course.answers.asked),
+        kept=course.answers.kept / max(1, course.answers.kept + course.answers.asked),
     )
 
 

@@ -59,6 +59,7 @@ NEEDS_NO_ANSWER: Final = "`answerable panic` holds everything at once and needs 
 CONNECT_SECONDS_MAX: Final = 5.0
 PAGE_ITEMS: Final = 500
 _ORIGIN: Final = "http://answerable"
+_STRANGE: Final = f"another program or release listens on its socket; {NEEDS_NO_ANSWER}"
 
 
 class Control:
@@ -136,7 +137,10 @@ class Control:
                 else "it may be done or not, so look before it is repeated"
             )
             raise CONTROL_NO_ANSWER(f"{what}: {known}; {NEEDS_NO_ANSWER}", effect=effect) from None
-        value = json.loads(response.content)
+        try:
+            value = json.loads(response.content)
+        except (ValueError, RecursionError):
+            raise CONTROL_ANSWER(f"the server answered with something that is not JSON: {_STRANGE}") from None
         if response.status_code == 200 and isinstance(value, dict):
             return cast("Answer", value)
         raise error_of(value)

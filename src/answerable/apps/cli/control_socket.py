@@ -6,17 +6,20 @@ from __future__ import annotations
 import json as json_text
 import socket
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, IncompleteRead
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from http.client import HTTPResponse
     from pathlib import Path
 
     from answerable.core.canonical import JSONValue
 
 HOST: Final = "answerable"
+ANSWER_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Of what is no server of ours nobody reads more."""
 _PATH_CHARACTERS: Final = "/?%:@!$&'()*+,;=~"
 """That stay as they are in a path whose segments are quoted already."""
 
@@ -66,8 +69,8 @@ class ControlSocket:
             with suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(method, target, body=body, headers=headers)
             failure = "ReadError"
-            response = connection.getresponse()
-            return SocketAnswer(response.status, response.read())
+            with connection.getresponse() as response:
+                return SocketAnswer(response.status, _content(response))
         except TimeoutError:
             raise NoAnswerError("ReadTimeout", is_late=True) from None
         except HTTPException:
@@ -76,6 +79,15 @@ class ControlSocket:
             raise NoAnswerError(failure) from None
         finally:
             connection.close()
+
+
+def _content(response: HTTPResponse) -> bytes:
+    content = response.read(ANSWER_BYTES_MAX + 1)
+    if len(content) > ANSWER_BYTES_MAX:
+        raise NoAnswerError("AnswerTooLarge")
+    if response.length:
+        raise IncompleteRead(content, response.length)
+    return content
 
 
 class _UnixConnection(HTTPConnection):

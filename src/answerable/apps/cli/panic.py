@@ -147,6 +147,7 @@ def _seen(shell: Shell, press: str) -> _Seen | None:
                     if one["rule"] == press:
                         return _Seen(hold=one, standing=tuple(other for other in presses if other is not one))
                 time.sleep(POLL_SECONDS)
-    except (AnswerableError, KeyboardInterrupt):
+    except (AnswerableError, KeyboardInterrupt, LookupError, TypeError):
+        # The last two: what answers is no server of ours.
         return None
     return None

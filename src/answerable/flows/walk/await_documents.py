@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 WAIT_SECONDS_MAX: Final = 10.0
 
 
-def are_coming(walk: Walk) -> bool:
-    """Whether another process applied documents that are not in force here yet. Raises Unavailable (`register.*`)."""
-    walk.worlds.epoch()
-    return walk.registry.coming is not None
-
-
 def require_none_coming(walk: Walk) -> None:
     """Of whoever has looked at the epoch. Raises Unavailable (`registry.coming`)."""
     if walk.registry.coming is not None:
@@ -31,7 +25,11 @@ def require_none_coming(walk: Walk) -> None:
 
 
 async def await_documents(walk: Walk) -> None:
-    """Until whoever follows the registers has put them into force. Raises Unavailable (`registry.coming`)."""
+    """Until whoever follows the registers has put them into force. Raises Unavailable: `register.*` where nobody can
+    say whether there are any, and `registry.coming`."""
+    walk.worlds.epoch()
+    if walk.registry.coming is None:
+        return
     bell, loop = Bell(), asyncio.get_running_loop()
     ends = loop.time() + WAIT_SECONDS_MAX
     walk.registered.append(bell)

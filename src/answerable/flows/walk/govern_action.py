@@ -42,7 +42,7 @@ from answerable.flows.validity.answers_standing import groups_now
 from answerable.flows.validity.lease_terms import UNNAMED, name_action
 from answerable.flows.validity.refuse_revoked import judged_now
 from answerable.flows.validity.verify_lineage import admit_receivers
-from answerable.flows.walk.await_documents import are_coming, await_documents
+from answerable.flows.walk.await_documents import await_documents
 from answerable.flows.walk.decide_action import decide_action, duties_in_force
 from answerable.flows.walk.hide_tokens import hidden_progress
 from answerable.flows.walk.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
@@ -81,17 +81,14 @@ async def govern_action(
 ) -> Answer:
     """Govern one action from its proved caller to its recorded end.
 
-    Raises Unverified, Refused (recorded), Unavailable (says whether an effect is possible), Broken. Cancelling it
-    cancels the upstream call and nothing else: the outcome is recorded all the same. A receipt of None says that
-    settling had written down already that the end is not known.
+    Raises Unverified, Refused (recorded), Unavailable (says whether an effect is possible), Broken. Cancelling cancels
+    the upstream call alone: the outcome is recorded. A receipt of None: settling wrote that the end is not known.
     """
-    # 2 verify: nothing has happened if this fails; a verified principal's refusal is recorded.
+    # 2 verify, anew after each wait: nothing has happened if it fails; a verified principal's refusal is recorded.
     verified, call, amounts, reserved, references, names = None, 0, ONE_CALL, None, None, UNNAMED
     try:
         while True:
-            # Whatever is waited for here, the plan is found anew after it, in the epoch of then.
-            if are_coming(walk):
-                await await_documents(walk)
+            await await_documents(walk)
             plan = find_plan(walk, request, caller)
             asked = verified = verify(walk, plan, request, caller)
             if await admit_receivers(walk, asked.mandate, asked.hops) or await pin_first_seen(walk, asked):

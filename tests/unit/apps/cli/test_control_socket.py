@@ -8,14 +8,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from answerable.apps.cli import control_socket
 from answerable.apps.cli.control import Control
 from answerable.apps.cli.control_socket import ControlSocket, NoAnswerError
-from answerable.errors import Unavailable
+from answerable.errors import Broken, Unavailable
 
 EMPTY = b'{"items":[],"next":null}'
 SHORT_SECONDS = 0.05
@@ -111,6 +112,45 @@ def test_an_answer_that_is_not_whole_is_none_and_a_change_may_be_done(tmp_path, 
     assert (asked.value.code, asked.value.effect) == ("control.no_answer", "none")
     assert asked.value.message.startswith("the server did not answer (RemoteProtocolError): ")
     assert changed.value.effect == "unknown"
+
+
+@pytest.mark.parametrize("body", [b"hello", b"[" * 100_000, b"{}x"])
+def test_what_is_no_answer_of_ours_is_told_as_that(tmp_path, body):
+    path = tmp_path / "control.sock"
+    with answering(path, with_json(body)):
+        control = Control(ControlSocket(path).request)
+        with pytest.raises(Broken) as raised:
+            control.get("/v1/status")
+    assert raised.value.code == "control.answer"
+    assert "another program or release listens on its socket" in raised.value.message
+    assert "answerable panic" in raised.value.message
+
+
+@pytest.mark.requirement("STOP-06")
+@pytest.mark.parametrize("body", [b"hello", b"{}", b'{"items":[{}]}', b'{"items":7}'])
+def test_a_press_is_done_whatever_answers(tmp_path, body):
+    tmp_path.chmod(0o700)
+    with answering(tmp_path / "control.sock", with_json(body)):
+        command = [sys.executable, "-m", "answerable.main", "--data", str(tmp_path), "panic"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert "no server has answered" in done.stderr
+    assert (tmp_path / "panic").exists()
+
+
+def test_an_answer_without_an_end_is_not_read_to_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(control_socket, "ANSWER_BYTES_MAX", 1_000)
+    path = tmp_path / "control.sock"
+
+    def endless(connected: socket.socket) -> None:
+        connected.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        with suppress(OSError):
+            while True:
+                connected.sendall(b" " * 1_000)
+
+    with answering(path, endless), pytest.raises(NoAnswerError) as raised:
+        ControlSocket(path).request("GET", "/v1/status", timeout=60)
+    assert raised.value.failure == "AnswerTooLarge"
 
 
 def test_a_server_that_says_nothing_is_late(tmp_path):
