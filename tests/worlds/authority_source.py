@@ -125,15 +125,15 @@ async def apply(of: Sourced, found: list[Any]) -> None:
     await apply_registry(of.walk, found, by="operator", prune=True)
 
 
-async def apply_elsewhere(of: Sourced) -> None:
+async def apply_elsewhere(of: Sourced, found: list[Any] | None = None) -> None:
     """Another process applies documents, which are not in force in this one yet."""
     other = Bench(registry=SqliteRegistryStore(elsewhere(of.bench.store)))
-    await apply_registry(other.walk, documents(POLICIES + CLOSED), by="operator")
+    await apply_registry(other.walk, found or documents(status="suspended"), by="operator")
 
 
 async def apply_and_follow(of: Sourced) -> None:
     """What another process applied comes into force here."""
-    await apply_elsewhere(of)
+    await apply_elsewhere(of, documents(POLICIES + CLOSED))
     follow_registers(of.walk, of.bench.store.refresh)
 
 

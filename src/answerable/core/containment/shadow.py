@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import encode, parse
 from answerable.core.containment.drill import document_of
-from answerable.core.registry.policy_sets.publication import POLICY_SET
+from answerable.core.registry.parsing.in_force import POLICY_SET
 from answerable.errors import shown
 from answerable.errors.codes.containment import DRILL_UNKNOWN
 

@@ -17,9 +17,10 @@ from answerable.core.registry.documents.documents import PRINCIPAL, WORKFLOW
 from answerable.core.registry.documents.parts_form import form_of_parts
 from answerable.core.registry.documents.standing import with_standing
 from answerable.core.registry.parsing.active import Inactive, faults_of, faults_of_new, inactive, snapshot_of
+from answerable.core.registry.parsing.in_force import POLICY_SET
 from answerable.core.registry.parsing.parse import document_key
 from answerable.core.registry.policy_sets.policy_statement import read_statement
-from answerable.core.registry.policy_sets.publication import POLICY_SET, documents_digest, policy_documents
+from answerable.core.registry.policy_sets.publication import documents_digest, policy_documents
 from answerable.errors import Unavailable, shown
 from answerable.errors.codes.ledger import REGISTER_CHANGED_MEANWHILE
 from answerable.errors.codes.policy import POLICY_PROTECTS_NOTHING, PUBLICATION_TWO_PEOPLE

@@ -20,6 +20,7 @@ from answerable.errors import Malformed, Refused, Unverified
 from answerable.flows.revocation.end_without_room import no_room
 from answerable.flows.validity.answers_standing import groups_now
 from answerable.flows.validity.refuse_revoked import judged_now
+from answerable.flows.walk.await_documents import are_coming
 from answerable.flows.walk.pin_tools import pin_outdated
 from answerable.flows.walk.plan import find_plan
 from answerable.flows.walk.verify_request import verify_again
@@ -49,7 +50,7 @@ def why_not_start(walk: Walk, grounds: Grounds) -> str:
     """Why an action whose intent is on disk is not started now; empty where it is. Raises Unavailable."""
     plan, verified = grounds.plan, grounds.verified
     moved = walk.worlds.epoch() != plan.epoch
-    if walk.registry.coming is not None:
+    if are_coming(walk):
         return "another process applied documents that are not in force here yet"
     ended = _ended(walk, verified, judged_now(walk, verified) if moved else plan.judged)
     if ended or not moved:

@@ -7,7 +7,7 @@ never replaces what was seen, or put into force, later.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.registry.parsing.active import documents_in, snapshot_of
 from answerable.core.registry.snapshot.resolve import CapabilityIndex
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
+
+POLICY_SET: Final = "PolicySet/"
+"""How the keys of policy sets begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +39,12 @@ def in_force(documents: Mapping[str, bytes]) -> InForce:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coming:
-    """Documents that another process stored. number: which of its kind, counted by who saw it."""
+    """Documents that another process stored. number: which of its kind, counted by who saw it. only_policies: whether
+    nothing but policy sets differs from what is in force."""
 
     number: int
     documents: Mapping[str, bytes]
+    only_policies: bool
 
 
 class DocumentsInForce:
@@ -64,7 +69,12 @@ class DocumentsInForce:
             self.coming, self._void = None, self._seen
         elif self.coming is None or documents != self.coming.documents:
             self._seen += 1
-            self.coming = Coming(number=self._seen, documents=dict(documents))
+            others = documents.items() ^ self.present.documents.items()
+            self.coming = Coming(
+                number=self._seen,
+                documents=dict(documents),
+                only_policies=all(key.startswith(POLICY_SET) for key, _ in others),
+            )
 
     def take_over(self, coming: Coming, made: InForce) -> bool:
         """Put into force what was coming, unless something later is; says whether it was."""

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from answerable.core.canonical import freeze, parse
 from answerable.core.identity.keys.compact_jws import TokenCodes
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.registry.parsing.in_force import POLICY_SET
 from answerable.core.statement import Kind
 from answerable.errors import Refused, shown
 from answerable.errors.codes.policy import (
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 PUBLICATION_TYP: Final = "answerable-policy+jwt"
 STEPS: Final = ("propose", "publish", "rollback")
 COMMENT_CHARS_MAX: Final = 1000
-POLICY_SET: Final = "PolicySet/"
-"""What the keys of policy sets among the documents begin with."""
 
 PublicationStep = Literal["propose", "publish", "rollback"]
 
