@@ -75,7 +75,7 @@ def settings_for(commit: Commit) -> TlogFilesSettings:
     """Small segments, short waits."""
     return TlogFilesSettings(
         segment_bytes=SEGMENT_BYTES,
-        append_wait_seconds_max=0.05,
+        append_wait_seconds_max=0.5,
         allocation_retry_seconds=0.01,
         seal_slice_entries=64,
         commit=commit,
