@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+import answerable.flows.revocation.end_instance as ending
 from answerable.adapters.sqlite import SqliteInstanceRegister, SqliteStore
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.identity.workload.instance import Instance
@@ -323,18 +324,27 @@ async def test_a_ledger_that_fills_up_in_between_loses_no_end_and_records_none_t
 
 
 @pytest.mark.requirement("ENDS-02")
-async def test_of_processes_with_one_register_another_records_an_end_only_once_it_has_waited():
+async def test_of_processes_with_one_register_another_records_an_end_only_once_it_has_waited(monkeypatch):
     """Else two would write each end: both see it before the one that ended it has written it down."""
+    rounds, record_waiting = [], ending._record_waiting
+
+    async def counted(*given):
+        seen = await record_waiting(*given)
+        rounds.append(seen)
+        return seen
+
+    monkeypatch.setattr(ending, "_record_waiting", counted)
     bench, workloads = await enrolling()
     other = workloads_over(bench.walk)
     other.instances = workloads.instances
     ones = [await enrol(workloads, evidence=evidence_of(), key=key_of(f"i-{n}")) for n in range(3)]
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: follow_standing(other, poll_seconds=0.002, sweep_seconds=1e9))
-        await anyio.sleep(0.02)
+        await until(lambda: rounds)  # what it finds at its start it records at once
         workloads.instances.end(ones[0].id, because="agent.retired")
         await end_instance(workloads, ones[1].id, because="asked")
-        await anyio.sleep(0.05)
+        before = len(rounds)
+        await until(lambda: len(rounds) > before + 2)
         assert [one["instance"] for one in bench.entries(Tag.WORKLOAD_ENDED)] == [str(ones[1].id)]
         bench.clock.advance(11)
         await until(lambda: len(bench.entries(Tag.WORKLOAD_ENDED)) == 2)
