@@ -29,7 +29,7 @@ from tests.worlds.hold import bench_to_hold
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOUSE-32")]
 TURNS = 50
 """In which who is not told would look as often."""
-linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="inotify(7) is of Linux: NOT PROVEN here")
 
 
 def file_of_the_product(directory: Path) -> None:
