@@ -144,11 +144,9 @@ class TroubledLedger:
 
     @property
     def origin(self) -> str:
-        """As the port says."""
         return self._ledger.origin
 
     async def append(self, entry: Entry) -> Receipt:
-        """As the port says."""
         return await self.submit(entry).durable()
 
     async def room(self, entry: Entry) -> None:
@@ -157,7 +155,6 @@ class TroubledLedger:
         await self._ledger.room(entry)
 
     def submit(self, entry: Entry) -> Submitted:
-        """As the port says."""
         fault = self.trouble.next("ledger.submit")
         if self.poisoned:
             raise LEDGER_POISONED("the log is poisoned")
@@ -172,22 +169,18 @@ class TroubledLedger:
         return _OnItsWay(self, kept.receipt, kept=kept, fault=fault)
 
     def replay(self, start: int = 0) -> Iterator[StoredEntry]:
-        """As the port says."""
         size = self.size
         return takewhile(lambda stored: stored.index < size, self._ledger.replay(start))
 
     def entry(self, index: int) -> StoredEntry:
-        """As the port says."""
         if index >= self.size:
             raise LEDGER_NO_ENTRY(f"entry {index} is not durable yet")
         return self._ledger.entry(index)
 
     def open_intents(self) -> tuple[StoredEntry, ...]:
-        """As the port says."""
         return tuple(stored for stored in self._ledger.open_intents() if stored.index < self.size)
 
     def seal(self) -> str:
-        """As the port says."""
         return self._ledger.seal()
 
 
@@ -198,73 +191,56 @@ class TroubledMandates:
         self._register, self._trouble = register, trouble
 
     def find(self, mandate: MandateId) -> Mandate | None:
-        """As the port says."""
         return self._trouble.call("mandates.find", lambda: self._register.find(mandate))
 
     def state(self, mandate: MandateId) -> MandateState:
-        """As the port says."""
         return self._register.state(mandate)
 
     def calls_used(self, mandate: MandateId) -> int:
-        """As the port says."""
         return self._register.calls_used(mandate)
 
     def used(self, account: str) -> Amounts:
-        """As the port says."""
         return self._register.used(account)
 
     def lack(self, accounts: Sequence[Account], amounts: Amounts) -> Lack | None:
-        """As the port says."""
         return self._register.lack(accounts, amounts)
 
     def reserve(self, accounts: Sequence[Account], amounts: Amounts) -> int | Lack | None:
-        """As the port says."""
         return self._register.reserve(accounts, amounts)
 
     def give_back(self, accounts: Iterable[str], amounts: Amounts) -> None:
-        """As the port says."""
         self._register.give_back(accounts, amounts)
 
     def take_more(self, accounts: Iterable[str], amounts: Amounts) -> None:
-        """As the port says."""
         self._register.take_more(accounts, amounts)
 
     def restore_used(self, account: str, amounts: Amounts) -> None:
-        """As the port says."""
         self._register.restore_used(account, amounts)
 
     def keep_used(self, origin: str, used: Mapping[str, Amounts], entries: int) -> None:
-        """As the port says."""
         self._trouble.call("mandates.keep_used", lambda: self._register.keep_used(origin, used, entries))
 
     def kept_used(self, origin: str) -> Mapping[str, Amounts]:
-        """As the port says."""
         return self._register.kept_used(origin)
 
     def used_up_to(self, origin: str) -> int:
-        """As the port says."""
         return self._register.used_up_to(origin)
 
     def add(self, mandate: Mandate, *, issued: Reference | None = None) -> None:
-        """As the port says."""
         self._trouble.call("mandates.add", lambda: self._register.add(mandate, issued=issued))
 
     def issued(self, mandate: MandateId) -> Reference | None:
-        """As the port says."""
         return self._register.issued(mandate)
 
     def admit(self, mandate: MandateId, giver: AgentId, receiver: AgentId, *, width_max: int) -> bool:
-        """As the port says."""
         return self._trouble.call(
             "mandates.admit", lambda: self._register.admit(mandate, giver, receiver, width_max=width_max)
         )
 
     def close(self, mandate: MandateId) -> None:
-        """As the port says."""
         self._trouble.call("mandates.close", lambda: self._register.close(mandate))
 
     def all(self) -> Iterable[Mandate]:
-        """As the port says."""
         return self._register.all()
 
 
@@ -275,11 +251,9 @@ class TroubledApprovals:
         self._register, self._trouble = register, trouble
 
     def find(self, approval: ApprovalId) -> Approval | None:
-        """As the port says."""
         return self._trouble.call("approvals.find", lambda: self._register.find(approval))
 
     def matching(self, agent: AgentId, mandate: MandateId, digest: bytes, now: UnixMillis) -> Approval | None:
-        """As the port says."""
         return self._trouble.call(
             "approvals.matching", lambda: self._register.matching(agent, mandate, digest, now)
         )
@@ -291,23 +265,18 @@ class TroubledApprovals:
         )
 
     def add(self, approval: Approval) -> None:
-        """As the port says."""
         self._trouble.call("approvals.add", lambda: self._register.add(approval))
 
     def replace(self, approval: Approval, *, was: Approval) -> bool:
-        """As the port says."""
         return self._trouble.call("approvals.replace", lambda: self._register.replace(approval, was=was))
 
     def replace_many(self, changes: Sequence[tuple[Approval, Approval]]) -> tuple[bool, ...]:
-        """As the port says."""
         return self._trouble.call("approvals.replace_many", lambda: self._register.replace_many(changes))
 
     def use(self, approval: ApprovalId, now: UnixMillis) -> bool:
-        """As the port says."""
         return self._trouble.call("approvals.use", lambda: self._register.use(approval, now))
 
     def all(self, *, pending_only: bool, now: UnixMillis) -> Iterable[Approval]:
-        """As the port says."""
         return self._register.all(pending_only=pending_only, now=now)
 
 
@@ -319,29 +288,23 @@ class TroubledRegistry:
 
     @property
     def current(self) -> RegistrySnapshot:
-        """As the port says."""
         return self._store.current
 
     @property
     def index(self) -> CapabilityIndex:
-        """As the port says."""
         return self._store.index
 
     def documents(self) -> dict[str, bytes]:
-        """As the port says."""
         return self._store.documents()
 
     def put(self, documents: dict[str, bytes]) -> None:
-        """As the port says."""
         self._trouble.call("registry.put", lambda: self._store.put(documents))
 
     @property
     def coming(self) -> Coming | None:
-        """As the port says."""
         return self._store.coming
 
     def take_over(self, coming: Coming, made: InForce) -> bool:
-        """As the port says."""
         return self._store.take_over(coming, made)
 
 
@@ -352,11 +315,9 @@ class TroubledSubjectKeys:
         self._keys, self._trouble = keys, trouble
 
     def of(self, subject: str) -> SubjectKey:
-        """As the port says."""
         return self._trouble.call("subject_keys.of", lambda: self._keys.of(subject))
 
     def find(self, key_id: bytes) -> SubjectKey | None:
-        """As the port says."""
         return self._trouble.call("subject_keys.find", lambda: self._keys.find(key_id))
 
 
@@ -367,9 +328,7 @@ class TroubledHistory:
         self._register, self._trouble = register, trouble
 
     def keep(self, origin: str, state: HistoryState) -> None:
-        """As the port says."""
         self._trouble.call("history.keep", lambda: self._register.keep(origin, state))
 
     def kept(self, origin: str) -> KeptHistory:
-        """As the port says."""
         return self._trouble.call("history.kept", lambda: self._register.kept(origin))

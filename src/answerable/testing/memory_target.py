@@ -67,11 +67,9 @@ class MemoryTarget:
 
     @property
     def traits(self) -> IssuerTraits:
-        """As the port says."""
         return self.traits_now
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
-        """As the port says."""
         match scope.thaw():
             case {"verbs": [*verbs], "keys": [*keys], **rest} if not rest and verbs and keys:
                 odd = [str(verb) for verb in verbs if verb not in VERBS]
@@ -82,7 +80,6 @@ class MemoryTarget:
                 return ("a scope has `verbs` and `keys`, neither empty, and nothing else",)
 
     async def issue(self, order: LeaseOrder) -> Credential:
-        """As the port says."""
         faults = self.faults(order.scope)
         if faults:
             raise LEASE_SCOPE(f"the scope cannot be granted: {faults[0]}", reasons=faults)
@@ -110,7 +107,6 @@ class MemoryTarget:
         raise AssertionError
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
-        """As the port says."""
         await self._answers()
         account = self._accounts.get(account_of(name))
         if account is None:
@@ -118,18 +114,15 @@ class MemoryTarget:
         account.expires_at = max(account.expires_at, expires_at)
 
     async def revoke(self, name: LeaseName) -> Revoked:
-        """As the port says."""
         await self._answers()
         account = self._accounts.pop(account_of(name), None)
         return Revoked(sessions_cut=len(account.sessions) if account is not None else 0)
 
     async def live(self) -> tuple[LeaseName, ...]:
-        """As the port says."""
         await self._answers()
         return tuple(name for account in self._accounts if (name := lease_of(account)) is not None)
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
-        """As the port says."""
         await self._answers()
         account = self._accounts.get(account_of(name))
         if account is None:
@@ -142,7 +135,6 @@ class MemoryTarget:
         """Keeps nothing open."""
 
     def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
-        """As the port says."""
         text: dict[str, JSONValue] = {"type": "string", "maxLength": 1000}
         return tuple(
             {
@@ -167,7 +159,6 @@ class MemoryTarget:
 
     @asynccontextmanager
     async def connected(self, credential: Credential) -> AsyncGenerator[MemorySession]:
-        """As the port says."""
         await self._answers()
         account = self._account(credential)
         self._sessions += 1
@@ -219,7 +210,6 @@ class MemorySession:
         seconds_max: float,
         progress: Progress | None = None,
     ) -> Performed:
-        """As the port says."""
         key, value = str(arguments.get("key", "")), str(arguments.get("value", ""))
         session = (("memory_session", str(self._number)),)
         try:

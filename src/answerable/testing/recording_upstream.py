@@ -102,7 +102,6 @@ class RecordingUpstream:
             self.listed[server] = tools
 
     def tools(self, server: str) -> Mapping[str, JSONValue] | None:
-        """As the port says."""
         return self.listed.get(server)
 
     def definition(self, capability: Capability) -> ToolDefinition | None:
@@ -116,7 +115,6 @@ class RecordingUpstream:
         )
 
     async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
-        """As the port says."""
         frozen = warrant.redeem(now=self.clock.now())
         action = frozen.thaw()
         effect = Effect(

@@ -206,7 +206,6 @@ class _Doubting:
         return getattr(self._point, name)
 
     def decide(self, verified: VerifiedRequest, facts: Facts) -> Decision:
-        """As the port says."""
         said = self._point.decide(verified, facts)
         held = self._point.decide(verified, msgspec.structs.replace(facts, hold=_ANY))
         if held.effect != "deny" or (facts.hold is not None and said.effect != "deny"):

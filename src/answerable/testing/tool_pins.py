@@ -28,7 +28,6 @@ class ApprovedAsSeen(SqliteToolPinRegister):
         self._upstream = upstream
 
     def current(self, server: str, tool: str) -> ToolPin | None:
-        """As the port says."""
         kept = super().current(server, tool)
         if kept is not None:
             return kept

@@ -20,34 +20,28 @@ class TroubledOpenings:
         self._register, self._trouble = register, trouble
 
     def give(self, digest: bytes, *, about: str, to: str, at: UnixMillis, ends: UnixMillis) -> None:
-        """As the port says."""
         self._trouble.call(
             "openings.give", lambda: self._register.give(digest, about=about, to=to, at=at, ends=ends)
         )
 
     def take(self, digest: bytes, *, about: str, by: str, now: UnixMillis) -> UnixMillis | None:
-        """As the port says."""
         return self._trouble.call(
             "openings.take", lambda: self._register.take(digest, about=about, by=by, now=now)
         )
 
     def look(self, things: Sequence[str], person: str, at: UnixMillis) -> None:
-        """As the port says."""
         self._trouble.call("openings.look", lambda: self._register.look(things, person, at))
 
     def looked(self, about: str, person: str) -> UnixMillis | None:
-        """As the port says."""
         return self._trouble.call("openings.looked", lambda: self._register.looked(about, person))
 
     def claim(
         self, person: str, kind: Haste, what: str, *, at: UnixMillis, since: UnixMillis, most: int
     ) -> int | None:
-        """As the port says."""
         return self._trouble.call(
             "openings.claim",
             lambda: self._register.claim(person, kind, what, at=at, since=since, most=most),
         )
 
     def let_go(self, person: str, kind: Haste, what: str) -> None:
-        """As the port says."""
         self._trouble.call("openings.let_go", lambda: self._register.let_go(person, kind, what))

@@ -33,16 +33,13 @@ class TroubledUpstream:
 
     @property
     def is_running(self) -> bool:
-        """As the port says."""
         return self._upstream.is_running
 
     @property
     def generation(self) -> int:
-        """As the port says."""
         return self._upstream.generation
 
     def tools(self, server: str) -> Mapping[str, JSONValue] | None:
-        """As the port says."""
         return self._upstream.tools(server)
 
     async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
@@ -65,9 +62,7 @@ class TroubledChannel:
         self._channel, self._trouble = channel, trouble
 
     def announce(self, approval: Approval, *, to: Sequence[PrincipalId] | None = None, step: int = 0) -> None:
-        """As the port says."""
         self._trouble.call("channel.announce", lambda: self._channel.announce(approval, to=to, step=step))
 
     def notify(self, notice: Notice) -> None:
-        """As the port says."""
         self._trouble.call("channel.notify", lambda: self._channel.notify(notice))

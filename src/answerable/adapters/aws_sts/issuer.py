@@ -78,7 +78,6 @@ class AwsIssuer:
         )
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
-        """As the port says."""
         return faults_of(scope, self._roles)
 
     async def issue(self, order: LeaseOrder) -> Credential:

@@ -89,47 +89,38 @@ class HttpLeaseBroker:
         self._socket = str(socket)
 
     async def end(self, names: Sequence[Under], *, why: str, wait_seconds: float) -> EndedLeases:
-        """As the port says."""
         asked = {"names": names, "why": why, "wait_seconds": wait_seconds}
         answer = await self._ask("end", asked, _Ended, wait_seconds)
         return EndedLeases(ended=answer.ended, unrevoked=answer.unrevoked, more=answer.more)
 
     async def recall(self, log: str, named: Sequence[tuple[LeaseName, str]]) -> int:
-        """As the port says."""
         return (await self._ask("recall", {"log": log, "named": named}, _Recalled)).unknown
 
     async def changes(
         self, log: str, after: int | None, *, wait_seconds: float
     ) -> tuple[int, Sequence[LeaseChange]]:
-        """As the port says."""
         asked = {"log": log, "after": after, "wait_seconds": wait_seconds}
         answer = await self._ask("changes", asked, _Changed, wait_seconds)
         return answer.last, [LeaseChange(*one) for one in answer.changes]
 
     async def leases(self, which: LeaseList, limit: int = LISTED_MAX, *, after: str = "") -> Sequence[Lease]:
-        """As the port says."""
         return (await self._ask("leases", {"which": which, "limit": limit, "after": after}, _Listed)).leases
 
     async def targets(self) -> Sequence[BrokerTarget]:
-        """As the port says."""
         found = (await self._ask("targets", {}, _Targets)).targets
         return [BrokerTarget(name=one.name, kind=one.kind, traits=one.traits) for one in found]
 
     async def strays(self) -> tuple[Sequence[tuple[str, str, bool]], dict[str, str]]:
-        """As the port says."""
         answer = await self._ask("strays", {}, _Strays)
         return answer.strays, answer.faults
 
     async def due_secrets(self) -> Sequence[DueSecret]:
-        """As the port says."""
         return (await self._ask("secrets", {}, _Secrets)).due
 
     async def rights(self, target: str, grants: JSONValue) -> Sequence[Right]:
-        """As the port says."""
         return (await self._ask("rights", {"target": target, "grants": grants}, _Rights)).rights
 
     async def narrowed(self, target: str, grants: JSONValue, kept: Sequence[str]) -> JSONValue:
-        """As the port says."""
         asked = {"target": target, "grants": grants, "kept": [*kept]}
         return (await self._ask("narrow", asked, _Narrowed)).grants
 

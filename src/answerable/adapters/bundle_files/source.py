@@ -43,7 +43,6 @@ class FileBundle:
         return self._source
 
     async def fetch(self) -> TrustBundle:
-        """As the port says."""
         document = await to_thread.run_sync(self._read)
         try:
             return parse_bundle(document, domain=self._source.trust_domain)

@@ -77,7 +77,6 @@ class HttpBundleEndpoint:
         await anyio.sleep(seconds)
 
     async def fetch(self) -> TrustBundle:
-        """As the port says."""
         refused: list[str] = []
         try:
             with anyio.fail_after(self._fetch_seconds_max):

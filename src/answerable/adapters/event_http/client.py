@@ -32,7 +32,6 @@ class HttpEventPost:
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Posted:
-        """As the port says."""
         try:
             with anyio.fail_after(self._answer_seconds_max):
                 return await self._posted(url, headers, body)

@@ -97,7 +97,6 @@ class GitHubIssuer:
         )
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
-        """As the port says."""
         return faults_of(scope, self._owner)
 
     async def issue(self, order: LeaseOrder) -> Credential:

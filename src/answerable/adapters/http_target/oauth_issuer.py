@@ -103,15 +103,12 @@ class OAuthIssuer:
 
     @property
     def traits(self) -> IssuerTraits:
-        """As the port says."""
         return self._traits
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
-        """As the port says."""
         return scope_faults(scope, tokens=True)
 
     async def issue(self, order: LeaseOrder) -> Credential:
-        """As the port says."""
         scope = http_scope(order.scope, tokens=True)
         if order.name in await self._outstanding.left(self._clock.now()):
             raise LEASE_TAKEN(f"the lease {shown(order.name)} has been issued already")

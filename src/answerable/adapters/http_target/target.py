@@ -80,7 +80,6 @@ class HttpTarget:
         quiet_wire()
 
     def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
-        """As the port says."""
         return request_tools(self._place.headers_let)
 
     @asynccontextmanager
@@ -141,7 +140,6 @@ class HttpSession:
         seconds_max: float,
         progress: Progress | None = None,
     ) -> Performed:
-        """As the port says."""
         if tool not in ("read", "request"):
             raise TARGET_ARGUMENTS(f"there is no tool {shown(tool, 40)} here")
         async with self._turn:

@@ -96,7 +96,6 @@ class KubernetesIssuer:
         )
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
-        """As the port says."""
         return faults_of(scope, self._namespaces)
 
     async def issue(self, order: LeaseOrder) -> Credential:

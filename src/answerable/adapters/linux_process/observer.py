@@ -60,7 +60,6 @@ class LinuxProcessObserver:
             raise PROCESS_UNAVAILABLE(f"cannot read about processes: {type(error).__name__}") from None
 
     def observe(self, pid: int, *, started: int, pidfd: int | None = None) -> ProcessFacts:
-        """As the port says."""
         try:
             with ProcDirectory(self._proc, pid) as process:
                 self._check_alive(process, pid, started, pidfd)
@@ -98,7 +97,6 @@ class LinuxProcessObserver:
             return ""
 
     def is_alive(self, process: str) -> bool:
-        """As the port says."""
         boot, _, rest = process.partition(":")
         pid, _, started = rest.partition(":")
         if boot != self._boot or not pid.isdecimal() or not started.isdecimal():

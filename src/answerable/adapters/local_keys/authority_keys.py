@@ -64,7 +64,6 @@ class LocalAuthorityKeys:
         return cls(directory)
 
     def create(self, name: str) -> ec.EllipticCurvePublicKey:
-        """As the port says."""
         path, draft = self._paths(name)
         key = ec.generate_private_key(ec.SECP256R1())
         with _faults(f"the key {shown(name)} cannot be written"):
@@ -89,14 +88,12 @@ class LocalAuthorityKeys:
         return None if key is None else key.public_key()
 
     def sign(self, name: str, message: bytes) -> bytes:
-        """As the port says."""
         key = self._key(name)
         if key is None:
             raise AUTHORITY_KEYS_MISSING(f"the key {shown(name)} of the trust domain is gone")
         return key.sign(message, _SHA256)
 
     def destroy(self, name: str) -> None:
-        """As the port says."""
         with _faults(f"the key {shown(name)} cannot be removed"):
             for path in self._paths(name):
                 path.unlink(missing_ok=True)

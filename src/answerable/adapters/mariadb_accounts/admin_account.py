@@ -44,7 +44,6 @@ class MariadbOwnAccount:
 
     @property
     def place(self) -> str:
-        """As the port says."""
         return f"mariadb {self._place.account}@{self._place.host}:{self._place.port}"
 
     async def set_to(self, new: str, *, known: Sequence[str], cuts: bool) -> None:
@@ -64,7 +63,6 @@ class MariadbOwnAccount:
             connection.close()
 
     async def takes(self, value: str) -> bool:
-        """As the port says."""
         connection = await self._entered(value)
         if connection is not None:
             connection.close()

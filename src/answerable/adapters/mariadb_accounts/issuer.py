@@ -68,12 +68,10 @@ class MariadbIssuer:
         return TRAITS
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
-        """As the port says."""
         found = scope_of(scope.thaw(), self._limits)
         return () if isinstance(found, MariadbScope) else found
 
     async def issue(self, order: LeaseOrder) -> Credential:
-        """As the port says."""
         scope = scope_of(order.scope.thaw(), self._limits)
         if not isinstance(scope, MariadbScope):
             raise _refused(scope)
@@ -140,7 +138,6 @@ class MariadbIssuer:
             raise LEASE_GONE("the lease is gone, and is not renewed")
 
     async def revoke(self, name: LeaseName) -> Revoked:
-        """As the port says."""
         account = account_of(name)
         with unreached(effect="unknown"):
             async with self._connections.one() as connection:
@@ -162,7 +159,6 @@ class MariadbIssuer:
         return Revoked(sessions_cut=cut)
 
     async def live(self) -> tuple[LeaseName, ...]:
-        """As the port says."""
         with unreached(effect="none"):
             async with self._connections.one() as connection:
                 rows = await run(

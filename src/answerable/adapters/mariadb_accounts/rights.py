@@ -20,12 +20,10 @@ class MariadbRights:
     """Implements ports.target_rights.TargetRights."""
 
     def rights(self, grants: JSONValue) -> tuple[Right, ...]:
-        """As the port says."""
         found = table_rights(grants)
         return found if len(found) <= RIGHTS_MAX else ()
 
     def narrowed(self, grants: JSONValue, kept: Collection[str]) -> JSONValue:
-        """As the port says."""
         tables = narrowed_tables(grants, kept)
         return {**grants, "tables": tables} if isinstance(grants, dict) and tables else None
 

@@ -119,7 +119,6 @@ class MariadbSession:
         seconds_max: float,
         progress: Progress | None = None,
     ) -> Performed:
-        """As the port says."""
         # 1. Nothing is sent for arguments that are none.
         sql, parameters = asked(tool, arguments)
         if not _TAG.fullmatch(tag):

@@ -25,12 +25,10 @@ class MariadbTarget:
         self._bytes_max = bytes_max
 
     def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
-        """As the port says."""
         return TOOLS
 
     @asynccontextmanager
     async def connected(self, credential: Credential) -> AsyncIterator[MariadbSession]:
-        """As the port says."""
         terms = terms_of(credential.secret.reveal("terms"))
         session = MariadbSession(self._place, credential, terms, bytes_max=self._bytes_max)
         await session.open(label=credential.lease)

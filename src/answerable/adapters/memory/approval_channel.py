@@ -23,13 +23,11 @@ class MemoryApprovalChannel:
         self.notified: list[Notice] = []
 
     def announce(self, approval: Approval, *, to: Sequence[PrincipalId] | None = None, step: int = 0) -> None:
-        """As the port says."""
         self.announced.append(approval)
         self.told.append((approval.id, None if to is None else tuple(to), step))
         for kept in (self.announced, self.told):
             del kept[: -self.KEPT_MAX]
 
     def notify(self, notice: Notice) -> None:
-        """As the port says."""
         self.notified.append(notice)
         del self.notified[: -self.KEPT_MAX]

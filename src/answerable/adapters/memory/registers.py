@@ -20,29 +20,23 @@ class MemoryRegistryStore:
 
     @property
     def current(self) -> RegistrySnapshot:
-        """As the port says."""
         return self._known.present.snapshot
 
     @property
     def index(self) -> CapabilityIndex:
-        """As the port says."""
         return self._known.present.index
 
     @property
     def coming(self) -> Coming | None:
-        """As the port says."""
         return self._known.coming
 
     def documents(self) -> dict[str, bytes]:
-        """As the port says."""
         return dict(self._known.present.documents)
 
     def put(self, documents: dict[str, bytes]) -> None:
-        """As the port says."""
         self._known.put(in_force(documents))
 
     def take_over(self, coming: Coming, made: InForce) -> bool:
-        """As the port says."""
         return self._known.take_over(coming, made)
 
     def put_elsewhere(self, documents: dict[str, bytes]) -> None:

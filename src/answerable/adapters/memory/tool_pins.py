@@ -21,7 +21,6 @@ class MemoryToolPinRegister:
         self._pins: dict[tuple[str, str], tuple[ToolPin, ...]] = {}
 
     def put(self, pin: ToolPin, *, over: str) -> None:
-        """As the port says."""
         place = (pin.server, pin.tool)
         with self._lock:
             kept = self._pins.get(place, ())
@@ -31,7 +30,6 @@ class MemoryToolPinRegister:
             self._pins[place] = (pin, *kept)
 
     def current(self, server: str, tool: str) -> ToolPin | None:
-        """As the port says."""
         kept = self._pins.get((server, tool))
         return kept[0] if kept else None
 
@@ -40,9 +38,7 @@ class MemoryToolPinRegister:
         return False
 
     def all(self) -> Sequence[ToolPin]:
-        """As the port says."""
         return tuple(self._pins[place][0] for place in sorted(self._pins))
 
     def history(self, server: str, tool: str) -> Sequence[ToolPin]:
-        """As the port says."""
         return self._pins.get((server, tool), ())

@@ -51,12 +51,10 @@ class MemoryUpstream:
         }
 
     def definition(self, capability: Capability) -> ToolDefinition | None:
-        """As the port says."""
         return self._definitions.get(capability.target)
 
     @property
     def is_running(self) -> bool:
-        """As the port says."""
         return True
 
     @property
@@ -77,7 +75,6 @@ class MemoryUpstream:
         }
 
     async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
-        """As the port says."""
         action = warrant.redeem(now=self._clock.now()).thaw()
         if not isinstance(action, dict) or not isinstance(action["arguments"], dict):
             return Outcome(status="not_started", detail="the action is not an object")

@@ -89,15 +89,12 @@ class ModelIssuer:
 
     @property
     def traits(self) -> IssuerTraits:
-        """As the port says."""
         return TRAITS
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
-        """As the port says."""
         return scope_faults(scope)
 
     async def issue(self, order: LeaseOrder) -> Credential:
-        """As the port says."""
         scope = model_scope(order.scope)
         self._key.injection()
         ticket = to_base64url(self._entropy.bytes(TICKET_BYTES))
@@ -110,18 +107,15 @@ class ModelIssuer:
         )
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
-        """As the port says."""
         out = self._leases.serving(name, self._clock.now())
         out.expires_at = max(out.expires_at, expires_at)
 
     async def revoke(self, name: LeaseName) -> Revoked:
-        """As the port says."""
         cut = self._leases.end(name)
         self._leases.drop(name)
         return Revoked(sessions_cut=cut)
 
     async def live(self) -> tuple[LeaseName, ...]:
-        """As the port says."""
         return self._leases.names()
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:

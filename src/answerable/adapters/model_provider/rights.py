@@ -26,13 +26,11 @@ class ModelRights:
         )
 
     def rights(self, grants: JSONValue) -> tuple[Right, ...]:
-        """As the port says."""
         found = self._models.rights(grants)
         is_let = isinstance(grants, dict) and grants.get(TOOLS, True) is True
         return (*found, Right(TOOLS, "tell models of tools")) if is_let and found else found
 
     def narrowed(self, grants: JSONValue, kept: Collection[str]) -> JSONValue:
-        """As the port says."""
         left = self._models.narrowed(grants, kept)
         if isinstance(left, dict) and left.get(TOOLS, True) is True and TOOLS not in kept:
             return {**left, TOOLS: False}

@@ -85,7 +85,6 @@ class ModelTarget:
         self._tls = tls
 
     def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
-        """As the port says."""
         return model_tools()
 
     @asynccontextmanager
@@ -153,7 +152,6 @@ class ModelSession:
         seconds_max: float,
         progress: Progress | None = None,
     ) -> Performed:
-        """As the port says."""
         if tool not in ("chat", "list_models"):
             raise refused(f"there is no tool {shown(tool, 40)} here")
         async with self._turn:

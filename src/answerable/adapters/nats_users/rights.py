@@ -33,17 +33,14 @@ class NatsRights:
         )
 
     def rights(self, grants: JSONValue) -> tuple[Right, ...]:
-        """As the port says."""
         return self._listed.rights(grants)
 
     def narrowed(self, grants: JSONValue, kept: Collection[str]) -> JSONValue:
-        """As the port says."""
         return self._listed.narrowed(grants, kept)
 
     def used(
         self, scope: Scope, tool: str, arguments: Mapping[str, JSONValue], told: JSONValue
     ) -> Used | None:
-        """As the port says."""
         found = self._listed.used(scope, tool, arguments, told)
         if found is None or not found.sure:
             return None

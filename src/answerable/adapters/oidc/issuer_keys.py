@@ -73,7 +73,6 @@ class HttpIssuerKeys:
                 issuer.ids = key_ids(issuer.source.key_set)
 
     async def key_set(self, issuer: str, *, kid: str) -> bytes | None:
-        """As the port says."""
         known = self._issuers.get(issuer)
         if known is None:
             return None

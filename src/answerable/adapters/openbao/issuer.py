@@ -78,7 +78,6 @@ class OpenBaoIssuer:
         return IssuerTraits(boundary="target", ends_by="target", cuts_sessions=False)
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
-        """As the port says."""
         return faults_of(scope, self._paths)
 
     async def issue(self, order: LeaseOrder) -> Credential:

@@ -97,7 +97,6 @@ class Pkcs11AuthorityKeys:
             self._end()
 
     def create(self, name: str) -> ec.EllipticCurvePublicKey:
-        """As the port says."""
         label = _checked(name)
 
         def made(session: pkcs11.Session) -> ec.EllipticCurvePublicKey:
@@ -153,7 +152,6 @@ class Pkcs11AuthorityKeys:
         return encode_dss_signature(r, s)
 
     def destroy(self, name: str) -> None:
-        """As the port says."""
         label = _checked(name)
 
         def destroyed(session: pkcs11.Session) -> None:

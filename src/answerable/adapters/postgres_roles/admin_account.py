@@ -46,7 +46,6 @@ class PostgresOwnAccount:
 
     @property
     def place(self) -> str:
-        """As the port says."""
         return f"postgres {self._place.account}@{self._place.host}:{self._place.port}"
 
     async def set_to(self, new: str, *, known: Sequence[str], cuts: bool) -> None:
@@ -71,7 +70,6 @@ class PostgresOwnAccount:
             raise ACCOUNT_REFUSED(message) from None
 
     async def takes(self, value: str) -> bool:
-        """As the port says."""
         with unavailable(effect="none", code=ACCOUNT_TARGET, port=PORT):
             try:
                 connection = await logged_in(self._place, self._home, value)

@@ -81,12 +81,10 @@ class PostgresIssuer:
         return TRAITS
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
-        """As the port says."""
         found = scope_of(scope.thaw(), self._limits)
         return () if isinstance(found, PostgresScope) else found
 
     async def issue(self, order: LeaseOrder) -> Credential:
-        """As the port says."""
         scope = scope_of(order.scope.thaw(), self._limits)
         if not isinstance(scope, PostgresScope):
             raise _refused(scope)
@@ -145,7 +143,6 @@ class PostgresIssuer:
         )
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
-        """As the port says."""
         role = account_of(name)
         left = expires_at - self._clock.now()
         async with self._connections.of(self._home) as connection:
@@ -166,7 +163,6 @@ class PostgresIssuer:
             raise LEASE_GONE("the lease is gone, and is not renewed")
 
     async def revoke(self, name: LeaseName) -> Revoked:
-        """As the port says."""
         return await self._ending.end(account_of(name))
 
     async def live(self) -> tuple[LeaseName, ...]:

@@ -58,7 +58,6 @@ class PostgresRights:
     def used(
         self, scope: Scope, tool: str, arguments: Mapping[str, JSONValue], told: JSONValue
     ) -> Used | None:
-        """As the port says."""
         if tool == "list_tables":
             return Used(frozenset())
         locks = _locks(told)

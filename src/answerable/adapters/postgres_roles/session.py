@@ -112,7 +112,6 @@ class PostgresSession:
         seconds_max: float,
         progress: Progress | None = None,
     ) -> Performed:
-        """As the port says."""
         # 1. Nothing is sent for arguments that are none.
         sql, parameters = asked(tool, arguments)
         if not _TAG.fullmatch(tag):

@@ -38,7 +38,6 @@ class PostgresTarget:
         self._bytes_max = bytes_max
 
     def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
-        """As the port says."""
         return TOOLS
 
     @asynccontextmanager

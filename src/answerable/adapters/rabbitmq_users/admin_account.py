@@ -33,7 +33,6 @@ class RabbitOwnAccount:
 
     @property
     def place(self) -> str:
-        """As the port says."""
         return f"rabbitmq {self._account} at {self._address}"
 
     async def set_to(self, new: str, *, known: Sequence[str], cuts: bool) -> None:
@@ -59,7 +58,6 @@ class RabbitOwnAccount:
                 await after.close()
 
     async def takes(self, value: str) -> bool:
-        """As the port says."""
         management = self._asked_with(value)
         try:
             return await management.lets_in()

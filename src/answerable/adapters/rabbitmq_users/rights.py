@@ -19,7 +19,6 @@ class RabbitRights:
     them and goes with the last; without any it would be open to all."""
 
     def rights(self, grants: JSONValue) -> tuple[Right, ...]:
-        """As the port says."""
         found = [
             Right(place, f"publish on {_member(item, 'exchange')}{_key(key)}")
             for place, item, key in _publishing(grants)
@@ -31,7 +30,6 @@ class RabbitRights:
         return tuple(found) if len(found) <= RIGHTS_MAX else ()
 
     def narrowed(self, grants: JSONValue, kept: Collection[str]) -> JSONValue:
-        """As the port says."""
         if not isinstance(grants, dict):
             return None
         left: dict[str, list[JSONValue]] = {"publish": [], "get": []}
@@ -51,7 +49,6 @@ class RabbitRights:
     def used(
         self, scope: Scope, tool: str, arguments: Mapping[str, JSONValue], told: JSONValue
     ) -> Used | None:
-        """As the port says."""
         grants = scope.thaw()
         if tool == "get":
             queue = arguments.get("queue")

@@ -35,7 +35,6 @@ class RedisOwnAccount:
 
     @property
     def place(self) -> str:
-        """As the port says."""
         return f"redis {self._account} at {self._server.address}"
 
     async def set_to(self, new: str, *, known: Sequence[str], cuts: bool) -> None:
@@ -52,7 +51,6 @@ class RedisOwnAccount:
             line.drop()
 
     async def takes(self, value: str) -> bool:
-        """As the port says."""
         line = await self._opened(value)
         if line is not None:
             line.drop()

@@ -71,7 +71,6 @@ class RedisRights:
     def used(
         self, scope: Scope, tool: str, arguments: Mapping[str, JSONValue], told: JSONValue
     ) -> Used | None:
-        """As the port says."""
         found: set[str] = set()
         for where, part in _parts(scope.thaw()):
             if tool == PUBLISH:

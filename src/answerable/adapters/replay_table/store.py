@@ -108,7 +108,6 @@ class SharedReplayStore:
 
     @property
     def epoch(self) -> bytes:
-        """As the port says."""
         return self._epoch
 
     @property

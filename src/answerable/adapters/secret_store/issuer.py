@@ -44,7 +44,6 @@ class StaticIssuer:
 
     @property
     def traits(self) -> IssuerTraits:
-        """As the port says."""
         return self._traits
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
@@ -90,7 +89,6 @@ class StaticIssuer:
         return tuple(self._lent)
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
-        """As the port says."""
         raise LEASE_UNTOLD("a static secret has whatever rights it has, for every lease")
 
     async def close(self) -> None:

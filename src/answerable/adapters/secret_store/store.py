@@ -78,7 +78,6 @@ class SealedSecretStore:
     def put(
         self, name: str, value: bytes, *, kind: SecretKind, owner: str, about: str, rotate_days: int
     ) -> StoredSecret:
-        """As the port says."""
         checked_secret_name(name)
         _check_value(value)
         if not 0 <= rotate_days <= ROTATE_DAYS_MAX:
@@ -102,7 +101,6 @@ class SealedSecretStore:
         return secret
 
     def rotate(self, name: str, value: bytes, *, keep_old: bool = False) -> StoredSecret:
-        """As the port says."""
         _check_value(value)
         with self._locked():
             secret, values = self._read(name)
@@ -120,11 +118,9 @@ class SealedSecretStore:
         return secret
 
     def rotating(self, name: str) -> AbstractContextManager[None]:
-        """As the port says."""
         return locked_now(self._path(name, ROTATING), f"{shown(name)} is being rotated already: wait for it")
 
     def prepare(self, name: str, value: bytes) -> StoredSecret:
-        """As the port says."""
         _check_value(value)
         with self._locked():
             secret, values = self._read(name)
@@ -137,7 +133,6 @@ class SealedSecretStore:
         return secret
 
     def candidates(self, name: str, *, by: str) -> Candidates:
-        """As the port says."""
         checked_text(by, what="the user")
         with self._locked():
             secret, values = self._read(name)
@@ -152,7 +147,6 @@ class SealedSecretStore:
         )
 
     def settle(self, name: str) -> StoredSecret:
-        """As the port says."""
         with self._locked():
             secret, values = self._read(name)
             if PREPARED not in values:
@@ -168,7 +162,6 @@ class SealedSecretStore:
         return secret
 
     def retire(self, name: str, *, only_old: bool = False) -> StoredSecret:
-        """As the port says."""
         with self._locked():
             secret, values = self._read(name)
             current = secret.current
@@ -181,7 +174,6 @@ class SealedSecretStore:
         return secret
 
     def expose(self, name: str, why: str) -> StoredSecret:
-        """As the port says."""
         with self._locked():
             secret, values = self._read(name)
             secret = secret.exposed(self._clock.now(), why)
@@ -189,7 +181,6 @@ class SealedSecretStore:
         return secret
 
     def check_out(self, name: str, *, by: str) -> CheckedOut:
-        """As the port says."""
         checked_text(by, what="the user")
         with self._locked():
             secret, values = self._read(name)
@@ -198,23 +189,19 @@ class SealedSecretStore:
         return _checked_out(name, number, values[number])
 
     def listed(self) -> Sequence[StoredSecret]:
-        """As the port says."""
         keys = self._keyring.keys()
         return [self._opened(name, keys)[0] for name in self._names()]
 
     def uses(self, name: str) -> Sequence[SecretUse]:
-        """As the port says."""
         return self._uses(checked_secret_name(name))
 
     def watch(self) -> SecretWatch:
-        """As the port says."""
         keys, found = self._keyring.keys(), []
         for name in self._names():
             found += [(name, value.decode()) for value in self._opened(name, keys)[1].values()]
         return SecretWatch(found)
 
     def state(self) -> object:
-        """As the port says."""
         with faults("the directory of secrets cannot be read"):
             return sorted(
                 (path.name, seen.st_mtime_ns, seen.st_ino, seen.st_size)

@@ -69,11 +69,9 @@ class SocketShardLink:
         self._limits = limits or LinkLimits()
 
     def reaches(self, origin: str) -> bool:
-        """As the port says."""
         return self._shard(origin) not in ("", self._own)
 
     def others(self) -> Sequence[str]:
-        """As the port says."""
         try:
             names = sorted(set(self._shards()) - {self._own})
         except OSError as error:
@@ -83,12 +81,10 @@ class SocketShardLink:
         return [f"{self._prefix}{one}" for one in names]
 
     async def effects(self, origin: str, what: RevocationTarget) -> Effects:
-        """As the port says."""
         found = await self._told(origin, trace_bytes(origin, what), lambda answer: traced_in(answer))
         return found.effects
 
     async def contained(self, origin: str, hold: str) -> StopPart:
-        """As the port says."""
         found = await self._told(origin, contain_bytes(origin, hold), lambda answer: contained_in(answer))
         return found.part
 
@@ -119,7 +115,6 @@ class SocketShardLink:
     async def forward(
         self, origin: str, request: ActionRequest, caller: VerifiedCaller, *, progress: Progress | None = None
     ) -> Answer:
-        """As the port says."""
         shard = self._shard(origin)
         if not shard:
             raise SHARD_REFUSED(f"{shown(origin)} is no shard of this deployment")

@@ -50,7 +50,6 @@ class SlackClicks:
         self._post, self._token, self._url = post, token, url
 
     async def standing(self, account: ChatAccount) -> str:
-        """As the port says."""
         said = await self._called(
             "users.info", "application/x-www-form-urlencoded", urlencode({"user": account.user}).encode()
         )
@@ -68,7 +67,6 @@ class SlackClicks:
         return found[0] if found else ""
 
     async def withdraw(self, message: Message, place: str, *, now: int) -> None:
-        """As the port says."""
         channel, _, stamp = place.partition(":")
         await self._told(
             "chat.update",

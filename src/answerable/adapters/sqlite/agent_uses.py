@@ -29,7 +29,6 @@ class SqliteAgentUses:
         used: Mapping[AgentId, UnixMillis],
         days: Collection[int],
     ) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             connection.execute(
                 "INSERT INTO uses_read (log, read_to, days_back, told) VALUES (?, ?, ?, 1) "
@@ -52,7 +51,6 @@ class SqliteAgentUses:
             )
 
     def logs(self) -> Mapping[str, LogRead]:
-        """As the port says."""
         rows = self._store.rows("SELECT log, read_to, days_back, told FROM uses_read")
         return {
             text(log): LogRead(read_to=whole(read_to), window=whole(window), told=whole(told))
@@ -60,10 +58,8 @@ class SqliteAgentUses:
         }
 
     def last(self) -> Mapping[AgentId, UnixMillis]:
-        """As the port says."""
         rows = self._store.rows("SELECT agent, last FROM agent_uses")
         return {AgentId(text(agent)): UnixMillis(whole(last)) for agent, last in rows}
 
     def days(self) -> frozenset[int]:
-        """As the port says."""
         return frozenset(whole(day) for (day,) in self._store.rows("SELECT day FROM use_days"))

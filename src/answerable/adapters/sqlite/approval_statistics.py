@@ -30,7 +30,6 @@ class SqliteFiguresRegister:
         beside: bytes,
         anew: bool,
     ) -> None:
-        """As the port says."""
         gone = [(origin, name) for name, row in changed.items() if row is None]
         there = [(origin, name, row) for name, row in changed.items() if row is not None]
         with self._store.write() as connection:
@@ -64,6 +63,5 @@ class SqliteFiguresRegister:
         )
 
     def origins(self) -> tuple[str, ...]:
-        """As the port says."""
         rows = self._store.rows("SELECT origin FROM figures_kept ORDER BY origin")
         return tuple(text(row[0]) for row in rows)

@@ -57,11 +57,9 @@ class SqliteApprovalRegister:
         store.mirror(self._reload)
 
     def find(self, approval: ApprovalId) -> Approval | None:
-        """As the port says."""
         return self._approvals.get(approval)
 
     def matching(self, agent: AgentId, mandate: MandateId, digest: bytes, now: UnixMillis) -> Approval | None:
-        """As the port says."""
         for identity in self._by_place.get((agent, mandate, digest), ()):
             approval = self._approvals.get(identity)
             if approval is not None and approval.state_at(now) in ("pending", "approved"):
@@ -69,7 +67,6 @@ class SqliteApprovalRegister:
         return None
 
     def denied(self, agent: AgentId, mandate: MandateId, digest: bytes, now: UnixMillis) -> Approval | None:
-        """As the port says."""
         for identity in self._by_place.get((agent, mandate, digest), ()):
             approval = self._approvals.get(identity)
             if approval is not None and approval.state not in ("void", "expired"):
@@ -93,7 +90,6 @@ class SqliteApprovalRegister:
                 self._read, self._read_change = whole(added[0]), whole(added[1])
 
     def replace(self, approval: Approval, *, was: Approval) -> bool:
-        """As the port says."""
         return self.replace_many([(approval, was)])[0]
 
     def replace_many(self, changes: Sequence[tuple[Approval, Approval]]) -> tuple[bool, ...]:
@@ -122,7 +118,6 @@ class SqliteApprovalRegister:
         return tuple(number is not None for number in numbers)
 
     def use(self, approval: ApprovalId, now: UnixMillis) -> bool:
-        """As the port says."""
         if (known := self._approvals.get(approval)) is not None and known.canary is not None:
             return False
         if self._store.unreadable.has(_WHAT, approval):

@@ -91,7 +91,6 @@ class SqliteAuthorityRegister:
         return done
 
     def replace(self, after: AuthoritySet, *, expected: int | None) -> bool:
-        """As the port says."""
         with self._store.write() as connection:
             found = connection.execute("SELECT revision FROM trust_domain").fetchone()
             if (None if found is None else whole(found[0])) != expected:
@@ -112,7 +111,6 @@ class SqliteAuthorityRegister:
         return dict(self._store.unreadable.each("bundle of", rows, _federated))
 
     def keep_federated(self, domain: TrustDomain, document: bytes) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             connection.execute(
                 "INSERT INTO federated (domain, document) VALUES (?, ?) "
@@ -121,7 +119,6 @@ class SqliteAuthorityRegister:
             )
 
     def drop_federated(self, domain: TrustDomain) -> bool:
-        """As the port says."""
         with self._store.write() as connection:
             return connection.execute("DELETE FROM federated WHERE domain = ?", (domain,)).rowcount > 0
 

@@ -22,14 +22,12 @@ class SqliteCitationRegister:
         self._store, self._reader = store, store.reader()
 
     def find(self, origin: str, name: Cited) -> Reference | None:
-        """As the port says."""
         rows = self._reader.rows(
             "SELECT entry, leaf FROM citations WHERE origin = ? AND kind = ? AND name = ?", (origin, *name)
         )
         return Reference(entry=whole(rows[0][0]), leaf=text(rows[0][1])) if rows else None
 
     def keep(self, origin: str, places: Mapping[Cited, Reference], entries: int) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO citations (origin, kind, name, entry, leaf) VALUES (?, ?, ?, ?, ?)",
@@ -38,6 +36,5 @@ class SqliteCitationRegister:
             connection.execute("INSERT OR REPLACE INTO citations_kept VALUES (?, ?)", (origin, entries))
 
     def kept_to(self, origin: str) -> int:
-        """As the port says."""
         rows = self._store.rows("SELECT entries FROM citations_kept WHERE origin = ?", (origin,))
         return whole(rows[0][0]) if rows else 0

@@ -40,7 +40,6 @@ class SqliteDeliveryRegister:
         self._max = deliveries_max
 
     def open(self, channel: str, *, now: int) -> ChannelState:
-        """As the port says."""
         query = "SELECT since, attempts, next_at, error, sent, missed, left_out FROM channels WHERE name = ?"
         rows = self._store.rows(query, (channel,))
         if not rows:
@@ -61,19 +60,16 @@ class SqliteDeliveryRegister:
         )
 
     def of(self, about: str) -> tuple[Delivery, ...]:
-        """As the port says."""
         rows = self._store.rows(f"{_FIND} WHERE about = ? ORDER BY number", (about,))
         return tuple(self._store.unreadable.each(_WHAT, rows, _delivery, 0, 1, 2))
 
     def on(self, channel: str, *, since: int) -> tuple[Delivery, ...]:
-        """As the port says."""
         rows = self._store.rows(
             f"{_FIND} WHERE channel = ? AND max(made_at, at) >= ? ORDER BY number", (channel, since)
         )
         return tuple(self._store.unreadable.each(_WHAT, rows, _delivery, 0, 1, 2))
 
     def keep(self, deliveries: Sequence[Delivery]) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             new = [one for one in deliveries if not _changed(connection, one)]
             room = self._max - _count(connection) if new else 0
@@ -85,12 +81,10 @@ class SqliteDeliveryRegister:
                 )
 
     def forget(self, *, before: int) -> int:
-        """As the port says."""
         with self._store.write() as connection:
             return connection.execute("DELETE FROM deliveries WHERE max(made_at, at) < ?", (before,)).rowcount
 
     def claim(self, channel: str, *, now: int, until: int) -> bool:
-        """As the port says."""
         with self._store.write() as connection:
             taken = connection.execute(
                 "UPDATE channels SET busy_until = ? WHERE name = ? AND (busy_until <= ? OR busy_until > ?)",
@@ -101,7 +95,6 @@ class SqliteDeliveryRegister:
     def release(
         self, channel: str, *, attempts: int, next_at: int, error: str, sent: int = 0, missed: int = 0
     ) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             connection.execute(
                 "UPDATE channels SET attempts = ?, next_at = ?, error = ?, sent = sent + ?, missed = missed + ?, "

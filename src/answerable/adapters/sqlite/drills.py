@@ -28,7 +28,6 @@ class SqliteDrillRegister:
         store.unreadable.look_at(self.all)
 
     def put(self, drills: Collection[Drill]) -> int:
-        """As the port says."""
         with self._store.write() as connection:
             return connection.executemany(
                 f"INSERT INTO drills ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
@@ -50,12 +49,10 @@ class SqliteDrillRegister:
             ).rowcount
 
     def of(self, what: Drilled) -> Sequence[Drill]:
-        """As the port says."""
         query = f"SELECT {_COLUMNS} FROM drills WHERE what = ? AND name = ? ORDER BY number DESC"  # noqa: S608
         return tuple(self._store.unreadable.each("drill", self._store.rows(query, tuple(what)), _drill))
 
     def all(self) -> Sequence[Drill]:
-        """As the port says."""
         query = f"SELECT {_COLUMNS} FROM drills ORDER BY number DESC"  # noqa: S608
         return tuple(self._store.unreadable.each("drill", self._store.rows(query), _drill))
 

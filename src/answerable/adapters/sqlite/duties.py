@@ -45,23 +45,18 @@ class SqliteDutyRegister:
         store.mirror(self._reload, register="duties")
 
     def view(self, approval: ApprovalId, person: PrincipalId, at: UnixMillis) -> bool:
-        """As the port says."""
         return self._marked(approval, "view", person, 0, at)
 
     def first_view(self, approval: ApprovalId) -> UnixMillis | None:
-        """As the port says."""
         return self._views.get(approval)
 
     def tell(self, approval: ApprovalId, group: str, step: int, at: UnixMillis) -> bool:
-        """As the port says."""
         return self._marked(approval, "told", group, step, at)
 
     def told(self, approval: ApprovalId) -> frozenset[tuple[str, int]]:
-        """As the port says."""
         return self._told.get(approval, frozenset())
 
     def delegate(self, delegation: DeputyStatement) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             known = connection.execute(
                 "SELECT ended_at FROM duty_delegations WHERE id = ?", (delegation.id,)
@@ -81,7 +76,6 @@ class SqliteDutyRegister:
         self._store.fill(self._reload)
 
     def end(self, delegation: str, at: UnixMillis) -> bool:
-        """As the port says."""
         ended_at = max(at, 1)
         with self._store.write() as connection:
             stood = connection.execute(
@@ -100,15 +94,12 @@ class SqliteDutyRegister:
         return stood is not None
 
     def find(self, delegation: str) -> DeputyStatement | None:
-        """As the port says."""
         return self._delegations.get(delegation)
 
     def delegations(self) -> Sequence[DeputyStatement]:
-        """As the port says."""
         return tuple(one for one in self._delegations.values() if not one.ended_at)
 
     def forget(self, *, before: UnixMillis) -> int:
-        """As the port says."""
         with self._store.write() as connection:
             marks = connection.execute("DELETE FROM duty_marks WHERE at < ?", (before,)).rowcount
             over = connection.execute(

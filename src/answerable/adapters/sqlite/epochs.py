@@ -34,16 +34,13 @@ class SqliteEpochs:
         revocations.follow(self._take_news)
 
     def epoch(self) -> Epoch:
-        """As the port says."""
         self._look()
         return Epoch(self._log.number)
 
     def changed(self, since: Epoch) -> frozenset[ChangeScope] | None:
-        """As the port says."""
         return self._log.since(since)
 
     def change(self, scopes: frozenset[ChangeScope]) -> None:
-        """As the port says."""
         self._log.add(scopes)
 
     def _take_news(self) -> bool:

@@ -27,19 +27,16 @@ class SqliteEventRegister:
         store.unreadable.look_at(self.streams)
 
     def streams(self) -> tuple[EventStream, ...]:
-        """As the port says."""
         rows = self._store.rows(f"{_STREAM} ORDER BY number")
         return tuple(self._store.unreadable.each(_WHAT, rows, _stream))
 
     def find(self, stream: str) -> EventStream | None:
-        """As the port says."""
         rows = self._store.rows(f"{_STREAM} WHERE id = ?", (stream,))
         if not rows:
             return None
         return given(_WHAT, stream, self._store.unreadable.made(_WHAT, stream, lambda: _stream(rows[0])))
 
     def put(self, stream: EventStream) -> bool:
-        """As the port says."""
         body = encoded_stream(stream)
         with self._store.write() as connection:
             if stream.revision == 0:
@@ -55,18 +52,15 @@ class SqliteEventRegister:
             return done.rowcount == 1
 
     def remove(self, stream: str) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             connection.execute("DELETE FROM events_waiting WHERE stream = ?", (stream,))
             connection.execute("DELETE FROM event_streams WHERE id = ?", (stream,))
 
     def read_to(self, log: str) -> int | None:
-        """As the port says."""
         rows = self._store.rows("SELECT entries FROM events_read WHERE origin = ?", (log,))
         return whole(rows[0][0]) if rows else None
 
     def add(self, events: Sequence[Waiting], *, waiting_max: int, log: str = "", read_to: int = 0) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             for one in events:
                 _add(connection, one, waiting_max)
@@ -78,7 +72,6 @@ class SqliteEventRegister:
                 )
 
     def queue(self, stream: str) -> QueueState:
-        """As the port says."""
         rows = self._store.rows(
             "SELECT (SELECT count(*) FROM events_waiting WHERE stream = event_streams.id), left_out, attempts, next_at "
             "FROM event_streams WHERE id = ?",
@@ -90,7 +83,6 @@ class SqliteEventRegister:
         return QueueState(waiting=waiting, left_out=left_out, attempts=attempts, next_at=next_at)
 
     def waiting(self, stream: str, *, count_max: int) -> tuple[Waiting, ...]:
-        """As the port says."""
         rows = self._store.rows(
             "SELECT id, at, body FROM events_waiting WHERE stream = ? ORDER BY number LIMIT ?",
             (stream, count_max),
@@ -100,7 +92,6 @@ class SqliteEventRegister:
         )
 
     def shown(self, stream: str, ids: Collection[str]) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             connection.executemany(
                 "UPDATE events_waiting SET shown = 1 WHERE stream = ? AND id = ?",
@@ -108,7 +99,6 @@ class SqliteEventRegister:
             )
 
     def taken(self, stream: str, ids: Collection[str], *, only_shown: bool) -> int:
-        """As the port says."""
         with self._store.write() as connection:
             done = connection.executemany(
                 "DELETE FROM events_waiting WHERE stream = ? AND id = ? AND shown >= ?",
@@ -117,12 +107,10 @@ class SqliteEventRegister:
             return max(done.rowcount, 0)
 
     def drop(self, stream: str) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             connection.execute("DELETE FROM events_waiting WHERE stream = ?", (stream,))
 
     def claim(self, stream: str, *, now: int, until: int) -> bool:
-        """As the port says."""
         with self._store.write() as connection:
             done = connection.execute(
                 "UPDATE event_streams SET busy_until = ? WHERE id = ? AND (busy_until <= ? OR busy_until > ?)",
@@ -131,7 +119,6 @@ class SqliteEventRegister:
             return done.rowcount == 1
 
     def release(self, stream: str, *, attempts: int, next_at: int) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             connection.execute(
                 "UPDATE event_streams SET attempts = ?, next_at = ?, busy_until = 0 WHERE id = ?",

@@ -20,7 +20,6 @@ class SqliteHistoryRegister:
         self._store = store
 
     def keep(self, origin: str, state: HistoryState) -> None:
-        """As the port says."""
         gone = [(origin, *place) for place, cell in state.places.items() if cell is None]
         there = [(origin, *place, encoded(cell)) for place, cell in state.places.items() if cell is not None]
         with self._store.write() as connection:
@@ -43,7 +42,6 @@ class SqliteHistoryRegister:
             )
 
     def kept(self, origin: str) -> KeptHistory:
-        """As the port says."""
         entries = self._store.rows("SELECT tracker, entries FROM history_kept WHERE origin = ?", (origin,))
         places = self._store.rows(
             "SELECT tracker, owner, resource, state FROM history WHERE origin = ?", (origin,)

@@ -62,11 +62,9 @@ class SqliteHoldRegister:
         revocations.follow(self._reload)
 
     def epoch(self) -> int:
-        """As the port says."""
         return self._revocations.epoch()
 
     def standing(self, names: Collection[HoldTarget]) -> tuple[Hold, ...]:
-        """As the port says."""
         self._revocations.epoch()
         known = self._by_name
         if not known:
@@ -74,11 +72,9 @@ class SqliteHoldRegister:
         return tuple(known[one][0] for one in names if one in known)
 
     def find(self, names: Collection[HoldTarget], at: UnixMillis) -> Hold | None:
-        """As the port says."""
         return first_in_force(self.standing(names), at)
 
     def get(self, hold: HoldId) -> Hold | None:
-        """As the port says."""
         if (found := self._behind.get(hold)) is not None:
             return found[0]
         query = f"SELECT {_COLUMNS} FROM holds WHERE id = ?"  # noqa: S608
@@ -86,7 +82,6 @@ class SqliteHoldRegister:
         return self._made(rows[0]) if rows else None
 
     def place(self, hold: Hold) -> Hold:
-        """As the port says."""
         try:
             return self._placed(hold)
         except Unavailable as failed:
@@ -125,7 +120,6 @@ class SqliteHoldRegister:
         return found or hold
 
     def replace(self, hold: Hold, *, was: Hold) -> bool:
-        """As the port says."""
         with self._store.write() as connection:
             changed = connection.execute(
                 "UPDATE holds SET agreed = ?, lifted_at = ?, change = (SELECT max(change) + 1 FROM holds) "
@@ -136,7 +130,6 @@ class SqliteHoldRegister:
         return changed == 1
 
     def put_back(self, holds: Collection[Hold]) -> int:
-        """As the port says."""
         unreadable = [(one.id,) for one in holds if self._store.unreadable.has(_WHAT, one.id)]
         with self._store.write() as connection:
             added = _insert(connection, holds, recorded=True, anew=unreadable)
@@ -144,32 +137,27 @@ class SqliteHoldRegister:
         return added
 
     def put_right(self, holds: Collection[Hold]) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             _insert(connection, holds, recorded=True, anew=[(one.id,) for one in holds])
         self._revocations.tell()
 
     def all(self) -> Iterable[Hold]:
-        """As the port says."""
         query = f"SELECT {_COLUMNS} FROM holds ORDER BY number DESC"  # noqa: S608
         unwritten = tuple(reversed(self.behind()))
         return unwritten + tuple(self._made(row) or _stand_in(row) for row in self._store.rows(query))
 
     def unrecorded(self) -> Sequence[Hold]:
-        """As the port says."""
         query = f"SELECT {_COLUMNS} FROM holds WHERE recorded = 0 ORDER BY number LIMIT ?"  # noqa: S608
         rows = self._store.rows(query, (UNRECORDED_MAX,))
         unwritten = tuple(one for one, recorded in self._behind.values() if not recorded)
         return unwritten + tuple(self._store.unreadable.each(_WHAT, rows, _hold, 1))
 
     def is_recorded(self, hold: HoldId) -> bool:
-        """As the port says."""
         if (found := self._behind.get(hold)) is not None:
             return found[1]
         return bool(self._store.rows("SELECT 1 FROM holds WHERE id = ? AND recorded = 1", (hold,)))
 
     def recorded(self, holds: Iterable[HoldId]) -> None:
-        """As the port says."""
         named = [*holds]
         written = [(one,) for one in named if one not in self._behind]
         self._behind |= {one: (self._behind[one][0], True) for one in named if one in self._behind}
@@ -178,13 +166,11 @@ class SqliteHoldRegister:
                 connection.executemany("UPDATE holds SET recorded = 1 WHERE id = ?", written)
 
     def unreported(self) -> Sequence[Hold]:
-        """As the port says."""
         query = f"SELECT {_COLUMNS} FROM holds WHERE recorded = 1 AND reported = 0 ORDER BY number LIMIT ?"  # noqa: S608
         rows = self._store.rows(query, (UNRECORDED_MAX,))
         return tuple(self._store.unreadable.each(_WHAT, rows, _hold, 1))
 
     def reported(self, holds: Iterable[HoldId]) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             connection.executemany("UPDATE holds SET reported = 1 WHERE id = ?", [(one,) for one in holds])
 

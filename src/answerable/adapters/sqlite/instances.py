@@ -108,11 +108,9 @@ class SqliteInstanceRegister:
         return replaced
 
     def end(self, instance: SpiffeId, *, because: str, by: str = "") -> tuple[Instance, ...]:
-        """As the port says."""
         return self.end_many((instance,), because=because, by=by)
 
     def end_many(self, instances: Iterable[SpiffeId], *, because: str, by: str = "") -> tuple[Instance, ...]:
-        """As the port says."""
         names = json.dumps([str(one) for one in instances])
         with self._writing:
             ended = self._end(names, because, by)
@@ -133,7 +131,6 @@ class SqliteInstanceRegister:
         return spiffe_id(text(rows[0][0])) if rows else None
 
     def recorded(self, instances: Iterable[SpiffeId]) -> None:
-        """As the port says."""
         rows = [(str(one),) for one in instances]
         with self._store.write() as connection:
             connection.executemany(_RECORDED, rows)
@@ -188,21 +185,17 @@ class SqliteInstanceRegister:
         return ended
 
     def find(self, instance: SpiffeId) -> Instance | None:
-        """As the port says."""
         return self._instances.get(str(instance))
 
     def by_key(self, thumbprint: str) -> Instance | None:
-        """As the port says."""
         identity = self._by_key.get(thumbprint)
         return self._instances.get(identity) if identity is not None else None
 
     def by_process(self, process: str) -> Instance | None:
-        """As the port says."""
         identity = self._by_process.get(process)
         return self._instances.get(identity) if identity is not None else None
 
     def process_ended(self, process: str) -> str:
-        """As the port says."""
         return self._ended.get(process, (0, ""))[1]
 
     def key_ended(self, thumbprint: str) -> str:
@@ -213,21 +206,17 @@ class SqliteInstanceRegister:
         return text(rows[0][0]) if rows else ""
 
     def take_lost(self, ends: Iterable[LostEnd]) -> int:
-        """As the port says."""
         rows = [(str(one.instance), one.key, one.because) for one in ends]
         with self._store.write() as connection:
             return sum(connection.execute(_LOST, row).rowcount for row in rows)
 
     def of_agent(self, agent: AgentId) -> Iterable[Instance]:
-        """As the port says."""
         return tuple(one for one in self.live() if one.agent == agent)
 
     def live(self) -> Iterable[Instance]:
-        """As the port says."""
         return tuple(one for one in tuple(self._instances.values()) if one.state == "live")
 
     def forget_ended(self, *, before: UnixMillis) -> int:
-        """As the port says."""
         with self._store.write() as connection:
             rows = connection.execute(_OLD, (before,)).fetchall()
             connection.executemany(_FORGET, [(_FORGOTTEN, row[0]) for row in rows])

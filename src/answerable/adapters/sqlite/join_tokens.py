@@ -33,7 +33,6 @@ class SqliteJoinTokens:
         self._tokens_max = tokens_max
 
     def add(self, token: JoinToken) -> None:
-        """As the port says."""
         row = (
             token.digest,
             token.name,
@@ -67,7 +66,6 @@ class SqliteJoinTokens:
         return None if found is None or now >= found.expires_at else found
 
     def all(self) -> Iterable[JoinToken]:
-        """As the port says."""
         query = f"SELECT {_COLUMNS} FROM join_tokens ORDER BY number DESC"  # noqa: S608 - our own columns
         return tuple(self._store.unreadable.each(_WHAT, self._store.rows(query), _token, 1, 0))
 
@@ -76,7 +74,6 @@ class SqliteJoinTokens:
         return given(_WHAT, named(row[1]), made)
 
     def forget(self, *, before: UnixMillis) -> int:
-        """As the port says."""
         with self._store.write() as connection:
             return connection.execute("DELETE FROM join_tokens WHERE expires_at < ?", (before,)).rowcount
 

@@ -84,7 +84,6 @@ class SqliteLeaseRegister:
             self._lock = -1
 
     def redeem(self, redemptions: Sequence[Redemption]) -> list[Taken]:
-        """As the port says."""
         with self._store.write() as connection:
             numbers = _Numbers(connection)
             answers = [_redeemed(connection, one, numbers) for one in redemptions]
@@ -92,21 +91,18 @@ class SqliteLeaseRegister:
             return answers
 
     def put(self, leases: Sequence[Lease]) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             numbers = _Numbers(connection)
             connection.executemany(_UPSERT, (_row(lease, numbers.next()) for lease in leases))
             numbers.keep()
 
     def get(self, name: LeaseName) -> Lease | None:
-        """As the port says."""
         rows = self._store.rows("SELECT body FROM leases WHERE name = ?", (name,))
         if not rows:
             return None
         return given("lease", name, self._store.unreadable.made("lease", name, lambda: _lease(rows[0])))
 
     def open_leases(self) -> Iterator[Lease]:
-        """As the port says."""
         after = 0
         while True:
             rows = self._store.rows(
@@ -119,12 +115,10 @@ class SqliteLeaseRegister:
             after = whole(rows[-1][2])
 
     def ended(self, limit: int) -> Sequence[Lease]:
-        """As the port says."""
         query = "SELECT body, name FROM leases WHERE open = 0 ORDER BY ended_at DESC, change DESC LIMIT ?"
         return [*self._each(self._store.rows(query, (limit,)))]
 
     def left(self, at: UnixMillis, limit: int, *, after: str = "") -> Sequence[Lease]:
-        """As the port says."""
         query = (
             "SELECT body, name FROM leases WHERE open = 0 AND live_until > ? AND live_until > 0 AND live_until < ? "
             "AND name > ? ORDER BY name LIMIT ?"
@@ -132,7 +126,6 @@ class SqliteLeaseRegister:
         return [*self._each(self._store.rows(query, (at, INTEGER_MAX, after, limit)))]
 
     def changes(self, log: str, after: int, limit: int = CHANGES_MAX) -> Sequence[LeaseChange]:
-        """As the port says."""
         rows = self._store.rows(
             "SELECT body, name, change FROM leases WHERE log = ? AND change > ? ORDER BY change LIMIT ?",
             (log, after, min(limit, CHANGES_MAX)),
@@ -145,12 +138,10 @@ class SqliteLeaseRegister:
         return self._store.unreadable.each("lease", rows, _lease, 1)
 
     def acknowledged(self, log: str) -> int | None:
-        """As the port says."""
         rows = self._store.rows("SELECT number FROM acknowledged WHERE log = ?", (log,))
         return whole(rows[0][0]) if rows else None
 
     def acknowledge(self, log: str, number: int) -> None:
-        """As the port says."""
         known = self.acknowledged(log)
         if known is not None and number <= known:
             return
@@ -162,11 +153,9 @@ class SqliteLeaseRegister:
             )
 
     def last_change(self) -> int:
-        """As the port says."""
         return whole(self._store.rows("SELECT number FROM last_change")[0][0])
 
     def forget(self, *, ended_before: UnixMillis, limit: int) -> int:
-        """As the port says."""
         with self._store.write() as connection:
             gone = connection.execute(
                 "DELETE FROM leases WHERE name IN "

@@ -54,29 +54,23 @@ class SqliteMandateRegister:
         store.mirror(self._reload, ends=True, register="mandates")
 
     def find(self, mandate: MandateId) -> Mandate | None:
-        """As the port says."""
         return self._mandates.get(mandate)
 
     def state(self, mandate: MandateId) -> MandateState:
-        """As the port says."""
         return "open" if mandate in self._mandates and mandate not in self._closed else "closed"
 
     def calls_used(self, mandate: MandateId) -> int:
-        """As the port says."""
         return self._spending.calls(mandate)
 
     def used(self, account: str) -> Amounts:
-        """As the port says."""
         with self._budgets:
             return self._spending.used(account)
 
     def lack(self, accounts: Sequence[Account], amounts: Amounts) -> Lack | None:
-        """As the port says."""
         with self._budgets:
             return self._spending.lack(accounts, amounts)
 
     def reserve(self, accounts: Sequence[Account], amounts: Amounts) -> int | Lack | None:
-        """As the port says."""
         mandate = MandateId(accounts[0].id)
         with self._budgets:
             if mandate not in self._mandates or mandate in self._closed:
@@ -85,22 +79,18 @@ class SqliteMandateRegister:
             return self._spending.calls(mandate) if lack is None else lack
 
     def give_back(self, accounts: Iterable[str], amounts: Amounts) -> None:
-        """As the port says."""
         with self._budgets:
             self._spending.give_back(accounts, amounts)
 
     def take_more(self, accounts: Iterable[str], amounts: Amounts) -> None:
-        """As the port says."""
         with self._budgets:
             self._spending.take(accounts, amounts)
 
     def restore_used(self, account: str, amounts: Amounts) -> None:
-        """As the port says."""
         with self._budgets:
             self._spending.restore(account, amounts)
 
     def keep_used(self, origin: str, used: Mapping[str, Amounts], entries: int) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             connection.executemany(
                 "INSERT INTO budgets_used (origin, account, budget, amount) VALUES (?, ?, ?, ?) "
@@ -118,11 +108,9 @@ class SqliteMandateRegister:
             )
 
     def kept_used(self, origin: str) -> Mapping[str, Amounts]:
-        """As the port says."""
         return self._kept(origin) or {}
 
     def used_up_to(self, origin: str) -> int:
-        """As the port says."""
         rows = self._store.rows("SELECT entries FROM calls_counted WHERE origin = ?", (origin,))
         return whole(rows[0][0]) if rows and self._kept(origin) is not None else 0
 
@@ -168,7 +156,6 @@ class SqliteMandateRegister:
         return Reference(entry=whole(entry), leaf=text(leaf), log=text(origin))
 
     def close(self, mandate: MandateId) -> None:
-        """As the port says."""
         # First of all, whatever becomes of the file.
         self._closed |= {mandate}
         try:
@@ -206,7 +193,6 @@ class SqliteMandateRegister:
         return True
 
     def all(self) -> Iterable[Mandate]:
-        """As the port says."""
         return tuple(reversed(tuple(self._mandates.values())))
 
     def _reload(self) -> None:

@@ -35,7 +35,6 @@ class SqliteManifestRegister:
         store.mirror(self._reload, register="manifests")
 
     def put(self, signed: SignedManifest) -> None:
-        """As the port says."""
         agent = signed.manifest.agent
         # The file decides, not the mirror: another process may have put one since.
         with self._store.write() as connection:
@@ -61,11 +60,9 @@ class SqliteManifestRegister:
         self._out_of_use.discard(agent)
 
     def current(self, agent: AgentId) -> SignedManifest | None:
-        """As the port says."""
         return self._current.get(agent)
 
     def is_unreadable(self, agent: AgentId) -> bool:
-        """As the port says."""
         return agent in self._out_of_use
 
     def changes(self) -> int:
@@ -73,7 +70,6 @@ class SqliteManifestRegister:
         return self._changes
 
     def history(self, agent: AgentId) -> Sequence[SignedManifest]:
-        """As the port says."""
         query = "SELECT agent, digest, signed_at, token FROM manifests WHERE agent = ? ORDER BY number DESC"
         return tuple(
             self._store.unreadable.each(

@@ -49,7 +49,6 @@ class SqlitePasskeyRegister:
         store.mirror(self._reload, register="passkeys")
 
     def add(self, passkey: Passkey) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             held, all_held = connection.execute(
                 "SELECT coalesce(sum(person = ?), 0), count(*) FROM passkeys WHERE removed_at = 0",
@@ -67,15 +66,12 @@ class SqlitePasskeyRegister:
         self._store.fill(self._reload)
 
     def find(self, credential_id: bytes) -> Passkey | None:
-        """As the port says."""
         return self._standing.get(credential_id)
 
     def of(self, person: PrincipalId) -> Sequence[Passkey]:
-        """As the port says."""
         return tuple(one for one in self._standing.values() if one.person == person)
 
     def all(self) -> Sequence[Passkey]:
-        """As the port says."""
         return tuple(self._standing.values())
 
     def count_up(self, credential_id: bytes, count: int) -> bool:
@@ -90,7 +86,6 @@ class SqlitePasskeyRegister:
         return row is not None
 
     def remove(self, credential_id: bytes, *, at: UnixMillis) -> bool:
-        """As the port says."""
         with self._store.write() as connection:
             stood = connection.execute(
                 "UPDATE passkeys SET removed_at = ? WHERE id = ? AND removed_at = 0 RETURNING id",
@@ -108,7 +103,6 @@ class SqlitePasskeyRegister:
         return stood is not None
 
     def invite(self, invitation: Invitation) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             kept = connection.execute("SELECT count(*) FROM invitations").fetchone()[0]
             if kept >= self._invitations_max:
@@ -130,7 +124,6 @@ class SqlitePasskeyRegister:
                 raise INVITATION_DUPLICATE() from None
 
     def invitation(self, digest: bytes) -> Invitation | None:
-        """As the port says."""
         rows = self._store.rows(f"SELECT {_INVITED} FROM invitations WHERE digest = ?", (digest,))  # noqa: S608
         return self._invitation(rows[0]) if rows else None
 
@@ -146,7 +139,6 @@ class SqlitePasskeyRegister:
         return None if found is None or now >= found.expires_at else found
 
     def forget_invitations(self, *, before: UnixMillis) -> int:
-        """As the port says."""
         with self._store.write() as connection:
             return connection.execute("DELETE FROM invitations WHERE expires_at < ?", (before,)).rowcount
 

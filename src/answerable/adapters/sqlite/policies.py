@@ -34,7 +34,6 @@ class SqlitePolicyRegister:
             store.unreadable.look_at(partial(self.all, kind))
 
     def put(self, record: PolicyRecord) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             connection.execute(
                 "DELETE FROM policy_records WHERE kind = ? AND id = ?", (record.kind, record.id)
@@ -45,7 +44,6 @@ class SqlitePolicyRegister:
             )
 
     def find(self, kind: RecordKind, name: str) -> PolicyRecord | None:
-        """As the port says."""
         query = "SELECT kind, id, at, body FROM policy_records WHERE kind = ? AND id = ?"
         rows = self._store.rows(query, (kind, name))
         if not rows:
@@ -54,14 +52,12 @@ class SqlitePolicyRegister:
         return given(_WHAT, f"{kind} {name}", made)
 
     def all(self, kind: RecordKind) -> tuple[PolicyRecord, ...]:
-        """As the port says."""
         query = "SELECT kind, id, at, body FROM policy_records WHERE kind = ? ORDER BY number DESC"
         return tuple(
             self._store.unreadable.each(_WHAT, self._store.rows(query, (kind,)), record_in_row, 0, 1)
         )
 
     def remove(self, kind: RecordKind, name: str) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             connection.execute("DELETE FROM policy_records WHERE kind = ? AND id = ?", (kind, name))
 

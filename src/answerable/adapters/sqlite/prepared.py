@@ -29,7 +29,6 @@ class SqlitePreparedRegister:
         self._store = store
 
     def add(self, prepared: Prepared, *, waiting_max: int) -> bool:
-        """As the port says."""
         with self._store.write() as connection:
             connection.execute("DELETE FROM prepared WHERE expires_at < ?", (prepared.made_at - KEPT_MS,))
             waiting = connection.execute(
@@ -53,7 +52,6 @@ class SqlitePreparedRegister:
         return True
 
     def get(self, identity: str) -> Prepared | None:
-        """As the port says."""
         rows = self._store.rows(f"SELECT {_COLUMNS} FROM prepared WHERE id = ?", (identity,))  # noqa: S608
         if not rows:
             return None
@@ -61,7 +59,6 @@ class SqlitePreparedRegister:
         return given(_WHAT, identity, made)
 
     def named(self, agent: AgentId, digest: str) -> Sequence[Prepared]:
-        """As the port says."""
         rows = self._store.rows(
             f"SELECT {_COLUMNS} FROM prepared WHERE agent = ? AND digest = ? ORDER BY number DESC",  # noqa: S608
             (agent, digest),
@@ -69,7 +66,6 @@ class SqlitePreparedRegister:
         return [*self._store.unreadable.each(_WHAT, rows, _prepared)]
 
     def waiting(self, agent: AgentId, now: UnixMillis) -> int:
-        """As the port says."""
         rows = self._store.rows(f"SELECT count(*) FROM prepared WHERE {_WAITS}", (agent, now))  # noqa: S608
         return whole(rows[0][0])
 

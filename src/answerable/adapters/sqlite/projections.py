@@ -56,11 +56,9 @@ class SqliteProjections:
         self._store, self._path = store, path
 
     def positions(self, log: str) -> Mapping[str, Position]:
-        """As the port says."""
         return _positions(self._store.rows(_POSITION, (log,)))
 
     def world(self) -> World:
-        """As the port says."""
         documents = {}
         for key, body in self._store.rows(_DOCUMENTS):
             with suppress(Unavailable):
@@ -70,11 +68,9 @@ class SqliteProjections:
         return World(documents, passkeys)
 
     def damaged_documents(self) -> Sequence[str]:
-        """As the port says."""
         return [named(row[0]) for row in self._store.rows(_DOCUMENTS) if not _can_be_read(row)]
 
     def wants(self, stored: StoredEntry) -> bool:
-        """As the port says."""
         if stored.tag == Tag.INTENT:
             return _UNAPPROVED not in stored.leaf
         return stored.tag in _WANTED
@@ -82,7 +78,6 @@ class SqliteProjections:
     def flush(
         self, told: Sequence[Told], reached: Mapping[str, Position], *, is_older: bool = False
     ) -> Flushed:
-        """As the port says."""
         with self._store.write() as connection:
             batch = _Batch(connection, told)
             rows = batch.saved()
@@ -93,7 +88,6 @@ class SqliteProjections:
         return Flushed(rows=rows, left_out=tuple(batch.left_out))
 
     def confirm(self, told: Sequence[Told], reached: Mapping[str, Position]) -> bool:
-        """As the port says."""
         with self._store.write() as connection:
             batch = _Batch(connection, told)
             if batch.changed or batch.left_out:
@@ -102,11 +96,9 @@ class SqliteProjections:
         return True
 
     def touched(self) -> frozenset[str]:
-        """As the port says."""
         return self._noted().difference(_RECALLED)
 
     def suspect(self, own: str) -> Sequence[str]:
-        """As the port says."""
         found = sorted(self._noted().intersection(_RECALLED))
         if not found:
             return found
@@ -119,7 +111,6 @@ class SqliteProjections:
         return found
 
     def cleared(self) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             connection.execute("UPDATE touched SET by_others = 0")
 
@@ -145,7 +136,6 @@ class SqliteRebuilding(SqliteProjections):
         self._live = live
 
     def differences(self) -> Sequence[Difference]:
-        """As the port says."""
         found: list[Difference] = []
         with self._live.write() as live, self._store.write() as made:
             for table in PROJECTED:
@@ -159,7 +149,6 @@ class SqliteRebuilding(SqliteProjections):
         return found
 
     def mend(self, differences: Sequence[Difference]) -> None:
-        """As the port says."""
         with self._live.write() as live, self._store.write() as made:
             for one in differences:
                 table = _TABLES[one.register]

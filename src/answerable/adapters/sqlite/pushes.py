@@ -26,7 +26,6 @@ class SqlitePushRegister:
         self._store = store
 
     def add(self, device: PushDevice) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             count = "SELECT count(*) FROM push_devices WHERE person = ? AND id <> ?"
             (others,) = connection.execute(count, (device.person, device.id)).fetchone()
@@ -48,17 +47,14 @@ class SqlitePushRegister:
             )
 
     def find(self, device: str) -> PushDevice | None:
-        """As the port says."""
         rows = self._store.rows(f"{_FIND} WHERE id = ?", (device,))
         return _device(rows[0]) if rows else None
 
     def of(self, person: str) -> Sequence[PushDevice]:
-        """As the port says."""
         rows = self._store.rows(f"{_FIND} WHERE person = ? ORDER BY number", (person,))
         return tuple(_device(row) for row in rows)
 
     def remove(self, device: str, *, person: str = "") -> bool:
-        """As the port says."""
         with self._store.write() as connection:
             removed = connection.execute(
                 "DELETE FROM push_devices WHERE id = ? AND (? = '' OR person = ?)", (device, person, person)

@@ -29,15 +29,12 @@ class SqliteRegisterRoom:
 
     @property
     def why(self) -> str:
-        """As the port says."""
         return self._store.room.why
 
     def look(self) -> str:
-        """As the port says."""
         return self._store.look_for_room()
 
     def behind(self) -> EndedHere:
-        """As the port says."""
         return EndedHere(
             holds=self._holds.behind(),
             revocations=self._revocations.behind(),
@@ -45,6 +42,5 @@ class SqliteRegisterRoom:
         )
 
     def catch_up(self) -> None:
-        """As the port says."""
         for register in (self._revocations, self._holds, self._mandates):
             register.catch_up()

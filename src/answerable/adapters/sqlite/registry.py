@@ -45,12 +45,10 @@ class SqliteRegistryStore:
 
     @property
     def current(self) -> RegistrySnapshot:
-        """As the port says."""
         return self._known.present.snapshot
 
     @property
     def index(self) -> CapabilityIndex:
-        """As the port says."""
         return self._known.present.index
 
     @property
@@ -59,11 +57,9 @@ class SqliteRegistryStore:
         return self._known.coming
 
     def documents(self) -> dict[str, bytes]:
-        """As the port says."""
         return dict(self._known.present.documents)
 
     def put(self, documents: dict[str, bytes]) -> None:
-        """As the port says."""
         # Made before anything is stored: documents that give no snapshot must not reach the file.
         made = in_force(documents)
         with self._store.write() as connection:
@@ -85,7 +81,6 @@ class SqliteRegistryStore:
         self._known.put(made)
 
     def take_over(self, coming: Coming, made: InForce) -> bool:
-        """As the port says."""
         return self._known.take_over(coming, made)
 
     def _reload(self) -> None:

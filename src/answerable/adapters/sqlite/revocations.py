@@ -67,7 +67,6 @@ class SqliteRevocationRegister:
         self._catch_up()
 
     def epoch(self) -> int:
-        """As the port says."""
         # The clock first: past its time the number is not looked at before it is known that its file is whole.
         if self._monotonic() >= self._check_at or self._shared.word != self._seen:
             self._catch_up()
@@ -109,7 +108,6 @@ class SqliteRevocationRegister:
             del self._behind[name]
 
     def find(self, names: Collection[RevocationTarget]) -> Revocation | None:
-        """As the port says."""
         self.epoch()
         known = self._by_name
         if self._nameless is not None and names:
@@ -119,11 +117,9 @@ class SqliteRevocationRegister:
         return next((known[one] for one in names if one in known), None)
 
     def add(self, revocation: Revocation) -> bool:
-        """As the port says."""
         return self.add_all((revocation,)) == 1
 
     def add_all(self, revocations: Collection[Revocation]) -> int:
-        """As the port says."""
         try:
             return self._added(revocations)
         except Unavailable as failed:
@@ -145,19 +141,16 @@ class SqliteRevocationRegister:
         return added
 
     def all(self) -> Iterable[Revocation]:
-        """As the port says."""
         self.epoch()
         return tuple(reversed(self._by_name.values()))
 
     def unrecorded(self) -> Sequence[Revocation]:
-        """As the port says."""
         query = f"SELECT {_COLUMNS} FROM revocations WHERE recorded = 0 ORDER BY number LIMIT ?"  # noqa: S608
         rows = self._store.rows(query, (UNRECORDED_MAX,))
         unwritten = tuple(one for one, recorded in self._behind.values() if not recorded)
         return unwritten + tuple(self._store.unreadable.each(_WHAT, rows, _revocation, 1, 2))
 
     def recorded(self, names: Iterable[RevocationTarget]) -> None:
-        """As the port says."""
         named = [*names]
         self._behind |= {one: (self._behind[one][0], True) for one in named if one in self._behind}
         self._mark([one for one in named if one not in self._behind])

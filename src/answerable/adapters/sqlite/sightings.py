@@ -48,7 +48,6 @@ class SqliteSightings:
         store.unreadable.look_at(self.all)
 
     def keep(self, seen: Iterable[Sighting], *, gone: Iterable[tuple[SightingKind, str]] = ()) -> None:
-        """As the port says."""
         batch, left = [*seen], [*gone]
         if not batch and not left:
             return
@@ -61,12 +60,10 @@ class SqliteSightings:
                 connection.execute(_FAIR_SHARE, (SIGHTINGS_MAX,))
 
     def all(self) -> Iterable[Sighting]:
-        """As the port says."""
         rows = self._store.rows(f"SELECT {_COLUMNS} FROM inventory ORDER BY last DESC, rowid DESC")  # noqa: S608 - our own columns
         return tuple(self._store.unreadable.each("sighting of", rows, _sighting, 0, 1, 2))
 
     def forget_source(self, source: str) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             connection.execute("DELETE FROM inventory WHERE source = ?", (source,))
 

@@ -82,7 +82,6 @@ class SqliteSubjectKeys:
         self._store.close()
 
     def of(self, subject: str) -> SubjectKey:
-        """As the port says."""
         # Timelines are told in threads of their own.
         with self._lock:
             found = self._by_subject.get(subject)
@@ -92,7 +91,6 @@ class SqliteSubjectKeys:
             return _kept(self._by_subject, subject, self._read("subject", name) or self._made(name))
 
     def find(self, key_id: bytes) -> SubjectKey | None:
-        """As the port says."""
         with self._lock:
             found = self._by_id.get(key_id) or self._readable(key_id)
             return _kept(self._by_id, key_id, found) if found is not None else None

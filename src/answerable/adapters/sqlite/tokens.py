@@ -94,7 +94,6 @@ class SqliteTokenRegister:
         self._reader = store.reader()
 
     def add(self, tokens: Iterable[IssuedToken]) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             for one in tokens:
                 parent = self._parent(connection, one) if one.parent else None
@@ -105,7 +104,6 @@ class SqliteTokenRegister:
                     raise TOKEN_DUPLICATE(message) from None
 
     def restore(self, tokens: Iterable[IssuedToken]) -> int:
-        """As the port says."""
         places: dict[int, list[int]] = {}
         with self._store.write() as connection:
             for one in tokens:
@@ -122,17 +120,14 @@ class SqliteTokenRegister:
         return sum(map(len, places.values()))
 
     def find(self, jti: str) -> IssuedToken | None:
-        """As the port says."""
         rows = self._reader.rows(f"SELECT {_COLUMNS} FROM tokens WHERE jti = ?", (jti,))  # noqa: S608
         return _token(rows[0]) if rows else None
 
     def has_ended(self, jti: str) -> bool:
-        """As the port says."""
         rows = self._reader.rows("SELECT ended FROM tokens WHERE jti = ?", (jti,))
         return not rows or bool(rows[0][0])
 
     def end(self, names: Collection[RevocationTarget]) -> int:
-        """As the port says."""
         family, values = _family(names)
         if not values:
             return 0
@@ -140,7 +135,6 @@ class SqliteTokenRegister:
             return connection.execute(_END.format(family=family), values).rowcount
 
     def subtree(self, names: Collection[RevocationTarget]) -> tuple[int, Sequence[IssuedToken]]:
-        """As the port says."""
         family, values = _family(names)
         if not values:
             return 0, ()
@@ -149,7 +143,6 @@ class SqliteTokenRegister:
         return count, tuple(_token(row) for row in rows)
 
     def statuses(self, list_number: int) -> bytes:
-        """As the port says."""
         lists = self._reader.rows("SELECT decoys FROM status_lists WHERE number = ?", (list_number,))
         if not lists:
             raise STATUS_NO_LIST(f"there is no status list {list_number}")
@@ -159,7 +152,6 @@ class SqliteTokenRegister:
         return bytes(found)
 
     def take_places(self, count: int) -> Sequence[StatusPlace]:
-        """As the port says."""
         found: list[StatusPlace] = []
         with self._store.write() as connection:
             while len(found) < count:

@@ -32,7 +32,6 @@ class SqliteToolPinRegister:
         store.mirror(self._reload, register="tool_pins")
 
     def put(self, pin: ToolPin, *, over: str) -> None:
-        """As the port says."""
         # The file decides, not the mirror: another process may have put one since, and then it holds here at once.
         with self._store.write() as connection:
             row = connection.execute(
@@ -54,20 +53,16 @@ class SqliteToolPinRegister:
         self._hold(number, pin)
 
     def current(self, server: str, tool: str) -> ToolPin | None:
-        """As the port says."""
         kept = self._current.get((server, tool))
         return kept[1] if kept is not None else None
 
     def is_unreadable(self, server: str, tool: str) -> bool:
-        """As the port says."""
         return (server, tool) in self._out_of_use
 
     def all(self) -> Sequence[ToolPin]:
-        """As the port says."""
         return tuple(self._current[place][1] for place in sorted(self._current))
 
     def history(self, server: str, tool: str) -> Sequence[ToolPin]:
-        """As the port says."""
         query = f"SELECT {PIN_COLUMNS} FROM tool_pins WHERE server = ? AND tool = ? ORDER BY number DESC"  # noqa: S608
         rows = self._store.rows(query, (server, tool))
         return tuple(self._store.unreadable.each("former definition of tool", rows, pin_in_row, 0, 1, 8))

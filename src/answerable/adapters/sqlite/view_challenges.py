@@ -57,7 +57,6 @@ class SqliteOpeningRegister:
         self._of_one_max, self._of_unknown_max, self._looks_max = of_one_max, of_unknown_max, looks_max
 
     def give(self, digest: bytes, *, about: str, to: str, at: UnixMillis, ends: UnixMillis) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             connection.execute("DELETE FROM nonces WHERE ends_at <= ?", (at,))
             connection.execute(
@@ -71,13 +70,11 @@ class SqliteOpeningRegister:
                 connection.execute(_DROP_OF_ONE, (to,))
 
     def take(self, digest: bytes, *, about: str, by: str, now: UnixMillis) -> UnixMillis | None:
-        """As the port says."""
         with self._store.write() as connection:
             found = connection.execute(_TAKE, (digest, about, by, now)).fetchone()
         return UnixMillis(whole(found[0])) if found is not None else None
 
     def look(self, things: Sequence[str], person: str, at: UnixMillis) -> None:
-        """As the port says."""
         with self._store.write() as connection:
             connection.execute("DELETE FROM looks WHERE at <= ?", (at - LOOK_MILLIS_MAX,))
             connection.executemany(
@@ -89,14 +86,12 @@ class SqliteOpeningRegister:
             )
 
     def looked(self, about: str, person: str) -> UnixMillis | None:
-        """As the port says."""
         found = self._store.rows("SELECT at FROM looks WHERE about = ? AND person = ?", (about, person))
         return UnixMillis(whole(found[0][0])) if found else None
 
     def claim(
         self, person: str, kind: Haste, what: str, *, at: UnixMillis, since: UnixMillis, most: int
     ) -> int | None:
-        """As the port says."""
         with self._store.write() as connection:
             connection.execute("DELETE FROM said WHERE kind = ? AND at <= ?", (kind, since))
             others = _count(
@@ -112,7 +107,6 @@ class SqliteOpeningRegister:
         return None
 
     def let_go(self, person: str, kind: Haste, what: str) -> None:
-        """As the port says."""
         place = (person, kind, what)
         with self._store.write() as connection:
             connection.execute(

@@ -85,11 +85,9 @@ class SSHIssuer:
 
     @property
     def traits(self) -> IssuerTraits:
-        """As the port says."""
         return self._traits
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
-        """As the port says."""
         return grant_faults(scope, self._hosts)
 
     async def issue(self, order: LeaseOrder) -> Credential:

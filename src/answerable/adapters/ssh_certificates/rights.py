@@ -19,7 +19,6 @@ class SSHRights:
     """Implements ports.target_rights.TargetRights."""
 
     def rights(self, grants: JSONValue) -> tuple[Right, ...]:
-        """As the port says."""
         command = grants.get(COMMAND) if isinstance(grants, dict) else None
         if not isinstance(grants, dict) or not isinstance(command, list):
             return ()
@@ -27,11 +26,9 @@ class SSHRights:
         return (Right(COMMAND, f"run {words} as {grants.get('login')} on {grants.get('host')}"),)
 
     def narrowed(self, grants: JSONValue, kept: Collection[str]) -> JSONValue:
-        """As the port says."""
         return grants if COMMAND in kept else None
 
     def used(
         self, scope: Scope, tool: str, arguments: Mapping[str, JSONValue], told: JSONValue
     ) -> Used | None:
-        """As the port says."""
         return Used(frozenset({COMMAND}))

@@ -49,7 +49,6 @@ class SSHTarget:
         self._ca = ca
 
     def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
-        """As the port says."""
         return definitions(self._commands, tuple(self._hosts))
 
     @asynccontextmanager

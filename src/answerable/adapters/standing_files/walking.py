@@ -31,7 +31,6 @@ class LocalConfigurationFiles:
     """Implements ports.configuration_files.ConfigurationFiles. A file that is named is read whatever it is called."""
 
     def shown(self, paths: Iterable[str]) -> Iterator[ShownFile]:
-        """As the port says."""
         left = [FILES_MAX, ENTRIES_MAX]
         for path in paths:
             try:

@@ -30,12 +30,10 @@ class StoredFiles:
         return self._directory.name
 
     def origin(self) -> str:
-        """As the port says."""
         key = self._published.key()
         return key.name if key is not None else ""
 
     def entries(self, start: int) -> Iterator[StoredEntry]:
-        """As the port says."""
         key = self._published.key()
         if key is None:
             return

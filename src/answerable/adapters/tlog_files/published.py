@@ -54,11 +54,9 @@ class PublishedFiles:
         return content
 
     def cosigned(self) -> bytes | None:
-        """As the port says."""
         return self._content(files.COSIGNED)
 
     def leaves(self, start: int, stop: int) -> Iterator[bytes]:
-        """As the port says."""
         while start < stop:
             index, inside = divmod(start, TILE_WIDTH)
             name = TileName(level=None, index=index, width=min(TILE_WIDTH, stop - index * TILE_WIDTH))
@@ -71,14 +69,12 @@ class PublishedFiles:
             start = index * TILE_WIDTH + name.width
 
     def consistency_proof(self, old_size: int, new: Checkpoint) -> tuple[bytes, ...]:
-        """As the port says."""
         with port_errors(_WHAT):
             return proof_of_consistency(
                 self._tiles, old_size=old_size, new_size=new.size, size=new.size, root=new.root
             )
 
     def inclusion_proof(self, index: int, under: bytes) -> str:
-        """As the port says."""
         signed = Signed(checkpoint=Checkpoint.parse(Note.parse(under).text), note=under)
         with port_errors(_WHAT):
             return proof_of_inclusion(self._tiles, index, under=signed).encoded().decode()

@@ -56,7 +56,6 @@ class WebPushChannel:
         self._key, self._contact, self._hosts = key, contact, hosts
 
     async def send(self, message: Message, address: str, *, handle: str, now: int) -> Sent:
-        """As the port says."""
         del handle
         device = self._register.find(address)
         if device is None:

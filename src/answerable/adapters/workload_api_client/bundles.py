@@ -54,7 +54,6 @@ class WorkloadApiBundle:
         return self._source
 
     async def fetch(self) -> TrustBundle:
-        """As the port says."""
         domain = self._source.trust_domain
         try:
             with anyio.fail_after(self._fetch_seconds_max):

@@ -29,7 +29,6 @@ class ListedRights:
     uses: Uses
 
     def rights(self, grants: JSONValue) -> tuple[Right, ...]:
-        """As the port says."""
         found = tuple(
             Right(f"{member}/{number}", say(item))
             for member, say in self.members.items()
@@ -38,7 +37,6 @@ class ListedRights:
         return found if len(found) <= RIGHTS_MAX else ()
 
     def narrowed(self, grants: JSONValue, kept: Collection[str]) -> JSONValue:
-        """As the port says."""
         if not isinstance(grants, dict):
             return None
         made, is_left = dict(grants), False
@@ -55,7 +53,6 @@ class ListedRights:
     def used(
         self, scope: Scope, tool: str, arguments: Mapping[str, JSONValue], told: JSONValue
     ) -> Used | None:
-        """As the port says."""
         found: set[str] = set()
         grants = scope.thaw()
         for member in self.members:

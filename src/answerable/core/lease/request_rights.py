@@ -29,7 +29,6 @@ class RequestRights:
     method: str = ""
 
     def rights(self, grants: JSONValue) -> tuple[Right, ...]:
-        """As the port says."""
         found = [
             Right(f"requests/{number}/{method}", f"{method} {_said(rule)}")
             for number, rule in _rules(grants)
@@ -43,7 +42,6 @@ class RequestRights:
         return tuple(found) if len(found) <= RIGHTS_MAX else ()
 
     def narrowed(self, grants: JSONValue, kept: Collection[str]) -> JSONValue:
-        """As the port says."""
         if not isinstance(grants, dict) or "requests" not in grants:
             return grants
         rules: list[JSONValue] = []

@@ -75,7 +75,6 @@ class NotificationState:
         self.wake()
 
     def notify(self, notice: Notice) -> None:
-        """As the port says."""
         if not self.channels:
             return
         if len(self.notices) >= NOTICES_MAX:

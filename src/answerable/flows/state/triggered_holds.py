@@ -65,7 +65,6 @@ class TriggeredHolds:
         return self._register.epoch() + self._trips
 
     def standing(self, names: Collection[HoldTarget]) -> tuple[Hold, ...]:
-        """As the port says."""
         found = self._register.standing(names)
         tripped = self.tripped
         if not tripped:
@@ -73,30 +72,24 @@ class TriggeredHolds:
         return (*found, *(tripped[one] for one in names if one in tripped))
 
     def find(self, names: Collection[HoldTarget], at: UnixMillis) -> Hold | None:
-        """As the port says."""
         if not self.tripped:
             return self._register.find(names, at)
         return first_in_force(self.standing(names), at)
 
     def get(self, hold: HoldId) -> Hold | None:
-        """As the port says."""
         found = self._register.get(hold)
         return found or next((one for one in self.tripped.values() if one.id == hold), None)
 
     def place(self, hold: Hold) -> Hold:
-        """As the port says."""
         return self._register.place(hold)
 
     def replace(self, hold: Hold, *, was: Hold) -> bool:
-        """As the port says."""
         return self._register.replace(hold, was=was)
 
     def put_back(self, holds: Collection[Hold]) -> int:
-        """As the port says."""
         return self._register.put_back(holds)
 
     def put_right(self, holds: Collection[Hold]) -> None:
-        """As the port says."""
         self._register.put_right(holds)
 
     def all(self) -> Iterable[Hold]:
@@ -106,21 +99,16 @@ class TriggeredHolds:
         return (*waiting, *(one for one in self._register.all() if one.id not in known))
 
     def unrecorded(self) -> Sequence[Hold]:
-        """As the port says."""
         return self._register.unrecorded()
 
     def is_recorded(self, hold: HoldId) -> bool:
-        """As the port says."""
         return self._register.is_recorded(hold)
 
     def recorded(self, holds: Iterable[HoldId]) -> None:
-        """As the port says."""
         self._register.recorded(holds)
 
     def unreported(self) -> Sequence[Hold]:
-        """As the port says."""
         return self._register.unreported()
 
     def reported(self, holds: Iterable[HoldId]) -> None:
-        """As the port says."""
         self._register.reported(holds)

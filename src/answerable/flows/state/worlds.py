@@ -95,7 +95,6 @@ class KnownWorlds:
         self.change: Final = epochs.change
 
     def epoch(self) -> Epoch:
-        """As the port says."""
         parts = self._ref()
         assert parts is not None  # noqa: S101 - whoever asks has the walk
         trust = parts.trust
@@ -110,7 +109,6 @@ class KnownWorlds:
         return self._epochs.epoch()
 
     def current(self) -> World:
-        """As the port says."""
         epoch = self.epoch()
         if self._world is None or self._world.epoch != epoch:
             self._world = self._made(epoch)

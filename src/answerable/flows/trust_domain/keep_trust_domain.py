@@ -176,11 +176,9 @@ class TrustDomainState:
     # --- bundles ------------------------------------------------------------------------------------
 
     def bundle(self, domain: TrustDomain) -> TrustBundle | None:
-        """As the port says."""
         return self._bundles.get(domain)
 
     def bundles(self) -> Mapping[TrustDomain, TrustBundle]:
-        """As the port says."""
         return self._bundles
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
