@@ -162,7 +162,7 @@ def being_answered(walk: Walk, approval_id: str) -> Iterator[None]:
 
 
 def check_swapped(*, is_swapped: bool) -> None:
-    """Raises Refused (`approval.changed_meanwhile`) if another answer replaced the approval first."""
+    """Refuse an answer if another answer replaced the approval first. Raises Refused (`approval.changed_meanwhile`)."""
     if not is_swapped:
         raise APPROVAL_CHANGED_MEANWHILE("somebody else answered at the same moment: look again")
 
@@ -305,7 +305,7 @@ async def answer_on_record(
     # leaves only that key entry.
     by_file = signer and not answer.workflow
     keys_ref = await key_on_record(walk, answer.by, key) if by_file else None
-    # A workflow's answer is never a deputy's, and nobody breaks the glass as another person's deputy.
+    # A workflow's answer is never a deputy's, and a deputy never uses break-glass access in that role.
     alone = bool(answer.workflow) or answer.verdict == GLASS
     place = None if alone else in_place_of(walk, approval, answer.by, verdict=answer.verdict, now=now)
     if place is not None:

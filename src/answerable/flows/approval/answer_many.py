@@ -356,7 +356,7 @@ def _list_of(walk: Walk, ids: Sequence[str], verdict: Verdict) -> Batch:
 
 def _check(walk: Walk, count: int, verdict: Verdict) -> None:
     if verdict not in ("approve", "deny"):
-        # Breaking the glass is for one action, which one person then answers for.
+        # Break-glass access is for one action, which one person then answers for.
         raise APPROVAL_BATCH("an answer to many is `approve` or `deny`")
     most = walk.limits.batch_items_max
     if not most:

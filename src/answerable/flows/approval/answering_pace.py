@@ -1,4 +1,5 @@
-"""Limit how fast a person says yes: a number per hour, a minimum reading time, and a number of broken glasses per day.
+"""Limit how fast a person says yes: a number per hour, a minimum reading time, and a number of break-glass uses per
+day.
 
 A no is never limited: a person past the limit can still say no, and another person answers the rest. Each yes is
 claimed before its answer is recorded, in one atomic step of the register that all processes share. Concurrent answers

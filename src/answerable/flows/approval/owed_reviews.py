@@ -1,4 +1,4 @@
-"""List the broken glasses that need another person's review, and notify people when a glass is broken."""
+"""List the uses of break-glass access that need another person's review, and notify people of each use."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def reviews(walk: Walk, *, open_only: bool = True) -> list[Owed]:
-    """Return every broken glass whose review is owed, the earliest due first. With open_only false, include those
-    already reviewed. Raises Unavailable."""
+    """Return every use of break-glass access whose review is owed, the earliest due first. With open_only false,
+    include those already reviewed. Raises Unavailable."""
     found = (
         owed_review(one, review_ms=walk.limits.glass_review_ms)
         for one in walk.approvals.all(pending_only=False, now=walk.clock.now())
@@ -41,8 +41,8 @@ def answering_groups(approval: Approval) -> tuple[str, ...]:
 
 
 def tell_broken(walk: Walk, approval: Approval, index: int) -> None:
-    """Notify everybody who could have answered. index: of the ledger entry, which is durable: a channel that fails
-    changes nothing."""
+    """Notify everybody who could have answered. index: of the ledger entry of this use, which is durable: a channel
+    that fails changes nothing."""
     for group in answering_groups(approval):
         notice = Notice(
             group=group,

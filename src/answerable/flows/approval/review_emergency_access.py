@@ -1,4 +1,4 @@
-"""Verify and record another person's review of a broken glass, signed with a key file or a passkey."""
+"""Verify and record another person's review of a use of break-glass access, signed with a key file or a passkey."""
 
 from __future__ import annotations
 

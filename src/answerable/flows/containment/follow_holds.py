@@ -24,8 +24,8 @@ _log: Final = logging.getLogger(__name__)
 async def follow_holds(
     walk: Walk, *, poll_seconds: float = POLL_SECONDS, rest_seconds: float = REST_SECONDS
 ) -> None:
-    """Check for ever whether a hold was placed, and cut the calls and streams within its reach. A failed check is
-    repeated.
+    """Check until cancelled whether a hold was placed, and cut the calls and streams within its reach. A failed check
+    is repeated.
 
     Checks every `poll_seconds` while a call or a stream is open. Otherwise there is nothing to cut, and it waits for
     one.

@@ -65,7 +65,7 @@ async def lift_hold(walk: Walk, hold: str, token: str) -> Hold:
         raise HOLD_CHANGED_MEANWHILE()
     lifting.add(found.id)
     try:
-        # A hold that was fully lifted since it was read is no longer in `lifting`, so compare it again.
+        # The hold may have been changed or fully lifted, by a call that has left `lifting`, since it was read.
         if await anyio.to_thread.run_sync(walk.holds.get, found.id) != found:
             raise HOLD_CHANGED_MEANWHILE()
         # 1. On record before it counts. After a crash here, the hold is lifted at the next start, if enough people

@@ -59,7 +59,7 @@ REST_SECONDS: Final = 1.0
 OTHERS_MILLIS: Final = 30_000
 """How long a report waits for ends known to other processes, beyond the longest duration of an action in flight."""
 LEASES_ENDING_MILLIS: Final = 30_000
-"""How long after a hold its report waits for leases that are being ended: one revocation attempt by default."""
+"""How long after a hold its report waits for ending leases: a broker's default timeout for one revocation."""
 RECORDED_SECONDS_MAX: Final = 60.0
 """How long the recorded report waits for other processes, beyond the link's own timeout."""
 AT_A_TIME: Final = 4
@@ -188,7 +188,7 @@ async def record_reports(
 
 
 async def follow_reports(walk: Walk, *, workloads: Workloads | None = None) -> None:
-    """Record the reports of holds for ever, as soon as they can be. A failed attempt is repeated."""
+    """Record the reports of holds as soon as they can be, until cancelled. A failed attempt is repeated."""
     elsewhere: set[HoldId] = set()
     while True:
         rest = REST_SECONDS

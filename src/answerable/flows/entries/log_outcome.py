@@ -62,7 +62,7 @@ async def end_intent(
 
     The first caller removes the intent from the open ones. A second `indeterminate` adds nothing and returns None; any
     other second status is the true outcome found later, and gets a new entry. opened: the intent as this process began
-    it, if it did. Raises Unavailable, and after recording the cancellation of a caller who left.
+    it, if it did. Raises Unavailable, and, once all is recorded, the cancellation of a caller who left.
     """
     taken = walk.open_intents.pop(intent.index, None)
     if taken is None and outcome.status == "indeterminate":

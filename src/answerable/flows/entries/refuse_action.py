@@ -144,7 +144,7 @@ async def _recorded(
     placed: Callable[[Receipt], None],
     waits: Callable[[], None],
 ) -> tuple[Receipt, BaseException | None]:
-    """Record the refusal in the run of that mandate, if there is one."""
+    """Record the refusal, in the run of `mandate` if there is one."""
     subject = principal_subject(mandate.principal) if mandate is not None else agent_subject(caller.agent)
     sealing, action_id = sealing_for(walk, subject), walk.entropy.token()
     policy_set, under = no.policy_set or walk.decision_point.policy_set, UNDER_NOTHING

@@ -39,7 +39,7 @@ def too_many(
     by_agent = hour_of_agent = 0
     for one in walk.approvals.all(pending_only=False, now=at):
         if one.canary is not None:
-            continue  # A test takes nobody's place: else an agent could see that there is one.
+            continue  # An attention check uses no budget: otherwise an agent could detect it.
         is_waiting = one.state_at(at) == "pending" and one.id != ends
         is_recent = one.created_at > at - HOUR_MILLIS
         if not is_waiting and not is_recent:

@@ -62,8 +62,8 @@ def stale_approval(
 
 async def void_denied(walk: Walk, verified: VerifiedRequest, decision: Decision, at: UnixMillis) -> None:
     """Void a pending question about an action that policy now denies. An approval that people have given stays, because
-    the policy result may depend on the hour; denials by a hold, a mandate or a hop are handled there. Raises
-    Unavailable."""
+    the policy result may depend on the hour. Holds, mandates and hops end the approvals that they deny themselves.
+    Raises Unavailable."""
     request = verified.request
     waiting = walk.approvals.matching(verified.caller.agent, verified.mandate.id, request.action.digest, at)
     if waiting is None or waiting.state_at(at) != "pending" or not decision.question:

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 Preview = Callable[["VerifiedRequest", "ApprovalId"], Awaitable["Lines"]]
-"""Returns what people are shown beside the card of a waiting action. Raises only Broken, and its cancellation."""
+"""Function that returns the lines displayed beside the card of a waiting action. Raises only Broken, and its
+cancellation."""
 
 
 async def request_approval(

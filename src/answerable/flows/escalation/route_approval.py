@@ -59,7 +59,7 @@ def tell_asked(walk: Walk, approval: Approval) -> None:
 
 
 async def follow_duties(walk: Walk) -> None:
-    """Route questions for ever. If the register or the log is unavailable, log a warning and try again: a late
+    """Route questions until cancelled. If the register or the log is unavailable, log a warning and try again: a late
     notification must not end the server. Raises as the log does when it is broken."""
     while walk.duties.register is not None:
         try:

@@ -1,4 +1,4 @@
-"""Count from the ledger, in short turns, which granted rights of their leases actions used.
+"""Compare granted and used rights: count from the ledger, in short turns, what actions used of their leases' grants.
 
 An outcome records the used rights and the digest of the scope. To check whether that scope came from the template now
 in force, this module fills the template from the recorded action. Use under another template is not counted.

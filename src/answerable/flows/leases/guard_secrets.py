@@ -1,4 +1,4 @@
-"""Keep the broker's long-lived secrets out of arguments, answers and errors: refuse or withhold content that has one.
+"""Keep the broker's long-lived secrets out of arguments, answers and errors: refuse or withhold content with one in it.
 
 The secret is marked as exposed and named in messages, never displayed.
 
@@ -52,7 +52,7 @@ def refuse_exposed(desk: SecretState | None, target: str) -> None:
 
 
 async def refuse_passed(desk: SecretState | None, arguments: Mapping[str, JSONValue], *, by: str) -> None:
-    """Refuse arguments that have a secret, before anything is sent. by: who passed them, and how. Raises Refused
+    """Refuse arguments that contain a secret, before anything is sent. by: who passed them, and how. Raises Refused
     (`secret.passed`)."""
     found = await _found(desk, arguments)
     if desk is not None and found:
@@ -94,7 +94,7 @@ async def without_secrets(
 
 
 def guarded(desk: SecretState | None, progress: Progress | None, *, by: str) -> Progress | None:
-    """Wrap progress so that its messages have no secret, whole or split."""
+    """Wrap progress so that its messages contain no secret, whole or split."""
     if desk is None or progress is None:
         return progress
     passing = [one.passing() for one in desk.watches]

@@ -65,7 +65,7 @@ class DeskTarget:
         limits: LeaseLimits,
         rights: TargetRights | None = None,
     ) -> DeskTarget:
-        """Return a target with an own limiter for its actions."""
+        """Return a target with its own limiter for actions."""
         acting = CapacityLimiter(limits.actions_per_target)
         return cls(issuer=issuer, target=target, acting=acting, rights=rights)
 

@@ -47,8 +47,8 @@ async def perform_leased(
     """Perform the action. Return the result, and the lease when the answer is sent: ended where its window is one
     action.
 
-    Cancelling it tells the target to stop, and the lease is ended anyway. An answer that has a long-lived secret of the
-    broker is withheld, and its lease ended. Raises as `lease_credential`, Refused (`target.unknown`,
+    Cancelling it tells the target to stop, and the lease is ended anyway. An answer that contains a long-lived secret
+    of the broker is withheld, and its lease ended. Raises as `lease_credential`, Refused (`target.unknown`,
     `target.arguments`, `secret.passed`, `secret.exposed`) and Unavailable with effect `none` or `unknown` as the target
     says.
     """

@@ -44,7 +44,7 @@ class _Attempts:
 
 
 async def keep_rotating(desk: SecretState) -> None:
-    """Rotate every secret as soon as it is known to be due, for ever."""
+    """Rotate every secret as soon as it is known to be due, until cancelled."""
     attempts = _Attempts()
     async with anyio.create_task_group() as tasks:
         while True:

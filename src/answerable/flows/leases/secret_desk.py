@@ -76,7 +76,7 @@ async def look(desk: SecretState) -> None:
 
 
 async def keep_looking(desk: SecretState) -> None:
-    """Read the store for ever. Each reason for which it cannot be read is logged once."""
+    """Read the store until cancelled. Each reason for which it cannot be read is logged once."""
     said = ""
     while True:
         try:

@@ -164,7 +164,5 @@ def _paused(stream: EventStream, *, left_out: int, limit: int) -> EventStream | 
         return replace(stream, update=update) if not stream.update else None
     reason = f"{left_out} events were left out so far, because {limit} waited already"
     if stream.status == "paused":
-        update = (
-            stream.update
-        )  # Its receiver has been told, or will be, and reads the number when it comes back.
+        update = stream.update  # Its receiver was notified, or will be, and reads the number later.
     return replace(stream, status="paused", reason=reason, left_out=left_out, update=update)

@@ -310,7 +310,7 @@ class Cosigning:
         except Unavailable as failed:
             if failed.code not in TAKES_NOTHING_NOW:
                 raise
-            return  # As with checkpoints, a full disk only delays it: the next round tries again.
+            return  # As with checkpoints, a full disk only delays publishing: the next round tries again.
         except (Malformed, Unverified) as fault:
             # The witnesses signed this log's own text, so the fault is in the files on disk.
             raise LEDGER_CORRUPT(f"a cosigned checkpoint cannot be published: {fault.message}") from None
