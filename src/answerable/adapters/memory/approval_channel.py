@@ -1,4 +1,4 @@
-"""Approval channel that keeps what it was told."""
+"""Record announced approvals and notices in memory instead of sending them."""
 
 from __future__ import annotations
 
