@@ -388,7 +388,7 @@ def _not_told(walk: Walk, desk: NotificationState, channel: str, one: _Due) -> S
 async def try_to_send(
     walk: Walk, desk: NotificationState, channel: str, message: Message, address: str, *, handle: str = ""
 ) -> Sent:
-    """Try once to send, within the time limit. Never raises: an exception in the channel's code means that it is down."""
+    """Try once to send, within the time limit. Never raises: an exception in the channel means that it is down."""
     sent = Sent(state="down", why=f"no answer within {desk.limits.try_seconds_max:g} seconds")
     try:
         with anyio.move_on_after(desk.limits.try_seconds_max):
