@@ -137,16 +137,14 @@ async def notify_people(walk: Walk, desk: NotificationState, channel: str) -> in
     seen = await _seen(walk, desk, channel, since=state.since)
     if not (seen.fresh or seen.due or seen.missed):
         return 0
-    # 3. Claim the channel for as long as the longest tries may take. After a crash here, another process claims it
-    # later.
+    # 3. Claim the channel for as long as the longest tries may take. After a crash here, another process claims it.
     slowest = desk.limits.try_seconds_max * (AT_A_TIME / desk.limits.at_once_max)
     until = now + int(slowest * 1000) + CLAIM_SPARE_MS
     if not await in_register(desk.register.claim, channel, now=now, until=until):
         return 0
     came = _Round(until=until)
     try:
-        # 4. The plan is stored before sending. It is read again because another process may have sent some of it
-        # meanwhile.
+        # 4. The plan is stored before sending, and read again: another process may have sent some of it meanwhile.
         seen = await _seen(walk, desk, channel, since=state.since)
         if seen.fresh:
             await in_register(desk.register.keep, seen.fresh)
@@ -154,8 +152,7 @@ async def notify_people(walk: Walk, desk: NotificationState, channel: str) -> in
         if seen.missed:
             await in_register(desk.register.keep, seen.missed)
             came.missed += len(seen.missed)
-        # 5. Each delivery is stored as told as soon as the channel took it. After a crash between the two, it is sent
-        # again.
+        # 5. Each delivery is stored as told once the channel took it. After a crash between the two, it is sent again.
         await _tell(walk, desk, channel, seen.due, came)
     finally:
         attempts = state.attempts + 1 if came.down else 0
@@ -301,8 +298,7 @@ def _of_end(
     requester = one.to.startswith(REQUESTER)
     wanted = requester or (one.told == "asked" and desk.channels[one.channel].updates)
     if approval.canary is not None and not approval.canary.ended:
-        # The attention check is revealed in a moment. Before that, the giver of the task would be notified of an action
-        # that nobody requested.
+        # It is revealed in a moment; before that, the giver of the task would hear of an action that nobody requested.
         return None
     ended_at = max((answer.at for answer in approval.answers), default=approval.expires_at)
     if not wanted or now > max(ended_at, one.made_at) + desk.limits.after_end_ms:
@@ -392,8 +388,7 @@ def _not_told(walk: Walk, desk: NotificationState, channel: str, one: _Due) -> S
 async def try_to_send(
     walk: Walk, desk: NotificationState, channel: str, message: Message, address: str, *, handle: str = ""
 ) -> Sent:
-    """Try once to send, within the time limit. Never raises: an exception in the channel's code counts as the channel
-    being down."""
+    """Try once to send, within the time limit. Never raises: an exception in the channel's code means that it is down."""
     sent = Sent(state="down", why=f"no answer within {desk.limits.try_seconds_max:g} seconds")
     try:
         with anyio.move_on_after(desk.limits.try_seconds_max):
