@@ -217,7 +217,8 @@ class AwsIssuer:
     async def _called(
         self, service: str, call: Callable[[Any], Any], *, missing_is_fine: bool = False
     ) -> Any:
-        """Raises Unavailable (`lease.target`), _NoRoomError."""
+        """Run a call with a service's client. missing_is_fine: return None if the entity does not exist. Raises
+        Unavailable (`lease.target`), _NoRoomError."""
         try:
             return await self._clients.called(lambda: call(self._client(service)))
         except ClientError as error:

@@ -178,7 +178,7 @@ class Slices:
         return self._reduced(found.agent.name, capability.name, capability.tier, found.policies, ids)(request)
 
     def heads_matching(self, agent: Agent, capability: Capability) -> tuple[int, ...]:
-        """Numbers of the policies that could match for some resource of the capability's type."""
+        """Return the numbers of the policies that could match for some resource of the capability's type."""
         index = self._index or HeadIndex(policy.head for policy in self._set.policies)
         return index.matching(agent, capability, None, any_id=True)
 

@@ -32,7 +32,8 @@ ERRORS: Final = frozenset(
     unsupported_token_type use_dpop_nonce
     """.split()
 )
-"""RFC 6749, section 5.2; RFC 7009, section 2.2.1; RFC 8707, section 2; RFC 9396, section 5; RFC 9449, section 5."""
+"""Error codes of RFC 6749, section 5.2; RFC 7009, section 2.2.1; RFC 8707, section 2; RFC 9396, section 5; RFC 9449,
+section 5."""
 
 Form = list[tuple[str, str]]
 

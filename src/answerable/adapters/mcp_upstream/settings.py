@@ -19,8 +19,11 @@ class UpstreamSettings:
     restart_delay_*: first and longest delay between attempts; it doubles while a server keeps failing.
     steady_seconds: a connection that lasted longer resets the delay.
     write_seconds_max: limit for a server that does not read its input.
+    stop_seconds_max: limit of each step of stopping a stdio server's process.
     catalogue_seconds_max: maximum age of a list whose changes the server does not announce.
+    connections_max: HTTP connections to one server.
     log_directory: where each server's standard error is stored; None for nowhere.
+    log_bytes_max: size at which a log file is rotated.
     mode: as of `mcp.Client`.
     broker_socket: Unix socket by which the broker's targets are reached; None if there is no broker.
     user: account of stdio servers; if empty, see `account.tools_account`.
