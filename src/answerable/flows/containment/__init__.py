@@ -1,1 +1,1 @@
-"""Stops, holds lifted and followed, panic."""
+"""Emergency stop (panic), lifting and following holds, and stopping an agent."""

@@ -1,1 +1,1 @@
-"""What is counted of actions: budgets, trackers, stop rules, uses."""
+"""Count what actions use: budgets, history trackers, stop rules, approval uses."""

@@ -1,1 +1,1 @@
-"""Asking people: the request, who is on call, deputies."""
+"""Request approval from people: build the request, route it to those on call, appoint deputies."""

@@ -1,1 +1,1 @@
-"""Streams of events to callers and subscribers."""
+"""Deliver event streams to callers and subscribers (Shared Signals)."""

@@ -1,1 +1,1 @@
-"""Leasing credentials: the broker, its accounts and secrets."""
+"""Lease short-lived credentials through the broker; manage its accounts and secrets."""

@@ -1,1 +1,1 @@
-"""Witnesses, cosignatures, evidence bundles."""
+"""Publish checkpoints, gather and give witness cosignatures, and assemble evidence bundles."""
