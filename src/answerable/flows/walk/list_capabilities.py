@@ -78,7 +78,7 @@ def list_capabilities(
 def shown_lineage(
     walk: Walk, caller: VerifiedCaller, mandate_id: str, delegation: str, server: str, now: UnixMillis
 ) -> DelegationLineage | None:
-    """Return what the caller acts under, as far as this process knows; of another shard only that the mandate exists."""
+    """Return what the caller acts under, as far as this process knows; of another shard only that a mandate exists."""
     if not delegation:
         mandate = walk.mandates.find(MandateId(mandate_id))
         return (
