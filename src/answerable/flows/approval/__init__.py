@@ -1,1 +1,1 @@
-"""Record people's answers to approvals, notify people, send attention checks, and report oversight figures."""
+"""People's answers to approvals, notification channels, attention checks and oversight figures."""

@@ -1,1 +1,1 @@
-"""Emergency stop (panic), lifting and following holds, and stopping an agent."""
+"""Containment: stop an agent, place the panic hold, lift and follow holds, and report what a stop reached."""

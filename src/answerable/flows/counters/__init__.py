@@ -1,1 +1,1 @@
-"""Count what actions use: budgets, history trackers, stop rules, approval uses."""
+"""Counters of actions: budgets, trackers, stop rules and uses of agents."""

@@ -1,1 +1,1 @@
-"""Run containment drills and report their results."""
+"""Containment drills and containment reports."""

@@ -1,1 +1,1 @@
-"""Write the ledger entries of an action: cited statements, outcomes, refusals."""
+"""Ledger entries of the walk: cited statements, outcomes and refusals."""

@@ -1,1 +1,1 @@
-"""Request approval from people: build the request, route it to those on call, appoint deputies."""
+"""Approval requests, their routing to people on call, and deputies."""

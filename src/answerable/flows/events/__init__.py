@@ -1,1 +1,1 @@
-"""Deliver event streams to callers and subscribers (Shared Signals)."""
+"""Event streams to receivers and webhooks (OpenID Shared Signals Framework)."""

@@ -1,1 +1,1 @@
-"""Reconstruct incidents from the ledger: timelines, and the person behind an action."""
+"""Forensics from the ledger: timelines, and the person behind an action."""

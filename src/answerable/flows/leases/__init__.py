@@ -1,1 +1,1 @@
-"""Lease short-lived credentials through the broker; manage its accounts and secrets."""
+"""Credential leases: the broker, its accounts and its secrets."""

@@ -1,1 +1,1 @@
-"""Publish checkpoints, gather and give witness cosignatures, and assemble evidence bundles."""
+"""Witness cosignatures, the log of logs, announcements and evidence bundles of the ledger."""

@@ -1,1 +1,1 @@
-"""Sign people in, invite them, enrol and remove their passkeys, and verify ID tokens of workflows."""
+"""Sign-in, passkeys and invitations of people, and attestation of workflows."""
