@@ -176,8 +176,7 @@ class _Asking:
             yield f"if it was prepared before, with {shown(self._capability.executes.prepared_by)}"
 
     def _proofs(self, agent: Agent, mandate: Mandate) -> tuple[str, ...]:
-        """Return conditions on how the agent must prove itself, given revocations and holds. Raises _No if no way is
-        left."""
+        """Return how the agent must prove itself, given revocations and holds. Raises _No if no way is left."""
         moment = self._moment
         task = mandate_names(moment, mandate)
         target = tuple(capability_names(moment.registry.current, self._capability))

@@ -88,8 +88,7 @@ def shadow_seen(walk: Walk, shadow: ShadowSet) -> ShadowSeen:
 
 
 async def follow_shadow(walk: Walk) -> bool:
-    """Run one round of at most `ROUND_SECONDS_MAX` seconds. Return whether there is more to read. Raises
-    Unavailable."""
+    """Run one round of at most `ROUND_SECONDS_MAX`. Return whether there is more to read. Raises Unavailable."""
     if walk.policies.records is None:
         return False
     shadow = await to_thread.run_sync(shadow_set, walk)

@@ -69,8 +69,7 @@ class Page:
 
 @dataclass(slots=True, kw_only=True)
 class Trial:
-    """A simulation with changed tiers. `tiers`: by capability. `questions`: approvals requested then, and by the
-    candidate."""
+    """A simulation with changed tiers. `tiers`: by capability. `questions`: approvals, then and by the candidate."""
 
     tiers: Mapping[str, int]
     questions: QuestionsCompared = field(default_factory=QuestionsCompared)
@@ -137,8 +136,7 @@ async def simulate_policy(
 def compared(
     walk: Walk, asking: PolicyAsking, stored: StoredEntry, tally: Tally, *, trial: Trial | None = None
 ) -> Difference | None:
-    """Evaluate the candidate on one entry and count it. Return the difference; None for no decision, or the same
-    one."""
+    """Evaluate the candidate on one entry and count it. Return the difference, if it is a decision and differs."""
     effect = DECIDED.get(stored.tag)
     if effect is None:
         if trial is not None and stored.tag == Tag.MANDATE_ISSUED:

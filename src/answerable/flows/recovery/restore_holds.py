@@ -109,8 +109,7 @@ class RecalledHolds:
         )
 
     def _is_lifted(self, hold: Hold) -> bool:
-        """Whether enough people signed the lift of this hold. The log's statement alone is not enough to release
-        anything."""
+        """Whether enough people signed the lift of this hold. The log's statement alone releases nothing."""
         agreed = (*hold.agreed, *self.agreed.get(hold.id, ()))
         signed = {one.by for one in agreed if self._is_signed(hold, one)}
         if len(signed) >= hold.persons_to_lift:

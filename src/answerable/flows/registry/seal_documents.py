@@ -25,8 +25,7 @@ def changes_of_things(changed: Mapping[str, bytes | None]) -> bytes:
 
 
 async def changes_of_people(walk: Walk, changed: Mapping[str, bytes | None]) -> list[Section]:
-    """Return the documents of people, each sealed for its person. Raises Unavailable if a subject's key cannot be
-    read."""
+    """Return the documents of people, each sealed for its person. Raises Unavailable if a key cannot be read."""
     found: list[Section] = []
     for key, text in changed.items():
         if not key.startswith(PRINCIPAL):

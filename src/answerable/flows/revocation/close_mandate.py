@@ -68,15 +68,13 @@ async def close_mandate(walk: Walk, mandate_id: str, *, by: str) -> Mandate:
 
 
 async def closed_wholly(walk: Walk, mandate: MandateId) -> None:
-    """Do what follows in the registers from a closed mandate. Idempotent: repeat it to complete it. Raises
-    Unavailable."""
+    """Do what follows in the registers from a closed mandate. Idempotent. Raises Unavailable; repeat it then."""
     await _end_tokens(walk, mandate)
     await anyio.to_thread.run_sync(drop_approvals, walk, _named(mandate))
 
 
 async def _stayed(ask: Callable[[], T]) -> tuple[T, BaseException | None]:
-    """Run `ask` in a worker thread. Return its result, and the cancellation if the caller left; `ask` may then run
-    twice."""
+    """Run `ask` in a thread. Return its result, and the cancellation if the caller left; it may then run twice."""
     try:
         found = await written(ask)
     except anyio.get_cancelled_exc_class() as gone:

@@ -83,8 +83,7 @@ def hold_on(walk: Walk, stream: Stream) -> Hold | None:
 
 
 def stream_names(walk: Walk, stream: Stream) -> tuple[RevocationTarget, ...]:
-    """Return the names a stream acts under: those of its task, or of its caller alone if no task is known. Does no
-    I/O."""
+    """Return the names of a stream: those of its task, or of its caller alone if no task is known. Does no I/O."""
     caller = stream.caller
     if stream.delegation_lineage is not None:
         return task_names(walk, caller, stream.delegation_lineage.mandate, stream.delegation_lineage.hops)

@@ -41,8 +41,7 @@ WAIT_SECONDS: Final = 20.0
 ANSWER_SECONDS_MAX: Final = 2.0
 RETRY_SECONDS: Final = 0.5
 UNUSED_SECONDS: Final = 5.0
-"""How often to check whether anything registered uses the broker, while nothing does. New documents trigger a check,
-too."""
+"""How often to check whether anything registered uses the broker; new documents trigger a check, too."""
 RETRY_SECONDS_MAX: Final = 15.0
 STARTING_SECONDS: Final = 5.0
 """How long a broker that does not answer may be starting, without a warning in the log."""
@@ -145,8 +144,7 @@ def uses_broker(walk: Walk) -> bool:
 
 
 async def follow_leases(walk: Walk) -> None:
-    """Tell the broker what is queued and record what it reports, in a loop without end. Retries a broker that is
-    away."""
+    """Tell the broker what is queued and record what it reports. Runs without end; retries a broker that is away."""
     side = walk.leases
     if side is None:
         return

@@ -63,8 +63,7 @@ class BoundaryOf(NamedTuple):
 
 
 async def boundaries(walk: Walk) -> list[BoundaryOf]:
-    """Return the boundary of every capability in force, by name. Raises Unavailable (`broker.*`) if any uses the
-    broker."""
+    """Return the boundary of every capability in force, by name. Raises Unavailable (`broker.*`) if one needs it."""
     current = walk.registry.current
     brokered = any(server.target for server in current.servers.values())
     known = {one.name: one.traits for one in await broker_of(walk).asks.targets()} if brokered else {}

@@ -82,8 +82,7 @@ class Stopped:
 
 
 class TakenAway(NamedTuple):
-    """What was open under a name when it was revoked. `tokens_count`: ended tokens. `tokens`: the first of their
-    ids."""
+    """What was open under a revoked name. `tokens_count`: ended tokens. `tokens`: the first of their ids."""
 
     mandates: tuple[MandateId, ...]
     approvals: tuple[ApprovalId, ...]
@@ -156,8 +155,7 @@ def _added(walk: Walk, revocation: Revocation) -> tuple[bool, Unavailable | None
 async def _without_room(
     walk: Walk, revocation: Revocation, in_flight: Sequence[InFlight], behind: Unavailable
 ) -> Unavailable:
-    """Do everything possible without the registers, and return the error for the caller. `follow_room` does the rest
-    later."""
+    """Do what is possible without the registers, and return the error. `follow_room` does the rest later."""
     await end_leases(walk, {revocation.what}, why="what it stands under was revoked")
     said = f"{described(revocation.what)} is revoked"
     try:

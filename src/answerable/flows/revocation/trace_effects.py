@@ -275,8 +275,7 @@ class LeafReader:
         )
 
     def _keys(self, leaf: Intent) -> list[str]:
-        """Return the keys that may have signed. A session's leaf does not name its key, so every key of its agent
-        counts."""
+        """Return the keys that may have signed; for a session, whose leaf names none, every key of its agent."""
         if leaf.proof.kind == "signature":
             return [leaf.proof.binding]
         if leaf.proof.kind == "session_mac":

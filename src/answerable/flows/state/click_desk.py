@@ -27,8 +27,7 @@ NONCE_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
-    """An answer offered to one person by a button. `action`, `rendering`: hashes in hex. `ends`: end of the
-    question."""
+    """An answer offered to one person by a button. `action`, `rendering`: hex hashes. `ends`: of the question."""
 
     approval: ApprovalId
     action: str

@@ -84,8 +84,7 @@ class Delegations:
     _chars: int = 0
 
     def verified(self, text: str, now: UnixMillis) -> Chain:
-        """Return the chain in a header field. Raises Malformed and Unverified (`delegation.*`) as `verified_chain`
-        does."""
+        """Return the chain in a header field. Raises Malformed, Unverified (`delegation.*`) as `verified_chain`."""
         return self.known(text, now).chain
 
     def known(self, text: str, now: UnixMillis) -> KnownChain:

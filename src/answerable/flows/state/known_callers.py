@@ -91,8 +91,7 @@ class KnownCallers:
         return directory
 
     def by_key(self, thumbprint: str, now: UnixMillis) -> KnownKey:
-        """Return the agent of a key. Raises Unverified: `key` for an unknown key or an ended instance, `agent` if
-        inactive."""
+        """Return the agent of a key. Raises Unverified: `key` if unknown or its instance ended, `agent` if inactive."""
         found = self.directory().by_key.get(thumbprint)
         if found is not None:
             agent, key = found
@@ -200,8 +199,7 @@ class KnownCallers:
         return None
 
     def _svid(self, trust: TrustSource, channel: Channel, now: UnixMillis) -> X509Svid:
-        """Return the SVID of a connection. Verified again when its bundle changes; cached because verifying is
-        expensive."""
+        """Return the SVID of a connection, cached until its bundle changes, because verifying is expensive."""
         remembered = self._svids.get(channel.certificate)
         if remembered is not None:
             bundle, svid = remembered
@@ -237,8 +235,7 @@ class KnownCallers:
         return self._active(agent.name)
 
     def _identity_of(self, instance: Instance) -> CallerIdentity:
-        """Return the identity of an instance. Its digest is included only while in force; a sub-agent inherits its
-        parent's drift."""
+        """Return an instance's identity, with a digest only while in force; a sub-agent inherits its parent's drift."""
         standing = self._manifest_of(instance.agent) if self._manifest_of is not None else None
         parent = None
         if instance.parent and self._instances is not None:
@@ -300,8 +297,7 @@ def _is_vouched_for(trust: TrustSource | None, evidence: Evidence) -> bool:
 
 
 def require_vouched(trust: TrustSource, instance: Instance) -> None:
-    """Raise Refused (`instance.unvouched`) if the trust domain whose SVID enrolled the instance is no longer
-    trusted."""
+    """Raise Refused (`instance.unvouched`) if the trust domain whose SVID enrolled it is no longer trusted."""
     if not _is_vouched_for(trust, instance.evidence):
         raise INSTANCE_UNVOUCHED(
             f"the trust domain by whose SVID {shown(instance.id)} was enrolled is not believed here any more"

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from answerable.ports.push_register import PushRegister
 
 NOTICES_MAX: Final = 1_000
-"""Notices that wait in memory to be stored. Past it notices are counted as lost and not sent; the ledger has the
-facts."""
+"""Notices waiting in memory to be stored. More are counted as lost and not sent; the ledger has the facts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +40,7 @@ class ReachLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushSide:
-    """Web push. `key`: this server's public key for browsers, base64url. `hosts`: push services that a device may
-    name."""
+    """Web push. `key`: this server's public key, base64url. `hosts`: push services that a device may name."""
 
     register: PushRegister
     key: str

@@ -141,8 +141,7 @@ class TripQueue:
 
 @dataclass(slots=True, kw_only=True)
 class Passed:
-    """A passed limit. `since`: monotonic seconds. `keys`: what was counted. `is_said`: whether a dry-run rule has
-    reported it."""
+    """A passed limit. `since`: monotonic seconds. `keys`: what was counted. `is_said`: reported by a dry-run rule."""
 
     since: float
     stop_rule_signal: StopRuleSignal

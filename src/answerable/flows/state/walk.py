@@ -115,8 +115,7 @@ class IntentWitness(Protocol):
     """Waits until witnesses have cosigned the log. Raises Unavailable and Broken as the ledger does."""
 
     async def covers(self, index: int, *, seconds_max: float) -> bool:
-        """Wait until a checkpoint that a quorum of witnesses cosigned covers the entry. Return False after
-        `seconds_max`."""
+        """Wait until a checkpoint cosigned by a quorum covers the entry. Return False after `seconds_max`."""
         ...
 
 

@@ -79,8 +79,7 @@ JTI_BYTES: Final = 16
 
 
 class Granted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The issued token. `chain`: all hops, root first, as the gateway accepts them. `by_dpop`: the token needs DPoP
-    proofs."""
+    """The issued token. `chain`: all hops, root first, as the gateway accepts them. `by_dpop`: it needs DPoP proofs."""
 
     token: str
     chain: str
@@ -121,8 +120,7 @@ def _check_form(wanted: Exchange) -> None:
 
 
 def _may_act(desk: TokenState, client: TokenClient, parent: Parent) -> Agent:
-    """Decide the first question: whether this agent may act under that parent at all, by the current registry and
-    registers."""
+    """Decide the first question: whether this agent may act under that parent at all, by what is in force now."""
     walk, mandate = desk.walk, parent.mandate
     agent = walk.registry.current.agents.get(client.agent)
     if agent is None or agent.status != "active":
@@ -153,8 +151,7 @@ def _may_act(desk: TokenState, client: TokenClient, parent: Parent) -> Agent:
 
 
 def _may_have(desk: TokenState, client: TokenClient, parent: Parent, wanted: Exchange) -> Authority:
-    """Decide the second question: whether the agent may have this much. By default it gets what the parent consented
-    to."""
+    """Decide the second question: whether the agent may have this much. Default: what the parent consented to."""
     asked = parent.within
     if wanted.authorization_details:
         try:
@@ -181,10 +178,7 @@ def _may_have(desk: TokenState, client: TokenClient, parent: Parent, wanted: Exc
 
 
 def _reached(desk: TokenState, client: TokenClient, parent: Parent, given: Authority) -> Authority:
-    """Remove scopes beyond the giver or an agent of the chain now, because outside verifiers do not check this.
-
-    Raises Refused.
-    """
+    """Remove scopes beyond the giver or an agent of the chain now: outside verifiers do not check. Raises Refused."""
     current = desk.walk.registry.current
     agents = [
         current.agents.get(AgentId(name)) for name in (*(hop.agent for hop in parent.hops), client.agent)
@@ -293,10 +287,8 @@ async def _issued(
 
 
 def _audiences(parent: Parent, wanted: str) -> tuple[str, ...]:
-    """Return the requested audience, or the narrower audiences of the parent or its consent within it.
-
-    Raises Refused (`oauth.invalid_target`).
-    """
+    """Return the requested audience, or the parent's or consent's narrower ones. Raises Refused
+    (`oauth.invalid_target`)."""
     above = parent.consent or (parent.hops[-1] if parent.hops else None)
     allowed = above.audiences if above is not None else (wanted,)
     if any(lies_within(wanted, one) for one in allowed):
@@ -312,8 +304,7 @@ def _audiences(parent: Parent, wanted: str) -> tuple[str, ...]:
 def _more(
     client: TokenClient, parent: Parent, authority: Authority, issuer: str, place: StatusPlace, single: bool
 ) -> Mapping[str, JSONValue]:
-    """Return claims for outside verifiers: scope, status, the actors so far (RFC 8693, section 4.1), instance and
-    manifest."""
+    """Return claims for outside verifiers: scope, status, actors (RFC 8693, section 4.1), instance, manifest."""
     uri = status_uri(issuer, place.list_number)
     claims: dict[str, JSONValue] = {
         "scope": " ".join(authority.scopes),
@@ -350,10 +341,8 @@ def _consented(consent: Hop, where: Reference, log: str) -> Mapping[str, JSONVal
 def _record(
     desk: TokenState, client: TokenClient, parent: Parent, hop: Hop, place: StatusPlace
 ) -> IssuedToken:
-    """Return the register row, below the nearest hop issued by this service.
-
-    Hops that agents signed in between, and the consent, are in no register; the row is found by their names.
-    """
+    """Return the register row, below the nearest hop issued by this service. Hops that agents signed in between, and
+    the consent, are in no register; the row is found by their names."""
     above = ""
     through = (
         {RevocationTarget("hop", hop.consent.hash)} if hop.consent is not None else set[RevocationTarget]()

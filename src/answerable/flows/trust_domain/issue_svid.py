@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from answerable.ports.entropy import Entropy
 
 LEAF_BACKDATE_MILLIS: Final = 30_000
-"""An X.509-SVID is valid from this long before its issue, for readers whose clocks are behind, but not before its
-authority is."""
+"""An X.509-SVID is valid from this long before its issue, for clocks that are behind; never before its authority."""
 
 _CHANGED_MEANWHILE: Final = frozenset(
     {"authority_keys.missing", "svid.path", "svid.kid", "svid.trust_domain"}

@@ -29,8 +29,7 @@ KEPT_MAX: Final = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutstandingSvid:
-    """An unexpired SVID. `kind`: x509, jwt or wit. `serial`: of the certificate, or digest of the token, as in the
-    ledger."""
+    """An unexpired SVID. `kind`: x509, jwt or wit. `serial`: of the certificate, or the token's digest."""
 
     instance: str
     kind: str

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 
 def groups_now(walk: Walk, approval: Approval, answer: Answer) -> tuple[str, ...]:
-    """Return the groups in which this answer is still valid: none once the person or the signing key is removed or
-    held."""
+    """Return the groups in which this answer is still valid: none once the person or key is removed or held."""
     if answer.workflow:
         return groups_of_workflow(walk, approval, answer)
     person = walk.registry.current.principals.get(answer.by)

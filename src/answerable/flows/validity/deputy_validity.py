@@ -53,8 +53,7 @@ def still_stands(walk: Walk, one: DeputyStatement) -> bool:
 
 
 def may_stand_in(duty: Duty, person: Principal) -> bool:
-    """Whether the duty allows this person as a deputy: a member of its group, or of a group that it names for
-    deputies."""
+    """Whether the person may be a deputy of the duty: a member of its group, or of one it names for deputies."""
     return bool({duty.group, *duty.deputies} & set(person.groups))
 
 
@@ -82,8 +81,7 @@ def in_place_of(
 
 
 def cannot_say_yes(walk: Walk, approval: Approval) -> frozenset[str]:
-    """Return everybody whose approval would not be valid in any group: the giver of the task, and owners of its
-    agents."""
+    """Return everybody whose approval is never valid: the giver of the task, and the owners of its agents."""
     current = walk.registry.current
     names = {
         str(approval.principal),

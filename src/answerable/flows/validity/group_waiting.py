@@ -26,8 +26,7 @@ def groups_waiting(walk: Walk) -> Grouped:
 
 
 async def follow_waiting(walk: Walk) -> None:
-    """Read new approvals in the background until cancelled, so that the first person to open a long queue need not
-    wait."""
+    """Read new approvals in the background until cancelled, so that opening a long queue is fast."""
     seen = -1
     while True:
         more, size = False, walk.ledger.size

@@ -149,8 +149,7 @@ def _person_fault(mandate: Mandate, use_case: UseCase, current: RegistrySnapshot
 
 
 def _application_fault(mandate: Mandate, issuer: Principal, current: RegistrySnapshot) -> Refused | None:
-    """Check that the application may still sign for this use case, and that its ID token names the registered
-    person."""
+    """Check that the application may still sign, and that the ID token names the registered person."""
     name = mandate.application
     application = current.applications.get(name)
     if application is None or mandate.use_case not in application.use_cases:

@@ -131,8 +131,7 @@ def judged_task(
 
 
 def judged_caller(walk: Walk, agent: AgentId, identity: CallerIdentity, *shown: str) -> Judged:
-    """As `judged_now`, for a caller whose request is not known yet. `shown`: thumbprints of the proved key and
-    certificate."""
+    """As `judged_now`, before the request is known. `shown`: thumbprints of the proved key and certificate."""
     key = ("", agent, identity.instance, identity.manifest, identity.measured, identity.key, *shown)
     return _judged(walk, key, lambda: (*agent_names(walk, agent), *caller_names(identity, shown)), None)
 
@@ -216,8 +215,7 @@ def signer_fault(walk: Walk, person: str, key: str) -> Refused | None:
 def revocable_names(
     walk: Walk, caller: VerifiedCaller, mandate: Mandate, hops: tuple[Hop, ...], capability: Capability
 ) -> tuple[RevocationTarget, ...]:
-    """Return every name that this caller's use of the capability for this task acts under, nearest first. Does no
-    I/O."""
+    """Return every name under which this caller uses the capability for this task, nearest first. Does no I/O."""
     names = (
         *task_names(walk, caller, mandate, hops),
         *capability_names(walk.registry.current, capability),
@@ -253,8 +251,7 @@ def mandate_names(walk: InForce, mandate: Mandate) -> tuple[RevocationTarget, ..
 
 
 def agent_names(walk: InForce, agent: AgentId) -> tuple[RevocationTarget, ...]:
-    """Return the names that everything an agent does acts under: the agent, its manifest and signer, owners,
-    vendors."""
+    """Return the names everything an agent does acts under: the agent, its manifest and signer, owners, vendors."""
     current = walk.registry.current
     names: list[RevocationTarget] = [RevocationTarget("agent", agent)]
     signed = walk.manifests.current(agent)
@@ -296,8 +293,7 @@ def names_in_hop(hop: Hop) -> tuple[RevocationTarget, ...]:
 
 
 def agents_under(walk: Walk, names: Set[RevocationTarget]) -> tuple[RevocationTarget, ...]:
-    """Return the agents that act under one of these names by the current registry: by owner, vendor, or manifest in
-    force."""
+    """Return the agents under one of these names in the current registry: by owner, vendor or manifest in force."""
     wanted = frozenset(one for one in names if one.kind in _OF_AGENTS)
     if not wanted:
         return ()

@@ -62,8 +62,7 @@ def involved_people(walk: Walk, approval: Approval) -> frozenset[str]:
 
 
 def why_not(walk: Walk, workflow: Workflow, approval: Approval) -> Refused | None:
-    """Return why this workflow's approval would not be valid; None if it would. Raises Malformed
-    (`approval.object`)."""
+    """Return why this workflow's approval would be invalid; None if valid. Raises Malformed (`approval.object`)."""
     return workflow_fault(workflow, approval, limits=walk.limits, involved=involved_people(walk, approval))
 
 

@@ -164,8 +164,7 @@ async def _asked_people(
 
 
 def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
-    """Step 3 for callers without a current plan. Raises as `facts_under` does, and Unavailable if revocations cannot be
-    read."""
+    """Step 3 without a current plan. Raises as `facts_under`, and Unavailable if revocations cannot be read."""
     return _facts(walk, verified, judged_now(walk, verified), accounts_of(verified))
 
 

@@ -99,8 +99,7 @@ def _otherwise(walk: Walk, grounds: Grounds) -> str:
 
 
 def _decided_now(walk: Walk, world: World, grounds: Grounds) -> str:
-    """Return why the action would not be allowed now. Raises as `verify_again`, and Malformed for an unreadable
-    approval."""
+    """Return why it would not be allowed now. Raises as `verify_again`, and Malformed for an unreadable approval."""
     verified, before = grounds.verified, grounds.decision
     unable = world.late or no_room(walk)
     if unable is not None:

@@ -146,8 +146,7 @@ async def approve_tool(walk: Walk, token: str, *, by: str) -> ToolPin:
 
 
 def offered_text(walk: Walk, server: str, tool: str) -> bytes | None:
-    """Return the definition a server offers for a tool now, in the form that is pinned; None if not offered. Does no
-    I/O."""
+    """Return a tool's definition as its server offers it now, in pinned form; None if not offered. Does no I/O."""
     for capability in capabilities_of(walk.registry.current, server, tool):
         definition = walk.upstream.definition(capability)
         if definition is not None:
@@ -258,8 +257,7 @@ def is_pin_by_clock(walk: Walk, capability: Capability) -> bool:
 
 
 def at_hinted_tier(walk: Walk, capability: Capability, definition: ToolDefinition) -> Capability:
-    """Return the capability at the tier that the server's hints, or missing hints, raise it to. Hints never lower a
-    tier."""
+    """Return the capability at the tier that the server's hints, or missing hints, raise it to; never lower."""
     if not is_pinned(capability):
         return capability
     return _fit(walk, capability, definition).raised

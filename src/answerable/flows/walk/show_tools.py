@@ -74,8 +74,7 @@ def tool_state(walk: Walk, server: str, tool: str) -> ToolState:
 
 
 def changes_of(walk: Walk, state: ToolState) -> tuple[ToolChange, ...]:
-    """Compare the offered definition with the one in force. For a definition named in a document the old text may be
-    unknown."""
+    """Compare the offered definition with the one in force, whose text may be unknown if a document names it."""
     new = _read(state.text)
     if new is None or state.offered == state.pinned:
         return ()

@@ -111,8 +111,7 @@ def _resource_id(arguments: dict[str, JSONValue], resolved: Resolved) -> str:
 
 
 def _destinations(arguments: dict[str, JSONValue], resolved: Resolved) -> tuple[str, ...]:
-    """Return the destinations. Refuse an ambiguous one: the upstream might read it as another place than the mandate
-    allows."""
+    """Return the destinations. Refuse an ambiguous one: the upstream might take it for another place."""
     mapping = resolved.capability.destination
     if not mapping.type:
         return ()

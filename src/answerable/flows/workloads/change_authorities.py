@@ -52,8 +52,7 @@ class AuthorityChanges:
         await self._changed(lambda: self._desk.rotate(activate=activate))
 
     async def remove(self, authority: str) -> None:
-        """Mass revocation of everything that one authority signed. Raises Refused (`authority.unknown`),
-        Unavailable."""
+        """Revoke everything that one authority signed. Raises Refused (`authority.unknown`), Unavailable."""
         await self._changed(lambda: self._desk.remove(authority))
 
     async def _changed(self, change: Callable[[], object]) -> None:

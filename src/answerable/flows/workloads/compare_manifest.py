@@ -168,8 +168,7 @@ def words_of(
 
 
 def is_another_program(now: Evidence, before: Evidence) -> bool:
-    """Whether the kernel reports another program than before. A program that could not be read does not count as
-    another."""
+    """Whether the kernel reports another program than before; an unreadable one does not count as another."""
     seen = program_in(now.selectors).values
     return bool(seen) and seen != program_in(before.selectors).values
 

@@ -308,8 +308,7 @@ def _ended_meanwhile(instance: Instance) -> Refused:
 
 
 def _check_may_return(workloads: Workloads, process: str) -> None:
-    """Refuse a process whose instance was ended, as long as it runs: otherwise its next enrolment would undo the
-    end."""
+    """Refuse a process whose instance was ended: otherwise its next enrolment would undo the end."""
     because = workloads.instances.process_ended(process)
     if because and because not in MAY_RETURN:
         message = f"the instance of this process was ended ({shown(because, 40)}): start the process anew"
@@ -381,8 +380,7 @@ def _active(workloads: Workloads, name: AgentId) -> Agent:
 
 
 def _refuse_revoked(workloads: Workloads, instance: Instance) -> None:
-    """Check the names besides its agent under which an instance can be revoked or held; such an instance gets no
-    SVID."""
+    """Check an instance's own names for revocations and holds; a revoked or held instance gets no SVID."""
     key = instance.key.thumbprint if instance.key is not None else ""
     own = (RevocationTarget("key", key), RevocationTarget("manifest", instance.manifest))
     refuse_names(workloads.walk, (*instance_names(str(instance.id)), *own))

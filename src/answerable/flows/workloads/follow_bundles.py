@@ -121,8 +121,7 @@ class BundleFollowing:
         return ended
 
     async def follow(self) -> None:
-        """Follow every source in its own task, until cancelled. Raises Broken; other faults are in the source's
-        state."""
+        """Follow every source in its own task, until cancelled. Raises Broken; the state has other faults."""
         async with anyio.create_task_group() as tasks:
             for one in self._followed.values():
                 tasks.start_soon(self._follow, one)

@@ -83,8 +83,7 @@ def offered_tools(walk: Walk, looked: Looked) -> tuple[Sighting, ...]:
 
 
 def unregistered(walk: Walk, sightings: Sightings) -> list[Sighting]:
-    """Return the inventory without what is registered now, last seen first. Blocking. Raises Unavailable
-    (`register.*`)."""
+    """Return the unregistered inventory, last seen first. Blocking. Raises Unavailable (`register.*`)."""
     registered = registered_now(walk)
     return [one for one in sightings.all() if one.name == OTHERS or not registered(one)]
 

@@ -25,8 +25,7 @@ def sub_agent_evidence(parent: Instance) -> Evidence:
 
 
 def next_sub_agent(workloads: Workloads, parent: Instance, last: SpiffeId | None) -> SpiffeId:
-    """Return the next name that no sub-agent of this parent has had. `last`: the last one the register had, forgotten
-    or not."""
+    """Return a name that no sub-agent of this parent has had. `last`: the register's last, forgotten or not."""
     name = parent.id.path.rpartition("/")[2]
     number = sub_agent_number(last) if last is not None else 0
     # Also skip numbers that were recorded in this process and never came into force.
