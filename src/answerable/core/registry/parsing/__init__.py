@@ -1,1 +1,1 @@
-"""From documents to nouns, with every fault."""
+"""Parse documents to registered nouns, and collect every fault."""
