@@ -135,8 +135,8 @@ async def govern_action(
     began = walk.clock.monotonic() if WALL_MS in amounts else 0.0
     told = hidden_progress(verified, progress)
     outcome, broken_off = await act(walk, grounds, warrant, told or progress, left=left)
-    # 8 release: the broker ends the lease of one action before it answers, and retries later if that fails. 9 log
-    # outcome, with the part of the reservation that is returned
+    # 8 release: the broker ends the lease of one action before it answers, and retries later if that fails.
+    # 9 log outcome, with the part of the reservation that is given back
     if amounts is not ONE_CALL or outcome.status == "not_started":
         elapsed_ms = ceil((walk.clock.monotonic() - began) * 1000) if WALL_MS in amounts else 0
         outcome = with_rest(outcome, reserved, verified, elapsed_ms=elapsed_ms)
