@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 WRITTEN_PER_SECOND_MAX: Final = 50
 """Trips written per second. Each writes to the log and may end instances, while the walk goes on. Holds do not wait for
-this: they are in the register by then, and their number bounds these writes."""
+this: they are in the register by then, and the register's writes are bounded by the number of waiting holds and by the
+disk."""
 TURN_SECONDS: Final = 0.02
 """Pause between two checks of what waits because this second's limit is used up."""
 SWEEP_SECONDS: Final = 0.5

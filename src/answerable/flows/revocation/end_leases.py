@@ -1,6 +1,6 @@
-"""Tell the broker what has ended, so that no credential outlives it, and record what the broker reports.
+"""Report ended authority to the broker, so that no credential outlives it, and record what the broker reports.
 
-Laws: an end that the broker could not be told is queued and told as soon as the broker answers. After a start of either
+Laws: an end that could not be reported is queued and reported as soon as the broker answers. After a start of either
 process, every open lease is checked against revocations, holds and closed mandates. A report of the broker is recorded
 before the broker gets the acknowledgement.
 """
@@ -41,7 +41,7 @@ WAIT_SECONDS: Final = 20.0
 ANSWER_SECONDS_MAX: Final = 2.0
 RETRY_SECONDS: Final = 0.5
 UNUSED_SECONDS: Final = 5.0
-"""How often to check whether anything registered uses the broker; new documents trigger a check, too."""
+"""Poll interval while nothing registered uses the broker; new documents trigger a check, too."""
 RETRY_SECONDS_MAX: Final = 15.0
 STARTING_SECONDS: Final = 5.0
 """How long a broker that does not answer may be starting, without a warning in the log."""

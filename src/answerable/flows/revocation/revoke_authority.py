@@ -116,8 +116,8 @@ async def revoke_authority(
         in_flight = in_flight_under(walk, what)
         if behind is not None:
             raise await _without_room(walk, revocation, in_flight, behind)
-        # 3. Deny the waiting approvals, end mandates and tokens, and update the status lists. After a crash here it is
-        # recorded at the next start.
+        # 3. Deny the waiting approvals, end tokens and update the status lists. After a crash here it is recorded at
+        #    the next start.
         taken = await take_away(walk, (what,))
         # 4. Record. After a crash here it may be recorded a second time.
         await _record_one(walk, what, in_flight, taken.approvals)

@@ -39,7 +39,10 @@ class Offered:
 
 @dataclass(slots=True, kw_only=True)
 class ChatAnswerState:
-    """`chat`: source of the clicks. Nonces are stored as digests, so that a lookup reveals nothing of other nonces."""
+    """The offers behind the buttons of a chat.
+
+    `chat`: source of the clicks. Nonces are stored as digests, so that a lookup reveals nothing of other nonces.
+    """
 
     chat: ChatClicks
     _offers: OrderedDict[bytes, Offered] = field(default_factory=OrderedDict)

@@ -32,7 +32,9 @@ class DrillGround(Protocol[WalkT]):
 
 @dataclass(slots=True, kw_only=True)
 class DrillState(Generic[WalkT]):
-    """`required`: whether documents that raise a tier are refused until it was drilled; otherwise the missing drill is
+    """Settings and register of drills.
+
+    `required`: whether documents that raise a tier are refused until it was drilled; otherwise the missing drill is
     reported and recorded.
 
     `register`: None if nothing is stored; then no drill counts and none runs. `ground`: likewise.

@@ -22,7 +22,9 @@ DUE_MAX: Final = 200
 
 @dataclass(slots=True, kw_only=True)
 class OnCallState:
-    """`register`: None if approvals are not routed, so that everybody who may answer is notified at once.
+    """Routing of approvals to people on call.
+
+    `register`: None if approvals are not routed, so that everybody who may answer is notified at once.
 
     `recorded`: steps with an entry in the ledger whose notification is not confirmed. `scanned`: the registry in which
     all waiting approvals were last checked. `members`: of groups, in the registry `members_of`.

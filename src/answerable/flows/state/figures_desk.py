@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class StatisticsState:
-    """`figures`: None until the stored figures have been read. `register`: None if figures are not stored.
+    """Statistics of this log.
+
+    `figures`: None until the stored figures have been read. `register`: None if figures are not stored.
     `anew`: stored figures are ignored and everything is counted again. `reading`, `keeping`: locks for reading and
       storing.
     `latency`: of decisions, in this process.
     `oversight`: results of approvals, as far as the log was read. `looking`: lock for reading them.
-    `traces_left`: effects that may be traced now, as of `traces_at` (monotonic seconds)."""
+    `traces_left`: effects that may be traced now, as of `traces_at` (monotonic seconds).
+    """
 
     figures: Figures | None = None
     register: FiguresRegister | None = None

@@ -40,12 +40,15 @@ class LeaseLives:
 
 @dataclass(slots=True, kw_only=True)
 class LeaseSide:
-    """`broker`: name in warrants. `asks`: port to the broker.
+    """The gateway's view of the broker and its leases.
+
+    `broker`: name in warrants. `asks`: port to the broker.
     `windows`: open task windows by key, least recently used first; `keys`: their keys by lease name.
     `owed`: ends that the broker could not be told yet; `owed_all`: the broker must check everything that is open.
     `is_used`: whether something registered is a target of the broker, or was since this process started.
     `stirred`: set when there is something to tell the broker.
-    `others`: current logs of other processes that share the broker."""
+    `others`: current logs of other processes that share the broker.
+    """
 
     broker: str
     asks: LeaseBroker
@@ -59,7 +62,7 @@ class LeaseSide:
     others: Callable[[], Sequence[StoredLog]] = tuple
 
     def owe(self, names: Mapping[Under, str]) -> None:
-        """Queue these ends to be told to the broker as soon as it can be reached."""
+        """Queue these ends for the broker, to be reported as soon as it can be reached."""
         self.owed |= names
         if len(self.owed) > OWED_MAX:
             self.owed, self.owed_all = {}, True

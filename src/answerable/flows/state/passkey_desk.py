@@ -52,10 +52,13 @@ class Ceremony:
 
 @dataclass(slots=True, kw_only=True)
 class PasskeyState:
-    """`rp_id`: the relying party id that passkeys are bound to. `origins`: of the pages at which they may sign.
+    """Sign-in by passkeys.
+
+    `rp_id`: the relying party id that passkeys are bound to. `origins`: of the pages at which they may sign.
     `roots`: PEM certificates that are trusted to attest the model of a device. `groups`: whose members may sign in;
     empty for every registered person. `refused`: refused sign-ins not written down yet, by code. `ceremonies`: in this
-    process only."""
+    process only.
+    """
 
     register: PasskeyRegister
     rp_id: str

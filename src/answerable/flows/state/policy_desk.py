@@ -37,7 +37,9 @@ class AskedAgain:
 
 @dataclass(slots=True, kw_only=True)
 class PolicyState:
-    """`publishers`: group whose members put other people's proposals into force; empty if one person is enough, on
+    """Publishing and trying of policy sets.
+
+    `publishers`: group whose members put other people's proposals into force; empty if one person is enough, on
     record.
 
     `records`: proposals and earlier sets; None if they are not stored, and then nothing can be proposed. `check`:

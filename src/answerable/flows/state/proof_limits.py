@@ -10,7 +10,9 @@ from answerable.errors.codes.tlog import PROOF_LIMITS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofLimits:
-    """`authorities`: the `host[:port]` names of this server, lower case; a proof made for another server's name is
+    """Limits on proofs.
+
+    `authorities`: the `host[:port]` names of this server, lower case; a proof made for another server's name is
     refused, so that a proof received by one server cannot be forwarded to another.
 
     `skew_seconds_max`: how far `created` may differ from this clock, either way. `nonces_per_agent_max`: signed

@@ -151,7 +151,9 @@ class Passed:
 
 @dataclass(slots=True, kw_only=True)
 class StopRules:
-    """`rules`: of `snapshot`, with their counters. `passed`: limits that are passed without a hold so far.
+    """Counters and trips of the stop rules in force.
+
+    `rules`: of `snapshot`, with their counters. `passed`: limits that are passed without a hold so far.
 
     `to_place`, `to_write`: bells of `held`, and of `placed` and `said`. `held`: trips whose hold is not in the shared
     register yet. `placed`: trips whose hold is, to be carried out and recorded. `said`: warnings and dry runs, to be

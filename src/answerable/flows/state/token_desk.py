@@ -38,8 +38,11 @@ class TokenLimits:
 
 @dataclass(slots=True, kw_only=True)
 class TokenState:
-    """`issuer`: name of the service, known once it listens. `keys`: signing keys, newest first; older keys stay trusted
-    until everything they signed has expired."""
+    """The token service of this process.
+
+    `issuer`: name of the service, known once it listens. `keys`: signing keys, newest first; older keys stay trusted
+    until everything they signed has expired.
+    """
 
     walk: Walk
     tokens: TokenRegister

@@ -84,8 +84,7 @@ class KnownWorlds:
 
     def __init__(self, epochs: Epochs, parts: Parts) -> None:
         self._epochs = epochs
-        # A weak reference: the owner of the parts owns this object, and its files must be closed as soon as the owner
-        # drops it.
+        # A weak reference avoids a cycle: files are closed as soon as the parts are dropped, not at some later time.
         self._ref = ref(parts)
         self._registry: RegistrySnapshot | None = None
         self._policies: DecisionPoint | None = None

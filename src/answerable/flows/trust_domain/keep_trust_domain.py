@@ -97,7 +97,7 @@ class TrustDomainState:
         self._bundles: Mapping[TrustDomain, TrustBundle] = MappingProxyType({})
         self._watchers = Watchers()
 
-    # --- its course ---------------------------------------------------------------------------------
+    # --- lifecycle ----------------------------------------------------------------------------------
 
     def open(self) -> None:
         """Create the first authorities, or resume the existing ones. Idempotent.
@@ -219,7 +219,7 @@ class TrustDomainState:
         self._require_open()
         self._change(dropped)
 
-    # --- steps, under the lock ----------------------------------------------------------------------
+    # --- steps, with the lock held ------------------------------------------------------------------
 
     def _require_open(self) -> AuthoritySet:
         if self._current is None:
@@ -357,14 +357,14 @@ class TrustDomainState:
             self._keys.destroy(name)
         self._destroyed.add(authority_id)
 
-    # --- what others see ----------------------------------------------------------------------------
+    # --- published state ----------------------------------------------------------------------------
 
     def _take_foreign(self) -> None:
         """Read the foreign bundles from the register, skipping unreadable ones. Raises Unavailable."""
         believed: dict[TrustDomain, tuple[bytes, TrustBundle]] = {}
         for domain, document in self._register.federated().items():
             if domain == self.domain:
-                continue  # ours was renamed to one that was foreign: nobody else speaks for it
+                continue  # the own domain was renamed to this formerly foreign one, for which nobody else may speak
             known = self._foreign.get(domain)
             if known is not None and known[0] == document:
                 believed[domain] = known

@@ -50,7 +50,7 @@ def inactive_fault(current: RegistrySnapshot, name: AgentId) -> Refused | None:
 def ways_to_prove(agent: Agent) -> list[tuple[RevocationTarget, ...]]:
     """Return the ways an active agent can prove itself, each as the names it then acts under beside the agent's own.
 
-    An empty way stands for a proof that uses no key of the registry.
+    An empty way means a proof that uses no key of the registry.
     """
     keys = [
         *(key.thumbprint for key in agent.keys),

@@ -20,7 +20,7 @@ def note_unregistered(walk: Walk, caller: VerifiedCaller, server: str, target: s
     """
     is_server = server not in walk.registry.current.servers
     if not is_server and not target:
-        # Registered a moment ago.
+        # The server was registered a moment ago.
         return
     name = server if is_server else f"{server}/{target}"
     plain, _ = hidden_in(name.encode("utf-8", "replace"))
