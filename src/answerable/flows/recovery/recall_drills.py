@@ -1,4 +1,4 @@
-"""Restore drills that an older copy of the register lacks from the ledger.
+"""Restore, from the ledger, drills that an older copy of the register lacks.
 
 Laws: only what the ledger states counts. A drill that this version cannot read does not count.
 """

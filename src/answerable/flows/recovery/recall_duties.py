@@ -1,4 +1,4 @@
-"""Restore escalation steps and deputies that an older copy of the register of duties lacks from the ledger.
+"""Restore, from the ledger, escalation steps and deputies that an older copy of the register of duties lacks.
 
 Laws: a recorded step is not recorded again; at worst its notification is sent again. A delegation whose end was
 recorded does not come back. A delegation that cannot be opened, because its person was erased, does not either.

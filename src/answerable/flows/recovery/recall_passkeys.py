@@ -1,4 +1,4 @@
-"""Restore added and removed passkeys that an older copy of the register lacks from the ledger.
+"""Restore, from the ledger, added and removed passkeys that an older copy of the register lacks.
 
 Laws: a passkey whose removal was recorded is not valid again. An invitation is used up if its use was recorded, or a
 later invitation of its person. A passkey that cannot be opened, because its person was erased, does not come back.

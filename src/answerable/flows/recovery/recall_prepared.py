@@ -1,4 +1,4 @@
-"""Mark prepared objects as used again that an older copy of the register takes for unused.
+"""Mark, from the ledger, prepared objects as used that an older copy of the register takes for unused.
 
 Law: an object that an intent says was executed is not executed again. Objects prepared after the copy are lost and must
 be prepared again.

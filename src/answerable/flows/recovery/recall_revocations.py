@@ -1,4 +1,4 @@
-"""Restore revocations that an older copy of the register lacks from the ledger.
+"""Restore, from the ledger, revocations that an older copy of the register lacks.
 
 Law: an entry whose name cannot be opened is reported, never skipped. Only a person's name is sealed; every other
 revocable name is in the leaf.

@@ -1,4 +1,4 @@
-"""Restore issued tokens, with their places in status lists, that an older copy of the register lacks from the ledger.
+"""Restore, from the ledger, issued tokens and their status list places that an older copy of the register lacks.
 
 Laws: a place named by a token is not given to another token. A token that is no longer valid, because of a revocation,
 a closed mandate or a missing mandate, is not listed as valid for verifiers that use only the list.

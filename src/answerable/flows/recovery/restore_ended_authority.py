@@ -1,4 +1,4 @@
-"""Keep revoked and ended authority ended after an older copy of the registers is restored, from the ledger.
+"""Keep revoked and ended authority ended, from the ledger, after an older copy of the registers is restored.
 
 Runs at every start, over the entries that the register of mandates has not counted yet. After a crash these are the
 last few, which the registers know already. After a restored copy these are all later entries.

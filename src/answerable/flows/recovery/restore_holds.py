@@ -1,4 +1,4 @@
-"""Restore holds that an older copy of the register lacks from the ledger.
+"""Restore, from the ledger, holds that an older copy of the register lacks.
 
 Laws: a hold whose lift was recorded, with all required signatures, is not in force again; a hold whose placing was
 recorded is. An entry whose person cannot be named is reported, never skipped. Only a person's name is sealed; every
