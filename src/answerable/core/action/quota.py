@@ -27,8 +27,9 @@ class Flooding(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class _Window:
-    """Refusals of one agent in one window. mandate: the one mandate of all refusals so far; None before the first,
-    empty for several. others: refusals under other mandates after the quota was used up under that one."""
+    """Refusals of one agent in one window. mandate: the mandate of all refusals so far; None before the first, empty
+    for several mandates. others: refusals under other mandates, counted once the quota was used up under one mandate.
+    """
 
     started: UnixMillis
     used: int = 0

@@ -46,7 +46,7 @@ class DelegatorBound:
         self._keys_of = keys_of
 
     def form(self, hop: UnverifiedHop, parent: UnverifiedHop | None) -> Form:
-        """Check the signature as `Signatures.form` says. The named issuer decides which keys are tried, never the key
+        """Check the signature by the rule of this class. The named issuer decides which keys are tried, never the key
         in the header."""
         holder = parent.confirmation if parent is not None else None
         if holder is not None and holder.method == "jkt" and hop.issuer == thumbprint_uri(holder.thumbprint):

@@ -164,8 +164,8 @@ def lies_within(audience: str, wider: str) -> bool:
 
 
 class _LastAlone:
-    """Signature rule for minting: check the new hop by the delegator-bound rule; of its parents derive the form,
-    without checking a signature."""
+    """The signature rule for minting: check the new hop by the delegator-bound rule, and derive the form of its parents
+    without checking their signatures."""
 
     __slots__ = ("_key", "_made")
 

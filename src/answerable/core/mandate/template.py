@@ -1,4 +1,4 @@
-"""Fill in a mandate template: combine it with a person's parameter values to the terms of a mandate.
+"""Fill in a mandate template: combine it with a person's parameter values into the terms of a mandate.
 
 Laws: a value must match its parameter's whole pattern; replacement is one pass, so a value cannot introduce a
 placeholder; filling in cannot widen the template's grants.

@@ -201,7 +201,7 @@ def mandate_in(token: str) -> Mandate:
 
 
 def signed(terms: MandateTerms, token: str) -> Mandate:
-    """Combine terms and token to a mandate; for callers that verified the token, or stored it verified."""
+    """Combine terms and token into a mandate; for callers that verified the token, or stored it verified."""
     return Mandate(
         id=terms.id,
         principal=terms.principal,

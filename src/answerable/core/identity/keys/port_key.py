@@ -44,12 +44,12 @@ class PortKey(ec.EllipticCurvePrivateKey):
         return "PortKey(P-256)"
 
     def public_key(self) -> ec.EllipticCurvePublicKey:
-        """The public half."""
+        """Return the public half of the key."""
         return self._public
 
     @property
     def curve(self) -> ec.EllipticCurve:
-        """P-256."""
+        """The curve of the key, P-256."""
         return self._public.curve
 
     @property

@@ -296,7 +296,7 @@ def _check_signature(
             credential_current_sign_count=count,
             require_user_verification=True,
         )
-    except Exception as fault:  # bytes of a stranger: whatever it is, it is no proof
+    except Exception as fault:  # untrusted bytes: any failure means that this is no proof
         raise PASSKEY_SIGNATURE(f"the signature does not check: {type(fault).__name__}") from None
 
 

@@ -77,7 +77,8 @@ def shaped_selectors(kind: Kind, claims: Claims) -> Iterator[str]:
 
 
 def text_selector(kind: str, key: str, value: JSONValue) -> tuple[str, ...]:
-    """Return the selector of a text or boolean claim. Numbers give none, since they have many spellings."""
+    """Return the selector of a text claim, or of a boolean as JSON writes it. Numbers give none, since they have many
+    spellings."""
     if isinstance(value, bool):
         value = "true" if value else "false"
     return selector(kind, key, value) if isinstance(value, str) else ()

@@ -1,1 +1,1 @@
-"""Parse documents to registered nouns, and collect every fault."""
+"""Parse documents into registered nouns, and collect every fault."""

@@ -1,4 +1,4 @@
-"""Parse plain JSON documents (`apiVersion`, `kind`, `metadata`, `spec`) to the registered nouns.
+"""Parse plain JSON documents (`apiVersion`, `kind`, `metadata`, `spec`) into the registered nouns.
 
 Laws: one pass finds every fault of every document; an unknown field is a fault; a document with a fault of shape makes
 no noun; names are unique within a kind.
