@@ -220,7 +220,7 @@ async def _enrol_sub_agent(
     if key is None:
         raise codes.INSTANCE_NO_KEY("a sub-agent has a key of its own")
     async with workloads.turn(f"key:{key.thumbprint}", f"instance:{parent}"):
-        # First: no await may follow the checks below.
+        # Read this first: no await may come between the checks below.
         last = await anyio.to_thread.run_sync(partial(workloads.instances.last_sub_agent, parent))
         above = live_instance(workloads, parent)
         if above.parent:
