@@ -48,14 +48,14 @@ APPROVAL_NONCE = UnverifiedCode(
     step="approval",
 )
 APPROVAL_NONE_ALIKE = RefusedCode(
-    "approval.none_alike", "none of this group is like another: answer each by itself"
+    "approval.none_alike", "no two approvals of this group are alike: answer each by itself"
 )
 APPROVAL_NOT_ASKED = RefusedCode(
     "approval.not_asked", "this approval asks …; you are in none of these groups"
 )
 APPROVAL_NOT_NARROWER = RefusedCode("approval.not_narrower", "this is not narrower: …")
 APPROVAL_NOT_PENDING = RefusedCode("approval.not_pending", "approval … is …, so it can no longer be answered")
-APPROVAL_NOT_TOGETHER = RefusedCode("approval.not_together", "these are answered one by one: …")
+APPROVAL_NOT_TOGETHER = RefusedCode("approval.not_together", "these approvals must be answered one by one: …")
 APPROVAL_OBJECT = MalformedCode("approval.object", "it is not an action object")
 APPROVAL_OTHER = UnverifiedCode("approval.other", "it says something else than its entry", step="approval")
 APPROVAL_OTHER_SHARD = RefusedCode(
@@ -70,7 +70,7 @@ APPROVAL_OWN_MANDATE = RefusedCode(
 )
 APPROVAL_REASON = MalformedCode("approval.reason", "reason … is not known: use one of …")
 APPROVAL_RENDERING = UnverifiedCode(
-    "approval.rendering", "this is not the card that you saw: open it anew", step="approval"
+    "approval.rendering", "the card has changed since you opened it: reload the page", step="approval"
 )
 APPROVAL_ROW = MalformedCode("approval.row", "its state is not known")
 APPROVAL_SIGNATURE = UnverifiedCode("approval.signature", "the signature does not fit", step="approval")
@@ -119,7 +119,7 @@ CHANNEL_UNKNOWN = RefusedCode("channel.unknown", "there is no channel …: …")
 
 CHAT_FAILED = BrokenCode("chat.failed", "something of ours failed: the server's log says what")
 CHAT_PACE = RefusedCode("chat.pace", "too many clicks of this account")
-CHAT_PAYLOAD = MalformedCode("chat.payload", "this is no click that is taken here: …")
+CHAT_PAYLOAD = MalformedCode("chat.payload", "the click is not accepted: …")
 CHAT_REPLAYED = RefusedCode("chat.replayed", "this request came before")
 CHAT_SIGNATURE = UnverifiedCode(
     "chat.signature", "this is not signed by the chat, or is too old", step="chat"
@@ -211,10 +211,8 @@ STANDING_RULE_RULE = MalformedCode(
 STANDING_RULE_UNBOUNDED = MalformedCode("standing_rule.unbounded", "no narrower rule: …")
 
 STATS_BASELINE = MalformedCode(
-    "stats.baseline", "… is no baseline that `answerable stats --save` of this version wrote"
+    "stats.baseline", "… is not a baseline that `answerable stats --save` of this version wrote"
 )
-STATS_EXISTS = MalformedCode(
-    "stats.exists", "… is there already, and a baseline is not written over: name another file"
-)
+STATS_EXISTS = MalformedCode("stats.exists", "… already exists and is not overwritten: name another file")
 STATS_FILE = MalformedCode("stats.file", "… cannot be written: …")
 STATS_SINCE = RefusedCode("stats.since", "figures by the hour are kept from … on: ask for less, or for all")

@@ -70,7 +70,7 @@ LIFT_KEY = UnverifiedCode("lift.key", "key … is not registered for …", step=
 LIFT_MALFORMED = MalformedCode("lift.malformed", "claim … is missing or not known here")
 LIFT_OTHER = UnverifiedCode(
     "lift.other",
-    "the server names another digest than that of the hold it shows: nothing was signed",
+    "the server's digest does not match the hold that it sent: nothing was signed",
     step="lift",
 )
 LIFT_SIGNATURE = UnverifiedCode("lift.signature", "the signature does not fit", step="lift")
@@ -83,7 +83,7 @@ PANIC_NO_DATA = UnavailableCode(
     "panic.no_data", "there is no data directory …: name the server's own with --data", port="panic_file"
 )
 PANIC_NOT_HELD = UnavailableCode(
-    "panic.not_held", "`…` was pressed and everything cannot be held: …", port="hold_register"
+    "panic.not_held", "`…` exists, and the hold on everything cannot be placed: …", port="hold_register"
 )
 PANIC_NOT_WRITTEN = UnavailableCode(
     "panic.not_written",
@@ -92,7 +92,7 @@ PANIC_NOT_WRITTEN = UnavailableCode(
 )
 
 STOP_NO_ANSWER = UnavailableCode(
-    "stop.no_answer", "there was no answer within … s: …", port="control", effect="unknown"
+    "stop.no_answer", "the server did not answer within … s: …", port="control", effect="unknown"
 )
 
 STOP_RULE_OWNERSHIP = FindingCode("stop_rule.ownership", "ownership lacks …")

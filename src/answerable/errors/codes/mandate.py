@@ -63,7 +63,7 @@ DELEGATION_LIFETIME = MalformedCode(
 )
 DELEGATION_MALFORMED = MalformedCode("delegation.malformed", "`…` must be text of at most … characters")
 DELEGATION_MALFORMED_REFUSED = RefusedCode(DELEGATION_MALFORMED.id, "a `jti` has at most … characters")
-DELEGATION_MISSING = RefusedCode("delegation.missing", "the … given bring no chain of hops")
+DELEGATION_MISSING = RefusedCode("delegation.missing", "the … contain no delegation chain")
 DELEGATION_MISSION_ALTERED = UnverifiedCode(
     "delegation.mission_altered", "names another mandate than the first hop", step="delegation"
 )

@@ -27,7 +27,7 @@ CASE_TIER = MalformedCode(
 CASE_UNKNOWN = MalformedCode("case.unknown", "there is no active agent … or capability …")
 CASE_WINDOWS = MalformedCode("case.windows", "the named times are not so …: …")
 
-DECISION_NONE = MalformedCode("decision.none", "no decision is called …")
+DECISION_NONE = MalformedCode("decision.none", "there is no decision …")
 
 FACTS_UNKNOWN = RefusedCode("facts.unknown", "what happened before is not known: …")
 FACTS_UNKNOWN_DECISION = DecisionCode(
@@ -61,7 +61,7 @@ POLICY_NEWLINE = MalformedCode("policy.newline", "policy does not end in a newli
 POLICY_PARTS = MalformedCode("policy.parts", "these are not the parts of a policy set: …")
 POLICY_PROTECTS_NOTHING = MalformedCode(
     "policy.protects_nothing",
-    "…: a forbid that protects nothing does not come into force; `answerable policy check` tells all",
+    "…: a forbid that protects nothing does not come into force; `answerable policy check` lists all",
 )
 POLICY_QUORUM = MalformedCode("policy.quorum", "policy without a quorum line")
 POLICY_REGISTRY_DIFFERS = DecisionCode(

@@ -59,7 +59,7 @@ MANIFEST_DRIFTED = RefusedCode("manifest.drifted", "agent … differs from its m
 MANIFEST_ENVIRONMENT = RefusedCode(
     "manifest.environment", "the manifest is for environment …, agent … is registered in …"
 )
-MANIFEST_FALLEN = RefusedCode("manifest.fallen", "the manifest in force does not stand: …")
+MANIFEST_FALLEN = RefusedCode("manifest.fallen", "the manifest in force is not valid: …")
 MANIFEST_FIELD = MalformedCode("manifest.field", "there is no field … of grade …")
 MANIFEST_FUTURE = UnverifiedCode(
     "manifest.future", "the manifest was signed … ms from now: look at the signer's clock", step="manifest"
@@ -181,7 +181,7 @@ TOOL_NOT_PINNED = RefusedCode(
 TOOL_OLDER = MalformedCode(
     "tool.older", "the definition of tool … in force was signed at the same time or later: sign anew"
 )
-TOOL_OTHER_DEFINITION = RefusedCode("tool.other_definition", "tool … is of definition … now")
+TOOL_OTHER_DEFINITION = RefusedCode("tool.other_definition", "tool … has definition … now, expected …")
 TOOL_PIN_OUTDATED = MalformedCode(
     "tool.pin_outdated",
     "another definition of tool … is in force meanwhile than the one this was to replace: look at it "

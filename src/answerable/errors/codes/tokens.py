@@ -110,7 +110,9 @@ OAUTH_INVALID_GRANT = RefusedCode(
 )
 OAUTH_INVALID_REQUEST = MalformedCode("oauth.invalid_request", "there are no query parameters here")
 OAUTH_INVALID_SCOPE = RefusedCode("oauth.invalid_scope", "… is not within what was handed on")
-OAUTH_INVALID_TARGET = MalformedCode("oauth.invalid_target", "a token is for one resource: name one")
+OAUTH_INVALID_TARGET = MalformedCode(
+    "oauth.invalid_target", "a token is for one resource: give one `resource`"
+)
 OAUTH_INVALID_TARGET_REFUSED = RefusedCode(OAUTH_INVALID_TARGET.id, "what is handed on is for …, not for …")
 OAUTH_KEY = MalformedCode("oauth.key", "it is no key for …")
 OAUTH_SLOW = UnavailableCode(
