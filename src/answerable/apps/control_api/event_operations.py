@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, choice, nullable, record
-from answerable.core.incident.event_stream import METHODS, STATUSES
+from answerable.core.incident.event_stream import METHODS, STATUSES, public_endpoint
 from answerable.flows.events.list_streams import list_streams
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _stream(one: StreamState) -> JSONValue:
         "id": stream.id,
         "receiver": stream.receiver,
         "method": stream.method,
-        "endpoint": stream.endpoint,
+        "endpoint": public_endpoint(stream),
         "status": stream.status,
         "reason": stream.reason,
         "heard": one.may_hear,
