@@ -17,14 +17,12 @@ import anyio
 
 from answerable.adapters.cedar import compiled
 from answerable.adapters.cedar.asking import compiled_asking
-from answerable.adapters.event_http import HttpEventPost
 from answerable.adapters.local_keys import open_or_create_key, open_or_create_secret
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.memory.upstream import MemoryUpstream
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteEpochs,
-    SqliteEventRegister,
     SqliteHoldRegister,
     SqliteMandateRegister,
     SqliteManifestRegister,
@@ -49,7 +47,6 @@ from answerable.core.identity.names.principal import AgentId
 from answerable.core.identity.proof.caller import VerifiedCaller
 from answerable.core.ledger.answer import Answer
 from answerable.core.tlog.note import VerifierKey
-from answerable.flows.events.event_desk import EventState
 from answerable.flows.ledger.gather_cosignatures import WitnessState
 from answerable.flows.registry.apply_registry import policy_text
 from answerable.flows.state.policy_desk import PolicyState
@@ -66,6 +63,7 @@ from answerable.wiring.policies import policy_desk
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import load_settings
 from tests.worlds.enrolment import workloads_over
+from tests.worlds.event import no_streams
 from tests.worlds.published_memory import PublishedMemory
 
 ORIGIN = "example.test/ledger"
@@ -261,7 +259,7 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
             epochs=SqliteEpochs(revocations),
         )  # fmt: skip
         published = PublishedFiles(settings.ledger.directory)
-        yield Product(walk=walk, log_key=log_key.formatted(), published=published, events=events_over(walk))
+        yield Product(walk=walk, log_key=log_key.formatted(), published=published, events=no_streams(walk))
     subject_keys.close()
     store.close()
 
@@ -293,14 +291,8 @@ def memory_product() -> Product:
         workloads=workloads,
         identity=identity_over(workloads),
         authorities=AuthorityChanges(walk, workloads.trust),
-        events=events_over(walk),
+        events=no_streams(walk),
     )
-
-
-def events_over(walk: Walk) -> EventState:
-    """Streams of events whose receivers were all taken out of the settings."""
-    post = HttpEventPost(answer_seconds_max=5.0)
-    return EventState(walk=walk, register=fresh(SqliteEventRegister), post=post, issuer=str)
 
 
 def identity_over(workloads: Any) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal, get_args
-from urllib.parse import urlsplit
 
 from answerable.core.canonical import encode, parse
 from answerable.core.incident.security_event import SUPPORTED, matches
@@ -90,14 +89,6 @@ class EventStream:
             if isinstance(left_out, dict) and matches(left_out, subject):
                 return False
         return True
-
-
-def public_endpoint(stream: EventStream) -> str:
-    """Return where the stream is pushed to, without what may be a key: user information and the values of the query."""
-    parts = urlsplit(stream.endpoint)
-    members = [one.rpartition("=") for one in parts.query.split("&")] if parts.query else []
-    query = "&".join(f"{name}{equals}…" for name, equals, _ in members)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment="").geturl()
 
 
 def configuration(stream: EventStream, *, issuer: str, poll_url: str) -> dict[str, JSONValue]:

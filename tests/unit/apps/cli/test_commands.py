@@ -15,7 +15,6 @@ from typer.testing import Result
 
 from answerable.apps.control_api.application import control_app
 from answerable.core.canonical import JSONValue, encode
-from answerable.core.incident.event_stream import EventStream
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
 from answerable.flows.recording.record_entry import sealing_for
@@ -318,15 +317,6 @@ def test_check_config_prints_every_fault(command: Command, world: World) -> None
 def test_doctor_finds_a_data_directory_that_others_may_read(command: Command, world: World) -> None:
     world.data.chmod(0o755)
     assert f"chmod 700 {world.data}" in command("doctor", code=5).stdout
-
-
-def test_doctor_finds_a_receiver_of_events_that_takes_none(command: Command, product: Product) -> None:
-    register = product.events.register
-    register.put(EventStream(id="s-1", receiver="siem", method="push", endpoint="https://siem.example"))
-    register.release("s-1", attempts=7, next_at=1_790_000_000_000)
-    assert "receiver siem" in command("doctor").stdout
-    register.release("s-1", attempts=8, next_at=1_790_000_000_000)
-    assert "tried 8 times" in command("doctor", code=5).stdout
 
 
 def test_a_key_is_made_once_and_only_its_public_half_is_shown(command: Command, world: World) -> None:
