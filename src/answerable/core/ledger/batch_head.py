@@ -10,7 +10,8 @@ Signed as a C2SP signed note by the log's Ed25519 key, under the key name `<orig
 
 Laws:
 - a batch has one head and at most one signature, made on first request;
-- a head does not exist before its batch is durable: requesting it earlier is a bug, not an empty answer."""
+- a head does not exist before its batch is durable: requesting it earlier is a bug, not an empty answer.
+"""
 
 from __future__ import annotations
 

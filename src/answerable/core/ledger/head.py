@@ -4,7 +4,8 @@ It proves nothing: every value is checked against the log.
 
 Laws:
 - `parse` accepts only what `encoded` writes;
-- a head without `sealed` is of version 1: such a log is read completely when it is opened."""
+- a head without `sealed` is of version 1: such a log is read completely when it is opened.
+"""
 
 from __future__ import annotations
 

@@ -5,7 +5,8 @@ Laws of every projection:
 - applying an entry again never reopens what has ended;
 - an entry that grants something counts only with its signature, under the keys valid at that time; an entry that ends
  something needs none;
-- a row that cannot be rebuilt, because its fields cannot be decrypted, is closed and never guessed."""
+- a row that cannot be rebuilt, because its fields cannot be decrypted, is closed and never guessed.
+"""
 
 from __future__ import annotations
 

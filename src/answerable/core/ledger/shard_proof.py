@@ -2,7 +2,8 @@
 
 Laws:
 - the only trusted key is that of the log of logs: the shard's key is the one that the proved head names;
-- the shard's proof is against exactly the checkpoint in that head."""
+- the shard's proof is against exactly the checkpoint in that head.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,8 @@ Laws:
 - without the key neither fields nor salts can be read, and no pseudonym can be guessed; destroying it erases them;
 - a data key encrypts one attachment, so its nonce may be zero; it is wrapped under the subject key with a random nonce.
 
-AES-256-GCM with random 96-bit nonces: one subject key may wrap 2**32 data keys (NIST SP 800-38D, section 8.3)."""
+AES-256-GCM with random 96-bit nonces: one subject key may wrap 2**32 data keys (NIST SP 800-38D, section 8.3).
+"""
 
 from __future__ import annotations
 
