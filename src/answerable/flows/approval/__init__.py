@@ -1,1 +1,1 @@
-"""Answers of people, their channels, attention checks, oversight figures."""
+"""People's answers to approvals, notification channels, attention checks and oversight figures."""

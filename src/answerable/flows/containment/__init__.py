@@ -1,1 +1,1 @@
-"""Stops, holds lifted and followed, panic."""
+"""Containment: stop an agent, place the panic hold, lift and follow holds, and report what a stop reached."""

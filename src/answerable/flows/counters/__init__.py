@@ -1,1 +1,1 @@
-"""What is counted of actions: budgets, trackers, stop rules, uses."""
+"""Counters of actions: budgets, trackers, stop rules and uses of agents."""

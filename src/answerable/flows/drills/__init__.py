@@ -1,1 +1,1 @@
-"""Drills of containment and their reports."""
+"""Containment drills and containment reports."""

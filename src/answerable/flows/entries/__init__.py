@@ -1,1 +1,1 @@
-"""Entries of the walk: statements cited, outcomes, refusals."""
+"""Ledger entries of the walk: cited statements, outcomes and refusals."""

@@ -1,1 +1,1 @@
-"""Asking people: the request, who is on call, deputies."""
+"""Approval requests, their routing to people on call, and deputies."""

@@ -1,1 +1,1 @@
-"""Leasing credentials: the broker, its accounts and secrets."""
+"""Credential leases: the broker, its accounts and its secrets."""

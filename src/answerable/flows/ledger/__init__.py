@@ -1,1 +1,1 @@
-"""Witnesses, cosignatures, evidence bundles."""
+"""Witness cosignatures, the log of logs, announcements and evidence bundles of the ledger."""

@@ -1,1 +1,1 @@
-"""Signing in, passkeys, invitations, ID tokens."""
+"""Sign-in, passkeys and invitations of people, and attestation of workflows."""
