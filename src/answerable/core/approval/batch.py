@@ -1,9 +1,9 @@
 """Batch answers: one signature over a list of approvals, from which each approval can be verified alone.
 
-   item      = canonical JSON of {"action": action hash, "approval": id, "rendering": rendering hash}
-   root      = Merkle tree hash (RFC 6962, section 2.1) of the items, sorted by id
-   challenge = SHA-256("answerable-approval-batch/1" || 0x00 || nonce || root || size, 8 bytes || verdict || 0x00
-                       || words)
+    item      = canonical JSON of {"action": action hash, "approval": id, "rendering": rendering hash}
+    root      = Merkle tree hash (RFC 6962, section 2.1) of the items, sorted by id
+    challenge = SHA-256("answerable-approval-batch/1" || 0x00 || nonce || root || size, 8 bytes || verdict || 0x00
+                        || words)
 
 words: digest of the texts beside the verdict, as for a single answer.
 

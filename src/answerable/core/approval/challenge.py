@@ -1,6 +1,6 @@
 """The challenge that a person signs: one hash over our nonce, the action, its card, the person's words and the verdict.
 
-   challenge = SHA-256("answerable-approval/2" || 0x00 || nonce || action hash || rendering hash || words || verdict)
+    challenge = SHA-256("answerable-approval/2" || 0x00 || nonce || action hash || rendering hash || words || verdict)
 
 `words` is the SHA-256 of reason, comment and proposal (`Words.digest`); for an emergency access the comment states the
 reason. Answers from before words were signed use `answerable-approval/1`, without them: they are read, and none is made

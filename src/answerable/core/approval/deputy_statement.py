@@ -2,7 +2,7 @@
 
 By key file it is a JWS in compact form whose header `typ` is `answerable-duty+jwt`; a passkey signs
 
-   SHA-256("answerable-duty/1" || 0x00 || nonce || SHA-256(canonical JSON of the claims))
+    SHA-256("answerable-duty/1" || 0x00 || nonce || SHA-256(canonical JSON of the claims))
 
 Laws: a delegation has an end; an id is accepted once; an old statement is refused; all claims are present and no
 others; nobody is their own deputy; a deputy cannot delegate further, because only a member's own right is delegated.

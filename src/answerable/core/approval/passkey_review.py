@@ -1,7 +1,7 @@
 """A review by passkey: the signed challenge, and the stored text that an outside verifier can check.
 
-   challenge = SHA-256("answerable-review/1" || 0x00 || nonce || action hash || answer hash || verdict || 0x00 ||
-               SHA-256(comment))
+    challenge = SHA-256("answerable-review/1" || 0x00 || nonce || action hash || answer hash || verdict || 0x00 ||
+                SHA-256(comment))
 
 The stored text is canonical JSON like that of an answer; `typ` is `answerable-review-passkey`, and `answer` the SHA-256
 of the answer that used emergency access, hex.

@@ -3,14 +3,14 @@
 Laws: the list is closed: an unknown obligation is refused; of several on the same subject the strictest holds, and
 those that cannot hold together are a conflict; a text has one spelling and one meaning.
 
-   redact:/pointer      the value there is replaced in the answer; `redact:/a,/b` is written as two
-   mask:/pointer        likewise, but the last four characters stay
-   rows_max:/pointer=N  at most N members of the list there; `rows_max:N` when the whole document is the list
-   modify:argument<=N, modify:argument=value, modify:argument in [..]
-                        the argument is narrowed, and the result is decided again
-   notify:group         people of a group are notified
-   witnessed            the intent is in a checkpoint that witnesses cosigned before anything is done
-   log:full, log:digest how arguments and results are stored in the ledger
+    redact:/pointer      the value there is replaced in the answer; `redact:/a,/b` is written as two
+    mask:/pointer        likewise, but the last four characters stay
+    rows_max:/pointer=N  at most N members of the list there; `rows_max:N` when the whole document is the list
+    modify:argument<=N, modify:argument=value, modify:argument in [..]
+                         the argument is narrowed, and the result is decided again
+    notify:group         people of a group are notified
+    witnessed            the intent is in a checkpoint that witnesses cosigned before anything is done
+    log:full, log:digest how arguments and results are stored in the ledger
 
 A pointer is a JSON Pointer (RFC 6901) in which `*` stands for every member of a list or object. One that ends with `?`
 may point at nothing; without the `?`, a document that lacks the value is withheld.

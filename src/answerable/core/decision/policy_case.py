@@ -1,9 +1,9 @@
 """Policy tests: parse tables of cases, each with a given action and the expected decision.
 
-   defaults: {agent: desk-agent, capability: crm.refund, arguments: {case: "4711", amount: 100}}
-   cases:
-     - {name: small refunds go through, expect: allow, by: [refunds]}
-     - {name: large ones wait, given: {arguments: {amount: 600000}}, expect: defer, approvers: ["finance:2"]}
+    defaults: {agent: desk-agent, capability: crm.refund, arguments: {case: "4711", amount: 100}}
+    cases:
+      - {name: small refunds go through, expect: allow, by: [refunds]}
+      - {name: large ones wait, given: {arguments: {amount: 600000}}, expect: defer, approvers: ["finance:2"]}
 
 `given` overrides `defaults`, member by member. Laws: an unknown member is a fault; a member not given has a default
 that the reference documents, and none of these defaults bypasses a policy.

@@ -3,19 +3,19 @@
 Laws: type and values are made from one table, so that a published policy never meets a shape it was not checked
 against; declarations of the policy sets appear under their declared names, and nothing else does.
 
-   context.agent              drifted, environment, grade, instance, manifest, manifest_grade, manifest_kernel,
-                              manifest_measured, owner, source, tier: of the acting agent
-   context.arguments.<name>   as the capability's argument mappings say
-   context.budget             calls_left, left_percent, and what is limited of bytes, money, rows, tokens, wall_ms
-   context.capability         environment, kind, owner, reversible, sensitivity, server, tier
-   context.chain              agents, depth, person, root: the delegation chain
-   context.destination        class, classes, names, type: where the action sends to
-   context.history.<name>     as the trackers say
-   context.now                Unix milliseconds
-   context.proof              how the agent proved its identity
-   context.risk               factors, score
-   context.task               calls_max, calls_used, expires_at, mandate, principal, purpose, use_case
-   context.windows.<name>     whether a named time window is open
+    context.agent              drifted, environment, grade, instance, manifest, manifest_grade, manifest_kernel,
+                               manifest_measured, owner, source, tier: of the acting agent
+    context.arguments.<name>   as the capability's argument mappings say
+    context.budget             calls_left, left_percent, and what is limited of bytes, money, rows, tokens, wall_ms
+    context.capability         environment, kind, owner, reversible, sensitivity, server, tier
+    context.chain              agents, depth, person, root: the delegation chain
+    context.destination        class, classes, names, type: where the action sends to
+    context.history.<name>     as the trackers say
+    context.now                Unix milliseconds
+    context.proof              how the agent proved its identity
+    context.risk               factors, score
+    context.task               calls_max, calls_used, expires_at, mandate, principal, purpose, use_case
+    context.windows.<name>     whether a named time window is open
 """
 
 from __future__ import annotations

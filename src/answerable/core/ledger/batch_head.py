@@ -1,10 +1,10 @@
 """Batch heads: a signed statement of the log's state, returned with an entry before any checkpoint covers the entry.
 
-   answerable batch head v2
-   <origin>
-   <size: entries in the log up to the end of the batch>
-   <chain value after them, base64>
-   <Unix milliseconds>
+    answerable batch head v2
+    <origin>
+    <size: entries in the log up to the end of the batch>
+    <chain value after them, base64>
+    <Unix milliseconds>
 
 Signed as a C2SP signed note by the log's Ed25519 key, under the key name `<origin>/batch-head`.
 
