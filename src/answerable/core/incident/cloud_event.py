@@ -55,8 +55,8 @@ def cloud_event(told: Announcement, *, source: str, identity: str) -> bytes:
 
 
 def left_out_event(count: int, *, name: str, source: str, identity: str, at: int) -> bytes:
-    """Return the event that states how many events were dropped because too many were queued: the ledger has them all.
-    """
+    """Return the event that states how many events were dropped because too many were queued: the ledger has
+    them all."""
     return _body(identity, source=source, kind=STREAM_TYPE, subject=name, at=at, content={"count": count})
 
 

@@ -94,8 +94,8 @@ def parent_of(hop: TracedHop, hops: Iterable[TracedHop]) -> TracedHop | None:
 
 
 def hop_sentence(hop: TracedHop, hops: Iterable[TracedHop] = ()) -> tuple[str, tuple[str, ...]]:
-    """Return a sentence about the hop, and further details. hops: others of the timeline, to find the delegating agent.
-    """
+    """Return a sentence about the hop, and further details. hops: others of the timeline, to find the
+    delegating agent."""
     parent = parent_of(hop, hops) if hop.depth else None
     agent, mandate = plain(hop.agent), short(hop.mandate)
     phrases = narrowed(hop.authority, parent.authority if parent is not None else None)

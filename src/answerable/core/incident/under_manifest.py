@@ -51,8 +51,8 @@ class WantedManifest:
     version: str = ""
 
     def fits(self, digest: str, manifest: Manifest | None) -> bool:
-        """Whether this manifest matches. manifest: None where its content is unknown; then it matches only by digest.
-        """
+        """Whether this manifest matches. manifest: None where its content is unknown; then it matches only by
+        digest."""
         if self.digest and self.digest != digest:
             return False
         if manifest is None:
