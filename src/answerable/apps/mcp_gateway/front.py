@@ -63,7 +63,7 @@ _log = logging.getLogger(__name__)
 
 
 class Front:
-    """The ASGI side of a gateway. door: returns the door of a server, None if the server is not registered."""
+    """The ASGI side of a gateway. door: returns the Door of a server, None if the server is not registered."""
 
     def __init__(
         self,
