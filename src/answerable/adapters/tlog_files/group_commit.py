@@ -84,8 +84,8 @@ class GroupSubmitted:
 
 
 class GroupCommit:
-    """extent: the durable part. refusal: code and message, once set. seal_due: called when much is not sealed.
-    disk_is_full: whether a checkpoint found no room, so that waiting for a seal is useless."""
+    """Group commit of one log. extent: the durable part. refusal: code and message, once set. seal_due: called when
+    much is not sealed. disk_is_full: whether a checkpoint found no room, so that waiting for a seal is useless."""
 
     def __init__(self, opening: Opening, signer: LogSigner, settings: TlogFilesSettings) -> None:
         self.extent = extent = opening.stored.extent
