@@ -1,1 +1,1 @@
-"""People's answers to approvals, notification channels, attention checks and oversight figures."""
+"""Record people's answers to approvals, notify people, send attention checks, and report oversight figures."""

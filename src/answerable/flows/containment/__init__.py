@@ -1,1 +1,1 @@
-"""Containment: stop an agent, place the panic hold, lift and follow holds, and report what a stop reached."""
+"""Stop an agent, place the panic hold, lift and follow holds, and report what a stop reached."""

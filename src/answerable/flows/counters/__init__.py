@@ -1,1 +1,1 @@
-"""Counters of actions: budgets, trackers, stop rules and uses of agents."""
+"""Count actions: budgets, history trackers, stop rules, and uses of agents."""

@@ -1,1 +1,1 @@
-"""Containment drills and containment reports."""
+"""Run containment drills and write containment reports."""

@@ -1,1 +1,1 @@
-"""Ledger entries of the walk: cited statements, outcomes and refusals."""
+"""Write the ledger entries of the walk: cited statements, outcomes, refusals."""

@@ -1,1 +1,1 @@
-"""Approval requests, their routing to people on call, and deputies."""
+"""Request approvals, route them to people on call, and appoint deputies."""

@@ -1,1 +1,1 @@
-"""Event streams to receivers and webhooks (OpenID Shared Signals Framework)."""
+"""Deliver event streams to receivers and webhooks (OpenID Shared Signals Framework)."""

@@ -1,1 +1,1 @@
-"""Forensics from the ledger: timelines, and the person behind an action."""
+"""Reconstruct incidents from the ledger: timelines, and the person behind an action."""

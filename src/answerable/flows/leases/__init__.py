@@ -1,1 +1,1 @@
-"""Credential leases: the broker, its accounts and its secrets."""
+"""Lease credentials through the broker, and manage its accounts and secrets."""

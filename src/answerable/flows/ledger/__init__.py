@@ -1,1 +1,1 @@
-"""Witness cosignatures, the log of logs, announcements and evidence bundles of the ledger."""
+"""Gather and give witness cosignatures, publish checkpoints and the log of logs, and assemble evidence bundles."""

@@ -1,1 +1,1 @@
-"""Sign-in, passkeys and invitations of people, and attestation of workflows."""
+"""Sign people in, invite them, enrol and remove their passkeys, and attest workflows."""
