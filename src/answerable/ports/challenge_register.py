@@ -42,8 +42,9 @@ class OpeningRegister(Protocol):
     def claim(
         self, person: str, kind: Haste, what: str, *, at: UnixMillis, since: UnixMillis, most: int
     ) -> int | None:
-        """Count one answer of this kind by a person; repeated claims of one answer count once. If the person gave
-        `most` other answers after `since`, claim nothing and return their number. Claims up to `since` are removed."""
+        """Count one answer of this kind by a person, and return None; repeated claims of one answer count once. If the
+        person gave `most` other answers after `since`, count nothing and return their number. Claims up to `since` are
+        removed."""
         ...
 
     def let_go(self, person: str, kind: Haste, what: str) -> None:

@@ -79,7 +79,7 @@ class LeaseRegister(Protocol):
 
     def acknowledged(self, log: str) -> int | None:
         """Return the change up to which the process that keeps this log has acknowledged recording all its leases. None
-        until its first acknowledgement, which shows that it kept the log with another register before."""
+        until its first acknowledgement, so that a log kept with another register before is recognised."""
         ...
 
     def acknowledge(self, log: str, number: int) -> None:

@@ -53,7 +53,7 @@ class Tally(msgspec.Struct, kw_only=True):
     """The totals of many comparisons.
 
     asked: evaluated questions. changes: by `from→to`. by_policy: changed ones by the policies that determine them now.
-    untold: questions that the other set cannot evaluate, by code. unasked: entries without a question, by reason.
+    untold: questions that the other set cannot evaluate, by reason. unasked: entries without a question, by reason.
     """
 
     asked: int = 0

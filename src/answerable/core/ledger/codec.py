@@ -1,11 +1,11 @@
-"""Bytes of the ledger's files. Readable for ever: a change is a new version or flag.
+"""Encode and decode the ledger's files. The format stays readable for ever: a change is a new version or flag.
 
 A log is a directory: `wal/<index of the first entry, 16 hex digits>.wal` are its segments; `tile/` the tree as C2SP
 tools read it; `checkpoint` is the newest signed checkpoint and `checkpoints.log` all of them, a blank line after each,
 `cosigned` and `cosigned.log` the same with cosignatures of witnesses; `log.pub` are the verifier keys, one a line;
-`head` says how far the writer had got and is evidence of nothing.
+`head` caches the writer's position and proves nothing.
 
-A segment is a file filled with zeros beforehand. All integers are big-endian.
+A segment is a file preallocated with zeros. All integers are big-endian.
 
     header, 128 bytes                              frame, 64 bytes and the entry
       0  8  magic 89 "ANSWAL" 0a                     0  4  mark f5 "ENT"; four zero bytes end the segment
@@ -20,13 +20,13 @@ A segment is a file filled with zeros beforehand. All integers are big-endian.
 
 The chain value after an entry is SHA-256(chain value before || leaf hash); before entry 0 it is
 SHA-256("answerable ledger chain v1" 0a || origin). The leaf hash is that of RFC 6962. The checksum is CRC-32 as in
-zlib, not CRC-32C, because an offline verifier may have only the standard library. Against a forger neither counts:
-that is what the tree and its signed checkpoints are for.
+zlib, not CRC-32C, because an offline verifier may have only the standard library. Neither detects a forger: the
+tree and its signed checkpoints do.
 
 Laws:
-- decode after encode gives the entry back, and any changed byte of a frame is noticed;
-- of two frames, a later `batch` proves that all before the later one were on stable storage when it was written;
-- `tail_after` calls a tail torn only if bytes are missing from it as a disk loses them, never if they are changed.
+- decoding an encoded entry returns it, and any changed byte of a frame is detected;
+- of two frames, a later `batch` proves that all entries before the later one were durable when it was written;
+- `tail_after` classifies a tail as torn only if bytes are missing as a disk loses them, never if bytes are changed.
 """
 
 from __future__ import annotations

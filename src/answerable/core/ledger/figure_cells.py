@@ -26,13 +26,13 @@ class Cell(msgspec.Struct, array_like=True):
     """Counters of one group, for one hour or for the total. Append fields only: stored rows are decoded by position.
 
     alone: started without an approval. asked: approvals requested. refused: recorded individually; counted: in
-    aggregate. after_approval: started after people approved. approved, denied: decided approvals; unanswered: expired
-    ones, once dropped from memory. succeeded, failed, not_started, indeterminate: how actions ended. tasks: mandates
-    issued. traced, untraced: effects that could, or could not, be traced to the person who answers for them. revoked,
-    ended, held, lifted, unreadable: entries. policies_begun: the first policies of a log; policy_changes: later ones.
-    waits: for people, in ms. tracing: in µs. containing: from when a stop was in force to the end of the last action
-    that was already running, in ms. drills, drills_failed: drills run, and those that failed; nothing else of a drill
-    is counted. untimed: stops for which the time until containment is unknown.
+    aggregate. after_approval: started after people approved. approved, denied: decided approvals; unanswered: undecided
+    ones, counted when dropped from memory. succeeded, failed, not_started, indeterminate: how actions ended. tasks:
+    mandates issued. traced, untraced: effects that could, or could not, be traced to the person who answers for them.
+    revoked, ended, held, lifted, unreadable: entries. policies_begun: the first policies of a log; policy_changes:
+    later ones. waits: for people, in ms. tracing: in µs. containing: from when a stop was in force to the end of the
+    last action that was already running, in ms. drills, drills_failed: drills run, and those that failed; nothing else
+    of a drill is counted. untimed: stops for which the time until containment is unknown.
     """
 
     alone: int = 0

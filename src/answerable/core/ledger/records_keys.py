@@ -123,7 +123,7 @@ def keys_members(reference: Reference | None) -> dict[str, JSONValue]:
 
 
 def key_file_members(key_file: KeyFile | None) -> dict[str, JSONValue]:
-    """As `keys_members`."""
+    """Return the members of `keys_members` for a key file; empty for None."""
     return keys_members(key_file.place if key_file is not None else None)
 
 

@@ -1,6 +1,6 @@
-"""Shards: several logs of one product, one for each process, and the log of logs that they are all in.
+"""Shards: the logs of a deployment, one for each process, and the log of logs that covers all of them.
 
-A leaf of the log of logs that covers a shard is of Tag.SHARD_HEAD. It holds a checkpoint of the shard, taken apart:
+A leaf of the log of logs that covers a shard is of Tag.SHARD_HEAD. It holds a checkpoint of the shard, by parts:
 
 | member      | meaning                                                                        |
 |-------------|--------------------------------------------------------------------------------|
@@ -10,12 +10,13 @@ A leaf of the log of logs that covers a shard is of Tag.SHARD_HEAD. It holds a c
 | `signature` | key id and signature of the checkpoint, base64, as in its signature line       |
 | `size`      | entries of the shard that it covers                                            |
 
-One of Tag.GAP says that a shard is not covered from here on: `origin`, `covered` (size of its last head, 0 without),
-`size` (that it shows now, 0 where it shows none) and `why`, one of `GAP_REASONS`.
+A leaf of Tag.GAP says that a shard is not covered from here on: `origin`, `covered` (size of its last head, 0 without),
+`size` (its published size, 0 without a checkpoint) and `why`, one of `GAP_REASONS`.
 
 Laws:
-- a head says nothing that its shard did not sign: the checkpoint can be put together from it again byte for byte;
-- heads of one shard have one key and never shrink, each a prefix of the next; what does not fit is a gap, not a head.
+- a head states only what its shard signed: the checkpoint can be rebuilt from it byte for byte;
+- heads of one shard have one key and never shrink, each a prefix of the next; a checkpoint that does not
+  fit is a gap, not a head.
 """
 
 from __future__ import annotations

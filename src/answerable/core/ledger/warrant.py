@@ -1,7 +1,7 @@
-"""The right to perform one recorded intent, once, before its deadline.
+"""A warrant: the right to perform one recorded intent, once, before its deadline.
 
 Laws: a warrant is made only from the receipt of a durable intent; it is redeemed at most once and never after its
-deadline; what it yields is the frozen action of that intent and nothing else.
+deadline; it yields the frozen action of that intent and nothing else.
 """
 
 from __future__ import annotations
