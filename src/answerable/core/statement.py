@@ -92,9 +92,9 @@ Form = TypeVar("Form", bound=msgspec.Struct)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind(Generic[Form]):
-    """typ: of the header. codes: of its errors. what: its name in a sentence. form: a frozen Struct that forbids
-    unknown fields; each field states its meaning as `description`, and as `extra["type"]` its type where the reader,
-    and not the form, checks it. signer: parses the claim `iss`.
+    """A kind of signed statement. typ: of the header. codes: of its errors. what: its name in a sentence. form: a
+    frozen Struct that forbids unknown fields; each field states its meaning as `description`, and as `extra["type"]`
+    its type where the reader, and not the form, checks it. signer: parses the claim `iss`.
 
     The last four are messages: for a missing claim, for an unknown one, for a statement for another deployment, and for
     one that is too old. `str.format` inserts `{claim}`, `{what}`, `{audience}` and `{here}`, and in seconds `{age}` and

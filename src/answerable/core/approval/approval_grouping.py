@@ -61,9 +61,9 @@ class Odd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """alike: soonest to expire first. odd: with at least one reason each. differs: the leaves that are not equal in
-    `alike`. features: of each of those. not_together: why no single signature may approve `alike`; empty where one may.
-    """
+    """A group of similar pending approvals. alike: soonest to expire first. odd: with at least one reason each.
+    differs: the leaves that are not equal in `alike`. features: of each of those. not_together: why no single signature
+    may approve `alike`; empty where one may."""
 
     id: str
     alike: tuple[Approval, ...]

@@ -48,7 +48,8 @@ NOTHING_KNOWN: Final = SignedWith()
 
 
 class HasStrengths(Protocol):
-    """signatures: the level that each tier requires, from tier 0."""
+    """Settings with the assurance levels that tiers require. signatures: the level that each tier requires, from tier
+    0."""
 
     @property
     def signatures(self) -> tuple[AssuranceLevel, ...]:

@@ -41,8 +41,8 @@ _LETTERS: Final = re.compile(r"[A-Za-z]{2,}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionCheck:
-    """nonce: 32 bytes. wrong: what differs from the request; argument: in which argument, by the name that policy uses.
-    ended: empty until the end is revealed."""
+    """A test approval with one detail made wrong. nonce: 32 bytes. wrong: what differs from the request; argument: in
+    which argument, by the name that policy uses. ended: empty until the end is revealed."""
 
     nonce: bytes
     wrong: Wrong

@@ -91,7 +91,8 @@ class ClickKept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class HasLooks(HasStrengths, Protocol):
-    """look_seconds_min: minimum time for which people must have had an action open, for each tier from 0."""
+    """Settings with minimum viewing times. look_seconds_min: minimum time for which people must have had an action
+    open, for each tier from 0."""
 
     @property
     def look_seconds_min(self) -> tuple[int, ...]:

@@ -59,8 +59,8 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestLimits:
-    """messages_max: messages sent individually to one receiver on one channel within window_ms; further ones are
-    combined."""
+    """When notifications are combined into a digest. messages_max: messages sent individually to one receiver on one
+    channel within window_ms; further ones are combined."""
 
     messages_max: int = 10
     window_ms: int = 600_000

@@ -96,9 +96,10 @@ _VALUES: Final = msgspec.json.Decoder()
 
 
 class Features(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """family: agent, mandate and capability. rest: digest of everything that must be equal, hex. leaves: place and
-    value of what may differ; a place is a JSON pointer, except that a list item has a `#` before its index, so that
-    lists and objects are never confused. noted: the differences from earlier actions noted in the request."""
+    """The features by which an approval is grouped and compared. family: agent, mandate and capability. rest: digest of
+    everything that must be equal, hex. leaves: place and value of what may differ; a place is a JSON pointer, except
+    that a list item has a `#` before its index, so that lists and objects are never confused. noted: the differences
+    from earlier actions noted in the request."""
 
     family: tuple[str, str, str]
     rest: str

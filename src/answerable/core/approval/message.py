@@ -41,10 +41,11 @@ _LINKED: Final = re.compile(r"(?<=\w)([.。．｡])(?=[^\W\d_])|(://)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """id: equal for all attempts of one notification. thread: groups related messages, the approval's id. title: in our
-    words. sentence: the effect, from the card. badges: from the card. lines: pairs of label and text. link: to the
-    console; empty where there is none. until: Unix milliseconds, 0 for no end. urgent: somebody waits for an answer.
-    offer: buttons, for one person; None where only the console takes the answer."""
+    """One notification, independent of its channel. id: equal for all attempts of one notification. thread: groups
+    related messages, the approval's id. title: in our words. sentence: the effect, from the card. badges: from the
+    card. lines: pairs of label and text. link: to the console; empty where there is none. until: Unix milliseconds, 0
+    for no end. urgent: somebody waits for an answer. offer: buttons, for one person; None where only the console takes
+    the answer."""
 
     id: str
     kind: MessageKind

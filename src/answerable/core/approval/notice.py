@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """intent: index of the durable entry with all details. The notice contains no argument and no result. what: `ran`
-    for an action, `glass` for an emergency access; then `action_id` is the id of the approval."""
+    """A notice to the people of a group. intent: index of the durable entry with all details. The notice contains no
+    argument and no result. what: `ran` for an action, `glass` for an emergency access; then `action_id` is the id of
+    the approval."""
 
     group: str
     agent: AgentId

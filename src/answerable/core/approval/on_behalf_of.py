@@ -10,8 +10,9 @@ from answerable.core.identity.names.principal import PrincipalId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnBehalfOf:
-    """of: the represented person; the answer counts as theirs in this group. delegation: its id. entry, leaf, log:
-    index, leaf hash and log of its entry; log is empty for that of the answer."""
+    """The delegation under which a deputy answers. of: the represented person; the answer counts as theirs in this
+    group. delegation: its id. entry, leaf, log: index, leaf hash and log of its entry; log is empty for that of the
+    answer."""
 
     of: PrincipalId
     group: str

@@ -35,8 +35,9 @@ _ENDPOINT: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushDevice:
-    """endpoint: the address for its messages. key: its public key, a point on P-256. secret: an input to the key of
-    each message; the browser gave both to us alone. label: the person's name for it."""
+    """A person's device that receives push messages. endpoint: the address for its messages. key: its public key, a
+    point on P-256. secret: an input to the key of each message; the browser gave both to us alone. label: the person's
+    name for it."""
 
     person: PrincipalId
     endpoint: str

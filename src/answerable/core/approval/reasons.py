@@ -16,7 +16,7 @@ time."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DenialReason:
-    """label: for people who choose it. advice: one sentence for the agent."""
+    """One reason for a denial. label: for people who choose it. advice: one sentence for the agent."""
 
     code: str
     label: str

@@ -80,7 +80,8 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
-    """due: steps to send now, in order. next_at: when to check again, Unix milliseconds; None for never."""
+    """The notifications that are due. due: steps to send now, in order. next_at: when to check again, Unix
+    milliseconds; None for never."""
 
     due: tuple[Told, ...]
     next_at: UnixMillis | None

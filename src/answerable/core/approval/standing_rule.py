@@ -45,7 +45,8 @@ _COMMENT: Final = re.compile(r"//[^\n\r]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingException:
-    """condition: the body of the `unless`. notes: what a reviewer should check."""
+    """An exception to a rule, derived from past approvals. condition: the body of the `unless`. notes: what a reviewer
+    should check."""
 
     condition: str
     notes: tuple[str, ...]

@@ -22,8 +22,9 @@ NARROWER_CHARS_MAX: Final = 40_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """reason: code of a denial; empty for an approval. comment: for people and the agent, may be empty. narrower:
-    values proposed instead, by the registry's names of arguments, in canonical JSON; empty where none are."""
+    """The texts that a person adds to an answer. reason: code of a denial; empty for an approval. comment: for people
+    and the agent, may be empty. narrower: values proposed instead, by the registry's names of arguments, in canonical
+    JSON; empty where none are."""
 
     reason: str = ""
     comment: str = ""

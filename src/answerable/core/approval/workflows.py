@@ -30,7 +30,7 @@ NO_HIGH_TIERS: Final[tuple[Allowed, ...]] = ("allowed", "allowed", "refused", "r
 
 
 class HasWorkflows(Protocol):
-    """workflows: what each tier allows, from tier 0."""
+    """Settings that permit workflows by tier. workflows: what each tier allows, from tier 0."""
 
     @property
     def workflows(self) -> tuple[Allowed, ...]:

@@ -146,7 +146,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """at, expires_at, lifted_at: Unix milliseconds; 0 for no end, and for not lifted.
+    """A hold on one name. at, expires_at, lifted_at: Unix milliseconds; 0 for no end, and for not lifted.
 
     by: who placed it, as authenticated: a person, `uid:N`, `rule:NAME`, the SPIFFE ID of an instance. reason: in the
     placer's words; may be empty. rule: the name of the rule that placed it, if one did, or the id of the press. agreed:

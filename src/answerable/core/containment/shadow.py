@@ -44,8 +44,9 @@ _OWN_MEMBERS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shadow:
-    """name: of the shadow agent, its capability, server, use case and policy set, and of the giver of its task.
-    approver: the person asked for approval. documents: canonical JSON by `kind/name`, together with those in force."""
+    """A shadow of a registered agent or capability. name: of the shadow agent, its capability, server, use case and
+    policy set, and of the giver of its task. approver: the person asked for approval. documents: canonical JSON by
+    `kind/name`, together with those in force."""
 
     name: str
     approver: str

@@ -50,10 +50,11 @@ _INSTANCE_PARTS: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRuleSignal:
-    """agents: of the chain, the acting one first. instances: its own, and the one it is a sub-agent of. actions:
-    pseudonyms of the action in entries. resource, arguments: searched for canaries; empty where unreadable. is_aimed:
-    whether the agent was entitled to request this tool, server and capability, or they are themselves at fault: a
-    caller without a right to a system cannot stop it for others by calling it. times: number of occurrences."""
+    """One event that stop rules evaluate. agents: of the chain, the acting one first. instances: its own, and the one
+    it is a sub-agent of. actions: pseudonyms of the action in entries. resource, arguments: searched for canaries;
+    empty where unreadable. is_aimed: whether the agent was entitled to request this tool, server and capability, or
+    they are themselves at fault: a caller without a right to a system cannot stop it for others by calling it. times:
+    number of occurrences."""
 
     kind: HappeningKind
     at: int

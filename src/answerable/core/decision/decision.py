@@ -31,7 +31,8 @@ RULE_PREFIXES: Final = (
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """source: policy id or rule code. text: for everybody, including agents. internal: for people only."""
+    """One reason of a decision. source: policy id or rule code. text: for everybody, including agents. internal: for
+    people only."""
 
     source: str
     text: str
@@ -39,8 +40,8 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """determined_by: ids of the determining policies, or the rule's code. lifted: forbids that an approval or an
-    obligation lifted; their reasons come after those of the ids.
+    """The result of deciding one action. determined_by: ids of the determining policies, or the rule's code. lifted:
+    forbids that an approval or an obligation lifted; their reasons come after those of the ids.
 
     requirements: for defer, who must approve. policy_set: digest of the full set, hex. obligations: without which an
     allow does not count, as `obligation` spells them. joint: requirements of forbids that a narrowing of the arguments

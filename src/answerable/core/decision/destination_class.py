@@ -23,7 +23,8 @@ SENDING_KINDS: Final = frozenset({"communicate", "egress"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classed:
-    """worst: the least trusted class. classes: all classes, by name, each once."""
+    """The classes of an action's destinations. worst: the least trusted class. classes: all classes, by name, each
+    once."""
 
     worst: str
     classes: tuple[str, ...]

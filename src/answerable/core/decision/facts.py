@@ -72,7 +72,7 @@ class HoldFact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """mandate_calls_used: actions started under the mandate so far.
+    """The gathered facts that a decision uses. mandate_calls_used: actions started under the mandate so far.
 
     budget: what is left, as in the members of `context.budget`. history: the value of each tracker by its name. hold:
     the first one that covers the action; None for none.

@@ -13,7 +13,7 @@ _SECONDS: Final = tuple(micros / 1_000_000 for micros in MICROS)
 
 
 class Latency(msgspec.Struct):
-    """counts: by bucket, not cumulative. seconds: sum of all times."""
+    """A histogram of decision times. counts: by bucket, not cumulative. seconds: sum of all times."""
 
     counts: list[int] = msgspec.field(default_factory=lambda: [0] * (len(MICROS) + 1))
     seconds: float = 0.0

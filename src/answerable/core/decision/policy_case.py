@@ -131,7 +131,8 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyCase:
-    """document, path: where the case is written. by, approvers, obligations: None where the table does not say.
+    """One case of a policy test. document, path: where the case is written. by, approvers, obligations: None where the
+    table does not say.
 
     by: exactly the ids that must determine or be lifted. reason: part of a reason's text.
     """

@@ -276,7 +276,7 @@ def _least(rows: JSONValue, *, most: int, tally: _Tally) -> JSONValue:
 
 @dataclass(slots=True)
 class _Hiding:
-    """values: hidden values, as text, with their replacements."""
+    """The values hidden in an answer. values: hidden values, as text, with their replacements."""
 
     values: dict[str, str] = field(default_factory=dict)
 

@@ -92,7 +92,8 @@ class EvidenceEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """checkpoint: the signed note over all entries, with its cosignatures. keys: of the log, as published.
+    """An evidence bundle. checkpoint: the signed note over all entries, with its cosignatures. keys: of the log, as
+    published.
 
     policy: the cosignatures that the log's owner considers sufficient; a verifier uses its own policy. Raises
     Malformed.

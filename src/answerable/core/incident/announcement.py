@@ -51,10 +51,10 @@ ID_BYTES: Final = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """log, entry: its ledger entry. kind, name: the subject: a kind that can be revoked or held, `instance`, or `group`
-    for a notice. because: a stable word of ours, may be empty. by_person: whether a person did it, where known. agent,
-    mandate, capability, action, hold: empty where not applicable. until: when a hold expires by itself, which is not
-    announced; 0 for never."""
+    """An announcement made from one ledger entry. log, entry: its ledger entry. kind, name: the subject: a kind that
+    can be revoked or held, `instance`, or `group` for a notice. because: a stable word of ours, may be empty.
+    by_person: whether a person did it, where known. agent, mandate, capability, action, hold: empty where not
+    applicable. until: when a hold expires by itself, which is not announced; 0 for never."""
 
     log: str
     entry: int

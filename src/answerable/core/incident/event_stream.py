@@ -45,7 +45,8 @@ _OURS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventStream:
-    """receiver: the agent that owns it, or the name of a webhook. endpoint: the push address; empty for polling.
+    """A stream of events to one receiver. receiver: the agent that owns it, or the name of a webhook. endpoint: the
+    push address; empty for polling.
 
     requested: event types, None for all. removed: subjects that the receiver excluded, as canonical JSON. groups: those
     a webhook serves; stops: whether it receives events about what ended. since: by log, the first entry it receives.

@@ -42,7 +42,8 @@ class Branch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MandateTree:
-    """tally: of the mandate's own agent without a token. branches: each after its parent, oldest first."""
+    """A mandate with its delegation tree. tally: of the mandate's own agent without a token. branches: each after its
+    parent, oldest first."""
 
     tally: Tally
     branches: tuple[Branch, ...]

@@ -73,7 +73,8 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """at: Unix milliseconds. text: one sentence. details: further short lines, most important first."""
+    """One line of a timeline. at: Unix milliseconds. text: one sentence. details: further short lines, most important
+    first."""
 
     index: int
     at: int

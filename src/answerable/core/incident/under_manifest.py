@@ -72,7 +72,8 @@ class WantedManifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldThen:
-    """says: what the manifest said. grade: who measured it; `claimed` for nobody, empty where unrecorded."""
+    """One field of a manifest as it was known when an action began. says: what the manifest said. grade: who measured
+    it; `claimed` for nobody, empty where unrecorded."""
 
     field: str
     says: str

@@ -54,8 +54,9 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerTraits:
-    """boundary: which party enforces what a credential may do. ends_by: which party ends it at expiry, whatever happens
-    to the broker. revocable: whether it can be ended earlier. cuts_sessions: whether its open sessions are ended, too.
+    """What an issuer can and cannot do. boundary: which party enforces what a credential may do. ends_by: which party
+    ends it at expiry, whatever happens to the broker. revocable: whether it can be ended earlier. cuts_sessions:
+    whether its open sessions are ended, too.
 
     ttl_seconds_min: the shortest lifetime that the target supports; 0 for any.
     """

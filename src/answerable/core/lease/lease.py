@@ -40,8 +40,9 @@ Under = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """log, intent: the entry that named it; a lease of a task window keeps the first. under: see Under; the nearest
-    first. scope: SHA-256 of what it may do, hex. account: its name at the target; empty before it was issued.
+    """A lease in its current state. log, intent: the entry that named it; a lease of a task window keeps the first.
+    under: see Under; the nearest first. scope: SHA-256 of what it may do, hex. account: its name at the target; empty
+    before it was issued.
 
     Times are Unix milliseconds, 0 for not yet. expires_at: first instant at which it is no longer valid. uses: number
     of actions that used it. why: the reason of its end. fault: why the last revocation failed, cut. attempts: failed

@@ -51,7 +51,8 @@ REPLACEMENTS: Final[dict[StandingKind, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingSecret:
-    """where: file, store or target. line: from 1; 0 where there are none. name: its name there.
+    """A standing secret that was found. where: file, store or target. line: from 1; 0 where there are none. name: its
+    name there.
 
     owner: who answers for it, or the account that owns its file; empty for unknown. since: when it was made, or its
     file last changed, Unix milliseconds: its minimum age; 0 for unknown. users: who used it, as far as known.

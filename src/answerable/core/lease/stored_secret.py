@@ -31,7 +31,7 @@ _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretVersion:
-    """made_at: Unix milliseconds. retired_at: 0 while it may be checked out."""
+    """One version of a stored secret. made_at: Unix milliseconds. retired_at: 0 while it may be checked out."""
 
     number: int
     made_at: UnixMillis
@@ -49,9 +49,9 @@ class SecretUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSecret:
-    """owner: who answers for it. about: what it opens. rotate_days: 0 for no schedule. exposed_at: 0 for never, or not
-    since the newest version was made; exposed_why: where it was seen. prepared_at: since when a next version is stored,
-    which the target may know already; 0 for none."""
+    """The metadata of a stored secret. owner: who answers for it. about: what it opens. rotate_days: 0 for no schedule.
+    exposed_at: 0 for never, or not since the newest version was made; exposed_why: where it was seen. prepared_at:
+    since when a next version is stored, which the target may know already; 0 for none."""
 
     name: str
     kind: SecretKind

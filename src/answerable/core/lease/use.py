@@ -33,9 +33,9 @@ UNTOLD: Final[tuple[Untold, ...]] = get_args(Untold)
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """place: where it is granted, such as `tables/0/select`. text: human-readable, with its placeholders. is_told:
-    whether its non-use can be observed; a right for which it cannot always stays. group: rights of one group work
-    together and with no others; empty where all of them do."""
+    """One right that grants give. place: where it is granted, such as `tables/0/select`. text: human-readable, with its
+    placeholders. is_told: whether its non-use can be observed; a right for which it cannot always stays. group: rights
+    of one group work together and with no others; empty where all of them do."""
 
     place: str
     text: str
@@ -96,7 +96,8 @@ def used_in(record: object) -> tuple[str, Used] | None:
 
 @dataclass(slots=True, kw_only=True)
 class RightUse:
-    """sure, unsure: how many actions used it, or may have. last_at: of the last of both, Unix milliseconds."""
+    """How often one right was used. sure, unsure: how many actions used it, or may have. last_at: of the last of both,
+    Unix milliseconds."""
 
     sure: int = 0
     unsure: int = 0
@@ -191,7 +192,8 @@ class Needed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Smaller:
-    """kept, dropped: rights. why_not: why nothing may be dropped, in words; empty where something may."""
+    """A proposal for narrower grants. kept, dropped: rights. why_not: why nothing may be dropped, in words; empty where
+    something may."""
 
     kept: tuple[Right, ...]
     dropped: tuple[Right, ...]

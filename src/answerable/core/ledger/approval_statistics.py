@@ -62,7 +62,7 @@ class Question(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Effect(NamedTuple):
-    """entry: index of the entry that records the end."""
+    """An action that took effect, or may have. entry: index of the entry that records the end."""
 
     entry: int
     at: int

@@ -126,8 +126,9 @@ class Decided:
 
 @dataclass(slots=True, kw_only=True)
 class OversightFigures:
-    """approvers: by pseudonym. tests, caught, unseen: over all tests that were revealed. views: as in `Decided`, over
-    all approvals except tests. spoken: index of an answer of each approver, in which their name is sealed."""
+    """The figures about how people decide. approvers: by pseudonym. tests, caught, unseen: over all tests that were
+    revealed. views: as in `Decided`, over all approvals except tests. spoken: index of an answer of each approver, in
+    which their name is sealed."""
 
     approvers: dict[str, Decided] = field(default_factory=dict)
     rules: dict[str, Decided] = field(default_factory=dict)

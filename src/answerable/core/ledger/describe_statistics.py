@@ -26,8 +26,8 @@ class LogTold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatisticsView:
-    """since: start of the first counted hour, Unix ms; 0 for the first entry. waiting: approvals that people can still
-    answer, by group."""
+    """The combined control statistics of a deployment. since: start of the first counted hour, Unix ms; 0 for the first
+    entry. waiting: approvals that people can still answer, by group."""
 
     at: int
     since: int

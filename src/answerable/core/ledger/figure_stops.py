@@ -16,8 +16,8 @@ STOPS_MAX: Final = 1_000
 
 
 class Stop(msgspec.Struct, frozen=True, array_like=True):
-    """since: when the stop came into force, Unix milliseconds. left: intents that were running then and have no end
-    yet."""
+    """A stop that waits for running actions. since: when the stop came into force, Unix milliseconds. left: intents
+    that were running then and have no end yet."""
 
     since: int
     left: tuple[int, ...]

@@ -24,7 +24,8 @@ MANDATE_TAGS: Final = frozenset({Tag.MANDATE_ISSUED, Tag.MANDATE_CLOSED})
 
 @dataclass(frozen=True, slots=True)
 class MandateRow:
-    """mandate: None for one that was closed before anything else was known of it; such a mandate is never in force."""
+    """A mandate as rebuilt from the ledger. mandate: None for one that was closed before anything else was known of it;
+    such a mandate is never in force."""
 
     mandate: Mandate | None
     closed: bool

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardProof:
-    """entry: proof file of the entry in its shard. head: leaf of the log of logs. under: proof file of that leaf."""
+    """The proof that an entry of a shard is included in the log of logs. entry: proof file of the entry in its shard.
+    head: leaf of the log of logs. under: proof file of that leaf."""
 
     entry: str
     head: bytes

@@ -20,8 +20,8 @@ _FINE = 32
 
 
 class Spread(msgspec.Struct, array_like=True):
-    """exact: the values in order, while there are at most EXACT_MAX. buckets: number of values in each, once there are
-    more."""
+    """A collection of durations. exact: the values in order, while there are at most EXACT_MAX. buckets: number of
+    values in each, once there are more."""
 
     exact: list[int] = []
     buckets: dict[int, int] = {}

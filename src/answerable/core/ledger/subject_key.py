@@ -37,7 +37,8 @@ _ZERO_NONCE: Final = bytes(NONCE_BYTES)
 
 
 class SubjectKey:
-    """id: KEY_ID_BYTES that name the key and reveal nothing about the subject. The repr contains only the id."""
+    """The encryption key of one data subject. id: KEY_ID_BYTES that name the key and reveal nothing about the subject.
+    The repr contains only the id."""
 
     __slots__ = ("_associated", "_head", "_pseudonyms", "_wrapping", "id")
 
