@@ -342,5 +342,5 @@ PROJECTED: Final[tuple[ProjectedTable, ...]] = (
 
 def _names(connection: sqlite3.Connection, query: str) -> Iterator[str]:
     for row in fetched(connection, query, ()):
-        with suppress(Unavailable):  # a row whose name cannot be read is nobody's
+        with suppress(Unavailable):  # an unreadable name identifies no row
             yield text(row[0])

@@ -183,7 +183,7 @@ class SqliteTokenRegister:
         return whole(row[0])
 
     def _take_back(self, connection: sqlite3.Connection, number: int, places: list[int]) -> None:
-        """Return places of a list to their tokens, with the status valid. The list is created if it does not exist."""
+        """Mark places of a list as taken and valid again. The list is created if it does not exist."""
         newest = whole(connection.execute("SELECT coalesce(max(number), 0) FROM status_lists").fetchone()[0])
         for missing in range(newest + 1, number + 1):
             self._begin_list(connection, missing)
