@@ -310,7 +310,7 @@ def _check_time(hop: UnverifiedHop, parent: UnverifiedHop | None, form: Form, no
     if now >= hop.expires_at:
         raise DELEGATION_EXPIRED("the hop has expired")
     if parent is not None and hop.expires_at > parent.expires_at:
-        raise DELEGATION_EXPIRED("the hop expires later than its parent")
+        raise DELEGATION_EXPIRED("the hop outlives its parent")
     if form == "offline" and hop.expires_at - hop.issued_at > OFFLINE_SECONDS_MAX * 1000:
         raise DELEGATION_EXPIRED(
             f"the hop is valid for more than {OFFLINE_SECONDS_MAX} seconds, and no token service signed it"
