@@ -212,7 +212,7 @@ TARGET_UNREACHABLE = UnavailableCode("target.unreachable", "AWS: …", port="bro
 WARRANT_ACTION = UnverifiedCode("warrant.action", "the warrant is for another action", step="warrant")
 WARRANT_ALGORITHM = UnverifiedCode("warrant.algorithm", "algorithm … is not accepted", step="warrant")
 WARRANT_AUDIENCE = UnverifiedCode(
-    "warrant.audience", "the warrant is for broker …, this is …", step="warrant"
+    "warrant.audience", "the warrant is for broker …, expected broker …", step="warrant"
 )
 WARRANT_EXPIRED = RefusedCode("warrant.expired", "the time to perform this action has run out")
 WARRANT_KEY = UnverifiedCode("warrant.key", "key … is not registered for …", step="warrant")
@@ -224,7 +224,7 @@ WARRANT_MALFORMED = MalformedCode("warrant.malformed", "warrant: claims that are
 WARRANT_MISSING = UnverifiedCode(
     "warrant.missing", "a call without a warrant does nothing here", step="warrant"
 )
-WARRANT_SIGNATURE = UnverifiedCode("warrant.signature", "the signature does not fit", step="warrant")
+WARRANT_SIGNATURE = UnverifiedCode("warrant.signature", "the signature is invalid", step="warrant")
 WARRANT_SPENT = BrokenCode("warrant.spent", "a warrant can be redeemed once")
 WARRANT_TYPE = UnverifiedCode("warrant.type", "expected a token of type …, got …", step="warrant")
 WARRANT_UNBROKERED = BrokenCode("warrant.unbrokered", "this action has no part for a broker")

@@ -193,7 +193,7 @@ SHARD_TOO_LONG = MalformedCode(
 SIGNED_ALGORITHM = UnverifiedCode("signed.algorithm", "algorithm … is not accepted", step="signed")
 SIGNED_KEY = UnverifiedCode("signed.key", "key … is not registered for …", step="signed")
 SIGNED_MALFORMED = MalformedCode("signed.malformed", "token has … parts, expected 3")
-SIGNED_SIGNATURE = UnverifiedCode("signed.signature", "the signature does not fit", step="signed")
+SIGNED_SIGNATURE = UnverifiedCode("signed.signature", "the signature is invalid", step="signed")
 SIGNED_TYPE = UnverifiedCode("signed.type", "expected a token of type …, got …", step="signed")
 
 SUBJECT_KEYS_CORRUPT = UnavailableCode(

@@ -72,7 +72,7 @@ MANIFEST_NOT_AN_OWNER = RefusedCode(
 MANIFEST_OLDER = MalformedCode(
     "manifest.older", "agent … has a manifest that was signed at the same time or later"
 )
-MANIFEST_SIGNATURE = UnverifiedCode("manifest.signature", "the signature does not fit", step="manifest")
+MANIFEST_SIGNATURE = UnverifiedCode("manifest.signature", "the signature is invalid", step="manifest")
 MANIFEST_SIGNER_KEY = RefusedCode(
     "manifest.signer_key", "the key that signed this manifest is no longer …'s: sign it anew"
 )
@@ -188,7 +188,7 @@ TOOL_PIN_OUTDATED = MalformedCode(
     "again with `answerable tool diff`, and sign anew",
 )
 TOOL_RISKIER = RefusedCode("tool.riskier", "… is blocked: …")
-TOOL_SIGNATURE = UnverifiedCode("tool.signature", "the signature does not fit", step="tool")
+TOOL_SIGNATURE = UnverifiedCode("tool.signature", "the signature is invalid", step="tool")
 TOOL_TYPE = UnverifiedCode("tool.type", "expected a token of type …, got …", step="tool")
 TOOL_UNKNOWN = RefusedCode("tool.unknown", "server … has no tool …: see `answerable tool list …`")
 TOOL_UNREADABLE = RefusedCode("tool.unreadable", "… is blocked: …")

@@ -18,7 +18,7 @@ CLIENT_MALFORMED = MalformedCode("client.malformed", "an assertion has at most â
 CLIENT_REPLAY = UnverifiedCode(
     "client.replay", "the assertion was used before: sign a new one", step="client"
 )
-CLIENT_SIGNATURE = UnverifiedCode("client.signature", "the signature does not fit", step="client")
+CLIENT_SIGNATURE = UnverifiedCode("client.signature", "the signature is invalid", step="client")
 CLIENT_SUBJECT = UnverifiedCode(
     "client.subject", "`iss` and `sub` of the assertion must both name the client", step="client"
 )

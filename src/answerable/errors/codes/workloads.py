@@ -75,7 +75,7 @@ ENROLMENT_MALFORMED = MalformedCode("enrolment.malformed", "a request for a chal
 ENROLMENT_OTHER_REQUEST = UnverifiedCode(
     "enrolment.other_request", "the proof was made for another request", step="enrolment"
 )
-ENROLMENT_SIGNATURE = UnverifiedCode("enrolment.signature", "the signature does not fit", step="enrolment")
+ENROLMENT_SIGNATURE = UnverifiedCode("enrolment.signature", "the signature is invalid", step="enrolment")
 ENROLMENT_TYPE = UnverifiedCode("enrolment.type", "expected a token of type …, got …", step="enrolment")
 ENROLMENT_UNREACHABLE = UnavailableCode(
     "enrolment.unreachable", "the server cannot be reached (…)", port="gateway"
@@ -162,7 +162,7 @@ OIDC_LIFETIME = UnverifiedCode(
     "oidc.lifetime", "the token lives … seconds, expected 1 to … seconds", step="attestation"
 )
 OIDC_MALFORMED = MalformedCode("oidc.malformed", "token has more than … characters")
-OIDC_SIGNATURE = UnverifiedCode("oidc.signature", "the signature does not fit", step="attestation")
+OIDC_SIGNATURE = UnverifiedCode("oidc.signature", "the signature is invalid", step="attestation")
 OIDC_SUBJECT = UnverifiedCode("oidc.subject", "`sub` is not a text of 1 to … characters", step="person")
 OIDC_TIME = UnverifiedCode("oidc.time", "`…` is not a date in seconds", step="attestation")
 OIDC_TYPE = UnverifiedCode("oidc.type", "a token of type … is not accepted here", step="attestation")

@@ -130,7 +130,7 @@ def test_two_persons_lift_what_a_user_of_the_machine_placed_and_what_was_denied_
     hold = stopped(applied, "support-agent")["hold"]["id"]
     first = lift(applied, world, hold, "bela", code=4)
     assert "until 1 more sign" in first.stderr
-    assert "you have agreed already" in lift(applied, world, hold, "bela", code=3).stderr
+    assert "you have already agreed to lift this hold" in lift(applied, world, hold, "bela", code=3).stderr
     assert "may go on" in lift(applied, world, hold, "chen").stderr
     assert "has been lifted already" in lift(applied, world, hold, "ada", code=3).stderr
     assert json.loads(applied("hold", "list", "--json").stdout) == []
