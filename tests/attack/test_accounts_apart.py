@@ -204,8 +204,8 @@ async def test_agent_show_and_doctor_say_when_an_agent_shares_the_servers_accoun
         known = registry(helper=[[f"unix:uid:{os.geteuid()}"]], other=[["unix:uid:4711"]])
         await asyncio.to_thread(home.apply, known)
         shown = {one: home.command("agent", "show", one) for one in ("helper", "other")}
-        assert "that of the server, whose keys it can read" in " ".join(shown["helper"].split())
-        assert "not known to be that of the server" in " ".join(shown["other"].split())
+        assert "the server's own: it can read the server's keys" in " ".join(shown["helper"].split())
+        assert "not known to be the server's own" in " ".join(shown["other"].split())
         found = json.loads(home.finished("doctor", "--json").stdout)
         assert [one["name"] for one in found if one["name"].startswith("agent ")] == ["agent helper"]
         await home.stop(signal.SIGTERM)

@@ -195,7 +195,7 @@ async def test_the_first_page_says_which_group_has_nobody_on_call():
     bob = browsers["bob"][0]
     assert "1</span> group has nobody on call" in (await bob.page("/")).text
     page = (await bob.page("/duty")).text
-    assert "nobody: the whole group is asked" in page
+    assert "nobody: the whole group is notified" in page
     assert "nobody on " in page
 
 

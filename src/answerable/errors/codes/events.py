@@ -24,9 +24,7 @@ EVENT_STREAM_ENDPOINT = MalformedCode(
     "events are pushed only to addresses that the owner of this server lists for this receiver, "
     "which … is not: have it added to `announcing.receivers`, or poll",
 )
-EVENT_STREAM_FAILED = BrokenCode(
-    "event_stream.failed", "something of ours failed: the server's log says what"
-)
+EVENT_STREAM_FAILED = BrokenCode("event_stream.failed", "internal error: see the server's log")
 EVENT_STREAM_FULL = RefusedCode("event_stream.full", "the stream is full: take what waits in it first")
 EVENT_STREAM_KEPT = MalformedCode("event_stream.kept", "not what is kept of a stream of events")
 EVENT_STREAM_KEY = BrokenCode("event_stream.key", "there is a stream of events and no key to sign them")

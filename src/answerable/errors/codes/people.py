@@ -122,7 +122,7 @@ WORKFLOW_CHANNEL = UnverifiedCode(
 WORKFLOW_DIGEST = UnverifiedCode(
     "workflow.digest", "what the server shows does not fit together: nothing is signed", step="digest"
 )
-WORKFLOW_FAILED = BrokenCode("workflow.failed", "something of ours failed: the server's log says what")
+WORKFLOW_FAILED = BrokenCode("workflow.failed", "internal error: see the server's log")
 WORKFLOW_INVOLVED = RefusedCode(
     "workflow.involved", "… owns workflow … and has a part in this action: somebody else must approve it"
 )
