@@ -122,7 +122,7 @@ async def test_a_hostile_server_under_an_account_of_its_own_has_nothing_of_the_p
             assert found["gid"] != 0
             assert found["home"] != os.environ.get("HOME")
             assert found["had"] == []
-            assert "servers   that this one starts" not in home.said
+            assert "servers   over stdio" not in home.said
 
 
 @pytest.mark.requirement("BOUNDARY-08")
@@ -130,7 +130,7 @@ async def test_where_servers_share_the_account_of_the_product_it_and_doctor_say_
     with tempfile.TemporaryDirectory() as name:
         async with looked_around(Path(name), "") as (home, found):
             assert {"keys/log.jwk rb", "control.sock"} <= set(found["had"]), "as it is told"
-            said = "run under the account of this server: one that is hostile reads its keys"
+            said = "run under the account of this server: a hostile one can read its keys"
             await until(lambda: said in home.said, "its word about the account")
             told = {one["name"]: one for one in json.loads(home.finished("doctor", "--json").stdout)}
             assert told["servers over stdio"]["state"] == "look at"

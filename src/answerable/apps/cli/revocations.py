@@ -119,8 +119,8 @@ def _tell(shell: Shell, answer: Answer) -> None:
             )
         elif one["looked_from"]:
             terminal.say(
-                f"of {one['log']} only entries {one['looked_from']} to {one['entries'] - 1} were looked at: what was "
-                "done before them is not in this answer"
+                f"of {one['log']} only entries {one['looked_from']} to {one['entries'] - 1} were searched: earlier "
+                "actions are not included"
             )
 
 

@@ -108,8 +108,8 @@ class ReportView:
             )
         if report["looked_from"]:
             self._terminal.say(
-                f"only entries {report['looked_from']} to {report['entries'] - 1} were looked at: what was done before "
-                "them is not in this answer"
+                f"only entries {report['looked_from']} to {report['entries'] - 1} were searched: earlier actions "
+                "are not included"
             )
         for one in report["not_asked"]:
             self._terminal.say(

@@ -21,7 +21,7 @@ APPROVAL_AUDIENCE = UnverifiedCode(
 )
 APPROVAL_BATCH = MalformedCode("approval.batch", "an approval stands twice in the list")
 APPROVAL_BATCH_OFF = RefusedCode(
-    "approval.batch_off", "here each is answered by itself: `walk.batch_items_max` is 0"
+    "approval.batch_off", "batch answers are turned off: answer each by itself: `walk.batch_items_max` is 0"
 )
 APPROVAL_BUSY = UnavailableCode(
     "approval.busy",
