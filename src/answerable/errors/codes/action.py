@@ -64,7 +64,9 @@ PREPARED_USED = RefusedCode(
     "prepared.used", "what was prepared was used or has expired a moment ago: prepare again"
 )
 
-PREVIEW_DEFERRED = RefusedCode("preview.deferred", "a preview waits for nobody")
+PREVIEW_DEFERRED = RefusedCode(
+    "preview.deferred", "this preview would need an approval itself: it is not run"
+)
 PREVIEW_NONE = RefusedCode("preview.none", "the server does not say of … that it only reads (readOnlyHint)")
 
 PROGRAM_SCRIPT = MalformedCode(

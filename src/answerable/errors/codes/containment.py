@@ -16,15 +16,17 @@ DRILL_AMBIGUOUS = RefusedCode(
 )
 DRILL_DOCUMENT = MalformedCode("drill.document", "a document has a spec")
 DRILL_INACTIVE = RefusedCode(
-    "drill.inactive", "what is drilled is not in force, nor is its shadow: see `answerable registry check`"
+    "drill.inactive",
+    "the agent or capability of the drill, or its drill copy, is not in force: see `answerable "
+    "registry check`",
 )
 DRILL_KIND = MalformedCode("drill.kind", "there is no drill …: expected …")
 DRILL_MISSING = RefusedCode(
     "drill.missing",
-    "a higher tier takes drills that passed within … days, of the document as it is registered now, "
-    "and then a change of its tier alone: ……",
+    "a higher tier requires drills that passed within … days on the registered document, and a "
+    "change of its tier alone: ……",
 )
-DRILL_NOT_KEPT = RefusedCode("drill.not_kept", "no drills are kept here: run the product on a data directory")
+DRILL_NOT_KEPT = RefusedCode("drill.not_kept", "this process stores no drills: run it with a data directory")
 DRILL_UNKNOWN = RefusedCode("drill.unknown", "no agent or capability that is in force is called …")
 
 HELD_AGENT = RefusedCode("held.agent", "agent … is held: the …")
@@ -47,9 +49,7 @@ HELD_VENDOR = RefusedCode("held.vendor", "… is held: …")
 HISTORY_UNREAD = BrokenCode("history.unread", "a history is not read to its end")
 
 HOLD_AGREED_ALREADY = RefusedCode("hold.agreed_already", "you have agreed already: somebody else must, too")
-HOLD_AMBIGUOUS = RefusedCode(
-    "hold.ambiguous", "… may be …: say which with --kind, and nothing is stopped until you do"
-)
+HOLD_AMBIGUOUS = RefusedCode("hold.ambiguous", "nothing was stopped: … may be …; choose one with --kind")
 HOLD_CHANGED_MEANWHILE = RefusedCode(
     "hold.changed_meanwhile", "somebody else lifts it at this moment: look again"
 )
@@ -97,7 +97,7 @@ STOP_NO_ANSWER = UnavailableCode(
 
 STOP_RULE_OWNERSHIP = FindingCode("stop_rule.ownership", "ownership lacks …")
 STOP_RULE_UNKNOWN = MalformedCode(
-    "stop_rule.unknown", "there is no stop rule …: apply it with `dryRun: true`"
+    "stop_rule.unknown", "there is no stop rule …: apply it with `dryRun: true` first"
 )
 STOP_RULE_WAITING = RefusedCode(
     "stop_rule.waiting", "a stop rule holds …, and more holds wait to be placed than can: ask the operator"

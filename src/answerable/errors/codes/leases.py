@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from answerable.errors.code import BrokenCode, MalformedCode, RefusedCode, UnavailableCode, UnverifiedCode
 
-ACCOUNT_CHANGED = UnavailableCode("account.changed", "… was retired meanwhile", port="own_account")
+ACCOUNT_CHANGED = UnavailableCode(
+    "account.changed", "secret … was retired during the rotation", port="own_account"
+)
 ACCOUNT_REFUSED = RefusedCode(
     "account.refused",
     "… takes none of the passwords that are kept: set one there, and give it to `answerable secret rotate`",
@@ -12,7 +14,7 @@ ACCOUNT_REFUSED = RefusedCode(
 ACCOUNT_TARGET = UnavailableCode("account.target", "…: …", port="own_account")
 ACCOUNT_UNPROVED = UnavailableCode(
     "account.unproved",
-    "the target does not take the new password of … that it was told: it is tried again",
+    "the target does not accept the new password of … that was just set: the rotation is retried",
     port="own_account",
     effect="unknown",
 )
@@ -43,20 +45,20 @@ BROKER_USER = UnavailableCode(
 
 LEASE_BOUNDARY = RefusedCode(
     "lease.boundary",
-    "nobody keeps a credential at … to its task, so that only capabilities of tier … may use it; "
-    "this one has tier …",
+    "nothing limits a credential at target … to its task, so only capabilities of tier … or "
+    "lower may use it; this one has tier …",
 )
 LEASE_CROWD = RefusedCode("lease.crowd", "more than … leases are out at this target")
-LEASE_ENDED = RefusedCode("lease.ended", "the time of the lease has run out")
+LEASE_ENDED = RefusedCode("lease.ended", "the lease has expired")
 LEASE_GONE = RefusedCode("lease.gone", "the credential is not the one that was issued")
 LEASE_LATE = UnavailableCode(
-    "lease.late", "the time of the lease ran out during the action", port="brokered_target", effect="unknown"
+    "lease.late", "the lease expired during the action", port="brokered_target", effect="unknown"
 )
 LEASE_LIST = MalformedCode("lease.list", "… is no list of leases: there are …")
-LEASE_LOG_UNKNOWN = RefusedCode("lease.log_unknown", "there is no other log …")
+LEASE_LOG_UNKNOWN = RefusedCode("lease.log_unknown", "there is no log … beside this one")
 LEASE_NAME = MalformedCode("lease.name", "… is not the name of a lease: 26 characters of a-z and 2-7")
 LEASE_NARROWED = BrokenCode("lease.narrowed", "the proposal is not what was to be proposed: it is not shown")
-LEASE_OTHER = RefusedCode("lease.other", "lease … is another's")
+LEASE_OTHER = RefusedCode("lease.other", "lease … belongs to another mandate, agent, target or scope")
 LEASE_PLACEHOLDER = MalformedCode(
     "lease.placeholder",
     "… has a brace that is no placeholder: there are {resource}, {mandate}, {agent} and {argument.NAME}",
@@ -79,7 +81,7 @@ SECRET_CANARY = RefusedCode("secret.canary", "… is planted: nobody uses it")
 SECRET_CANARY_FORM = MalformedCode("secret.canary_form", "a canary looks like one of …")
 SECRET_EXPOSED = RefusedCode(
     "secret.exposed",
-    "the secret … of target … was exposed: nothing is begun with it until it is replaced (…)",
+    "secret … of target … was exposed: no action uses it until it is replaced (…)",
 )
 SECRET_FULL = RefusedCode("secret.full", "there are … secrets already")
 SECRET_MISSING = RefusedCode("secret.missing", "there is no secret …")
@@ -88,7 +90,7 @@ SECRET_NAME = MalformedCode(
     "… is not the name of a secret: use 1 to 63 of a-z 0-9 . _ - with a letter or digit at both ends",
 )
 SECRET_PASSED = RefusedCode(
-    "secret.passed", "the arguments hold …, which no agent is to have: nothing was sent"
+    "secret.passed", "the arguments contain …, which no agent may have: nothing was sent"
 )
 SECRET_RECORD = MalformedCode("secret.record", "this is no record of a secret")
 SECRET_REFERENCE = MalformedCode(
@@ -107,7 +109,7 @@ SECRET_UNREADABLE = UnavailableCode(
     "secret.unreadable", "the password of the mail server is not text", port="secret"
 )
 SECRET_UNREADABLE_REFUSED = RefusedCode(SECRET_UNREADABLE.id, "… cannot be read: …")
-SECRET_UNROTATABLE = RefusedCode("secret.unrotatable", "secret …: …")
+SECRET_UNROTATABLE = RefusedCode("secret.unrotatable", "secret … cannot be rotated: …")
 SECRET_VALUE = MalformedCode("secret.value", "a secret is 1 to … bytes of UTF-8 text, without NUL")
 
 SECRETS_DAMAGED = UnavailableCode(
@@ -207,7 +209,7 @@ TARGET_TOKEN = MalformedCode(
     "target.token",
     "the server's token of the account is not signed by an operator that the settings name",
 )
-TARGET_UNKNOWN = RefusedCode("target.unknown", "this broker has no target …")
+TARGET_UNKNOWN = RefusedCode("target.unknown", "target … is not configured at this broker")
 TARGET_UNKNOWN_MALFORMED = MalformedCode(TARGET_UNKNOWN.id, "this broker has no target …")
 TARGET_UNREACHABLE = UnavailableCode("target.unreachable", "AWS: …", port="brokered_target")
 
@@ -227,6 +229,6 @@ WARRANT_MISSING = UnverifiedCode(
     "warrant.missing", "a call without a warrant does nothing here", step="warrant"
 )
 WARRANT_SIGNATURE = UnverifiedCode("warrant.signature", "the signature does not fit", step="warrant")
-WARRANT_SPENT = BrokenCode("warrant.spent", "a warrant can be redeemed once")
+WARRANT_SPENT = BrokenCode("warrant.spent", "the warrant was used before: it can be redeemed once")
 WARRANT_TYPE = UnverifiedCode("warrant.type", "expected a token of type …, got …", step="warrant")
 WARRANT_UNBROKERED = BrokenCode("warrant.unbrokered", "this action has no part for a broker")

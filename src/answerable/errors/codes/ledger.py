@@ -14,8 +14,8 @@ EVIDENCE_MANIFEST = MalformedCode(
     "evidence.manifest", "the manifest does not fit the members, or there are others"
 )
 EVIDENCE_MEMBER = MalformedCode("evidence.member", "the bundle lacks …")
-EVIDENCE_NOTHING = MalformedCode("evidence.nothing", "no entry of the ledger is about that")
-EVIDENCE_REVEAL = MalformedCode("evidence.reveal", "more than … fields to reveal")
+EVIDENCE_NOTHING = MalformedCode("evidence.nothing", "no ledger entry belongs to the selection")
+EVIDENCE_REVEAL = MalformedCode("evidence.reveal", "expected at most … fields to reveal")
 EVIDENCE_UNSIGNED = MalformedCode(
     "evidence.unsigned", "no checkpoint covers entry … yet: run `answerable ledger seal` and try again"
 )
@@ -86,7 +86,9 @@ LEDGER_SHARDED = MalformedCode(
 LEDGER_SUBJECT_KEY = MalformedCode(
     "ledger.subject_key", "a subject key has an id of 16 bytes and 32 secret bytes"
 )
-LEDGER_UNREADABLE = UnavailableCode("ledger.unreadable", "the log has no key beside it", port="published_log")
+LEDGER_UNREADABLE = UnavailableCode(
+    "ledger.unreadable", "the published log has no public key", port="published_log"
+)
 LEDGER_UNSEALED = BrokenCode("ledger.unsealed", "fields need the key of their subject")
 LEDGER_UNSHARDED = MalformedCode(
     "ledger.unsharded", "the ledger in … is one log: leave it, and give shards another `ledger.directory`"
@@ -108,11 +110,11 @@ REGISTER_BEYOND_LEDGER = BrokenCode(
     "than this server's, or the ledger is another one. Put the registers…",
 )
 REGISTER_BUSY = UnavailableCode(
-    "register.busy", "too many changes of leases wait to be written", port="lease_register"
+    "register.busy", "too many lease changes are waiting to be written: try again", port="lease_register"
 )
 REGISTER_CHANGED_MEANWHILE = UnavailableCode(
     "register.changed_meanwhile",
-    "another process applied documents at the same moment: look, and apply again",
+    "another process applied documents at the same moment: compare and apply again",
     port="register",
 )
 REGISTER_CORRUPT = UnavailableCode(

@@ -131,7 +131,7 @@ MANDATE_CAPABILITY_OUTSIDE = DecisionCode(
 MANDATE_CAPABILITY_UNKNOWN = RefusedCode("mandate.capability_unknown", "capability … is not active")
 MANDATE_CAVEAT = DecisionCode("mandate.caveat", "the mandate …")
 MANDATE_CLOSED = RefusedCode(
-    "mandate.closed", "the mandate that this was asked under is closed: nothing can run under it any more"
+    "mandate.closed", "the mandate of this action is closed: the action can no longer run under it"
 )
 MANDATE_CLOSED_DECISION = DecisionCode(MANDATE_CLOSED.id, "the mandate for this task has been closed")
 MANDATE_DUPLICATE = MalformedCode("mandate.duplicate", "a mandate … is registered already")

@@ -48,7 +48,7 @@ CAPABILITY_UNLEASED = RefusedCode(
 
 HOLDABLE_UNKNOWN = RefusedCode(
     "holdable.unknown",
-    "nothing here is called …: see `answerable registry list`, or say what it is with --kind",
+    "nothing is registered as …: see `answerable registry list`, or name its kind with --kind",
 )
 
 MANIFEST_AGENT_INACTIVE = RefusedCode("manifest.agent_inactive", "agent … is not active")
@@ -118,7 +118,7 @@ REGISTRY_CALL_SECONDS = MalformedCode(
 )
 REGISTRY_CHANGED_MEANWHILE = RefusedCode(
     "registry.changed_meanwhile",
-    "other documents came into force at the same moment: look again, and sign anew",
+    "other documents came into force at the same moment: read them again and sign anew",
 )
 REGISTRY_COMING = UnavailableCode(
     "registry.coming",
@@ -128,7 +128,7 @@ REGISTRY_COMING = UnavailableCode(
 REGISTRY_FAULTS = MalformedCode("registry.faults", "registry documents are at fault: …: ……")
 REGISTRY_KEY = MalformedCode("registry.key", "the document under … calls itself otherwise")
 REGISTRY_RESERVED_NAME = RefusedCode(
-    "registry.reserved_name", "… is the name of a drill's shadow: take another one"
+    "registry.reserved_name", "… is a reserved name, used by drills: choose another one"
 )
 REGISTRY_UNKNOWN = RefusedCode("registry.unknown", "there is no … called …")
 

@@ -128,22 +128,24 @@ WITNESS_ANSWER = UnavailableCode(
 )
 WITNESS_CLOCK_BACK = UnavailableCode(
     "witness.clock_back",
-    "the clock is … seconds behind the last cosignature, at most … are waited out: set it right",
+    "the clock is … seconds behind the last cosignature, and at most … are waited for: set the clock",
     port="witness",
 )
 WITNESS_COSIGNATURE = UnverifiedCode(
-    "witness.cosignature", "its answer holds no cosignature by its key", step="cosignature.signer"
+    "witness.cosignature",
+    "the witness's answer contains no cosignature by its key",
+    step="cosignature.signer",
 )
-WITNESS_DENIED = UnavailableCode("witness.denied", "it refused: …", port="witness")
+WITNESS_DENIED = UnavailableCode("witness.denied", "the witness refused: …", port="witness")
 WITNESS_KEY_UNKNOWN = UnavailableCode(
     "witness.key_unknown", "the key of the local witness: …", port="witness"
 )
 WITNESS_KEYS_COUNT = MalformedCode("witness.keys_count", "a log has at most … keys")
 WITNESS_LIED = UnverifiedCode(
-    "witness.lied", "its word does not fit its own copy: size …, and …", step="witness.size"
+    "witness.lied", "the witness named size …, but its own copy has size …", step="witness.size"
 )
 WITNESS_LOCKED = UnavailableCode("witness.locked", "a witness works in … already", port="witness")
-WITNESS_LOG_UNKNOWN = RefusedCode("witness.log.unknown", "log … is not known here")
+WITNESS_LOG_UNKNOWN = RefusedCode("witness.log.unknown", "log … is not registered at this witness")
 WITNESS_OLD_SIZE = MalformedCode("witness.old_size", "old size … out of range")
 WITNESS_OTHER_KEY = RefusedCode(
     "witness.other_key",
@@ -152,7 +154,7 @@ WITNESS_OTHER_KEY = RefusedCode(
 )
 WITNESS_OVERTAKEN = UnavailableCode(
     "witness.overtaken",
-    "it has cosigned a newer checkpoint of ours already, and is asked again in the next round",
+    "the witness has already cosigned a newer checkpoint of this log; it is asked again in the next round",
     port="witness",
 )
 WITNESS_POISONED = UnavailableCode(
@@ -170,5 +172,7 @@ WITNESS_UNWRITABLE = UnavailableCode(
     "witness.unwritable", "the public keys of the witness cannot be written: …", port="witness"
 )
 WITNESS_WENT_BACK = UnverifiedCode(
-    "witness.went_back", "it cosigned size … and now remembers … only: it went back", step="witness.size"
+    "witness.went_back",
+    "the witness cosigned size … and now knows only size …: its state was rolled back",
+    step="witness.size",
 )

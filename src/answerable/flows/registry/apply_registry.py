@@ -121,8 +121,9 @@ async def apply_registry(
         sets = [one.key for one in plan.applied.changes if one.key.startswith(POLICY_SET)]
         if sets and walk.policies.publishers:
             raise PUBLICATION_TWO_PEOPLE(
-                f"{', '.join(map(shown, sets))}: policy sets need two people here, of whom the second is in group "
-                f"{shown(walk.policies.publishers)}: use `answerable policy propose`"
+                f"{', '.join(map(shown, sets))}: a policy set needs two people, the second a "
+                f"member of group {shown(walk.policies.publishers)}: use `answerable policy "
+                "propose`"
             )
         published = records_statements.Published(how="one_person" if sets else "registry")
         return await put_into_force(walk, plan, by=by, because=because, published=published)
@@ -253,7 +254,8 @@ def require_protection(applied: Applied) -> None:
     if found:
         told = "; ".join(map(str, found[:FAULTS_SHOWN_MAX]))
         raise POLICY_PROTECTS_NOTHING(
-            f"{told}: a forbid that protects nothing does not come into force; `answerable policy check` tells all"
+            f"{told}: a forbid that protects nothing does not come into force; `answerable policy "
+            "check` lists all faults"
         )
 
 
@@ -274,7 +276,7 @@ def _check_reserved(documents: Sequence[JSONValue]) -> None:
         match document:
             case {"metadata": {"name": str(name)}} if is_shadow_name(name):
                 raise REGISTRY_RESERVED_NAME(
-                    f"{shown(name)} is the name of a drill's shadow: take another one"
+                    f"{shown(name)} is a reserved name, used by drills: choose another one"
                 )
 
 
