@@ -6,8 +6,8 @@ from answerable.errors.code import BrokenCode, MalformedCode, RefusedCode, Unava
 
 AUTHORITY_DOMAIN = UnavailableCode(
     "authority.domain",
-    "authority … is of …, and this server is set to trust domain …: set the former again, or remove "
-    "the authority, after which nothing that it signed is believed",
+    "authority … belongs to trust domain …, but this server is set to …: restore the setting, or "
+    "remove the authority, which invalidates everything that it signed",
     port="authority_keys",
 )
 AUTHORITY_EXPIRED = UnavailableCode(
@@ -15,7 +15,9 @@ AUTHORITY_EXPIRED = UnavailableCode(
 )
 AUTHORITY_KEY = BrokenCode("authority.key", "authority … has no key on P-256")
 AUTHORITY_LIMITS = MalformedCode("authority.limits", "lifetimes and the refresh hint are at least 1 second")
-AUTHORITY_NONE = UnavailableCode("authority.none", "the trust domain is not open", port="authority_register")
+AUTHORITY_NONE = UnavailableCode(
+    "authority.none", "the trust domain is not open yet", port="authority_register"
+)
 AUTHORITY_NOT_PREPARED = RefusedCode("authority.not_prepared", "authority … is not prepared")
 AUTHORITY_NOT_YET_VALID = UnavailableCode(
     "authority.not_yet_valid",
@@ -33,8 +35,8 @@ AUTHORITY_UNKNOWN = RefusedCode("authority.unknown", "authority … is not in th
 
 AUTHORITY_KEYS_CHANGED = UnavailableCode(
     "authority_keys.changed",
-    "the key `…` is not the one that authority … was made with: bring that back, or remove the "
-    "authority, after which nothing that it signed is believed",
+    "the key `…` does not belong to authority …: restore its key from a backup, or remove the "
+    "authority, which invalidates everything that it signed",
     port="authority_keys",
 )
 AUTHORITY_KEYS_EXISTS = UnavailableCode(
@@ -78,18 +80,18 @@ AUTHORITY_KEYS_UNREADABLE = UnavailableCode(
 
 AUTHORITY_REGISTER_BUSY = UnavailableCode(
     "authority_register.busy",
-    "other processes changed the authorities … times meanwhile",
+    "other processes changed the authorities … times at the same moment: try again",
     port="authority_register",
 )
 AUTHORITY_REGISTER_REWOUND = UnavailableCode(
     "authority_register.rewound",
-    "the register of authorities went back behind what was published from it: bring the newest back",
+    "the register of authorities is older than what was published from it: restore its newest copy",
     port="authority_register",
 )
 
 BUNDLE_ANSWER = UnavailableCode("bundle.answer", "bundle of …: more than … bytes", port="bundle_endpoint")
 BUNDLE_AUTHORITY = MalformedCode("bundle.authority", "authority: …")
-BUNDLE_DOMAIN = MalformedCode("bundle.domain", "a bundle of … came for …")
+BUNDLE_DOMAIN = MalformedCode("bundle.domain", "bundle of trust domain …, expected …")
 BUNDLE_KEY = MalformedCode("bundle.key", "a key of a bundle is not a JSON object")
 BUNDLE_KEYS = MalformedCode("bundle.keys", "a bundle needs an array `keys`")
 BUNDLE_KID = MalformedCode("bundle.kid", "an `x509-svid` key has no `kid`")
@@ -112,7 +114,9 @@ BUNDLE_WITHDRAWN = UnavailableCode("bundle.withdrawn", "bundle of …: …", por
 CERTIFICATE_MALFORMED = MalformedCode("certificate.malformed", "token has … parts, expected 3")
 
 FEDERATION_COUNT = MalformedCode("federation.count", "… foreign trust domains, at most …")
-FEDERATION_DUPLICATE = MalformedCode("federation.duplicate", "… has two sources")
+FEDERATION_DUPLICATE = MalformedCode(
+    "federation.duplicate", "trust domain … has two bundle sources, expected one"
+)
 FEDERATION_ENDPOINT_ID = MalformedCode(
     "federation.endpoint_id", "… names a trust domain, and a server needs the SPIFFE ID of a workload"
 )
@@ -120,7 +124,7 @@ FEDERATION_OWN = MalformedCode(
     "federation.own", "… is our own trust domain: nobody else's bundle speaks for it"
 )
 FEDERATION_OWN_DOMAIN = RefusedCode(
-    "federation.own_domain", "a bundle of our own trust domain … comes from nobody else"
+    "federation.own_domain", "trust domain … is this server's own: it cannot be federated"
 )
 FEDERATION_PROFILE = MalformedCode("federation.profile", "profile … is none of …")
 FEDERATION_PROFILE_BROKEN = BrokenCode(FEDERATION_PROFILE.id, "profile … is not of HTTPS")
@@ -130,7 +134,9 @@ FEDERATION_SOCKET = MalformedCode(
 FEDERATION_SOURCE = MalformedCode(
     "federation.source", "… is not `TRUST-DOMAIN PROFILE ADDRESS [SPIFFE-ID] [FILE]`"
 )
-FEDERATION_TOO_MANY = RefusedCode("federation.too_many", "at most … foreign trust domains are believed")
+FEDERATION_TOO_MANY = RefusedCode(
+    "federation.too_many", "expected at most … federated trust domains: remove one first"
+)
 FEDERATION_UNKNOWN = MalformedCode("federation.unknown", "… is not a federated trust domain")
 FEDERATION_URL = MalformedCode(
     "federation.url", "a bundle endpoint is `https://HOST[:PORT]/PATH` without user info, not …"
@@ -197,7 +203,7 @@ SVID_EXPIRED = UnverifiedCode("svid.expired", "a token without `exp` is of no us
 SVID_ID = UnverifiedCode("svid.id", "… names a trust domain, and a leaf is of a workload", step="svid")
 SVID_ISSUE = MalformedCode("svid.issue", "a `kid` has 1 to … characters")
 SVID_ISSUE_BROKEN = BrokenCode(SVID_ISSUE.id, "a token was issued without an end")
-SVID_ISSUED = BrokenCode("svid.issued", "an SVID of ours does not verify by our own bundle: …")
+SVID_ISSUED = BrokenCode("svid.issued", "a new SVID does not verify with this trust domain's bundle: …")
 SVID_ISSUER = UnverifiedCode(
     "svid.issuer", "`iss` of a WIT-SVID is not a text that OpenID discovery can follow", step="svid"
 )

@@ -209,7 +209,7 @@ TARGET_TOKEN = MalformedCode(
     "target.token",
     "the server's token of the account is not signed by an operator that the settings name",
 )
-TARGET_UNKNOWN = RefusedCode("target.unknown", "target … is not configured at this broker")
+TARGET_UNKNOWN = RefusedCode("target.unknown", "this broker has no target …")
 TARGET_UNKNOWN_MALFORMED = MalformedCode(TARGET_UNKNOWN.id, "this broker has no target …")
 TARGET_UNREACHABLE = UnavailableCode("target.unreachable", "AWS: …", port="brokered_target")
 

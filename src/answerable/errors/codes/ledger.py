@@ -76,8 +76,8 @@ LEDGER_ROOT_MISMATCH = BrokenCode(
 )
 LEDGER_SHARD_UNREADABLE = UnavailableCode(
     "ledger.shard_unreadable",
-    "the registers know nothing of shard …, and its log cannot be read (…): what it says is held or "
-    "revoked would not be. Restore it, or take its directory away",
+    "the log of shard … cannot be read (…) and the registers have nothing of it: its holds and "
+    "revocations would be missing; restore the log, or move its directory away",
     port="ledger",
 )
 LEDGER_SHARDED = MalformedCode(
@@ -106,8 +106,9 @@ REGISTER_BEHIND = UnavailableCode(
 )
 REGISTER_BEYOND_LEDGER = BrokenCode(
     "register.beyond_ledger",
-    "… rows of the registers stand in no entry of the ledger: …; they were written by other hands "
-    "than this server's, or the ledger is another one. Put the registers…",
+    "… rows of the registers are in no ledger entry: …; another program wrote them, or the "
+    "ledger is another one: restore the registers that belong to it, or move `answerable.db` "
+    "away, and it is rebuilt from the ledger",
 )
 REGISTER_BUSY = UnavailableCode(
     "register.busy", "too many lease changes are waiting to be written: try again", port="lease_register"
@@ -125,8 +126,8 @@ REGISTER_CORRUPT = UnavailableCode(
 REGISTER_CORRUPT_MALFORMED = MalformedCode(REGISTER_CORRUPT.id, "what came of it cannot be read")
 REGISTER_DOCUMENTS = BrokenCode(
     "register.documents",
-    "the registry documents are not those that the last change of them in the ledger says, and they "
-    "cannot be made again from it: put a copy of `answerable.db` back …",
+    "the registry documents differ from their last change in the ledger, and cannot be rebuilt "
+    "from it: restore a copy of `answerable.db` with unedited documents",
 )
 REGISTER_EPOCH = UnavailableCode(
     "register.epoch", "the shared epoch of the register cannot be kept: …", port="register"

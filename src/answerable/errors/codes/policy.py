@@ -80,7 +80,7 @@ PUBLICATION_ALGORITHM = UnverifiedCode(
     "publication.algorithm", "algorithm … is not accepted", step="publication"
 )
 PUBLICATION_AMBIGUOUS = RefusedCode(
-    "publication.ambiguous", "… is too short for a digest: give … characters or more"
+    "publication.ambiguous", "… is too short for a digest: expected … characters or more"
 )
 PUBLICATION_AUDIENCE = UnverifiedCode(
     "publication.audience", "the step is for …, this is …", step="publication"

@@ -55,9 +55,7 @@ NOTE_UTF8 = MalformedCode("note.utf8", "note is not utf-8: at byte …")
 PROOF_AUTHORITY = UnverifiedCode(
     "proof.authority", "the message was made for another server", step="authority"
 )
-PROOF_CHANNEL = UnverifiedCode(
-    "proof.channel", "the SPIFFE ID belongs to no registered agent", step="channel"
-)
+PROOF_CHANNEL = UnverifiedCode("proof.channel", "no registered agent has this SPIFFE ID", step="channel")
 PROOF_CREDENTIAL = UnverifiedCode(
     "proof.credential", "bearer credentials are not accepted: prove possession of a key", step="credential"
 )

@@ -76,7 +76,7 @@ async def _performed(
     """Return the answer that may be sent. A lease whose window is one action is being ended."""
     target = desk.targets.get(warrant.lease.target)
     if target is None:
-        raise TARGET_UNKNOWN(f"target {shown(warrant.lease.target)} is not configured at this broker")
+        raise TARGET_UNKNOWN(f"this broker has no target {shown(warrant.lease.target)}")
     async with target.acting:
         lease, credential = await lease_credential(desk, target, warrant)
         name, why = lease.name, "its action was cut off"

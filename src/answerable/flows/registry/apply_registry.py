@@ -293,8 +293,9 @@ def check_call_seconds(snapshot: RegistrySnapshot, *, upstream_ms_max: int) -> N
     for server in snapshot.servers.values():
         if server.call_seconds_max * 1000 > upstream_ms_max:
             raise REGISTRY_CALL_SECONDS(
-                f"server {shown(server.name)} may take {server.call_seconds_max} s a call, but walk.upstream_ms_max is "
-                f"{upstream_ms_max} ms: raise the one or lower the other"
+                f"server {shown(server.name)} may take {server.call_seconds_max} s a call, but "
+                f"`walk.upstream_ms_max` is {upstream_ms_max} ms: raise that setting or lower the "
+                "server's limit"
             )
 
 
