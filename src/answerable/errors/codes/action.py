@@ -89,8 +89,10 @@ RESOURCE_UNKNOWN_REFUSED = RefusedCode(
 
 UPSTREAM_LISTING = UnavailableCode("upstream.listing", "… has more than … pages", port="upstream")
 UPSTREAM_SECRET_MISSING = UnavailableCode(
-    "upstream.secret_missing", "secret reference … leads nowhere", port="upstream"
+    "upstream.secret_missing", "secret reference … cannot be resolved", port="upstream"
 )
 UPSTREAM_UNKNOWN = UnavailableCode("upstream.unknown", "server … is not connected", port="upstream")
 UPSTREAM_UNKNOWN_REFUSED = RefusedCode(UPSTREAM_UNKNOWN.id, "server … does not offer … right now")
-UPSTREAM_USER = UnavailableCode("upstream.user", "account … …: nothing is started under it", port="upstream")
+UPSTREAM_USER = UnavailableCode(
+    "upstream.user", "account … …: no server is started under it", port="upstream"
+)

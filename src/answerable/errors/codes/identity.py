@@ -40,16 +40,18 @@ AUTHORITY_KEYS_CHANGED = UnavailableCode(
     port="authority_keys",
 )
 AUTHORITY_KEYS_EXISTS = UnavailableCode(
-    "authority_keys.exists", "there is a key … already, or the draft of one", port="authority_keys"
+    "authority_keys.exists", "key … or its draft exists already", port="authority_keys"
 )
 AUTHORITY_KEYS_EXPOSED = UnavailableCode(
     "authority_keys.exposed",
-    "… must belong to the server's user and be closed to all others (mode 0700, files 0600)",
+    "… must belong to the server's user and be closed to all others: set mode 0700, files 0600",
     port="authority_keys",
 )
 AUTHORITY_KEYS_LOCK = UnavailableCode("authority_keys.lock", "cannot open …: …", port="authority_keys")
 AUTHORITY_KEYS_MISSING = UnavailableCode(
-    "authority_keys.missing", "the key … of the trust domain is gone", port="authority_keys"
+    "authority_keys.missing",
+    "the key … of the trust domain is missing: restore it from a backup",
+    port="authority_keys",
 )
 AUTHORITY_KEYS_MODULE = UnavailableCode(
     "authority_keys.module",
@@ -58,7 +60,7 @@ AUTHORITY_KEYS_MODULE = UnavailableCode(
     port="authority_keys",
 )
 AUTHORITY_KEYS_NAME = UnavailableCode(
-    "authority_keys.name", "… is not the name of a key: use 1 to 64 of a-z 0-9 -", port="authority_keys"
+    "authority_keys.name", "… is not a key name: use 1 to 64 of a-z 0-9 -", port="authority_keys"
 )
 AUTHORITY_KEYS_PIN = UnavailableCode(
     "authority_keys.pin",
@@ -74,7 +76,7 @@ AUTHORITY_KEYS_TOKEN = UnavailableCode(
 AUTHORITY_KEYS_UNAVAILABLE = UnavailableCode("authority_keys.unavailable", "…: …", port="authority_keys")
 AUTHORITY_KEYS_UNREADABLE = UnavailableCode(
     "authority_keys.unreadable",
-    "`…` is not a private key on P-256 in PEM: bring it back from a copy",
+    "`…` is not a private key on P-256 in PEM: restore it from a backup",
     port="authority_keys",
 )
 
@@ -156,7 +158,7 @@ KEY_EXPOSED = UnavailableCode(
     "key file … has mode … and owner …: expected 0600 and our own user; treat the key as disclosed",
     port="key_file",
 )
-KEY_KIND = MalformedCode("key.kind", "others may read it: give it mode 0600")
+KEY_KIND = MalformedCode("key.kind", "other users can read the key: set mode 0600")
 KEY_MALFORMED = MalformedCode("key.malformed", "the root key of subjects has … bytes, expected …")
 KEY_MEMBER = MalformedCode("key.member", "`…` must be 32 bytes in base64url without padding")
 KEY_MISSING = UnavailableCode("key.missing", "key file … is not there", port="key_file")
@@ -171,7 +173,9 @@ KEY_PRIVATE = MalformedCode(
 KEY_SEED = MalformedCode("key.seed", "seed of … bytes, expected …")
 KEY_SIZE = MalformedCode("key.size", "key file … has more than … bytes, so it is none")
 KEY_UNREADABLE = UnavailableCode("key.unreadable", "the key `…` cannot be used: …", port="key_file")
-KEY_UNWRITABLE = UnavailableCode("key.unwritable", "the key `…` cannot be made or read: …", port="key_file")
+KEY_UNWRITABLE = UnavailableCode(
+    "key.unwritable", "the key `…` cannot be created or read: …", port="key_file"
+)
 
 PORT_KEY_USE = BrokenCode("port_key.use", "an authority's key was asked for …")
 

@@ -9,7 +9,7 @@ ACCOUNT_CHANGED = UnavailableCode(
 )
 ACCOUNT_REFUSED = RefusedCode(
     "account.refused",
-    "… takes none of the passwords that are kept: set one there, and give it to `answerable secret rotate`",
+    "… accepts none of the stored passwords: set one there, then store it with `answerable secret rotate`",
 )
 ACCOUNT_TARGET = UnavailableCode("account.target", "…: …", port="own_account")
 ACCOUNT_UNPROVED = UnavailableCode(
@@ -29,7 +29,7 @@ BROKER_GRANT = MalformedCode(
 BROKER_KEYS = UnavailableCode(
     "broker.keys", "the keys of the gateways cannot be read: see `broker.warrant_keys`", port="trust_source"
 )
-BROKER_NONE = UnavailableCode("broker.none", "no broker is set up", port="lease_broker")
+BROKER_NONE = UnavailableCode("broker.none", "no broker is configured", port="lease_broker")
 BROKER_TOO_MANY = MalformedCode("broker.too_many", "at most … names at a time")
 BROKER_TOO_MANY_UNAVAILABLE = UnavailableCode(
     BROKER_TOO_MANY.id,
@@ -63,15 +63,15 @@ LEASE_PLACEHOLDER = MalformedCode(
     "lease.placeholder",
     "… has a brace that is no placeholder: there are {resource}, {mandate}, {agent} and {argument.NAME}",
 )
-LEASE_RENEWAL = RefusedCode("lease.renewal", "a session of AWS cannot be renewed: mint another lease")
-LEASE_SCOPE = RefusedCode("lease.scope", "the authorization server does not grant what the scope says: …")
+LEASE_RENEWAL = RefusedCode("lease.renewal", "an AWS session cannot be renewed: request another lease")
+LEASE_SCOPE = RefusedCode("lease.scope", "the authorization server does not grant the scope of the lease: …")
 LEASE_STATE = BrokenCode("lease.state", "lease … is …, not …")
-LEASE_TAKEN = RefusedCode("lease.taken", "the lease … has been issued already")
+LEASE_TAKEN = RefusedCode("lease.taken", "lease … was issued already")
 LEASE_TARGET = UnavailableCode("lease.target", "AWS: …", port="credential_issuer")
 LEASE_TEMPLATE = RefusedCode("lease.template", "leases have changed while they were counted: try again")
 LEASE_TOO_LITTLE = RefusedCode("lease.too_little", "nothing is proposed from what is known since …: …")
 LEASE_TTL = RefusedCode("lease.ttl", "a certificate lives at most … seconds (`ttl_seconds_max`)")
-LEASE_UNTOLD = RefusedCode("lease.untold", "AWS does not tell what a session may do")
+LEASE_UNTOLD = RefusedCode("lease.untold", "AWS cannot report what a session may do")
 LEASE_UNUSED = RefusedCode(
     "lease.unused", "none of … actions used anything of it: take the capability away instead"
 )
@@ -140,7 +140,7 @@ SECRETS_UNAVAILABLE = UnavailableCode("secrets.unavailable", "…: …", port="s
 TARGET_ANSWER = UnavailableCode(
     "target.answer", "… does not answer: …", port="brokered_target", effect="unknown"
 )
-TARGET_ARGUMENTS = RefusedCode("target.arguments", "bytes are a text, or an object with `base64` alone")
+TARGET_ARGUMENTS = RefusedCode("target.arguments", "bytes must be text or an object with `base64` alone")
 TARGET_AUTHORITIES = MalformedCode(
     "target.authorities", "the authorities of a target are certificates in PEM"
 )
@@ -184,7 +184,7 @@ TARGET_HOST_KEY = UnavailableCode(
     port="brokered_target",
 )
 TARGET_KEY = MalformedCode(
-    "target.key", "the key of the GitHub app is no private RSA key in PEM of … bits or more"
+    "target.key", "the key of the GitHub app must be a private RSA key in PEM with … bits or more"
 )
 TARGET_KIND = MalformedCode("target.kind", "a target says of what `kind` it is")
 TARGET_LATE = UnavailableCode(
@@ -199,12 +199,13 @@ TARGET_LOST = UnavailableCode(
 TARGET_NO = RefusedCode("target.no", "… may not … …")
 TARGET_POOLED = UnavailableCode(
     "target.pooled",
-    "a proxy stands before the server, so that a session is not the lease's alone: name the server itself",
+    "there is a proxy before the server, so sessions would be shared between leases: configure "
+    "the address of the server itself",
     port="brokered_target",
 )
 TARGET_REFUSED = UnavailableCode("target.refused", "the target does not know this account", port="target")
 TARGET_TIMEOUT = UnavailableCode("target.timeout", "AWS: no answer within … seconds", port="brokered_target")
-TARGET_TLS = MalformedCode("target.tls", "… is no file of certificates")
+TARGET_TLS = MalformedCode("target.tls", "… is not a file of PEM certificates")
 TARGET_TOKEN = MalformedCode(
     "target.token",
     "the server's token of the account is not signed by an operator that the settings name",

@@ -93,7 +93,7 @@ ISSUER_ANSWER = UnavailableCode("issuer.answer", "provider … answered with …
 ISSUER_UNREACHABLE = UnavailableCode("issuer.unreachable", "provider … was not reached: …", port="console")
 ISSUER_URL = MalformedCode("issuer.url", "… is not an https address")
 
-OAUTH_ANSWER = MalformedCode("oauth.answer", "the authorization server's answer is not to be used: …")
+OAUTH_ANSWER = MalformedCode("oauth.answer", "the authorization server's answer is not valid: …")
 OAUTH_ANSWER_UNAVAILABLE = UnavailableCode(
     OAUTH_ANSWER.id, "… answered with …", port="authorization_server", effect="unknown"
 )
@@ -112,7 +112,7 @@ OAUTH_INVALID_REQUEST = MalformedCode("oauth.invalid_request", "there are no que
 OAUTH_INVALID_SCOPE = RefusedCode("oauth.invalid_scope", "… is not within what was handed on")
 OAUTH_INVALID_TARGET = MalformedCode("oauth.invalid_target", "a token is for one resource: name one")
 OAUTH_INVALID_TARGET_REFUSED = RefusedCode(OAUTH_INVALID_TARGET.id, "what is handed on is for …, not for …")
-OAUTH_KEY = MalformedCode("oauth.key", "it is no key for …")
+OAUTH_KEY = MalformedCode("oauth.key", "the key does not fit algorithm …")
 OAUTH_SLOW = UnavailableCode(
     "oauth.slow", "… gave no whole answer within … seconds", port="authorization_server"
 )

@@ -178,12 +178,14 @@ PROCESS_BUSY = UnavailableCode(
 PROCESS_CHANGED = UnverifiedCode(
     "process.changed", "the process changed while it was measured", step="attestation"
 )
-PROCESS_FOREIGN = UnverifiedCode("process.foreign", "this is a thread, not a process", step="attestation")
+PROCESS_FOREIGN = UnverifiedCode(
+    "process.foreign", "the PID belongs to a thread, not to a process", step="attestation"
+)
 PROCESS_GONE = UnverifiedCode(
-    "process.gone", "the process has ended, or its number belongs to another", step="attestation"
+    "process.gone", "the process has ended, or its PID belongs to another process", step="attestation"
 )
 PROCESS_UNAVAILABLE = UnavailableCode(
-    "process.unavailable", "cannot read about processes: …", port="process_observer"
+    "process.unavailable", "cannot read process information: …", port="process_observer"
 )
 
 SSH_ALGORITHM = UnverifiedCode(
