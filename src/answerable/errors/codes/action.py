@@ -70,13 +70,13 @@ PREVIEW_DEFERRED = RefusedCode(
 PREVIEW_NONE = RefusedCode("preview.none", "the server does not say of … that it only reads (readOnlyHint)")
 
 PROGRAM_SCRIPT = MalformedCode(
-    "program.script", "… is a script: the kernel names the interpreter that runs it, so name that"
+    "program.script", "… is a script: name its interpreter, because that is what the kernel reports"
 )
-PROGRAM_SIZE = MalformedCode("program.size", "… has more than … bytes")
+PROGRAM_SIZE = MalformedCode("program.size", "… is too large: expected at most … bytes")
 PROGRAM_UNREADABLE = UnavailableCode("program.unreadable", "cannot read …: …", port="program")
 
-PROJECT_CHANGED = UnavailableCode("project.changed", "… went away while it was read", port="project")
-PROJECT_PROMPTS = MalformedCode("project.prompts", "at most … patterns of … characters")
+PROJECT_CHANGED = UnavailableCode("project.changed", "… was removed while it was read", port="project")
+PROJECT_PROMPTS = MalformedCode("project.prompts", "expected at most … patterns of at most … characters")
 PROJECT_SIZE = MalformedCode("project.size", "…: name a smaller directory")
 PROJECT_UNREADABLE = UnavailableCode("project.unreadable", "cannot read …: …", port="project")
 

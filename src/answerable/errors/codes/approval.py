@@ -72,7 +72,7 @@ APPROVAL_REASON = MalformedCode("approval.reason", "reason … is not known: use
 APPROVAL_RENDERING = UnverifiedCode(
     "approval.rendering", "this is not the card that you saw: open it anew", step="approval"
 )
-APPROVAL_ROW = MalformedCode("approval.row", "its state is not known")
+APPROVAL_ROW = MalformedCode("approval.row", "its state is unknown")
 APPROVAL_SIGNATURE = UnverifiedCode("approval.signature", "the signature does not fit", step="approval")
 APPROVAL_STALE = UnverifiedCode(
     "approval.stale", "the answer is … s old, expected less than 300 s: sign it anew", step="approval"
@@ -129,7 +129,9 @@ CHAT_SIGNATURE = UnverifiedCode(
 )
 CHAT_STALE = UnverifiedCode("chat.stale", "this is not signed by the chat, or is too old", step="chat")
 CHAT_TOO_MANY = RefusedCode("chat.too_many", "too many requests within a few minutes")
-CHAT_UNREACHABLE = UnavailableCode("chat.unreachable", "Slack does not say who that is now: …", port="chat")
+CHAT_UNREACHABLE = UnavailableCode(
+    "chat.unreachable", "Slack does not report whose account this is: …", port="chat"
+)
 CHAT_UNSIGNED = UnverifiedCode("chat.unsigned", "this is not signed by the chat, or is too old", step="chat")
 
 CLICK_ACCOUNT = RefusedCode("click.account", "the chat does not accept your account: …")
@@ -185,7 +187,7 @@ DUTY_ZONE = MalformedCode(
 MESSAGE_FORM = MalformedCode("message.form", "this is not a message that was kept")
 
 PUSH_DEVICE = MalformedCode("push.device", "a name of a device has 1 to … characters")
-PUSH_FULL = RefusedCode("push.full", "you have … devices that are told: remove one first")
+PUSH_FULL = RefusedCode("push.full", "you have … registered devices, which is the limit: remove one first")
 PUSH_GONE = RefusedCode("push.gone", "this device is not registered for you")
 PUSH_HOST = RefusedCode("push.host", "… is no push service that `channels.push_hosts` lists")
 PUSH_KEY = MalformedCode("push.key", "the key of web push is not on P-256")

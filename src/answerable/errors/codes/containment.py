@@ -80,14 +80,16 @@ LIFT_STALE = UnverifiedCode(
 LIFT_TYPE = UnverifiedCode("lift.type", "expected a token of type …, got …", step="lift")
 
 PANIC_NO_DATA = UnavailableCode(
-    "panic.no_data", "there is no data directory …: name the server's own with --data", port="panic_file"
+    "panic.no_data",
+    "there is no data directory …: name the server's data directory with --data",
+    port="panic_file",
 )
 PANIC_NOT_HELD = UnavailableCode(
     "panic.not_held", "`…` was pressed and everything cannot be held: …", port="hold_register"
 )
 PANIC_NOT_WRITTEN = UnavailableCode(
     "panic.not_written",
-    "… cannot be written (…): run this as the user of the server, or end the server",
+    "… cannot be written (…): run this as the server's user, or stop the server",
     port="panic_file",
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from answerable.errors.code import BrokenCode, MalformedCode, RefusedCode, UnavailableCode
 
-DELIVERY_TOLD = MalformedCode("delivery.told", "… is nothing that is told")
+DELIVERY_TOLD = MalformedCode("delivery.told", "… is not a state of a delivery")
 
 EVENT_POST_AUTHORITIES = MalformedCode(
     "event_post.authorities", "the authorities of receivers of events are certificates in PEM"

@@ -55,8 +55,8 @@ AUTHORITY_KEYS_MISSING = UnavailableCode(
 )
 AUTHORITY_KEYS_MODULE = UnavailableCode(
     "authority_keys.module",
-    "the HSM's library … cannot be loaded, or finds no HSM: install it, set `identity.pkcs11_module` "
-    "to where it is, and bring the HSM back",
+    "the HSM library … cannot be loaded or finds no HSM: install it, set "
+    "`identity.pkcs11_module` to its path, and connect the HSM",
     port="authority_keys",
 )
 AUTHORITY_KEYS_NAME = UnavailableCode(
@@ -64,13 +64,13 @@ AUTHORITY_KEYS_NAME = UnavailableCode(
 )
 AUTHORITY_KEYS_PIN = UnavailableCode(
     "authority_keys.pin",
-    "the HSM's token … does not take this PIN: put the right one where `identity.pkcs11_pin` says "
-    "before you start again, for a few wrong ones lock the token",
+    "the HSM token … rejects this PIN: correct the file of `identity.pkcs11_pin` before the next "
+    "start, because a few wrong PINs lock the token",
     port="authority_keys",
 )
 AUTHORITY_KEYS_TOKEN = UnavailableCode(
     "authority_keys.token",
-    "the HSM has not exactly one token …: bring it back, or set `identity.pkcs11_token` to its label",
+    "the HSM must have exactly one token …: connect it, or set `identity.pkcs11_token` to its label",
     port="authority_keys",
 )
 AUTHORITY_KEYS_UNAVAILABLE = UnavailableCode("authority_keys.unavailable", "…: …", port="authority_keys")
@@ -223,7 +223,7 @@ SVID_NOT_YET_VALID = UnverifiedCode("svid.not_yet_valid", "the token is not yet 
 SVID_OTHER_DOMAIN = UnverifiedCode(
     "svid.other_domain", "an intermediate of … does not speak for …", step="svid"
 )
-SVID_PAIR = UnverifiedCode("svid.pair", "SVID, key and the name … do not belong together", step="svid")
+SVID_PAIR = UnverifiedCode("svid.pair", "the SVID, its key and the name … do not match", step="svid")
 SVID_PATH = UnverifiedCode("svid.path", "no path to an authority of …: …", step="svid")
 SVID_PURPOSE = UnverifiedCode(
     "svid.purpose", "extended key usage lacks serverAuth or clientAuth", step="svid"

@@ -77,13 +77,13 @@ LEASE_UNUSED = RefusedCode(
 )
 LEASE_WINDOW = MalformedCode("lease.window", "… is no window of leases: there are …")
 
-SECRET_CANARY = RefusedCode("secret.canary", "… is planted: nobody uses it")
+SECRET_CANARY = RefusedCode("secret.canary", "… is a planted (canary) secret and cannot be used")
 SECRET_CANARY_FORM = MalformedCode("secret.canary_form", "a canary looks like one of …")
 SECRET_EXPOSED = RefusedCode(
     "secret.exposed",
     "secret … of target … was exposed: no action uses it until it is replaced (…)",
 )
-SECRET_FULL = RefusedCode("secret.full", "there are … secrets already")
+SECRET_FULL = RefusedCode("secret.full", "there are … secrets, which is the limit: remove one first")
 SECRET_MISSING = RefusedCode("secret.missing", "there is no secret …")
 SECRET_NAME = MalformedCode(
     "secret.name",
@@ -97,14 +97,16 @@ SECRET_REFERENCE = MalformedCode(
     "secret.reference", "there is no store of secrets yet: `answerable secret put NAME`"
 )
 SECRET_RETIRED = RefusedCode("secret.retired", "secret … was retired")
-SECRET_ROTATING = RefusedCode("secret.rotating", "… is being rotated already: wait for it")
+SECRET_ROTATING = RefusedCode("secret.rotating", "secret … is already being rotated: wait for it")
 SECRET_ROTATION = MalformedCode("secret.rotation", "say which secret, or --at-target TARGET")
-SECRET_SAME = RefusedCode("secret.same", "this is a value that … has or had")
+SECRET_SAME = RefusedCode(
+    "secret.same", "the new value is a current or earlier value of …: choose another one"
+)
 SECRET_SLACK = MalformedCode(
     "secret.slack", "Slack's signing secret has … to … characters: look at the app's page"
 )
-SECRET_TAKEN = RefusedCode("secret.taken", "there is a secret … already: rotate it, or choose another name")
-SECRET_TEXT = MalformedCode("secret.text", "a secret is rotated every 1 to … days, or 0 for no schedule")
+SECRET_TAKEN = RefusedCode("secret.taken", "secret … exists already: rotate it, or choose another name")
+SECRET_TEXT = MalformedCode("secret.text", "expected a rotation every 1 to … days, or 0 for none")
 SECRET_UNREADABLE = UnavailableCode(
     "secret.unreadable", "the password of the mail server is not text", port="secret"
 )
@@ -114,12 +116,12 @@ SECRET_VALUE = MalformedCode("secret.value", "a secret is 1 to … bytes of UTF-
 
 SECRETS_DAMAGED = UnavailableCode(
     "secrets.damaged",
-    "… is empty, longer than … bytes, or no file: bring it back from a copy",
+    "… is empty, longer than … bytes or not a file: restore it from a backup",
     port="secret_store",
 )
 SECRETS_EXPOSED = UnavailableCode(
     "secrets.exposed",
-    "… must belong to the broker's user and be closed to all others (mode 0700, files 0600)",
+    "… must belong to the broker's user and be closed to all others: set mode 0700, files 0600",
     port="secret_store",
 )
 SECRETS_FULL = UnavailableCode(
@@ -127,12 +129,12 @@ SECRETS_FULL = UnavailableCode(
 )
 SECRETS_KEY = UnavailableCode(
     "secrets.key",
-    "secret … is sealed under the key …, which is not in the keyring: bring that keyring back",
+    "secret … is sealed with key …, which is not in the keyring: restore that keyring",
     port="secret_store",
 )
 SECRETS_KEYRING = UnavailableCode(
     "secrets.keyring",
-    "the keyring … is gone: bring it back from a copy; nothing opens without it",
+    "the keyring … is missing: restore it from a backup, because no secret can be opened without it",
     port="secret_store",
 )
 SECRETS_UNAVAILABLE = UnavailableCode("secrets.unavailable", "…: …", port="secret_store")
@@ -146,8 +148,9 @@ TARGET_AUTHORITIES = MalformedCode(
 )
 TARGET_AUTHORITY = UnavailableCode(
     "target.authority",
-    "the key of the SSH authority is no private key, Ed25519 or ECDSA, without a passphrase: make "
-    "one with `ssh-keygen -t ed25519`, or set `ca_key_file` to where one…",
+    "the key of the SSH authority must be an Ed25519 or ECDSA private key without passphrase: "
+    "create one with `ssh-keygen -t ed25519`, or set `ca_key_file` to a path where one can be "
+    "created",
     port="credential_issuer",
 )
 TARGET_CERTIFICATE = MalformedCode(
@@ -180,7 +183,7 @@ TARGET_HOST = MalformedCode(
 )
 TARGET_HOST_KEY = UnavailableCode(
     "target.host_key",
-    "… showed a host key that is not pinned: nothing was sent; see `known_hosts`",
+    "… presented a host key that is not in `known_hosts`: nothing was sent",
     port="brokered_target",
 )
 TARGET_KEY = MalformedCode(

@@ -21,7 +21,7 @@ EVIDENCE_UNSIGNED = MalformedCode(
 )
 
 LEDGER_BATCH_OPEN = BrokenCode("ledger.batch_open", "the batch of this entry is not durable yet")
-LEDGER_BUSY = UnavailableCode("ledger.busy", "the log takes no more at this moment", port="ledger")
+LEDGER_BUSY = UnavailableCode("ledger.busy", "the log is busy: try again", port="ledger")
 LEDGER_CHAIN = UnverifiedCode("ledger.chain", "entry does not follow the one before it", step="frame.chain")
 LEDGER_CLOSED = UnavailableCode("ledger.closed", "the log is closed", port="ledger")
 LEDGER_CORRUPT = BrokenCode(
@@ -44,7 +44,7 @@ LEDGER_FRAME_UNKNOWN = MalformedCode(
     "ledger.frame_unknown", "entry with flags … and a leaf of … bytes cannot be read"
 )
 LEDGER_FULL = UnavailableCode(
-    "ledger.full", "no room for an entry of … bytes: … are left for it", port="ledger"
+    "ledger.full", "no space for an entry of … bytes: … bytes are left", port="ledger"
 )
 LEDGER_HEAD = MalformedCode("ledger.head", "the head cannot be read")
 LEDGER_HEADER_CRC = UnverifiedCode("ledger.header_crc", "segment header is damaged", step="segment.header")
@@ -54,7 +54,9 @@ LEDGER_HEADER_VERSION = MalformedCode("ledger.header_version", "segment of versi
 LEDGER_KEY_GONE = UnverifiedCode(
     "ledger.key_gone", "entry … cannot be opened: the key of whose data it is, is gone", step="payload"
 )
-LEDGER_KEY_MISMATCH = BrokenCode("ledger.key_mismatch", "the log belongs to the keys in …, which are others")
+LEDGER_KEY_MISMATCH = BrokenCode(
+    "ledger.key_mismatch", "the log was opened with other keys than those in …, to which it belongs"
+)
 LEDGER_LEAF_MALFORMED = BrokenCode("ledger.leaf_malformed", "entry … has a leaf that is not an object")
 LEDGER_LEAF_MALFORMED_MALFORMED = MalformedCode(
     LEDGER_LEAF_MALFORMED.id, "the leaf is written in another way"
@@ -102,7 +104,9 @@ LEDGER_UNWRITABLE = UnavailableCode("ledger.unwritable", "cannot …: …", port
 LOG_FILE_SIZE = MalformedCode("log.file_size", "the file is too large")
 
 REGISTER_BEHIND = UnavailableCode(
-    "register.behind", "it is in force in this process, and the registers do not have it: …", port="register"
+    "register.behind",
+    "the change is in force in this process, but could not be written to the registers: …",
+    port="register",
 )
 REGISTER_BEYOND_LEDGER = BrokenCode(
     "register.beyond_ledger",
@@ -123,7 +127,7 @@ REGISTER_CORRUPT = UnavailableCode(
     "… … in the register file cannot be read: `answerable doctor` says why",
     port="register",
 )
-REGISTER_CORRUPT_MALFORMED = MalformedCode(REGISTER_CORRUPT.id, "what came of it cannot be read")
+REGISTER_CORRUPT_MALFORMED = MalformedCode(REGISTER_CORRUPT.id, "its outcome cannot be read")
 REGISTER_DOCUMENTS = BrokenCode(
     "register.documents",
     "the registry documents differ from their last change in the ledger, and cannot be rebuilt "
@@ -133,10 +137,10 @@ REGISTER_EPOCH = UnavailableCode(
     "register.epoch", "the shared epoch of the register cannot be kept: …", port="register"
 )
 REGISTER_FOREIGN = UnavailableCode(
-    "register.foreign", "`…` is a database of some other program", port="register"
+    "register.foreign", "`…` is a database of another program", port="register"
 )
 REGISTER_IN_USE = UnavailableCode(
-    "register.in_use", "another broker has these leases open: stop it first", port="register"
+    "register.in_use", "another broker uses these leases: stop it first", port="register"
 )
 REGISTER_NO_ROOM = RefusedCode(
     "register.no_room",
@@ -155,7 +159,7 @@ REGISTER_UNRECORDED = UnavailableCode(
 )
 
 REPLAY_LIMITS = MalformedCode(
-    "replay.limits", "a replay table has 1 to … partitions and 1 to … uses in each, got … and …"
+    "replay.limits", "expected 1 to … replay partitions with 1 to … uses each, got … and …"
 )
 REPLAY_UNAVAILABLE = UnavailableCode(
     "replay.unavailable", "another process holds the replay table", port="replay"
@@ -173,12 +177,12 @@ SHARD_DIRECTORY = UnavailableCode(
 )
 SHARD_DOWN = UnavailableCode("shard.down", "shard …… is not running: try again when it is", port="shard_link")
 SHARD_FAILED = UnavailableCode(
-    "shard.failed", "the process that this mandate belongs to failed", port="shard_link", effect="unknown"
+    "shard.failed", "the process of this mandate's shard failed", port="shard_link", effect="unknown"
 )
 SHARD_HEAD = MalformedCode("shard.head", "the entry of the log of logs is no head of a shard")
 SHARD_LATE = UnavailableCode("shard.late", "shard … gave no answer in … s", port="shard_link")
 SHARD_LOST = UnavailableCode("shard.lost", "shard … answered about another log", port="shard_link")
-SHARD_MESSAGE = MalformedCode("shard.message", "a result is an object")
+SHARD_MESSAGE = MalformedCode("shard.message", "a result must be an object")
 SHARD_NAME = MalformedCode(
     "shard.name", "… is not the name of a shard: 1 to … of a-z, 0-9 and inner hyphens, and neither of …"
 )
@@ -187,10 +191,8 @@ SHARD_OTHER_CHECKPOINT = UnverifiedCode(
     "the proof in the shard is against another checkpoint than that of its head",
     step="shard.head",
 )
-SHARD_REFUSED = UnavailableCode("shard.refused", "… is no shard of this deployment", port="shard_link")
-SHARD_TOO_LONG = MalformedCode(
-    "shard.too_long", "a message of … bytes is longer than the … that go from one process to another"
-)
+SHARD_REFUSED = UnavailableCode("shard.refused", "… is not a shard of this deployment", port="shard_link")
+SHARD_TOO_LONG = MalformedCode("shard.too_long", "the message has … bytes, expected at most …")
 
 SIGNED_ALGORITHM = UnverifiedCode("signed.algorithm", "algorithm … is not accepted", step="signed")
 SIGNED_KEY = UnverifiedCode("signed.key", "key … is not registered for …", step="signed")
@@ -200,7 +202,7 @@ SIGNED_TYPE = UnverifiedCode("signed.type", "expected a token of type …, got �
 
 SUBJECT_KEYS_CORRUPT = UnavailableCode(
     "subject_keys.corrupt",
-    "the subject keys cannot be opened: they were changed, or made under another root key",
+    "the subject keys cannot be opened: they were changed, or sealed with another root key",
     port="subject_keys",
 )
 SUBJECT_KEYS_LOST = UnavailableCode(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from answerable.errors.code import BrokenCode, DecisionCode, MalformedCode, RefusedCode, UnverifiedCode
 
-BUDGET_AMOUNT = MalformedCode("budget.amount", "less than nothing of it was used")
+BUDGET_AMOUNT = MalformedCode("budget.amount", "the used amount is negative")
 BUDGET_AMOUNT_REFUSED = RefusedCode(
     BUDGET_AMOUNT.id,
     "argument … counts against the mandate's budget: it must be a whole number from 0 to 2^53 - 1, got …",

@@ -12,9 +12,7 @@ from answerable.errors.code import (
 )
 
 INVITATION_DUPLICATE = MalformedCode("invitation.duplicate", "this invitation is registered already")
-INVITATION_FULL = MalformedCode(
-    "invitation.full", "there are … invitations, the most there can be: wait a day"
-)
+INVITATION_FULL = MalformedCode("invitation.full", "there are … invitations, which is the limit: wait a day")
 INVITATION_LIFETIME = MalformedCode("invitation.lifetime", "an invitation lives 1 to … seconds, not …")
 INVITATION_REFUSED = UnverifiedCode(
     "invitation.refused", "this invitation is not good, or not any more: ask for a new one", step="passkey"

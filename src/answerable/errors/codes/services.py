@@ -115,19 +115,19 @@ CONTROL_PEER = UnverifiedCode("control.peer", "this connection does not say who 
 FRONT_ADDRESS = UnavailableCode("front.address", "cannot listen on the socket …: …", port="front")
 FRONT_LIFESPAN = UnavailableCode("front.lifespan", "the application failed to start", port="front")
 FRONT_NOT_A_SOCKET = UnavailableCode(
-    "front.not_a_socket", "… is there already and is no socket", port="front"
+    "front.not_a_socket", "… exists already and is not a socket", port="front"
 )
 FRONT_NOT_BOUND = BrokenCode("front.not_bound", "a Unix socket was asked for and not bound")
 FRONT_SOCKET_GROUP = UnavailableCode(
     "front.socket_group",
-    "group … cannot reach the gateway's socket: nobody of it passes through its folder: chmod o+x …, "
-    "or set `gateway.socket` to a place elsewhere",
+    "group … cannot reach the gateway's socket, because it may not enter its folder: chmod o+x "
+    "…, or set `gateway.socket` to another path",
     port="front",
 )
 FRONT_SOCKET_IN_USE = UnavailableCode(
     "front.socket_in_use", "another server answers on the socket …", port="front"
 )
-FRONT_TLS = UnavailableCode("front.tls", "certificate or key has over … bytes", port="front")
+FRONT_TLS = UnavailableCode("front.tls", "the certificate or key has more than … bytes", port="front")
 
 GATEWAY_NOTHING_GRANTED = RefusedCode(
     "gateway.nothing_granted", "nothing that was asked for can be listened to"

@@ -122,7 +122,7 @@ TLOG_RANGE_LENGTH = MalformedCode("tlog.range_length", "compact range of size �
 TLOG_SIZE_RANGE = MalformedCode("tlog.size_range", "tree size … out of range")
 
 WITNESS_ANSWER = UnavailableCode(
-    "witness.answer", "witness … answered with …, which is not of the protocol", port="witness"
+    "witness.answer", "witness … answered with …, which the protocol does not allow", port="witness"
 )
 WITNESS_CLOCK_BACK = UnavailableCode(
     "witness.clock_back",
@@ -136,13 +136,13 @@ WITNESS_COSIGNATURE = UnverifiedCode(
 )
 WITNESS_DENIED = UnavailableCode("witness.denied", "the witness refused: …", port="witness")
 WITNESS_KEY_UNKNOWN = UnavailableCode(
-    "witness.key_unknown", "the key of the local witness: …", port="witness"
+    "witness.key_unknown", "the key of the local witness cannot be used: …", port="witness"
 )
 WITNESS_KEYS_COUNT = MalformedCode("witness.keys_count", "a log has at most … keys")
 WITNESS_LIED = UnverifiedCode(
     "witness.lied", "the witness named size …, but its own copy has size …", step="witness.size"
 )
-WITNESS_LOCKED = UnavailableCode("witness.locked", "a witness works in … already", port="witness")
+WITNESS_LOCKED = UnavailableCode("witness.locked", "another witness uses …", port="witness")
 WITNESS_LOG_UNKNOWN = RefusedCode("witness.log.unknown", "log … is not registered at this witness")
 WITNESS_OLD_SIZE = MalformedCode("witness.old_size", "old size … out of range")
 WITNESS_OTHER_KEY = RefusedCode(
@@ -157,13 +157,13 @@ WITNESS_OVERTAKEN = UnavailableCode(
 )
 WITNESS_POISONED = UnavailableCode(
     "witness.poisoned",
-    "a write of this witness failed: it cosigns nothing before it is started again",
+    "a write of this witness failed: restart it; until then it cosigns nothing",
     port="witness",
 )
 WITNESS_REQUEST = MalformedCode("witness.request", "request without an empty line before the checkpoint")
 WITNESS_REQUEST_SIZE = MalformedCode("witness.request_size", "request of … bytes, expected at most …")
 WITNESS_STATE_DAMAGED = BrokenCode(
-    "witness.state_damaged", "the keys of the log in … are not what was written: …"
+    "witness.state_damaged", "the keys of the log in … were changed or damaged: …"
 )
 WITNESS_UNREACHABLE = UnavailableCode("witness.unreachable", "witness … was not reached: …", port="witness")
 WITNESS_UNWRITABLE = UnavailableCode(

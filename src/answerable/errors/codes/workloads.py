@@ -111,7 +111,7 @@ INSTANCE_NO_INSTANCE = UnverifiedCode(
 INSTANCE_NO_KEY = RefusedCode(
     "instance.no_key", "only a local process can enrol without a key: send a public key"
 )
-INSTANCE_PARENT = MalformedCode("instance.parent", "the parent of … is not live")
+INSTANCE_PARENT = MalformedCode("instance.parent", "the parent instance of … is not live")
 INSTANCE_ROW = MalformedCode("instance.row", "its state is not known")
 INSTANCE_STILL_KNOWN = RefusedCode("instance.still_known", "instance … is known by the former key: renew it")
 INSTANCE_SUB_AGENTS = RefusedCode("instance.sub_agents", "an instance has at most … sub-agents at a time")
@@ -125,7 +125,9 @@ INSTANCE_UNVOUCHED = RefusedCode(
 )
 
 JOIN_TOKEN_DUPLICATE = MalformedCode("join_token.duplicate", "this join token is registered already")
-JOIN_TOKEN_FULL = MalformedCode("join_token.full", "there are … join tokens, the most there can be")
+JOIN_TOKEN_FULL = MalformedCode(
+    "join_token.full", "there are … join tokens, which is the limit: wait until some expire"
+)
 JOIN_TOKEN_LIFETIME = MalformedCode("join_token.lifetime", "a join token lives 1 to … seconds, not …")
 JOIN_TOKEN_REFUSED = UnverifiedCode("join_token.refused", "this is no join token", step="attestation")
 JOIN_TOKEN_SECRET = MalformedCode("join_token.secret", "a join token takes … random bytes, got …")
@@ -212,7 +214,7 @@ SSH_UNKNOWN = UnverifiedCode(
 )
 
 WORKLOAD_API_ANSWER = UnavailableCode("workload_api.answer", "workload api: …: …", port="workload_api")
-WORKLOAD_API_COUNT = MalformedCode("workload_api.count", "… SVIDs, at most …")
+WORKLOAD_API_COUNT = MalformedCode("workload_api.count", "got … SVIDs, expected at most …")
 WORKLOAD_API_DENIED = UnavailableCode(
     "workload_api.denied", "workload api: …: register this process there", port="workload_api"
 )
