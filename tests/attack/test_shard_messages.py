@@ -58,7 +58,7 @@ async def test_a_process_of_another_account_is_not_spoken_to(tmp_path, monkeypat
     async with door(tmp_path / "links", "a", a):
         with caplog.at_level(logging.WARNING), pytest.raises(Unavailable):
             await b.walk.link.forward(A, action, caller)
-    assert "another user" in caplog.text
+    assert "another account" in caplog.text
     assert not a.entries(Tag.INTENT)
 
 
