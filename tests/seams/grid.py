@@ -11,7 +11,7 @@ COLUMNS: Final[Mapping[str, str]] = {
     "second process": "two processes on one data directory, one of them asleep while things end",
     "older copy": "the registers are replaced by a copy from before anything was used or ended",
     "full disk": "the disk is full while agents act and people stop them; then there is space again, and a restart",
-    "read-only": "the disk is read-only while agents act and people stop them; then it is writable again, and a restart",
+    "read-only": "the disk is read-only while agents act and people stop them; then writable again, and a restart",
     "unreadable row": "one row of every table is corrupted: it is out of use and named, or restored from the ledger",
     "clock": "set an hour back and a day ahead, while the server runs and at a start",
     "two doors": "the command line, the control API and a third party with a copy give the same answers",
