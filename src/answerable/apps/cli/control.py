@@ -8,7 +8,7 @@ import socket
 import threading
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 from urllib.parse import quote
 
 from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
@@ -19,6 +19,7 @@ from answerable.errors.codes.services import (
     CONTROL_FORBIDDEN,
     CONTROL_NO_ANSWER,
     CONTROL_NO_DATA,
+    CONTROL_NO_SOCKET,
 )
 
 if TYPE_CHECKING:
@@ -34,7 +35,13 @@ if TYPE_CHECKING:
     Offline: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[ASGIApp]]
     Exchange: TypeAlias = Callable[..., "Response"]
 
-Answer: TypeAlias = "dict[str, Any]"
+
+
+class Answer(dict[str, Any]):
+    """An object of JSON that the server answered with. A member that is not in it is a fault of whoever answered."""
+
+    def __missing__(self, name: str) -> Any:
+        raise CONTROL_ANSWER(f"the server's answer has no `{name}`: {_STRANGE}")
 
 
 class Response(Protocol):
@@ -138,11 +145,11 @@ class Control:
             )
             raise CONTROL_NO_ANSWER(f"{what}: {known}; {NEEDS_NO_ANSWER}", effect=effect) from None
         try:
-            value = json.loads(response.content)
+            value = json.loads(response.content, object_hook=Answer)
         except (ValueError, RecursionError):
             raise CONTROL_ANSWER(f"the server answered with something that is not JSON: {_STRANGE}") from None
-        if response.status_code == 200 and isinstance(value, dict):
-            return cast("Answer", value)
+        if response.status_code == 200 and isinstance(value, Answer):
+            return value
         raise error_of(value)
 
 
@@ -174,17 +181,21 @@ def connected(
             f"there is no data directory {shown(settings.data)}: begin with `answerable apply` or `answerable up`, or "
             "name another with --data"
         )
-    say(f"no server is running: working on {settings.data} directly")
+    say(f"no server answers at {settings.control.socket}: working on {settings.data} directly")
     with ExitStack() as opened:
         try:
             control = opened.enter_context(_in_process(settings, offline))
         except Unavailable as error:
-            # A server may have started since we looked: then it answers.
-            found = (
-                opened.enter_context(running(settings, say=say)) if error.code == "ledger.locked" else None
-            )
-            if found is None:
+            if error.code != "ledger.locked":
                 raise
+            # A server may have started since we looked: then it answers.
+            found = opened.enter_context(running(settings, say=say))
+            if found is None:
+                raise CONTROL_NO_SOCKET(
+                    f"{error.message}, and no server answers at the control socket "
+                    f"{shown(settings.control.socket)}: end that process, or start it again if it is a server "
+                    f"whose socket was removed; {NEEDS_NO_ANSWER}"
+                ) from None
             control = found
         yield control
 
