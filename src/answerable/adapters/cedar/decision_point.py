@@ -97,6 +97,17 @@ class CedarDecisionPoint:
             failed = f"the decision failed: {shown(type(fault).__name__)}"
             return self._denied(Reason(source=POLICY_ERROR.id, text=failed))
 
+    def for_registry(self, snapshot: RegistrySnapshot) -> CedarDecisionPoint | None:
+        """As `DecisionPoint.for_registry`: publishing reads policy sets and capabilities of a registry, nothing else."""
+        old = self._set.registry
+        if (snapshot.capabilities, snapshot.idle, snapshot.policy_sets) != (
+            old.capabilities,
+            old.idle,
+            old.policy_sets,
+        ):
+            return None
+        return CedarDecisionPoint(replace(self._set, registry=snapshot))
+
     def may_list(self, agent: str, capability: str) -> bool:
         """As `DecisionPoint.may_list`: False when no permit could match, or an unconditional forbid always does.
 
