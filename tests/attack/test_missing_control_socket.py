@@ -13,7 +13,9 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.requirement("STOP-06")
-async def test_a_command_that_finds_no_socket_of_a_server_names_the_one_that_needs_none(tmp_path: Path) -> None:
+async def test_a_command_that_finds_no_socket_of_a_server_names_the_one_that_needs_none(
+    tmp_path: Path,
+) -> None:
     async with house(tmp_path) as place:
         await place.start()
         (place.data / "control.sock").unlink()

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     Exchange: TypeAlias = Callable[..., "Response"]
 
 
-
 class Answer(dict[str, Any]):
     """An object of JSON that the server answered with. A member that is not in it is a fault of whoever answered."""
 

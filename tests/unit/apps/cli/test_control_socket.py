@@ -180,7 +180,9 @@ def test_an_answer_that_comes_in_pieces_is_late_too(tmp_path):
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"items":[{}],"next":null}'])
-@pytest.mark.parametrize("words", [["hold", "list"], ["agent", "list"], ["ledger", "status"], ["mandate", "list"]])
+@pytest.mark.parametrize(
+    "words", [["hold", "list"], ["agent", "list"], ["ledger", "status"], ["mandate", "list"]]
+)
 def test_an_answer_without_what_a_command_asks_for_is_told_and_no_traceback(tmp_path, words, body):
     with answering(tmp_path / "control.sock", with_json(body)):
         command = [sys.executable, "-m", "answerable.main", "--data", str(tmp_path), *words]
