@@ -1,1 +1,2 @@
-"""Offline checking by strangers: needs the core, the standard library and `cryptography`, and no server."""
+"""Verify ledgers and evidence offline, by third parties: needs no server, only the core, the standard library and
+`cryptography`."""

@@ -1,4 +1,4 @@
-"""Targets of kind `aws`."""
+"""Settings and construction of `aws` targets: leases as sessions of IAM roles."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class AwsSettings:
 
 
 def faults(settings: AwsSettings) -> tuple[str, ...]:
-    """What is wrong beyond types and bounds."""
+    """Return the faults beyond types and bounds."""
     found = []
     if not _REGION.fullmatch(settings.region):
         found.append(f"`region` is a region of AWS such as eu-central-1, got {shown(settings.region)}")
@@ -77,7 +77,7 @@ def faults(settings: AwsSettings) -> tuple[str, ...]:
 
 
 def build(settings: AwsSettings, world: TargetWorld) -> BuiltTarget:
-    """AWS, ready; connects to nothing."""
+    """Build the target; connects to nothing."""
     read = secret_for(world, settings.secret_key)
 
     def keys() -> Keys:

@@ -1,4 +1,4 @@
-"""Targets of kind `kubernetes`."""
+"""Settings and construction of `kubernetes` targets: leases as service account tokens."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class KubernetesSettings:
 
 
 def faults(settings: KubernetesSettings) -> tuple[str, ...]:
-    """What is wrong beyond types and bounds."""
+    """Return the faults beyond types and bounds."""
     found = list(address_faults(settings.url))
     if not settings.token:
         found.append(
@@ -75,7 +75,7 @@ def faults(settings: KubernetesSettings) -> tuple[str, ...]:
 
 
 def build(settings: KubernetesSettings, world: TargetWorld) -> BuiltTarget:
-    """The cluster, ready; connects to nothing."""
+    """Build the target; connects to nothing."""
     context = context_for(settings.url, settings.authorities, world)
     api = JsonApi(
         what="the cluster",

@@ -1,4 +1,4 @@
-"""Model providers: settings, and what they are built into."""
+"""Settings and construction of `model-provider` targets: providers of language models."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ModelProviderSettings:
 
 
 def faults_of(settings: ModelProviderSettings) -> tuple[str, ...]:
-    """What is wrong beyond types and bounds, each in words that say what to write."""
+    """Return the faults beyond types and bounds, each with what to write instead."""
     faults = [f"base_url: {fault}"] if (fault := address_fault(settings.base_url)) else []
     if settings.api not in APIS:
         faults.append(f"api is one of {', '.join(APIS)}")
@@ -83,7 +83,7 @@ def faults_of(settings: ModelProviderSettings) -> tuple[str, ...]:
 
 
 def built(settings: ModelProviderSettings, world: TargetWorld) -> BuiltTarget:
-    """Issuer and target over one book of leases; connects to nothing."""
+    """Build issuer and target over shared lease state; connects to nothing."""
     quiet_wire()
     leases = ModelLeases()
     usual = "x-api-key" if settings.api == "anthropic" else "authorization"

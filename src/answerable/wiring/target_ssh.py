@@ -1,4 +1,4 @@
-"""Targets of kind `ssh`: hosts that trust our certificate authority for users."""
+"""Settings and construction of `ssh` targets: hosts that trust the broker's user certificate authority."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""`answerable timeline --manifest, --prompt, --model`: which actions ran under what, and how well that was known."""
+"""`answerable timeline --manifest, --prompt, --model`: list the actions that ran under a manifest, prompt or model, and
+how reliably that is known."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ _STANDINGS: Final = {
 
 
 def show_actions(shell: Shell, *, manifest: str, prompt: str, model: str, ledger: Path | None) -> int | None:
-    """Print them, oldest first. Raises the error family."""
+    """Print the actions, oldest first. Raises the error family."""
     asked = {"manifest": manifest, "prompt": prompt, "model": model}
     found = _copied(shell, ledger, asked) if ledger is not None else _asked(shell, asked)
     if shell.terminal.as_json:
@@ -47,7 +48,7 @@ def show_actions(shell: Shell, *, manifest: str, prompt: str, model: str, ledger
 def _asked(shell: Shell, asked: dict[str, str]) -> list[dict[str, Any]]:
     from answerable.core.incident.under_manifest import wanted_manifest
 
-    # Before a server is asked: what is wrong with it needs none to be told.
+    # Validate the arguments before calling the server: a fault in them needs no server.
     wanted_manifest(**asked)
     with shell.control() as control:
         return list(control.every("/v1/actions", **{name: text for name, text in asked.items() if text}))

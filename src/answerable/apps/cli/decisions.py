@@ -1,4 +1,4 @@
-"""Decisions: ask them again, and say why one was no."""
+"""Decisions on the command line: replay past ones, explain a denial, and say what an agent may do."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ _TOLD_MAX = 10_000
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun."""
+    """Add the noun `decision` and the verbs `why`, `could` and `can`."""
     group = typer.Typer(no_args_is_help=True, help="Decisions: what was decided, and whether it still is.")
     command(group, "replay", reads=True)(replay)
     app.add_typer(group, name="decision")
@@ -229,7 +229,8 @@ def _possible(shell: Shell, **query: str) -> int | None:
 
 
 def disclosed(control: Control, name: str) -> tuple[bytes, frozenset[int]]:
-    """The evidence about a decision with all it takes to ask it again, and the entries in it that are erased."""
+    """Fetch the evidence bundle of a decision with everything needed to replay it, and the indexes of its erased
+    entries."""
     asked: dict[str, JSONValue] = {"about": {}, "entries": [], "reveal": [], "replay": True}
     if name.isascii() and name.isdigit() and len(name) <= 16:
         asked["entries"] = [int(name)]
@@ -240,7 +241,7 @@ def disclosed(control: Control, name: str) -> tuple[bytes, frozenset[int]]:
 
 
 def checked(evidence: bytes) -> tuple[Bundle, EvidenceReport]:
-    """The bundle, which is evidence of what it shows. Raises Malformed (`evidence.invalid`) where it is not."""
+    """Parse the bundle and verify it. Raises Malformed (`evidence.invalid`) if it does not verify."""
     from answerable.core.evidence.bundle import Bundle
     from answerable.verify.evidence_bundle import verify_evidence
 
@@ -256,7 +257,7 @@ def _grade(report: EvidenceReport) -> str:
 
 
 def _tell_grade(shell: Shell, report: EvidenceReport) -> None:
-    """What was signed a moment ago is an answer; that nobody beside the log has seen it yet is part of it."""
+    """Warn if the entries are signed but not yet witnessed."""
     if not report.is_witnessed:
         shell.terminal.warn(
             "not yet witnessed: the log has signed these entries, and no quorum has seen them"
@@ -289,7 +290,7 @@ def _all(shell: Shell, first: int, end: int | None) -> int | None:
                 last = page["size"] if end is None else min(end, page["size"])
                 progress(last - first if at is None else at - first, last - first)
         except KeyboardInterrupt:
-            # Each answer is a whole stretch: what was counted is counted, and it goes on behind it.
+            # Each answer covers a complete range of entries, so the counts are right and the next run goes on after it.
             pass
     if shell.terminal.as_json:
         shell.terminal.json({"counts": counts, "decisions": told, "next": at})

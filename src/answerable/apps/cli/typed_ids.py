@@ -1,7 +1,8 @@
-"""Ids as they are typed: one in 64 begins with `-`, and is an argument for all that.
+"""Accept ids that begin with `-` as arguments. One id in 64 does.
 
-Digests, thumbprints and names of passkeys are base64url, whose alphabet has `-` (RFC 4648 section 5). To the parser
-such a word is a row of short options. It is told apart here, once for every command: nobody has to know of `--`.
+Digests, thumbprints and passkey ids are base64url, whose alphabet includes `-` (RFC 4648 section 5). The parser would
+read such a word as a row of short options. This module distinguishes them for every command, so that nobody needs to
+type `--`.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SHORTEST: Final = 22
-"""Characters of 16 bytes, the shortest passkey id there is. Our own digests have 43."""
+"""Characters of 16 bytes, the shortest passkey id. This product's own digests have 43."""
 _ID: Final = re.compile(rf"(?=.*[A-Z0-9_])-[A-Za-z0-9_-]{{{_SHORTEST - 1},}}")
-"""No option of ours has a capital, a digit or an underscore in its name, and 22 characters at random have one."""
+"""No option name has a capital, a digit or an underscore; 22 random characters almost always have one."""
 
 
 class IdCommand(TyperCommand):
-    """A command that takes an id which begins with `-` wherever it takes an argument."""
+    """A command that accepts an id beginning with `-` as an argument."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Puts arguments behind the options where one of them is such an id; leaves every other line alone."""
+        """Move arguments behind the options if one of them is such an id; leave every other line unchanged."""
         options, arguments = _parted(args, _with_values(self.params))
         if any(_ID.fullmatch(word) for word in arguments):
             args = [*options, "--", *arguments]
@@ -49,7 +50,8 @@ def _parted(args: Sequence[str], with_values: frozenset[str]) -> tuple[list[str]
 
 
 def _takes_next(word: str, with_values: frozenset[str]) -> bool:
-    """Whether the value of an option is the next word: it is named in full, or is the last of a row of short ones."""
+    """Whether the next word is this option's value: the option is named in full, or is the last in a row of short
+    options."""
     if word.startswith("--"):
         return word in with_values
     first = next((at for at, letter in enumerate(word[1:], 2) if f"-{letter}" in with_values), 0)
@@ -57,6 +59,6 @@ def _takes_next(word: str, with_values: frozenset[str]) -> bool:
 
 
 def _with_values(parameters: Sequence[object]) -> frozenset[str]:
-    """Spellings of the options that have a value."""
+    """Return the spellings of the options that take a value."""
     options = [one for one in parameters if isinstance(one, TyperOption) and not one.is_flag]
     return frozenset(name for one in options for name in one.opts)

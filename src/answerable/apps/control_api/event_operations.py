@@ -1,4 +1,4 @@
-"""Who is told when a right to act ends: streams of events and webhooks, and how each stands."""
+"""Revocation event streams and webhooks: list each with its delivery state."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class _Announcing(Protocol):
-    """What these operations need of the product beside what `Product` says."""
+    """What these operations need of the product in addition to `Product`."""
 
     @property
     def events(self) -> EventState: ...
 
 
 async def list_event_streams(call: Call) -> Answer:
-    """Every stream and webhook: how many events wait, how many were left out or refused, and when it is tried again."""
+    """List every stream and webhook: events waiting, left out or refused, and the time of the next attempt."""
     found = await list_streams(cast("_Announcing", call.product).events)
     return page_of(call, found, name=lambda one: one.stream.id, render=_stream)
 
@@ -66,7 +66,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     ),
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(

@@ -1,8 +1,8 @@
-"""What is kept of a signature by a passkey: all that a stranger needs to check it again, years later.
+"""Store passkey signatures with everything that a third party needs to check them again years later.
 
-Each statement that people sign by passkey keeps these members beside its own, in one canonical JSON text: an answer,
-its part of an answer to many, a review, a delegation of duty. Laws: whose passkey it is, and what the challenge is made
-of, is for who asks; a text that names another key than the one in it is no evidence.
+Each statement that people sign by passkey stores these members beside its own, in one canonical JSON text: an answer,
+its part of an answer to many, a review, a delegation of duty. Laws: the caller decides whose passkey it is and what the
+challenge is made of; a text that names another key than the one that it contains is no evidence.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 
 class KeptAssertion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """nonce, public_key: base64url. key: thumbprint of the passkey. origins: of the pages that it may be used at."""
+    """A stored passkey signature. nonce, public_key: base64url. key: thumbprint of the passkey. origins: origins of the
+    pages at which the passkey may be used."""
 
     nonce: str
     key: str
@@ -40,7 +41,7 @@ class KeptAssertion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 def assertion_members(
     passkey: Passkey, *, nonce: bytes, origins: tuple[str, ...], assertion: PasskeyAssertion
 ) -> dict[str, JSONValue]:
-    """The members that are kept of a signature that has been checked."""
+    """Return the members to store for a signature that has been checked."""
     return {
         "nonce": to_base64url(nonce),
         "key": passkey.key,
@@ -52,8 +53,8 @@ def assertion_members(
 
 
 def check_kept(kept: KeptAssertion, challenge: bytes, *, other_key: Unverified) -> bytes:
-    """Check that this passkey signed this challenge; the id of its credential. other_key: raised where the key is not
-    the one that is named.
+    """Check that the stored passkey signed this challenge, and return its credential id. other_key: the error for a key
+    that does not match the thumbprint.
 
     Raises Malformed (`passkey.malformed`), Unverified (`passkey.*`), `other_key`.
     """
