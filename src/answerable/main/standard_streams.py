@@ -9,7 +9,7 @@ from typing import Final
 from answerable.errors.codes.services import CLI_NOT_UTF8
 
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
-"""By descriptor."""
+"""Name and mode of each standard stream, by descriptor."""
 _STOPPING: Final = frozenset({"panic", "stop"})
 
 

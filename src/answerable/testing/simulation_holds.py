@@ -148,7 +148,7 @@ class RandomHolds:
 
     def starts(self, attempt: int, *, in_one_thread: bool) -> None:
         """Check the laws at the moment an attempt's effect is sent. If a separate thread writes the register, a hold
-        can be stored before its placement has returned: only then must nothing start any more."""
+        counts only once its placement has returned."""
         now, reach = self._clock.now(), self._asked[attempt]
         for hold in self._register.all():
             told = in_one_thread or hold.id in self._returned

@@ -93,7 +93,7 @@ class ShownReviews:
         self._said.append((index, leaf, said))
 
     def _check_strength(self, index: int, leaf: GlassReviewedLeaf, passkey: str) -> None:
-        """passkey: thumbprint; empty for a key file."""
+        """Check that a review is as strong as its tier requires. passkey: thumbprint; empty for a key file."""
         if leaf.asks is UNSET:
             return
         strong: bool | None = bool(passkey)

@@ -1,5 +1,4 @@
-"""Read the signatures of a ledger directory: its keys, checkpoints and cosignatures, and the notes that the caller
-stored.
+"""Read the signatures of a ledger directory: keys, checkpoints and cosignatures, and the notes that the caller stored.
 
 Laws:
 - every checkpoint is signed by the log's first key, and by each further key from the first checkpoint it signed on;
@@ -106,8 +105,7 @@ def read_signatures(
     kept: bytes | None,
     found: Callable[[Finding], None],
 ) -> Signatures:
-    """Read and verify the signatures. `found` is called with each fault. kept: checkpoints and batch heads, separated
-    by empty lines."""
+    """Read and verify the signatures. `found` gets each fault. kept: notes, with empty lines between."""
     read = Signatures(policy=policy)
     _Keys(directory, found).read(read, key)
     if read.key is None:
@@ -132,8 +130,7 @@ class _Keys:
         self._found = found
 
     def read(self, read: Signatures, given: VerifierKey | None) -> None:
-        """Determine the log's keys. A key or policy from the caller decides; the keys beside the log only have to
-        agree."""
+        """Determine the log's keys. A key or policy from the caller decides; keys beside the log must only agree."""
         named = [] if read.policy is None else [one.key for one in read.policy.logs]
         beside = self._beside(is_needed=given is None and not named)
         if given is not None:

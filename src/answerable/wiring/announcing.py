@@ -68,8 +68,8 @@ def event_desk(settings: Settings, store: SqliteStore, tokens: TokenState) -> Ev
 
 
 async def kept_announcing(desk: EventState) -> None:
-    """Read this log's new entries and send pending events, until cancelled. Returns at once if no receiver is
-    configured.
+    """Read this log's new entries and send pending events, until cancelled. Returns at once if neither a receiver nor a
+    webhook is configured.
 
     Raises at once: Unavailable (`key.*`, `secret.*`), Malformed (`secret.*`, `webhook.secret`,
     `event_post.authorities`).

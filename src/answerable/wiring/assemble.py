@@ -169,7 +169,7 @@ class Product:
 
 
 def _policy(settings: Settings) -> str:
-    with suppress(Unavailable):  # before the local witness was started first, its key is not known
+    with suppress(Unavailable):  # the local witness's key is unknown before its first start
         return witness_view.policy_text(settings)
     return ""
 

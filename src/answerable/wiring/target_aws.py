@@ -23,7 +23,7 @@ _ROLE: Final = re.compile(r"arn:aws(-[a-z]+){0,2}:iam::[0-9]{12}:role/[A-Za-z0-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwsSettings:
-    """Which roles, and by which account of the broker."""
+    """The roles for leases, and the broker's own IAM user."""
 
     region: str = text("", "Region of STS and of what agents ask, such as `eu-central-1`.")
     roles: tuple[str, ...] = texts((), "ARNs of the roles that leases are sessions of. No other is taken on.")

@@ -33,7 +33,7 @@ SHAPE: Final = ApiShape(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitHubAppSettings:
-    """Which app, and where it is installed."""
+    """The GitHub app and its installation."""
 
     url: str = text("https://api.github.com", "Address of the REST API.", unit="URL")
     app: str = text("", "Client id of the app, or its number.")

@@ -52,7 +52,7 @@ value."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpTargetSettings:
-    """One HTTP server and how the broker is let in."""
+    """One HTTP server and how the broker authenticates to it."""
 
     base_url: str = text(
         "", "where requests go: https, or http on loopback; a path is put before each", unit="URL"

@@ -36,7 +36,7 @@ SHAPE: Final = ApiShape(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KubernetesSettings:
-    """Where the cluster is, and by which account the broker makes others."""
+    """The cluster, and the broker's own service account, which creates the accounts of leases."""
 
     url: str = text("", "Address of the API server, without a path; `http` only on this machine.", unit="URL")
     token: str = reference("Token of the broker's own service account, read anew for every request.")

@@ -27,7 +27,7 @@ LIMIT_NAMES: Final = ("max_completion_tokens", "max_tokens")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelProviderSettings:
-    """One provider of language models and the key that only the broker has."""
+    """One provider of language models and the broker's key for it."""
 
     base_url: str = text(
         "", "where its API is, with the version, such as `/v1`, at the end: https", unit="URL"

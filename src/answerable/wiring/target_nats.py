@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NatsTargetSettings:
-    """Where the servers are, and the keys with which users are signed and revoked."""
+    """The servers, and the keys that sign and revoke users."""
 
     address: str = text(
         "", "A server: `tls://HOST:PORT`, or `nats://HOST:PORT` on this machine.", unit="address"

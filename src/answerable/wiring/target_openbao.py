@@ -28,7 +28,8 @@ _NAMESPACE: Final = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*/?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenBaoSettings:
-    """Where OpenBao is, how the broker logs in, what it may ask for, and who acts with that."""
+    """The OpenBao server, the broker's login, the token role of leases, and the kind of target that uses the
+    credentials."""
 
     url: str = text("", "Address of OpenBao or Vault; `http` only on this machine.", unit="URL")
     authorities: str = reference("Certificates of who signed OpenBao's, PEM; empty for those of the machine.")

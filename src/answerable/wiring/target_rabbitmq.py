@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RabbitTargetSettings:
-    """Where the server is, and the broker's own account there."""
+    """The server, and the broker's own account on it."""
 
     address: str = text(
         "", "The server: `amqps://HOST:PORT`, or `amqp://HOST:PORT` on this machine.", unit="address"

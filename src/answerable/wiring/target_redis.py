@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisTargetSettings:
-    """Where the server is, and the broker's own account there."""
+    """The server, and the broker's own account on it."""
 
     address: str = text(
         "",

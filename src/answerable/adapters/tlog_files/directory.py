@@ -4,7 +4,7 @@
     wal/spare                       the next segment            checkpoints.log   all of them, a blank line after each
     tile/                           the tree and its leaves     cosigned          newest with cosignatures of witnesses
     tile.new/                       tiles being written         cosigned.log      all of them
-    head                            where the log stands        log.pub           the log's verifier keys
+    head                            durable and sealed sizes    log.pub           the log's verifier keys
     lock                            held while open
 
 Functions in this module raise OSError; their callers translate it into `Unavailable`.

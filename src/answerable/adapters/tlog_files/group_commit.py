@@ -1,10 +1,8 @@
-"""Write many appends with one sync. The first append of an event loop turn schedules the write; appends of the turn
-share it.
+"""Write many appends with one sync: the first append of an event loop turn schedules the write for all of them.
 
 Laws:
 - an append returns after the sync of its batch, and a cancellation of another append has no effect on it;
-- after the first failed write or sync nothing more is written: no retry, because a second sync may report false
-  success;
+- after the first failed write or sync nothing more is written: no retry, because a second sync may lie;
 - pending entries are bounded in bytes and number, and so are durable entries that are not sealed yet; beyond the limit
   an append waits, then refuses; no entry is dropped.
 
@@ -59,10 +57,7 @@ GATHER_TURNS_MAX: Final = 8
 
 
 class _Batch(NamedTuple):
-    """Entries that share a sync: their position, bytes, waiting callers and head, and the log's state after them.
-
-    total: as in Extent.
-    """
+    """Entries that share a sync: position, bytes, callers and head, and the log's state after. total: as in Extent."""
 
     stretch: Stretch
     content: bytes
@@ -83,18 +78,14 @@ class GroupSubmitted:
         self.receipt = receipt
 
     async def durable(self) -> Receipt:
-        """Wait until the entry is durable. Each call has its own future, so a cancelled call does not affect
-        another."""
+        """Wait until the entry is durable. Each call has its own future, so cancelling one affects no other."""
         await self._commit.durable_at(self.receipt.index)
         return self.receipt
 
 
 class GroupCommit:
-    """Group commit of one log.
-
-    extent: the durable part. refusal: code and message, once set. seal_due: called when much is not sealed.
-    disk_is_full: whether a checkpoint found no room, so that waiting for a seal is useless.
-    """
+    """Group commit of one log. extent: the durable part. refusal: code and message, once set. seal_due: called when
+    much is not sealed. disk_is_full: whether a checkpoint found no room, so that waiting for a seal is useless."""
 
     def __init__(self, opening: Opening, signer: LogSigner, settings: TlogFilesSettings) -> None:
         self.extent = extent = opening.stored.extent
@@ -218,8 +209,7 @@ class GroupCommit:
             raise code(message)
 
     def poison(self, error: BaseException, lost: list[Future[None]]) -> None:
-        """Stop this log until it is reopened: the content of the disk is unknown. lost: callers that waited for the
-        write."""
+        """Stop this log until it is reopened: the disk's content is unknown. lost: callers of the failed write."""
         cause = (
             os.strerror(error.errno).lower()
             if isinstance(error, OSError) and error.errno

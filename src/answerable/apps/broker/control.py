@@ -55,7 +55,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Recall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """End the leases with these names at these targets, although this broker's register may not know them."""
+    """End the leases with these names at these targets, if this broker's register does not know them."""
 
     log: str
     named: list[tuple[str, str]]

@@ -69,7 +69,7 @@ _PLAIN: Final = typer.Option("--no-color", help="No colour; NO_COLOR does the sa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootOptions:
-    """Options given before the noun; each may be given after the verb instead."""
+    """Options given before the noun; each may be given after the verb, too."""
 
     offline: Offline
     data: Path | None = None

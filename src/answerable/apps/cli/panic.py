@@ -24,7 +24,7 @@ POLL_SECONDS: Final = 0.05
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    # It asks nothing; it accepts --yes all the same, because this is no moment for a usage error.
+    # The command asks nothing; it accepts --yes anyway, so that nobody gets a usage error in an emergency.
     command(app, "panic", reads=True, asks=True)(panic)
 
 
@@ -127,7 +127,8 @@ def _say_held(shell: Shell, seen: _Seen) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """hold: the one that a running server made from this press. standing: earlier ones, still in force."""
+    """Result of waiting for a server. hold: the one that a running server made from this press. standing: earlier ones,
+    still in force."""
 
     hold: Answer
     standing: tuple[Answer, ...]

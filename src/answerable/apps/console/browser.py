@@ -14,8 +14,8 @@ TEXT_CHARS_MAX: Final = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Browser:
-    """text: the User-Agent, cut. mark: hash of the whole User-Agent, hex. address: of the connection; behind a proxy,
-    the proxy's."""
+    """A browser. text: the User-Agent, cut. mark: hash of the whole User-Agent, hex. address: of the connection; behind
+    a proxy, the proxy's."""
 
     text: str
     mark: str

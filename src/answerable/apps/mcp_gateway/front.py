@@ -63,7 +63,7 @@ _log = logging.getLogger(__name__)
 
 
 class Front:
-    """The ASGI side of a gateway. door: returns the door of a server, None if the server is not registered."""
+    """The ASGI side of a gateway. door: returns the Door of a server, None if the server is not registered."""
 
     def __init__(
         self,
@@ -133,7 +133,8 @@ class Front:
                 await self._needs.share.run(f"agent {head.agent}", admitted, stands=fault is None)
         except (AnswerableError, StoppedError, TooLargeError) as error:
             if not read.agent and not isinstance(error, Unverified):
-                # A copied head must not decide what its sender is refused for.
+                # Use up the proof first: for a copied head this raises, so that a copy causes no refusal under its
+                # sender's name.
                 head.use_up()
                 read.agent = str(head.agent)
             raise

@@ -51,7 +51,7 @@ class Gateway:
                 tasks.cancel_scope.cancel()
 
     async def _door(self, server: str) -> Door | None:
-        """Return the door of a registered server. Raises Unavailable (`gateway.stopped`)."""
+        """Return the Door of a registered server. Raises Unavailable (`gateway.stopped`)."""
         if not self.needs.offers.serves(server):
             if server in self._doors:
                 self._doors.pop(server)[1].cancel()
@@ -71,7 +71,7 @@ class Gateway:
         return door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI 3."""
+        """Handle one ASGI 3 connection."""
         if scope["type"] == "http":
             await self._front.serve(scope, receive, send)
         elif scope["type"] == "lifespan":

@@ -102,7 +102,8 @@ def announced_bytes(headers: Iterable[tuple[bytes, bytes]]) -> int:
 
 
 def declared_bytes(headers: dict[bytes, bytes], bytes_max: int) -> int:
-    """Return the largest size that the body can have: its Content-Length, or the limit if it is chunked."""
+    """Return the largest size that the body can have: its Content-Length, the limit if it is chunked, 0 without
+    either."""
     return bytes_max if b"transfer-encoding" in headers else announced_bytes(headers.items())
 
 

@@ -29,7 +29,7 @@ class Authenticate(Protocol):
 
 
 class ExchangeToken(Protocol):
-    """As flows.exchange_token.exchange_token, with its desk bound."""
+    """As flows.exchange_token.exchange_token, with its state bound."""
 
     async def __call__(self, client: TokenClient, wanted: Exchange) -> Granted:
         """Return a token for this client. Raises the errors of the family."""

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 RESETS_SECONDS: Final = 60.0
 HEADER_LIST_BYTES_MAX: Final = 16_384
 PING_BYTES: Final = 8
-"""RFC 9113, section 6.7."""
+"""Octets of a PING (RFC 9113, section 6.7)."""
 
 _log = logging.getLogger(__name__)
 

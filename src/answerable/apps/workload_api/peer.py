@@ -1,9 +1,9 @@
 """Identify the process at the other end of a Unix socket and hold it by a pidfd, so that a reused pid is not mistaken
 for it.
 
-Laws: the kernel's word about a connection counts, never what the client writes. A process that has executed another
-program since it was first identified is not the same any more. While a pidfd is not readable its process has not ended,
-and nobody else has its pid; so data read from `/proc` before a check of the pidfd is of that process.
+Laws: what the kernel reports about a connection counts, never what the client writes. A process that has executed
+another program since it was first identified is not the same any more. While a pidfd is not readable its process has
+not ended, and no other process has its pid; so data read from `/proc` before a check of the pidfd is of that process.
 """
 
 from __future__ import annotations

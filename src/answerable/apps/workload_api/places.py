@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
-    """connections_max: concurrent, overall, of one user, of one process; more are disconnected. streams_max: running
-    RPCs of a connection. request_bytes_max: of one RPC, everything the client sends. first_byte_seconds: from
-    connecting. idle_seconds: without an RPC. receive_seconds: for the request of an RPC, and for the answer to a PING.
+    """Limits of connections.
+
+    connections_max: concurrent, overall, of one user, of one process; more are disconnected. streams_max: running RPCs
+    of a connection. request_bytes_max: of one RPC, everything the client sends. first_byte_seconds: from connecting.
+    idle_seconds: without an RPC. receive_seconds: for the request of an RPC, and for the answer to a PING.
     send_seconds: for accepting one message, or for reading on when too much waits to be sent. resets_max: cancelled
-    RPCs in a minute. recheck_seconds: interval at which an open stream identifies its process again, changes or not."""
+    RPCs in a minute. recheck_seconds: interval at which an open stream identifies its process again, changes or not.
+    """
 
     connections_max: int = 1024
     connections_per_user_max: int = 256

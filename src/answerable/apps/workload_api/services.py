@@ -28,7 +28,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedWit:
-    """token: a WIT-SVID, compact. expires_at: its `exp`."""
+    """An issued WIT-SVID. token: compact. expires_at: its `exp`."""
 
     token: str
     expires_at: UnixMillis

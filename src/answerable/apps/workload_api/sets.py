@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain
 
 HINT_BYTES_MAX: Final = 1024
-"""Workload API, section 8."""
+"""Longest hint (Workload API, section 8)."""
 JITTER: Final = 0.1
 """Share of half a lifetime, in either direction: workloads started together do not all renew together."""
 RENEW_MILLIS_MIN: Final = 1000

@@ -181,7 +181,7 @@ class TokenRegisterContract:
         lost = self.opened(tmp_path / "after")
         lost.take_places(1)
         nobodys = StatusList(bits=1, statuses=lost.statuses(1))
-        # One token is at a place that the new list has marked as ended for nobody.
+        # The place of one token is one that the new list has marked as ended although no token had it.
         decoy = next(place for place in range(nobodys.size) if nobodys.status(place))
         places = {
             "root": StatusPlace(list_number=1, index=decoy),
