@@ -97,7 +97,7 @@ class CedarDecisionPoint:
             return self._denied(Reason(source=POLICY_ERROR.id, text=failed))
 
     def for_registry(self, snapshot: RegistrySnapshot) -> CedarDecisionPoint | None:
-        """As `DecisionPoint.for_registry`: publishing reads policy sets and capabilities of a registry, nothing else."""
+        """Publishing reads the policy sets and capabilities of a registry, and nothing else of it."""
         old = self._set.registry
         if (snapshot.capabilities, snapshot.idle, snapshot.policy_sets) != (
             old.capabilities,

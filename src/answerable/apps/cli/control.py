@@ -8,7 +8,7 @@ import socket
 import threading
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 from urllib.parse import quote
 
 from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
@@ -35,12 +35,7 @@ if TYPE_CHECKING:
     Offline: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[ASGIApp]]
     Exchange: TypeAlias = Callable[..., "Response"]
 
-
-class Answer(dict[str, Any]):
-    """An object of JSON that the server answered with. A member that is not in it is a fault of whoever answered."""
-
-    def __missing__(self, name: str) -> Any:
-        raise CONTROL_ANSWER(f"the server's answer has no `{name}`: {_STRANGE}")
+Answer: TypeAlias = "dict[str, Any]"
 
 
 class Response(Protocol):
@@ -65,7 +60,7 @@ NEEDS_NO_ANSWER: Final = "`answerable panic` holds everything at once and needs 
 CONNECT_SECONDS_MAX: Final = 5.0
 PAGE_ITEMS: Final = 500
 _ORIGIN: Final = "http://answerable"
-_STRANGE: Final = f"another program or release listens on its socket; {NEEDS_NO_ANSWER}"
+STRANGE: Final = f"another program or release listens on its socket; {NEEDS_NO_ANSWER}"
 
 
 class Control:
@@ -144,11 +139,11 @@ class Control:
             )
             raise CONTROL_NO_ANSWER(f"{what}: {known}; {NEEDS_NO_ANSWER}", effect=effect) from None
         try:
-            value = json.loads(response.content, object_hook=Answer)
+            value = json.loads(response.content)
         except (ValueError, RecursionError):
-            raise CONTROL_ANSWER(f"the server answered with something that is not JSON: {_STRANGE}") from None
-        if response.status_code == 200 and isinstance(value, Answer):
-            return value
+            raise CONTROL_ANSWER(f"the server answered with something that is not JSON: {STRANGE}") from None
+        if response.status_code == 200 and isinstance(value, dict):
+            return cast("Answer", value)
         raise error_of(value)
 
 
