@@ -6,13 +6,17 @@ import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
 
 import anyio
 import httpx2
 
+from answerable.adapters.local_keys import open_or_create_event_key
+from answerable.adapters.system import SystemEntropy
 from answerable.adapters.uvicorn_front import listen, serve
 from answerable.core.approval.approval import Approval
 from answerable.core.base64url import to_base64url
@@ -349,6 +353,25 @@ def case_only(*cases: str) -> dict[str, Any]:
     return {name: (ResourceIn(ids=cases),) for name in ("crm.read", "crm.note")}
 
 
+@cache
+def event_key_pem() -> bytes:
+    """A key that signs events, made by the product once for this process: it takes a third of a second each time."""
+    with TemporaryDirectory() as folder:
+        place = Path(folder) / "1.pem"
+        open_or_create_event_key(place, entropy=SystemEntropy())
+        return place.read_bytes()
+
+
+def with_event_key(data: Path) -> None:
+    """Have a data directory hold one before its server starts."""
+    place = data / "keys" / "events" / "1.pem"
+    if not place.exists():
+        for folder in (place.parent.parent, place.parent):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        place.touch(mode=0o600)
+        place.write_bytes(event_key_pem())
+
+
 @asynccontextmanager
 async def token_world(
     home: Path,
@@ -363,6 +386,8 @@ async def token_world(
     place.mkdir(mode=0o700, exist_ok=True)
     written = f"[gateway]\nport = 0\n{FIRST_SIGHT}{settings}"
     (place / "answerable.toml").write_text(on_a_small_disk(written))
+    if "[announcing]" in settings:
+        with_event_key(place)
     loaded = load_settings(place)
     sockets = listen(tcp=("127.0.0.1", port))
     address = sockets.tcp_address
