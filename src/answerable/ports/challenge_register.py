@@ -16,7 +16,7 @@ class OpeningRegister(Protocol):
     """Promises: `give`, `take`, `look`, `claim` and `let_go` are on stable storage when they return and survive a
     restart; each of them, and `looked`, sees at once what all processes on this register did; a nonce is taken at most
     once, and claims never exceed the permitted number, also among racing callers. Nothing grows past the bounds of
-    `core.approval.openings`, except claims, which are bounded per person.
+    `core.approval.view_challenges`, except claims, which are bounded per person.
 
     Raises only Unavailable (`register.*`).
     """

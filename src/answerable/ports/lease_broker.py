@@ -77,8 +77,8 @@ class LeaseBroker(Protocol):
         ...
 
     async def strays(self) -> tuple[Sequence[tuple[str, str, bool]], dict[str, str]]:
-        """Return what flows.settle_leases.find_strays finds: target, name and whether the name was once a lease of this
-        broker; and faults by target."""
+        """Return what flows.leases.settle_leases.find_strays finds: target, name and whether the name was once a lease
+        of this broker; and faults by target."""
         ...
 
     async def due_secrets(self) -> Sequence[DueSecret]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _OTHERS: Final = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 """Mode bits that other users must not have on the data folder. Pass-through (x) is allowed: it leads to the sockets
 inside."""
+ATTEMPTS_FAULT: Final = 8
+"""Failed tries of a delivery in a row, some four minutes, after which its receiver is at fault."""
 
 
 def register(app: typer.Typer) -> None:
@@ -205,6 +207,18 @@ def _secrets(control: Control) -> Iterator[Finding]:
         yield Finding(name=f"secret {one['name']}", state="fault", says=one["why"], advice=advice)
 
 
+def _receivers(control: Control) -> Iterator[Finding]:
+    """Report receivers of events and webhooks to which nothing can be delivered."""
+    for one in control.every("/v1/event-streams"):
+        if one["attempts"]:
+            yield Finding(
+                name=f"receiver {one['receiver']}",
+                state="fault" if one["attempts"] >= ATTEMPTS_FAULT else "look at",
+                says=f"{one['waiting']} events wait: tried {one['attempts']} times, again at {one['next_at']}",
+                advice="the log of `answerable up` says why it does not take them",
+            )
+
+
 def _account(settings: Settings) -> Finding:
     """Check the account under which the stdio servers started by `up` run."""
     from answerable.wiring.accounts import stdio_account, stdio_fault, stdio_note
@@ -257,6 +271,7 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
     if any(server["transport"] == "stdio" for server in servers):
         yield _account(settings)
     yield from _secrets(control)
+    yield from _receivers(control)
     for shard in status["shards"]:
         alarmed = shard["state"] == "alarm"
         yield Finding(

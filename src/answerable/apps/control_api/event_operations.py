@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol, cast
+from urllib.parse import urlsplit
 
 from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, choice, nullable, record
@@ -36,7 +37,7 @@ def _stream(one: StreamState) -> JSONValue:
         "id": stream.id,
         "receiver": stream.receiver,
         "method": stream.method,
-        "endpoint": stream.endpoint,
+        "endpoint": _shown_address(stream.endpoint),
         "status": stream.status,
         "reason": stream.reason,
         "heard": one.may_hear,
@@ -46,6 +47,14 @@ def _stream(one: StreamState) -> JSONValue:
         "attempts": queue.attempts,
         "next_at": instant(queue.next_at) if queue.attempts else None,
     }
+
+
+def _shown_address(url: str) -> str:
+    """Return the URL without what may be a key: user information and the values of the query."""
+    parts = urlsplit(url)
+    members = [one.rpartition("=") for one in parts.query.split("&")] if parts.query else []
+    query = "&".join(f"{name}{equals}…" for name, equals, _ in members)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query).geturl()
 
 
 COMPONENTS: Final[dict[str, Schema]] = {

@@ -2,8 +2,8 @@
 
 Laws: content without a secret is unchanged; JSON is searched again after parsing, because a character can be escaped in
 many ways; a secret too short to distinguish from other text is refused when settings are read (`SECRET_CHARS_MIN`), not
-here. Encodings beyond `spellings` (compressed, encrypted, reversed) are not detected: answers in an encoding that was
-not requested are not shown at all.
+here. Encodings beyond `credential_encodings` (compressed, encrypted, reversed) are not detected: answers in an encoding
+that was not requested are not shown at all.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Compute how people decide approvals: figures by approver, rule and group, and whether asking had any effect.
 
-Laws: a share of fewer than MINIMUM is no data and never a pass; each figure states its total and the entries it is made
-of; a test appears only in the figures about tests.
+Laws: a share of too few answers or tests is no data and never a pass; each figure states its total and the entries it
+is made of; a test appears only in the figures about tests.
 
 The check of an approver or a rule is AP-04 of our catalogue: `fail` where too few tests were caught, `warn` where
 almost everything is approved faster than anybody can read, `no_data` where there are too few answers.

@@ -1,8 +1,8 @@
 """Build ledger entries: a leaf that goes into the Merkle tree, and an attachment that stays outside it.
 
 Laws: a leaf holds metadata, salted digests of the disclosable fields and pseudonyms, never arguments, results, free
-text or names of people; it is RFC 8785 JSON without floats, hashed as stored, at most 4 KiB; the fields are the
-attachment, encrypted for their subject, and the leaf's `payload` is SHA-256 over its bytes, hex.
+text or names of people; it is RFC 8785 JSON without floats, hashed as stored, at most `LEAF_BYTES_MAX` bytes; the
+fields are the attachment, encrypted for their subject, and the leaf's `payload` is SHA-256 over its bytes, hex.
 
 Leaves of version 1, whose attachment is salt and plain text, can still be read (`opened_payload`).
 """

@@ -66,8 +66,8 @@ def _in_place_of(told: Told) -> OnBehalfOf | None:
 
 
 class Haste(NamedTuple):
-    """An approving answer that counts towards a person's pace, as `flows.answering_pace` counts it. what: the approval
-    or batch."""
+    """An approving answer that counts towards a person's pace, as `flows.approval.answering_pace` counts it. what: the
+    approval or batch."""
 
     person: str
     kind: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -32,7 +33,7 @@ from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import AnswerableError, shown
 from answerable.errors.codes.containment import HOLD_UNKNOWN
-from answerable.flows.containment.scan_stop import is_instance_under, scanned, stop_part
+from answerable.flows.containment.scan_stop import SCANS_MAX, is_instance_under, scanned, stop_part
 from answerable.flows.leases.list_outstanding_access import outstanding_of
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.revocation.end_instance import written
@@ -152,22 +153,44 @@ def _leases_due(hold: Hold, leases: LeasesWithin, now: int) -> int:
     return due if leases.ending and now < due else 0
 
 
+@dataclass(slots=True)
+class ReportTurns:
+    """Whose turn it is among the holds to report on. elsewhere: holds in other logs, which are skipped. waited: holds
+    whose report had to wait, the one that waits longest for another look first."""
+
+    elsewhere: set[HoldId] = field(default_factory=set)
+    waited: dict[HoldId, None] = field(default_factory=dict)
+
+    def take(self, unreported: Sequence[Hold]) -> list[Hold]:
+        """Return the holds of this round: those never looked at, then those that waited longest."""
+        found = {one.id: one for one in unreported if one.id not in self.elsewhere}
+        self.waited = {one: None for one in self.waited if one in found}
+        ordered_ids = [one for one in found if one not in self.waited] + list(self.waited)
+        return [found[one] for one in ordered_ids[:AT_A_TIME]]
+
+    def wait(self, hold: HoldId) -> None:
+        """Give up this hold's turn until every other has had one."""
+        self.waited.pop(hold, None)
+        self.waited[hold] = None
+
+
 async def record_reports(
-    walk: Walk, *, workloads: Workloads | None = None, elsewhere: set[HoldId] | None = None
+    walk: Walk, *, workloads: Workloads | None = None, turns: ReportTurns | None = None
 ) -> int:
     """Record the reports of holds whose in-flight actions have all ended; return how many were recorded. Raises
     Unavailable, Broken.
 
-    Each process does so for the holds in its own log. elsewhere: ids of holds in other logs, which are skipped; this
-    function adds to it.
+    Each process does so for the holds in its own log. turns: of earlier rounds, so that holds that must wait delay no
+    other.
     """
-    others: set[HoldId] = set() if elsewhere is None else elsewhere
-    waiting = await anyio.to_thread.run_sync(walk.holds.unreported)
+    turns = ReportTurns() if turns is None else turns
+    unreported = await anyio.to_thread.run_sync(walk.holds.unreported)
     done = 0
-    for hold in [one for one in waiting if one.id not in others][:AT_A_TIME]:
+    for hold in turns.take(unreported):
+        turns.wait(hold.id)
         scan = await scanned(walk, hold)
         if scan.entry < 0:
-            others.add(hold.id)
+            turns.elsewhere.add(hold.id)
             continue
         if scan.report < 0:
             if any(not one.status for one in scan.in_flight()):
@@ -189,13 +212,14 @@ async def record_reports(
 
 async def follow_reports(walk: Walk, *, workloads: Workloads | None = None) -> None:
     """Record the reports of holds as soon as they can be, until cancelled. A failed attempt is repeated."""
-    elsewhere: set[HoldId] = set()
+    turns = ReportTurns()
     while True:
         rest = REST_SECONDS
         try:
             if await anyio.to_thread.run_sync(walk.holds.unreported):
-                rest = RETRY_SECONDS
-                await record_reports(walk, workloads=workloads, elsewhere=elsewhere)
+                await record_reports(walk, workloads=workloads, turns=turns)
+                # Past the scans that are kept, each look reads the log again.
+                rest = RETRY_SECONDS if len(turns.waited) <= SCANS_MAX else REST_SECONDS
         except AnswerableError as failed:
             _log.warning("what came of a hold cannot be written down right now: %s", failed.message)
         await anyio.sleep(rest)

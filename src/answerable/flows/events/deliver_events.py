@@ -196,7 +196,7 @@ async def _push(desk: EventState, stream: EventStream, token: str) -> tuple[Post
     try:
         answer = await desk.post.post(stream.endpoint, headers, token.encode("ascii"))
     except Unavailable as error:
-        _log.info("%s: %s", stream.receiver, error.message)
+        _log.warning("%s: %s", stream.receiver, error.message)
         return None, "failed"
     if 200 <= answer.status < 300:
         return answer, "taken"
@@ -210,7 +210,7 @@ async def _to_webhook(desk: EventState, stream: EventStream, body: bytes, identi
     try:
         answer = await desk.post.post(stream.endpoint, headers, body)
     except Unavailable as error:
-        _log.info("webhook %s: %s", stream.receiver, error.message)
+        _log.warning("webhook %s: %s", stream.receiver, error.message)
         return "failed"
     if 200 <= answer.status < 300:
         return "taken"

@@ -54,7 +54,8 @@ class EventState:
     signs events; None where there is no receiver. read_to: up to which entry this process has read its log; None before
     the first round. polls: number of waiting polls, by stream. refusals: by stream, the event that its receiver refused
     last, and how often in this process. recorded: by receiver, the start of its current counting period (monotonic
-    seconds), and the ledger bytes of its stream changes since then. fault: why nothing can be sent; None where it can.
+    seconds), and the ledger bytes of its stream changes since then. creating: held while streams are counted.
+    fault: why nothing can be sent; None where it can.
     """
 
     walk: Walk
@@ -70,6 +71,7 @@ class EventState:
     polls: dict[str, int] = field(default_factory=dict)
     refusals: dict[str, tuple[str, int]] = field(default_factory=dict)
     recorded: dict[str, tuple[float, int]] = field(default_factory=dict)
+    creating: anyio.Lock = field(default_factory=anyio.Lock)
     fault: AnswerableError | None = None
 
     def tell(self) -> None:

@@ -56,16 +56,18 @@ async def create_stream(
     log = desk.walk.ledger.origin
     fresh = EventStream(id=identity, receiver=receiver, method="poll", since={log: desk.walk.ledger.size})
     wanted = configured(fresh, sent, endpoints=allowed, ours={}, whole=True)
-    mine = [one for one in await in_register(desk.register.streams) if _is_of(one, receiver)]
-    if len(mine) >= desk.limits.streams_max:
-        raise EVENT_STREAM_COUNT(
-            f"a receiver has at most {desk.limits.streams_max} streams: change or delete one of them"
-        )
-    # 1. In the ledger. After a crash here, the entry names a stream that is not stored and that its receiver never
-    # learned of.
-    left = await _recorded(desk, wanted, "made")
-    # 2. In the register.
-    await in_register(desk.register.put, wanted)
+    # Counting and storing wait for threads: another creation between them would count the same streams.
+    async with desk.creating:
+        mine = [one for one in await in_register(desk.register.streams) if _is_of(one, receiver)]
+        if len(mine) >= desk.limits.streams_max:
+            raise EVENT_STREAM_COUNT(
+                f"a receiver has at most {desk.limits.streams_max} streams: change or delete one of them"
+            )
+        # 1. In the ledger. After a crash here, the entry names a stream that is not stored and that its receiver never
+        # learned of.
+        left = await _recorded(desk, wanted, "made")
+        # 2. In the register.
+        await in_register(desk.register.put, wanted)
     if left is not None:
         raise left
     return _shown(desk, wanted)

@@ -75,15 +75,20 @@ class LeaseWriter:
     async def put_all(self, leases: Iterable[Lease]) -> None:
         """Store many leases together, as LeaseRegister.put does. Raises Unavailable where one of them may not be
         stored."""
-        together = [(lease, self._waiting()) for lease in leases]
+        leases = list(leases)
+        self._require_room(len(leases))
+        together = [(lease, _Waiting()) for lease in leases]
         self._put += together
         for _, waiting in together:
             await self._written(waiting)
 
     def _waiting(self) -> _Waiting:
-        if len(self._redeemed) + len(self._put) >= WAITING_MAX:
-            raise REGISTER_BUSY()
+        self._require_room(1)
         return _Waiting()
+
+    def _require_room(self, count: int) -> None:
+        if len(self._redeemed) + len(self._put) + count > WAITING_MAX:
+            raise REGISTER_BUSY()
 
     async def _written(self, waiting: _Waiting) -> _Waiting:
         self._there.set()
