@@ -160,7 +160,7 @@ def started(options: Sequence[str]) -> Worker:
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "tools/test_worker.py"), *options],
             cwd=ROOT,
-            stdin=theirs,
+            stdin=theirs.fileno(),
             stdout=log,
             stderr=subprocess.STDOUT,
         )

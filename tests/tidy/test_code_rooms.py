@@ -66,7 +66,7 @@ def test_what_it_prints_names_sizes_and_arrows(told: Told) -> None:
     size = sum(one.read_bytes().count(b"\n") for one in modules)
     assert lines[at].split()[1:3] == [str(len(modules)), str(size)]
     assert "-> core/ledger" in lines[at + 1]
-    assert max(map(len, lines)) <= 160
+    assert max(map(len, lines)) <= 120
 
 
 @pytest.mark.requirement("HOUSE-03")

@@ -6,17 +6,13 @@ import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
 
 import anyio
 import httpx2
 
-from answerable.adapters.local_keys import open_or_create_event_key
-from answerable.adapters.system import SystemEntropy
 from answerable.adapters.uvicorn_front import listen, serve
 from answerable.core.approval.approval import Approval
 from answerable.core.base64url import to_base64url
@@ -51,6 +47,7 @@ from answerable.testing.samples import OWNERSHIP, document, signing_key
 from answerable.wiring.assemble import Product, assembled, authorities_of, kept_running
 from answerable.wiring.settings import load_settings
 from tests.probes.small_disk import on_a_small_disk
+from tests.worlds.event_key import with_event_key
 from tests.worlds.gateway import modern, modern_headers, registry, until
 
 AGENTS = ("orchestrator", "researcher", "writer", "stranger")
@@ -351,25 +348,6 @@ def why_not(response: httpx2.Response) -> str:
 def case_only(*cases: str) -> dict[str, Any]:
     """Caveats by capability: these cases and no others."""
     return {name: (ResourceIn(ids=cases),) for name in ("crm.read", "crm.note")}
-
-
-@cache
-def event_key_pem() -> bytes:
-    """A key that signs events, made by the product once for this process: it takes a third of a second each time."""
-    with TemporaryDirectory() as folder:
-        place = Path(folder) / "1.pem"
-        open_or_create_event_key(place, entropy=SystemEntropy())
-        return place.read_bytes()
-
-
-def with_event_key(data: Path) -> None:
-    """Have a data directory hold one before its server starts."""
-    place = data / "keys" / "events" / "1.pem"
-    if not place.exists():
-        for folder in (place.parent.parent, place.parent):
-            folder.mkdir(mode=0o700, exist_ok=True)
-        place.touch(mode=0o600)
-        place.write_bytes(event_key_pem())
 
 
 @asynccontextmanager
