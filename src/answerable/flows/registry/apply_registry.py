@@ -259,7 +259,7 @@ def require_protection(applied: Applied) -> None:
     if found:
         told = "; ".join(map(str, found[:FAULTS_SHOWN_MAX]))
         raise POLICY_PROTECTS_NOTHING(
-            f"{told}: a forbid that protects nothing does not come into force; `answerable policy check` tells all"
+            f"{told}: a forbid that protects nothing does not come into force; `answerable policy check` lists all"
         )
 
 
