@@ -1,4 +1,4 @@
-"""A key that signs events, made by the product once for each process of tests: it takes a third of a second each time."""
+"""A key that signs events, made by the product once for each process of tests: making one takes 0.3 s."""
 
 from __future__ import annotations
 
