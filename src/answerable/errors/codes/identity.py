@@ -82,12 +82,12 @@ AUTHORITY_KEYS_UNREADABLE = UnavailableCode(
 
 AUTHORITY_REGISTER_BUSY = UnavailableCode(
     "authority_register.busy",
-    "other processes changed the authorities … times at the same moment: try again",
+    "other processes changed the authorities … times meanwhile: try again",
     port="authority_register",
 )
 AUTHORITY_REGISTER_REWOUND = UnavailableCode(
     "authority_register.rewound",
-    "the register of authorities is older than what was published from it: restore its newest copy",
+    "the register of authorities is older than what was published: restore its newest copy",
     port="authority_register",
 )
 
@@ -136,9 +136,7 @@ FEDERATION_SOCKET = MalformedCode(
 FEDERATION_SOURCE = MalformedCode(
     "federation.source", "… is not `TRUST-DOMAIN PROFILE ADDRESS [SPIFFE-ID] [FILE]`"
 )
-FEDERATION_TOO_MANY = RefusedCode(
-    "federation.too_many", "expected at most … federated trust domains: remove one first"
-)
+FEDERATION_TOO_MANY = RefusedCode("federation.too_many", "expected at most … federated trust domains")
 FEDERATION_UNKNOWN = MalformedCode("federation.unknown", "… is not a federated trust domain")
 FEDERATION_URL = MalformedCode(
     "federation.url", "a bundle endpoint is `https://HOST[:PORT]/PATH` without user info, not …"
@@ -229,7 +227,7 @@ SVID_PURPOSE = UnverifiedCode(
     "svid.purpose", "extended key usage lacks serverAuth or clientAuth", step="svid"
 )
 SVID_SAN = UnverifiedCode("svid.san", "without a subject, the alternative name must be critical", step="svid")
-SVID_SIGNATURE = UnverifiedCode("svid.signature", "the signature does not fit", step="svid")
+SVID_SIGNATURE = UnverifiedCode("svid.signature", "the signature is invalid", step="svid")
 SVID_SIGNER = UnverifiedCode("svid.signer", "a signing certificate needs cA and keyCertSign", step="svid")
 SVID_TRUST_DOMAIN = UnverifiedCode("svid.trust_domain", "trust domain … has no bundle here", step="svid")
 SVID_TYPE = UnverifiedCode("svid.type", "expected a token of type …, got …", step="svid")

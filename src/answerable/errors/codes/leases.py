@@ -69,12 +69,10 @@ LEASE_STATE = BrokenCode("lease.state", "lease … is …, not …")
 LEASE_TAKEN = RefusedCode("lease.taken", "lease … was issued already")
 LEASE_TARGET = UnavailableCode("lease.target", "AWS: …", port="credential_issuer")
 LEASE_TEMPLATE = RefusedCode("lease.template", "leases have changed while they were counted: try again")
-LEASE_TOO_LITTLE = RefusedCode("lease.too_little", "nothing is proposed from what is known since …: …")
+LEASE_TOO_LITTLE = RefusedCode("lease.too_little", "too little data for a proposal since …: …")
 LEASE_TTL = RefusedCode("lease.ttl", "a certificate lives at most … seconds (`ttl_seconds_max`)")
 LEASE_UNTOLD = RefusedCode("lease.untold", "AWS cannot report what a session may do")
-LEASE_UNUSED = RefusedCode(
-    "lease.unused", "none of … actions used anything of it: take the capability away instead"
-)
+LEASE_UNUSED = RefusedCode("lease.unused", "none of … actions used the lease: remove the capability instead")
 LEASE_WINDOW = MalformedCode("lease.window", "… is no window of leases: there are …")
 
 SECRET_CANARY = RefusedCode("secret.canary", "… is a planted (canary) secret and cannot be used")
@@ -98,7 +96,7 @@ SECRET_REFERENCE = MalformedCode(
 )
 SECRET_RETIRED = RefusedCode("secret.retired", "secret … was retired")
 SECRET_ROTATING = RefusedCode("secret.rotating", "secret … is already being rotated: wait for it")
-SECRET_ROTATION = MalformedCode("secret.rotation", "say which secret, or --at-target TARGET")
+SECRET_ROTATION = MalformedCode("secret.rotation", "give NAME of the secret, or --at-target TARGET")
 SECRET_SAME = RefusedCode(
     "secret.same", "the new value is a current or earlier value of …: choose another one"
 )
@@ -189,7 +187,7 @@ TARGET_HOST_KEY = UnavailableCode(
 TARGET_KEY = MalformedCode(
     "target.key", "the key of the GitHub app must be a private RSA key in PEM with … bits or more"
 )
-TARGET_KIND = MalformedCode("target.kind", "a target says of what `kind` it is")
+TARGET_KIND = MalformedCode("target.kind", "a target file must set `kind`")
 TARGET_LATE = UnavailableCode(
     "target.late", "… does not answer: no whole answer within … seconds", port="brokered_target"
 )
@@ -220,7 +218,7 @@ TARGET_UNREACHABLE = UnavailableCode("target.unreachable", "AWS: …", port="bro
 WARRANT_ACTION = UnverifiedCode("warrant.action", "the warrant is for another action", step="warrant")
 WARRANT_ALGORITHM = UnverifiedCode("warrant.algorithm", "algorithm … is not accepted", step="warrant")
 WARRANT_AUDIENCE = UnverifiedCode(
-    "warrant.audience", "the warrant is for broker …, this is …", step="warrant"
+    "warrant.audience", "the warrant is for broker …, expected broker …", step="warrant"
 )
 WARRANT_EXPIRED = RefusedCode("warrant.expired", "the time to perform this action has run out")
 WARRANT_KEY = UnverifiedCode("warrant.key", "key … is not registered for …", step="warrant")
@@ -232,7 +230,7 @@ WARRANT_MALFORMED = MalformedCode("warrant.malformed", "warrant: claims that are
 WARRANT_MISSING = UnverifiedCode(
     "warrant.missing", "a call without a warrant does nothing here", step="warrant"
 )
-WARRANT_SIGNATURE = UnverifiedCode("warrant.signature", "the signature does not fit", step="warrant")
+WARRANT_SIGNATURE = UnverifiedCode("warrant.signature", "the signature is invalid", step="warrant")
 WARRANT_SPENT = BrokenCode("warrant.spent", "the warrant was used before: it can be redeemed once")
 WARRANT_TYPE = UnverifiedCode("warrant.type", "expected a token of type …, got …", step="warrant")
 WARRANT_UNBROKERED = BrokenCode("warrant.unbrokered", "this action has no part for a broker")

@@ -24,7 +24,7 @@ PASSKEY_ATTESTATION = UnverifiedCode(
     "passkey.attestation", "what the device says of itself does not check", step="passkey"
 )
 PASSKEY_BUSY = UnavailableCode(
-    "passkey.busy", "too many sign-ins at a time: try again in a minute", port="console"
+    "passkey.busy", "too many sign-ins are in progress: try again in a minute", port="console"
 )
 PASSKEY_CEREMONY = UnverifiedCode(
     "passkey.ceremony",
@@ -137,7 +137,7 @@ WORKFLOW_KEY_TAKEN = RefusedCode(
 )
 WORKFLOW_NOT_ASKED = RefusedCode("workflow.not_asked", "this approval asks no group of workflow …")
 WORKFLOW_OWNER = RefusedCode("workflow.owner", "nobody active owns workflow …")
-WORKFLOW_PACE = RefusedCode("workflow.pace", "too many requests of this workflow: come again in … s")
+WORKFLOW_PACE = RefusedCode("workflow.pace", "too many requests of this workflow: retry in … s")
 WORKFLOW_REVIEW_OVERDUE = RefusedCode(
     "workflow.review_overdue", "workflow … was to be reviewed by …: its owner does that first"
 )

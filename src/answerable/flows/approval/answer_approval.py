@@ -166,9 +166,7 @@ def being_answered(walk: Walk, approval_id: str) -> Iterator[None]:
 def check_swapped(*, is_swapped: bool) -> None:
     """Refuse an answer if another answer replaced the approval first. Raises Refused (`approval.changed_meanwhile`)."""
     if not is_swapped:
-        raise APPROVAL_CHANGED_MEANWHILE(
-            "another person answered this approval at the same moment: reload it and try again"
-        )
+        raise APPROVAL_CHANGED_MEANWHILE("another person answered at the same moment: reload and try again")
 
 
 def _by_key(
@@ -317,9 +315,7 @@ async def answer_on_record(
     if place is not None:
         answer = replace(answer, groups=(*answer.groups, place.group), in_place_of=place)
     if answer.verdict != "deny" and answer.by == schedule_owner(approval.principal, walk.registry.current):
-        raise APPROVAL_OWN_MANDATE(
-            "you own the schedule that this action runs under: another person must approve it"
-        )
+        raise APPROVAL_OWN_MANDATE("you own the schedule of this action: another person must approve it")
     if answer.verdict != "deny":
         _refuse_stopped(walk, approval, answer, key)
     after = with_proposal(walk, taken(approval, answer, glass_ms=walk.limits.break_glass_ms), answer)

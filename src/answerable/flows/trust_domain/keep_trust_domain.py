@@ -202,9 +202,7 @@ class TrustDomainState:
         def believed(now: UnixMillis) -> None:
             known = self._register.federated()
             if bundle.trust_domain not in known and len(known) >= FEDERATED_MAX:
-                raise codes.FEDERATION_TOO_MANY(
-                    f"expected at most {FEDERATED_MAX} federated trust domains: remove one first"
-                )
+                raise codes.FEDERATION_TOO_MANY(f"expected at most {FEDERATED_MAX} federated trust domains")
             self._register.keep_federated(bundle.trust_domain, document)
             self._take_foreign()
 
@@ -250,9 +248,7 @@ class TrustDomainState:
                     if opening:
                         self._current = self._work
                     return
-                message = (
-                    f"other processes changed the authorities {RACES_MAX} times at the same moment: try again"
-                )
+                message = f"other processes changed the authorities {RACES_MAX} times meanwhile: try again"
                 raise codes.AUTHORITY_REGISTER_BUSY(message)
             finally:
                 if self._current is not None and self._work is not None:
@@ -262,10 +258,7 @@ class TrustDomainState:
     def _read(self, *, create: bool) -> AuthoritySet | None:
         found, seen = self._register.read(), self._current
         if seen is not None and (found is None or found.revision < seen.revision):
-            message = (
-                "the register of authorities is older than what was published from it: "
-                "restore its newest copy"
-            )
+            message = "the register of authorities is older than what was published: restore its newest copy"
             raise codes.AUTHORITY_REGISTER_REWOUND(message)
         if found is not None or not create:
             return found
