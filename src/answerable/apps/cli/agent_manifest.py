@@ -1,5 +1,4 @@
-"""Agent manifests on the command line: write one from a running project, sign, register, check. The owner's key never
-leaves this process."""
+"""Agent manifests on the command line: write, sign, register, check. The owner's key never leaves this process."""
 
 from __future__ import annotations
 
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "agent-manifest.yaml"
 OF_GATEWAY: Final = "gateway"
 """Value given in place of a file of tool definitions."""
-DEFAULT_TIER: Final = 3
-"""Tier of an agent whose possible harm nobody has assessed: critical."""
+DEFAULT_TIER: Final = 3  # Critical: nobody has assessed the agent's possible harm.
 
 Directory = Annotated[
     Path, typer.Argument(help="The project; default: the current directory.", metavar="DIR")

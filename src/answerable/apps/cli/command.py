@@ -171,6 +171,13 @@ def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
                 if reason not in error.message:
                     terminal.warn(f"  {reason}")
         return code_of(error)
+    except KeyError as missing:
+        if not _is_of_a_command(missing):
+            raise
+        from answerable.apps.cli.control import STRANGE
+
+        terminal.fault(f"the server's answer has no `{missing.args[0]}`: {STRANGE}")
+        return ERROR
     except KeyboardInterrupt:
         terminal.fault("interrupted")
         return INTERRUPTED
@@ -179,6 +186,14 @@ def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
         print_nowhere()
         return OK
     return OK if code is None else code
+
+
+def _is_of_a_command(missing: KeyError) -> bool:
+    """Whether a command itself looked for this member: what it takes apart is what the control API answered."""
+    frame = missing.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame is not None and frame.tb_frame.f_globals.get("__package__") == __package__
 
 
 def code_of_status(status: Status) -> int | None:

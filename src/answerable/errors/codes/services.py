@@ -104,6 +104,12 @@ CONTROL_FORBIDDEN = UnavailableCode(
     "control.forbidden", "the control socket … belongs to another user: run this as that user", port="control"
 )
 CONTROL_NO_ANSWER = UnavailableCode("control.no_answer", "…: …; …", port="control")
+CONTROL_NO_SOCKET = UnavailableCode(
+    "control.no_socket",
+    "…, and no server answers at the control socket …: end that process, or start it again if it is a server whose "
+    "socket was removed; `answerable panic` holds everything at once and needs no answer of a server",
+    port="control",
+)
 CONTROL_NO_DATA = UnavailableCode(
     "control.no_data",
     "there is no data directory …: begin with `answerable apply` or `answerable up`, or name another "
@@ -135,7 +141,7 @@ FRONT_SOCKET_GROUP = UnavailableCode(
 FRONT_SOCKET_IN_USE = UnavailableCode(
     "front.socket_in_use", "another server answers on the socket …", port="front"
 )
-FRONT_TLS = UnavailableCode("front.tls", "certificate or key has over … bytes", port="front")
+FRONT_TLS = UnavailableCode("front.tls", "the certificate or key has more than … bytes", port="front")
 
 GATEWAY_NOTHING_GRANTED = RefusedCode(
     "gateway.nothing_granted", "none of the requested subscriptions is available"

@@ -120,7 +120,7 @@ def test_reading_without_a_data_directory_makes_none(command: Command, world: Wo
 
 
 def test_without_a_server_it_says_so_on_standard_error(command: Command, world: World) -> None:
-    assert f"no server is running: working on {world.data} directly" in command("status").stderr
+    assert f": working on {world.data} directly" in command("status").stderr
     assert command("status", "--quiet").stderr == ""
 
 

@@ -162,7 +162,7 @@ def test_a_socket_left_behind_by_a_dead_server_is_no_server(tmp_path: Path) -> N
         listener.bind(str(tmp_path / "control.sock"))
     result = typed(lying_app({"items": [], "next": None}), ["mandate", "list", "--data", str(tmp_path)])
     assert result.exit_code == 0
-    assert "no server is running" in result.stderr
+    assert "no server answers" in result.stderr
 
 
 def test_what_is_missing_is_asked_for_and_without_a_terminal_named(tmp_path: Path) -> None:
