@@ -96,7 +96,7 @@ def test_the_registry_takes_no_preview_that_could_have_an_effect_or_tell_too_muc
 @pytest.mark.parametrize(
     ("hints", "told"),
     [
-        ({}, "only reads"),
+        ({}, "read-only"),
         ({"readOnlyHint": True}, "tier 1"),
         ({"readOnlyHint": False, "destructiveHint": False, "openWorldHint": False}, "readOnlyHint false"),
     ],

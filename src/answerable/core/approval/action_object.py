@@ -154,7 +154,7 @@ _WORDS: Final = {
     "arguments": "the arguments",
     "chain": "the chain of agents",
     "effects": "what the capability is said to do",
-    "manifest": "what the agent is made of",
+    "manifest": "the manifest of the agent",
     "tool": "the tool's definition",
     "amounts": "the amounts",
     "destinations": "where it goes",

@@ -19,7 +19,9 @@ AGENT_RETIRED = RefusedCode(
 AGENT_UNKNOWN = RefusedCode("agent.unknown", "there is no agent …")
 
 CAPABILITY_CEILING = RefusedCode(
-    "capability.ceiling", "all of it is beyond what … may give or … is registered for"
+    "capability.ceiling",
+    "none of the requested capabilities is one that … may grant and every agent of the chain "
+    "is registered for",
 )
 CAPABILITY_DEFINITION = FindingCode(
     "capability.definition", "only tools have a definition that can be pinned"
@@ -93,23 +95,21 @@ MANIFEST_UNMEASURED = RefusedCode(
 )
 MANIFEST_UNREADABLE = RefusedCode(
     "manifest.unreadable",
-    "the manifest of agent … cannot be read in the registers: its owner signs one anew, and "
-    "`answerable doctor` says more",
+    "the stored manifest of agent … cannot be read: have its owner sign it again, and see "
+    "`answerable doctor`",
 )
 MANIFEST_VALUE = MalformedCode("manifest.value", "a measured value has at most … characters, got …")
 MANIFEST_VERSION = MalformedCode("manifest.version", "expected a manifest of form …, got …")
 
 MODEL_ANSWER = MalformedCode("model.answer", "the answer is no JSON object, or too long")
-MODEL_OTHER = RefusedCode(
-    "model.other", "the agent asks the model …, and its manifest says that it is made of …"
-)
+MODEL_OTHER = RefusedCode("model.other", "the agent uses model …, and its manifest states model …")
 MODEL_PRICE = MalformedCode(
     "model.price", "prices need a currency of three capital letters, a day and a source"
 )
 MODEL_STREAM = MalformedCode("model.stream", "an event of the stream has more than … bytes")
 MODEL_UNSTATED = RefusedCode(
     "model.unstated",
-    "the manifest of this agent does not say which model it is made of: its owner registers one with `model`",
+    "the manifest of this agent states no model: have its owner register one with `model`",
 )
 
 REGISTRY_CALL_SECONDS = MalformedCode(
@@ -154,17 +154,18 @@ TEMPLATE_UNKNOWN = RefusedCode("template.unknown", "there is no active mandate t
 TOOL_ALGORITHM = UnverifiedCode("tool.algorithm", "algorithm … is not accepted", step="tool")
 TOOL_APPROVER_REVOKED = RefusedCode(
     "tool.approver_revoked",
-    "who approved tool … of server … was revoked since, or is held: it is blocked until its owner "
-    "has looked at it",
+    "the approver of tool … of server … is revoked or held: the tool is blocked until its "
+    "owner approves it again",
 )
 TOOL_CHANGED = RefusedCode(
     "tool.changed",
-    "tool … of server … is not what capability … says it is: it is blocked until its owner has looked at it",
+    "tool … of server … differs from the definition that capability … declares: it is "
+    "blocked until its owner has reviewed it",
 )
 TOOL_COUNT = MalformedCode("tool.count", "more than … tools")
 TOOL_DECLARED = RefusedCode(
     "tool.declared",
-    "capability … says itself which definition of tool … counts: change `definition` there and apply it",
+    "capability … declares the definition of tool … itself: change `definition` there and apply it",
 )
 TOOL_DUPLICATE = MalformedCode("tool.duplicate", "server … lists tool … twice")
 TOOL_FUTURE = UnverifiedCode(
@@ -176,7 +177,7 @@ TOOL_MAPPING = RefusedCode("tool.mapping", "… is blocked: …")
 TOOL_NOT_AN_OWNER = RefusedCode("tool.not_an_owner", "… does not own tool … now: … must sign")
 TOOL_NOT_PINNED = RefusedCode(
     "tool.not_pinned",
-    "nobody has approved tool … of server … yet: it is blocked until its owner has looked at it",
+    "tool … of server … is not approved yet: it is blocked until its owner approves it",
 )
 TOOL_OLDER = MalformedCode(
     "tool.older", "the definition of tool … in force was signed at the same time or later: sign anew"
@@ -184,8 +185,8 @@ TOOL_OLDER = MalformedCode(
 TOOL_OTHER_DEFINITION = RefusedCode("tool.other_definition", "tool … is of definition … now")
 TOOL_PIN_OUTDATED = MalformedCode(
     "tool.pin_outdated",
-    "another definition of tool … is in force meanwhile than the one this was to replace: look at it "
-    "again with `answerable tool diff`, and sign anew",
+    "the definition of tool … that this approval replaces is no longer in force: look at the "
+    "tool again with `answerable tool diff`, and sign anew",
 )
 TOOL_RISKIER = RefusedCode("tool.riskier", "… is blocked: …")
 TOOL_SIGNATURE = UnverifiedCode("tool.signature", "the signature is invalid", step="tool")
@@ -194,7 +195,7 @@ TOOL_UNKNOWN = RefusedCode("tool.unknown", "server … has no tool …: see `ans
 TOOL_UNREADABLE = RefusedCode("tool.unreadable", "… is blocked: …")
 TOOL_UNREGISTERED = RefusedCode(
     "tool.unregistered",
-    "no capability stands for tool … of server …, so nobody answers for it: register one first, "
+    "tool … of server … has no capability, so it has no owner: register one first, "
     "`answerable capability propose` writes it",
 )
 TOOL_UNSEEN = RefusedCode("tool.unseen", "server … does not offer tool … now: see `answerable server list`")

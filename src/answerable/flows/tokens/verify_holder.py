@@ -72,7 +72,7 @@ def bound_token(keys_of: KeysOf) -> Callable[[str], BoundToken[str]]:
         except Malformed as fault:
             raise DPOP_TOKEN(fault.message) from None
         if DelegatorBound(keys_of).form(hop, None) != "online" or hop.confirmation.method != "jkt":
-            raise DPOP_TOKEN("the token is bound to no key of its own")
+            raise DPOP_TOKEN("the token is not bound to a key")
         return BoundToken(key=hop.confirmation.thumbprint, content=text)
 
     return token_of

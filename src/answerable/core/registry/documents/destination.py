@@ -142,7 +142,7 @@ def destinations_of(
                 raise DESTINATION_INVALID(f"expected at most {DESTINATIONS_MAX} destinations, got more")
     if not found:
         listed = ", ".join(f"`{name}`" for name in mapping.arguments)
-        raise DESTINATION_UNKNOWN(f"nothing says where this goes: expected it in {listed}")
+        raise DESTINATION_UNKNOWN(f"the destination is missing: expected it in {listed}")
     return tuple(dict.fromkeys(found))
 
 
