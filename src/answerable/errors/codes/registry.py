@@ -31,13 +31,13 @@ CAPABILITY_DESTINATION = FindingCode(
 )
 CAPABILITY_LEASE = MalformedCode("capability.lease", "the document has no `lease.grants`")
 CAPABILITY_NAME = FindingCode(
-    "capability.name", "… is the name of a kind of action: policies could not tell them apart"
+    "capability.name", "… is the name of a kind of action: choose a name that policies can distinguish"
 )
 CAPABILITY_POINTER = FindingCode(
     "capability.pointer", "a resource that is read has no arguments but the variables of its URI"
 )
-CAPABILITY_PREVIEW = FindingCode("capability.preview", "only a tool has effects that can be shown before")
-CAPABILITY_RESOURCE = FindingCode("capability.resource", "type … is taken by the product itself")
+CAPABILITY_PREVIEW = FindingCode("capability.preview", "only a tool can have a preview")
+CAPABILITY_RESOURCE = FindingCode("capability.resource", "type … is reserved by the product")
 CAPABILITY_SUBJECT = FindingCode("capability.subject", "… is not a variable of the URI: …")
 CAPABILITY_TARGET_CLAIMED_TWICE = MalformedCode(
     "capability.target_claimed_twice", "capabilities … and … claim the same target …"
@@ -55,14 +55,14 @@ HOLDABLE_UNKNOWN = RefusedCode(
 
 MANIFEST_AGENT_INACTIVE = RefusedCode("manifest.agent_inactive", "agent … is not active")
 MANIFEST_ALGORITHM = UnverifiedCode("manifest.algorithm", "algorithm … is not accepted", step="manifest")
-MANIFEST_CONFLICT = MalformedCode("manifest.conflict", "`…` was found to be … and …, both by grade …")
+MANIFEST_CONFLICT = MalformedCode("manifest.conflict", "`…` was measured as … and as …, both with grade …")
 MANIFEST_DIGEST = MalformedCode("manifest.digest", "… is not `sha256:` and 64 lower-case hex digits")
 MANIFEST_DRIFTED = RefusedCode("manifest.drifted", "agent … differs from its manifest: …")
 MANIFEST_ENVIRONMENT = RefusedCode(
     "manifest.environment", "the manifest is for environment …, agent … is registered in …"
 )
 MANIFEST_FALLEN = RefusedCode("manifest.fallen", "the manifest in force does not stand: …")
-MANIFEST_FIELD = MalformedCode("manifest.field", "there is no field … of grade …")
+MANIFEST_FIELD = MalformedCode("manifest.field", "unknown manifest field … or grade …")
 MANIFEST_FUTURE = UnverifiedCode(
     "manifest.future", "the manifest was signed … ms from now: look at the signer's clock", step="manifest"
 )
@@ -125,14 +125,14 @@ REGISTRY_COMING = UnavailableCode(
     "another process applied documents that are not in force here yet: try again",
     port="register",
 )
-REGISTRY_FAULTS = MalformedCode("registry.faults", "registry documents are at fault: …: ……")
-REGISTRY_KEY = MalformedCode("registry.key", "the document under … calls itself otherwise")
+REGISTRY_FAULTS = MalformedCode("registry.faults", "registry documents are invalid: …: ……")
+REGISTRY_KEY = MalformedCode("registry.key", "the document stored under … has another kind or name")
 REGISTRY_RESERVED_NAME = RefusedCode(
     "registry.reserved_name", "… is the name of a drill's shadow: take another one"
 )
 REGISTRY_UNKNOWN = RefusedCode("registry.unknown", "there is no … called …")
 
-SCHEDULE_RULE = FindingCode("schedule.rule", "a rule has either times in `at` or `everyMinutes`")
+SCHEDULE_RULE = FindingCode("schedule.rule", "a rule must have either times in `at` or `everyMinutes`")
 
 SERVER_SECRET_VALUE = FindingCode("server.secret_value", "… looks like a secret: …")
 SERVER_TRANSPORT = FindingCode(
@@ -141,9 +141,9 @@ SERVER_TRANSPORT = FindingCode(
 SERVER_UNKNOWN = RefusedCode("server.unknown", "server … is none that a broker acts on")
 
 TEMPLATE_DELEGATION = FindingCode(
-    "template.delegation", "say to whom: 1 to … names in `agents`, `useCases` and `groups`"
+    "template.delegation", "name the receivers: 1 to … names in `agents`, `useCases` and `groups`"
 )
-TEMPLATE_GRANTS = FindingCode("template.grants", "a template has at least one grant")
+TEMPLATE_GRANTS = FindingCode("template.grants", "a template must have at least one grant")
 TEMPLATE_PARAMETER = MalformedCode("template.parameter", "give a value for … of template …")
 TEMPLATE_PARAMETER_UNUSED = FindingCode("template.parameter_unused", "parameter … is used nowhere")
 TEMPLATE_PLACEHOLDER = MalformedCode(

@@ -131,7 +131,7 @@ class HolderProver:
     def opened_by(self, head: ProvedHead | TokenHead, body: bytes) -> OpenedSession:
         """Answer a handshake whose head was proved. Raises Unverified, Malformed."""
         if isinstance(head, TokenHead):
-            raise PROOF_SESSION("a session is opened by a signature, and no token is shown with it")
+            raise PROOF_SESSION("a session is opened by a signature, without a token")
         return self._verifier.opened_by(head, body)
 
     def challenge(self, step: str) -> str:

@@ -222,7 +222,7 @@ class Attestor:
             token, audience=audience, bundle_of=self._foreign_bundle, now=self._clock.now()
         )
         if svid.audience != (audience,):
-            raise SVID_AUDIENCE("the token is for others as well", step=STEP)
+            raise SVID_AUDIENCE("the token has further audiences, expected one", step=STEP)
         return self._named(svid.id)
 
     def mtls(self, certificate: bytes) -> Evidence:

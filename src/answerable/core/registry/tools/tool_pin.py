@@ -42,7 +42,7 @@ class ToolPin:
 
     def __post_init__(self) -> None:
         if sha256(self.text).hexdigest() != self.definition:
-            raise TOOL_MALFORMED("the text of a definition is not the one of its digest")
+            raise TOOL_MALFORMED("the text of the definition does not match its digest")
 
     @property
     def source(self) -> PinSource:
