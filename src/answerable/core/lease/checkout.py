@@ -52,7 +52,7 @@ class CheckOuts(Generic[Kept]):
         while self._fading and self._fading[0][0] <= now:
             self.drop(heappop(self._fading)[1])
         if name in self._out:
-            raise LEASE_TAKEN(f"lease {shown(name)} has already been issued")
+            raise LEASE_TAKEN(f"lease {shown(name)} was issued already")
         if len(self._out) >= LEASES_MAX:
             raise LEASE_CROWD(f"more than {LEASES_MAX} leases are open at this target")
         out = self._out[name] = CheckOut(name=name, kept=kept, expires_at=expires_at)

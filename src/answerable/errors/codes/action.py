@@ -34,7 +34,7 @@ PREPARED_DIGEST = RefusedCode(
     "prepared object itself",
 )
 PREPARED_DUPLICATE = MalformedCode("prepared.duplicate", "an object of this id is kept already")
-PREPARED_EXECUTED = MalformedCode("prepared.executed", "it does not say what was prepared")
+PREPARED_EXECUTED = MalformedCode("prepared.executed", "the entry does not contain what was prepared")
 PREPARED_EXPIRED = RefusedCode("prepared.expired", "the prepared object has expired: prepare again")
 PREPARED_MALFORMED = MalformedCode("prepared.malformed", "it is of another id")
 PREPARED_NONE = MalformedCode(
@@ -62,17 +62,19 @@ PREPARED_USED = RefusedCode(
     "prepared.used", "the prepared object was just used or has just expired: prepare again"
 )
 
-PREVIEW_DEFERRED = RefusedCode("preview.deferred", "a preview waits for nobody")
+PREVIEW_DEFERRED = RefusedCode(
+    "preview.deferred", "this preview would need an approval itself: it is not run"
+)
 PREVIEW_NONE = RefusedCode("preview.none", "the server does not declare … as read-only (`readOnlyHint`)")
 
 PROGRAM_SCRIPT = MalformedCode(
-    "program.script", "… is a script: the kernel names the interpreter that runs it, so name that"
+    "program.script", "… is a script: name its interpreter, because that is what the kernel reports"
 )
-PROGRAM_SIZE = MalformedCode("program.size", "… has more than … bytes")
+PROGRAM_SIZE = MalformedCode("program.size", "… is too large: expected at most … bytes")
 PROGRAM_UNREADABLE = UnavailableCode("program.unreadable", "cannot read …: …", port="program")
 
-PROJECT_CHANGED = UnavailableCode("project.changed", "… went away while it was read", port="project")
-PROJECT_PROMPTS = MalformedCode("project.prompts", "at most … patterns of … characters")
+PROJECT_CHANGED = UnavailableCode("project.changed", "… was removed while it was read", port="project")
+PROJECT_PROMPTS = MalformedCode("project.prompts", "expected at most … patterns of at most … characters")
 PROJECT_SIZE = MalformedCode("project.size", "…: name a smaller directory")
 PROJECT_UNREADABLE = UnavailableCode("project.unreadable", "cannot read …: …", port="project")
 
@@ -85,8 +87,10 @@ RESOURCE_UNKNOWN_REFUSED = RefusedCode(
 
 UPSTREAM_LISTING = UnavailableCode("upstream.listing", "… has more than … pages", port="upstream")
 UPSTREAM_SECRET_MISSING = UnavailableCode(
-    "upstream.secret_missing", "secret reference … leads nowhere", port="upstream"
+    "upstream.secret_missing", "secret reference … cannot be resolved", port="upstream"
 )
 UPSTREAM_UNKNOWN = UnavailableCode("upstream.unknown", "server … is not connected", port="upstream")
 UPSTREAM_UNKNOWN_REFUSED = RefusedCode(UPSTREAM_UNKNOWN.id, "server … does not offer … right now")
-UPSTREAM_USER = UnavailableCode("upstream.user", "account … …: nothing is started under it", port="upstream")
+UPSTREAM_USER = UnavailableCode(
+    "upstream.user", "account … …: no server is started under it", port="upstream"
+)

@@ -93,9 +93,9 @@ DPOP_URL = UnverifiedCode(
 
 ISSUER_ANSWER = UnavailableCode("issuer.answer", "provider … answered with …", port="issuer_keys")
 ISSUER_UNREACHABLE = UnavailableCode("issuer.unreachable", "provider … was not reached: …", port="console")
-ISSUER_URL = MalformedCode("issuer.url", "… is not an https address")
+ISSUER_URL = MalformedCode("issuer.url", "… is not an https URL")
 
-OAUTH_ANSWER = MalformedCode("oauth.answer", "the authorization server's answer is not to be used: …")
+OAUTH_ANSWER = MalformedCode("oauth.answer", "the authorization server's answer is not valid: …")
 OAUTH_ANSWER_UNAVAILABLE = UnavailableCode(
     OAUTH_ANSWER.id, "… answered with …", port="authorization_server", effect="unknown"
 )
@@ -115,9 +115,11 @@ OAUTH_INVALID_REQUEST = MalformedCode("oauth.invalid_request", "there are no que
 OAUTH_INVALID_SCOPE = RefusedCode(
     "oauth.invalid_scope", "scope … is not within the scopes of the parent or of `authorization_details`"
 )
-OAUTH_INVALID_TARGET = MalformedCode("oauth.invalid_target", "a token is for one resource: name one")
+OAUTH_INVALID_TARGET = MalformedCode(
+    "oauth.invalid_target", "a token is for one resource: give one `resource`"
+)
 OAUTH_INVALID_TARGET_REFUSED = RefusedCode(OAUTH_INVALID_TARGET.id, "the parent token is for …, not for …")
-OAUTH_KEY = MalformedCode("oauth.key", "it is no key for …")
+OAUTH_KEY = MalformedCode("oauth.key", "the key does not fit algorithm …")
 OAUTH_SLOW = UnavailableCode(
     "oauth.slow", "… did not answer completely within … seconds", port="authorization_server"
 )
@@ -138,7 +140,9 @@ TOKEN_ANSWER_UNAVAILABLE = UnavailableCode(
     "the answer is not from a token service: check the address of the gateway",
     port="gateway",
 )
-TOKEN_DUPLICATE = MalformedCode("token.duplicate", "token …, or its place in a status list, is there already")
+TOKEN_DUPLICATE = MalformedCode(
+    "token.duplicate", "token … or its place in a status list is registered already"
+)
 TOKEN_ELSEWHERE = MalformedCode("token.elsewhere", "… is not on …: the token is not sent to it")
 TOKEN_LIMITS = MalformedCode(
     "token.limits",

@@ -83,7 +83,7 @@ class PasskeyState:
         if len(self.ceremonies) >= self.ceremonies_max:
             self.ceremonies = {name: one for name, one in self.ceremonies.items() if now < one.expires_at}
         if len(self.ceremonies) >= self.ceremonies_max:
-            raise PASSKEY_BUSY("too many people sign in at this moment: try again in a minute")
+            raise PASSKEY_BUSY("too many sign-ins are in progress: try again in a minute")
         one = Ceremony(
             id=to_base64url(entropy.bytes(_ID_BYTES)),
             kind=kind,
@@ -104,7 +104,8 @@ class PasskeyState:
         one = self.ceremonies.pop(name, None)
         if one is None or now >= one.expires_at:
             raise PASSKEY_CEREMONY(
-                f"this took longer than {CEREMONY_SECONDS_MAX} seconds, or was answered before: start again"
+                f"this passkey request has expired after {CEREMONY_SECONDS_MAX} seconds, or was "
+                "answered before: start again"
             )
         if one.kind != kind:
             raise PASSKEY_PURPOSE()

@@ -108,7 +108,7 @@ def test_a_name_of_several_things_stops_none_and_is_answered_with_the_command_fo
 
 @pytest.mark.requirement("STOP-01")
 def test_what_nothing_is_called_stops_nothing_unless_its_kind_is_said(applied: Command) -> None:
-    assert "nothing here is called `rover`" in applied("stop", "rover", code=1).stderr
+    assert "nothing is registered as `rover`" in applied("stop", "rover", code=1).stderr
     assert stopped(applied, "rover", "--kind", "agent")["hold"]["name"] == "rover"
     assert "cannot be held" in applied("stop", "rover", "--kind", "robot", code=1).stderr
 
@@ -118,7 +118,7 @@ def test_a_hold_for_a_while_says_its_end_and_a_time_without_a_unit_is_refused(ap
     hold = stopped(applied, "crm", "--for", "2h")["hold"]
     assert hold["expires_at"] > hold["at"]
     for wrong in ("2", "2 h", "0h", "-1h", "soon", "2w"):
-        assert "a time is a number with its unit" in applied("stop", "crm", "--for", wrong, code=1).stderr
+        assert "expected a number with its unit" in applied("stop", "crm", "--for", wrong, code=1).stderr
 
 
 @pytest.mark.requirement("STOP-02")
