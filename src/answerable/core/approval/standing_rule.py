@@ -180,4 +180,4 @@ def _text(value: JSONValue) -> str:
 
 
 def _unbounded(why: str) -> Malformed:
-    return STANDING_RULE_UNBOUNDED(f"no narrower rule: {why}")
+    return STANDING_RULE_UNBOUNDED(f"no narrower rule can be suggested: {why}")
