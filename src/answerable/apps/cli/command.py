@@ -39,30 +39,30 @@ EXIT_CODES: Final = {
     OK: "done",
     ERROR: "an error",
     USAGE: "the command line was not understood",
-    DENIED: "somebody entitled to say no said no, or an identity did not check",
-    PENDING: "it waits for somebody: a person, or witnesses",
+    DENIED: "refused, or an identity was not verified",
+    PENDING: "waiting for a person or for witnesses",
     CHECK_FAILED: "a check found something",
-    UNMET: "what was checked is in order, and what was asked for beside that is not there: a quorum of witnesses, a "
-    "cosignature since a time, a server that says what it offers",
-    INTERRUPTED: "ended by Ctrl-C (SIGINT); what is in force stays so",
+    UNMET: "no fault found, but something required is missing: a quorum of witnesses, a cosignature since a time, or a "
+    "running server that lists its tools",
+    INTERRUPTED: "ended by Ctrl-C (SIGINT); what is in force stays in force",
 }
 
 _DATA: Final = typer.Option(
     "--data",
-    help="Data directory; else of ANSWERABLE_DATA, else ./.answerable.",
+    help="Data directory; default: ANSWERABLE_DATA, else ./.answerable.",
     show_default=False,
     metavar="DIR",
 )
 _CONFIG: Final = typer.Option(
     "--config",
-    help="Settings file; else answerable.toml of the data directory.",
+    help="Settings file; default: answerable.toml in the data directory.",
     show_default=False,
     metavar="FILE",
 )
 _JSON: Final = typer.Option("--json", help="Print the result as JSON.")
 _YES: Final = typer.Option("--yes", "-y", help="Answer yes to every question.")
-_QUIET: Final = typer.Option("--quiet", "-q", help="No messages but faults.")
-_PLAIN: Final = typer.Option("--no-color", help="No colour; NO_COLOR does the same.")
+_QUIET: Final = typer.Option("--quiet", "-q", help="Print no messages except errors.")
+_PLAIN: Final = typer.Option("--no-color", help="Print without colour, as with NO_COLOR.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +170,13 @@ def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
                 if reason not in error.message:
                     terminal.warn(f"  {reason}")
         return code_of(error)
+    except KeyError as missing:
+        if not _is_of_a_command(missing):
+            raise
+        from answerable.apps.cli.control import STRANGE
+
+        terminal.fault(f"the server's answer has no `{missing.args[0]}`: {STRANGE}")
+        return ERROR
     except KeyboardInterrupt:
         terminal.fault("interrupted")
         return INTERRUPTED
@@ -178,6 +185,14 @@ def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
         print_nowhere()
         return OK
     return OK if code is None else code
+
+
+def _is_of_a_command(missing: KeyError) -> bool:
+    """Whether a command itself looked for this member: what it takes apart is what the control API answered."""
+    frame = missing.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame is not None and frame.tb_frame.f_globals.get("__package__") == __package__
 
 
 def code_of_status(status: Status) -> int | None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 File = Annotated[Path, typer.Argument(help="Key file.", metavar="FILE")]
 Kind = Annotated[Literal["ed25519", "p256"], typer.Option("--kind", help="Kind of key.")]
 Public = Annotated[
-    Path | None, typer.Option("--public", help="Write the public half here, to register it.", metavar="FILE")
+    Path | None,
+    typer.Option("--public", help="Write the public key to this file, to register it.", metavar="FILE"),
 ]
 
 _ALGORITHMS: Final[dict[str, Algorithm]] = {"ed25519": "ed25519", "p256": "ecdsa-p256-sha256"}
@@ -34,15 +35,15 @@ def register(app: typer.Typer) -> None:
 
 
 def new(shell: Shell, file: File, kind: Kind = "ed25519", public: Public = None) -> int | None:
-    """Make a key in a file only you can read.
+    """Create a key in a file that only you can read.
 
-    Prints the public half, which is what gets registered.
+    Prints the public key, which is to be registered.
     """
     from answerable.core.identity.keys.keys import SEED_BYTES
     from answerable.sdk.keyfile import create_key
 
     if public is not None and public.exists():
-        raise CLI_PUBLIC_EXISTS(f"{public.name} is there already and is not overwritten")
+        raise CLI_PUBLIC_EXISTS(f"{public.name} already exists and is not overwritten")
     algorithm = _ALGORITHMS[kind]
     key = create_key(file, seed=os.urandom(SEED_BYTES[algorithm]), algorithm=algorithm)
     if public is not None:
@@ -52,7 +53,7 @@ def new(shell: Shell, file: File, kind: Kind = "ed25519", public: Public = None)
 
 
 def show(shell: Shell, file: File) -> int | None:
-    """The public half of a key file."""
+    """Print the public key of a key file."""
     from answerable.sdk.keyfile import load_key
 
     _show(shell, load_key(file))

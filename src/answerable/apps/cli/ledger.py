@@ -21,7 +21,7 @@ VerifierKey = Annotated[
     typer.Option(
         "--verifier-key",
         "--key",
-        help="The log's key, known from elsewhere; else the one beside the log.",
+        help="The log's verifier key, from another source; default: the key file next to the log.",
         metavar="VKEY",
     ),
 ]
@@ -36,7 +36,7 @@ Kept = Annotated[
     typer.Option(
         "--kept",
         "--checkpoint",
-        help="Checkpoints and batch heads that you kept, to which the log must still lead.",
+        help="Saved checkpoints and batch heads that the log must still extend.",
         metavar="FILE",
     ),
 ]
@@ -44,7 +44,7 @@ Since = Annotated[
     str | None,
     typer.Option(
         "--since",
-        help="Ask for a cosignature at or after this time (RFC 3339).",
+        help="Require a cosignature at or after this time (RFC 3339).",
         metavar="TIME",
         show_default=False,
     ),
@@ -74,7 +74,7 @@ UnderPrompt = Annotated[
     str,
     typer.Option(
         "--prompt",
-        help="Actions under manifests that say this prompt, by its digest.",
+        help="Actions under manifests with this prompt, by its digest.",
         show_default=False,
         metavar="sha256:HEX",
     ),
@@ -83,7 +83,7 @@ UnderModel = Annotated[
     str,
     typer.Option(
         "--model",
-        help="Actions under manifests that say this model.",
+        help="Actions under manifests with this model.",
         show_default=False,
         metavar="NAME[@VERSION]",
     ),
@@ -92,7 +92,7 @@ LedgerCopy = Annotated[
     Path | None,
     typer.Option(
         "--ledger",
-        help="Read this ledger directory, or a copy of one, without a server: what is sealed stays sealed.",
+        help="Read this ledger directory, or a copy of one, without a server; sealed fields stay sealed.",
         show_default=False,
         metavar="DIR",
     ),
@@ -102,7 +102,7 @@ LedgerCopy = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the noun `ledger` and the verb `timeline`."""
     command(app, "timeline", reads=True, panel="What happened")(timeline)
-    group = typer.Typer(no_args_is_help=True, help="The ledger: what happened, provably.")
+    group = typer.Typer(no_args_is_help=True, help="The ledger: a verifiable record of what happened.")
     command(group, "verify", reads=True)(verify)
     command(group, "status", reads=True)(status)
     command(group, "show", reads=True)(show)
@@ -120,8 +120,8 @@ def verify(
 ) -> int | None:
     """Check every byte of a ledger, offline.
 
-    With nothing but the directory or a copy of it. Exit code 5 when something is wrong, and it says which entry; 6 when
-    nothing is, and what --policy or --since asks for is not there.
+    Needs only the directory or a copy of it. Exit code 5 if it has a fault, which is printed with its entry; 6 if
+    it has none, but the cosignatures that --policy or --since requires are missing.
     """
     from answerable.core.tlog import note
     from answerable.core.tlog.policy import parse_policy
@@ -160,7 +160,7 @@ def milliseconds(text: str) -> int:
     except ValueError:
         when = None
     if when is None or when.tzinfo is None:
-        raise CLI_TIME(f"{shown(text)} is no time with a time zone, as RFC 3339 has it")
+        raise CLI_TIME(f"{shown(text)} is not an RFC 3339 time with a time zone")
     return int(when.timestamp() * 1000)
 
 
@@ -183,9 +183,9 @@ def status(shell: Shell) -> int | None:
 
 
 def show(shell: Shell, index: Index, reveal: Reveal = False) -> int | None:
-    """One entry, opened.
+    """Show one entry, opened.
 
-    Values of arguments whose names say that they are secrets are not printed, unless asked for with --reveal.
+    Values of arguments with the name of a secret are printed only with --reveal.
     """
     from answerable.core.incident.hiding import payload_to_show
 
@@ -231,11 +231,10 @@ def timeline(
     model: UnderModel = "",
     ledger: LedgerCopy = None,
 ) -> int | None:
-    """The story of one id, or what ran under one prompt or model.
+    """The history of one id, or the actions under one prompt or model.
 
-    With an ID: who, for whom, why, what, decided how, with what result. With --manifest, --prompt or --model, all that
-    are given: every action of any agent that set out under such a manifest, and how well each part of it was known
-    then.
+    With an ID: who acted for whom, why, what was done, how it was decided, and the result. With --manifest, --prompt or
+    --model: every action under a manifest that matches all of these, and how each field of it was measured then.
     """
     if bool(name) == bool(manifest or prompt or model):
         raise CLI_TIMELINE()
@@ -248,7 +247,7 @@ def timeline(
         shell.terminal.json({"name": name, "lines": lines})
         return None
     if not lines:
-        raise TIMELINE_UNKNOWN(f"the ledger knows nothing of {shown(name)}")
+        raise TIMELINE_UNKNOWN(f"the ledger has no entry about {shown(name)}")
     for line in lines:
         shell.terminal.line(f"{line['at']}  #{line['index']}  {line['text']}", "bold")
         for detail in line["details"]:
