@@ -206,6 +206,7 @@ def test_a_cosigned_checkpoint_of_a_longer_log_keeps_this_one_shut(tmp_path: Pat
     asyncio.run(run())
 
 
+@pytest.mark.requirement("LEDGER-13")
 def test_a_log_that_was_moved_without_its_keys_is_told_from_a_damaged_one(tmp_path: Path) -> None:
     own, sign = log_key()
     other, other_sign = log_key("log.example/another")

@@ -40,6 +40,7 @@ def command(*arguments: str, env: dict[str, str], **given: Any) -> subprocess.Co
     )
 
 
+@pytest.mark.requirement("CLI-03")
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [(["--help"], ERROR), (["nonsense"], USAGE), (["check-config"], CHECK_FAILED), (["key", "new"], USAGE)],
@@ -60,6 +61,7 @@ def test_streams_that_are_full_change_no_exit_code_and_print_no_traceback(
     assert output.returncode in (expected, ERROR)
 
 
+@pytest.mark.requirement("CLI-03")
 def test_characters_that_the_output_cannot_encode_are_written_as_their_codes(tmp_path: Path) -> None:
     (tmp_path / "answerable.toml").write_text('"ключ" = 1\n', encoding="utf-8")
     env = {"PYTHONIOENCODING": "latin-1"}
@@ -68,6 +70,7 @@ def test_characters_that_the_output_cannot_encode_are_written_as_their_codes(tmp
     assert rb"\u043a\u043b\u044e\u0447" in done.stdout
 
 
+@pytest.mark.requirement("CLI-03")
 @pytest.mark.parametrize(
     "module", ["answerable.main", "answerable.apps.cli.checks", "answerable.wiring.settings"]
 )
