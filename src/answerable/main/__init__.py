@@ -177,9 +177,9 @@ def serve_broker(
         bool, typer.Option("--until-eof", help="End when standard input ends, as `up` starts it.")
     ] = False,
 ) -> int | None:
-    """Run the broker: it mints credentials for single actions and acts with them, so that nobody else holds any.
+    """Run the broker: it issues credentials for single actions and acts with them, so that no other process holds any.
 
-    Its targets are files in `broker.targets`. `answerable up` runs one by itself once there is such a file.
+    Its targets are files in `broker.targets`. `answerable up` starts a broker once there is such a file.
     """
     from answerable.wiring import broker
 

@@ -273,7 +273,7 @@ def check(
 ) -> int | None:
     """Compare a running project with its manifest.
 
-    Exit code 5 when a field differs. What was only claimed matches nothing: it is shown as unmeasured.
+    Exit code 5 if a field differs. A field that is only claimed never matches and is printed as unmeasured.
     """
     from answerable.core.registry.manifests.manifest_drift import Measured, drift, drifted_fields
 

@@ -184,7 +184,7 @@ def narrow(
 ) -> int | None:
     """Sign a denial, and propose a smaller action instead.
 
-    Nothing runs by it. When the agent asks for exactly this, that is decided anew, and you may be asked about it.
+    Nothing runs yet. When the agent requests exactly this, it is decided again, and you may be asked to approve it.
     """
     return _answer(shell, id, person, key, comment, "deny", reason="narrower", less=(numbers, keep))
 

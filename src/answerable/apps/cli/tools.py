@@ -122,7 +122,7 @@ def approve(
 ) -> int | None:
     """Approve a new or changed tool definition, as its owner or backup owner.
 
-    Shows the difference, asks, signs what was shown, and hands it in. The key stays here.
+    Prints the difference, asks for confirmation, signs it and submits the signature. The key stays here.
     """
     from answerable.core.identity.names.principal import principal_id
     from answerable.sdk.keyfile import load_key
