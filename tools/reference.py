@@ -29,7 +29,7 @@ from answerable.errors import (
     UnverifiedCode,
     codes,
 )
-from answerable.main import application
+from answerable.main.commands import application
 from answerable.wiring.problem_details import TYPE_PREFIX
 from answerable.wiring.setting_tree import SECTIONS, listed_settings
 from wire_tables import markdown_table, wire_pages
