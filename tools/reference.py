@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from answerable.apps.cli.command import EXIT_CODES
+from answerable.apps.cli.exit_codes import EXIT_CODES
 from answerable.apps.control_api.openapi import SCHEMAS, openapi_document
 from answerable.apps.control_api.operations import OPERATIONS
 from answerable.errors import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from answerable.apps.cli.command import USAGE
+from answerable.apps.cli.exit_codes import USAGE
 from answerable.apps.cli.terminal import Terminal
 from answerable.errors import Malformed
 from answerable.main.commands import application

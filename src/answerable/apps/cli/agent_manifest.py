@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import CHECK_FAILED
 from answerable.apps.cli.manifest_files import (
     FILE_BYTES_MAX,
     as_yaml,

@@ -12,7 +12,8 @@ import typer
 
 from answerable.apps.cli import approval_figures, approval_groups
 from answerable.apps.cli.channels import told_line
-from answerable.apps.cli.command import PENDING, Shell, command
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import PENDING
 from answerable.apps.cli.glass import Reviews, list_reviews, register_glass, told_review
 from answerable.apps.cli.shown_object import shown_whole
 from answerable.apps.cli.terminal import safe

@@ -1,9 +1,8 @@
-"""How every command is registered: the options all of them have, and how an error becomes one line and an exit code."""
+"""How every command is registered, and the options all of them have."""
 
 from __future__ import annotations
 
 import inspect
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,41 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import typer
 
-from answerable.apps.cli.terminal import Terminal, print_nowhere, printing
+from answerable.apps.cli.exit_codes import ERROR, exit_code_of
+from answerable.apps.cli.terminal import Terminal
 from answerable.apps.cli.typed_ids import IdCommand
-from answerable.errors import AnswerableError, Malformed, Refused, Unverified
+from answerable.errors import Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from answerable.apps.cli.control import Control, Offline
-    from answerable.verify.report import Status
     from answerable.wiring.setting_tree import Settings
 
     Run: TypeAlias = Callable[..., int | None]
     """Takes the shell first, then its own arguments and options by name."""
-
-OK: Final = 0
-ERROR: Final = 1
-USAGE: Final = 2
-DENIED: Final = 3
-PENDING: Final = 4
-CHECK_FAILED: Final = 5
-UNMET: Final = 6
-INTERRUPTED: Final = 130
-"""As shells have it for SIGINT."""
-
-EXIT_CODES: Final = {
-    OK: "done",
-    ERROR: "an error",
-    USAGE: "the command line was not understood",
-    DENIED: "somebody entitled to say no said no, or an identity did not check",
-    PENDING: "it waits for somebody: a person, or witnesses",
-    CHECK_FAILED: "a check found something",
-    UNMET: "what was checked is in order, and what was asked for beside that is not there: a quorum of witnesses, a "
-    "cosignature since a time, a server that says what it offers",
-    INTERRUPTED: "ended by Ctrl-C (SIGINT); what is in force stays so",
-}
 
 _DATA: Final = typer.Option(
     "--data",
@@ -154,43 +131,6 @@ class _Entry:
         own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
         context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
         return inspect.Signature([context, *own, *_shared(reads=self._reads, asks=self._asks)])
-
-
-def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
-    """Run a command; an error of the family becomes one line and its exit code."""
-    try:
-        code = run()
-        with printing():
-            sys.stdout.flush()
-    except AnswerableError as error:
-        terminal.fault(error.message)
-        if isinstance(error, Refused):
-            for reason in error.reasons:
-                if reason not in error.message:
-                    terminal.warn(f"  {reason}")
-        return code_of(error)
-    except KeyboardInterrupt:
-        terminal.fault("interrupted")
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader had enough.
-        print_nowhere()
-        return OK
-    return OK if code is None else code
-
-
-def code_of_status(status: Status) -> int | None:
-    """Which exit code the verdict of a verification has."""
-    return {"invalid": CHECK_FAILED, "unmet": UNMET}.get(status)
-
-
-def code_of(error: AnswerableError) -> int:
-    """Which exit code an error has."""
-    if isinstance(error, Unverified):
-        return DENIED
-    if isinstance(error, Refused):
-        return ERROR if error.code.endswith(".unknown") else DENIED
-    return ERROR
 
 
 def _shared(*, reads: bool, asks: bool) -> list[inspect.Parameter]:

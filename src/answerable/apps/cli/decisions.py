@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from answerable.apps.cli.command import CHECK_FAILED, ERROR, UNMET, Shell, command
+from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.evidence import assembled
+from answerable.apps.cli.exit_codes import CHECK_FAILED, ERROR, UNMET
 from answerable.apps.cli.ledger import milliseconds
 from answerable.errors import shown
 from answerable.errors.codes.ledger import EVIDENCE_INVALID

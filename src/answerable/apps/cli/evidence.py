@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from answerable.apps.cli.command import ERROR, PENDING, Shell, code_of_status, command
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import ERROR, PENDING, code_of_status
 from answerable.errors import Malformed, shown
 from answerable.errors.codes.services import CLI_FILE
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from answerable.apps.cli.command import ERROR, Shell, code_of_status, command
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import ERROR, code_of_status
 from answerable.errors import shown
 from answerable.errors.codes.ledger import TIMELINE_UNKNOWN
 from answerable.errors.codes.services import CLI_DIRECTORY, CLI_TIME, CLI_TIMELINE
