@@ -36,7 +36,7 @@ from answerable.core.identity.keys.compact_jws import TokenCodes, verified_claim
 from answerable.core.identity.keys.keys import public_key
 from answerable.core.identity.names.principal import workflow_of
 from answerable.core.ledger.tags import Tag
-from answerable.errors import AnswerableError
+from answerable.errors import AnswerableError, Unavailable
 from answerable.errors.codes.approval import (
     APPROVAL_ALGORITHM,
     APPROVAL_KEY,
@@ -87,12 +87,13 @@ class _Said:
 
 
 class ShownAnswers:
-    """unread: answers and intents that could not be compared, because something of them is not shown. keys_shown: what
-    is shown to be signed by its person's key file; keys_unread: of which nobody can say whose it was. signed: answers
-    whose signature checked."""
+    """unread: answers and intents that could not be compared, because something of them is not shown. unchecked:
+    signatures that this installation cannot check (`extra.missing`). keys_shown: what is shown to be signed by its
+    person's key file; keys_unread: of which nobody can say whose it was. signed: answers whose signature checked."""
 
     def __init__(self) -> None:
         self.unread = 0
+        self.unchecked = 0
         self.signed = 0
         self._clicks = ShownClicks()
         self._asked: dict[str, tuple[FrozenJSON, FrozenJSON]] = {}
@@ -137,6 +138,8 @@ class ShownAnswers:
                 self._signed.take(index, leaf, fields)
             elif isinstance(leaf, IntentLeaf) and leaf.approval is not UNSET and leaf.approval:
                 self._take_intent(index, leaf.approval, fields)
+        except Unavailable:
+            self.unchecked += 1
         except (AnswerableError, msgspec.DecodeError) as fault:
             self._found.append((index, Fault("approval.signed", f"what was signed does not check: {fault}")))
 

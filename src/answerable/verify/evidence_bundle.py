@@ -19,6 +19,7 @@ from answerable.core.tlog.checkpoint import Checkpoint, verified_checkpoint
 from answerable.core.tlog.merkle import leaf_hash, verify_inclusion
 from answerable.core.tlog.policy import verified_checkpoint_under
 from answerable.errors import Malformed, Unverified, shown
+from answerable.extras import INSTALL_REPLAY
 from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.check_attention_checks import ToldCanaries
@@ -60,10 +61,12 @@ class TokenCheck(Protocol):
 
 class AnswerCheck(Protocol):
     """Holds people's answers that are shown to what they were shown. unread: those that could not be compared.
-    keys_unread: what a key file signed of which cannot be said whose it was. signed: how many signatures checked.
+    unchecked: signatures that this installation cannot check. keys_unread: what a key file signed of which cannot be
+    said whose it was. signed: how many signatures checked.
     attributed: answers that nobody signed, with the entry, and whose word each is."""
 
     unread: int
+    unchecked: int
     signed: int
 
     @property
@@ -244,6 +247,11 @@ class _Check:
             self._left_out["entries without which cannot be said whose key file signed"] = (
                 self._answers.keys_unread
             )
+            if self._answers.unchecked:
+                message = (
+                    f"{self._answers.unchecked} signatures by passkeys were not checked: {INSTALL_REPLAY}"
+                )
+                self._caveats.append(Caveat(code="passkeys_not_checked", message=message, unmet=True))
             self._findings += [
                 Finding(rule="approval.attributed", severity="note", message=text, index=index)
                 for index, text in self._answers.attributed

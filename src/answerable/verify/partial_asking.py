@@ -6,15 +6,19 @@ Laws: what is not known is a condition and takes no value; a policy that may mat
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import cedarpy
 import msgspec
 
 from answerable.core.decision.decision import DEFAULT_DENY
 from answerable.errors import Malformed, shown
 from answerable.errors.codes.policy import POLICY_UNREADABLE
+
+with suppress(ModuleNotFoundError):
+    # Whoever has a policy set to ask has it.
+    import cedarpy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

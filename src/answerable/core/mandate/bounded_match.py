@@ -8,12 +8,14 @@ text, or counts its steps where a pattern looks around.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final
-
-import jsonschema_rs
+from typing import TYPE_CHECKING, Final
 
 from answerable.errors import shown
 from answerable.errors.codes.documents import DOCUMENT_PATTERN
+from answerable.extras import require_replay
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 BACKTRACKS_MAX: Final = 10_000
 """Steps of a pattern that looks around before it counts as not matching."""
@@ -22,12 +24,18 @@ _KEPT_MAX: Final = 256
 
 
 def matches_whole(pattern: str, text: str) -> bool:
-    """Whether the pattern matches all of the text. Raises Malformed (`document.pattern`) where it is not known here."""
+    """Whether the pattern matches all of the text.
+
+    Raises Malformed (`document.pattern`) where it is not known here, Unavailable (`extra.missing`).
+    """
     return _compiled(pattern).is_valid(text)
 
 
 @lru_cache(maxsize=_KEPT_MAX)
 def _compiled(pattern: str) -> jsonschema_rs.Draft202012Validator:
+    require_replay("jsonschema_rs", "patterns cannot be matched")
+    import jsonschema_rs
+
     try:
         return jsonschema_rs.Draft202012Validator(
             {"type": "string", "pattern": f"^(?:{pattern})$"},

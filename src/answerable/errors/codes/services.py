@@ -112,6 +112,8 @@ CONTROL_NOT_ENDED = UnavailableCode(
 )
 CONTROL_PEER = UnverifiedCode("control.peer", "this connection does not say who is calling", step="peer")
 
+EXTRA_MISSING = UnavailableCode("extra.missing", '… here: pip install "answerable[replay]"', port="extra")
+
 FRONT_ADDRESS = UnavailableCode("front.address", "cannot listen on the socket …: …", port="front")
 FRONT_LIFESPAN = UnavailableCode("front.lifespan", "the application failed to start", port="front")
 FRONT_NOT_A_SOCKET = UnavailableCode(

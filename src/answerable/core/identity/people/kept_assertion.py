@@ -19,6 +19,7 @@ from answerable.core.identity.people.passkey import (
     check_algorithm,
     octets_in,
 )
+from answerable.errors import Unavailable
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -55,11 +56,18 @@ def check_kept(kept: KeptAssertion, challenge: bytes, *, other_key: Unverified) 
     """Check that this passkey signed this challenge; the id of its credential. other_key: raised where the key is not
     the one that is named.
 
-    Raises Malformed (`passkey.malformed`), Unverified (`passkey.*`), `other_key`.
+    Raises Malformed (`passkey.malformed`), Unverified (`passkey.*`), `other_key`, Unavailable (`extra.missing`) where a
+    fault of what can be looked at without that package is not found.
     """
     assertion = assertion_in({**kept.assertion})
     public_key = octets_in({"public_key": kept.public_key}, "public_key", PUBLIC_KEY_BYTES_MAX)
-    if check_algorithm(public_key) != kept.key:
+    try:
+        named = check_algorithm(public_key)
+    except Unavailable:
+        # What stands before the signature needs no package: it is held against the challenge all the same, and
+        # `asserted` then raises this.
+        named = kept.key
+    if named != kept.key:
         raise other_key
     asserted(
         assertion,

@@ -35,6 +35,7 @@ from answerable.errors.codes.people import (
     PASSKEY_TYPE,
     PASSKEY_USER,
 )
+from answerable.extras import require_replay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -144,7 +145,7 @@ def asserted(
 
     Raises Malformed (`passkey.malformed`), Unverified (`passkey.other`, `passkey.type`, `passkey.challenge`,
     `passkey.origin`, `passkey.frame`, `passkey.rp`, `passkey.user`, `passkey.counter`, `passkey.algorithm`,
-    `passkey.signature`).
+    `passkey.signature`), Unavailable (`extra.missing`) where all is good that is looked at before the key.
     """
     if not hmac.compare_digest(assertion.credential_id, credential_id):
         raise PASSKEY_OTHER("the assertion is of another passkey")
@@ -186,8 +187,11 @@ def check_ceremony(client_data: bytes, *, wanted: str, challenge: bytes, origins
 
 
 def check_algorithm(public_key: bytes) -> str:
-    """The thumbprint of a COSE key (RFC 9679) that is one of ours. Raises Malformed (`passkey.malformed`), Unverified
-    (`passkey.algorithm`)."""
+    """The thumbprint of a COSE key (RFC 9679) that is one of ours.
+
+    Raises Malformed (`passkey.malformed`), Unverified (`passkey.algorithm`), Unavailable (`extra.missing`).
+    """
+    require_replay("webauthn", "signatures by passkeys cannot be checked")
     # Half of what it imports is for attestations; only who checks a passkey waits for it.
     from webauthn.helpers import (
         decode_credential_public_key,
