@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.apps.cli.command import Shell
+    from answerable.apps.cli.terminal import Terminal
 
 _GRADES: Final = {
     "kernel": "measured by the kernel",
@@ -21,30 +22,27 @@ _STANDINGS: Final = {
 }
 
 
-def show_actions(shell: Shell, *, manifest: str, prompt: str, model: str, ledger: Path | None) -> int | None:
-    """Print them, oldest first. Raises the error family."""
-    asked = {"manifest": manifest, "prompt": prompt, "model": model}
-    found = _copied(shell, ledger, asked) if ledger is not None else _asked(shell, asked)
-    if shell.terminal.as_json:
-        shell.terminal.json(found)
+def show_actions(terminal: Terminal, found: list[dict[str, Any]]) -> int | None:
+    """Print them, oldest first."""
+    if terminal.as_json:
+        terminal.json(found)
         return None
     for one in found:
-        shell.terminal.line(f"{one['at']}  #{one['index']}  {one['text']}", "bold")
+        terminal.line(f"{one['at']}  #{one['index']}  {one['text']}", "bold")
         ended = one["outcome"].replace("_", " ") or "not known to have ended"
         drifted = "; the agent differed from its manifest" if one["drifted"] else ""
-        shell.terminal.line(f"    {ended}; manifest {one['manifest']}{drifted}")
+        terminal.line(f"    {ended}; manifest {one['manifest']}{drifted}")
         for field in one["made_of"]:
             known = _GRADES.get(field["grade"]) if field["standing"] == "measured" else None
-            shell.terminal.line(
-                f"    {field['field']}: {field['says']} ({known or _STANDINGS[field['standing']]})"
-            )
+            terminal.line(f"    {field['field']}: {field['says']} ({known or _STANDINGS[field['standing']]})")
         if not one["made_of"]:
-            shell.terminal.line("    what this manifest says cannot be read here")
-    shell.terminal.say(f"{len(found)} actions" if found else "no action ran under it")
+            terminal.line("    what this manifest says cannot be read here")
+    terminal.say(f"{len(found)} actions" if found else "no action ran under it")
     return None
 
 
-def _asked(shell: Shell, asked: dict[str, str]) -> list[dict[str, Any]]:
+def asked_actions(shell: Shell, asked: dict[str, str]) -> list[dict[str, Any]]:
+    """As the control API tells them. Raises the error family."""
     from answerable.core.incident.under_manifest import wanted_manifest
 
     # Before a server is asked: what is wrong with it needs none to be told.
@@ -53,7 +51,8 @@ def _asked(shell: Shell, asked: dict[str, str]) -> list[dict[str, Any]]:
         return list(control.every("/v1/actions", **{name: text for name, text in asked.items() if text}))
 
 
-def _copied(shell: Shell, directory: Path, asked: dict[str, str]) -> list[dict[str, Any]]:
+def copied_actions(terminal: Terminal, directory: Path, asked: dict[str, str]) -> list[dict[str, Any]]:
+    """As a copy tells them. Raises the error family."""
     from answerable.core.incident.under_manifest import wanted_manifest
     from answerable.flows.walk.find_actions import action_told, find_actions
     from answerable.wiring.ledger_copy import copied_entries
@@ -61,7 +60,7 @@ def _copied(shell: Shell, directory: Path, asked: dict[str, str]) -> list[dict[s
     wanted = wanted_manifest(**asked)
     found = find_actions(copied_entries(directory), wanted, lambda key_id: None)
     if found.unread:
-        shell.terminal.warn(
+        terminal.warn(
             f"what {found.unread} older manifests say is sealed here: actions under them are not among these"
         )
     return [action_told(one) for one in found.actions]

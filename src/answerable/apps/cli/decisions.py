@@ -11,18 +11,21 @@ import typer
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.evidence import assembled
 from answerable.apps.cli.exit_codes import CHECK_FAILED, ERROR, UNMET
-from answerable.apps.cli.ledger import milliseconds
+from answerable.apps.cli.without_server import (
+    checked,
+    content_of_bundle,
+    grade,
+    milliseconds,
+    show_replayed,
+    tell_grade,
+)
 from answerable.errors import shown
-from answerable.errors.codes.ledger import EVIDENCE_INVALID
 from answerable.errors.codes.policy import DECISION_NONE
-from answerable.errors.codes.services import CLI_FILE, CLI_REPLAY
+from answerable.errors.codes.services import CLI_REPLAY
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Control
     from answerable.core.canonical import JSONValue
-    from answerable.core.evidence.bundle import Bundle
-    from answerable.verify.evidence_report import EvidenceReport
-    from answerable.verify.replayed import Replayed
 
 Name = Annotated[
     str,
@@ -110,21 +113,11 @@ def replay(
     if first is not None or end is not None:
         raise CLI_REPLAY("--from and --to are parts of a whole ledger: say --all, too")
     if bundle is not None:
-        evidence, erased = _read(bundle), frozenset[int]()
+        evidence, erased = content_of_bundle(bundle), frozenset[int]()
     else:
         with shell.control() as control:
             evidence, erased = disclosed(control, name)
-    found, report = _replayed(evidence, erased)
-    if shell.terminal.as_json:
-        shell.terminal.json({"decisions": [one.as_value() for one in found], "grade": _grade(report)})
-    else:
-        for one in found:
-            shell.terminal.line(f"entry {one.index}: {one.verdict}", "bold")
-            shell.terminal.line(f"  {one.text}")
-            if one.unchecked:
-                shell.terminal.line(f"  not asked again, for it is not shown: {', '.join(one.unchecked)}")
-        _tell_grade(shell, report)
-    return CHECK_FAILED if any(one.verdict == "differs" for one in found) else None
+    return show_replayed(shell.terminal, evidence, erased)
 
 
 def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
@@ -135,7 +128,7 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
     --bundle it is told of every denial in that file, and ID is one of its actions or entries.
     """
     if bundle is not None:
-        evidence, erased = _read(bundle), frozenset[int]()
+        evidence, erased = content_of_bundle(bundle), frozenset[int]()
     else:
         with shell.control() as control:
             evidence, erased = disclosed(control, name)
@@ -160,7 +153,7 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
         for one in named
     ]
     if shell.terminal.as_json:
-        shell.terminal.json({"explained": [one.as_value() for one in found], "grade": _grade(report)})
+        shell.terminal.json({"explained": [one.as_value() for one in found], "grade": grade(report)})
         return None
     said = {"deny": "denied", "defer": "deferred", "allow": "allowed"}
     for one in found:
@@ -171,7 +164,7 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
             shell.terminal.line(f"  {'or' if number else 'it would have been allowed'} {change}")
         if one.text:
             shell.terminal.line(f"  {one.text}")
-    _tell_grade(shell, report)
+    tell_grade(shell.terminal, report)
     return None
 
 
@@ -240,40 +233,6 @@ def disclosed(control: Control, name: str) -> tuple[bytes, frozenset[int]]:
     return b64decode(found["bundle"]), frozenset(found["withheld"])
 
 
-def checked(evidence: bytes) -> tuple[Bundle, EvidenceReport]:
-    """The bundle, which is evidence of what it shows. Raises Malformed (`evidence.invalid`) where it is not."""
-    from answerable.core.evidence.bundle import Bundle
-    from answerable.verify.evidence_bundle import verify_evidence
-
-    report = verify_evidence(evidence)
-    if report.status == "invalid":
-        first = next(one for one in report.findings if one.severity == "error")
-        raise EVIDENCE_INVALID(f"this is no evidence of anything: {first.message}")
-    return Bundle.parse(evidence), report
-
-
-def _grade(report: EvidenceReport) -> str:
-    return "witnessed" if report.is_witnessed else "signed"
-
-
-def _tell_grade(shell: Shell, report: EvidenceReport) -> None:
-    """What was signed a moment ago is an answer; that nobody beside the log has seen it yet is part of it."""
-    if not report.is_witnessed:
-        shell.terminal.warn(
-            "not yet witnessed: the log has signed these entries, and no quorum has seen them"
-        )
-
-
-def _replayed(evidence: bytes, erased: frozenset[int]) -> tuple[tuple[Replayed, ...], EvidenceReport]:
-    from answerable.verify.bundle_replay import replay_bundle
-
-    bundle, report = checked(evidence)
-    found = replay_bundle(bundle, erased=erased)
-    if not found:
-        raise DECISION_NONE("no entry about that is a decision")
-    return found, report
-
-
 def _all(shell: Shell, first: int, end: int | None) -> int | None:
     counts: dict[str, int] = {}
     told: list[dict[str, Any]] = []
@@ -305,13 +264,3 @@ def _all(shell: Shell, first: int, end: int | None) -> int | None:
     if counts.get("differs"):
         return CHECK_FAILED
     return ERROR if at is not None else None
-
-
-def _read(path: Path) -> bytes:
-    from answerable.core.evidence.archive import ARCHIVE_BYTES_MAX
-
-    try:
-        with path.open("rb") as file:
-            return file.read(ARCHIVE_BYTES_MAX + 1)
-    except OSError as error:
-        raise CLI_FILE(f"cannot read {shown(path)}: {(error.strerror or 'unknown').lower()}") from None

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from answerable.apps.cli.command import Shell, command
-from answerable.apps.cli.exit_codes import ERROR, PENDING, code_of_status
+from answerable.apps.cli.exit_codes import ERROR, PENDING
+from answerable.apps.cli.without_server import verify_bundle
 from answerable.errors import Malformed, shown
-from answerable.errors.codes.services import CLI_FILE
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Control
@@ -192,26 +192,4 @@ def verify(shell: Shell, bundle: BundleFile, policy: PolicyFile = None, key: Key
     With nothing but the file and a policy of your own. Exit code 5 when something is wrong with it; 6 when nothing is,
     and the cosignatures that --policy asks for are not there.
     """
-    from answerable.core.evidence.archive import ARCHIVE_BYTES_MAX
-    from answerable.core.tlog.note import VerifierKey
-    from answerable.core.tlog.policy import parse_policy
-    from answerable.verify.check_answers import ShownAnswers
-    from answerable.verify.check_tokens_shown import ShownTokens
-    from answerable.verify.evidence_bundle import verify_evidence
-
-    try:
-        with bundle.open("rb") as file:
-            content = file.read(ARCHIVE_BYTES_MAX + 1)
-        trusted = parse_policy(policy.read_bytes()) if policy else None
-    except OSError as error:
-        raise CLI_FILE(
-            f"cannot read {shown(error.filename)}: {(error.strerror or 'unknown').lower()}"
-        ) from None
-    own = VerifierKey.parse(key.strip()) if key else None
-    report = verify_evidence(content, policy=trusted, key=own, tokens=ShownTokens(), answers=ShownAnswers())
-    if shell.terminal.as_json:
-        shell.terminal.json(report.as_value())
-    else:
-        for line in report.as_lines():
-            shell.terminal.line(line)
-    return code_of_status(report.status)
+    return verify_bundle(shell.terminal, bundle, policy=policy, key=key)
