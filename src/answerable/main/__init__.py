@@ -1,4 +1,4 @@
-"""The `answerable` command."""
+"""The `answerable` command: the whole command line, or what there is of it without the packages of the server."""
 
 from __future__ import annotations
 
@@ -7,17 +7,24 @@ import sys
 from answerable.apps.cli.exit_codes import USAGE
 from answerable.apps.cli.terminal import Terminal
 from answerable.errors import Malformed
-from answerable.main.commands import application
+from answerable.extras import SERVER, is_here
 from answerable.main.standard_streams import open_closed, text_of
 
 
 def run() -> None:
     """Entry point of the installed command."""
     open_closed()
-    terminal = Terminal()
+    is_whole = all(map(is_here, SERVER))
     try:
         sys.argv[1:] = text_of(sys.argv[1:])
     except Malformed as error:
-        terminal.fault(error.message)
+        Terminal(draws=is_whole).fault(error.message)
         raise SystemExit(USAGE) from None
-    application()(prog_name="answerable")
+    if is_whole:
+        from answerable.main.commands import application
+
+        application()(prog_name="answerable")
+        return
+    from answerable.apps.cli.light import run_light
+
+    raise SystemExit(run_light(sys.argv[1:]))

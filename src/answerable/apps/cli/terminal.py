@@ -77,12 +77,16 @@ def print_nowhere() -> None:
 
 
 class Terminal:
-    """The two streams of one command. as_json: results are one JSON text. quiet: no messages but faults."""
+    """The two streams of one command. as_json: results are one JSON text. quiet: no messages but faults. draws: colour
+    and bars can be drawn, for which a package of the server is needed."""
 
-    def __init__(self, *, as_json: bool = False, colour: bool = True, quiet: bool = False) -> None:
+    def __init__(
+        self, *, as_json: bool = False, colour: bool = True, quiet: bool = False, draws: bool = True
+    ) -> None:
         self.as_json = as_json
-        self._colour = colour
+        self._colour = colour and draws
         self._quiet = quiet
+        self._draws = draws
         self._consoles: dict[int, Console] = {}
 
     def json(self, value: object) -> None:
@@ -148,7 +152,7 @@ class Terminal:
 
         A total of 0 stands for one that is not known.
         """
-        if self._quiet or not sys.stderr.isatty():
+        if self._quiet or not self._draws or not sys.stderr.isatty():
             yield lambda done, total: None
             return
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn

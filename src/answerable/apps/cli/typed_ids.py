@@ -1,24 +1,15 @@
-"""Ids as they are typed: one in 64 begins with `-`, and is an argument for all that.
-
-Digests, thumbprints and names of passkeys are base64url, whose alphabet has `-` (RFC 4648 section 5). To the parser
-such a word is a row of short options. It is told apart here, once for every command: nobody has to know of `--`.
-"""
+"""Commands of Typer that take ids as they are typed."""
 
 from __future__ import annotations
 
-import re
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperCommand, TyperOption
 
+from answerable.apps.cli.dashed_ids import with_ids_last
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_SHORTEST: Final = 22
-"""Characters of 16 bytes, the shortest passkey id there is. Our own digests have 43."""
-_ID: Final = re.compile(rf"(?=.*[A-Z0-9_])-[A-Za-z0-9_-]{{{_SHORTEST - 1},}}")
-"""No option of ours has a capital, a digit or an underscore in its name, and 22 characters at random have one."""
 
 
 class IdCommand(TyperCommand):
@@ -26,34 +17,7 @@ class IdCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Puts arguments behind the options where one of them is such an id; leaves every other line alone."""
-        options, arguments = _parted(args, _with_values(self.params))
-        if any(_ID.fullmatch(word) for word in arguments):
-            args = [*options, "--", *arguments]
-        return list(super().parse_args(ctx, args))
-
-
-def _parted(args: Sequence[str], with_values: frozenset[str]) -> tuple[list[str], list[str]]:
-    options: list[str] = []
-    arguments: list[str] = []
-    words = iter(args)
-    for word in words:
-        if word == "--":
-            arguments += words
-        elif word[:1] != "-" or word == "-" or (_ID.fullmatch(word) and word[:2] not in with_values):
-            arguments.append(word)
-        else:
-            options.append(word)
-            if _takes_next(word, with_values):
-                options += islice(words, 1)
-    return options, arguments
-
-
-def _takes_next(word: str, with_values: frozenset[str]) -> bool:
-    """Whether the value of an option is the next word: it is named in full, or is the last of a row of short ones."""
-    if word.startswith("--"):
-        return word in with_values
-    first = next((at for at, letter in enumerate(word[1:], 2) if f"-{letter}" in with_values), 0)
-    return first == len(word)
+        return list(super().parse_args(ctx, with_ids_last(args, _with_values(self.params))))
 
 
 def _with_values(parameters: Sequence[object]) -> frozenset[str]:
