@@ -1,4 +1,4 @@
-"""The reference pages that are made from the code: commands, settings, errors, control API, conformance.
+"""The reference pages that are made from the code: commands, settings, errors, control API, Python, conformance.
 
 `python tools/reference.py` writes them to docs/reference; tests/docs/test_reference_drift.py holds them to the code.
 """
@@ -32,6 +32,7 @@ from answerable.errors import (
 from answerable.main.commands import application
 from answerable.wiring.problem_details import TYPE_PREFIX
 from answerable.wiring.setting_tree import SECTIONS, listed_settings
+from python_page import python_page
 from wire_tables import markdown_table, wire_pages
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,6 +60,7 @@ def pages() -> dict[str, str]:
         "api.md": api_page,
         "conformance.md": conformance_page,
         "aarm.md": aarm_page,
+        "python.md": lambda: python_page(MADE),
         "openapi.json": lambda: json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n",
     }
     return {name: make() for name, make in makers.items()} | wire_pages(FOLDER)

@@ -1,1 +1,4 @@
-"""Offline checking by strangers: needs the core, the standard library and `cryptography`, and no server."""
+"""Offline checking by strangers: needs the core and what `pip install answerable` brings, and no server.
+
+What another extra is needed for is told as not checked, with the line that installs it.
+"""

@@ -87,9 +87,12 @@ class _Said:
 
 
 class ShownAnswers:
-    """unread: answers and intents that could not be compared, because something of them is not shown. unchecked:
+    """Holds people's answers that are shown to what they were shown.
+
+    unread: answers and intents that could not be compared, because something of them is not shown. unchecked:
     signatures that this installation cannot check (`extra.missing`). keys_shown: what is shown to be signed by its
-    person's key file; keys_unread: of which nobody can say whose it was. signed: answers whose signature checked."""
+    person's key file; keys_unread: of which nobody can say whose it was. signed: answers whose signature checked.
+    """
 
     def __init__(self) -> None:
         self.unread = 0

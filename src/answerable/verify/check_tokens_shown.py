@@ -51,7 +51,8 @@ class _Shown:
 
 
 class ShownTokens:
-    """unread: hops that were issued for a consent, where the token of one of the two is not shown."""
+    """Holds tokens of hops that are shown to their entries and to one another. unread: hops that were issued for a
+    consent, where the token of one of the two is not shown."""
 
     def __init__(self) -> None:
         self.unread = 0

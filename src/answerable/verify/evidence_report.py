@@ -38,7 +38,9 @@ class ShownEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceReport:
-    """size: of the log under the checkpoint. witnessed_at: Unix milliseconds, 0 where nobody said.
+    """What was found in a bundle.
+
+    size: of the log under the checkpoint. witnessed_at: Unix milliseconds, 0 where nobody said.
 
     entries: as shown; nothing in them is proven where the status is `invalid`. signed: answers of people whose
     signature was checked. attributed: answers that nobody signed, such as clicks in a chat.

@@ -34,7 +34,10 @@ _STATUS_LINES: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """rule: stable code. index: entry. file: relative to the log; start, stop: bytes in it. None: no single place."""
+    """One thing that was found.
+
+    rule: stable code. index: entry. file: relative to the log; start, stop: bytes in it. None: no single place.
+    """
 
     rule: str
     severity: Severity
@@ -154,7 +157,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerReport:
-    """root: hex, of the largest good checkpoint.
+    """What was found in a log. root: hex, of the largest good checkpoint.
 
     findings and open_intents may be cut; errors, warnings and open_intents_total count all. entries_by_tag: by tag
     number. references: to other logs, each with the first entry that makes it.

@@ -25,8 +25,8 @@ _NEWER: Final = "the whole set is valid, and newer entries may exist, as is said
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerSetReport:
-    """heads: on the log of logs, None where it is not here. shards: by name. findings, caveats: about the set; those of
-    findings may be cut, errors and warnings count all.
+    """What was found in a set of logs. heads: on the log of logs, None where it is not here. shards: by name. findings,
+    caveats: about the set; those of findings may be cut, errors and warnings count all.
     """
 
     heads: LedgerReport | None
