@@ -11,14 +11,6 @@ import typer
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.evidence import assembled
 from answerable.apps.cli.exit_codes import CHECK_FAILED, ERROR, UNMET
-from answerable.apps.cli.without_server import (
-    checked,
-    content_of_bundle,
-    grade,
-    milliseconds,
-    show_replayed,
-    tell_grade,
-)
 from answerable.errors import shown
 from answerable.errors.codes.policy import DECISION_NONE
 from answerable.errors.codes.services import CLI_REPLAY
@@ -106,6 +98,8 @@ def replay(
     `cannot_tell` where there is no answer without a guess. With --all, Ctrl-C gives what was found so far, and says
     where to go on.
     """
+    from answerable.apps.cli.without_server import content_of_bundle, show_replayed
+
     if (bool(name), bundle is not None, whole).count(True) != 1:
         raise CLI_REPLAY("name an ID, or a --bundle, or say --all, and one of them only")
     if whole:
@@ -127,6 +121,8 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
     Each change that is told was asked of the mandate and the policies of that time, with nothing else changed. With
     --bundle it is told of every denial in that file, and ID is one of its actions or entries.
     """
+    from answerable.apps.cli.without_server import checked, content_of_bundle, grade, tell_grade
+
     if bundle is not None:
         evidence, erased = content_of_bundle(bundle), frozenset[int]()
     else:
@@ -177,6 +173,8 @@ def could(
     documents, policies, mandates, budgets, holds and ends of that time, from the ledger. What depends on the single
     action is told as conditions, and so is, without a running server, what servers offer: exit code 6.
     """
+    from answerable.apps.cli.without_server import milliseconds
+
     when = str(milliseconds(at)) if at else ""
     return _possible(shell, agent=agent, action=action, resource=resource, at=when)
 

@@ -13,7 +13,6 @@ import typer
 
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.exit_codes import ERROR, PENDING
-from answerable.apps.cli.without_server import verify_bundle
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -192,4 +191,6 @@ def verify(shell: Shell, bundle: BundleFile, policy: PolicyFile = None, key: Key
     With nothing but the file and a policy of your own. Exit code 5 when something is wrong with it; 6 when nothing is,
     and the cosignatures that --policy asks for are not there.
     """
+    from answerable.apps.cli.without_server import verify_bundle
+
     return verify_bundle(shell.terminal, bundle, policy=policy, key=key)

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import typer
 
 from answerable.apps.cli.command import Shell, command
-from answerable.apps.cli.without_server import make_key, show_key
 
 File = Annotated[Path, typer.Argument(help="Key file.", metavar="FILE")]
 Kind = Annotated[Literal["ed25519", "p256"], typer.Option("--kind", help="Kind of key.")]
@@ -30,9 +29,13 @@ def new(shell: Shell, file: File, kind: Kind = "ed25519", public: Public = None)
 
     Prints the public half, which is what gets registered.
     """
+    from answerable.apps.cli.without_server import make_key
+
     return make_key(shell.terminal, file, kind=kind, public=public)
 
 
 def show(shell: Shell, file: File) -> int | None:
     """The public half of a key file."""
+    from answerable.apps.cli.without_server import show_key
+
     return show_key(shell.terminal, file)

@@ -8,9 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from answerable.apps.cli.actions_under import asked_actions, show_actions
 from answerable.apps.cli.command import Shell, command
-from answerable.apps.cli.without_server import check_told_of, show_story, tell_copy, verify_copy
 
 Directory = Annotated[Path, typer.Argument(help="Ledger directory, or a copy of one.", metavar="DIR")]
 VerifierKey = Annotated[
@@ -120,6 +118,8 @@ def verify(
     With nothing but the directory or a copy of it. Exit code 5 when something is wrong, and it says which entry; 6 when
     nothing is, and what --policy or --since asks for is not there.
     """
+    from answerable.apps.cli.without_server import verify_copy
+
     return verify_copy(shell.terminal, directory, key=key, policy=policy, kept=kept, since=since)
 
 
@@ -196,11 +196,15 @@ def timeline(
     are given: every action of any agent that set out under such a manifest, and how well each part of it was known
     then.
     """
+    from answerable.apps.cli.without_server import check_told_of, show_story, tell_copy
+
     about = {"manifest": manifest, "prompt": prompt, "model": model}
     if ledger is not None:
         return tell_copy(shell.terminal, ledger, name, about)
     check_told_of(name, about)
     if not name:
+        from answerable.apps.cli.actions_under import asked_actions, show_actions
+
         return show_actions(shell.terminal, asked_actions(shell, about))
     return show_story(shell.terminal, name, _story(shell, name))
 
