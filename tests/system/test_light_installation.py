@@ -165,6 +165,19 @@ def test_what_an_operator_asks_for_and_is_not_there_is_not_met(
     assert here.returncode == 6
 
 
+@pytest.mark.requirement("LIGHT-04")
+def test_a_ledger_verifies_with_three_packages(base: BaseInstallation, handed: Handed) -> None:
+    """Those that the page of verifying names for whoever comes in ten years."""
+    tried = (
+        "import sys; sys.modules.update(dict.fromkeys(('anyio', 'httpx2', 'joserfc', 'nacl')))\n"
+        "from pathlib import Path; from answerable import VerifierKey, verify_ledger\n"
+        f"report = verify_ledger(Path('ledger'), key=VerifierKey.parse({handed.key!r}))\n"
+        "print(report.status, report.errors, report.size > 10)"
+    )
+    done = base.python("-c", tried, cwd=handed.place)
+    assert (done.stderr, done.stdout) == ("", "valid_but 0 True\n")
+
+
 # --- what it cannot check --------------------------------------------------------------------------------
 
 
