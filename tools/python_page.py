@@ -50,7 +50,7 @@ def _told(name: str, one: Any) -> list[str]:
         "",
         f"### {name}",
         "",
-        "```python",
+        "```",
         f"{name}{_signature(one)}",
         "```",
         "",

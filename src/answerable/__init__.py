@@ -153,12 +153,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """A public name. Raises AttributeError."""
-    place = _PLACES.get(name)
-    if place is None:
-        raise AttributeError(f"answerable has no `{name}`")
-    return getattr(import_module(place), name)
+if not TYPE_CHECKING:
+    # Type checkers read the imports above: to them every other name is a fault.
+    def __getattr__(name: str) -> object:
+        """A public name. Raises AttributeError."""
+        place = _PLACES.get(name)
+        if place is None:
+            raise AttributeError(f"answerable has no `{name}`")
+        return getattr(import_module(place), name)
 
 
 def __dir__() -> list[str]:

@@ -92,7 +92,7 @@ def test_what_is_asked_for_at_the_start_is_what_the_extras_bring(
 def read_by_type_checkers() -> dict[str, str]:
     """Module by name, as the block says that only they read."""
     tree = ast.parse((ROOT / "src/answerable/__init__.py").read_text())
-    (block,) = (one for one in tree.body if isinstance(one, ast.If))
+    block = next(one for one in tree.body if isinstance(one, ast.If))
     return {
         name.name: str(one.module)
         for one in block.body
