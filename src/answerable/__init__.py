@@ -4,8 +4,8 @@
 
     report = answerable.verify_ledger(Path("copy"))
 
-What is named here is loaded when it is asked for: whoever verifies a ledger does not wait for the HTTP client. It needs
-what `pip install answerable` brings, and no more.
+Each public name is loaded when it is first used, so that verifying a ledger does not import the HTTP client. All names
+work with the packages that `pip install answerable` installs.
 """
 
 from __future__ import annotations
@@ -154,9 +154,9 @@ __all__ = [
 
 
 if not TYPE_CHECKING:
-    # Type checkers read the imports above: to them every other name is a fault.
+    # Hidden from type checkers, which read the imports above and so report every other name.
     def __getattr__(name: str) -> object:
-        """A public name. Raises AttributeError."""
+        """Load a public name. Raises AttributeError."""
         place = _PLACES.get(name)
         if place is None:
             raise AttributeError(f"answerable has no `{name}`")
@@ -164,5 +164,5 @@ if not TYPE_CHECKING:
 
 
 def __dir__() -> list[str]:
-    """The public names beside what every module has."""
+    """Return the public names and the attributes that every module has."""
     return sorted({*globals(), *__all__})

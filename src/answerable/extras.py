@@ -1,6 +1,7 @@
-"""What only an extra of the distribution brings, asked for where it is needed: never found out by a traceback.
+"""The packages that only an extra of the distribution installs, and the error raised where one is missing.
 
-Whoever lacks a package is told what cannot be done here and what brings it; nothing that was asked for counts as done.
+Law: the caller learns which check was not done and which command installs the package; a check that was not done never
+counts as passed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final
 from answerable.errors.codes.services import EXTRA_MISSING
 
 REPLAY: Final = ("cedarpy", "jsonschema_rs", "webauthn")
-"""What `answerable[replay]` brings: decisions asked again, patterns matched, signatures by passkeys checked."""
+"""Modules that `answerable[replay]` installs: for replaying decisions, matching patterns and checking passkeys."""
 SERVER: Final = (
     *REPLAY,
     "aiosmtplib",
@@ -30,21 +31,24 @@ SERVER: Final = (
     "uvloop",
     "yaml",
 )
-"""What `answerable[server]` brings."""
+"""Modules that `answerable[server]` installs."""
 INSTALL_REPLAY: Final = 'pip install "answerable[replay]"'
 INSTALL_SERVER: Final = 'pip install "answerable[server]"'
 
 
 def is_here(module: str) -> bool:
-    """Whether a module can be imported; it is not imported for that."""
+    """Whether a module can be imported, without importing it."""
     try:
         return find_spec(module) is not None
     except ModuleNotFoundError:
-        # Not even the package that it is in.
+        # The package that contains the module is missing, too.
         return False
 
 
 def require_replay(module: str, what: str) -> None:
-    """Raises Unavailable (`extra.missing`) without a module of `REPLAY`. what: cannot be done here, then."""
+    """Require a module of `REPLAY`. what: the check that needs it, and that it cannot be done.
+
+    Raises Unavailable (`extra.missing`) if the module is not installed.
+    """
     if not is_here(module):
         raise EXTRA_MISSING(f"{what} here: {INSTALL_REPLAY}")

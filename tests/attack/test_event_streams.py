@@ -223,6 +223,23 @@ async def test_what_a_receiver_may_not_say_of_a_stream_changes_nothing(sent):
 
 
 @pytest.mark.requirement("SSF-05")
+async def test_streams_that_a_receiver_makes_at_once_are_counted_one_after_the_other():
+    desk = desk_on(await bench())
+    refused: list[str] = []
+
+    async def make() -> None:
+        try:
+            await streams.create_stream(desk, "scout", {})
+        except Refused as error:
+            refused.append(error.code)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(12):
+            tasks.start_soon(make)
+    assert (refused, len(desk.register.streams())) == (["event_stream.count"] * 4, 8)
+
+
+@pytest.mark.requirement("SSF-05")
 async def test_how_many_streams_and_subjects_a_receiver_has_is_bounded():
     desk = desk_on(await bench())
     made = [await streams.create_stream(desk, "scout", {}) for _ in range(8)]

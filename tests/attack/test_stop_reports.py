@@ -9,7 +9,13 @@ import pytest
 
 from answerable.core.containment.hold import EVERYTHING, holdable
 from answerable.core.ledger.tags import Tag
-from answerable.flows.drills.report_containment import follow_reports, record_reports, report_containment
+from answerable.flows.drills.report_containment import (
+    AT_A_TIME,
+    ReportTurns,
+    follow_reports,
+    record_reports,
+    report_containment,
+)
 from answerable.flows.recovery.restore_holds import RecalledHolds
 from answerable.flows.revocation.place_hold import resume_holds
 from answerable.flows.state.walk import Walk
@@ -178,6 +184,25 @@ async def test_a_crash_before_the_register_knew_of_the_report_writes_no_second_o
     assert await record_reports(bench.walk) == 0
     assert len(bench.entries(Tag.CONTAINMENT_REPORT)) == 1
     assert list(bench.walk.holds.unreported()) == []
+
+
+@pytest.mark.requirement("STOP-04")
+async def test_holds_whose_reports_must_wait_delay_no_later_report():
+    bench = await bench_to_hold()
+    upstream, turns = Stubborn(bench), ReportTurns()
+    waiting = [REACHING[one] for one in ("agent", "mandate", "tool", "server", "capability")]
+    assert len(waiting) > AT_A_TIME
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bench.act)
+        await upstream.begun.wait()
+        for what in waiting:
+            await stop(bench, what)
+        later = (await stop(bench, holdable("tenant", "t-1"))).hold
+        recorded = [await record_reports(bench.walk, turns=turns) for _ in waiting]
+        upstream.go.set()
+    assert sum(recorded) == 1
+    [leaf] = bench.entries(Tag.CONTAINMENT_REPORT)
+    assert leaf["hold"] == later.id
 
 
 @pytest.mark.requirement("STOP-04")

@@ -63,6 +63,7 @@ from answerable.wiring.policies import policy_desk
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import load_settings
 from tests.worlds.enrolment import workloads_over
+from tests.worlds.event import no_streams
 from tests.worlds.published_memory import PublishedMemory
 
 ORIGIN = "example.test/ledger"
@@ -258,7 +259,7 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
             epochs=SqliteEpochs(revocations),
         )  # fmt: skip
         published = PublishedFiles(settings.ledger.directory)
-        yield Product(walk=walk, log_key=log_key.formatted(), published=published)
+        yield Product(walk=walk, log_key=log_key.formatted(), published=published, events=no_streams(walk))
     subject_keys.close()
     store.close()
 
@@ -290,6 +291,7 @@ def memory_product() -> Product:
         workloads=workloads,
         identity=identity_over(workloads),
         authorities=AuthorityChanges(walk, workloads.trust),
+        events=no_streams(walk),
     )
 
 

@@ -19,6 +19,7 @@ from answerable.adapters.sqlite import SqliteEventRegister
 from answerable.core.identity.keys.event_key import EventKey
 from answerable.core.incident.event_stream import EventStream
 from answerable.flows.events.event_desk import EventLimits, EventState
+from answerable.flows.state.walk import Walk
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
@@ -54,6 +55,12 @@ def desk_on(bench: Bench, **changes: Any) -> EventState:
         "limits": EventLimits(answer_seconds_max=5.0, retry_seconds_max=60, poll_seconds_max=5.0),
     }
     return EventState(**(given | changes))
+
+
+def no_streams(walk: Walk) -> EventState:
+    """With nobody to tell."""
+    post = HttpEventPost(answer_seconds_max=5.0)
+    return EventState(walk=walk, register=fresh(SqliteEventRegister), post=post, issuer=str)
 
 
 def stream(name: str = "s-1", **changes: Any) -> EventStream:

@@ -1,1 +1,2 @@
-"""Technologies, one package a product. They never import one another; only wiring and testing know them."""
+"""Implement the ports on real technologies, one package per product. Packages never import one another; only wiring and
+testing import them."""

@@ -1,1 +1,2 @@
-"""Doors: parse, call a flow, render. They never import one another."""
+"""Network and command-line entry points. Each parses its input, calls a flow and renders the result; none imports
+another."""

@@ -1,1 +1,2 @@
-"""Nouns and rules. Pure: no clock, entropy, I/O, environment, logging or async anywhere below this line."""
+"""The domain model: values and rules. Pure code below this package: no clock, entropy, I/O, environment, logging or
+async."""

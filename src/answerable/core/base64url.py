@@ -1,4 +1,4 @@
-"""Base64url as JOSE writes it: without padding, and in one way only. Source: RFC 4648 section 5, RFC 7515 section 2."""
+"""Base64url as in JOSE: unpadded, with exactly one encoding. Source: RFC 4648 section 5, RFC 7515 section 2."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _CHARS_OF_32: Final = 43
 
 
 def to_base64url(octets: bytes) -> str:
-    """RFC 4648 section 5, without padding."""
+    """Encode as in RFC 4648 section 5, without padding."""
     return urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
 
 
 def from_base64url_32(text: str) -> bytes | None:
-    """32 bytes from their 43 characters, or None unless `to_base64url` would write exactly these."""
+    """Decode 32 bytes from their 43 characters; None unless `to_base64url` would write exactly these."""
     if len(text) != _CHARS_OF_32 or not text.isascii():
         return None
     try:

@@ -31,11 +31,11 @@ JSONValue: TypeAlias = "dict[str, JSONValue] | list[JSONValue] | str | int | flo
 Octets: TypeAlias = bytes
 
 DEPTH_MAX: Final = 64
-"""Containers inside one another; a scalar has depth 0, `[]` has depth 1."""
+"""Nesting depth of containers; a scalar has depth 0, `[]` has depth 1."""
 INTEGER_MAX: Final = 2**53 - 1
-"""Largest integer that every JSON reader keeps exactly (RFC 7493, section 2.2)."""
+"""Largest integer that every JSON reader represents exactly (RFC 7493, section 2.2)."""
 NODES_MAX: Final = 1_000_000
-"""Members and items in one value. Bounds the walk over lists that hold one another many times."""
+"""Members and items in one value. Bounds the traversal of lists that contain one another many times."""
 PARSE_BYTES_MAX: Final = 1_048_576
 """Size of one JSON text unless the caller sets another limit."""
 
@@ -57,7 +57,7 @@ _FLOATS_PRINTED_OTHERWISE: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds on what `parse` reads: bytes of input, containers inside one another."""
+    """Bounds on what `parse` reads: bytes of input, nesting depth of containers."""
 
     size_bytes_max: int = PARSE_BYTES_MAX
     depth_max: int = DEPTH_MAX
@@ -73,10 +73,10 @@ _LIMITS: Final = Limits()
 
 
 class FrozenJSON(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A JSON value that cannot change: its canonical `bytes` and their SHA-256 `digest` (32 bytes).
+    """An immutable JSON value: its canonical `bytes` and their SHA-256 `digest` (32 bytes).
 
-    Made by `freeze` or `from_canonical`; the plain constructor trusts its argument and is theirs alone. Equal
-    when the bytes are equal. Its repr shows the digest, never the content.
+    Built by `freeze` or `from_canonical`; the plain constructor trusts its argument and is only for these two. Equal
+    when the bytes are equal. Its repr contains the digest, never the content.
     """
 
     bytes: Octets
@@ -91,14 +91,14 @@ class FrozenJSON(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.digest.hex()
 
     def thaw(self) -> JSONValue:
-        """A fresh copy of the value, parsed anew on every call; an integral float comes back an integer."""
+        """Return a fresh copy of the value, parsed anew on every call; an integral float becomes an integer."""
         return cast("JSONValue", _DECODER.decode(self.bytes))
 
     @classmethod
     def from_canonical(cls, canonical: Octets, *, limits: Limits = _LIMITS) -> FrozenJSON:
-        """Take back stored bytes. Raises Malformed `json.not_canonical` unless they are exactly RFC 8785."""
+        """Restore stored bytes. Raises Malformed `json.not_canonical` unless they are exactly RFC 8785."""
         value, floats, _ = _decoded(canonical, limits)
-        # Bytes that come out again are those of one value, in which no member was given twice.
+        # Bytes that encode to themselves contain no duplicate member.
         if _encoded(value, floats) != canonical:
             parse(canonical, limits=limits)
             raise codes.JSON_NOT_CANONICAL()
@@ -112,14 +112,14 @@ def freeze(value: JSONValue) -> FrozenJSON:
 
 
 def encode(value: JSONValue) -> bytes:
-    """The RFC 8785 bytes of a value. Raises Malformed with a code and a JSON pointer to the first fault."""
+    """Return the RFC 8785 bytes of a value. Raises Malformed with a code and a JSON pointer to the first fault."""
     if type(value) is str:
         return _encoded(value, 0)
     return _encoded(value, _survey(value, DEPTH_MAX)[0])
 
 
 def encode_ledger(value: JSONValue) -> bytes:
-    """As `encode`, and refuses floats altogether: ledger records hold none. Raises Malformed `json.float`."""
+    """Encode, but refuse floats altogether: ledger records contain none. Raises Malformed `json.float`."""
     floats = _survey(value, DEPTH_MAX)[0]
     if floats:
         where = next(place for place, _, node in _nodes(value) if type(node) is float)
@@ -128,7 +128,7 @@ def encode_ledger(value: JSONValue) -> bytes:
 
 
 def parse(data: bytes, *, limits: Limits = _LIMITS) -> JSONValue:
-    """Read one JSON text strictly (RFC 8259 narrowed by RFC 7493). Raises Malformed: what and where."""
+    """Parse one JSON text strictly (RFC 8259 narrowed by RFC 7493). Raises Malformed: what and where."""
     value, _, members = _decoded(data, limits)
     if not _surely_distinct(data, value, members):
         where = _duplicate(data)
@@ -138,7 +138,8 @@ def parse(data: bytes, *, limits: Limits = _LIMITS) -> JSONValue:
 
 
 def _decoded(data: bytes, limits: Limits) -> tuple[JSONValue, int, int]:
-    """A value, what floats it holds and how many object members: vetted, but for members that are given twice."""
+    """Return a value, bits for the floats in it, and the number of object members: checked, except for duplicate
+    members."""
     if len(data) > limits.size_bytes_max:
         raise codes.JSON_SIZE(f"json text of {len(data)} bytes, expected at most {limits.size_bytes_max}")
     try:
@@ -151,11 +152,11 @@ def _decoded(data: bytes, limits: Limits) -> tuple[JSONValue, int, int]:
 
 
 def _survey(value: JSONValue, depth_max: int) -> tuple[int, int]:
-    """Vet a whole value; returns what floats it holds and how many object members. Raises Malformed.
+    """Check a whole value; return bits for the floats in it, and the number of object members. Raises Malformed.
 
-    This is the guard of the hot path. It goes level by level, so that the depth is the number of rounds, and
-    tests exact types, so that no subclass can show one content here and another to the encoder. Text is left
-    to the encoder, which refuses lone surrogates. Faults are only noticed here; `_first_fault` names them.
+    This is the check on the hot path. It works level by level, so that the depth is the number of rounds, and tests
+    exact types, so that no subclass can present different content here and to the encoder. Text is left to the encoder,
+    which refuses lone surrogates. This function only detects faults; `_first_fault` describes them.
     """
     floats = members = items = 0
     level: list[dict[object, object] | list[object]] = [[value]]
@@ -218,7 +219,7 @@ def _encoded(value: JSONValue, floats: int) -> bytes:
                 return encoded
         return rfc8785.dumps(value)
     except (UnicodeEncodeError, rfc8785.CanonicalizationError):
-        # Of all that was vetted, only a lone surrogate can still be at fault.
+        # Of everything checked, only a lone surrogate can still be at fault.
         raise _first_fault(value, DEPTH_MAX) from None
 
 
@@ -244,11 +245,11 @@ def _names_sort_alike(value: JSONValue) -> bool:
 
 
 def _surely_distinct(data: bytes, value: JSONValue, members: int) -> bool:
-    """Whether no member name was given twice, by counting; False means only that counting cannot tell.
+    r"""Whether no member name was given twice, by counting; False means only that counting cannot determine it.
 
-    The text has one colon for each member written, duplicates included, and one for each colon in a string.
-    As many colons as members kept: nothing was dropped. Else the kept value, written out again, has as many
-    colons as the text: again nothing was dropped, unless an escaped colon (`\\u003a`) made up for a lost one.
+    The text has one colon for each member written, duplicates included, and one for each colon in a string. As many
+    colons as members kept: nothing was dropped. Else the kept value, encoded again, has as many colons as the text:
+    again nothing was dropped, unless an escaped colon (`\u003a`) replaced a lost one.
     """
     colons = data.count(b":")
     if colons == members:
@@ -260,8 +261,8 @@ class _Pairs(list[tuple[str, object]]):
     """The members of one object as written, duplicates included."""
 
 
-# A place in a value: the place of the container and the name or index in it. Written out as a pointer only for the
-# one place that is at fault, for a hostile text can hold half a million places, each with a pointer of kilobytes.
+# A place in a value: the place of the container and the name or index in it. Converted to a pointer only for the one
+# place at fault, because a hostile text can hold half a million places, each with a pointer of kilobytes.
 _Place: TypeAlias = "tuple[_Place, object] | None"
 
 
@@ -284,7 +285,7 @@ def _duplicate(data: bytes) -> _Place:
 
 
 def _nodes(value: object) -> Iterator[tuple[_Place, int, object]]:
-    """Place, depth and node of all inside a value, level by level; ends early past `NODES_MAX`."""
+    """Yield place, depth and node of everything in a value, level by level; end early past `NODES_MAX`."""
     yield None, 0, value
     count, depth = 1, 0
     level: list[tuple[_Place, object]] = [(None, value)]
@@ -310,7 +311,7 @@ def _nodes(value: object) -> Iterator[tuple[_Place, int, object]]:
 
 
 def _first_fault(value: object, depth_max: int) -> Malformed:
-    """Name the first fault of a value that `_survey` or an encoder refused."""
+    """Describe the first fault of a value that `_survey` or an encoder refused."""
     for place, depth, node in _nodes(value):
         if type(node) is dict or type(node) is list:
             if depth >= depth_max:
@@ -358,7 +359,7 @@ def _fault(what: str, place: _Place, *, code: MalformedCode) -> Malformed:
 
 
 def _syntax_fault(data: bytes, error: Exception) -> Malformed:
-    """Say what is wrong with a text that did not parse. Runs only on faulty input."""
+    """Describe the fault of a text that did not parse. Runs only on faulty input."""
     if data.startswith(_BYTE_ORDER_MARK):
         return codes.JSON_BYTE_ORDER_MARK()
     try:
@@ -383,7 +384,7 @@ def _syntax_fault(data: bytes, error: Exception) -> Malformed:
 
 
 def _escapes_lone_surrogate(text: str) -> bool:
-    """Whether a refused text is valid but for a lone surrogate, which the standard parser lets pass."""
+    """Whether a refused text is valid except for a lone surrogate, which the standard parser accepts."""
     try:
         return any(
             _has_surrogate(node if isinstance(node, str) else "".join(node))

@@ -1,14 +1,14 @@
-"""A kind of statement that somebody signs with a key: what it is called, what it says, how it is read and refused.
+"""A kind of signed statement: its name, its claims, and how it is parsed, verified and refused.
 
 On the wire it is a JWS in compact form (`compact_jws`) whose header `typ` names the kind. A kind declares its claims
-once, as a form: that is what is signed, what is read, and what the tables under `docs/reference/wire` list.
+once, as a form: that form is what is signed, what is parsed, and what the tables under `docs/reference/wire` list.
 
 Laws:
-- a statement of one kind is never taken for one of another kind;
-- it has all claims that its form needs and none that the form does not know, each of its type;
-- one that names a deployment is for that one alone; an old one is none.
+- a statement of one kind is never accepted as one of another kind;
+- it has all claims that its form requires and none that the form does not know, each of its type;
+- one that names a deployment is valid for that one alone; an old statement is refused.
 
-What is wrong with a token of a kind is told by the codes that the kind names.
+Faults of a token of a kind are reported with the codes that the kind names.
 """
 
 from __future__ import annotations
@@ -47,24 +47,24 @@ if TYPE_CHECKING:
     from answerable.errors import UnverifiedCode
 
 AGE_MILLIS_MAX: Final = 5 * 60 * 1000
-"""How old a statement may be when it arrives."""
+"""Maximum age of a statement on arrival."""
 AHEAD_MILLIS_MAX: Final = 60 * 1000
-"""How far the signer's clock may run ahead of ours."""
+"""How far the signer's clock may be ahead of ours."""
 
 _TYPES: Final[Mapping[object, tuple[str, str]]] = {
     str: ("text", "text"),
     int: ("integer", "an integer"),
     list: ("list", "a list"),
 }
-"""What a claim of a type is called, in a table and in a sentence."""
+"""Name of a claim's type, in a table and in a sentence."""
 
 
 class Addressed(Protocol):
-    """A form with the deployment that it is for, exactly one."""
+    """A form with its deployment, exactly one."""
 
     @property
     def aud(self) -> str:
-        """As above."""
+        """See the class."""
         ...
 
 
@@ -73,13 +73,13 @@ class Dated(Protocol):
 
     @property
     def iat_ms(self) -> int:
-        """As above."""
+        """See the class."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A row of a table of claims. needed: whether it must be there."""
+    """A row of a table of claims. needed: whether the claim is required."""
 
     name: str
     type: str
@@ -92,13 +92,13 @@ Form = TypeVar("Form", bound=msgspec.Struct)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind(Generic[Form]):
-    """typ: of the header. codes: of its errors. what: it, in a sentence. form: a frozen Struct
-    that forbids unknown fields; each field says what it means as `description`, and as `extra["type"]` what it is where
-    its reader, and not the form, checks that. signer: reads the claim `iss`.
+    """A kind of signed statement. typ: of the header. codes: of its errors. what: its name in a sentence. form: a
+    frozen Struct that forbids unknown fields; each field states its meaning as `description`, and as `extra["type"]`
+    its type where the reader, and not the form, checks it. signer: parses the claim `iss`.
 
-    The last four are what is said of a claim that is not there, of one that is not known, of a statement for another
-    deployment, and of one that is too old. `str.format` puts in `{claim}`, `{what}`, `{audience}` and `{here}`, and in
-    seconds `{age}` and `{limit}`.
+    The last four are messages: for a missing claim, for an unknown one, for a statement for another deployment, and for
+    one that is too old. `str.format` inserts `{claim}`, `{what}`, `{audience}` and `{here}`, and in seconds `{age}` and
+    `{limit}`.
     """
 
     typ: str
@@ -112,11 +112,12 @@ class Kind(Generic[Form]):
     stale: str = "{what} was signed {age} s ago, expected less than {limit} s: sign it anew"
 
     def sign(self, claims: Form, key: SigningKey) -> str:
-        """The token. Raises Malformed (`json.*`, `statement.size`)."""
+        """Sign the claims and return the token. Raises Malformed (`json.*`, `statement.size`)."""
         return signed_statement(claims_in(claims), typ=self.typ, key=key)
 
     def verified(self, token: str, keys_of: Callable[[PrincipalId], Iterable[PublicKey]]) -> Form:
-        """The claims of a statement that a key of its signer has signed. keys_of: none for an unknown name.
+        """Verify that a key of its signer signed the statement, and return its claims. keys_of: empty for an unknown
+        name.
 
         Raises Malformed and Unverified, by its codes, and `name.invalid`.
         """
@@ -130,31 +131,31 @@ class Kind(Generic[Form]):
         return self.read(claims)
 
     def key_of(self, token: str) -> str:
-        """Thumbprint of the key that a token names; empty for none. Raises Malformed, by its code."""
+        """Return the thumbprint of the key that a token names; empty for none. Raises Malformed, by its code."""
         return read_compact(token, malformed=self.codes.malformed).header.get("kid", "")
 
     def read(self, claims: Mapping[str, JSONValue]) -> Form:
-        """The form of these claims. Raises Malformed, by its code."""
+        """Convert claims to the form. Raises Malformed, by its code."""
         try:
             return msgspec.convert(claims, self.form)
         except msgspec.ValidationError:
             raise self.codes.malformed(self._fault(claims)) from None
 
     def check_audience(self, claims: Addressed, audience: str, *, code: UnverifiedCode) -> None:
-        """Raises this code where they are for another deployment."""
+        """Raise this code for claims of another deployment."""
         if claims.aud != audience:
             names = {"audience": shown(claims.aud, 60), "here": shown(audience, 60)}
             raise code(self.elsewhere.format(what=self.what, **names))
 
     def check_age(self, claims: Dated, now: UnixMillis, *, code: UnverifiedCode) -> None:
-        """Raises this code where they are old, or of a time to come."""
+        """Raise this code for claims that are too old, or from the future."""
         age = now - claims.iat_ms
         if not -AHEAD_MILLIS_MAX <= age < AGE_MILLIS_MAX:
             message = self.stale.format(what=self.what, age=age // 1000, limit=AGE_MILLIS_MAX // 1000)
             raise code(message)
 
     def table(self) -> Iterator[Claim]:
-        """The claims in the order of the form, for the reference."""
+        """Yield the claims in the order of the form, for the reference."""
         for field in msgspec.structs.fields(self.form):
             kind, meta = _parts(field.type)
             said = meta or msgspec.Meta()
@@ -169,7 +170,7 @@ class Kind(Generic[Form]):
         return self.signer(issuer)
 
     def _fault(self, claims: Mapping[str, JSONValue]) -> str:
-        """What is wrong with claims that are not of the form."""
+        """Describe what is wrong with claims that do not match the form."""
         fields = {field.name: field.type for field in msgspec.structs.fields(self.form)}
         needed = {field.name for field in msgspec.structs.fields(self.form) if field.required}
         odd = sorted((claims.keys() - fields.keys()) | (needed - claims.keys()))
@@ -182,7 +183,7 @@ class Kind(Generic[Form]):
 
 
 def claims_in(form: msgspec.Struct) -> dict[str, JSONValue]:
-    """A form as the JSON object that is signed."""
+    """Return the form as the JSON object that is signed."""
     return msgspec.structs.asdict(form)
 
 
@@ -195,7 +196,7 @@ def _fits(value: JSONValue, kind: Any) -> bool:
 
 
 def _parts(kind: Any) -> tuple[Any, msgspec.Meta | None]:
-    """A type, and what is said beside it."""
+    """Return a type and its annotation."""
     if get_origin(kind) is not Annotated:
         return kind, None
     bare, meta = get_args(kind)

@@ -1,4 +1,4 @@
-"""The error family, and the stable codes that its errors carry.
+"""The error classes, and the stable codes that errors carry.
 
 `errors.codes` declares every code once. Calling a code makes its error: `raise LEASE_TAKEN(f"the server has {name}")`.
 """

@@ -1,7 +1,9 @@
-"""What is declared of an error code: its id, what its error says, and what is the same wherever it is raised.
+"""Classes that declare error codes: the id, the message, and the attributes that are equal wherever the error is
+raised.
 
-Calling a code makes its error; each class takes what its branch needs, so a wrong argument does not type-check. A
-message is text made where it is known, not a template: nothing can go wrong in it while a fault is being told.
+Calling a code makes its error; each class takes what its branch needs, so that a wrong argument does not type-check. A
+message is built where its values are known, not from a template, so that formatting cannot fail while an error is
+reported.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class Code:
-    """A stable error code. id: what goes on the wire, to the ledger and into the reference.
+    """A stable error code. id: used on the wire, in the ledger and in the reference.
 
-    says: the message of the error, where a call gives none; else an example of what it says, with `…` for what differs.
+    says: the message of the error, where a call gives none; else an example of it, with `…` for the variable part.
     """
 
     __slots__ = ("id", "says")
@@ -28,17 +30,17 @@ class Code:
 
 
 class MalformedCode(Code):
-    """A code of what the caller sent."""
+    """A code for faulty input of the caller."""
 
     __slots__ = ()
 
     def __call__(self, message: str | None = None) -> Malformed:
-        """The error to raise."""
+        """Return the error to raise."""
         return Malformed(self.says if message is None else message, code=self.id)
 
 
 class UnverifiedCode(Code):
-    """A code of what did not check. step: the check, where a call does not name another one."""
+    """A code for a failed verification. step: the check, where a call names no other."""
 
     __slots__ = ("step",)
 
@@ -47,14 +49,14 @@ class UnverifiedCode(Code):
         self.step: Final = step
 
     def __call__(self, message: str | None = None, *, step: str = "", key: str = "") -> Unverified:
-        """The error to raise."""
+        """Return the error to raise."""
         return Unverified(
             self.says if message is None else message, code=self.id, step=step or self.step, key=key
         )
 
 
 class RefusedCode(Code):
-    """A code of a no."""
+    """A code for a refusal."""
 
     __slots__ = ()
 
@@ -66,7 +68,7 @@ class RefusedCode(Code):
         entry_index: int | None = None,
         denial: Mapping[str, object] | None = None,
     ) -> Refused:
-        """The error to raise."""
+        """Return the error to raise."""
         return Refused(
             self.says if message is None else message,
             code=self.id,
@@ -77,7 +79,7 @@ class RefusedCode(Code):
 
 
 class UnavailableCode(Code):
-    """A code of a port that failed. port, effect: where a call does not give others."""
+    """A code for a failed port. port, effect: where a call does not give others."""
 
     __slots__ = ("effect", "port")
 
@@ -89,7 +91,7 @@ class UnavailableCode(Code):
     def __call__(
         self, message: str | None = None, *, port: str = "", effect: Effect | None = None
     ) -> Unavailable:
-        """The error to raise."""
+        """Return the error to raise."""
         return Unavailable(
             self.says if message is None else message,
             code=self.id,
@@ -99,22 +101,22 @@ class UnavailableCode(Code):
 
 
 class BrokenCode(Code):
-    """A code of an invariant that fell."""
+    """A code for a violated invariant."""
 
     __slots__ = ()
 
     def __call__(self, message: str | None = None) -> Broken:
-        """The error to raise."""
+        """Return the error to raise."""
         return Broken(self.says if message is None else message, code=self.id)
 
 
 class DecisionCode(Code):
-    """A code of a rule that stands in a decision beside the ids of policies; a refusal carries the first of them."""
+    """A code for a rule that appears in a decision beside the ids of policies; a refusal carries the first of them."""
 
     __slots__ = ()
 
 
 class FindingCode(Code):
-    """A code of what is found in documents and policies: it is listed in an answer, and not raised."""
+    """A code for a finding in documents and policies: it is listed in an answer, and not raised."""
 
     __slots__ = ()

@@ -1,13 +1,13 @@
-"""The error family, by who must move.
+"""The error classes, grouped by which party must act.
 
     AnswerableError
-    ├── Malformed     the caller sent nonsense                        HTTP 400
-    ├── Unverified    identity, mandate or proof did not check        HTTP 401
-    ├── Refused       policy, mandate, quota or quorum said no        HTTP 403
+    ├── Malformed     the caller's input is invalid                   HTTP 400
+    ├── Unverified    identity, mandate or proof did not verify       HTTP 401
+    ├── Refused       policy, mandate, quota or quorum refused        HTTP 403
     ├── Unavailable   a port failed; says whether an effect happened  HTTP 503
-    └── Broken        an invariant fell: stop, do not continue        HTTP 500
+    └── Broken        an invariant was violated: stop                 HTTP 500
 
-Messages start lower-case, have no full stop, fit one line and never hold a secret. `code` is stable, declared in
+Messages start lower-case, have no full stop, fit one line and never contain a secret. `code` is stable, declared in
 `errors.codes` and listed in the reference; wording is not.
 """
 
@@ -24,15 +24,15 @@ TEXT_CHARS_MAX = 120
 
 
 def shown(text: object, limit: int = TEXT_CHARS_MAX) -> str:
-    """Quote text that somebody else supplied: in backticks, printable, cut at `limit` characters."""
+    """Quote untrusted text: in backticks, printable, cut at `limit` characters."""
     printable = "".join(c if c.isprintable() and c != "`" else "�" for c in str(text)[: limit + 1])
     return f"`{printable[:limit]}…`" if len(printable) > limit else f"`{printable}`"
 
 
 class AnswerableError(Exception):
-    """Root of the family; never raised itself.
+    """Root of the error classes; never raised itself.
 
-    effect: whether something may have been done. retry: whether the very same may be asked again and end otherwise.
+    effect: whether something may have been done. retry: whether the same request may be repeated and end differently.
     """
 
     effect: Effect = "none"
@@ -48,13 +48,14 @@ class AnswerableError(Exception):
 
 
 class Malformed(AnswerableError):
-    """The caller sent nonsense; nothing happened."""
+    """The caller's input is invalid; nothing happened."""
 
 
 class Unverified(AnswerableError):
-    """Identity, mandate or proof did not check. Carries the failed `step`, and to strangers no more than that.
+    """Identity, mandate or proof did not verify. Carries the failed `step`, the only detail that unauthenticated
+    callers see.
 
-    key: RFC 7638 thumbprint of the key that the proof named, once it was read; empty where it named none.
+    key: RFC 7638 thumbprint of the key that the proof named, once it was parsed; empty where it named none.
     """
 
     def __init__(self, message: str, *, code: str, step: str, key: str = "") -> None:
@@ -64,10 +65,10 @@ class Unverified(AnswerableError):
 
 
 class Refused(AnswerableError):
-    """Somebody entitled to say no said no. `reasons` are safe to show; `entry_index` is the ledger entry, if any.
+    """An authority refused the request. `reasons` are safe to show; `entry_index` is the ledger entry, if any.
 
-    log: origin of the log of that entry, where it is another process's; empty for our own. denial: what people said who
-    denied it, as JSON members that are safe to show; None where it was not people.
+    log: origin of the log of that entry, where another process keeps it; empty for our own. denial: the answer of the
+    people who denied it, as JSON members that are safe to show; None where people did not deny it.
     """
 
     def __init__(
@@ -101,6 +102,6 @@ class Unavailable(AnswerableError):
 
 
 class Broken(AnswerableError):
-    """An invariant of ours fell: stop, do not continue."""
+    """An invariant of ours was violated: stop, do not continue."""
 
     effect: Effect = "unknown"

@@ -1,1 +1,1 @@
-"""Verbs: one use case a file. They see ports and core only."""
+"""Use cases, one per file, grouped in rooms. Flows import ports and core only."""

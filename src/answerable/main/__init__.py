@@ -1,4 +1,4 @@
-"""The `answerable` command: the whole command line, or what there is of it without the packages of the server."""
+"""The `answerable` command: the whole command line, or the light one if a package of the server is missing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from answerable.main.standard_streams import open_closed, text_of
 
 
 def run() -> None:
-    """Entry point of the installed command."""
+    """Run the installed command."""
     open_closed()
     is_whole = all(map(is_here, SERVER))
     try:

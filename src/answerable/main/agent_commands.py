@@ -1,4 +1,4 @@
-"""`answerable agent up`: the sidecar beside an agent."""
+"""`answerable agent up`: run the sidecar of an agent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class SvidKind(Enum):
-    """Kinds of documents that a SPIFFE source gives."""
+    """Kinds of SVIDs that a SPIFFE Workload API issues."""
 
     X509 = "x509"
     JWT = "jwt"
@@ -99,7 +99,7 @@ GatewayAuthorities = Annotated[
 
 
 def add_agent_up(app: typer.Typer) -> None:
-    """Add `up` to the noun `agent` of a whole command line."""
+    """Add `up` to the noun `agent` of the whole command line."""
     group = next(one.typer_instance for one in app.registered_groups if one.name == "agent")
     if group is not None:
         command(group, "up")(agent_up)
@@ -174,7 +174,7 @@ def _ways(
 
 
 def _foreign(kind: SvidKind | None, socket: str, name: str) -> list[Attesting]:
-    """SVIDs of others count where somebody asked for them: a socket in the environment alone asks for nothing."""
+    """Return the attestation by foreign SVIDs, if requested: a socket in the environment alone requests nothing."""
     from answerable.apps.sidecar import attesting
     from answerable.wiring.foreign_svid import ForeignSvids
 
@@ -204,7 +204,8 @@ def _tls(authorities: str, certificate: str, key: str) -> ssl.SSLContext | None:
 
 
 def _program(command: str) -> Callable[[], str]:
-    """What reads the digest of the program that will run; empty for one of which the kernel would name another."""
+    """Return a function that computes the digest of the program that will run; empty for a program for which the kernel
+    would report another."""
     from answerable.wiring.project_manifest import ProgramFile
 
     file = ProgramFile(command)

@@ -1,4 +1,4 @@
-"""Every command of the product: the command line, and the commands that open doors."""
+"""The whole command line, with the commands that open listeners."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def application() -> TyperGroup:
-    """Every command there is. What a command needs is imported when it runs, so that --help is quick."""
+    """Return the whole command line. A command's dependencies are imported when it runs, so that --help is quick."""
     app = command_line(offline_control)
     command(app, "up", panel="Running it")(up)
     command(app, "broker", panel="Running it")(serve_broker)
@@ -131,12 +131,12 @@ def up(
 
 
 def witness_command(shell: Shell) -> tuple[str, ...]:
-    """How this command line starts the local witness, in a process that ends with ours."""
+    """Return the command that starts the local witness, in a process that ends with this one."""
     return (*_ourselves(shell), "witness", "serve", "--quiet", "--until-eof")
 
 
 def broker_command(shell: Shell) -> tuple[str, ...]:
-    """How this command line starts the broker, in a process that ends with ours."""
+    """Return the command that starts the broker, in a process that ends with this one."""
     return (*_ourselves(shell), "broker", "--quiet", "--until-eof")
 
 
@@ -152,7 +152,7 @@ def _say_accounts(shell: Shell, settings: Settings, product: Product) -> None:
 
 
 def _guard_memory(shell: Shell, what: str) -> None:
-    """Before any secret is read: what this process holds is in no core file, and no neighbour of its user looks in."""
+    """Before any secret is read, disable core files and forbid other processes of this user to inspect this process."""
     from answerable.wiring import guarding
 
     if not guarding.without_core_dumps() or not guarding.without_tracing():

@@ -1,4 +1,4 @@
-"""The doors, each over one product: what the rooms of `apps` ask for meets what `wiring` has put together."""
+"""Build the ASGI application of each endpoint over one product, connecting `apps` to what `wiring` has assembled."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
 
 COMMAND_WAIT_SECONDS_MAX: Final = 10.0
-"""How long a command that works without a server waits for another one that does."""
+"""How long a command without a server waits for another such command."""
 
 
 def gateway_app(settings: Settings, product: Product) -> Any:
-    """The door for agents, over one product."""
+    """Return the application of the gateway's listeners, with enrolment, tokens, events and workflows."""
     from answerable.apps.enrolment.application import enrolment_app
     from answerable.apps.enrolment.services import PREFIX, EnrolmentServices
     from answerable.apps.mcp_gateway.gateway import Gateway
@@ -89,7 +89,7 @@ def gateway_app(settings: Settings, product: Product) -> Any:
 
 
 def _with_workflows(settings: Settings, product: Product, otherwise: Any) -> Any:
-    """The door for workflows that answer approvals, on the gateway's own sockets."""
+    """Add the endpoint for workflows that answer approvals, on the gateway's own sockets."""
     from answerable.apps.workflow_door.application import workflow_app
     from answerable.apps.workflow_door.services import PREFIX, WorkflowServices
     from answerable.wiring.loop_share import shared
@@ -103,7 +103,7 @@ def _with_workflows(settings: Settings, product: Product, otherwise: Any) -> Any
 
 
 def _with_events(settings: Settings, product: Product, otherwise: Any) -> Any:
-    """The door for receivers of events, where there may be any."""
+    """Add the endpoint for event receivers, if any are configured."""
     if not product.events.receivers:
         return otherwise
     from answerable.apps.event_streams.application import event_app
@@ -128,7 +128,7 @@ def _with_events(settings: Settings, product: Product, otherwise: Any) -> Any:
 
 
 def _token_door(settings: Settings, product: Product) -> Any:
-    """The door for tokens, on the gateway's own sockets."""
+    """Return the token service, served on the gateway's own sockets."""
     from answerable.apps.token_service.application import token_app
     from answerable.apps.token_service.services import TokenServices
     from answerable.flows.tokens.exchange_token import exchange_token
@@ -160,7 +160,7 @@ def _token_door(settings: Settings, product: Product) -> Any:
 
 
 def _standing(product: Product, head: Head) -> Refused | None:
-    """Why nothing of this caller is done now, whatever it sends."""
+    """Return why nothing of this caller is allowed now, whatever it sends; None if it is in force."""
     from answerable.flows.walk.refuse_at_door import standing_of_caller
 
     return standing_of_caller(product.walk, head.agent, head.identity, head.key, head.certificate)
@@ -174,7 +174,7 @@ async def serve_workloads(
     stop: anyio.Event,
     started: Callable[[], None],
 ) -> None:
-    """The SPIFFE Workload API, over one product."""
+    """Serve the SPIFFE Workload API over one product."""
     from answerable.apps.workload_api.front import Doors, serve
     from answerable.apps.workload_api.product_needs import WorkloadNeeds
     from answerable.core.identity.workload.broker_grant import broker_grants
@@ -189,7 +189,7 @@ async def serve_workloads(
 
 
 def bundle_door(product: Product) -> Any:
-    """The bundle of our trust domain for those that federate with it."""
+    """Return the endpoint that publishes this trust domain's bundle."""
     from answerable.apps.bundle_endpoint.application import BundleServices, bundle_endpoint_app
     from answerable.core.identity.svid.trust_bundle import encoded_bundle
 
@@ -207,7 +207,7 @@ def bundle_door(product: Product) -> Any:
 
 
 def metrics_door(product: Product) -> Any:
-    """The door for those who watch, over one product."""
+    """Return the metrics endpoint over one product."""
     from answerable.apps.metrics.application import MetricsServices, metrics_app
     from answerable.wiring.telemetry import MetricsText
 
@@ -216,7 +216,8 @@ def metrics_door(product: Product) -> Any:
 
 
 def console_door(settings: Settings, product: Product, origin: str, stopping: Callable[[], bool]) -> Any:
-    """The door for people, over one product. origin: where browsers have it. stopping: whether the server ends."""
+    """Return the console over one product. origin: under which browsers open it. stopping: whether the server is
+    shutting down."""
     from answerable.apps.console import ConsoleLimits, ConsoleServices, console_app
     from answerable.wiring.console import providers_of
 
@@ -242,7 +243,7 @@ def console_door(settings: Settings, product: Product, origin: str, stopping: Ca
 
 
 def _with_clicks(settings: Settings, product: Product, origin: str, otherwise: Any) -> Any:
-    """The door at which a chat says who clicked, on the console's own listener, where any tier takes a click."""
+    """Add the endpoint for chat clicks, on the console's own listener, if any tier accepts clicks."""
     from answerable.apps.chat_door.application import chat_app
     from answerable.apps.chat_door.services import PREFIX, ChatServices
     from answerable.wiring.clicks import click_desk, signing_secret
@@ -260,13 +261,13 @@ def _with_clicks(settings: Settings, product: Product, origin: str, otherwise: A
         refused=product.doors.at("chat"),
         hosts=hosts,
     )
-    # From now on there are buttons: not before somebody is there whom a click reaches.
+    # Messages have buttons only from here on, when an endpoint receives the clicks.
     product.walk.clicks = desk
     return by_path(PREFIX, chat_app(needs), otherwise)
 
 
 def control_door(settings: Settings, product: Product) -> Any:
-    """The door for people and their tools, over one product."""
+    """Return the control API over one product."""
     from answerable.apps.control_api.application import control_app
     from answerable.wiring.loop_share import preferred
 
@@ -277,7 +278,7 @@ def control_door(settings: Settings, product: Product) -> Any:
 
 
 def witness_door(settings: Settings, desk: CosigningState) -> Any:
-    """The door for logs and monitors, over one witness."""
+    """Return the witness's endpoint for logs and monitors."""
     from answerable.apps.witness.application import WitnessServices, witness_app
     from answerable.flows.ledger.cosign_checkpoint import cosign_checkpoint
 
@@ -290,7 +291,7 @@ def witness_door(settings: Settings, desk: CosigningState) -> Any:
 
 
 def broker_door(broker: Broker) -> Any:
-    """The door of the broker, over its desk."""
+    """Return the broker's endpoint."""
     from answerable.apps.broker.application import broker_app
     from answerable.apps.broker.services import BrokerServices
 
@@ -301,7 +302,7 @@ def broker_door(broker: Broker) -> Any:
 
 @asynccontextmanager
 async def offline_control(settings: Settings) -> AsyncIterator[Any]:
-    """The control application on a data directory, in this process, with no other door open."""
+    """Yield the control API on a data directory, in this process, with no other listener open."""
     from answerable.wiring.assemble import assembled
     from answerable.wiring.start_room import told_of_room
 

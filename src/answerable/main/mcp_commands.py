@@ -78,9 +78,8 @@ def shim(
 
 
 def default_gateway(shell: Shell) -> str:
-    """Where the gateway is when nobody says so: the socket of a data directory that was named, whether or not a server
-    runs yet, else loopback. Raises Malformed (`settings.faults`).
-    """
+    """Return the default gateway address: the socket of a named data directory, whether or not a server runs yet, else
+    loopback. Raises Malformed (`settings.faults`)."""
     return f"unix:{shell.settings().gateway.socket}" if shell.data_named else GATEWAY_DEFAULT
 
 
@@ -109,7 +108,7 @@ def wrap_client(
     from answerable.apps.mcp_shim.client_files import wrap
 
     place = documents or file.with_name(f"{file.name}.servers.yaml")
-    # Clients rarely have our directory on their PATH.
+    # Clients rarely have this program's directory on their PATH.
     program = shutil.which("answerable") or "answerable"
     command_of_shim = ShimCommand(
         gateway=gateway or default_gateway(shell),
@@ -142,7 +141,7 @@ def wrap_client(
 
 
 def is_there(gateway: str) -> bool:
-    """Whether something listens at an address of a gateway. An address that is none is told when it is used."""
+    """Whether something listens at a gateway's address. An invalid address is reported when it is used."""
     from answerable.sdk.gateway_address import UDS_PREFIX
 
     try:

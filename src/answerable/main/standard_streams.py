@@ -1,4 +1,4 @@
-"""The standard streams and the words that a command is started with, made fit to be used."""
+"""Prepare the standard streams and the command-line arguments for use."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Final
 from answerable.errors.codes.services import CLI_NOT_UTF8
 
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
-"""By descriptor."""
+"""Name and mode of each standard stream, by descriptor."""
 _STOPPING: Final = frozenset({"panic", "stop"})
 
 
 def open_closed() -> None:
-    """Lead each standard stream that whoever started us has closed to nowhere, for us and for those that we start:
-    else the next file that is opened takes its place, and what is printed goes into it."""
+    """Open /dev/null in place of each closed standard stream, for this process and its children. Otherwise the next
+    opened file would take its descriptor, and output would go into that file."""
     for number in range(len(_STREAMS)):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest number that is free is this one: those below are open by now.
+            # This is the lowest free descriptor: those below are open by now.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     for name, mode in _STREAMS:
         if getattr(sys, name) is None:
@@ -28,8 +28,8 @@ def open_closed() -> None:
 
 
 def text_of(words: list[str]) -> list[str]:
-    """The words. Raises Malformed (`cli.not_utf8`) where one of them is not UTF-8, as no name of ours is: but whoever
-    stops something is not refused for that, and its octets are written as codes."""
+    """Return the arguments as text. Raises Malformed (`cli.not_utf8`) if one is not UTF-8, since no valid name is.
+    Commands that stop something are not refused for that: the bytes are written as codes."""
     legible = [os.fsencode(word).decode("utf-8", "backslashreplace") for word in words]
     wrong = [
         place for place, (word, shown) in enumerate(zip(words, legible, strict=True), 1) if word != shown

@@ -1,1 +1,2 @@
-"""What we ask of the world. One Protocol a file; the docstring is the promise."""
+"""The protocols through which flows use the outside world. Each file declares one Protocol, and its docstring is the
+contract of every adapter."""

@@ -1,4 +1,4 @@
-"""Port: when each agent was used last, as the processes of one deployment found it in their logs."""
+"""Port: when each agent was last used, as the processes of one deployment read it from their logs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.principal import AgentId, UnixMillis
 
 DAYS_KEPT: Final = 4_000
-"""More than the longest time without use that can be set."""
+"""Upper bound of stored days. Exceeds the longest configurable time without use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogRead:
-    """How far one log was read. read_to: entries. window: days that reading went back at first. told: times it was
-    told, which never goes down, so that who waits for news needs no clock."""
+    """How far one log was read. read_to: number of entries read. window: days covered by the first read. told: number
+    of `keep` calls for this log; never decreases, so that a reader detects progress without a clock."""
 
     read_to: int
     window: int
@@ -26,9 +26,8 @@ class LogRead:
 
 class AgentUses(Protocol):
     """Promises: what `keep` merged is on stable storage when it returns, and every process reads it from then on; a
-    last use never moves back, nor does how far a log was read. Of days the latest DAYS_KEPT stay. All methods may wait
-    for a disk, so they are called off the event loop. Raises only Unavailable (`register.*`).
-    """
+    last use and a read position never move back. The latest DAYS_KEPT days stay stored. All methods may wait for a
+    disk, so they are called off the event loop. Raises only Unavailable (`register.*`)."""
 
     def keep(
         self,
@@ -39,18 +38,18 @@ class AgentUses(Protocol):
         used: Mapping[AgentId, UnixMillis],
         days: Collection[int],
     ) -> None:
-        """A log was read on, whether there was news in it or not. One write. days: on which agents could have been
-        used, by number since 1970."""
+        """Merge what one log says up to `read_to`, also where it says nothing new. One write. days: days since
+        1970-01-01 on which agents could have been used."""
         ...
 
     def logs(self) -> Mapping[str, LogRead]:
-        """Each log that was ever told of, by origin."""
+        """Return the state of each log that was ever merged, by origin."""
         ...
 
     def last(self) -> Mapping[AgentId, UnixMillis]:
-        """The last use of each agent that was ever used, in whatever log."""
+        """Return the last use of each agent that was ever used, over all logs."""
         ...
 
     def days(self) -> frozenset[int]:
-        """On which agents could have been used, in whatever log."""
+        """Return the days since 1970-01-01 on which agents could have been used, over all logs."""
         ...

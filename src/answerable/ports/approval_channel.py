@@ -1,4 +1,5 @@
-"""Port: telling people that an action waits for them, or that one was allowed which they are to know of."""
+"""Port: notify people that an action waits for their approval, or that an action of which they must be notified was
+allowed."""
 
 from __future__ import annotations
 
@@ -13,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class ApprovalChannel(Protocol):
-    """Promises: best effort and quick; a channel that fails or changes what it is shown changes nothing about what will
-    run, because it only ever sees an immutable value. It never answers an approval.
+    """Promises: best effort and quick. A channel never answers an approval, and cannot change what will run: it
+    receives only an immutable value.
 
     Never raises.
     """
 
     def announce(self, approval: Approval, *, to: Sequence[PrincipalId] | None = None, step: int = 0) -> None:
-        """Tell these people, or whoever may answer where nobody is named. step: 0 for the first time that anybody is
-        told of it, else that of the duty by which it is passed on."""
+        """Notify these people, or everybody who may answer where `to` is None. step: 0 for the first notification of
+        this approval, else the number of the duty step that escalates it."""
         ...
 
     def notify(self, notice: Notice) -> None:
-        """Tell a group what the ledger says already."""
+        """Notify a group of what the ledger already records."""
         ...

@@ -1,4 +1,4 @@
-"""Port: which authorities our trust domain has, and the bundles of the domains it is federated with."""
+"""Port: the authorities of our trust domain, and the bundles of the trust domains federated with it."""
 
 from __future__ import annotations
 
@@ -12,28 +12,27 @@ if TYPE_CHECKING:
 
 
 class AuthorityRegister(Protocol):
-    """Promises: what was written is on stable storage when the call returns; every read gives the newest state, also
-    what another process wrote; of writers that race for one revision, one wins. Blocking. Raises only Unavailable
-    (`register.*`).
-    """
+    """Promises: a write is on stable storage when the call returns; every read gives the newest state, including writes
+    of other processes; of writers that race for one revision, one wins. Blocking. Raises only Unavailable
+    (`register.*`)."""
 
     def read(self) -> AuthoritySet | None:
-        """All generations, or None where none has ever been written."""
+        """Return all generations, or None where none was ever written."""
         ...
 
     def replace(self, after: AuthoritySet, *, expected: int | None) -> bool:
-        """Write this set if what is there has the revision `expected` (None: nothing is there); False, and nothing
-        changed, otherwise."""
+        """Write this set if the stored set has the revision `expected` (None: no set is stored). False otherwise, and
+        nothing changes."""
         ...
 
     def federated(self) -> Mapping[TrustDomain, bytes]:
-        """The bundle documents of foreign trust domains, as they were kept."""
+        """Return the stored bundle documents of foreign trust domains."""
         ...
 
     def keep_federated(self, domain: TrustDomain, document: bytes) -> None:
-        """Keep this document, in place of any that there is of this domain."""
+        """Store this document in place of any earlier one of the domain."""
         ...
 
     def drop_federated(self, domain: TrustDomain) -> bool:
-        """Forget the domain; False when nothing was known of it."""
+        """Remove the domain. False when it was not stored."""
         ...

@@ -1,4 +1,4 @@
-"""Port: a system that the broker acts on for agents, with credentials of leases, never with its own."""
+"""Port: a system on which the broker acts for agents, with the credentials of leases, never with the broker's own."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ PORT = "brokered_target"
 
 
 class TargetSession(Protocol):
-    """One open connection with one credential. Promises: one call at a time; what it sends is what the arguments say,
-    sent so that a target takes it for one statement, command or request and never for more."""
+    """One open connection with one credential. Promises: one call at a time; sends exactly what the arguments say, in a
+    form that the target reads as one statement, command or request, never as several."""
 
     async def perform(
         self,
@@ -28,24 +28,24 @@ class TargetSession(Protocol):
         seconds_max: float,
         progress: Progress | None = None,
     ) -> Performed:
-        """Do it, and say what came of it. tag: the action's id, put where the target logs it if it can be put so that
-        the arguments cannot change it; empty for none. Results are bounded, and say so where they were cut.
+        """Perform the call and return its result. tag: the action's id, placed where the target logs it if the
+        arguments cannot alter it there; empty for none. Results are bounded and marked when truncated.
 
-        What the target refuses is a result (`isError`), in its words, without secrets. Cancelling it tells the target
-        to stop. Raises Refused (`target.arguments`, nothing was sent) and Unavailable (`target.*`) with effect `none`
-        when nothing was sent and `unknown` else.
+        A refusal by the target is a result (`isError`) with the target's text, without secrets. Cancellation tells the
+        target to stop. Raises Refused (`target.arguments`, nothing was sent) and Unavailable (`target.*`) with effect
+        `none` when nothing was sent and `unknown` otherwise.
         """
         ...
 
 
 class BrokeredTarget(Protocol):
-    """Promises: nothing at import or construction; no connection but inside `connected`."""
+    """Promises: no side effects at import or construction; connections exist only inside `connected`."""
 
     def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
-        """Its tools as MCP describes them (name, title, description, inputSchema, annotations with all four hints).
-        Does not change while the process runs."""
+        """Return the target's tools as MCP describes them (name, title, description, inputSchema, annotations with all
+        four hints). Constant while the process runs."""
         ...
 
     def connected(self, credential: Credential) -> AbstractAsyncContextManager[TargetSession]:
-        """A session that ends with the block. Entering it raises Unavailable (`target.*`, effect `none`)."""
+        """Open a session that ends with the block. Entering raises Unavailable (`target.*`, effect `none`)."""
         ...

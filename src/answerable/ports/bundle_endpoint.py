@@ -1,4 +1,4 @@
-"""Port: where the trust bundle of one foreign trust domain comes from."""
+"""Port: the endpoint that serves the trust bundle of one foreign trust domain (SPIFFE federation)."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ if TYPE_CHECKING:
 
 
 class BundleEndpoint(Protocol):
-    """Promises: what `fetch` returns carries the configured trust domain, whatever the document says of itself, and
-    came from a source that was authenticated as its profile demands; each fetch ends within a limit of time and reads a
-    limited number of bytes; nothing is remembered of where a redirect led.
+    """Promises: the bundle that `fetch` returns carries the configured trust domain, whatever the document claims, and
+    came from a source that was authenticated as its profile demands; each fetch is bounded in time and bytes; redirect
+    targets are not remembered.
 
-    Raises only Unavailable: `bundle.unreachable`, `bundle.untrusted` where the other end is not who it should be,
-    `bundle.answer` for what is not of the protocol, `bundle.malformed` for a document that is no bundle, and
-    `bundle.withdrawn` where the source itself says that it has no bundle of the domain: a known one counts no more.
+    Raises only Unavailable: `bundle.unreachable`; `bundle.untrusted` where the peer failed authentication;
+    `bundle.answer` for an answer outside the protocol; `bundle.malformed` for a document that is not a bundle; and
+    `bundle.withdrawn` where the source itself says that it has no bundle of the domain: a stored bundle is then no
+    longer valid.
     """
 
     @property
     def source(self) -> FederationSource:
-        """What it was made for."""
+        """The configuration of this endpoint."""
         ...
 
     async def fetch(self) -> TrustBundle:
-        """The present bundle. Whether it is newer than a known one is for the caller to judge."""
+        """Fetch the current bundle. The caller checks whether it is newer than a stored one."""
         ...
 
     async def wait(self, seconds: float) -> None:
-        """Return when the bundle may have changed, or after so many seconds. Never raises."""
+        """Return when the bundle may have changed, or after this many seconds. Never raises."""
         ...

@@ -1,4 +1,5 @@
-"""Port: what people have open before them, since when, and how often they said yes lately."""
+"""Port: which approvals each person has open and since when, the nonces for answers, and each person's recent count of
+answers."""
 
 from __future__ import annotations
 
@@ -13,36 +14,39 @@ if TYPE_CHECKING:
 
 class OpeningRegister(Protocol):
     """Promises: `give`, `take`, `look`, `claim` and `let_go` are on stable storage when they return and survive a
-    restart; every one of them, and `looked`, sees at once what all processes on this register did; a nonce is taken at
-    most once, and no more claims stand than were allowed, whoever races. Nothing grows past the bounds of
-    `core.approval.openings`, but claims, of which each person has so many as were allowed.
+    restart; each of them, and `looked`, sees at once what all processes on this register did; a nonce is taken at most
+    once, and claims never exceed the permitted number, also among racing callers. Nothing grows past the bounds of
+    `core.approval.view_challenges`, except claims, which are bounded per person.
 
     Raises only Unavailable (`register.*`).
     """
 
     def give(self, digest: bytes, *, about: str, to: str, at: UnixMillis, ends: UnixMillis) -> None:
-        """Keep a nonce, by its digest, for one answer to `about`. to: who alone may take it; empty for anybody."""
+        """Store a nonce, by its digest, for one answer to `about`. to: the only person who may take it; empty for
+        anybody."""
         ...
 
     def take(self, digest: bytes, *, about: str, by: str, now: UnixMillis) -> UnixMillis | None:
-        """When it was given, if it was for this and for whoever takes it, is in time, and was not taken; it is now."""
+        """Take the nonce and return when it was given. None unless it was given for `about` and for this person, has
+        not expired and was not taken before."""
         ...
 
     def look(self, things: Sequence[str], person: str, at: UnixMillis) -> None:
-        """A person has these before them; of each the first time counts."""
+        """Note that a person opened these items. Only the first time of each item counts."""
         ...
 
     def looked(self, about: str, person: str) -> UnixMillis | None:
-        """Since when they have; None for never, and for what is forgotten."""
+        """Return when the person first opened the item; None if never, or if the entry was removed."""
         ...
 
     def claim(
         self, person: str, kind: Haste, what: str, *, at: UnixMillis, since: UnixMillis, most: int
     ) -> int | None:
-        """Count that a person says this, once however often it is claimed, unless they said `most` other things after
-        `since`: then nothing is claimed, and how many it were is returned. Claims up to `since` are forgotten."""
+        """Count one answer of this kind by a person, and return None; repeated claims of one answer count once. If the
+        person gave `most` other answers after `since`, count nothing and return their number. Claims up to `since` are
+        removed."""
         ...
 
     def let_go(self, person: str, kind: Haste, what: str) -> None:
-        """Nothing came of one claim; it counts no more, unless it was claimed again meanwhile."""
+        """Withdraw one claim whose answer had no effect. It stays counted if it was claimed again meanwhile."""
         ...

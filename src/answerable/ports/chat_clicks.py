@@ -1,4 +1,4 @@
-"""Port: what is asked of a chat when somebody clicked in it, and told there because of it."""
+"""Port: query a chat workspace about the account that clicked a message, and update or answer in that chat."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
 
 
 class ChatClicks(Protocol):
-    """Promises: each call ends within a bounded time; only the chat that settings name is asked, whatever stood in a
-    request; `standing` is asked of the chat each time, and nothing of an earlier answer is kept.
+    """Promises: each call ends within a bounded time; only the configured chat is called, whatever a request contained;
+    `standing` queries the chat on each call and caches nothing.
 
     Only `standing` raises, and only Unavailable (`chat.unreachable`).
     """
 
     async def standing(self, account: ChatAccount) -> str:
-        """Why this account cannot answer now: it is gone, a program's, a guest's or of another workspace, in words;
-        empty where the chat says that it is a full member's. What the chat does not say counts against it."""
+        """Return why this account cannot answer now (deleted, a bot, a guest or of another workspace), in words; empty
+        where the chat says that it is an active full member. What the chat does not say counts against the account."""
         ...
 
     async def withdraw(self, message: Message, place: str, *, now: int) -> None:
-        """Draw a message anew, as it is here. place: `CHANNEL:TS`. now: Unix milliseconds. Best effort."""
+        """Render a posted message anew from `message`. place: `CHANNEL:TS`. now: Unix milliseconds. Best effort."""
         ...
 
     async def whisper(self, text: str, account: ChatAccount, place: str) -> None:
-        """Say something that nobody but this account sees, where it clicked. Best effort."""
+        """Post a text visible only to this account, in the place where it clicked. Best effort."""
         ...

@@ -1,4 +1,4 @@
-"""Port: where in a log the statements stand that intents refer to."""
+"""Port: an index of where in a log each statement is that intents cite."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ Cited = tuple[str, str]
 
 
 class CitationRegister(Protocol):
-    """Promises: what `keep` was given is on stable storage when it returns, and every later `find` sees it. An index
-    and no record: the log is the record, and whoever uses what is found here holds it against the log. Raises only
-    Unavailable (`register.*`).
-    """
+    """Promises: what `keep` stored is on stable storage when it returns, and every later `find` sees it. An index, not
+    a record: the log is authoritative, and the caller checks each result against the log. Raises only Unavailable
+    (`register.*`)."""
 
     def find(self, origin: str, name: Cited) -> Reference | None:
-        """Where the log `origin` has it, as far as was kept. Reads."""
+        """Return the entry of the log `origin` that holds the statement, as far as it is indexed. May read."""
         ...
 
     def keep(self, origin: str, places: Mapping[Cited, Reference], entries: int) -> None:
-        """Keep where these stand, in place of what was kept of them before, and that no other statement of this log
-        below the entry of that index is missing. One write."""
+        """Store these places, replacing earlier ones of the same statements, and note that the index is complete for
+        all entries below `entries`. One write."""
         ...
 
     def kept_to(self, origin: str) -> int:
-        """Up to which entry of this log nothing is missing; 0 when nothing was kept."""
+        """Return the number of entries of this log for which the index is complete; 0 when nothing is stored."""
         ...

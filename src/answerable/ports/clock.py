@@ -1,4 +1,4 @@
-"""Port: time."""
+"""Port: the wall clock and the monotonic clock."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Clock(Protocol):
     """
 
     def now(self) -> UnixMillis:
-        """Wall time, Unix milliseconds."""
+        """Return wall time in Unix milliseconds."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary start, never decreasing."""
+        """Return the seconds since an arbitrary start, never decreasing."""
         ...

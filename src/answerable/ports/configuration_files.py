@@ -1,4 +1,4 @@
-"""Port: configuration that somebody shows, to be looked through for standing secrets."""
+"""Port: read the configuration files that a caller names, to search them for standing secrets."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownFile:
-    """One file. fault: why it was not read, in words; empty where `text` is what it holds. owner: account that owns it.
-    changed_at: when it last was. readers: who else may read it, in words; empty for nobody."""
+    """One file. fault: why it was not read, in words; empty where `text` holds its content. owner: the account that
+    owns it. changed_at: its last modification. readers: other accounts that may read it, in words; empty for none."""
 
     path: str
     text: str = field(default="", repr=False)
@@ -25,9 +25,9 @@ class ShownFile:
 
 
 class ConfigurationFiles(Protocol):
-    """Promises: nothing is changed, no link leads out of what was shown, nothing is waited for; how many files and how
-    much of each is bounded, and what was left out for it is named. Raises nothing."""
+    """Promises: changes nothing; follows no link out of the named paths; never waits; bounds the number of files and
+    the bytes of each, and names what was left out. Raises nothing."""
 
     def shown(self, paths: Iterable[str]) -> Iterable[ShownFile]:
-        """Each file that is named, and those below each directory that may hold configuration."""
+        """Yield each named file, and the files below each named directory that may hold configuration."""
         ...

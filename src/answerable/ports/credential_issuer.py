@@ -1,4 +1,4 @@
-"""Port: a system that mints credentials for one lease and takes them back by name."""
+"""Port: a system that mints credentials for one lease and revokes them by the lease's name."""
 
 from __future__ import annotations
 
@@ -14,52 +14,54 @@ PORT = "credential_issuer"
 
 
 class CredentialIssuer(Protocol):
-    """Promises: a credential may do what its scope says and nothing else, and who keeps it to that is in `traits`; it
-    is known at the target by a name that follows from the lease's, so that whatever `issue` may have left behind, done,
-    failed or cut off, `revoke` of that name takes away. Concurrent leases do not meet. One lease is issued once.
+    """Promises: a credential allows what its scope says and nothing else, and `traits` says which party enforces that;
+    the credential's name at the target is derived from the lease's name, so that `revoke` of that name removes whatever
+    `issue` may have left, completed, failed or interrupted. Concurrent leases do not interfere. One lease is issued
+    once.
 
-    Secrets are in the answer of `issue` and nowhere else: not in errors, logs, arguments of processes, nor in
-    statements that the target logs where there is another way; where there is none, the issuer's page says so.
+    Secrets are in the result of `issue` and nowhere else: not in errors, logs, process arguments, nor in statements
+    that the target logs where there is another way; where there is none, the issuer's page says so.
 
-    Every call ends within the issuer's own limits, and after a cancellation nothing of it goes on. Raises only
-    Unavailable (`lease.target`, with effect `none` or `unknown`) and what is named.
+    Every call ends within the issuer's own limits, and a cancelled call leaves nothing running. Raises only Unavailable
+    (`lease.target`, with effect `none` or `unknown`) and the errors named below.
     """
 
     @property
     def traits(self) -> IssuerTraits:
-        """What it can and cannot do. Does not change."""
+        """What the issuer can and cannot do. Constant."""
         ...
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
-        """Why this scope cannot be granted, in words that say what to write; empty when it can. No I/O. Whatever it
-        does not know whole is a fault."""
+        """Return why this scope cannot be granted, in words that say what to write instead; empty when it can. No I/O.
+        Anything in the scope that the issuer does not fully understand is a fault."""
         ...
 
     async def issue(self, order: LeaseOrder) -> Credential:
-        """Mint it. Raises Refused: `lease.scope` with the faults, `lease.taken` when the name is in use at the target,
-        whose holder then keeps what it has; Unavailable."""
+        """Mint the credential. Raises Refused: `lease.scope` with the faults, `lease.taken` when the name is in use at
+        the target, whose holder then keeps its credential; Unavailable."""
         ...
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
-        """Let it live until then, never shorter than it did. Raises Refused (`lease.gone`, `lease.renewal` where it
-        cannot be renewed), Unavailable."""
+        """Extend the credential to `expires_at`, never shortening it. Raises Refused (`lease.gone`, `lease.renewal`
+        where it cannot be renewed), Unavailable."""
         ...
 
     async def revoke(self, name: LeaseName) -> Revoked:
-        """Take it away: first what it may do, then what is open with it, then itself. When it returns, nothing of it
-        works but what the answer names. Idempotent; of a name that nobody issued it says that all is gone."""
+        """Revoke the credential: first its rights, then its open sessions, then the credential itself. When this
+        returns, nothing of it works except what the answer names. Idempotent; for a name never issued, the answer says
+        that nothing is left."""
         ...
 
     async def live(self) -> tuple[LeaseName, ...]:
-        """The names of every lease that the target still knows, ours alone, also of those of another process's."""
+        """List the names of all our leases that the target still knows, including those of other processes."""
         ...
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
-        """What the target itself says this lease may do, one right a line, sorted: to compare with the scope. Empty for
-        one that is gone. Raises Refused (`lease.untold`) where the target cannot say."""
+        """List the rights that the target itself reports for this lease, one a line, sorted, to compare with the scope.
+        Empty for a removed lease. Raises Refused (`lease.untold`) where the target cannot report them."""
         ...
 
     async def close(self) -> None:
-        """Let go of the connections that are kept warm; leases stay as they are. Idempotent, and raises nothing, also
-        where the target is away. Whatever is asked afterwards opens its own again."""
+        """Close the pooled connections; leases stay valid. Idempotent. Raises nothing, also where the target is
+        unreachable. A later call opens its own connection."""
         ...

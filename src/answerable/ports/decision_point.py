@@ -1,4 +1,4 @@
-"""Port: policy decision (PDP)."""
+"""Port: the policy decision point (PDP), and the compiler and checker of policy sets."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 
 class DecisionPoint(Protocol):
-    """Promises: deny by default; any evaluation error or unanswerable request is a deny; the decision carries the
-    ids of the policies that determined it and the digest of the whole set; the same input gives the same decision.
+    """Promises: deny by default; any evaluation error or request that cannot be evaluated is a deny; the decision
+    carries the ids of the policies that determined it and the digest of the whole set; the same input gives the same
+    decision.
 
     Synchronous, without I/O: it runs on the hot path. Never raises.
     """
@@ -29,7 +30,7 @@ class DecisionPoint(Protocol):
 
     @property
     def policy_statement(self) -> bytes:
-        """The policy set as it is written down: JSON bytes of which `policy_set` is the SHA-256."""
+        """The policy set as recorded: JSON bytes of which `policy_set` is the SHA-256."""
         ...
 
     def decide(self, verified: VerifiedRequest, facts: Facts) -> Decision:
@@ -42,18 +43,17 @@ class DecisionPoint(Protocol):
 
 
 class PolicyChecker(Protocol):
-    """What is wrong with policy sets that a compiler takes: names that nothing has, rules that can never match, groups
-    in which nobody is. Promises: it refuses nothing itself, and never raises. As slow as compiling."""
+    """Find faults in policy sets that compile: names that nothing has, rules that can never match, groups without
+    members. Promises: refuses nothing itself, and never raises. As slow as compiling."""
 
     def __call__(self, documents: Sequence[JSONValue], snapshot: RegistrySnapshot) -> tuple[SetFault, ...]:
-        """Of every set among the documents. snapshot: of these."""
+        """Return the faults of every policy set among the documents. snapshot: of these documents."""
         ...
 
 
 class PolicyCompiler(Protocol):
-    """Promises: a policy set that does not pass strict validation against the schema of the registered capabilities, or
-    has a missing or duplicate `@id`, is not compiled. Slow (milliseconds to a second): never on the hot path.
-    """
+    """Promises: compiles no policy set that fails strict validation against the schema of the registered capabilities,
+    or that has a missing or duplicate `@id`. Slow (milliseconds to a second): never on the hot path."""
 
     def __call__(self, policies: str, snapshot: RegistrySnapshot) -> DecisionPoint:
         """Compile a policy set. Raises Malformed (`policy.*`) that names every fault."""

@@ -1,4 +1,4 @@
-"""Port: who was told of what on which channel, and how each channel is."""
+"""Port: which messages were delivered on which channel, and the state of each channel."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelState:
-    """How a channel is. since: Unix milliseconds, when it was first set up. attempts: tries in a row that found it
-    down. next_at: before which there is no other one. error: why it is down; empty where it is not. sent, missed: how
-    many messages were taken, and never will be. left_out: how often
-    one could not even be planned, as too many were there."""
+    """State of a channel. since: Unix milliseconds of its first set-up. attempts: consecutive failed attempts. next_at:
+    earliest time of the next attempt, Unix milliseconds. error: why it is down; empty where it is up. sent, missed:
+    numbers of messages that were accepted, and that will never be. left_out: number of messages that were not planned
+    because too many were stored."""
 
     since: int
     attempts: int = 0
@@ -28,39 +28,39 @@ class ChannelState:
 
 
 class DeliveryRegister(Protocol):
-    """Promises: what a call wrote is on stable storage when it returns, whole or not at all, and every process on the
-    same register sees it at its next call. Bounded: past its limit nothing new is kept, and that is counted.
+    """Promises: a write is on stable storage when the call returns, whole or not at all, and every process on the same
+    register sees it at its next call. Bounded: past the limit, new deliveries are counted but not stored.
 
     Raises only Unavailable (`register.*`).
     """
 
     def open(self, channel: str, *, now: int) -> ChannelState:
-        """How it is; one that was not there is there from now on."""
+        """Return the channel's state; create a channel that does not exist yet."""
         ...
 
     def of(self, about: str) -> tuple[Delivery, ...]:
-        """All that is known of one approval or notice."""
+        """Return all deliveries of one approval or notice."""
         ...
 
     def on(self, channel: str, *, since: int) -> tuple[Delivery, ...]:
-        """Those on one channel that were planned or told at `since` or later, in the order of their planning."""
+        """Return the deliveries on one channel planned or sent at `since` or later, in the order of planning."""
         ...
 
     def keep(self, deliveries: Sequence[Delivery]) -> None:
-        """Keep these, each in place of the one of its key, in one write."""
+        """Store these deliveries, replacing those with the same keys, in one write."""
         ...
 
     def forget(self, *, before: int) -> int:
-        """Forget those that were planned and told before; returns how many."""
+        """Remove the deliveries that were planned and sent before this time; return how many."""
         ...
 
     def claim(self, channel: str, *, now: int, until: int) -> bool:
-        """Take a channel for sending, unless another process has it; `until` that holds at most. A claim that would
-        hold longer than that was made by a clock that was set back since, and does not count."""
+        """Lock a channel for sending, unless another process holds it; the lock expires at `until`. An existing lock
+        with a later expiry was made before the clock was set back, and is ignored."""
         ...
 
     def release(
         self, channel: str, *, attempts: int, next_at: int, error: str, sent: int = 0, missed: int = 0
     ) -> None:
-        """Give it back, and say how it is. sent, missed: how many there were of each since it was taken."""
+        """Release the channel and store its state. sent, missed: numbers of messages of each kind since the claim."""
         ...

@@ -1,4 +1,4 @@
-"""Port: which drills were run, and what came of them."""
+"""Port: which drills were run, and their results."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 
 class DrillRegister(Protocol):
-    """Promises: what `put` took is on stable storage when it returns, and every later read sees it, in whatever
-    process; nothing that was put is ever changed or removed.
+    """Promises: what `put` stored is on stable storage when it returns, and every later read in any process sees it;
+    stored drills are never changed or removed.
 
-    It is read by people's commands only, never by an action. Raises only Unavailable (`register.*`).
+    Only human-facing commands read it, never an action. Raises only Unavailable (`register.*`).
     """
 
     def put(self, drills: Collection[Drill]) -> int:
-        """Keep those whose id is not known, with one write: all or none; returns how many there were."""
+        """Store the drills with unknown ids in one write, all or none; return how many there were."""
         ...
 
     def of(self, what: Drilled) -> Sequence[Drill]:
-        """Every drill of an agent or capability, newest first."""
+        """Return every drill of an agent or capability, newest first."""
         ...
 
     def all(self) -> Sequence[Drill]:
-        """Every drill, newest first."""
+        """Return every drill, newest first."""
         ...

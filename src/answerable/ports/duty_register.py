@@ -1,4 +1,4 @@
-"""Port: what became of questions on their way to people, and who stands in for whom."""
+"""Port: which approvals people viewed, which duty steps were sent, and the deputies of each person."""
 
 from __future__ import annotations
 
@@ -14,47 +14,48 @@ if TYPE_CHECKING:
 
 class DutyRegister(Protocol):
     """Promises: what `view`, `tell`, `delegate` and `end` did is on stable storage when they return and survives a
-    restart; a step is told, and a delegation ended, at most once, whoever races, in this process and in others; the id
-    of a delegation never counts a second time; `first_view`, `told`, `find` and `delegations` are synchronous and do no
-    I/O. What others did is seen at the next refresh of the store, but by `tell`, `delegate` and `end` at once.
+    restart; a step is sent, and a delegation ended, at most once, also among racing callers in any process; the id of a
+    delegation is never accepted a second time; `first_view`, `told`, `find` and `delegations` are synchronous and do no
+    I/O. Changes by other processes are visible from the next refresh of the store, but to `tell`, `delegate` and `end`
+    at once.
 
     Raises only Unavailable (`register.*`) and, from `delegate`, Malformed (`duty.duplicate`, `duty.full`).
     """
 
     def view(self, approval: ApprovalId, person: PrincipalId, at: UnixMillis) -> bool:
-        """Note that a person saw it; False where that is noted already."""
+        """Note that a person viewed the approval. False if already noted."""
         ...
 
     def first_view(self, approval: ApprovalId) -> UnixMillis | None:
-        """When somebody first saw it, or None."""
+        """Return when the approval was first viewed, or None."""
         ...
 
     def tell(self, approval: ApprovalId, group: str, step: int, at: UnixMillis) -> bool:
-        """Note that a step was told; False where it had been."""
+        """Note that a duty step was sent. False if already noted."""
         ...
 
     def told(self, approval: ApprovalId) -> frozenset[tuple[str, int]]:
-        """Group and number of the steps that were told."""
+        """Return group and number of each step that was sent."""
         ...
 
     def delegate(self, delegation: DeputyStatement) -> None:
-        """Keep a new one."""
+        """Store a new delegation."""
         ...
 
     def end(self, delegation: str, at: UnixMillis) -> bool:
-        """It counts no more; False where there is none of this id or it had been ended. One whose end was never noted
-        here before it came cannot come later."""
+        """End the delegation. False where there is none of this id or it was already ended. A delegation whose id was
+        ended before it was stored can never be stored."""
         ...
 
     def find(self, delegation: str) -> DeputyStatement | None:
-        """The one of this id, also where it is over or was ended; None after `forget`."""
+        """Return the delegation of this id, including expired and ended ones; None after `forget`."""
         ...
 
     def delegations(self) -> Sequence[DeputyStatement]:
-        """All that were not ended, also those that are over or to come, oldest first."""
+        """Return all delegations that were not ended, including expired and future ones, oldest first."""
         ...
 
     def forget(self, *, before: UnixMillis) -> int:
-        """Drop what was noted of questions before this time, and delegations that were over by then; tells how many. An
-        id stays known."""
+        """Remove what was noted of approvals before this time, and delegations that were over by then; return how many.
+        The ids stay known."""
         ...

@@ -1,4 +1,4 @@
-"""Port: chance."""
+"""Port: the random number generator."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from typing import Protocol
 
 
 class Entropy(Protocol):
-    """Promises: unpredictable bytes from the system's generator; two calls never share state an attacker can guess.
+    """Promises: unpredictable bytes from the system's generator; two calls never share state that an attacker can
+    guess.
 
     Never blocks after start-up, never fails.
     """
 
     def bytes(self, count: int) -> bytes:
-        """`count` random bytes."""
+        """Return `count` random bytes."""
         ...
 
     def token(self) -> str:
-        """A fresh name of 128 random bits, 26 characters of `0-9 a-z` (Crockford base 32, lower case)."""
+        """Return a fresh name of 128 random bits, 26 characters of `0-9 a-z` (Crockford base 32, lower case)."""
         ...

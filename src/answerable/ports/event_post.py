@@ -1,4 +1,4 @@
-"""Port: one message to a receiver of events."""
+"""Port: POST one message to a receiver of events."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ ANSWER_BYTES_MAX = 32_768
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
-    """What the receiver answered. body: its beginning, at most ANSWER_BYTES_MAX. retry_after: seconds that it asks to
-    wait before another try (RFC 9110, section 10.2.3); 0 where it says nothing."""
+    """The receiver's answer. body: its beginning, at most ANSWER_BYTES_MAX. retry_after: seconds that the receiver asks
+    to wait before the next attempt (RFC 9110, section 10.2.3); 0 where it does not say."""
 
     status: int
     body: bytes
@@ -22,13 +22,13 @@ class Posted:
 
 
 class EventPost(Protocol):
-    """Promises: one POST to this very address and to nobody else: no redirect is followed, no proxy of the environment
-    is used, no cookie is kept; over TLS with a certificate that counts, or on loopback; a whole answer within a bounded
-    time, of which no more than ANSWER_BYTES_MAX is read.
+    """Promises: one POST to exactly this address: no redirects, no proxies from the environment, no cookies; over TLS
+    with a valid certificate, or on loopback; an answer within a bounded time, of which at most ANSWER_BYTES_MAX is
+    read.
 
     Raises only Unavailable (`event_post.unreachable`): the receiver may have the message nevertheless.
     """
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Posted:
-        """Send it and wait for the answer."""
+        """Send the message and wait for the answer."""
         ...

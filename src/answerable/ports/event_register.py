@@ -1,4 +1,4 @@
-"""Port: streams of events, what waits in each, and up to which entry of the ledger it was put there."""
+"""Port: event streams, the queue of unsent events of each, and up to which ledger entry events were queued."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """One event for one stream. id: unique in its stream. at: Unix milliseconds, when it was made. body: what is sent,
-    or made into what is sent."""
+    """One event queued for one stream. id: unique in its stream. at: when it was created, Unix milliseconds. body: the
+    payload, or the source from which the payload is built."""
 
     stream: str
     id: str
@@ -24,9 +24,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueState:
-    """waiting: events that wait. left_out: those that were not kept, ever, because too many waited.
+    """State of a queue. waiting: number of queued events. left_out: total number of events dropped because the queue
+    was full.
 
-    attempts: tries of the first one that failed, one after the other. next_at: before which there is no other one.
+    attempts: consecutive failed attempts of the first event. next_at: earliest time of the next attempt, Unix
+    milliseconds.
     """
 
     waiting: int = 0
@@ -36,69 +38,72 @@ class QueueState:
 
 
 class EventRegister(Protocol):
-    """Promises: what a call wrote is on stable storage when it returns, whole or not at all, and every process on the
-    same register sees it at its next call; events of a stream keep the order in which they were added; an event is in
-    its stream from `add` until `taken`, however often processes end meanwhile.
+    """Promises: a write is on stable storage when the call returns, whole or not at all, and every process on the same
+    register sees it at its next call; events of a stream keep the order in which they were added; an event stays in its
+    stream from `add` until `taken`, also when processes end meanwhile.
 
     Raises only Unavailable (`register.*`).
     """
 
     def streams(self) -> tuple[EventStream, ...]:
-        """All, in the order in which they were made."""
+        """Return all streams, in the order of creation."""
         ...
 
     def find(self, stream: str) -> EventStream | None:
-        """The one of this id, or None."""
+        """Return the stream of this id, or None."""
         ...
 
     def put(self, stream: EventStream) -> bool:
-        """Keep it in place of the one of its id and revision, with the next revision; a new one has revision 0.
+        """Replace the stored stream that has the same id and revision, and increment the revision; a new stream has
+        revision 0.
 
-        False, and nothing is done, where it was changed or removed meanwhile, or is there already.
+        False, and nothing changes, where the stored stream was changed or removed meanwhile, or a new one already
+        exists.
         """
         ...
 
     def remove(self, stream: str) -> None:
-        """Forget it, with all that waits in it; one that is not there is no fault."""
+        """Remove the stream and its queue. A missing stream is not an error."""
         ...
 
     def read_to(self, log: str) -> int | None:
-        """Up to which entry `log` was read; None where it never was."""
+        """Return up to which entry `log` was read; None where it never was."""
         ...
 
     def add(self, events: Sequence[Waiting], *, waiting_max: int, log: str = "", read_to: int = 0) -> None:
-        """Put them at the end of their streams and remember how far `log` was read, in one write.
+        """Append events to their streams and store how far `log` was read, in one write.
 
-        One whose id is in its stream, or that is of no stream, is passed over. Of a stream in which `waiting_max` wait
-        no more are kept: they are counted in `left_out`. `read_to` never goes back; without `log` it is not touched.
+        An event whose id is already in its stream, or whose stream does not exist, is skipped. A stream with
+        `waiting_max` queued events takes no more: further ones are counted in `left_out`. `read_to` never decreases;
+        without `log` it is unchanged.
         """
         ...
 
     def queue(self, stream: str) -> QueueState:
-        """How it stands; of no stream, empty."""
+        """Return the state of a stream's queue; the empty state for a missing stream."""
         ...
 
     def waiting(self, stream: str, *, count_max: int) -> tuple[Waiting, ...]:
-        """The first that wait, in order."""
+        """Return the first queued events, in order."""
         ...
 
     def shown(self, stream: str, ids: Collection[str]) -> None:
-        """Remember that its receiver was given these."""
+        """Note that these events were delivered to the receiver, which has not acknowledged them yet."""
         ...
 
     def taken(self, stream: str, ids: Collection[str], *, only_shown: bool) -> int:
-        """Its receiver has them: they wait no more. only_shown: only those that it was given. Returns how many."""
+        """Remove events that the receiver acknowledged. only_shown: only those that `shown` noted. Returns how many."""
         ...
 
     def drop(self, stream: str) -> None:
-        """Forget all that waits in it."""
+        """Empty the stream's queue."""
         ...
 
     def claim(self, stream: str, *, now: int, until: int) -> bool:
-        """Take it for sending, unless another one has it; `until` that holds at most. A claim that would hold longer
-        than that was made by a clock that was set back since, and does not count."""
+        """Lock a stream for sending, unless another process holds it; the lock expires at `until`. An existing lock
+        with a later expiry was made before the clock was set back, and is ignored."""
         ...
 
     def release(self, stream: str, *, attempts: int, next_at: int) -> None:
-        """Give it back, and say when there may be another try."""
+        """Release the stream and store when the next attempt may be made."""
         ...

@@ -1,4 +1,4 @@
-"""Port: the figures that were counted from each log of a deployment, kept so that no start counts a whole log again."""
+"""Port: statistics counted from each log of a deployment, stored so that no start must count a whole log again."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptFigures:
-    """entries: all below are counted. form: of the rows, as the code that made them numbers it. at: when it was kept,
-    Unix milliseconds. rows: by name, as they were encoded. beside: what that process measured of itself."""
+    """Stored statistics of one log. entries: all entries below this index are counted. form: version number of the row
+    format. at: when they were stored, Unix milliseconds. rows: encoded rows by name. beside: encoded measurements of
+    the process that stored them, which no log contains."""
 
     entries: int
     form: int
@@ -22,8 +23,8 @@ class KeptFigures:
 
 
 class FiguresRegister(Protocol):
-    """Promises: what `keep` was given is on stable storage as a whole when it returns, or nothing of it. No record: the
-    log is the record, and what is missing here is counted from there. Raises only Unavailable (`register.*`).
+    """Promises: what `keep` stored is on stable storage as a whole when it returns, or not at all. A cache, not a
+    record: the log is authoritative, and missing rows are counted from the log. Raises only Unavailable (`register.*`).
     """
 
     def keep(
@@ -37,14 +38,14 @@ class FiguresRegister(Protocol):
         beside: bytes,
         anew: bool,
     ) -> None:
-        """Keep for the log `origin` the rows that changed, None for one that is gone. anew: nothing of what was kept of
-        this log before stays. One write."""
+        """Store the changed rows of the log `origin`; None removes a row. anew: remove every earlier row of this log
+        first. One write."""
         ...
 
     def kept(self, origin: str) -> KeptFigures | None:
-        """All that is kept for this log; None where nothing is."""
+        """Return everything stored for this log; None where nothing is."""
         ...
 
     def origins(self) -> tuple[str, ...]:
-        """The logs of which something is kept, in order."""
+        """Return the logs for which statistics are stored, sorted."""
         ...

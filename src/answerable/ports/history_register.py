@@ -1,4 +1,4 @@
-"""Port: what trackers have counted, kept beside a log so that a start need not read the whole log again."""
+"""Port: the counts of trackers, stored beside a log so that a start need not read the whole log again."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptHistory:
-    """entries: by digest of the tracker, up to which entry all is in what was kept. places: as they were encoded."""
+    """Stored counts of one log. entries: by digest of the tracker, the number of entries already counted. places: the
+    encoded counts by place."""
 
     entries: Mapping[str, int]
     places: Mapping[Place, bytes]
 
 
 class HistoryRegister(Protocol):
-    """Promises: what `keep` was given is on stable storage as a whole when it returns, or nothing of it. No record: the
-    log is the record, and what is missing here is read from there. The numbers of an action being decided are never
-    asked for here: they are in memory. Raises only Unavailable (`register.*`).
-    """
+    """Promises: what `keep` stored is on stable storage as a whole when it returns, or not at all. A cache, not a
+    record: the log is authoritative, and missing counts are computed from the log. Deciding an action never reads this
+    register: its numbers are in memory. Raises only Unavailable (`register.*`)."""
 
     def keep(self, origin: str, state: HistoryState) -> None:
-        """Keep for the log `origin` what changed, up to which entry, and nothing any more of trackers that are not
-        there. One write."""
+        """Store for the log `origin` the changed counts and up to which entry they go, and remove trackers that no
+        longer exist. One write."""
         ...
 
     def kept(self, origin: str) -> KeptHistory:
-        """All that is kept for this log."""
+        """Return everything stored for this log."""
         ...

@@ -12,17 +12,18 @@ if TYPE_CHECKING:
     from answerable.core.identity.workload.instance import Instance
 
 MAY_RETURN: Final = frozenset({"instance.expired", "agent.suspended", "agent.inactive", "asked", "held"})
-"""Reasons of an end after which the same running process may be enrolled anew: its time ran out, its agent was out of
-force for a while, it ended its own instance itself, or it was held and attests anew after the lift. After any other,
-somebody did not want this process to go on."""
+"""Reasons of an end after which the same running process may enrol again: its identity expired, its agent was inactive
+for a while, it ended its own instance, or it was held and attests again after the lift. After any other reason,
+somebody decided that this process must not continue."""
 FORGOTTEN: Final = MAY_RETURN | {"process.gone"}
-"""Reasons of which `process_ended` knows nothing once the instance is forgotten: nothing would follow from them."""
+"""Reasons that `process_ended` no longer returns once the instance is pruned, because nothing depends on them."""
 UNRECORDED_MAX: Final = 500
-"""Ends that `unrecorded` gives at a time."""
+"""Maximum size of one answer of `unrecorded`."""
 
 
 class LostEnd(NamedTuple):
-    """An instance that ended and that a register knows nothing of. key: its thumbprint. because: stable code."""
+    """An ended instance that the ledger records and a register does not know. key: its thumbprint. because: stable
+    code."""
 
     instance: SpiffeId
     key: str
@@ -30,78 +31,80 @@ class LostEnd(NamedTuple):
 
 
 class InstanceRegister(Protocol):
-    """Promises: what a method changed is on stable storage when it returns, and every later look-up sees it; whatever
-    changes something, `unrecorded`, `last_sub_agent` and `key_ended` may wait for a disk and for other processes, so
-    they are called off the event loop; the other look-ups (`find` to `live`) are synchronous, without I/O; an id or a
-    key is registered once, for good, whoever races; an ended instance stays ended, also for a `put` that comes later.
-    Raises only Unavailable (`register.*`) and, from `add`, Malformed (`instance.duplicate`, `instance.parent`).
-    """
+    """Promises: what a method changed is on stable storage when it returns, and every later look-up sees it; methods
+    that change something, and `unrecorded`, `last_sub_agent` and `key_ended`, may wait for a disk and for other
+    processes, so they are called off the event loop; the other look-ups (`find` to `live`) are synchronous, without
+    I/O; an id or a key is registered once, for good, also among racing callers; an ended instance stays ended, also if
+    a `put` comes later. Raises only Unavailable (`register.*`) and, from `add`, Malformed (`instance.duplicate`,
+    `instance.parent`)."""
 
     def add(self, instance: Instance) -> None:
-        """Register a new instance. Raises Malformed (`instance.duplicate`) for an id, a key, or a live process that is
-        there already, or has ever been for id and key."""
+        """Register a new instance. Raises Malformed (`instance.duplicate`) for an id or a key that was ever registered,
+        or a process that already has a live instance."""
         ...
 
     def put(self, instance: Instance) -> bool:
-        """Replace what is known about a live instance of this id; False, and nothing changed, when it is not live."""
+        """Replace the stored data of a live instance of this id. False, and nothing changes, when it is not live."""
         ...
 
     def end(self, instance: SpiffeId, *, because: str, by: str = "") -> tuple[Instance, ...]:
-        """End it and its sub-agents; returns those that this call ended, parents first. by: as `ended_by` says."""
+        """End an instance and its sub-agents; return those ended by this call, parents first. by: as in `ended_by`."""
         ...
 
     def end_many(self, instances: Iterable[SpiffeId], *, because: str, by: str = "") -> tuple[Instance, ...]:
-        """End all of them and their sub-agents, or none: one change, as `end`. What is not live is passed over."""
+        """End all these instances and their sub-agents in one change, or none, as `end` does. Instances that are not
+        live are skipped."""
         ...
 
     def unrecorded(self) -> tuple[tuple[Instance, str], ...]:
-        """Ended instances that `recorded` was not told of, oldest first, at most UNRECORDED_MAX: each with its reason,
-        or `parent.ended` where it ended with its parent. Also what other processes ended; never forgotten before."""
+        """Return ended instances not yet passed to `recorded`, oldest first, at most UNRECORDED_MAX: each with its
+        reason, or `parent.ended` where it ended with its parent. Includes ends by other processes; none is pruned
+        before it is recorded."""
         ...
 
     def last_sub_agent(self, parent: SpiffeId) -> SpiffeId | None:
-        """The sub-agent of this instance that was added last, by whatever process, and forgotten or not; or None."""
+        """Return the sub-agent of this instance that any process added last, pruned or not; or None."""
         ...
 
     def recorded(self, instances: Iterable[SpiffeId]) -> None:
-        """The ends of these are in the ledger, on stable storage."""
+        """Note that the ledger has the ends of these instances on stable storage."""
         ...
 
     def find(self, instance: SpiffeId) -> Instance | None:
-        """Live or ended, or None."""
+        """Return the instance, live or ended, or None."""
         ...
 
     def by_key(self, thumbprint: str) -> Instance | None:
-        """The instance with this key, live or ended, or None."""
+        """Return the instance with this key, live or ended, or None."""
         ...
 
     def by_process(self, process: str) -> Instance | None:
-        """The live top-level instance of this local process, or None."""
+        """Return the live top-level instance of this local process, or None."""
         ...
 
     def process_ended(self, process: str) -> str:
-        """Why the latest top-level instance of this local process ended; empty where none has. Known for good, but for
-        reasons that are FORGOTTEN, which go with the particulars."""
+        """Return why the latest top-level instance of this local process ended; empty where none has. Stored for good,
+        except the reasons in FORGOTTEN, which are pruned with the instance."""
         ...
 
     def key_ended(self, thumbprint: str) -> str:
-        """Why the instance with this key ended, known for good; empty where none with it has."""
+        """Return why the instance with this key ended; empty where none has. Stored for good."""
         ...
 
     def take_lost(self, ends: Iterable[LostEnd]) -> int:
-        """Know for good that these ended, of which the ledger knows and this register does not: their ids and keys are
-        taken. What is known already stays as it is; tells how many were not."""
+        """Store for good the ends that the ledger records and this register does not know; their ids and keys count as
+        taken. Known instances stay unchanged. Return how many were unknown."""
         ...
 
     def of_agent(self, agent: AgentId) -> Iterable[Instance]:
-        """Its live instances."""
+        """Return the agent's live instances."""
         ...
 
     def live(self) -> Iterable[Instance]:
-        """All that have not ended; their `expires_at` may have passed."""
+        """Return all instances that have not ended; their `expires_at` may have passed."""
         ...
 
     def forget_ended(self, *, before: UnixMillis) -> int:
-        """Drop the particulars of instances that ended and expired before this time, never their ids and keys, and
-        nothing whose end is unrecorded; tells how many."""
+        """Prune the data of instances that ended and expired before this time, but never their ids and keys, and no
+        instance whose end is unrecorded. Return how many."""
         ...

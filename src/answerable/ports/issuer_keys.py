@@ -6,16 +6,16 @@ from typing import Protocol
 
 
 class IssuerKeys(Protocol):
-    """Promises: only configured issuers are asked, at addresses that follow from the configuration, never from a token;
-    keys are not used past the age their issuer allows, within our own bounds; an issuer is asked for a key that it did
-    not show before at most once a minute, however many tokens name one. Each look-up ends within a limit of time.
+    """Promises: fetches keys only from configured issuers, at addresses derived from the configuration, never from a
+    token; uses no key past the age that its issuer allows, within our own bounds; queries an issuer for an unknown key
+    id at most once a minute, however many tokens name one. Each look-up ends within a time limit.
 
     Raises only Unavailable (`issuer.unreachable`, `issuer.answer`).
     """
 
     async def key_set(self, issuer: str, *, kid: str) -> bytes | None:
-        """The issuer's JWK Set (RFC 7517, section 5), unjudged; None when no such issuer is configured.
+        """Return the issuer's JWK Set (RFC 7517, section 5), unverified; None when no such issuer is configured.
 
-        kid: the key that is looked for; fetched anew when it is not in the set that is kept.
+        kid: the key id needed; the set is fetched anew when the cached one does not contain it.
         """
         ...

@@ -1,4 +1,4 @@
-"""Port: the join tokens that were handed out."""
+"""Port: the join tokens that were issued."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ if TYPE_CHECKING:
 
 
 class JoinTokens(Protocol):
-    """Promises: a token is used at most once, whoever races, in this process and in others, also across a crash: that
-    it is used up is on stable storage before `consume` returns it. Tokens are known by their digest; they themselves
-    are nowhere. Raises only Unavailable (`register.*`) and, from `add`, Malformed (`join_token.duplicate`,
-    `join_token.full`).
-    """
+    """Promises: a token is used at most once, also among racing callers in any process and across a crash: its use is
+    on stable storage before `consume` returns the token. Tokens are stored by digest; the tokens themselves are stored
+    nowhere. Raises only Unavailable (`register.*`) and, from `add`, Malformed (`join_token.duplicate`,
+    `join_token.full`)."""
 
     def add(self, token: JoinToken) -> None:
-        """Register a token that was not used yet."""
+        """Register an unused token."""
         ...
 
     def consume(self, digest: bytes, *, now: UnixMillis) -> JoinToken | None:
-        """Use it up; None when there is none, when it was used, when it has expired or was made after `now`. An expired
-        one is used up all the same, so that no clock that is set back later makes it good."""
+        """Use up the token and return it; None when it is unknown, was used, has expired or was made after `now`. An
+        expired token is used up all the same, so that setting the clock back cannot make it valid again."""
         ...
 
     def all(self) -> Iterable[JoinToken]:
-        """All that are kept, used and expired ones included, newest first."""
+        """Return all stored tokens, including used and expired ones, newest first."""
         ...
 
     def forget(self, *, before: UnixMillis) -> int:
-        """Drop those that expired before this time; tells how many."""
+        """Remove the tokens that expired before this time; return how many."""
         ...

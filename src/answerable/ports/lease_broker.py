@@ -1,4 +1,4 @@
-"""Port: the broker as the gateway asks it: to end leases, and to tell how they stand."""
+"""Port: the broker as the gateway calls it, to end leases and to query their state."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedLeases:
-    """What came of ending some. ended: those that are gone. unrevoked: those whose first attempt failed, with why.
-    more: how many attempts were not over when the answer went."""
+    """Result of ending leases. ended: leases that are gone. unrevoked: leases whose first attempt failed, with the
+    reason. more: number of attempts still running when the answer was sent."""
 
     ended: tuple[Lease, ...]
     unrevoked: tuple[Lease, ...]
@@ -29,7 +29,7 @@ class EndedLeases:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerTarget:
-    """A target that the broker acts on. kind: as its settings name it."""
+    """A target on which the broker acts. kind: as its settings name it."""
 
     name: str
     kind: str
@@ -38,7 +38,7 @@ class BrokerTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueSecret:
-    """A standing secret of the broker that is to be replaced. why: in words. targets: those that use it."""
+    """A standing secret of the broker that is due for rotation. why: in words. targets: the targets that use it."""
 
     name: str
     why: str
@@ -46,49 +46,51 @@ class DueSecret:
 
 
 class LeaseBroker(Protocol):
-    """Promises: whatever is asked twice is done once. Raises only Unavailable (`broker.*`), with effect `unknown` where
-    the broker may have done what it was asked."""
+    """Promises: every call is idempotent. Raises only Unavailable (`broker.*`), with effect `unknown` where the broker
+    may have carried out the request."""
 
     async def end(self, names: Sequence[Under], *, why: str, wait_seconds: float) -> EndedLeases:
-        """End every open lease that stands under one of these names, and wait so long for the first attempts. What is
-        not gone then goes on being ended. At most NAMES_MAX names."""
+        """End every open lease issued under one of these names (at most NAMES_MAX), and wait up to `wait_seconds` for
+        the first attempts. The broker continues to end those that are not gone by then."""
         ...
 
     async def recall(self, log: str, named: Sequence[tuple[LeaseName, str]]) -> int:
-        """End these leases at these targets, which the ledger of this log names, where the broker does not know them
-        any more. How many those were."""
+        """End these leases at these targets, which the ledger of this log names, where the broker no longer knows them.
+        Return how many those were."""
         ...
 
     async def changes(
         self, log: str, after: int | None, *, wait_seconds: float
     ) -> tuple[int, Sequence[LeaseChange]]:
-        """The leases of this log that changed after the change of this number, and the number of the last change of
-        any; where there are none, waits so long for one. A number below `after` says that the broker's register is
-        another than it was. after: up to which all is written down; None to go on from the last that was said."""
+        """Return the number of the last change of any lease, and the leases of this log that changed after change
+        `after`; where there are none, wait up to `wait_seconds` for one. A number below `after` means that the broker's
+        register was replaced. after: the caller has recorded all changes up to this one; None continues from the last
+        acknowledged one."""
         ...
 
     async def leases(self, which: LeaseList, limit: int, *, after: str = "") -> Sequence[Lease]:
-        """Those that are open, or unrevoked, in the order of their names, after this one; or those that ended last."""
+        """Return the open or unrevoked leases by name, starting after this name, or the leases that ended last."""
         ...
 
     async def targets(self) -> Sequence[BrokerTarget]:
-        """What it acts on."""
+        """Return the targets on which the broker acts."""
         ...
 
     async def strays(self) -> tuple[Sequence[tuple[str, str, bool]], dict[str, str]]:
-        """As flows.settle_leases.find_strays: target, name and whether it was once a lease here; faults by target."""
+        """Return what flows.leases.settle_leases.find_strays finds: target, name and whether the name was once a lease
+        of this broker; and faults by target."""
         ...
 
     async def due_secrets(self) -> Sequence[DueSecret]:
-        """Standing secrets that are to be replaced, by name, as the broker saw them last. None of them is shown."""
+        """Return the standing secrets due for rotation, by name, as the broker last saw them, without their values."""
         ...
 
     async def rights(self, target: str, grants: JSONValue) -> Sequence[Right]:
-        """What these grants come to at this target, as ports.target_rights says; empty where nobody can tell. Raises
-        Unavailable, too, where the broker has no such target (`broker.failed`)."""
+        """Return the rights that these grants give at this target, as ports.target_rights says; empty where that cannot
+        be determined. Also raises Unavailable where the broker has no such target (`broker.failed`)."""
         ...
 
     async def narrowed(self, target: str, grants: JSONValue, kept: Sequence[str]) -> JSONValue:
-        """These grants with the rights at these places alone, as ports.target_rights says; None where nothing would be
-        left. Raises as `rights`."""
+        """Return these grants reduced to the rights at these places, as ports.target_rights says; None where nothing
+        would be left. Raises as `rights`."""
         ...

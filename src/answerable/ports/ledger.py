@@ -11,23 +11,24 @@ if TYPE_CHECKING:
 
 
 PORT: Final = "ledger"
-"""What its failures say that it is."""
+"""Name of this component in its errors."""
 TAKES_NOTHING_NOW: Final = frozenset({"ledger.full", "ledger.busy", "ledger.unwritable"})
-"""Codes with which a log takes nothing and what stands in it is as sure as before: no process ends for it, as only a
-process that runs can still end what acts."""
+"""Error codes with which a log refuses entries while its content is intact. No process ends for them, because only a
+running process can still end what acts."""
 
 
 class Submitted(Protocol):
-    """An entry that has its place in the log and is on its way to stable storage, whoever waits for it or leaves."""
+    """An entry that has its index in the log and is being written to stable storage, whether or not a caller waits for
+    it."""
 
     @property
     def receipt(self) -> Receipt:
-        """Its place; a promise only once `durable` has returned."""
+        """The entry's index; guaranteed only once `durable` has returned."""
         ...
 
     async def durable(self) -> Receipt:
-        """Wait until it is on stable storage. Cancelling the wait does not take the entry back, and it may be waited
-        for again. Raises Unavailable as `Ledger.append` does."""
+        """Wait until the entry is on stable storage. Cancelling the wait does not withdraw the entry, and the wait may
+        be repeated. Raises Unavailable as `Ledger.append` does."""
         ...
 
 
@@ -35,17 +36,17 @@ class Ledger(Protocol):
     """Promises: when `append` returns, the entry is on stable storage (write and fdatasync of its whole batch returned)
     at the index in the receipt; indexes are consecutive and start at 0; appends may run concurrently and share a sync.
 
-    After the first failed write or sync nothing more is accepted until a restart has verified what is on disk. When
-    space runs low new entries are refused while owed ones (`tags.OWED`) are still taken from a reserve. The queue is
-    bounded, and so is what is durable and no checkpoint covers yet: past either `append` refuses, it never drops. A
-    second writer on the same log cannot open it.
+    After the first failed write or sync nothing more is accepted until a restart has verified the content on disk. When
+    space runs low, new entries are refused while owed ones (`tags.OWED`) are still accepted from a reserve. The queue
+    is bounded, and so is the number of durable entries that no checkpoint covers yet: past either limit `append`
+    refuses; it never drops. A second writer cannot open the same log.
 
-    A receipt's `head` can be signed from when `append` or `durable` has returned: that says what the log holds up to
-    there, before any checkpoint does.
+    A receipt's `head` can be signed from when `append` or `durable` has returned: it states the content of the log up
+    to that entry before any checkpoint does.
 
     Raises only Unavailable: `ledger.poisoned` (effect unknown for entries of the failed batch), `ledger.unwritable`
-    (the same, where the disk takes nothing any more, so that no restart could open it), `ledger.full`, `ledger.busy`,
-    `ledger.closed`. A cancelled `append` may still become durable; who must know uses `submit`.
+    (the same, where the disk accepts nothing any more, so that no restart could open it), `ledger.full`, `ledger.busy`,
+    `ledger.closed`. A cancelled `append` may still become durable; a caller that must know uses `submit`.
     """
 
     @property
@@ -59,30 +60,30 @@ class Ledger(Protocol):
         ...
 
     async def append(self, entry: Entry) -> Receipt:
-        """Make `entry` durable and return its place."""
+        """Make `entry` durable and return its index."""
         ...
 
     def submit(self, entry: Entry) -> Submitted:
-        """Give `entry` its place at once. Raises Unavailable as `append` does, `ledger.busy` instead of waiting."""
+        """Assign an index to `entry` at once. Raises Unavailable as `append` does, `ledger.busy` instead of waiting."""
         ...
 
     async def room(self, entry: Entry) -> None:
-        """Wait, as `append` does, until `submit` may take `entry`. Takes nothing itself. Raises Unavailable."""
+        """Wait, as `append` does, until `submit` may accept `entry`. Reserves nothing. Raises Unavailable."""
         ...
 
     def replay(self, start: int = 0) -> Iterator[StoredEntry]:
-        """Durable entries from index `start` on, in order, as they were when the call was made."""
+        """Return the durable entries from index `start` on, in order, as of the call."""
         ...
 
     def entry(self, index: int) -> StoredEntry:
-        """One durable entry, found without reading those before it. Raises Malformed (`ledger.no_entry`)."""
+        """Return one durable entry without reading those before it. Raises Malformed (`ledger.no_entry`)."""
         ...
 
     def open_intents(self) -> tuple[StoredEntry, ...]:
-        """Intents without an end, in order, as they were when the log was opened or later: for the start of a process,
-        before it appends anything. Costs no more for a long log than for a short one."""
+        """Return the intents without an outcome, in order, as of the opening of the log or later: for the start of a
+        process, before it appends anything. The cost does not depend on the length of the log."""
         ...
 
     def seal(self) -> str:
-        """Sign and publish a checkpoint over all durable entries; returns its text (C2SP tlog-checkpoint)."""
+        """Sign and publish a checkpoint over all durable entries; return its text (C2SP tlog-checkpoint)."""
         ...

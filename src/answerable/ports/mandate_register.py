@@ -1,4 +1,4 @@
-"""Port: the present state of mandates and what of their budgets is used."""
+"""Port: the current state of mandates and the used part of their budgets."""
 
 from __future__ import annotations
 
@@ -17,82 +17,83 @@ class MandateRegister(Protocol):
     """Promises: `add` and `close` are on stable storage when they return and every later `find` sees them; look-ups and
     `reserve` are synchronous and do no I/O; `reserve` is exact among all callers of this process.
 
-    Budgets are rebuilt from kept counts and the ledger's entries after them at start (`restore_used`), so that a
-    reservation needs no write of its own: the intent is the record, and its outcome that of what is given back. Raises
+    At start, budgets are rebuilt from stored counts and the ledger entries after them (`restore_used`), so that a
+    reservation needs no write of its own: the intent records the reservation, and its outcome what is returned. Raises
     only Unavailable (`register.*`) and, from `add`, Malformed (`mandate.duplicate`, `mandate.malformed`).
     """
 
     def find(self, mandate: MandateId) -> Mandate | None:
-        """The mandate, open or closed, or None."""
+        """Return the mandate, open or closed, or None."""
         ...
 
     def state(self, mandate: MandateId) -> MandateState:
-        """Open or closed; unknown mandates are closed."""
+        """Return whether the mandate is open or closed; unknown mandates are closed."""
         ...
 
     def calls_used(self, mandate: MandateId) -> int:
-        """Actions started under it."""
+        """Return the number of actions started under the mandate."""
         ...
 
     def used(self, account: str) -> Amounts:
-        """What is used of an account, by budget: of a mandate or of a hop."""
+        """Return the used amounts of an account (of a mandate or of a hop), by budget."""
         ...
 
     def lack(self, accounts: Sequence[Account], amounts: Amounts) -> Lack | None:
-        """What `reserve` would find lacking now; None when nothing is. Takes nothing, and looks at no state."""
+        """Return the lack that `reserve` would report now; None when there is none. Reserves nothing, and does not
+        check the mandate's state."""
         ...
 
     def reserve(self, accounts: Sequence[Account], amounts: Amounts) -> int | Lack | None:
-        """Take these amounts from every account or from none; the first is that of the mandate.
+        """Reserve these amounts from every account or from none; the first account is that of the mandate.
 
-        Returns how many calls of the mandate are used now, what is lacking, or None when it is closed or not known.
+        Returns how many calls of the mandate are used now, the lack, or None when the mandate is closed or unknown.
         """
         ...
 
     def give_back(self, accounts: Iterable[str], amounts: Amounts) -> None:
-        """Return what was reserved and not used, or whose intent never became durable; never below nothing."""
+        """Return reserved amounts that were not used, or whose intent never became durable; never below zero."""
         ...
 
     def take_more(self, accounts: Iterable[str], amounts: Amounts) -> None:
-        """Count what an action turned out to have used beyond its reservation, whatever the limits say."""
+        """Add the amounts that an action used beyond its reservation, regardless of limits."""
         ...
 
     def restore_used(self, account: str, amounts: Amounts) -> None:
-        """Set what is used from the ledger at start; never lowers it."""
+        """Set the used amounts from the ledger at start; never lowers them."""
         ...
 
     def keep_used(self, origin: str, used: Mapping[str, Amounts], entries: int) -> None:
-        """Keep, on stable storage, what is used of these accounts by what the log `origin` says below the entry of that
-        index. Accounts that are not named keep the counts they have."""
+        """Store durably the used amounts of these accounts, counted from the log `origin` below entry `entries`.
+        Accounts not named keep their counts."""
         ...
 
     def kept_used(self, origin: str) -> Mapping[str, Amounts]:
-        """What was kept for this log, by account."""
+        """Return the stored counts of this log, by account."""
         ...
 
     def used_up_to(self, origin: str) -> int:
-        """Up to which entry of this log the kept counts go; 0 when nothing was kept."""
+        """Return the entry of this log up to which the stored counts go; 0 when nothing is stored."""
         ...
 
     def add(self, mandate: Mandate, *, issued: Reference | None = None) -> None:
-        """Register an issued mandate. issued: the entry that says so, with the origin of its log."""
+        """Register an issued mandate. issued: the ledger entry that records it, with the origin of its log."""
         ...
 
     def issued(self, mandate: MandateId) -> Reference | None:
-        """The entry that says that it was issued; None for an unknown mandate, and where none was given. May read."""
+        """Return the entry that records the issue; None for an unknown mandate or if no entry was given. May read."""
         ...
 
     def close(self, mandate: MandateId) -> None:
-        """Close it; idempotent. Where that cannot be written it is closed in this process all the same, and stays so
-        until it is (`register.behind`)."""
+        """Close the mandate; idempotent. A close that cannot be written applies in this process all the same, and stays
+        so until it is written (`register.behind`)."""
         ...
 
     def admit(self, mandate: MandateId, giver: AgentId, receiver: AgentId, *, width_max: int) -> bool:
-        """Count an agent among those that another one handed the mandate on to, whichever of its tokens it did that
-        with; False, and nothing is counted, where that would be more than so many. On stable storage when True; of
-        those who race for the last place, in whatever process, one gets it."""
+        """Count `receiver` among the agents to which `giver` delegated the mandate, by whichever of its tokens. False,
+        and nothing is counted, where there would be more than `width_max`. On stable storage when True; of callers that
+        race for the last place, in any process, one gets it."""
         ...
 
     def all(self) -> Iterable[Mandate]:
-        """Every mandate, newest first."""
+        """Return every mandate, newest first."""
         ...

@@ -1,4 +1,4 @@
-"""Port: the signed manifests of agents, the one in force and those before it."""
+"""Port: the signed manifests of agents, current and past."""
 
 from __future__ import annotations
 
@@ -12,36 +12,35 @@ if TYPE_CHECKING:
 
 
 class ManifestRegister(Protocol):
-    """Promises: what `put` took is on stable storage when it returns and every later `current` sees it; `current` is
-    synchronous and does no I/O; nothing that was put is ever changed or removed; of two that are put at once for one
-    agent, in whatever processes, the later signed one is in force in the end.
+    """Promises: what `put` stored is on stable storage when it returns and every later `current` sees it; `current` is
+    synchronous and does no I/O; nothing stored is ever changed or removed; of two manifests put concurrently for one
+    agent, in any processes, the one signed later is in force in the end.
 
-    It believes what it is given: whether a manifest stands, `standing_manifest` says. Raises only Unavailable
+    The register verifies nothing: `standing_manifest` decides whether a manifest is valid. Raises only Unavailable
     (`register.*`) and, from `put`, Malformed (`manifest.older`).
     """
 
     def put(self, signed: SignedManifest) -> None:
-        """Put it into force for its agent. The very same token again changes nothing.
+        """Put the manifest into force for its agent. The same token again changes nothing.
 
-        Raises Malformed (`manifest.older`) unless it was signed after the one in force: an old statement that somebody
-        kept must not come back.
+        Raises Malformed (`manifest.older`) unless it was signed after the one in force, so that an old manifest cannot
+        be replayed.
         """
         ...
 
     def current(self, agent: AgentId) -> SignedManifest | None:
-        """The one that was put last, or None; also where that one cannot be read."""
+        """Return the manifest that was put last, or None; also None where that one cannot be read."""
         ...
 
     def is_unreadable(self, agent: AgentId) -> bool:
-        """Whether the one that was put last cannot be read: this agent is not one without a manifest. Without
-        I/O."""
+        """Whether the manifest that was put last cannot be read, which is not the same as having none. Without I/O."""
         ...
 
     def changes(self) -> int:
-        """How many came into force, here and as far as is known in other processes: another number as soon as `current`
-        says something else of any agent. Synchronous, without I/O."""
+        """Return a counter of manifests that came into force, in this process and, as far as known, in others; it
+        changes as soon as `current` changes for any agent. Synchronous, without I/O."""
         ...
 
     def history(self, agent: AgentId) -> Sequence[SignedManifest]:
-        """Every one, newest first. May read."""
+        """Return every manifest of the agent, newest first. May read."""
         ...

@@ -1,4 +1,4 @@
-"""Port: one way to reach a person."""
+"""Port: one channel, such as e-mail, chat or push, to send a person a message."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ SentState = Literal["taken", "later", "down", "never"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """How one try went. state: `taken` by the other side; `later` for this receiver, `down` for every one, or `never`
-    for this receiver. handle: what the channel calls the message. why: in our words, without any address. wait_seconds:
-    how long the other side asked for, if it did."""
+    """Result of one attempt. state: `taken` when accepted; `later` for a temporary failure of this receiver, `down` for
+    one of the channel, `never` for a permanent failure of this receiver. handle: the channel's id of the message. why:
+    in our words, without any address. wait_seconds: the delay that the channel requested, if any."""
 
     state: SentState
     handle: str = ""
@@ -24,19 +24,19 @@ class Sent:
 
 
 class MessageChannel(Protocol):
-    """Promises: what is sent is the message's own texts, escaped so that nothing in them is a link or markup, cut to
-    what the channel takes; one try ends within a bounded time; a try that ended without an answer may have reached the
-    receiver all the same, and is told so as `later` or `down`.
+    """Promises: sends the message's own texts, escaped so that nothing in them is a link or markup, cut to the
+    channel's limits; one attempt ends within a bounded time; an attempt without an answer may have reached the receiver
+    all the same, and is reported as `later` or `down`.
 
     Never raises.
     """
 
     @property
     def updates(self) -> bool:
-        """Whether those who were asked are told what came of it on this channel."""
+        """Whether this channel tells the recipients of a question how it was resolved."""
         ...
 
     async def send(self, message: Message, address: str, *, handle: str, now: int) -> Sent:
-        """Tell one receiver. address: as the channel has it. handle: of what was told before about the same, which this
-        changes or continues; empty for the first. now: Unix milliseconds."""
+        """Send to one receiver. address: in the channel's form. handle: of the earlier message on the same subject,
+        which this one updates or continues; empty for the first. now: Unix milliseconds."""
         ...

@@ -1,4 +1,4 @@
-"""Port: asking a policy set questions that were written down."""
+"""Port: evaluate recorded policy questions against a policy set."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 class PolicyAsking(Protocol):
-    """Promises: a question that this very set decided gets the same decision; what a question does not hold is told and
-    never guessed. Synchronous, without I/O, and not for the hot path.
-    """
+    """Promises: a question that this same set decided gets the same decision; data missing from a question is reported,
+    never guessed. Synchronous, without I/O, and not for the hot path."""
 
     @property
     def policy_set(self) -> str:
-        """Digest of the set that is asked, hex."""
+        """Digest of the evaluated policy set, hex."""
         ...
 
     def ask(self, question: bytes, *, counted_by: PolicyParts | None) -> Decision | CannotTell:
-        """What the set decides. counted_by: what the set in force then declared; None where that is not known.
+        """Evaluate a recorded question. counted_by: the counters that the set in force at that time declared; None
+        where unknown.
 
         Raises Malformed (`question.*`).
         """
@@ -30,8 +30,8 @@ class PolicyAsking(Protocol):
 
 
 class AskingCompiler(Protocol):
-    """Promises: refuses what `PolicyCompiler` refuses. Slow, like it."""
+    """Promises: refuses what `PolicyCompiler` refuses. As slow."""
 
     def __call__(self, policies: str, snapshot: RegistrySnapshot) -> PolicyAsking:
-        """Compile a policy set to be asked. Raises Malformed (`policy.*`) that names every fault."""
+        """Compile a policy set for evaluation. Raises Malformed (`policy.*`) that names every fault."""
         ...

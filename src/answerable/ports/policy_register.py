@@ -1,4 +1,4 @@
-"""Port: what is kept of policy sets beside those in force."""
+"""Port: stored policy sets and records about them, other than the sets in force."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ if TYPE_CHECKING:
 
 
 class PolicyRegister(Protocol):
-    """Promises: what `put` took is on stable storage when it returns, and what `remove` took is gone; both are seen by
-    every later read, in whatever process; records of one kind are told from those of another.
+    """Promises: what `put` stored is on stable storage when it returns, and what `remove` removed is deleted; every
+    later read in any process sees both; records of different kinds never collide.
 
-    It believes what it is given, and is read by people's commands only, never by an action. Raises only Unavailable
+    The register verifies nothing. Only human-facing commands read it, never an action. Raises only Unavailable
     (`register.*`).
     """
 
     def put(self, record: PolicyRecord) -> None:
-        """Keep it, in the place of one of the same kind and id."""
+        """Store the record, replacing one of the same kind and id."""
         ...
 
     def find(self, kind: RecordKind, name: str) -> PolicyRecord | None:
-        """The one of this id, or None."""
+        """Return the record of this id, or None."""
         ...
 
     def all(self, kind: RecordKind) -> tuple[PolicyRecord, ...]:
-        """Every one of a kind, the one that was put last first."""
+        """Return every record of a kind, the latest put first."""
         ...
 
     def remove(self, kind: RecordKind, name: str) -> None:
-        """Forget it; one that is not there is no fault."""
+        """Remove the record; a missing one is not an error."""
         ...

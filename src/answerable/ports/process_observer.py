@@ -1,4 +1,4 @@
-"""Port: what the kernel says about a local process."""
+"""Port: facts about a local process, as reported by the kernel."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from answerable.core.identity.workload.attestation import selector
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessFacts:
-    """One process at one instant. process: `boot-id:pid:start`, which is never given twice.
+    """One process at one instant. process: `boot-id:pid:start`, which is never reused.
 
-    path, sha256, cgroup: empty when they could not be had for sure. foreign: in which respects it sees another world
-    than we do (`mount`, `user`, `root`); then its path is its own name for the file, proves nothing, and is left out;
-    in another user namespace it may name any file as its program, so there is no SHA-256 either. parent: pid of its
-    parent. ancestors: names of the processes that it descends from, nearest first, as far as they could be had;
-    descent_known: whether these are all of them. agent_up: it runs the program that we run, and its command line,
-    which a process can change about itself, says that it is our own `answerable agent up`, with nothing in its
-    environment that would have led it to other code.
+    path, sha256, cgroup: empty when they could not be measured reliably. foreign: the namespaces that differ from ours
+    (`mount`, `user`, `root`); then its path is only its own name for the file, proves nothing, and is left out; in
+    another user namespace it may name any file as its program, so there is no SHA-256 either. parent: pid of its
+    parent. ancestors: names of its ancestor processes, nearest first, as far as they could be read; descent_known:
+    whether these are all of them. agent_up: it runs the same program as this process, and its command line, which a
+    process can change about itself, says that it is our own `answerable agent up`, with nothing in its environment that
+    would have led it to other code.
     """
 
     process: str
@@ -34,7 +34,7 @@ class ProcessFacts:
     agent_up: bool = False
 
     def selectors(self) -> tuple[str, ...]:
-        """What was measured, as selectors, sorted."""
+        """Return the measured facts as selectors, sorted."""
         found = {"uid": str(self.uid), "gid": str(self.gid), "sha256": self.sha256, "cgroup": self.cgroup}
         if not self.foreign:
             found["path"] = self.path
@@ -44,20 +44,20 @@ class ProcessFacts:
 
 
 class ProcessObserver(Protocol):
-    """Promises: facts are the kernel's, of the very process that was asked about, from one stretch of its life: where
-    it ended, its number was given to another, or it became another program meanwhile, there are no facts. What cannot
-    be had for sure is left out, never guessed. Blocking: it may read a whole program; called from a worker thread.
+    """Promises: facts come from the kernel, about exactly this process, all from one period without an exec: where the
+    process ended, its pid was reused, or it executed another program meanwhile, there are no facts. What cannot be
+    measured reliably is left out, never guessed. Blocking: it may read a whole program; called from a worker thread.
 
     Raises Unverified (`process.gone`, `process.changed`, `process.foreign`) and Unavailable (`process.unavailable`).
     """
 
     def observe(self, pid: int, *, started: int, pidfd: int | None = None) -> ProcessFacts:
-        """Measure. started: start time in clock ticks since boot, read when the process was met (`started`). pidfd: a
-        descriptor of the same process, where the caller has one; stays the caller's."""
+        """Measure a process. started: start time in clock ticks since boot, read at first contact with the process
+        (`started`). pidfd: a descriptor of the same process, where the caller has one; the caller keeps ownership."""
         ...
 
     def started(self, pid: int) -> int:
-        """Its start time now, in clock ticks since boot."""
+        """Return the process's current start time, in clock ticks since boot."""
         ...
 
     def is_alive(self, process: str) -> bool:

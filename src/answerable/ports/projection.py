@@ -1,4 +1,5 @@
-"""Port: registers as projections of the ledger, with their positions: up to which entry of which log each is true."""
+"""Port: registers as projections of the ledger, each with its position: up to which entry of which log the register is
+complete."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What an entry would have put into force and did not. code: why, as errors are named."""
+    """A change in a ledger entry that a register did not apply. code: the reason, as an error code."""
 
     register: str
     row: str
@@ -26,7 +27,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flushed:
-    """rows: that changed, by register. left_out: as `LeftOut` says."""
+    """Result of a flush. rows: number of rows changed, by register. left_out: changes that were not applied."""
 
     rows: Mapping[str, int]
     left_out: tuple[LeftOut, ...] = ()
@@ -34,7 +35,7 @@ class Flushed:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A row that is not as the ledger says. beyond: no entry speaks of it at all."""
+    """A row that differs from what the ledger says. beyond: no ledger entry mentions the row at all."""
 
     register: str
     row: str
@@ -42,67 +43,69 @@ class Difference:
 
 
 class Projections(Protocol):
-    """The registers of one file. Promises: rows and positions are on stable storage together or not at all; positions
-    are compared where they are moved on, so that of several processes each entry is applied by one; an entry that is
-    applied twice changes nothing, and nothing that has ended is opened again.
+    """The registers of one file. Promises: rows and positions are on stable storage together or not at all; a position
+    moves only after a comparison, so that of several processes exactly one applies each entry; applying an entry twice
+    changes nothing, and nothing that has ended is opened again.
 
     Raises only Unavailable (`register.*`), and Broken as `flush` says.
     """
 
     def positions(self, log: str) -> Mapping[str, Position]:
-        """Of each register, by its name."""
+        """Return the position of each register, by its name."""
         ...
 
     def world(self) -> World:
-        """Documents and passkeys as the file has them, but for what has no name that can be read."""
+        """Return the documents and passkeys in the file, except rows whose name cannot be read."""
         ...
 
     def damaged_documents(self) -> Sequence[str]:
-        """The names of those documents that cannot be read, as far as they have one."""
+        """Return the names of the unreadable documents, as far as they have a name."""
         ...
 
     def wants(self, stored: StoredEntry) -> bool:
-        """Whether the entry says anything that is kept here, as far as can be said without reading it."""
+        """Whether the entry contains anything that these registers store, as far as can be said without decoding it."""
         ...
 
     def flush(
         self, told: Sequence[Told], reached: Mapping[str, Position], *, is_older: bool = False
     ) -> Flushed:
-        """Write what the entries change and where each log was read to, in one transaction. Where a row changes, or
-        is_older, what no entry speaks of goes with it: nonces, unused join tokens, devices."""
+        """Write the changes of these entries and the positions reached in each log, in one transaction. Where a row
+        changes, or is_older, also delete the rows that no entry mentions: nonces, unused join tokens, devices."""
         ...
 
     def confirm(self, told: Sequence[Told], reached: Mapping[str, Position]) -> bool:
-        """Move the positions on if the rows are as these entries say already; else nothing changes, and False."""
+        """Advance the positions if the rows already are as these entries say. Otherwise change nothing and return
+        False."""
         ...
 
     def touched(self) -> frozenset[str]:
-        """Registers of which something was written by other hands than these."""
+        """Return the registers that were written by something other than this projection."""
         ...
 
     def suspect(self, own: str) -> Sequence[str]:
-        """Registers beside these, which are recalled from the ledger, of which something was written by other hands.
-        What gives somebody something is taken out of them, and what was counted of the log `own`. They are named
-        until `cleared`."""
+        """Return the registers outside these projections, recalled from the ledger, that were written by something
+        else. Deletes their rows that grant something, and what was counted of the log `own`. They are returned until
+        `cleared`."""
         ...
 
     def cleared(self) -> None:
-        """All is as the ledger says again: nothing counts as written by other hands any more."""
+        """Note that everything matches the ledger again: no register counts as externally written any more."""
         ...
 
     def rebuilding(self) -> AbstractContextManager[Rebuilding]:
-        """Others of the same kind that know nothing yet, to be filled from the whole ledger; gone afterwards."""
+        """Create empty registers of the same kind, to be filled from the whole ledger; deleted when the block ends."""
         ...
 
 
 class Rebuilding(Projections, Protocol):
-    """Registers made from the whole ledger, beside those that they are compared with."""
+    """Registers built from the whole ledger, to be compared with the live ones."""
 
     def differences(self) -> Sequence[Difference]:
-        """Rows of those that are not as these are; one that has ended there alone is none."""
+        """Return the live rows that differ from these. A row that has ended only in the live registers is no
+        difference."""
         ...
 
     def mend(self, differences: Sequence[Difference]) -> None:
-        """Make these rows of those as they are here; what has ended stays so. Nothing is touched any more then, and
-        no document is left that cannot be read."""
+        """Overwrite these live rows with the rebuilt ones; whatever has ended stays ended. Afterwards no register
+        counts as externally written, and no unreadable document is left."""
         ...

@@ -1,4 +1,4 @@
-"""Port: devices of people that push messages go to."""
+"""Port: the devices of people that receive push messages."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ DEVICES_OF_ONE_MAX = 10
 
 
 class PushRegister(Protocol):
-    """Promises: what a call wrote is on stable storage when it returns, and every process on the same register sees it
-    at its next call. An address is one person's: whoever adds it last has it. Of one person at most DEVICES_OF_ONE_MAX
-    are kept.
+    """Promises: a write is on stable storage when the call returns, and every process on the same register sees it at
+    its next call. An address belongs to one person: the last to add it. At most DEVICES_OF_ONE_MAX devices of a person
+    are stored.
 
     Raises only Unavailable (`register.*`) and, from `add`, Refused (`push.full`).
     """
 
     def add(self, device: PushDevice) -> None:
-        """Keep it, in place of the one with its address."""
+        """Store the device, replacing one with the same address."""
         ...
 
     def find(self, device: str) -> PushDevice | None:
-        """The one of this id, or None."""
+        """Return the device of this id, or None."""
         ...
 
     def of(self, person: str) -> Sequence[PushDevice]:
-        """Those of a person, oldest first."""
+        """Return a person's devices, oldest first."""
         ...
 
     def remove(self, device: str, *, person: str = "") -> bool:
-        """Forget the one of this id, if it is this person's, or whoever's where nobody is named; whether it was
-        there."""
+        """Remove the device of this id if it belongs to `person`, or to anybody where `person` is empty. Return whether
+        it was stored."""
         ...

@@ -1,4 +1,4 @@
-"""Port: whether the registers can be written, and what was ended while they could not be."""
+"""Port: whether the registers can be written, and which ends could not be written yet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedHere:
-    """In force in this process, and not in the registers."""
+    """Ends in force in this process and not yet in the registers."""
 
     holds: Sequence[Hold] = ()
     revocations: Sequence[Revocation] = ()
@@ -23,8 +23,8 @@ class EndedHere:
 
 
 class RegisterRoom(Protocol):
-    """Promises: what was ended while nothing could be written is in force in this process and is written, in the order
-    in which it was ended, once it can be. Raises only Unavailable (`register.*`)."""
+    """Promises: whatever was ended while the registers could not be written is in force in this process, and is written
+    in the same order once they can be. Raises only Unavailable (`register.*`)."""
 
     @property
     def why(self) -> str:
@@ -32,13 +32,13 @@ class RegisterRoom(Protocol):
         ...
 
     def look(self) -> str:
-        """The same, after a look at the disk. May wait."""
+        """Check the disk and return the same. May wait."""
         ...
 
     def behind(self) -> EndedHere:
-        """What is not written yet. Without I/O."""
+        """Return the ends not written yet. Without I/O."""
         ...
 
     def catch_up(self) -> None:
-        """Write it. May wait."""
+        """Write the ends not written yet. May wait."""
         ...

@@ -1,4 +1,4 @@
-"""Port: the proofs that were accepted, so that none is accepted again."""
+"""Port: the DPoP proofs and client assertions already accepted, stored to detect replays."""
 
 from __future__ import annotations
 
@@ -12,37 +12,38 @@ EPOCH_BYTES: Final = 32
 
 
 class ReplayStore(Protocol):
-    """Promises: of any number of racing calls with the same partition and digest, from all threads and processes of
-    the deployment, exactly one is told "new" until the digest's time has passed. Room is kept by partition: what one
-    fills is not another's. A store that cannot tell says so by raising Unavailable (`replay.*`), never "new".
+    """Promises: of any number of racing calls with the same partition and digest, from all threads and processes of the
+    deployment, exactly one returns "new" until the digest's expiry. Space is reserved by partition: one partition
+    cannot use up another's. A store that cannot answer raises Unavailable (`replay.*`) and never returns "new".
 
-    Time is in seconds of the clock that never goes back (`Clock.monotonic`) and that all processes share.
+    Time is in seconds of the monotonic clock (`Clock.monotonic`), which all processes share.
 
-    Callers read their clock before they ask, and may be late: whatever ends no later than something that was forgotten
-    is "seen", and so is what has ended already.
+    Callers read their clock before the call, and may be late: a use that ends no later than a removed entry is "seen",
+    and so is a use that has ended already.
 
-    A store need not outlive its machine's run, but then it has another `epoch`: whatever is to be accepted must be
-    bound to the epoch it was made under, as a nonce made with it is, so that what was forgotten is refused for that.
+    A store need not survive a restart of its machine, but then it has another `epoch`: every accepted proof must be
+    bound to the epoch in which it was made, for example by a nonce derived from it, so that proofs whose record was
+    lost are refused.
     """
 
     @property
     def epoch(self) -> bytes:
-        """32 unpredictable bytes that all who share the store know and nobody else does; others whenever something
-        that was accepted may have been forgotten before its time. Constant while the store is open."""
+        """32 unpredictable bytes that all who share the store know and nobody else does. They change whenever an
+        accepted use may have been lost before its expiry. Constant while the store is open."""
         ...
 
     @property
     def since(self) -> float:
-        """When this epoch began: what was accepted from then on is remembered by all who share the store. What was made
-        before, and is bound to no epoch, may have been accepted once. Infinity once the store has been replaced by
-        another one, of which this one's callers know nothing. Raises Unavailable (`replay.unavailable`)."""
+        """When this epoch began: all who share the store remember the uses accepted from then on. A proof made before,
+        and bound to no epoch, may already have been accepted once. Infinity once the store was replaced by another one,
+        about which this one's callers know nothing. Raises Unavailable (`replay.unavailable`)."""
         ...
 
     def accept(self, partition: bytes, digest: bytes, *, until: float, at: float) -> ReplayAnswer:
-        """Remember a use until a time, unless it is remembered already.
+        """Store a use until a time, unless it is stored already.
 
-        partition: 32 bytes, whose use it is. digest: 16 bytes. "full" when this partition has no room left, or when
-        there is no room for another partition; both end by themselves as time passes. Raises Unavailable
+        partition: 32 bytes, the owner of the use. digest: 16 bytes. "full" when this partition has no space left, or
+        there is no space for another partition; both resolve as entries expire. Raises Unavailable
         (`replay.unavailable`), and Malformed (`replay.limits`) for bytes of another length.
         """
         ...

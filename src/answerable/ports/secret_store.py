@@ -1,4 +1,4 @@
-"""Port: secrets that stand, for what can do no better, kept for the broker alone."""
+"""Port: the broker's store of standing secrets, for targets that support no short-lived credentials."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 VALUE_BYTES_MAX = 65_536
 VALUE = "value"
-"""The one text of a secret that was checked out."""
+"""Name of the only text in a checked-out secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -28,14 +28,14 @@ class CheckedOut:
 
     @property
     def text(self) -> str:
-        """Its value, to be used at once."""
+        """Return the value, for immediate use."""
         return self.secret.reveal(VALUE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """Whatever the target may take at present. prepared: what is being put in the place of `current`. before: versions
-    that were kept for those who still have them, the newest first."""
+    """All values that the target may accept at present. prepared: the value that is replacing `current`. before: older
+    versions that stay stored for targets that still accept them, newest first."""
 
     current: CheckedOut
     prepared: CheckedOut | None = None
@@ -43,78 +43,80 @@ class Candidates:
 
 
 class SecretStore(Protocol):
-    """Promises: values are on no medium in clear, and leave by `check_out` alone; every check-out is on stable storage
-    before its value is handed out; what returned is kept whatever happens next, and what did not is as it was. Several
-    processes may share a store. What was changed behind its back, and what another key sealed, is refused.
+    """Promises: values are on no medium in clear, and leave the store only through `check_out` and `candidates`; every
+    check-out is on stable storage before its value is returned; a change that returned survives whatever follows, and
+    one that did not return left the state as it was. Several processes may share a store. Content that was altered
+    outside the store, or that was sealed with another key, is refused.
 
-    Raises only Unavailable (`secrets.*`) and what is named.
+    Raises only Unavailable (`secrets.*`) and the errors named below.
     """
 
     def put(
         self, name: str, value: bytes, *, kind: SecretKind, owner: str, about: str, rotate_days: int
     ) -> StoredSecret:
-        """Keep a new secret. Raises Refused (`secret.taken`, `secret.full`), Malformed (`secret.name`, `secret.text`,
+        """Store a new secret. Raises Refused (`secret.taken`, `secret.full`), Malformed (`secret.name`, `secret.text`,
         `secret.value`)."""
         ...
 
     def rotate(self, name: str, value: bytes, *, keep_old: bool = False) -> StoredSecret:
-        """Keep its next version, which is given out from now on; the older ones are retired, their values forgotten,
-        unless they are kept for those who still have them. Raises Refused (`secret.missing`, `secret.same`,
-        `secret.full`), Malformed (`secret.value`)."""
+        """Store the secret's next version, which check-outs return from now on. Older versions are retired and their
+        values deleted, unless `keep_old` keeps them for those who still use them. Raises Refused (`secret.missing`,
+        `secret.same`, `secret.full`), Malformed (`secret.value`)."""
         ...
 
     def rotating(self, name: str) -> AbstractContextManager[None]:
-        """For the length of a rotation at the target: one at a time, of all processes; a killed one holds nobody up.
-        Entering it raises Refused (`secret.rotating`)."""
+        """Hold the lock of a rotation at the target: one at a time over all processes; a killed process releases it.
+        Entering raises Refused (`secret.rotating`)."""
         ...
 
     def prepare(self, name: str, value: bytes) -> StoredSecret:
-        """Keep this as the next version, which `check_out` does not give yet. Where one is prepared already, that one
-        stays: a target may know it. Raises Refused (`secret.missing`, `secret.retired`, `secret.same`,
-        `secret.canary`), Malformed (`secret.value`)."""
+        """Store this value as the next version, which `check_out` does not return yet. A version that is already
+        prepared stays instead, because a target may know it. Raises Refused (`secret.missing`, `secret.retired`,
+        `secret.same`, `secret.canary`), Malformed (`secret.value`)."""
         ...
 
     def candidates(self, name: str, *, by: str) -> Candidates:
-        """Every value that the target may take. Raises Refused, as `check_out`."""
+        """Return every value that the target may accept. Raises Refused, as `check_out`."""
         ...
 
     def settle(self, name: str) -> StoredSecret:
-        """The prepared version is given out from now on. The one before stays among the candidates until the next, for
-        a target that was brought back to where it stood, unless the secret was exposed; those before it are forgotten.
-        Where none is prepared, nothing changes. Raises Refused (`secret.missing`, `secret.full`)."""
+        """Make the prepared version current. The previous version stays a candidate until the next rotation, for a
+        target that is restored to an earlier state, unless the secret was exposed; older ones are deleted. Where none
+        is prepared, nothing changes. Raises Refused (`secret.missing`, `secret.full`)."""
         ...
 
     def retire(self, name: str, *, only_old: bool = False) -> StoredSecret:
-        """Give it out no more and forget every value, or those of older versions only; its record stays. Idempotent.
-        Raises Refused (`secret.missing`)."""
+        """Stop check-outs and delete every value, or only those of older versions; the record stays. Idempotent. Raises
+        Refused (`secret.missing`)."""
         ...
 
     def expose(self, name: str, why: str) -> StoredSecret:
-        """Note that it was seen where it should not be: it is due from now on. Raises Refused (`secret.missing`)."""
+        """Note that the secret was seen outside its place: it is due for rotation from now on. Raises Refused
+        (`secret.missing`)."""
         ...
 
     def check_out(self, name: str, *, by: str) -> CheckedOut:
-        """Its current version, for one use by `by`. Raises Refused (`secret.missing`, `secret.retired`; `secret.canary`
-        for a planted one, which nobody uses)."""
+        """Return the current version, for one use by `by`. Raises Refused (`secret.missing`, `secret.retired`;
+        `secret.canary` for a planted one, which nobody uses)."""
         ...
 
     def listed(self) -> Sequence[StoredSecret]:
-        """All, by name, without values."""
+        """Return all secrets, by name, without values."""
         ...
 
     def uses(self, name: str) -> Sequence[SecretUse]:
-        """Who had it, the last first."""
+        """Return the uses of a secret, the last first."""
         ...
 
     def watch(self) -> SecretWatch:
-        """Looks for all of them, planted ones too, in what passes; shows none."""
+        """Return a watch that detects any of the secrets, planted ones included, in passing data, and reveals none."""
         ...
 
     def state(self) -> object:
-        """Another value whenever any secret is another. Cheap."""
+        """Return a value that differs whenever any secret changed. Cheap."""
         ...
 
     def change_key(self) -> int:
-        """Seal everything under a new key, and forget the old ones; how many secrets that were. What a crash leaves is
-        readable, and ends with the next call."""
+        """Re-encrypt everything under a new key and delete the old keys; return the number of secrets. After a crash
+        everything is readable, and the next call completes the change."""
         ...

@@ -1,4 +1,4 @@
-"""Port: the inventory of what was seen and is not registered."""
+"""Port: the inventory of unregistered agents, tools and servers that were observed."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ if TYPE_CHECKING:
 
 
 class Sightings(Protocol):
-    """Promises: what `keep` merged is on stable storage when it returns. Of more than `SOURCE_MAX` of one source those
-    that were seen longest ago are gone, and counted under the empty name; of more than `SIGHTINGS_MAX` in all, those of
-    the sources that have most. Raises only Unavailable (`register.*`).
-    """
+    """Promises: what `keep` merged is on stable storage when it returns. Past `SOURCE_MAX` entries of one source, the
+    least recently seen are removed and counted under the empty name; past `SIGHTINGS_MAX` in total, entries of the
+    largest sources are. Raises only Unavailable (`register.*`)."""
 
     def keep(self, seen: Iterable[Sighting], *, gone: Iterable[tuple[SightingKind, str]] = ()) -> None:
-        """Merge a batch: earliest first, latest last, counts added, the rest as it was seen last. gone: kind and name
-        of what is registered now, from whatever source, dropped before. One write."""
+        """Merge a batch: the earliest first sighting, the latest last sighting, the sum of the counts, all else from
+        the latest. gone: kind and name of what is registered now, removed first, from every source. One write."""
         ...
 
     def all(self) -> Iterable[Sighting]:
-        """Those seen last first."""
+        """Return all sightings, most recently seen first."""
         ...
 
     def forget_source(self, source: str) -> None:
-        """Drop all that one source caused, because it tells anew."""
+        """Remove all sightings of one source, because it reports from the start again."""
         ...

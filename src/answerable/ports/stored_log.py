@@ -1,4 +1,4 @@
-"""Port: the log of another process of the deployment, as it stands on the disk."""
+"""Port: read the log of another process of the deployment from disk."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
 
 
 class StoredLog(Protocol):
-    """Promises: it only reads, whether its process runs or not; what was on stable storage when it was asked is all
-    there, sealed fields too, and leads to the root that was signed over it.
+    """Promises: only reads, whether the log's process runs or not; returns everything that was on stable storage at the
+    call, including sealed fields, checked against the signed root.
 
-    Raises Unavailable (`ledger.unreadable`) and Broken (`ledger.*`), which may pass while its process writes.
+    Raises Unavailable (`ledger.unreadable`) and Broken (`ledger.*`), which may be temporary while its process writes.
     """
 
     @property
     def name(self) -> str:
-        """What it is called among its siblings; not its origin."""
+        """The log's directory name among its siblings; not its origin."""
         ...
 
     def origin(self) -> str:
-        """The log's name; empty where there is none yet."""
+        """Return the log's origin; empty where there is none yet."""
         ...
 
     def entries(self, start: int) -> Iterator[StoredEntry]:
-        """Entries from index `start` on."""
+        """Return the entries from index `start` on."""
         ...

@@ -1,4 +1,4 @@
-"""Port: the keys under which personal data in the ledger is sealed, one for each subject."""
+"""Port: the encryption keys that seal personal data in the ledger, one for each data subject."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ if TYPE_CHECKING:
 
 
 class SubjectKeys(Protocol):
-    """Promises: a subject has one key, for good, whoever asks and however often; a key is on stable storage before `of`
-    first returns it, so that nothing is ever sealed under a key that a crash could take away; the store tells nobody
-    which subjects it knows.
+    """Promises: a subject has one key, for good, whatever the callers; a key is on stable storage before `of` first
+    returns it, so that no data is sealed under a key that a crash could lose; the store does not reveal which subjects
+    it knows.
 
     A known key is found without I/O. Raises only Unavailable: `register.*`, `subject_keys.corrupt`.
     """
 
     def of(self, subject: str) -> SubjectKey:
-        """The subject's key, made now when there is none."""
+        """Return the subject's key; create one when there is none."""
         ...
 
     def find(self, key_id: bytes) -> SubjectKey | None:
-        """The key of this id, as attachments name it, or None when there is none, it was destroyed, or it
-        cannot be read."""
+        """Return the key of this id, as attachments name it; None when unknown, destroyed, or unreadable."""
         ...

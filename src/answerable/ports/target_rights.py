@@ -1,4 +1,4 @@
-"""Port: what the grants of one kind of target come to, right by right, and what of them an action used."""
+"""Port: the individual rights that the grants of one kind of target give, and which of them an action used."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
 
 class TargetRights(Protocol):
-    """Promises: no I/O; the same answer to the same question. A template of grants and every scope that is filled from
-    it have the same rights at the same places. What is not understood has no rights, and is not made smaller."""
+    """Promises: no I/O; deterministic. A template of grants and every scope filled from it have the same rights at the
+    same places. Grants that are not understood have no rights, and are not narrowed."""
 
     def rights(self, grants: JSONValue) -> tuple[Right, ...]:
-        """Every right that can be taken out by itself, in the order in which they are granted, each at a place of its
-        own; and those of which nobody tells, which stay as long as what they belong to."""
+        """Return every right that can be removed separately, in the order of the grants, each at a place of its own;
+        and the rights whose use cannot be observed, which stay as long as the grant they belong to."""
         ...
 
     def narrowed(self, grants: JSONValue, kept: Collection[str]) -> JSONValue:
-        """The grants with the rights at these places, and without the others of which is told; what nobody asks about
-        stays as it is. They grant nothing that the grants did not. None where nothing would be left."""
+        """Return the grants with the rights at the places `kept`, and without the other observable rights; unobservable
+        rights stay. The result never grants more than the input. None where nothing would be left."""
         ...
 
     def used(
         self, scope: Scope, tool: str, arguments: Mapping[str, JSONValue], told: JSONValue
     ) -> Used | None:
-        """What a tool call that succeeded needed of its scope, or more, never less: with the rights at these places
-        alone it would have succeeded as well. None where that cannot be told. told: what the session said of it
-        (`Performed.told`)."""
+        """Return the rights of its scope that a successful tool call needed, or more, never fewer: the call would have
+        succeeded with those rights alone. None where that cannot be determined. told: what the session reported of the
+        call (`Performed.told`)."""
         ...

@@ -1,4 +1,4 @@
-"""Port: tokens that were issued and have not expired, what each derives from, and their places in status lists."""
+"""Port: issued tokens that have not expired, their parents, and their places in status lists."""
 
 from __future__ import annotations
 
@@ -12,64 +12,64 @@ if TYPE_CHECKING:
     from answerable.core.mandate.revocation import RevocationTarget
 
 SUBTREE_ANSWER_MAX = 1_000
-"""Tokens that one `subtree` names; the rest are counted."""
+"""Maximum number of tokens in one answer of `subtree`; the rest are counted."""
 
 
 class TokenRegister(Protocol):
-    """Promises: what `add` took is on stable storage when it returns; a place in a list belongs to one token for as
-    long as that list is served, so that nobody inherits a revoked bit; `end` reaches every token that has one of the
-    names, by itself or by what it came through, and everything derived from one, at whatever depth.
+    """Promises: what `add` stored is on stable storage when it returns; a place in a list belongs to one token for as
+    long as that list is served, so that no token inherits a revoked bit; `end` reaches every token that carries one of
+    the names, directly or through its delegation chain, and every token derived from it, at any depth.
 
     Raises only Unavailable (`register.*`) and, from `add`, Malformed (`token.duplicate`, `token.parent`).
     """
 
     def add(self, tokens: Iterable[IssuedToken]) -> None:
-        """Keep issued tokens, all or none, in this order. A parent is added before its children.
+        """Store issued tokens, all or none, in this order. A parent must come before its children.
 
-        Raises Malformed: `token.duplicate` for a `jti` or place that is taken, `token.parent` for a parent that is not
-        known, has ended, or would be outlived.
+        Raises Malformed: `token.duplicate` for a `jti` or place that is taken, `token.parent` for a parent that is
+        unknown, has ended, or would expire before the child.
         """
         ...
 
     def restore(self, tokens: Iterable[IssuedToken]) -> int:
-        """Take back tokens that were issued and that this register does not know, as after an older copy of it was put
-        in place; returns how many. Their places are theirs, are given to nobody else from then on, and do not say that
-        they ended. What is known, or whose place is another's, is left as it is. A parent comes before its children,
-        and where it is not known its child is kept without. May wait."""
+        """Store again issued tokens that this register does not know, as after an older copy of it was restored; return
+        how many. Their places are never given to another token and do not mark them as ended. A token that is known, or
+        whose place belongs to another, is skipped. A parent comes before its children; a child whose parent is unknown
+        is stored without it. May wait."""
         ...
 
     def find(self, jti: str) -> IssuedToken | None:
-        """The token, whether it has ended or not; None for one that is unknown or was pruned. May read."""
+        """Return the token, ended or not; None for one that is unknown or was pruned. May read."""
         ...
 
     def has_ended(self, jti: str) -> bool:
-        """Whether it was ended, or is not known: who asks about an unknown token gets no good word for it. May read."""
+        """Whether the token was ended or is unknown: an unknown token is never reported as valid. May read."""
         ...
 
     def end(self, names: Collection[RevocationTarget]) -> int:
-        """End every token that has one of these names, with all that derive from them; returns how many that ended.
+        """End every token that carries one of these names, and all tokens derived from it; return how many that ended.
 
-        Durable on return. What had ended before is not counted.
+        Durable on return. Tokens that had ended before are not counted.
         """
         ...
 
     def subtree(self, names: Collection[RevocationTarget]) -> tuple[int, Sequence[IssuedToken]]:
-        """How many tokens have one of these names or derive from one that has; and the first of them, roots first, at
-        most SUBTREE_ANSWER_MAX. May read."""
+        """Return the number of tokens that carry one of these names or derive from one that does, and the first
+        SUBTREE_ANSWER_MAX of them, roots first. May read."""
         ...
 
     def statuses(self, list_number: int) -> bytes:
-        """The bits of one status list, one per place, as `core.mandate.status_list` packs them. May read.
+        """Return the bits of one status list, one per place, as `core.mandate.status_list` packs them. May read.
 
         Raises Malformed (`status.no_list`).
         """
         ...
 
     def take_places(self, count: int) -> Sequence[StatusPlace]:
-        """Places in status lists for tokens that are about to be issued: drawn at random among the free ones, never
-        given twice, also not after a crash. May wait."""
+        """Reserve places in status lists for tokens about to be issued: drawn at random from the free ones, never given
+        twice, also not after a crash. May wait."""
         ...
 
     def prune(self, *, before: UnixMillis, count_max: int) -> int:
-        """Forget at most so many tokens that expired before then; returns how many. Their places stay taken."""
+        """Remove at most `count_max` tokens that expired before then; return how many. Their places stay taken."""
         ...

@@ -1,4 +1,4 @@
-"""Port: which definition of each tool is in force, and those before it."""
+"""Port: the pinned definition of each tool, current and past."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ if TYPE_CHECKING:
 
 
 class ToolPinRegister(Protocol):
-    """Promises: what `put` took is on stable storage when it returns and every later `current` sees it; `current` is
-    synchronous and does no I/O; nothing that was put is ever changed or removed; of two that are put at once over the
-    same one, in whatever processes, one is taken.
+    """Promises: what `put` stored is on stable storage when it returns and every later `current` sees it; `current` is
+    synchronous and does no I/O; nothing stored is ever changed or removed; of two pins put concurrently over the same
+    one, in any processes, one is stored.
 
-    It believes what it is given. Raises only Unavailable (`register.*`) and, from `put`, Malformed.
+    The register verifies nothing. Raises only Unavailable (`register.*`) and, from `put`, Malformed.
     """
 
     def put(self, pin: ToolPin, *, over: str) -> None:
-        """Put it into force in place of the definition `over`, or of none where that is empty. The very same pin again
+        """Put a pin into force in place of the definition `over`, or of none where `over` is empty. The same pin again
         changes nothing.
 
-        Raises Malformed: `tool.pin_outdated` where another definition is in force than `over`, `tool.older` unless it
-        is later than the one in force.
+        Raises Malformed: `tool.pin_outdated` where another definition than `over` is in force, `tool.older` unless the
+        pin is later than the one in force.
         """
         ...
 
     def current(self, server: str, tool: str) -> ToolPin | None:
-        """The one that was put last, or None; also where that one cannot be read."""
+        """Return the pin that was put last, or None; also None where that one cannot be read."""
         ...
 
     def is_unreadable(self, server: str, tool: str) -> bool:
-        """Whether the one that was put last cannot be read: this tool is not one that nobody looked at yet. Without
+        """Whether the pin that was put last cannot be read, which is not the same as a tool never reviewed. Without
         I/O."""
         ...
 
     def all(self) -> Sequence[ToolPin]:
-        """Those in force, by server and tool. Without I/O."""
+        """Return the pins in force, by server and tool. Without I/O."""
         ...
 
     def history(self, server: str, tool: str) -> Sequence[ToolPin]:
-        """Every one of a tool, newest first. May read."""
+        """Return every pin of a tool, newest first. May read."""
         ...

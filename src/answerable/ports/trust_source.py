@@ -1,4 +1,4 @@
-"""Port: trust bundles by trust domain: our own, and those of federated domains."""
+"""Port: trust bundles by trust domain, our own and those of federated domains."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 class TrustSource(Protocol):
     """Promises: synchronous, without I/O; a trust domain that is not configured has no bundle; a bundle is replaced
-    whole, and once replaced no look-up gives the old one. Never raises.
-    """
+    whole, and no later look-up returns the old one. Never raises."""
 
     def bundle(self, domain: TrustDomain) -> TrustBundle | None:
-        """The bundle to judge documents of this domain by, or None: then nothing of it is believed."""
+        """Return the bundle that verifies documents of this domain; None means that no document of the domain is
+        trusted."""
         ...
 
     def bundles(self) -> Mapping[TrustDomain, TrustBundle]:
-        """All, our own included: the same object until one of them is replaced."""
+        """Return all bundles, our own included: the same object until one of them is replaced."""
         ...
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
-        """Call `changed` in this event loop after every replacement; returns what ends the watch."""
+        """Call `changed` in this event loop after every replacement; return a function that ends the watch."""
         ...

@@ -1,4 +1,4 @@
-"""Port: the systems on which effects happen."""
+"""Port: the upstream MCP servers and targets on which actions are performed."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ if TYPE_CHECKING:
 
 
 class Upstream(Protocol):
-    """Promises: `perform` redeems the warrant before anything is sent, sends exactly the frozen action it yields, once,
-    and answers within the server's `call_seconds_max`; a failure after sending is `indeterminate`, before it
-    `not_started`; nothing another caller does, and no failing upstream, changes the answer.
+    """Promises: `perform` redeems the warrant before anything is sent, sends exactly the frozen action that the warrant
+    yields, once, and answers within the server's `call_seconds_max`; a failure after sending is `indeterminate`, before
+    it `not_started`; neither other callers nor other failing upstreams change the answer.
 
-    Raises nothing but Broken (`warrant.spent`) and Refused (`warrant.expired`); cancellation passes through after the
-    upstream was told.
+    Raises nothing but Broken (`warrant.spent`) and Refused (`warrant.expired`); cancellation is forwarded to the
+    upstream before it propagates.
     """
 
     def definition(self, capability: Capability) -> ToolDefinition | None:
-        """What the upstream says about this capability's target, or None while that is not known."""
+        """Return the upstream's definition of this capability's target; None while it is unknown."""
         ...
 
     @property
     def is_running(self) -> bool:
-        """Whether connections to servers are held in this process. While they are not, what servers offer is not known
-        here, which is no word of theirs."""
+        """Whether this process holds the connections to servers. While it does not, missing tools say nothing about the
+        servers."""
         ...
 
     @property
     def generation(self) -> int:
-        """Another number whenever what `tools` says may be something else."""
+        """A number that changes whenever the result of `tools` may have changed."""
         ...
 
     def tools(self, server: str) -> Mapping[str, JSONValue] | None:
-        """The tools that a server listed last and that may be offered, as it described them, by name; None while the
-        server is not known or has not listed anything yet. It is what callers are shown."""
+        """Return the tools that a server listed last and that may be offered, as it described them, by name; None while
+        the server is unknown or has not listed any yet. Callers are given this list."""
         ...
 
     async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:

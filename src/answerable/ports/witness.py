@@ -1,4 +1,4 @@
-"""Port: a witness, who cosigns the log's checkpoints and remembers the newest of them."""
+"""Port: a witness, which cosigns the log's checkpoints and remembers the newest of them (C2SP tlog-witness)."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cosigned:
-    """signatures: note signature lines. Where they come from a witness, nothing about them is checked yet."""
+    """The witness cosigned. signatures: note signature lines, unverified where they come from a remote witness."""
 
     signatures: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """The newest checkpoint that the witness cosigned has another size than it was told."""
+    """The newest checkpoint that the witness cosigned has another size than the request stated. size: that of the
+    newest."""
 
     size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denied:
-    """The witness said no: to the form, to the log's signature, to the log as a whole, or to the proof."""
+    """The witness refused: the form, the log's signature, the log as a whole, or the proof."""
 
     why: Literal["malformed", "unsigned", "unknown log", "inconsistent"]
 
@@ -35,20 +36,20 @@ WitnessAnswer: TypeAlias = "Cosigned | Remembered | Denied"
 
 
 class Witness(Protocol):
-    """Promises: each call asks once and ends within a limit of time, whatever the other side sends and however slowly;
-    what it returns is bounded and unchecked, so whoever asks verifies it; calls may run concurrently.
+    """Promises: each call sends one request and ends within a time limit, whatever the peer sends and however slowly;
+    the result is bounded and unverified, so the caller verifies it; calls may run concurrently.
 
-    Raises only Unavailable: `witness.unreachable`, `witness.answer` for what is not of the protocol, and
-    `witness.key_unknown` while the key of a witness that starts for the first time is not there yet.
+    Raises only Unavailable: `witness.unreachable`, `witness.answer` for an answer outside the protocol, and
+    `witness.key_unknown` while a witness that starts for the first time has no key yet.
     """
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The witness's human-readable name."""
         ...
 
     def keys(self) -> tuple[VerifierKey, ...]:
-        """The keys that it cosigns with; a cosignature by one of them is the witness's. Never empty."""
+        """Return the keys with which the witness cosigns. Never empty."""
         ...
 
     async def add_checkpoint(self, request: AddCheckpoint) -> WitnessAnswer:
@@ -56,5 +57,6 @@ class Witness(Protocol):
         ...
 
     async def newest(self, origin: str) -> bytes | None:
-        """The witness's own copy of the newest checkpoint of this log, as a signed note; None where it shows none."""
+        """Return the witness's own copy of the newest checkpoint of this log, as a signed note; None where it publishes
+        none."""
         ...

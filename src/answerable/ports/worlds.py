@@ -1,7 +1,8 @@
-"""Port: what is in force in this process, as one value under one number.
+"""Port: a snapshot of everything in force in this process, with an epoch number that changes whenever the snapshot
+does.
 
-Laws: whoever found something out under one epoch may rely on it while `epoch` gives the same number, and no longer; a
-clock is no change: what begins or ends by its time is not told by the epoch.
+Laws: a fact found under one epoch is valid while `epoch` returns the same number, and no longer; the passage of time
+does not change the epoch: whatever begins or ends at a set time must be checked against the clock.
 """
 
 from __future__ import annotations
@@ -27,23 +28,24 @@ if TYPE_CHECKING:
     from answerable.ports.decision_point import DecisionPoint
 
 Epoch = NewType("Epoch", int)
-"""Of one process: compare it with another one of the same process, and with nothing else."""
+"""Comparable only with another epoch of the same process."""
 
 ChangeScope = NewType("ChangeScope", str)
-"""What a change can hit, `kind/name` as in `agent/scout`, `mandate/m-1` or `tool/crm/get_case`; or ANYTHING."""
+"""What a change may affect, `kind/name` as in `agent/scout`, `mandate/m-1` or `tool/crm/get_case`; or ANYTHING."""
 
 ANYTHING: Final = ChangeScope("*")
 
 SCOPES_KEPT_MAX: Final = 10_000
-"""Changes of which is known what they hit; what happened before them may have hit anything."""
+"""Number of changes whose scopes are stored; earlier changes may have affected anything."""
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
     """All authority in force in this process, under one epoch. Replaced whole, never changed.
 
     registry, capabilities, policies: belong together. trusted: trust domains that have a bundle. late: why no action is
-    taken, as witnesses do not cosign. The functions look into the indexes of the registers, without copies and without
-    I/O: what they answer holds for the epoch. `revoked` and `holds` raise Unavailable where that cannot be said.
+    accepted when witnesses do not cosign in time, else None. The functions read the indexes of the registers, without
+    copies and without I/O; their answers are valid for the epoch. `revoked` and `holds` raise Unavailable where the
+    state is uncertain.
     """
 
     epoch: Epoch
@@ -64,34 +66,34 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Epochs(Protocol):
-    """Promises: `epoch` is another number after every change that the registers took, of whatever process, and after
-    every `change` of this one; it is another one only when everything that this process reads from the registers is as
-    new. It costs under a microsecond while nothing changed. What the registers took moves it in the very write that
-    makes it durable: nobody has to say so.
+    """Promises: `epoch` changes after every change written to the registers by any process, and after every `change` of
+    this process; it changes only once everything that this process reads from the registers is up to date. It costs
+    under a microsecond while nothing changed. A register's write moves the epoch in the same transaction that makes it
+    durable: no caller has to announce it.
 
-    Once this process cannot say whether something changed, `epoch` raises Unavailable: it never answers with an old
-    number. Safe for several threads. Raises only Unavailable (`register.*`).
+    Once this process cannot determine whether something changed, `epoch` raises Unavailable: it never returns an
+    outdated number. Thread-safe. Raises only Unavailable (`register.*`).
     """
 
     def epoch(self) -> Epoch:
-        """The number of now."""
+        """Return the current epoch."""
         ...
 
     def changed(self, since: Epoch) -> frozenset[ChangeScope] | None:
-        """What changes since that epoch may have hit, up to the one that `epoch` gave last; None for anything, also
-        where that is not known any more."""
+        """Return what the changes since that epoch may have affected, up to the epoch that `epoch` returned last; None
+        for anything, also where the scopes are no longer stored."""
         ...
 
     def change(self, scopes: frozenset[ChangeScope]) -> None:
-        """Make it another epoch for this process: said by who changed what no register keeps, after it holds and in the
-        same turn of the event loop."""
+        """Start another epoch in this process. The code that changed something outside the registers calls this after
+        the change is in force and in the same turn of the event loop."""
         ...
 
 
 class Worlds(Epochs, Protocol):
-    """Promises as well: what is in force in this process alone, and can be compared, is compared at every `epoch`: the
-    registry, the policies, what servers offer, trust bundles, and whether witnesses are late."""
+    """Promises, in addition to those of Epochs: every `epoch` call compares what is in force only in this process and
+    can be compared: the registry, the policies, what servers offer, trust bundles, and whether witnesses are late."""
 
     def current(self) -> World:
-        """The world of now; the same object while the epoch is the same. Raises as `epoch`."""
+        """Return the current World; the same object while the epoch is unchanged. Raises as `epoch`."""
         ...

@@ -1,1 +1,1 @@
-"""What an agent's author and a person who signs import: no server in it."""
+"""Provide what the author of an agent, or a person who signs, imports. It contains no server."""

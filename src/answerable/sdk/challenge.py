@@ -1,6 +1,6 @@
-"""What a server says about the credentials it wants: `WWW-Authenticate` (RFC 9110, section 11.6.1), read with bounds.
+"""Parse a server's demands for credentials: `WWW-Authenticate` (RFC 9110, section 11.6.1), with limits.
 
-Laws: nothing in it is believed, so what cannot be read, or says one thing twice, counts as not there.
+Laws: nothing in the field is trusted, so a challenge that cannot be parsed, or has a parameter twice, counts as absent.
 """
 
 from __future__ import annotations
@@ -27,18 +27,19 @@ _ESCAPED: Final = re.compile(r"\\(.)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge:
-    """One way to come in. scheme: in lower case. parameters: by lower-case name."""
+    """One authentication challenge. scheme: in lower case. parameters: by lower-case name."""
 
     scheme: str
     parameters: Mapping[str, str]
 
     def text(self, name: str) -> str:
-        """The parameter, empty when it is not there."""
+        """Return a parameter, empty if it is absent."""
         return self.parameters.get(name, "")
 
 
 def challenges(values: Iterable[str]) -> tuple[Challenge, ...]:
-    """Every challenge in the values of the field, in order. A value that cannot be read to its end gives none."""
+    """Return every challenge in the values of the field, in order. A value that cannot be parsed to its end yields
+    none."""
     found: list[Challenge] = []
     for number, value in enumerate(values):
         if number >= VALUES_MAX:

@@ -1,4 +1,4 @@
-"""How an agent shows a token endpoint which client it is. Shared secrets are not among the ways: they can be copied."""
+"""Authenticate an agent as a client at a token endpoint. Shared secrets are not supported: they can be copied."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ _ID_BYTES: Final = 16
 
 
 class ClientIdentity(Protocol):
-    """Makes the parameters by which one request says who sends it."""
+    """Creates the parameters that authenticate the client of one request."""
 
     async def parameters(self, issuer: str) -> list[tuple[str, str]]:
-        """Fresh ones for one request to this issuer. They are credentials: never logged."""
+        """Return new parameters for one request to this issuer. They are credentials and must never be logged."""
         ...
 
 
 class NamedClient:
-    """A client that only says its name: what it presents as a grant must speak for itself (RFC 7521, section 4.1)."""
+    """A client that only states its name: the grant that it presents must prove itself (RFC 7521, section 4.1)."""
 
     def __init__(self, client_id: str = "") -> None:
-        """client_id: empty to send none, as where the grant alone says who asks."""
+        """client_id: empty to send none, if the grant alone identifies the client."""
         self._client_id = client_id
 
     async def parameters(self, issuer: str) -> list[tuple[str, str]]:
-        """As the protocol says."""
+        """Return the client id, if any."""
         del issuer
         return [("client_id", self._client_id)] if self._client_id else []
 
 
 class PrivateKeyClient:
-    """`private_key_jwt` (RFC 7523, section 3): a statement signed for this issuer alone, good once and for a minute."""
+    """`private_key_jwt` (RFC 7523, section 3): a statement signed for this issuer only, valid once and for a minute."""
 
     def __init__(self, client_id: str, key: SigningKey, *, world: SystemAccess = SYSTEM_WORLD) -> None:
         self._client_id = client_id
@@ -48,7 +48,7 @@ class PrivateKeyClient:
         self._world = world
 
     async def parameters(self, issuer: str) -> list[tuple[str, str]]:
-        """As the protocol says. Raises Malformed (`json.*`, `statement.size`)."""
+        """Return a newly signed assertion. Raises Malformed (`json.*`, `statement.size`)."""
         now = int(self._world.unix_seconds())
         assertion = signed_statement(
             {
@@ -70,14 +70,14 @@ class PrivateKeyClient:
 
 
 class SpiffeClient:
-    """A JWT-SVID for this issuer alone (draft-ietf-oauth-spiffe-client-auth-02)."""
+    """Authenticates with a JWT-SVID for this issuer only (draft-ietf-oauth-spiffe-client-auth-02)."""
 
     def __init__(self, svid: Callable[[str], Awaitable[str]]) -> None:
-        """svid: fetches one for the audience it is given, from the Workload API."""
+        """svid: fetches an SVID for a given audience from the Workload API."""
         self._svid = svid
 
     async def parameters(self, issuer: str) -> list[tuple[str, str]]:
-        """As the protocol says. Raises what fetching an SVID raises."""
+        """Return a newly fetched SVID. Raises the exceptions of `svid`."""
         return [
             ("client_assertion_type", terms.CLIENT_JWT_SPIFFE),
             ("client_assertion", await self._svid(issuer)),

@@ -1,11 +1,11 @@
-"""Taking a mandate as a token of one's own, handing part of it on to another agent, and acting by what was received.
+"""Obtain a mandate as a token, delegate part of it to another agent, and act with a received token.
 
     chain = await token_for(client, base, key=key, mandate="...")
     part = hand_on(chain, Receiver(agent="writer", key=their_key), Narrowing(scopes=("crm.note-add",)), key=key)
     acting = await token_to_act(client, base, chain=part, auth=their_key)
 
-What comes out is a chain, root first, as the field `Answerable-Delegation` has it. It may travel in the open: only the
-holder of the key that its last hop names can act by it.
+Each result is a chain of hops, root first, in the form of the field `Answerable-Delegation`. A chain need not be
+secret: only the holder of the key that its last hop names can act with it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ _OK: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
-    """Who gets a part: the agent's registered name, and the public key that it proves its requests with."""
+    """The receiver of a delegation: the agent's registered name, and the public key with which it proves its
+    requests."""
 
     agent: str
     key: PublicKey
@@ -50,8 +51,8 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Narrowing:
-    """What is left of it. scopes: those that are handed on, else all. constraints: bounds beside those there are, or
-    tighter in their place. seconds: how long it is good for, never longer than what it comes from."""
+    """Limits of a delegation. scopes: those to delegate, or empty for all. constraints: in addition to the existing
+    ones, or tighter in their place. seconds: validity, never longer than that of the parent."""
 
     scopes: tuple[str, ...] = ()
     constraints: tuple[Constraint, ...] = ()
@@ -61,9 +62,10 @@ class Narrowing:
 async def token_for(
     client: httpx2.AsyncClient, base: str, *, mandate: str, auth: httpx2.Auth | SigningKey
 ) -> str:
-    """The first hop for a mandate of one's own, by the token service, to hand on from. auth: proves the agent's key.
+    """Obtain from the token service the first hop for a mandate of the agent's own, as a parent for delegation. auth:
+    proves the agent's key.
 
-    Raises Refused (`token.refused`) with the reason of the service, Unavailable (`token.unreachable`, `token.answer`).
+    Raises Refused (`token.refused`) with the service's reason, Unavailable (`token.unreachable`, `token.answer`).
     """
     form = {
         "subject_token": mandate,
@@ -76,11 +78,13 @@ async def token_for(
 async def token_to_act(
     client: httpx2.AsyncClient, base: str, *, chain: str, auth: httpx2.Auth | SigningKey
 ) -> str:
-    """A chain to act by, for one whose last hop is one's own: short-lived, and good once where the tier asks for that.
+    """Obtain a chain to act with, from a chain whose last hop is the agent's own: short-lived, and single-use if the
+    tier requires that.
 
-    What another agent signed is a consent that is exchanged, as often as is wanted while it lasts, and no hop more.
-    What one holds from the token service, or signed for oneself, gets one hop more below it. auth: proves the agent's
-    key. Raises as `token_for`, and Malformed and Unverified (`delegation.*`) for a chain that does not read.
+    A hop that another agent signed is a consent, which is exchanged, as often as needed while it is valid, without
+    adding a hop. A hop from the token service, or one that the agent signed for itself, gets one hop more below it.
+    auth: proves the agent's key. Raises as `token_for`, and Malformed and Unverified (`delegation.*`) for an invalid
+    chain.
     """
     tokens = split_chain(chain)
     leaf = read_hop(tokens[-1])
@@ -102,10 +106,12 @@ async def token_to_act(
 async def exchange_part(
     client: httpx2.AsyncClient, base: str, *, chain: str, auth: httpx2.Auth | SigningKey
 ) -> str:
-    """A chain whose last hop the token service signed, for one that another agent signed for us as its consent.
+    """Exchange a chain whose last hop another agent signed as its consent for a chain whose last hop the token service
+    signs.
 
-    It lasts longer than what an agent signs itself, and stands in the status list. auth: proves our key.
-    Raises Malformed (`delegation.*`) for a chain in which nobody handed anything on to us, else as `token_for`.
+    The result is valid longer than a hop that an agent signs itself, and is in the status list. auth: proves the
+    caller's own key. Raises Malformed (`delegation.*`) for a chain without a delegation to the caller, else as
+    `token_for`.
     """
     *above, subject, consent = ("", *split_chain(chain))
     if not subject:
@@ -149,10 +155,10 @@ def hand_on(
     key: SigningKey,
     world: SystemAccess = SYSTEM_WORLD,
 ) -> str:
-    """The chain with one hop more, signed by the key that its last hop names: for the receiver, and for no more.
+    """Return the chain with one hop more for the receiver, signed by the key that the last hop names.
 
-    Raises Malformed and Unverified (`delegation.*`) for a chain that does not read, is another's or has ended, and for
-    more than it holds.
+    Raises Malformed and Unverified (`delegation.*`) for a chain that is invalid, another holder's or expired, and for
+    more rights than the chain has.
     """
     tokens = split_chain(chain)
     leaf = read_hop(tokens[-1])
@@ -162,7 +168,7 @@ def hand_on(
         )
     bounds = {(one.key, one.type): one for one in (*leaf.authority.constraints, *narrowing.constraints)}
     now = UnixMillis(int(world.unix_seconds() * 1000))
-    # Whole seconds on the wire: cut here, so that the hop lasts no longer than was said.
+    # The wire format has whole seconds: truncate, so that the hop is not valid longer than requested.
     issued_at = UnixMillis(now // 1000 * 1000)
     terms = HopTerms(
         jti=world.random_bytes(JTI_BYTES).hex(),

@@ -1,13 +1,14 @@
-"""How a chain travels from agent to agent: put into a message on one side, taken out strictly on the other.
+"""Carry a chain of hops from agent to agent: put it into a message on one side, and extract it strictly on the other.
 
     headers = fields_for(chain)                          # HTTP, and brokers: NATS, AMQP, Kafka
     put_in_a2a(message.metadata, message.extensions, chain)
     ...
     chain = received(chain_in_a2a(message.metadata, message.extensions), key.public)
 
-It may travel in the open, for it is of use to the holder of one key only. What is taken out is bounded, there once, and
-read by the strict parser, and each hop names the one above it; who signed and what still stands is asked where it is
-used. A message without a chain gives an empty text: whoever acts then acts under what is its own, and is on record.
+A chain need not be secret, since only the holder of one key can use it. An extracted chain is bounded, occurs once,
+passes the strict parser, and each hop names the hop above it; signatures and revocations are checked where the chain is
+used. A message without a chain yields an empty text: an agent that then acts does so under its own authority, which is
+recorded.
 """
 
 from __future__ import annotations
@@ -48,15 +49,15 @@ _CHAIN: Final = re.compile(r"[A-Za-z0-9_.~-]+")
 
 
 def fields_for(chain: str) -> dict[str, str]:
-    """The field of HTTP, or of a broker's message, with the chain in it. Raises Malformed (`delegation.*`)."""
+    """Return the field with the chain, for HTTP or a broker's message. Raises Malformed (`delegation.*`)."""
     return {FIELD: _checked(chain, FIELD_CHARS_MAX, _IN_FIELDS)}
 
 
 def chain_in_fields(fields: Fields) -> str:
-    """The chain among the headers of a request or of a broker's message; empty where there is none.
+    """Extract the chain from the headers of a request or of a broker's message; empty if there is none.
 
-    fields: as the client library gives them: a mapping to text, bytes or lists of them, or pairs in their order.
-    Raises Malformed: `delegation.carriage` for more than one, or for what is no text; `delegation.*` as `read_hop`.
+    fields: as the client library provides them: a mapping to text, bytes or lists of them, or ordered pairs. Raises
+    Malformed: `delegation.carriage` for more than one, or a value that is no text; `delegation.*` as `read_hop`.
     """
     pairs = fields.items() if isinstance(fields, Mapping) else fields
     found: list[object] = []
@@ -71,19 +72,22 @@ def chain_in_fields(fields: Fields) -> str:
 
 
 def put_in_meta(meta: MutableMapping[str, object], chain: str) -> None:
-    """Into the `_meta` of an MCP request. Raises Malformed (`delegation.*`), also when another chain is there."""
+    """Put a chain into the `_meta` of an MCP request. Raises Malformed (`delegation.*`), also if it contains another
+    chain."""
     _put(meta, _checked(chain, MEMBER_CHARS_MAX, _IN_META), _IN_META)
 
 
 def chain_in_meta(meta: Mapping[str, object]) -> str:
-    """The chain in the `_meta` of an MCP request; empty where there is none. Raises Malformed (`delegation.*`)."""
+    """Extract the chain from the `_meta` of an MCP request; empty if there is none. Raises Malformed
+    (`delegation.*`)."""
     return _checked(meta[MEMBER], MEMBER_CHARS_MAX, _IN_META) if MEMBER in meta else ""
 
 
 def put_in_a2a(metadata: MutableMapping[str, object], extensions: MutableSequence[str], chain: str) -> None:
-    """Into `metadata` and `extensions` of an A2A message: those of its JSON, or the fields of a protobuf message.
+    """Put a chain into `metadata` and `extensions` of an A2A message: those of its JSON, or the fields of a protobuf
+    message.
 
-    Raises Malformed (`delegation.*`), also when another chain is there.
+    Raises Malformed (`delegation.*`), also if the message contains another chain.
     """
     _put(metadata, _checked(chain, MEMBER_CHARS_MAX, _IN_A2A), _IN_A2A)
     if A2A_EXTENSION not in extensions:
@@ -91,10 +95,10 @@ def put_in_a2a(metadata: MutableMapping[str, object], extensions: MutableSequenc
 
 
 def chain_in_a2a(metadata: Mapping[str, object], extensions: Iterable[str]) -> str:
-    """The chain in an A2A message; empty where there is none.
+    """Extract the chain from an A2A message; empty if there is none.
 
-    Raises Malformed: `delegation.carriage` where the message says that it has one and has none, has one and does not
-    say so, or says so twice; `delegation.*` as `read_hop`.
+    Raises Malformed: `delegation.carriage` if the message names the extension without a chain, has a chain without
+    naming the extension, or names it twice; `delegation.*` as `read_hop`.
     """
     said = sum(1 for one in extensions if one == A2A_EXTENSION)
     if said > 1:
@@ -108,8 +112,8 @@ def chain_in_a2a(metadata: Mapping[str, object], extensions: Iterable[str]) -> s
 
 
 def one_chain(*found: str) -> str:
-    """The chain of a message that was looked for in several places. Raises Malformed (`delegation.carriage`) when two
-    places have different ones: neither is then taken for the other."""
+    """Return the chain of a message that may carry it in several places. Raises Malformed (`delegation.carriage`) if
+    two places have different chains: then none is used."""
     chains = {one for one in found if one}
     if len(chains) > 1:
         raise DELEGATION_CARRIAGE("the message has different chains in different places")
@@ -117,10 +121,10 @@ def one_chain(*found: str) -> str:
 
 
 def received(chain: str, key: PublicKey) -> str:
-    """The chain, if its last hop is bound to this key, which is the receiver's own.
+    """Return the chain, if its last hop is bound to this key, which is the receiver's own.
 
-    Raises Refused (`delegation.missing`) where none came, so that no work is begun without authority, and
-    (`delegation.holder_binding_failed`) where it is somebody else's; Malformed (`delegation.*`).
+    Raises Refused (`delegation.missing`) if there is no chain, so that no work begins without authority, and
+    (`delegation.holder_binding_failed`) if the chain is for another holder; Malformed (`delegation.*`).
     """
     if not chain:
         raise DELEGATION_MISSING(
@@ -140,7 +144,7 @@ _IN_A2A: Final = f"`{MEMBER}` of the message's metadata"
 
 
 def _folded(name: Text) -> str:
-    """As HTTP compares names: by ASCII letters without case. What is no text is no name of ours."""
+    """Fold a name as HTTP compares names: ASCII letters, case-insensitive. A non-text name never matches."""
     text = name.decode("latin-1") if isinstance(name, bytes) else str(name)
     return text.lower() if len(text) <= _NAME_CHARS_MAX and text.isascii() else ""
 
@@ -152,7 +156,8 @@ def _put(members: MutableMapping[str, object], chain: str, where: str) -> None:
 
 
 def _checked(value: object, chars_max: int, where: str) -> str:
-    """One chain by its form: text, bounded, of the characters that tokens have, each hop naming the one above it."""
+    """Check the form of a chain: text, bounded, of the characters that tokens have, each hop naming the hop above
+    it."""
     size = len(value) if isinstance(value, (str, bytes)) else 0
     if size > chars_max:
         raise DELEGATION_CARRIAGE(f"{where} has {size} characters, more than {chars_max}")

@@ -1,10 +1,10 @@
-"""What an agent's author does with a no of people: reads it, or has it raised, with what may help next.
+"""Read a denial by people from an answer, or raise it as an exception, with advice on what may help next.
 
     result = await client.call_tool("refund", arguments)
     raise_if_denied(result.structured_content)
 
-It is the same object in the structured content of a tool's result, in the data of a JSON-RPC error and in problem
-details. What came is checked and bounded: it is data, and a comment in it was written by somebody.
+The same object is in the structured content of a tool's result, in the data of a JSON-RPC error and in problem details.
+It is checked and bounded: it is untrusted data, and a person wrote its comment.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _RETRIES: Final = ("never", "changed", "later")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denial:
-    """approval: the id. reason: code of the closed list. retry: whether asking again can help, and how; `never` for a
-    word that is not known here. not_before: Unix milliseconds, where waiting helps. narrower: all arguments that an
-    approver would rather be asked about; None where none were proposed."""
+    """A denial by people. approval: the id. reason: code of the closed list. retry: whether requesting again can help,
+    and how; `never` for an unknown value. not_before: Unix milliseconds, if waiting helps. narrower: the full arguments
+    that an approver proposes instead; None if there are none."""
 
     approval: str
     reason: str
@@ -41,7 +41,7 @@ class Denial:
 
 
 class DeniedByPeople(Refused):
-    """People said no to this action. `said` has why."""
+    """People denied this action. said: the denial."""
 
     def __init__(self, said: Denial, *, entry_index: int | None = None) -> None:
         super().__init__(
@@ -54,10 +54,10 @@ class DeniedByPeople(Refused):
 
 
 def denial_in(answer: object) -> Denial | None:
-    """What people said, if the answer says that they said no.
+    """Return the denial in an answer, or None if people did not deny.
 
-    answer: structured content of a result, data of an error, or problem details. Raises Malformed
-    (`denial.malformed`) for a no that does not say what a no says.
+    answer: structured content of a result, data of an error, or problem details. Raises Malformed (`denial.malformed`)
+    for a denial that is not well-formed.
     """
     if not isinstance(answer, dict) or answer.get("code") != CODE or "denial" not in answer:
         return None
@@ -86,7 +86,7 @@ def denial_in(answer: object) -> Denial | None:
 
 
 def raise_if_denied(answer: object) -> None:
-    """Raises DeniedByPeople where people said no, Malformed as `denial_in`; else nothing."""
+    """Raises DeniedByPeople if people denied, Malformed as `denial_in`."""
     said = denial_in(answer)
     if said is None:
         return

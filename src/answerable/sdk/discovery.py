@@ -1,9 +1,9 @@
-"""Who protects a resource, and where its authorization server does what: RFC 9728 and RFC 8414.
+"""Discover which authorization server protects a resource, and its endpoints: RFC 9728 and RFC 8414.
 
 Laws:
-- metadata speak for exactly the resource or issuer whose URL they were read from, letter by letter (RFC 9728, section
-  3.3; RFC 8414, section 3.3); with any other they are refused, and the search ends there;
-- a server can name metadata of its own origin only, and can send nobody to loopback who is not there already.
+- metadata apply exactly to the resource or issuer whose URL they were read from, compared character by character (RFC
+  9728, section 3.3; RFC 8414, section 3.3); metadata of any other are refused, and the search ends;
+- a server can name metadata of its own origin only, and only a server on loopback can refer a client to loopback.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ TEXT_CHARS_MAX: Final = 2_048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceMetadata:
-    """resource: what tokens must be for (RFC 8707). issuers: its authorization servers, in its own order."""
+    """Metadata of a protected resource. resource: the audience that tokens must have (RFC 8707). issuers: its
+    authorization servers, in its own order."""
 
     resource: str
     issuers: tuple[str, ...]
@@ -45,7 +46,7 @@ class ResourceMetadata:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerMetadata:
-    """dpop_algorithms: empty when the server says nothing of DPoP."""
+    """Metadata of an authorization server. dpop_algorithms: empty if the server states nothing about DPoP."""
 
     issuer: str
     token_endpoint: str
@@ -53,12 +54,12 @@ class ServerMetadata:
 
 
 async def resource_metadata(http: OAuthHttp, resource: str, *, named: str = "") -> ResourceMetadata:
-    """The metadata of a resource. named: `resource_metadata` of its challenge; else the well-known places are asked.
+    """Read the metadata of a resource. named: `resource_metadata` of its challenge; otherwise the well-known URLs are
+    tried.
 
-    At the root of the origin there may be metadata for all of it; then the token is for the origin.
-
-    Raises Malformed (`url.malformed`), Unverified (step `discovery`: `discovery.resource`, `.origin`, `.insecure`,
-    `.malformed`, `.missing`) and what `OAuthHttp.document` raises.
+    At the root of the origin there may be metadata for all of it; then the token is for the origin. Raises Malformed
+    (`url.malformed`), Unverified (step `discovery`: `discovery.resource`, `.origin`, `.insecure`, `.malformed`,
+    `.missing`) and the exceptions of `OAuthHttp.document`.
     """
     origin, path = _split(checked_url(resource))
     if named:
@@ -77,10 +78,10 @@ async def resource_metadata(http: OAuthHttp, resource: str, *, named: str = "") 
 
 
 async def server_metadata(http: OAuthHttp, issuer: str, *, near: str = "") -> ServerMetadata:
-    """The metadata of an authorization server. near: the resource that named it.
+    """Read the metadata of an authorization server. near: the resource that named it.
 
     Raises Malformed (`url.malformed`), Unverified (step `discovery`: `discovery.issuer`, `.insecure`, `.malformed`,
-    `.missing`) and what `OAuthHttp.document` raises.
+    `.missing`) and the exceptions of `OAuthHttp.document`.
     """
     origin, path = _split(checked_url(issuer, near=near))
     places = [f"{origin}{SERVER_PATH}{path}", f"{origin}{OPENID_PATH}{path}"]
@@ -94,7 +95,7 @@ async def server_metadata(http: OAuthHttp, issuer: str, *, near: str = "") -> Se
 
 
 def _split(url: str) -> tuple[str, str]:
-    """Origin and path of a checked URL; no path for a lone slash."""
+    """Split a checked URL into origin and path; a lone slash is no path."""
     return origin_of(url), urlsplit(url).path.rstrip("/")
 
 
@@ -132,7 +133,7 @@ def _server(answer: Answer, issuer: str) -> ServerMetadata:
 
 
 def _texts(answer: Answer, name: str) -> tuple[str, ...]:
-    """A list of short texts; empty when it is not there."""
+    """Return a list of short texts; empty if it is absent."""
     value: JSONValue = answer.members.get(name, [])
     if not isinstance(value, list) or len(value) > LIST_LENGTH_MAX:
         raise DISCOVERY_MALFORMED(f"`{name}` is not a list of at most {LIST_LENGTH_MAX} texts")

@@ -1,6 +1,6 @@
-"""Enrolling from the side of the workload: keys stay where this runs, only proofs of them go out.
+"""Enrol a workload at a server: private keys stay in this process, only proofs of possession are sent.
 
-`docs/reference/wire/enrolment.md` is the specification.
+Specified in `docs/reference/wire/enrolment.md`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ ANSWER_SECONDS_MAX: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge:
-    """text: for the self-proof of a key. attestation: for a certificate's or a host's key. domain: who asks."""
+    """A server's challenge. text: for the self-proof of a key. attestation: for a certificate's or a host's key.
+    domain: the server's trust domain."""
 
     text: str
     attestation: str
@@ -47,11 +48,11 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolled:
-    """What the server says of an instance. milliseconds_left: of its life, so that clocks need not agree.
+    """The server's answer about an instance. milliseconds_left: remaining lifetime, so that clocks need not agree.
 
-    drift: fields of the manifest that differ. wanted: fields that the manifest states and the kernel was not asked
-    about yet: whoever started the agent names its process when it renews. chain: of its X.509-SVID, DER, leaf first;
-    empty when none was asked for.
+    drift: fields of the manifest that differ. wanted: fields that the manifest states and the server has not yet read
+    from the kernel: the process that started the agent should name the agent's process when it renews. chain: of its
+    X.509-SVID, DER, leaf first; empty if none was requested.
     """
 
     instance: SpiffeId
@@ -67,10 +68,10 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeOf:
-    """What the workload is made of, by field of the manifest: measured here, and only claimed.
+    """Properties of the workload, by field of the manifest: measured by this process, or only claimed.
 
-    process: pid of the agent, a child of whoever asks, so that the server asks the kernel which program that is; 0 for
-    none. program: what was seen of it here, which is told to nobody: another one is a reason to tell.
+    process: pid of the agent, a child of the caller, for which the server reads the program from the kernel; 0 for
+    none. program: the program as seen by this process; it is not sent, but a change of it is a reason to renew.
     """
 
     measured: Mapping[str, str]
@@ -80,7 +81,7 @@ class MadeOf:
 
     @classmethod
     def of(cls, found: Measured) -> MadeOf:
-        """Split by grade: what was merely claimed stays so."""
+        """Split by grade: claimed values stay claimed."""
         values = found.values.items()
         return cls(
             measured={name: value for name, (value, grade) in values if grade != "claimed"},
@@ -89,16 +90,17 @@ class MadeOf:
 
 
 class EnrolmentClient:
-    """Talks to one server. Every method raises the error family: as the server raised it, Unavailable
-    (`enrolment.unreachable`) when it cannot be reached, and Unavailable (`enrolment.answer`) when it makes no sense."""
+    """A client of one server. Every method raises AnswerableError: as the server raised it, Unavailable
+    (`enrolment.unreachable`) if the server cannot be reached, and Unavailable (`enrolment.answer`) for an invalid
+    answer."""
 
     def __init__(self, client: httpx2.AsyncClient, base: str) -> None:
-        """client: without auth of its own. base: of its URLs."""
+        """client: without auth of its own. base: base URL of the server."""
         self._client = client
         self._base = base
 
     async def challenge(self) -> Challenge:
-        """What an enrolment is to be proved over, good once and for a minute."""
+        """Fetch a challenge for an enrolment, valid once and for a minute."""
         value = await self._asked("GET", "challenge", None, None)
         text, attestation = value.get("challenge"), value.get("attestation_challenge")
         if not isinstance(text, str) or not isinstance(attestation, str):
@@ -117,8 +119,8 @@ class EnrolmentClient:
         made_of: MadeOf | None = None,
         former: str = "",
     ) -> Enrolled:
-        """A first enrolment of `key`. csr: certificate request, DER, for an X.509-SVID. former: thumbprint of the key
-        whose place it takes, where the server does not know that one any more."""
+        """Enrol `key` for the first time. csr: certificate request, DER, for an X.509-SVID. former: thumbprint of the
+        key that it replaces, if the server no longer knows that key."""
         body = _body(csr, made_of) | {"attestation": dict(attestation)}
         if former:
             body["former"] = former
@@ -127,7 +129,7 @@ class EnrolmentClient:
     async def enrol_sub_agent(
         self, challenge: Challenge, *, parent: httpx2.Auth, key: SigningKey, csr: bytes = b""
     ) -> Enrolled:
-        """parent: signs with the key of the instance that this is to be a sub-agent of. key: the sub-agent's own."""
+        """Enrol a sub-agent. parent: signs with the key of the parent instance. key: the sub-agent's own."""
         return await self._enrolled("sub-agents", _proved(_body(csr, None), challenge, key), parent)
 
     async def renew(
@@ -138,14 +140,14 @@ class EnrolmentClient:
         made_of: MadeOf | None = None,
         attestation: Mapping[str, JSONValue] | None = None,
     ) -> Enrolled:
-        """auth: signs with the key of the instance. attestation: what it is known by, shown again."""
+        """Renew an enrolment. auth: signs with the key of the instance. attestation: its evidence, presented again."""
         body = _body(csr, made_of)
         if attestation is not None:
             body["attestation"] = dict(attestation)
         return await self._enrolled("renew", body, auth)
 
     async def end(self, auth: httpx2.Auth, instance: SpiffeId | None = None) -> tuple[str, ...]:
-        """End the instance that `auth` signs for, or a sub-agent of it; returns the names of what ended."""
+        """End the instance that `auth` signs for, or a sub-agent of it; return the names of all ended instances."""
         body: dict[str, JSONValue] = {} if instance is None else {"instance": str(instance)}
         ended = (await self._asked("POST", "end", body, auth)).get("ended")
         return tuple(str(one) for one in ended) if isinstance(ended, list) else ()
@@ -153,9 +155,10 @@ class EnrolmentClient:
     async def stop(
         self, auth: httpx2.Auth, *, over: Literal["instance", "agent"] = "instance", reason: str = ""
     ) -> str:
-        """Stop the instance that `auth` signs for, with its sub-agents, or its whole agent; returns the id of the hold.
+        """Stop the instance that `auth` signs for, with its sub-agents, or its whole agent; return the id of the hold.
 
-        Nothing is started any more, and people lift it: the agent cannot. Nobody else can be stopped in this way.
+        No new action starts after that, and only people can lift the hold, not the agent. No other agent can be stopped
+        this way.
         """
         body: dict[str, JSONValue] = {"over": over}
         if reason:
@@ -196,11 +199,11 @@ class EnrolmentClient:
 
 
 class _Unsigned(httpx2.Auth):
-    """Sends a request as it is, whatever the client would do."""
+    """Sends a request unchanged, in place of the client's own auth."""
 
 
 def certificate_request(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """A certificate request that names nobody: the server knows whose it is (RFC 2986). DER."""
+    """Create a certificate request without a subject: the server knows the identity (RFC 2986). DER."""
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
 
@@ -257,7 +260,7 @@ def _enrolled_in(value: dict[str, JSONValue]) -> Enrolled:
 
 
 def _error_of(problem: dict[str, Any]) -> AnswerableError:
-    """The error as the server raised it (RFC 9457)."""
+    """Return the error as the server raised it (RFC 9457)."""
     message, code = str(problem.get("detail", "")), str(problem.get("code", "enrolment.answer"))
     match problem.get("branch"):
         case "malformed":

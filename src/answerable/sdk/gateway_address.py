@@ -1,4 +1,4 @@
-"""Where a gateway is, as people write it: `http(s)://HOST:PORT` or `unix:PATH`."""
+"""Open a client for a gateway's address: `http(s)://HOST:PORT` or `unix:PATH`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ READ_SECONDS_MAX: Final = 3700.0
 """Longer than the longest call that a server may be registered with; pings keep longer streams alive."""
 UDS_PREFIX: Final = "unix:"
 SHIM_AGENT: Final = "answerable-mcp-shim"
-"""`User-Agent` of a shim, so that the gateway tells a client on stdio what that can do, which is to set no field."""
+"""`User-Agent` of a shim, so that the gateway can tell what a client on stdio can do: it can set no header."""
 
 
 def open_client(
     gateway: str, auth: httpx2.Auth | None = None, *, tls: ssl.SSLContext | None = None
 ) -> tuple[httpx2.AsyncClient, str]:
-    """A client for the gateway and the base of its URLs; nothing of the environment is read.
+    """Return a client for the gateway and the base URL; nothing is read from the environment.
 
-    tls: of `client_tls`; without, the system's authorities are believed and no certificate is shown. Raises Malformed
-    (`shim.gateway`).
+    tls: from `client_tls`; without it, the system's authorities are trusted and no client certificate is sent. Raises
+    Malformed (`shim.gateway`).
     """
     timeout = httpx2.Timeout(READ_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
     if gateway.startswith(UDS_PREFIX) and tls is None:
@@ -46,9 +46,10 @@ def open_client(
 
 
 def client_tls(*, authorities: str = "", certificate: str = "", key: str = "") -> ssl.SSLContext:
-    """How to speak TLS with a gateway: paths of PEM files. authorities: believed instead of the system's, if given.
+    """Build the TLS context for a gateway, from paths of PEM files. authorities: trusted instead of the system's, if
+    given.
 
-    Raises Malformed (`client.tls`), which names the file and nothing of what is in it.
+    Raises Malformed (`client.tls`), which names the file and nothing of its content.
     """
     try:
         context = ssl.create_default_context(cafile=authorities or None)
@@ -56,7 +57,7 @@ def client_tls(*, authorities: str = "", certificate: str = "", key: str = "") -
         raise _unusable(authorities) from None
     if certificate:
         try:
-            # Without a password nobody is asked for one at a terminal.
+            # Without a password callback, OpenSSL would prompt at the terminal.
             context.load_cert_chain(certificate, key or None, password=lambda: b"")
         except (OSError, ssl.SSLError, ValueError):
             raise _unusable(certificate) from None

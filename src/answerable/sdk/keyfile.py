@@ -1,6 +1,6 @@
-"""Key files: one private JWK (RFC 7517) in a file that only its owner can read.
+"""Create and read key files: one private JWK (RFC 7517) in a file that only its owner can read.
 
-Laws: a key file is never overwritten, never written in part, and never read when anybody else could have read it.
+Laws: a key file is never overwritten, never written in part, and never read if another user could have read it.
 """
 
 from __future__ import annotations
@@ -37,18 +37,19 @@ _SUFFIX_BYTES: Final = 8
 
 
 def create_key(path: Path, *, seed: bytes, algorithm: Algorithm = "ed25519") -> SigningKey:
-    """Make a key from `SEED_BYTES[algorithm]` fresh random bytes and write it to a new file of mode 0600.
+    """Create a key from `SEED_BYTES[algorithm]` new random bytes and write it to a new file of mode 0600.
 
-    The file appears whole and on stable storage, or not at all. Raises Unavailable: `key.exists`, `key.unwritable`.
+    The file appears complete and on stable storage, or not at all. Raises Unavailable: `key.exists`, `key.unwritable`.
     """
     jwk = new_private_jwk(algorithm, seed)
     key = SigningKey(jwk)
-    # The name of the unfinished file must not clash between two who start at once, and must not tell the secret.
+    # The draft's name must differ between concurrent processes, and must not reveal the secret.
     unfinished = path.with_name(f".{path.name}.{key.public.thumbprint[:_SUFFIX_BYTES]}")
     try:
         _write_new(unfinished, encode(jwk) + b"\n")
         try:
-            # A link, unlike a rename, fails when the name is taken: so two who race never overwrite each other.
+            # A link, unlike a rename, fails if the name is taken: so concurrent processes never overwrite each other's
+            # key.
             os.link(unfinished, path)
         finally:
             os.unlink(unfinished)
@@ -63,8 +64,8 @@ def create_key(path: Path, *, seed: bytes, algorithm: Algorithm = "ed25519") -> 
 def load_key(path: Path) -> SigningKey:
     """Read a key file.
 
-    Raises Unavailable: `key.missing`, `key.unreadable`, `key.exposed` when others may read or write it or it belongs
-    to somebody else; Malformed (`key.*`, `json.*`) for its content, of which no message shows anything.
+    Raises Unavailable: `key.missing`, `key.unreadable`, `key.exposed` if other users may read or write the file or
+    another user owns it; Malformed (`key.*`, `json.*`) for its content, which no message displays.
     """
     try:
         opened = open_plain(path)
@@ -90,12 +91,12 @@ def load_key(path: Path) -> SigningKey:
 
 
 def public_jwk(key: SigningKey) -> str:
-    """The public half as canonical JSON, to be registered."""
+    """Return the public key as canonical JSON, for registration."""
     return key.public.jwk
 
 
 def _checked_content(opened: BinaryIO, path: Path) -> bytes:
-    """Judged by the open file and not by its name, which could point elsewhere a moment later."""
+    """Read the content after checking the open file rather than its name, which could change in between."""
     status = os.fstat(opened.fileno())
     if status.st_mode & _OTHERS or status.st_uid not in (os.geteuid(), 0):
         mode = stat.S_IMODE(status.st_mode)
@@ -110,7 +111,7 @@ def _write_new(path: Path, content: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, _MODE)
     try:
-        # The umask can only take bits away, and could take the owner's.
+        # The umask can only remove bits, and could remove the owner's.
         os.fchmod(descriptor, _MODE)
         written = 0
         while written < len(content):

@@ -1,8 +1,9 @@
-"""The HTTP of an OAuth client: bounded answers, one deadline, TLS except on loopback, no cookies, no proxies.
+"""Send the HTTP requests of an OAuth client: bounded answers, one deadline, TLS except on loopback, no cookies, no
+proxies.
 
 Laws:
-- a request that carries a credential is never redirected; a document may be, three times, within its origin;
-- what a server answers is parsed strictly, and nothing of a body goes into an error.
+- a request with a credential follows no redirect; a public document may be redirected three times, within its origin;
+- a server's answer is parsed strictly, and no error contains a part of a body.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from answerable.errors import Effect
 
 ANSWER_BYTES_MAX: Final = 524_288
-"""Of one answer. A delegation chain may have half of it."""
+"""Bytes of one answer. A delegation chain may take half of it."""
 ANSWER_SECONDS_MAX: Final = 30.0
 """From the first connection to the last byte, redirects included."""
 REDIRECTS_MAX: Final = 3
@@ -47,14 +48,15 @@ _PLAIN: Final = {"accept": "application/json", "accept-encoding": "identity", "u
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """members: of the JSON object, empty when the body was none. nonce: `DPoP-Nonce`, empty when there was none."""
+    """A server's answer. members: of the JSON object, empty if there is no body. nonce: `DPoP-Nonce`, empty if there is
+    none."""
 
     status: int
     members: Mapping[str, JSONValue]
     nonce: str = ""
 
     def text(self, name: str) -> str:
-        """A member that is text, else empty."""
+        """Return a member that is text, else empty."""
         value = self.members.get(name)
         return value if isinstance(value, str) else ""
 
@@ -64,16 +66,17 @@ class Answer:
 
 
 def open_oauth_client(tls: ssl.SSLContext | None = None) -> httpx2.AsyncClient:
-    """A client that takes nothing from the environment. tls: whom to trust; the system's authorities by default."""
+    """Open a client that reads nothing from the environment. tls: the trusted authorities; the system's by default."""
     transport = httpx2.AsyncHTTPTransport(verify=True if tls is None else tls, trust_env=False)
     return httpx2.AsyncClient(transport=transport, timeout=ANSWER_SECONDS_MAX, trust_env=False)
 
 
 def checked_url(url: str, *, near: str = "") -> str:
-    """The URL as it is, when tokens may go there: `https`, or `http` on loopback.
+    """Return the URL unchanged, if tokens may be sent there: `https`, or `http` on loopback.
 
-    near: who named this URL. A server elsewhere cannot send us to loopback, where it could reach what only we can.
-    Raises Malformed (`url.malformed`) and Unverified (step `discovery`: `discovery.insecure`).
+    near: the URL of the server that named this URL. A remote server cannot refer the client to loopback, where it could
+    reach services that only this machine can. Raises Malformed (`url.malformed`) and Unverified (step `discovery`:
+    `discovery.insecure`).
     """
     normal = normal_url(url)
     local = is_loopback(normal)
@@ -85,7 +88,7 @@ def checked_url(url: str, *, near: str = "") -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the host is this machine by name or number."""
+    """Whether the host is `localhost` or a loopback address."""
     host = urlsplit(url).hostname or ""
     try:
         return host == "localhost" or ip_address(host).is_loopback
@@ -94,20 +97,20 @@ def is_loopback(url: str) -> bool:
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port in one spelling, without a slash behind. Raises Malformed (`url.malformed`)."""
+    """Return scheme, host and port in normal form, without a final slash. Raises Malformed (`url.malformed`)."""
     parts = urlsplit(normal_url(url))
     return f"{parts.scheme}://{parts.netloc}"
 
 
 class OAuthHttp:
-    """Requests of an OAuth client over somebody's `httpx2` client, whose own `auth` they never use."""
+    """Requests of an OAuth client over a given `httpx2` client, whose own `auth` they never use."""
 
     def __init__(self, client: httpx2.AsyncClient, *, seconds_max: float = ANSWER_SECONDS_MAX) -> None:
         self._client = client
         self._seconds_max = seconds_max
 
     async def document(self, url: str) -> Answer | None:
-        """A JSON object that everybody may read; None for a status of 4xx.
+        """Fetch a public JSON object; None for a status of 4xx.
 
         Raises Unavailable: `oauth.unreachable`, `oauth.slow`, `oauth.answer`.
         """
@@ -117,15 +120,15 @@ class OAuthHttp:
         except (TimeoutError, httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise self._failed(url, error, effect="none") from None
         except Unavailable as error:
-            # Reading changes nothing over there, whatever comes back.
+            # Reading has no effect on the server, whatever the answer.
             error.effect = "none"
             raise
 
     async def form(self, url: str, fields: Sequence[tuple[str, str]], *, proof: str = "") -> Answer:
-        """The answer to a form sent by POST, whatever its status. proof: for the field `DPoP`.
+        """Send a form by POST and return the answer, whatever its status. proof: for the field `DPoP`.
 
-        Raises Unavailable: `oauth.unreachable`, `oauth.slow`, `oauth.answer`; after the last two it is not known
-        whether the server did something.
+        Raises Unavailable: `oauth.unreachable`, `oauth.slow`, `oauth.answer`; after the last two, the effect on the
+        server is unknown.
         """
         headers = {"content-type": "application/x-www-form-urlencoded"} | ({"dpop": proof} if proof else {})
         try:
@@ -161,7 +164,7 @@ class OAuthHttp:
     def _sent(
         self, method: str, url: str, headers: dict[str, str], body: bytes
     ) -> AbstractAsyncContextManager[httpx2.Response]:
-        # A cookie is a credential, too: none is kept.
+        # Cookies are credentials, too, so none is kept.
         self._client.cookies.clear()
         return self._client.stream(
             method, url, headers=_PLAIN | headers, content=body, auth=None, follow_redirects=False
@@ -179,7 +182,7 @@ async def _body(url: str, response: httpx2.Response) -> bytes:
     if response.headers.get("content-encoding", "identity") != "identity":
         raise _wrong(url, "a packed body, which nobody asked for")
     received = bytearray()
-    # Raw: nothing is unpacked, so nothing can grow on the way.
+    # Raw bytes: nothing is decompressed, so the content cannot grow.
     async for chunk in response.aiter_raw():
         received += chunk
         if len(received) > ANSWER_BYTES_MAX:
@@ -188,7 +191,7 @@ async def _body(url: str, response: httpx2.Response) -> bytes:
 
 
 def _object(url: str, body: bytes) -> Mapping[str, JSONValue]:
-    """Strictly, and without a word of the body in the error: it may hold tokens."""
+    """Parse a body strictly. The error contains nothing of the body, which may contain tokens."""
     try:
         value = parse(body, limits=_LIMITS)
     except Malformed as error:

@@ -1,4 +1,4 @@
-"""Proving possession of the agent's key on every request of an `httpx2` client.
+"""Prove possession of the agent's key on every request of an `httpx2` client.
 
     client = httpx2.AsyncClient(auth=SessionAuth(load_key(path), mandate="..."))
 
@@ -46,7 +46,7 @@ ATTEMPTS_MAX: Final = 3
 """How often one request is signed: once, again under the right epoch or a new session, and again if both were stale."""
 RENEW_SECONDS_BEFORE_END: Final = 30
 HANDSHAKE_BYTES_MAX: Final = 4_096
-"""Of an answer to a handshake: whatever listens where a gateway was expected fills no memory."""
+"""Bytes of an answer to a handshake, so that an unexpected server at this address cannot exhaust memory."""
 
 _NONCE_BYTES: Final = 16
 _CHALLENGE: Final = re.compile(r'Answerable epoch="([0-9a-z]{26})", step="([a-z]{1,20})"')
@@ -56,7 +56,7 @@ _HTTP_NO_SESSIONS: Final = (404, 405)
 
 
 class SignatureAuth(httpx2.Auth):
-    """A signature per request (RFC 9421). 40 µs each for Ed25519; needs nothing from the server but its epoch.
+    """Signs every request (RFC 9421). 40 µs each for Ed25519; needs nothing from the server but its epoch.
 
     mandate: id to name in every request that names none itself.
     """
@@ -70,7 +70,7 @@ class SignatureAuth(httpx2.Auth):
         self._epoch = UNKNOWN_EPOCH
 
     def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
-        """Sign; sign once more when the server has another epoch, as after its restart."""
+        """Sign a request; sign it again if the server has another epoch, as after its restart."""
         self.sign(request)
         response = yield request
         if self.learns_from(response) == "epoch":
@@ -92,7 +92,7 @@ class SignatureAuth(httpx2.Auth):
         return signed
 
     def learns_from(self, response: httpx2.Response) -> str:
-        """The step at which the server refused, empty when it did not; keeps the epoch that it tells."""
+        """Return the step at which the server refused, empty if it did not. Remembers the epoch in the answer."""
         if response.status_code != _HTTP_UNAUTHORIZED:
             return ""
         for value in response.headers.get_list("www-authenticate"):
@@ -103,7 +103,7 @@ class SignatureAuth(httpx2.Auth):
 
 
 class _ClientSession:
-    """One session as the client sees it. ends_at: monotonic seconds."""
+    """One session on the client's side. ends_at: monotonic seconds."""
 
     __slots__ = ("ends_at", "key", "name", "sequence")
 
@@ -115,9 +115,10 @@ class _ClientSession:
 
 
 class SessionAuth(httpx2.Auth):
-    """A MAC per request under a session that one signed handshake opens, when first needed and again before it ends.
+    """Adds a MAC to every request, under a session that one signed handshake opens when first needed, and again before
+    its end.
 
-    A server that has no sessions gets a signature per request instead. Safe for many requests at a time.
+    For a server without sessions, signs every request instead. Safe for concurrent requests.
     """
 
     requires_request_body = True
@@ -133,7 +134,7 @@ class SessionAuth(httpx2.Auth):
         self._counting = Lock()
 
     def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
-        """For `httpx2.Client`."""
+        """Authenticate requests of `httpx2.Client`."""
         request.read()
         for _ in range(ATTEMPTS_MAX):
             if self._needs_session():
@@ -153,7 +154,7 @@ class SessionAuth(httpx2.Auth):
     async def async_auth_flow(
         self, request: httpx2.Request
     ) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        """For `httpx2.AsyncClient`."""
+        """Authenticate requests of `httpx2.AsyncClient`."""
         await request.aread()
         for _ in range(ATTEMPTS_MAX):
             if self._needs_session():
@@ -180,7 +181,7 @@ class SessionAuth(httpx2.Auth):
         return _Handshake(request, self._signer, self._world)
 
     def _again(self, handshake: _Handshake, response: httpx2.Response) -> bool:
-        """Take the answer. True when the handshake is to be sent once more, signed under another epoch."""
+        """Process the answer. True if the handshake must be sent again, signed under another epoch."""
         if response.status_code in _HTTP_NO_SESSIONS:
             self._has_sessions = False
             return False
@@ -209,10 +210,10 @@ class SessionAuth(httpx2.Auth):
         return request
 
     def _retries(self, request: httpx2.Request, response: httpx2.Response) -> bool:
-        """Whether the server refused only because session or epoch are of another time, so that nothing happened."""
+        """Whether the server refused only because the session or epoch is stale, so that the request had no effect."""
         step = self._signer.learns_from(response)
         session = self._session
-        # Only the session that was refused is given up: another request may have opened a new one meanwhile.
+        # Discard only the refused session: another request may have opened a new one meanwhile.
         if (
             step == "session"
             and session is not None
@@ -223,7 +224,7 @@ class SessionAuth(httpx2.Auth):
 
 
 class _Bounded(httpx2.AsyncByteStream, httpx2.SyncByteStream):
-    """A body of HANDSHAKE_BYTES_MAX at most. Raises Unavailable (`session.answer`) past that."""
+    """A body of HANDSHAKE_BYTES_MAX at most. Raises Unavailable (`session.answer`) beyond that."""
 
     def __init__(self, inner: httpx2.AsyncByteStream | httpx2.SyncByteStream) -> None:
         self._inner: Any = inner
@@ -266,18 +267,18 @@ class _Handshake:
             request.url.copy_with(raw_path=SESSION_TARGET),
             headers={"host": request.headers["host"], "content-type": "application/json"},
             content=encode_offer(ephemeral_public(self._private)),
-            # The deadlines of the request that waits for it hold for the handshake too.
+            # The deadlines of the waiting request also apply to the handshake.
             extensions=dict(request.extensions),
         )
         self._signed = signer.sign(self.request)
 
     def sign_again(self) -> bool:
-        """Under the epoch that the signer has learnt by now. Always True."""
+        """Sign again under the epoch that the signer now knows. Always True."""
         self._signed = self._signer.sign(self.request)
         return True
 
     def session(self, answer: bytes) -> _ClientSession:
-        """Derive the key. Raises Unavailable (`session.answer`) when the server's answer makes no sense."""
+        """Derive the session key. Raises Unavailable (`session.answer`) for an invalid answer."""
         try:
             parsed = parse_answer(answer)
             key = derive_key(
@@ -295,7 +296,8 @@ class _Handshake:
 
 
 def covered(request: httpx2.Request, mandate: str = "") -> SignedRequest:
-    """What a proof over this request covers. A mandate that the request names itself wins over `mandate`."""
+    """Return what a proof over this request covers. A mandate that the request names itself takes precedence over
+    `mandate`."""
     if mandate and MANDATE_HEADER not in request.headers:
         request.headers[MANDATE_HEADER] = mandate
     return SignedRequest(
@@ -309,7 +311,7 @@ def covered(request: httpx2.Request, mandate: str = "") -> SignedRequest:
 
 
 def put_proof(request: httpx2.Request, signed: SignedRequest) -> None:
-    """Write the three fields of a proof, in the place of any that were there."""
+    """Write the three header fields of a proof, replacing existing ones."""
     request.headers["content-digest"] = signed.content_digest.decode("ascii")
     request.headers["signature-input"] = signed.signature_input.decode("ascii")
     request.headers["signature"] = signed.signature.decode("ascii")

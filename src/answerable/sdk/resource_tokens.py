@@ -1,10 +1,11 @@
-"""The token for one resource: found out what it must be, asked for once, kept until shortly before its end.
+"""Obtain and cache the access token for one resource: discover the requirements, request it once, renew it before its
+end.
 
 Laws:
-- only an issuer that the agent's author trusts is asked, whatever a resource says of itself: what proves the agent's
-  identity to one server would otherwise be a resource's to ask for;
-- callers who need a token at the same time share one request, and a refusal is remembered for a while, so that a
-  server that said no is not asked again by every call.
+- only an issuer that the agent's author trusts is asked for tokens, whatever a resource states: otherwise any resource
+  could obtain proofs of the agent's identity for a server of its choice;
+- callers that need a token at the same time share one request, and a refusal is remembered for a while, so that not
+  every call repeats a refused request.
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ REFUSED_SECONDS: Final = 30.0
 
 
 class Obtain(Protocol):
-    """Asks a server for a token by whatever grant the agent has."""
+    """Requests a token from a server by the grant that the agent has."""
 
     async def __call__(self, server: ServerMetadata, *, resource: str, scope: str) -> AccessToken:
-        """A token for this resource, with this scope, which may be empty. Raises as `TokenClient` does."""
+        """Return a token for this resource, with this scope, which may be empty. Raises as `TokenClient` does."""
         ...
 
 
 class ResourceTokens:
-    """Tokens for one resource, for `DPoPAuth`. Safe for many requests at a time, of one event loop."""
+    """Tokens for one resource, for `DPoPAuth`. Safe for concurrent requests in one event loop."""
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class ResourceTokens:
         scope: str = "",
         world: SystemAccess = SYSTEM_WORLD,
     ) -> None:
-        """resource: its URL. trusts: whether tokens may be asked of this issuer. scope: empty takes the challenge's."""
+        """resource: its URL. trusts: whether this issuer may be asked for tokens. scope: empty uses the challenge's."""
         self.resource: Final = resource
         self._http = http
         self._trusts = trusts
@@ -66,21 +67,22 @@ class ResourceTokens:
         self._refused_until = 0.0
 
     def held(self) -> AccessToken | None:
-        """The token while it is good for some time yet."""
+        """Return the token while it is valid for some time yet, else None."""
         if self._token is not None and self._world.monotonic() < self._renew_at:
             return self._token
         return None
 
     def drop(self, token: AccessToken) -> None:
-        """The resource takes this one no longer. A newer one stays."""
+        """Discard a token that the resource no longer accepts. A newer one stays."""
         if self._token is token:
             self._token = None
 
     async def asked(self, challenge: Challenge) -> AccessToken:
-        """The token, asked for where there is none. challenge: what the resource answered without one.
+        """Return the token, requesting one if there is none. challenge: the resource's answer to a request without a
+        token.
 
-        Raises what discovery, `trusts` and the grant raise: Unverified (`discovery.untrusted` among others), Refused,
-        Unavailable, Malformed.
+        Raises the exceptions of discovery, `trusts` and the grant: Unverified (`discovery.untrusted` among others),
+        Refused, Unavailable, Malformed.
         """
         async with self._asking:
             token = self.held()

@@ -1,6 +1,6 @@
-"""Signing what people say: mandates they give, and their answers to approvals.
+"""Sign people's statements: mandates, answers to approvals, reviews, lifts, policy steps and delegations of duty.
 
-The person's key stays where this runs; only the signed statement goes to the deployment.
+The person's key stays in this process; only the signed statement is sent to the deployment.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def signed_mandate(terms: MandateTerms, *, audience: str, key: SigningKey) -> str:
-    """The mandate token (`typ` answerable-mandate+jwt) for one deployment.
+    """Return the mandate token (`typ` answerable-mandate+jwt) for one deployment.
 
     Raises Malformed (`statement.size`, `json.*`).
     """
@@ -51,11 +51,11 @@ def signed_answer(
     reason: str = "",
     narrower: str = "",
 ) -> str:
-    """The answer token (`typ` answerable-approval+jwt) to exactly the object and the card this approval holds.
+    """Return the answer token (`typ` answerable-approval+jwt) to exactly the object and the card in this approval.
 
-    nonce: 32 bytes that the deployment gave for this answer. at: now, Unix milliseconds. reason: of a no, `other` if
-    not given. narrower: with reason `narrower`, values that are proposed instead, by argument, in canonical JSON.
-    Raises Malformed (`approval.malformed`, `approval.reason`, `statement.size`, `json.*`).
+    nonce: 32 bytes that the deployment issued for this answer. at: now, Unix milliseconds. reason: of a denial, `other`
+    if not given. narrower: with reason `narrower`, the values proposed instead, by argument, in canonical JSON. Raises
+    Malformed (`approval.malformed`, `approval.reason`, `statement.size`, `json.*`).
     """
     claims = answer_claims(
         approval,
@@ -83,10 +83,10 @@ def signed_review(
     at: UnixMillis,
     key: SigningKey,
 ) -> str:
-    """The review of a broken glass (`typ` answerable-review+jwt).
+    """Return the review of a break-glass answer (`typ` answerable-review+jwt).
 
-    approval: its id. action, answer: the hashes of what ran, and of what was signed to let it, hex. at: now, Unix
-    milliseconds. Raises Malformed (`statement.size`, `json.*`).
+    approval: its id. action, answer: hashes of the executed action and of the signed answer that permitted it, hex. at:
+    now, Unix milliseconds. Raises Malformed (`statement.size`, `json.*`).
     """
     claims = ReviewClaims(
         iss=by, aud=audience, approval=approval, action=action, answer=answer, verdict=verdict, comment=comment,
@@ -107,10 +107,10 @@ def signed_batch(
     at: UnixMillis,
     key: SigningKey,
 ) -> str:
-    """The answer token (`typ` answerable-approval-batch+jwt) to exactly this list of objects and cards.
+    """Return the answer token (`typ` answerable-approval-batch+jwt) to exactly this list of objects and cards.
 
-    nonce: 32 bytes that the deployment gave for this answer. at: now, Unix milliseconds. reason: of a no, `other` if
-    not given. Raises Malformed (`approval.malformed`, `approval.reason`, `statement.size`, `json.*`).
+    nonce: 32 bytes that the deployment issued for this answer. at: now, Unix milliseconds. reason: of a denial, `other`
+    if not given. Raises Malformed (`approval.malformed`, `approval.reason`, `statement.size`, `json.*`).
     """
     words = words_of(verdict, reason=reason, comment=comment)
     claims = batch_claims(batch, nonce=nonce, by=by, verdict=verdict, words=words, audience=audience, at=at)
@@ -118,7 +118,7 @@ def signed_batch(
 
 
 def signed_step(terms: Terms, *, by: PrincipalId, audience: str, at: UnixMillis, key: SigningKey) -> str:
-    """The token of a step of publishing policy sets (`typ` answerable-policy+jwt). at: now, Unix milliseconds.
+    """Return the token of a step in publishing policy sets (`typ` answerable-policy+jwt). at: now, Unix milliseconds.
 
     Raises Malformed (`statement.size`, `json.*`).
     """
@@ -128,7 +128,7 @@ def signed_step(terms: Terms, *, by: PrincipalId, audience: str, at: UnixMillis,
 def signed_lift(
     hold: Hold, *, by: PrincipalId, reason: str, audience: str, at: UnixMillis, key: SigningKey
 ) -> str:
-    """The token (`typ` answerable-lift+jwt) by which a person says that exactly this hold be lifted.
+    """Return the token (`typ` answerable-lift+jwt) by which a person agrees to lift exactly this hold.
 
     at: now, Unix milliseconds. Raises Malformed (`statement.size`, `json.*`).
     """
@@ -137,7 +137,7 @@ def signed_lift(
 
 
 def signed_duty(terms: DutyTerms, *, key: SigningKey) -> str:
-    """The token (`typ` answerable-duty+jwt) by which a person lets another one stand in for them.
+    """Return the token (`typ` answerable-duty+jwt) by which a person makes another person their deputy.
 
     Raises Malformed (`statement.size`, `json.*`).
     """

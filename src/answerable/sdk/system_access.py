@@ -1,4 +1,4 @@
-"""Time and chance of the agent's own process, which has no wiring that could pass them in."""
+"""Provide clocks and random bytes for the agent's own process, which has no wiring to inject them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemAccess:
-    """unix_seconds: wall time. monotonic: seconds that never go back. random_bytes: unpredictable, as many as asked."""
+    """Access to the system. unix_seconds: wall time. monotonic: seconds, never decreasing. random_bytes: returns so
+    many unpredictable bytes."""
 
     unix_seconds: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic

@@ -1,8 +1,8 @@
-"""Calling a resource with an access token that only the holder of its key can use (RFC 9449, section 7).
+"""Call a resource with an access token that only the holder of its key can use (RFC 9449, section 7).
 
     client = httpx2.AsyncClient(auth=DPoPAuth(ResourceTokens(...), key))
 
-Every request carries a proof of its own, over method, URL, token and body. The key never leaves the process.
+Every request has a proof of its own, over method, URL, token and body. The key never leaves the process.
 """
 
 from __future__ import annotations
@@ -34,32 +34,32 @@ _SCHEMES: Final = (terms.DPOP.lower(), BEARER.lower())
 
 
 class TokenSource(Protocol):
-    """Where tokens come from, as `ResourceTokens`."""
+    """A source of tokens, such as `ResourceTokens`."""
 
     @property
     def resource(self) -> str:
-        """The URL that tokens are shown to: to its origin, and to no other."""
+        """The URL of the resource; tokens are sent to its origin only."""
         ...
 
     def held(self) -> AccessToken | None:
-        """A token that is good now, if there is one."""
+        """Return a token that is valid now, if there is one."""
         ...
 
     def drop(self, token: AccessToken) -> None:
-        """Give up a token that the resource takes no longer."""
+        """Discard a token that the resource no longer accepts."""
         ...
 
     async def asked(self, challenge: Challenge) -> AccessToken:
-        """A token, after the resource answered a request without a good one."""
+        """Return a token, after the resource refused a request without a valid one."""
         ...
 
 
 class DPoPAuth(httpx2.Auth):
-    """Sends the token with a fresh proof; for `httpx2.AsyncClient` only.
+    """Sends the token with a new proof for each request; for `httpx2.AsyncClient` only.
 
-    The first request goes without a token, so that the server can say which it wants. A server that wants a nonce in
-    proofs is answered once per token; a nonce it hands out with any answer is in the next proof. A token that was kept
-    and is refused is replaced once; a fresh one that is refused is the end of it.
+    The first request is sent without a token, so that the server can state its requirements. A server's demand for a
+    nonce is answered once per token; a nonce in any answer is used in the next proof. A cached token that is refused is
+    replaced once; a refused new token ends the attempt.
     """
 
     requires_request_body = True
@@ -67,10 +67,11 @@ class DPoPAuth(httpx2.Auth):
     def __init__(
         self, tokens: TokenSource, key: SigningKey | None, *, world: SystemAccess = SYSTEM_WORLD
     ) -> None:
-        """key: the one tokens are bound to. None only for a resource that knows no DPoP: whoever sees its tokens can
-        use them, too.
+        """key: the key that tokens are bound to. None only for a resource without DPoP: anyone who sees its tokens can
+        use them.
 
-        Raises Malformed (`url.malformed`) and Unverified (`discovery.insecure`) for a resource where no token may go.
+        Raises Malformed (`url.malformed`) and Unverified (`discovery.insecure`) for a resource to which no token may be
+        sent.
         """
         self._origin = origin_of(checked_url(tokens.resource))
         self._tokens = tokens
@@ -79,13 +80,14 @@ class DPoPAuth(httpx2.Auth):
         self._nonce = ""
 
     def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
-        """Not there: asking for tokens waits."""
+        """Not supported: requesting tokens is asynchronous."""
         raise NotImplementedError("use httpx2.AsyncClient")
 
     async def async_auth_flow(
         self, request: httpx2.Request
     ) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        """As httpx2 says. Raises Malformed (`token.elsewhere`) for a URL of another origin, and what `asked` raises."""
+        """Authenticate a request. Raises Malformed (`token.elsewhere`) for a URL of another origin, and the exceptions
+        of `asked`."""
         self._check_target(request)
         await request.aread()
         token = self._tokens.held()
@@ -95,7 +97,7 @@ class DPoPAuth(httpx2.Auth):
                 response = yield self._proved(request, token)
             if response.status_code != _UNAUTHORIZED:
                 return
-            # It was kept from before, and may have been revoked, or its issuer replaced: one more is asked for.
+            # The cached token may have been revoked, or its issuer replaced: request one more.
             self._tokens.drop(token)
         else:
             response = yield request
@@ -138,7 +140,7 @@ class DPoPAuth(httpx2.Auth):
         return request
 
     def _wants_nonce(self, response: httpx2.Response) -> bool:
-        """Whether the same request is to be sent with the nonce that just came. Keeps a nonce from any answer."""
+        """Whether to send the same request again with the nonce in this answer. Remembers a nonce from any answer."""
         self._learn(response)
         return (
             self._key is not None
@@ -155,6 +157,6 @@ class DPoPAuth(httpx2.Auth):
 
 
 def _challenge(response: httpx2.Response) -> Challenge:
-    """What a 401 asks for; an empty one where it does not say."""
+    """Return the challenge of a 401; an empty one if there is none."""
     found = challenges(response.headers.get_list("www-authenticate"))
     return next((one for one in found if one.scheme in _SCHEMES), Challenge(scheme="", parameters={}))

@@ -1,4 +1,4 @@
-"""An agent's side of a token endpoint: OAuth grants for workloads, with tokens bound to the agent's key (RFC 9449).
+"""Request tokens from a token endpoint: OAuth grants for workloads, with tokens bound to the agent's key (RFC 9449).
 
     async with open_oauth_client() as client:
         http = OAuthHttp(client)
@@ -7,10 +7,10 @@
         token = await tokens.exchange(TokenExchange(subject_token=..., subject_token_type=..., resource=...))
 
 Laws:
-- one request, one answer: only a server's demand for a nonce is answered, once, by the same request with fresh proofs;
-  a refusal is final, and no other grant is tried in its place;
-- where a key was given, a token that is not bound to it is thrown away;
-- tokens and assertions appear in no error and in no `repr`, even when a server sends them back in its own words.
+- one request, one answer: only a server's demand for a nonce is answered, once, by the same request with new proofs; a
+  refusal is final, and no other grant is tried;
+- if a key was given, a token that is not bound to it is discarded;
+- tokens and assertions appear in no error and in no `repr`, even if a server repeats them in its own message.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ GRANT_ASSERTION: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 """RFC 7523, section 2.1."""
 BEARER: Final = "Bearer"
 UNKNOWN_LIFETIME_SECONDS: Final = 60
-"""How long a token is used whose server does not say how long it lives."""
+"""How long to use a token if the server does not state its lifetime."""
 IDENTIFIER_BYTES: Final = 16
 
 _NONCE: Final = re.compile(rf"[\x21\x23-\x5b\x5d-\x7e]{{1,{NONCE_CHARS_MAX}}}")
@@ -66,9 +66,10 @@ _DESCRIPTION_CHARS_MAX: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
-    """scheme: `DPoP`, `Bearer`, or `N_A` for one that is shown to no resource. ends_at: on `World.monotonic`.
+    """An access token. scheme: `DPoP`, `Bearer`, or `N_A` for a token that is sent to no resource. ends_at: on
+    `SystemAccess.monotonic`.
 
-    authorization_details, delegation: as our own token service gives them, else None and empty.
+    authorization_details, delegation: from Answerable's own token service, else None and empty.
     """
 
     token: str = field(repr=False)
@@ -83,7 +84,7 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenExchange:
-    """One exchange (RFC 8693). consent, delegation: parameters of our own token service.
+    """One token exchange (RFC 8693). consent, delegation: parameters of Answerable's own token service.
 
     subject_token_type, actor_token_type, requested_token_type: URNs of RFC 8693, section 3. authorization_details: as
     JSON values (RFC 9396).
@@ -102,7 +103,7 @@ class TokenExchange:
 
 
 class TokenClient:
-    """One client of one authorization server. Safe for many requests at a time."""
+    """One client of one authorization server. Safe for concurrent requests."""
 
     def __init__(
         self,
@@ -113,10 +114,10 @@ class TokenClient:
         key: SigningKey | None = None,
         world: SystemAccess = SYSTEM_WORLD,
     ) -> None:
-        """key: to which every token is to be bound. Without it tokens are good for whoever has them: leave it out only
-        for servers that know no DPoP.
+        """key: the key to bind every token to. Without it, anyone who has a token can use it: omit the key only for
+        servers without DPoP.
 
-        Raises Malformed (`token.algorithm`) when the server takes no proofs of such a key.
+        Raises Malformed (`token.algorithm`) if the server does not accept proofs by such a key.
         """
         if key is not None:
             name = JOSE_NAMES[key.algorithm]
@@ -138,20 +139,21 @@ class TokenClient:
         return self._server.issuer
 
     async def client_credentials(self, *, resource: str, scope: str = "") -> AccessToken:
-        """A token for the client itself. Raises as `exchange` does."""
+        """Request a token for the client itself. Raises as `exchange` does."""
         return await self._granted([("grant_type", GRANT_CLIENT)], resource, scope)
 
     async def jwt_bearer(self, assertion: str, *, resource: str, scope: str = "") -> AccessToken:
-        """A token for a statement of another issuer, as a workload's platform (RFC 7523). Raises as `exchange` does."""
+        """Request a token for another issuer's statement, such as a workload platform's (RFC 7523). Raises as
+        `exchange` does."""
         return await self._granted(
             [("grant_type", GRANT_ASSERTION), ("assertion", assertion)], resource, scope
         )
 
     async def exchange(self, wanted: TokenExchange) -> AccessToken:
-        """A token for another one.
+        """Exchange a token for another one.
 
         Raises Refused (`token.refused`; the first reason is OAuth's `error`), Unverified (step `token`:
-        `token.unbound`, `token.answer`), Unavailable (`token.unavailable`, and what `OAuthHttp.form` raises) and
+        `token.unbound`, `token.answer`), Unavailable (`token.unavailable`, and the exceptions of `OAuthHttp.form`) and
         Malformed (`token.actor_type`).
         """
         if bool(wanted.actor_token) != bool(wanted.actor_token_type):
@@ -174,7 +176,7 @@ class TokenClient:
         wanted = [*grant, ("resource", resource), ("scope", scope)]
         answer = await self._asked(wanted)
         if self._key is not None and answer.text("error") == _USE_NONCE and self._nonce:
-            # Nothing was granted or used up yet: the very same question, with a new proof and a new assertion.
+            # Nothing has been granted or used up yet: repeat the same request, with a new proof and a new assertion.
             answer = await self._asked(wanted)
         return self._token(answer, wanted, resource, scope)
 
@@ -238,12 +240,13 @@ class TokenClient:
 
 
 def usable_nonce(value: str) -> str:
-    """A server's nonce when it has the form of one (RFC 9449, section 8.1), else empty."""
+    """Return a server's nonce if it is well-formed (RFC 9449, section 8.1), else empty."""
     return value if _NONCE.fullmatch(value) else ""
 
 
 def _told(description: str, sent: Sequence[tuple[str, str]]) -> str:
-    """A server's words without what looks like a credential; nothing when it says our own back to us."""
+    """Return a server's description without anything that looks like a credential; empty if it repeats the client's
+    own."""
     secrets = (value for name, value in sent if name in _SECRETS and len(value) >= _SECRET_CHARS_MIN)
     if any(secret[:_SECRET_CHARS_MIN] in description for secret in secrets):
         return ""

@@ -1,12 +1,12 @@
-"""What a workflow imports to answer approvals: what waits for it, and its own signature on a yes or a no.
+"""Answer approvals from a workflow: list what is pending for it, and sign approve or deny.
 
     async with WorkflowDoor("unix:/var/lib/answerable/gateway.sock", name="change-check", key=key) as door:
         for waiting in await door.waiting():
             await door.answer(waiting, "approve", comment="change CHG-1042")
 
-The process proves itself by its connection: by its user and program on the gateway's Unix socket, or by a client
-certificate over TLS. The key stays here; only signed answers go out. What was received is checked before anything is
-signed: the card is the one that our template makes of the object.
+The process authenticates by its connection: by its user and program on the gateway's Unix socket, or by a client
+certificate over TLS. The key stays in this process; only signed answers are sent. Received approvals are checked before
+anything is signed: the card must be the one that the template renders from the object.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ _BRANCHES: Final[dict[str, type[AnswerableError]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """One action that waits for this workflow. shown: the action object in its envelope. card: as people see it."""
+    """One action that is pending for this workflow. shown: the action object in its envelope. card: as people see
+    it."""
 
     id: str
     shown: FrozenJSON
@@ -55,17 +56,17 @@ class Waiting:
 
     @property
     def action(self) -> dict[str, JSONValue]:
-        """The object: `arguments`, `capability`, `agent`, `purpose` and the rest, exactly as it will run."""
+        """The object: `arguments`, `capability`, `agent`, `purpose` and the rest, exactly as it will be executed."""
         return object_in(self.shown)
 
     @property
     def sentence(self) -> str:
-        """What it does, in one line, for a log."""
+        """What the action does, in one line, for a log."""
         return str(json.loads(self.card.bytes)["sentence"])
 
 
 class WorkflowDoor:
-    """Talks to one gateway. Every method raises the error family: as the server raised it, and Unavailable
+    """A client of one gateway. Every method raises AnswerableError: as the server raised it, and Unavailable
     (`workflow.unreachable`, `workflow.answer`)."""
 
     def __init__(
@@ -77,8 +78,8 @@ class WorkflowDoor:
         tls: ssl.SSLContext | None = None,
         world: SystemAccess = SYSTEM_WORLD,
     ) -> None:
-        """gateway: `unix:PATH` or `https://HOST:PORT`. name: of the workflow as it is registered. tls: of
-        `client_tls`, with the workflow's certificate. Raises Malformed (`shim.gateway`, `name.invalid`)."""
+        """gateway: `unix:PATH` or `https://HOST:PORT`. name: of the workflow as registered. tls: from `client_tls`,
+        with the workflow's certificate. Raises Malformed (`shim.gateway`, `name.invalid`)."""
         self._client, self._base = open_client(gateway, tls=tls)
         self._name = workflow_id(name)
         self._key = key
@@ -92,9 +93,9 @@ class WorkflowDoor:
         await self._client.aclose()
 
     async def waiting(self) -> list[Waiting]:
-        """What waits for this workflow now, the oldest first, at most 100.
+        """Return the actions that are pending for this workflow now, oldest first, at most 100.
 
-        Raises Unverified (`workflow.digest`) where what came does not fit together, Refused (`workflow.*`).
+        Raises Unverified (`workflow.digest`) if an object and its card do not match, Refused (`workflow.*`).
         """
         value = await self._asked("GET", "approvals", None)
         self._audience = str(value.get("audience"))
@@ -102,7 +103,7 @@ class WorkflowDoor:
         return [_checked(one) for one in items] if isinstance(items, list) else []
 
     async def answer(self, waiting: Waiting, verdict: Verdict, *, comment: str = "") -> str:
-        """Sign an answer to exactly this, and give it; returns how the approval stands afterwards.
+        """Sign an answer to exactly this action, and send it; return the approval's state afterwards.
 
         Raises as `answer_approval` on the server's side: Refused (`approval.*`, `workflow.*`), Unverified.
         """

@@ -1,8 +1,9 @@
-"""The public test bench: deterministic time and chance, faults, builders, simulation, contract suites.
+"""The public test bench for adapters and integrations: deterministic clock and randomness, faults, builders,
+simulation, contract suites.
 
-    from answerable.testing import Bench, simulate
+from answerable.testing import Bench, simulate
 
-What is named here is loaded when it is asked for: a clock for a test does not bring Cedar and SQLite along.
+Each name is imported on first access: a test that needs only the clock does not import Cedar and SQLite.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """A public name of the bench. Raises AttributeError."""
+    """Return a public name of the bench. Raises AttributeError."""
     place = _PLACES.get(name)
     if place is None:
         raise AttributeError(f"the test bench has no `{name}`")

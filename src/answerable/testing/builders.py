@@ -1,8 +1,9 @@
-"""A whole walk on a bench: registers in SQLite, a log in memory, Cedar, and an upstream that watches the law.
+"""Build a complete walk for tests: registers in SQLite, a log in memory, Cedar, and an upstream that checks the walk's
+laws.
 
-    bench = await Bench().registered()
-    await bench.issue("m-1")
-    answer = await bench.act("refund", {"case": "4711", "amount": 1200})
+bench = await Bench().registered()
+await bench.issue("m-1")
+answer = await bench.act("refund", {"case": "4711", "amount": 1200})
 
 The registry is that of `samples` with a second agent (rover), two more people (carol, who approves, and dan, who does
 not) and policies that defer: refunds above 5,000 wait for one approver, above 50,000 for two, above 1,000,000 are never
@@ -109,7 +110,7 @@ _key: Final = cache(signing_key)
 
 
 def bench_documents(policies: str = POLICIES) -> list[JSONValue]:
-    """The registry of a bench."""
+    """Return the registry documents of a bench."""
     documents = [d for d in registry_documents() if not (isinstance(d, dict) and d["kind"] == "PolicySet")]
     rover: dict[str, JSONValue] = {
         "useCase": "support",
@@ -125,8 +126,8 @@ def bench_documents(policies: str = POLICIES) -> list[JSONValue]:
 
 
 def with_spending(document: JSONValue) -> JSONValue:
-    """The document; a capability says then what it takes: a refund its amount, all of them at most 9 rows, which the
-    answer counts, and 1,200 bytes."""
+    """Add consumption to a Capability document: a refund spends its amount, and every capability reserves 9 rows, which
+    the answer counts, and 1,200 bytes. Other documents are unchanged."""
     match document:
         case {"kind": "Capability", "metadata": {"name": str(name)}, "spec": dict(spec)}:
             pays = name == "crm.refund"
@@ -137,7 +138,7 @@ def with_spending(document: JSONValue) -> JSONValue:
 
 
 def with_trackers(document: JSONValue, trackers: Sequence[JSONValue]) -> JSONValue:
-    """The document; a policy set declares these trackers then."""
+    """Add these trackers to a PolicySet document. Other documents are unchanged."""
     match document:
         case {"kind": "PolicySet", "spec": dict(spec)}:
             spec["trackers"] = [*trackers]
@@ -145,7 +146,8 @@ def with_trackers(document: JSONValue, trackers: Sequence[JSONValue]) -> JSONVal
 
 
 def about_customers(document: JSONValue) -> JSONValue:
-    """The document, but that refunds hold the data of the customer of a case and not of who gave the task."""
+    """Make refunds hold the personal data of the case's customer, and not of the person who gave the task. Other
+    documents are unchanged."""
     match document:
         case {"kind": "Capability", "metadata": {"name": "crm.refund"}, "spec": dict(spec)}:
             spec["subject"] = {"type": "Customer", "argument": "case"}
@@ -155,7 +157,7 @@ def about_customers(document: JSONValue) -> JSONValue:
 def memory_ledger(
     clock: Clock, *, entries_max: int = 1_000_000, reserve_entries: int = 1_000
 ) -> MemoryLedger:
-    """A log named like the deployment of the samples."""
+    """Return a log named like the deployment of the samples."""
     key = signing_key("ledger")
     return MemoryLedger(
         key=ledger_key(), sign=key.sign, clock=clock, entries_max=entries_max, reserve_entries=reserve_entries
@@ -163,12 +165,12 @@ def memory_ledger(
 
 
 def ledger_key() -> VerifierKey:
-    """The verifier key of the bench's log."""
+    """Return the verifier key of the bench's log."""
     return VerifierKey.ed25519(AUDIENCE, ed25519_public(signing_key("ledger").public))
 
 
 def compiled_once(policies: str, snapshot: RegistrySnapshot) -> DecisionPoint:
-    """Implements PolicyCompiler as Cedar does; benches that start from the same documents share the work."""
+    """Implements PolicyCompiler with Cedar and caches the result: benches with the same documents share the work."""
     key = (policies, snapshot.digest)
     if key not in _COMPILED:
         _COMPILED[key] = compiled(policies, snapshot)
@@ -176,8 +178,8 @@ def compiled_once(policies: str, snapshot: RegistrySnapshot) -> DecisionPoint:
 
 
 class Bench:
-    """A walk and its parts. What can be passed in can be another real adapter, or a faulty one. store: of the registers
-    that were not."""
+    """A walk and its parts. Each part can be replaced by another real adapter, or a faulty one. store: of the registers
+    that were not replaced."""
 
     def __init__(
         self,
@@ -201,7 +203,8 @@ class Bench:
         prepared: PreparedRegister | None = None,
         duties: DutyRegister | None = None,
     ) -> None:
-        """A walk over these ports; the policies are those that the registry holds. holds: opened beside revocations."""
+        """Build a walk over these ports; the policies are those in the registry. holds: must share the store of
+        revocations."""
         self.clock = clock or ManualClock()
         self.store = store = fresh_store()
         if revocations is None:
@@ -243,19 +246,19 @@ class Bench:
 
     @property
     def channel(self) -> MemoryApprovalChannel:
-        """What approvers were told. Raises TypeError where another channel was passed in."""
+        """The channel that records notifications to approvers. Raises TypeError if another channel was passed in."""
         if not isinstance(self.walk.channel, MemoryApprovalChannel):
             raise TypeError("the bench was given a channel that keeps nothing")
         return self.walk.channel
 
     def opened(self, index: int) -> tuple[dict[str, JSONValue], dict[str, JSONValue]]:
-        """Leaf and fields of an entry, as the timeline reads them; no fields where there are none."""
+        """Return the leaf and fields of an entry, as the timeline reads them; empty fields if there are none."""
         stored = next(iter(self.walk.ledger.replay(index)))
         leaf = leaf_of(stored)
         return leaf, payload_of(stored, leaf, self.walk.subject_keys.find) or {}
 
     async def registered(self, documents: Sequence[JSONValue] | None = None) -> Bench:
-        """The same bench with these documents in force, or with those of `bench_documents`."""
+        """Put these documents, or those of `bench_documents`, into force and return the bench."""
         await apply_registry(self.walk, documents or bench_documents(), by="operator")
         return self
 
@@ -270,7 +273,7 @@ class Bench:
         principal: str = "alice",
         budgets: tuple[tuple[str, int], ...] = (),
     ) -> Mandate:
-        """A mandate for both capabilities, signed by its principal and issued from now on."""
+        """Issue a mandate for both capabilities, signed by its principal and valid from now on."""
         now = self.clock.now()
         terms = replace(
             mandate_terms(identity),
@@ -295,7 +298,7 @@ class Bench:
         reason: str = "the customer asked",
         server: str = "crm",
     ) -> tuple[ActionRequest, VerifiedCaller]:
-        """An action and the proof of its caller over the same message."""
+        """Return an action and its verified caller over the same message."""
         self.sequence += 1
         digest = sha256(b"%d" % self.sequence).digest()
         action = action_request(
@@ -326,13 +329,13 @@ class Bench:
         agent: str = "scout",
         reason: str = "the customer asked",
     ) -> Answer:
-        """Walk one action from its request to its end. arguments: those of a read of case 4711 when not given."""
+        """Run one action through the walk. arguments: by default those of a read of case 4711."""
         arguments = {"case": "4711"} if arguments is None else arguments
         action, caller = self.request(target, arguments, mandate=mandate, agent=agent, reason=reason)
         return await govern_action(self.walk, action, caller)
 
     async def refund(self, amount: int, *, mandate: str = "m-1", agent: str = "scout") -> Answer:
-        """Walk a refund for case 4711."""
+        """Run a refund for case 4711 through the walk."""
         return await self.act("refund", {"case": "4711", "amount": amount}, mandate=mandate, agent=agent)
 
     async def answer(
@@ -345,8 +348,8 @@ class Bench:
         typed: str | None = None,
         **words: str,
     ) -> Approval:
-        """A person answers, with a token signed now. words: reason and narrower of a no. typed: in place of the name
-        that the card wants typed."""
+        """Answer an approval as a person, with a token signed now. words: reason and narrower of a denial. typed: in
+        place of the name that the card requires."""
         token = signed_answer(
             approval,
             nonce=nonce_for(self.walk, approval),
@@ -362,7 +365,7 @@ class Bench:
         return await answer_approval(self.walk, approval.id, token, typed=typed)
 
     def entries(self, *tags: Tag) -> list[dict[str, JSONValue]]:
-        """Leaves in the ledger with their `index`, of these types or of all."""
+        """Return the leaves in the ledger with their `index`, of these types or of all."""
         found: list[dict[str, JSONValue]] = []
         for stored in self.walk.ledger.replay():
             leaf = parse(stored.leaf)
@@ -372,5 +375,5 @@ class Bench:
 
 
 def nonce_for(walk: Walk, approval: Approval) -> bytes:
-    """What a person who opens this approval gets for one answer."""
+    """Return the nonce that a person gets who opens this approval for one answer."""
     return give_nonce(walk, approval.id)[0]

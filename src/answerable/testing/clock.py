@@ -1,4 +1,4 @@
-"""A clock that stands still until it is told otherwise."""
+"""A manual clock for tests: time passes only when the test advances it."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ class ManualClock:
         self._monotonic = monotonic
 
     def now(self) -> UnixMillis:
-        """Wall time, Unix milliseconds."""
+        """Return the wall time, Unix milliseconds."""
         return UnixMillis(self._now)
 
     def monotonic(self) -> float:
-        """Seconds, never decreasing."""
+        """Return monotonic seconds, never decreasing."""
         return self._monotonic
 
     def advance(self, seconds: float) -> None:
-        """Let time pass. Never backwards: use `jump` for a wall clock that is set back."""
+        """Let time pass; raises ValueError for negative seconds. Use `jump` to set the wall clock back."""
         if seconds < 0:
             raise ValueError("time does not pass backwards")
         self._now += round(seconds * 1000)
         self._monotonic += seconds
 
     def jump(self, seconds: float) -> None:
-        """Set the wall clock ahead or, when negative, back, while no time passes."""
+        """Set the wall clock ahead or, when negative, back, without time passing."""
         self._now += round(seconds * 1000)

@@ -1,4 +1,4 @@
-"""A token service, agents with keys, and chains between them: what tests of delegation begin from."""
+"""Sample token service, agents with keys, and delegation chains for tests of delegation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ORDER = ("public", "internal", "confidential", "restricted")
 
 
 def agent_key(name: str, algorithm: str = "ed25519") -> SigningKey:
-    """The same key for the same name, every time."""
+    """Return an agent's key, always the same for the same name."""
     octets = sha256(name.encode()).digest() + sha256(name.encode() + b"+").digest()
     if algorithm == "ed25519":
         return SigningKey(new_private_jwk("ed25519", octets[:32]))
@@ -76,12 +76,12 @@ RESERVED = ("calls",)
 
 
 def trusted(issuer: str) -> tuple[PublicKey, ...]:
-    """Keys of the token service, none for anybody else."""
+    """Return the token service's keys, none for any other issuer."""
     return (SERVICE.public,) if issuer == ISSUER else ()
 
 
 def hop(agent: str, authority: Authority, *, jti: str = "", seconds: int = 240, **changes: Any) -> HopTerms:
-    """Terms of a hop for an agent whose key is in its `cnf`."""
+    """Return the terms of a hop for an agent whose key is in its `cnf`."""
     made: dict[str, Any] = {
         "jti": jti or f"hop-{agent}",
         "agent": agent,
@@ -95,30 +95,30 @@ def hop(agent: str, authority: Authority, *, jti: str = "", seconds: int = 240, 
 
 
 def root(authority: Authority = WIDE, agent: str = "orchestrator", **changes: Any) -> str:
-    """The first hop, of the token service."""
+    """Return a root hop, issued by the token service."""
     terms = hop(agent, authority, **{"seconds": 3600, "depth_limit": 6, **changes})
     return issue_root(terms, issuer=ISSUER, principal=ALICE, mission=MISSION, key=SERVICE)
 
 
 def below(parents: tuple[str, ...], holder: str, terms: HopTerms) -> str:
-    """A hop that the holder of the last one signs."""
+    """Return a hop signed by the holder of the last hop."""
     return sign_hop(parents, terms, key=AGENTS[holder])
 
 
 def online(parents: tuple[str, ...], terms: HopTerms) -> str:
-    """A hop that the token service signs."""
+    """Return a hop signed by the token service."""
     return issue_hop(parents, terms, issuer=ISSUER, key=SERVICE)
 
 
 def three() -> tuple[str, ...]:
-    """Root, an online hop, and an offline one below it."""
+    """Return a root hop, an online hop, and an offline hop below it."""
     first = root()
     second = online((first,), hop("researcher", NARROW, seconds=900))
     return first, second, below((first, second), "researcher", hop("writer", LEAST))
 
 
 def verify(tokens: Sequence[str], **changes: Any) -> Chain:
-    """Verify as the gateway would, with possession and status granted unless the test says otherwise."""
+    """Verify a chain as the gateway does, with possession and status granted unless the test says otherwise."""
     given: dict[str, Any] = {
         "keys_of": trusted,
         "audience": AUDIENCE,
@@ -130,7 +130,7 @@ def verify(tokens: Sequence[str], **changes: Any) -> Chain:
 
 
 def refund(**changes: Any) -> Attempt:
-    """An action that LEAST permits."""
+    """Return an action that LEAST permits."""
     made: dict[str, Any] = {
         "capability": "crm.refund",
         "environment": "production",
@@ -143,12 +143,12 @@ def refund(**changes: Any) -> Attempt:
 
 
 def claims_in(token: str) -> dict[str, JSONValue]:
-    """The claims, as a forger would take them out."""
+    """Return a token's claims, as a forger would extract them."""
     return dict(read_raw(token).claims)
 
 
 def forged(claims: dict[str, JSONValue], sign: SigningKey, **header: str) -> str:
-    """A token with any claims and header, signed for real by this key, by nobody's rules but the caller's."""
+    """Return a token with any claims and header, with a valid signature of this key but without any check."""
     alg = "Ed25519" if sign.algorithm == "ed25519" else "ES256"
     head: dict[str, JSONValue] = {"alg": alg, "kid": sign.public.thumbprint, "typ": "at+jwt", **header}
     text = f"{to_base64url(encode(head))}.{to_base64url(encode(claims))}"

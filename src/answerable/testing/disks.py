@@ -1,4 +1,4 @@
-"""What outlives a process: the stores of a walk, opened anew after each crash."""
+"""Simulated disks: the stores of a walk that survive a process, opened again after each crash."""
 
 from __future__ import annotations
 
@@ -52,28 +52,28 @@ class Stores:
 
 
 class Disk(Protocol):
-    """Promises: what was durable when `snapshot` was called, or else `crashed`, is there when `opened` comes next, and
-    nothing that the process before does afterwards changes it."""
+    """State that survives a process. Promises: what was durable when `snapshot` was called, or else `crashed`, is there
+    at the next `opened`, and nothing that the earlier process does afterwards changes it."""
 
     async def opened(self) -> Stores:
         """Open the stores as a new process does."""
         ...
 
     def snapshot(self) -> None:
-        """The process stops at this very moment."""
+        """Simulate that the process stops at this moment."""
         ...
 
     async def crashed(self) -> None:
-        """The process is gone."""
+        """Simulate that the process is gone."""
         ...
 
     async def closed(self) -> None:
-        """Give everything back."""
+        """Release all resources."""
         ...
 
 
 class MemoryDisk:
-    """Implements Disk: the memory adapters' contents go from process to process, of budgets only what was kept."""
+    """Implements Disk in memory: the contents pass from process to process; of budgets, only the stored counts do."""
 
     def __init__(self, clock: Clock) -> None:
         store = fresh_store()
@@ -88,14 +88,12 @@ class MemoryDisk:
         )
 
     async def opened(self) -> Stores:
-        """As the protocol says."""
         return self._stores
 
     def snapshot(self) -> None:
-        """As the protocol says; everything that was submitted counts as durable."""
+        """Do nothing: everything submitted counts as durable."""
 
     async def crashed(self) -> None:
-        """As the protocol says."""
         mandates = fresh(SqliteMandateRegister)
         for mandate in reversed(tuple(self._stores.mandates.all())):
             mandates.add(mandate)
@@ -114,11 +112,12 @@ class MemoryDisk:
         )
 
     async def closed(self) -> None:
-        """As the protocol says."""
+        """Hold nothing to release."""
 
 
 class FileDisk:
-    """Implements Disk: a log in files and registers in SQLite. A crash goes on with a copy of what was on disk."""
+    """Implements Disk with a log in files and registers in SQLite. After a crash the next process uses a copy of the
+    files."""
 
     def __init__(self, directory: Path, clock: Clock) -> None:
         self._directory, self._clock = directory, clock
@@ -130,11 +129,10 @@ class FileDisk:
 
     @property
     def place(self) -> Path:
-        """Where the present process has its files: `log`, `registers.sqlite` and `subject-keys.sqlite`."""
+        """Directory of the present process: `log`, `registers.sqlite` and `subject-keys.sqlite`."""
         return self._directory / str(self._life)
 
     async def opened(self) -> Stores:
-        """As the protocol says."""
         place = self.place
         place.mkdir(exist_ok=True)
         self._ledger = TlogFilesLedger.open(
@@ -159,20 +157,18 @@ class FileDisk:
         )
 
     def snapshot(self) -> None:
-        """As the protocol says: what is in the files is what the next process finds."""
+        """Copy the files: the copy is what the next process finds."""
         ignore = shutil.ignore_patterns("*.sqlite-shm", "lock")
         after = self._directory / str(self._life + 1)
         shutil.copytree(self.place, after, ignore=ignore)
 
     async def crashed(self) -> None:
-        """As the protocol says."""
         if not (self._directory / str(self._life + 1)).exists():
             self.snapshot()
         await self.closed()
         self._life += 1
 
     async def closed(self) -> None:
-        """As the protocol says."""
         if self._ledger is not None:
             await self._ledger.close()
         if self._store is not None:

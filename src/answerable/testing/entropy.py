@@ -1,4 +1,4 @@
-"""Chance that comes out the same every time."""
+"""Deterministic randomness for tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class SeededEntropy:
         self._counter = 0
 
     def bytes(self, count: int) -> bytes:
-        """`count` bytes that only the seed and the calls before decide."""
+        """Return `count` bytes, determined by the seed and the earlier calls."""
         blocks = bytearray()
         while len(blocks) < count:
             self._counter += 1
@@ -26,6 +26,6 @@ class SeededEntropy:
         return bytes(blocks[:count])
 
     def token(self) -> str:
-        """26 characters of Crockford base 32 in lower case."""
+        """Return 26 characters of Crockford base 32 in lower case."""
         number = int.from_bytes(self.bytes(16), "big")
         return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))

@@ -1,6 +1,6 @@
-"""Every port of a walk, failing when told to: before its call took effect, after it, or with the whole process.
+"""Inject faults into every port of a walk: before a call takes effect, after it, or as a crash of the process.
 
-A dead process does nothing more: once `Trouble` has dealt a crash, every later call of every port ends in `Crash`.
+A dead process does nothing more: once `Trouble` has injected a crash, every later call of every port ends in `Crash`.
 """
 
 from __future__ import annotations
@@ -44,23 +44,24 @@ if TYPE_CHECKING:
 
 Fault: TypeAlias = Literal["undone", "done", "crash_before", "crash_after", "full", "busy"]
 FAULTS: Final[tuple[Fault, ...]] = ("undone", "done", "crash_before", "crash_after")
-"""What can befall any call. A log can also be full, or have no room at this moment."""
+"""Faults of any call. A log can also be full, or have no room at this moment."""
 
 
 def faults_of(method: str) -> tuple[Fault, ...]:
-    """What can befall a call of this method."""
+    """Return the possible faults of a call of this method."""
     return (*FAULTS, "full", "busy") if method == "ledger.submit" else FAULTS
 
 
 class Crash(BaseException):
-    """The process ends here. Nothing in the product catches it to go on."""
+    """The simulated end of the process. Nothing in the product catches it and continues."""
 
 
 class Trouble:
-    """plan: the fault of the call with this number, from 0, to this port's method; None when all goes well.
+    """Decides the faults of all calls. plan: the fault of the call with this number, from 0, to this port's method;
+    None for no fault.
 
-    at_crash: called at the moment of a crash. calls: names of all calls so far. struck: faults that were dealt, as
-    `method: fault`.
+    at_crash: called at the moment of a crash. calls: names of all calls so far. struck: injected faults, as `method:
+    fault`.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Trouble:
         self.dead = False
 
     def next(self, method: str) -> Fault | None:
-        """The fault of the next call. Raises Crash in a dead process and for a crash before the call."""
+        """Return the fault of the next call. Raises Crash in a dead process and for a crash before the call."""
         if self.dead:
             raise Crash
         number = len(self.calls)
@@ -91,7 +92,7 @@ class Trouble:
         raise Crash
 
     def call(self, method: str, action: Callable[[], T]) -> T:
-        """A synchronous call of a register."""
+        """Run a synchronous call of a register with its fault."""
         fault = self.next(method)
         if fault == "undone":
             raise REGISTER_UNAVAILABLE("failed on purpose")
@@ -104,7 +105,8 @@ class Trouble:
 
 
 class _OnItsWay:
-    """Port Submitted: an entry that takes its time. fault: what comes of it. kept: None if nothing reaches the disk."""
+    """Port Submitted: an entry that becomes durable later. fault: its result. kept: None if nothing reaches the
+    disk."""
 
     def __init__(
         self, ledger: TroubledLedger, receipt: Receipt, *, kept: Submitted | None, fault: Fault | None
@@ -114,7 +116,7 @@ class _OnItsWay:
         self._turns = ledger.latency()
 
     async def durable(self) -> Receipt:
-        """As the port says. Raises Crash, and Unavailable as after a failed sync."""
+        """Wait for the planned latency and fault. Raises Crash, and Unavailable as after a failed sync."""
         while self._turns > 0:
             self._turns -= 1
             await asyncio.sleep(0)
@@ -131,10 +133,11 @@ class _OnItsWay:
 
 
 class TroubledLedger:
-    """Implements ports.ledger.Ledger. undone: a write that fails without a trace. done: a sync that fails though all is
-    on disk. After a failed write it is poisoned, as a real one is. full, busy: refused, and nothing else.
+    """Implements ports.ledger.Ledger with faults. undone: a write that fails without effect. done: a sync that fails
+    although everything is on disk. After a failed write it is poisoned, as a real ledger is. full, busy: refused
+    without further effect.
 
-    latency: turns of the event loop until an entry is durable; before, `replay` does not show it.
+    latency: turns of the event loop until an entry is durable; before that, `replay` does not return it.
     """
 
     def __init__(self, ledger: Ledger, trouble: Trouble, *, latency: Callable[[], int] = lambda: 1) -> None:
@@ -150,7 +153,7 @@ class TroubledLedger:
         return await self.submit(entry).durable()
 
     async def room(self, entry: Entry) -> None:
-        """As the port says; there is room a turn later."""
+        """Wait for room, which there is a turn later."""
         await asyncio.sleep(0)
         await self._ledger.room(entry)
 
@@ -185,7 +188,7 @@ class TroubledLedger:
 
 
 class TroubledMandates:
-    """Implements ports.mandate_register.MandateRegister. Budgets live in the process and fail with it alone."""
+    """Implements ports.mandate_register.MandateRegister. Budgets are in memory and fail only with the process."""
 
     def __init__(self, register: MandateRegister, trouble: Trouble) -> None:
         self._register, self._trouble = register, trouble
@@ -259,7 +262,6 @@ class TroubledApprovals:
         )
 
     def denied(self, agent: AgentId, mandate: MandateId, digest: bytes, now: UnixMillis) -> Approval | None:
-        """As the port says, or not."""
         return self._trouble.call(
             "approvals.denied", lambda: self._register.denied(agent, mandate, digest, now)
         )
@@ -309,7 +311,7 @@ class TroubledRegistry:
 
 
 class TroubledSubjectKeys:
-    """Implements ports.subject_keys.SubjectKeys. done: the key was made, and nobody was told so."""
+    """Implements ports.subject_keys.SubjectKeys. done: the key was made, but the caller got an error."""
 
     def __init__(self, keys: SubjectKeys, trouble: Trouble) -> None:
         self._keys, self._trouble = keys, trouble

@@ -1,4 +1,4 @@
-"""Ports that fail when told to: before the call took effect, or after."""
+"""A ledger with planned faults: an append fails before it takes effect, or after."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from answerable.ports.ledger import Ledger, Submitted
 
 Fault: TypeAlias = Literal["undone", "done", "full"]
-"""undone: failed, nothing happened. done: took effect, then failed. full: refused for want of room."""
+"""undone: failed without effect. done: took effect, then failed. full: refused for lack of room."""
 
 
 class FaultySubmitted:
-    """An entry on its way that may arrive, with or without anybody being told."""
+    """A submitted entry that may or may not become durable, with or without an error."""
 
     def __init__(self, receipt: Receipt, submitted: Submitted | None, *, fails: bool) -> None:
         self.receipt = receipt
@@ -27,7 +27,7 @@ class FaultySubmitted:
         self._fails = fails
 
     async def durable(self) -> Receipt:
-        """As planned."""
+        """Wait, or fail as planned."""
         if self._submitted is not None:
             await self._submitted.durable()
         if self._fails:
@@ -38,7 +38,7 @@ class FaultySubmitted:
 class FaultyLedger:
     """A ledger whose appends fail by plan. plan: the fault of the append with this number, from 0, or None.
 
-    As with a real one, the first failed write poisons it: after `undone` and `done` every append is refused until
+    As with a real ledger, the first failed write poisons it: after `undone` and `done` every append is refused until
     `reopened`. Wraps and implements ports.ledger.Ledger.
     """
 
@@ -63,7 +63,7 @@ class FaultyLedger:
         return await self.submit(entry).durable()
 
     def submit(self, entry: Entry) -> FaultySubmitted:
-        """Submit, or fail as planned: refused at once for want of room, else while waiting for the disk."""
+        """Submit, or fail as planned: refused at once for lack of room, otherwise while waiting for the disk."""
         if self._poisoned:
             raise LEDGER_POISONED("the log was poisoned on purpose")
         number, self.appends = self.appends, self.appends + 1
@@ -78,19 +78,19 @@ class FaultyLedger:
         return FaultySubmitted(submitted.receipt, submitted, fails=self._poisoned)
 
     async def room(self, entry: Entry) -> None:
-        """Wait as the real one does."""
+        """Wait as the wrapped ledger does."""
         await self._ledger.room(entry)
 
     def replay(self, start: int = 0) -> Iterator[StoredEntry]:
-        """Durable entries, those of failed appends that took effect included."""
+        """Return durable entries, including those of failed appends that took effect."""
         return self._ledger.replay(start)
 
     def entry(self, index: int) -> StoredEntry:
-        """One durable entry."""
+        """Return one durable entry."""
         return self._ledger.entry(index)
 
     def open_intents(self) -> tuple[StoredEntry, ...]:
-        """Intents without an end, those of failed appends that took effect included."""
+        """Return intents without an end, including those of failed appends that took effect."""
         return self._ledger.open_intents()
 
     def seal(self) -> str:
@@ -100,5 +100,5 @@ class FaultyLedger:
         return self._ledger.seal()
 
     def reopened(self) -> None:
-        """Lift the poison, as a restart that verified the disk would."""
+        """Remove the poison, as a restart does that verified the disk."""
         self._poisoned = False

@@ -1,4 +1,4 @@
-"""Trackers for whole runs of a walk, and whether what they counted is what its log says."""
+"""Trackers for simulated runs of a walk, and a check of their counts against the log."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ TRACKERS: Final[tuple[dict[str, JSONValue], ...]] = (
         "steps": [{"event": "approved"}, {"kinds": ["pay"]}, {"kinds": ["read"]}],
     },
 )
-"""As policy sets declare them. Their windows are longer than a run, so that they can be held against the whole log."""
+"""Trackers as policy sets declare them. Their windows are longer than a run, so that the counts can be compared with
+the whole log."""
 
 
 def history_faults(walk: Walk, agents: Iterable[str]) -> Iterator[str]:
-    """One line for each owner of whom something else was counted than the log says. Refusals that found no place in the
-    log may be more."""
+    """Yield one line for each owner whose counts differ from the log. Counts of refusals that found no room in the log
+    may be higher."""
     history, now = History(walk.history.trackers), walk.clock.now()
     reader = HistoryReader(walk, history, walk.registry.current)
     for stored in walk.ledger.replay():
@@ -55,5 +56,5 @@ def history_faults(walk: Walk, agents: Iterable[str]) -> Iterator[str]:
 
 
 async def kept_here(keep: Callable[[str, HistoryState], None], origin: str, state: HistoryState) -> None:
-    """Keeps without a thread, whose times no seed decides."""
+    """Store without a thread, since a thread's timing is not determined by the seed."""
     keep(origin, state)

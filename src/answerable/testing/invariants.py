@@ -1,4 +1,4 @@
-"""What must hold of any ledger and the effects that happened beside it, whatever went wrong in between."""
+"""Check the laws that hold for any ledger and the effects beside it, whatever faults occurred."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ if TYPE_CHECKING:
     Members: TypeAlias = dict[str, JSONValue]
 
 Told: TypeAlias = Literal["succeeded", "failed", "not_started", "none", "unknown"]
-"""What a caller was told about the effect of one attempt; none: refused, deferred, or said not to have happened."""
+"""The effect of one attempt as reported to its caller; none: refused, deferred, or reported as not executed."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Promises:
-    """What callers were promised. receipts: entries said to be durable, and of what type. told: by attempt."""
+    """What callers were promised. receipts: entries reported as durable, with their type. told: reported effects by
+    attempt."""
 
     receipts: list[tuple[Receipt | int, Tag]] = field(default_factory=list)
     told: dict[int, Told] = field(default_factory=dict)
@@ -54,7 +55,7 @@ def broken_laws(
     promises: Promises,
     happened: dict[int, int],
 ) -> list[str]:
-    """One line for each law that does not hold. happened: number of effects by attempt."""
+    """Return one line for each violated law. happened: number of effects by attempt."""
     leaves = {stored.index: _leaf(stored) for stored in entries}
     intents = {s.index: leaves[s.index] for s in entries if s.tag == Tag.INTENT}
     fields = {s.index: payload_of(s, leaves[s.index], subject_keys.find) or {} for s in entries}
@@ -77,8 +78,8 @@ def _leaf(stored: StoredEntry) -> Members:
 
 
 def _readable(entries: Sequence[StoredEntry]) -> Iterable[str]:
-    """What a stranger checks: shapes, commitments, that every intent has one end and refers to entries before it, and
-    that no run has a hole."""
+    """Check what any verifier checks: shapes, commitments, that every intent has one end and refers to entries before
+    it, and that no run has a gap."""
     pairing, runs, citations, leases = Pairing(), Runs(), Citations(), LeaseEntries()
     for stored in entries:
         leaf = read_leaf(stored.leaf)
@@ -100,8 +101,8 @@ def _readable(entries: Sequence[StoredEntry]) -> Iterable[str]:
 
 
 def _decisions(entries: Sequence[StoredEntry], subject_keys: SubjectKeys) -> Iterable[str]:
-    """Every decision is derived again as it was recorded. All keys are there, so nothing is erased; what an obligation
-    keeps as a digest, and a policy set that came into force without an entry, are not disclosed."""
+    """Check that every decision is reproduced as recorded. All keys exist, so nothing is erased; values that an
+    obligation stores as digests, and policy sets that came into force without an entry, are not disclosed."""
     for one in replay_entries(entries, subject_keys.find):
         if one.verdict not in ("same", "not_asked", "not_disclosed"):
             yield f"entry {one.index}: decided again it is {one.verdict}: {one.text}"
@@ -136,7 +137,8 @@ def _actions(
     fields: dict[int, Members],
     subject_keys: SubjectKeys,
 ) -> Iterable[str]:
-    """What is shown of an action is what was frozen and named in the leaf; what has fields can be opened."""
+    """Check that the recorded action is the one that was frozen and that the leaf names, and that fields can be
+    opened."""
     for stored in entries:
         said = fields[stored.index]
         if stored.attachment and not said:
@@ -221,17 +223,17 @@ def _budgets(
 
 
 def spent_now(entries: Sequence[StoredEntry]) -> dict[str, dict[str, int]]:
-    """What these entries say is used, by account and budget."""
+    """Return the used amounts by these entries, by account and budget."""
     return _spent_by(entries, {stored.index: _leaf(stored) for stored in entries}, {})[0]
 
 
 def _spent_by(
     entries: Sequence[StoredEntry], leaves: dict[int, Members], limits: Mapping[str, Amounts]
 ) -> tuple[dict[str, dict[str, int]], list[str]]:
-    """What the log says is used, by account and budget, and where a reservation went beyond a limit by itself.
+    """Return the used amounts by the log, by account and budget, and reservations that alone exceeded a limit.
 
-    Counted here in a way of its own: entry by entry, at each of which no account may hold more reserved than its limit.
-    What actions used beyond their reservations is in the sums, and no fault of the reservations.
+    Counted independently of the product: entry by entry, at each of which no account may have more reserved than its
+    limit. Use beyond a reservation is in the sums, and is no fault of the reservations.
     """
     held: dict[tuple[str, str], int] = {}
     over: dict[tuple[str, str], int] = {}
@@ -242,7 +244,7 @@ def _spent_by(
             continue
         begun = leaf if stored.tag == Tag.INTENT else leaves.get(cast("int", leaf["intent"]), {})
         if "mandate" not in begun:
-            continue  # The end of nothing, which is a fault that another law tells of.
+            continue  # The end of no intent: another law reports it.
         accounts = [begun["mandate"], *cast("list[str]", begun.get("accounts", []))]
         for account in cast("list[str]", accounts):
             for name, amount in _amounts(begun, "reserved", stored.tag == Tag.INTENT):
@@ -262,7 +264,7 @@ def _spent_by(
 
 
 def _amounts(leaf: Members, name: str, wanted: bool) -> Iterable[tuple[str, int]]:
-    """An intent without the member took one call, an outcome without it nothing."""
+    """Return the amounts in a leaf. An intent without the member took one call, an outcome without it nothing."""
     if not wanted:
         return ()
     default = {"calls": 1} if name == "reserved" else {}
@@ -290,8 +292,9 @@ def _promises(entries: Sequence[StoredEntry], promises: Promises, happened: dict
 
 
 def disagreements(walk: Walk, agents: Sequence[str], *, poisoned: bool) -> list[str]:
-    """Where what a process that lived on remembers is not what a new one would find. poisoned: its log takes nothing
-    more after a failed write: only a restart knows what is on disk then, and nothing more can be started before."""
+    """Return differences between a surviving process's memory and what a new process would find. poisoned: the
+    process's log refuses entries after a failed write: only a restart can tell what is on disk then, and nothing can be
+    started before."""
     found: list[str] = []
     expected = compiled_once(policy_text(walk.registry.current), walk.registry.current)
     if expected.policy_set != walk.decision_point.policy_set:
@@ -304,7 +307,7 @@ def disagreements(walk: Walk, agents: Sequence[str], *, poisoned: bool) -> list[
         if any(used.get(one, 0) != counted.get(one, 0) for one in used.keys() | counted.keys()):
             found.append(f"{used} of {mandate.id} count as used, the log says {counted}")
     found += history_faults(walk, agents)
-    # Not by the ledger's own word, which may be that of its opening.
+    # Computed from the entries, because the ledger's own answer may date from its opening.
     entries = OpenIntents()
     for stored in walk.ledger.replay():
         entries.saw(stored.leaf, stored.index, 0, 0)

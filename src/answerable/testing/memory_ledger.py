@@ -1,4 +1,4 @@
-"""The ledger in memory: every promise of the port but stable storage. For tests, and for trying things out."""
+"""A ledger in memory for tests and trials: every promise of the port except stable storage."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ class MemorySubmitted:
     receipt: Receipt
 
     async def durable(self) -> Receipt:
-        """As the port says; other tasks run before the answer comes."""
+        """Return the receipt; other tasks run first."""
         await asyncio.sleep(0)
         return self.receipt
 
 
 class MemoryLedger:
-    """entries_max, reserve_entries: where the memory ends, and how many places before that are for owed entries.
+    """A ledger in memory. entries_max, reserve_entries: its size limit, and how many places before it are for owed
+    entries.
 
     Implements ports.ledger.Ledger; entry 0 is the genesis entry.
     """
@@ -79,11 +80,11 @@ class MemoryLedger:
         return len(self._entries)
 
     async def append(self, entry: Entry) -> Receipt:
-        """Keep `entry` and return its place."""
+        """Store `entry` and return its place."""
         return await self.submit(entry).durable()
 
     def submit(self, entry: Entry) -> MemorySubmitted:
-        """Keep `entry`; the answer comes after other tasks have run, as with a real log."""
+        """Store `entry`; the receipt comes after other tasks have run, as with a real log."""
         self._require_open()
         limit = self._entries_max if entry.tag in OWED else self._entries_max - self._reserve_entries
         if len(self._entries) >= limit:
@@ -91,30 +92,30 @@ class MemoryLedger:
         return MemorySubmitted(receipt=self._store(entry))
 
     async def room(self, entry: Entry) -> None:
-        """Memory is never busy, so there is nothing to wait for."""
+        """Return at once: memory always has room."""
 
     def replay(self, start: int = 0) -> Iterator[StoredEntry]:
-        """Entries from index `start` on, in order, as they were when the call was made."""
+        """Return entries from index `start` on, in order, as of the call."""
         return iter(self._entries[start:])
 
     def entry(self, index: int) -> StoredEntry:
-        """One entry. Raises Malformed (`ledger.no_entry`)."""
+        """Return one entry. Raises Malformed (`ledger.no_entry`)."""
         if not 0 <= index < len(self._entries):
             raise LEDGER_NO_ENTRY(f"there is no entry {index}: the log holds {len(self._entries)}")
         return self._entries[index]
 
     def open_intents(self) -> tuple[StoredEntry, ...]:
-        """Intents without an end at this moment, in order."""
+        """Return the intents without an end at this moment, in order."""
         return tuple(self._entries[intent.entry] for intent in self._open.all())
 
     def seal(self) -> str:
-        """Sign a checkpoint over all entries; returns its text (C2SP tlog-checkpoint)."""
+        """Sign a checkpoint over all entries; return its text (C2SP tlog-checkpoint)."""
         self._require_open()
         checkpoint = Checkpoint(origin=self._key.name, size=self._tree.size, root=self._tree.root())
         return signed_note(checkpoint.text(), key=self._key, sign=self._sign).encoded().decode()
 
     async def close(self) -> None:
-        """Take nothing more."""
+        """Accept no more entries."""
         self._closed = True
 
     def _require_open(self) -> None:

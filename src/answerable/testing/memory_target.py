@@ -1,4 +1,4 @@
-"""A target in memory, with accounts, sessions and rights of its own: it keeps what it promises, for tests and floors.
+"""A target in memory with accounts, sessions and rights, for tests and benchmarks.
 
 Its grammar of scopes is `{"verbs": ["get", "set", "delete"], "keys": ["..."]}`.
 """
@@ -49,9 +49,10 @@ class _Account:
 
 
 class MemoryTarget:
-    """Ports CredentialIssuer and BrokeredTarget. reachable: False makes it answer nobody. traits_now: as it says.
+    """Ports CredentialIssuer and BrokeredTarget. reachable: set to False to answer nobody. traits_now: the reported
+    traits.
 
-    pauses: seconds that each answer takes. values: what it holds. done: what was done, as account, tool and key.
+    pauses: seconds that each answer takes. values: stored values. done: performed actions, as account, tool and key.
     """
 
     def __init__(self, *, clock: Clock, entropy: Entropy, pauses: float = 0.0) -> None:
@@ -96,7 +97,7 @@ class MemoryTarget:
                     keys=frozenset(str(key) for key in keys),
                     expires_at=order.expires_at,
                 )
-                # An answer that is lost on its way back leaves the account behind.
+                # If the answer is lost on its way back, the account stays behind.
                 await self._answers()
                 return Credential(
                     lease=order.name,
@@ -132,7 +133,7 @@ class MemoryTarget:
     # --- the target ---
 
     async def close(self) -> None:
-        """Keeps nothing open."""
+        """Hold nothing to close."""
 
     def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
         text: dict[str, JSONValue] = {"type": "string", "maxLength": 1000}
@@ -170,7 +171,7 @@ class MemoryTarget:
             account.sessions.discard(number)
 
     def act(self, credential: Credential, tool: str, key: str, value: str = "") -> str | None:
-        """What the target itself does for whoever shows this credential. Raises Refused (`target.no`)."""
+        """Perform an action at the target with this credential. Raises Refused (`target.no`)."""
         account = self._account(credential)
         if tool not in account.verbs or key not in account.keys:
             raise TARGET_NO(f"{shown(credential.account)} may not {tool} {shown(key)}")

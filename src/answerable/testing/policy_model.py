@@ -1,7 +1,8 @@
-"""A tiny model of permit, forbid, error, lifting and obligations, in plain Python, to hold the decision point against.
+"""A small independent model of permit, forbid, errors, lifting and obligations in plain Python, to test the decision
+point.
 
 It shares no code with the product's decision path: a policy is its head, one of a few conditions and what may lift it,
-written out as Cedar text by `text` and judged here by `satisfied`.
+rendered as Cedar text by `text` and evaluated here by `satisfied`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ LONG_MAX: Final = 2**63 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCase:
-    """One attempted action, as far as policies look at it. Absent arguments are left out.
+    """One attempted action with the attributes that policies read. Absent arguments are left out.
 
-    history: by tracker. frozen: whether the window `freeze` lasts. risk: the score, by whatever factors there are.
+    history: by tracker. frozen: whether the window `freeze` is active. risk: the score, by the existing factors.
     """
 
     agent: str
@@ -43,14 +44,14 @@ class ModelCase:
     calls_left: int = 0
 
     def integer(self, name: str) -> int | None:
-        """An integer argument, if there."""
+        """Return an integer argument, None if absent."""
         value = self.arguments.get(name)
         return value if isinstance(value, int) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """The same condition twice: as Cedar's `when` text and as a function."""
+    """One condition in two forms: as Cedar's `when` text and as a function."""
 
     text: str
     holds: Callable[[ModelCase], Verdict]
@@ -106,7 +107,7 @@ CONDITIONS: Final[tuple[Condition, ...]] = (
         text='principal.environment == "staging"', holds=lambda case: case.agent_environment == "staging"
     ),
     Condition(
-        # The capability has an environment, too, which a slice writes into the policy.
+        # The capability has an environment, too, which slicing writes into the policy.
         text='context.agent.environment == "staging"',
         holds=lambda case: case.agent_environment == "staging",
     ),
@@ -134,7 +135,8 @@ CONDITIONS: Final[tuple[Condition, ...]] = (
 
 
 def both(left: Condition, right: Condition) -> Condition:
-    """The second is not looked at where the first does not hold, so that its error does not count."""
+    """Return the conjunction. The second is not evaluated if the first does not hold, so that its error does not
+    count."""
 
     def holds(case: ModelCase) -> Verdict:
         return right.holds(case) if (first := left.holds(case)) else first
@@ -143,7 +145,7 @@ def both(left: Condition, right: Condition) -> Condition:
 
 
 def either(left: Condition, right: Condition) -> Condition:
-    """The second is not looked at where the first holds."""
+    """Return the disjunction. The second is not evaluated if the first holds."""
 
     def holds(case: ModelCase) -> Verdict:
         first = left.holds(case)
@@ -153,7 +155,7 @@ def either(left: Condition, right: Condition) -> Condition:
 
 
 def negated(inner: Condition) -> Condition:
-    """An error stays one."""
+    """Return the negation. An error stays an error."""
 
     def holds(case: ModelCase) -> Verdict:
         verdict = inner.holds(case)
@@ -163,7 +165,7 @@ def negated(inner: Condition) -> Condition:
 
 
 def chosen(test: Condition, yes: Condition, no: Condition) -> Condition:
-    """Only the branch that is taken is looked at."""
+    """Return the conditional. Only the branch taken is evaluated."""
 
     def holds(case: ModelCase) -> Verdict:
         verdict = test.holds(case)
@@ -176,11 +178,11 @@ def chosen(test: Condition, yes: Condition, no: Condition) -> Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPolicy:
-    """principal: `Agent::x`, `UseCase::x` or empty. actions: capabilities and kinds, empty for any.
+    """One policy. principal: `Agent::x`, `UseCase::x` or empty. actions: capabilities and kinds, empty for any.
 
-    resource_type, resource_id: empty for any. approve: group and count of those who may lift this forbid. oblige:
-    obligations that may, each in its one spelling; with both, it takes both. typed: heads are spelt `is Agent in ..`,
-    which means the same.
+    resource_type, resource_id: empty for any. approve: group and count of the people who may lift this forbid. oblige:
+    obligations that may lift it, each in its one spelling; with both, both are required. typed: heads are spelt `is
+    Agent in ..`, which means the same.
     """
 
     id: str
@@ -195,7 +197,7 @@ class ModelPolicy:
     typed: bool = False
 
     def text(self) -> str:
-        """As Cedar."""
+        """Return the policy as Cedar text."""
         kind, _, name = self.principal.partition("::")
         is_agent = " is Agent" if self.typed else ""
         principal = f"principal{is_agent}"
@@ -223,7 +225,8 @@ class ModelPolicy:
         return "\n".join(lines) + ";\n"
 
     def satisfied(self, case: ModelCase) -> Verdict:
-        """False when the head does not match, whatever the condition; None when the condition cannot be evaluated."""
+        """Evaluate the policy: False if the head does not match, whatever the condition; None if the condition cannot
+        be evaluated."""
         if self.principal not in ("", f"Agent::{case.agent}", f"UseCase::{case.use_case}"):
             return False
         if self.actions and case.capability not in self.actions and case.kind not in self.actions:
@@ -238,7 +241,8 @@ class ModelPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDecision:
-    """determined_by, lifted: ids of policies or rules; as sets, for the model knows no order. obligations: likewise."""
+    """The expected decision. determined_by, lifted: ids of policies or rules; sets, because the model has no order.
+    obligations: likewise."""
 
     effect: Literal["allow", "deny", "defer"]
     determined_by: frozenset[str]
@@ -249,7 +253,8 @@ class ModelDecision:
 def expected(
     policies: tuple[ModelPolicy, ...], case: ModelCase, approvers: Mapping[str, int] | None = None
 ) -> ModelDecision:
-    """What the decision must be. approvers: distinct people who approved by group; None when nobody was asked."""
+    """Return the decision that the product must make. approvers: distinct people who approved, by group; None if nobody
+    was asked."""
     verdicts = {policy: policy.satisfied(case) for policy in policies}
     if None in verdicts.values():
         return ModelDecision(effect="deny", determined_by=frozenset({"policy.error"}))

@@ -1,4 +1,4 @@
-"""An upstream in memory that remembers what happened on it, and looks for the intent of each effect in the ledger."""
+"""An upstream in memory that records effects and checks that the ledger has the intent of each."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ HINTS: Final[dict[str, JSONValue]] = {
 
 
 def sample_tools(hints: Mapping[str, JSONValue] = HINTS) -> dict[str, JSONValue]:
-    """What the server of a bench lists. hints: annotations by tool."""
+    """Return the tools listed by a bench's server. hints: annotations by tool."""
     return {
         name: {
             "name": name,
@@ -62,7 +62,7 @@ def sample_tools(hints: Mapping[str, JSONValue] = HINTS) -> dict[str, JSONValue]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """Something that happened on the upstream. intent: ledger index. arguments: as they arrived there."""
+    """One effect at the upstream. intent: ledger index. arguments: as received."""
 
     intent: int
     action_id: str
@@ -73,11 +73,11 @@ class Effect:
 
 @dataclass(slots=True, kw_only=True)
 class RecordingUpstream:
-    """Implements ports.upstream.Upstream: remembers effects, and looks for the intent of each in the ledger.
+    """Implements ports.upstream.Upstream: records effects, and checks the ledger for the intent of each.
 
-    before, after: awaited around the effect, once the warrant is redeemed. answer: what to say of an effect.
-    violations: what broke the first two laws of the walk, one line each. listed: the tools of each server, as it lists
-    them; change them by `lists`. hints: what their definitions say, by tool.
+    before, after: awaited around the effect, once the warrant is redeemed. answer: returns the outcome of an effect.
+    violations: violations of the first two laws of the walk, one line each. listed: the tools of each server; change
+    them with `lists`. hints: annotations of their definitions, by tool.
     """
 
     clock: Clock
@@ -94,7 +94,7 @@ class RecordingUpstream:
     is_running: bool = True
 
     def lists(self, server: str, tools: dict[str, JSONValue] | None) -> None:
-        """From now on the server lists these tools; None: nothing is known of it any more."""
+        """List these tools for the server from now on; None: the server is unknown from now on."""
         self.generation += 1
         if tools is None:
             self.listed.pop(server, None)
@@ -105,7 +105,7 @@ class RecordingUpstream:
         return self.listed.get(server)
 
     def definition(self, capability: Capability) -> ToolDefinition | None:
-        """As the port says; every object is closed."""
+        """Return the definition with closed objects."""
         known = _ARGUMENTS.get(capability.target)
         if known is None:
             return None

@@ -1,6 +1,6 @@
-"""Registers for tests and benches: those that run everywhere, SQLite, each on a file of its own that goes with it.
+"""SQLite registers for tests and benches, each in its own temporary file.
 
-The file lies on a disk in memory where the machine has one. A new one is a copy of one whose schema is made already.
+The file is on an in-memory file system if the machine has one. A new database is a copy of one with a ready schema.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ R = TypeVar("R")
 
 
 def fresh_store() -> SqliteStore:
-    """An open database that knows nothing; its file goes once nobody has it any more."""
+    """Return an open empty database; its file is removed when nothing refers to the store."""
     folder = _folder()
     path = Path(folder.name) / _FILE
     path.write_bytes(_empty())
@@ -48,27 +48,27 @@ def fresh_store() -> SqliteStore:
 
 
 def elsewhere(store: SqliteStore) -> SqliteStore:
-    """The same database as another process has it open."""
+    """Return the same database opened as by another process."""
     other = SqliteStore.open(store._path)
-    # The file goes with the first of them.
+    # Keep the first store alive, because the file is removed with it.
     weakref.finalize(other, lambda kept: None, store)
     return other
 
 
 def fresh(register: Callable[..., R], **more: object) -> R:
-    """A register of this kind in a database of its own. more: what else it is opened with."""
+    """Return a register of this kind in its own database. more: other arguments to open it."""
     return register(fresh_store(), **more)
 
 
 def fresh_ends(clock: Clock | None = None) -> tuple[SqliteRevocationRegister, SqliteHoldRegister]:
-    """Revocations and holds, of one database."""
+    """Return revocation and hold registers of one database."""
     store = fresh_store()
     revocations = SqliteRevocationRegister(store, clock=clock or ManualClock())
     return revocations, SqliteHoldRegister(store, revocations)
 
 
 def fresh_subject_keys(seed: str = "subject keys", *, entropy: Entropy | None = None) -> SqliteSubjectKeys:
-    """Keys of subjects, the same ones for the same seed and the same order of asking."""
+    """Return subject keys, the same ones for the same seed and order of calls."""
     folder = _folder()
     root = seed.encode().ljust(ROOT_BYTES, b".")[:ROOT_BYTES]
     keys = SqliteSubjectKeys.open(
@@ -81,7 +81,7 @@ def fresh_subject_keys(seed: str = "subject keys", *, entropy: Entropy | None = 
 def fresh_replay_store(
     entropy: Entropy | None = None, *, partitions_max: int = 64, uses_per_partition_max: int = 4_096
 ) -> SharedReplayStore:
-    """A table of accepted proofs of its own, whose epoch comes from `entropy`; its file goes with it."""
+    """Return a separate store of accepted proofs, whose epoch comes from `entropy`; its file is removed with it."""
     folder = _folder()
     store = SharedReplayStore.open(
         Path(folder.name) / "proofs",
@@ -98,7 +98,7 @@ K = TypeVar("K", bound=LocalAuthorityKeys)
 
 
 def fresh_keys(kind: type[K]) -> K:
-    """Keys of authorities, each a file in a directory that goes with them."""
+    """Return authority keys, each a file in a directory that is removed with them."""
     folder = _folder()
     keys = kind(Path(folder.name))
     weakref.finalize(keys, folder.cleanup)
@@ -123,7 +123,7 @@ def _empty() -> bytes:
 
 
 def fresh_leases() -> SqliteLeaseRegister:
-    """A broker's register of leases, in a file of its own."""
+    """Return a broker's lease register in its own file."""
     folder = _folder()
     leases = SqliteLeaseRegister(Path(folder.name) / "leases.db")
     weakref.finalize(leases, _gone, partial(os.close, leases._lock), folder)

@@ -1,7 +1,8 @@
-"""A small, complete registry and the mandates and approvals that fit it; every call makes fresh values.
+"""Sample data for tests: a small, complete registry and matching mandates and approvals. Every call returns fresh
+values.
 
 Two people (alice, who gives tasks, and bob, who approves), one use case, one agent (scout), one stdio server (crm), two
-capabilities, one template and one policy set. All keys follow from their owners' names: they protect nothing.
+capabilities, one template and one policy set. All keys are derived from their owners' names: they protect nothing.
 """
 
 from __future__ import annotations
@@ -38,17 +39,17 @@ POLICIES: Final = '@id("all")\npermit (principal, action, resource);\n'
 
 
 def signing_key(owner: str) -> SigningKey:
-    """The Ed25519 key of a sample principal or agent."""
+    """Return the Ed25519 key of a sample principal or agent."""
     return SigningKey(new_private_jwk("ed25519", sha256(owner.encode()).digest()))
 
 
 def document(kind: str, name: str, spec: dict[str, JSONValue]) -> dict[str, JSONValue]:
-    """One registry document."""
+    """Return one registry document."""
     return {"apiVersion": "answerable/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
 def registry_documents() -> list[JSONValue]:
-    """The whole sample registry; everything in it is active."""
+    """Return the whole sample registry; every document is active."""
     capability: dict[str, JSONValue] = {
         "server": "crm",
         "environment": "production",
@@ -119,7 +120,7 @@ def registry_documents() -> list[JSONValue]:
 
 
 def mandate_terms(identity: str = "m-1") -> MandateTerms:
-    """Alice lets scout read case 4711 for an hour."""
+    """Return terms by which alice lets scout read case 4711 for an hour."""
     return MandateTerms(
         id=MandateId(identity),
         principal=PrincipalId("alice"),
@@ -135,13 +136,13 @@ def mandate_terms(identity: str = "m-1") -> MandateTerms:
 
 
 def mandate(identity: str = "m-1", *, calls_max: int = 3) -> Mandate:
-    """The same, signed by alice for `AUDIENCE`."""
+    """Return these terms as a mandate, signed by alice for `AUDIENCE`."""
     terms = replace(mandate_terms(identity), calls_max=calls_max)
     return signed(terms, signed_mandate(terms, audience=AUDIENCE, key=signing_key("alice")))
 
 
 def approval(identity: str = "a-1", *, amount: int = 4200) -> Approval:
-    """A refund that waits for one of the approvers, for ten minutes."""
+    """Return a refund that waits for one of the approvers, for ten minutes."""
     arguments: JSONValue = {"amount": amount, "case": "4711"}
     shown = action_shown(identity, arguments)
     return Approval(
@@ -161,7 +162,7 @@ def approval(identity: str = "a-1", *, amount: int = 4200) -> Approval:
 
 
 def action_shown(identity: str, arguments: JSONValue) -> FrozenJSON:
-    """The action object of that refund, in its envelope."""
+    """Return the action object of that refund, in its envelope."""
     value: JSONValue = {
         "agent": "scout",
         "amounts": {},

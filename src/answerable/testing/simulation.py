@@ -1,9 +1,9 @@
-"""Whole walks under trouble: several agents and mandates, random actions, people and holds, faults at every port,
-callers who leave, crashes, a clock that jumps. The seed decides everything; in memory a run is the same every time.
+"""Simulate whole walks under faults: agents, mandates, random actions, approvers and holds, faults at every port,
+disconnecting callers, crashes and clock jumps. The seed decides everything; in memory a run is reproducible.
 
-    report = await simulate(4711)
+report = await simulate(4711)
 
-Raises AssertionError, with the seed and what happened last, when a law does not hold.
+Raises AssertionError, with the seed and the last events, when a law is violated.
 """
 
 from __future__ import annotations
@@ -91,12 +91,12 @@ _ATTEMPT: ContextVar[int] = ContextVar("attempt", default=0)
 
 
 async def simulate(seed: int, *, disk: Disk | None = None, lives: int = 3, steps: int = 30) -> Report:
-    """One run: lives of the process, each with this many things that people, agents and timers do."""
+    """Run one simulation: several lives of the process, each with this many steps of people, agents and timers."""
     return await Simulation(seed, disk).run(lives=lives, steps=steps)
 
 
 class Simulation:
-    """disk: what outlives the process. narrate: is told what happens as it happens."""
+    """One simulation. disk: what survives the process. narrate: called with each event."""
 
     def __init__(self, seed: int, disk: Disk | None = None) -> None:
         self.chance = Random(seed)  # noqa: S311 - the point is that it can be repeated
@@ -116,7 +116,7 @@ class Simulation:
         self._given: dict[str, list[str]] = {agent: [] for agent in AGENTS}
 
     async def run(self, *, lives: int, steps: int) -> Report:
-        """Lives with trouble, then one without, then the laws."""
+        """Run lives with faults, then one without, then check the laws."""
         with in_one_thread() if isinstance(self.disk, MemoryDisk) else nullcontext():
             return await self._run(lives, steps)
 
@@ -141,7 +141,7 @@ class Simulation:
     def _fault(self, rate: float, method: str) -> Fault | None:
         if self.chance.random() >= rate:
             return None
-        # What ends a life is dealt more rarely than what a life goes on after.
+        # Faults that end a life are rarer than those that a life survives.
         faults = faults_of(method)
         return self.chance.choices(faults, weights=(4, 4, 1, 1, 6, 6)[: len(faults)])[0]
 
@@ -182,7 +182,7 @@ class Simulation:
         self.report.lives += 1
         bench, ledger = self._bench(await self.disk.opened(), trouble)
         with suppress(Unavailable, Crash):
-            # A process that cannot find out what happened before does not start.
+            # A process that cannot recover does not start.
             recover_from_ledger(bench.walk)
             await self._lived(bench, ledger, trouble, steps)
         self.report.crashes += trouble.dead
@@ -208,7 +208,7 @@ class Simulation:
             self.violations += disagreements(bench.walk, AGENTS, poisoned=ledger.poisoned)
 
     def _doing(self) -> Callable[[Bench], Awaitable[None]]:
-        # Where all stands still nothing else happens: every second run has no holds.
+        # While everything is held nothing else happens, so every second run has no holds.
         held, changed = 6 * (self.report.seed % 2), 6 * self.changes.happens
         weights = {
             self._act: 60, self._person: 30, self._mandate: 4, self._close: 1, self._register: 2, self._settle: 5,
@@ -246,7 +246,7 @@ class Simulation:
         del self.trace[:-TRACE_LINES]
 
     async def _act(self, bench: Bench) -> None:
-        """An agent tries something; mostly what it may, sometimes what it may not."""
+        """Let an agent try an action, mostly an allowed one, sometimes a forbidden one."""
         self.report.attempts += 1
         attempt = self.report.attempts
         _ATTEMPT.set(attempt)
@@ -292,7 +292,7 @@ class Simulation:
         return "unknown" if outcome.status == "indeterminate" else outcome.status
 
     async def _person(self, bench: Bench) -> None:
-        """Somebody answers an approval, or tries to."""
+        """Let a person answer an approval, or try to."""
         waiting = list(
             bench.walk.approvals.all(pending_only=self.chance.random() < 0.8, now=self.clock.now())
         )

@@ -1,7 +1,7 @@
-"""Random changes of authority in random runs: what ends a right to act while intents are on their way to the disk.
+"""Random changes of authority in simulated runs: what ends a right to act while intents are being written to the disk.
 
-Laws: no effect starts under a mandate that is closed or revoked, by a tool that is described otherwise than its caller
-was checked against, or while witnesses are late; by a model of its own, which knows nothing of epochs.
+Laws: no effect starts under a mandate that is closed or revoked, by a tool whose definition differs from the one its
+caller was checked against, or while witnesses are late. Checked by an independent model, which does not use epochs.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ OTHERWISE: Final[JSONValue] = {"title": "Another tool by now"}
 
 
 class RandomChanges:
-    """What is revoked outlives the process; what servers say and what witnesses do does not."""
+    """Random changes. Revocations survive the process; servers' tool definitions and the witnesses' state do not."""
 
     def __init__(self, chance: Random, violations: list[str], *, happens: bool) -> None:
-        """happens: whether anything of it does, but for what a run is told to `change`."""
+        """happens: whether changes occur by themselves, besides explicit calls of `change`."""
         self._chance, self._violations, self.happens = chance, violations, happens
         self._revoked: set[str] = set()
 
     def begin(self, walk: Walk, upstream: RecordingUpstream) -> None:
-        """A process starts; its witnesses are in time."""
+        """Begin a process; its witnesses are in time."""
         self._walk, self._upstream = walk, upstream
         self._late = False
         walk.unwitnessed = self._unwitnessed
 
     def _unwitnessed(self) -> Refused | None:
-        # Another one each time: one that is raised holds on to all that it came through.
+        # A new exception each time: a raised one keeps references to all frames that it passed.
         late = LEDGER_UNWITNESSED("no quorum of witnesses has cosigned the ledger")
         return late if self._late else None
 
     async def change(self, bench: Bench, mandate: str) -> str:
-        """Somebody, or something, changes what may be done; returns what happened, in words."""
+        """Make one random change of authority; return a description."""
         if self._chance.random() < 0.8:
             return self._other()
         await revoke_authority(bench.walk, RevocationTarget("mandate", mandate), by="uid:1000", reason="lost")
@@ -54,13 +54,13 @@ class RandomChanges:
         return f"{mandate} is revoked"
 
     def latency(self) -> int:
-        """Turns that an entry is on its way to the disk; something may change before it is there."""
+        """Return the turns until an entry is durable; a change may happen before."""
         if self.happens and self._chance.random() < 0.1:
             self._other()
         return self._chance.choice((0, 1, 1, 3, 12))
 
     def _other(self) -> str:
-        """What a server says, or whether witnesses are in time: nobody waits for a disk for that."""
+        """Change a tool definition or the witnesses' timeliness: neither waits for a disk."""
         if self._chance.random() < 0.5:
             self._late = self._chance.random() < 0.3
             return "witnesses are late" if self._late else "witnesses are in time"
@@ -70,8 +70,8 @@ class RandomChanges:
         return f"{target} is described anew"
 
     def starts(self, effect: Effect, *, in_one_thread: bool) -> None:
-        """It is sent at this very moment. Where a thread of its own writes the registers, something can end between
-        the last look and this."""
+        """Check the laws at the moment an effect is sent. If a separate thread writes the registers, an end can fall
+        between the last check and this moment, so nothing is checked then."""
         if not in_one_thread:
             return
         found = self._walk.open_intents.get(effect.intent)
@@ -94,7 +94,7 @@ class RandomChanges:
 
 
 def random_budgets(chance: Random) -> tuple[tuple[str, int], ...]:
-    """Of some mandates: small enough to be spent, large enough for several actions."""
+    """Return budgets for some mandates: small enough to be spent, large enough for several actions."""
     if chance.random() < 0.4:
         return ()
     sizes = (("bytes", 3_000), ("money:EUR", 9_000), ("rows", 40), ("wall_ms", 600_000))

@@ -1,8 +1,8 @@
-"""Random holds in random runs: who places and lifts them, and what must hold of whatever runs meanwhile.
+"""Random holds in simulated runs: place and lift them, and check the laws of containment meanwhile.
 
-Laws: no effect starts while a hold that reaches it is in force, by a model of its own that knows nothing of reaches
-but the names of this bench; no decision is less than a denial once a hold is added to it; a hold that is in force is on
-record in the end, and one that is lifted was on record first.
+Laws: no effect starts while a hold that covers it is in force, by an independent model that knows only the names of
+this bench; every decision is a denial once a hold is added to its facts; a hold that is in force is on record in the
+end, and a lifted one was on record first.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _ANY: Final = HoldFact(id="hold_" + "0" * 22, kind="everything", text="everythin
 
 
 class RandomHolds:
-    """What is held outlives the process, like whatever its register has on disk. violations: one line each."""
+    """Random holds. Holds survive the process, as their register does on disk. violations: one line each."""
 
     def __init__(self, chance: Random, clock: Clock, violations: list[str], report: Report) -> None:
         self.revocations, self._register = fresh_ends(clock)
@@ -63,12 +63,12 @@ class RandomHolds:
         self._returned: set[str] = set()
 
     def troubled(self, trouble: Trouble) -> Any:
-        """The register as one life of the process has it, which begins with what is in it."""
+        """Return the register with faults for one life of the process, which begins with its present contents."""
         self._returned = {one.id for one in self._register.all()}
         return _TroubledHolds(self._register, trouble)
 
     def doubt(self, walk: Walk) -> None:
-        """From now on its decision points are asked everything once more, as if all were held."""
+        """Wrap the decision points so that every decision is repeated with a hold on everything."""
         inner = walk.compile_policies
 
         def compiled(policies: str, snapshot: RegistrySnapshot) -> DecisionPoint:
@@ -81,7 +81,7 @@ class RandomHolds:
     # --- what people do ---
 
     async def place(self, bench: Bench, agents: Sequence[str], mandate: str) -> str:
-        """Somebody holds something; returns what happened, in words."""
+        """Place a random hold; return a description."""
         what = self._chance.choice(
             (
                 holdable("agent", self._chance.choice(agents)),
@@ -112,7 +112,8 @@ class RandomHolds:
         )
 
     async def lift(self, bench: Bench, people: Sequence[str]) -> str:
-        """Somebody signs that one of them be lifted; mostly another one has to, as well."""
+        """Let a person sign the lifting of a random hold; mostly another person must sign, too. Returns a
+        description."""
         now = self._clock.now()
         standing = [one for one in self._register.all() if one.is_in_force(now)]
         if not standing:
@@ -133,7 +134,7 @@ class RandomHolds:
     # --- what must hold ---
 
     def asks(self, attempt: int, agent: str, mandate: str, target: str) -> None:
-        """An agent tries something: by these names and no others it can be held."""
+        """Note the names by which an attempt can be held."""
         self._asked[attempt] = frozenset(
             {
                 holdable("agent", agent),
@@ -146,8 +147,8 @@ class RandomHolds:
         )
 
     def starts(self, attempt: int, *, in_one_thread: bool) -> None:
-        """Its effect is sent at this very moment. Where a thread of its own writes the register, a hold can be in it
-        before anybody was told so: nothing starts once who places it goes on."""
+        """Check the laws at the moment an attempt's effect is sent. If a separate thread writes the register, a hold
+        counts only once its placement has returned."""
         now, reach = self._clock.now(), self._asked[attempt]
         for hold in self._register.all():
             told = in_one_thread or hold.id in self._returned
@@ -157,7 +158,7 @@ class RandomHolds:
                 )
 
     def judge(self, entries: Sequence[StoredEntry]) -> None:
-        """By the ledger of a process that went on with what others left."""
+        """Check the holds against the ledger of the last process."""
         placed, lifted = set[object](), set[object]()
         for stored in entries:
             if stored.tag == Tag.HOLD_PLACED:
@@ -173,7 +174,7 @@ class RandomHolds:
 
 @contextmanager
 def in_one_thread() -> Iterator[None]:
-    """What would wait for a disk in another thread does so here, one after the other: a run is the same every time."""
+    """Run what would use a worker thread in this thread, one call after the other, so that a run is reproducible."""
 
     async def run_sync(func: Callable[..., Any], *args: Any, **_: Any) -> Any:
         await anyio.lowlevel.checkpoint()

@@ -1,4 +1,4 @@
-"""What a simulated run went through, so that a test can tell whether it met what it is about."""
+"""Counters of a simulated run, so that a test can check that the run covered its subject."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What a run went through. struck: faults that were dealt, as `method: fault`. returned, overrun: outcomes that
-    gave back, or used more than was reserved. spent: refusals for want of budget. held, lifted: holds. cut: calls
-    that a hold ended."""
+    """Counters of one run. struck: injected faults, as `method: fault`. returned, overrun: outcomes that gave back, or
+    exceeded, their reservation. spent: refusals for lack of budget. held, lifted: holds. cut: calls that a hold ended.
+    """
 
     seed: int
     lives: int = 0

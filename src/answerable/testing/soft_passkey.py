@@ -1,6 +1,6 @@
-"""A device that makes passkeys and signs with them, in software: what a browser would hand over, byte for byte.
+"""A software authenticator for tests: creates passkeys and signs, byte for byte as a browser would return it.
 
-For tests. Its keys follow from a seed, and it says of itself whatever a test wants it to say.
+Its keys are derived from a seed, and a test can set every property that it reports.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ RP_ID: Final = "localhost"
 
 @dataclass(slots=True, kw_only=True)
 class SoftPasskey:
-    """One credential. count: of signatures so far; counts: whether it tells. backup: it may be copied to other
-    devices."""
+    """One credential. count: signatures so far; counts: whether it reports them. backup: whether it may be copied to
+    other devices."""
 
     seed: str = "passkey"
     origin: str = ORIGIN
@@ -49,12 +49,12 @@ class SoftPasskey:
 
     @property
     def id(self) -> bytes:
-        """Its credential id."""
+        """The credential id."""
         return sha256(f"credential {self.seed}".encode()).digest()
 
     @property
     def public_key(self) -> bytes:
-        """As a COSE key."""
+        """The public key as a COSE key."""
         from webauthn.helpers import encode_cbor
 
         numbers = self._key.public_key().public_numbers()
@@ -64,7 +64,7 @@ class SoftPasskey:
     def registration(
         self, challenge: bytes, *, flags: int = UP | UV, client: dict[str, JSONValue] | None = None
     ) -> PasskeyRegistration:
-        """What comes of `navigator.credentials.create`. client: members of the client data that are other than true."""
+        """Return the result of `navigator.credentials.create`. client: members of the client data to falsify."""
         from webauthn.helpers import encode_cbor
 
         flags |= ATTESTED_DATA | (BACKUP_ELIGIBLE if self.backup else 0)
@@ -79,7 +79,7 @@ class SoftPasskey:
     def assertion(
         self, challenge: bytes, *, flags: int = UP | UV, client: dict[str, JSONValue] | None = None
     ) -> PasskeyAssertion:
-        """What comes of `navigator.credentials.get`."""
+        """Return the result of `navigator.credentials.get`."""
         self.count += 1
         flags |= BACKUP_ELIGIBLE if self.backup else 0
         data = self._head(flags, self.count if self.counts else 0)

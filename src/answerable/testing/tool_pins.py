@@ -1,4 +1,4 @@
-"""Tools whose owners said yes to them before a test began, so that most tests need not say it."""
+"""A tool pin register that approves unknown tools on first use, so that most tests need not approve them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 class ApprovedAsSeen(SqliteToolPinRegister):
-    """A register, of its own unless a store is passed in; a tool that nothing is said of is pinned as it is when
-    somebody first asks for it. From then on it is a register like any other: what changes is blocked."""
+    """A register, in its own store unless one is passed in, that pins an unknown tool's present definition at its first
+    lookup. Afterwards it behaves like any other register: changed definitions are blocked."""
 
     def __init__(
         self, registry: RegistryStore, upstream: Upstream, *, store: SqliteStore | None = None

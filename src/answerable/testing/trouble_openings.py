@@ -1,4 +1,4 @@
-"""The register of what people opened, failing when told to, as `trouble` says."""
+"""Inject faults into the register of openings, as `trouble` decides."""
 
 from __future__ import annotations
 

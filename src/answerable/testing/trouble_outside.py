@@ -1,4 +1,4 @@
-"""Ports to what lies outside of our stores, failing when told to: upstream systems, and the way to people."""
+"""Inject faults into the ports to external systems: upstreams, and the channel to approvers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 
 class TroubledUpstream:
-    """Implements ports.upstream.Upstream. undone: the adapter breaks before anything is sent; done: after."""
+    """Implements ports.upstream.Upstream with faults. undone: the adapter fails before anything is sent; done:
+    after."""
 
     def __init__(self, upstream: Upstream, trouble: Trouble) -> None:
         self._upstream, self._trouble = upstream, trouble
 
     def definition(self, capability: Capability) -> ToolDefinition | None:
-        """As the port says; undone: not known right now."""
+        """Return the definition; undone: unknown at this moment."""
         fault = self._trouble.next("upstream.definition")
         return None if fault == "undone" else self._upstream.definition(capability)
 
@@ -43,7 +44,7 @@ class TroubledUpstream:
         return self._upstream.tools(server)
 
     async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
-        """As the port says, but for what breaks."""
+        """Perform the action, with injected faults."""
         fault = self._trouble.next("upstream.perform")
         if fault == "undone":
             raise ConnectionError("on purpose")
@@ -56,7 +57,7 @@ class TroubledUpstream:
 
 
 class TroubledChannel:
-    """Implements ports.approval_channel.ApprovalChannel, but that it raises when it fails, as it should not."""
+    """Implements ports.approval_channel.ApprovalChannel, but raises its faults, which the port forbids."""
 
     def __init__(self, channel: ApprovalChannel, trouble: Trouble) -> None:
         self._channel, self._trouble = channel, trouble

@@ -1,4 +1,5 @@
-"""Offline checking by strangers: needs the core and what `pip install answerable` brings, and no server.
+"""Verify ledgers and evidence offline, by third parties: needs no server, only the core and the packages that
+`pip install answerable` installs.
 
-What another extra is needed for is told as not checked, with the line that installs it.
+A check that needs an extra is reported as not done, with the command that installs the extra.
 """

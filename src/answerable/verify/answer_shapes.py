@@ -1,4 +1,4 @@
-"""Leaves about answers to approvals, approvals that are void, and the reviews that broken glasses owe."""
+"""Define the ledger leaves for answers to approvals, void approvals and reviews of break-glass answers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ Unsigned = Annotated[str, Meta(pattern=r"^chat\Z")]
 
 
 class AnswerLeaf(Leaf):
-    """Tag 8. duty: for whom it was given, by a delegation of duty that stands at `duty_ref`. keys_ref: where the key
-    file that signed it is named as the person's. opened: when this person first had it before them, as the server
-    says; absent where it does not know. runs_until: of a broken glass, until when it may run. registry: digest of
-    the documents by which a workflow answered. strength: of an answer that nobody signed."""
+    """Tag 8: an answer to an approval.
+
+    duty: the delegation of duty under which the person answered for somebody else; `duty_ref` is the entry that records
+    it. keys_ref: the entry that names the signing key file as this person's. opened: when this person first opened the
+    approval, as the server reports; absent if the server does not know. runs_until: for a break-glass answer, the end
+    of its validity. registry: digest of the registry documents under which a workflow answered. strength: present only
+    for an answer that nobody signed.
+    """
 
     approval: str
     person: str
@@ -35,8 +39,8 @@ class AnswerLeaf(Leaf):
 
 
 class GlassReviewedLeaf(Leaf):
-    """Tag 36. late: after it was due. keys_ref: as of an answer. asks: what the tier of the action asked
-    for, where that is more than any key."""
+    """Tag 36: a review of a break-glass answer. late: whether the review came after its due time. keys_ref: as in
+    `AnswerLeaf`. asks: the strength of signature that the action's tier requires, if that is more than any key."""
 
     approval: str
     mandate: str
@@ -48,7 +52,7 @@ class GlassReviewedLeaf(Leaf):
 
 
 class ApprovalVoidLeaf(Leaf):
-    """Tag 40. because: what is not as people were shown it."""
+    """Tag 40: an approval that is void. because: names of the parts that no longer match what people were shown."""
 
     agent: str
     approval: str

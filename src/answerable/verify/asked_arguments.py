@@ -1,4 +1,4 @@
-"""The arguments of a recorded action, by the names that policies and mandates knew them by."""
+"""Recover the arguments of a recorded action, under the names that policies and mandates use for them."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from answerable.core.decision.asked import Asked
 
 HIDDEN: Final = b"[hidden: "
-"""Where a credential was left out."""
+"""Marks the place where a credential was removed."""
 
 
 def arguments_in(request: bytes | None, asked: Asked) -> dict[str, Any] | None:
-    """Of an action as it was frozen, by the names that policies and mandates know them by; None where it is not shown,
-    or a credential was left out of it."""
+    """Return the arguments of a frozen action, by the names that policies and mandates use. Return None if the action
+    is not disclosed or a credential was removed from it."""
     arguments = sent_in(request)
     return None if arguments is None else named_by(asked, arguments)
 
 
 def named_by(asked: Asked, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments by their names: as the question says that the capability mapped them; or, where it does not, the
-    arguments, and over them those that the question has."""
+    """Rename the arguments by the mappings that the recorded request contains. If it contains none, overlay the
+    arguments with those of the recorded request."""
     mappings = asked.mappings()
     return _overlaid(asked, arguments) if mappings is None else named_arguments(mappings, arguments)
 
 
 def surely_named(asked: Asked, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Of arguments by their names, without those at the top whose names may be of something deeper: a question from
-    before the mapping was written down does not say."""
+    """Return named arguments, without the top-level names that could belong to a nested value: recorded requests from
+    before mappings were recorded do not tell the two apart."""
     if asked.mapping is not None:
         return dict(arguments)
     return {name: value for name, value in arguments.items() if name in asked.context["arguments"]}
@@ -43,15 +43,16 @@ def surely_named(asked: Asked, arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _overlaid(asked: Asked, arguments: Mapping[str, Any]) -> dict[str, Any]:
     named = dict(arguments)
     for name, value in asked.context["arguments"].items():
-        # Of a decimal the question has another spelling, which is the same number. Whatever else an agent put under the
-        # name of what lies deeper was never seen by that name.
+        # The recorded request spells a decimal differently; it is the same number. Policies never saw another value
+        # that the agent sent under the name of a nested argument.
         if not (isinstance(value, dict) and decimal_value(named.get(name)) == value):
             named[name] = value["__extn"]["arg"] if isinstance(value, dict) else value
     return named
 
 
 def sent_in(request: bytes | None) -> dict[str, Any] | None:
-    """Of an action as it was frozen, and no other names; None as `arguments_in` says."""
+    """Return the arguments of a frozen action under the names that the agent sent. Return None as `arguments_in`
+    does."""
     if request is None or HIDDEN in request:
         return None
     value = msgspec.json.decode(request)

@@ -1,4 +1,4 @@
-"""Asking the decisions in an evidence bundle again. Whether the bundle is evidence at all is for `evidence_bundle`."""
+"""Evaluate the decisions in an evidence bundle again. `evidence_bundle` checks that the bundle itself is valid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def replay_bundle(bundle: Bundle, *, erased: frozenset[int] = frozenset()) -> tuple[Replayed, ...]:
-    """Ask every decision in it again, in order. erased: as `decisions_in` has it."""
+    """Evaluate every decision in the bundle again, in order. erased: as in `decisions_in`."""
     decided, statements = decisions_in(bundle, erased=erased)
     return tuple(
         replay(
@@ -32,10 +32,10 @@ def replay_bundle(bundle: Bundle, *, erased: frozenset[int] = frozenset()) -> tu
 def decisions_in(
     bundle: Bundle, *, erased: frozenset[int] = frozenset()
 ) -> tuple[list[DecisionEntry], Statements]:
-    """The decisions in a bundle, and what it shows of what they were made under.
+    """Return the decisions in a bundle, and the statements (policies, mandates, hops) that the bundle discloses.
 
-    erased: entries whose fields nobody can open any more, as who has the keys says; a bundle by itself does not tell
-    them from what was left out.
+    erased: entries whose fields nobody can decrypt any more, as the holder of the keys reports. A bundle alone does not
+    distinguish them from undisclosed fields.
     """
     statements = Statements()
     decided: list[DecisionEntry] = []
@@ -62,8 +62,8 @@ def decisions_in(
 
 
 def turned_away_in(bundle: Bundle) -> list[Explained]:
-    """Messages that a door refused before there was an action, in a bundle: nothing was decided, so no change is
-    tried."""
+    """Explain the messages in a bundle that a listener refused before there was an action. Nothing was decided, so no
+    change is tried."""
     return [
         Explained(
             index=entry.index,

@@ -1,4 +1,4 @@
-"""Entries read from the public part alone: leaves and tree, without payloads, chain and batches."""
+"""Check entries from the public part of a log alone: leaves and tree, without payloads, chain and batches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundlesTask:
-    """Bundles from `first` up to `stop` of the log of `size` entries."""
+    """The bundles from `first` up to, but not including, `stop`, of a log of `size` entries."""
 
     first: int
     stop: int
@@ -27,7 +27,7 @@ class BundlesTask:
 
 
 def scanned_bundles(orders: Orders, task: BundlesTask) -> EntryRange:
-    """Look at all of them; ends where one is not to be had. Raises OSError."""
+    """Check the bundles of a task in order, and stop at the first that cannot be read. Raises OSError."""
     entry_range = EntryRange(file="", first=task.first * TILE_WIDTH)
     reading = Reading(orders, entry_range.first)
     blocks = block_check(orders, reading, entry_range)
@@ -65,7 +65,8 @@ def scanned_bundles(orders: Orders, task: BundlesTask) -> EntryRange:
 def _bundle(
     orders: Orders, entry_range: EntryRange, index: int, width: int
 ) -> tuple[str, list[bytes] | None]:
-    """The first `width` leaves of a bundle: from the partial one, or from the full one that took its place."""
+    """Return the file name and the first `width` leaves of a bundle, from the partial bundle or from the full bundle
+    that replaced it. The leaves are None if no bundle can be read."""
     for wanted in dict.fromkeys((width, TILE_WIDTH)):
         name = name_of(ENTRIES, index, wanted)
         content = content_of(orders.directory, name, BUNDLE_BYTES_MAX)

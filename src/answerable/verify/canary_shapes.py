@@ -1,4 +1,4 @@
-"""Leaves about questions to people that were tests."""
+"""Define the ledger leaf that reveals an approval request as an attention check."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from answerable.verify.leaf_types import Count, Digest, Leaf, Reference
 
 
 class CanaryToldLeaf(Leaf):
-    """Tag 42. person: pseudonym of who answered it, or who answers for the workflow that did; absent, as the verdict,
-    where nobody did. opened: as of an answer."""
+    """Tag 42: the end of an attention check. person: pseudonym of the person who answered, or who is accountable for
+    the workflow that answered. person and verdict are absent if nobody answered. opened: as in `AnswerLeaf`."""
 
     approval: str
     agent: str
@@ -31,7 +31,7 @@ class CanaryToldLeaf(Leaf):
     workflow: str | UnsetType = UNSET
 
     def as_answer(self) -> AnswerLeaf:
-        """The answer that ended it, as one to a real question would stand. It has a verdict."""
+        """Return the answer that ended the check in the form of an answer to a real request. Requires a verdict."""
         return AnswerLeaf(
             v=self.v,
             tag=self.tag,

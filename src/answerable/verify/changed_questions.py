@@ -1,6 +1,6 @@
-"""What could be otherwise about a question: candidates for the smallest change that would have allowed an action.
+"""Generate candidates for the smallest change to a request that would have allowed the action.
 
-Nothing here says that a change would help. `denial` asks each of them.
+This module does not decide whether a change would help: `denial` evaluates each candidate.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _LOOK_AHEAD_MINUTES: Final = 14 * 24 * 60
 _LITERALS_MAX: Final = 64
 _OTHER: Final = "another value"
 _FIXED: Final = frozenset({"risk", "capability", "proof"})
-"""Members that are what they are: a score follows from its factors, and a capability is what is asked for."""
+"""Members that no change varies: a score follows from its factors, and the capability is the request itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What a decision is asked of. hops: what each allows. arguments: those of the action, as it was frozen. None for
-    what is not shown."""
+    """The input of a decision. hops: the authority of each hop. arguments: of the frozen action. Each is None if it is
+    not disclosed."""
 
     asked: Asked
     mandate: Mandate | None
@@ -49,7 +49,8 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """rank: the lower, the easier to come by. text: as the end of `it would have been allowed …`."""
+    """A candidate change. rank: effort; the lower, the easier. text: completes `it would have been allowed …`. of:
+    applies the change to a state."""
 
     rank: int
     text: str
@@ -57,7 +58,7 @@ class Change:
 
 
 def mandate_changes(state: State, rule: str) -> Iterator[Change]:
-    """Where the mandate said no."""
+    """Generate changes for a refusal by the mandate."""
     mandate, asked = state.mandate, state.asked
     if mandate is None:
         return
@@ -93,7 +94,7 @@ def mandate_changes(state: State, rule: str) -> Iterator[Change]:
 
 
 def hold_change(hold: AskedHold) -> Change:
-    """It was lifted."""
+    """Return the change in which the hold is lifted or has expired."""
     return Change(
         rank=3,
         text=f"once hold {shown(hold.id)} was lifted or had run out",
@@ -102,7 +103,7 @@ def hold_change(hold: AskedHold) -> Change:
 
 
 def approval_change(requirements: tuple[Requirement, ...]) -> Change:
-    """People said yes."""
+    """Return the change in which the required people have approved."""
     most: dict[str, int] = {}
     for one in requirements:
         most[one.group] = max(most.get(one.group, 0), one.count)
@@ -119,7 +120,8 @@ def approval_change(requirements: tuple[Requirement, ...]) -> Change:
 def policy_changes(
     state: State, policies: Iterable[Mapping[str, Any]], parts: PolicyParts | None
 ) -> Iterator[Change]:
-    """Facts that conditions of these policies look at, at the values that the conditions compare them with."""
+    """Generate changes to the facts that the conditions of these policies read: each fact set to the literals that the
+    conditions compare it with."""
     context = state.asked.context
     seen: set[tuple[tuple[str, ...], object]] = set()
     for path, literal in _comparisons([policy.get("conditions") for policy in policies]):
@@ -186,11 +188,11 @@ def _at(path: tuple[str, ...], value: object) -> Change:
 
 
 def _other_value(name: str, now: str) -> Change:
-    """A text that no policy names: what a forbid on one of the texts, or on texts like one, lets through."""
+    """Set an argument to a text that no policy names. This finds denials by a `forbid` on a text or a text pattern."""
 
     def moved(state: State) -> State:
         if now == state.asked.resource.id:
-            # The argument that names what is touched: whatever else it is, it is another resource.
+            # This argument names the resource, so another value means another resource.
             return _other_resource(state.asked, _OTHER).of(state)
         return _fact(state, ("arguments", name), _OTHER)
 
@@ -202,7 +204,7 @@ def _other_value(name: str, now: str) -> Change:
 
 
 def _with_member(name: str, now: list[Any], member: str) -> Change:
-    """With one text more, or one less, in an argument that is a list of them."""
+    """Add a text to an argument that is a list of texts, or remove it."""
     has = member in now
     value = [one for one in now if one != member] if has else [*now, member]
     text = f"{'without' if has else 'with'} {shown(member)} in argument {shown(name)}"
@@ -240,7 +242,8 @@ def _other_destination(name: str) -> Change:
 
 
 def _other_time(context: Mapping[str, Any], window: TimeWindow) -> Change | None:
-    """The next minute at which the window lasts, or does not, other than now; None within the next two weeks."""
+    """Find the next minute at which the window's state differs from now. Return None if there is none within two
+    weeks."""
     now = context["now"]
     lasted = lasts(window, now)
     first = now - now % _MINUTE_MS
@@ -273,7 +276,8 @@ def _value(context: Mapping[str, Any], path: tuple[str, ...]) -> object:
 
 
 def _comparisons(conditions: object) -> Iterator[tuple[tuple[str, ...], object]]:
-    """Every fact that is looked at, with each literal beside it; None for a fact that stands alone."""
+    """Yield every fact that the conditions read, with each literal that they compare it with; None if they compare it
+    with no literal."""
     pending: list[object] = [conditions]
     found = 0
     while pending and found < _LITERALS_MAX:

@@ -1,19 +1,20 @@
-"""People's answers that a bundle shows, held to what they were shown and to what ran.
+"""Check the people's answers that a bundle discloses against what the people were shown and against what ran.
 
 Laws:
-- an answer that is shown is signed, by the key that its entry names or by the passkey whose key is in it, alone or as
-  one of a list of which it has its place; or it is called a click, which is what `check_chat_answers` says;
-- it is over the object and the card of the entry that asked, and says what its own entry says: who answers, the
-  verdict, and the words, where the signature is over them;
-- a passkey is that person's, as `check_passkeys` says;
-- the card is the one that the template makes of the object;
-- the answer of a workflow is by a key, and of an owner, that the registry's entries gave it by then;
-- who answers for another one does so by a delegation of duty, as `check_deputies` says;
-- a review of a broken glass is what `check_reviews` says;
-- what else people signed is what `check_signatures` says, and a key file its person's, as `check_keys` says;
-- what an intent that used the approval asked for is what the object says.
+- a disclosed answer is signed, by the key that its entry names or by the passkey whose key it contains, alone or as
+  the member of a batch whose index it states; or it is recorded as a click, which `check_chat_answers` checks;
+- it covers the object and the card of the entry that requested the approval, and matches its own entry: the person,
+  the verdict and, where the signature covers them, the words;
+- a passkey belongs to the person, as `check_passkeys` checks;
+- the card is the one that the template renders from the object;
+- the answer of a workflow is signed by a key, and names an owner, that registry entries before it gave the workflow;
+- an answer on behalf of another person is given under a delegation of duty, as `check_deputies` checks;
+- a review of a break-glass answer meets the laws of `check_reviews`;
+- other signed statements meet the laws of `check_signatures`, and a key file belongs to its person, as `check_keys`
+  checks;
+- an intent that used the approval requested what the object says.
 
-What is not shown cannot be compared, and is counted.
+Undisclosed fields cannot be compared; the checks count them.
 """
 
 from __future__ import annotations
@@ -70,12 +71,13 @@ if TYPE_CHECKING:
     from answerable.verify.leaf_types import Leaf
 
 RUNS: Final = ("arguments", "method", "server", "target")
-"""Members that an object and the action which ran have in common."""
+"""Members that an approval's object and the executed action have in common."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Said:
-    """What an answer is over, with its signature checked; hashes in hex. words: None where nothing signs them."""
+    """The content of an answer, with its signature checked. action, rendering: hashes in hex. words: None if no
+    signature covers them."""
 
     approval: str
     audience: str
@@ -87,11 +89,12 @@ class _Said:
 
 
 class ShownAnswers:
-    """Holds people's answers that are shown to what they were shown.
+    """Collects the answers of a bundle and reports faults in them.
 
-    unread: answers and intents that could not be compared, because something of them is not shown. unchecked:
-    signatures that this installation cannot check (`extra.missing`). keys_shown: what is shown to be signed by its
-    person's key file; keys_unread: of which nobody can say whose it was. signed: answers whose signature checked.
+    unread: answers and intents that could not be compared, because a field of theirs is not disclosed. unchecked:
+    signatures that cannot be checked without an extra (`extra.missing`). signed: answers whose signature is valid.
+    keys_shown: signatures that disclosed entries attribute to the signer's key file. keys_unread: signatures whose key
+    cannot be attributed.
     """
 
     def __init__(self) -> None:
@@ -112,11 +115,11 @@ class ShownAnswers:
 
     @property
     def attributed(self) -> list[tuple[int, str]]:
-        """Answers that nobody signed: the entry, and whose word it is."""
+        """Answers that nobody signed: the entry, and a text that names the party whose claim it is."""
         return self._clicks.told
 
     def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
-        """The next entry, with the fields of it that are shown."""
+        """Take the next entry, with its disclosed fields."""
         fields = {one.name: bytes(one.value) for one in disclosures}
         self._passkeys.take(index, leaf)
         try:
@@ -147,7 +150,7 @@ class ShownAnswers:
             self._found.append((index, Fault("approval.signed", f"what was signed does not check: {fault}")))
 
     def faults(self) -> Iterator[tuple[int, Fault]]:
-        """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
+        """Yield every fault, with the index of its entry. Call once, after the last entry."""
         yield from self._found
         yield from self._duties.faults()
         yield from self._signed.faults()
@@ -181,12 +184,12 @@ class ShownAnswers:
 
     @property
     def keys_shown(self) -> int:
-        """As above; known after `faults`."""
+        """Signatures attributed to their person's key file. Valid after `faults`."""
         return self._keys.shown
 
     @property
     def keys_unread(self) -> int:
-        """The same."""
+        """Signatures whose key cannot be attributed. Valid after `faults`."""
         return self._keys.unread + self._signed.unread
 
     def _take_keys(self, index: int, leaf: ChangeLeaf | PeoplesKeysLeaf, fields: Mapping[str, bytes]) -> None:
@@ -290,7 +293,8 @@ class ShownAnswers:
     def _check_named(
         self, index: int, leaf: AnswerLeaf, issuer: str, signer: str, fields: Mapping[str, bytes]
     ) -> None:
-        """A person's: in the name that its entry says, and by a key file of theirs where it is by one."""
+        """Check a person's answer: it is signed in the name that its entry states and, if by a key file, by one of
+        theirs."""
         if fields.get("person_name", encode(issuer)) != encode(issuer):
             fault = Fault("approval.person", "it is signed as somebody else than its entry says")
             self._found.append((index, fault))
@@ -311,14 +315,14 @@ class ShownAnswers:
 
 
 def _change_of(index: int, leaf: ChangeLeaf | PeoplesKeysLeaf) -> int | None:
-    """The entry of the change that it is part of; None where it is of none."""
+    """Return the entry of the change that this entry is part of; None if it is part of none."""
     if isinstance(leaf, ChangeLeaf):
         return index
     return None if leaf.change_ref is UNSET else leaf.change_ref.entry
 
 
 def _clicked(kept: ClickKept) -> _Said:
-    """What it says, which nobody signed."""
+    """Return the content of a click, which nobody signed."""
     return _Said(
         approval=kept.approval,
         audience=kept.aud,
@@ -331,7 +335,8 @@ def _clicked(kept: ClickKept) -> _Said:
 
 
 def _signed_by_key(token: str, jwk: str) -> _Said:
-    """Raises Malformed (`approval.malformed`, `key.*`), Unverified (`approval.*`)."""
+    """Verify an answer by key file and return its content. Raises Malformed (`approval.malformed`, `key.*`), Unverified
+    (`approval.*`)."""
     key = public_key(jwk)
     claims = verified_claims(
         token,
@@ -347,13 +352,13 @@ def _signed_by_key(token: str, jwk: str) -> _Said:
         keys_of=lambda _: (key,),
     )
     told = {name: str(claims.get(name)) for name in ("approval", "action", "rendering", "verdict")}
-    # Answers from before there were reasons have none; their comment was signed all the same.
+    # Answers from before reasons existed have none; their signature still covers the comment.
     words = Words(**{name: str(claims.get(name, "")) for name in ("reason", "comment", "narrower")})
     return _Said(audience=str(claims.get("aud")), issuer=str(claims.get("iss")), words=words, **told)
 
 
 def _other_words(signed: Words, fields: Mapping[str, bytes]) -> bool:
-    """Whether a field that is shown says something else than was signed."""
+    """Whether a disclosed field differs from what was signed."""
     said = {"comment": encode(signed.comment), "denial": encode(signed.reason)}
     if any(name in fields and fields[name] != wanted for name, wanted in said.items()):
         return True

@@ -1,7 +1,8 @@
-"""Questions to people that an entry calls tests, held to what was committed to when they were asked.
+"""Check that the approval requests which entries reveal as attention checks were committed to as such.
 
-Laws: what opens a test is what its question committed to, so that no real question becomes a test afterwards; nothing
-ran by a test, and nobody's answer to one counts as an answer. Of a question that is not here nothing can be compared.
+Laws: what an entry reveals matches the commitment in the request, so that no real request becomes an attention check
+afterwards; no intent ran under an attention check, and no answer to one counts as an answer. A check whose request is
+missing from the bundle cannot be compared.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ToldCanaries:
-    """Takes leaves in the order of the log."""
+    """Collects leaves, in log order, and reports faults in attention checks."""
 
     def __init__(self) -> None:
         self._committed: dict[str, str] = {}
@@ -32,7 +33,7 @@ class ToldCanaries:
         self._used: list[tuple[int, str]] = []
 
     def take(self, index: int, leaf: Leaf) -> None:
-        """The next one."""
+        """Take the next leaf."""
         if isinstance(leaf, ApprovalLeaf):
             self._asked.add(leaf.approval)
             if leaf.commitment is not UNSET:
@@ -43,7 +44,7 @@ class ToldCanaries:
             self._used.append((index, leaf.approval))
 
     def faults(self) -> Iterator[tuple[int, Fault]]:
-        """Everything that is wrong. Asked once, after all leaves."""
+        """Yield every fault. Call once, after the last leaf."""
         tests = {leaf.approval for _, leaf in self._told}
         for index, leaf in self._told:
             committed = self._committed.get(leaf.approval, "")

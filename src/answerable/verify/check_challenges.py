@@ -1,7 +1,7 @@
-"""When people first had before them what they answered, held to when they were asked and when they answered.
+"""Check when people first opened an approval against when it was requested and when they answered.
 
-Law: nobody first looks at what is not asked yet, nor after they have answered. That they looked at all is what the
-server says, and nobody can check it.
+Law: nobody first opens an approval before it is requested, or after they have answered. Only the server reports the
+opening itself; nobody can verify it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ RULE = "approval.opened"
 
 
 class ToldOpenings:
-    """Takes leaves in the order of the log."""
+    """Takes leaves in log order."""
 
     def __init__(self) -> None:
         self._asked: dict[str, int] = {}
 
     def take(self, index: int, leaf: Leaf) -> Iterator[tuple[int, Fault]]:
-        """The next one, and what is wrong with it."""
+        """Take the next leaf and yield its faults."""
         if isinstance(leaf, ApprovalLeaf):
             self._asked[leaf.approval] = leaf.at
         elif isinstance(leaf, AnswerLeaf | CanaryToldLeaf) and leaf.opened is not UNSET:

@@ -1,8 +1,8 @@
-"""Answers by a click in a chat: what of them can be held to anything, which is not who gave them.
+"""Check answers by a click in a chat as far as that is possible. Who clicked cannot be verified.
 
-Laws: an entry that calls an answer a click shows one, and a click is called one; it is no broken glass and no
-workflow's; the object that was shown says that a click may answer it, is not of the highest tier, and asks for one
-answer. All else of it is our server's word.
+Laws: an entry that records a click contains one, and every click is recorded as one; it is no break-glass answer and no
+workflow's; the object that was shown permits clicks, is not of the highest tier, and requires one answer. Everything
+else about a click is the server's claim.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 
 class ShownClicks:
-    """told: of each click, its entry and in words whose word it is. unread: those without what they can be held to."""
+    """Collects clicks. told: for each click, its entry and a text that names the party whose claim it is. unread:
+    clicks without the object to compare them with."""
 
     def __init__(self) -> None:
         self.told: list[tuple[int, str]] = []
@@ -34,9 +35,9 @@ class ShownClicks:
         self._found: list[tuple[int, Fault]] = []
 
     def take(self, index: int, leaf: AnswerLeaf, token: str) -> ClickKept | None:
-        """The next answer. token: what is kept of it; empty where that is not shown. None where it is no click.
+        """Take the next answer and return its click; None if it is none.
 
-        Raises Malformed (`approval.malformed`).
+        token: the stored form of the answer; empty if it is not disclosed. Raises Malformed (`approval.malformed`).
         """
         called = leaf.strength is not UNSET
         if not called and not is_click(token):
@@ -63,7 +64,7 @@ class ShownClicks:
         return kept
 
     def faults(self, asked: dict[str, tuple[FrozenJSON, FrozenJSON]]) -> Iterator[tuple[int, Fault]]:
-        """What is wrong with them. asked: object and card by approval."""
+        """Yield every fault. asked: object and card, by approval id."""
         yield from self._found
         for index, approval in self._taken:
             shown = asked.get(approval)

@@ -1,13 +1,14 @@
-"""Delegations of duty that a bundle shows, and the answers that were given by them.
+"""Check the delegations of duty that a bundle discloses, and the answers that were given under them.
 
 Laws:
-- one that is shown is signed, by the key that its entry names or by the passkey whose key is in it, and says what its
-  own entry says;
-- an answer that was given for another one was given while that lasted, and before it was ended, by the deputy it names.
-  One that was on its way while it was ended may stand right after that; nobody can tell.
+- a disclosed delegation is signed, by the key that its entry names or by the passkey whose key it contains, and
+  matches its own entry;
+- an answer on behalf of another person was given while the delegation was in force, and before it was ended, by the
+  deputy whom it names. An answer in flight when the delegation ended may be recorded right after the end; nobody can
+  tell the two apart.
 
-What is not shown cannot be compared, and is counted. Whose key file it is, `check_keys` says; whose passkey, the
-entries of passkeys; that somebody was a member of the group, those of the registry.
+Undisclosed fields cannot be compared; the checks count them. `check_keys` checks whose key file it is, the passkey
+entries whose passkey, the registry entries that a person was a member of the group.
 """
 
 from __future__ import annotations
@@ -35,10 +36,11 @@ if TYPE_CHECKING:
 
 
 class ShownDuties:
-    """unread: delegations, and answers by them, that could not be compared, because something is not shown."""
+    """Collects delegations of duty. unread: delegations, and answers under them, that could not be compared because a
+    field is not disclosed."""
 
     def __init__(self, keys: ShownKeys, passkeys: ShownPasskeys) -> None:
-        """keys, passkeys: whose they are with which delegations are signed."""
+        """keys, passkeys: the checks that attribute the keys with which delegations are signed."""
         self.unread = 0
         self._keys, self._passkeys = keys, passkeys
         self._given: dict[str, DutyLeaf] = {}
@@ -47,7 +49,8 @@ class ShownDuties:
         self._found: list[tuple[int, Fault]] = []
 
     def take(self, index: int, leaf: DutyLeaf, fields: Mapping[str, bytes]) -> None:
-        """The next entry about duty. Raises Malformed, Unverified (`duty.*`, `passkey.*`, `key.*`), DecodeError."""
+        """Take the next entry about duty. Raises Malformed, Unverified (`duty.*`, `passkey.*`, `key.*`),
+        DecodeError."""
         if leaf.change == "ended":
             self._ended.setdefault(leaf.delegation, (index, leaf.at))
             return
@@ -64,7 +67,7 @@ class ShownDuties:
             )
 
     def _signed(self, index: int, leaf: DutyLeaf, fields: Mapping[str, bytes]) -> DutyTerms | None:
-        """The terms, with their signature checked; None where they are not shown."""
+        """Return the terms, with their signature checked; None if they are not disclosed."""
         if "token" not in fields:
             return None
         token = msgspec.json.decode(fields["token"], type=str)
@@ -83,12 +86,12 @@ class ShownDuties:
         return terms
 
     def answered(self, index: int, leaf: AnswerLeaf) -> None:
-        """The next answer."""
+        """Take the next answer."""
         if leaf.duty is not UNSET:
             self._answered.append((index, leaf))
 
     def faults(self) -> Iterator[tuple[int, Fault]]:
-        """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
+        """Yield every fault, with the index of its entry. Call once, after the last entry."""
         yield from self._found
         for index, leaf in self._answered:
             if leaf.duty is UNSET:
@@ -112,7 +115,7 @@ class ShownDuties:
 
 
 def _other_names(terms: DutyTerms, fields: Mapping[str, bytes]) -> bool:
-    """Whether a name that is shown is not the one that was signed."""
+    """Whether a disclosed name differs from the signed name."""
     names = (("of_name", terms.of), ("to_name", terms.to))
     return any(
         name in fields and msgspec.json.decode(fields[name], type=str) != wanted for name, wanted in names

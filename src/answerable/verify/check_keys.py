@@ -1,15 +1,16 @@
-"""Whose key files they are with which people signed, by the entries that say who signs with which.
+"""Attribute the key files with which people signed, by the entries that name each person's keys.
 
 Laws:
-- what a key file signed counts as its person's only where an entry before it is shown that names this key as that
-  person's, by name and pseudonym, and no entry between takes it away;
-- signed with another key, in another one's name, with a key that was taken away before, or without a word of where the
-  key is named although the log names keys by then: it is forged, or the log is;
-- one key is nobody else's at the same time, and no name stands for two people;
-- what says again what was so is no change: where it says something else than the change before it, nobody can tell;
-- what is not shown vouches for nobody, and is counted.
+- a signature by key file counts as a person's only if an earlier disclosed entry names this key as that person's, by
+  name and pseudonym, and no entry in between removes the key;
+- a signature with another key, in another person's name, with a key removed before, or without a reference to the
+  entry that names the key although the log names keys by then, is a fault: the signature or the log is forged;
+- at any time one key belongs to one person, and one name stands for one person;
+- an entry that only repeats a person's keys is no change: if it differs from the change before it, nothing can be
+  said;
+- an undisclosed entry attributes no key, and is counted.
 
-A signature that was on its way while its key was taken away may stand right after that; nobody can tell, either.
+A signature in flight while its key was removed may be recorded right after the removal; nobody can tell the two apart.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ if TYPE_CHECKING:
     from answerable.verify.leaf_types import Reference
 
 ON_ITS_WAY_MS_MAX: Final = 10_000
-"""How much later a signature that was checked before a change may say that it came."""
+"""Longest time, in milliseconds, by which the recorded arrival of a signature may follow a change that it was checked
+before."""
 
 
 class _Signs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A field about one person. keys: thumbprints of all that are theirs."""
+    """Disclosed field about one person. keys: thumbprints of all their keys."""
 
     keys: list[str]
     name: str
@@ -44,7 +46,8 @@ class _Signs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Named:
-    """An entry about one person's keys. signs: None where it is hidden. again: no change, only said once more."""
+    """An entry about one person's keys. signs: None if the field is not disclosed. again: whether the entry only
+    repeats known keys."""
 
     index: int
     at: int
@@ -64,8 +67,8 @@ class _Signed:
 
 
 class ShownKeys:
-    """shown: signatures of which it is shown that they are by their person's key; unread: of which that cannot be
-    said."""
+    """Collects entries that name keys, and signatures. shown: signatures that disclosed entries attribute to their
+    person's key. unread: signatures that cannot be attributed."""
 
     def __init__(self) -> None:
         self.shown = self.unread = 0
@@ -89,9 +92,12 @@ class ShownKeys:
         change: int | None,
         more: int = 0,
     ) -> None:
-        """The next entry that names keys. people: pseudonyms. registry: digest of the documents from then on. change:
-        the entry of the change that it is part of, itself or an earlier one; None where it says only what was so. more:
-        people that the entries after it name. Raises msgspec.DecodeError for a field that is none about a person."""
+        """Take the next entry that names keys.
+
+        people: pseudonyms. registry: digest of the registry documents from this entry on. change: entry of the change
+        that this entry is part of, itself or an earlier one; None if the entry only repeats known keys. more: number of
+        people whom later entries of the same change name. Raises msgspec.DecodeError if a field is not about a person.
+        """
         self._entries.add(index)
         if self._first < 0 and people:
             self._first = index
@@ -119,7 +125,8 @@ class ShownKeys:
                 self._holders.setdefault(key, set()).add(person)
 
     def _is_change(self, index: int, people: Sequence[str], change: int | None, more: int) -> bool:
-        """Whether an entry is part of a change that is shown. What goes on with one names whom that leaves to it."""
+        """Whether an entry is part of a disclosed change. A continuation may only name people whom the change left to
+        it."""
         if change == index:
             self._changes[index] = (more, set(people))
             return True
@@ -136,14 +143,14 @@ class ShownKeys:
     def signed(
         self, index: int, at: int, *, person: str, name: str, key: str, reference: Reference | UnsetType
     ) -> None:
-        """Something that a key file signed, its signature checked. person: pseudonym in its entry. name: in which it is
-        signed. key: thumbprint. reference: where its entry says that the key is named."""
+        """Take a verified signature by key file. person: pseudonym in the entry. name: the issuer of the signature.
+        key: thumbprint. reference: the entry that names the key, as the signature's own entry states."""
         self._signed.append(
             _Signed(index=index, at=at, person=person, name=name, key=key, reference=reference)
         )
 
     def faults(self) -> Iterator[tuple[int, Fault]]:
-        """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
+        """Yield every fault, with the index of its entry. Call once, after the last entry."""
         yield from self._found
         for one in self._signed:
             found = self._judged(one)
@@ -155,7 +162,7 @@ class ShownKeys:
                 self.unread += 1
 
     def _judged(self, one: _Signed) -> Fault | bool:
-        """What is wrong, or whether it is shown that nothing is."""
+        """Return the fault in a signature, or whether disclosed entries prove that it has none."""
         if one.reference is UNSET:
             if 0 <= self._first < one.index:
                 return Fault("keys.unnamed", "it does not say where the key that signed it is named")
@@ -188,7 +195,7 @@ class ShownKeys:
             if last is None or last.signs is None or one.key not in last.signs.keys:
                 continue
             if last.signs.name == one.name:
-                # Themselves: who was erased and signs on has another pseudonym, and the key that they had.
+                # The same person: after an erasure, a person who signs again has another pseudonym and the same key.
                 continue
             if last.registry == latest.registry:
                 return Fault(
@@ -202,7 +209,7 @@ class ShownKeys:
 
 
 def _held(one: _Signed, named: _Named, *, first: bool) -> Fault | bool:
-    """What is wrong by one entry about its person. first: the one that it refers to."""
+    """Check a signature against one entry about its person. first: whether the signature refers to this entry."""
     signs = named.signs
     if signs is None:
         return False
@@ -220,6 +227,6 @@ def _held(one: _Signed, named: _Named, *, first: bool) -> Fault | bool:
 
 
 def _says_as_before(before: Sequence[_Named]) -> bool:
-    """Whether the latest, which is no change, says what the change before it said, if one is shown."""
+    """Whether the latest entry, which only repeats, matches the change before it, if that change is disclosed."""
     change = next((named for named in reversed(before) if not named.again), None)
     return change is None or (change.signs is not None and change.signs == before[-1].signs)

@@ -1,8 +1,8 @@
-"""Whose passkeys they are with which people answered, by the entries that say who brought them in.
+"""Attribute the passkeys with which people answered, by the entries that record who registered them.
 
-Law: an answer by a passkey that was brought in by another person than answers, or only afterwards, is a fault. The
-person stands beside a passkey's signature and not under it, so that without such an entry nobody can tell whose it is:
-that is counted. An answer that was on its way while its passkey was taken away still is theirs.
+Law: an answer by a passkey that another person registered, or that was registered only afterwards, is a fault. A
+passkey's signature does not cover the person's name, so without such an entry nobody can tell whose passkey it is: the
+check counts the answer. An answer in flight while its passkey was removed is still its person's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ShownPasskeys:
-    """unread: answers whose passkey no entry that is shown has brought in."""
+    """Collects passkeys and answers. unread: answers whose passkey no disclosed entry registers."""
 
     def __init__(self) -> None:
         self.unread = 0
@@ -31,7 +31,7 @@ class ShownPasskeys:
         self._hardware: dict[str, bool] = {}
 
     def take(self, index: int, leaf: Leaf) -> None:
-        """The next entry."""
+        """Take the next entry."""
         if isinstance(leaf, PasskeyLeaf) and leaf.change == "added" and UNSET not in (leaf.key, leaf.person):
             self._people.setdefault(str(leaf.key), {}).setdefault(str(leaf.person), index)
             strong = held_strength(
@@ -40,16 +40,15 @@ class ShownPasskeys:
             self._hardware[str(leaf.key)] = strong == "hardware"
 
     def is_hardware(self, key: str) -> bool | None:
-        """Whether a passkey is one that cannot be copied and was vouched for; None where no entry that is shown says
-        so. key: thumbprint."""
+        """Whether a passkey cannot be copied and is attested; None if no disclosed entry says so. key: thumbprint."""
         return self._hardware.get(key)
 
     def answered(self, index: int, person: str, key: str) -> None:
-        """An answer. person: pseudonym of its entry. key: thumbprint of the passkey that signed it."""
+        """Take an answer. person: pseudonym in its entry. key: thumbprint of the passkey that signed it."""
         self._answered.append((index, person, key))
 
     def faults(self) -> Iterator[tuple[int, Fault]]:
-        """Everything that is wrong. Asked once, after all entries."""
+        """Yield every fault. Call once, after the last entry."""
         for index, person, key in self._answered:
             people = self._people.get(key)
             if people is None:

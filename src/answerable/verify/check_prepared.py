@@ -1,12 +1,13 @@
-"""What a bundle shows of prepared objects, held to what prepared them, to what was signed and to what ran.
+"""Check the prepared objects that a bundle discloses against the outcomes that prepared them, the signed approvals and
+the intents that executed them.
 
 Laws:
-- what an intent executes has the digest that it says, and so has what people were shown of it;
-- the earlier outcome that it refers to has the leaf hash that it names, and says the same digest, of a tool that the
-  same agent asked under the same mandate;
+- the content that an intent executes has the digest that the intent states, and so has the content shown to people;
+- the earlier outcome that the intent refers to has the leaf hash that the intent names, and states the same digest,
+  for a tool that the same agent called under the same mandate;
 - no two intents execute what one outcome prepared.
 
-What is not shown cannot be compared, and is counted.
+Undisclosed fields cannot be compared; the checks count them.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ RULE: Final = PREPARED_EXECUTED.id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Link:
-    """Where bytes are said to come from; entry: the outcome that says their digest."""
+    """The stated origin of prepared bytes. entry: the outcome that states their digest."""
 
     argument: str
     by: str
@@ -47,8 +48,9 @@ class _Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ran:
-    """An intent. reference: entry and leaf hash of the outcome that prepared its object, None where it executes none.
-    link: what its field says, where that is shown. approval: empty where nobody was asked."""
+    """An intent. reference: entry and leaf hash of the outcome that prepared its object; None if it executes no
+    prepared object. link: the content of its `prepared` field, if disclosed. approval: empty if no approval was
+    required."""
 
     index: int
     agent: str
@@ -60,7 +62,8 @@ class _Ran:
 
 
 class ShownPrepared:
-    """unread: intents, outcomes and objects that could not be compared, because something of them is not shown."""
+    """Collects prepared objects and their use. unread: intents, outcomes and objects that could not be compared,
+    because a field of theirs is not disclosed."""
 
     def __init__(self) -> None:
         self.unread = 0
@@ -70,7 +73,7 @@ class ShownPrepared:
         self._found: list[tuple[int, Fault]] = []
 
     def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure], leaf_hash: bytes) -> None:
-        """The next entry, with the fields of it that are shown."""
+        """Take the next entry, with its disclosed fields."""
         fields = {one.name: bytes(one.value) for one in disclosures}
         try:
             if isinstance(leaf, ApprovalLeaf) and "object" in fields:
@@ -83,7 +86,7 @@ class ShownPrepared:
             self._found.append((index, Fault(RULE, f"what was prepared does not check: {fault.message}")))
 
     def faults(self) -> Iterator[tuple[int, Fault]]:
-        """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
+        """Yield every fault, with the index of its entry. Call once, after the last entry."""
         yield from self._found
         executed: dict[int, int] = {}
         for ran in self._ran.values():
@@ -162,7 +165,8 @@ class ShownPrepared:
 
 
 def _digest_told(leaf: EndLeaf, fields: Mapping[str, bytes]) -> str | None:
-    """What an outcome says was prepared; empty where it says that nothing was kept, None where it is not shown."""
+    """Return the digest that an outcome states as prepared; empty if it states that nothing was stored, None if it is
+    not disclosed."""
     if "prepared" not in fields:
         return None
     said = parse(fields["prepared"])
@@ -185,7 +189,7 @@ def _check_bytes(link: _Link, arguments: JSONValue) -> None:
 
 
 def _text(whole: JSONValue, prepared: JSONValue) -> bytes:
-    """The bytes that an object stands for: canonical JSON, or the text itself."""
+    """Return the bytes of an object: canonical JSON, or the text itself."""
     form = prepared.get("format") if isinstance(prepared, dict) else None
     if form not in FORMATS or (form == "text" and not isinstance(whole, str)):
         raise PREPARED_EXECUTED("it is of no known format")

@@ -1,8 +1,8 @@
-"""Reviews of broken glasses that a bundle shows, held to what they are about.
+"""Check the reviews of break-glass answers that a bundle discloses against the answers that they review.
 
-Laws: a review is signed, over the action that was shown, over the very answer that broke the glass, with the verdict
-that its entry says, in the words and by the person that it says, and by another one than broke it; it is as strong as
-its entry says that the tier of the action asked for; a passkey is that person's, as `check_passkeys` says.
+Laws: a review is signed over the action that was shown and over the exact break-glass answer, with the verdict, words
+and person that its entry states, and by another person than gave the answer; it is as strong as its entry says that the
+tier of the action requires; a passkey belongs to that person, as `check_passkeys` checks.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class _Said:
 
 
 class ShownReviews:
-    """unread: reviews that could not be compared, because something of them is not shown."""
+    """Collects reviews. unread: reviews that could not be compared, because a field of theirs is not disclosed."""
 
     def __init__(self, keys: ShownKeys, passkeys: ShownPasskeys) -> None:
-        """keys, passkeys: whose they are with which reviews are signed."""
+        """keys, passkeys: the checks that attribute the keys with which reviews are signed."""
         self.unread = 0
         self._keys, self._passkeys = keys, passkeys
         self._broken: dict[str, tuple[str, str]] = {}
@@ -60,11 +60,11 @@ class ShownReviews:
         self._found: list[tuple[int, Fault]] = []
 
     def take_broken(self, leaf: AnswerLeaf, token: str) -> None:
-        """An answer that broke a glass. token: empty where it is not shown."""
+        """Take a break-glass answer. token: empty if it is not disclosed."""
         self._broken[leaf.approval] = (leaf.person, sha256(token.encode()).hexdigest() if token else "")
 
     def take_review(self, index: int, leaf: GlassReviewedLeaf, fields: Mapping[str, bytes]) -> None:
-        """The next review. Raises Malformed, Unverified (`review.*`, `passkey.*`, `key.*`)."""
+        """Take the next review. Raises Malformed, Unverified (`review.*`, `passkey.*`, `key.*`)."""
         said = None
         if "token" in fields:
             token = msgspec.json.decode(fields["token"], type=str)
@@ -93,7 +93,7 @@ class ShownReviews:
         self._said.append((index, leaf, said))
 
     def _check_strength(self, index: int, leaf: GlassReviewedLeaf, passkey: str) -> None:
-        """passkey: thumbprint; empty for a key file."""
+        """Check that a review is as strong as its tier requires. passkey: thumbprint; empty for a key file."""
         if leaf.asks is UNSET:
             return
         strong: bool | None = bool(passkey)
@@ -107,7 +107,7 @@ class ShownReviews:
             )
 
     def _check_words(self, index: int, said: _Said, fields: Mapping[str, bytes]) -> None:
-        """What of it is shown beside the signature is what was signed."""
+        """Check that the disclosed fields beside the signature match what was signed."""
         if fields.get("person_name", encode(said.by)) != encode(said.by):
             fault = Fault("review.person", "the review is signed as somebody else than its entry says")
             self._found.append((index, fault))
@@ -116,7 +116,7 @@ class ShownReviews:
             self._found.append((index, fault))
 
     def faults(self, shown: Mapping[str, tuple[FrozenJSON, FrozenJSON]]) -> Iterator[tuple[int, Fault]]:
-        """Everything that is wrong. shown: object and card by approval. Asked once, after all entries."""
+        """Yield every fault. shown: object and card, by approval id. Call once, after the last entry."""
         yield from self._found
         for index, leaf, said in self._said:
             broken = self._broken.get(leaf.approval)

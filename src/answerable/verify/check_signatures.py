@@ -1,7 +1,8 @@
-"""What else people signed with key files and a bundle shows: mandates, lifts, manifests, tools, policy sets.
+"""Check the other statements that people signed with key files: mandates, lifts, manifests, tool pins, policy sets.
 
-Laws: it is signed by the key that its entry has, says what its own entry says, in the name that is shown beside it; and
-the key is that person's, as `check_keys` says. What has no key beside it, as entries from before that, is counted.
+Laws: the statement is signed by the key in its entry, matches its entry, and is issued in the name disclosed beside it;
+the key belongs to that person, as `check_keys` checks. Statements without a disclosed key, such as those from before
+keys were recorded, are counted.
 """
 
 from __future__ import annotations
@@ -43,13 +44,13 @@ if TYPE_CHECKING:
     from answerable.verify.check_keys import ShownKeys
 
 SignedLeaf = MandateLeaf | HoldLiftedLeaf | ManifestLeaf | ToolPinnedLeaf | ProposedLeaf | ChangeLeaf
-"""What is looked at here; of changes those of policy sets."""
+"""Leaves that this module checks; of change leaves, only those of policy sets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Form:
-    """How something is signed. field: that has it. name: field with who signed it. says: claims that its entry repeats,
-    by the member that does."""
+    """How a kind of statement is signed. field: the field that contains the token. name: the field with the signer's
+    name. says: member of the leaf to the claim that it repeats."""
 
     typ: str
     field: str = "token"
@@ -86,16 +87,16 @@ _FORMS: Final[Mapping[int, _Form]] = {
 
 
 class ShownSigned:
-    """unread: what could not be checked, because its key is not shown."""
+    """Collects signed statements. unread: statements that could not be checked, because their key is not disclosed."""
 
     def __init__(self, keys: ShownKeys) -> None:
-        """keys: whose key files they are."""
+        """keys: the check that attributes key files."""
         self.unread = 0
         self._keys = keys
         self._found: list[tuple[int, Fault]] = []
 
     def take(self, index: int, leaf: SignedLeaf, fields: Mapping[str, bytes]) -> None:
-        """The next entry. Raises Malformed, Unverified (`key.*`, `signed.*`), DecodeError."""
+        """Take the next entry. Raises Malformed, Unverified (`key.*`, `signed.*`), DecodeError."""
         form = _FORMS.get(leaf.tag)
         if form is None or form.field not in fields:
             return
@@ -126,7 +127,7 @@ class ShownSigned:
         )
 
     def faults(self) -> Iterator[tuple[int, Fault]]:
-        """Everything that is wrong, with the entry it is wrong in."""
+        """Yield every fault, with the index of its entry."""
         yield from self._found
 
     def _wrong(self, index: int, rule: str, message: str) -> None:
@@ -134,7 +135,7 @@ class ShownSigned:
 
 
 def _is_persons(leaf: SignedLeaf, token: bytes) -> bool:
-    """Whether a person signed it: an application or a schedule may have given a mandate. Raises Malformed, Unverified,
+    """Whether a person signed it; an application or a schedule can also issue a mandate. Raises Malformed, Unverified,
     DecodeError."""
     if not isinstance(leaf, MandateLeaf):
         return True
@@ -144,7 +145,7 @@ def _is_persons(leaf: SignedLeaf, token: bytes) -> bool:
 
 
 def _signer(leaf: SignedLeaf) -> str:
-    """Pseudonym of who signed it; empty where the entry has none."""
+    """Return the pseudonym of the signer; empty if the entry has none."""
     if isinstance(leaf, MandateLeaf):
         return leaf.principal
     by = leaf.author if isinstance(leaf, ProposedLeaf) else leaf.by
@@ -152,7 +153,7 @@ def _signer(leaf: SignedLeaf) -> str:
 
 
 def _other(leaf: SignedLeaf, form: _Form, claims: Mapping[str, JSONValue]) -> bool:
-    """Whether the entry repeats a claim as something else."""
+    """Whether the entry repeats a claim with another value."""
     for member, claim in form.says.items():
         said = getattr(leaf, member)
         if ("" if said is UNSET else said) != claims.get(claim, ""):

@@ -1,13 +1,13 @@
-"""Tokens of hops that a bundle shows, held to their entries, to one another, and to what was consented to.
+"""Check the hop tokens that a bundle discloses against their entries, their parent hops and the consents to them.
 
 Laws:
-- a token that is shown is the one that its entry is about;
-- what an agent signed for another is signed by the key in the `cnf` of the hop above;
-- what the token service issued below a hop is for the holder of that hop, or for whom its holder consented to, and then
-  for that agent and key, and no more than the consent allows, in scopes, bounds and sums.
+- a disclosed token is the token that its entry is about;
+- a hop that an agent signed for another agent is signed by the key in the `cnf` of the parent hop;
+- a hop that the token service issued below another hop is for the holder of that hop, or for the agent and key to
+  which that holder consented, and then within the consent, in scopes, bounds and sums.
 
-What is not shown cannot be compared, and is counted. Whether the token service itself signed is asked of its keys,
-which no bundle has.
+Undisclosed fields cannot be compared; the checks count them. The token service's own signatures cannot be checked: no
+bundle contains its keys.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ class _Shown:
 
     @property
     def is_offline(self) -> bool:
-        """Signed by an agent, as its issuer says."""
+        """Whether an agent signed it, by its issuer."""
         return self.hop.issuer.startswith(terms.THUMBPRINT_URI)
 
 
 class ShownTokens:
-    """Holds tokens of hops that are shown to their entries and to one another. unread: hops that were issued for a
-    consent, where the token of one of the two is not shown."""
+    """Collects hop tokens. unread: hops issued under a consent, where the token of the hop or of the consent is not
+    disclosed."""
 
     def __init__(self) -> None:
         self.unread = 0
@@ -61,7 +61,7 @@ class ShownTokens:
         self._found: list[tuple[int, Fault]] = []
 
     def take(self, index: int, leaf: CitedLeaf, disclosures: Sequence[Disclosure]) -> None:
-        """The next entry of what is cited, with the fields of it that are shown."""
+        """Take the next cited entry, with its disclosed fields."""
         if leaf.kind not in (KIND, CONSENT_KIND):
             return
         values = [bytes(one.value) for one in disclosures if one.name == _FIELD]
@@ -81,7 +81,7 @@ class ShownTokens:
         self._shown[index] = _Shown(leaf=leaf, hop=hop)
 
     def faults(self) -> Iterator[tuple[int, Fault]]:
-        """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
+        """Yield every fault, with the index of its entry. Call once, after the last entry."""
         yield from self._found
         self.unread = len(self._hidden)
         by_hash = {one.hop.raw.hash: one.hop for one in self._shown.values() if one.leaf.kind == KIND}
@@ -93,7 +93,7 @@ class ShownTokens:
                 yield index, fault
 
     def _online_fault(self, shown: _Shown, parent: UnverifiedHop | None) -> Fault | None:
-        """What the token service issued."""
+        """Check a hop that the token service issued."""
         if not shown.leaf.depth:
             return None
         try:
@@ -110,7 +110,7 @@ class ShownTokens:
                 )
             return None
         if told is UNSET or (told.entry, told.leaf) != (consent.entry, consent.leaf):
-            # In tokens from before consents were written down, neither says where.
+            # Tokens from before consents were recorded do not name the consent's entry.
             return (
                 None
                 if told is UNSET and not consent.leaf
@@ -129,7 +129,7 @@ class ShownTokens:
 
 
 def _entry_fault(leaf: CitedLeaf, hop: UnverifiedHop) -> Fault | None:
-    """Whether a token is the one that its entry is about."""
+    """Check that a token is the one that its entry is about."""
     said = (
         sha256(hop.raw.token.encode("ascii")).hexdigest(),
         hop.jti,
@@ -146,7 +146,7 @@ def _entry_fault(leaf: CitedLeaf, hop: UnverifiedHop) -> Fault | None:
 
 
 def _offline_fault(shown: _Shown, parent: UnverifiedHop | None) -> Fault | None:
-    """What an agent signed, as far as the hop above is there."""
+    """Check a hop that an agent signed, as far as the parent hop is disclosed."""
     if parent is None:
         return None
     try:
@@ -158,7 +158,7 @@ def _offline_fault(shown: _Shown, parent: UnverifiedHop | None) -> Fault | None:
 
 
 def _consent_fault(issued: UnverifiedHop, consent: Consent, agreed: UnverifiedHop) -> Fault | None:
-    """Whether what was issued is what was consented to."""
+    """Check that a hop stays within the consent to it."""
     if agreed.raw.hash != consent.hash:
         return Fault("consent.other", "the consent that it refers to is another one than its token names")
     if agreed.parent_hash != issued.parent_hash:

@@ -1,9 +1,9 @@
-"""Workflows as the registry's entries show them, and whether an answer is by a key that one had when it answered.
+"""Track workflows through the registry's entries, and check that a workflow's answer is by a key that it had at the
+time.
 
-Laws: what changes a workflow and is not shown makes its answers unread, never right; of one that no entry shows
-nothing is said; a workflow that was removed, or disabled, has no key. An answer by documents that no entry has put into
-force since the workflow's last change that is shown, as where another shard's log has the change, is by what is not
-shown: nobody can tell.
+Laws: an undisclosed change of a workflow makes its answers unread, never valid; nothing is claimed about a workflow
+that no entry discloses; a removed or disabled workflow has no key. An answer under registry documents that no entry has
+put into force since the workflow's last disclosed change (another shard's log may have the change) counts as unread.
 """
 
 from __future__ import annotations
@@ -24,22 +24,26 @@ if TYPE_CHECKING:
 
 
 class ShownWorkflows:
-    """Fed with the registry's entries in their order."""
+    """Takes the registry's entries in log order."""
 
     def __init__(self) -> None:
         self._documents: dict[str, JSONValue] = {}
         self._count = 0
-        # By workflow the change that its document is of; by digest the last change that put these documents into force.
+        # By workflow: the number of the change that set its document. By digest: the last change that put these
+        # documents into force.
         self._changed: dict[str, int] = {}
         self._in_force: dict[str, int] = {}
 
     def take_change(self, fields: Mapping[str, bytes], named: Sequence[str], after: str) -> None:
-        """The next change of the registry. named: workflows that its leaf says it changed. after: digest of all
-        documents from then on. Raises Malformed (`json.*`)."""
+        """Take the next change of the registry.
+
+        named: workflows that its leaf lists as changed. after: digest of all documents from this change on. Raises
+        Malformed (`json.*`).
+        """
         self._count += 1
         self._in_force[after] = self._count
         if "changes" not in fields:
-            # Another one from here on, and a leaf has not room for every name.
+            # The document differs from here on. A full list may be cut, so then every workflow is unknown.
             for name in named if len(named) < WORKFLOWS_NAMED_MAX else [*self._documents]:
                 self._documents.pop(name, None)
             return
@@ -50,8 +54,8 @@ class ShownWorkflows:
                 self._changed[name.removeprefix(WORKFLOW)] = self._count
 
     def fault(self, name: str, signer: str, person: str) -> Fault | None:
-        """What is wrong with an answer of a workflow that this public JWK signed, and whose owner the entry names as
-        this person; None where nothing is."""
+        """Return the fault in an answer that a workflow gave, signed by this public JWK and with this person as its
+        owner by the entry; None if there is none."""
         document = self._documents.get(name)
         spec = document.get("spec") if isinstance(document, dict) else None
         if not isinstance(spec, dict) or spec.get("status") == "disabled":
@@ -66,11 +70,11 @@ class ShownWorkflows:
         return None
 
     def is_since(self, name: str, registry: str) -> bool:
-        """Whether these documents came into force with the workflow's as it is shown, or after it."""
+        """Whether these documents came into force with, or after, the workflow's last disclosed change."""
         return self._in_force.get(registry, 0) >= self._changed.get(name, 0)
 
     def is_told(self, name: str) -> bool:
-        """Whether its document is shown as it stood."""
+        """Whether the workflow's current document is disclosed."""
         return name in self._documents
 
 

@@ -1,7 +1,7 @@
-"""Where in one log it is written down what decisions were made under, so that it is found again without reading on.
+"""Index where one log states the policy sets, mandates and hops of its decisions, to find them without a further scan.
 
-Laws: only places are kept for long, and policy sets, which are about nobody; what concerns people is read again for
-each stretch, so that what was erased since is not told any more; nothing counts for a decision that stands after it.
+Laws: only entry indexes and policy sets, which contain no personal data, stay cached; statements about people are read
+again for each range, so that erased data is not reported any more; a decision never uses a statement after it.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from answerable.verify.replayed import Unfit
 
 PLACES_MAX: Final = 1_000_000
-"""Some 150 MB. Past it the first are forgotten, and found by what a decision says of where they stand, if it does."""
+"""About 150 MB. Beyond this limit the oldest are dropped; they are then found only by a decision's own reference."""
 SETS_MAX: Final = 8
-"""Policy sets that are kept ready to be asked."""
+"""Policy sets that stay loaded for evaluation."""
 StatedName: TypeAlias = "tuple[str, ...]"
 
 
 def stated_name(tag: int, leaf: Mapping[str, Any]) -> StatedName:
-    """What an entry that states something states: its kind, and its name."""
+    """Return the kind and the name of what an entry states."""
     if tag == Tag.POLICY_CHANGE:
         return "policy_set", str(leaf.get("after"))
     if tag == Tag.MANDATE_ISSUED:
@@ -45,7 +45,7 @@ def stated_name(tag: int, leaf: Mapping[str, Any]) -> StatedName:
 
 
 class StatedPlaces:
-    """What was written down so far in one log, up to the entry `read_to`."""
+    """The statements of one log up to, but not including, entry `read_to`."""
 
     def __init__(self) -> None:
         self.read_to = 0
@@ -53,7 +53,7 @@ class StatedPlaces:
         self._places: dict[StatedName, int] = {}
 
     def note(self, stored: StoredEntry) -> None:
-        """Look at the next entry; does nothing for one that was looked at."""
+        """Take the next entry. Any other entry is ignored."""
         if stored.index != self.read_to:
             return
         self.read_to += 1
@@ -63,12 +63,12 @@ class StatedPlaces:
                 del self._places[next(iter(self._places))]
 
     def place(self, name: StatedName) -> int | None:
-        """Of the first entry that states it; None for one that is not known."""
+        """Return the first entry that states it; None if it is not known."""
         return self._places.get(name)
 
 
 class StatedBefore:
-    """What a stretch of decisions was made under. For one stretch and one thread."""
+    """The statements that apply to a range of decisions. For one range and one thread."""
 
     def __init__(self, places: StatedPlaces, fetch: Callable[[int], StoredEntry], find: FindKey) -> None:
         """fetch: reads one entry of the log."""
@@ -77,7 +77,7 @@ class StatedBefore:
         self._taken: set[int] = set()
 
     def policy_set(self, leaf: Mapping[str, Any], index: int) -> PolicyAsking | Unfit | None:
-        """The set that the decision at an index names; None where it is not shown."""
+        """Return the policy set that the decision at an index names; None if it is not disclosed."""
         digest = digest_in(leaf)
         place = self._before(("policy_set", digest), leaf.get("policy_ref"), index)
         if place is None:
@@ -96,12 +96,12 @@ class StatedBefore:
         return found
 
     def mandate(self, leaf: Mapping[str, Any], index: int) -> Mandate | None:
-        """The mandate that it names, likewise."""
+        """Return the mandate that the decision names; None if it is not disclosed."""
         self._take(self._before(("mandate", str(leaf.get("mandate"))), leaf.get("mandate_ref"), index))
         return self._known.mandate(leaf)
 
     def hops(self, leaf: Mapping[str, Any], index: int) -> tuple[Authority, ...] | None:
-        """What each hop allows that it came by, likewise."""
+        """Return the authority of each hop of the action; None if one is not disclosed."""
         hops = leaf.get("hops")
         for hop, place in zip(hops if isinstance(hops, list) else (), hop_places(leaf), strict=True):
             self._take(self._before((KIND, *place), hop, index))

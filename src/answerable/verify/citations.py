@@ -1,15 +1,15 @@
-"""What entries refer to, and whether it is there and is what it is taken for.
+"""Check that each entry which another entry refers to exists and is of the kind that the reference requires.
 
 Laws:
-- what an intent refers to stands before it, with the leaf hash it names, and is of the kind it is used as;
-- the hops that an action came by are those of its mandate, each handed on from the one before, the last to who acted;
-- what a person signed with a key file refers to an entry that names people's keys;
-- who answers for another one refers to a delegation of duty of that one to them, in that group;
-- a hop that the token service issued below another one refers to what the agent above consented to, for the same agent
-  below the same hop, or says that it was issued for a token of its holder's own, and is below a hop of that agent.
-  Entries from before that was said pass until the first that says it.
+- an intent refers to earlier entries, by their leaf hash, and each is of the kind it is used as;
+- the hops of an action belong to its mandate, each delegated from the one before, the last to the acting agent;
+- a statement that a person signed with a key file refers to an entry that names people's keys;
+- an answer for another person refers to a delegation of duty from that person to the answerer, in that group;
+- a hop that the token service issued below another hop refers to the consent of the parent hop's agent, for the same
+  agent below the same hop, or states that it was issued for a token of its holder's own and is below a hop of that
+  agent. Entries that state neither pass until the first entry that states one.
 
-A log may be read in stretches, as in `links.py`. Needs more only for cited entries.
+A log may be checked in ranges, as in `links.py`. Memory use grows only with the cited entries.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ _NOT_OWN: Final = (
     "it says that it was issued for a token of its holder's own, and the hop above is another agent's"
 )
 OUTSIDE_MAX: Final = 100_000
-"""References to other logs that are kept, to be followed in a set of logs."""
+"""References to other logs that are stored, to be followed in a set of logs."""
 
 
 class _Wanted(NamedTuple):
-    """What an entry refers to, as what. name: empty where the entry does not say it."""
+    """A reference and the expected kind of its target. name: empty if the entry does not state it."""
 
     entry: int
     leaf: str
@@ -70,39 +70,40 @@ class _Wanted(NamedTuple):
 
 
 def _hop_name(hop: str, agent: str, parent: str, mandate: str) -> str:
-    """What a hop is referred to as: itself, whom it is for, the hop above it, and the mandate. No id has a line end."""
+    """Return the key of a hop: its id, its agent, the hop above it and the mandate. No id contains a line break."""
     return "\n".join((hop, agent, parent, mandate))
 
 
 def _consent_name(agent: str, parent: str, mandate: str) -> str:
-    """What a consent is referred to as: whom it is for, the hop that it was signed by, and the mandate."""
+    """Return the key of a consent: the agent it is for, the hop whose holder signed it, and the mandate."""
     return "\n".join((agent, parent, mandate))
 
 
 class Citations:
-    """What is cited in a log and who refers to it, from entry `first` on. here: the entries to be had, if not all."""
+    """The cited entries of a log from entry `first` on, and the references to them. here: the available entries, if not
+    all."""
 
     def __init__(self, first: int = 0, *, here: frozenset[int] | None = None) -> None:
         self._first = first
         self._here = here
         self.absent = 0
-        """References to entries that are not to be had."""
+        """References to entries that are not available."""
         self._cited: dict[int, tuple[bytes, str, str]] = {}
         self._seen: set[tuple[int | str, ...]] = set()
         self._earlier: dict[_Wanted, int] = {}
         self.elsewhere = 0
         """References to other logs."""
         self.outside: dict[Outside, int] = {}
-        """The first of them, each once, and the entry that it is first made in."""
-        # Whether an entry told on whose word a hop was issued, and those before it that did not.
+        """The first references to other logs, each once, with the entry that makes it first."""
+        # Whether an entry has stated the basis on which a hop was issued, and the earlier entries that did not.
         self._says_basis = False
         self._unsaid: list[int] = []
-        # Hops by id, agent and mandate, and those that must have stood before this stretch.
+        # Hops by id, agent and mandate, and the hops that must precede this range.
         self._placed: set[tuple[str, str, str]] = set()
         self._needed: dict[tuple[str, str, str], int] = {}
 
     def fault(self, index: int, leaf: Leaf, leaf_hash: bytes) -> Fault | None:
-        """Take the next entry."""
+        """Take the next entry and return its fault, if any."""
         if isinstance(leaf, IntentLeaf):
             return self.referred(index, leaf)
         if isinstance(leaf, CitedLeaf):
@@ -136,11 +137,11 @@ class Citations:
         return None
 
     def cited(self, index: int, leaf: CitedLeaf, leaf_hash: bytes) -> Fault | None:
-        """Take an entry that may be referred to."""
+        """Take an entry that others may refer to."""
         name = leaf.name
         agent, parent, mandate = leaf.agent or "", leaf.parent or "", leaf.mandate or ""
         if leaf.kind == KIND:
-            # By all that places it in a chain: its digest is what keeps one token from standing there twice.
+            # The key is the hop's position in a chain, since the digest identifies only the token.
             name = _hop_name(leaf.hop or "", agent, parent, mandate)
         elif leaf.kind == CONSENT_KIND:
             name = _consent_name(agent, parent, mandate)
@@ -151,7 +152,7 @@ class Citations:
         return self._basis_fault(index, leaf) if leaf.form == _ONLINE and leaf.depth else None
 
     def _basis_fault(self, index: int, leaf: CitedLeaf) -> Fault | None:
-        """On whose word a hop below the first was issued."""
+        """Check the stated basis on which a hop below the first was issued."""
         agent, parent, mandate = leaf.agent or "", leaf.parent or "", leaf.mandate or ""
         consent, own = leaf.consent, leaf.own is True
         if consent is UNSET and not own:
@@ -165,14 +166,14 @@ class Citations:
                 return Fault("consent.basis", "it refers to a consent, and says that it needed none")
             return self._followed(index, consent, CONSENT_KIND, _consent_name(agent, parent, mandate))
         if (parent, agent, mandate) not in self._placed:
-            # Every hop stands in the log before those below it, or before the stretch that is read.
+            # Every hop precedes the hops below it in the log, so the parent may only be missing from a partial range.
             if not self._first and self._here is None:
                 return Fault("consent.missing", _NOT_OWN)
             self._needed.setdefault((parent, agent, mandate), index)
         return None
 
     def referred(self, index: int, leaf: IntentLeaf) -> Fault | None:
-        """Take an entry that refers to others. References that were looked at before are let pass."""
+        """Take an entry that refers to others. References that were checked before are not checked again."""
         mandate, policy, tool = leaf.mandate_ref, leaf.policy_ref, leaf.tool_ref
         if mandate is UNSET or policy is UNSET or tool is UNSET:
             return None
@@ -203,7 +204,8 @@ class Citations:
         return found or hops_fault
 
     def _decided_under(self, index: int, leaf: RefusalLeaf | ApprovalLeaf) -> Fault | None:
-        """What a denial or a question to people refers to. Entries from before they did pass."""
+        """Check the references of a denial or an approval request. Entries from before references were recorded
+        pass."""
         if isinstance(leaf, RefusalLeaf):
             digest = "" if leaf.policy_set is UNSET else leaf.policy_set
         else:
@@ -217,7 +219,8 @@ class Citations:
         return found
 
     def _answered_for(self, index: int, leaf: AnswerLeaf) -> Fault | None:
-        """A deputy refers to what they stand in by: for themselves, in this group, and by that very person."""
+        """Check that a deputy's answer refers to a delegation to that deputy, in this group, from exactly that
+        person."""
         duty, reference = leaf.duty, leaf.duty_ref
         if duty is UNSET and reference is UNSET:
             return None
@@ -236,11 +239,11 @@ class Citations:
         return None if change is UNSET else self._followed(index, change, _KEYS, leaf.registry)
 
     def _signed_by(self, index: int, reference: Reference | UnsetType) -> Fault | None:
-        """What a key file signed refers to an entry that names people's keys; whose, `check_keys` holds against it."""
+        """Check that a signature by key file refers to an entry that names people's keys; `check_keys` checks whose."""
         return None if reference is UNSET else self._followed(index, reference, _KEYS, "")
 
     def _hops_fault(self, index: int, leaf: IntentLeaf) -> Fault | None:
-        """Each hop that an action came by stands before it, as the hop that it is named as, below the one before it."""
+        """Check that each hop of an action is recorded earlier, as the hop that is named, below the hop before it."""
         if leaf.hops is UNSET:
             return None
         found, parent = None, ""
@@ -257,7 +260,7 @@ class Citations:
         return found
 
     def joined(self, later: Citations) -> Iterator[tuple[int, Fault]]:
-        """Go on with a stretch that was read by itself."""
+        """Append the next range, which was read separately, and yield the faults that only both together show."""
         self.elsewhere += later.elsewhere
         for outside, index in later.outside.items():
             self._left_open(outside, index)

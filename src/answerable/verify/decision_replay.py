@@ -1,10 +1,10 @@
-"""Asking a recorded decision again, with nothing but what is shown of its entry and of what the entry refers to.
+"""Evaluate a recorded decision again, from only the disclosed fields of its entry and of the entries it refers to.
 
 Laws:
-- what was asked is what the entry sealed; what was decided is what its leaf says; what comes of asking again is held
-  against that, and a difference is an alarm;
-- what is erased or not shown is said to be so, and nothing is put in its place;
-- the policies are asked as a whole by Cedar's public call (`policy_evaluation`), not as the gateway asks them.
+- the input is the question that the entry sealed, and the recorded decision is the leaf's; a difference between the
+  recorded and the derived decision is an alarm;
+- an erased or undisclosed field is reported as such, and never replaced;
+- the policies are evaluated as a whole by Cedar's public call (`policy_evaluation`), not in the gateway's own way.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from answerable.verify.replayed import DecisionEntry, Verdict
 
 DECIDED: Final = (Tag.INTENT, Tag.REFUSAL, Tag.APPROVAL_ASKED)
-"""Entries of decisions."""
+"""Tags of the entries that record decisions."""
 FIELDS: Final = frozenset(
     {
         "question",
@@ -51,7 +51,7 @@ FIELDS: Final = frozenset(
         "reasons",
     }
 )
-"""What asking again looks at, of the entries of decisions."""
+"""The fields of decision entries that a replay reads."""
 
 _UNKNOWN_FACTS: Final = "facts.unknown"
 _NOTHING: Final[dict[str, bytes]] = {}
@@ -66,13 +66,17 @@ def replay(
     hops: tuple[Authority, ...] | None = None,
     whole: bool = True,
 ) -> Replayed:
-    """Ask one decision again. policies, mandate: what the entry refers to, where that is shown. hops: what each of
-    those allows that it came by; None where one is not shown. whole: as `PolicyAsking.decide` says."""
+    """Evaluate one decision again.
+
+    policies, mandate: the statements that the entry refers to, if disclosed. hops: the authority of each hop; None if
+    one is not disclosed. whole: as in `PolicyAsking.decide`.
+    """
     return Replay(entry, policies, mandate, hops, whole=whole).run()
 
 
 def replay_all(replays: Sequence[Replay]) -> list[Replayed]:
-    """As `Replay.run` of each, in their order, with what policies are asked of them asked at once."""
+    """Run each replay, in order, with the same results as `Replay.run`. Evaluates the questions to each policy set in
+    one batch."""
     ahead: dict[PolicyAsking, list[Asked]] = {}
     for one in replays:
         policies, asked = one.ahead()
@@ -84,7 +88,7 @@ def replay_all(replays: Sequence[Replay]) -> list[Replayed]:
 
 
 def shown_for_replay(tag: int, leaf: Mapping[str, Any]) -> frozenset[str]:
-    """Fields of an entry that must be shown for decisions to be asked again."""
+    """Return the fields of an entry that must be disclosed to replay decisions."""
     if tag in DECIDED:
         return FIELDS
     if tag == Tag.POLICY_CHANGE:
@@ -94,7 +98,7 @@ def shown_for_replay(tag: int, leaf: Mapping[str, Any]) -> frozenset[str]:
 
 
 class Replay:
-    """One decision that is to be asked again: as `replay` has it."""
+    """The replay of one decision. Parameters as in `replay`."""
 
     __slots__ = (
         "_asked",
@@ -133,7 +137,8 @@ class Replay:
         self._kinds = [*(told.get("obligations") or ())]
 
     def ahead(self) -> tuple[PolicyAsking | None, Asked | None]:
-        """What its policies are going to be asked, not as a whole; None where nothing is, or it cannot be told yet."""
+        """Return the policy set and the question for a batch evaluation. Each is None if there is none, or if that is
+        not known yet."""
         question, policies = self._fields.get("question"), self._policies
         if question is None or HIDDEN in question or policies is None or isinstance(policies, Unfit):
             return None, None
@@ -144,7 +149,7 @@ class Replay:
         return policies, None if self._asked.rule or self._whole else self._asked
 
     def run(self) -> Replayed:
-        """What comes of it."""
+        """Run the replay and return its result."""
         if self._entry.fields is None:
             return self._answer("erased", "the key to what was asked is gone, so nobody can ask it again")
         question = self._fields.get("question")
@@ -183,7 +188,7 @@ class Replay:
         return self._answer("not_disclosed", text)
 
     def _unlike(self, asked: Asked) -> str:
-        """What of the question is about something else than the leaf; empty if it fits."""
+        """Return the part of the question that disagrees with the leaf; empty if they agree."""
         leaf, task = self._leaf, asked.context["task"]
         if asked.principal.id != leaf.get("agent"):
             return "agent"
@@ -191,7 +196,7 @@ class Replay:
             return "capability"
         if task.get("mandate") != leaf.get("mandate"):
             return "mandate"
-        # Figures are counted by these; entries from before they said so are no lie.
+        # Statistics count by these members. Older entries lack them, which is not a fault.
         if "tier" in leaf and leaf["tier"] != asked.context["capability"].get("tier"):
             return "tier"
         if "use_case" in leaf and leaf["use_case"] != task.get("use_case"):
@@ -206,10 +211,11 @@ class Replay:
             else "approval"
         )
 
-    # --- a rule said no ---------------------------------------------------------------------------------
+    # --- a rule denied ------------------------------------------------------------------------------------
 
     def _by_hold(self, asked: Asked, hold: AskedHold) -> Replayed:
-        """What is held is denied before anything else is looked at, whatever that would say."""
+        """Check a denial by a hold. A hold denies before anything else is evaluated, whatever the rest would result
+        in."""
         rule = f"held.{hold.kind}"
         derived = Said(effect="deny", by=(rule, hold.id))
         if asked.rule != rule or self._recorded != derived:
@@ -265,7 +271,8 @@ class Replay:
         return self._answer("differs", "everything that the policy set counts was known")
 
     def _by_mapping(self, asked: Asked, arguments: dict[str, Any] | None) -> Replayed:
-        """An argument that was not as the capability says, after the mandate had covered the action."""
+        """Check a denial of an argument that did not match the capability's mapping, after the mandate had covered the
+        action."""
         mappings = asked.mappings()
         if arguments is None or mappings is None:
             lacks = "the action" if arguments is None else "how the registry mapped the arguments"
@@ -281,7 +288,7 @@ class Replay:
             return self._answer("same", found.text, derived=derived, unchecked=unchecked)
         return self._answer("differs", "every argument is as the capability says")
 
-    # --- the policies were asked ------------------------------------------------------------------------
+    # --- the policies decided -----------------------------------------------------------------------------
 
     def _by_policies(self, asked: Asked, policies: PolicyAsking | None) -> Replayed:
         if policies is None:
@@ -310,7 +317,8 @@ class Replay:
     def _covered(
         self, asked: Asked, arguments: dict[str, Any] | None
     ) -> tuple[Shortfall | None, tuple[str, ...]]:
-        """Why the mandate and the hops do not cover it, None if they do; and what of them was not asked."""
+        """Return why the mandate or the hops do not cover the action (None if they do), and which of them were not
+        checked."""
         short: Shortfall | None = None
         unchecked: tuple[str, ...] = ()
         if arguments is None or self._mandate is None:
@@ -334,7 +342,7 @@ class Replay:
     def _compared(self, decision: Decision, unchecked: tuple[str, ...]) -> Replayed:
         by = decision.determined_by
         if by[0] == DEFAULT_DENY and len(by) > 1 and DEFAULT_DENY not in self._recorded.by:
-            # Entries from before a denial by nothing was told beside forbids are no lie.
+            # Older entries omit the default deny beside forbids, which is not a fault.
             by = by[1:]
         derived = Said(effect=decision.effect, by=by, lifted=decision.lifted)
         told = self._fields.get("obligations")
@@ -373,7 +381,7 @@ class Replay:
 
 
 def _is_cut_of(recorded: tuple[str, ...], whole: tuple[str, ...]) -> bool:
-    """Whether a leaf says these names, or as many of them as it has room for."""
+    """Whether the recorded names are the whole list, or as much of the list as a leaf has room for."""
     count = len(recorded)
     if recorded == whole:
         return True

@@ -1,7 +1,7 @@
-"""Why an action was denied or deferred, in plain words, and the smallest change that would have allowed it.
+"""Explain in plain words why an action was denied or deferred, and find the smallest change that would have allowed it.
 
-Laws: every change that is told has been asked, of the mandate and of the policies that were in force, with nothing else
-changed; where none is found that is said, and it does not mean that there is none.
+Laws: every reported change has been evaluated against the mandate and the policies in force, with nothing else changed;
+if no change is found, the explanation says so, and that does not prove that there is none.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
     from answerable.verify.replayed import DecisionEntry
 
 ASKED_MAX: Final = 2_000
-"""Changed questions that are asked for one explanation."""
+"""Changed questions that are evaluated for one explanation."""
 TOLD_MAX: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
-    """effect: of the entry. reasons: why, each on a line. changes: each of which would have allowed it, the smallest
-    first. text: what is to be said where there are none."""
+    """The explanation of a decision. effect: of the entry. reasons: one line each. changes: each would have allowed the
+    action alone, the smallest first. text: what to say if there are none, or how far the changes hold."""
 
     index: int
     effect: str
@@ -56,7 +56,7 @@ class Explained:
     text: str = ""
 
     def as_value(self) -> dict[str, Any]:
-        """For `--json`: only JSON types."""
+        """Return the explanation for `--json`, with JSON types only."""
         return {
             "changes": [*self.changes],
             "effect": self.effect,
@@ -73,7 +73,7 @@ def explain(
     mandate: Mandate | None,
     hops: tuple[Authority, ...] | None = None,
 ) -> Explained:
-    """Explain one entry of a decision. policies, mandate, hops: what it refers to, as in `replay`."""
+    """Explain the entry of one decision. policies, mandate, hops: as in `replay`."""
     fields = entry.fields or {}
     decided = entry.leaf.get("decision")
     effect = str(decided.get("effect")) if isinstance(decided, dict) else "deny"
@@ -114,7 +114,7 @@ def explain(
 
 
 def _is_by_hop(state: State) -> bool:
-    """Whether a rule said no that the mandate does not: one of what was handed on, as far as can be told."""
+    """Whether a rule denied that the mandate does not: as far as can be known, a limit of a delegated hop."""
     asked = state.asked
     if (
         asked.hold is not None
@@ -134,7 +134,8 @@ class _Search:
         self._left = ASKED_MAX
 
     def found(self, state: State) -> Iterator[str]:
-        """What would have allowed it, by one change or else by two, the smallest first."""
+        """Yield the texts of single changes that would have allowed the action, or else of pairs, the smallest
+        first."""
         candidates = sorted(self._candidates(state), key=lambda one: one.rank)
         single = list(self._helping(state, [(one,) for one in candidates]))
         if not single:
@@ -150,7 +151,7 @@ class _Search:
             yield from mandate_changes(state, asked.rule)
         decision = self._decided(state)
         if decision is None:
-            # The mandate says no: what policies say once it does not is looked at as well.
+            # The mandate denies. Changes that the policies would require in addition are candidates, too.
             decision = self._policies.decide(asked)
         if decision.effect == "defer":
             yield approval_change(decision.requirements)
@@ -181,7 +182,7 @@ class _Search:
             yield rank, number, text
 
     def _decided(self, state: State) -> Decision | None:
-        """What the policies say; None where a hold or the mandate says no first, or a fact is not known."""
+        """Return the policies' decision; None if a hold or the mandate denies first, or an input is not known."""
         asked = state.asked
         if asked.hold is not None:
             return None

@@ -1,4 +1,4 @@
-"""Shape of the leaf about refusals at doors."""
+"""Define the ledger leaf for messages that listeners refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from answerable.verify.leaf_types import Count, Leaf
 
 
 class DoorRefusalLeaf(Leaf):
-    """Tag 45. agent: whom the door knew for sure. others: of many senders that were not told apart."""
+    """Tag 45. agent: the authenticated sender, if known. door: the listener. others: whether it sums many senders that
+    were not counted separately."""
 
     code: str
     count: Count

@@ -1,4 +1,4 @@
-"""What the leaf of a drill has to say."""
+"""Define the ledger leaf of a drill."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from answerable.verify.leaf_types import Count, Digest, Leaf
 
 
 class DrillLeaf(Leaf):
-    """Tag 31. of, name: what was drilled. by: pseudonym of who ran it. took_ms: milliseconds by what was waited for."""
+    """Tag 31. of, name: the subject of the drill. by: pseudonym of the person who ran it. took_ms: milliseconds, by the
+    event waited for."""
 
     drill: str
     kind: Annotated[str, Meta(pattern=r"^(?:stop|revocation|trace)\Z")]

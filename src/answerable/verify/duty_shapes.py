@@ -1,4 +1,4 @@
-"""What a leaf must say about duty, as types."""
+"""Define the ledger leaves about escalations and delegations of duty."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22,64}\Z")]
 
 
 class AnsweredFor(Struct, kw_only=True, gc=False):
-    """In whose place an answer was given. of: pseudonym."""
+    """The person on whose behalf an answer was given. of: pseudonym."""
 
     delegation: _Id
     group: str
@@ -20,8 +20,11 @@ class AnsweredFor(Struct, kw_only=True, gc=False):
 
 
 class EscalatedLeaf(Leaf):
-    """Tag 38. people: pseudonyms of those who were told, at most 32; people_count: how many. asks: whom the step names.
-    why: empty where it is as the duty says."""
+    """Tag 38: a step of an escalation.
+
+    people: pseudonyms of those who were notified, at most 32; people_count: how many there were. asks: whom the step
+    names. why: empty if the step went as the duty defines it.
+    """
 
     agent: str
     approval: str
@@ -35,9 +38,12 @@ class EscalatedLeaf(Leaf):
 
 
 class DutyLeaf(Leaf):
-    """Tag 39. of: pseudonym of who is stood in for, to: of the deputy, by: of who ended it; because: code of
-    what documents took away, by which it ended. strength: of the key.
-    keys_ref: where the key file that signed it is named as that of `of`."""
+    """Tag 39: a delegation of duty given or ended.
+
+    of: pseudonym of the person who delegates; to: of the deputy; by: of the person who ended it. because: code of the
+    registry change that ended it. strength: of the signing key. keys_ref: the entry that names the signing key file as
+    that of `of`.
+    """
 
     change: Annotated[str, Meta(pattern=r"^(?:given|ended)\Z")]
     delegation: _Id
@@ -53,5 +59,5 @@ class DutyLeaf(Leaf):
 
 
 def duty_name(delegation: str, group: str, of: str, to: str) -> str:
-    """What a delegation of duty is referred to as. Nothing of it has a line end."""
+    """Return the key by which entries refer to a delegation of duty. None of its parts contains a line break."""
     return "\n".join((delegation, group, of, to))

@@ -1,4 +1,4 @@
-"""A stretch of entries looked at by itself, so that stretches can be looked at side by side."""
+"""Check a range of entries independently of the rest of the log, so that ranges can be checked in parallel."""
 
 from __future__ import annotations
 
@@ -32,11 +32,9 @@ BLOCK_ENTRIES: Final = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
-    """What every stretch is held against. key: of the log, as in its genesis entry; empty where there is none.
-
-    promised: entries that were signed over or recorded as stored. mark: see `Pairing`. tiles: None where the directory
-    has none.
-    """
+    """What every range is checked against. key: of the log, from its genesis entry; empty if there is none. promised:
+    number of entries that were signed over or recorded as stored. mark: see `Pairing`. tiles: None if the directory has
+    none."""
 
     directory: Path
     origin: str
@@ -48,12 +46,13 @@ class Orders:
 
 @dataclass(slots=True, kw_only=True)
 class EntryRange:
-    """What a stretch of entries says, from entry `first` on. readable: False where there is no telling what it holds.
+    """The result of reading a range of entries, from entry `first` on.
 
-    file: where it stands, relative to the log; offsets: of each entry in it, and of the end; empty where entries have
-    no place in a file of their own. hashes: leaf hashes. blocks: roots over each complete aligned block of entries.
-    ats: the entries' times. chain_before, chain: chain values before and after, empty where none are stored. chains: by
-    size, where they were asked for. torn_bytes: of an end that was being written.
+    readable: False if the content of the range cannot be determined. file: the file of the range, relative to the log;
+    offsets: of each entry in this file, and of the end; empty if the entries have no file of their own. hashes: leaf
+    hashes. blocks: roots of each complete aligned block of entries. ats: the entries' times. chain_before, chain: chain
+    values before and after the range, empty if none are stored. chains: chain values by size, for the requested sizes.
+    torn_bytes: bytes of an incomplete last write.
     """
 
     file: str
@@ -77,11 +76,11 @@ class EntryRange:
 
     @property
     def stop(self) -> int:
-        """The entry after the last."""
+        """The index after the last entry."""
         return self.first + len(self.ats)
 
     def fault_at(self, index: int, fault: Fault) -> Finding:
-        """A fault of one of the entries, with its place."""
+        """Return the finding for a fault of an entry, with its position in the file."""
         at = index - self.first
         known = 0 <= at < len(self.offsets) - 1
         return Finding(
@@ -96,7 +95,7 @@ class EntryRange:
 
 
 class Reading:
-    """Takes entries one after the other and follows what they say."""
+    """Takes entries in order and feeds them to every check."""
 
     def __init__(self, orders: Orders, first: int) -> None:
         self.index = first
@@ -112,7 +111,7 @@ class Reading:
         self._latest = 0
 
     def take(self, encoded: bytes, hashed: bytes, attachment: bytes | None) -> Fault | None:
-        """The next entry. attachment: None where it is not there to be looked at. Returns the first thing wrong."""
+        """Take the next entry and return its first fault. attachment: None if it is not available to check."""
         index = self.index
         self.index = index + 1
         self.hashes.append(hashed)
@@ -124,7 +123,7 @@ class Reading:
         self._latest = leaf.at
         self.ats.append(leaf.at)
         self.tags[tag] = self.tags.get(tag, 0) + 1
-        # All of these are asked, whatever the first says, for later entries build on what they take note of.
+        # Run every check, even after a fault: later entries depend on the state that each check records.
         stored = None if attachment is None else payload_fault(leaf, attachment)
         in_run = None if leaf.run is UNSET else self.runs.fault(index, leaf, hashed)
         linked = placed = None
@@ -142,13 +141,13 @@ class Reading:
         return stored or linked or in_run or placed
 
     def pass_over(self, hashed: bytes) -> None:
-        """An entry whose bytes are known to be damaged."""
+        """Count an entry whose bytes are known to be damaged."""
         self.index += 1
         self.hashes.append(hashed)
         self.ats.append(self._latest)
 
     def result(self, entry_range: EntryRange) -> EntryRange:
-        """Put what was followed into `stretch`."""
+        """Copy the state of every check into `entry_range` and return it."""
         entry_range.hashes, entry_range.blocks = b"".join(self.hashes), self._block_roots()
         entry_range.ats, entry_range.tags = self.ats, self.tags
         entry_range.pairing, entry_range.runs, entry_range.citations = self.pairing, self.runs, self.citations
@@ -162,7 +161,8 @@ class Reading:
         return b"".join(complete_root(hashes[stop - BLOCK_ENTRIES : stop]) for stop in stops)
 
     def _place_fault(self, index: int, leaf: Leaf) -> Fault | None:
-        """Genesis stands first and names this log; an entry on reopening states the size that it found."""
+        """Check that the genesis entry is the first and names this log, and that a recovery entry states the size it
+        found."""
         if (leaf.tag == Tag.GENESIS) != (index == 0):
             return Fault("genesis.place", "the genesis entry is the first one, and only that")
         if isinstance(leaf, GenesisLeaf):
@@ -176,7 +176,7 @@ class Reading:
 
 
 def complete_root(hashes: Sequence[bytes]) -> bytes:
-    """Root over a power of two of subtrees of one size."""
+    """Return the root over a power of two of subtrees of equal size."""
     level = hashes
     while len(level) > 1:
         pairs = iter(level)

@@ -1,11 +1,12 @@
 """Verify an evidence bundle offline, trusting nothing but the policy that the caller gives.
 
 Laws:
-- an entry counts only with a proof that leads to a checkpoint which the log signed and witnesses cosigned;
-- entries of one bundle that speak of one another must agree, as they must in the whole log;
-- what is executed of prepared objects is what was prepared and shown, where that is shown;
-- a token that is shown must be the one its entry is about, and no more than was consented to, where that is shown;
-- a bundle shows what happened, never that nothing else did: what it leaves out is said, as far as it can be known.
+- an entry counts only with an inclusion proof to a checkpoint that the log signed and witnesses cosigned;
+- entries of a bundle that refer to each other must agree, as they must in the whole log;
+- an executed prepared object is the one that was prepared and shown to people, where that is disclosed;
+- a disclosed token is the one its entry is about, and stays within the consent to it, where that is disclosed;
+- a bundle proves what happened, never that nothing else did: the report lists what it leaves out, as far as that can
+  be known.
 """
 
 from __future__ import annotations
@@ -48,22 +49,24 @@ _SECOND_MS = 1000
 
 
 class TokenCheck(Protocol):
-    """Holds tokens that are shown to their entries and to one another. unread: those that could not be compared."""
+    """Compares disclosed tokens with their entries and with each other. unread: tokens that could not be compared."""
 
     unread: int
 
     def take(self, index: int, leaf: CitedLeaf, disclosures: Sequence[Disclosure]) -> None:
-        """The next entry of what is cited, with the fields of it that are shown."""
+        """Take the next cited entry, with its disclosed fields."""
 
     def faults(self) -> Iterator[tuple[int, Fault]]:
-        """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
+        """Yield every fault, with the index of its entry. Call once, after the last entry."""
 
 
 class AnswerCheck(Protocol):
-    """Holds people's answers that are shown to what they were shown. unread: those that could not be compared.
-    unchecked: signatures that this installation cannot check. keys_unread: what a key file signed of which cannot be
-    said whose it was. signed: how many signatures checked.
-    attributed: answers that nobody signed, with the entry, and whose word each is."""
+    """Compares disclosed answers of people with what the people were shown.
+
+    unread: answers that could not be compared. unchecked: signatures that cannot be checked without an extra.
+    keys_unread: signatures whose key file cannot be attributed. signed: valid signatures. attributed: answers that
+    nobody signed, with their entry and the party whose claim each is.
+    """
 
     unread: int
     unchecked: int
@@ -71,18 +74,18 @@ class AnswerCheck(Protocol):
 
     @property
     def attributed(self) -> list[tuple[int, str]]:
-        """As above."""
+        """Answers that nobody signed: the entry, and the party whose claim it is."""
 
     @property
     def keys_unread(self) -> int:
-        """As above; known after `faults`."""
+        """Signatures whose key file cannot be attributed. Valid after `faults`."""
         ...
 
     def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
-        """The next entry, with the fields of it that are shown."""
+        """Take the next entry, with its disclosed fields."""
 
     def faults(self) -> Iterator[tuple[int, Fault]]:
-        """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
+        """Yield every fault, with the index of its entry. Call once, after the last entry."""
 
 
 def verify_evidence(
@@ -94,12 +97,12 @@ def verify_evidence(
     tokens: TokenCheck | None = None,
     answers: AnswerCheck | None = None,
 ) -> EvidenceReport:
-    """Check a whole bundle. Never raises for what it finds in it.
+    """Check a whole bundle. Never raises for the bundle's content.
 
-    policy: whose cosignatures count; without it that of the bundle is used and the report says so. key: the log's,
-    known from elsewhere, where no policy names it. tokens: compares tokens that are shown, as `ShownTokens` does, which
-    needs more packages than the rest; without it the report says that they were not compared. answers: does the same
-    for people's answers, as `ShownAnswers`.
+    policy: whose cosignatures count; without it, the bundle's own policy applies and the report says so. key: the log's
+    key, known from another source, if no policy names it. tokens: compares disclosed tokens, as `ShownTokens` does,
+    which needs more packages than the rest; without it, the report says that they were not compared. answers: likewise
+    for people's answers, as `ShownAnswers` does.
     """
     try:
         bundle = Bundle.parse(content)
@@ -138,7 +141,7 @@ class _Check:
         self._tokens_passed_over = self._answers_passed_over = False
 
     def signatures(self, given: Policy | None, key: VerifierKey | None) -> None:
-        """Whether the checkpoint is that of the log, and who saw it."""
+        """Check the log's signature on the checkpoint, and the cosignatures."""
         bundle = self._bundle
         policy = given or bundle.policy
         if given is None:
@@ -161,8 +164,8 @@ class _Check:
             self._caveats.append(Caveat(code=NOT_WITNESSED, message=message, unmet=unmet))
 
     def _cosigned(self, policy: Policy, keys: tuple[VerifierKey, ...]) -> str:
-        """Who saw it; what the quorum lacks, for the log signs first and witnesses see it afterwards. Raises Malformed,
-        Unverified for a signature that is not good."""
+        """Record the cosigners and return what the quorum lacks; a checkpoint may lack cosignatures, since witnesses
+        cosign only after the log has signed. Raises Malformed, Unverified for an invalid signature."""
         try:
             _, cosignatures = verified_checkpoint_under(
                 self._bundle.checkpoint, policy, origin=self._claimed.origin, log_keys=keys
@@ -180,7 +183,7 @@ class _Check:
         return ""
 
     def entry(self, entry: EvidenceEntry) -> None:
-        """One entry, after those before it."""
+        """Check the next entry."""
         hashed = leaf_hash(entry.leaf)
         try:
             verify_inclusion(
@@ -227,7 +230,7 @@ class _Check:
         )
 
     def report(self, *, policy_given: bool) -> EvidenceReport:
-        """What was found."""
+        """Finish the checks and return the report."""
         for index, fault in self._canaries.faults():
             self._wrong(fault.rule, fault.message, index)
         if self._tokens is not None:
@@ -305,7 +308,7 @@ class _Check:
         yield from (fault for fault in found if fault is not None)
 
     def _run_fault(self, leaf: Leaf, hashed: bytes) -> Fault | None:
-        """Neighbours in a run must be chained; a hole is told, for a bundle may well leave entries out."""
+        """Check that neighbours in a run are chained. A gap is only counted, since a bundle may leave entries out."""
         run = leaf.run
         if run is UNSET:
             return None

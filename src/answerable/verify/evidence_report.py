@@ -1,4 +1,4 @@
-"""What the verification of an evidence bundle found, for people and for programs."""
+"""Represent the result of verifying an evidence bundle, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ _NAMES: Final = {int(tag): tag.name.lower() for tag in Tag}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownEntry:
-    """One entry. at: the writer's claim, Unix milliseconds. shown: JSON text by field. hidden: fields not shown."""
+    """An entry of the bundle. at: the writer's claim, Unix milliseconds. shown: JSON text of the disclosed fields, by
+    name. hidden: number of undisclosed fields."""
 
     index: int
     tag: int
@@ -38,12 +39,11 @@ class ShownEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceReport:
-    """What was found in a bundle.
+    """The result of verifying a bundle.
 
-    size: of the log under the checkpoint. witnessed_at: Unix milliseconds, 0 where nobody said.
-
-    entries: as shown; nothing in them is proven where the status is `invalid`. signed: answers of people whose
-    signature was checked. attributed: answers that nobody signed, such as clicks in a chat.
+    size: of the log under the checkpoint. witnessed_at: Unix milliseconds, 0 if no witness states a time. entries: the
+    disclosed entries; nothing in them is proven if the status is `invalid`. signed: answers of people with a valid
+    signature. attributed: answers that nobody signed, such as clicks in a chat.
     """
 
     origin: str
@@ -65,11 +65,11 @@ class EvidenceReport:
 
     @property
     def is_witnessed(self) -> bool:
-        """Whether the quorum of the policy has seen the entries, the bundle's own where none was given."""
+        """Whether the policy's quorum has cosigned; without a given policy, the bundle's own counts."""
         return all(one.code != NOT_WITNESSED for one in self.caveats)
 
     def as_value(self) -> dict[str, JSONValue]:
-        """For `--json`: one object with only JSON types."""
+        """Return the report for `--json`, as one object with JSON types only."""
         return {
             "answers": {"attributed": self.attributed, "signed": self.signed},
             "caveats": [one.as_value() for one in self.caveats],
@@ -96,7 +96,7 @@ class EvidenceReport:
         }
 
     def as_lines(self) -> list[str]:
-        """For the terminal, plain."""
+        """Return the report as plain lines for the terminal."""
         lines = [f"log {self.origin or 'of unknown name'}"]
         if self.root:
             lines.append(f"{len(self.entries)} of its {self.size} entries, under the root {self.root}")
@@ -122,7 +122,7 @@ class EvidenceReport:
 
 
 def _value(text: str) -> JSONValue:
-    """A field's value, or its text as it stands where it is JSON that Python does not read: numbers without end."""
+    """Return a field's value, or its JSON text if Python cannot read it, such as a number with too many digits."""
     try:
         value: JSONValue = json.loads(text, parse_constant=str)
     except (ValueError, RecursionError):

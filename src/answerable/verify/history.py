@@ -1,4 +1,4 @@
-"""The stretches of one log put together: sequence, links between them, tree, times, and what was kept or recorded."""
+"""Join the ranges of one log: check sequence, links, tree and times, and compare with stored and recorded values."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _KNOWN_TAGS: Final = frozenset(int(tag) for tag in Tag)
 
 
 class History:
-    """Joins stretches in order. size: entries so far. is_public_part: payloads, chain and head are not there."""
+    """Joins ranges in order. size: entries so far. is_public_part: whether payloads, chain and head are absent."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class History:
         self._witnessed_since = witnessed_since
         self._upper = None if orders.tiles is None else UpperTiles(orders.directory, orders.tiles, findings)
         self._tree = Tree(self._block)
-        # False once entries are missing, so that no root can be worked out any more.
+        # False once entries are missing, since no root can be computed after that.
         self._is_whole = True
         self._chain = chain_start(signatures.origin)
         self._pairing, self._runs, self._citations = Pairing(mark=orders.mark), Runs(), Citations()
@@ -66,11 +66,11 @@ class History:
         self._root = b""
         self._torn_bytes = 0
         self.sizes = sorted({one.size for one in signatures.heads} | self._head_sizes())
-        """At which the chain value is asked for."""
+        """The sizes at which the chain value is needed."""
         self._compare_roots()
 
     def join(self, entry_range: EntryRange) -> None:
-        """Go on with the next one."""
+        """Append the next range."""
         self._findings.join(entry_range.findings)
         if not entry_range.readable or not self._follows(entry_range):
             self._is_whole = False
@@ -90,7 +90,7 @@ class History:
         self._compare_places(entry_range)
 
     def finished(self) -> LedgerReport:
-        """What was found, after the last one."""
+        """Finish the checks after the last range, and return the report."""
         signatures = self._signatures
         self._check_ends()
         if self._upper is not None and self._is_whole:
@@ -134,7 +134,7 @@ class History:
     # --- sequence -------------------------------------------------------------------------------------
 
     def _follows(self, entry_range: EntryRange) -> bool:
-        """Whether a stretch can be joined; where it does not go on from the entry before, note what is missing."""
+        """Whether a range can be joined. If it does not continue from the last entry, record what is missing."""
         first, chain = entry_range.first, entry_range.chain_before
         if first == self.size and chain in (b"", self._chain):
             return True
@@ -160,7 +160,7 @@ class History:
             self._upper.take(root)
 
     def _checkpoint_sizes(self) -> Iterator[int]:
-        """Sizes of the checkpoints still to be compared, each once."""
+        """Yield the sizes of the checkpoints not compared yet, each once."""
         last = -1
         for signed in self._signatures.history[self._compared :]:
             if signed.checkpoint.size != last:
@@ -180,7 +180,7 @@ class History:
             message = f"the first {size} entries do not hash to the root that was signed over them"
             self._wrong("checkpoint.root", message, signed.file, signed.start, signed.stop)
 
-    # --- what was kept and recorded -------------------------------------------------------------------
+    # --- stored and recorded values -----------------------------------------------------------------------
 
     def _head_sizes(self) -> set[int]:
         head = self._head
@@ -207,7 +207,7 @@ class History:
                 self._wrong("batch_head.history", message, KEPT, kept.start, kept.stop)
 
     def _chains_over(self, entry_range: EntryRange) -> dict[int, bytes]:
-        """Chain values where no frames state them."""
+        """Compute chain values for ranges whose frames store none."""
         chains: dict[int, bytes] = {}
         wanted = set(self.sizes)
         for at in range(0, len(entry_range.hashes), HASH_BYTES):
@@ -218,7 +218,7 @@ class History:
         return chains
 
     def _compare_places(self, entry_range: EntryRange) -> None:
-        """The head says where opening may start to read, and where open intents are."""
+        """Compare the positions that the head names for the sealed end and for open intents with the actual ones."""
         head = self._head
         if head is None or head.sealed is None or not entry_range.offsets:
             return
@@ -240,7 +240,7 @@ class History:
                 )
 
     def _check_ends(self) -> None:
-        """What was signed, kept or recorded must be here, and entries of unknown kinds are mentioned."""
+        """Check that no signed, acknowledged or recorded entry is missing, and count entries of unknown tags."""
         beyond = [one for one in self._signatures.history if one.checkpoint.size > self.size]
         if beyond:
             last = beyond[-1]
@@ -265,7 +265,8 @@ class History:
             self._findings.add(Finding(rule="tag.unknown", severity="note", message=message))
 
     def _check_open(self) -> None:
-        """An intent that the head leaves out would never be settled; it may name one that has since got its end."""
+        """Check the head's list of open intents: a missing intent would never be settled. An intent that has ended
+        since may be listed."""
         head = self._head
         if head is None or head.sealed is None:
             return

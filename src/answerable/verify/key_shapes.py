@@ -1,4 +1,4 @@
-"""What a leaf must say about the keys that people sign with, as types."""
+"""Define the ledger leaf that names the keys people sign with."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from msgspec import UNSET, Meta, UnsetType
 from answerable.verify.leaf_types import Digest, Leaf, Reference
 
 NamedPeople = Annotated[list[Digest], Meta(min_length=1, max_length=64)]
-"""Pseudonyms."""
+"""People's pseudonyms."""
 
 
 class PeoplesKeysLeaf(Leaf):
-    """Tag 41. registry: digest of the documents. change_ref: the change that it goes on with."""
+    """Tag 41. registry: digest of the registry documents. change_ref: the change that this entry continues."""
 
     people: NamedPeople
     registry: Digest

@@ -1,7 +1,8 @@
-"""Whether one leaf is right by itself: canonical, of a known version, with the members of its tag and its attachment.
+"""Check one leaf by itself: canonical form, known version, the members of its tag, and its attachment.
 
-msgspec, which `core.canonical` needs anyway, checks members and types: a leaf that it writes back byte for byte is
-canonical, for members are sorted, numbers are bounded integers and nothing was dropped. All others go the long way.
+msgspec, which `core.canonical` needs anyway, checks members and types. A leaf that msgspec encodes back to the same
+bytes is canonical: members are sorted, numbers are bounded integers and nothing was dropped. Any other leaf takes a
+slower path.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from answerable.verify.leaf_types import Leaf
 
 
 class Fault(NamedTuple):
-    """rule: stable code."""
+    """A violation. rule: stable code."""
 
     rule: str
     message: str
@@ -43,7 +44,8 @@ _ENCODE: Final = msgspec.json.Encoder(order="sorted").encode
 
 
 def read_leaf(encoded: bytes) -> Leaf | Fault:
-    """The leaf, canonical and with the members of its tag, or the first thing wrong with it taken alone."""
+    """Return the leaf, if it is canonical and has the members of its tag; otherwise the first fault in the leaf
+    alone."""
     if len(encoded) > LEAF_BYTES_MAX:
         return Fault("leaf.size", f"the leaf has {len(encoded)} bytes, expected at most {LEAF_BYTES_MAX}")
     leaf = _guessed(encoded)
@@ -66,7 +68,7 @@ def read_leaf(encoded: bytes) -> Leaf | Fault:
 
 
 def payload_fault(leaf: Leaf, attachment: bytes) -> Fault | None:
-    """Whether what is stored beside the leaf is what the leaf commits to."""
+    """Check that the attachment stored with a leaf is the one that the leaf commits to."""
     if leaf.payload is UNSET:
         return (
             Fault("payload.uncommitted", "a payload that the leaf does not commit to") if attachment else None
@@ -87,9 +89,9 @@ def _is_envelope(attachment: bytes) -> bool:
 
 
 def _guessed(encoded: bytes) -> Leaf | None:
-    """A sound leaf read in one go, by the tag that stands where canonical order has it; None where that fails.
+    """Decode a sound leaf in one pass, by the tag at its place in canonical order; None if that fails.
 
-    What stands there by mistake is the tag of something inside: then types or the tag itself do not fit.
+    If another member's content stands there, the types or the tag itself do not match, and the result is None.
     """
     at = encoded.rfind(_TAG) + len(_TAG)
     guess = _GUESSES.get(encoded[at : encoded.find(b",", at)])
@@ -104,7 +106,7 @@ def _guessed(encoded: bytes) -> Leaf | None:
 
 
 def _second_version_fault(leaf: Leaf) -> Fault | None:
-    """Fields are committed to one by one, in an order that says nothing, and all of them are in the attachment."""
+    """Check version 2: each field is committed to separately, in digest order, and the attachment holds all fields."""
     digests = leaf.sd
     if digests is not UNSET:
         if not digests or not all(map(lt, digests, digests[1:])):

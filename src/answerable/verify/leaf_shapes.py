@@ -1,7 +1,8 @@
-"""What a leaf must say, by tag, as types. Additional members are let pass, at the price of a slower look.
+"""Define the required members of each ledger leaf, by tag, as types. Unknown members pass, at the price of a slower
+check.
 
-A digest that is compared with a computed one needs no look at its digits. Version 2 adds `_sd`, `run` and the
-references of an intent, and leaves out `proof.message` and `result`.
+A digest that is compared with a computed digest is not checked for hex digits. Version 2 adds `_sd`, `run` and the
+references of an intent, and drops `proof.message` and `result`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Decided(Struct, kw_only=True, gc=False):
 
 
 class Evidenced(Struct, kw_only=True, gc=False):
-    """How well the instance behind a caller is known. drifted: true or absent."""
+    """How well the instance behind a caller is attested. drifted: true or absent."""
 
     drifted: bool | UnsetType = UNSET
     grade: str
@@ -68,7 +69,7 @@ class Evidenced(Struct, kw_only=True, gc=False):
 
 
 class CameBy(Struct, kw_only=True, gc=False):
-    """A hop that an action came by, with the entry in which its token stands. id: its `jti`."""
+    """A hop of an action, with the entry that records its token. id: its `jti`."""
 
     agent: str
     entry: Count
@@ -77,21 +78,21 @@ class CameBy(Struct, kw_only=True, gc=False):
 
 
 class TriedBy(Struct, kw_only=True, gc=False):
-    """A hop that a refused action came by; where its token stands, if anywhere, is not said."""
+    """A hop of a refused action; the entry of its token, if any, is not stated."""
 
     agent: str
     id: str
 
 
 class GenesisLeaf(Leaf):
-    """Tag 1."""
+    """Tag 1: the log's name and key."""
 
     key: str
     origin: str
 
 
 class IntentLeaf(Leaf):
-    """Tag 2."""
+    """Tag 2: an action about to be executed."""
 
     action: str
     agent: str
@@ -128,7 +129,7 @@ class IntentLeaf(Leaf):
 
 
 class EndLeaf(Leaf):
-    """Tags 3 and 4."""
+    """Tags 3 and 4: the outcome of an intent, or an indeterminate end."""
 
     action: str
     intent: Count
@@ -141,7 +142,7 @@ class EndLeaf(Leaf):
 
 
 class RefusalLeaf(Leaf):
-    """Tag 5."""
+    """Tag 5: a refused action."""
 
     action: str
     agent: str
@@ -168,14 +169,14 @@ class RefusalLeaf(Leaf):
 
 
 class RefusalsCountedLeaf(Leaf):
-    """Tag 6."""
+    """Tag 6: refusals counted, not recorded one by one. strangers: refusals of unauthenticated callers."""
 
     agents: dict[str, Count]
     strangers: dict[str, Count]
 
 
 class ApprovalLeaf(Leaf):
-    """Tag 7."""
+    """Tag 7: an approval request."""
 
     approval: str
     agent: str
@@ -196,7 +197,7 @@ class ApprovalLeaf(Leaf):
 
 
 class MandateLeaf(Leaf):
-    """Tag 9."""
+    """Tag 9: a mandate issued."""
 
     mandate: str
     agent: str
@@ -210,7 +211,8 @@ class MandateLeaf(Leaf):
 
 
 class MandateClosedLeaf(Leaf):
-    """Tag 10. mandate_ref: where the mandate was issued, perhaps in another log. approvals: questions denied by it."""
+    """Tag 10: a mandate closed. mandate_ref: the entry that issued the mandate, possibly in another log. approvals:
+    approval requests that the closing denied."""
 
     mandate: str
     agent: str | UnsetType = UNSET
@@ -221,7 +223,7 @@ class MandateClosedLeaf(Leaf):
 
 
 class RecoveryLeaf(Leaf):
-    """Tag 13."""
+    """Tag 13: the log was reopened."""
 
     size: Count
     clean: bool
@@ -232,8 +234,12 @@ class RecoveryLeaf(Leaf):
 
 
 class CitedLeaf(Leaf):
-    """Tag 14. name: of the mandate, or the digest of the policy set, tool definition, hop or consent. The rest is of a
-    hop or a consent. consent: of what it was issued for; own: that it was issued for a token of its holder's own."""
+    """Tag 14: something that other entries cite.
+
+    name: of the mandate, or the digest of the policy set, tool definition, hop or consent. The other members belong to
+    a hop or a consent. consent: the consent that the hop was issued for; own: whether the hop was issued for a token of
+    its holder's own.
+    """
 
     kind: str
     name: str
@@ -251,7 +257,7 @@ class CitedLeaf(Leaf):
 
 
 class GapLeaf(Leaf):
-    """Tag 20."""
+    """Tag 20: a gap in the log."""
 
     origin: str | UnsetType = UNSET
     why: str | UnsetType = UNSET
@@ -260,7 +266,7 @@ class GapLeaf(Leaf):
 
 
 class ShardHeadLeaf(Leaf):
-    """Tag 21. Whether its signature is that of the shard is for who verifies the whole set."""
+    """Tag 21: the head of a shard. Only the verification of the whole set checks its signature."""
 
     key: str
     origin: str
@@ -270,8 +276,8 @@ class ShardHeadLeaf(Leaf):
 
 
 class ManifestLeaf(Leaf):
-    """Tag 22. manifest: its digest. by: pseudonym of who signed it, person: of who handed it in. form: what it says, of
-    which `manifest` is the digest."""
+    """Tag 22. manifest: digest of `form`, the manifest's content. by: pseudonym of the signer; person: of the person
+    who submitted it."""
 
     agent: str
     manifest: Digest
@@ -283,7 +289,8 @@ class ManifestLeaf(Leaf):
 
 
 class EnrolledLeaf(Leaf):
-    """Tag 23. manifest: its digest. drift: fields that differ. key: thumbprint. Empty where there is none."""
+    """Tag 23: a workload enrolled. manifest: its digest. drift: fields that differ. key: thumbprint. Each is empty if
+    there is none."""
 
     agent: str
     instance: str
@@ -300,7 +307,7 @@ class EnrolledLeaf(Leaf):
 
 
 class EndedLeaf(Leaf):
-    """Tag 24. by: pseudonym of the operator who ended it."""
+    """Tag 24: an instance ended. by: pseudonym of the operator who ended it."""
 
     agent: str
     instance: str
@@ -309,7 +316,8 @@ class EndedLeaf(Leaf):
 
 
 class SvidLeaf(Leaf):
-    """Tag 25. serial: of a certificate, or SHA-256 of a token, hex. broker: SPIFFE ID of who fetched it for another."""
+    """Tag 25: an SVID issued. serial: of a certificate, or SHA-256 of a token, hex. broker: SPIFFE ID of the workload
+    that fetched it for another."""
 
     instance: str
     serial: str
@@ -320,8 +328,8 @@ class SvidLeaf(Leaf):
 
 
 class AuthorityLeaf(Leaf):
-    """Tag 26. certificate: DER, base64url. jwt_key, wit_key: public JWKs. Entries from before these were told have
-    none."""
+    """Tag 26: a trust authority changed. certificate: DER, base64url. jwt_key, wit_key: public JWKs. Older entries lack
+    these members."""
 
     domain: str
     authority: str

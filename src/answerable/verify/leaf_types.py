@@ -1,4 +1,4 @@
-"""What leaves are made of, as types, and what all of them have."""
+"""Define the member types that leaves share, and the members of every leaf."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from answerable.core.canonical import INTEGER_MAX
 
 SD_MAX: Final = 64
-"""Digests of disclosable fields in one leaf; one more would not fit with anything else."""
+"""Digests of disclosable fields in one leaf; with one more, no other member would fit."""
 
 Count = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
@@ -19,12 +19,12 @@ FieldDigest = Annotated[str, Meta(min_length=43, max_length=43)]
 Amounts = Annotated[
     dict[Annotated[str, Meta(min_length=1, max_length=64)], Count], Meta(min_length=1, max_length=32)
 ]
-"""Of budgets, by name. Names that this program does not know are let pass."""
+"""Amounts of budgets, by name. Unknown names pass."""
 RunId = Annotated[str, Meta(min_length=16, max_length=16)]
 
 
 class RunPlace(Struct, kw_only=True, gc=False):
-    """The place of an entry in its run. prev: leaf hash of the one before, empty for the first."""
+    """The position of an entry in its run. prev: leaf hash of the entry before, empty for the first."""
 
     id: RunId
     prev: Annotated[str, Meta(max_length=64)]
@@ -32,7 +32,7 @@ class RunPlace(Struct, kw_only=True, gc=False):
 
 
 class Reference(Struct, kw_only=True, gc=False):
-    """Another entry by index and leaf hash. log: its origin where it is in another log."""
+    """A reference to an entry by index and leaf hash. log: origin of the entry's log, if it is another log."""
 
     entry: Count
     leaf: Compared

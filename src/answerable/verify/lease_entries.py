@@ -1,14 +1,14 @@
-"""How entries about leases must fit together, and each of them by itself.
+"""Check that the entries about each lease agree, and each entry by itself.
 
 Laws:
-- what an entry says of one lease does not contradict itself: what ended has an end and its time, what was used was
-  issued, what was revoked was issued or could not be revoked before;
-- an entry names the intent that named the lease: an earlier one, with that very lease;
-- of one lease, changes and uses only grow, when it was issued stays, and what ended stays ended.
+- an entry about a lease is consistent: an ended lease has an end and its time, a used lease was issued, a revoked
+  lease was issued or could not be revoked before;
+- an entry names the intent that named the lease: an earlier intent, with exactly that lease;
+- for one lease, changes and uses only grow, the issue time is constant, and an ended lease stays ended.
 
-A lease that a broker without memory was told of (`recalled`: no scope, no intent) says less, and is held to the first
-law alone. A log may be read in stretches, each by itself. Of what ended and of intents the last NAMES_MAX are
-remembered, so that a long log needs no more memory than that.
+A lease that a broker without memory learnt of (`recalled`: no scope, no intent) states less, and only the first law
+applies to it. A log may be checked in ranges, each by itself. Only the last NAMES_MAX leases and intents are
+remembered, which bounds the memory.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NAMES_MAX: Final = 250_000
 
 
 class _Stood(NamedTuple):
-    """How a lease stood at its last entry, or at its first one in a stretch."""
+    """The state of a lease at its last entry, or at its first one in a range."""
 
     entry: int
     change: int
@@ -55,7 +55,7 @@ class LeaseEntries:
         self._earlier: list[tuple[int, int, str]] = []
 
     def fault(self, index: int, leaf: Leaf) -> Fault | None:
-        """Take the next entry."""
+        """Take the next entry and return its fault, if any."""
         if isinstance(leaf, IntentLeaf):
             if leaf.lease is not UNSET and len(leaf.lease) == NAME_CHARS:
                 _keep(self._named, index, leaf.lease)
@@ -77,7 +77,8 @@ class LeaseEntries:
         return _order_fault(leaf.lease, before, stands)
 
     def joined(self, later: LeaseEntries) -> Iterator[tuple[int, Fault]]:
-        """Go on with a stretch that was read by itself; yields what is wrong between the two, and at which entry."""
+        """Append the next range, which was read separately; yield the faults that only both together show, each with
+        its entry."""
         for index, intent, lease in later._earlier:
             if fault := self._intent_fault(index, intent, lease):
                 yield index, fault
@@ -118,7 +119,7 @@ def _is_recalled(leaf: LeaseLeaf) -> bool:
 
 
 def lease_fault(leaf: LeaseLeaf) -> Fault | None:
-    """Whether one entry contradicts itself."""
+    """Check that one entry about a lease does not contradict itself."""
     ended = leaf.state == "ended"
     if ended != bool(leaf.end) or ended != bool(leaf.ended_at):
         return Fault(

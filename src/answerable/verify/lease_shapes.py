@@ -1,4 +1,4 @@
-"""What the leaf of a lease has to say."""
+"""Define the ledger leaf about a lease."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from answerable.verify.leaf_types import Count, Leaf
 
 class LeaseLeaf(Leaf):
     """Tag 15. change: number of the broker's change. Times are Unix milliseconds, 0 for not yet. lease: 26 characters
-    of base32. scope: SHA-256 of what it may do; empty where it is not known any more."""
+    of base32. scope: SHA-256 of the lease's rights; empty if not known any more."""
 
     account: str
     agent: str

@@ -1,12 +1,13 @@
-"""Verify a copied ledger directory: every byte of it that matters, with nothing but the copy.
+"""Verify a copied ledger directory: every byte that matters, with nothing but the copy.
 
 Laws:
-- nothing of the writer's code is used but the formats in `core`;
-- a changed, deleted, inserted, reordered or forged entry below a checkpoint is an error that names it;
-- what a copy alone cannot show is said as a caveat, never passed over: entries that no checkpoint covers yet, a key
-  that came with the log, and that newer entries or checkpoints were taken away;
-- only what a witness saw, under a policy that the caller gave, or what the caller kept, ends that last caveat;
-- memory does not grow with the log, but by one byte an entry, and with what is still open in it.
+- no code of the writer is used except the formats in `core`;
+- a changed, deleted, inserted, reordered or forged entry below a checkpoint is an error that names the entry;
+- the report states as a caveat whatever a copy alone cannot prove: entries that no checkpoint covers yet, a key that
+  came with the log, and that newer entries or checkpoints may have been removed;
+- only a witness's cosignature, under a policy that the caller gave, or notes that the caller stored remove that last
+  caveat;
+- memory grows by one byte an entry, and with the intents and runs that are still open.
 """
 
 from __future__ import annotations
@@ -40,17 +41,17 @@ if TYPE_CHECKING:
     from answerable.verify.report import LedgerReport
 
 CLOCK_STEP_BACK_MS_MAX: Final = 5_000
-"""How far a wall clock may step back between entries before it is mentioned."""
+"""How far a wall clock may step back between entries, in milliseconds, before the report mentions it."""
 CLOCK_SKEW_MS_MAX: Final = 60_000
-"""How far the clocks of writer and witnesses may be apart, the time a witness takes to answer included."""
+"""How far the clocks of writer and witnesses may differ, in milliseconds, including a witness's response time."""
 PARALLEL_BYTES_MIN: Final = 48 * 1_048_576
-"""Below this one process is done before others have begun."""
+"""Below this size, one process finishes before others have started."""
 _BUNDLES_PER_TASK: Final = 256
 _SEGMENT_NAME: Final = re.compile(r"[0-9a-f]{16}\.wal")
 
 
 class Progress(NamedTuple):
-    """Entries looked at so far, and bytes of how many."""
+    """Entries checked so far, and the bytes read of all bytes."""
 
     entries: int
     read_bytes: int
@@ -70,19 +71,19 @@ def verify_ledger(
     processes: int = 1,
     progress: Callable[[Progress], None] | None = None,
 ) -> LedgerReport:
-    """Check everything in a ledger directory. Never raises for what it finds there.
+    """Check everything in a ledger directory. Never raises for the directory's content.
 
-    key: the log's, known from elsewhere; without it and without a policy that names one, the one beside the log is used
-    and the report says so. policy: whose cosignatures count, and how many. kept: checkpoints and batch heads of this
-    log that the caller kept, with empty lines between, to which the log must still lead. covered: verified checkpoints
-    of it that stand in a log of logs, to which it must lead, too. witnessed_since: Unix milliseconds; a cosignature at
-    or after it must be there for the log to be called complete. processes: how many may share a long log; more than one
-    needs a main module that can be imported. progress: called now and then.
+    key: the log's key, known from another source; without it, and without a policy that names one, the key stored
+    beside the log is used and the report says so. policy: whose cosignatures count, and how many. kept: checkpoints and
+    batch heads of this log that the caller stored, separated by empty lines; the log must lead to them. covered:
+    verified checkpoints of the log from a log of logs, to which it must lead, too. witnessed_since: Unix milliseconds;
+    the log counts as complete only with a cosignature at or after this time. processes: how many may share a long log;
+    more than one needs an importable main module. progress: called from time to time.
 
-    Raises OSError where a file cannot be read, and Unavailable (`verify.process`) when one of the processes was killed.
+    Raises OSError if a file cannot be read, and Unavailable (`verify.process`) if one of the processes was killed.
     """
     findings = Findings()
-    # First, as it is written last: a log that is written meanwhile has at least what its head speaks of.
+    # Read the head first, since it is written last: a log written meanwhile has at least the entries of its head.
     stated = _stated_head(directory)
     signatures = read_signatures(directory, key, policy, kept, findings.add)
     if covered:
@@ -129,7 +130,7 @@ def verify_ledger(
 def _segments(directory: Path) -> list[str]:
     wal = directory / "wal"
     names = sorted(path.name for path in wal.iterdir()) if wal.is_dir() else []
-    # A pipe with the name of a segment would never end.
+    # Reading a pipe with the name of a segment would never end.
     return [name for name in names if _SEGMENT_NAME.fullmatch(name) and (wal / name).is_file()]
 
 
@@ -152,9 +153,9 @@ def _from_segments(
 
 
 def _from_bundles(orders: Orders, processes: int) -> tuple[Generator[EntryRange, None, None], int]:
-    """The public part. How many bytes it has is not known before it is read."""
+    """Check the public part of a log. Its size in bytes is not known before it is read."""
     size = orders.tiles.published if orders.tiles is not None else 0
-    # No log is longer than what its tiles reach to, whatever its checkpoint says.
+    # No log is longer than its tiles, whatever its checkpoint states.
     count = min(-(-size // TILE_WIDTH), orders.tiles.bundles if orders.tiles is not None else 0)
     tasks = [
         BundlesTask(first=first, stop=min(first + _BUNDLES_PER_TASK, count), size=size)
@@ -173,7 +174,7 @@ def _stated_head(directory: Path) -> Head | Malformed | None:
 
 
 def _own_head(stated: Head | Malformed | None, signatures: Signatures, findings: Findings) -> Head | None:
-    """The head, where there is a key to hold it against; what is wrong with it is a finding."""
+    """Return the head, if there is a key for the log. A wrong head is a finding."""
     if stated is None or signatures.key is None:
         return None
     if isinstance(stated, Malformed):
@@ -187,6 +188,6 @@ def _own_head(stated: Head | Malformed | None, signatures: Signatures, findings:
 
 
 def _promised(signatures: Signatures, head: Head | None) -> int:
-    """Entries that were signed over or recorded as stored."""
+    """Return the number of entries that were signed over or recorded as stored."""
     sizes = [one.checkpoint.size for one in signatures.history] + [one.size for one in signatures.heads]
     return max([*sizes, head.size if head is not None else 0])

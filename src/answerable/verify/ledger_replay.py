@@ -1,4 +1,4 @@
-"""Asking all decisions of a log again, as its entries come."""
+"""Evaluate all decisions of a log again, in order, as its entries are read."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 WHOLE_EVERY: Final = 128
 AT_ONCE: Final = 64
-"""Decisions that are asked together."""
+"""Decisions that are evaluated in one batch."""
 STATED: Final = (Tag.CITED, Tag.POLICY_CHANGE, Tag.MANDATE_ISSUED)
-"""Entries that write down what decisions are made under."""
+"""Tags of the entries that state what decisions are made under."""
 
 
 def replay_entries(
     entries: Iterable[StoredEntry], find: FindKey, *, statements: Statements | None = None
 ) -> Iterator[Replayed]:
-    """Ask every decision among these entries again, in order.
+    """Evaluate every decision among these entries again, in order.
 
-    find: the keys of who runs the log: an entry without one is erased. statements: what was written down before the
-    first of them; gets what they write down. Of many, Cedar is told what the policies mention; of one in
-    `WHOLE_EVERY`, the whole.
+    find: returns the log operator's key for a key id; an entry without a key is erased. statements: the statements of
+    earlier entries; it takes up those of these entries. For most decisions, Cedar gets only the entities that the
+    policies mention; for one in `WHOLE_EVERY`, it gets all of them.
     """
     known = Statements() if statements is None else statements
     waiting: list[Replay] = []
@@ -61,7 +61,7 @@ def replay_entries(
 
 
 def decision_entry(stored: StoredEntry, find: FindKey) -> DecisionEntry:
-    """An entry with those of its fields that asking again looks at, as far as they can be opened.
+    """Return an entry with the fields that a replay reads, as far as they can be decrypted.
 
     Raises Broken (`ledger.leaf_malformed`).
     """
@@ -77,20 +77,20 @@ def decision_entry(stored: StoredEntry, find: FindKey) -> DecisionEntry:
             committed = None if key is None else _fields(stored, leaf, key)
             fields, whole = (None, False) if key is None else (committed or {}, committed is not None)
         except AnswerableError:
-            # What there is, is not what the leaf commits to: for `ledger verify` to say.
+            # The attachment is not what the leaf commits to; `ledger verify` reports that.
             fields = {}
     return DecisionEntry(index=stored.index, tag=stored.tag, leaf=leaf, fields=fields, whole=whole)
 
 
 def _fields(stored: StoredEntry, leaf: _Leaf, key: SubjectKey) -> dict[str, bytes] | None:
-    """Of the fields that the leaf commits to; None where the attachment is another."""
+    """Return the disclosed fields that the leaf commits to; None if the attachment is another."""
     if sha256(stored.attachment).hexdigest() != leaf.get("payload"):
         return None
     return committed_fields(stored.attachment, key, leaf.get("_sd"), shown_for_replay(stored.tag, leaf))
 
 
 class _Leaf(TypedDict, total=False):
-    """Members of leaves that asking again looks at; of the others no more is read than that they are there."""
+    """The members of leaves that a replay reads; the decoder skips the values of all others."""
 
     _sd: Any
     action: Any

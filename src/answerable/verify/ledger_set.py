@@ -1,10 +1,10 @@
-"""Verify a directory of shards and their log of logs: each log by itself, and what they say of one another.
+"""Verify a directory of shards and their log of logs: each log by itself, and their statements about each other.
 
 Laws:
-- the key of the log of logs is the only one that must be known: the keys of shards are those in its heads;
-- a shard must lead to the checkpoint in each of its heads: the root is worked out anew from its leaves;
-- what the log of logs covers counts for a shard as witnessed as far as the log of logs is witnessed itself;
-- a shard that has a head and is not here is an error; a reference to an entry of another log of the set is followed.
+- the key of the log of logs is the only one that must be known: its heads contain the keys of the shards;
+- a shard must lead to the checkpoint in each of its heads: the root is computed again from the shard's leaves;
+- a shard's entries that the log of logs covers count as witnessed as far as the log of logs itself is witnessed;
+- a shard with a head that is missing from the directory is an error; references to other logs of the set are followed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _BATCH_HEAD: Final = b"answerable batch head "
 
 
 def is_ledger_set(directory: Path) -> bool:
-    """Whether this is the directory of several logs, and not that of one."""
+    """Whether the directory is one of several logs, not of a single log."""
     return (directory / "shards").is_dir() or (directory / HEADS).is_dir()
 
 
@@ -61,10 +61,11 @@ def verify_ledger_set(
     processes: int = 1,
     progress: Callable[[Progress], None] | None = None,
 ) -> LedgerSetReport:
-    """Check everything in a directory of shards. Never raises for what it finds there.
+    """Check everything in a directory of shards. Never raises for the directory's content.
 
-    key: of the log of logs. policy: names it, and whose cosignatures count; it may name shards, too. kept: checkpoints
-    and batch heads of any of the logs. The others are for each log, as `verify_ledger` takes them. Raises as that.
+    key: of the log of logs. policy: names the log of logs and whose cosignatures count; it may name shards, too. kept:
+    checkpoints and batch heads of any of the logs. The other parameters apply to each log, as in `verify_ledger`.
+    Raises the same.
     """
     check = partial(
         verify_ledger,
@@ -159,7 +160,7 @@ class _Set:
         shards: dict[str, LedgerReport],
         findings: Findings,
     ) -> None:
-        """Every head is of a shard that is here, and every shard is called as its place says."""
+        """Check that every head is of a shard in the directory, and that every shard has the name of its directory."""
         if base is None:
             return
         for origin, history in covered.items():
@@ -180,7 +181,7 @@ class _Set:
 def _standing_under(
     report: LedgerReport, heads: LedgerReport | None, history: Sequence[HeadAt]
 ) -> LedgerReport:
-    """A shard's report with what the log of logs adds to it: who saw the head of a shard has seen the shard."""
+    """Return a shard's report with what the log of logs adds: a witness of a shard's head is a witness of the shard."""
     own = report.standing
     if heads is None or not history:
         return replace(report, caveats=caveats_of(own))
@@ -198,14 +199,15 @@ def _standing_under(
 
 
 def _covered_by(history: Sequence[HeadAt], size: int) -> int:
-    """Entries of a shard that are covered by the first `size` entries of the log of logs."""
+    """Return how many entries of a shard the first `size` entries of the log of logs cover."""
     return max((one.head.size for one in history if one.index < size), default=0)
 
 
 def _uncovered(
     name: str, report: LedgerReport, history: Sequence[HeadAt], *, is_told: bool
 ) -> Iterator[Caveat]:
-    """is_told: the report says already what witnesses have not seen."""
+    """Yield the caveats on entries that no head covers. is_told: whether the report already states what witnesses have
+    not seen."""
     if not history:
         yield Caveat(code="uncovered", message=f"the log of logs has no head of shard {name} yet")
         return
@@ -218,7 +220,7 @@ def _uncovered(
 
 
 def _placed(finding: Finding) -> Finding:
-    """A finding about a head says where that stands."""
+    """Add the head's entry to the message of a finding about a head."""
     if finding.file != _HEADS_FILE:
         return finding
     message = f"{finding.message}, as its head in entry {finding.start} of the log of logs says"
@@ -228,7 +230,7 @@ def _placed(finding: Finding) -> Finding:
 def _followed(
     directory: Path, heads: LedgerReport | None, shards: dict[str, LedgerReport], findings: Findings
 ) -> dict[str, LedgerReport]:
-    """Follow references from shard to shard; those that lead out of the set stay open."""
+    """Follow references between logs of the set. References to other logs stay open."""
     places = {report.origin: directory / "shards" / name for name, report in shards.items()}
     if heads is not None:
         places[heads.origin] = directory / HEADS
@@ -262,7 +264,8 @@ def _followed(
 
 
 def _left_open(report: LedgerReport, out: int) -> LedgerReport:
-    """A report whose references were followed, but for some. All are kept open where there were too many to keep."""
+    """Return a report whose references were followed. All stay open if some lead out of the set, or were too many to
+    store."""
     if not report.references or out or len(report.references) >= OUTSIDE_MAX:
         return report
     standing = replace(report.standing, references_elsewhere=0)
@@ -279,7 +282,7 @@ class _Meter:
         self._all = sum(path.stat().st_size for path in directory.rglob("*.wal")) if progress else 0
 
     def next_log(self) -> Callable[[Progress], None] | None:
-        """What to call for the next log."""
+        """Return the progress callback for the next log."""
         if self._progress is None:
             return None
         told, entries, read = self._progress, self._entries, self._bytes
@@ -292,7 +295,7 @@ class _Meter:
 
 
 def _notes_by_origin(kept: bytes | None, findings: Findings) -> dict[str, bytes]:
-    """What was kept, sorted by the log that it is of."""
+    """Group the caller's stored notes by log."""
     if kept is None:
         return {}
     content = kept.rstrip(b"\n") + b"\n\n"

@@ -1,17 +1,16 @@
-"""How entries must fit together: intents and their ends, and runs.
+"""Check how entries must fit together: intents with their ends, and runs.
 
 Laws:
-- every end points at an earlier intent by index, leaf hash and action;
-- an end gives back no more than its intent reserved, and an indeterminate one nothing;
-- an intent has one end, and after an indeterminate one at most one correction;
-- only what was decided `allow` is an intent;
+- every end refers to an earlier intent by index, leaf hash and action;
+- an end returns no more than its intent reserved, and an indeterminate end returns nothing;
+- an intent has one end, and after an indeterminate end at most one correction;
+- only an action that was decided `allow` has an intent;
 - the entries of a run are numbered from 0 without a gap, each names the leaf hash of the one before, and all are about
   one mandate.
 
-What is referred to is in `citations.py`.
-
-A log may be read in stretches, each by itself: what a stretch says about entries before it is kept, and told when it
-joins what came before. Needs one byte an entry, and more only for intents without an end and for runs.
+`citations.py` checks the references. A log may be checked in ranges, each by itself: statements of a range about
+entries before it are stored, and checked when the range is joined. Memory is one byte an entry, and more only for
+intents without an end and for runs.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def _ends_after(*states: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(to for state in states for to in TRANSITIONS[state] if to in ENDS))
 
 
-# By state of the intent, and by whether the entry is an indeterminate end: the statuses that the table allows it.
+# By state of the intent, and whether the entry is an indeterminate end: the statuses that the transition table allows.
 _STATUSES: Final = {
     (state, indeterminate): tuple(one for one in ends if (one == "indeterminate") is indeterminate)
     for state, ends in (
@@ -64,13 +63,13 @@ class Pairing:
         self._first = first
         self._mark = mark
         self._states = bytearray()
-        # Leaf hash, action, deadline and what was reserved, of those that may still get an end.
+        # Leaf hash, action, deadline and reservation of the intents that may still get an end.
         self._intents: dict[int, tuple[bytes, str, int, dict[str, int] | UnsetType]] = {}
         self._earlier: list[tuple[int, EndLeaf]] = []
         self._past_mark: dict[int, int] = {}
 
     def fault(self, index: int, leaf: Leaf, leaf_hash: bytes) -> Fault | None:
-        """Take the next entry. Entries that could not be read are left out."""
+        """Take the next entry and return its fault, if any. Entries that could not be read are left out."""
         if isinstance(leaf, IntentLeaf):
             return self.begun(index, leaf, leaf_hash)
         return self.ended(index, leaf) if isinstance(leaf, EndLeaf) else None
@@ -93,7 +92,8 @@ class Pairing:
         return None
 
     def joined(self, later: Pairing) -> Iterator[tuple[int, Fault]]:
-        """Go on with a stretch that was read by itself; yields what is wrong between the two, and at which entry."""
+        """Append the next range, which was read separately; yield the faults that only both together show, each with
+        its entry."""
         for index, leaf in later._earlier:
             fault = self._end_fault(index, leaf)
             if fault is not None:
@@ -104,12 +104,13 @@ class Pairing:
         self._past_mark.update(later._past_mark)
 
     def open_intents(self) -> tuple[int, tuple[OpenIntent, ...]]:
-        """How many intents have no end, and the first of them."""
+        """Return how many intents have no end, and the first of them."""
         still = [index for index in self._intents if self._state(index) == _OPEN]
         return len(still), tuple(self._shown(sorted(still)[:_OPEN_SHOWN_MAX]))
 
     def unended_at_mark(self) -> tuple[set[int], dict[int, int]]:
-        """Intents before the mark without any end, and those whose first end came only from the mark on, with it."""
+        """Return the intents before the mark without any end, and those whose first end is at or after the mark, with
+        that end."""
         never = {index for index in self._intents if index < self._mark and self._state(index) == _OPEN}
         return never, self._past_mark
 
@@ -150,7 +151,7 @@ class Pairing:
 def _returned_fault(
     returned: dict[str, int], reserved: dict[str, int] | UnsetType, indeterminate: bool
 ) -> Fault | None:
-    """An intent that does not say what it reserved took one call."""
+    """Check the returned amounts. An intent without a stated reservation reserved one call."""
     took = {CALLS: 1} if reserved is UNSET else reserved
     for name, amount in returned.items():
         if indeterminate or amount > took.get(name, 0):
@@ -162,7 +163,7 @@ def _returned_fault(
 
 
 class _Began(NamedTuple):
-    """The first entry of a run in a stretch."""
+    """The first entry of a run in a range."""
 
     entry: int
     seq: int
@@ -174,12 +175,12 @@ class Runs:
 
     def __init__(self, first: int = 0) -> None:
         self._is_whole = first == 0
-        # By id: number and leaf hash of the last entry, and the mandate, empty while no entry named one.
+        # By run id: number and leaf hash of the last entry, and the mandate; empty until an entry names one.
         self._reached: dict[str, tuple[int, bytes, str]] = {}
         self._began: dict[str, _Began] = {}
 
     def fault(self, index: int, leaf: Leaf, leaf_hash: bytes) -> Fault | None:
-        """Take the next entry."""
+        """Take the next entry and return its fault, if any."""
         run = leaf.run
         if run is UNSET:
             return None
@@ -201,7 +202,7 @@ class Runs:
         return _mandate_fault(known, mandate)
 
     def joined(self, later: Runs) -> Iterator[tuple[int, Fault]]:
-        """Go on with a stretch that was read by itself."""
+        """Append the next range, which was read separately."""
         for run_id, began in later._began.items():
             reached, mandate = self._reached.get(run_id), later._reached[run_id][2]
             fault = step_fault(began.seq, began.prev, reached)
@@ -215,7 +216,8 @@ class Runs:
 
 
 def step_fault(seq: int, prev: str, reached: tuple[int, bytes, str] | None) -> Fault | None:
-    """Whether an entry goes on after the last one of its run: number, leaf hash and mandate of that, None for none."""
+    """Check that an entry continues its run. reached: number, leaf hash and mandate of the run's last entry; None if
+    none."""
     expected, before = (reached[0] + 1, reached[1].hex()) if reached else (0, "")
     if seq != expected:
         return Fault("run.gap", f"it is number {seq} of its run, expected {expected}")

@@ -1,8 +1,8 @@
-"""The signed side of a ledger directory: its keys, its checkpoints, who cosigned them, and what the caller kept.
+"""Read the signatures of a ledger directory: keys, checkpoints and cosignatures, and the notes that the caller stored.
 
 Laws:
-- every checkpoint is signed by the log's first key, and by each further key of it from the first that it signed on;
-- a witness counts only under a policy that names it, and a checkpoint is witnessed only where the quorum is met.
+- every checkpoint is signed by the log's first key, and by each further key from the first checkpoint it signed on;
+- a witness counts only under a policy that names it, and a checkpoint is witnessed only if the policy's quorum is met.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SECOND_MS: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
-    """A checkpoint with a good signature, and where it stands."""
+    """A checkpoint with a valid signature, and its position in a file."""
 
     checkpoint: Checkpoint
     file: str
@@ -49,10 +49,10 @@ class Signed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Witnessed:
-    """A checkpoint with the quorum that the policy asks for.
+    """A checkpoint with the quorum that the policy requires.
 
-    earliest: when the first of the cosigners signed it; by: when so many had that the quorum was met; both Unix
-    milliseconds, and 0 where cosigners said nothing about the time. cosigners: key names.
+    earliest: when the first cosigner signed it; by: when enough had signed for the quorum; both Unix milliseconds, and
+    0 if the cosigners stated no time. cosigners: key names.
     """
 
     checkpoint: Checkpoint
@@ -63,7 +63,7 @@ class Witnessed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptHead:
-    """A batch head that the caller kept: chain value at a size."""
+    """A batch head that the caller stored: the chain value at a size."""
 
     size: int
     chain: bytes
@@ -74,11 +74,12 @@ class KeptHead:
 
 @dataclass(slots=True, kw_only=True)
 class Signatures:
-    """history: checkpoints by size, of all files. count: in `checkpoints.log`. published: largest size in the log's own
-    files. kept_size: largest that the caller kept, -1 without. heads: by size. witnessed: by size.
+    """The signatures of a log.
 
-    keys: whose signatures are checked; due: of these, whose signatures the newest checkpoint must have. torn: a history
-    ends in a checkpoint that was not completely written. lacks_history: a newest checkpoint stands alone.
+    history: checkpoints by size, of all files. count: those in `checkpoints.log`. published: largest size in the log's
+    own files. kept_size: largest size that the caller stored, -1 without. heads: by size. witnessed: by size. keys:
+    whose signatures are checked; due: of these, the keys that must have signed the newest checkpoint. torn: whether a
+    history ends in an incomplete checkpoint. lacks_history: whether a newest checkpoint exists without its history.
     """
 
     origin: str = ""
@@ -104,7 +105,7 @@ def read_signatures(
     kept: bytes | None,
     found: Callable[[Finding], None],
 ) -> Signatures:
-    """Read and verify them; what is wrong goes to `found`. kept: checkpoints and batch heads, empty lines between."""
+    """Read and verify the signatures. `found` gets each fault. kept: notes, with empty lines between."""
     read = Signatures(policy=policy)
     _Keys(directory, found).read(read, key)
     if read.key is None:
@@ -129,7 +130,7 @@ class _Keys:
         self._found = found
 
     def read(self, read: Signatures, given: VerifierKey | None) -> None:
-        """Whose log it is. A key or policy from the caller decides; the keys beside the log only have to agree."""
+        """Determine the log's keys. A key or policy from the caller decides; keys beside the log must only agree."""
         named = [] if read.policy is None else [one.key for one in read.policy.logs]
         beside = self._beside(is_needed=given is None and not named)
         if given is not None:
@@ -183,13 +184,13 @@ class _Notes:
 
     def __init__(self, directory: Path, read: Signatures, found: Callable[[Finding], None]) -> None:
         self._directory, self._read, self._found = directory, read, found
-        # Of the checkpoint before, and of all that stand before it in the same file.
+        # Signers of the checkpoint before, and of all earlier checkpoints in the same file.
         self._last: set[VerifierKey] = set()
         self._signers: set[VerifierKey] = set()
 
     def history(self, name: str, newest: str) -> None:
-        """All checkpoints of one kind, and the file that holds the newest of them."""
-        # That file first, since the history is written first: a log that goes on meanwhile is not called wrong.
+        """Read all checkpoints of one kind, and the file with the newest of them."""
+        # Read the newest first: a writer writes the history first, so a log that grows meanwhile causes no false fault.
         alone = self._alone(newest)
         path = self._directory / name
         if path.exists() and not (path.is_file() and path.stat().st_size <= HISTORY_BYTES_MAX):
@@ -217,7 +218,7 @@ class _Notes:
         self._newest(newest, alone, own, notes if path.exists() else None)
 
     def kept(self, content: bytes) -> None:
-        """What the caller kept, checkpoints and batch heads alike."""
+        """Read the notes that the caller stored, both checkpoints and batch heads."""
         if len(content) > KEPT_BYTES_MAX:
             self._wrong("kept.size", f"what was kept has more than {KEPT_BYTES_MAX} bytes", KEPT)
             return
@@ -278,7 +279,7 @@ class _Notes:
         return Signed(checkpoint=checkpoint, file=file, start=start, stop=stop)
 
     def _cosigned(self, note: Note, checkpoint: Checkpoint, policy: Policy) -> None:
-        """Who cosigned, and whether that is enough. Raises Unverified for a bad cosignature by a known witness."""
+        """Record the cosigners if they meet the quorum. Raises Unverified for a bad cosignature by a known witness."""
         witnesses = [one.key for one in policy.witnesses]
         given = sorted(verified_cosignatures(note, cosigners=witnesses), key=lambda one: one.timestamp)
         if not given or not policy.is_met_by([one.cosigner for one in given]):
@@ -307,7 +308,7 @@ class _Notes:
         self._wrong("checkpoint.signature", message, file, start, stop)
 
     def _rest(self, content: bytes, used: int, name: str) -> None:
-        """What follows the last whole note of a history."""
+        """Judge the bytes after the last whole note of a history."""
         rest = content[used:]
         if not rest:
             return
@@ -327,7 +328,7 @@ class _Notes:
         )
 
     def _alone(self, name: str) -> bytes | Malformed | None:
-        """What the file of the newest checkpoint says; None where there is none."""
+        """Return the content of the file of the newest checkpoint; None if there is none."""
         path = self._directory / name
         try:
             return content_of_small(path) if path.exists() else None
@@ -337,7 +338,8 @@ class _Notes:
     def _newest(
         self, name: str, note: bytes | Malformed | None, own: list[Signed], history: list[bytes] | None
     ) -> None:
-        """note: what stands in a file of its own. history: None where there is none."""
+        """Compare the newest checkpoint with the history. note: content of the newest checkpoint's file. history: None
+        if there is none."""
         if note is None:
             if len(own) == 1:
                 self._behind(name)
@@ -360,14 +362,15 @@ class _Notes:
             self._behind(name)
 
     def _behind(self, name: str) -> None:
-        """The history is written first, so a power cut may come between the two, or a copy be made."""
+        """Warn that the file lags behind the history: the history is written first, and a power cut or a copy may fall
+        between the two writes."""
         message = "the newest checkpoint is in the history alone, as after a power cut"
         self._found(Finding(rule="checkpoint.behind", severity="warning", message=message, file=name))
 
     def _may_be_cut_off(self, rest: bytes) -> bool:
-        """Whether the bytes are the start of a checkpoint that a power cut left unfinished, perhaps with zeros after.
+        """Whether the bytes are the start of a checkpoint that a power cut left unfinished, possibly followed by zeros.
 
-        Once its first signature line is whole, so must the checkpoint be, but for further signatures.
+        Once the first signature line is whole, the checkpoint must be, too, except for further signatures.
         """
         text = rest.rstrip(b"\x00")
         if _CONTROL.search(text):
@@ -388,7 +391,8 @@ class _Notes:
 
 
 def _lacks_sectors(content: bytes, start: int) -> bool:
-    """Whether what follows `start` is text with a hole, as a power cut leaves it: it keeps any sectors of a write."""
+    """Whether the bytes from `start` on are text with missing sectors. After a power cut, any subset of a write's
+    sectors may be on disk."""
     stops = range((start // SECTOR_BYTES + 1) * SECTOR_BYTES, len(content), SECTOR_BYTES)
     pieces = [content[at:stop] for at, stop in zip([start, *stops], [*stops, len(content)], strict=True)]
     kept = [one.rstrip(b"\x00") for one in pieces if any(one)]

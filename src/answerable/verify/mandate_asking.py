@@ -1,4 +1,4 @@
-"""What a mandate, the login it was given by, and what of it was handed on say to a question, asked again."""
+"""Evaluate a recorded question against its mandate, the session behind the mandate and the delegated hops."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def short_of(
     asked: Asked, attempt: Attempt, mandate: Mandate, hops: tuple[Authority, ...] = ()
 ) -> Shortfall | None:
-    """Why a mandate, the login it was given by, or what of it was handed on does not cover what was asked; None if all
-    do. Sums that a hop bounds are counted in accounts, which is not asked again."""
+    """Return why the mandate, its session or a delegated hop does not cover the question; None if all do. Sums that a
+    hop limits are counted in accounts, which are not evaluated again."""
     task = asked.context["task"]
     state: Any = asked.mandate_state
     short = shortfall(
@@ -34,7 +34,7 @@ def short_of(
 
 
 def attempt_of(asked: Asked, arguments: Mapping[str, Any]) -> Attempt:
-    """What the rules of a mandate look at."""
+    """Return the facts that the rules of a mandate read."""
     capability, destination = asked.context["capability"], asked.context["destination"]
     return Attempt(
         capability=asked.action.id,

@@ -1,4 +1,4 @@
-"""Whether an action was narrowed as the decision about the wider one says."""
+"""Check that an action was narrowed as the decision about the wider action requires."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 def unlike_the_wider(entry: DecisionEntry, wider: Decision, before: Asked, after: Asked) -> str:
-    """What of an entry is not as it comes of the wider action; empty if all is. before, after: the questions about the
-    action before it was narrowed and as it was then."""
+    """Return how an entry differs from the result of narrowing the wider action; empty if it does not. before, after:
+    the questions about the action before and after it was narrowed."""
     fields = entry.fields or {}
     if [*kinds_of(wider.obligations)] != [*entry.leaf["narrowed"]]:
         return "other obligations come of it"
@@ -70,8 +70,8 @@ def _seem_alike(
     after: Asked,
     now: dict[str, Any],
 ) -> bool:
-    """Of questions from before the mapping was written down: what has its name by a pointer lies in another argument,
-    which is another one then, and which of them is not told."""
+    """Compare arguments for questions from before mappings were recorded. A nested value has its name by a pointer,
+    which was not recorded, so any argument with an object or a list may be the one that changed."""
     narrowed = {one.argument for one in narrow}
     named = named_by(after, now)
     alike = all(same(made[name], named.get(name)) for name in narrowed)

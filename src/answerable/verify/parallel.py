@@ -1,4 +1,4 @@
-"""Work on many pieces in several processes, with the results in order and only a few of them in memory."""
+"""Run a function over many tasks in several processes, with ordered results and bounded memory."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _WAITING_MAX: Final = 2
-"""Results that may lie ready, beside those being worked on."""
+"""Finished results that may wait, in addition to the tasks in progress."""
 
 
 def in_order(
     work: Callable[[Task], Result], tasks: Sequence[Task], *, processes: int
 ) -> Generator[Result, None, None]:
-    """The results of `work` on each task, in their order. processes: 1 works here, and starts none.
+    """Yield the results of `work` for each task, in order.
 
-    work, tasks and results must be such as can be pickled. Closing the iterator ends the processes, whatever they are
-    at. Raises OSError where `work` does, and Unavailable (`verify.process`) when a process ended otherwise.
+    processes: with 1, the work runs in this process. work, tasks and results must be picklable. Closing the iterator
+    ends the processes at once. Raises OSError if `work` does, and Unavailable (`verify.process`) if a process ended
+    otherwise.
     """
     if processes <= 1 or len(tasks) <= 1:
         yield from map(work, tasks)
@@ -49,14 +50,14 @@ def in_order(
 
 
 class _Team:
-    """Processes with a pipe to each. A pipe carries one task at a time, so that neither side waits for the other."""
+    """Processes with a pipe to each. A pipe carries one task at a time, so that neither side blocks on the other."""
 
     def __init__(self, work: Callable[[Task], object], size: int) -> None:
         self.size = size
         self.idle: list[Connection] = []
         self._busy: dict[Connection, int] = {}
         self._processes: list[SpawnProcess] = []
-        # A child that is forked would share locks and open files with us; a fresh one shares nothing.
+        # A forked child would share locks and open files with this process; a spawned one shares nothing.
         context = get_context("spawn")
         for _ in range(size):
             ours, theirs = context.Pipe()
@@ -67,7 +68,7 @@ class _Team:
             self._processes.append(process)
 
     def give(self, number: int, task: object) -> None:
-        """Let one that is idle work on a task."""
+        """Give a task to an idle process."""
         pipe = self.idle.pop()
         try:
             pipe.send(task)
@@ -76,7 +77,7 @@ class _Team:
         self._busy[pipe] = number
 
     def results(self) -> dict[int, Result]:
-        """Wait for at least one; by number of the task."""
+        """Wait for at least one result. Returns the results by task number."""
         found = {}
         for pipe in cast("list[Connection]", wait(list(self._busy))):
             try:
@@ -90,7 +91,7 @@ class _Team:
         return found
 
     def end(self) -> None:
-        """End them all."""
+        """Terminate all processes."""
         for process in self._processes:
             process.terminate()
         for process in self._processes:
@@ -100,7 +101,7 @@ class _Team:
 
 
 def _serve(pipe: Connection, work: Callable[[Task], object]) -> None:
-    # Ctrl-C goes to the whole group of processes; the first one ends the others.
+    # Ctrl-C reaches the whole process group; the first process ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
         try:

@@ -1,7 +1,9 @@
-"""Asking a policy set when not all facts are known: what follows already, and under which conditions the rest does.
+"""Evaluate a policy set when not all facts are known: what already follows, and the conditions for the rest.
 
-By Cedar's partial evaluation, which is marked experimental: its answer is a preview that people read, never a decision.
-Laws: what is not known is a condition and takes no value; a policy that may matter is told, with what of it is left.
+Uses Cedar's partial evaluation, which is experimental: the result is a preview for people, never a decision.
+
+Laws: an unknown fact is a condition and takes no value; every policy that may matter is reported, with the remaining
+part of its condition.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from answerable.errors import Malformed, shown
 from answerable.errors.codes.policy import POLICY_UNREADABLE
 
 with suppress(ModuleNotFoundError):
-    # Whoever has a policy set to ask has it.
+    # A `PolicyAsking` cannot be made without it, and nothing here runs without one.
     import cedarpy
 
 if TYPE_CHECKING:
@@ -31,8 +33,9 @@ CONDITION_CHARS_MAX: Final = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Possible:
-    """effect: what follows from what is known. by: policies, or the rule, that make it so or may. conditions: sentences
-    for people, on which it depends; empty where it does not."""
+    """The result of a partial evaluation. effect: what follows from the known facts. by: the policies, or the rule,
+    that determine the effect or may do so. conditions: sentences that state what the effect depends on; empty if
+    nothing."""
 
     effect: Literal["allow", "deny", "depends"]
     by: tuple[str, ...]
@@ -40,7 +43,7 @@ class Possible:
 
 
 def unknown(name: str) -> dict[str, Any]:
-    """A value of the context that is not known, in Cedar's JSON form. name: its path in the context."""
+    """Return the mark for an unknown value of the context, in Cedar's JSON form. name: its path in the context."""
     return {"__extn": {"fn": "unknown", "arg": name}}
 
 
@@ -52,9 +55,10 @@ def ask_partly(
     resource_id: str,
     context: Mapping[str, Any],
 ) -> Possible:
-    """resource_id: empty where no resource is said. context: known members, and `unknown` ones.
+    """Evaluate a policy set with unknown facts.
 
-    Raises Malformed (`policy.unreadable`) where Cedar has no answer.
+    resource_id: empty if no resource is given. context: known members, and `unknown` ones. Raises Malformed
+    (`policy.unreadable`) if Cedar cannot evaluate it.
     """
     request: dict[str, Any] = {
         "principal": _uid("Agent", named.agent),
@@ -73,7 +77,7 @@ def ask_partly(
 
 
 def _weighed(policies: PolicyAsking, left: Mapping[str, object]) -> Possible:
-    """left: of each policy what of its condition is left; True, False, or an expression."""
+    """Weigh the policies. left: the remaining condition of each policy: True, False, or an expression."""
     permits = {name: one for name, one in left.items() if one is not False and not policies.forbids(name)}
     forbids = {name: one for name, one in left.items() if one is not False and policies.forbids(name)}
     final = tuple(
@@ -108,7 +112,7 @@ def _effect(note: PolicyNote) -> str:
 
 
 def _condition(ast: Mapping[str, Any]) -> object:
-    """What is left of a policy's conditions: True, False, or one expression."""
+    """Return what remains of a policy's conditions: True, False, or one expression."""
     left: object = True
     for condition in ast.get("conditions") or ():
         body = _simplified(condition.get("body"))
@@ -139,7 +143,7 @@ def _simplified(node: Any) -> Any:
 
 
 def _inside(value: Any) -> Any:
-    """An operand, where a plain truth stays a value."""
+    """Simplify an operand, where a boolean literal stays a value."""
     if isinstance(value, list):
         return [_inside(one) for one in value]
     if not isinstance(value, dict):
@@ -160,7 +164,7 @@ def _path(name: str) -> dict[str, Any]:
 
 
 def _text(condition: object) -> str:
-    """As Cedar writes it."""
+    """Return a condition as Cedar text."""
     if condition is True:
         return "true"
     scope = {"op": "All"}

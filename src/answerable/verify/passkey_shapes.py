@@ -1,4 +1,4 @@
-"""What a leaf must say about passkeys of people, as types."""
+"""Define the ledger leaves about people's passkeys."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ _Thumbprint = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z")]
 
 
 class PasskeyLeaf(Leaf):
-    """Tag 33. person, by: pseudonyms. invitation: SHA-256 of its code; empty where a session let the passkey in.
-    passkey: SHA-256 of the credential id. key: thumbprint. counts: of refused sign-ins, by why, since the last. code,
-    session: why somebody in this session of a person was refused."""
+    """Tag 33: a passkey invited or added, or sign-ins refused.
+
+    person, by: pseudonyms. invitation: SHA-256 of its code; empty if a session authorized the passkey. passkey: SHA-256
+    of the credential id. key: thumbprint. counts: refused sign-ins since the last entry, by reason. code, session: why
+    this session of a person was refused.
+    """
 
     change: Annotated[str, Meta(pattern=r"^(?:invited|added|refused|session_refused)\Z")]
     attested: bool | UnsetType = UNSET
@@ -31,7 +34,7 @@ class PasskeyLeaf(Leaf):
 
 
 class PasskeyRemovedLeaf(Leaf):
-    """Tag 34. As for tag 33."""
+    """Tag 34: a passkey removed. Members as in tag 33."""
 
     by: str
     key: _Thumbprint

@@ -1,8 +1,8 @@
-"""One policy set as a log says it was, asked again: the whole of it, by Cedar's public call, on the whole context.
+"""Evaluate a recorded policy set as a whole, by Cedar's public call and on the whole context.
 
-Nothing of how the gateway decides fast is used here: no slices of its own, no private entry point, no registry. So
-whatever of that goes wrong shows as a difference. Of many decisions Cedar is given what can matter, and what it was
-given before it is not given again: both by means of this module, and held against the whole for some (`decide`).
+This module uses none of the gateway's optimizations: no slices, no private entry point, no registry. A fault in any of
+these shows as a difference. For most decisions Cedar gets only what can matter, and equal requests are answered from a
+cache; both are this module's own, and some decisions are compared with the whole (`decide`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from answerable.errors.codes.policy import POLICY_UNREADABLE
 from answerable.extras import require_replay
 
 with suppress(ModuleNotFoundError):
-    # Without it no set can be asked, which its constructor says; the rest of this module needs none.
+    # Only `PolicyAsking` needs it, and its constructor raises `extra.missing` without it.
     import cedarpy
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from answerable.core.registry.policy_sets.policy_statement import PolicyStatement
 
 BOUND_MAX: Final = 1_024
-"""Sets of entities, and sets without some of their policies, that are kept ready."""
+"""Cached Cedar handles: entity sets, and policy sets without some policies."""
 ONCE_MAX: Final = 8_192
-"""Answers that are kept: the first of them is forgotten for another one."""
+"""Cached answers; the oldest is dropped for a new one."""
 POLICIES_MAX: Final = 20_000
 GROUP_POLICIES: Final = 25
-"""Read at once, for Cedar lets nothing else of this process go on while it reads."""
+"""Policies parsed at once: Cedar's parser blocks all other threads of the process."""
 _ANNOTATIONS: Final = frozenset({"id", "reason", "internal", "approve", "oblige", "break_glass"})
 _APPROVE: Final = re.compile(r"([a-z0-9._-]{1,63}(?:\|[a-z0-9._-]{1,63}){0,3}):([1-9])")
 _CONTEXT: Final = {"Var": "context"}
@@ -50,7 +50,7 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 
 class Named(NamedTuple):
-    """What decides which entities Cedar is told of."""
+    """The names that determine the entities of a request."""
 
     agent: str
     environment: str
@@ -60,7 +60,7 @@ class Named(NamedTuple):
 
 
 class _Question(NamedTuple):
-    """What Cedar is asked. kind, name: of the resource. context: as JSON."""
+    """A request to Cedar. kind, name: of the resource. context: as JSON."""
 
     named: Named
     kind: str
@@ -69,18 +69,18 @@ class _Question(NamedTuple):
 
 
 class _Matters(NamedTuple):
-    """What policies look at. mentioned: as `mentioned` says."""
+    """What policies read. mentioned: see the function `mentioned`."""
 
     mentioned: dict[str, frozenset[str] | None] | None
     sees_resource: bool
 
 
 class PolicyAsking:
-    """Asks one policy set. parts: what it declares; None where the log does not say."""
+    """Evaluates one policy set. parts: the set's declarations; None if the log does not record them."""
 
     def __init__(self, statement: PolicyStatement, *, digest: str) -> None:
-        """Raises Malformed (`policy.unreadable`) for policies that this program cannot read as they were read then,
-        Unavailable (`extra.missing`)."""
+        """Raises Malformed (`policy.unreadable`) for policies that this version cannot read as they were read then,
+        Unavailable (`extra.missing`) without Cedar."""
         require_replay("cedarpy", "decisions cannot be asked again")
         self.digest = digest
         self.parts: PolicyParts | None = statement.parts
@@ -97,11 +97,11 @@ class PolicyAsking:
 
     @property
     def notes(self) -> Mapping[str, PolicyNote]:
-        """What the annotations of each policy say."""
+        """The annotations of each policy."""
         return self._notes
 
     def policy(self, name: str) -> Mapping[str, Any] | None:
-        """A policy in Cedar's JSON form; None for an id that the set does not have."""
+        """Return a policy in Cedar's JSON form; None if the set has no policy with this id."""
         return self._policies.get(name)
 
     def forbids(self, name: str) -> bool:
@@ -109,11 +109,11 @@ class PolicyAsking:
         return self._policies[name].get("effect") != "permit"
 
     def about(self, named: Named) -> cedarpy.PolicySet:
-        """Cedar's handle for the policies that can be about this agent and action."""
+        """Return Cedar's handle for the policies that can match this agent and action."""
         return self._without((), named)
 
     def entities(self, named: Named) -> cedarpy.Entities:
-        """Cedar's handle for the entities that a request of these has."""
+        """Return Cedar's handle for the entities of a request with these names."""
         return self._entities(named)
 
     def permits(self) -> list[Mapping[str, Any]]:
@@ -121,7 +121,8 @@ class PolicyAsking:
         return [ast for ast in self._policies.values() if ast.get("effect") == "permit"]
 
     def unlike(self, asked: Asked) -> str:
-        """The first member of the context that this set's own declarations make something else of; empty for none."""
+        """Return the first member of the context that this set's own declarations would derive differently; empty if
+        none."""
         if self.parts is None:
             return ""
         made = declared_under(asked, self.parts)
@@ -129,9 +130,12 @@ class PolicyAsking:
         return next((name for name in names if made.get(name) != asked.context.get(name)), "")
 
     def decide(self, asked: Asked, *, whole: bool = True) -> Decision:
-        """What the set says. whole: whether Cedar is given all policies and the whole context, or the policies that can
-        be about this agent and action, and what these mention, unless it was given just that before: the same to them,
-        and many times as fast."""
+        """Evaluate a question.
+
+        whole: whether Cedar gets all policies and the whole context. Otherwise Cedar gets the policies that can match
+        this agent and action, and the facts that these mention, or a cached answer is used: the result is the same, and
+        many times as fast.
+        """
         if not whole:
             question = self._question(asked)
             first, without = self._once((), question), partial(self._again, question)
@@ -148,7 +152,8 @@ class PolicyAsking:
         )
 
     def ask_ahead(self, asked: Iterable[Asked]) -> None:
-        """Ask at once what `decide` is about to be asked one by one, and not as a whole: Cedar takes less time so."""
+        """Evaluate in one batch what `decide` will need for these questions without `whole`; a batch takes Cedar less
+        time."""
         lacking: dict[Named, dict[_Question, None]] = {}
         for one in asked:
             question = self._question(one)
@@ -163,16 +168,16 @@ class PolicyAsking:
                 self._keep((), question, _evaluation(result))
 
     def _question(self, asked: Asked) -> _Question:
-        """What of a question can matter to the policies."""
+        """Reduce a question to what can matter to the policies."""
         named = _named(asked)
         matters = self._matters(named)
         context = _ENCODER.encode(_told(asked.context, matters.mentioned)).decode()
-        # A resource that no policy looks at makes no difference, so it is the same question for all of them.
+        # A resource that no policy reads makes no difference, so all resources share one cached answer.
         name = asked.resource.id if matters.sees_resource else ""
         return _Question(named, asked.resource.type, name, context)
 
     def _once(self, ids: tuple[str, ...], question: _Question) -> Evaluation:
-        """What the policies that can be about it say without some of them, asked once."""
+        """Evaluate the matching policies without those of `ids`, with a cache."""
         found = self._answers.get((ids, question))
         if found is None:
             found = self._keep(ids, question, self._evaluated(ids, question, question.named))
@@ -199,7 +204,7 @@ class PolicyAsking:
         conditions = [ast.get("conditions") for ast in policies]
         return _Matters(
             mentioned=mentioned(conditions),
-            # Also where it is but a word: to take it for looked at costs time alone.
+            # This also counts the word in a literal: treating the resource as read then only costs time.
             sees_resource=b'"resource"' in _ENCODER.encode(conditions)
             or any(ast.get("resource") != {"op": "All"} for ast in policies),
         )
@@ -211,7 +216,7 @@ class PolicyAsking:
             if name not in ids and (about is None or _can_be_about(ast, about))
         }
         text = msgspec.json.encode({"templates": {}, "staticPolicies": kept, "templateLinks": []})
-        # It takes a second for ten thousand, in which whatever else this process does goes on.
+        # Parsing ten thousand policies takes a second; other threads run meanwhile.
         return cedarpy.PolicySet.from_json_str(text.decode(), release_gil=True)
 
 
@@ -249,7 +254,7 @@ def _request(question: _Question) -> dict[str, Any]:
 
 
 def _evaluation(result: cedarpy.AuthzResult) -> Evaluation:
-    """One answer; whatever is not a clean Allow or Deny is an error, which can only end in a deny."""
+    """Convert Cedar's answer. Any answer but a clean Allow or Deny is an error, which can only result in a deny."""
     reasons, errors = sorted(result.diagnostics.reasons), list(result.diagnostics.errors)
     decision = result.decision.value
     if not errors and (decision == "Deny" or (decision == "Allow" and reasons)):
@@ -260,7 +265,7 @@ def _evaluation(result: cedarpy.AuthzResult) -> Evaluation:
 
 
 def _can_be_about(ast: Mapping[str, Any], named: Named) -> bool:
-    """False only for a policy that names another agent, use case, action or kind."""
+    """Whether a policy can match: False only if it names another agent, use case, action or kind."""
     principals = {("Agent", named.agent), ("UseCase", named.use_case)}
     actions = {("Action", named.action), ("Action", named.kind)}
     for scope, own in ((ast.get("principal"), principals), (ast.get("action"), actions)):
@@ -277,8 +282,8 @@ def _can_be_about(ast: Mapping[str, Any], named: Named) -> bool:
 
 
 def mentioned(conditions: object) -> dict[str, frozenset[str] | None] | None:
-    """Members of the context that these conditions look at, and the names inside each, None for all of them; None for
-    the whole context, as soon as anything about it is used in a way that is not a plain access."""
+    """Return the members of the context that these conditions read, with the names inside each, None for all names.
+    Return None for the whole context, if any use of it is not a plain access."""
     found: dict[str, frozenset[str] | None] = {}
     pending: list[object] = [conditions]
     while pending:
@@ -300,7 +305,7 @@ def mentioned(conditions: object) -> dict[str, frozenset[str] | None] | None:
 
 
 def plain_path(node: dict[str, Any]) -> list[str]:
-    """The names of `context.a.b` or `context.a has b`, outermost last; empty for anything else."""
+    """Return the names of `context.a.b` or `context.a has b`, outermost first; empty for anything else."""
     names: list[str] = []
     at: object = node
     while isinstance(at, dict) and at != _CONTEXT:
@@ -325,9 +330,9 @@ def _policies_in(text: str) -> dict[str, dict[str, Any]]:
 
 
 def _read(text: str) -> list[dict[str, Any]]:
-    """Every policy, in groups; or all at once where Cedar finds another number of them than the text was split into."""
+    """Parse every policy, in groups; all at once if Cedar finds another number of policies than the split."""
     try:
-        # Cedar's parser has no bounds of its own: what is nested deeply would end the process of who verifies.
+        # Cedar's parser has no depth limit: deeply nested text would crash the verifier's process.
         pieces = statements(text)
         starts = range(0, len(pieces), GROUP_POLICIES)
         groups = ("".join(one.text for one in pieces[first : first + GROUP_POLICIES]) for first in starts)
@@ -372,7 +377,7 @@ def _note(name: str, ast: Mapping[str, Any]) -> PolicyNote:
 
 
 def _entities(named: Named) -> cedarpy.Entities:
-    """The agent in its use case, the action in its kind, as they were then."""
+    """Build the entities of a request: the agent in its use case, the action in its kind, as recorded."""
     return cedarpy.Entities.from_json_str(
         _ENCODER.encode(
             [

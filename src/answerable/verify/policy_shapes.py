@@ -1,4 +1,4 @@
-"""Leaves about changes of registry documents and policy sets, and about what was proposed of them."""
+"""Define the ledger leaves about changes and proposals of registry documents and policy sets."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from answerable.verify.leaf_types import Count, Digest, Leaf, Reference
 
 
 class ChangeLeaf(Leaf):
-    """Tags 11 and 12. people: pseudonyms of those whose keys it changes, people_more: how many more
-    the entries after it name."""
+    """Tags 11 and 12: a change of the registry or of a policy set. people: pseudonyms of those whose keys the change
+    affects; people_more: how many more the following entries name."""
 
     before: str
     after: str
@@ -32,7 +32,7 @@ class ChangeLeaf(Leaf):
 
 
 class ProposedLeaf(Leaf):
-    """Tag 29. before, after: digests of the documents. author: pseudonym."""
+    """Tag 29: a policy set proposed. before, after: digests of the documents. author: pseudonym."""
 
     after: Digest
     author: str
@@ -42,7 +42,7 @@ class ProposedLeaf(Leaf):
 
 
 class WithdrawnLeaf(Leaf):
-    """Tag 44. by: pseudonym."""
+    """Tag 44: a proposal withdrawn. by: pseudonym."""
 
     by: str
     proposal: str

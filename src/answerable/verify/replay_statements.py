@@ -1,4 +1,4 @@
-"""Policy sets and mandates as a log wrote them down, found again for the decisions that were made under them."""
+"""Collect the policy sets, mandates and hops that a log states, and look them up for the decisions made under them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from answerable.core.mandate.mandate import Mandate
 
 MANDATES_MAX: Final = 20_000
-"""Mandates that are kept, the last ones that were used."""
+"""Mandates that stay cached, the most recently used."""
 
 
 class Statements:
-    """What was written down so far in one log."""
+    """The statements of one log so far."""
 
     def __init__(self) -> None:
         self._texts: dict[str, bytes] = {}
@@ -38,7 +38,7 @@ class Statements:
         self._hops: dict[tuple[str, str, str], bytes] = {}
 
     def take(self, tag: int, leaf: Mapping[str, Any], fields: Mapping[str, bytes]) -> None:
-        """Look at an entry. fields: those that are shown of it."""
+        """Take an entry. fields: its disclosed fields."""
         if tag == Tag.CITED and leaf.get("kind") == "policy_set" and "text" in fields:
             self._texts.setdefault(str(leaf.get("name")), fields["text"])
         elif tag == Tag.POLICY_CHANGE and "policies" in fields:
@@ -51,13 +51,13 @@ class Statements:
         ):
             name = str(leaf.get("mandate") if tag == Tag.MANDATE_ISSUED else leaf.get("name"))
             if self._tokens.get(name) != fields["token"]:
-                # One that was recorded and, by a crash, never in force may be issued again with other terms: the last
-                # one is that under which anything was decided.
+                # A mandate that was recorded but, after a crash, never in force may be issued again with other terms.
+                # Only the last one was ever used in a decision.
                 self._tokens[name] = fields["token"]
                 self._mandates.pop(name, None)
 
     def policy_set(self, leaf: Mapping[str, Any]) -> PolicyAsking | Unfit | None:
-        """The set that a decision names; None where it is not shown."""
+        """Return the policy set that a decision names; None if it is not disclosed."""
         digest = digest_in(leaf)
         found = self._asking.get(digest)
         if found is None and digest in self._texts:
@@ -65,13 +65,13 @@ class Statements:
         return found
 
     def hops(self, leaf: Mapping[str, Any]) -> tuple[Authority, ...] | None:
-        """What each hop allows that an action came by; None where one is not shown, or not one that this reads."""
+        """Return the authority of each hop of an action; None if one is not disclosed or cannot be read."""
         tokens = [self._hops.get(place) for place in hop_places(leaf)]
         found = [None if token is None else _authority(token) for token in tokens]
         return None if None in found else tuple(one for one in found if one is not None)
 
     def mandate(self, leaf: Mapping[str, Any]) -> Mandate | None:
-        """The mandate that a decision names; None where it is not shown, or is not one that this program reads."""
+        """Return the mandate that a decision names; None if it is not disclosed or this program cannot read it."""
         name = str(leaf.get("mandate"))
         if name in self._mandates:
             self._mandates.move_to_end(name)
@@ -93,7 +93,7 @@ def _authority(token: bytes) -> Authority | None:
 
 
 def _published(fields: Mapping[str, bytes]) -> bytes:
-    """What is written down of a set when it comes into force, as it is when it is cited."""
+    """Return a published policy set in the same form as a cited one."""
     policies, declared, schema = (fields.get(name) for name in ("policies", "declared", "schema_digest"))
     if policies is None or declared is None or schema is None:
         return policies or b""
@@ -102,7 +102,7 @@ def _published(fields: Mapping[str, bytes]) -> bytes:
 
 
 def hop_places(leaf: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Id, agent and mandate of each hop that an action came by, root first."""
+    """Return id, agent and mandate of each hop of an action, root first."""
     hops = leaf.get("hops")
     return [
         (str(hop.get("id")), str(hop.get("agent")), str(leaf.get("mandate")))
@@ -111,7 +111,7 @@ def hop_places(leaf: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def digest_in(leaf: Mapping[str, Any]) -> str:
-    """By which a decision names its policy set."""
+    """Return the digest by which a decision names its policy set."""
     decided = leaf.get("decision")
     return str(decided.get("policy_set") if isinstance(decided, dict) else leaf.get("policy_set"))
 
@@ -119,7 +119,7 @@ def digest_in(leaf: Mapping[str, Any]) -> str:
 def _asking(digest: str, text: bytes) -> PolicyAsking | Unfit:
     try:
         statement = read_statement(text)
-        # One from before the digest was of just these bytes is vouched for by its entry alone.
+        # The digest of older sets does not cover exactly these bytes; their entry alone attests them.
         if statement.schema_digest and sha256(text).hexdigest() != digest:
             return Unfit(
                 verdict="differs", text="the policy set that was written down is not the one that decided"

@@ -1,4 +1,4 @@
-"""A recorded decision as it is asked again, and what came of it."""
+"""Represent a recorded decision and the result of evaluating it again."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ VERDICTS: Final[tuple[Verdict, ...]] = (
 
 
 class DecisionEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """fields: those that are shown, as JSON by name; None where nobody can open them any more. whole: whether that is
-    all that could be of interest."""
+    """An entry that records a decision. fields: its disclosed fields, as JSON by name; None if nobody can decrypt them
+    any more. whole: whether these are all relevant fields."""
 
     index: int
     tag: int
@@ -32,20 +32,21 @@ class DecisionEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A decision, as far as leaves tell it."""
+    """A decision, as far as leaves record it."""
 
     effect: str
     by: tuple[str, ...]
     lifted: tuple[str, ...] = ()
 
     def as_value(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return the decision for `--json`."""
         return {"by": [*self.by], "effect": self.effect, "lifted": [*self.lifted]}
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What came of asking one decision again. text: for people, on one line. action: id of the action, or of the
-    approval. derived: None where it could not be asked. unchecked: what was not asked again, though policies were."""
+    """The result of evaluating one decision again. text: one human-readable line. action: id of the action, or of the
+    approval. derived: None if it could not be evaluated. unchecked: parts that were not evaluated although the policies
+    were."""
 
     index: int
     action: str
@@ -56,7 +57,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     unchecked: tuple[str, ...] = ()
 
     def as_value(self) -> dict[str, Any]:
-        """For `--json`: only JSON types."""
+        """Return the result for `--json`, with JSON types only."""
         return {
             "action": self.action,
             "derived": self.derived.as_value() if self.derived else None,
@@ -69,7 +70,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Unfit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Why a policy set that is shown cannot be asked."""
+    """Why a disclosed policy set cannot be evaluated."""
 
     verdict: Verdict
     text: str

@@ -1,9 +1,9 @@
-"""What a verification found, for people and for programs.
+"""Represent the result of verifying a log, as text and as JSON.
 
-`valid` says that nothing is left open. `valid_but` says that all there is checks out and names what cannot be excluded
-without a witness, or without what else is missing here. `unmet` says that all there is checks out and that something
-which was asked for is not there: a quorum of witnesses, a cosignature since a time. `invalid` says that something is
-wrong, and where.
+`valid`: nothing is left open. `valid_but`: everything present is correct, and the report names what cannot be excluded
+without a witness or without missing data. `unmet`: everything present is correct, and something that the caller
+required is missing: a quorum of witnesses, or a cosignature since a time. `invalid`: something is wrong, and the report
+says where.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Severity: TypeAlias = Literal["error", "warning", "note"]
 Status: TypeAlias = Literal["valid", "valid_but", "unmet", "invalid"]
 
 FINDINGS_MAX: Final = 200
-"""Kept of each severity; all are counted."""
+"""Findings stored of each severity; all are counted."""
 
 _STATUS_LINES: Final[dict[str, str]] = {
     "valid": "valid: every entry is in order, signed, and nothing is left open",
@@ -34,10 +34,8 @@ _STATUS_LINES: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was found.
-
-    rule: stable code. index: entry. file: relative to the log; start, stop: bytes in it. None: no single place.
-    """
+    """One fault or note. rule: stable code. index: entry. file: relative to the log; start, stop: byte positions in it.
+    None: no single position."""
 
     rule: str
     severity: Severity
@@ -48,7 +46,7 @@ class Finding:
     stop: int | None = None
 
     def as_value(self) -> dict[str, JSONValue]:
-        """For JSON."""
+        """Return the finding for JSON."""
         return {
             "entry": self.index,
             "file": self.file,
@@ -60,7 +58,7 @@ class Finding:
         }
 
     def as_line(self) -> str:
-        """For the terminal."""
+        """Return the finding as a line for the terminal."""
         place = [] if self.index is None else [f"entry {self.index}"]
         if self.file is not None:
             span = "" if self.start is None else f" bytes {self.start} to {self.stop}"
@@ -70,20 +68,20 @@ class Finding:
 
 
 class Findings:
-    """Collects what is found: the first of each severity, and how many there are."""
+    """Collects findings: the first of each severity, and how many there are."""
 
     def __init__(self) -> None:
         self.kept: list[Finding] = []
         self.counts: Counter[Severity] = Counter()
 
     def add(self, finding: Finding) -> None:
-        """One more."""
+        """Add a finding."""
         self.counts[finding.severity] += 1
         if self.counts[finding.severity] <= FINDINGS_MAX:
             self.kept.append(finding)
 
     def join(self, later: Findings) -> None:
-        """Those of a part that was looked at by itself."""
+        """Append the findings of a part that was checked separately."""
         for severity in later.counts:
             room = max(0, FINDINGS_MAX - self.counts[severity])
             self.kept += [one for one in later.kept if one.severity == severity][:room]
@@ -92,19 +90,19 @@ class Findings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caveat:
-    """One thing that was not and could not be shown. code: stable. unmet: somebody asked for it."""
+    """One fact that could not be proven. code: stable. unmet: whether the caller required it."""
 
     code: str
     message: str
     unmet: bool = False
 
     def as_value(self) -> dict[str, JSONValue]:
-        """For JSON."""
+        """Return the caveat for JSON."""
         return {"code": self.code, "message": self.message, "unmet": self.unmet}
 
 
 def verdict(*, is_wrong: bool, caveats: Iterable[Caveat]) -> Status:
-    """What a verification comes to."""
+    """Return the overall status of a verification."""
     if is_wrong:
         return "invalid"
     left = [one.unmet for one in caveats]
@@ -112,7 +110,7 @@ def verdict(*, is_wrong: bool, caveats: Iterable[Caveat]) -> Status:
 
 
 class Outside(NamedTuple):
-    """An entry of another log that is referred to, by that log's origin. leaf: its leaf hash, hex."""
+    """A reference to an entry of another log, by that log's origin. leaf: its leaf hash, hex."""
 
     log: str
     entry: int
@@ -121,7 +119,7 @@ class Outside(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenIntent:
-    """An intent without an end in this log. deadline: Unix milliseconds, as the entry says."""
+    """An intent without an end in this log. deadline: Unix milliseconds, as recorded."""
 
     index: int
     action: str
@@ -132,11 +130,12 @@ class OpenIntent:
 class Standing:
     """How far a log can be relied on.
 
-    size: entries here; signed, witnessed: of these, under a good checkpoint and under one with the quorum that the
-    policy asks for; kept: size that the caller knew of, -1 without; since: from when on the caller asked for a
-    cosignature, Unix milliseconds, 0 without. witnessed_at: when the quorum was reached, the same, 0 where nobody said.
-    cosigners: key names. key_given: key or policy came from the caller, not with the log. lacks_tiles: the log had a
-    public part once. lacks_history: of a newest checkpoint, those before it are not here.
+    size: entries present; signed, witnessed: of these, those under a valid checkpoint, and under one with the policy's
+    quorum. kept: size that the caller's stored notes prove, -1 without; since: Unix milliseconds from which on the
+    caller requires a cosignature, 0 without. witnessed_at: when the quorum was reached, likewise, 0 if no cosigner
+    stated a time. cosigners: key names. key_given: whether the key or policy came from the caller, not with the log.
+    lacks_tiles: whether the log once had a public part. lacks_history: whether the checkpoints before the newest are
+    missing.
     """
 
     size: int
@@ -157,10 +156,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerReport:
-    """What was found in a log. root: hex, of the largest good checkpoint.
+    """The result of verifying a log.
 
-    findings and open_intents may be cut; errors, warnings and open_intents_total count all. entries_by_tag: by tag
-    number. references: to other logs, each with the first entry that makes it.
+    root: hex, of the largest valid checkpoint. findings and open_intents may be cut; errors, warnings and
+    open_intents_total count all. entries_by_tag: by tag number. references: to other logs, each with the first entry
+    that makes it.
     """
 
     origin: str
@@ -189,18 +189,18 @@ class LedgerReport:
 
     @property
     def signed(self) -> int:
-        """Of these, under a good checkpoint."""
+        """Entries under a valid checkpoint."""
         return self.standing.signed
 
     @property
     def key_given(self) -> bool:
-        """The key came from the caller, not with the log."""
+        """Whether the key came from the caller, not with the log."""
         return self.standing.key_given
 
     @property
     def newer_since(self) -> int:
-        """From when on newer entries may exist, Unix milliseconds: an older copy of a log is a valid log. 0 where the
-        caller knew how far it must go, or a caveat says so already."""
+        """The time from which on newer entries may exist, Unix milliseconds: an older copy of a log is a valid log. 0
+        if the caller knew how far the log must reach, or a caveat says so already."""
         standing = self.standing
         return (
             standing.witnessed_at
@@ -209,7 +209,7 @@ class LedgerReport:
         )
 
     def as_value(self) -> dict[str, JSONValue]:
-        """For `--json`: one object with only JSON types."""
+        """Return the report for `--json`, as one object with JSON types only."""
         standing = self.standing
         return {
             "caveats": [one.as_value() for one in self.caveats],
@@ -240,7 +240,7 @@ class LedgerReport:
         }
 
     def as_lines(self) -> list[str]:
-        """For the terminal, plain."""
+        """Return the report as plain lines for the terminal."""
         standing = self.standing
         lines = [
             f"log {self.origin or 'of unknown name'}",
@@ -274,8 +274,8 @@ def _newer_line(since: int) -> str:
 
 
 def told_findings(findings: Iterable[Finding]) -> list[str]:
-    """For the terminal, plain: of errors one of each kind, those first that say where bytes were changed, and how many
-    more there are. From one changed byte hundreds follow."""
+    """Return the findings as plain lines: for each kind of error the first and the count of the rest, since one changed
+    byte can cause hundreds. Errors that locate changed bytes come first."""
     kinds: dict[str, list[Finding]] = {}
     rest: list[str] = []
     for one in findings:
@@ -292,7 +292,7 @@ def told_findings(findings: Iterable[Finding]) -> list[str]:
 
 
 def instant(milliseconds: int) -> str:
-    """RFC 3339 in UTC, or the number itself where it is no time that can be written so."""
+    """Format a time as RFC 3339 in UTC, or as the number itself if it is out of range."""
     try:
         when = datetime.fromtimestamp(milliseconds / 1000, UTC)
     except (OverflowError, ValueError, OSError):

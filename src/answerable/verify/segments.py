@@ -1,4 +1,4 @@
-"""One segment of a ledger looked at by itself: frames, checksums, chain, leaves, payloads and tiles."""
+"""Check one segment of a ledger by itself: frames, checksums, chain, leaves, payloads and tiles."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from answerable.verify.entry_range import Orders
 
 _MEMORY_BYTES_MIN: Final = 1_048_576
-"""A smaller segment is read anew."""
+"""A smaller segment is read into new memory."""
 _CHAIN_OFFSET: Final = 32
-"""Of the chain value in the header of a frame."""
+"""Offset of the chain value in a frame's header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentTask:
-    """name: file in `wal/`. sizes: of the log, at which the chain value is asked for."""
+    """The check of one segment. name: file in `wal/`. sizes: log sizes whose chain value is needed."""
 
     name: str
     is_last: bool
@@ -45,18 +45,18 @@ class SegmentTask:
 
 
 class SegmentScanner:
-    """Looks at segments one after the other, each by itself. Not shared between threads; a new one in each process."""
+    """Checks segments one after the other, each by itself. Not shared between threads; each process has its own."""
 
     def __init__(self, orders: Orders) -> None:
         self._orders = orders
-        # One piece of memory for all segments of a size: to be given new memory for each would cost a tenth of all.
+        # Reuse one buffer for all segments of a size: new memory for each would take a tenth of the total time.
         self._memory: mmap | None = None
 
     def __reduce__(self) -> tuple[type[SegmentScanner], tuple[Orders]]:
         return SegmentScanner, (self._orders,)
 
     def __call__(self, task: SegmentTask) -> EntryRange:
-        """Look at all of one segment. Raises OSError."""
+        """Check a whole segment. Raises OSError."""
         path = self._orders.directory / "wal" / task.name
         size = path.stat().st_size
         content = self._content(path, size) if size <= SEGMENT_BYTES_MAX else b""
@@ -79,7 +79,8 @@ class SegmentScanner:
         return _Scan(self._orders, task, entry_range, content).run()
 
     def _content(self, path: Path, size: int) -> bytes:
-        """The file's bytes, good until the next call; what has the methods of bytes that are used here."""
+        """Return the file's bytes, valid until the next call. The result may be a mapping with the methods of bytes
+        used here."""
         if size < _MEMORY_BYTES_MIN:
             return path.read_bytes()
         if self._memory is None or len(self._memory) != size:
@@ -105,7 +106,7 @@ class _Scan:
         self._looked_for_torn = False
 
     def run(self) -> EntryRange:
-        """Walk the frames."""
+        """Read and check every frame."""
         content, offset, offsets = self._content, SEGMENT_HEADER_BYTES, self._offsets
         while True:
             try:
@@ -141,7 +142,7 @@ class _Scan:
 
     def _entry(self, offset: int, frame: Frame) -> None:
         leaf, attachment, chain, _, end = frame
-        # As `leaf_hash` and `chained` do it, without the price of a call.
+        # Same as `leaf_hash` and `chained`, without the cost of a call.
         hashed = sha256(b"\x00" + leaf).digest()
         if sha256(self._chain + hashed).digest() != chain:
             self._wrong("entry.sequence", "the entry does not follow the one before it", offset, end)
@@ -154,7 +155,7 @@ class _Scan:
             self._blocks.take(leaf)
 
     def _tail(self, offset: int) -> None:
-        """Judge what follows the last whole entry."""
+        """Judge the bytes after the last whole entry."""
         tail = tail_after(self._content, offset, next_index=self._reading.index)
         if tail.state == "clean":
             return
@@ -175,11 +176,12 @@ class _Scan:
         )
 
     def _may_be_torn(self) -> bool:
-        """Only what was neither signed over nor recorded as stored can have been cut off while it was written."""
+        """Whether a torn end is possible: only in the last segment, after all entries that were signed or recorded as
+        stored."""
         return self._task.is_last and self._reading.index >= self._orders.promised
 
     def _is_torn(self, offset: int) -> bool:
-        """Whether the damaged entry at `offset` is a torn end. Looked at once, as it means a walk over all the rest."""
+        """Whether the damaged entry at `offset` is a torn end. Checked once, since it scans the rest of the segment."""
         if self._looked_for_torn or not self._may_be_torn():
             return False
         self._looked_for_torn = True

@@ -1,4 +1,4 @@
-"""What the verification of a whole set of logs found: a report on each, what is wrong between them, and one verdict."""
+"""Represent the result of verifying a set of logs: a report on each, the faults between them, and one verdict."""
 
 from __future__ import annotations
 
@@ -25,9 +25,8 @@ _NEWER: Final = "the whole set is valid, and newer entries may exist, as is said
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerSetReport:
-    """What was found in a set of logs. heads: on the log of logs, None where it is not here. shards: by name. findings,
-    caveats: about the set; those of findings may be cut, errors and warnings count all.
-    """
+    """The result of verifying a set of logs. heads: on the log of logs, None if it is missing. shards: by name.
+    findings, caveats: about the set; findings may be cut, errors and warnings count all."""
 
     heads: LedgerReport | None
     shards: dict[str, LedgerReport]
@@ -38,13 +37,13 @@ class LedgerSetReport:
 
     @property
     def logs(self) -> dict[str, LedgerReport]:
-        """Every log by its place in the directory."""
+        """Every log's report, by its path in the directory."""
         heads = {"heads": self.heads} if self.heads is not None else {}
         return {**heads, **{f"shards/{name}": report for name, report in self.shards.items()}}
 
     @property
     def status(self) -> Status:
-        """The verdict on all of it."""
+        """The verdict on the whole set."""
         statuses = {report.status for report in self.logs.values()}
         own = verdict(is_wrong=self.errors > 0, caveats=self.caveats)
         return max(statuses | {own}, key=get_args(Status).index)
@@ -55,7 +54,7 @@ class LedgerSetReport:
         return sum(report.size for report in self.logs.values())
 
     def as_value(self) -> dict[str, JSONValue]:
-        """For `--json`: one object with only JSON types."""
+        """Return the report for `--json`, as one object with JSON types only."""
         return {
             "caveats": [one.as_value() for one in self.caveats],
             "entries": self.size,
@@ -67,7 +66,7 @@ class LedgerSetReport:
         }
 
     def as_lines(self) -> list[str]:
-        """For the terminal, plain."""
+        """Return the report as plain lines for the terminal."""
         return list(self._lines())
 
     def _lines(self) -> Iterator[str]:

@@ -1,8 +1,8 @@
-"""What a log of logs says of its shards: every head read, its signature checked, and held against the head before.
+"""Read the shard heads in a log of logs, check their signatures, and compare each with the head before.
 
 Laws:
-- heads of one shard are signed by one key, and never shrink;
-- what is no head is an error that names its entry, and is left out.
+- heads of one shard are signed by one key, and their sizes never shrink;
+- an entry that is no valid head is an error that names the entry, and is left out.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SEGMENT_NAME: Final = re.compile(r"[0-9a-f]{16}\.wal")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadAt:
-    """A head and its place in the log of logs."""
+    """A head and its index in the log of logs."""
 
     index: int
     head: ShardHead
@@ -49,9 +49,9 @@ _PEEK: Final = msgspec.json.Decoder(_Peek)
 
 
 def read_heads(directory: Path, found: Callable[[Finding], None]) -> dict[str, list[HeadAt]]:
-    """The heads in a log of logs, by the origin of their shard, in order. What is wrong goes to `found`.
+    """Return the heads in a log of logs, by the origin of their shard, in order. `found` is called with each fault.
 
-    Says nothing about that log itself, which is verified like any other. Raises OSError.
+    This does not verify the log of logs itself, which is verified like any other. Raises OSError.
     """
     heads: dict[str, list[HeadAt]] = {}
     for index, encoded in stored_leaves(directory):
@@ -83,7 +83,8 @@ def read_heads(directory: Path, found: Callable[[Finding], None]) -> dict[str, l
 
 
 def shard_of(origin: str, base: str) -> str | None:
-    """Name of the shard that has this origin in the set whose names begin with `base`; None for none."""
+    """Return the name of the shard with this origin in the set whose origins begin with `base`; None if there is
+    none."""
     name = origin.removeprefix(f"{base}/")
     try:
         return checked_shard_name(name) if name != origin else None
@@ -92,7 +93,7 @@ def shard_of(origin: str, base: str) -> str | None:
 
 
 def stored_leaves(directory: Path) -> Iterator[tuple[int, bytes]]:
-    """The leaves of a log with their indexes, from segments or else from bundles, as far as they can be read.
+    """Yield the readable leaves of a log with their indexes, from segments or else from bundles.
 
     Raises OSError.
     """
@@ -100,7 +101,7 @@ def stored_leaves(directory: Path) -> Iterator[tuple[int, bytes]]:
     names = sorted(path.name for path in wal.iterdir()) if wal.is_dir() else []
     segments = [name for name in names if _SEGMENT_NAME.fullmatch(name)]
     for name in segments:
-        # One that is larger, or no plain file, was told of when this log was verified.
+        # The verification of this log has already reported a file that is too large or not a plain file.
         if (wal / name).is_file() and (wal / name).stat().st_size <= SEGMENT_BYTES_MAX:
             yield from _in_segment((wal / name).read_bytes())
     if not segments:
@@ -114,7 +115,7 @@ def _in_segment(content: bytes) -> Iterator[tuple[int, bytes]]:
             yield index, frame.leaf
             index, offset = index + 1, frame.end
     except (Malformed, Unverified):
-        # Whoever verified this log has said so.
+        # The verification of this log has already reported this.
         return
 
 

@@ -1,4 +1,4 @@
-"""Files of a log that are read whole: keys, heads and newest checkpoints, never more of one than it may have."""
+"""Read small files of a log (keys, heads, newest checkpoints) as a whole, with a size limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SMALL_FILE_BYTES_MAX: Final = 1_048_576
 
 
 def content_of_small(path: Path, bytes_max: int = SMALL_FILE_BYTES_MAX) -> bytes:
-    """A file's bytes. Raises Malformed (`log.file_size`), OSError."""
+    """Return a file's bytes. Raises Malformed (`log.file_size`), OSError."""
     content = read_plain(path, bytes_max + 1)
     if len(content) > bytes_max:
         raise LOG_FILE_SIZE()

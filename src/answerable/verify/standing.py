@@ -1,4 +1,4 @@
-"""What a copy of a log cannot show by itself, and who or what could."""
+"""Derive the caveats of a verification: what a copy of a log cannot prove by itself, and what could prove it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def caveats_of(standing: Standing) -> tuple[Caveat, ...]:
-    """Everything that was left open."""
+    """Return all caveats."""
     asked = {"stale"} | ({"not_witnessed"} if standing.policy_given else set())
     return tuple(Caveat(code=code, message=message, unmet=code in asked) for code, message in _open(standing))
 

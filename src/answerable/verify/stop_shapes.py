@@ -1,4 +1,4 @@
-"""What a leaf must say about what was revoked, held and lifted, as types."""
+"""Define the ledger leaves about revocations, holds, lifts and fired rules."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from answerable.verify.leaf_types import Count, Leaf, Reference
 Denied = Annotated[
     list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(min_length=1, max_length=200)
 ]
-"""Ids of questions that a stop denied; all of them are counted."""
+"""Ids of the approval requests that a stop denied. The leaf counts all of them."""
 
 
 class RevokedLeaf(Leaf):
-    """Tag 27. name: of what was ended; of a person the pseudonym. since: when it came into force."""
+    """Tag 27. name: of the revoked subject; for a person, the pseudonym. since: when it came into force."""
 
     kind: Annotated[
         str, Meta(pattern=r"^(?:token|hop|mandate|agent|key|manifest|owner|vendor|trust_domain)\Z")
@@ -30,8 +30,8 @@ class RevokedLeaf(Leaf):
 
 
 class HoldPlacedLeaf(Leaf):
-    """Tag 16. name: of what is held; of a person the pseudonym. since: when it came into force. expires_at: 0 for no
-    end."""
+    """Tag 16. name: of the held subject; for a person, the pseudonym. since: when it came into force. expires_at: 0 for
+    no end."""
 
     hold: Annotated[str, Meta(pattern=r"^hold_[A-Za-z0-9_-]{22}\Z")]
     kind: str
@@ -48,8 +48,8 @@ class HoldPlacedLeaf(Leaf):
 
 
 class HoldLiftedLeaf(Leaf):
-    """Tag 17. agreed: how many have said so, of the wanted. lifted_at: 0 while that is not enough. rule, rule_owner: of
-    a hold that a rule placed and that is lifted, of whom that rule counts from nothing again."""
+    """Tag 17. agreed: number of people who have agreed, of the wanted. lifted_at: 0 while there are too few. rule,
+    rule_owner: for a lifted hold that a rule had placed, the rule and the owner whose count restarts from zero."""
 
     hold: Annotated[str, Meta(pattern=r"^hold_[A-Za-z0-9_-]{22}\Z")]
     kind: str
@@ -65,7 +65,8 @@ class HoldLiftedLeaf(Leaf):
 
 
 class RuleFiredLeaf(Leaf):
-    """Tag 32. hold: empty where nothing was held. since: when it was too much. entries: that the number came from."""
+    """Tag 32. hold: empty if nothing was held. since: when the limit was exceeded. entries: the entries that were
+    counted."""
 
     rule: str
     watches: str
@@ -84,8 +85,9 @@ class RuleFiredLeaf(Leaf):
 
 
 class ContainmentReportLeaf(Leaf):
-    """Tag 30. placed: entry of the hold. last: intent of the last action that had ended when the stop came and took
-    effect, or may have; -1 for none. ended: how those in flight did. live_until: of what has an end, the last."""
+    """Tag 30. placed: entry of the hold. last: intent of the last action that had ended when the stop took hold, and
+    that had or may have had an effect; -1 for none. ended: how the actions in flight ended, counted. live_until: latest
+    expiry."""
 
     hold: Annotated[str, Meta(pattern=r"^hold_[A-Za-z0-9_-]{22}\Z")]
     kind: str

@@ -1,4 +1,4 @@
-"""Shape of the leaf about streams of events."""
+"""Define the ledger leaf about event streams."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from answerable.verify.leaf_types import Leaf
 
 
 class EventStreamLeaf(Leaf):
-    """Tag 46. agent: whose it is."""
+    """Tag 46. agent: the agent that the stream belongs to."""
 
     agent: str
     change: Literal["made", "configured", "status", "subject_added", "subject_removed", "removed"]

@@ -1,7 +1,7 @@
-"""Whether tiles and bundles are those of the entries.
+"""Check that tiles and bundles match the entries.
 
-Law: a tile has one right content, which follows from the entries; every byte of it is compared, and so is its length.
-Tiles of sizes that the log had before may be there too.
+Law: a tile has exactly one valid content, which follows from the entries; every byte and the length are compared. Tiles
+of earlier sizes of the log may exist, too.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def block_check(orders: Orders, reading: Reading, entry_range: EntryRange) -> BlockCheck | None:
-    """What compares tiles with the entries of a stretch, None where there are no tiles."""
+    """Return the comparison of tiles with the entries of a range; None if there are no tiles."""
     return None if orders.tiles is None else BlockCheck(orders.directory, orders.tiles, reading, entry_range)
 
 
 class BlockCheck:
-    """Compares hash tiles of the lowest level and bundles with entries, as far as those of one stretch go."""
+    """Compares the hash tiles of the lowest level and the bundles with the entries of one range."""
 
     def __init__(self, directory: Path, tiles: TilesThere, reading: Reading, entry_range: EntryRange) -> None:
         self._directory, self._tiles = directory, tiles
@@ -39,14 +39,14 @@ class BlockCheck:
         self._leaves: list[bytes] = []
 
     def take(self, leaf: bytes) -> None:
-        """The next entry, whose hash has been noted."""
+        """Take the next entry, whose hash is already in `reading`."""
         self._leaves.append(leaf)
         self._next += 1
         if not self._next % TILE_WIDTH:
             self.finish()
 
     def finish(self) -> None:
-        """Compare what was taken since the last block was complete."""
+        """Compare the entries taken since the last complete block."""
         leaves, self._leaves = self._leaves, []
         if not leaves:
             return
@@ -132,7 +132,7 @@ class BlockCheck:
 
 
 class UpperTiles:
-    """Compares the hash tiles above the lowest level, given the root over each block of entries in order."""
+    """Compares the hash tiles above the lowest level, given the root of each block of entries in order."""
 
     def __init__(self, directory: Path, tiles: TilesThere, findings: Findings) -> None:
         self._directory, self._tiles, self._findings = directory, tiles, findings
@@ -140,7 +140,7 @@ class UpperTiles:
         self._counts = [0] * (LEVELS_MAX + 1)
 
     def take(self, root: bytes, level: int = 1) -> None:
-        """The next hash of a level."""
+        """Take the next hash of a level."""
         row = self._rows[level]
         row.append(root)
         if len(row) == TILE_WIDTH:
@@ -161,7 +161,7 @@ class UpperTiles:
         expected = b"".join(row)
         for width in self._tiles.widths(level, index):
             if width > len(row):
-                # That a tile reaches too far is told of all of them together.
+                # Tiles beyond the log are reported once, for all of them together.
                 continue
             name = name_of(level, index, width)
             content = content_of(self._directory, name, TILE_WIDTH * HASH_BYTES)

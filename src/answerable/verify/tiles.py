@@ -1,4 +1,4 @@
-"""The public part of a log: which tiles and bundles are there, and which should be."""
+"""List the tiles and bundles of a log's public part, and determine which must exist."""
 
 from __future__ import annotations
 
@@ -19,17 +19,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ENTRIES: Final = -1
-"""Stands for the level of entry bundles."""
+"""The level that denotes entry bundles."""
 BUNDLE_BYTES_MAX: Final = TILE_WIDTH * (2 + 65_535)
 LEVELS_MAX: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TilesThere:
-    """published: size of the newest checkpoint. partials: widths of partial tiles, by level and index.
-
-    reach: by level, how many entries of that level the tiles reach to. strangers: files that are no tiles.
-    """
+    """The tiles of a log. published: size of the newest checkpoint. partials: widths of partial tiles, by level and
+    index. reach: by level, the number of entries of that level that the tiles cover. strangers: files that are no
+    tiles."""
 
     published: int
     partials: dict[tuple[int, int], tuple[int, ...]] = field(default_factory=dict)
@@ -38,24 +37,24 @@ class TilesThere:
 
     @property
     def bundles(self) -> int:
-        """How many bundles there can be, going by the last one."""
+        """The number of bundles, judged by the last one."""
         return -(-self.reach.get(ENTRIES, 0) // TILE_WIDTH)
 
     def widths(self, level: int, index: int) -> tuple[int, ...]:
-        """Of the tiles that there may be of this place, the full one first."""
+        """Return the widths of the tiles that may exist at this position, the full one first."""
         return (TILE_WIDTH, *self.partials.get((level, index), ()))
 
     def is_due(self, level: int, index: int) -> bool:
-        """Whether the published log has this tile whole."""
+        """Whether the published log must have this tile in full."""
         return self.published >> TILE_HEIGHT * (max(level, 0) + 1) > index
 
     def beyond(self, size: int) -> list[int]:
-        """Levels whose tiles reach past a log of this size."""
+        """Return the levels whose tiles extend beyond a log of this size."""
         return [level for level, reach in self.reach.items() if reach > size >> TILE_HEIGHT * max(level, 0)]
 
 
 def listed_tiles(directory: Path, published: int) -> TilesThere | None:
-    """What is in `tile/`, None where there is no such directory. Raises OSError."""
+    """Read the listing of `tile/`; None if there is no such directory. Raises OSError."""
     root = directory / "tile"
     if not root.is_dir():
         return None
@@ -82,7 +81,7 @@ def listed_tiles(directory: Path, published: int) -> TilesThere | None:
 
 
 def missing_edge(directory: Path, tiles: TilesThere) -> list[str]:
-    """Names of the tiles at the right edge of the published log that are there neither partial nor full."""
+    """Return the names of the tiles at the right edge of the published log that exist neither partial nor full."""
     missing = []
     for level in (ENTRIES, *range(LEVELS_MAX)):
         at = tiles.published >> TILE_HEIGHT * max(level, 0)
@@ -94,21 +93,22 @@ def missing_edge(directory: Path, tiles: TilesThere) -> list[str]:
 
 
 def is_full_now(directory: Path, level: int, index: int) -> bool:
-    """Whether the full tile is there. A log that grows while it is verified removes the partial ones then, whatever was
+    """Whether the full tile exists. A log that grows during the verification removes its partial tiles after they were
     listed."""
     return (directory / name_of(level, index, TILE_WIDTH)).is_file()
 
 
 def name_of(level: int, index: int, width: int) -> str:
-    """Path of a tile or bundle below the log's directory."""
+    """Return the path of a tile or bundle, relative to the log's directory."""
     return entries_path(index, width) if level == ENTRIES else tile_path(level, index, width)
 
 
 def content_of(directory: Path, name: str, bytes_max: int) -> bytes | None:
-    """The file's bytes, None when it is not there, and one byte too many when it is too long."""
+    """Return the file's bytes; None if it does not exist, and one byte too many if it is too long."""
     try:
         with open_plain(directory / name) as opened:
-            # Memory for as much as may be there would be cleared every time; what comes later is one byte too many.
+            # Allocating `bytes_max` each time would cost time to clear; a file that grows meanwhile yields one byte too
+            # many.
             size = min(os.fstat(opened.fileno()).st_size, bytes_max)
             return opened.read(size + 1)
     except (FileNotFoundError, NotADirectoryError):

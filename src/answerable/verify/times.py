@@ -1,11 +1,11 @@
-"""The order of times: a writer's clock is its own claim, but what witnesses saw bounds it.
+"""Check the times of entries: the writer's clock is only a claim, but the times of cosignatures bound it.
 
 Laws:
-- an entry below a cosigned size was there when it was cosigned: its time is not after that;
-- an entry at or above a cosigned size came after the checkpoint that was cosigned: its time is not before that, but for
-  the time that the cosigning took.
+- an entry below a cosigned size existed when it was cosigned: its time is not after the cosignature;
+- an entry at or above a cosigned size came after the cosigned checkpoint: its time is not before the cosignature,
+  except for the time that the cosigning took.
 
-Both beyond a stated skew of clocks. So an entry can be back-dated no further than to the cosignature before it.
+Both allow for a stated clock skew. So an entry can be back-dated no further than to the cosignature before it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Times:
         timed = [one for one in witnessed if one.by]
         self._sizes = [one.checkpoint.size for one in timed]
         self._earliest = [one.earliest for one in timed]
-        # By the time of each, all cosigned later too: what is below a smaller size was there before.
+        # An entry below a smaller size is also covered by every later cosignature, so the earliest of these bounds it.
         self._by = [one.by for one in timed]
         for at in range(len(self._by) - 2, -1, -1):
             self._by[at] = min(self._by[at], self._by[at + 1])
@@ -43,7 +43,7 @@ class Times:
         self._latest = 0
 
     def faults(self, entry_range: EntryRange) -> Iterator[Finding]:
-        """What is wrong with the times of the next stretch."""
+        """Yield the faults in the times of the next range."""
         yield from self._steps_back(entry_range)
         ats, at = entry_range.ats, entry_range.first
         while at < entry_range.stop:

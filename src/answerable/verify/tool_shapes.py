@@ -1,4 +1,4 @@
-"""What a leaf must say about the definitions of tools, as types."""
+"""Define the ledger leaf about tool definitions."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from answerable.verify.leaf_types import Count, Digest, Leaf, Reference
 
 
 class ToolPinnedLeaf(Leaf):
-    """Tag 28. definition, previous: digests; previous empty where nothing was in force. by: pseudonym of who signed it,
-    person: of who handed it in; both absent at first sight."""
+    """Tag 28. definition, previous: digests; previous is empty if no definition was in force. by: pseudonym of the
+    signer, person: of the person who submitted it; both absent for a definition pinned at first sight."""
 
     server: str
     tool: str

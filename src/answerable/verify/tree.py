@@ -1,4 +1,4 @@
-"""The tree over a log's leaf hashes, grown a block of entries at a time where nobody asks for a root in between."""
+"""Compute the Merkle tree over a log's leaf hashes, in whole blocks of entries where no root in between is needed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 class Tree:
-    """Its right edge: one hash for each complete subtree, largest first. on_block: called with each block's root."""
+    """The right edge of the tree: one hash for each complete subtree, largest first. on_block: called with each block's
+    root."""
 
     def __init__(self, on_block: Callable[[bytes], None]) -> None:
         self.size = 0
@@ -22,7 +23,7 @@ class Tree:
         self._on_block = on_block
 
     def grown(self, entry_range: EntryRange, stops: Iterator[int]) -> Iterator[int]:
-        """Add the leaf hashes of a stretch, which must start where the tree ends; yields at each of `stops`."""
+        """Add the leaf hashes of a range, which must start where the tree ends. Yields at each size of `stops`."""
         hashes, blocks = entry_range.hashes, entry_range.blocks
         first_block = -(-entry_range.first // BLOCK_ENTRIES)
         stop = entry_range.stop
@@ -40,7 +41,7 @@ class Tree:
                 at = next(stops, stop + 1)
 
     def root(self) -> bytes:
-        """Root hash of the tree so far."""
+        """Return the root hash of the tree so far."""
         if not self._edge:
             return EMPTY_ROOT
         root = self._edge[-1]

@@ -1,1 +1,1 @@
-"""The only place that knows everything: from settings to ready flows."""
+"""Assemble the product: from settings to adapters and ready flows. The only package that knows all the others."""

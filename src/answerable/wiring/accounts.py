@@ -1,4 +1,5 @@
-"""Under which account of this machine the servers run that `answerable up` starts, and what that means."""
+"""Determine the account of this machine under which the stdio servers started by `answerable up` run, and its
+consequences."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def stdio_fault(settings: Settings) -> str:
-    """Why nothing can be started under `upstreams.user`; empty where it can."""
+    """Return why nothing can be started under `upstreams.user`; empty if it can."""
     try:
         tools_account(settings.upstreams.user)
     except Unavailable as fault:
@@ -25,13 +26,14 @@ def stdio_fault(settings: Settings) -> str:
 
 
 def stdio_account(settings: Settings) -> str:
-    """The name of the account that they run under; empty for ours. Raises Unavailable (`upstream.user`)."""
+    """Return the name of the account that they run under; empty for this process's own. Raises Unavailable
+    (`upstream.user`)."""
     found = tools_account(settings.upstreams.user)
     return found.pw_name if found is not None else ""
 
 
 def stdio_note(settings: Settings) -> str:
-    """What follows where servers run under our own account; empty where they do not."""
+    """Return a warning if servers run under this process's own account; empty if they do not."""
     if tools_account(settings.upstreams.user) is not None:
         return ""
     says = "run under the account of this server: one that is hostile reads its keys and answers in people's names"
@@ -42,5 +44,6 @@ def stdio_note(settings: Settings) -> str:
 
 
 def agents_beside(verifier: CallerVerifier, registry: RegistryStore) -> frozenset[str]:
-    """Agents that are known to run under our account: that came from it, or are registered under it."""
+    """Return the agents known to run under this process's account: they connected from it, or are registered under
+    it."""
     return verifier.beside | registered_under(registry.current, os.geteuid())

@@ -1,4 +1,4 @@
-"""Announcing put together: its register, its key, its receivers and webhooks."""
+"""Assemble the announcement of revocation events: its register, its signing key, its receivers and webhooks."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _log: Final = logging.getLogger(__name__)
 
 
 def event_desk(settings: Settings, store: SqliteStore, tokens: TokenState) -> EventState:
-    """The desk, with the streams of today's webhooks. Raises Unavailable (`register.*`): what else is wrong keeps only
-    the server from starting, which is what sends, and nobody from stopping anything without one."""
+    """Build the state, with a stream for each configured webhook. Raises Unavailable (`register.*`). Any other fault
+    only keeps the server, which sends, from starting; commands without a server can still stop things."""
     wanted, walk = settings.announcing, tokens.walk
     receivers, webhooks = receivers_in(wanted), webhooks_in(wanted)
     register = SqliteEventRegister(store)
@@ -68,7 +68,8 @@ def event_desk(settings: Settings, store: SqliteStore, tokens: TokenState) -> Ev
 
 
 async def kept_announcing(desk: EventState) -> None:
-    """Read our log on and send what waits, until cancelled. Where nobody is listed there is nothing to do.
+    """Read this log's new entries and send pending events, until cancelled. Returns at once if neither a receiver nor a
+    webhook is configured.
 
     Raises at once: Unavailable (`key.*`, `secret.*`), Malformed (`secret.*`, `webhook.secret`,
     `event_post.authorities`).
@@ -83,7 +84,7 @@ async def kept_announcing(desk: EventState) -> None:
 
 
 def _open_to_send(desk: EventState, settings: Settings, webhooks: tuple[Webhook, ...]) -> None:
-    """Its key, secrets and authorities. Raises as `kept_announcing`."""
+    """Open the key, secrets and authorities. Raises as `kept_announcing`."""
     wanted = settings.announcing
     if wanted.authorities:
         authorities = secret(wanted.authorities, data=settings.data)
@@ -102,13 +103,15 @@ def _secret(settings: Settings, webhook: Webhook) -> bytes:
 
 
 def _free(register: EventRegister) -> None:
-    """Whoever sent before is gone, for nobody else works on this directory: what waits is sent at once."""
+    """Release the streams that an ended process had claimed, for no other process works on this directory: pending
+    events are sent at once."""
     for stream in register.streams():
         register.release(stream.id, attempts=register.queue(stream.id).attempts, next_at=0)
 
 
 def _set_up(register: EventRegister, webhooks: tuple[Webhook, ...]) -> None:
-    """A stream for each webhook that there is, none for one that is no more; several processes may do so at once."""
+    """Have a stream for each configured webhook and none for a removed one. Several processes may run this
+    concurrently."""
     names = {_WEBHOOK + one.name for one in webhooks}
     for stream in register.streams():
         if stream.method == "webhook" and stream.id not in names:

@@ -1,4 +1,4 @@
-"""Settings of announcing: who may have streams of events, which webhooks there are, and how long anything takes."""
+"""Settings of revocation events: who may have event streams, which webhooks exist, and all time limits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnouncingSettings:
-    """Whom this server tells when a right to act ends, is held or may go on. Off until somebody is listed."""
+    """Whom this server notifies when a right to act ends, is held or is restored. Off until a receiver is listed."""
 
     receivers: tuple[str, ...] = texts(
         (),
@@ -65,7 +65,7 @@ class AnnouncingSettings:
 
 
 class Webhook(NamedTuple):
-    """One line of the setting. secret: where it is. stops: whether it is told of what ended."""
+    """One line of the setting. secret: reference to the secret. stops: whether it receives revocations and holds."""
 
     name: str
     url: str
@@ -75,7 +75,7 @@ class Webhook(NamedTuple):
 
 
 def receivers_in(settings: AnnouncingSettings) -> dict[str, frozenset[str]]:
-    """Agents with the addresses they may be pushed to. Raises Malformed (`settings.receivers`)."""
+    """Return agents with their allowed push addresses. Raises Malformed (`settings.receivers`)."""
     found: dict[str, frozenset[str]] = {}
     for line in settings.receivers:
         name, *urls = line.split() or [""]
@@ -90,7 +90,7 @@ def receivers_in(settings: AnnouncingSettings) -> dict[str, frozenset[str]]:
 
 
 def webhooks_in(settings: AnnouncingSettings) -> tuple[Webhook, ...]:
-    """Raises Malformed (`settings.webhooks`)."""
+    """Return the webhooks. Raises Malformed (`settings.webhooks`)."""
     found: dict[str, Webhook] = {}
     for line in settings.webhooks:
         words = line.split()
@@ -101,7 +101,7 @@ def webhooks_in(settings: AnnouncingSettings) -> tuple[Webhook, ...]:
             for one in choices
         )
         if not _NAME.fullmatch(name) or not known or name in found or len(found) >= WEBHOOKS_MAX:
-            # What stands there may be the secret itself, so the line is not shown.
+            # The line may contain the secret itself, so it is not shown.
             raise SETTINGS_WEBHOOKS(
                 "each is `NAME URL SECRET CHOICE [CHOICE ...]`, such as "
                 "`ops https://hooks.example/stops file:ops.hook stops group:security`, with another name each, and at "
@@ -117,7 +117,7 @@ def webhooks_in(settings: AnnouncingSettings) -> tuple[Webhook, ...]:
 
 
 def announcing_faults(settings: AnnouncingSettings) -> Iterator[tuple[str, str]]:
-    """Key and what is wrong with it."""
+    """Yield each faulty key with the fault."""
     try:
         receivers_in(settings)
     except Malformed as fault:
@@ -129,7 +129,7 @@ def announcing_faults(settings: AnnouncingSettings) -> Iterator[tuple[str, str]]
 
 
 def check_url(url: str, *, code: MalformedCode) -> None:
-    """Over TLS, or to this machine; without anything that some readers take for another address."""
+    """Check that an address uses TLS or is on this machine, and has no part that readers interpret differently."""
     try:
         parts = urlsplit(url)
         plain = parts.scheme in ("https", "http") and bool(parts.hostname) and not parts.fragment

@@ -1,4 +1,4 @@
-"""How the broker gets at APIs: addresses that secrets may go to, whose certificates count, and the secrets."""
+"""How the broker accesses APIs: addresses that secrets may be sent to, trusted certificates, and the secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def address_faults(url: str, *, setting: str = "url") -> tuple[str, ...]:
-    """Why this is no address to send a secret to; empty when it is."""
+    """Return why no secret may be sent to this address; empty if it may."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -33,8 +33,9 @@ def address_faults(url: str, *, setting: str = "url") -> tuple[str, ...]:
 
 
 def context_for(url: str, authorities: str, world: TargetWorld) -> ssl.SSLContext | None:
-    """How the API's certificate is checked; None for one on this machine without TLS. authorities: a reference to
-    certificates; empty for those of the machine. Raises Malformed (`target.authorities`) and as `secret_of` does."""
+    """Return the TLS context that verifies the API's certificate; None for a local one without TLS. authorities: a
+    reference to certificates; empty for the machine's. Raises Malformed (`target.authorities`) and as `secret_of` does.
+    """
     if not url.startswith("https://"):
         return None
     try:
@@ -47,9 +48,10 @@ def context_for(url: str, authorities: str, world: TargetWorld) -> ssl.SSLContex
 
 
 def secret_for(world: TargetWorld, reference: str) -> Callable[[], bytes]:
-    """Reads the broker's own secret each time, for an issuer: one that cannot be read is a target that cannot be asked.
+    """Return a function that reads the broker's own secret at each call, for an issuer: an unreadable secret makes the
+    target unavailable.
 
-    What it gives raises Unavailable (`lease.target`).
+    The function raises Unavailable (`lease.target`).
     """
 
     def read() -> bytes:

@@ -1,4 +1,4 @@
-"""Settings become adapters, adapters become flows: by hand, in reading order."""
+"""Build the product from settings: adapters, then the flows over them, by hand and in reading order."""
 
 from __future__ import annotations
 
@@ -97,18 +97,18 @@ if TYPE_CHECKING:
 
 LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 NAMELESS_SAID_MAX: Final = 10
-"""Entries that a warning names; the rest are counted."""
+"""Entries named in a warning; the others are counted."""
 
 _log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """Everything the doors need.
+    """Everything that the endpoints need.
 
-    log_key: verifier key of the log (C2SP signed-note). published: the log as strangers read it. settled_policy: its
-    tlog-policy, empty while that cannot be told. heads, shard_door: None without shards. proofs: of those who hold
-    tokens. share: of the event loop's time, at all doors.
+    log_key: verifier key of the log (C2SP signed-note). published: the log as its public readers see it.
+    settled_policy: returns its tlog-policy, empty while it is not known. heads, shard_door: None without shards.
+    proofs: replay store for token holders' proofs. share: shares the event loop's time, at all endpoints.
     """
 
     walk: Walk
@@ -136,15 +136,15 @@ class Product:
 
     @property
     def log_keys(self) -> tuple[str, ...]:
-        """Every verifier key that checkpoints of the log are signed with."""
+        """Return every verifier key with which checkpoints of the log are signed."""
         return (self.log_key,)
 
     def policy(self) -> str:
-        """Log, witnesses and quorum (C2SP tlog-policy), empty while they cannot be told."""
+        """Return the log, witnesses and quorum (C2SP tlog-policy); empty while they are not known."""
         return self.settled_policy()
 
     def checkpoint(self) -> str:
-        """The latest published checkpoint, empty when there is none yet."""
+        """Return the latest published checkpoint, empty when there is none yet."""
         return self.ledger.checkpoint
 
     def seal(self) -> str:
@@ -152,24 +152,24 @@ class Product:
         return self.ledger.seal()
 
     def server_states(self) -> Mapping[str, str]:
-        """Each upstream by name with one word on how it is."""
+        """Return each upstream's state as one word, by name."""
         return {state.name: state.state for state in self.upstream.states()}
 
     def witness_states(self) -> tuple[WitnessState, ...]:
-        """How each witness of the log is, and of the log of logs if it is kept here."""
+        """Return the state of each witness of the log, and of the log of logs if this process keeps it."""
         return (*self.cosigning.states(), *(self.heads.witness_states() if self.heads else ()))
 
     def unreadable_rows(self) -> tuple[tuple[str, str, str], ...]:
-        """What stands in the registers and cannot be read."""
+        """Return the rows of the registers that cannot be read."""
         return self.registers.unreadable.all()
 
     def shard_states(self) -> tuple[ShardState, ...]:
-        """How each shard stands in the log of logs; none without shards."""
+        """Return the state of each shard in the log of logs; none without shards."""
         return self.heads.states() if self.heads else ()
 
 
 def _policy(settings: Settings) -> str:
-    with suppress(Unavailable):  # before the local witness was started first, its key is not known
+    with suppress(Unavailable):  # the local witness's key is unknown before its first start
         return witness_view.policy_text(settings)
     return ""
 
@@ -183,11 +183,13 @@ async def assembled(
     witness: tuple[str, ...] = (),
     address: tuple[str, int] | None = None,
 ) -> AsyncIterator[Product]:
-    """The product on one data directory, recovered and settled; no door is open and no upstream started.
+    """Open the product on one data directory, recovered and settled; no listener is open and no upstream started.
 
-    authorities: names under which callers may address it. address: on which it listens. wait_seconds_max: how long
-    another process may still hold the directory. witness: command that starts it. Raises Unavailable when it is held
-    longer, Broken when its log is corrupt or behind what witnesses know, Malformed for settings that contradict."""
+    authorities: names under which callers may address it. address: on which it listens. wait_seconds_max: how long to
+    wait for another process that holds the directory. witness: command that starts the local witness. Raises
+    Unavailable when the directory is held longer, Broken when its log is corrupt or behind what witnesses know,
+    Malformed for contradictory settings.
+    """
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock, entropy = SystemClock(), SystemEntropy()
     own = own_log(settings, entropy)
@@ -258,12 +260,13 @@ async def _closed(identity: Identity, walk: Walk, settings: Settings, kept: Kept
 async def _recovered(
     walk: Walk, identity: Identity, settings: Settings, store: SqliteStore, kept: KeptRegisters
 ) -> tuple[Workloads, AuthorityChanges]:
-    """Recovery is the normal path, run again: what an earlier process left open is found and ended."""
+    """Recover: find and end what an earlier process left open. Runs at every start, not only after a crash."""
     unreadable = await anyio.to_thread.run_sync(store.unreadable.looked_up)
     await ready_for_a_full_disk(walk, store)
     workloads = identity.workloads(walk, settings)
     changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
-    # What cannot be read counts as lost, however long ago it was written, and so does what others wrote over.
+    # Unreadable rows count as lost, however old they are, and so do rows that others overwrote: then recount from the
+    # start.
     suspect = bool(kept.caught_up.recalled)
     counted = 0 if unreadable or suspect else walk.mandates.used_up_to(walk.ledger.origin)
     recover_from_ledger(walk)
@@ -297,18 +300,18 @@ async def _recovered(
     with when_there_is_room():
         await end_what_had_lapsed(workloads)
         await settle_open_intents(walk, overdue_only=False)
-        # Of several processes another one may be about to record what it revoked a moment ago.
+        # With several processes, another one may be about to record what it has just revoked.
         await record_revocations(walk, overdue_only=bool(settings.ledger.shard))
         await resume_holds(walk, workloads, overdue_only=bool(settings.ledger.shard))
     return workloads, changes
 
 
 async def kept_running(product: Product, settings: Settings) -> None:
-    """What runs beside the doors until cancelled: upstreams, checkpoints, their cosignatures, settling.
+    """Run the background work until cancelled: upstreams, checkpoints, their cosignatures, settling.
 
     Raises when the log fails: the process must end then, and a restart verifies what is on disk.
     """
-    # Settings may have changed since these documents were applied.
+    # The settings may have changed since these documents were applied.
     check_call_seconds(product.walk.registry.current, upstream_ms_max=settings.walk.upstream_ms_max)
     product.upstream.apply(product.walk.registry.current.servers.values())
     async with anyio.create_task_group() as tasks:
@@ -338,7 +341,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
 
 
 def _upstream(settings: Settings, clock: SystemClock, origin: str, entropy: SystemEntropy) -> McpUpstream:
-    # The SDK takes half a second to import; what only reads the registry should not wait for it twice.
+    # The SDK takes half a second to import; a command that only reads the registry should not pay for it.
     from answerable.adapters.mcp_upstream.settings import UpstreamSettings
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
 
@@ -361,7 +364,8 @@ def _heads(
 
 
 def authorities_of(settings: Settings, address: tuple[str, int] | None) -> frozenset[str]:
-    """The names a caller may have signed for: the local ones and the allowed hosts, bare and with the bound port."""
+    """Return the names a caller may have signed for: the local ones and the allowed hosts, bare and with the bound
+    port."""
     names = {*LOCAL_NAMES, *settings.gateway.allowed_hosts, settings.gateway.host}
     with_port = {f"{name}:{address[1]}" for name in names} if address is not None else set()
     return frozenset(name.lower() for name in names | with_port)

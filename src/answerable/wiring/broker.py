@@ -1,4 +1,5 @@
-"""The broker: its desk over its own directory, and its door, in a process and, where set, an account of its own."""
+"""Run the broker: its state in its own directory and its listener, in its own process and, if configured, its own
+account."""
 
 from __future__ import annotations
 
@@ -48,14 +49,14 @@ LOOK_SECONDS: Final = 1.0
 CLOSE_SECONDS_MAX: Final = 3.0
 DAY_MS: Final = 86_400_000
 SOCKET_MODE: Final = 0o666
-"""The kernel says who connects, and only the users that the settings name are answered; before them, anybody."""
+"""The socket admits anybody: the kernel identifies the peer, and only the users named in the settings are answered."""
 
 _log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broker:
-    """What the door needs. kinds: of targets, by name."""
+    """What the broker's endpoints need. kinds: of targets, by name."""
 
     desk: BrokerState
     writer: LeaseWriter
@@ -66,7 +67,7 @@ class Broker:
 
 @contextmanager
 def opened_broker(settings: Settings) -> Iterator[Broker]:
-    """The broker over its own directory. Nothing is asked of any target yet.
+    """Open the broker over its own directory. No target is contacted yet.
 
     Raises Malformed (`target.faults`) that names the first fault of the target files and counts the others,
     Unavailable: `register.*`, `target.files`, `broker.user`, `files.not_own`.
@@ -108,11 +109,11 @@ async def serve_broker(
     until_eof: bool,
     started: Callable[[Listeners, Broker, int], None],
 ) -> None:
-    """Serve until SIGINT or SIGTERM, or the end of standard input; then nothing new is begun and what is open is ended
-    as far as the grace of the front allows: the next start does the rest. Target files that changed are taken over by
-    starting anew, in this process, once all of them can be read.
+    """Serve until SIGINT or SIGTERM, or the end of standard input; then begin nothing new and end the open leases as
+    far as the grace period allows: the next start ends the rest. When target files change, restart within this process,
+    once all of them can be read.
 
-    started: with how many leases an earlier process left. Raises as `opened_broker`, and `front.*`.
+    started: called with the number of leases that an earlier process left. Raises as `opened_broker`, and `front.*`.
     """
     stop = anyio.Event()
     try:
@@ -136,7 +137,7 @@ async def _serve_once(
     stop: anyio.Event,
     started: Callable[[Listeners, Broker, int], None],
 ) -> None:
-    """Until it is to stop, or its targets are others."""
+    """Serve until stopped, or until the target files change."""
     seen = _fingerprint(settings.broker.targets)
     with opened_broker(settings) as broker:
         listeners = listen(uds=settings.broker.socket, uds_mode=SOCKET_MODE)
@@ -167,7 +168,7 @@ async def _serve_once(
 
 
 async def _looked(secrets: SecretState) -> None:
-    """Before the first action. What cannot be read now is said and looked for again."""
+    """Check the secrets once before the first action. Unreadable ones are logged and tried again."""
     with suppress(AnswerableError):
         await look(secrets)
 
@@ -178,14 +179,14 @@ async def _set_with(one: anyio.Event, other: anyio.Event) -> None:
 
 
 async def _let_go(desk: BrokerState, ending: anyio.Event) -> None:
-    """Answer whoever waits for changes, once it is to end: the door closes when nobody is being answered."""
+    """Before the end, answer requests that wait for changes: the listener closes only when no request is open."""
     await ending.wait()
     desk.is_stopping = True
     told(desk)
 
 
 async def _end_when_changed(directory: Path, seen: object, ending: anyio.Event) -> None:
-    """Once the target files are others and all can be read. Files that cannot be read change nothing."""
+    """End when the target files have changed and all can be read. Unreadable files change nothing."""
     while True:
         await anyio.sleep(LOOK_SECONDS)
         now = await to_thread.run_sync(_fingerprint, directory)
@@ -204,7 +205,7 @@ async def _end_when_changed(directory: Path, seen: object, ending: anyio.Event) 
 
 
 def _fingerprint(directory: Path) -> object:
-    """Another one whenever a target file is."""
+    """Return a value that changes whenever a target file does."""
     try:
         return sorted(
             (path.name, path.stat().st_mtime_ns, path.stat().st_size, path.stat().st_ino)
@@ -216,7 +217,7 @@ def _fingerprint(directory: Path) -> object:
 
 
 async def _ended(desk: BrokerState, seconds_max: float) -> None:
-    """At an orderly stop nothing is left to the next start that can be ended now."""
+    """At an orderly stop, end all leases that can be ended now."""
     begin(desk, [lease.name for lease in desk.open.all()], why="the broker stopped")
     with anyio.move_on_after(seconds_max):
         for going in list(desk.ending.values()):
@@ -224,7 +225,7 @@ async def _ended(desk: BrokerState, seconds_max: float) -> None:
 
 
 async def _disconnected(desk: BrokerState) -> None:
-    """Let go of every connection of the broker's own: this process may go on with other targets."""
+    """Close every connection of the broker's own: this process may continue with other targets."""
     with anyio.move_on_after(CLOSE_SECONDS_MAX):
         async with anyio.create_task_group() as tasks:
             for one in desk.targets.values():
@@ -244,7 +245,7 @@ def _limits(settings: Settings) -> LeaseLimits:
 
 
 def _uids(settings: Settings) -> frozenset[int]:
-    """Whose processes are answered. Raises Unavailable (`broker.user`)."""
+    """Return the users whose processes are answered. Raises Unavailable (`broker.user`)."""
     found = {0, os.getuid()}
     for name in settings.broker.gateway_users:
         try:
@@ -256,7 +257,7 @@ def _uids(settings: Settings) -> frozenset[int]:
 
 
 class _Keys:
-    """The keys in a file, read again when it is another one."""
+    """Public keys in a file, read again when the file changes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -264,7 +265,7 @@ class _Keys:
         self._keys: tuple[PublicKey, ...] = ()
 
     def now(self) -> tuple[PublicKey, ...]:
-        """Raises Unavailable (`broker.keys`)."""
+        """Return the keys. Raises Unavailable (`broker.keys`)."""
         try:
             state = self._path.stat()
             seen = (state.st_ino, state.st_mtime_ns, state.st_size)

@@ -1,4 +1,4 @@
-"""Which secrets of the store the broker can change at their targets, and which targets use which."""
+"""Determine which stored secrets the broker can change at their targets, and which targets use which secrets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def target_world(settings: Settings, name: str) -> TargetWorld:
-    """What the target of this name is built with."""
+    """Return the dependencies with which the target of this name is built."""
     by = f"target {name}"
     return TargetWorld(
         clock=SystemClock(),
@@ -41,16 +41,16 @@ def target_world(settings: Settings, name: str) -> TargetWorld:
 
 @dataclass(slots=True)
 class _Uses:
-    """Of one secret. own: accounts that have it as their password, with why not where it cannot be changed. other: what
-    else refers to it."""
+    """Uses of one secret. own: accounts whose password it is, with the reason if it cannot be changed. other: other
+    references to it."""
 
     own: list[tuple[str, AdminAccount | None, str]] = field(default_factory=list)
     other: list[str] = field(default_factory=list)
 
 
 def broker_secrets(targets: Iterable[tuple[TargetFile, BuiltTarget]]) -> dict[str, OwnSecret]:
-    """Every secret of the store that a target refers to. One that others need, too, is changed by nobody: whoever did
-    it would lock them out."""
+    """Return every secret of the store that a target refers to. A secret with several users is never changed: changing
+    it would lock the others out."""
     uses: dict[str, _Uses] = {}
     for target, built in targets:
         for setting, reference in secrets_named(target).items():
@@ -65,7 +65,8 @@ def broker_secrets(targets: Iterable[tuple[TargetFile, BuiltTarget]]) -> dict[st
 
 
 def secrets_used(targets: Iterable[TargetFile]) -> dict[str, frozenset[str]]:
-    """Names of the secrets that each target refers to: those of the store by theirs, others by setting and target."""
+    """Return the names of the secrets that each target refers to: stored ones by their names, others by setting and
+    target."""
     return {
         target.name: frozenset(
             one.removeprefix(STORE) if one.startswith(STORE) else _name_elsewhere(target, setting)
@@ -76,8 +77,8 @@ def secrets_used(targets: Iterable[TargetFile]) -> dict[str, frozenset[str]]:
 
 
 def secrets_elsewhere(settings: Settings, targets: Iterable[TargetFile]) -> dict[str, str]:
-    """What is in files and variables that targets refer to, by setting and target. What cannot be read is left out: it
-    is of no use to anybody until it can."""
+    """Return the secrets in files and variables that targets refer to, by setting and target. Unreadable ones are left
+    out: nobody can use them either."""
     found = {}
     read = secrets_of(settings)
     for target in targets:
@@ -95,7 +96,7 @@ def _name_elsewhere(target: TargetFile, setting: str) -> str:
 def secret_desk(
     settings: Settings, targets: Iterable[TargetFile], own: Mapping[str, OwnSecret], entropy: Entropy
 ) -> SecretState:
-    """The desk of a running broker."""
+    """Build the secret state of a running broker."""
     if not settings.broker.rotate_accounts:
         own = {name: OwnSecret(name=name, why_not="`broker.rotate_accounts` is off") for name in own}
     return SecretState(
@@ -110,7 +111,7 @@ def secret_desk(
 
 
 def own_secret_of(settings: Settings, target: str) -> OwnSecret:
-    """The secret of the broker's own account at this target. Raises Refused (`secret.unrotatable`), and as
+    """Return the secret of the broker's own account at this target. Raises Refused (`secret.unrotatable`), and as
     `checked_targets` and building do."""
     found = checked_targets(settings.broker.targets)
     named = next((one for one in found if one.name == target), None)
@@ -128,8 +129,8 @@ def own_secret_of(settings: Settings, target: str) -> OwnSecret:
 
 
 async def rotate_at(settings: Settings, target: str) -> StoredSecret:
-    """Give the broker's own account at this target a new password, there and in the store. Raises as `own_secret_of`
-    and `rotate_account`."""
+    """Give the broker's own account at this target a new password, at the target and in the store. Raises as
+    `own_secret_of` and `rotate_account`."""
     own = own_secret_of(settings, target)
     return await rotate_account(open_secrets(settings), own, SystemEntropy())
 

@@ -102,6 +102,6 @@ class BrokerSettings:
 
 
 def broker_faults(settings: BrokerSettings) -> Iterator[tuple[str, str]]:
-    """Each fault with the key that has it."""
+    """Yield each faulty key with the fault."""
     if not settings.name or not settings.name.isprintable() or len(settings.name) > 64:
         yield "broker.name", f"expected 1 to 64 printable characters, got {shown(settings.name)}"

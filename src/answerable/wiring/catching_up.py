@@ -1,4 +1,5 @@
-"""Registers that the ledger is ahead of, at a start and ever after: brought up, told of, and confirmed."""
+"""Keep the registers consistent with the ledger: bring them up at the start, report differences, and confirm
+positions."""
 
 from __future__ import annotations
 
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
 
 OTHERS_WRITE_MS: Final = 60_000
-"""For so long what another process wrote down is left to it to put into the registers."""
+"""For this time, entries of another process are left to that process to put into the registers."""
 BEHIND_ROUNDS_MAX: Final = 20
-"""Rounds in which a register may be behind before the reader waits for the next start."""
+"""Rounds in which a register may lag before the next start must bring it up."""
 
 BEHIND: Final = (
     "the registers are not as the ledger says, since they could not be written for a while: the next start brings them "
@@ -41,16 +42,16 @@ _log: Final = logging.getLogger(__name__)
 async def brought_up(
     settings: Settings, store: SqliteStore, ledger: Ledger, find: FindKey, clock: Clock
 ) -> KeptRegisters:
-    """The registers as the ledger says, before anything of them is read. find: keys of the subjects whose fields
-    entries have. Raises Broken and Unavailable as `catch_up`."""
+    """Bring the registers up to the ledger before anything is read from them. find: keys of the subjects in entries'
+    fields. Raises Broken and Unavailable as `catch_up`."""
     kept = KeptRegisters(settings, store, ledger, find)
     await to_thread.run_sync(kept.bring_up, clock)
     return kept
 
 
 async def mended_trust_domain(store: SqliteStore, ledger: Ledger, clock: Clock) -> None:
-    """Before its authorities are read: those that cannot be are as the ledger says, and named. Raises Unavailable, and
-    Broken as `told_authorities`."""
+    """Repair the trust domain before its authorities are read: rebuild unreadable ones from the ledger, and log their
+    names. Raises Unavailable, and Broken as `told_authorities`."""
     mend = partial(
         SqliteAuthorityRegister(store).mend, lambda: told_authorities(ledger.replay()), now=clock.now()
     )
@@ -73,7 +74,7 @@ class KeptRegisters:
     """The registers that are projections of the ledger. caught_up: what the start did to them."""
 
     def __init__(self, settings: Settings, store: SqliteStore, ledger: Ledger, find: FindKey) -> None:
-        """find: as above."""
+        """find: as in `brought_up`."""
         self._projections = SqliteProjections(store, settings.registers.database)
         self._settings, self._find = settings, find
         self._own = Log(ledger.origin, ledger.replay)
@@ -81,15 +82,15 @@ class KeptRegisters:
         self.caught_up = CaughtUp()
 
     def is_behind(self) -> bool:
-        """Whether a register is not as the ledger says, so that the next start brings it up."""
+        """Whether a register differs from the ledger, so that the next start must bring it up."""
         return self._behind >= BEHIND_ROUNDS_MAX
 
     def told(self) -> tuple[str, ...]:
-        """What was not as the ledger says, at the start or since."""
+        """Return the differences from the ledger found at the start or since."""
         return (*told(self.caught_up), *((BEHIND,) if self.is_behind() else ()))
 
     def bring_up(self, clock: Clock) -> None:
-        """As above."""
+        """Bring the registers up to the ledger, as `brought_up`."""
         others = [
             Log(origin, log.entries, until=clock.now() - OTHERS_WRITE_MS)
             for log in other_shards(self._settings)
@@ -103,18 +104,19 @@ class KeptRegisters:
             _log.warning("%s", line)
 
     async def settled(self) -> None:
-        """What other hands wrote into any register is as the ledger says again. Raises Unavailable."""
+        """Clear the registers' marks of foreign changes, once they match the ledger again. Raises Unavailable."""
         if self.caught_up.recalled:
             await to_thread.run_sync(self._projections.cleared)
 
     async def confirm_always(self, seconds: float) -> None:
-        """For ever, each so many seconds."""
+        """Confirm periodically, forever."""
         while True:
             await anyio.sleep(seconds)
             await self.confirm()
 
     async def confirm(self) -> None:
-        """Move the positions on. Nothing ends where the registers cannot be written: the next start reads more."""
+        """Advance the confirmed positions. If the registers cannot be written, nothing ends: the next start reads
+        more."""
         if self.is_behind():
             return
         try:
@@ -130,7 +132,7 @@ class KeptRegisters:
 
 
 def told(done: CaughtUp) -> list[str]:
-    """What a start did to the registers, a line for each kind; nothing where they were as the ledger says."""
+    """Return what a start did to the registers, one line per kind; empty if they matched the ledger."""
     lines = []
     if done.rows:
         counts = ", ".join(f"{count} of {name}" for name, count in sorted(done.rows.items()))
@@ -169,8 +171,8 @@ def _named(rows: Sequence[Difference]) -> str:
 
 
 def _readable(origin: Callable[[], str]) -> str:
-    """The name of another process's log; empty where it has none yet, or cannot be read, of which
-    `restore_ended_authority` tells or lets nobody start."""
+    """Return the name of another process's log; empty if it has none yet or cannot be read, which
+    `restore_ended_authority` reports or refuses to start with."""
     try:
         return origin()
     except AnswerableError:

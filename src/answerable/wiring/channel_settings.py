@@ -1,4 +1,4 @@
-"""Settings of the channels that reach approvers: who is told on which, and how each is reached."""
+"""Settings of the notification channels that reach approvers: who is notified on which, and how each is reached."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelSettings:
-    """How people hear that an action waits for them. Off until somebody is listed: the console and
-    `answerable approval list` show it in any case."""
+    """How people are notified that an action waits for them. Off until a route is listed. The console and the command
+    `answerable approval list` show waiting actions in any case."""
 
     routes: tuple[str, ...] = texts(
         (),
@@ -95,7 +95,7 @@ class ChannelSettings:
 
 
 class WebhookLine(NamedTuple):
-    """One line of the setting. secret: where it is."""
+    """One line of the setting. secret: reference to the secret."""
 
     name: str
     url: str
@@ -103,7 +103,7 @@ class WebhookLine(NamedTuple):
 
 
 def routes_in(settings: ChannelSettings) -> tuple[Route, ...]:
-    """Raises Malformed (`settings.channels`)."""
+    """Return the routes. Raises Malformed (`settings.channels`)."""
     found: list[Route] = []
     for line in settings.routes:
         group, *channels = line.split() or [""]
@@ -118,13 +118,13 @@ def routes_in(settings: ChannelSettings) -> tuple[Route, ...]:
 
 
 def hooks_in(settings: ChannelSettings) -> tuple[WebhookLine, ...]:
-    """Raises Malformed (`settings.channels`)."""
+    """Return the webhooks. Raises Malformed (`settings.channels`)."""
     found: dict[str, WebhookLine] = {}
     for line in settings.webhooks:
         words = line.split()
         name, url, secret = words if len(words) == 3 else ["", "", ""]
         if not _NAME.fullmatch(name) or name in found or len(found) >= WEBHOOKS_MAX:
-            # What stands there may be the secret itself, so the line is not shown.
+            # The line may contain the secret itself, so it is not shown.
             raise SETTINGS_CHANNELS(
                 "each is `NAME URL SECRET`, such as `ops https://hooks.example/approvals file:ops.hook`, with another "
                 f"name each, and at most {WEBHOOKS_MAX}"
@@ -139,7 +139,7 @@ def hooks_in(settings: ChannelSettings) -> tuple[WebhookLine, ...]:
 
 
 def server_in(settings: ChannelSettings) -> tuple[str, int]:
-    """Host and port of the mail server. Raises Malformed (`settings.channels`)."""
+    """Return host and port of the mail server. Raises Malformed (`settings.channels`)."""
     host, _, port = settings.email_server.rpartition(":")
     if not _HOST.fullmatch(host) or not port.isdigit() or not 0 < int(port) < 65_536:
         raise SETTINGS_CHANNELS(
@@ -149,7 +149,7 @@ def server_in(settings: ChannelSettings) -> tuple[str, int]:
 
 
 def channel_faults(settings: ChannelSettings) -> Iterator[tuple[str, str]]:
-    """Key and what is wrong with it."""
+    """Yield each faulty key with the fault."""
     try:
         hooks = {WEBHOOK + one.name for one in hooks_in(settings)}
     except Malformed as fault:

@@ -1,4 +1,4 @@
-"""Settings of clicks in a chat: what must be there before one counts for anything."""
+"""Check the settings of chat clicks: everything that must be set before a click counts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def wants_clicks(settings: Settings) -> bool:
-    """Whether any tier takes a click."""
+    """Whether any tier accepts a click."""
     return CHAT in settings.walk.signatures
 
 
 def click_faults(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Key and what is wrong with it; nothing where no tier takes a click and no secret is set."""
+    """Yield each faulty key with the fault; nothing if no tier accepts a click and no secret is set."""
     channels, walk = settings.channels, settings.walk
     if channels.slack_signing_secret and not channels.slack_token:
         yield "channels.slack_token", "clicks come from messages: without a token none are sent"
@@ -43,6 +43,6 @@ def click_faults(settings: Settings) -> Iterator[tuple[str, str]]:
     try:
         routed = any(route.channel == SLACK and not route.place for route in routes_in(channels))
     except Malformed:
-        return  # Said of the routes themselves.
+        return  # The routes' own check reports this.
     if not routed:
         yield "channels.routes", f"nobody is told by `{SLACK}`, and only messages to a person have buttons"

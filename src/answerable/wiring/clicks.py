@@ -1,4 +1,4 @@
-"""Settings become the desk for clicks in a chat, and what its door needs."""
+"""Build from settings the state for chat clicks, and the signing secret of their endpoint."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
 
 ANSWER_SECONDS_MAX: Final = 2.0
-"""For one answer of the chat: it waits three seconds for ours."""
+"""Time limit for one answer of the chat, which itself waits three seconds for this server's."""
 SECRET_CHARS: Final = (16, 256)
 
 
 def click_desk(settings: Settings) -> ChatAnswerState | None:
-    """The desk; None where no tier takes a click. Raises Unavailable (`secret.*`), Malformed (`secret.*`,
+    """Return the state; None if no tier accepts a click. Raises Unavailable (`secret.*`), Malformed (`secret.*`,
     `event_post.authorities`)."""
     wanted = settings.channels
     if not wants_clicks(settings):
@@ -32,7 +32,7 @@ def click_desk(settings: Settings) -> ChatAnswerState | None:
 
 
 def signing_secret(settings: Settings) -> bytes:
-    """By which the chat signs. Raises Unavailable (`secret.*`), Malformed (`secret.*`)."""
+    """Return the secret with which the chat signs. Raises Unavailable (`secret.*`), Malformed (`secret.*`)."""
     given = secret(settings.channels.slack_signing_secret, data=settings.data).strip()
     if not SECRET_CHARS[0] <= len(given) <= SECRET_CHARS[1] or not given.isascii():
         raise SECRET_SLACK(

@@ -1,4 +1,4 @@
-"""Settings become the desk at which people sign in, and the listener of the console."""
+"""Build from settings the state for signing in, and bind and serve the console's listener."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleDoor:
-    """A bound listener. origin: where browsers have it."""
+    """A bound listener. origin: under which browsers open the console."""
 
     listeners: Listeners
     origin: str
@@ -45,7 +45,8 @@ class ConsoleDoor:
 
 
 def passkey_desk(settings: Settings, store: SqliteStore) -> PasskeyState | None:
-    """Where people sign in; None where the console is off. Raises Malformed (`console.roots`), Unavailable."""
+    """Return the state for passkey sign-in; None if the console is off. Raises Malformed (`console.roots`),
+    Unavailable."""
     wanted = settings.console
     if not wanted.enabled:
         return None
@@ -60,7 +61,7 @@ def passkey_desk(settings: Settings, store: SqliteStore) -> PasskeyState | None:
 
 
 def open_console(settings: Settings, walk: Walk) -> ConsoleDoor | None:
-    """Bind the console's listener. Where its port is somebody else's, the console stays shut and the rest goes on.
+    """Bind the console's listener. If another program has its port, the console stays off and the rest continues.
 
     Raises Malformed, Unavailable (`front.*`) for a certificate that cannot be used.
     """
@@ -89,8 +90,8 @@ def open_console(settings: Settings, walk: Walk) -> ConsoleDoor | None:
 
 
 def providers_of(settings: Settings, walk: Walk) -> tuple[OidcCodeFlow, ...]:
-    """Where people sign in with an account that they have, each as the client that it alone knows the secret of. Raises
-    Malformed (`issuer.url`, `settings.oidc_secrets`), and as `secret`."""
+    """Return the OpenID providers at which people sign in, each with its own client secret. Raises Malformed
+    (`issuer.url`, `settings.oidc_secrets`), and as `secret`."""
     secrets = {
         issuer: secret(one, data=settings.data).decode().strip()
         for issuer, one in provider_secrets(settings).items()
@@ -110,7 +111,7 @@ def providers_of(settings: Settings, walk: Walk) -> tuple[OidcCodeFlow, ...]:
 async def serve_console(
     app: Any, door: ConsoleDoor, settings: Settings, stop: anyio.Event, up: Callable[[], None]
 ) -> None:
-    """The console until `stop` is set. up: called once it answers. Raises Unavailable (`front.*`)."""
+    """Serve the console until `stop` is set. up: called once it answers. Raises Unavailable (`front.*`)."""
     try:
         await serve(
             app,
@@ -125,7 +126,7 @@ async def serve_console(
 
 
 def _port(settings: Settings) -> int:
-    # Whoever lets the gateway take any port, as tests do, has several of us on one machine.
+    # A gateway on any free port, as in tests, means several servers on one machine.
     at_default = settings.console.port == PORT_DEFAULT and not settings.console.origin
     return 0 if at_default and settings.gateway.port == 0 else settings.console.port
 

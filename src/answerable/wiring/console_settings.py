@@ -1,4 +1,4 @@
-"""Settings of the console: the pages for people, where they are, and who may come in."""
+"""Settings of the console: its listener, its origin, and who may sign in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleSettings:
-    """Pages for people, on a listener of their own: agents have no way there."""
+    """The web pages for people, on a listener of their own, which agents cannot reach."""
 
     enabled: bool = flag(True, "serve the console; without it nobody can sign in or answer by passkey")
     host: str = text("127.0.0.1", "address to listen on; any other than loopback needs TLS")
@@ -78,7 +78,7 @@ class ConsoleSettings:
 
 
 def console_faults(settings: ConsoleSettings) -> Iterator[tuple[str, str]]:
-    """What is wrong beyond the form of each field: key and message."""
+    """Yield each faulty key with the fault, beyond the form of each field."""
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         missing = "tls_key" if settings.tls_certificate else "tls_certificate"
         yield f"console.{missing}", "a certificate and its key are set together: this one is missing"
@@ -100,7 +100,7 @@ def console_faults(settings: ConsoleSettings) -> Iterator[tuple[str, str]]:
 
 
 def name_of_origin(origin: str) -> str:
-    """The host in an origin, which passkeys are bound to."""
+    """Return the host in an origin, to which passkeys are bound."""
     return urlsplit(origin).hostname or ""
 
 

@@ -1,4 +1,4 @@
-"""Settings of what must have been tried out before an agent or a capability gets more power."""
+"""Settings of the drills required before an agent or a capability gets a higher tier."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOLD: Final = "told"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainmentSettings:
-    """What a higher tier takes."""
+    """What raising a tier requires."""
 
     drills: str = text(
         TOLD,
@@ -27,6 +27,6 @@ class ContainmentSettings:
 
 
 def containment_faults(settings: ContainmentSettings) -> Iterator[tuple[str, str]]:
-    """Each fault with the key that has it."""
+    """Yield each faulty key with the fault."""
     if settings.drills not in (REQUIRED, TOLD):
         yield "containment.drills", f"expected `{REQUIRED}` or `{TOLD}`, got {shown(settings.drills)}"

@@ -1,4 +1,4 @@
-"""What is counted of actions, kept beside the log: used budgets, the histories of trackers, the price of control."""
+"""Keep the counts beside the log: used budgets, the histories of trackers, the figures of statistics."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 FIGURES_SECONDS: Final = 1.0
-"""How soon figures are of what was recorded."""
+"""Interval at which new entries are counted."""
 FIGURES_TURN_SECONDS: Final = 0.5
 BEHIND_ENTRIES: Final = 4_096
 BEHIND_SECONDS: Final = 0.05
-"""Until the next turn, where so much is to be read yet."""
+"""Pause before the next turn while many entries are still unread."""
 UNREAD_SECONDS: Final = 0.05
-"""How soon it is begun to read what trackers look at that another process put into force."""
+"""Interval at which tracker history is read for trackers that another process put into force."""
 
 _log: Final = logging.getLogger(__name__)
 
 
 async def keep_counts(walk: Walk) -> None:
-    """A register that takes nothing, on a full disk for one, ends nothing: what is not kept the next start counts."""
+    """Store the counts. A register that accepts no writes, on a full disk for example, ends nothing: the next start
+    counts again."""
     try:
         keep_budgets(walk)
         await keep_history(walk)
@@ -38,8 +39,8 @@ async def keep_counts(walk: Walk) -> None:
 
 
 async def reading_histories(walk: Walk) -> None:
-    """Until cancelled, read what trackers look at that another process put into force: until then it is not known, and
-    refuses."""
+    """Until cancelled, read the history for trackers that another process put into force: until then their values are
+    unknown and refuse actions."""
     while True:
         await anyio.sleep(UNREAD_SECONDS)
         try:
@@ -49,8 +50,7 @@ async def reading_histories(walk: Walk) -> None:
 
 
 async def counting_figures(walk: Walk) -> None:
-    """Until cancelled, count what is recorded. Nothing depends on it but what is told: a register that does not answer
-    ends nothing."""
+    """Until cancelled, count new entries. Only reports depend on it: an unresponsive register ends nothing."""
     while True:
         try:
             figures = await read_figures(walk, seconds_max=FIGURES_TURN_SECONDS)

@@ -1,4 +1,4 @@
-"""Settings become what drills are kept in and run on."""
+"""Build from settings the state of drills and the isolated environment in which they run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def drill_desk(settings: Settings, store: SqliteStore) -> DrillState[Walk]:
-    """Where drills are kept, what they run on, and whether a raise needs them."""
+    """Return where drills are stored, what they run on, and whether raising a tier requires them."""
     return DrillState(
         required=settings.containment.drills == REQUIRED,
         register=SqliteDrillRegister(store),
@@ -39,7 +39,8 @@ def drill_desk(settings: Settings, store: SqliteStore) -> DrillState[Walk]:
 
 
 def drill_ground(walk: Walk, shadow: Shadow, tool: Tool) -> Walk:
-    """As DrillGround says. What is counted and remembered of the product's own agents is not touched."""
+    """Build the walk of a drill, as DrillGround says. Counts and histories of the product's own agents are not
+    touched."""
     registry = MemoryRegistryStore()
     registry.put(shadow.documents)
     upstream = MemoryUpstream(clock=walk.clock, tools={TOOL: tool})

@@ -1,4 +1,5 @@
-"""What follows the registry and the servers while we run: connections, and word of tools that wait for their owners."""
+"""Follow the registry and the servers while the server runs: connections, event streams, and tools that wait for
+approval."""
 
 from __future__ import annotations
 
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 REGISTRY_SECONDS: Final = 1.0
-"""How often it is seen whether servers list other tools; a registry that changed is told at once."""
+"""Interval at which servers' changed tools are checked; a changed registry is signalled at once."""
 RELIST_SECONDS: Final = 1.0
-"""How often it is seen whether a list is too old."""
+"""Interval at which the age of tool lists is checked."""
 STREAMS_SECONDS: Final = 1.0
-"""How soon a stream of events ends after what its caller stands on."""
+"""Interval at which event streams whose caller's authority has ended are cut."""
 REGISTERS_SECONDS: Final = 0.05
-"""How soon what another process wrote into the registers holds here."""
+"""Interval at which changes of the registers by other processes are read."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -36,9 +37,9 @@ _log: Final = logging.getLogger(__name__)
 async def following_registry(
     walk: Walk, upstream: McpUpstream, *, look_seconds: float = REGISTRY_SECONDS
 ) -> None:
-    """Servers that are registered while we run are connected, and those removed are let go, without a restart.
+    """Connect servers that are registered while this process runs and disconnect removed ones, without a restart.
 
-    Leases for which the registry has no room any more end. look_seconds: between two looks that nothing asks for.
+    Leases that the registry no longer covers end. look_seconds: interval between two checks without a signal.
     """
     followed = walk.registry.current.digest
     seen, told = (-1, ""), frozenset[tuple[str, str, str]]()
@@ -57,7 +58,7 @@ async def following_registry(
 
 
 async def ending_streams(walk: Walk) -> None:
-    """A stream of events ends soon after what its caller stands on, whatever ended that."""
+    """Cut event streams soon after their caller's authority has ended, for any reason."""
     while True:
         await anyio.sleep(STREAMS_SECONDS)
         try:
@@ -67,14 +68,14 @@ async def ending_streams(walk: Walk) -> None:
 
 
 async def relisting(upstream: McpUpstream) -> None:
-    """A server that does not say so when its tools change is asked again, whoever calls them."""
+    """List the tools of servers again that do not signal changes."""
     while True:
         await anyio.sleep(RELIST_SECONDS)
         await upstream.relist()
 
 
 def _tell_blocked(walk: Walk, told: frozenset[tuple[str, str, str]]) -> frozenset[tuple[str, str, str]]:
-    """Each definition that is not let through is told once, as long as it stays so."""
+    """Log each blocked definition once, as long as it stays blocked."""
     blocked: set[tuple[str, str, str]] = set()
     for server in sorted(walk.registry.current.servers):
         try:
@@ -93,21 +94,21 @@ def _tell_blocked(walk: Walk, told: frozenset[tuple[str, str, str]]) -> frozense
 
 
 async def following_registers(walk: Walk, refresh: Callable[[], bool]) -> None:
-    """What the processes of other shards write holds here, too, within a moment: a mandate they closed, for one."""
+    """Apply what the processes of other shards write, within a moment: a mandate that they closed, for example."""
     while True:
         await anyio.sleep(REGISTERS_SECONDS)
         follow_registers(walk, refresh)
 
 
 async def following_documents(walk: Walk) -> None:
-    """Documents with very many policies are compiled beside the actions, and beside what else is followed."""
+    """Compile documents with very many policies in the background, apart from actions and other followers."""
     while True:
         await anyio.sleep(REGISTERS_SECONDS)
         await follow_documents(walk)
 
 
 async def following_questions(walk: Walk) -> None:
-    """What waits for people goes to whose turn it is, and is read for who looks."""
+    """Route pending approvals to those whose turn it is, and keep them read for viewers."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(follow_duties, walk)
         tasks.start_soon(follow_waiting, walk)

@@ -1,4 +1,4 @@
-"""SVIDs of this process from somebody else's Workload API, for whoever has no event loop at hand."""
+"""Fetch SVIDs for this process from a foreign Workload API, for callers without an event loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ForeignSvids:
-    """address: `unix:///PATH` or `tcp://IP:PORT`. wanted: the SPIFFE ID to take of several.
+    """Client of a foreign Workload API. address: `unix:///PATH` or `tcp://IP:PORT`. wanted: the SPIFFE ID to select.
 
     Raises Malformed (`federation.socket`). Every method blocks, outside an event loop, and raises as `WorkloadApiSvid`.
     """
@@ -26,9 +26,9 @@ class ForeignSvids:
         self._api = WorkloadApiSvid(address=address, clock=SystemClock(), wanted=wanted)
 
     def x509(self) -> FetchedSvid:
-        """The X.509-SVID of now, with its key."""
+        """Return the current X.509-SVID with its key."""
         return anyio.run(self._api.x509)
 
     def jwt(self, audience: str) -> str:
-        """A fresh JWT-SVID for this audience."""
+        """Return a fresh JWT-SVID for this audience."""
         return anyio.run(self._api.jwt, audience)

@@ -1,4 +1,4 @@
-"""Settings of the door that agents come through, and what one of them may cost the others."""
+"""Settings of the gateway's listeners for agents, and of what one agent may cost the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from answerable.wiring.setting_fields import about, number, reference, seconds, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
-    """The door that agents come through."""
+    """The listeners that agents connect to."""
 
     host: str = text("127.0.0.1", "address to listen on; any other than loopback needs TLS")
     port: int = number(8765, "TCP port; 0 takes a free one", unit="port", minimum=0, maximum=65_535)

@@ -1,4 +1,4 @@
-"""What every small HTTP door asks of a request before it believes any of it: its host, its length, its channel."""
+"""Check a request for the small HTTP endpoints: its host, the length of its body, and its channel."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?"
 
 
 async def body_within(request: Request, *, bytes_max: int, seconds_max: float) -> bytes:
-    """The body, read no further and no longer than it may be.
+    """Return the body, reading at most the allowed bytes and time.
 
     Raises Malformed (`request.size`, `http.left`, `http.slow_body`).
     """
@@ -48,7 +48,7 @@ async def body_within(request: Request, *, bytes_max: int, seconds_max: float) -
 
 
 def check_host(request: Request, hosts: frozenset[str]) -> None:
-    """Refuse what a browser was talked into sending (DNS rebinding). hosts: names beside those of loopback.
+    """Check Host and Origin (protects against DNS rebinding). hosts: accepted names besides those of loopback.
 
     Raises Refused (`http.host`, `http.origin`).
     """
@@ -60,13 +60,13 @@ def check_host(request: Request, hosts: frozenset[str]) -> None:
 
 
 def channel_of(request: Request) -> Channel | None:
-    """The connection that it came by, as far as the server says; None for none."""
+    """Return the connection's channel, as far as the server reports it; None for none."""
     found: Any = (request.scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
     return found if isinstance(found, Channel) else None
 
 
 def route_fault(request: Request, error: Exception) -> Malformed:
-    """What to say where a door has no such path, or the path no such method (`request.path_unknown`,
+    """Return the error for an unknown path, or an unknown method of a path (`request.path_unknown`,
     `request.method`)."""
     path = shown(request.url.path)
     if isinstance(error, HTTPException) and error.status_code == 405:

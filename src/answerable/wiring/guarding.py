@@ -1,7 +1,8 @@
-"""Keeping the keys in this process from other processes of the same user.
+"""Protect the keys in this process from other processes of the same user.
 
-What Linux allows: no other process without CAP_SYS_PTRACE may attach to us, read our memory or our file descriptors,
-and there is no core dump. Root can do all of it, as can whoever attached before; elsewhere only core dumps are off.
+On Linux, no other process without CAP_SYS_PTRACE may attach to this process, read its memory or its file descriptors,
+and no core dump is written. Root can do all of it, as can a process that attached before; on other systems only core
+dumps are off.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ PR_SET_CHILD_SUBREAPER: Final = 36
 
 
 def without_core_dumps() -> bool:
-    """No core file of this process or of those it starts; tells whether the platform agreed."""
+    """Disable core files of this process and its children; whether the platform allowed it."""
     with suppress(OSError, ValueError):
         _, hard = resource.getrlimit(resource.RLIMIT_CORE)
         resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
@@ -27,15 +28,16 @@ def without_core_dumps() -> bool:
 
 
 def without_tracing() -> bool:
-    """Make this process one that others of its user cannot look into. Children are as they would be without us.
+    """Forbid other processes of this user to inspect this process. Children are not affected.
 
-    From here on they cannot read which program we run either, so a server that attests us by that must have done so.
+    From here on other processes cannot read which program this process runs either, so a server that attests it by its
+    program must have done so before.
     """
     return _prctl(PR_SET_DUMPABLE, 0) == 0 and _prctl(PR_GET_DUMPABLE, 0) == 0
 
 
 def adopting_orphans() -> bool:
-    """Become the parent of what our descendants leave behind, so that they stay recognisable as ours."""
+    """Become the parent of orphaned descendants, so that they stay recognisable as this process's."""
     return _prctl(PR_SET_CHILD_SUBREAPER, 1) == 0
 
 

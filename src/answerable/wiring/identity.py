@@ -1,4 +1,4 @@
-"""The trust domain put together: keys, authorities, attestation, instances, and what tends them beside the doors."""
+"""Assemble the trust domain: keys, authorities, attestation, instances, and their background tasks."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
 
 TEND_SECONDS: Final = 5.0
-"""How often authorities are looked at, and what other processes changed about them."""
+"""Interval at which authorities, and changes of them by other processes, are checked."""
 TELL_SECONDS: Final = 1.0
-"""How often it is seen whether the registry changed, of which watchers of the Workload API are told at once."""
+"""Interval at which a changed registry is looked for, to notify watchers of the Workload API."""
 SIGHTINGS_SECONDS: Final = 10.0
 COMMAND: Final = "answerable"
 
@@ -88,7 +88,7 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class Identity:
-    """Everything about workloads that the walk, its doors and its timers share.
+    """Everything about workloads that the walk, the endpoints and the background tasks share.
 
     shut: why the trust domain is not open.
     """
@@ -108,7 +108,7 @@ class Identity:
     changes: Watchers = field(default_factory=Watchers)
 
     def workloads(self, walk: Walk, settings: Settings) -> Workloads:
-        """What enrolling needs, over one walk."""
+        """Return what enrolling needs, over one walk."""
         return Workloads(
             walk=walk,
             trust=self.desk,
@@ -123,9 +123,9 @@ class Identity:
 
 
 class StandingDigests:
-    """The digest of an agent's manifest that stands in the registry as it is; empty without one.
+    """The digest of an agent's manifest if the manifest is valid under the present registry; empty without one.
 
-    Judged once for each registry and manifest: it is asked for with every message.
+    Evaluated once for each registry and manifest, because it is needed with every message.
     """
 
     def __init__(self, registry: RegistryStore, manifests: SqliteManifestRegister) -> None:
@@ -135,10 +135,10 @@ class StandingDigests:
         self._digests: dict[AgentId, tuple[SignedManifest, str]] = {}
 
     def __call__(self, agent: AgentId) -> str:
-        """Without I/O. Never raises."""
+        """Return the digest. Without I/O. Never raises."""
         signed = self._manifests.current(agent)
         if signed is None:
-            # Nothing that runs is what cannot be read.
+            # An unreadable manifest matches no running agent.
             return "unreadable" if self._manifests.is_unreadable(agent) else ""
         current = self._registry.current
         if current is not self._judged:
@@ -155,10 +155,10 @@ class StandingDigests:
 async def opened_identity(
     settings: Settings, store: SqliteStore, *, clock: Clock, entropy: Entropy
 ) -> AsyncIterator[Identity]:
-    """The trust domain of a data directory, made on the first start.
+    """Open the trust domain of a data directory; create it at the first start.
 
-    Raises Unavailable (`authority_keys.*`: its keys are gone or exposed, `register.*`), Malformed (`federation.*`,
-    `ssh.*`, `issuer.url` and what else is wrong with a setting).
+    Raises Unavailable (`authority_keys.*`: its keys are missing or exposed, `register.*`), Malformed (`federation.*`,
+    `ssh.*`, `issuer.url` and other faults of settings).
     """
     from answerable.adapters.oidc import HttpIssuerKeys, issuer_source
 
@@ -180,7 +180,7 @@ async def opened_identity(
     try:
         await anyio.to_thread.run_sync(_opened_alone, settings, desk)
     except Unavailable as fault:
-        # Who works offline may remove the authority that stands in the way; a server does not start.
+        # A command without a server may remove the faulty authority; a server does not start.
         shut = fault
     issuers, of_people = [*_issuers(settings)], person_issuers(wanted)
     asked = dict.fromkeys([one.issuer for one in issuers] + [one.issuer for one in of_people])
@@ -231,7 +231,7 @@ def verifier_of(
     clock: Clock,
     entropy: Entropy,
 ) -> CallerVerifier:
-    """Who knows callers by registered keys, instances, SVIDs and connections."""
+    """Build the verifier of callers: by registered keys, instances, SVIDs and connections."""
     return CallerVerifier(
         registry=registry,
         clock=clock,
@@ -246,15 +246,16 @@ def verifier_of(
 
 
 def _own_scripts() -> tuple[str, ...]:
-    """Where our command is: what we were started by, and what stands beside the interpreter that we run in."""
+    """Return the paths of this product's command: the one that started this process, and the one beside its
+    interpreter."""
     beside = os.path.join(sysconfig.get_path("scripts"), COMMAND)
     started = os.path.abspath(sys.argv[0]) if os.path.basename(sys.argv[0]) == COMMAND else beside
     return beside, started
 
 
 def require_open(identity: Identity) -> None:
-    """Before any door opens. Raises Unavailable (`authority_keys.*`, `authority.domain`) where the trust domain could
-    not be opened."""
+    """Check that the trust domain is open, before any listener opens. Raises Unavailable (`authority_keys.*`,
+    `authority.domain`) if it could not be opened."""
     if identity.shut is not None:
         raise identity.shut
 
@@ -262,7 +263,7 @@ def require_open(identity: Identity) -> None:
 async def kept_identity(
     identity: Identity, authorities: AuthorityChanges, workloads: Workloads, settings: Settings
 ) -> None:
-    """Rotation, federation, ends of instances, manifests, dormancy, sightings: for ever. What fails is tried again."""
+    """Run rotation, federation, ends of instances, manifests, dormancy and sightings, forever. Failures are retried."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_tending, authorities)
         tasks.start_soon(_telling, identity, workloads.walk)
@@ -284,7 +285,7 @@ async def _tending(authorities: AuthorityChanges) -> None:
 
 
 async def _suspending_dormant(identity: Identity, workloads: Workloads, settings: Settings) -> None:
-    """Without shards nobody waits for what is noted here between two rounds."""
+    """Suspend dormant agents. Without shards, nobody needs the notes between two rounds."""
     wanted, shard = settings.identity, settings.ledger.shard
     await follow_dormancy(
         workloads,
@@ -297,7 +298,7 @@ async def _suspending_dormant(identity: Identity, workloads: Workloads, settings
 
 
 async def noted_at_last(identity: Identity, walk: Walk, settings: Settings) -> None:
-    """Before this process ends: what it saw of agents, so that other shards need not wait for it to come back."""
+    """Before this process ends, note its last uses of agents, so that other shards need not wait for its return."""
     if not settings.ledger.shard or not settings.identity.dormant_days:
         return
     try:
@@ -319,7 +320,7 @@ async def _following_bundles(identity: Identity) -> None:
 
 
 async def _telling(identity: Identity, walk: Walk) -> None:
-    """Who somebody is follows the registry; bundles tell their watchers themselves."""
+    """Notify watchers when the registry changes identities; bundles notify their watchers themselves."""
     told = walk.registry.current
     walk.registered.append(bell := Bell())
     while True:

@@ -1,4 +1,5 @@
-"""The doors of the trust domain: the Workload API on its Unix socket, the bundle endpoint, and enrolment by path."""
+"""Open the endpoints of the trust domain: the Workload API on its Unix socket, the bundle endpoint, and routing by
+path."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
 
 GATEWAY_PATH: Final = "/answerable/gateway"
-"""Path of our own SPIFFE ID, which the bundle endpoint presents."""
+"""Path of the server's own SPIFFE ID, which the bundle endpoint presents."""
 WORKLOAD_SOCKET_MODE: Final = 0o666
 RETRY_SECONDS: Final = 5.0
 
@@ -34,7 +35,8 @@ _log: Final = logging.getLogger(__name__)
 
 
 def by_path(prefix: str, inner: Any, otherwise: Any) -> Any:
-    """An ASGI application that sends HTTP requests below `prefix` to `inner`, and everything else to `otherwise`."""
+    """Return an ASGI application that sends HTTP requests below `prefix` to `inner`, and everything else to
+    `otherwise`."""
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         below = scope["type"] == "http" and scope["path"].startswith(prefix)
@@ -44,21 +46,21 @@ def by_path(prefix: str, inner: Any, otherwise: Any) -> Any:
 
 
 def listen_for_workloads(settings: Settings) -> Listeners:
-    """The bound socket of the Workload API. Raises Unavailable (`front.*`)."""
+    """Bind the socket of the Workload API. Raises Unavailable (`front.*`)."""
     settings.identity.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return listen(uds=settings.identity.socket, uds_mode=WORKLOAD_SOCKET_MODE)
 
 
 def let_svids_in(context: ssl.SSLContext, desk: TrustDomainState) -> None:
-    """Let X.509-SVIDs of all trusted domains through the gateway's handshake, also of those that are trusted later.
+    """Accept X.509-SVIDs of all trusted domains in the gateway's TLS handshake, including domains trusted later.
 
-    That they are believed is decided for each message, by the bundle of that moment.
+    Whether an SVID is valid is decided for each message, by the bundle at that time.
     """
     added: set[bytes] = set()
 
     def told() -> None:
         bundles = desk.bundles()
-        # Our own first, and each by itself: OpenSSL stops at the first that it cannot read.
+        # This server's domain first, and each authority by itself: OpenSSL stops at the first one that it cannot read.
         for domain in sorted(bundles, key=lambda one: one != desk.domain):
             for authority in bundles[domain].x509_authorities:
                 if authority not in added:
@@ -73,7 +75,8 @@ def let_svids_in(context: ssl.SSLContext, desk: TrustDomainState) -> None:
 
 
 async def serve_bundle(app: Any, product: Product, settings: Settings, stop: anyio.Event) -> None:
-    """The bundle endpoint until `stop` is set. Raises Unavailable (`front.*`, `bundle.tls`, `secret.unreadable`)."""
+    """Serve the bundle endpoint until `stop` is set. Raises Unavailable (`front.*`, `bundle.tls`,
+    `secret.unreadable`)."""
     wanted = settings.identity
     tls = LiveTLS()
     listeners = listen(tcp=(wanted.bundle_host, wanted.bundle_port), setting="identity.bundle_port")
@@ -96,7 +99,8 @@ async def serve_bundle(app: Any, product: Product, settings: Settings, stop: any
 async def _presenting_svid(
     product: Product, tls: LiveTLS, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
 ) -> None:
-    """An X.509-SVID of ours over a key made here, renewed at half its life and when the bundle changes."""
+    """Present an X.509-SVID of this server over a key made here, renewed at half its lifetime and when the bundle
+    changes."""
     desk, clock = product.identity.desk, product.walk.clock
     name = SpiffeId(trust_domain=desk.domain, path=GATEWAY_PATH)
     changed = anyio.Event()
@@ -109,7 +113,7 @@ async def _presenting_svid(
     try:
         while True:
             wait = RETRY_SECONDS
-            # Before it is issued, so that what changes meanwhile is not missed.
+            # Before issuing, so that a change meanwhile is not missed.
             changed = anyio.Event()
             try:
                 key = ec.generate_private_key(ec.SECP256R1())

@@ -1,4 +1,4 @@
-"""The lock on the keys of the trust domain, which processes of one deployment share."""
+"""Lock the keys of the trust domain, which processes of one deployment share."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def alone(settings: Settings) -> Iterator[None]:
-    """Only one process at a time makes or destroys keys of this trust domain. Blocking, for as long as another does.
-    Raises Unavailable (`authority_keys.lock`)."""
+    """Hold the lock: only one process at a time creates or destroys keys of this trust domain. Blocks while another
+    holds it. Raises Unavailable (`authority_keys.lock`)."""
     place = settings.data / "keys" / "identity.lock"
     try:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Settings of the trust domain: whose SVIDs we issue, how long they live, whom we believe beside ourselves."""
+"""Settings of the trust domain: SVIDs and their lifetimes, attestation, federation, and trusted issuers of people."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentitySettings:
-    """Workload identity. The Unix socket is answered to every user of this machine: the kernel says who calls."""
+    """Workload identity. The Unix socket answers every user of this machine: the kernel identifies the caller."""
 
     trust_domain: str = text(
         "answerable.local", "name of the trust domain; choose your own before the first SVID is issued"
@@ -109,7 +109,7 @@ class IdentitySettings:
 
 
 def identity_faults(settings: IdentitySettings) -> Iterator[tuple[str, str]]:
-    """What is wrong with the trust domain that is set: key and message."""
+    """Yield each faulty key of the trust domain with the fault."""
     try:
         own = trust_domain(settings.trust_domain)
     except Malformed as fault:
@@ -164,7 +164,7 @@ def identity_faults(settings: IdentitySettings) -> Iterator[tuple[str, str]]:
 
 
 def person_issuers(settings: IdentitySettings) -> tuple[PersonIssuer, ...]:
-    """Whose people are believed. Raises Malformed (`settings.person_issuers`)."""
+    """Return the issuers whose people may sign in. Raises Malformed (`settings.person_issuers`)."""
     found: dict[str, PersonIssuer] = {}
     for one in settings.person_issuers:
         words = one.split()

@@ -1,4 +1,5 @@
-"""Processes that `answerable up` starts, keeps running, and ends with itself; and how such a process hears its end."""
+"""Supervise processes that `answerable up` starts, restarts and ends with itself; and detect, in such a process, the
+parent's end."""
 
 from __future__ import annotations
 
@@ -22,22 +23,21 @@ if TYPE_CHECKING:
     from anyio.abc import Process
 
 ANSWERING_SECONDS: Final = 0.02
-"""How often a starting process is looked for."""
+"""Interval at which a starting process's socket is checked."""
 RESTART_SECONDS: Final = 0.1
 RESTART_SECONDS_MAX: Final = 15.0
 STEADY_SECONDS: Final = 30.0
-"""One that held this long is started again at the first delay."""
+"""A process that ran this long is restarted with the first delay again."""
 END_SECONDS_MAX: Final = 5.0
-"""What it gets to end by itself, and then once more after SIGTERM."""
+"""Time for the process to end by itself, and the same again after SIGTERM."""
 
 _log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptProcess:
-    """A process of its own that is kept running. name: for people. command: starts it. socket: on which it answers.
-    user: under whose account it runs; empty for ours. ended: hears of each time that it ended or could not be
-    started."""
+    """A supervised process. name: for messages. command: starts it. socket: on which it answers. user: account it runs
+    under; empty for this process's. ended: called each time that it ended or could not be started."""
 
     name: str
     command: tuple[str, ...]
@@ -46,7 +46,7 @@ class KeptProcess:
     ended: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
-        """Keep it running until cancelled, then end it. One that fails is started again, later each time."""
+        """Keep the process running until cancelled, then end it. A failed one is restarted with growing delays."""
         delay = RESTART_SECONDS
         while True:
             began = anyio.current_time()
@@ -56,7 +56,7 @@ class KeptProcess:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     stderr=None,
-                    # Ctrl-C at a terminal is for us, who end it when we have ended.
+                    # Ctrl-C at a terminal is for this process, which ends its children after itself.
                     start_new_session=True,
                 )
             except (OSError, Unavailable, subprocess.SubprocessError) as error:
@@ -75,7 +75,7 @@ class KeptProcess:
             delay = min(2 * delay, RESTART_SECONDS_MAX)
 
     async def answering(self) -> None:
-        """Wait until somebody listens on its socket."""
+        """Wait until its socket accepts connections."""
         while True:
             if _is_listening(self.socket):
                 return
@@ -100,7 +100,7 @@ def _is_listening(path: Path) -> bool:
 
 
 async def stop_on_signal(stop: anyio.Event) -> None:
-    """Set it at SIGINT or SIGTERM."""
+    """Set the event at SIGINT or SIGTERM."""
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
             stop.set()
@@ -108,7 +108,8 @@ async def stop_on_signal(stop: anyio.Event) -> None:
 
 
 async def stop_at_eof(stop: anyio.Event) -> None:
-    """Whoever started us holds the other end of the pipe, and drops it however it ends."""
+    """Set the event at the end of standard input: the parent holds the pipe's other end, which closes however the
+    parent ends."""
     while True:
         await anyio.wait_readable(0)
         if not os.read(0, 4096):

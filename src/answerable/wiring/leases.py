@@ -1,4 +1,4 @@
-"""The gateway's side of leases: the key under which it signs warrants, the way to the broker, and its process."""
+"""The gateway's side of leases: the key that signs warrants, the connection to the broker, and the broker's process."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LOOK_SECONDS: Final = 1.0
 
 
 def lease_side(settings: Settings) -> LeaseSide:
-    """How leases of this deployment live, and who is asked. Nothing is connected."""
+    """Build the lease settings of this deployment and the client of its broker. Nothing is connected."""
     broker = settings.broker
     return LeaseSide(
         broker=broker.name,
@@ -61,7 +61,7 @@ def lease_side(settings: Settings) -> LeaseSide:
 
 
 def warrant_signer(settings: Settings, origin: str, entropy: Entropy) -> Callable[[Warrant], str]:
-    """Signs warrants of the log `origin`. The public key is written where the broker reads it.
+    """Return the signer of warrants of the log `origin`. The public key is written where the broker reads it.
 
     Raises Unavailable (`key.*`).
     """
@@ -93,8 +93,8 @@ def _signed(key: SigningKey, origin: str, warrant: Warrant) -> str:
 
 
 def _publish(path: Path, key: SigningKey) -> None:
-    """Have the public key among those in this file, whole or not at all; one gateway at a time, so that none writes
-    over what another has just put there. Raises Unavailable (`key.*`)."""
+    """Add the public key to those in this file, atomically; under a lock, so that no gateway overwrites another's key.
+    Raises Unavailable (`key.*`)."""
     try:
         lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -133,7 +133,7 @@ def _unwritable(path: Path, error: OSError) -> Unavailable:
 
 
 async def kept_broker(settings: Settings, command: tuple[str, ...]) -> None:
-    """Keep the broker running beside this server from the moment on when there is a target. command: starts it."""
+    """Keep the broker running beside this server once there is a target. command: starts it."""
     broker = settings.broker
     if not command or not broker.enabled:
         return

@@ -1,4 +1,4 @@
-"""The entries of a ledger's directory, or a copy of one, read without a server and without any key."""
+"""Read the entries of a ledger's directory, or a copy of one, without a server and without keys."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def copied_entries(directory: Path) -> Iterator[StoredEntry]:
-    """Every entry below the latest checkpoint, without what is sealed. What they prove is for `answerable ledger
-    verify`.
+    """Yield every entry below the latest checkpoint, without sealed fields. Nothing is verified: use `answerable ledger
+    verify` for that.
 
-    Raises Malformed (`ledger.no_copy`) where there is no ledger, Broken (`ledger.corrupt`, `ledger.leaf_malformed`) and
+    Raises Malformed (`ledger.no_copy`) if there is no ledger, Broken (`ledger.corrupt`, `ledger.leaf_malformed`) and
     Unavailable.
     """
     files = PublishedFiles(directory)

@@ -1,4 +1,5 @@
-"""The witness of this machine: its desk, its door, and the process in which `answerable up` keeps it running."""
+"""Run the local witness: its state in its own directory, its listener, and the process in which `answerable up` keeps
+it."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ _log: Final = logging.getLogger(__name__)
 
 @contextmanager
 def opened_desk(settings: Settings) -> Iterator[CosigningState]:
-    """The desk over the witness's own directory, with its own keys, made on the first start.
+    """Open the witness's state in its own directory, with its own keys, created at the first start.
 
     Raises Unavailable: `witness.locked`, `witness.unwritable`, `key.*`, `files.not_own`.
     """
@@ -70,9 +71,9 @@ def _cosigners(settings: Settings) -> tuple[Cosigner, ...]:
 
 
 def watch_log(register: WitnessRegister, key: VerifierKey, *, another: bool = False) -> bool:
-    """Have a witness watch the log of this key; False when it does already.
+    """Have a witness watch the log of this key; False if it already does.
 
-    another: a log that is watched under other keys may get this one, too. Raises Refused (`witness.other_key`).
+    another: whether a log that is watched under other keys may get this one, too. Raises Refused (`witness.other_key`).
     """
     known = register.log(key.name)
     if known is not None and key not in known.keys and not another:

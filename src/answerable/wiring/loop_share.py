@@ -1,9 +1,9 @@
-"""Who may have how much of the event loop: all doors of agents share one, and so does the door that stops them.
+"""Share the event loop's time fairly between the sources of messages at all endpoints.
 
-Laws: what a source of messages takes is measured, step by step, and its next message waits until it has no more than
-its share; only while others are there, so that whoever is alone waits for nothing; who waits, waits in order and holds
-up nobody else. A source that is refused whatever it sends gets a small share, and keeps nobody else waiting by being
-there.
+Laws: the time that a source of messages takes is measured, step by step, and its next message waits until the source is
+within its share; this holds only while other sources are present, so that a lone source never waits; waiting messages
+of a source keep their order and delay nobody else. A source that is refused in any case gets a small share, and its
+presence delays nobody.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 
 SHARE: Final = 0.25
-"""Of the loop's time, for one source, while others are there."""
+"""Share of the loop's time for one source, while others are present."""
 REFUSED_SHARE: Final = 0.05
-"""For one that does not stand, and for all strangers of one user or host."""
+"""Share for a source that is not in force, and for all unauthenticated callers of one user or host."""
 PRESENT_SECONDS: Final = 5.0
-"""How long after its last message somebody is there."""
+"""Time after its last message for which a source counts as present."""
 BURST_SECONDS: Final = 0.02
-"""Of the loop's time, that a source may take at once after it took little."""
+"""Loop time that a source may take at once after it took little."""
 UNMEASURED_SECONDS: Final = 0.0005
-"""What a message costs before and after what is measured: its head and its answer on the wire."""
+"""Cost of a message outside of what is measured: its head and its answer on the wire."""
 THROWN_BYTES: Final = 524_288
-"""So many bytes that come in unread cost as much once more."""
+"""This many unread bytes cost as much as one more message."""
 THROWN_MAX: Final = 16_777_216
-"""More of a body never comes in unread."""
+"""The largest unread part of a body."""
 LOOK_SECONDS: Final = 0.05
-"""How often who waits looks whether the others have left."""
+"""Interval at which a waiting source checks whether the others have left."""
 SOURCES_MAX: Final = 4_096
-"""Sources that are remembered; past it those are forgotten that are within their share."""
+"""Sources remembered; above this number, those within their share are forgotten."""
 
 Result = TypeVar("Result")
 
 
 class _Source:
-    """free_at: when its next message may begin, as far as what it took says."""
+    """One source. free_at: when its next message may begin, by the time it took so far."""
 
     __slots__ = ("free_at", "line")
 
@@ -52,7 +52,7 @@ class _Source:
 
 
 class LoopShare:
-    """Of one event loop. now: monotonic seconds. worked: seconds that this thread has worked."""
+    """Shares of one event loop. now: monotonic seconds. worked: seconds that this thread has worked."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class LoopShare:
         self._newest, self._newest_at, self._other_at = "", -PRESENT_SECONDS, -PRESENT_SECONDS
 
     def here(self, source: str) -> None:
-        """Somebody who may not be kept waiting by others has sent a message."""
+        """Note the presence of a source that others must not delay."""
         if source != self._newest:
             self._newest, self._other_at = source, self._newest_at
         self._newest_at = self._now()
@@ -83,10 +83,11 @@ class LoopShare:
         stands: bool = True,
         is_known: bool = True,
     ) -> Result:
-        """Wait for this source's turn, then handle its message. stands: False where it will be refused whatever it is.
-        is_known: False where nobody knows yet whose it is, which keeps nobody else waiting by being there.
+        """Wait for this source's turn, then handle its message. stands: False if it will be refused in any case.
+        is_known: False if the sender is not authenticated yet; its presence then delays nobody.
 
-        Raises what the message raises."""
+        Raises what the message raises.
+        """
         one = self._of(source)
         share = self._share if stands else min(self._share, REFUSED_SHARE)
         try:
@@ -103,14 +104,14 @@ class LoopShare:
         return result
 
     async def turn(self, source: str, *, bytes_thrown: int = 0) -> None:
-        """Wait until a source that does not stand may be answered, and count what that costs. bytes_thrown: of a body
-        that comes in unread."""
+        """Wait until a source that is not in force may be answered, and count the cost. bytes_thrown: of a body that
+        arrives unread."""
         one = self._of(source)
         await self._turn(source, one, counts=False)
         self._count(one, min(self._share, REFUSED_SHARE), 1 + min(bytes_thrown, THROWN_MAX) / THROWN_BYTES)
 
     def _count(self, one: _Source, share: float, times: float = 1.0) -> None:
-        """What every message costs, counted as it begins, so that the next in the line waits for it."""
+        """Count the fixed cost of a message as it begins, so that the next one in line waits for it."""
         one.free_at = (
             max(one.free_at, self._now() - BURST_SECONDS / share) + times * UNMEASURED_SECONDS / share
         )
@@ -140,7 +141,7 @@ class LoopShare:
 
 
 class _Measured:
-    """A coroutine whose steps are measured one by one: what it awaits costs nothing."""
+    """A coroutine whose steps are measured one by one; time in which it waits costs nothing."""
 
     __slots__ = ("_inner", "_took", "_worked")
 
@@ -172,7 +173,7 @@ class _Measured:
 
 
 def source_of(scope: Mapping[str, Any]) -> str:
-    """Whose room a request takes of which nothing is proved: all of one local user, or of one address."""
+    """Return the source of an unauthenticated request: its local user, or its address."""
     channel, client = (scope.get("extensions") or {}).get(CHANNEL_EXTENSION), scope.get("client")
     if isinstance(channel, Channel) and channel.peer is not None:
         return f"stranger uid {channel.peer.uid}"
@@ -180,7 +181,7 @@ def source_of(scope: Mapping[str, Any]) -> str:
 
 
 def shared(share: LoopShare, app: Any) -> Any:
-    """An ASGI application whose requests all take the room of where they come from."""
+    """Return an ASGI application whose requests are charged to the source that they come from."""
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         message = app(scope, receive, send)
@@ -193,7 +194,7 @@ def shared(share: LoopShare, app: Any) -> Any:
 
 
 def preferred(share: LoopShare, app: Any, *, uids: frozenset[int]) -> Any:
-    """An ASGI application for these users of this machine, whom nobody keeps waiting."""
+    """Return an ASGI application for these users of this machine, whose requests never wait."""
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         channel = (scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
@@ -205,7 +206,7 @@ def preferred(share: LoopShare, app: Any, *, uids: frozenset[int]) -> Any:
 
 
 class Pace:
-    """So much of something a second for each source, and a second's worth at once; who wants more, waits."""
+    """Rate limit per source: `per_second` units, with one second's worth as burst; a source above it waits."""
 
     def __init__(
         self,
@@ -220,7 +221,7 @@ class Pace:
         self._free_at: dict[str, float] = {}
 
     async def take(self, source: str, amount: float) -> None:
-        """Wait until there is room for it. In the order of asking."""
+        """Wait until the source may take this amount, in the order of calls."""
         now = self._now()
         if source not in self._free_at and len(self._free_at) >= SOURCES_MAX:
             self._free_at = {name: at for name, at in self._free_at.items() if at > now}

@@ -1,4 +1,4 @@
-"""Settings that are names: of sockets, which no two doors share, and of keys in signed notes."""
+"""Check the settings that are names: of sockets, which must differ, and of keys in signed notes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
 
 SOCKET_PATH_BYTES_MAX: Final = 107
-"""What fits `sun_path` of a Unix socket address on Linux, its closing zero apart."""
+"""Longest path of a Unix socket on Linux (`sun_path`), without the terminating zero."""
 
 
 def name_faults(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Key and message."""
+    """Yield each faulty key with the fault."""
     for key, name in (
         ("ledger.origin", settings.ledger.origin),
         ("local_witness.name", settings.local_witness.name),
     ):
         try:
-            # Empty takes a name made from the key.
+            # An empty setting takes a name made from the key.
             require_key_name(name or "empty")
         except Malformed as fault:
             yield key, f"{fault.message}: expected a name without spaces, `+` and control characters"

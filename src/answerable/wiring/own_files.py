@@ -1,10 +1,10 @@
-"""Files that are the product's alone: whether another account could read or change them.
+"""Check that other accounts can neither read nor change the product's private files.
 
-Laws: a key, a register, a segment of the log and the folders of these have rights for nobody else, and belong to us or
-to root; the data folder, the settings, and the folders of broker and witness may be seen and not changed. What serves
-does not start otherwise, and says the command that mends it; whoever looks for trouble names all of it. A command
-without a server goes on: it may be the one that stops something. Keys of single channels are looked at where they are
-used, and stop nothing but that channel.
+Laws: a key, a register, a segment of the log and the folders of these grant no rights to others, and belong to this
+process's user or to root; the data folder, the settings, and the folders of broker and witness may be readable but not
+writable. Otherwise no server starts, and the error names the command that repairs it; `answerable doctor` names all
+faults. A command without a server continues: it may be the one that stops something. Keys of single channels are
+checked where they are used, and a fault disables only that channel.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 KEYS: Final = "keys"
 FILES_MAX: Final = 10_000
-"""Looked at below one folder."""
+"""Files checked below one folder."""
 _SHOWN_MAX: Final = 4
 _ANY: Final = stat.S_IRWXG | stat.S_IRWXO
 _WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
@@ -33,7 +33,8 @@ _PUBLIC: Final = ".pub"
 
 
 def require_own(faults: Iterable[str]) -> None:
-    """Raises Unavailable (`files.not_own`) with the first faults, and how many there are more."""
+    """Check that there are no faults. Raises Unavailable (`files.not_own`) with the first ones and the number of the
+    others."""
     found = list(faults)
     if found:
         more = f"; and {len(found) - _SHOWN_MAX} more" if len(found) > _SHOWN_MAX else ""
@@ -41,7 +42,7 @@ def require_own(faults: Iterable[str]) -> None:
 
 
 def server_faults(settings: Settings, config: Path | None = None) -> Iterator[str]:
-    """Of what the server keeps in its data folder. config: another settings file than that in it."""
+    """Yield faults of the server's files in its data folder. config: a settings file other than the one in it."""
     data = settings.data
     yield from _faults([data, config or data / "answerable.toml"], _WRITE)
     keys = data / KEYS
@@ -55,12 +56,12 @@ def server_faults(settings: Settings, config: Path | None = None) -> Iterator[st
 
 
 def broker_faults(settings: Settings) -> Iterator[str]:
-    """Of what the broker keeps."""
+    """Yield faults of the broker's files."""
     broker = settings.broker
     targets = broker.directory / "targets"
     found = [path for path in _below(broker.directory) if targets not in path.parents]
-    # People write its targets there, in folders that their own commands made: those may be seen. The secrets beside
-    # them are looked at where they are used.
+    # People write the target files there, in folders that their own commands created: those folders may be readable.
+    # Secrets beside the target files are checked where they are used.
     seen = [path for path in found if path.is_dir()]
     yield from _faults([*seen, *targets.glob("*.toml")], _WRITE)
     yield from _faults([path for path in found if path not in seen], _ANY)
@@ -68,7 +69,7 @@ def broker_faults(settings: Settings) -> Iterator[str]:
 
 
 def witness_faults(settings: Settings) -> Iterator[str]:
-    """Of what the local witness keeps."""
+    """Yield faults of the local witness's files."""
     place = settings.local_witness.directory
     yield from _faults([place], _WRITE)
     yield from _faults([path for path in _below(place) if path != place], _ANY)
@@ -79,7 +80,7 @@ def _faults(paths: Iterable[Path], refused: int) -> Iterator[str]:
         try:
             found = os.lstat(path)
         except OSError:
-            # Not there yet; what cannot be looked at fails where it is used.
+            # It does not exist yet; a file that cannot be examined fails where it is used.
             continue
         if stat.S_ISLNK(found.st_mode) or stat.S_ISSOCK(found.st_mode):
             continue
@@ -95,6 +96,6 @@ def _faults(paths: Iterable[Path], refused: int) -> Iterator[str]:
 
 
 def _below(path: Path) -> Iterator[Path]:
-    """The folder, and what is in it, at any depth; a file alone."""
+    """Yield the folder and everything in it, at any depth; or a file alone."""
     yield path
     yield from islice(path.rglob("*"), FILES_MAX)

@@ -1,4 +1,4 @@
-"""The log of this process, opened once nobody else has it."""
+"""Open the log of this process once no other process has it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ async def opened_ledger(
     *,
     wait_seconds_max: float,
 ) -> TlogFilesLedger:
-    """wait_seconds_max: how long another process may still have it. Raises Unavailable (`ledger.*`), Broken."""
+    """Open the log. wait_seconds_max: how long to wait for another process that has it. Raises Unavailable
+    (`ledger.*`), Broken."""
     return await _once_free(partial(_opened_ledger, settings, own, clock, entropy), wait_seconds_max)
 
 
@@ -59,7 +60,7 @@ def _opened_ledger(
 
 
 async def _once_free(opening: Callable[[], TlogFilesLedger], wait_seconds_max: float) -> TlogFilesLedger:
-    """Try again while another process has the log: a command that works without a server is soon done."""
+    """Retry while another process has the log: a command without a server ends soon."""
     say_at, give_up_at = anyio.current_time() + LOCK_SAID_SECONDS, anyio.current_time() + wait_seconds_max
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Settings become the desk at which policy sets are published."""
+"""Build from settings the state of policy publication, and follow the shadow policy set."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
 
 SHADOW_SECONDS: Final = 1.0
-"""How soon the set in the shadow decides what was decided."""
+"""Interval at which the shadow set evaluates new decisions."""
 SHADOW_TURNS: Final = 5
-"""Of so many turns, one asks the register whether another process has put a set into the shadow."""
+"""One of this many turns checks the register for a shadow set of another process."""
 
 _log: Final = logging.getLogger(__name__)
 
 
 def policy_desk(settings: Settings, store: SqliteStore) -> PolicyState:
-    """Who publishes, and where proposals and earlier sets are kept."""
+    """Return who publishes, and where proposals and earlier sets are stored."""
     return PolicyState(
         publishers=settings.policy.publishers,
         records=SqlitePolicyRegister(store),
@@ -38,7 +38,8 @@ def policy_desk(settings: Settings, store: SqliteStore) -> PolicyState:
 
 
 def say_who_publishes(walk: Walk) -> None:
-    """A group that nobody is in lets nobody publish, and is more often a slip than a wish."""
+    """Warn if the publishers' group has no members: then nobody can publish, which is more often a mistake than
+    intended."""
     group = walk.policies.publishers
     if group and not any(group in one.groups for one in walk.registry.current.principals.values()):
         _log.warning(
@@ -49,12 +50,12 @@ def say_who_publishes(walk: Walk) -> None:
 
 
 async def following_shadow(walk: Walk) -> None:
-    """Compare what is decided with the set in the shadow, as long as there is one. It ends nothing when it fails."""
+    """Evaluate new decisions with the shadow set, while there is one. A failure ends nothing."""
     turn = 0
     while True:
         turn = (turn + 1) % SHADOW_TURNS
         try:
-            # What this process put there is in memory.
+            # A shadow set of this process is in memory.
             more = (walk.policies.seen is not None or turn == 0) and await follow_shadow(walk)
         except AnswerableError as failed:
             _log.warning("the policy set in the shadow is not followed for now: %s", failed.message)

@@ -1,7 +1,7 @@
-"""A policy set in a directory: checked against a registry, and compiled to the document that is published.
+"""Check a policy set in a directory against a registry, and compile it to the document that is published.
 
-Three stages, of which each needs the one before: what the files are, what publication would say, and what is wrong with
-a set that could be published. Every fault of a stage is told at once.
+There are three stages, each of which needs the one before: faults of the files, faults that publication would report,
+and faults of a set that could be published. All faults of a stage are reported at once.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ _SPEC: Final = "/spec"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedSet:
-    """faults: in the order of files and lines; when there are none, the rest is there.
+    """A checked set. faults: in the order of files and lines; without faults, the other fields are set.
 
-    document: what is published. cases: with the files they stand in. untold: places of rules of which it cannot be told
-    within the bounds whether they match or matter. policies: ids of the set's own, with their places.
+    document: what is published. cases: with their files. untold: places of rules for which the analysis could not
+    decide within its bounds whether they match or matter. policies: ids of the set's own policies, with their places.
     """
 
     name: str
@@ -61,8 +61,8 @@ class CheckedSet:
 def check_set(
     directory: Path, registry: Sequence[JSONValue], *, known: SignedWith = NOTHING_KNOWN
 ) -> CheckedSet:
-    """Everything that is wrong with a set. registry: all documents that would be in force beside it. known: of people's
-    passkeys, and what tiers ask of signatures.
+    """Return everything that is wrong with a set. registry: all documents that would be in force beside it. known:
+    people's passkeys, and the signature level that each tier requires.
 
     Raises Malformed: `set.directory`, and `registry.faults` when the registry itself is unsound.
     """
@@ -95,7 +95,7 @@ def check_set(
 
 
 def compiled_set(directory: Path) -> dict[str, JSONValue]:
-    """The document that a directory stands for, of its files alone.
+    """Return the document that a directory compiles to, from its files alone.
 
     Raises Malformed: `set.directory`; `set.faults` when they cannot be read.
     """
@@ -107,7 +107,7 @@ def compiled_set(directory: Path) -> dict[str, JSONValue]:
 
 
 def schema_for(registry: Sequence[JSONValue], directory: Path | None) -> str:
-    """The schema of a registry; with what the set in a directory declares, where one is named.
+    """Return the schema of a registry, with the declarations of the set in a directory, if one is named.
 
     Raises Malformed: `set.directory`, `set.faults`, `registry.faults`.
     """
@@ -161,7 +161,7 @@ def _check_registry(documents: Sequence[JSONValue]) -> None:
 
 
 def _sources(found: SetDirectory, name: str, snapshot: RegistrySnapshot) -> list[PolicySource]:
-    """The text of every set in the order in which they are published; this one's by its files."""
+    """Return the text of every set in the order of publication; this set's by its files."""
     sources: list[PolicySource] = []
     for other in sorted(snapshot.policy_sets):
         if other == name:
@@ -175,7 +175,7 @@ def _sources(found: SetDirectory, name: str, snapshot: RegistrySnapshot) -> list
 def _cases(
     found: SetDirectory, snapshot: RegistrySnapshot, policies: list[str], *, known: bool
 ) -> tuple[tuple[tuple[YAMLFile, PolicyCase], ...], list[PolicyFault]]:
-    """Every case of the tables. known: whether the ids of the policies could be read, to look names up."""
+    """Return every case of the tables. known: whether the ids of the policies could be read, to look names up."""
     cases: list[tuple[YAMLFile, PolicyCase]] = []
     faults: list[PolicyFault] = []
     for file in found.tests:
@@ -194,7 +194,7 @@ def _cases(
 
 
 def _line(file: YAMLFile, case: PolicyCase, path: str) -> int:
-    """Where a member of a case is written: in the case, or in the defaults."""
+    """Return the line of a member of a case: in the case, or in the defaults."""
     if path.startswith("/given/") and f"{case.path}{path}" not in file.document.lines:
         shared = path.replace("/given/", "/defaults/", 1)
         if shared in file.document.lines:
@@ -207,7 +207,7 @@ def _placed(file: YAMLFile, fault: Fault) -> PolicyFault:
 
 
 def _in_head(file: YAMLFile, fault: Fault) -> PolicyFault:
-    """A fault of the compiled document at the line of `set.yaml` that it comes from."""
+    """Map a fault of the compiled document to the line of `set.yaml` that it comes from."""
     path = fault.path.removeprefix(_SPEC) if fault.path.startswith(_SPEC) else "/name"
     return PolicyFault(file=file.name, line=file.line_of(path), code=fault.code, message=fault.message)
 

@@ -1,4 +1,4 @@
-"""The tables of a policy set, decided by the decision point that would be in force, and what they leave untried."""
+"""Run the test tables of a policy set with the decision point that would be in force, and find untested policies."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """One case. differences: what came out otherwise than expected, one text each; none when it passed.
+    """One case. differences: deviations from the expectation, one text each; empty when it passed.
 
-    decided: ids of policies and rules that the decision names, lifted ones among them.
+    decided: ids of policies and rules that the decision names, including lifted ones.
     """
 
     file: str
@@ -41,18 +41,18 @@ class Tried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriedSet:
-    """untried: policies of the set that decided nothing in any case, with their places."""
+    """The results of a set. untried: policies that decided nothing in any case, with their places."""
 
     tried: tuple[Tried, ...]
     untried: tuple[tuple[str, str], ...]
 
     @property
     def failed(self) -> tuple[Tried, ...]:
-        """Cases that came out otherwise."""
+        """The failed cases."""
         return tuple(one for one in self.tried if one.differences)
 
     def untried_faults(self) -> tuple[PolicyFault, ...]:
-        """The policies without a case, as faults at their places."""
+        """Return the policies without a case, as faults at their places."""
         found: list[PolicyFault] = []
         for name, place in self.untried:
             file, _, line = place.rpartition(":")
@@ -104,7 +104,7 @@ def _try(file: str, line: int, case: PolicyCase, snapshot: RegistrySnapshot, poi
 def _differences(case: PolicyCase, decision: Decision, decided: tuple[str, ...]) -> Iterator[str]:
     reasons = "; ".join(reason.text for reason in decision.reasons)
     if decision.effect != case.expect:
-        # The rest follows from that.
+        # Any other difference follows from the effect.
         yield f"expected {case.expect}, got {decision.effect}: {reasons}"
         return
     if case.by is not None and set(case.by) != set(decided):

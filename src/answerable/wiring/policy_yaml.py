@@ -1,4 +1,4 @@
-"""A policy set's document as YAML that people can read and every reader takes for the same."""
+"""Write a policy set's document as YAML that is readable and that every parser reads the same."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Texts of many lines as blocks, all others in quotes, so that none is read as something else."""
+    """Writes multi-line texts as blocks and all others in quotes, so that no text is read as another type."""
 
     def ignore_aliases(self, data: object) -> bool:
-        """What is said twice is written twice."""
+        """Repeat values instead of using aliases."""
         return True
 
 
@@ -38,7 +38,8 @@ _Dumper.add_representer(dict, _key_plain)
 
 
 def document_text(document: dict[str, JSONValue]) -> str:
-    """The document as it can be applied. Raises Broken (`policy.compiled`) if it were read as another."""
+    """Return the document as YAML that can be applied. Raises Broken (`policy.compiled`) if it would be read
+    differently."""
     text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     read = read_text(text, file="compiled", directory=Path())
     if read.faults or read.documents != (document,):

@@ -1,4 +1,4 @@
-"""From our errors to problem details (RFC 9457), for the doors that answer so; each adds what its own codes mean."""
+"""Translate this product's errors into problem details (RFC 9457); each endpoint adds the statuses of its own codes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BRANCHES: Final[tuple[tuple[type[AnswerableError], int, str], ...]] = (
     (Unavailable, 503, "Something this needs is not available"),
     (Broken, 500, "An invariant fell"),
 )
-# Codes whose status says more than their branch does.
+# Codes whose status is more specific than their branch's.
 _STATUSES: Final = {
     "request.path_unknown": 404,
     "request.method": 405,
@@ -32,9 +32,9 @@ _STATUSES: Final = {
 
 
 def problem_details(error: AnswerableError, statuses: Mapping[str, int]) -> tuple[int, dict[str, JSONValue]]:
-    """Status and body. `code` is stable and repeated in `type`; the rest is for people.
+    """Return the status and body. `code` is stable and repeated in `type`; the rest is human-readable.
 
-    statuses: of the door's own codes, where they say more than the branch.
+    statuses: of the endpoint's own codes, where more specific than the branch.
     """
     status, title = next((status, title) for kind, status, title in _BRANCHES if isinstance(error, kind))
     status = statuses.get(error.code) or _STATUSES.get(error.code, status)

@@ -1,4 +1,4 @@
-"""Manifests for the doors: what a project shows of its agent, and documents of kind AgentManifest as YAML."""
+"""Manifests for the commands: collect a project's measurements, and parse AgentManifest documents in YAML."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ __all__ = [
 
 
 def manifest_from_text(text: str, *, file: str) -> Manifest:
-    """The one AgentManifest in a YAML or JSON text; JSON is YAML here, duplicate members are faults in both.
+    """Return the one AgentManifest in a YAML or JSON text. JSON is parsed as YAML; duplicate members are faults in
+    both.
 
     Raises Malformed (`manifest.malformed`, with file and line where the text cannot be read).
     """

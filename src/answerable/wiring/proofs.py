@@ -1,4 +1,4 @@
-"""Tokens that are bound to a key: what remembers the proofs of their holders, and who judges them."""
+"""Verify DPoP-bound tokens: the replay store of their holders' proofs, and the verifier."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Token = TypeVar("Token")
 
 
 def opened_replay_store(settings: Settings, entropy: Entropy, clock: Clock) -> SharedReplayStore:
-    """Beside the registers, so that all processes on one data directory share it.
+    """Open the replay store beside the registers, so that all processes on one data directory share it.
 
     Raises Unavailable (`replay.unavailable`).
     """
@@ -40,8 +40,8 @@ def token_holders(
     clock: Clock,
     entropy: Entropy,
 ) -> DpopVerifier[Token]:
-    """Who judges `Authorization: DPoP`. A message may be covered by a signature that `verifier` knows, instead of by a
-    claim of the proof."""
+    """Return the verifier of `Authorization: DPoP`. A message may be covered by a signature that `verifier` knows,
+    instead of by a claim of the proof."""
 
     return DpopVerifier(
         clock=clock,

@@ -1,4 +1,4 @@
-"""Settings of the OpenID providers at which people sign in: each has a client secret of its own, or none."""
+"""Settings of the OpenID providers at which people sign in: each has its own client secret, or none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def provider_secrets(settings: Settings) -> dict[str, str]:
-    """Where the client secret of each provider is, by its URL; a public client has none. Raises Malformed
+    """Return the reference to each provider's client secret, by its URL; a public client has none. Raises Malformed
     (`settings.oidc_secrets`, `settings.person_issuers`)."""
     issuers = [one.issuer for one in person_issuers(settings.identity)]
     console = settings.console
@@ -39,11 +39,11 @@ def provider_secrets(settings: Settings) -> dict[str, str]:
 
 
 def provider_faults(settings: Settings) -> Iterator[tuple[str, str]]:
-    """What is wrong beyond the form of each field: key and message."""
+    """Yield each faulty key with the fault, beyond the form of each field."""
     try:
         provider_secrets(settings)
     except Malformed as fault:
-        # Of the list of providers it is said where that is read.
+        # Faults of the list of providers are reported where that list is checked.
         if fault.code == "settings.oidc_secrets":
             key = "oidc_secret" if settings.console.oidc_secret else "oidc_secrets"
             yield f"console.{key}", fault.message

@@ -1,4 +1,4 @@
-"""Settings become the desk that tells people, and the channels that it tells them on."""
+"""Build from settings the state of notifications, and the channels on which people are notified."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 
 PUSH_ALGORITHM: Final = "ecdsa-p256-sha256"
 ANSWER_SECONDS_SPARE: Final = 0.9
-"""Of the time of a try, for one answer: so that what is silent is told from what is slow."""
+"""Share of a try's time for one answer, so that a silent peer is distinguished from a slow one."""
 
 
 def reach_desk(
     settings: Settings, store: SqliteStore, registry: RegistryStore, origin: str
 ) -> NotificationState:
-    """The desk without its channels, which `kept_reaching` opens: what is wrong with them keeps nobody from stopping
-    anything without a server. origin: of the log."""
+    """Build the state without its channels, which `kept_reaching` opens: faulty channels must not keep a command
+    without a server from stopping something. origin: of the log."""
     wanted = settings.channels
     return NotificationState(
         register=SqliteDeliveryRegister(store),
@@ -61,7 +61,7 @@ def reach_desk(
 
 
 async def kept_reaching(walk: Walk) -> None:
-    """Tell people until cancelled. Where nobody is listed there is nothing to tell.
+    """Notify people until cancelled. Does nothing if no route is configured.
 
     Raises at once: Unavailable (`secret.*`), Malformed (`secret.*`, `webhook.secret`, `event_post.authorities`).
     """
@@ -110,14 +110,14 @@ def _push_side(settings: Settings, store: SqliteStore) -> PushSide | None:
     try:
         key = _push_key(settings)
     except Unavailable:
-        return None  # It is said when the server starts to tell people.
+        return None  # Reported when the server starts to notify people.
     return PushSide(
         register=SqlitePushRegister(store), key=vapid_key(key), hosts=settings.channels.push_hosts
     )
 
 
 def _push_key(settings: Settings) -> SigningKey:
-    """Devices are bound to it: whoever loses it asks everybody to turn their devices on again."""
+    """Open the push key. Devices are bound to it: after its loss everybody must enable their devices again."""
     place = settings.data / "keys" / "web-push.seed"
     seed = open_or_create_secret(place, count=SEED_BYTES[PUSH_ALGORITHM], entropy=SystemEntropy())
     return SigningKey(new_private_jwk(PUSH_ALGORITHM, seed))
@@ -126,7 +126,7 @@ def _push_key(settings: Settings) -> SigningKey:
 def _mail_server(settings: Settings, authorities: bytes) -> SmtpServer:
     wanted = settings.channels
     host, port = server_in(wanted)
-    # What is no PEM was found out when the same was opened for HTTP.
+    # Invalid PEM was detected when the same authorities were opened for HTTP.
     context = ssl.create_default_context(cadata=authorities.decode("ascii") or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     password = secret(wanted.email_password, data=settings.data) if wanted.email_password else b""

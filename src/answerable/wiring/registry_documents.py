@@ -1,4 +1,5 @@
-"""Registry documents for the doors: read from files with the place of every fault, and compared field by field."""
+"""Registry documents for the commands: read them from files with the place of every fault, and compare them by
+field."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ changes = diff
 
 
 def read_documents(sources: Sequence[str], *, standard_input: str) -> Reading:
-    """Read files and directories; `-` is standard input. Never raises: what cannot be read is in its faults."""
+    """Read files and directories; `-` is standard input. Never raises: unreadable sources are listed as faults."""
     read = read_paths([Path(source) for source in sources if source != STANDARD_INPUT])
     if STANDARD_INPUT not in sources:
         return read
@@ -37,7 +38,7 @@ def read_documents(sources: Sequence[str], *, standard_input: str) -> Reading:
 
 
 def faults_in(reading: Reading) -> tuple[str, ...]:
-    """Everything wrong with documents that stand alone: texts, shapes, references, then the policies."""
+    """Return every fault of documents that stand alone: texts, shapes, references, then the policies."""
     found = (*reading.faults, *(reading.located(fault) for fault in faults_of_new(reading.documents)))
     if found:
         return found
@@ -51,5 +52,5 @@ def faults_in(reading: Reading) -> tuple[str, ...]:
 
 
 def inactive_in(documents: Sequence[JSONValue]) -> tuple[Inactive, ...]:
-    """What of sound documents would not be in force. Raises Malformed (`registry.faults`)."""
+    """Return the sound documents that would not be in force. Raises Malformed (`registry.faults`)."""
     return tuple(inactive(documents))

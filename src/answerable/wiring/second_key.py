@@ -1,4 +1,4 @@
-"""The log's key of ML-DSA-44, beside its Ed25519 key, where the settings ask for one."""
+"""The log's ML-DSA-44 key, in addition to its Ed25519 key, if the settings ask for one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEED_BYTES: Final = 32
 
 
 def second_key(settings: Settings, origin: str, entropy: Entropy) -> SecondKey | None:
-    """The key, made on the first start; None without one. Raises Unavailable (`key.*`)."""
+    """Return the key, created at the first start; None without one. Raises Unavailable (`key.*`)."""
     if not settings.ledger.ml_dsa_44:
         return None
     shard = f"-{settings.ledger.shard}" if settings.ledger.shard else ""

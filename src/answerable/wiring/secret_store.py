@@ -1,4 +1,4 @@
-"""The broker's store of static secrets: where it lies, and how settings refer to what is in it."""
+"""Open the broker's store of static secrets, and resolve references to it in settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STORE: Final = "store:"
 
 
 def open_secrets(settings: Settings) -> SecretStore:
-    """The store in the broker's own directory, made where there is none. Raises Unavailable (`secrets.*`)."""
+    """Open the store in the broker's own directory; create it if there is none. Raises Unavailable (`secrets.*`)."""
     entropy, broker = SystemEntropy(), settings.broker
     broker.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     keyring = Keyring(broker.secrets_keyring, entropy)
@@ -29,7 +29,7 @@ def open_secrets(settings: Settings) -> SecretStore:
 
 
 def has_store(settings: Settings) -> bool:
-    """Whether anything was ever kept there."""
+    """Whether a secret was ever stored there."""
     try:
         return (settings.broker.directory / DIRECTORY).is_dir()
     except PermissionError:
@@ -38,13 +38,14 @@ def has_store(settings: Settings) -> bool:
 
 
 def secrets_of(settings: Settings, *, by: str = "target settings") -> Callable[[str], bytes]:
-    """What references in target files point at: those of settings, and `store:NAME` for one of the store. by: whom the
-    store is to name as its user."""
+    """Return the resolver of references in target files: those of settings, and `store:NAME`. by: name that the store
+    records as the secret's user."""
     return partial(_secret_of, settings, by)
 
 
 def others_of(settings: Settings, *, by: str) -> Callable[[str], tuple[bytes, ...]]:
-    """What such a reference may have meant just before, or will just after, while it is being changed at its target."""
+    """Return the resolver of a secret's other possible values, before or after the present one, while it is being
+    changed at its target."""
     return partial(_others_of, settings, by)
 
 

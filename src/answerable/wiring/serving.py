@@ -1,4 +1,4 @@
-"""Opening doors: applications that `main` made are served on the sockets that the settings name."""
+"""Open the listeners and serve the applications that `main` made, on the sockets named in the settings."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ __all__ = ["Doors", "Listeners", "by_path", "run", "serve_product", "set_collect
 _log: Final = logging.getLogger(__name__)
 
 CONTROL_KEPT: Final = 128
-"""Descriptors that the control socket leaves: fewer than other doors, so that a stop gets in when they are full."""
+"""Descriptors reserved on the control socket, fewer than on other listeners, so that a stop gets in when those are
+full."""
 LAST_ROUND_SECONDS_MAX: Final = 1.0
 _NOTHING_ACTS: Final = (
     "this server has ended and nothing acts through it; what was given out before (leases, tokens, identity documents) "
@@ -66,14 +67,14 @@ _LEFT: Final = {
     "ledger.unwritable": f"{_NOTHING_ACTS}. What was ended since the disk failed is forgotten: make it writable, and "
     "end that again before agents are let in",
 }
-"""What holds once a log that failed has ended the server."""
+"""What is still in force after a failed log has ended the server."""
 LOCK_WAIT_SECONDS_MAX: Final = 20.0
-"""How long a starting server waits for a command that works on its data directory just then. Commands that come later
-find its control socket and wait for the server, so that it is for one of them alone."""
+"""How long a starting server waits for a command that is working on its data directory. Later commands find the
+server's control socket and wait for the server, so the server waits for one command only."""
 
 
 class ServeWorkloads(Protocol):
-    """Raises Unavailable (`workload_api.*`)."""
+    """Serves the Workload API. Raises Unavailable (`workload_api.*`)."""
 
     async def __call__(
         self, product: Product, listener: socket.socket, *, stop: anyio.Event, started: Callable[[], None]
@@ -84,13 +85,12 @@ class ServeWorkloads(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
-    """Makers of the ASGI applications, each over one product. witness: starts the local witness; `--log KEY` is added.
-    broker: starts the broker.
+    """Factories of the ASGI applications, each over one product.
 
-    A last checkpoint is cosigned before the witness is let go. workloads: serves the Workload API on a bound socket
-    until an event is set, and says when it answers. bundle: the bundle endpoint's application. metrics: that of
-    `/metrics`. console: that for people, at this origin, told when
-    the server stops.
+    witness: command that starts the local witness; `--log KEY` is added. A last checkpoint is cosigned before the
+    witness ends. broker: command that starts the broker. workloads: serves the Workload API on a bound socket until an
+    event is set, and reports when it answers. bundle: the bundle endpoint's application. metrics: that of `/metrics`.
+    console: that for people, at this origin, with a function that reports whether the server stops.
     """
 
     gateway: Callable[[Product], Any]
@@ -106,10 +106,11 @@ class Doors:
 async def serve_product(
     settings: Settings, doors: Doors, *, started: Callable[[Product, Listeners], Coroutine[Any, Any, None]]
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then stop gracefully. `started` runs once, when both doors answer.
+    """Serve until SIGINT or SIGTERM, then stop gracefully. `started` runs once, when both listeners answer.
 
     Raises as `assembled`, Unavailable (`front.*`), and whatever made the log unusable: of several errors at once, the
-    first of ours. A witness that knows a longer log, or another one, is asked before the doors open and ends it too.
+    first of this product. Witnesses are asked before the listeners open; one that knows a longer or a different log
+    ends the server, too.
     """
     try:
         await _serve_product(settings, doors, started)
@@ -121,7 +122,7 @@ async def serve_product(
 
 
 def _with_what_holds(error: AnswerableError) -> AnswerableError:
-    """Whoever reads why the server ended is told what became of what was ended in it."""
+    """Add to an error that ended the server what becomes of what was ended in it."""
     left = _LEFT.get(error.code)
     if left is None or not isinstance(error, Unavailable):
         return error
@@ -240,9 +241,8 @@ async def _workload_door(
     *,
     task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
-    """The Workload API beside the others. A place where others could answer in its stead keeps it shut, and nothing
-    else: agents that prove themselves otherwise go on.
-    """
+    """Serve the Workload API beside the others. If its socket's place is not safe, only the Workload API stays off:
+    agents that authenticate in other ways continue."""
     listeners = listen_for_workloads(settings)
     if listeners.uds is None:
         raise FRONT_NOT_BOUND()
@@ -260,10 +260,10 @@ async def _workload_door(
 async def _first_round(
     beside: TaskGroup, product: Product, settings: Settings, command: tuple[str, ...]
 ) -> None:
-    """Ask each witness once, before there can be anything new. Who does not answer in time is in alarm, but for one
-    that is just being started here."""
+    """Ask each witness once, before there can be new entries. A witness that does not answer in time is in alarm,
+    except one that is just being started here."""
     if product.heads is not None:
-        # The witness runs beside whoever keeps the log of logs.
+        # The witness runs beside the process that keeps the log of logs.
         await beside.start(product.heads.run)
         command = ()
         if settings.witnesses.shards and settings.witnesses.local:
@@ -280,13 +280,13 @@ async def _first_round(
         product.cosigning.starting.begin(LOCAL)
         with anyio.CancelScope(deadline=give_up_at):
             await witness.answering()
-    # Also where the local one is late, the others are asked.
+    # The other witnesses are asked even if the local one is late.
     with anyio.CancelScope(deadline=max(give_up_at, anyio.current_time() + LAST_ROUND_SECONDS_MAX)):
         await product.cosigning.gather()
 
 
 async def _last_round(product: Product, settings: Settings) -> None:
-    """Whoever looks at the log after we have stopped finds it cosigned to its end."""
+    """Seal and cosign the log to its end, for readers after this server has stopped."""
     with anyio.move_on_after(min(settings.witnesses.start_seconds_max, LAST_ROUND_SECONDS_MAX)):
         product.seal()
         if product.heads is not None:

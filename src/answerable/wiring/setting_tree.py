@@ -1,7 +1,6 @@
-"""The tree of settings: every field with its default, unit, bounds and one sentence.
+"""Declare the tree of settings: every field with its default, unit, bounds and one sentence.
 
-New fields go here, always with a safe default, so that yesterday's file starts today's code. Reading is in
-`settings.py`.
+Add new fields here, always with a safe default, so that an old file starts new code. `settings.py` reads them.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontSettings:
-    """What both doors allow on their sockets."""
+    """Limits of all listeners' sockets."""
 
     connections_max: int = number(
         4_096,
@@ -127,7 +126,7 @@ class UpstreamsSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlSettings:
-    """The door that people and their tools come through: a Unix socket of mode 0600."""
+    """The control API's listener, for people and their tools: a Unix socket of mode 0600."""
 
     socket: Path = field(
         default=Path("control.sock"),
@@ -140,7 +139,7 @@ class ControlSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerSettings:
-    """Where entries are kept, and how often they are sealed."""
+    """Where entries are stored, and how often they are sealed."""
 
     directory: Path = field(
         default=Path("ledger"), metadata=about("directory of the log, or of all its shards", unit="path")
@@ -214,7 +213,7 @@ class LedgerSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterSettings:
-    """Where the present state is kept: documents, mandates, approvals."""
+    """Where the present state is stored: documents, mandates, approvals."""
 
     database: Path = field(default=Path("answerable.db"), metadata=about("SQLite database", unit="path"))
     subject_keys: Path = field(
@@ -246,7 +245,7 @@ class PolicySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that can be set. data: the data directory, absolute; every other path is absolute too."""
+    """All settings. data: the data directory, absolute; every other path is absolute, too."""
 
     data: Path
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
@@ -297,7 +296,7 @@ SECTIONS: Final[dict[str, type]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingLine:
-    """One setting as the reference lists it."""
+    """One setting as listed in the reference."""
 
     section: str
     key: str
@@ -308,7 +307,7 @@ class SettingLine:
 
 
 def listed_settings() -> Iterator[SettingLine]:
-    """Every setting with its default and bounds, in the order of the reference."""
+    """Yield every setting with its default and bounds, in the order of the reference."""
     for section, kind in SECTIONS.items():
         for one in fields(kind):
             says, unit, minimum, maximum = described(section, one.name, one.metadata)
@@ -321,7 +320,7 @@ def listed_settings() -> Iterator[SettingLine]:
 def described(
     section: str, key: str, metadata: Mapping[str, Any]
 ) -> tuple[str, str, float | None, float | None]:
-    """Sentence, unit, minimum and maximum of one setting."""
+    """Return the sentence, unit, minimum and maximum of one setting."""
     if section == "walk":
         return WALK_BOUNDS[key]
     return metadata["says"], metadata["unit"], metadata.get("minimum"), metadata.get("maximum")

@@ -1,8 +1,8 @@
-"""Settings: one TOML file becomes one frozen tree, and all its faults are reported at once.
+"""Read the settings: one TOML file becomes one frozen tree, and all its faults are reported at once.
 
-Every limit is a field with its unit and a safe default, so an empty or absent file is a whole configuration. A key that
-is not known is a fault. Secrets are references (`file:PATH`, `env:NAME`), never values. Relative paths start at the
-data directory. No other module reads the environment.
+Every limit is a field with its unit and a safe default, so an empty or absent file is a complete configuration. An
+unknown key is a fault. Secrets are references (`file:PATH`, `env:NAME`), never values. Relative paths start at the data
+directory. No other module reads the environment.
 """
 
 from __future__ import annotations
@@ -52,22 +52,24 @@ Toml: TypeAlias = "dict[str, Any]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingFault:
-    """One thing wrong. line: 1-based, or 0 when it is about no line. key: dotted, empty for the file as a whole."""
+    """One fault. line: 1-based, or 0 if it concerns no line. key: dotted, empty for the file as a whole."""
 
     line: int
     key: str
     message: str
 
     def text(self, file: str) -> str:
-        """`FILE:LINE: KEY: what is wrong`."""
+        """Return `FILE:LINE: KEY: message`."""
         where = f"{file}:{self.line}" if self.line else file
         return f"{where}: {self.key}: {self.message}" if self.key else f"{where}: {self.message}"
 
 
 def product_directory(given: Path | None) -> Path:
-    """The data directory: as given, else of the environment variable ANSWERABLE_DATA, else `./.answerable`.
+    """Return the data directory: the given one, else that of the environment variable ANSWERABLE_DATA, else
+    `./.answerable`.
 
-    Raises Malformed (`cli.directory`) where that leads nowhere: a user who is not known, a folder that is gone.
+    Raises Malformed (`cli.directory`) if the path cannot be resolved: an unknown user, or a working directory that is
+    gone.
     """
     chosen = given or Path(os.environ.get(_DATA_VARIABLE) or _DATA_DEFAULT)
     try:
@@ -79,12 +81,12 @@ def product_directory(given: Path | None) -> Path:
 
 
 def is_directory_named(given: Path | None) -> bool:
-    """Whether somebody said which data directory it is, by option or by environment variable."""
+    """Whether the data directory was named, by option or environment variable."""
     return given is not None or bool(os.environ.get(_DATA_VARIABLE))
 
 
 def load_settings(data: Path, config: Path | None = None) -> Settings:
-    """Read `config`, or `answerable.toml` of the data directory when there is one.
+    """Read `config`, or `answerable.toml` of the data directory if there is one.
 
     Raises Malformed (`settings.faults`) that names the first fault and counts the others; `faults` lists them all.
     """
@@ -96,7 +98,7 @@ def load_settings(data: Path, config: Path | None = None) -> Settings:
 
 
 def faults(data: Path, config: Path | None = None) -> tuple[str, ...]:
-    """Every fault of the settings, one line each, with secrets that cannot be read; empty when there is none."""
+    """Return every fault of the settings, one line each, including unreadable secrets; empty when there is none."""
     settings, found, file = _loaded(data, config)
     if settings is not None:
         found += [*_unreadable_secrets(settings)]
@@ -104,10 +106,10 @@ def faults(data: Path, config: Path | None = None) -> tuple[str, ...]:
 
 
 def secret(reference: str, *, data: Path) -> bytes:
-    """What a reference points at: the bytes of a file, or of an environment variable.
+    """Return the bytes that a reference points at: of a file, or of an environment variable.
 
-    Raises Malformed (`secret.reference`) when it is not a reference, Unavailable (`secret.unreadable`) when there is
-    nothing behind it. Neither message holds what was found.
+    Raises Malformed (`secret.reference`) when it is not a reference, Unavailable (`secret.unreadable`) when nothing is
+    found. Neither message contains the secret.
     """
     kind, _, name = reference.partition(":")
     if kind == "env" and name:
@@ -125,7 +127,7 @@ def secret(reference: str, *, data: Path) -> bytes:
         if len(content) > SECRET_BYTES_MAX:
             raise SECRET_REFERENCE(f"secret file {shown(name)} holds more than {SECRET_BYTES_MAX} bytes")
         return content
-    # What stands there may be the secret itself, so it is not shown.
+    # The value may be the secret itself, so it is not shown.
     raise SECRET_REFERENCE("a secret is a reference, `file:PATH` or `env:NAME`, never a value")
 
 
@@ -149,7 +151,7 @@ def _loaded(data: Path, config: Path | None) -> tuple[Settings | None, list[Sett
 
 
 def parse_settings(content: bytes, *, data: Path) -> tuple[Settings | None, list[SettingFault]]:
-    """A tree and no fault, or no tree and every fault. Touches nothing but its arguments."""
+    """Return a tree and no fault, or no tree and every fault. Does no I/O."""
     try:
         text = content.decode()
         tree = toml_in(text)
@@ -165,7 +167,7 @@ def parse_settings(content: bytes, *, data: Path) -> tuple[Settings | None, list
 
 
 class _Reader:
-    """Builds the tree and notes every fault on the way."""
+    """Builds the tree and collects every fault."""
 
     def __init__(self, tree: Toml, lines: Mapping[str, int], data: Path) -> None:
         self.found: list[SettingFault] = []
@@ -197,7 +199,7 @@ class _Reader:
         ):
             self._fault(key, message)
         if settings.ledger.shard and not self.found:
-            # The tree is made without the shard first, so that its sockets are told from those that somebody set.
+            # Build the tree without the shard first, to distinguish default sockets from configured ones.
             settings = with_shard(
                 replace(settings, ledger=replace(settings.ledger, shard="")), settings.ledger.shard
             )
@@ -262,8 +264,8 @@ def checked_value(
     maximum: float | None,
     references: tuple[str, ...] = ("file:PATH", "env:NAME"),
 ) -> object:
-    """A value as a setting of this default, unit and bounds takes it. references: what a secret may be where it stands.
-    Raises Malformed (`settings.value`)."""
+    """Return a value checked against a setting's default, unit and bounds. references: kinds of references accepted for
+    a secret. Raises Malformed (`settings.value`)."""
     if isinstance(default, bool):
         if not isinstance(value, bool):
             raise SETTINGS_VALUE(f"expected {unit}, got {_kind(value)}")
@@ -313,7 +315,8 @@ def _unreadable_secrets(settings: Settings) -> Iterator[SettingFault]:
 
 
 def lines_of(text: str) -> dict[str, int]:
-    """The line on which each key is written. Statement by statement, because `tomllib` does not tell."""
+    """Return the line on which each key is written, parsing statement by statement, because `tomllib` does not report
+    lines."""
     found: dict[str, int] = {}
     here: tuple[str, ...] = ()
     pending: list[str] = []
@@ -325,7 +328,7 @@ def lines_of(text: str) -> dict[str, int]:
         try:
             statement = toml_in("\n".join(pending))
         except TOMLDecodeError:
-            continue  # A value that goes on over the next line.
+            continue  # The value continues on the next line.
         pending = []
         header = line.lstrip().startswith("[") and start == number
         if header:
@@ -343,7 +346,7 @@ def lines_of(text: str) -> dict[str, int]:
 
 
 def _line_in(message: str) -> int:
-    """`tomllib` of Python before 3.14 says the line in its text only."""
+    """Return the line in an error's text: `tomllib` before Python 3.14 reports it only there."""
     _, _, rest = message.partition("(at line ")
     digits = rest.partition(",")[0]
     return int(digits) if digits.isdigit() else 0

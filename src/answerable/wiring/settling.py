@@ -1,4 +1,4 @@
-"""What is due again and again: intents without an end, and what is in force or counted and not in the ledger yet."""
+"""Run the periodic work: end overdue intents, and record what is in force or counted but not yet in the ledger."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> None:
-    """For ever, each so many seconds. Registers or keys that cannot be had now end nothing; a log that failed does."""
+    """Run all rounds periodically, forever. Unavailable registers or keys end nothing; a failed log does."""
     rounds: tuple[Callable[[], Awaitable[object]], ...] = (
         partial(settle_open_intents, walk),
         partial(record_revocations, walk),
@@ -55,7 +55,7 @@ async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> N
 
 
 async def counted_at_last(walk: Walk) -> None:
-    """Before this process ends: what was only counted so far."""
+    """Before this process ends, record what was only counted so far."""
     with when_there_is_room():
         await record_counted_refusals(walk)
         await record_door_refusals(walk, closing=True)
@@ -63,8 +63,8 @@ async def counted_at_last(walk: Walk) -> None:
 
 
 async def telling_refused(walk: Walk) -> None:
-    """For ever, once a second: who was refused at a door, in the ledger and in the log of the server. Nothing depends
-    on it: what cannot be written now is due again."""
+    """Record refusals at the endpoints in the ledger and the server's log, once a second, forever. Nothing depends on
+    it: failed writes are repeated."""
     failing = ""
     while True:
         await anyio.sleep(REFUSED_SECONDS)
@@ -78,7 +78,8 @@ async def telling_refused(walk: Walk) -> None:
 
 
 async def keep_canaries(walk: Walk) -> None:
-    """One round of canaries. No action depends on them: what cannot be had now, or has no room, is due again."""
+    """Run one round of attention checks. No action depends on them: failures, or a full log, are retried in the next
+    round."""
     try:
         await tell_ended_canaries(walk)
         await send_attention_check(walk)
@@ -88,7 +89,7 @@ async def keep_canaries(walk: Walk) -> None:
 
 @contextmanager
 def when_there_is_room() -> Iterator[None]:
-    """A log without room ends nothing: it takes no intents, and what was to be written now is due again."""
+    """Tolerate a log without room: it takes no intents, and the writes of this block are repeated later."""
     try:
         yield
     except Unavailable as failed:

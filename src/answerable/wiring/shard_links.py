@@ -1,5 +1,4 @@
-"""How the processes of one deployment hand actions on to one another, and ask what was done: sockets, and what flows
-through them."""
+"""Connect the processes of one deployment: sockets by which they hand actions to each other and query past effects."""
 
 from __future__ import annotations
 
@@ -21,15 +20,15 @@ if TYPE_CHECKING:
     from answerable.wiring.shards import LogIdentity
 
 DIRECTORY: Final = "links"
-"""Below the data directory."""
+"""Directory of the sockets, below the data directory."""
 SPARE_SECONDS: Final = 30.0
-"""Beyond the longest that an action may take by the limits of the walk: for waiting for room in the log."""
+"""Time added to the longest action by the walk's limits: for waiting for room in the log."""
 SPARE_BYTES: Final = 65_536
-"""Of a message, beside what it carries."""
+"""Bytes of a message in addition to its contents."""
 
 
 def shard_link(settings: Settings, own: LogIdentity) -> SocketShardLink | None:
-    """The way to the other shards; None where there are none."""
+    """Return the client of the other shards; None without shards."""
     shard = settings.ledger.shard
     if not shard:
         return None
@@ -43,9 +42,9 @@ def shard_link(settings: Settings, own: LogIdentity) -> SocketShardLink | None:
 
 
 def shard_door(settings: Settings, own: LogIdentity, walk: Walk) -> SocketShardDoor | None:
-    """Where this process takes what others hand on; None without shards.
+    """Return the listener for actions from other shards; None without shards.
 
-    What comes in here is governed here or refused, and never handed on again.
+    An action received here is governed here or refused, and never handed on again.
     """
     if not settings.ledger.shard:
         return None
@@ -70,7 +69,7 @@ def _limits(settings: Settings) -> LinkLimits:
     longest = max(settings.gateway.body_bytes_max, settings.upstreams.result_bytes_max)
     return LinkLimits(
         answer_seconds_max=(walk.intent_ttl_ms + walk.upstream_ms_max) / 1000 + SPARE_SECONDS,
-        # Canonical JSON may be longer than what came in: an escape of six bytes is what a control character takes.
+        # Canonical JSON may be longer than the input: a control character becomes an escape of six bytes.
         message_bytes_max=6 * longest + SPARE_BYTES,
         stop_seconds_max=float(settings.front.grace_seconds),
     )

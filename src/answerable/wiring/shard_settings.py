@@ -1,4 +1,4 @@
-"""Settings of one process among several on one data directory."""
+"""Settings of one process among several on one data directory (a shard)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def with_shard(settings: Settings, name: str) -> Settings:
-    """The same for the process of this shard: sockets that stand at their defaults get its name.
+    """Return the settings for the process of this shard: sockets at their defaults get its name.
 
     Raises Malformed (`shard.name`).
     """
@@ -36,7 +36,7 @@ def with_shard(settings: Settings, name: str) -> Settings:
 
 
 def shard_faults(settings: Settings) -> Iterator[tuple[str, str]]:
-    """What is wrong with the shard that is set: key and message."""
+    """Yield each faulty key of the shard with the fault."""
     if not settings.ledger.shard:
         return
     try:
@@ -55,7 +55,7 @@ def _named(socket: str, shard: str) -> str:
 
 
 def _check(name: str) -> None:
-    # Imported where there is a shard, as with `witness_settings`.
+    # Imported only if there is a shard, as in `witness_settings`.
     from answerable.core.ledger.shards import checked_shard_name
 
     checked_shard_name(name)

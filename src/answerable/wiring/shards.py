@@ -1,4 +1,4 @@
-"""Several processes on one data directory: a log of its own for each, and the log of logs that one of them keeps."""
+"""Run several processes on one data directory: a separate log for each, and the log of logs that one of them keeps."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
 
 SEGMENT_BYTES_MAX: Final = 4 * 1_048_576
-"""Of the log of logs, which grows by some hundred bytes for each shard and checkpoint."""
+"""Segment size of the log of logs, which grows by some hundred bytes for each shard and checkpoint."""
 
 LATE_SECONDS: Final = 60.0
-"""After so long without a head over one of its checkpoints a process says that it is not covered."""
+"""After this time without a head over one of its checkpoints, a process reports that it is not covered."""
 
 _log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogIdentity:
-    """Who signs a log, and under which name."""
+    """The signing key of a log, and its verifier key with the log's name."""
 
     key: SigningKey
     log_key: VerifierKey
@@ -59,9 +59,10 @@ class LogIdentity:
 
 
 def own_log(settings: Settings, entropy: Entropy) -> LogIdentity:
-    """Of this process's log, which may be opened then: it is of the kind that is set, and did not go back.
+    """Return the identity of this process's log, after checking that the log may be opened: it is of the configured
+    kind and was not rolled back.
 
-    Its key is made on the first start. Raises Malformed (`ledger.sharded`, `ledger.unsharded`), Broken
+    Its key is created at the first start. Raises Malformed (`ledger.sharded`, `ledger.unsharded`), Broken
     (`ledger.rolled_back`), Unavailable (`key.*`), and Unavailable or Broken where the log of logs cannot be read.
     """
     _require_one_kind(settings)
@@ -86,13 +87,13 @@ def _own_identity(settings: Settings, entropy: Entropy) -> LogIdentity:
 
 
 def heads_identity(settings: Settings, entropy: Entropy) -> LogIdentity:
-    """Of the log of logs."""
+    """Return the identity of the log of logs."""
     key = _opened_key(settings, entropy, f"log-{HEADS}")
     return _identity(key, shard_origin(_prefix(settings, key), HEADS))
 
 
 def _require_one_kind(settings: Settings) -> None:
-    """A ledger is one log or all shards: what is in one of them would be unknown to the other."""
+    """Check that the ledger is either one log or all shards: a mix would hide entries of one from the other."""
     place = settings.ledger.directory
     if settings.ledger.shard and (place / "wal").is_dir():
         raise LEDGER_UNSHARDED(
@@ -106,26 +107,27 @@ def _require_one_kind(settings: Settings) -> None:
 
 
 def own_witnesses(settings: Settings) -> Settings:
-    """The same, but that nobody is asked to cosign this process's own log where the log of logs is cosigned for it."""
+    """Return the settings without witnesses for this process's own log if the log of logs is cosigned in its place."""
     if not settings.ledger.shard or settings.witnesses.shards:
         return settings
     return replace(settings, witnesses=replace(settings.witnesses, local=False, remote=()))
 
 
 def published_shards(settings: Settings) -> tuple[PublishedFiles, ...]:
-    """The logs of all shards, by name."""
+    """Return the logs of all shards, by name."""
     return tuple(PublishedFiles(place) for place in sorted(_shard_places(settings)))
 
 
 def other_shards(settings: Settings) -> tuple[StoredFiles, ...]:
-    """The logs of the shards that this process does not write, by name; none where there are no shards."""
+    """Return the logs of the shards that this process does not write, by name; empty without shards."""
     own = settings.ledger.shard
     places = sorted(_shard_places(settings)) if own else ()
     return tuple(StoredFiles(place) for place in places if place.name != own)
 
 
 def published_sizes(settings: Settings) -> dict[str, int]:
-    """How many entries each shard has published, by the name of its log. Raises as the ports of published logs do."""
+    """Return how many entries each shard has published, by the name of its log. Raises as the ports of published logs
+    do."""
     found: dict[str, int] = {}
     for shard in published_shards(settings):
         note = shard.checkpoint()
@@ -136,12 +138,12 @@ def published_sizes(settings: Settings) -> dict[str, int]:
 
 
 class LogOfLogs:
-    """The log of logs as one process sees it: it keeps it while it has its lock, and else follows whoever does."""
+    """The log of logs in this process: the process that holds its lock keeps it, the others follow it."""
 
     def __init__(
         self, settings: Settings, *, identity: LogIdentity, clock: Clock, witness: tuple[str, ...] = ()
     ) -> None:
-        """witness: command that starts the local witness, which runs beside whoever keeps the log of logs."""
+        """witness: command that starts the local witness, which runs beside the process that keeps the log of logs."""
         self._settings, self._identity, self._clock = settings, identity, clock
         self._witness = witness
         prefix = identity.origin.removesuffix(f"/{HEADS}")
@@ -152,21 +154,21 @@ class LogOfLogs:
         self._failure = ""
         self._own = PublishedFiles(settings.ledger.place)
         self._own_origin = shard_origin(prefix, settings.ledger.shard)
-        # A checkpoint of ours that no head covers yet, and since when.
+        # Size and time of this process's oldest checkpoint that no head covers yet.
         self._uncovered: tuple[int, float] | None = None
 
     @property
     def origin(self) -> str:
-        """Its name."""
+        """The name of the log of logs."""
         return self._identity.origin
 
     @property
     def is_kept_here(self) -> bool:
-        """Whether this process is the one that keeps it."""
+        """Whether this process keeps it."""
         return self._kept is not None
 
     def states(self) -> tuple[ShardState, ...]:
-        """How each shard stands in it, and it itself where it cannot be kept."""
+        """Return the state of each shard in it, and its own if it cannot be kept."""
         states = {one.origin: one for one in self._covering.states()}
         late = self._seconds_late()
         if late > LATE_SECONDS:
@@ -179,13 +181,14 @@ class LogOfLogs:
         return tuple(states[origin] for origin in sorted(states))
 
     def witness_states(self) -> tuple[WitnessState, ...]:
-        """How each witness of it is; none where another process keeps it."""
+        """Return the state of each of its witnesses; none if another process keeps it."""
         return self._rounds.states() if self._rounds is not None else ()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Keep it or follow it until cancelled. Has started once it is known which, and what is there has been read.
+        """Keep it or follow it until cancelled. Reports started once the role is known and the present entries have
+        been read.
 
-        Raises Broken where it is damaged or went back: the process should end then.
+        Raises Broken if it is damaged or was rolled back: the process should end then.
         """
         started = _Once(task_status)
         while True:
@@ -197,19 +200,19 @@ class LogOfLogs:
                 else:
                     await self._keep(ledger, started)
             except Unavailable as failed:
-                # Another opening verifies what is on disk; meanwhile the shards go on without heads.
+                # The next opening verifies what is on disk; meanwhile the shards continue without heads.
                 self._failed(failed.message)
             started.now()
             await anyio.sleep(self._settings.ledger.seal_seconds)
 
     async def last_round(self) -> None:
-        """Whoever looks at it after we have stopped finds our last checkpoint in it, if we are the one who keeps it."""
+        """Include this process's last checkpoint before it stops, if this process keeps the log of logs."""
         if self._kept is not None and self._rounds is not None:
             await self._round(self._kept)
             await self._rounds.gather()
 
     def _opened(self) -> TlogFilesLedger | None:
-        """None while another process has it."""
+        """Return the opened log; None while another process has it."""
         settings = self._settings.ledger
         require_known_history(self._settings, (self._identity.log_key,), directory=settings.heads)
         try:
@@ -248,7 +251,7 @@ class LogOfLogs:
         self._failure = why
 
     async def _keep(self, ledger: TlogFilesLedger, started: _Once) -> None:
-        """Raises Unavailable where it cannot be written any more; it is given up then, and others may try."""
+        """Keep the log. Raises Unavailable if it can no longer be written; it is released then, and others may try."""
         keys = (self._identity.log_key,)
         failure: Unavailable | None = None
         try:
@@ -276,7 +279,7 @@ class LogOfLogs:
             raise failure
 
     async def _first_round(self, tasks: TaskGroup, rounds: Cosigning) -> None:
-        """The witness is asked before anything new is written: it may know a longer log of logs, or another one."""
+        """Ask the witness before writing anything new: it may know a longer log of logs, or a different one."""
         seconds = self._settings.witnesses.start_seconds_max
         with anyio.move_on_after(seconds):
             if self._settings.witnesses.local and self._witness:
@@ -305,13 +308,13 @@ class LogOfLogs:
 
 
 class _Once:
-    """Tells that a task has started, however often it is said."""
+    """Reports that a task has started, at most once."""
 
     def __init__(self, status: TaskStatus[None]) -> None:
         self._status: TaskStatus[None] | None = status
 
     def now(self) -> None:
-        """It has."""
+        """Report it, if not yet reported."""
         if self._status is not None:
             self._status.started()
             self._status = None
@@ -332,7 +335,7 @@ def _opened_key(settings: Settings, entropy: Entropy, name: str) -> SigningKey:
 
 
 def _prefix(settings: Settings, key: SigningKey) -> str:
-    """What the names of logs begin with: as it is set, else made from a key."""
+    """Return the prefix of the logs' names: as configured, else made from a key."""
     public = ed25519_public(key.public)
     return settings.ledger.origin or f"answerable-log-{hashlib.sha256(public).hexdigest()[:16]}"
 

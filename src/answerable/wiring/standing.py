@@ -1,4 +1,5 @@
-"""What works without a lease: found in configuration, kept by the broker, and named by its target files."""
+"""List standing credentials, which work without a lease: found in configuration, stored by the broker, or named by its
+target files."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 KEY_BYTES: Final = 32
 ACCOUNT_FIELDS: Final = ("account", "access_key", "app", "client_id", "role_id")
-"""Settings that say whose secret it is, in this order."""
+"""Settings that name the account of a secret, in this order."""
 ROTATED: Final = frozenset({"mariadb", "postgres", "rabbitmq", "redis"})
 INSTEAD: Final = {
     "aws": "the role that the broker's machine or workload has by itself, without a key",
@@ -47,19 +48,20 @@ INSTEAD: Final = {
     "openbao": "`jwt`: the broker's own identity document, which lives for minutes",
     "model-provider": "a key of the provider for the broker alone, with a budget of its own, and its rotation",
 }
-"""By kind of target; where it can do no better, a secret in the store, with a day at which it is due."""
+"""Replacement advice by kind of target. Where there is none, the advice is a secret in the store with a due date."""
 
 
 def scan(settings: Settings, paths: Iterable[str]) -> StandingReport:
-    """What is in these files. Fingerprints are the same from run to run where there is a data directory."""
+    """Report the secrets in these files. With a data directory, fingerprints are the same from run to run."""
     return find_static_secrets(LocalConfigurationFiles(), paths, key=_key(settings.data))
 
 
 def broker_standing(settings: Settings) -> tuple[StandingSecret, ...]:
-    """What the broker keeps, and the accounts of its own at targets, with who used each as far as its leases say.
+    """List the broker's stored secrets and its own accounts at targets, with the users of each as recorded by its
+    leases.
 
-    Raises Unavailable (`secrets.*`, `target.*`), and Malformed (`target.faults`): what is in a file that cannot be read
-    would be missing, and look like nothing.
+    Raises Unavailable (`secrets.*`, `target.*`), and Malformed (`target.faults`): entries of an unreadable file would
+    be missing without notice.
     """
     targets = checked_targets(settings.broker.targets)
     of_targets = _used(anyio.run(_leases, settings))
@@ -91,7 +93,7 @@ def _account(
     stored: dict[str, StandingSecret],
     use: KnownUse,
 ) -> StandingSecret:
-    """The broker's own at one target."""
+    """Return the broker's own account at one target."""
     account = next((text for one in ACCOUNT_FIELDS if (text := getattr(target.settings, one, ""))), "")
     made: dict[str, Any] = {"owner": "", "since": 0, "exposed": "", "due": ""}
     secret = stored.get(reference)
@@ -128,7 +130,7 @@ def _instead(kind: str, *, is_stored: bool) -> str:
 
 
 def _file(path: Path) -> dict[str, Any]:
-    """Whose a file with a secret is, how old at least, and who else may read it."""
+    """Return the owner of a file with a secret, its minimum age, and who else may read it."""
     try:
         status = path.stat()
     except OSError:
@@ -145,7 +147,7 @@ def _file(path: Path) -> dict[str, Any]:
 
 
 async def _leases(settings: Settings) -> tuple[Lease, ...]:
-    """Those that are open and those that ended last, from the broker that runs, or from its register."""
+    """Return the open and the most recently ended leases, from the running broker or from its register."""
     broker = settings.broker
     try:
         asked = HttpLeaseBroker(broker.socket)
@@ -165,7 +167,7 @@ async def _leases(settings: Settings) -> tuple[Lease, ...]:
 
 
 def _used(leases: Iterable[Lease]) -> dict[str, KnownUse]:
-    """By target."""
+    """Return the use by target."""
     found: dict[str, KnownUse] = {}
     for lease in leases:
         users = tuple(

@@ -1,4 +1,4 @@
-"""A start on a disk without room: whichever file could not be written first, the message names the disk."""
+"""Explain a start that failed on a full disk: whichever file could not be written first, the error names the disk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
 
 ROOM_BYTES_MIN: Final = 1_048_576
-"""Less than this on a disk is why a start on it failed."""
+"""With less free space than this on a disk, a failed start is attributed to it."""
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 @contextmanager
 def room_told(settings: Settings) -> Iterator[None]:
-    """Raises Unavailable as what is done in it does, with where to make room, if there is none."""
+    """Re-raise failures of the block as Unavailable, with advice on where to make room if a disk is full."""
     try:
         yield
     except OSError as error:
@@ -39,7 +39,7 @@ def room_told(settings: Settings) -> Iterator[None]:
         places = (settings.data, settings.ledger.place, settings.registers.database.parent)
         place = next((one for one in places if _left(one) < ROOM_BYTES_MIN), None)
         if failed.code == "ledger.full":
-            # A segment of the log takes more.
+            # A segment of the log needs more space.
             place = settings.ledger.place
         if place is None:
             raise
@@ -48,7 +48,7 @@ def room_told(settings: Settings) -> Iterator[None]:
 
 @asynccontextmanager
 async def told_of_room(settings: Settings, opening: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
-    """What is opened, for as long as the block lasts; as it opens, `room_told`."""
+    """Yield the opened product; failures of the opening are handled by `room_told`."""
     async with AsyncExitStack() as opened:
         with room_told(settings):
             found = await opened.enter_async_context(opening)

@@ -1,6 +1,8 @@
-"""What stops, beside the doors: holds cut what is open, their reports are written down, what rules tripped is placed,
-and the panic button of the data directory, pressed without a server, is seen by each that runs and by each that
-starts."""
+"""Run containment beside the endpoints: cut held streams, record reports, place holds of tripped stop rules, and watch
+the panic file of the data directory.
+
+The panic file can be written without a server; every running and every starting server reads it.
+"""
 
 from __future__ import annotations
 
@@ -40,16 +42,17 @@ if TYPE_CHECKING:
     from answerable.flows.trust_domain.workloads import Workloads
 
 LOOK_SECONDS: Final = 0.05
-"""How often a running server looks where the system does not tell it, and while the button is pressed."""
+"""Interval of checks of the panic file where the system does not signal changes, and while it is present."""
 REST_SECONDS: Final = 1.0
-"""How often it looks though it would be told."""
+"""Interval of checks although changes are signalled."""
 
 _log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pressed:
-    """how: it was done. now: the press that is there. is_again: another one was there before, whatever became of it."""
+    """Result of a press. how: how the press was made. now: the present press. is_again: whether another press was there
+    before, whatever its state."""
 
     how: str
     now: Press | None
@@ -57,14 +60,15 @@ class Pressed:
 
 
 def press(directory: Path, *, reason: str) -> Pressed:
-    """Press. Raises as `panic_file.press`."""
+    """Press the panic button. Raises as `panic_file.press`."""
     before = panic_file.pressed(directory)
     how = panic_file.press(directory, reason=reason, entropy=SystemEntropy())
     return Pressed(how=how, now=panic_file.pressed(directory), is_again=before is not None)
 
 
 async def hold_if_pressed(walk: Walk, directory: Path, workloads: Workloads | None) -> None:
-    """Before any door opens. Raises Unavailable: then none does."""
+    """Hold everything if the panic button was pressed, before any listener opens. Raises Unavailable: then no listener
+    opens."""
     found = panic_file.pressed(directory)
     if found is not None:
         await _held(walk, found, workloads)
@@ -72,7 +76,8 @@ async def hold_if_pressed(walk: Walk, directory: Path, workloads: Workloads | No
 
 
 def recover_rules(walk: Walk) -> None:
-    """Before any door opens, and once the registers know all holds: what was too much when the process ended is held.
+    """Place the holds of stop rules that were passed when the process ended, before any listener opens and once the
+    registers know all holds.
 
     Raises Unavailable, and Broken (`ledger.*`).
     """
@@ -82,8 +87,8 @@ def recover_rules(walk: Walk) -> None:
 
 
 async def ready_for_a_full_disk(walk: Walk, store: SqliteStore) -> None:
-    """Before any door opens: whether the registers can be written is known, and who may stop something can be named,
-    person or rule, which takes a key of theirs and one of the log's."""
+    """Prepare for a full disk before any listener opens: check whether the registers can be written, and create the
+    keys with which the log names people or rules that stop something."""
     await anyio.to_thread.run_sync(store.look_for_room)
     with suppress(Unavailable):
         sealing_for(walk, LOG_SUBJECT)
@@ -92,7 +97,7 @@ async def ready_for_a_full_disk(walk: Walk, store: SqliteStore) -> None:
 
 
 async def following_stops(walk: Walk, directory: Path, workloads: Workloads | None) -> None:
-    """For ever. Raises as `following_panic`."""
+    """Run all followers forever. Raises as `following_panic`."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(follow_holds, walk)
         tasks.start_soon(follow_rules, walk, workloads)
@@ -112,15 +117,15 @@ async def following_stops(walk: Walk, directory: Path, workloads: Workloads | No
 async def following_panic(
     walk: Walk, directory: Path, workloads: Workloads | None, *, rest_seconds: float = REST_SECONDS
 ) -> None:
-    """For ever: see whether somebody has pressed. rest_seconds: between two looks that nothing asks for.
+    """Watch for presses, forever. rest_seconds: interval between two checks without a signal.
 
-    Raises Unavailable (`panic.not_held`) where everything cannot be held: the process must end then, which stops
-    everything too.
+    Raises Unavailable (`panic.not_held`) if everything cannot be held: the process must end then, which stops
+    everything, too.
     """
     seen = ""
     with closing(panic_file.PressWatch(directory)) as watch:
         while True:
-            # In this order: what is pressed after the look is told. What is written into a press is not.
+            # Register before reading: a press after the read is then signalled. Writing into an existing press is not.
             is_told = watch.tells()
             found = panic_file.pressed(directory)
             if found is not None and found.id != seen:
@@ -134,7 +139,8 @@ async def _held(walk: Walk, found: Press, workloads: Workloads | None) -> None:
     try:
         placed = await trigger_emergency_stop(walk, found, workloads)
     except AnswerableError as failed:
-        # Of this press: another hold on everything may end before people have looked at this one.
+        # The hold must be of this press: another hold on everything may be lifted before people have looked at this
+        # one.
         if not any(one.source == "panic" and found.is_held_by(one.rule, one.at) for one in walk.holds.all()):
             raise PANIC_NOT_HELD(
                 f"`{FILE}` was pressed and everything cannot be held: {failed.message}"

@@ -1,4 +1,4 @@
-"""The keys under which what the ledger says of people is sealed, opened with the root key beside them."""
+"""Open the keys that seal personal data in the ledger, with the root key stored beside them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
 
 ROOT_BYTES: Final = 32
-"""Of the key under which subject keys are wrapped."""
+"""Bytes of the key that wraps the subject keys."""
 
 
 def opened_subject_keys(
     settings: Settings, entropy: SystemEntropy, ledger: TlogFilesLedger
 ) -> SqliteSubjectKeys:
-    """Raises Unavailable (`subject_keys.corrupt`) where the root key is gone, or they are not those of the ledger."""
+    """Open the keys. Raises Unavailable (`subject_keys.corrupt`) if the root key is missing, or the keys are not those
+    of the ledger."""
     place, database = settings.data / "keys" / "subjects.key", settings.registers.subject_keys
-    # Looked at in this order: whoever starts at the same time makes the root key first.
+    # Check in this order: a process that starts at the same time creates the root key first.
     if database.exists() and not place.exists():
         raise SUBJECT_KEYS_CORRUPT(
             f"the root key `{place.name}` is gone, without which `{database.name}` cannot be opened: restore it"

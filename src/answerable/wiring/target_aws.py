@@ -1,4 +1,4 @@
-"""Targets of kind `aws`."""
+"""Settings and construction of `aws` targets: leases as sessions of IAM roles."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ROLE: Final = re.compile(r"arn:aws(-[a-z]+){0,2}:iam::[0-9]{12}:role/[A-Za-z0-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwsSettings:
-    """Which roles, and by which account of the broker."""
+    """The roles for leases, and the broker's own IAM user."""
 
     region: str = text("", "Region of STS and of what agents ask, such as `eu-central-1`.")
     roles: tuple[str, ...] = texts((), "ARNs of the roles that leases are sessions of. No other is taken on.")
@@ -56,7 +56,7 @@ class AwsSettings:
 
 
 def faults(settings: AwsSettings) -> tuple[str, ...]:
-    """What is wrong beyond types and bounds."""
+    """Return the faults beyond types and bounds."""
     found = []
     if not _REGION.fullmatch(settings.region):
         found.append(f"`region` is a region of AWS such as eu-central-1, got {shown(settings.region)}")
@@ -77,7 +77,7 @@ def faults(settings: AwsSettings) -> tuple[str, ...]:
 
 
 def build(settings: AwsSettings, world: TargetWorld) -> BuiltTarget:
-    """AWS, ready; connects to nothing."""
+    """Build the target; connects to nothing."""
     read = secret_for(world, settings.secret_key)
 
     def keys() -> Keys:

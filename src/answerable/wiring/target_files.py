@@ -1,7 +1,8 @@
-"""The files of a broker's targets: one TOML file a target, `NAME.toml`, with its `kind` and that kind's settings.
+"""Read the files of a broker's targets: one TOML file per target, `NAME.toml`, with its `kind` and that kind's
+settings.
 
-They are files of their own because they are the broker's: under an account of its own nobody else can read them. All
-faults of all of them are reported at once.
+They are separate files because they belong to the broker: under its own account, nobody else can read them. All faults
+of all files are reported at once.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ TARGETS_MAX: Final = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetFile:
-    """A target as its file says it. settings: an instance of its kind's."""
+    """A target as in its file. settings: an instance of its kind's settings class."""
 
     name: str
     kind: TargetKind
@@ -38,16 +39,16 @@ class TargetFile:
 
 
 REFERENCE: Final = "secret reference"
-"""Unit of a setting that says where a secret is."""
+"""Unit of a setting that refers to a secret."""
 REFERENCES: Final = ("store:NAME", "file:PATH", "env:NAME")
 PUBLIC: Final = frozenset({"authorities", "certificate", "server_authorities"})
-"""Those that are references, and no secrets."""
+"""Settings that are references but no secrets."""
 FILES: Final = frozenset({"refresh_token_file"})
-"""Paths of files that hold nothing but a secret."""
+"""Settings that are paths of files which contain only a secret."""
 
 
 def secrets_named(target: TargetFile) -> dict[str, str]:
-    """Where the secrets of a target are, by setting: references, never what is behind them."""
+    """Return the references to a target's secrets, by setting; never their values."""
     found = {}
     for one in fields(target.settings):
         value = getattr(target.settings, one.name)
@@ -59,7 +60,7 @@ def secrets_named(target: TargetFile) -> dict[str, str]:
 
 
 def has_targets(directory: Path) -> bool:
-    """Whether there is any file of a target, readable or not."""
+    """Whether there is any target file, readable or not."""
     try:
         return any(path.suffix == SUFFIX for path in directory.iterdir())
     except OSError:
@@ -67,14 +68,14 @@ def has_targets(directory: Path) -> bool:
 
 
 def place_fault(directory: Path) -> str:
-    """Why no file of a target can ever be found there; empty where one may come."""
+    """Return why no target file can exist there; empty if one can."""
     if directory.exists() and not directory.is_dir():
         return f"`broker.targets` names {shown(directory)}, which is no folder: name one that holds NAME{SUFFIX} files"
     return ""
 
 
 def read_targets(directory: Path) -> tuple[list[TargetFile], list[str]]:
-    """Every target, and every fault of every file as a line of text. Raises Unavailable (`target.files`)."""
+    """Return every target, and every fault of every file as a line of text. Raises Unavailable (`target.files`)."""
     try:
         paths = sorted(path for path in directory.iterdir() if path.suffix == SUFFIX)
     except FileNotFoundError:
@@ -93,8 +94,8 @@ def read_targets(directory: Path) -> tuple[list[TargetFile], list[str]]:
 
 
 def checked_targets(directory: Path) -> list[TargetFile]:
-    """Every target. Raises Malformed (`target.faults`) that names the first fault and counts the others, Unavailable
-    (`target.files`)."""
+    """Return every target. Raises Malformed (`target.faults`) that names the first fault and counts the others,
+    Unavailable (`target.files`)."""
     found, faults = read_targets(directory)
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""

@@ -1,4 +1,4 @@
-"""Targets of kind `github_app`."""
+"""Settings and construction of `github_app` targets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SHAPE: Final = ApiShape(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitHubAppSettings:
-    """Which app, and where it is installed."""
+    """The GitHub app and its installation."""
 
     url: str = text("https://api.github.com", "Address of the REST API.", unit="URL")
     app: str = text("", "Client id of the app, or its number.")
@@ -56,7 +56,7 @@ class GitHubAppSettings:
 
 
 def faults(settings: GitHubAppSettings) -> tuple[str, ...]:
-    """What is wrong beyond types and bounds."""
+    """Return the faults beyond types and bounds."""
     found = list(address_faults(settings.url))
     if not _APP.fullmatch(settings.app):
         found.append(f"`app` is the client id of a GitHub app, or its number, got {shown(settings.app)}")
@@ -70,7 +70,7 @@ def faults(settings: GitHubAppSettings) -> tuple[str, ...]:
 
 
 def build(settings: GitHubAppSettings, world: TargetWorld) -> BuiltTarget:
-    """GitHub, ready; connects to nothing."""
+    """Build the target; connects to nothing."""
     url = settings.url.rstrip("/")
     context = context_for(url, settings.authorities, world)
     key = secret_for(world, settings.key)

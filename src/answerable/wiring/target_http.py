@@ -1,4 +1,4 @@
-"""HTTP targets: settings, and what they are built into."""
+"""Settings and construction of `http` targets."""
 
 from __future__ import annotations
 
@@ -46,12 +46,13 @@ CLIENT_AUTH: Final[dict[str, ClientAuth]] = {
 ALGORITHMS: Final = ("ES256", "ES384", "EdDSA", "PS256", "RS256")
 
 BESIDE: Final = {"scopes": "scope", "resource": "resource", "authorization_details": "detail"}
-"""What a token is asked for beside the requests that are let through, and how one is called."""
+"""Members of a grant, besides the allowed requests, that a token is requested with; by member, the noun for one
+value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpTargetSettings:
-    """One HTTP server and how the broker is let in."""
+    """One HTTP server and how the broker authenticates to it."""
 
     base_url: str = text(
         "", "where requests go: https, or http on loopback; a path is put before each", unit="URL"
@@ -125,7 +126,7 @@ class HttpTargetSettings:
 
 
 def faults_of(settings: HttpTargetSettings) -> tuple[str, ...]:
-    """What is wrong beyond types and bounds, each in words that say what to write."""
+    """Return the faults beyond types and bounds, each with what to write instead."""
     faults = [f"base_url: {fault}"] if (fault := address_fault(settings.base_url)) else []
     faults += [f"headers_let: {fault}" for name in settings.headers_let if (fault := header_fault(name))]
     if bool(settings.certificate) != bool(settings.certificate_key):
@@ -140,7 +141,7 @@ def faults_of(settings: HttpTargetSettings) -> tuple[str, ...]:
 
 
 def built(settings: HttpTargetSettings, world: TargetWorld) -> BuiltTarget:
-    """Issuer and target over one book of leases; connects to nothing."""
+    """Build issuer and target over shared lease state; connects to nothing."""
     leases = Leases()
     target = HttpTarget(
         HttpPlace(

@@ -1,6 +1,6 @@
-"""The kinds of targets that a broker can act on, each in a module of its own that is imported when a setting names it.
+"""The kinds of targets that a broker can act on, each in its own module, imported only when a target file names it.
 
-So a broker needs the libraries of its own targets and of no others.
+So a broker needs the libraries of its own targets only.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ OWN_SETTING: Final = "password"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetWorld:
-    """What a target is built with. secret_of: what a reference (`file:PATH`, `env:NAME`) points at, read when it is
-    needed, so that a changed secret is taken; raises Malformed, Unavailable. others_of: what it may mean besides, while
-    it is being changed at its target."""
+    """Dependencies with which a target is built. secret_of: resolves a reference (`file:PATH`, `env:NAME`) when called,
+    so that a changed secret is used; raises Malformed, Unavailable. others_of: other values that the reference may have
+    while the secret is being changed at its target."""
 
     clock: Clock
     entropy: Entropy
@@ -38,15 +38,15 @@ class TargetWorld:
     others_of: Callable[[str], tuple[bytes, ...]] = lambda _: ()
 
     def texts_of(self, reference: str) -> tuple[str, ...]:
-        """The others as texts."""
+        """Return the other values as texts."""
         return tuple(one.decode().strip() for one in self.others_of(reference))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltTarget:
-    """A target, ready: who mints for it, and who acts on it. own: the account whose secret is the setting OWN_SETTING,
-    where the broker can change that at the target; why_not: why it cannot. rights: what its grants come to, one by one;
-    None for a kind of which nobody tells."""
+    """A ready target: its credential issuer and its executor. own: the account whose secret is the setting OWN_SETTING,
+    if the broker can change it at the target; why_not: why it cannot. rights: lists the rights that grants give; None
+    for a kind that cannot tell."""
 
     issuer: CredentialIssuer
     target: BrokeredTarget
@@ -59,8 +59,8 @@ class BuiltTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetKind:
-    """settings: a frozen dataclass whose fields are made by `setting_fields`; secrets are references. build: from such
-    settings to the target; connects to nothing. faults: what is wrong with settings beyond their types and bounds."""
+    """One kind. settings: a frozen dataclass whose fields are made by `setting_fields`; secrets are references. build:
+    from such settings to the target; connects to nothing. faults: faults of settings beyond their types and bounds."""
 
     name: str
     settings: type[Any]
@@ -82,11 +82,11 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "redis": ("answerable.wiring.target_redis", "redis"),
     "ssh": ("answerable.wiring.target_ssh", ""),
 }
-"""For each kind the module whose `KIND` it is, and the extra that brings its libraries; empty for none."""
+"""By kind: the module that defines its `KIND`, and the extra that installs its libraries; empty for none."""
 
 
 def kind_named(name: str) -> TargetKind:
-    """The kind of this name. Raises Malformed (`target.kind`): unknown, or its libraries are not installed."""
+    """Return the kind with this name. Raises Malformed (`target.kind`): unknown, or its libraries are not installed."""
     if name not in KINDS:
         raise TARGET_KIND(f"{shown(name)} is no kind of target: there are {', '.join(sorted(KINDS))}")
     module, extra = KINDS[name]

@@ -1,4 +1,4 @@
-"""Targets of kind `kubernetes`."""
+"""Settings and construction of `kubernetes` targets: leases as service account tokens."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SHAPE: Final = ApiShape(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KubernetesSettings:
-    """Where the cluster is, and by which account the broker makes others."""
+    """The cluster, and the broker's own service account, which creates the accounts of leases."""
 
     url: str = text("", "Address of the API server, without a path; `http` only on this machine.", unit="URL")
     token: str = reference("Token of the broker's own service account, read anew for every request.")
@@ -58,7 +58,7 @@ class KubernetesSettings:
 
 
 def faults(settings: KubernetesSettings) -> tuple[str, ...]:
-    """What is wrong beyond types and bounds."""
+    """Return the faults beyond types and bounds."""
     found = list(address_faults(settings.url))
     if not settings.token:
         found.append(
@@ -75,7 +75,7 @@ def faults(settings: KubernetesSettings) -> tuple[str, ...]:
 
 
 def build(settings: KubernetesSettings, world: TargetWorld) -> BuiltTarget:
-    """The cluster, ready; connects to nothing."""
+    """Build the target; connects to nothing."""
     context = context_for(settings.url, settings.authorities, world)
     api = JsonApi(
         what="the cluster",

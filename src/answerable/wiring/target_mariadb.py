@@ -1,4 +1,4 @@
-"""Targets of kind `mariadb`: settings, and how issuer and target are made of them."""
+"""Settings and construction of `mariadb` targets: leases as short-lived accounts."""
 
 from __future__ import annotations
 

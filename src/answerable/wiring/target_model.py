@@ -1,4 +1,4 @@
-"""Model providers: settings, and what they are built into."""
+"""Settings and construction of `model-provider` targets: providers of language models."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LIMIT_NAMES: Final = ("max_completion_tokens", "max_tokens")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelProviderSettings:
-    """One provider of language models and the key that only the broker has."""
+    """One provider of language models and the broker's key for it."""
 
     base_url: str = text(
         "", "where its API is, with the version, such as `/v1`, at the end: https", unit="URL"
@@ -59,7 +59,7 @@ class ModelProviderSettings:
 
 
 def faults_of(settings: ModelProviderSettings) -> tuple[str, ...]:
-    """What is wrong beyond types and bounds, each in words that say what to write."""
+    """Return the faults beyond types and bounds, each with what to write instead."""
     faults = [f"base_url: {fault}"] if (fault := address_fault(settings.base_url)) else []
     if settings.api not in APIS:
         faults.append(f"api is one of {', '.join(APIS)}")
@@ -83,7 +83,7 @@ def faults_of(settings: ModelProviderSettings) -> tuple[str, ...]:
 
 
 def built(settings: ModelProviderSettings, world: TargetWorld) -> BuiltTarget:
-    """Issuer and target over one book of leases; connects to nothing."""
+    """Build issuer and target over shared lease state; connects to nothing."""
     quiet_wire()
     leases = ModelLeases()
     usual = "x-api-key" if settings.api == "anthropic" else "authorization"

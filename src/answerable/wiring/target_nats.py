@@ -1,4 +1,4 @@
-"""Targets of kind `nats`: servers with operators, accounts and user tokens."""
+"""Settings and construction of `nats` targets: servers with operators, accounts and user tokens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NatsTargetSettings:
-    """Where the servers are, and the keys with which users are signed and revoked."""
+    """The servers, and the keys that sign and revoke users."""
 
     address: str = text(
         "", "A server: `tls://HOST:PORT`, or `nats://HOST:PORT` on this machine.", unit="address"
@@ -67,7 +67,7 @@ class NatsTargetSettings:
 
 
 def faults(settings: NatsTargetSettings) -> tuple[str, ...]:
-    """What is wrong beyond types and bounds."""
+    """Return the faults beyond types and bounds."""
     found = [
         f"address: {fault}" for fault in address_faults(settings.address, plain_is_let=settings.plaintext)
     ]
@@ -86,7 +86,7 @@ def faults(settings: NatsTargetSettings) -> tuple[str, ...]:
 
 
 def build(settings: NatsTargetSettings, world: TargetWorld) -> BuiltTarget:
-    """Connects to nothing. Raises Malformed (`target.tls`)."""
+    """Build the target; connects to nothing. Raises Malformed (`target.tls`)."""
     server = NatsServer(
         address=settings.address,
         tls=tls_context(settings.ca_file) if settings.address.startswith("tls:") else None,

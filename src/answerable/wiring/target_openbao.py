@@ -1,4 +1,5 @@
-"""Targets of kind `openbao`: OpenBao or Vault gives the credential, and another kind acts with it."""
+"""Settings and construction of `openbao` targets: OpenBao or Vault issues the credential, and another kind of target
+uses it."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ _NAMESPACE: Final = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*/?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenBaoSettings:
-    """Where OpenBao is, how the broker logs in, what it may ask for, and who acts with that."""
+    """The OpenBao server, the broker's login, the token role of leases, and the kind of target that uses the
+    credentials."""
 
     url: str = text("", "Address of OpenBao or Vault; `http` only on this machine.", unit="URL")
     authorities: str = reference("Certificates of who signed OpenBao's, PEM; empty for those of the machine.")
@@ -52,7 +54,7 @@ class OpenBaoSettings:
 
 
 def faults(settings: OpenBaoSettings) -> tuple[str, ...]:
-    """What is wrong beyond types and bounds, with the acting kind's own faults."""
+    """Return the faults beyond types and bounds, including those of the acting kind."""
     found = list(address_faults(settings.url))
     if bool(settings.role_id) == bool(settings.jwt_role):
         found.append("give `role_id` and `secret_id`, or `jwt_role` and `jwt`: one way to log in")
@@ -82,7 +84,7 @@ def faults(settings: OpenBaoSettings) -> tuple[str, ...]:
 
 
 def build(settings: OpenBaoSettings, world: TargetWorld) -> BuiltTarget:
-    """OpenBao and who acts with what it gives; connects to nothing."""
+    """Build OpenBao's issuer and the target that acts with its credentials; connects to nothing."""
     url = settings.url.rstrip("/")
     context = context_for(url, settings.authorities, world)
     method: AppRole | JwtLogin
@@ -109,7 +111,7 @@ def build(settings: OpenBaoSettings, world: TargetWorld) -> BuiltTarget:
 
 
 def _acting(settings: OpenBaoSettings) -> tuple[TargetKind, Any]:
-    """The kind that acts, and its settings. Raises Malformed (`target.kind`, `settings.value`)."""
+    """Return the kind that acts, and its settings. Raises Malformed (`target.kind`, `settings.value`)."""
     if settings.acts_by in ("", "openbao"):
         raise TARGET_KIND("`acts_by` is the kind of target that acts with the credential")
     kind = kind_named(settings.acts_by)

@@ -1,4 +1,4 @@
-"""Targets of kind `postgres`: settings, and how issuer and target are made of them."""
+"""Settings and construction of `postgres` targets: leases as short-lived roles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Targets of kind `rabbitmq`: RabbitMQ by AMQP 0.9.1 and its management API."""
+"""Settings and construction of `rabbitmq` targets: RabbitMQ by AMQP 0.9.1 and its management API."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RabbitTargetSettings:
-    """Where the server is, and the broker's own account there."""
+    """The server, and the broker's own account on it."""
 
     address: str = text(
         "", "The server: `amqps://HOST:PORT`, or `amqp://HOST:PORT` on this machine.", unit="address"
@@ -54,7 +54,7 @@ class RabbitTargetSettings:
 
 
 def faults(settings: RabbitTargetSettings) -> tuple[str, ...]:
-    """What is wrong beyond types and bounds."""
+    """Return the faults beyond types and bounds."""
     found = []
     for name, schemes in (("address", ("amqp", "amqps")), ("management", ("http", "https"))):
         address = getattr(settings, name)
@@ -71,7 +71,7 @@ def faults(settings: RabbitTargetSettings) -> tuple[str, ...]:
 
 
 def build(settings: RabbitTargetSettings, world: TargetWorld) -> BuiltTarget:
-    """Connects to nothing. Raises Malformed (`target.tls`)."""
+    """Build the target; connects to nothing. Raises Malformed (`target.tls`)."""
     tls = tls_context(settings.ca_file) if settings.management.startswith("https:") else None
 
     def asked_with(

@@ -1,4 +1,4 @@
-"""Targets of kind `redis`: Redis and Valkey."""
+"""Settings and construction of `redis` targets: Redis and Valkey."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisTargetSettings:
-    """Where the server is, and the broker's own account there."""
+    """The server, and the broker's own account on it."""
 
     address: str = text(
         "",
@@ -58,7 +58,7 @@ class RedisTargetSettings:
 
 
 def faults(settings: RedisTargetSettings) -> tuple[str, ...]:
-    """What is wrong beyond types and bounds."""
+    """Return the faults beyond types and bounds."""
     found = [
         f"address: {fault}" for fault in address_faults(settings.address, plain_is_let=settings.plaintext)
     ]
@@ -70,7 +70,7 @@ def faults(settings: RedisTargetSettings) -> tuple[str, ...]:
 
 
 def build(settings: RedisTargetSettings, world: TargetWorld) -> BuiltTarget:
-    """Connects to nothing. Raises Malformed (`target.tls`)."""
+    """Build the target; connects to nothing. Raises Malformed (`target.tls`)."""
     server = RedisServer(
         address=settings.address,
         tls=tls_context(settings.ca_file) if settings.address.startswith("rediss:") else None,

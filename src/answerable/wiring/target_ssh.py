@@ -1,4 +1,4 @@
-"""Targets of kind `ssh`: hosts that trust our certificate authority for users."""
+"""Settings and construction of `ssh` targets: hosts that trust the broker's user certificate authority."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Checked = TypeVar("Checked")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SSHSettings:
-    """Hosts, how they are known, who signs for them, and how a certificate is taken back."""
+    """The hosts and their host keys, the user certificate authority, and how certificates are revoked."""
 
     hosts: tuple[str, ...] = texts((), "hosts, each as `NAME=ADDRESS` or `NAME=ADDRESS:PORT`")
     known_hosts: str = text(

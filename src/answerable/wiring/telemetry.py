@@ -1,5 +1,5 @@
-"""What operators watch: the text of `/metrics`, its door, and metrics sent to a collector. None of it is evidence, and
-nothing waits for it."""
+"""Metrics for operators: the text of `/metrics`, its listener, and export to a collector. No metric is evidence, and
+nothing waits for them."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 LOOPBACK: Final = "127.0.0.1"
 READ_SECONDS_MAX: Final = 0.2
-"""Of counting for one answer. What is not counted by then is in the next one."""
+"""Counting time for one answer. Entries not counted by then are counted for the next one."""
 KEPT_SECONDS: Final = 1.0
-"""How long one text is given out again, so that nobody makes us count faster."""
+"""How long one text is served again, so that frequent requests do not cause frequent counting."""
 
 _log: Final = logging.getLogger(__name__)
 
 
 class MetricsText:
-    """The metrics of this process as text, made at most once in KEPT_SECONDS."""
+    """The metrics of this process as text, generated at most once in KEPT_SECONDS."""
 
     def __init__(self, walk: Walk) -> None:
         from answerable.adapters.prometheus import CONTENT_TYPE
@@ -49,7 +49,7 @@ class MetricsText:
         self._until = float("-inf")
 
     async def text(self) -> bytes:
-        """Raises Unavailable, Broken (`ledger.*`)."""
+        """Return the text. Raises Unavailable, Broken (`ledger.*`)."""
         from answerable.adapters.prometheus import exposition
 
         async with self._made:
@@ -62,7 +62,7 @@ class MetricsText:
 
 
 async def serve_metrics(app: Any, settings: Settings, stop: anyio.Event, up: Callable[[], None]) -> None:
-    """The door of `/metrics` until `stop` is set. up: called once it answers. Raises Unavailable (`front.*`)."""
+    """Serve `/metrics` until `stop` is set. up: called once it answers. Raises Unavailable (`front.*`)."""
     await serve(
         app,
         listeners=listen(tcp=(LOOPBACK, settings.telemetry.metrics_port), setting="telemetry.metrics_port"),
@@ -73,9 +73,9 @@ async def serve_metrics(app: Any, settings: Settings, stop: anyio.Event, up: Cal
 
 
 async def sending_metrics(walk: Walk, settings: Settings) -> None:
-    """Until cancelled, send metrics to the collector that is set; returns at once where none is.
+    """Until cancelled, send metrics to the configured collector; returns at once without one.
 
-    A collector that does not take them is told of when it begins and when it ends.
+    A collector that does not accept them is logged when the failures begin and when they end.
     """
     endpoint = settings.telemetry.otlp_endpoint
     if not endpoint:
@@ -113,7 +113,7 @@ async def sending_metrics(walk: Walk, settings: Settings) -> None:
 
 
 async def _families(walk: Walk, found: StatisticsView) -> list[Metric]:
-    """Raises Unavailable."""
+    """Return all metrics. Raises Unavailable."""
     from answerable.adapters.prometheus import channel_families, door_families, families_of
 
     channels = channel_families(await channel_states(walk))
@@ -125,7 +125,7 @@ async def _families(walk: Walk, found: StatisticsView) -> list[Metric]:
 
 
 def _header(settings: Settings) -> tuple[str, str] | None:
-    """Raises Malformed (`telemetry.header`), and as `secret`."""
+    """Return the exporter's header. Raises Malformed (`telemetry.header`), and as `secret`."""
     if not settings.telemetry.otlp_header:
         return None
     text = secret(settings.telemetry.otlp_header, data=settings.data)

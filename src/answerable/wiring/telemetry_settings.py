@@ -1,4 +1,4 @@
-"""Settings of what operators watch: `/metrics`, and an OpenTelemetry collector."""
+"""Settings of metrics for operators: `/metrics`, and an OpenTelemetry collector."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TelemetrySettings:
 
 
 def telemetry_faults(settings: TelemetrySettings) -> Iterator[tuple[str, str]]:
-    """What is wrong beyond the form of each field: key and message."""
+    """Yield each faulty key with the fault, beyond the form of each field."""
     if not settings.otlp_endpoint:
         if settings.otlp_header:
             yield "telemetry.otlp_header", "there is no `otlp_endpoint` that it could be sent to"
@@ -46,7 +46,7 @@ def telemetry_faults(settings: TelemetrySettings) -> Iterator[tuple[str, str]]:
         host, port, parts = "", None, urlsplit("")
     private = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
     if not host or not private or parts.query or parts.fragment or "@" in parts.netloc or port == 0:
-        # What is wrong may be a password in it, so it is not shown.
+        # The faulty part may be a password, so it is not shown.
         yield (
             "telemetry.otlp_endpoint",
             "expected https://HOST/PATH, or http:// on loopback, without user or query",

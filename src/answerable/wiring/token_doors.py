@@ -1,4 +1,5 @@
-"""Who asks the token service, and who shows the gateway what it issued: over one product."""
+"""Build the authenticators of tokens over one product: of the token service's clients, and of token holders at the
+gateway."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ _SERVER: Final = re.compile(r"/mcp/[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 
 
 def holders_of(product: Product) -> DpopVerifier[str]:
-    """Who judges DPoP proofs, at the gateway and at the token service."""
+    """Return the verifier of DPoP proofs, for the gateway and the token service."""
     desk = product.tokens
     return token_holders(
         product.verifier,
@@ -35,7 +36,7 @@ def holders_of(product: Product) -> DpopVerifier[str]:
 
 
 def holder_prover(product: Product) -> HolderProver:
-    """The gateway's prover, which takes tokens that are held by DPoP, too."""
+    """Return the gateway's prover, which accepts DPoP-bound tokens, too."""
     return HolderProver(
         product.verifier,
         holders=holders_of(product),
@@ -50,7 +51,7 @@ def _metadata_of(issuer: Callable[[], str], path: str) -> str:
 
 
 def client_authenticator(product: Product) -> ClientAuthenticator:
-    """Who asks the token service."""
+    """Return the authenticator of the token service's clients."""
     return ClientAuthenticator(
         verifier=product.verifier,
         known=product.verifier.known,

@@ -1,4 +1,4 @@
-"""Settings of the token service: who it says it is, and how long what it issues lives."""
+"""Settings of the token service: its issuer identifier, and the lifetimes of its tokens."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class TokenSettings:
 
     @property
     def action_seconds_max(self) -> tuple[int, int, int, int]:
-        """By tier."""
+        """The limits by tier."""
         return (
             self.action_seconds_max_tier_0,
             self.action_seconds_max_tier_1,
@@ -82,7 +82,7 @@ class TokenSettings:
 
 
 def token_faults(settings: TokenSettings) -> Iterator[tuple[str, str]]:
-    """Key and what is wrong with it."""
+    """Yield each faulty key with the fault."""
     if not settings.issuer:
         return
     try:

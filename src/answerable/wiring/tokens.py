@@ -1,4 +1,4 @@
-"""The token service put together: its keys, its register, who asks it, and who shows what it issued."""
+"""Assemble the token service: its keys, its register, its status lists, and the removal of expired tokens."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
 
 LISTS_MAX: Final = 10_000
 KEPT_MILLIS: Final = 86_400_000
-"""How long a token that ran out can still be found by its id: at least as long as any status list that anybody has of
-it is good for (`TTL_SECONDS_MAX`)."""
+"""How long an expired token can still be found by its id: at least the lifetime of any status list that somebody holds
+(`TTL_SECONDS_MAX`)."""
 FORGOTTEN_MAX: Final = 10_000
 BETWEEN_SECONDS: Final = 0.05
-"""Between two writes, so that others write, too."""
+"""Pause between two writes, so that other writers get their turn."""
 _log: Final = logging.getLogger(__name__)
 _KEY_FILE: Final = re.compile(r"([0-9]{1,6})\.key")
 
 
 def issuer_of(settings: Settings, address: tuple[str, int] | None) -> str:
-    """What the token service is called: as the settings say, else by the address that the gateway listens on."""
+    """Return the token service's issuer: as configured, else the address that the gateway listens on."""
     if settings.tokens.issuer:
         return settings.tokens.issuer
     scheme = "https" if settings.gateway.tls_certificate else "http"
@@ -59,7 +59,7 @@ def token_desk(
     verifier: CallerVerifier,
     address: tuple[str, int] | None,
 ) -> TokenState:
-    """The desk, with the walk told whose hops to believe. Raises Unavailable (`key.*`, `register.*`)."""
+    """Build the state, and set the walk's trusted signers of hops. Raises Unavailable (`key.*`, `register.*`)."""
     wanted, entropy, issuer = settings.tokens, walk.entropy, issuer_of(settings, address)
     desk = TokenState(
         walk=walk,
@@ -80,7 +80,8 @@ def token_desk(
 
 
 def _keys(settings: Settings, entropy: Entropy) -> Iterator[SigningKey]:
-    """Those of the folder, the highest number first: it signs, the others are believed until they are taken away."""
+    """Yield the keys of the folder, the highest number first: it signs; the others stay trusted until their files are
+    removed."""
     folder = settings.data / "keys" / "tokens"
     first = open_or_create_key(folder / "1.key", entropy=entropy)
     numbers = sorted(
@@ -91,11 +92,11 @@ def _keys(settings: Settings, entropy: Entropy) -> Iterator[SigningKey]:
 
 
 async def forgetting_tokens(desk: TokenState, *, seconds: float = 60.0) -> None:
-    """Forget tokens that ran out a day ago, revoked or not, until cancelled; their places in lists stay taken.
+    """Remove tokens that expired a day ago, revoked or not, until cancelled; their places in lists stay taken.
 
-    So many with one write, and as often as there are more: however fast they are issued, they are forgotten as fast.
-    Where they and other statements stand in the log is kept at the same times; what is not kept when this process ends,
-    the next one reads from the log.
+    Tokens are removed in batches, as often as there are more, so that removal keeps up with any rate of issuing. The
+    positions of tokens and other statements in the log are stored at the same times; the next process reads those not
+    stored from the log.
     """
     while True:
         before = UnixMillis(desk.walk.clock.now() - KEPT_MILLIS)
@@ -112,7 +113,7 @@ async def forgetting_tokens(desk: TokenState, *, seconds: float = 60.0) -> None:
 
 
 def status_lists_of(desk: TokenState) -> tuple[int, ...]:
-    """The numbers of the lists that there are."""
+    """Return the numbers of the existing lists."""
     return tuple(takewhile(partial(_is_list, desk), range(1, LISTS_MAX)))
 
 
@@ -125,7 +126,7 @@ def _is_list(desk: TokenState, number: int) -> bool:
 
 
 def status_list_of(desk: TokenState, number: int) -> str | None:
-    """The signed list of that number, None when there is none yet. Raises Unavailable."""
+    """Return the signed list of that number, None if there is none yet. Raises Unavailable."""
     try:
         octets = desk.tokens.statuses(number)
     except Malformed:

@@ -1,4 +1,5 @@
-"""TOML that somebody wrote: Python's reader ends in errors of others where a number or a nesting is absurd."""
+"""Parse TOML and report every failure as TOMLDecodeError: Python's parser raises other errors for absurd numbers or
+nesting."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ __all__ = ["TOMLDecodeError", "toml_in"]
 
 
 def toml_in(text: str) -> dict[str, Any]:
-    """The tree. Raises TOMLDecodeError, and nothing else, for what is none or is more than can be read."""
+    """Return the tree. Raises TOMLDecodeError, and nothing else, for invalid or unparsable text."""
     if text.startswith("\ufeff"):
         raise TOMLDecodeError("a byte order mark (BOM) stands before it, save it as UTF-8 without one")
     try:

@@ -1,4 +1,4 @@
-"""Settings of the walk: what each of its limits is, its bounds, and what is wrong with a value."""
+"""Describe and check the settings of the walk: each limit's sentence and bounds."""
 
 from __future__ import annotations
 
@@ -141,11 +141,11 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
         10_000,
     ),
 }
-"""Sentence, unit, minimum and maximum of each."""
+"""Sentence, unit, minimum and maximum of each limit."""
 
 
 def walk_faults(walk: WalkLimits) -> Iterator[tuple[str, str]]:
-    """What is wrong beyond the form of each field: key and message."""
+    """Yield each faulty key with the fault, beyond the form of each field."""
     if len(walk.signatures) != len(ANY_FOR_ALL) or not set(walk.signatures) <= set(STRENGTHS):
         listed = ", ".join(f"`{one}`" for one in STRENGTHS)
         yield "walk.signatures", f"expected one of {listed} for each of the {len(ANY_FOR_ALL)} tiers"

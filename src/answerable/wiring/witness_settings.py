@@ -1,4 +1,4 @@
-"""Settings of both sides of witnessing: who cosigns our log, and the witness that runs on this machine."""
+"""Settings of witnessing: who cosigns this server's log, and the witness that runs on this machine."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from answerable.core.tlog.note import VerifierKey
 
 LOCAL: Final = "local"
-"""What the witness of this machine is called where witnesses are listed."""
+"""Name of the local witness in lists of witnesses."""
 REMOTE_MAX: Final = 31
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessesSettings:
-    """Who cosigns the checkpoints of our log, and what happens when they do not."""
+    """Who cosigns the checkpoints of this server's log, and what happens when they do not."""
 
     local: bool = flag(
         True,
@@ -99,15 +99,15 @@ class LocalWitnessSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteWitness:
-    """A witness somewhere else. address: as adapters.witness_http takes it."""
+    """A remote witness. address: as adapters.witness_http takes it."""
 
     key: VerifierKey
     address: str
 
 
 def remote_witness(text: str) -> RemoteWitness:
-    """Read one `VKEY ADDRESS`. Raises Malformed."""
-    # Imported where there is one: most settings name none, and reading them is most of a command.
+    """Parse one `VKEY ADDRESS`. Raises Malformed."""
+    # Imported only if needed: most settings name no remote witness, and the import would take most of a command's time.
     from answerable.core.tlog.note import ED25519_COSIGNATURE, ML_DSA_44_COSIGNATURE, VerifierKey
 
     vkey, _, address = text.strip().partition(" ")
@@ -124,13 +124,13 @@ def remote_witness(text: str) -> RemoteWitness:
         host, port, parts = "", None, urlsplit("")
     is_private = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
     if not host or not is_private or parts.query or parts.fragment or "@" in parts.netloc or port == 0:
-        # What is wrong may be a password in it, so it is not shown.
+        # The faulty part may be a password, so it is not shown.
         raise SETTINGS_WITNESS()
     return RemoteWitness(key=key, address=address)
 
 
 def witness_faults(settings: WitnessesSettings) -> Iterator[tuple[str, str]]:
-    """What is wrong with the list of witnesses beyond the form of each field: key and message."""
+    """Yield each faulty key of the list of witnesses with the fault, beyond the form of each field."""
     names = [LOCAL] if settings.local else []
     for entry in settings.remote:
         try:

@@ -1,4 +1,4 @@
-"""What people see of the local witness and give to verifiers: read from files, whether or not anything runs."""
+"""Read the local witness's files for display, and the policy for verifiers, whether or not anything runs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class SeenEvidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedLog:
-    """One log as its witness knows it. cosigned_at: RFC 3339, None before the first. damage: empty when all is well."""
+    """One log as its witness knows it. cosigned_at: RFC 3339, None before the first. damage: empty if there is none."""
 
     origin: str
     keys: tuple[str, ...]
@@ -59,7 +59,7 @@ class WatchedLog:
 
 
 def witness_keys(settings: Settings) -> tuple[str, ...]:
-    """Verifier keys of the local witness; empty before its first start."""
+    """Return the verifier keys of the local witness; empty before its first start."""
     try:
         return tuple(key.formatted() for key in published_keys(settings.local_witness.directory))
     except Unavailable:
@@ -67,7 +67,8 @@ def witness_keys(settings: Settings) -> tuple[str, ...]:
 
 
 def watched_logs(settings: Settings) -> tuple[WatchedLog, ...]:
-    """Every log that the local witness watches. Raises Unavailable, and Broken when keys of a log are damaged."""
+    """Return every log that the local witness watches. Raises Unavailable, and Broken when keys of a log are
+    damaged."""
     register = FilesWitnessRegister.reading(settings.local_witness.directory)
     try:
         keys: tuple[VerifierKey, ...] = published_keys(settings.local_witness.directory)
@@ -114,7 +115,7 @@ def _seen(evidence: Evidence) -> SeenEvidence:
 
 
 def add_watched_log(settings: Settings, vkey: str, *, another: bool = False) -> bool:
-    """Have the local witness watch a log; False when it does. Raises Malformed, and as `watch_log`."""
+    """Have the local witness watch a log; False if it already does. Raises Malformed, and as `watch_log`."""
     key = VerifierKey.parse(vkey.strip())
     if key.kind not in LOG_KINDS:
         raise NOTE_KEY_TYPE(f"the key of {shown(key.name)} is of type {key.kind}, which signs no log")
@@ -122,13 +123,13 @@ def add_watched_log(settings: Settings, vkey: str, *, another: bool = False) -> 
 
 
 def policy_text(settings: Settings) -> str:
-    """The log of the settings, or the log of logs, its witnesses and their quorum.
+    """Return the policy: the log of the settings, or the log of logs, its witnesses and their quorum.
 
-    Addresses are left out: verifiers ask nobody. Raises Unavailable (`witness.key_unknown`), Malformed.
+    Addresses are left out: verifiers contact nobody. Raises Unavailable (`witness.key_unknown`), Malformed.
     """
     witnesses = []
     if settings.witnesses.local:
-        # One key is one voice: of the keys of one witness the preferred one stands for it.
+        # A witness counts once: of its keys, the preferred one represents it.
         witnesses.append(Witness(name=LOCAL, key=published_keys(settings.local_witness.directory)[0]))
     for entry in settings.witnesses.remote:
         key = remote_witness(entry).key

@@ -1,4 +1,5 @@
-"""Who cosigns our log: clients of the witnesses that the settings name, what they know already, a policy of them."""
+"""Cosign this server's log: clients of the configured witnesses, and a check of what the local witness already
+knows."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 async def cosigning(
     settings: Settings, *, ledger: WitnessedLedger, log_keys: Sequence[VerifierKey], clock: Clock
 ) -> AsyncIterator[Cosigning]:
-    """The rounds over the witnesses of the settings; nobody is asked yet, and connections are closed at the end."""
+    """Yield the cosigning rounds over the configured witnesses; no witness is called yet, and connections are closed at
+    the end."""
     chosen = settings.witnesses
     async with AsyncExitStack() as connections:
         witnesses = [await connections.enter_async_context(one) for one in _clients(settings)]
@@ -73,14 +75,14 @@ def _same(keys: tuple[VerifierKey, ...]) -> tuple[VerifierKey, ...]:
 def require_known_history(
     settings: Settings, log_keys: Sequence[VerifierKey], *, directory: Path | None = None
 ) -> None:
-    """Compare the log in a directory, or in that of the settings, with what the local witness remembers of it, before
+    """Compare the log in a directory, or in that of the settings, with the local witness's record of it, before
     anything is written to either.
 
-    Raises Broken (`ledger.rolled_back`). Says nothing where the witness's directory cannot be read, or holds nothing
-    that our key signed: then the witness itself is asked, once it runs.
+    Raises Broken (`ledger.rolled_back`). Accepts silently if the witness's directory cannot be read, or holds nothing
+    signed by this log's key: then the running witness itself is asked.
     """
     origin = log_keys[0].name
-    # The witness first: a log that another process is just writing is never behind what its witness knew before.
+    # Read the witness first: a log that another process is writing is then never behind what its witness knew before.
     try:
         known = FilesWitnessRegister.reading(settings.local_witness.directory).log(origin)
         if known is None or known.newest is None:
@@ -97,11 +99,12 @@ def require_known_history(
         found = contradiction(LOCAL, own=own, theirs=theirs, proof=lambda _old, _new: ())
         if found is not None:
             raise found
-    # An older one takes a proof, which an open log makes: the first round asks for it.
+    # An older checkpoint needs a consistency proof, which only an open log can make: the first round asks for it.
 
 
 def _newest_on_disk(directory: Path) -> Checkpoint | None:
-    """The checkpoint in a log's directory, None where there is none. Opening the log verifies it. Raises OSError."""
+    """Return the checkpoint in a log's directory, None if there is none. Opening the log verifies it. Raises
+    OSError."""
     try:
         encoded = read_plain(directory / "checkpoint", NOTE_BYTES_MAX + 1)
     except FileNotFoundError:

@@ -96,12 +96,14 @@ async def test_pauses_double_up_to_a_bound_and_there_is_no_last_try():
 
 
 @pytest.mark.requirement("SSF-06")
-async def test_a_receiver_that_is_not_there_loses_nothing():
+async def test_a_receiver_that_is_not_there_loses_nothing_and_the_server_says_so(caplog):
     made = await bench()
     with receiving(lambda: desk.jwks()) as receiver:
         url = receiver.url
         desk = await pushing(made, url, "t-1")
     assert await deliver_events(desk, "s-1") == 0
+    [said] = [one for one in caplog.records if one.levelname == "WARNING"]
+    assert said.getMessage().startswith("scout: a receiver of events cannot be reached")
     assert len(waiting(desk)) == 1
     assert desk.register.queue("s-1").attempts == 1
 

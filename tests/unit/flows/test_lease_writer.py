@@ -12,6 +12,8 @@ import pytest
 
 from answerable.adapters.sqlite.leases import SqliteLeaseRegister
 from answerable.core.lease.lease import Lease
+from answerable.errors import Unavailable
+from answerable.flows.leases import lease_writer
 from answerable.flows.leases.lease_writer import BATCH_MAX, LeaseWriter
 from answerable.testing.contracts.lease_register import sample_lease
 
@@ -55,4 +57,21 @@ async def test_what_waits_behind_a_write_is_written_though_the_writer_is_stopped
         with anyio.fail_after(30):
             await acknowledged.wait()
     assert {one.name for one in register.open_leases()} == {one.name for one in leases}
+    register.close()
+
+
+async def test_leases_that_are_stored_together_count_as_many_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(lease_writer, "WAITING_MAX", 3)
+    register = SqliteLeaseRegister(tmp_path / "leases.db")
+    writer = LeaseWriter(register)
+    leases = [sample_lease(number) for number in range(1, 5)]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(writer.run)
+        with anyio.fail_after(30):
+            with pytest.raises(Unavailable) as raised:
+                await writer.put_all(leases)
+            await writer.put_all(leases[:3])
+        tasks.cancel_scope.cancel()
+    assert raised.value.code == "register.busy"
+    assert {one.name for one in register.open_leases()} == {one.name for one in leases[:3]}
     register.close()

@@ -1,4 +1,4 @@
-"""Leases on AWS: sessions of roles, each with a policy of its own."""
+"""Issue leases on AWS as STS role sessions, each narrowed by its own session policy."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Clients of botocore, which knows the APIs of AWS: made with what is given here and with nothing of the machine's own.
+"""Create botocore clients for AWS services from explicit settings and keys; profiles, config files and environment
+proxies of the machine are ignored.
 
-Its calls block, so that they run in threads; each ends by its own time limits, and is not made again.
+botocore calls block, so they run in worker threads. Each call ends within its own time limits and is never retried.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _SERVER_FAULT: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwsPlace:
-    """endpoint: where every service is asked, for a private one or a stand-in; empty for those of AWS."""
+    """The AWS region and endpoint to use. endpoint: URL for every service, for a private endpoint or a stand-in; empty
+    for the public AWS endpoints."""
 
     region: str
     endpoint: str = ""
@@ -39,7 +41,7 @@ class AwsPlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """What a request is signed with. session_token: empty for a key that lasts."""
+    """Keys that sign a request. session_token: empty for a long-lived key."""
 
     access_key: str
     secret_key: str
@@ -50,10 +52,10 @@ class Keys:
 
 
 class AwsClients:
-    """Makes clients; their models are read once. Connects to nothing."""
+    """Factory for botocore clients. Service models are loaded once and reused. Construction opens no connection."""
 
     def __init__(self, place: AwsPlace) -> None:
-        # Its debug logs hold whole answers, those that bring keys included.
+        # botocore's debug logs contain whole responses, including those that carry keys.
         for name in ("botocore", "urllib3"):
             logging.getLogger(name).setLevel(logging.WARNING)
         self._place = place
@@ -62,7 +64,8 @@ class AwsClients:
         self._threads: anyio.CapacityLimiter | None = None
 
     def made(self, service: str, keys: Keys, *, answer_seconds_max: float) -> Any:
-        """A client of one service. Blocks while models are read. Raises BotoCoreError for a service that is none."""
+        """Create a client of one service. Blocks while service models are loaded. Raises BotoCoreError for an unknown
+        service."""
         config = Config(
             connect_timeout=min(CONNECT_SECONDS_MAX, answer_seconds_max),
             read_timeout=answer_seconds_max,
@@ -85,7 +88,8 @@ class AwsClients:
             )
 
     def operation(self, service: str, operation: str) -> Any:
-        """The model of one operation; None for one that there is not. Blocks while models are read."""
+        """Return the botocore model of one operation, or None if the service or operation does not exist. Blocks while
+        service models are loaded."""
         with self._lock:
             session = self._models()
             if service not in session.get_available_services():
@@ -94,14 +98,16 @@ class AwsClients:
             return model.operation_model(operation) if operation in model.operation_names else None
 
     async def called(self, call: Callable[[], Any]) -> Any:
-        """What a blocking call gives, from a thread. It is not left alone there: a cancellation waits for its end."""
+        """Run a blocking call in a worker thread and return its result. A cancellation waits until the call has
+        ended."""
         if self._threads is None:
             self._threads = anyio.CapacityLimiter(THREADS_MAX)
         return await anyio.to_thread.run_sync(call, limiter=self._threads)
 
     def _models(self) -> Session:
         if self._session is None:
-            # Neither profiles nor files of whoever runs the broker have a say: all is given when a client is made.
+            # AWS profiles and files of the user who runs the broker must not take effect: every setting is passed
+            # explicitly.
             nothing = {
                 "profile": (None, None, None, None),
                 "config_file": (None, None, "/dev/null", None),
@@ -112,7 +118,7 @@ class AwsClients:
 
 
 def effect_of(error: BotoCoreError | ClientError) -> Effect:
-    """Whether what failed may have happened all the same."""
+    """Return the effect of a failed request: `none` if AWS certainly did not perform it, else `unknown`."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", _SERVER_FAULT)
         return "none" if status < _SERVER_FAULT else "unknown"
@@ -120,7 +126,8 @@ def effect_of(error: BotoCoreError | ClientError) -> Effect:
 
 
 def unavailable(error: BotoCoreError | ClientError, *, code: UnavailableCode, port: str) -> Unavailable:
-    """It, as the port says it: what AWS named as the reason, and nothing that was sent."""
+    """Convert a botocore error to the port's Unavailable. The message holds AWS's error code and text, and nothing that
+    was sent."""
     if isinstance(error, ClientError):
         told = error.response.get("Error", {})
         why = f"it answered {shown(told.get('Code', 'an error'), 80)}: {shown(told.get('Message', ''), 300)}"

@@ -1,7 +1,8 @@
-"""How a session of a role is ended before its time: an inline policy on the role that denies everything to it alone.
+"""End a role session early by adding an inline IAM policy to the role that denies everything to that session only.
 
-Laws: a denial is named by its lease and by when it is needed no more, so that it can be found, and taken away, by any
-process; it is known by the name of the session, which the lease's is, and so hits no other.
+Laws: the policy's name holds the lease's account name and the time after which the denial is no longer needed, so any
+process can find and remove it; the denial matches the session name, which follows from the lease name, and so affects
+no other session.
 """
 
 from __future__ import annotations
@@ -17,18 +18,19 @@ if TYPE_CHECKING:
 
 PAGES_MAX: Final = 50
 FULL: Final = "LimitExceeded"
-"""What IAM answers when the inline policies of a role have no room left."""
+"""The error code of IAM when the inline policies of a role reach their size limit."""
 
 _NAME: Final = re.compile(r"(ans_[a-z2-7]{26})\.([0-9]{1,12})")
 
 
 def denial_name(name: LeaseName, until_seconds: int) -> str:
-    """What the policy is called."""
+    """Return the name of the inline policy that denies a lease's session."""
     return f"{account_of(name)}.{until_seconds}"
 
 
 def denial_policy(name: LeaseName) -> str:
-    """Everything, for the session of this name. `aws:userid` is `ID-OF-THE-ROLE:NAME-OF-THE-SESSION`."""
+    """Return a policy document, as JSON, that denies every action to the session of this lease. `aws:userid` is
+    `ROLE-ID:SESSION-NAME`."""
     statement = {
         "Effect": "Deny",
         "Action": "*",
@@ -39,7 +41,8 @@ def denial_policy(name: LeaseName) -> str:
 
 
 def denied(iam: Any, role: str) -> dict[LeaseName, int]:
-    """Whose sessions of a role are denied, and until when, in Unix seconds. Blocks; raises as botocore does."""
+    """Return the denied leases of a role, each with the Unix time in seconds until which it is denied. Blocks; raises
+    botocore's errors."""
     found: dict[LeaseName, int] = {}
     marker: dict[str, str] = {}
     for _ in range(PAGES_MAX):
@@ -54,7 +57,7 @@ def denied(iam: Any, role: str) -> dict[LeaseName, int]:
 
 
 def deny(iam: Any, role: str, name: LeaseName, until_seconds: int) -> None:
-    """Blocks; raises as botocore does. Idempotent."""
+    """Add a denial for the session of a lease. Idempotent. Blocks; raises botocore's errors."""
     iam.put_role_policy(
         RoleName=role_name(role),
         PolicyName=denial_name(name, until_seconds),
@@ -63,10 +66,10 @@ def deny(iam: Any, role: str, name: LeaseName, until_seconds: int) -> None:
 
 
 def lift(iam: Any, role: str, name: LeaseName, until_seconds: int) -> None:
-    """Take away a denial that is needed no more. Blocks; raises as botocore does."""
+    """Remove a denial that is no longer needed. Blocks; raises botocore's errors."""
     iam.delete_role_policy(RoleName=role_name(role), PolicyName=denial_name(name, until_seconds))
 
 
 def role_name(arn: str) -> str:
-    """The name by which IAM knows the role."""
+    """Return the role name that IAM calls expect, from the role's ARN."""
     return arn.rpartition("/")[2]

@@ -1,4 +1,5 @@
-"""One session of a role a lease: STS ends it in time, and where IAM may be asked, a denial ends it before."""
+"""Issue one STS role session per lease. STS ends the session at its expiry; with IAM access, an inline denial ends it
+earlier."""
 
 from __future__ import annotations
 
@@ -34,11 +35,11 @@ if TYPE_CHECKING:
 LEASE_TAG: Final = "answerable-lease"
 UNDO_SECONDS_MAX: Final = 30.0
 MINT_SECONDS_MAX: Final = 60
-"""More than an answer to a mint may take, so that what is on its way is not forgotten too early."""
+"""Allowance for a slow answer to a mint, so that a lease that is still being minted is not forgotten too early."""
 
 
 class AwsIssuer:
-    """Implements ports.credential_issuer.CredentialIssuer on STS, and on IAM where `denies`."""
+    """Implements ports.credential_issuer.CredentialIssuer on STS, and on IAM when `denies` is set."""
 
     def __init__(
         self,
@@ -52,8 +53,9 @@ class AwsIssuer:
         clock: Clock,
         started_at: int,
     ) -> None:
-        """keys: the broker's own, read anew for each call. roles: that it may take on. denies: whether it may write
-        inline policies of those roles. started_at: when this process began to mint."""
+        """keys: returns the broker's own keys; called for each request. roles: role ARNs that the broker may assume.
+        denies: whether the broker may write inline policies of these roles. session_seconds_max: longest session to
+        request. started_at: when this process began to mint, in Unix milliseconds."""
         self._clients = clients
         self._keys = keys
         self._roles = roles
@@ -68,7 +70,7 @@ class AwsIssuer:
 
     @property
     def traits(self) -> IssuerTraits:
-        """AWS keeps a session to its policy and ends it in time. There are no connections that outlast a request."""
+        """AWS enforces the session policy and the expiry. No connection outlasts a request."""
         return IssuerTraits(
             boundary="target",
             ends_by="target",
@@ -81,8 +83,8 @@ class AwsIssuer:
         return faults_of(scope, self._roles)
 
     async def issue(self, order: LeaseOrder) -> Credential:
-        """As the port says. Not cut off in the middle: a cancellation waits for the answer of AWS, and then ends the
-        session that came with it where it can."""
+        """Mint a role session. A cancellation waits for the answer of AWS and then ends the new session where it
+        can."""
         grant = grant_of(order.scope, self._roles)
         now = self._clock.now()
         wanted = (order.expires_at - now) // 1000
@@ -98,19 +100,19 @@ class AwsIssuer:
             with anyio.move_on_after(UNDO_SECONDS_MAX, shield=True):
                 await self._ended(order.name)
             raise
-        # By our own clock; its seconds count from before the answer came.
+        # Computed with the local clock: the session's seconds count from before the answer arrived.
         expires_at = UnixMillis(self._clock.now() + seconds * 1000)
         return Credential(
             lease=order.name, account=account_of(order.name), expires_at=expires_at, secret=secret
         )
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
-        """Never: STS sets the end of a session when it makes it."""
+        """Always raises Refused (`lease.renewal`): STS fixes the end of a session when it creates the session."""
         raise LEASE_RENEWAL("a session of AWS cannot be renewed: mint another lease")
 
     async def revoke(self, name: LeaseName) -> Revoked:
-        """Deny everything to the session of this name, on its role, or on every role where it may be. Where that
-        may not be done, or a role has no room for another denial, this says what is left and until when."""
+        """Deny everything to the session of this name, on its role, or on every role if the role is unknown. If denials
+        are off or a role has no room for another policy, the result says what remains usable and until when."""
         now = self._clock.now()
         until = self._unended.until(name, now)
         if not until:
@@ -137,17 +139,17 @@ class AwsIssuer:
         return Revoked()
 
     async def live(self) -> tuple[LeaseName, ...]:
-        """What this process minted and did not end; AWS lists no sessions."""
+        """Return the leases that this process minted and has not ended. AWS cannot list sessions."""
         return self._unended.live(self._clock.now())
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
-        """Never: AWS tells no policy of a session."""
+        """Always raises Refused (`lease.untold`) for a live lease: AWS does not report the policy of a session."""
         if self._unended.until(name, self._clock.now()):
             raise LEASE_UNTOLD("AWS does not tell what a session may do")
         return ()
 
     async def close(self) -> None:
-        """End the connections; the next call makes new ones."""
+        """Close the connections. The next call opens new ones."""
         made, self._made = self._made, {}
         for _, client in made.values():
             client.close()
@@ -163,7 +165,8 @@ class AwsIssuer:
             "Tags": tags,
             "TransitiveTagKeys": [tag["Key"] for tag in tags],
         }
-        # A crash in here leaves a session that nobody has, until it is denied by its name or its time is up.
+        # A crash between here and the answer leaves a session whose keys nobody received, until it is denied by name or
+        # expires.
         try:
             answer = await self._called("sts", lambda sts: sts.assume_role(**asked))
         except Unavailable as error:
@@ -179,7 +182,8 @@ class AwsIssuer:
         )
 
     async def _denied(self, role: str, name: LeaseName, until: int) -> bool:
-        """Whether everything is denied to it; False where the role has no room. Old denials make room first."""
+        """Return whether the session is denied on this role; False if the role has no room. Expired denials are removed
+        first to make room."""
         until_seconds = until // 1000 + 1
         known = await self._called("iam", partial(denials.denied, role=role))
         if known.get(name, 0) >= until_seconds - MINT_SECONDS_MAX:
@@ -213,7 +217,8 @@ class AwsIssuer:
     async def _called(
         self, service: str, call: Callable[[Any], Any], *, missing_is_fine: bool = False
     ) -> Any:
-        """Raises Unavailable (`lease.target`), _NoRoomError."""
+        """Run a call with a service's client. missing_is_fine: return None if the entity does not exist. Raises
+        Unavailable (`lease.target`), _NoRoomError."""
         try:
             return await self._clients.called(lambda: call(self._client(service)))
         except ClientError as error:
@@ -227,8 +232,8 @@ class AwsIssuer:
             raise unavailable(error, code=LEASE_TARGET, port=PORT) from None
 
     def _client(self, service: str) -> Any:
-        """Kept as long as the broker's keys stay what they are. Called in a thread; two may make it at once, and one
-        of theirs is kept."""
+        """Return the cached client of a service, which is replaced when the broker's keys change. Runs in worker
+        threads: two threads may both create a client, and one of the two is cached."""
         keys = self._keys()
         kept = self._made.get(service)
         if kept is None or kept[0] != keys:
@@ -238,4 +243,4 @@ class AwsIssuer:
 
 
 class _NoRoomError(Exception):
-    """The inline policies of a role are full."""
+    """The inline policies of a role have reached their size limit."""

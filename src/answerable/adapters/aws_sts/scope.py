@@ -1,8 +1,8 @@
-"""The scope of a lease on AWS: a role, and statements that its session is narrowed to.
+"""Check the scope of an AWS lease (a role and the policy statements that narrow its session) and convert it to a grant.
 
-Laws: in the texts of a scope nothing is a wildcard or a variable (`*`, `?`, `$` are refused), so that a value of an
-action is one name or a fault; what lies below a name is asked for by `below`, which no value can become; actions are
-named one by one; what gives out credentials of its own is never granted.
+Laws: no text of a scope contains a wildcard or a policy variable (`*`, `?`, `$` are refused), so an action's argument
+value is one name or a fault; everything below a name is granted only by `below`, which no argument value can produce;
+each action is named in full; actions that return further credentials are never granted.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from answerable.core.lease.scope import Scope
 
 SESSION_SECONDS_MIN: Final = 900
-"""The shortest session that STS gives."""
+"""The shortest session that STS issues."""
 POLICY_CHARS_MAX: Final = 2_048
-"""Of a session policy, by STS."""
+"""The size limit of STS for a session policy."""
 STATEMENTS_MAX: Final = 16
 ACTIONS_MAX: Final = 32
 RESOURCES_MAX: Final = 32
@@ -49,12 +49,13 @@ _NEVER: Final = frozenset(
     }
 )
 _NEVER_SERVICES: Final = frozenset({"iam", "sts"})
-"""Their answers are credentials, or make some, which no lease ends."""
+"""Their answers are or create credentials that no lease can end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What one session is asked for. policy: as JSON. actions: what it may do at most, for the broker's own check."""
+    """The parameters of one session. policy: the session policy, as JSON. actions: the IAM actions that it allows at
+    most, for the broker's own check."""
 
     role: str
     policy: str
@@ -64,7 +65,7 @@ class Grant:
 
 
 def faults_of(scope: Scope, roles: Collection[str]) -> tuple[str, ...]:
-    """Why this cannot be granted; empty when it can. roles: that the broker may take on."""
+    """Return why this scope cannot be granted; empty if it can. roles: role ARNs that the broker may assume."""
     asked = scope.thaw()
     if not isinstance(asked, dict):
         return ("a scope on AWS is an object with `role` and `statements`",)
@@ -90,7 +91,7 @@ def faults_of(scope: Scope, roles: Collection[str]) -> tuple[str, ...]:
 
 
 def grant_of(scope: Scope, roles: Collection[str]) -> Grant:
-    """The scope, checked. Raises Refused (`lease.scope`)."""
+    """Check a scope and convert it to a grant. Raises Refused (`lease.scope`)."""
     if faults := faults_of(scope, roles):
         raise LEASE_SCOPE(faults[0], reasons=faults)
     asked = scope.thaw()
@@ -165,21 +166,22 @@ def _is_action(action: JSONValue) -> bool:
 
 
 def _pattern(resource: JSONValue) -> str:
-    """As a policy writes it; empty for what is none."""
+    """Return the resource as a policy states it; empty for an invalid resource."""
     is_below = isinstance(resource, dict)
     if isinstance(resource, dict):
         if resource.keys() != _RESOURCE_MEMBERS or resource["below"] is not True:
             return ""
         resource = resource["arn"]
     arn = _joined(resource)
-    # Below `…:::bucket/` would be all of the bucket, if a value was empty: the name must end in a name.
+    # With an empty value, `below` of `…:::bucket/` would grant the whole bucket: the ARN must end in a name.
     if not _is_arn(arn) or (is_below and arn[-1] in ":/"):
         return ""
     return f"{arn}/*" if is_below else arn
 
 
 def _joined(arn: JSONValue) -> str:
-    """An ARN that is a list has an ARN, and a segment for each further text, so that no value brings several."""
+    """Join an ARN given as a list: an ARN, then one path segment per text. No segment may contain `/` or `:`, so that a
+    value cannot add segments."""
     if isinstance(arn, str):
         return arn
     if not isinstance(arn, list) or not arn or not all(isinstance(one, str) for one in arn):
@@ -189,7 +191,8 @@ def _joined(arn: JSONValue) -> str:
 
 
 def _is_arn(text: str) -> bool:
-    """Segments that are empty, `.` or `..` are read in several ways, and come of empty values."""
+    """Whether the text is a valid ARN. Empty, `.` and `..` segments are refused: services interpret them differently,
+    and empty values produce them."""
     if not _ARN.fullmatch(text) or not text.isprintable() or not text.isascii():
         return False
     return not any(part in ("", ".", "..") for part in text.split(":", 5)[5].split("/"))

@@ -1,4 +1,4 @@
-"""The tool `request` on AWS: one operation of one service, with the session of a lease."""
+"""Offer the tool `request` on AWS: call one operation of one service with the role session of a lease."""
 
 from __future__ import annotations
 
@@ -50,23 +50,24 @@ _ALSO: Final = {
     "s3:ListObjectsV2": "s3:ListBucket",
     "s3:UploadPart": "s3:PutObject",
 }
-"""Operations that IAM knows by the name of another action."""
+"""Operations whose IAM action has another name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwsTarget:
-    """Implements ports.brokered_target.BrokeredTarget."""
+    """Implements ports.brokered_target.BrokeredTarget. bytes_max: size limit of an answer."""
 
     clients: AwsClients
     bytes_max: int = 262_144
 
     def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
-        """One: `request`."""
+        """Return the definition of the only tool, `request`."""
         return (_TOOL_DEFINITION,)
 
     @asynccontextmanager
     async def connected(self, credential: Credential) -> AsyncIterator[AwsSession]:
-        """Keys and clients that end with the block; they connect with the first request."""
+        """Yield a session with the lease's keys. Its clients connect with the first request and are closed at the end
+        of the block."""
         secret = credential.secret
         keys = Keys(
             access_key=secret.reveal("access_key"),
@@ -87,7 +88,7 @@ class AwsTarget:
 
 @dataclass(slots=True, kw_only=True)
 class AwsSession:
-    """Implements ports.brokered_target.TargetSession. actions: those of the lease's scope."""
+    """Implements ports.brokered_target.TargetSession. actions: the IAM actions that the lease's scope allows."""
 
     target: AwsTarget
     keys: Keys = field(repr=False)
@@ -104,8 +105,8 @@ class AwsSession:
         seconds_max: float,
         progress: Progress | None = None,
     ) -> Performed:
-        """As the port says. A cancellation waits for the end of the request, which its time limit sets: what AWS was
-        asked it cannot be asked back."""
+        """Call one AWS operation. A cancellation waits until the request ends, at the latest by its time limit: a
+        request that was sent to AWS cannot be withdrawn."""
         service, operation, parameters = self._checked(tool, arguments)
         self._tag = tag if _TAG.fullmatch(tag) else ""
         call = partial(self._asked, service, operation, parameters, seconds_max)
@@ -116,7 +117,7 @@ class AwsSession:
                 f"the parameters of {operation}: {shown(str(error).replace(chr(10), ' '), 400)}"
             ) from None
         except ClientError as error:
-            # What AWS refused is a result; what it failed at may have happened.
+            # A refusal by AWS is a result. After a server error the operation may have taken effect.
             if effect_of(error) == "unknown":
                 raise unavailable(error, code=TARGET_UNREACHABLE, port=PORT) from None
             return self._refused(error)
@@ -127,7 +128,7 @@ class AwsSession:
         return self._performed(answer, f"{service} {operation}")
 
     def close(self) -> None:
-        """End what is open."""
+        """Close all clients."""
         for client in self._open.values():
             client.close()
         self._open.clear()
@@ -158,7 +159,7 @@ class AwsSession:
     def _asked(
         self, service: str, operation: str, parameters: dict[str, JSONValue], seconds_max: float
     ) -> Any:
-        """In a thread."""
+        """Call the operation. Runs in a worker thread."""
         model = self.target.clients.operation(service, operation)
         if model is None:
             raise TARGET_ARGUMENTS(f"there is no operation {shown(operation)} of {shown(service)}")
@@ -217,7 +218,7 @@ class AwsSession:
         )
 
     def _named(self, request: str) -> tuple[tuple[str, str], ...]:
-        """By the key of the session and the number of the request CloudTrail names the event."""
+        """Return the access key and request id, by which CloudTrail identifies the event."""
         named = (("aws_access_key", self.keys.access_key), ("aws_request_id", request[:200]))
         return tuple((name, value) for name, value in named if value)
 
@@ -244,7 +245,7 @@ _TOOL_DEFINITION: Final[dict[str, JSONValue]] = {
                 "pattern": "^[A-Z][A-Za-z0-9]{1,80}$",
                 "description": "as the API names it, such as GetObject",
             },
-            # Said outright: the gateway closes every object that does not say that it is open.
+            # Explicit, because the gateway closes every object schema that does not declare itself open.
             "parameters": {
                 "type": "object",
                 "additionalProperties": True,

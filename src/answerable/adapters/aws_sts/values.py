@@ -1,4 +1,4 @@
-"""JSON and what botocore takes and gives: bytes, times and streams."""
+"""Convert between JSON and botocore's parameters and results: bytes, times and streams."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ INTEGER_MAX: Final = 2**53 - 1
 
 
 def parameters_of(shape: Any, value: JSONValue, depth: int = 0) -> Any:
-    """Parameters as botocore takes them: where the API has bytes, a text is UTF-8, and {`base64`: …} is any bytes.
+    """Convert JSON parameters to botocore's types. Where the API expects bytes, a text is taken as UTF-8 and {`base64`:
+    …} as any bytes.
 
     Raises Refused (`target.arguments`).
     """
@@ -40,7 +41,8 @@ def parameters_of(shape: Any, value: JSONValue, depth: int = 0) -> Any:
 
 
 def answer_of(value: Any, bytes_max: int) -> JSONValue:
-    """What botocore gave, as JSON. Streams are read to the limit, and say if they were cut."""
+    """Convert a botocore result to JSON. Streams are read up to `bytes_max` bytes; a stream that is cut has `cut:
+    true`."""
     if isinstance(value, dict):
         return {
             str(name): answer_of(one, bytes_max) for name, one in value.items() if name != "ResponseMetadata"

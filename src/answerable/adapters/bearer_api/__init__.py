@@ -1,4 +1,4 @@
-"""APIs over HTTP that take a bearer token, as targets of the broker and as what gives their tokens."""
+"""Call HTTP APIs that use bearer tokens: as broker targets, and as systems that issue the tokens."""
 
 from __future__ import annotations
 

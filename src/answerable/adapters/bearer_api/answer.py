@@ -1,4 +1,4 @@
-"""What an API answered, as the result of a tool: bounded, parsed, and without the token that asked."""
+"""Convert an HTTP API's response to an MCP tool result: bounded, parsed, and with the lease's token removed."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 TEXT_CHARS_MAX: Final = 400
-"""Of the short text beside the structured content."""
+"""Limit of the short text beside the structured content."""
 _JSON: Final = ("application/json", "+json")
 _FIRST_ERROR: Final = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerLimits:
-    """bytes_max: of one body; what is longer is cut, and says so."""
+    """Limits of a response. bytes_max: size of one body; a longer body is cut, and the result has `cut: true`."""
 
     bytes_max: int = 262_144
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One answer as it was received. is_cut: there was more."""
+    """One response as received. is_cut: the body was longer than the limit."""
 
     status: int
     headers: Mapping[str, str]
@@ -41,7 +41,8 @@ class Answer:
 def result_of(
     answer: Answer, *, shown_headers: tuple[str, ...], hidden: tuple[str, ...]
 ) -> dict[str, object]:
-    """An MCP `CallToolResult`. hidden: secrets, which are taken out wherever the server repeats them."""
+    """Return an MCP `CallToolResult`. shown_headers: response headers to include. hidden: secrets, which are removed
+    wherever the server repeats them."""
     told: dict[str, JSONValue] = {"status": answer.status, "cut": answer.is_cut}
     headers: dict[str, JSONValue] = {
         name: without(answer.headers[name], hidden) for name in shown_headers if name in answer.headers
@@ -60,7 +61,7 @@ def result_of(
 
 
 def without(text: str, hidden: tuple[str, ...]) -> str:
-    """The text with secrets taken out of it."""
+    """Return the text with every secret replaced."""
     for secret in hidden:
         text = text.replace(secret, HIDDEN)
     return text
@@ -68,7 +69,8 @@ def without(text: str, hidden: tuple[str, ...]) -> str:
 
 def _body(answer: Answer, hidden: tuple[str, ...]) -> dict[str, JSONValue]:
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    # Before parsing, so that nothing of JSON can split a secret; after it, so that no escape can write one.
+    # Secrets are removed before parsing, so that JSON syntax cannot split one, and again after it, so that no escape
+    # can encode one.
     text = without(answer.body.decode(errors="replace"), hidden)
     if kind.endswith(_JSON) and not answer.is_cut and text:
         try:
@@ -78,7 +80,7 @@ def _body(answer: Answer, hidden: tuple[str, ...]) -> dict[str, JSONValue]:
                 )
             }
         except Malformed:
-            # Numbers that readers disagree about, or no JSON at all: it is handed on as it came.
+            # Not JSON, or JSON with numbers that parsers read differently: returned as text.
             pass
     return {"text": text} if text else {}
 

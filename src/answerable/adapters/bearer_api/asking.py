@@ -1,4 +1,4 @@
-"""An API that gives credentials, asked with the broker's own."""
+"""Send JSON requests to an API that issues credentials, authenticated with the broker's own secret."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _HEADERS: Final = {"accept": "application/json", "accept-encoding": "identity", 
 
 
 def quiet() -> None:
-    """Keep what goes over the wire out of debug logs: headers of requests and bodies of answers hold tokens."""
+    """Disable HTTP debug logs: request headers and response bodies contain tokens."""
     for name in ("httpx2", "httpcore2"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class JsonApi:
-    """Requests and their answers, over connections that are kept; issuers say with what headers."""
+    """HTTP client of one JSON API, with pooled connections. Issuers pass the headers for each request."""
 
     def __init__(
         self,
@@ -44,7 +44,8 @@ class JsonApi:
         context: ssl.SSLContext | None = None,
         answer_seconds_max: float = 10.0,
     ) -> None:
-        """what: is asked, for errors, such as `the cluster`. url: without a trailing `/`. Connects to nothing."""
+        """what: name of the API in error messages, such as `the cluster`. url: base URL, without a trailing `/`.
+        Construction opens no connection."""
         quiet()
         self._what = what
         self._url = url
@@ -61,10 +62,10 @@ class JsonApi:
         headers: Mapping[str, str],
         taken: Collection[int] = (),
     ) -> tuple[int, dict[str, JSONValue]]:
-        """Status and object of one answer. headers: among them the secret that it is asked with. taken: statuses of
-        refusals that the caller understands.
+        """Send one request and return the status and the JSON object of its response. headers: include the secret that
+        authenticates. taken: error statuses that the caller handles itself.
 
-        Raises Unavailable (`lease.target`), with what was answered and never with what was sent.
+        Raises Unavailable (`lease.target`), whose message holds the API's answer and nothing that was sent.
         """
         reading = method == "GET"
         try:
@@ -85,11 +86,11 @@ class JsonApi:
         if status < 300 or status in taken:
             return status, answer
         said = shown(without(_said(answer), _secrets(headers)), 300)
-        # What it refused with a reason of its own did not happen.
+        # A request that the API refused with a reason had no effect.
         raise self._unavailable(f"it answered {status}: {said}", "none" if status < 500 else "unknown")
 
     async def close(self) -> None:
-        """End the connections; the next request makes new ones."""
+        """Close the connections. The next request opens new ones."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
@@ -141,7 +142,7 @@ def _object(body: bytes) -> dict[str, JSONValue]:
 
 
 def _said(answer: Mapping[str, JSONValue]) -> str:
-    """What an API gives as the reason of a refusal, in one of the ways that they do."""
+    """Return the API's reason for a refusal, from whichever of the usual members holds it."""
     for member in ("message", "errors", "reason"):
         if said := answer.get(member):
             return "; ".join(map(str, said)) if isinstance(said, list) else str(said)
@@ -149,6 +150,6 @@ def _said(answer: Mapping[str, JSONValue]) -> str:
 
 
 def _secrets(headers: Mapping[str, str]) -> tuple[str, ...]:
-    """What an API may repeat of what it was asked with."""
+    """Return the words of the headers that may be secrets, which an API could repeat in its answer."""
     words = (word for value in headers.values() for word in value.split())
     return tuple(word for word in words if len(word) >= SECRET_CHARS_MIN)

@@ -1,4 +1,5 @@
-"""The tool `request` on one API: one request at a time, with the token of a lease, to where the settings say."""
+"""Offer the tool `request` on one HTTP API: send one request at a time, with a lease's token, to the configured URL
+only."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 TOKEN: Final = "token"  # noqa: S105 - what the secret of a credential is called
 REQUESTS: Final = "requests"
-"""What the secret of a credential calls its token, and the rules of its scope where it has any."""
+"""Names of the members of a credential's secret: the token, and the request rules of its scope if the scope has any."""
 TOOL: Final = "request"
 BODY_BYTES_MAX: Final = 1_048_576
 CONNECTIONS_MAX: Final = 1
@@ -41,9 +42,14 @@ _ARGUMENTS: Final = frozenset({"method", "path", "query", "body", "contentType"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiShape:
-    """What differs between APIs. name: for people. headers: sent with every request. content_types: that a body may
-    have, the first by default. tag_header: where the action's id goes beside `user-agent`, if the API logs one.
-    shown_headers: of answers. session_headers: those in which the server says what it calls the request."""
+    """The differences between APIs.
+
+    name: human-readable. description: of the tool. headers: sent with every request.
+    content_types: types that a request body may have, the default first.
+    tag_header: also carries the action's id, if the API logs such a header; else only `user-agent` does.
+    shown_headers: response headers in the result.
+    session_headers: response headers in which the server names the request.
+    """
 
     name: str
     description: str
@@ -56,7 +62,7 @@ class ApiShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BearerTarget:
-    """Implements ports.brokered_target.BrokeredTarget. url: where the API is, without a trailing `/`."""
+    """Implements ports.brokered_target.BrokeredTarget. url: base URL of the API, without a trailing `/`."""
 
     url: str
     shape: ApiShape
@@ -65,12 +71,12 @@ class BearerTarget:
     connect_seconds_max: float = 5.0
 
     def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
-        """One: `request`."""
+        """Return the definition of the only tool, `request`."""
         return (_tool(self.shape),)
 
     @asynccontextmanager
     async def connected(self, credential: Credential) -> AsyncIterator[BearerSession]:
-        """One client with one connection, that nobody else uses; it connects with the first request."""
+        """Yield a session with its own client and one connection, which opens with the first request."""
         quiet()
         names = credential.secret.names()
         rules = rules_of(parse(credential.secret.reveal(REQUESTS).encode())) if REQUESTS in names else None
@@ -87,7 +93,8 @@ class BearerTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BearerSession:
-    """Implements ports.brokered_target.TargetSession. rules: None where the token alone says what it may do."""
+    """Implements ports.brokered_target.TargetSession. rules: requests that the lease allows; None if the API itself
+    enforces the token's scope."""
 
     target: BearerTarget
     client: httpx2.AsyncClient
@@ -103,7 +110,7 @@ class BearerSession:
         seconds_max: float,
         progress: Progress | None = None,
     ) -> Performed:
-        """As the port says. Redirects are not followed: where one leads is in the result."""
+        """Send one HTTP request. Redirects are not followed: the result shows their location."""
         asked, body, kind = self._checked(tool, arguments)
         headers = self._headers(tag)
         if body is not None:
@@ -169,7 +176,7 @@ class BearerSession:
             asked.method, url, headers=headers, content=body, timeout=timeout
         ) as response:
             received, is_cut = bytearray(), False
-            # Raw: nothing is unpacked, so nothing can grow on the way.
+            # Raw bytes: nothing is decompressed, so a small response cannot expand.
             async for chunk in response.aiter_raw():
                 received += chunk
                 if len(received) > bytes_max:
@@ -228,7 +235,8 @@ def _tool(shape: ApiShape) -> Mapping[str, JSONValue]:
             "properties": properties,
             "required": ["method", "path"],
             "additionalProperties": False,
-            # Said outright, at every depth: the gateway closes objects and lists that do not say that they are open.
+            # Explicit at every depth, because the gateway closes object and list schemas that do not declare themselves
+            # open.
             "$defs": {"anything": {"additionalProperties": True, "items": {"$ref": "#/$defs/anything"}}},
         },
         "annotations": {

@@ -1,4 +1,4 @@
-"""The broker, asked over its Unix socket."""
+"""Call the lease broker over its Unix socket."""
 
 from answerable.adapters.broker_http.client import HttpLeaseBroker
 

@@ -1,4 +1,4 @@
-"""Port LeaseBroker over HTTP on the broker's Unix socket."""
+"""Call the lease broker over HTTP on its Unix socket (port LeaseBroker)."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ class _Narrowed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpLeaseBroker:
-    """Implements ports.lease_broker.LeaseBroker. Each question has a connection of its own: they are few, and one that
-    waits for changes holds up no other."""
+    """Implements ports.lease_broker.LeaseBroker. Each call opens its own connection: calls are rare, and a call that
+    waits for changes must not delay others."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = str(socket)
@@ -127,7 +127,8 @@ class HttpLeaseBroker:
     async def _ask(
         self, what: str, members: dict[str, Any], kind: type[Answer], wait_seconds: float = 0.0
     ) -> Answer:
-        """Raises Unavailable: `broker.unreachable` (nothing was asked), `broker.failed`."""
+        """Post one request and decode the answer. Raises Unavailable: `broker.unreachable` (nothing was sent),
+        `broker.failed`."""
         seconds = wait_seconds + ANSWER_SECONDS_MAX
         timeout = httpx2.Timeout(seconds, connect=CONNECT_SECONDS_MAX)
         transport = httpx2.AsyncHTTPTransport(uds=self._socket, verify=no_tls())

@@ -1,4 +1,4 @@
-"""Trust bundles from files."""
+"""Read SPIFFE trust bundles from local files."""
 
 from __future__ import annotations
 

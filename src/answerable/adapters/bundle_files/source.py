@@ -1,4 +1,4 @@
-"""A trust bundle that somebody else writes into a file of this machine."""
+"""Read a foreign trust domain's bundle from a local file that another program writes, and detect its changes."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from answerable.core.identity.svid.trust_bundle import TrustBundle
 
 LOOK_SECONDS: Final = 1.0
-"""How often the file is looked at for a change."""
+"""How often the file is checked for a change."""
 
 _Seen: TypeAlias = "tuple[int, int, int, int] | None"
 
 
 class FileBundle:
-    """Implements ports.BundleEndpoint for a file. Whoever may write it speaks for the trust domain.
+    """Implements ports.BundleEndpoint for a file. Anyone who can write the file controls the keys of the trust domain.
 
-    Write it elsewhere and rename it here: a half-written one is an alarm until the next look.
+    Writers must write a temporary file and rename it: a half-written file raises an alarm until the next check.
     """
 
     def __init__(self, *, source: FederationSource, look_seconds: float = LOOK_SECONDS) -> None:
@@ -39,7 +39,7 @@ class FileBundle:
 
     @property
     def source(self) -> FederationSource:
-        """What it was made for."""
+        """The federation source that this endpoint reads."""
         return self._source
 
     async def fetch(self) -> TrustBundle:
@@ -52,7 +52,7 @@ class FileBundle:
             ) from None
 
     async def wait(self, seconds: float) -> None:
-        """Until the file is another than was read, or the seconds are over."""
+        """Return when the file differs from the version last read, or after `seconds`."""
         with anyio.move_on_after(seconds):
             while True:
                 await anyio.sleep(self._look_seconds)

@@ -1,4 +1,4 @@
-"""Bundle endpoints over HTTPS, both sides (SPIFFE Federation, section 5)."""
+"""Serve and fetch trust bundles over HTTPS (SPIFFE Federation, section 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client side of bundle endpoints: profiles https_web and https_spiffe."""
+"""Fetch a foreign trust domain's bundle over HTTPS, with profile https_web or https_spiffe."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 REDIRECTS_MAX: Final = 3
 FETCH_SECONDS_MAX: Final = 30.0
-"""From the first connection to the last byte, redirects included."""
+"""Time limit from the first connection to the last byte, redirects included."""
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
@@ -49,7 +49,7 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 class HttpBundleEndpoint:
     """Implements ports.BundleEndpoint for https_web and https_spiffe.
 
-    Each fetch makes its own connections, sends no credentials, and reads no proxy from the environment.
+    Each fetch opens its own connections, sends no credentials, and ignores proxy settings of the environment.
     """
 
     def __init__(
@@ -60,7 +60,8 @@ class HttpBundleEndpoint:
         clock: Clock,
         fetch_seconds_max: float = FETCH_SECONDS_MAX,
     ) -> None:
-        """bundle_of: the bundles known now, for the server of https_spiffe; `source.file` until there is one."""
+        """bundle_of: returns the currently known bundle of a trust domain, which authenticates the server of
+        https_spiffe; `source.file` does until a bundle is known."""
         self._source = source
         self._bundle_of = bundle_of
         self._clock = clock
@@ -69,11 +70,11 @@ class HttpBundleEndpoint:
 
     @property
     def source(self) -> FederationSource:
-        """What it was made for."""
+        """The federation source that this endpoint reads."""
         return self._source
 
     async def wait(self, seconds: float) -> None:
-        """There is no way to hear of a change: all the seconds."""
+        """Return after `seconds`: HTTPS gives no notice of a change."""
         await anyio.sleep(seconds)
 
     async def fetch(self) -> TrustBundle:
@@ -96,7 +97,8 @@ class HttpBundleEndpoint:
             raise self._unavailable(fault.message, code=BUNDLE_MALFORMED) from None
 
     async def _followed(self, context: ssl.SSLContext) -> bytes:
-        """The document, at the end of the redirects. Every hop is held to the same profile, and none is kept."""
+        """Follow redirects and return the document. Every redirect target must satisfy the same profile, and none is
+        remembered."""
         url = self._source.address
         transport = httpx2.AsyncHTTPTransport(verify=context, trust_env=False)
         headers = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "answerable"}
@@ -104,7 +106,7 @@ class HttpBundleEndpoint:
             transport=transport, timeout=self._fetch_seconds_max, trust_env=False, headers=headers
         ) as client:
             for _ in range(REDIRECTS_MAX + 1):
-                # A server's cookie is a credential, too: it goes no further.
+                # A server's cookie is a credential, so it is not sent on to the next URL.
                 client.cookies.clear()
                 async with client.stream("GET", url, follow_redirects=False) as response:
                     if response.status_code in _REDIRECTS:
@@ -119,7 +121,7 @@ class HttpBundleEndpoint:
         if response.headers.get("content-encoding", "identity") != "identity":
             raise self._unavailable("a packed document, which nobody asked for", code=BUNDLE_ANSWER)
         received = bytearray()
-        # Raw: nothing is unpacked, so nothing can grow on the way.
+        # Raw bytes: nothing is decompressed, so a small response cannot expand.
         async for chunk in response.aiter_raw():
             received += chunk
             if len(received) > BUNDLE_BYTES_MAX:
@@ -135,7 +137,8 @@ class HttpBundleEndpoint:
         return target
 
     def _context(self, refused: list[str]) -> ssl.SSLContext:
-        """Blocking: reads files. refused: gets the reason when the server's chain is not believed."""
+        """Build the TLS context. Blocks: reads files. refused: receives the reason when the server's certificate chain
+        is rejected."""
         endpoint = self._source.endpoint_id
         if self._source.profile == "https_web" and endpoint is None:
             try:
@@ -169,10 +172,11 @@ class HttpBundleEndpoint:
         return svid_context(judge)
 
     def _anchor(self, endpoint: SpiffeId) -> TrustBundle:
-        """What the server is judged by: the bundle that is known of its domain, or the configured one at first contact.
+        """Return the bundle that authenticates the server: the known bundle of its trust domain, or the configured file
+        at first contact.
 
-        Once a bundle is known, the file as it is then has done its service, and is not believed again when the known
-        one is given up: keys may have been withdrawn since it was written. Another content counts.
+        Once a bundle is known, the present content of the file is never trusted again, even if the known bundle is
+        dropped: keys may have been withdrawn since the file was written. A file with new content is trusted.
         """
         known = self._bundle_of(endpoint.trust_domain)
         try:
@@ -200,7 +204,8 @@ class HttpBundleEndpoint:
         )
 
     def _file(self) -> bytes:
-        """Read each time, so that a new one needs no restart. Empty where none is configured."""
+        """Read the configured file; empty if none is configured. It is read for each fetch, so that a new file needs no
+        restart."""
         if not self._source.file:
             return b""
         document = read_plain(Path(self._source.file), BUNDLE_BYTES_MAX + 1)

@@ -1,4 +1,5 @@
-"""The server's side of TLS for bundle endpoints: certificate and key that are replaced while it listens."""
+"""Provide a server TLS context for bundle endpoints whose certificate and key can be replaced while the server
+listens."""
 
 from __future__ import annotations
 
@@ -22,13 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PEM_BYTES_MAX: Final = 60_000
-"""What one pipe holds, with room to spare."""
+"""One pipe's capacity (64 KiB), less a margin."""
 
 
 class LiveTLS:
-    """A server's TLS context whose certificate changes under it: every handshake gets the newest, and connections that
-    stand go on. Before the first `use_*`, every handshake fails. Belongs to the event loop's thread.
-    """
+    """A server's TLS context with a replaceable certificate. Each handshake presents the newest certificate; open
+    connections continue. Before the first `use_*`, every handshake fails. Use only on the event loop's thread."""
 
     def __init__(self) -> None:
         self._current: ssl.SSLContext | None = None
@@ -37,13 +37,13 @@ class LiveTLS:
 
     @property
     def context(self) -> ssl.SSLContext:
-        """What a listener is opened with, once."""
+        """The context to open a listener with. It stays the same object when the certificate is replaced."""
         return self._context
 
     def use_svid(self, chain: Sequence[bytes], key: bytes) -> None:
-        """Present this X.509-SVID from now on: https_spiffe. chain: DER, leaf first. key: PKCS #8, DER.
+        """Present this X.509-SVID from now on (https_spiffe). chain: DER certificates, leaf first. key: PKCS #8, DER.
 
-        Raises Unavailable (`bundle.tls`), and the one before is kept.
+        Raises Unavailable (`bundle.tls`), in which case the previous certificate stays in use.
         """
         try:
             certificates = b"".join(
@@ -56,20 +56,22 @@ class LiveTLS:
         self.use_pem(certificates, secret)
 
     def use_pem(self, certificate: bytes, key: bytes) -> None:
-        """Present this PEM chain from now on: https_web. Raises Unavailable (`bundle.tls`), and the old one is kept."""
+        """Present this PEM chain from now on (https_web). Raises Unavailable (`bundle.tls`), in which case the previous
+        certificate stays in use."""
         if max(len(certificate), len(key)) > PEM_BYTES_MAX:
             raise _unusable(ValueError())
         fresh = _server_context()
         try:
             with _as_file(certificate) as chain, _as_file(key) as private:
-                # A password prompt on the terminal would hang the server: an encrypted key is refused instead.
+                # An encrypted key fails at once: OpenSSL would otherwise wait for a passphrase on the terminal.
                 fresh.load_cert_chain(chain, private, password=b"")
         except (OSError, ValueError) as error:
             raise _unusable(error) from None
         self._current = fresh
 
     def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> int | None:
-        """Called by OpenSSL once in every handshake, with a server name or without."""
+        """Switch a handshake to the current certificate. OpenSSL calls this once per handshake, with or without a
+        server name."""
         if self._current is None:
             return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
         connection.context = self._current
@@ -77,13 +79,13 @@ class LiveTLS:
 
 
 def _server_context() -> ssl.SSLContext:
-    """TLS 1.2 and 1.3 (the standard asks for Mozilla's intermediate compatibility); no client certificate is asked
-    for."""
+    """Build a context for TLS 1.2 and 1.3 (the SPIFFE standard requires Mozilla's intermediate compatibility), without
+    client certificates."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
     context.set_alpn_protocols(["http/1.1"])
-    # No tickets: a resumed session would go on with a certificate that is gone.
+    # No session tickets: a resumed session would continue under a certificate that has been replaced.
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION
     context.num_tickets = 0
     return context
@@ -96,7 +98,7 @@ def _unusable(error: Exception) -> Unavailable:
 
 @contextmanager
 def _as_file(content: bytes) -> Iterator[str]:
-    """A path from which OpenSSL, which takes nothing but paths, reads the content once: the far end of a pipe."""
+    """Yield a path from which OpenSSL, which accepts only paths, can read the content once: the read end of a pipe."""
     reading, writing = os.pipe()
     try:
         try:

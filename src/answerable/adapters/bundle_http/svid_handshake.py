@@ -1,4 +1,5 @@
-"""TLS whose server is known by the SPIFFE ID of its X.509-SVID: judged inside the handshake, before a byte is sent."""
+"""Authenticate a TLS server by the SPIFFE ID of its X.509-SVID, inside the handshake and before any application byte is
+sent."""
 
 from __future__ import annotations
 
@@ -9,16 +10,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CERTIFICATES_MAX: Final = 10
-"""In a chain that a server presents."""
+"""Limit of the chain that a server presents."""
 
 _DER: Final = 2  # _ssl.ENCODING_DER, which has no public name.
 
 
 class SvidContext(ssl.SSLContext):
-    """A client's context that believes no authority but what `judge` believes, and looks at no host name.
+    """A client TLS context that trusts only the chains that `judge` accepts. Host names and system authorities are not
+    checked.
 
-    judge: gets the presented certificates, DER, leaf first; raises to end the handshake. OpenSSL itself has already
-    seen that the server holds the leaf's key. Made by `svid_context`.
+    judge: receives the presented certificates (DER, leaf first) and raises to abort the handshake. OpenSSL has already
+    verified that the server holds the leaf's private key. Created by `svid_context`.
     """
 
     judge: Callable[[tuple[bytes, ...]], None]
@@ -37,10 +39,10 @@ class _JudgedObject(ssl.SSLObject):
 
 
 def svid_context(judge: Callable[[tuple[bytes, ...]], None]) -> SvidContext:
-    """A context for one server. judge: as in SvidContext; raises ssl.SSLError for a chain that is not believed."""
+    """Create a context for one server. judge: as in SvidContext; raises ssl.SSLError for a chain that it rejects."""
     context = SvidContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    # Not for want of checks: OpenSSL would check names and system authorities that say nothing here.
+    # `judge` checks the chain. OpenSSL's own checks of host names and system authorities do not apply to SPIFFE.
     context.verify_mode = ssl.CERT_NONE
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
@@ -50,7 +52,7 @@ def svid_context(judge: Callable[[tuple[bytes, ...]], None]) -> SvidContext:
 
 
 def _presented(connection: ssl.SSLObject) -> tuple[bytes, ...]:
-    """What the server sent, DER, leaf first."""
+    """Return the certificates that the server presented, DER, leaf first."""
     chain_of = getattr(connection, "get_unverified_chain", None)
     if chain_of is not None:  # Python 3.13 and later
         return tuple(cast("list[bytes]", chain_of()))

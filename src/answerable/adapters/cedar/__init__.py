@@ -1,4 +1,5 @@
-"""Cedar decides, through cedarpy: policy sets are published here, checked strictly, and evaluated by slices."""
+"""Decide actions with the Cedar policy engine (cedarpy): publish policy sets, validate them strictly and evaluate them
+by slices."""
 
 from answerable.adapters.cedar.decision_point import CedarDecisionPoint, compiled
 from answerable.adapters.cedar.publishing import CedarPolicySet, published

@@ -1,5 +1,5 @@
-"""Who can answer for a group, and how strongly they can sign: with a key file, with a passkey, with one that no
-software copies."""
+"""Count the people who can answer approvals for a group, by the strongest signature that each can give: key file,
+passkey, or hardware-bound passkey."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answering:
-    """people: by group the active ones that can answer, each with the strongest signature that they can give."""
+    """Who can answer for which group. people: by group, the active people who can answer, each with the strongest
+    signature that they can give. signatures: the assurance level that each tier requires."""
 
     people: Mapping[str, Mapping[str, AssuranceLevel]] = field(default_factory=dict)
     signatures: tuple[AssuranceLevel, ...] = ANY_FOR_ALL
 
     def count(self, groups: Iterable[str], *, asks: AssuranceLevel = "any") -> int:
-        """How many people are in any of the groups, each once, and can sign so strongly or more so."""
+        """Return the number of distinct people in any of the groups who can sign at the level `asks` or above."""
         least = STRENGTHS.index(asks)
         return len(
             {
@@ -36,10 +37,11 @@ class Answering:
 
 
 def answering_of(people: Iterable[Principal], workflows: Iterable[Workflow], known: SignedWith) -> Answering:
-    """From active people, and workflows that can answer: each is its owner's, with whom it counts once.
+    """Build the result from active people, and from workflows that can answer: a workflow counts as its owner, who is
+    then counted once.
 
-    Whoever an OpenID provider knows can bring in a passkey by themselves, and counts as if they had: at what strength a
-    device of theirs signs is not known before.
+    A person known by an OpenID provider can register a passkey without help, and so counts as having a passkey. Whether
+    it is hardware-bound is not known in advance.
     """
     found: dict[str, dict[str, AssuranceLevel]] = {}
     for person in people:
@@ -54,6 +56,6 @@ def answering_of(people: Iterable[Principal], workflows: Iterable[Workflow], kno
             found.setdefault(group, {})[person.name] = strongest
     for workflow in workflows:
         for group in workflow.groups:
-            # How strong signatures must be is asked of people alone: whether workflows answer, `walk.workflows` says.
+            # Assurance levels apply to people only; `walk.workflows` decides whether workflows may answer.
             found.setdefault(group, {}).setdefault(workflow.ownership.owner, "hardware")
     return Answering(people=found, signatures=known.signatures)

@@ -1,7 +1,7 @@
-"""Asking a written question of a policy set, whenever and of whichever set: for simulation, shadow and answers.
+"""Evaluate a recorded question against any policy set at any time, for simulation, shadow decisions and explanations.
 
-Laws: a rule that said no before any policy was asked says no again; what the question does not hold is told as such
-(`CannotTell`), never guessed; nothing of ours needs to run for it: no register, no clock, no registry.
+Laws: if a rule denied before any policy was evaluated, it denies again; a fact that the question lacks is reported
+(`CannotTell`) and never guessed; evaluation needs no running component: no register, clock or registry.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 
 SLICES_MAX: Final = 4_096
 FACTS_UNKNOWN: Final = "facts.unknown"
-"""The one rule that depends on what a policy set declares, so that another one may get further."""
+"""The only pre-policy rule that depends on a policy set's declarations, so that another set may pass it."""
 
 _ENCODER: Final = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Key:
-    """All that decides which policies a question can meet, and the entities of it. named: id of a resource that some
-    head names, else None."""
+    """Everything in a question that selects its policies and entities. named: the resource id if some policy head names
+    it, else None."""
 
     agent: str
     environment: str
@@ -54,7 +54,8 @@ class _Key:
 
 
 class Asking:
-    """Asks one policy set. Not for the hot path: it writes and reads JSON; some 50 to 100 µs a question."""
+    """Evaluates questions against one policy set. Not for the hot path: it decodes and encodes JSON, about 50 to 100 µs
+    a question."""
 
     __slots__ = ("_bound", "_found", "_index", "_named", "_set")
 
@@ -74,14 +75,14 @@ class Asking:
 
     @property
     def policy_set(self) -> str:
-        """Digest of the set that is asked."""
+        """Digest of the evaluated policy set."""
         return self._set.digest
 
     def ask(self, question: bytes, *, counted_by: PolicyParts | None) -> Decision | CannotTell:
-        """What the set decides of this question.
+        """Return the policy set's decision on a recorded question.
 
-        counted_by: what the set in force then declared, by which the history in the question was counted; None where
-        that is not known. Raises Malformed (`question.malformed`, `question.version`).
+        counted_by: the declarations of the policy set that was in force when the question was recorded, by which its
+        history was counted; None if they are not known. Raises Malformed (`question.malformed`, `question.version`).
         """
         asked = read_question(question)
         if asked.rule and asked.rule != FACTS_UNKNOWN:
@@ -143,7 +144,8 @@ class Asking:
         return numbers, mentions
 
     def _unlike(self, action: str, view: Context, mentions: Mentions) -> str:
-        """The first member that policies look at and that is not there as the schema says now; empty if all are."""
+        """Return the first context member that policies read and that does not match the current schema; empty if all
+        match."""
         declared = _context_type(self._set.schema, action)
         if declared is None:
             return f"action {action}"
@@ -165,12 +167,12 @@ class Asking:
 def ask(
     question: bytes, policy_set: CedarPolicySet, *, counted_by: PolicyParts | None
 ) -> Decision | CannotTell:
-    """As `Asking.ask`, for a single question."""
+    """Evaluate a single question, as `Asking.ask` does."""
     return Asking(policy_set).ask(question, counted_by=counted_by)
 
 
 def compiled_asking(policies: str, snapshot: RegistrySnapshot) -> Asking:
-    """Implements `AskingCompiler`. Raises Malformed (`policy.*`) that names every fault."""
+    """Implements `AskingCompiler`. Raises Malformed (`policy.*`), which lists every fault."""
     return Asking(published(policies, snapshot))
 
 
@@ -191,7 +193,7 @@ def _context_type(schema: Mapping[str, Any], action: str) -> dict[str, Any] | No
 
 
 def _trackers_seen(mentions: Mentions, parts: PolicyParts) -> frozenset[str]:
-    """Names of the trackers that policies look at, by themselves or through the risk."""
+    """Return the trackers that policies read, directly or through the risk score."""
     inside = mentions.inside("history")
     everything = frozenset(one.name for one in parts.trackers)
     seen = everything if inside is None else everything & inside
@@ -201,7 +203,7 @@ def _trackers_seen(mentions: Mentions, parts: PolicyParts) -> frozenset[str]:
 
 
 def _seen(context: Context, mentions: Mentions) -> Context:
-    """What policies look at, and nothing else."""
+    """Return only the part of the context that policies read."""
     view: Context = {}
     for member, value in context.items():
         inside = mentions.inside(member)

@@ -1,4 +1,5 @@
-"""The decision point: first what is held, then the mandate's own rule, then Cedar, then what an approval may lift."""
+"""Decide an action: check holds first, then the mandate's own limits, then Cedar policies, then what an approval may
+lift."""
 
 from __future__ import annotations
 
@@ -33,10 +34,11 @@ if TYPE_CHECKING:
 
 
 class CedarDecisionPoint:
-    """Implements `DecisionPoint` for one published policy set; publishing another makes another, swapped whole.
+    """Implements `DecisionPoint` for one published policy set. Publishing another set creates another instance, which
+    replaces this one as a whole.
 
-    engine: the call into Cedar; the fastest that works when not given. slicing: off only to compare with. answers:
-    where what Cedar answered is kept; a fresh place where it is not given.
+    engine: the call into Cedar; default: the fastest that works. slicing: off only for comparison. answers: cache of
+    Cedar's answers; a new one by default.
     """
 
     __slots__ = (
@@ -78,29 +80,27 @@ class CedarDecisionPoint:
 
     @property
     def policy_set(self) -> str:
-        """As `DecisionPoint.policy_set`."""
         return self._digest
 
     @property
     def policy_statement(self) -> bytes:
-        """As `DecisionPoint.policy_statement`."""
         return self._set.statement
 
     def decide(self, verified: VerifiedRequest, facts: Facts) -> Decision:
-        """As `DecisionPoint.decide`."""
         try:
             return self._decided(verified, facts)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as fault:
-            # A panic inside the extension is a BaseException. Whatever it was: an error is a deny.
+            # A panic inside the extension is a BaseException. Any failure of the decision is a deny.
             failed = f"the decision failed: {shown(type(fault).__name__)}"
             return self._denied(Reason(source=POLICY_ERROR.id, text=failed))
 
     def may_list(self, agent: str, capability: str) -> bool:
-        """As `DecisionPoint.may_list`: False when no permit could match, or an unconditional forbid always does.
+        """Whether to list the capability for the agent: False if no permit could match, or an unconditional forbid
+        always matches.
 
-        Also of a capability that is not active at the moment, which no list shows all the same.
+        Also answers for inactive capabilities, which lists omit in any case.
         """
         return self._may_list(agent, capability)
 
@@ -110,7 +110,7 @@ class CedarDecisionPoint:
         agent = self._agents.get(verified.caller.agent)
         known = self._capabilities.get(capability.name)
         if agent is None or not (known is capability or self._is_known(capability, known)):
-            # The policies were checked against another agent or capability than the one that is about to act.
+            # The policies were validated against a different agent or capability than the acting one.
             differs = "the policy set was published for another registry"
             return self._denied(
                 outside or Reason(source=POLICY_REGISTRY_DIFFERS.id, text=differs), held=facts.hold
@@ -147,7 +147,8 @@ class CedarDecisionPoint:
         )
 
     def _is_known(self, capability: Capability, known: Capability | None) -> bool:
-        """Whether it is the capability that the set was checked with, found out once for each that is raised."""
+        """Whether it is the capability that the set was validated with, at the same or a raised tier. The result is
+        cached for each raised capability."""
         if self._riskier.get(capability.name) is not capability:
             if not _is_or_riskier(capability, known):
                 return False
@@ -158,7 +159,7 @@ class CedarDecisionPoint:
         return Decision(
             effect="deny",
             reasons=(reason,),
-            # Which hold, so that whoever reads it finds who placed it, and why.
+            # The hold's id leads a reader to the person who placed it and the reason.
             determined_by=(reason.source,) if held is None else (reason.source, held.id),
             policy_set=self._digest,
             question=question,
@@ -181,7 +182,8 @@ class CedarDecisionPoint:
 
 
 def _is_or_riskier(capability: Capability, known: Capability | None) -> bool:
-    """Whether it is the capability that the set was checked with, at its tier or at one that a server's hints raise."""
+    """Whether it is the capability that the set was validated with, at the same tier or at one that a server's hints
+    raised."""
     return (
         known is not None and capability.tier >= known.tier and replace(capability, tier=known.tier) == known
     )
@@ -192,7 +194,7 @@ def _held(hold: HoldFact) -> Reason:
 
 
 def _outside(verified: VerifiedRequest, facts: Facts) -> Reason | None:
-    """Why the mandate, the login it was given by or a hop does not reach so far; None if they do."""
+    """Return why the mandate, its login session or a hop does not cover the action; None if all of them do."""
     capability = verified.resolved.capability
     attempt = Attempt(
         capability=capability.name,
@@ -221,5 +223,5 @@ def _outside(verified: VerifiedRequest, facts: Facts) -> Reason | None:
 
 
 def compiled(policies: str, snapshot: RegistrySnapshot) -> CedarDecisionPoint:
-    """Implements `PolicyCompiler`. Raises Malformed (`policy.*`) that names every fault."""
+    """Implements `PolicyCompiler`. Raises Malformed (`policy.*`), which lists every fault."""
     return CedarDecisionPoint(published(policies, snapshot))

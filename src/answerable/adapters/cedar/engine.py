@@ -1,7 +1,7 @@
-"""The call into Cedar, in two forms that answer alike.
+"""Call Cedar through cedarpy, by its public or its private entry point; both give the same answers.
 
-The raw form uses cedarpy's private entry point: EUIDs as dicts, context as JSON text, result as JSON text, at half the
-price of the public one. `fastest_engine` takes it only when it answers like the public form in this very process.
+The private entry point takes EUIDs as dicts and the context as JSON text and returns JSON text, in half the time of the
+public one. `fastest_engine` selects it only if it answers like the public one in this process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from answerable.core.decision.decision import Evaluation
 CedarRequest: TypeAlias = "dict[str, object]"
 Evaluate: TypeAlias = Callable[[CedarRequest], Evaluation]
 Engine: TypeAlias = Callable[[cedarpy.PolicySet, str], Evaluate]
-"""Binds a policy set and the JSON text of its entities; the rest comes with each request."""
+"""Binds a policy set and the JSON text of its entities; the rest of the input is in each request."""
 
 ERRORS_KEPT_MAX: Final = 8
 ERROR_CHARS_MAX: Final = 300
@@ -38,7 +38,7 @@ _RESULT: Final = msgspec.json.Decoder(_Result)
 
 
 def raw_engine(policies: cedarpy.PolicySet, entities_json: str) -> Evaluate:
-    """cedarpy's private `is_authorized`, pinned with the version of cedarpy."""
+    """Evaluate with cedarpy's private `is_authorized`, which is why cedarpy's version is pinned."""
     entities = _internal.Entities.from_json_str(entities_json)
     is_authorized = _internal.is_authorized
     decode = _RESULT.decode
@@ -51,7 +51,7 @@ def raw_engine(policies: cedarpy.PolicySet, entities_json: str) -> Evaluate:
 
 
 def public_engine(policies: cedarpy.PolicySet, entities_json: str) -> Evaluate:
-    """cedarpy's public `is_authorized`."""
+    """Evaluate with cedarpy's public `is_authorized`."""
     entities = cedarpy.Entities.from_json_str(entities_json)
 
     def evaluate(request: CedarRequest) -> Evaluation:
@@ -62,10 +62,10 @@ def public_engine(policies: cedarpy.PolicySet, entities_json: str) -> Evaluate:
 
 
 def evaluation(decision: str, reasons: list[str], errors: list[str]) -> Evaluation:
-    """Read one answer. Anything but a clean Allow or Deny has errors, so that it can only end in a deny."""
+    """Convert one answer of Cedar. Anything but a clean Allow or Deny gets errors, and so results in a deny."""
     if not errors:
         if len(reasons) > 1:
-            # Cedar gives them in the order of a hash table.
+            # Cedar returns them in hash order.
             reasons.sort()
         if decision == "Allow" and reasons:
             return Evaluation(allowed=True, determining=tuple(reasons))
@@ -90,13 +90,14 @@ _PROBES: Final = (
 
 
 def fastest_engine() -> Engine:
-    """The raw engine if it allows, denies, errs and refuses as the public one does; else the public one."""
+    """Return the raw engine if it allows, denies, fails and refuses exactly like the public engine on the probes; else
+    the public engine."""
     try:
         alike = _probed(raw_engine) == _probed(public_engine)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException:
-        # A panic inside the extension is a BaseException; so is whatever a changed signature brings.
+        # A panic inside the extension is a BaseException; a changed signature can raise anything.
         alike = False
     return raw_engine if alike else public_engine
 

@@ -1,7 +1,8 @@
-"""What a policy's head can match, and the index over many heads.
+"""Parse policy heads (principal, action, resource) and index policies by them, so that a request finds the policies
+that can match.
 
-Slicing is sound because a policy whose head cannot match a request contributes nothing to it: no permit, no forbid, no
-error. A head that is not understood counts as one that matches everything.
+Slicing is sound because a policy whose head cannot match a request has no effect on its result: no permit, no forbid,
+no error. A head that cannot be parsed counts as matching everything.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ ANY: Final = ("", "")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """principal: the `(type, id)` it must be or be in, or ANY. actions: likewise, one of them.
+    """The parsed head of a policy. principal: the `(type, id)` that the principal must be or be in, or ANY. actions:
+    entities of which the action must be or be in one.
 
-    resource_type, resource_id: None when not constrained.
+    resource_type, resource_id: None if unconstrained.
     """
 
     principal: tuple[str, str] = ANY
@@ -33,14 +35,15 @@ class Head:
     resource_id: str | None = None
 
     def fits(self, resource_type: str, resource_id: str | None, *, any_id: bool = False) -> bool:
-        """Whether a resource can match. resource_id None stands for an id that no head names."""
+        """Whether a resource can match. resource_id: None for an id that no head names. any_id: match whatever the id
+        is."""
         if self.resource_type is not None and self.resource_type != resource_type:
             return False
         return any_id or self.resource_id is None or self.resource_id == resource_id
 
 
 def head_of(policy: Mapping[str, object]) -> Head:
-    """Read `principal`, `action` and `resource` of a policy in Cedar's JSON form."""
+    """Parse `principal`, `action` and `resource` of a policy in Cedar's JSON form."""
     resource_type, resource_id = _resource(policy.get("resource"))
     return Head(
         principal=_principal(policy.get("principal")),
@@ -73,7 +76,7 @@ def _actions(scope: object) -> tuple[tuple[str, str], ...]:
 
 
 def _resource(scope: object) -> tuple[str | None, str | None]:
-    # `in` is `==` here: resources have no parents in our schema and in our entities.
+    # `in` equals `==` for resources, because they have no parents in our schema and entities.
     match scope:
         case {"op": "==" | "in", "entity": {"type": str(kind), "id": str(name)}}:
             return kind, name
@@ -85,7 +88,8 @@ def _resource(scope: object) -> tuple[str | None, str | None]:
 
 
 class HeadIndex:
-    """Policies by what their heads name. Looking up costs nine dict hits and the policies found."""
+    """Index of policies by the entities that their heads name. A lookup costs nine dict accesses plus the policies
+    found."""
 
     __slots__ = ("_buckets", "_heads", "_named")
 
@@ -100,13 +104,14 @@ class HeadIndex:
                 self._named.setdefault(head.resource_type, set()).add(head.resource_id)
 
     def named(self, resource_type: str) -> frozenset[str]:
-        """Ids of this type that some head names; all other ids are alike."""
+        """Return the ids of this type that some head names; all other ids are equivalent."""
         return frozenset(self._named.get(resource_type, ()))
 
     def matching(
         self, agent: Agent, capability: Capability, resource_id: str | None, *, any_id: bool = False
     ) -> tuple[int, ...]:
-        """Numbers of the policies whose heads can match, ascending. resource_id: None for one that no head names."""
+        """Return the numbers, ascending, of the policies whose heads can match. resource_id: None for an id that no
+        head names."""
         resource_type = capability.resource.type
         return self.naming(
             principals=((AGENT, agent.name), (USE_CASE, agent.use_case)),
@@ -121,9 +126,10 @@ class HeadIndex:
         actions: Iterable[tuple[str, str]],
         fits: Callable[[Head], bool],
     ) -> tuple[int, ...]:
-        """Numbers of the policies whose heads name one of each or anything, and fit the resource, ascending.
+        """Return the numbers, ascending, of the policies whose heads name one of the principals and actions, or any,
+        and fit the resource.
 
-        principals, actions: the one of the request, and all that it is in.
+        principals, actions: the request's own entity and every entity that it is in.
         """
         named = (ANY, *actions)
         found: set[int] = set()

@@ -1,8 +1,8 @@
-"""What Cedar answered, kept by what it was asked: a third of a decision is that call, and a task asks alike again.
+"""Cache Cedar's answers by request: the call is a third of a decision's time, and agents repeat requests.
 
-Laws: an answer is kept under all that the policies of its slice can look at, so a kept answer equals an asked one; none
-is kept where they look at what every action changes; all go with their policy set. Keys are digests: no argument of an
-action outlives it here, and each answer takes as much room as the next.
+Laws: the cache key covers everything that the policies of the slice can read, so a cached answer equals a fresh one; no
+answer is cached if the policies read what every action changes; the cache ends with its policy set. Keys are digests:
+the cache holds no arguments of actions, and every entry has the same size.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ ANSWERS_MAX: Final = 16_384
 _EACH_ACTION_CHANGES: Final = ("budget", "history", "now")
 
 AnswerKey: TypeAlias = "tuple[object, bytes]"
-"""A slice, which is itself alone, and the digest of what differs between two of its requests."""
+"""A slice, compared by identity, and the digest of what differs between two of its requests."""
 
 
 class KeptAnswers:
-    """The answers of one policy set; those that were not asked for the longest time go first. asked, kept: how many
-    answers the engine gave, and how many were here."""
+    """Least-recently-used cache of the answers of one policy set. asked: answers computed by the engine. kept: answers
+    served from the cache."""
 
     __slots__ = ("_answers", "_most", "asked", "kept")
 
@@ -39,7 +39,8 @@ class KeptAnswers:
     def answer(
         self, key: AnswerKey | None, evaluate: Callable[[CedarRequest], Evaluation], request: CedarRequest
     ) -> Evaluation:
-        """As `evaluate` gives it. key: None for what is not to be kept. What is raised is raised, and not kept."""
+        """Return the cached answer, or call `evaluate` and cache its result. key: None for an answer that must not be
+        cached. Exceptions are passed on and not cached."""
         known = None if key is None else self._answers.get(key)
         if known is None:
             self.asked += 1
@@ -59,7 +60,7 @@ class KeptAnswers:
 
 
 def is_steady(mentions: Mentions) -> bool:
-    """Whether policies that mention this may be asked the same again: they look at neither time nor counter."""
+    """Whether answers of policies with these mentions may be cached: they read neither time nor counters."""
     used = mentions.inside("task")
     return not (
         used is None
@@ -69,12 +70,12 @@ def is_steady(mentions: Mentions) -> bool:
 
 
 def digest_of(request: CedarRequest, *, on_resource: bool) -> bytes:
-    """Of what differs between two requests of a slice. on_resource: whether conditions look at the resource; what heads
-    say of it decided which slice it is."""
+    """Digest what differs between two requests of a slice. on_resource: whether conditions read the resource; resources
+    named in heads already select the slice."""
     text = request["context"]
     assert isinstance(text, str)  # noqa: S101 - the view of a slice writes text
     digest = sha256(text.encode())
     if on_resource:
-        digest.update(b"\0")  # no JSON text has one
+        digest.update(b"\0")  # JSON text contains no NUL byte
         digest.update(repr(request["resource"]).encode())
     return digest.digest()

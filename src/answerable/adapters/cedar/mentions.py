@@ -1,8 +1,8 @@
-"""Which parts of the context a policy looks at, so that a decision carries only those (1.6 µs a member).
+"""Find which members of the context a policy reads, so that a request carries only those (1.6 µs a member).
 
-What is the same in every call of a slice, the facts of its capability, is written into the policies instead, and what
-is in a record is sent beside it, for each record costs as much as three members: the answers are the same, as the
-differential test of slices against the whole set shows.
+Two further transformations keep requests small. Facts of the capability, which are constant in a slice, are written
+into its policies as literals. Members of records are sent as separate attributes, since a record costs as much as three
+members. The differential test of slices against the whole set proves that the answers stay the same.
 """
 
 from __future__ import annotations
@@ -21,15 +21,19 @@ _RESOURCE: Final = {"Var": "resource"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mentions:
-    """paths: `(member,)` for a member used whole, `(member, inner)` for one inside it. everything: context itself.
-    resource: whether the resource is looked at, which is no part of the context."""
+    """The parts of the context that a policy reads.
+
+    everything: the context is used as a whole.
+    paths: `(member,)` for a member used as a whole, `(member, inner)` for one name inside it.
+    resource: whether the resource, which is no part of the context, is read.
+    """
 
     everything: bool = False
     paths: frozenset[tuple[str, ...]] = frozenset()
     resource: bool = False
 
     def joined(self, other: Mentions) -> Mentions:
-        """What either mentions."""
+        """Return the union of both."""
         return Mentions(
             everything=self.everything or other.everything,
             paths=self.paths | other.paths,
@@ -37,16 +41,17 @@ class Mentions:
         )
 
     def inside(self, member: str) -> frozenset[str] | None:
-        """The names used inside a member; None when it is used whole."""
+        """Return the names that are read inside a member; None if the member is used as a whole."""
         if self.everything or (member,) in self.paths:
             return None
         return frozenset(path[1] for path in self.paths if len(path) == 2 and path[0] == member)
 
 
 def mentions_of(conditions: object) -> Mentions:
-    """Walk the conditions of one policy in Cedar's JSON form; whatever is not understood counts as everything.
+    """Collect the mentions in the conditions of one policy in Cedar's JSON form. Any unknown expression counts as using
+    everything.
 
-    Errs to more: an access is taken as partial only when it is a plain chain of attributes on `context`.
+    Over-approximates: an access counts as partial only if it is a plain chain of attributes on `context`.
     """
     everything = resource = False
     paths: set[tuple[str, ...]] = set()
@@ -67,7 +72,8 @@ def mentions_of(conditions: object) -> Mentions:
 
 
 def _path(node: object) -> tuple[str, ...] | None:
-    """The attribute chain if the node is `context`, `context.a.b…` or `context.a… has b`; None for anything else."""
+    """Return the attribute chain if the node is `context`, `context.a.b…` or `context.a… has b`; None for anything
+    else."""
     chain: list[str] = []
     while True:
         if node == _CONTEXT:
@@ -84,8 +90,8 @@ def _path(node: object) -> tuple[str, ...] | None:
 
 
 def folded(node: object, *, member: str, facts: Mapping[str, JSONValue]) -> object:
-    """The expression with `context.<member>.<name>` replaced by the literal that it stands for. Uses of the member as a
-    whole, and names without a fact, stay as they are."""
+    """Return the expression with each `context.<member>.<name>` replaced by its literal value. Uses of the whole
+    member, and names without a fact, are unchanged."""
     match node:
         case {".": {"left": {".": {"left": {"Var": "context"}, "attr": str(owner)}}, "attr": str(name)}} if (
             owner == member and name in facts
@@ -99,8 +105,8 @@ def folded(node: object, *, member: str, facts: Mapping[str, JSONValue]) -> obje
 
 
 def flattened(node: object, members: Collection[str]) -> object:
-    """The expression with `context.<member>.<name>` as the one attribute `flat_name` of the context, for these members,
-    which no policy uses whole."""
+    """Return the expression with each `context.<member>.<name>` replaced by the context attribute `flat_name(member,
+    name)`. members: those that no policy uses as a whole."""
     match node:
         case {".": {"left": {".": {"left": {"Var": "context"}, "attr": str(owner)}}, "attr": str(name)}} if (
             owner in members
@@ -118,5 +124,5 @@ def flattened(node: object, members: Collection[str]) -> object:
 
 
 def flat_name(member: str, name: str) -> str:
-    """No member of the context has a dot in its name."""
+    """Return the flattened attribute's name. It is unique, since no member of the context has a dot in its name."""
     return f"{member}.{name}"

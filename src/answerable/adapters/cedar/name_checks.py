@@ -1,7 +1,7 @@
-"""Names in policies that Cedar cannot check: of agents, use cases, people, environments and the like.
+"""Check names in policies that Cedar cannot check: agents, use cases, people, environments and similar values.
 
-Cedar knows the types of such texts and not their values, so that a misspelt one protects nothing, or lets nobody
-through, without a word.
+Cedar checks only the types of these texts. A misspelt name passes, and then silently matches nothing: the forbid
+protects nothing, or the permit allows nobody.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _WHAT: Final = {AGENT: "agent", USE_CASE: "use case"}
 
 
 def check_names(rules: Sequence[Rule], registered: Registered) -> tuple[PolicyFault, ...]:
-    """Every name that stands for nothing or is read like another one, and every pair of policy ids that is."""
+    """Return a fault for every unknown or look-alike name, and for every pair of policy ids that look alike."""
     faults: list[PolicyFault] = []
     for rule, unknown in _by_rule(rules, registered):
         faults += unknown
@@ -40,12 +40,12 @@ def check_names(rules: Sequence[Rule], registered: Registered) -> tuple[PolicyFa
 
 
 def unknown_names(rules: Sequence[Rule], registered: Registered) -> tuple[PolicyFault, ...]:
-    """Every name that stands for nothing, whatever was meant."""
+    """Return a fault for every unknown name, without the look-alike checks of text and ids."""
     return tuple(dict.fromkeys(fault for _, unknown in _by_rule(rules, registered) for fault in unknown))
 
 
 def _by_rule(rules: Sequence[Rule], registered: Registered) -> Iterator[tuple[Rule, list[PolicyFault]]]:
-    """The rules of one's own, with the names in each that stand for nothing."""
+    """Yield the rules of the checked directory, each with the faults of its unknown names."""
     domains = {**DOMAINS, **registered.domains(), **registered.members_of_sets()}
     for rule in rules:
         if rule.source.own:
@@ -84,8 +84,8 @@ def _in_node(
 
 
 def _disguised(rule: Rule, nodes: list[Node], told: str) -> Iterator[PolicyFault]:
-    """Texts with a letter that is read as another one, where the policy has the letter itself and not an escape; but
-    for those that something else was told of."""
+    """Yield a fault for each text with a character that looks like another letter, if the policy contains the character
+    and not its escape. Texts that already have a fault are skipped."""
     for text in dict.fromkeys(one for one in (rule.policy.head.resource_id, *nodes) if isinstance(one, str)):
         odd = disguised(text) if shown(text) not in told else ""
         if odd and odd in rule.text:
@@ -113,7 +113,7 @@ def _text(
 
 
 def _destination(rule: Rule, text: str, registered: Registered) -> Iterator[PolicyFault]:
-    """A destination in another spelling than the one that all are brought to: no action ever sends there."""
+    """Yield a fault for a destination that is not in normal form, which no action's destination can equal."""
     spelt: set[str] = set()
     for kind in {one.destination.type for one in registered.capabilities}:
         with suppress(Malformed):
@@ -143,7 +143,8 @@ def _unknown(rule: Rule, says: str, name: str, known: list[str]) -> PolicyFault:
 
 
 def _ids_alike(rules: Sequence[Rule]) -> Iterator[PolicyFault]:
-    """Ids stand in refusals and in the ledger: two that are read alike are one for whoever reads them."""
+    """Yield a fault for ids that look alike: they appear in refusals and in the ledger, where a reader would confuse
+    them."""
     read: dict[str, Rule] = {}
     for rule in rules:
         earlier = read.setdefault(skeleton(rule.policy.id), rule)

@@ -1,4 +1,4 @@
-"""What the annotations of a policy say, and what is wrong with them."""
+"""Parse the annotations of a policy (`@id`, `@reason`, `@approve`, `@oblige`, …) and report their faults."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ APPROVERS_MAX: Final = 9
 ANNOTATIONS: Final = ("id", "reason", "internal", "approve", "oblige", "break_glass")
 
 GROUPS_MAX: Final = 4
-"""Of which any will do, in one `@approve`."""
+"""Limit of alternative groups in one `@approve`."""
 _GROUP: Final = r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?"
 _APPROVE: Final = re.compile(rf"({_GROUP}(?:\|{_GROUP}){{0,{GROUPS_MAX - 1}}}):([1-{APPROVERS_MAX}])")
 _BREAK_GLASS: Final = re.compile(rf"{_GROUP}(?:\|{_GROUP}){{0,{GROUPS_MAX - 1}}}")
@@ -36,13 +36,13 @@ _TEXTS: Final[frozenset[ArgumentType]] = frozenset({"string", "decimal"})
 
 
 def annotations_of(ast: Mapping[str, object]) -> dict[str, str | None]:
-    """The annotations of a policy in Cedar's JSON form."""
+    """Return the annotations of a policy in Cedar's JSON form."""
     found = ast.get("annotations")
     return dict(found) if isinstance(found, dict) else {}
 
 
 def note_of(name: str, ast: Mapping[str, object]) -> tuple[PolicyNote, list[str]]:
-    """What they say of a policy, and every fault in them."""
+    """Return the note that the annotations of a policy define, and every fault in them."""
     annotations = annotations_of(ast)
     forbids = ast.get("effect") == "forbid"
     faults = [
@@ -97,7 +97,8 @@ def note_of(name: str, ast: Mapping[str, object]) -> tuple[PolicyNote, list[str]
 
 
 def narrowing_faults(name: str, note: PolicyNote, head: Head, registry: RegistrySnapshot) -> list[str]:
-    """Arguments that a policy narrows and that none of the capabilities it can match declares as such a one."""
+    """Return a fault for each argument that a policy narrows and that no capability it can match declares with a
+    suitable type."""
     narrowings = duties_of(note.oblige).narrow
     if not narrowings:
         return []
@@ -124,7 +125,7 @@ def _reached(head: Head, capabilities: Iterable[Capability]) -> list[Capability]
 
 
 def _types_for(narrowing: Narrowing) -> frozenset[ArgumentType]:
-    """Declared types of arguments that could be narrowed like this."""
+    """Return the declared argument types that this narrowing can apply to."""
     if narrowing.how == "at_most":
         return _NUMBERS | {"decimal"}
     if isinstance(narrowing.bound, list) and narrowing.how == "exactly":

@@ -1,4 +1,5 @@
-"""What a set declares beside its policies: groups that can answer, trackers that something feeds, all that is read."""
+"""Check what a policy set declares beside its policies: approver groups have members, trackers have events, and every
+declaration is read."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ _WANTED: Final[Mapping[AssuranceLevel, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """What `set.yaml` says. line_of: of a JSON pointer in it. parts: of this set; all_parts: of every set in force."""
+    """The declarations of `set.yaml`. line_of: return the line of a JSON pointer in the file. parts: of this set.
+    all_parts: of every set in force."""
 
     file: str
     head: SetHead
@@ -42,14 +44,15 @@ class Declared:
     all_parts: PolicyParts
 
     def fault(self, path: str, code: str, message: str) -> PolicyFault:
-        """A fault at a place of `set.yaml`."""
+        """Return a fault at a JSON pointer in `set.yaml`."""
         return PolicyFault(file=self.file, line=self.line_of(path), code=code, message=message)
 
 
 def check_groups(
     rules: Sequence[Rule], registered: Registered, declared: Declared
 ) -> tuple[PolicyFault, ...]:
-    """Groups: each that is asked or told is declared, each that is declared is one of these and has people in it."""
+    """Return faults of groups: each group that a policy names must be declared, and each declared group must be named
+    by a policy and have enough people."""
     faults: list[PolicyFault] = []
     names = [group.name for group in declared.head.groups]
     asked: set[str] = set()
@@ -100,7 +103,7 @@ def check_groups(
 
 
 def nobody_to_ask(rule: Rule, need: Requirement, registered: Registered) -> PolicyFault | None:
-    """That fewer people can answer than a rule asks; None where there are enough."""
+    """Return a fault if fewer people can answer than the rule requires; None if there are enough."""
     have = registered.answering.count(need.groups)
     if have >= need.count:
         return None
@@ -112,7 +115,8 @@ def nobody_to_ask(rule: Rule, need: Requirement, registered: Registered) -> Poli
 
 
 def _too_weak(rule: Rule, need: Requirement, registered: Registered) -> Iterator[PolicyFault]:
-    """People who are enough, and whose signatures are not for what a tier of the rule's asks for."""
+    """Yield a fault if enough people can answer, but too few can sign at the level that a tier of the rule's actions
+    requires."""
     signatures = registered.answering.signatures
     tiers = sorted({one.tier for one in registered.capabilities if can_match(rule, one)}, reverse=True)
     for tier in tiers:
@@ -133,7 +137,7 @@ def _undeclared(rule: Rule, says: str, group: str, at: str, declared: Declared) 
 
 
 def check_parts(rules: Sequence[Rule], registered: Registered, declared: Declared) -> tuple[PolicyFault, ...]:
-    """Trackers that nothing feeds, and whatever is declared that no policy reads, of this set or another."""
+    """Return faults of trackers that no event can update, and of declarations that no policy of any set reads."""
     faults: list[PolicyFault] = []
     read = _Read(rules, declared.all_parts)
     lifted = any(rule.policy.note.approve is not None for rule in rules)
@@ -154,7 +158,7 @@ def check_parts(rules: Sequence[Rule], registered: Registered, declared: Declare
 
 
 class _Read:
-    """What policies and factors of risk look at."""
+    """What policies and risk factors read."""
 
     def __init__(self, rules: Sequence[Rule], parts: PolicyParts) -> None:
         self._mentions = [rule.policy.mentions for rule in rules]
@@ -202,7 +206,7 @@ def _feeds(match: EventMatch, tracker: Tracker, capability: Capability) -> bool:
 
 
 def _why_unfed(match: EventMatch, tracker: Tracker, registered: Registered) -> str:
-    """The first list of which nothing is registered at all, with what was probably meant."""
+    """Return a hint for the first list none of whose names is registered: the name that was probably meant."""
     known = registered.capabilities
     arguments = {argument.name for one in known for argument in one.arguments}
     for wanted, have in (

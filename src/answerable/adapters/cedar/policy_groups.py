@@ -1,8 +1,8 @@
-"""Cedar at work on a few policies at a time. It holds the interpreter while it works, so that a set of ten thousand
-taken at once would keep every action of this process waiting for a second; of a group it is a few milliseconds.
+"""Run Cedar on a few policies at a time. cedarpy holds the interpreter lock while it works: 10,000 policies at once
+would block every action of this process for a second; a group blocks for a few milliseconds.
 
-Law: what comes of the groups is what comes of the whole text; where their number is not what the text was split into,
-the whole is taken at once.
+Law: the combined result of the groups equals the result of the whole text; if Cedar finds another number of policies
+than the text was split into, the whole text is processed at once.
 """
 
 from __future__ import annotations
@@ -18,28 +18,29 @@ if TYPE_CHECKING:
     from answerable.core.registry.policy_sets.policy_text import Statement
 
 GROUP_POLICIES: Final = 25
-"""Some 2 ms of Cedar's."""
+"""About 2 ms of Cedar's time."""
 _POSITION: Final = "policy"
 
 
 class ParsedPolicies(msgspec.Struct, rename={"static": "staticPolicies"}):
-    """What cedarpy makes of a policy text, ids still positional: `policy0` is the first."""
+    """The JSON form that cedarpy makes of a policy text. Its ids are positions: `policy0` is the first policy."""
 
     templates: dict[str, object] = {}
     static: dict[str, dict[str, object]] = {}
 
 
 class UnevenGroupsError(Exception):
-    """The text was split into another number of policies than Cedar finds in it."""
+    """Cedar finds another number of policies than the text was split into."""
 
 
 def parsed_policies(
     text: str, pieces: tuple[Statement, ...], *, whole: bool = False
 ) -> Iterator[tuple[str, dict[str, object] | None]]:
-    """Every policy by its position; None for a template. pieces: the text, split. whole: take it all at once.
+    """Yield every policy by its position; None for a template. pieces: the text, split into policies. whole: process
+    the text at once.
 
-    One after the other, for all of them together are a million objects that the garbage collector would look through
-    while everybody waits. Raises ValueError, RecursionError, and UnevenGroupsError unless `whole`.
+    Yields one policy at a time: all of them together are a million objects, and the garbage collector would scan them
+    while the process waits. Raises ValueError, RecursionError, and UnevenGroupsError unless `whole`.
     """
     for first, group in [(0, text)] if whole else _groups(text, pieces):
         found = msgspec.json.decode(cedarpy.policies_to_json_str(group), type=ParsedPolicies)
@@ -55,7 +56,8 @@ def parsed_policies(
 def validation_errors(
     text: str, pieces: tuple[Statement, ...], count: int, schema: str
 ) -> Iterator[tuple[str, str]]:
-    """Position and message of each fault. count: policies in the text. Raises ValueError for the schema."""
+    """Yield position and message of each validation fault. count: policies in the text. Raises ValueError for an
+    invalid schema."""
     handle = cedarpy.Schema.from_json_str(schema)
     groups = _groups(text, pieces) if count == len(pieces) else [(0, text)]
     for first, group in groups:
@@ -64,7 +66,7 @@ def validation_errors(
 
 
 def _groups(text: str, pieces: tuple[Statement, ...]) -> list[tuple[int, str]]:
-    """Number of the first policy of each group, and its text."""
+    """Return the text of each group with the number of its first policy."""
     if len(pieces) <= GROUP_POLICIES:
         return [(0, text)]
     return [

@@ -1,4 +1,4 @@
-"""Publishing a policy set: everything that can be wrong with it is found here, once, and told together."""
+"""Publish a policy set: parse and validate it, report all its faults together, and prepare it for decisions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 POLICIES_MAX: Final = 20_000
 HANDLE_POLICIES: Final = 250
-"""Tried at once whether Cedar takes them in its JSON form; some 4 ms."""
+"""Policies that are loaded at once to test whether Cedar accepts their JSON form; about 4 ms."""
 FAULTS_SHOWN_MAX: Final = 20
 FAULT_CHARS_MAX: Final = 300
 
@@ -40,7 +40,8 @@ _POSITIONAL: Final = re.compile(r"for policy `policy\d+`, ")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """One published policy. json: Cedar's JSON form without annotations. conditional: it has a `when` or `unless`."""
+    """One published policy. json: Cedar's JSON form without annotations. conditional: whether it has a `when` or
+    `unless`. head, mentions, note: parsed from it."""
 
     id: str
     forbids: bool
@@ -58,9 +59,9 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CedarPolicySet:
-    """A checked policy set and the registry it was checked against.
+    """A validated policy set and the registry that it was validated against.
 
-    statement: the set as it is written down, as `policy_statement` says. digest: SHA-256 of it, hex.
+    statement: the canonical text of the set, as `policy_statement` defines it. digest: SHA-256 of the statement, hex.
     """
 
     digest: str
@@ -72,7 +73,7 @@ class CedarPolicySet:
 
 
 def published(policies_text: str, registry_snapshot: RegistrySnapshot) -> CedarPolicySet:
-    """Check a policy set against the registered capabilities and make it ready for decisions.
+    """Validate a policy set against the registered capabilities and prepare it for decisions.
 
     Raises Malformed with all faults found: `policy.too_large`, `policy.syntax`, `policy.invalid`. Slow: 10 ms for 50
     policies, 2 s for 10,000.
@@ -101,7 +102,7 @@ def published(policies_text: str, registry_snapshot: RegistrySnapshot) -> CedarP
 
 
 def specialised(policy: Policy, facts: Mapping[str, JSONValue]) -> Policy:
-    """The policy for one capability, whose facts are written into its conditions."""
+    """Return the policy with the facts of one capability written into its conditions as literals."""
     ast = msgspec.json.decode(policy.json)
     conditions = folded(ast.get("conditions"), member="capability", facts=facts)
     written = msgspec.Raw(msgspec.json.encode({**ast, "conditions": conditions}))
@@ -109,8 +110,8 @@ def specialised(policy: Policy, facts: Mapping[str, JSONValue]) -> Policy:
 
 
 def engine_form(policy: Policy, flat: Collection[str]) -> Policy:
-    """The policy as a slice has it: what is in the members `flat` beside them, and a forbid that may be lifted as a
-    permit: where Cedar names it, the forbid holds."""
+    """Return the policy as slices evaluate it. Members of the records `flat` become separate attributes. A forbid that
+    may be lifted becomes a permit: when Cedar names that permit, the forbid applies."""
     ast = msgspec.json.decode(policy.json)
     effect = "permit" if policy.may_be_lifted else ast["effect"]
     conditions = flattened(ast.get("conditions"), flat)
@@ -119,7 +120,7 @@ def engine_form(policy: Policy, flat: Collection[str]) -> Policy:
 
 
 def engine_policies(policies: tuple[Policy, ...]) -> cedarpy.PolicySet:
-    """Cedar's handle for these policies, under their own ids."""
+    """Load these policies into Cedar under their own ids."""
     static = {policy.id: policy.json for policy in policies}
     text = msgspec.json.encode({"templates": {}, "staticPolicies": static, "templateLinks": []})
     return cedarpy.PolicySet.from_json_str(text.decode())
@@ -127,7 +128,7 @@ def engine_policies(policies: tuple[Policy, ...]) -> cedarpy.PolicySet:
 
 @dataclass(slots=True)
 class _Read:
-    """What was read of a text. names: id of each policy by its position. lines: of those positions, where known."""
+    """The state of parsing a text. names: id of each policy, by its position. taken: ids already used."""
 
     snapshot: RegistrySnapshot
     pieces: tuple[Statement, ...]
@@ -137,7 +138,7 @@ class _Read:
     taken: set[str] = field(default_factory=set)
 
     def take(self, position: str, ast: Mapping[str, object] | None) -> None:
-        """One policy, or a template."""
+        """Add one policy, or report a template."""
         if ast is None:
             self.faults.append(f"policy {shown(position)} is a template, which is not used here")
             return
@@ -148,7 +149,7 @@ class _Read:
         self.faults += faults + narrowing_faults(name, note, head, self.snapshot)
 
     def _name(self, position: str, ast: Mapping[str, object]) -> str:
-        """The `@id`, or the position where there is none; notes what is wrong with it."""
+        """Return the `@id`, or the position if there is none. Record any fault of the id."""
         name = annotations_of(ast).get("id")
         if not name:
             number = int(position.removeprefix("policy"))
@@ -169,7 +170,8 @@ class _Read:
 
 
 def _read(text: str, pieces: tuple[Statement, ...], snapshot: RegistrySnapshot) -> _Read:
-    """Every policy, in groups; or all at once where Cedar finds another number of them than we do."""
+    """Parse every policy, in groups, or all at once if Cedar finds another number of policies than the text was split
+    into."""
     if len(pieces) > POLICIES_MAX:
         raise POLICY_TOO_LARGE(f"{len(pieces)} policies, expected at most {POLICIES_MAX}")
     try:
@@ -184,7 +186,7 @@ def _read(text: str, pieces: tuple[Statement, ...], snapshot: RegistrySnapshot) 
     except RecursionError:
         raise POLICY_SYNTAX("a policy's expression is nested too deeply") from None
     except ValueError as error:
-        # Cedar does not say where. Each policy alone does.
+        # Cedar's error has no position: parse each policy alone to find it.
         faults = [
             f"policy on {_place(piece.line, snapshot)}: {fault}"
             for piece in pieces
@@ -195,8 +197,8 @@ def _read(text: str, pieces: tuple[Statement, ...], snapshot: RegistrySnapshot) 
 
 
 def _place(line: int, snapshot: RegistrySnapshot) -> str:
-    """Where a line of all policies stands, in words of whoever wrote it: its set, and the line there. The text is that
-    of all sets, one after the other, by name."""
+    """Return the set and the line within it for a line of the combined text, which holds all sets one after the other,
+    by name."""
     number = line
     for name in sorted(snapshot.policy_sets):
         length = snapshot.policy_sets[name].policies.count("\n") + 1
@@ -207,7 +209,8 @@ def _place(line: int, snapshot: RegistrySnapshot) -> str:
 
 
 def _unfinished(registry_snapshot: RegistrySnapshot) -> list[str]:
-    """Sets whose text is not whole by itself: what one leaves open, such as an annotation, would go on in the next."""
+    """Return a fault for each set whose text is not complete on its own: an open construct, such as an annotation,
+    would continue in the next set."""
     sets = registry_snapshot.policy_sets.values()
     if len(sets) < 2:
         return []
@@ -219,7 +222,7 @@ def _unfinished(registry_snapshot: RegistrySnapshot) -> list[str]:
 
 
 def _syntax_of_set(text: str) -> str | None:
-    # What looks like text in quotes after another set may be brackets here: their bound holds for each alone.
+    # Text that is quoted after another set may be brackets on its own: the nesting bound holds for each set alone.
     pieces = statements(text)
     for whole in (False, True):
         try:
@@ -258,7 +261,7 @@ def _policy(name: str, ast: Mapping[str, object], note: PolicyNote) -> Policy:
 def _validation_faults(
     text: str, pieces: tuple[Statement, ...], schema: JSONValue, names: Mapping[str, str]
 ) -> list[str]:
-    """Strict validation by Cedar: unknown names, wrong types, unsafe access, heads that can match nothing."""
+    """Validate strictly with Cedar: unknown names, wrong types, unsafe access, heads that can match nothing."""
     written = msgspec.json.encode(schema).decode()
     try:
         return [
@@ -270,7 +273,8 @@ def _validation_faults(
 
 
 def _handle_faults(policies: list[Policy]) -> list[str]:
-    """Cedar's JSON form has a bound on depth that its text form lacks: find it here, not at the first decision."""
+    """Return a fault for each policy that is nested too deeply. Cedar's JSON form has a depth limit that its text form
+    lacks; without this check the first decision would fail."""
     try:
         for first in range(0, len(policies), HANDLE_POLICIES):
             engine_policies(tuple(policies[first : first + HANDLE_POLICIES]))

@@ -1,4 +1,4 @@
-"""The names that a policy can speak of, as they are registered, active or not."""
+"""Collect the registered names and values that a policy can refer to, of active and inactive documents."""
 
 from __future__ import annotations
 
@@ -25,19 +25,21 @@ if TYPE_CHECKING:
 TIER_MAX: Final = 3
 _PRINCIPAL: Final = {"environment": True, "use_case": True}
 _DECLARED: Final = ("context.arguments", "context.history", "context.windows")
-"""Records whose members are what documents say."""
+"""Records whose members are declared by documents."""
 _OUR_TIMES: Final = (1_577_836_800_000, 4_102_444_800_000)
-"""2020 to 2100: a condition that holds all the while is none."""
+"""The years 2020 to 2100: a condition that holds throughout is always true."""
 ACTION_CASES: Final = 5_000
-"""Scenes kept at once."""
+"""Limit of cached scenes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
-    """agents, use_cases, servers: all that are declared, whatever their state. people: who may have given a task.
+    """What is registered, for checks of policies. agents, use_cases, servers: all that are declared, in whatever state.
 
-    answering: of approver groups, the active people that can answer. parts: of all sets.
-    told: active people of any group, with a key or without.
+    people: who may have given a task.
+    answering: active people who can answer, by approver group.
+    parts: of all sets.
+    told: number of active people by group, with or without a key.
     """
 
     capabilities: tuple[Capability, ...]
@@ -50,11 +52,11 @@ class Registered:
     told: Mapping[str, int] = field(default_factory=dict)
 
     def environments(self) -> frozenset[str]:
-        """Of capabilities."""
+        """Return the environments of all capabilities."""
         return frozenset(one.environment for one in self.capabilities)
 
     def domains(self) -> dict[str, frozenset[Known]]:
-        """What members of the context can be with what is registered now."""
+        """Return the possible values of context members, with the current registrations."""
         agents = self.agents.values()
         return {
             "context.agent.environment": texts(*(one.environment for one in agents)),
@@ -73,7 +75,7 @@ class Registered:
         }
 
     def members_of_sets(self) -> dict[str, frozenset[Known]]:
-        """What members of the context that are sets can have in them."""
+        """Return the possible elements of context members that are sets."""
         return {
             "context.chain.agents": texts(*self.agents),
             "context.destination.classes": self.classes(),
@@ -81,12 +83,12 @@ class Registered:
         }
 
     def classes(self) -> frozenset[Known]:
-        """Names of classes of destinations."""
+        """Return the names of destination classes."""
         return texts(UNKNOWN_CLASS, NO_CLASS, *(one.name for one in self.parts.destinations))
 
 
 class Scenes:
-    """What is known of actions of one capability by the agents that a head lets through."""
+    """What is known of an action, by capability and by the principal of a policy's head."""
 
     def __init__(self, registered: Registered) -> None:
         self._registered = registered
@@ -96,12 +98,12 @@ class Scenes:
 
     @property
     def anywhere(self) -> Scene:
-        """What holds of every action: whose use case an agent is in."""
+        """What is true of every action: the use case of each agent."""
         return Scene(use_cases=self._use_cases)
 
     @property
     def everywhere(self) -> Scene:
-        """What holds of every action whatever gets registered: which members of the context are always there."""
+        """What is true of every action, whatever else is registered: which members the context always has."""
         shapes = [
             dict(_records("context", context_type(one, NO_PARTS)))
             for one in self._registered.capabilities[:1]
@@ -112,7 +114,7 @@ class Scenes:
         return Scene(members={**members, "principal": _PRINCIPAL}, bounds={"context.now": _OUR_TIMES})
 
     def agents(self, principal: tuple[str, str]) -> list[Agent]:
-        """Registered agents that a head's principal matches."""
+        """Return the registered agents that a head's principal matches."""
         kind, name = principal
         everybody = self._registered.agents.values()
         if kind == AGENT:
@@ -131,7 +133,7 @@ class Scenes:
                 "context.capability.reversible": frozenset((("truth", capability.reversible),)),
                 "context.capability.sensitivity": texts(capability.sensitivity),
                 "context.capability.server": texts(capability.server),
-                # What a server says of its tools can raise it.
+                # A server's hints about its tools can raise the tier.
                 "context.capability.tier": frozenset(
                     ("number", tier) for tier in range(capability.tier, TIER_MAX + 1)
                 ),
@@ -148,7 +150,7 @@ class Scenes:
 
 
 def _records(path: str, shape: JSONValue) -> Iterator[tuple[str, dict[str, bool]]]:
-    """Every record inside a context type: by path, its members and whether each is always there."""
+    """Yield every record inside a context type: its path, and its members, each with whether it is required."""
     match shape:
         case {"type": "Record", "attributes": dict(attributes)}:
             yield (

@@ -1,7 +1,7 @@
-"""What is wrong with rules that Cedar accepts: they never match, never matter, or allow everything.
+"""Find faults in policies that Cedar accepts: policies that never match, that change nothing, or that allow everything.
 
-Laws: a rule is refused only for what is certain with the registry at hand, or whatever is registered; where that cannot
-be told within the bounds, the rule passes and is counted as not told.
+Laws: a rule is refused only for what is certain, either with the current registry or with any; if that cannot be
+decided within the bounds, the rule passes and is listed as undecided.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from answerable.core.registry.policy_sets.policy_fault import PolicyFault
 
 PAIRS_MAX: Final = 200_000
-"""Pairs of rules whose conditions are compared."""
+"""Limit of rule pairs whose conditions are compared."""
 
 _ANY: Final = ("", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """untold: rules, by place, of which it cannot be told whether they match or matter."""
+    """The result of the checks. untold: places of rules for which it is undecided whether they match or matter."""
 
     faults: tuple[PolicyFault, ...]
     untold: tuple[str, ...]
 
 
 def check_rules(rules: Sequence[Rule], registered: Registered) -> Checked:
-    """Rules that can never match, that another one makes needless, and permits for everything."""
+    """Return faults of rules that can never match, that another rule makes redundant, and of permits for everything."""
     faults: list[PolicyFault] = []
     untold: list[str] = []
     scenes = Scenes(registered)
@@ -61,7 +61,8 @@ def check_rules(rules: Sequence[Rule], registered: Registered) -> Checked:
 
 
 def _matches(rule: Rule, registered: Registered, scenes: Scenes) -> tuple[bool | None, str]:
-    """Whether some registered agent and capability could make the rule true; if not, why."""
+    """Return whether some registered agent and capability could make the rule true (None: undecided), and if not,
+    why."""
     kind, name = rule.policy.head.principal
     if kind == USE_CASE and not scenes.agents((kind, name)):
         return False, f"can never match: no agent belongs to use case {shown(name)}"
@@ -84,7 +85,7 @@ def _matches(rule: Rule, registered: Registered, scenes: Scenes) -> tuple[bool |
 
 
 def _dead_actions(rule: Rule, registered: Registered) -> Iterator[PolicyFault]:
-    """Actions listed in a head that the rest of the head rules out."""
+    """Yield a fault for each action listed in a head that the resource type of the head excludes."""
     head = rule.policy.head
     if len(head.actions) < 2 or head.resource_type is None:
         return
@@ -112,12 +113,12 @@ def _catch_all(rule: Rule) -> PolicyFault:
 
 
 def _always(conditions: Sequence[Requirement], everywhere: Scene) -> bool:
-    """Whether none of the conditions can fail."""
+    """Whether no condition can ever fail."""
     return all(is_possible([(node, not wanted)], everywhere) is False for node, wanted in conditions)
 
 
 class _Shadows:
-    """Pairs of rules of which one makes the other needless, found by what their heads name."""
+    """Finds pairs of rules of which one makes the other redundant; candidates are looked up by their heads."""
 
     def __init__(self, rules: Sequence[Rule], registered: Registered) -> None:
         self._rules = rules
@@ -126,7 +127,7 @@ class _Shadows:
         self._types = {one.name: one.resource.type for one in registered.capabilities}
         self._by_head: dict[tuple[tuple[str, str], tuple[str, str]], list[int]] = {}
         self._pairs = 0
-        # Taken apart once for all pairs that a rule is in.
+        # Conditions are expanded once per rule, not once per pair.
         self._holds = [ways((*head_requirements(rule), *rule.conditions)) for rule in rules]
         self._fails = [[ways([(node, not wanted)]) for node, wanted in rule.conditions] for rule in rules]
         for number, rule in enumerate(rules):
@@ -134,7 +135,7 @@ class _Shadows:
                 self._by_head.setdefault((rule.policy.head.principal, action), []).append(number)
 
     def faults(self, untold: list[str]) -> Iterator[PolicyFault]:
-        """One for each own rule that another one makes needless."""
+        """Yield one fault for each own rule that another rule makes redundant."""
         for number, rule in enumerate(self._rules):
             if not rule.source.own:
                 continue
@@ -161,7 +162,7 @@ class _Shadows:
             return rule.fault("rule.shadowed", f"can never allow anything: {name} forbids all of it for good")
         alike = self._covers(rule, wider) and self._implies(other, number) and _could_shadow(rule, wider)
         if alike and (number < other and wider.source.own):
-            return None  # The later one of two that say the same is the one that is told.
+            return None  # Of two equivalent rules, only the later one is reported.
         if alike and rule.policy.head == wider.policy.head and rule.conditions == wider.conditions:
             return rule.fault("rule.duplicate", f"says the same as {name}: remove one of them")
         verb = "forbids" if rule.policy.forbids else "allows"
@@ -170,14 +171,14 @@ class _Shadows:
         )
 
     def _implies(self, number: int, other: int) -> bool:
-        """Whether the other rule's conditions hold wherever this one matches."""
+        """Whether the other rule's conditions hold whenever this rule matches."""
         own = self._holds[number]
         return own is not None and all(
             fails is not None and exclude(own, fails) for fails in self._fails[other]
         )
 
     def _wider(self, rule: Rule) -> set[int]:
-        """Rules whose heads could cover this one's."""
+        """Return the numbers of rules whose heads could cover this rule's head."""
         kind, name = rule.policy.head.principal
         principals = [_ANY, (kind, name)]
         if kind == AGENT and name in self._use_cases:
@@ -194,7 +195,8 @@ class _Shadows:
         }
 
     def _covers(self, wider: Rule, rule: Rule) -> bool:
-        """Whether whatever matches the head of the rule matches the wider one's, whatever else gets registered."""
+        """Whether everything that matches the rule's head also matches the wider rule's head, whatever else is
+        registered."""
         one, other = wider.policy.head, rule.policy.head
         if one.principal not in (_ANY, other.principal):
             of_agent = (USE_CASE, self._use_cases.get(other.principal[1], ""))
@@ -213,7 +215,7 @@ class _Shadows:
 
 
 def _could_shadow(wider: Rule, rule: Rule) -> bool:
-    """Whether effects and lifts are such that the one could make the other needless."""
+    """Whether the effects and liftability of two rules allow the wider one to make the other redundant."""
     one, other = wider.policy, rule.policy
     if not one.forbids:
         return not other.forbids

@@ -1,4 +1,4 @@
-"""What was probably meant where Cedar says only what it did not expect: places and words for its own messages."""
+"""Improve Cedar's error messages: find the line that a message is about and suggest what was probably meant."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WORDS: Final = ("permit", "forbid", "when", "unless")
 NAMES_SHOWN_MAX: Final = 8
 TRIES_MAX: Final = 100
-"""Places of one token that are tried."""
+"""Limit of positions of one token that are tried."""
 
 _TOKEN: Final = re.compile(r"unexpected token `([^`]+)`$")
 _WORDY: Final = {"and": "&&", "or": "||", "not": "!", "AND": "&&", "OR": "||", "NOT": "!"}
@@ -29,8 +29,8 @@ _TYPE: Final = re.compile(r"unrecognized entity type `([^`]+)`")
 
 
 def syntax_place(text: str, message: str) -> tuple[int | None, str]:
-    """On which line of `text` Cedar stopped reading, from 0, and what was meant. None where that cannot be told: Cedar
-    names the token it did not expect, and not which of several."""
+    """Return the line of `text`, from 0, where Cedar stopped parsing, and a hint. The line is None if unknown: Cedar
+    names the unexpected token, but not its position."""
     if message == "invalid token" and (curly := _CURLY.search(text)) is not None:
         return text.count("\n", 0, curly.start()), "; use straight quotes"
     token = _TOKEN.search(message)
@@ -45,7 +45,8 @@ def syntax_place(text: str, message: str) -> tuple[int | None, str]:
 
 
 def _first_unexpected(text: str, token: str, message: str) -> int | None:
-    """Where a token stands that the same message is given for when the text ends with it."""
+    """Return the position of the first occurrence of a token for which the text up to it gives the same error
+    message."""
     around = r"\w" if token[:1].isalnum() or token[:1] == "_" else r"(?!)"
     places = re.finditer(rf"(?<!{around}){re.escape(token)}(?!{around})", text)
     for _, place in zip(range(TRIES_MAX), places, strict=False):
@@ -69,7 +70,7 @@ def _token_meant(before: str, token: str) -> str:
 
 
 def head_meant(text: str, message: str, snapshot: RegistrySnapshot) -> tuple[int | None, str]:
-    """What a head was probably meant to say that Cedar finds nothing for, and on which line of `text`, from 0."""
+    """Return the line of `text`, from 0, and a hint for a validation error about a policy's head."""
     if (kind := _TYPE.search(message)) is not None:
         used = re.search(rf"\b{re.escape(kind[1])}\s*::", text)
         line = None if used is None else text.count("\n", 0, used.start())
@@ -87,7 +88,8 @@ def head_meant(text: str, message: str, snapshot: RegistrySnapshot) -> tuple[int
 
 
 def _argument_meant(name: str, action: str, snapshot: RegistrySnapshot) -> str:
-    """Of an argument that no declared one is near to, or that other capabilities declare."""
+    """Return a hint for an unknown argument: the capabilities that declare it, or the arguments that the action
+    declares."""
     known = {**snapshot.capabilities, **snapshot.idle}
     having = sorted(one.name for one in known.values() if any(name == each.name for each in one.arguments))
     if having:

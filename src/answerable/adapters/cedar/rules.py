@@ -1,4 +1,4 @@
-"""The policies of a directory, each with its place, as what they can match and what they ask for."""
+"""Parse the policies of a directory into rules, each with its file and line, its head and its conditions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _LEADING: Final = re.compile(r"(?:\s+|//[^\n]*)*")
 _NUMBERED: Final = re.compile(r"^policy on line \d+ has")
-"""Counted in what was compiled, which is not the file."""
+"""The line is one of the compiled text, not of the file."""
 _PREFIX: Final = re.compile(r"policy (?:`[^`]*`|on line \d+)(?: has no|:) ?")
 _QUOTED: Final = re.compile(r"`([^`]+)`|'([^' ]+)'|: (\w+)$")
 _OPERATOR: Final = re.compile(r"[=!<>&|]+")
@@ -38,7 +38,7 @@ _OPERATOR: Final = re.compile(r"[=!<>&|]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySource:
-    """Text of policies with its place. own: of the directory that is looked at, not of another set beside it."""
+    """The text of one policy file. own: whether it belongs to the checked directory and not to another set."""
 
     file: str
     text: str
@@ -47,7 +47,8 @@ class PolicySource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One policy and where it stands. line: of its first annotation or word. text: as written, comments before it."""
+    """One policy and its place. first_line: line of the text's first character. line: line of the policy's first
+    annotation or word. text: as written, with the comments before it."""
 
     source: PolicySource
     first_line: int
@@ -58,15 +59,15 @@ class Rule:
 
     @property
     def place(self) -> str:
-        """`file:line`, for the message about another rule."""
+        """`file:line`, for a message about another rule."""
         return f"{self.source.file}:{self.line}"
 
     def line_of(self, word: str) -> int:
-        """The line on which a piece of the policy stands; that of the policy where it cannot be found."""
+        """Return the line of a piece of the policy's text; the policy's own line if it is not found."""
         return _line_of(self.text, word, self.first_line) or self.line
 
     def fault(self, code: str, message: str, *, at: str = "") -> PolicyFault:
-        """A fault of this rule; at: the piece of its text that is meant."""
+        """Return a fault of this rule. at: the piece of its text that the fault is about."""
         line = self.line_of(at) if at else self.line
         what = f"policy {shown(self.policy.id)} {message}"
         return PolicyFault(file=self.source.file, line=line, code=code, message=what)
@@ -75,9 +76,9 @@ class Rule:
 def rules_of(
     sources: Sequence[PolicySource], snapshot: RegistrySnapshot
 ) -> tuple[tuple[Rule, ...], tuple[PolicyFault, ...]]:
-    """All rules, or every fault that keeps them from being published, each with its place. Never raises for a fault.
+    """Return all rules, or every fault that prevents publishing, each with its place. Never raises for a fault.
 
-    The sources of one set stand together; all of them are published as one text, as `PolicyCompiler` would.
+    The sources of one set must be adjacent. All of them are published as one text, as `PolicyCompiler` does.
     """
     pieces: list[tuple[PolicySource, Statement]] = []
     faults: list[PolicyFault] = []
@@ -98,7 +99,7 @@ def rules_of(
 
 
 def can_match(rule: Rule, capability: Capability) -> bool:
-    """Whether the head of a rule can match an action of this capability, on some resource."""
+    """Whether the head of a rule can match an action of this capability on some resource."""
     head = rule.policy.head
     if not head.fits(capability.resource.type, None, any_id=True):
         return False
@@ -107,7 +108,7 @@ def can_match(rule: Rule, capability: Capability) -> bool:
 
 
 def head_requirements(rule: Rule) -> tuple[Requirement, ...]:
-    """What the head of a rule says of principal and resource, as conditions. Its actions are a matter of the scene."""
+    """Return the head's limits on principal and resource as conditions. Its actions are part of the scene."""
     head = rule.policy.head
     found: list[Requirement] = []
     if head.principal[0] in (AGENT, USE_CASE):
@@ -118,7 +119,7 @@ def head_requirements(rule: Rule) -> tuple[Requirement, ...]:
 
 
 def is_kind(action: tuple[str, str]) -> bool:
-    """Whether an action of a head is a kind of actions rather than one of them."""
+    """Whether an action of a head is a kind of actions and not a single action."""
     return action[0] == ACTION and action[1] in KINDS
 
 
@@ -128,7 +129,7 @@ def _is_in(variable: str, kind: str, name: str) -> dict[str, object]:
 
 
 def _apart(source: PolicySource) -> tuple[tuple[Statement, ...], list[PolicyFault]]:
-    """The statements of one file, each of which Cedar must be able to read by itself."""
+    """Split one file into statements, each of which Cedar must be able to parse on its own."""
     try:
         pieces = statements(source.text)
     except Malformed as error:
@@ -151,7 +152,8 @@ def _apart(source: PolicySource) -> tuple[tuple[Statement, ...], list[PolicyFaul
 
 
 def _placed(pieces: list[tuple[PolicySource, Statement]], snapshot: RegistrySnapshot) -> list[PolicyFault]:
-    """What each policy by itself is refused for. Halves that are sound are not looked at further."""
+    """Return the fault of each policy that is refused on its own. Halves of the list without a fault are not searched
+    further."""
     twice = _twice(pieces)
     if twice:
         return twice
@@ -175,7 +177,7 @@ def _placed(pieces: list[tuple[PolicySource, Statement]], snapshot: RegistrySnap
 
 
 def _twice(pieces: list[tuple[PolicySource, Statement]]) -> list[PolicyFault]:
-    """Ids that two policies have: no fault of either alone."""
+    """Return a fault for each policy id used twice, which no policy alone would show."""
     first: dict[str, str] = {}
     faults: list[PolicyFault] = []
     for source, piece in pieces:
@@ -210,12 +212,12 @@ def _rules(pieces: list[tuple[PolicySource, Statement]], whole: CedarPolicySet) 
 
 
 def _first(piece: Statement) -> int:
-    """The line of the first character of the text, which may be blank."""
+    """Return the line of the text's first character, which may be blank."""
     return piece.line - piece.text[: len(piece.text) - len(piece.text.lstrip())].count("\n")
 
 
 def _start(piece: Statement) -> int:
-    """The line of the first word of the policy itself, after comments."""
+    """Return the line of the policy's first word, after comments."""
     before = _LEADING.match(piece.text)
     return _first(piece) + piece.text.count("\n", 0, before.end() if before else 0)
 
@@ -229,7 +231,8 @@ def _at(
     hint: str = "",
     line: int | None = None,
 ) -> PolicyFault:
-    """A fault at the word that the message quotes, if the policy has it. line: where known, of its text, from 0."""
+    """Return a fault at the first word that the message quotes and the policy contains. line: line in the policy's
+    text, from 0, if known."""
     if line is not None:
         return PolicyFault(file=source.file, line=_first(piece) + line, code=code, message=message + hint)
     body = _PREFIX.sub("", message, count=1)
@@ -242,7 +245,7 @@ def _at(
 
 
 def _name_meant(message: str, snapshot: RegistrySnapshot) -> str:
-    """Which registered name was meant, where Cedar does not say so itself."""
+    """Return a hint with the registered name that was probably meant, unless Cedar's message already has one."""
     if "did you mean" in message:
         return ""
     if (action := re.search(r'unrecognized action `Action::"([^"]+)"`', message)) is not None:

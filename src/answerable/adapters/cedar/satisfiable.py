@@ -1,7 +1,8 @@
-"""Can a condition be true at all? Decided as far as it can be soundly, on Cedar's JSON form of expressions.
+"""Decide, as far as that is soundly possible, whether a condition in Cedar's JSON form can ever be true.
 
-A condition is taken apart into branches, each a list of comparisons that must hold together. Laws: "never" is said only
-of what is never true; what is not understood counts as possible; an error is no truth, so it needs no branch.
+A condition is expanded into branches, each a list of comparisons that must all hold. Laws: "never" is answered only for
+a condition that is never true; an unknown expression counts as possible; an evaluation error makes a condition not
+true, so errors need no branch.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
 Node: TypeAlias = object
 """An expression in Cedar's JSON form."""
 Requirement: TypeAlias = tuple[Node, bool]
-"""An expression, and what it must come out as."""
+"""An expression and the truth value that it must have."""
 Branch: TypeAlias = tuple[Requirement, ...]
 """Comparisons that must all hold."""
 Known: TypeAlias = tuple[str, str | int | bool]
-"""A literal: its sort and its value. The sort keeps `1` and `true` apart, which Python does not."""
+"""A literal: its sort and its value. The sort distinguishes `1` from `true`, which are equal in Python."""
 
 BRANCHES_MAX: Final = 512
 TRUE: Final[Known] = ("truth", True)
@@ -36,7 +37,7 @@ _NEGATED: Final = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 
 
 def texts(*values: str) -> frozenset[Known]:
-    """A domain of texts."""
+    """Return a domain of texts."""
     return frozenset(("text", value) for value in values)
 
 
@@ -48,7 +49,7 @@ DOMAINS: Final[Mapping[str, frozenset[Known]]] = {
     "context.capability.sensitivity": texts(*get_args(Sensitivity)),
     "context.proof": texts(*get_args(ProofKind)),
 }
-"""What members of the context can be, whatever is registered."""
+"""Possible values of context members, whatever is registered."""
 BOUNDS: Final[Mapping[str, tuple[int, int | None]]] = {
     "context.agent.tier": (0, 3),
     "context.budget.left_percent": (0, 100),
@@ -61,16 +62,17 @@ BOUNDS: Final[Mapping[str, tuple[int, int | None]]] = {
     "context.task.expires_at": (0, None),
 }
 _COUNTS: Final = ("context.history.", "context.budget.")
-"""Before names of numbers that are never below 0."""
+"""Prefixes of paths of numbers that are never negative."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What is known of the actions that a condition is asked about; nothing of it by default.
+    """What is known of the actions that a condition is evaluated for; by default nothing.
 
-    domains: by path, what a member can be. actions: names that the action is or is in. resource_type: of what is
-    touched. members: of records by path, each with whether it is always there; a record that is not listed is not
-    known. use_cases: of agents by name. bounds: of numbers by path, least and most.
+    domains: possible values of members, by path. actions: names that the action is or is in.
+    resource_type: of the resource acted on.
+    members: members of records, by path, each with whether it is always present; an unlisted record is unknown.
+    use_cases: by agent name. bounds: least and greatest value of numbers, by path.
     """
 
     domains: Mapping[str, frozenset[Known]] = field(default_factory=dict)
@@ -85,17 +87,17 @@ ANYWHERE: Final = Scene()
 
 
 class _TooManyBranches(Exception):
-    """More than are looked at."""
+    """The expansion exceeds BRANCHES_MAX."""
 
 
 def is_possible(requirements: Iterable[Requirement], scene: Scene = ANYWHERE) -> bool | None:
-    """False when the requirements can never all hold; None when there are too many branches to tell."""
+    """Return False if the requirements can never all hold; None if there are too many branches to decide."""
     found = ways(requirements, scene)
     return None if found is None else bool(found)
 
 
 def ways(requirements: Iterable[Requirement], scene: Scene = ANYWHERE) -> tuple[Branch, ...] | None:
-    """The branches in which the requirements can all hold; None when there are too many of them."""
+    """Return the branches in which all requirements can hold; None if there are too many."""
     left: list[Branch] = [()]
     try:
         for node, wanted in requirements:
@@ -110,17 +112,18 @@ def ways(requirements: Iterable[Requirement], scene: Scene = ANYWHERE) -> tuple[
 
 
 def exclude(ones: tuple[Branch, ...], others: tuple[Branch, ...], scene: Scene = ANYWHERE) -> bool:
-    """Whether no branch of the one can come about together with one of the other."""
+    """Whether no branch of `ones` is compatible with a branch of `others`."""
     return all(_contradicts((*one, *other), scene) for one in ones for other in others)
 
 
 def branches(node: Node, wanted: bool) -> list[Branch]:
-    """The ways in which an expression can come out as wanted, each as comparisons that must all hold."""
+    """Return the ways in which an expression can have the wanted truth value, each as comparisons that must all
+    hold."""
     match node:
         case {"Value": bool(value)}:
             return [()] if value is wanted else []
         case {"like": {"pattern": [*pattern]}} if pattern and all(one == "Wildcard" for one in pattern):
-            # Any text is like that.
+            # A pattern of wildcards alone matches any text.
             return [()] if wanted else []
         case {"!": {"arg": inner}}:
             return branches(inner, not wanted)
@@ -162,7 +165,7 @@ def _contradicts(branch: Branch, scene: Scene) -> bool:
 
 
 class _Claims:
-    """What one branch says of each subject: which values are left, which are not, and between which numbers."""
+    """The constraints of one branch on each subject: possible values, excluded values, and bounds."""
 
     __slots__ = ("_allowed", "_banned", "_bounds", "_scene")
 
@@ -173,7 +176,7 @@ class _Claims:
         self._bounds: dict[str, tuple[int | None, int | None]] = {}
 
     def take(self, node: Node, wanted: bool) -> bool:
-        """Take in one comparison; False when it alone cannot come out as wanted."""
+        """Add one comparison. Return False if it cannot have the wanted truth value on its own."""
         match node:
             case {"==": {"left": left, "right": right}}:
                 return self._equal(left, right, wanted)
@@ -188,7 +191,7 @@ class _Claims:
             case {"has": {"left": left, "attr": str(name)}}:
                 record = self._scene.members.get(path_of(left) or "")
                 if record is not None and record.get(name, True):
-                    # Always there, or never: whatever else the action is.
+                    # The member is always present or never, independent of the rest of the action.
                     return wanted is (name in record)
             case dict() if len(node) == 1 and (order := next(iter(node))) in _FLIPPED:
                 match node[order]:
@@ -198,7 +201,7 @@ class _Claims:
         return True
 
     def hold(self) -> bool:
-        """Whether every subject has a value left."""
+        """Whether every subject still has a possible value."""
         return all(self._is_left(subject) for subject in (*self._allowed, *self._banned, *self._bounds))
 
     def _is_left(self, subject: str) -> bool:
@@ -251,7 +254,7 @@ class _Claims:
         if wanted and subject == {"Var": "principal"}:
             self._note_use_cases(values)
         if subject == {"Var": "action"} and self._scene.actions is not None:
-            # Equal is only the action itself: its kind is what it is in.
+            # `==` matches only the action itself; its kind is a parent, matched by `in`.
             own = self._scene.actions.difference(get_args(ActionKind))
             return any(_named(value, "Action") in own for value in values) is wanted
         return True
@@ -299,7 +302,7 @@ class _Claims:
         return True
 
     def _note_use_cases(self, agents: frozenset[Known]) -> None:
-        """An agent is in one use case, and in no other."""
+        """Restrict the use case to those of the agents: each agent is in exactly one."""
         names = [_named(value, "Agent") for value in agents]
         if all(name in self._scene.use_cases for name in names):
             cases = frozenset(
@@ -309,7 +312,7 @@ class _Claims:
 
 
 def literal(node: Node) -> Known | None:
-    """The value of a literal; None for anything else."""
+    """Return the value of a literal; None for anything else."""
     match node:
         case {"Value": bool(value)}:
             return "truth", value
@@ -325,7 +328,7 @@ def literal(node: Node) -> Known | None:
 
 
 def literals(node: Node) -> frozenset[Known] | None:
-    """The members of a set that is written out; None for anything else."""
+    """Return the members of a set literal; None for anything else."""
     match node:
         case {"Set": [*members]}:
             found = [literal(member) for member in members]
@@ -338,7 +341,7 @@ def literals(node: Node) -> frozenset[Known] | None:
 
 
 def path_of(node: Node) -> str | None:
-    """`context.a.b` for a plain chain of attributes on a variable; None for anything else."""
+    """Return `context.a.b` for a plain chain of attributes on a variable; None for anything else."""
     chain: list[str] = []
     while True:
         match node:

@@ -1,4 +1,4 @@
-"""The Cedar schema that policies are checked against, made from the registered capabilities."""
+"""Generate the Cedar schema that policies are validated against from the registered capabilities."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ _STRING: Final[dict[str, JSONValue]] = {"type": "String"}
 
 
 def schema_of(snapshot: RegistrySnapshot) -> dict[str, JSONValue]:
-    """Entity types Agent (in its UseCase) and one for each resource type; an action for each capability, in its kind.
+    """Return a schema with the entity types Agent (in its UseCase) and one per resource type, and an action per
+    capability, in its kind.
 
-    Capabilities that are not active are among them: a policy that names one is as good as before, and matches nothing,
-    for nobody can ask for it. Else disabling an owner would be refused for the sake of a policy, in an emergency.
+    Inactive capabilities are included: a policy that names one stays valid and matches nothing, since no such action
+    can be requested. Otherwise disabling an owner in an emergency would be refused because of a policy.
 
-    Resources have no attributes: what is known of them comes with the capability, in the context, so that no entity
-    has to be built for a call.
+    Resources have no attributes: facts about them are in the context, with the capability, so that no resource entity
+    is built for a call.
     """
     agent: JSONValue = {
         "memberOfTypes": [USE_CASE],
@@ -41,7 +42,7 @@ def schema_of(snapshot: RegistrySnapshot) -> dict[str, JSONValue]:
     }
     types: dict[str, JSONValue] = {AGENT: agent, USE_CASE: {}}
     actions: dict[str, JSONValue] = {kind: {} for kind in KINDS}
-    # One that would stand for something else is told when it becomes active, as before.
+    # An inactive capability with a fault is left out; the fault is reported when it becomes active.
     idle = (capability for capability in snapshot.idle.values() if not _faults_of(capability))
     parts = snapshot.parts
     for capability in (*snapshot.capabilities.values(), *idle):
@@ -58,7 +59,7 @@ def schema_of(snapshot: RegistrySnapshot) -> dict[str, JSONValue]:
 
 
 def schema_faults(snapshot: RegistrySnapshot) -> list[str]:
-    """Active capabilities whose names or types would stand for something else in a policy."""
+    """Return a fault for each active capability whose name or types would clash with other names in a policy."""
     return [fault for capability in snapshot.capabilities.values() for fault in _faults_of(capability)]
 
 
@@ -76,7 +77,7 @@ def _faults_of(capability: Capability) -> list[str]:
 
 
 def entities_of(agent: Agent, capability: Capability) -> list[JSONValue]:
-    """All entities that a decision needs: the agent in its use case, the action in its kind."""
+    """Return all entities that a decision needs: the agent in its use case, the action in its kind."""
     return [
         {
             "uid": {"type": AGENT, "id": agent.name},

@@ -1,4 +1,4 @@
-"""The generated schema as text that people and editors read, and whether a stored one still is it."""
+"""Write the generated schema in Cedar's human-readable syntax, and check that a stored copy is current."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ HEADING: Final = "// Made by `answerable policy schema` from the registry. Do no
 
 
 def schema_text(snapshot: RegistrySnapshot) -> str:
-    """In Cedar's own syntax, the same for the same registry. Raises Malformed (`policy.invalid`)."""
+    """Return the schema in Cedar's syntax; deterministic for a registry. Raises Malformed (`policy.invalid`)."""
     try:
         schema = cedarpy.Schema.from_json_str(msgspec.json.encode(schema_of(snapshot)).decode())
     except ValueError as error:
         message = f"schema of the registered capabilities: {' '.join(str(error).split())[:300]}"
         raise POLICY_INVALID(message) from None
-    # Cedar writes it in the order of names.
+    # Cedar writes names in sorted order.
     return f"{HEADING}{str(schema).strip()}\n"
 
 
 def schema_fault(file: str, stored: str | None, snapshot: RegistrySnapshot) -> PolicyFault | None:
-    """What is wrong with a stored schema: there is none, or it is another registry's. None if it is this one's."""
+    """Return the fault of a stored schema that is missing or belongs to another registry; None if it is current."""
     how = f"write it with `answerable policy schema --for DIR --output DIR/{file}`"
     if stored is None:
         message = f"there is no {file}, by which editors and reviewers know what policies can say: {how}"
@@ -48,8 +48,8 @@ def schema_fault(file: str, stored: str | None, snapshot: RegistrySnapshot) -> P
 
 
 def _first_change(lines: list[str]) -> str:
-    """The first name that only one of the two schemas has. An empty record is closed on its own line, so that the line
-    of a record to which something was added differs, too, and says nothing."""
+    """Return the first name that only one of the two schemas has. Lines that differ only in brackets are skipped: an
+    empty record closes on its own line, so adding a member to it changes that line too."""
     sides = {sign: {_bare(text) for text in lines if text[:1] == sign} for sign in "+-"}
     names = [text for text in lines if text[:1] in sides and _bare(text)]
     alone = [text for text in names if not all(_bare(text) in side for side in sides.values())]

@@ -1,5 +1,5 @@
-"""What is wrong with policy sets that could be published: names that nothing has, rules that can never match, groups in
-which nobody is. The one check of `policy check`, of applying documents and of publishing."""
+"""Check policy sets for unknown names, rules that can never match, and groups without members. `policy check`, applying
+documents and publishing all use this check."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ NEVER: Final = "rule.never_matches"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedRules:
-    """untold: rules, by place, of which it cannot be told whether they match or matter."""
+    """The result of the checks. untold: places of rules for which it is undecided whether they match or matter."""
 
     faults: tuple[PolicyFault, ...]
     untold: tuple[str, ...]
 
 
 def check_policies(rules: Sequence[Rule], registered: Registered) -> CheckedRules:
-    """Names and rules. What is said of a name that stands for nothing is not said again of its rule."""
+    """Check names and rules. A rule with a fault in a name gets no second fault."""
     names = check_names(rules, registered)
     misnamed = {(fault.file, fault.line) for fault in names}
     checked = check_rules([rule for rule in rules if not _has(rule, misnamed)], registered)
@@ -48,14 +48,14 @@ def check_policies(rules: Sequence[Rule], registered: Registered) -> CheckedRule
 
 
 def check_sets(documents: Sequence[JSONValue], snapshot: RegistrySnapshot) -> tuple[SetFault, ...]:
-    """Implements ports.decision_point.PolicyChecker: of every registered set."""
+    """Implements ports.decision_point.PolicyChecker: checks every registered set."""
     sources = [
         PolicySource(file=f"PolicySet/{name}", text=snapshot.policy_sets[name].policies)
         for name in sorted(snapshot.policy_sets)
     ]
     rules, wrong = rules_of(sources, snapshot)
     if wrong or not rules:
-        # What cannot be published is refused by the compiler, with its own words.
+        # The compiler refuses unpublishable sets with its own messages.
         return ()
     registered = registered_in(documents, snapshot)
     void = (
@@ -73,7 +73,7 @@ def check_sets(documents: Sequence[JSONValue], snapshot: RegistrySnapshot) -> tu
 def registered_in(
     documents: Sequence[JSONValue], snapshot: RegistrySnapshot, known: SignedWith = NOTHING_KNOWN
 ) -> Registered:
-    """The names that policies can speak of, and who can answer for groups."""
+    """Return the names that policies can refer to, and who can answer for groups."""
     shapes = shapes_of(documents)
     names: dict[str, set[str]] = {}
     for kind, name in shapes.declared:
@@ -96,7 +96,8 @@ def registered_in(
 
 
 def _unasked(rules: Sequence[Rule], registered: Registered) -> Iterator[PolicyFault]:
-    """Who can answer with what is for the set's own declarations; here a group in which nobody is at all."""
+    """Yield a fault for each required group that has no people at all. Whether enough people can sign strongly enough
+    is checked with the set's own declarations."""
     for rule in rules:
         need = rule.policy.note.approve
         if need is not None and not any(registered.told.get(group) for group in need.groups):

@@ -1,10 +1,11 @@
-"""Slices: for each agent and capability, just the policies whose heads can match, ready to be asked.
+"""Build and cache slices: for each agent and capability, only the policies whose heads can match, loaded into Cedar.
 
-A slice is built on first use (200 to 400 µs) and kept in a bounded least-recently-used cache, so that a decision costs
-the same whether the set has 50 policies or 10,000.
+A slice is built on first use (200 to 400 µs) and cached in a bounded least-recently-used cache, so that a decision
+costs the same for 50 policies and for 10,000.
 
-A forbid that may be lifted stands in a slice as a permit. Cedar names every permit that holds, so that one answer says
-both which of these hold and whether the rest would allow: asking a second time costs as much as the first.
+In a slice, a forbid that may be lifted is stored as a permit. Cedar names every permit that applies, so a single answer
+tells both which of these forbids apply and whether the other policies would allow. A second call would cost as much as
+the first.
 """
 
 from __future__ import annotations
@@ -45,14 +46,17 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 
 Without: TypeAlias = "Callable[[tuple[str, ...]], Evaluation]"
-"""What is answered with these policies left out."""
+"""Returns the answer with these policies left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Slice:
-    """policies: numbers in the set. turned: ids of forbids that stand as permits. evaluate: the engine bound to these
-    policies and to the entities they may need. steady: whether an answer may be kept. on_resource: whether conditions
-    look at the resource."""
+    """The policies that can match one agent and capability, loaded into the engine.
+
+    policies: numbers in the set. turned: ids of forbids that are stored as permits.
+    evaluate: the engine bound to these policies and to the entities that they may need.
+    steady: whether answers may be cached. on_resource: whether conditions read the resource.
+    """
 
     agent: Agent
     capability: Capability
@@ -66,7 +70,7 @@ class Slice:
     on_resource: bool
 
     def request(self, resource_id: str, whole: Context) -> CedarRequest:
-        """What the engine is asked."""
+        """Return the engine's request for one action."""
         return {
             "principal": self.principal,
             "action": self.action,
@@ -75,14 +79,15 @@ class Slice:
         }
 
     def answer_key(self, request: CedarRequest) -> AnswerKey | None:
-        """Under which its answer is kept; None where it is not."""
+        """Return the cache key of the request's answer; None if it must not be cached."""
         return (self, digest_of(request, on_resource=self.on_resource)) if self.steady else None
 
 
 class ContextView:
-    """Writes the context of a call, with only the members that the policies of a slice mention.
+    """Encodes the context of a call with only the members that the policies of a slice read.
 
-    flat: records of which no policy uses the whole; what is mentioned of them stands beside them, as `flat_name` says.
+    flat: records that no policy uses as a whole; their members are encoded as separate attributes, named by
+    `flat_name`.
     """
 
     __slots__ = ("_constant", "_parts", "_whole", "flat")
@@ -109,7 +114,7 @@ class ContextView:
         self.flat = frozenset(member for member, _ in self._parts)
 
     def text(self, whole: Context) -> str:
-        """The context as JSON text."""
+        """Return the context as JSON text."""
         context = self._constant.copy()
         for member in self._whole:
             context[member] = whole[member]
@@ -123,7 +128,8 @@ class ContextView:
 
 
 class Slices:
-    """All slices of one policy set. With `slicing` off, each holds the whole set: the reference to compare with."""
+    """All slices of one policy set. With `slicing` off, each slice holds the whole set, as the reference for
+    comparison."""
 
     def __init__(
         self, policy_set: CedarPolicySet, *, engine: Engine, slicing: bool, answers: KeptAnswers
@@ -140,13 +146,13 @@ class Slices:
         self._reduced = lru_cache(maxsize=REDUCED_MAX)(self._build_without)
 
     def find(self, agent: Agent, capability: Capability, resource_id: str) -> Slice:
-        """The slice for one call. capability: at the tier that counts, which may be above the registered one."""
+        """Return the slice for one call. capability: at the effective tier, which may be above the registered one."""
         named = self._named.get(capability.resource.type)
         one = resource_id if named and resource_id in named else None
         return self._found(agent.name, capability.name, capability.tier, one)
 
     def ask(self, found: Slice, request: CedarRequest) -> tuple[Evaluation, Without]:
-        """What the policies of the slice answer, and what they answer without some of them."""
+        """Return the answer of the slice's policies, and a function that answers with some policies left out."""
         given = self._answers.answer(found.answer_key(request), found.evaluate, request)
         if not found.turned or given.errors or not given.determining:
             return given, partial(self._without, found, request)
@@ -160,7 +166,7 @@ class Slices:
         return Evaluation(allowed=False, determining=held), lambda _: rest
 
     def _all_that_forbid(self, found: Slice, request: CedarRequest, given: Evaluation) -> Evaluation:
-        """Whoever is refused for good is told of the other forbids, too, which Cedar does not name beside those."""
+        """For a final denial, add the liftable forbids that also apply: Cedar does not name them beside the others."""
         others = self._without(found, request, given.determining)
         if others.errors:
             return others
@@ -172,7 +178,7 @@ class Slices:
         return self._reduced(found.agent.name, capability.name, capability.tier, found.policies, ids)(request)
 
     def heads_matching(self, agent: Agent, capability: Capability) -> tuple[int, ...]:
-        """Numbers of the policies that could match for some resource of the capability's type."""
+        """Return the numbers of the policies that could match for some resource of the capability's type."""
         index = self._index or HeadIndex(policy.head for policy in self._set.policies)
         return index.matching(agent, capability, None, any_id=True)
 
@@ -232,7 +238,7 @@ class Slices:
         return engine_policies(tuple(engine_form(policy, flat) for policy in policies))
 
     def _policies_of(self, capability: Capability, numbers: tuple[int, ...]) -> tuple[Policy, ...]:
-        """The policies as the slices of this capability use them; as they were published when there are no slices."""
+        """Return the policies as slices of this capability use them; as published when slicing is off."""
         published = (self._set.policies[number] for number in numbers)
         if self._index is None:
             return tuple(published)

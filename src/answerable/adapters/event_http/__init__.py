@@ -1,4 +1,4 @@
-"""Messages to receivers of events, over HTTP."""
+"""Post event messages to receivers over HTTP."""
 
 from __future__ import annotations
 

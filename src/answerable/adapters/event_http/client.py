@@ -1,4 +1,4 @@
-"""The client side of push delivery (RFC 8935) and of webhooks."""
+"""Post security event tokens (push delivery, RFC 8935) and webhook messages to receivers over HTTP."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
 
 class HttpEventPost:
-    """Implements ports.event_post.EventPost. Each message makes a connection of its own: they are few, and no receiver
-    gets at what another one's connection knows.
-    """
+    """Implements ports.event_post.EventPost. Each message opens its own connection: messages are rare, and receivers
+    share no connection state."""
 
     def __init__(self, *, answer_seconds_max: float, authorities: bytes = b"") -> None:
-        """authorities: whose certificates count, PEM; empty for those of this machine. Raises Malformed
+        """authorities: trusted CA certificates, PEM; empty for those of this machine. Raises Malformed
         (`event_post.authorities`)."""
         self._answer_seconds_max = answer_seconds_max
         try:
@@ -51,7 +50,7 @@ class HttpEventPost:
             client.stream("POST", url, content=body, headers=sent) as response,
         ):
             received = bytearray()
-            # Raw: nothing is unpacked, so nothing can grow on the way.
+            # Raw bytes: nothing is decompressed, so a small response cannot expand.
             async for chunk in response.aiter_raw():
                 received += chunk
                 if len(received) >= ANSWER_BYTES_MAX:
@@ -64,5 +63,6 @@ class HttpEventPost:
 
 
 def _seconds(text: str) -> int:
-    """A date in their words is left alone: clocks differ, and our own pause is as good."""
+    """Return the seconds of a `retry-after` header; 0 if it holds a date. Dates are ignored: clocks differ, and the
+    sender's own pause serves as well."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else 0

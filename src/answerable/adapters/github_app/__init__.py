@@ -1,4 +1,4 @@
-"""Leases on GitHub: installation tokens of an app, narrowed to repositories and permissions."""
+"""Issue leases on GitHub as installation tokens of an app, narrowed to repositories and permissions."""
 
 from __future__ import annotations
 

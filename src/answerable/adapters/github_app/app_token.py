@@ -1,4 +1,4 @@
-"""How an app shows GitHub that it is the app: a token that it signs, good for minutes."""
+"""Sign the short-lived JWT by which a GitHub app authenticates to GitHub."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from answerable.ports.clock import Clock
 
 SKEW_SECONDS: Final = 60
-"""By how much our clock may be before GitHub's; its documents advise as much."""
+"""How far the local clock may run ahead of GitHub's; the value that GitHub's documentation recommends."""
 LIFE_SECONDS: Final = 540
-"""GitHub takes ten minutes at most, counted by its own clock."""
+"""GitHub accepts at most ten minutes, by its own clock."""
 BITS_MIN: Final = 2048
 
 
 class AppTokens:
-    """Signs with RS256. The key is read anew for each, so that one that was changed is taken."""
+    """Signs JWTs of one app with RS256. The key is read for each JWT, so that a rotated key takes effect."""
 
     def __init__(self, *, app: str, key: Callable[[], bytes], clock: Clock) -> None:
-        """app: its client id, or the number of the app. key: RSA, in PEM."""
+        """app: the app's client id or number. key: returns the app's RSA private key, PEM."""
         self._app = app
         self._key = key
         self._clock = clock
         self._read: tuple[bytes, RSAKey] | None = None
 
     def signed(self) -> str:
-        """A token for one request. Raises Malformed (`target.key`) and as `key` does."""
+        """Return a JWT for one request. Raises Malformed (`target.key`), and whatever `key` raises."""
         try:
             key = self._imported(self._key())
             now = self._clock.now() // 1000
@@ -47,7 +47,7 @@ class AppTokens:
             ) from None
 
     def _imported(self, pem: bytes) -> RSAKey:
-        """Checking a key takes long, so that one that has not changed is checked once."""
+        """Parse and check the key. The result is cached until the key changes, because the check is slow."""
         if self._read is None or self._read[0] != pem:
             private = load_pem_private_key(pem, password=None)
             if not isinstance(private, RSAPrivateKey) or private.key_size < BITS_MIN:

@@ -1,4 +1,5 @@
-"""One installation token a lease. GitHub has no name for it: whoever has it can end it, and nobody else can."""
+"""Issue one installation token per lease. GitHub has no name for a token: only a request with the token itself can
+revoke it."""
 
 from __future__ import annotations
 
@@ -27,18 +28,18 @@ if TYPE_CHECKING:
     from answerable.ports.clock import Clock
 
 TOKEN_SECONDS: Final = 3_600
-"""How long every installation token lives."""
+"""Lifetime of every installation token."""
 MINT_SECONDS_MAX: Final = 60
-"""More than an answer to a mint may take, so that what is on its way is not forgotten too early."""
+"""Allowance for a slow answer to a mint, so that a lease that is still being minted is not forgotten too early."""
 UNDO_SECONDS_MAX: Final = 30.0
 HEADERS: Final = (("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28"))
 
 _DEAD: Final = 401
-"""The answer to a token that works no more."""
+"""GitHub's status for a token that is no longer valid."""
 
 
 class Api(Protocol):
-    """What asks GitHub: status and object of an answer. Raises Unavailable (`lease.target`)."""
+    """Client of GitHub's API. Calls return status and JSON object, and raise Unavailable (`lease.target`)."""
 
     async def asked(
         self,
@@ -49,11 +50,11 @@ class Api(Protocol):
         headers: Mapping[str, str],
         taken: Collection[int] = (),
     ) -> tuple[int, dict[str, JSONValue]]:
-        """taken: statuses of refusals that the caller understands."""
+        """Send one request. taken: error statuses that the caller handles itself."""
         ...
 
     async def close(self) -> None:
-        """End its connections."""
+        """Close the connections."""
         ...
 
 
@@ -64,10 +65,10 @@ class _Held:
 
 
 class GitHubIssuer:
-    """Implements ports.credential_issuer.CredentialIssuer on the installation of an app.
+    """Implements ports.credential_issuer.CredentialIssuer on one installation of an app.
 
-    Tokens are held until they are revoked, since only the token itself can end a token. Those of a process that died
-    live on to the end of their hour, in nobody's hands.
+    Tokens are stored in memory until they are revoked, since only the token itself can revoke a token. When the process
+    dies, its tokens stay valid, but unknown to anyone, until their hour ends.
     """
 
     def __init__(
@@ -80,7 +81,8 @@ class GitHubIssuer:
         clock: Clock,
         started_at: int,
     ) -> None:
-        """owner: of the installation. started_at: when this process began to mint."""
+        """owner: account that the installation belongs to. started_at: when this process began to mint, in Unix
+        milliseconds."""
         self._api = api
         self._app = app
         self._installation = installation
@@ -91,7 +93,7 @@ class GitHubIssuer:
 
     @property
     def traits(self) -> IssuerTraits:
-        """GitHub keeps a token to its repositories and permissions, and ends it after an hour."""
+        """GitHub enforces repositories and permissions and ends each token after an hour."""
         return IssuerTraits(
             boundary="target", ends_by="target", cuts_sessions=False, ttl_seconds_min=TOKEN_SECONDS
         )
@@ -100,8 +102,7 @@ class GitHubIssuer:
         return faults_of(scope, self._owner)
 
     async def issue(self, order: LeaseOrder) -> Credential:
-        """As the port says. Not cut off in the middle: a cancellation waits for GitHub's answer, and ends the token
-        that came with it."""
+        """Mint an installation token. A cancellation waits for GitHub's answer and then revokes the new token."""
         grant = grant_of(order.scope, self._owner)
         now = self._clock.now()
         latest = now + (TOKEN_SECONDS + MINT_SECONDS_MAX) * 1000
@@ -114,18 +115,18 @@ class GitHubIssuer:
             with anyio.move_on_after(UNDO_SECONDS_MAX, shield=True):
                 await self._ended(order.name)
             raise
-        # By our own clock; its hour counts from before the answer came.
+        # Computed with the local clock: the token's hour counts from before the answer arrived.
         expires_at = UnixMillis(self._clock.now() + TOKEN_SECONDS * 1000)
         secret = {"token": held.token} | ({"requests": grant.requests} if grant.requests else {})
         return Credential(lease=order.name, account="", expires_at=expires_at, secret=Secret(**secret))
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
-        """Never: GitHub sets the end of a token."""
+        """Always raises Refused (`lease.renewal`): GitHub fixes the end of a token."""
         raise LEASE_RENEWAL("an installation token cannot be renewed: mint another lease")
 
     async def revoke(self, name: LeaseName) -> Revoked:
-        """With the token itself. Without it, because a process died or GitHub's answer never came, it lives on unused
-        to the end of its hour, and this says so."""
+        """Revoke the token by a request with the token itself. If the token is lost, because a process died or GitHub's
+        answer never arrived, the result says that it stays valid, unused, until its hour ends."""
         held = self._held.get(name)
         if held is None:
             why = "its token was never received or is lost, and GitHub ends one only for whoever has it"
@@ -136,11 +137,11 @@ class GitHubIssuer:
         return Revoked()
 
     async def live(self) -> tuple[LeaseName, ...]:
-        """What this process minted; GitHub lists no tokens."""
+        """Return the leases that this process minted. GitHub cannot list tokens."""
         return self._unended.live(self._clock.now())
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
-        """What GitHub said when it gave the token."""
+        """Return the rights that GitHub reported when it issued the token."""
         if held := self._held.get(name):
             return held.rights
         if self._unended.until(name, self._clock.now()):
@@ -148,11 +149,11 @@ class GitHubIssuer:
         return ()
 
     async def close(self) -> None:
-        """End the connections to GitHub."""
+        """Close the connections to GitHub."""
         await self._api.close()
 
     async def _minted(self, name: LeaseName, grant: Grant) -> _Held:
-        # 1. Ask for a narrow token. A crash here leaves one that nobody has, until its hour is over.
+        # 1. Request a narrowed token. A crash here leaves a token that nobody received, until its hour ends.
         path = f"/app/installations/{self._installation}/access_tokens"
         try:
             _, answer = await self._api.asked(
@@ -168,10 +169,10 @@ class GitHubIssuer:
         token = answer.get("token")
         if not isinstance(token, str) or not token.isascii() or not token:
             raise LEASE_TARGET("GitHub: it answered a request for a token with none", effect="unknown")
-        # 2. Hold it before anything else, so that it can be ended.
+        # 2. Store the token before anything else, so that it can be revoked.
         held = _Held(token=token, rights=rights_of(answer, self._owner))
         self._held[name] = held
-        # 3. Hold what was given against what was asked for.
+        # 3. Compare the granted rights with the requested ones.
         if beyond := grant.beyond(answer):
             gone = await self._ended(name)
             raise LEASE_TARGET(

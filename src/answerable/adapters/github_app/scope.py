@@ -1,7 +1,7 @@
-"""The scope of a lease on GitHub: repositories of one owner, and permissions as apps have them.
+"""Check the scope of a GitHub lease (repositories of one owner and app permissions) and convert it to a grant.
 
-Laws: both must be there and hold something, for GitHub takes what is missing or empty to mean all that the installation
-has; a repository is one name, never a pattern; what GitHub answers is held against what was asked.
+Laws: both members must be present and not empty, because GitHub treats a missing or empty member as all that the
+installation has; a repository is one name, never a pattern; GitHub's answer is compared with the request.
 """
 
 from __future__ import annotations
@@ -24,30 +24,31 @@ if TYPE_CHECKING:
 REPOSITORIES_MAX: Final = 50
 PERMISSIONS_MAX: Final = 50
 LEVELS: Final = ("read", "write", "admin")
-"""Each includes those before it."""
+"""In ascending order: each level includes the ones before it."""
 
 _MEMBERS: Final = frozenset({"repositories", "permissions", "requests"})
 _REPOSITORY: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9_.-]{1,100}")
 _PERMISSION: Final = re.compile(r"[a-z][a-z_]{0,63}")
 _ALWAYS: Final = ("metadata", "read")
-"""What GitHub gives every token that has any permission on a repository."""
+"""GitHub adds this permission to every token that has any repository permission."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What one token is asked for. repositories: names without their owner. requests: what the broker itself keeps it
-    to; empty for none."""
+    """The parameters of one token. repositories: names without the owner. requests: rules that the broker itself
+    enforces, as JSON; empty for none."""
 
     repositories: tuple[str, ...]
     permissions: tuple[tuple[str, str], ...]
     requests: str = ""
 
     def asked(self) -> dict[str, JSONValue]:
-        """As the API takes it."""
+        """Return the body of the token request."""
         return {"repositories": list(self.repositories), "permissions": dict(self.permissions)}
 
     def beyond(self, answer: Mapping[str, JSONValue]) -> str:
-        """What GitHub says it gave that was not asked for; empty for nothing. What it does not say counts as all."""
+        """Return the first right in GitHub's answer that was not requested; empty if there is none. A missing list
+        counts as everything."""
         repositories, permissions = answer.get("repositories"), answer.get("permissions")
         if answer.get("repository_selection") != "selected" or not isinstance(repositories, list):
             return "all repositories"
@@ -68,7 +69,7 @@ class Grant:
 
 
 def faults_of(scope: Scope, owner: str) -> tuple[str, ...]:
-    """Why this cannot be granted; empty when it can. owner: of the installation."""
+    """Return why this scope cannot be granted; empty if it can. owner: account that the installation belongs to."""
     asked = scope.thaw()
     if not isinstance(asked, dict):
         return ("a scope on GitHub is an object with `repositories` and `permissions`",)
@@ -96,7 +97,7 @@ def faults_of(scope: Scope, owner: str) -> tuple[str, ...]:
 
 
 def grant_of(scope: Scope, owner: str) -> Grant:
-    """The scope, checked. Raises Refused (`lease.scope`)."""
+    """Check a scope and convert it to a grant. Raises Refused (`lease.scope`)."""
     if faults := faults_of(scope, owner):
         raise LEASE_SCOPE(faults[0], reasons=faults)
     asked = scope.thaw()
@@ -112,7 +113,7 @@ def grant_of(scope: Scope, owner: str) -> Grant:
 
 
 def rights_of(answer: Mapping[str, JSONValue], owner: str) -> tuple[str, ...]:
-    """What GitHub said when it gave a token, one right a line, sorted."""
+    """Return the rights in GitHub's answer, one per line, sorted."""
     repositories, permissions = answer.get("repositories"), answer.get("permissions")
     names = [
         str(one.get("name"))
@@ -124,7 +125,7 @@ def rights_of(answer: Mapping[str, JSONValue], owner: str) -> tuple[str, ...]:
 
 
 def _name_of(repository: JSONValue, owner: str) -> str:
-    """Its name without the owner; empty for what is no repository of his."""
+    """Return the repository's name without the owner; empty if the owner is another or the text is no repository."""
     if not isinstance(repository, str):
         return ""
     before, _, name = repository.rpartition("/")

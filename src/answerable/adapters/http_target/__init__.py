@@ -1,1 +1,2 @@
-"""HTTP targets: tokens of OAuth servers, or keys that the broker keeps, and the requests that a lease lets through."""
+"""Act on HTTP servers with OAuth tokens or the broker's standing secrets, limited to the requests that a lease
+allows."""

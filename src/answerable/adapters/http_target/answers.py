@@ -1,4 +1,5 @@
-"""From an HTTP response to what an agent is shown: bounded, without secrets, and saying where it was cut. Pure."""
+"""Convert an HTTP response to the result that an agent receives: bounded, without secrets, and marked where it was cut.
+Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ SESSION_HEADERS: Final = (
     "x-github-request-id",
     "cf-ray",
 )
-"""What servers call a request in their own logs."""
+"""Headers in which servers name a request as in their own logs."""
 SESSION_CHARS_MAX: Final = 128
 
 
@@ -43,7 +44,8 @@ def performed(
     is_cut: bool,
     tag: str,
 ) -> Performed:
-    """body: what was read, at least `echoes.bytes_max` beyond `bytes_max` where there was more. is_cut: there was."""
+    """Return the result. body: the bytes read; if there were more, at least `credential_redaction.bytes_max` beyond
+    `bytes_max`. is_cut: there were more. tag: the action's id, which the server may echo."""
     fields = {
         name.lower(): credential_redaction.hidden_text(value)[:HEADER_CHARS_MAX]
         for name, value in headers
@@ -52,7 +54,7 @@ def performed(
     found: dict[str, JSONValue] = {"status": status, "headers": dict(sorted(fields.items()))}
     coding = next((value.lower() for name, value in headers if name.lower() == "content-encoding"), "")
     if coding not in ("", "identity"):
-        # Nobody asked for it, and what is in it cannot be searched.
+        # Compression was not requested, and secrets in a compressed body cannot be found.
         found["hidden"] = "the body came compressed although that was not asked for, and is not shown"
     else:
         found |= _body(body, fields.get("content-type", ""), credential_redaction, bytes_max, is_cut=is_cut)
@@ -69,7 +71,8 @@ def _body(
 ) -> dict[str, JSONValue]:
     shown = credential_redaction.hidden_in(content)
     if is_cut:
-        # Hiding makes a text shorter, and would bring what was read last, where half a secret may stand, into view.
+        # Redaction shortens the text and would move its last bytes, which may hold half a secret, into the visible
+        # part.
         shown = shown[: max(0, len(shown) - credential_redaction.bytes_max)]
     cut = is_cut or len(shown) > bytes_max
     shown = shown[:bytes_max] if cut else shown
@@ -104,7 +107,7 @@ def _text(status: int, found: dict[str, JSONValue]) -> str:
 def _session(
     headers: Sequence[tuple[str, str]], credential_redaction: Echoes, tag: str
 ) -> tuple[tuple[str, str], ...]:
-    """What the server calls the request. One that only says our own name again names nothing."""
+    """Return the server's names for the request. A header that only echoes our tag is left out."""
     said = {name.lower(): value for name, value in headers}
     return tuple(
         (f"http_{name.replace('-', '_')}", credential_redaction.hidden_text(value)[:SESSION_CHARS_MAX])

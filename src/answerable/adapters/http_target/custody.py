@@ -1,10 +1,10 @@
-"""The one refresh token of a target, in a file of the broker's: who takes part in a rotation, and what a crash leaves.
+"""Store the single OAuth refresh token of a target in a file and rotate it safely across processes and crashes.
 
-Laws: one exchange at a time, over all processes; what the server made next is on disk before anything that came with it
-is used; a token that the server refused is not shown to it again.
+Laws: only one exchange runs at a time, over all processes; the server's next token is on disk before anything from its
+answer is used; a token that the server refused is not sent again.
 
-    ready ──► asked ──► ready (the next one, or the same where the server does not rotate)
-                └─────► refused (used elsewhere, revoked or expired: somebody must consent anew)
+    ready ──► asked ──► ready (the next token, or the same if the server does not rotate)
+                └─────► refused (used by another holder, revoked or expired: a person must consent again)
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LOCK_SECONDS: Final = 0.02
 
 
 class _Held(msgspec.Struct, forbid_unknown_fields=True):
-    """state: as above."""
+    """The content of the file. state: `ready`, `asked` or `refused`, as in the diagram of the module."""
 
     refresh_token: str
     state: str = "ready"
@@ -43,7 +43,8 @@ class _Held(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RefreshCustody:
-    """path: mode 0600 and ours; at first it may hold the bare token. Raises Unavailable (`lease.target`)."""
+    """Custody of one refresh token. path: file with mode 0600 of the broker's user; initially it may hold the bare
+    token. Raises Unavailable (`lease.target`)."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -53,15 +54,15 @@ class RefreshCustody:
     async def exchanged(
         self, trade: Callable[[str], Awaitable[tuple[int, bytes]]], *, seconds_max: float
     ) -> tuple[int, bytes]:
-        """Show the token to the server by `trade`, and keep the next. Not to be cancelled in the middle: the caller
-        shields it. Raises what `trade` raises."""
+        """Exchange the token at the server by `trade`, and store the next token. The caller must shield the call from
+        cancellation. Raises what `trade` raises."""
         async with self._alone(seconds_max):
             held = self._unsaved or self._read()
             if held.state == "refused":
                 raise self._fault("the server refused the refresh token: somebody has to consent anew")
             was_asked = held.state == "asked"
-            # A crash after this line: the next start shows the same token again, and if the server has rotated it
-            # meanwhile, it refuses, as what it made next died with us.
+            # A crash after this line: the next start sends the same token again. If the server has rotated it, the
+            # server refuses, because its next token was lost with this process.
             await self._write(_Held(held.refresh_token, "asked"))
             try:
                 status, body = await trade(held.refresh_token)
@@ -79,7 +80,7 @@ class RefreshCustody:
                         else "it was used elsewhere, revoked, or has expired; look who had it"
                     )
                 )
-            # A crash before this line has lost the next token; after it, nothing.
+            # A crash before this line loses the next token; a crash after it loses nothing.
             await self._write(_Held(token_in(body, "refresh_token") or held.refresh_token))
             return status, body
 
@@ -126,7 +127,7 @@ class RefreshCustody:
         return held
 
     async def _write(self, held: _Held) -> None:
-        """Durable on return. What could not be written stays in memory, and is tried first the next time."""
+        """Replace the file durably. If writing fails, the state stays in memory and the next exchange uses it first."""
         self._unsaved = held
         try:
             await anyio.to_thread.run_sync(_replace, self._path, msgspec.json.encode(held))

@@ -1,6 +1,7 @@
-"""What is sent to an authorization server, and what its answers may say. Pure.
+"""Build OAuth token requests and check the authorization server's answers. Pure.
 
-Laws: a token is taken only when it is no wider than what was asked for, is a bearer token, and says how long it lives.
+Laws: a token is accepted only if it is a bearer token, is no wider than the request, and has a stated or configured
+lifetime.
 """
 
 from __future__ import annotations
@@ -31,14 +32,15 @@ ERRORS: Final = frozenset(
     unsupported_token_type use_dpop_nonce
     """.split()
 )
-"""RFC 6749, section 5.2; RFC 7009, section 2.2.1; RFC 8707, section 2; RFC 9396, section 5; RFC 9449, section 5."""
+"""Error codes of RFC 6749, section 5.2; RFC 7009, section 2.2.1; RFC 8707, section 2; RFC 9396, section 5; RFC 9449,
+section 5."""
 
 Form = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """Whom an exchanged token is for, and who acts (RFC 8693, section 2.1)."""
+    """The subject of an exchanged token and the acting party (RFC 8693, section 2.1)."""
 
     token: str
     kind: str
@@ -51,7 +53,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenAnswer:
-    """seconds: how long the server says it lives. refresh: the next refresh token, empty when it stays."""
+    """An accepted answer. seconds: the token's lifetime. refresh: the next refresh token; empty if it is unchanged."""
 
     token: str
     seconds: int
@@ -62,7 +64,7 @@ class TokenAnswer:
 
 
 def token_form(grant: Grant, scope: HttpScope, *, subject: Subject | None = None, refresh: str = "") -> Form:
-    """The request's form, without what authenticates the client."""
+    """Return the form of a token request, without the client's authentication."""
     form: Form = [("grant_type", EXCHANGE if grant == "token_exchange" else grant)]
     if subject is not None:
         form += [("subject_token", subject.token), ("subject_token_type", subject.kind)]
@@ -82,8 +84,8 @@ def token_form(grant: Grant, scope: HttpScope, *, subject: Subject | None = None
 
 
 def token_answer(body: bytes, scope: HttpScope, *, seconds_max: int) -> TokenAnswer:
-    """The token of an answer of status 200. seconds_max: what holds where the server says no time. Raises Malformed
-    (`oauth.answer`), which says what of it is not to be used; `token_in` still finds the token, to revoke it."""
+    """Return the token of an answer with status 200. seconds_max: lifetime to assume if the server states none. Raises
+    Malformed (`oauth.answer`) with the reason; `token_in` can still extract the token to revoke it."""
     said = _object(body)
     token = said.get("access_token")
     if not isinstance(token, str) or not _is_token(token):
@@ -110,7 +112,7 @@ def token_answer(body: bytes, scope: HttpScope, *, seconds_max: int) -> TokenAns
 
 
 def token_in(body: bytes, name: str = "access_token") -> str:
-    """The token in an answer that is not to be used, so that it can be taken back; empty for none."""
+    """Return the token of a rejected answer, so that it can be revoked; empty for none."""
     try:
         token = _object(body).get(name)
     except Malformed:
@@ -119,8 +121,8 @@ def token_in(body: bytes, name: str = "access_token") -> str:
 
 
 def error_in(body: bytes) -> str:
-    """The error code, if it is one of the standards; empty for none. Whatever else a server says may hold what it was
-    sent, our secret too, and goes nowhere."""
+    """Return the error code if it is a standard one; empty for none. The rest of an error answer is dropped: it may
+    echo what was sent, including our secret."""
     try:
         code = _object(body).get("error")
     except Malformed:
@@ -129,7 +131,7 @@ def error_in(body: bytes) -> str:
 
 
 def granted_in(body: bytes) -> tuple[str, ...]:
-    """What an introspection (RFC 7662) says that a token may do; empty for one that is not active."""
+    """Return the rights in an introspection answer (RFC 7662); empty for an inactive token."""
     said = _object(body)
     if said.get("active") is not True:
         return ()
@@ -159,7 +161,8 @@ def _list(value: JSONValue) -> list[JSONValue]:
 
 
 def _is_token(text: str) -> bool:
-    """RFC 6750, section 2.1, is narrower; this keeps header values whole, whatever a server makes."""
+    """Whether the text can be a token. Less strict than RFC 6750, section 2.1: only what could break a header value is
+    refused."""
     return 0 < len(text) <= TOKEN_CHARS_MAX and text.isascii() and text.isprintable() and " " not in text
 
 

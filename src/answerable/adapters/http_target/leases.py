@@ -1,4 +1,5 @@
-"""What issuer and target of one HTTP target share: the leases that are out, and what each puts on a request."""
+"""Hold the leases of one HTTP target, shared by its issuer and its target, with the credentials that each adds to a
+request."""
 
 from __future__ import annotations
 
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Injection:
-    """What makes a request the broker's. secrets: every text of it that must not come back. tls: names the client
-    certificate, by the digest of what it was made from; empty for none."""
+    """The credentials that are added to a request. secrets: every secret text, which must not appear in a response."""
 
     headers: tuple[tuple[str, str], ...] = ()
     query: tuple[tuple[str, str], ...] = ()
@@ -35,9 +35,10 @@ class Injection:
 
 @dataclass(slots=True, kw_only=True)
 class HttpLease:
-    """secret: what its holder shows: the token itself, or a ticket that is good for nothing at the target.
+    """One lease. secret: what its holder presents: the token itself, or a ticket that the target does not accept.
 
-    token_until: until when the server takes a token; 0 for none. lost: a token may have been made that nobody received.
+    injection: returns the credentials for a request. lost: a token may have been issued that nobody received.
+    token_until: until when the server accepts the token, in Unix milliseconds; 0 for none.
     """
 
     scope: HttpScope
@@ -55,8 +56,8 @@ Leases = CheckOuts[HttpLease]
 
 
 def lease_behind(leases: Leases, credential: Credential, at: UnixMillis) -> CheckOut[HttpLease]:
-    """The lease that this credential is of. Raises Refused (`lease.gone`) for one that ended, and for a credential that
-    nobody here made."""
+    """Return the lease of this credential. Raises Refused (`lease.gone`) if the lease has ended or this broker did not
+    issue the credential."""
     out = leases.serving(credential.lease, at)
     shown = credential.secret.reveal(credential.secret.names()[0]) if credential.secret.names() else ""
     if not out.kept.secret or not compare_digest(shown.encode(), out.kept.secret.encode()):

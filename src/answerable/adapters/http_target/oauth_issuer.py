@@ -1,7 +1,7 @@
-"""Tokens of an authorization server as leases: asked for with the scope of one action, taken back by RFC 7009.
+"""Issue OAuth access tokens as leases, requested with the scope of one action and revoked by RFC 7009.
 
-The server keeps no names of ours. What a lease's token is stands in this process alone, so that a token whose process
-was killed is in nobody's hands and ends when its own time is up; `outstanding` says when that is at the latest.
+The server stores no lease names. A lease's token exists only in this process: after a kill, nobody has the token, and
+it ends at its expiry. `outstanding` records that time at the latest.
 """
 
 from __future__ import annotations
@@ -51,12 +51,14 @@ KEPT: Final = "its token: the authorization server takes none back, or would end
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OAuthGrant:
-    """How tokens are come by. subject, actor: references, and their types (RFC 8693, section 3).
+    """How tokens are obtained. subject, actor: secret references; subject_kind, actor_kind: their token types (RFC
+    8693, section 3).
 
-    can_revoke: there is a revocation endpoint. is_asked: the resource asks the server about every token, so that one
-    that was taken back is refused. can_introspect: there is an introspection endpoint. token_seconds: how long tokens
-    live, where the server's own limit is what ends leases; 0 leaves that to the broker. token_seconds_max: what holds
-    for a server that does not say it.
+    can_revoke: there is a revocation endpoint.
+    is_asked: the resource checks every token with the server, so that it refuses a revoked token.
+    can_introspect: there is an introspection endpoint.
+    token_seconds: token lifetime, if the server's expiry ends leases; 0 if the broker ends them.
+    token_seconds_max: lifetime to assume if the server states none.
     """
 
     grant: Grant
@@ -113,13 +115,13 @@ class OAuthIssuer:
         if order.name in await self._outstanding.left(self._clock.now()):
             raise LEASE_TAKEN(f"the lease {shown(order.name)} has been issued already")
         out = self._leases.put(order.name, HttpLease(scope=scope), order.expires_at, now=self._clock.now())
-        # A token that is on its way is received, whoever leaves meanwhile: else nobody could take it back.
+        # Shielded: a token that is being issued is always received, since otherwise nobody could revoke it.
         with anyio.CancelScope(shield=True):
             async with out.kept.lock:
                 try:
                     longest = self._clock.now() + self._grant.token_seconds_max * 1000
                     await self._outstanding.begun(order.name, longest)
-                    # A crash after this line leaves a token that nobody has, whose name is in the file.
+                    # A crash after this line leaves a token that nobody has; its lease name is in the file.
                     answer = await self._obtained(scope)
                 except AnswerableError as failed:
                     await self._failed(out, failed)
@@ -136,7 +138,7 @@ class OAuthIssuer:
         )
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
-        """As the port says: as long as the token lives, and no longer."""
+        """Extend a lease up to the expiry of its token, and no further."""
         out = self._leases.serving(name, self._clock.now())
         if expires_at > out.kept.token_until:
             raise LEASE_RENEWAL(
@@ -145,13 +147,13 @@ class OAuthIssuer:
         out.expires_at = max(out.expires_at, expires_at)
 
     async def revoke(self, name: LeaseName) -> Revoked:
-        """As the port says. Nothing goes out with it from the first line on, whatever the server answers."""
+        """Revoke a lease. From its first line on, no further request uses the token, whatever the server answers."""
         cut = self._leases.end(name)
         out = self._leases.find(name)
         if out is None:
             until = (await self._outstanding.left(self._clock.now())).get(name)
             return Revoked() if until is None else Revoked(left=(DIED,), live_until=until)
-        # What is being issued ends first, within its own limits.
+        # An issue of this lease that is under way completes first, within its own limits.
         async with out.kept.lock:
             if self._leases.find(name) is not out:
                 return Revoked(sessions_cut=cut)
@@ -164,7 +166,7 @@ class OAuthIssuer:
         return Revoked(sessions_cut=cut, left=(left,), live_until=out.kept.token_until)
 
     async def live(self) -> tuple[LeaseName, ...]:
-        """As the port says, by our own books: servers of OAuth list no tokens."""
+        """Return live leases by the broker's own records: OAuth servers do not list tokens."""
         now = self._clock.now()
         found = ((name, self._leases.find(name)) for name in self._leases.names())
         ours = {name for name, out in found if out is not None and out.kept.token_until > now}
@@ -172,7 +174,7 @@ class OAuthIssuer:
         return tuple(sorted(ours | earlier))
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
-        """As the port says, by introspection."""
+        """Return the token's rights by introspection. Raises Refused (`lease.untold`) if no endpoint is configured."""
         if not self._grant.can_introspect:
             raise LEASE_UNTOLD("the settings name no introspection endpoint")
         out = self._leases.find(name)
@@ -184,11 +186,11 @@ class OAuthIssuer:
             raise _unavailable(fault.message) from None
 
     async def close(self) -> None:
-        """End the connections to the authorization server."""
+        """Close the connections to the authorization server."""
         await self._server.close()
 
     async def _obtained(self, scope: HttpScope) -> TokenAnswer:
-        """A token as narrow as was asked for. One that is wider is taken back at once."""
+        """Obtain a token no wider than the scope. A wider token is revoked at once."""
         grant = self._grant
         if self._custody is None:
             subject = self._subject()
@@ -238,7 +240,7 @@ class OAuthIssuer:
             await self._outstanding.gone(out.name)
 
     async def _taken_back(self, kept: HttpLease) -> str:
-        """What is left of it; empty for nothing. Raises Unavailable (`lease.target`)."""
+        """Revoke the token and return what remains usable; empty for nothing. Raises Unavailable (`lease.target`)."""
         if kept.lost:
             return LOST
         if kept.token_until <= self._clock.now():
@@ -252,7 +254,7 @@ def _refusal(status: int, body: bytes) -> AnswerableError:
     code = error_in(body)
     if code in SCOPE_ERRORS:
         return LEASE_SCOPE(f"the authorization server does not grant what the scope says: {shown(code)}")
-    # Whatever it did inside, it gave nobody a token.
+    # Whatever the server did internally, no token was delivered.
     return _unavailable(f"the server gave none: status {status}" + (f", {shown(code)}" if code else ""))
 
 

@@ -1,5 +1,5 @@
-"""An authorization server, asked over HTTP as our client: tokens (RFC 6749, 8693), their end (RFC 7009) and what they
-may do (RFC 7662). Follows no redirect, reads no proxy from the environment, bounds every answer."""
+"""Call an authorization server as its client: token requests (RFC 6749, 8693), revocation (RFC 7009) and introspection
+(RFC 7662). Follows no redirects, ignores proxy settings of the environment, and bounds every answer."""
 
 from __future__ import annotations
 
@@ -49,8 +49,9 @@ _NOT_SENT: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OAuthClient:
-    """Our client at the server. secret: a reference: its password, or its private key (PEM or JWK) for
-    `private_key_jwt`. issuer: audience of assertions; the token address when empty. authorities: a reference."""
+    """The client's settings. secret: reference to its password, or to its private key (PEM or JWK) for
+    `private_key_jwt`. issuer: audience of assertions; the token URL if empty. authorities: reference to trusted CA
+    certificates, PEM."""
 
     token_url: str
     client_id: str
@@ -66,8 +67,8 @@ class OAuthClient:
 
 
 class OAuthServer:
-    """Each call ends within `seconds_max`. Raises Unavailable (`lease.target`), with effect `none` only where nothing
-    was sent, or the server itself says that it made nothing."""
+    """Client of one authorization server. Each call ends within `seconds_max`. Raises Unavailable (`lease.target`),
+    with effect `none` only if nothing was sent or the server states that it issued nothing."""
 
     def __init__(
         self, client: OAuthClient, *, secret_of: Callable[[str], bytes], clock: Clock, entropy: Entropy
@@ -80,11 +81,11 @@ class OAuthServer:
         self._http: httpx2.AsyncClient | None = None
 
     async def token(self, form: Form) -> tuple[int, bytes]:
-        """Status and answer of the token endpoint."""
+        """Send a token request. Return the status and body of the answer."""
         return await self._posted(self._client.token_url, form)
 
     async def revoke(self, token: str) -> bool:
-        """Whether the server took it back; False where it cannot take back tokens of this kind."""
+        """Revoke a token. Return False if the server cannot revoke tokens of this kind."""
         form = [("token", token), ("token_type_hint", "access_token")]
         status, body = await self._posted(self._client.revocation_url, form)
         if status == 200:
@@ -94,7 +95,7 @@ class OAuthServer:
         raise self._unavailable(f"it took no token back: {_said(status, body)}", effect="unknown")
 
     async def introspect(self, token: str) -> bytes:
-        """What the server says of a token."""
+        """Return the server's introspection answer for a token."""
         status, body = await self._posted(
             self._client.introspection_url, [("token", token), ("token_type_hint", "access_token")]
         )
@@ -103,7 +104,7 @@ class OAuthServer:
         return body
 
     async def close(self) -> None:
-        """End the connections; the next question makes new ones."""
+        """Close the connections. The next call opens new ones."""
         http, self._http = self._http, None
         if http is not None:
             await http.aclose()
@@ -149,13 +150,13 @@ class OAuthServer:
         password = secret.decode("utf-8", "strict").strip()
         if client.auth == "post":
             return [*form, ("client_id", client.client_id), ("client_secret", password)], headers
-        # RFC 6749, section 2.3.1: both are encoded as forms are before they are joined.
+        # RFC 6749, section 2.3.1: both parts are form-encoded before they are joined.
         pair = f"{quote_plus(client.client_id)}:{quote_plus(password)}"
         headers["authorization"] = "Basic " + b64encode(pair.encode()).decode()
         return form, headers
 
     def _assertion(self, secret: bytes) -> str:
-        """RFC 7523, section 3."""
+        """Return a signed client assertion (RFC 7523, section 3)."""
         client, now = self._client, self._clock.now() // 1000
         header = {"alg": client.algorithm, "typ": "JWT"} | ({"kid": client.key_id} if client.key_id else {})
         claims = {
@@ -195,7 +196,7 @@ class OAuthServer:
 
 
 def _key(content: str, algorithm: str) -> ECKey | OKPKey | RSAKey:
-    """Of PEM or of a JWK."""
+    """Import a key from PEM or JWK."""
     is_jwk = content.lstrip().startswith("{")
     text = msgspec.json.decode(content, type=dict[str, str | list[str]]) if is_jwk else content
     if algorithm.startswith("ES"):

@@ -1,8 +1,9 @@
-"""Names of leases whose tokens may be alive, in a file: servers of OAuth keep none, and a killed process takes its
-tokens with it. So the next one can say what may still live and until when, though nobody has it any more.
+"""Record in a file which leases may still have live OAuth tokens: servers list no tokens, and a killed process loses
+its tokens. After a restart, the broker can report which leases may be alive and until when.
 
-A line a change, `NAME UNTIL`, the last one of a name counts, 0 is gone. No token is in it. What comes to be is on disk
-before the server is asked; what ended need not be, as more is then said to live than does.
+Each line is a change, `NAME UNTIL`; the last line of a name counts, and 0 means ended. The file holds no tokens. A new
+lease is on disk before the server is called. Ended leases need not be: the file then reports more leases than are
+alive, never fewer.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
     from answerable.core.lease.name import LeaseName
 
 LINES_MAX: Final = 20_000
-"""Past it, and where most of them are of no more use, the file is written anew."""
+"""The file is rewritten when it has more lines than this and most of them are obsolete."""
 FILE_BYTES_MAX: Final = 64_000_000
 UNTIL_MAX: Final = 2**53
 
 
 class OutstandingTokens:
-    """path: None keeps nothing, and then nothing is known of what earlier processes left. For one process at a time, as
-    brokers are. Raises Unavailable (`lease.target`)."""
+    """The records of one target. path: None disables recording, and then nothing is known about earlier processes. Only
+    one process may use a file at a time. Raises Unavailable (`lease.target`)."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -39,15 +40,15 @@ class OutstandingTokens:
         self._lines = 0
 
     async def begun(self, name: LeaseName, until: int) -> None:
-        """Until then, at the latest, a token of this name may be alive. Durable on return."""
+        """Record that a token of this lease may be alive until `until` (Unix milliseconds). Durable on return."""
         await self._note(name, until, durable=True)
 
     async def gone(self, name: LeaseName) -> None:
-        """None of this name is alive."""
+        """Record that no token of this lease is alive."""
         await self._note(name, 0, durable=False)
 
     async def left(self, now: int) -> dict[LeaseName, int]:
-        """Every name that may be alive, and until when."""
+        """Return every lease that may be alive, with the time until which it may be."""
         async with self._turn:
             until = await self._opened(now)
             return {name: at for name, at in until.items() if at > now}
@@ -98,7 +99,8 @@ class OutstandingTokens:
 
 
 def _read(path: Path) -> tuple[dict[LeaseName, int], int]:
-    """What a kill cut off in the middle of a line was not durable yet, so that no server was asked."""
+    """Read and rewrite the file. A last line that a kill cut off is dropped: it was not yet durable, so no server had
+    been called."""
     try:
         content = read_plain(path, FILE_BYTES_MAX)
     except FileNotFoundError:
@@ -114,7 +116,7 @@ def _read(path: Path) -> tuple[dict[LeaseName, int], int]:
             found[name] = until
         else:
             found.pop(name, None)
-    # Whatever was half written goes, so that the next line begins a line.
+    # Removes a half-written line, so that the next append starts a new line.
     _rewrite(path, found)
     return found, len(found)
 

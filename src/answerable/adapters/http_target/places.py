@@ -1,4 +1,4 @@
-"""Addresses and certificates of settings: what may be spoken to, and how its certificate is checked."""
+"""Check configured target URLs and build TLS contexts for them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ METADATA_NAMES: Final = frozenset({"metadata", "metadata.google.internal", "inst
 
 
 def address_fault(url: str) -> str:
-    """Why nothing may be sent there; empty when it may. HTTPS, but for loopback; never a cloud's metadata service,
-    whose answers are credentials."""
+    """Return why no request may go to this URL; empty if it is allowed. HTTPS is required except for loopback. Cloud
+    metadata services are always refused, because their answers are credentials."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -40,14 +40,14 @@ def address_fault(url: str) -> str:
 
 
 def quiet_wire() -> None:
-    """The HTTP library writes every header of an answer into its debug log, and servers echo credentials there: what it
-    logs is kept from whoever turns on debugging for everything."""
+    """Disable the HTTP library's debug logs: they hold every response header, in which servers may echo credentials,
+    and debugging may be enabled globally."""
     for name in ("httpcore2", "httpx2"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether it is a loopback address, or `localhost`."""
+    """Whether the host is `localhost` or a loopback address."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
@@ -64,8 +64,9 @@ def _is_link_local(host: str) -> bool:
 
 
 def tls_context(authorities: bytes = b"", certificate: bytes = b"", key: bytes = b"") -> ssl.SSLContext:
-    """authorities: whose certificates count, PEM; empty for those of this machine. certificate, key: of the client,
-    PEM; the key goes to OpenSSL through memory and is on no disk. Raises Malformed (`target.certificate`)."""
+    """Build a client TLS context. authorities: trusted CA certificates, PEM; empty for those of this machine.
+    certificate, key: of the client, PEM; the key reaches OpenSSL through memory and is never on disk. Raises Malformed
+    (`target.certificate`)."""
     try:
         context = ssl.create_default_context(cadata=authorities.decode("ascii") or None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -77,7 +78,8 @@ def tls_context(authorities: bytes = b"", certificate: bytes = b"", key: bytes =
 
 
 class TlsPlace:
-    """Certificates of one place, as references: read for each connection, so that changed ones are taken."""
+    """TLS settings of one server, as secret references. They are read for each connection, so that changed certificates
+    take effect."""
 
     def __init__(
         self,
@@ -94,8 +96,8 @@ class TlsPlace:
         self._known: tuple[tuple[bytes, ...], ssl.SSLContext] | None = None
 
     def context(self) -> ssl.SSLContext | None:
-        """None for plain HTTP. Made anew only when what it is made of has changed: it takes milliseconds. Raises
-        Malformed, Unavailable."""
+        """Return the TLS context; None for plain HTTP. It is rebuilt only when its inputs change, because that takes
+        milliseconds. Raises Malformed, Unavailable."""
         if not self._is_tls:
             return None
         read = tuple(self._secret_of(one) if one else b"" for one in self._references)
@@ -108,7 +110,7 @@ def _load(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
     descriptor = os.memfd_create("client", os.MFD_CLOEXEC)
     try:
         os.write(descriptor, certificate.rstrip(b"\n") + b"\n" + key)
-        # OpenSSL takes a file only; this one has no name that another process could open without being us.
+        # OpenSSL accepts only a file path. This file has no name, so only processes of the same user could open it.
         context.load_cert_chain(f"/proc/self/fd/{descriptor}", password=lambda: b"")
     finally:
         os.close(descriptor)

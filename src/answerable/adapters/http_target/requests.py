@@ -1,8 +1,8 @@
-"""From an agent's arguments to the one request that goes out. Pure.
+"""Build the single HTTP request for an agent's arguments. Pure.
 
-Laws: method, path and query are those that the lease's rules let through, encoded once; a header goes out only if the
-settings name it and its value is one line; what says who asks, where to, how long it is, or what it belongs to is set
-here and by nobody else; a body is one text, with its length.
+Laws: the lease's rules allow the method, path and query, which are encoded once; an agent's header is sent only if the
+settings list it and its value is one line; only this module sets headers for identity, host, length and correlation; a
+body is one text with its length.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MEMBERS: Final = frozenset({"method", "path", "query", "headers", "body", "text"
 STRIPPED: Final = frozenset(
     "traceparent tracestate baggage idempotency-key x-request-id x-correlation-id user-agent".split()
 )
-"""What the broker itself says, or nobody: left out without a word."""
+"""Headers that only the broker sets; an agent's values are dropped silently."""
 NEVER: Final = frozenset(
     """
     accept-encoding authorization connection content-length cookie cookie2 date dpop expect forwarded from host
@@ -50,7 +50,7 @@ _VALUE: Final = re.compile(r"[\x20-\x7e]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """target: path and query as they go on the wire, below the base of the settings."""
+    """The request as sent. target: encoded path and query, below the base URL of the settings."""
 
     method: str
     target: str
@@ -62,7 +62,7 @@ class Sent:
 
 
 def header_fault(name: str) -> str:
-    """Why agents may never set this header; empty when settings may let them. name: in lower case."""
+    """Return why agents may never set this header; empty if settings may allow it. name: in lower case."""
     if not _NAME.fullmatch(name):
         return f"{shown(name)} is not the name of a header in lower case"
     if name in NEVER or name in STRIPPED or name.startswith(NEVER_STARTS):
@@ -80,7 +80,8 @@ def sent_request(
     body_bytes_max: int,
     methods: tuple[str, ...] = (),
 ) -> Sent:
-    """Raises Refused (`target.arguments`): nothing is sent then. methods: those of the tool; empty for any."""
+    """Build the request. methods: those that the tool allows; empty for any. Raises Refused (`target.arguments`), in
+    which case nothing is sent."""
     if unknown := sorted(arguments.keys() - MEMBERS):
         raise TARGET_ARGUMENTS(f"unknown argument {shown(unknown[0])}")
     asked = asked_request(arguments.get("method", "GET"), arguments.get("path"), arguments.get("query"))
@@ -104,7 +105,8 @@ def sent_request(
 
 
 def traceparent_of(tag: str) -> str:
-    """W3C Trace Context for one action: the same for the same tag, so that it can be looked for."""
+    """Return a W3C Trace Context `traceparent` derived from the tag, so that the request can be found in the server's
+    traces."""
     digest = sha256(f"answerable traceparent {tag}".encode()).hexdigest()
     return f"00-{digest[:32]}-{digest[32:48]}-01"
 
@@ -146,7 +148,7 @@ def _own_headers(tag: str, asked: AskedRequest, *, with_length: bool, length: in
     if with_length:
         own["content-length"] = str(length)
     if tag:
-        # Most servers write the user agent into their log, and some the others.
+        # Most servers log the user agent; some log the other headers.
         own |= {"user-agent": f"answerable/{tag}", "x-request-id": tag, "traceparent": traceparent_of(tag)}
         if asked.method not in SAFE:
             own["idempotency-key"] = tag

@@ -1,8 +1,7 @@
-"""The grammar of scopes: what is asked of the authorization server, and which requests the broker lets through.
+"""Parse the scope of an HTTP lease: the parameters of the token request and the rules for allowed requests.
 
-Laws: an unknown member is a fault; what is not narrowed is not asked for, so that no server falls back on everything
-its client may do; texts stay texts, checked by the grammars of RFC 6749 (scopes), RFC 8707 (resources) and RFC 9396
-(details).
+Laws: an unknown member is a fault; the token request must be narrowed, so that no server falls back on all rights of
+its client; texts are checked by the grammars of RFC 6749 (scopes), RFC 8707 (resources) and RFC 9396 (details).
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ TEXT_CHARS_MAX: Final = 512
 
 _TOKEN_MEMBERS: Final = frozenset({"scopes", "audience", "resource", "authorization_details"})
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,256}")
-"""A scope token of RFC 6749, section 3.3: no blank, so that one text is never two scopes."""
+"""A scope token of RFC 6749, section 3.3. It contains no blank, so one text is never two scopes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpScope:
-    """Made by `http_scope`. details: canonical JSON of `authorization_details`, empty for none."""
+    """A parsed scope, made by `http_scope`. details: canonical JSON of `authorization_details`; empty for none."""
 
     rules: tuple[RequestRule, ...]
     scopes: tuple[str, ...] = ()
@@ -44,7 +43,8 @@ class HttpScope:
 
 
 def http_scope(scope: FrozenJSON, *, tokens: bool) -> HttpScope:
-    """Read it. tokens: whether an authorization server narrows. Raises Refused (`lease.scope`) with the faults."""
+    """Parse a scope. tokens: whether an authorization server narrows the credential. Raises Refused (`lease.scope`)
+    with all faults."""
     if faults := scope_faults(scope, tokens=tokens):
         raise LEASE_SCOPE(faults[0], reasons=faults)
     said = scope.thaw()
@@ -60,7 +60,7 @@ def http_scope(scope: FrozenJSON, *, tokens: bool) -> HttpScope:
 
 
 def scope_faults(scope: FrozenJSON, *, tokens: bool) -> tuple[str, ...]:
-    """What is wrong with it; empty when all of it is understood."""
+    """Return the faults of a scope; empty if it is valid."""
     said = scope.thaw()
     if not isinstance(said, dict):
         return ("a scope of an HTTP target is an object with `requests`",)

@@ -1,8 +1,8 @@
-"""Standing secrets as leases: a key, a password or a client certificate that the broker keeps and puts on requests.
+"""Issue leases on a standing secret: a key, password or client certificate that the broker adds to requests.
 
-The target knows no lease here. What is issued is a ticket, good for nothing but a session of this broker; the secret
-itself is read for each request, so that a changed one is taken. It stands on when every lease is gone: who else has a
-copy is stopped by changing it at the target, and by nothing here.
+The target knows no leases. A lease is a ticket that is valid only for a session of this broker. The secret is read for
+each request, so that a changed one takes effect. The secret stays valid after every lease has ended: only changing it
+at the target stops another holder of a copy.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ TRAITS: Final = IssuerTraits(boundary="broker", ends_by="broker")
 
 
 class StandingSecret:
-    """Where a standing secret goes on a request. name: of the header or parameter, or the user. prefix: before it in a
-    header, such as `Bearer `. secret: a reference; not asked for where the certificate of the connection says all."""
+    """Where a standing secret is placed on a request. name: of the header or parameter, or the user name. prefix: text
+    before the secret in a header, such as `Bearer `. secret: a reference; not read if the client certificate alone
+    authenticates."""
 
     def __init__(
         self,
@@ -55,7 +56,7 @@ class StandingSecret:
         self._prefix = prefix
 
     def injection(self) -> Injection:
-        """As the secret is now. Raises Unavailable (`lease.target`)."""
+        """Return the credentials with the current secret. Raises Unavailable (`lease.target`)."""
         if self._place == "certificate":
             return Injection()
         try:
@@ -79,7 +80,7 @@ class StandingSecret:
 
 
 class StandingIssuer:
-    """Implements ports.credential_issuer.CredentialIssuer, by the broker's own book: no target is asked."""
+    """Implements ports.credential_issuer.CredentialIssuer with the broker's own records: the target is not called."""
 
     def __init__(self, standing: StandingSecret, *, leases: Leases, clock: Clock, entropy: Entropy) -> None:
         self._standing = standing
@@ -120,12 +121,12 @@ class StandingIssuer:
         return self._leases.names()
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
-        """As the port says: the broker itself is who grants."""
+        """Return the rules of the lease: the broker itself enforces them."""
         out = self._leases.find(name)
         return () if out is None else tuple(sorted(map(str, out.kept.scope.rules)))
 
     async def close(self) -> None:
-        """Keeps nothing open."""
+        """No connection is held."""
 
 
 def _unusable(why: str) -> Unavailable:

@@ -1,4 +1,5 @@
-"""An HTTP server that the broker acts on: one connection for a session, one request at a time, secrets put on here."""
+"""Send requests to an HTTP server for agents: one connection per session, one request at a time, with the lease's
+credentials added."""
 
 from __future__ import annotations
 
@@ -48,8 +49,8 @@ _NOT_SENT: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpPlace:
-    """base_url: fixed by the settings, so that no argument, answer or name service says another. certificate, key,
-    authorities: references, empty for none."""
+    """A configured server. base_url: no argument, response or name lookup can change it. headers_let: headers that
+    agents may set. certificate, key, authorities: secret references; empty for none."""
 
     base_url: str
     headers_let: tuple[str, ...] = ()
@@ -84,7 +85,8 @@ class HttpTarget:
 
     @asynccontextmanager
     async def connected(self, credential: Credential) -> AsyncIterator[HttpSession]:
-        """As the port says. The connection is made by the first request, and is no other lease's."""
+        """Yield a session of the lease. Its own connection opens with the first request and is never shared with
+        another lease."""
         try:
             out = lease_behind(self._leases, credential, self._clock.now())
             transport = httpx2.AsyncHTTPTransport(
@@ -103,7 +105,7 @@ class HttpTarget:
 
 
 class HttpSession:
-    """Implements ports.brokered_target.TargetSession. A lease that is revoked cuts the request that is under way."""
+    """Implements ports.brokered_target.TargetSession. Revoking the lease cancels the request in progress."""
 
     def __init__(
         self,
@@ -127,7 +129,7 @@ class HttpSession:
         self._below = parts.path.rstrip("/")
 
     def cut(self) -> None:
-        """Its lease was revoked: what is under way is given up."""
+        """Cancel the request in progress, because the lease was revoked."""
         if self._under_way is not None:
             self._under_way.cancel()
 
@@ -179,7 +181,8 @@ class HttpSession:
     async def _answered(
         self, sent: Sent, credential_redaction: Echoes, seconds_max: float
     ) -> tuple[int, list[tuple[str, str]], bytes, bool]:
-        """Status, headers, and the body as far as it is shown and as a secret may reach that begins before the cut."""
+        """Return status, headers and body. The body is read up to the visible limit plus the longest secret, so that a
+        secret that begins before the cut is found."""
         place = self._place
         request = httpx2.Request(
             sent.method,
@@ -202,7 +205,7 @@ class HttpSession:
                 response = await self._transport.handle_async_request(request)
                 try:
                     received = bytearray()
-                    # Raw: nothing is unpacked, so nothing can grow on the way.
+                    # Raw bytes: nothing is decompressed, so a small response cannot expand.
                     async for chunk in response.aiter_raw():
                         received += chunk
                         if len(received) > bytes_max:

@@ -1,4 +1,4 @@
-"""The tools of an HTTP target, as MCP describes them."""
+"""Define the MCP tools of an HTTP target."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _ANSWER: Final = (
     "Redirects are shown, not followed. Credentials are added for you: send none."
 )
 _ANYTHING: Final[JSONValue] = {"additionalProperties": True, "items": {"$ref": "#/$defs/anything"}}
-"""Said outright, at every depth: the gateway closes objects and lists that do not say that they are open."""
+"""Open at every depth, explicitly: the gateway closes object and list schemas that do not declare themselves open."""
 
 
 def request_tools(headers_let: tuple[str, ...]) -> tuple[Mapping[str, JSONValue], ...]:
-    """`read` for what changes nothing, `request` for all."""
+    """Return the tools: `read` for requests that change nothing, `request` for all."""
     shared: dict[str, JSONValue] = {
         "path": {
             "type": "string",

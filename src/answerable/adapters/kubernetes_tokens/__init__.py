@@ -1,4 +1,4 @@
-"""Leases on Kubernetes: a service account for each, with a role of its own and a short token."""
+"""Issue leases on Kubernetes: a service account per lease, with its own role and a short-lived token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""One service account a lease: its role says what it may do, its token says until when, deleting it ends both."""
+"""Issue one service account per lease: its role limits its rights, its token expires, and deleting the account ends
+both."""
 
 from __future__ import annotations
 
@@ -42,11 +43,11 @@ _KINDS: Final = (
     (_RBAC, "roles"),
     ("api/v1", "serviceaccounts"),
 )
-"""In the order in which they are taken away: what it may do, then itself."""
+"""Deletion order: first the rights, then the account."""
 
 
 class Api(Protocol):
-    """What asks the API server: status and object of an answer. Raises Unavailable (`lease.target`)."""
+    """Client of the API server. Calls return status and JSON object, and raise Unavailable (`lease.target`)."""
 
     async def asked(
         self,
@@ -57,11 +58,11 @@ class Api(Protocol):
         headers: Mapping[str, str],
         taken: Collection[int] = (),
     ) -> tuple[int, dict[str, JSONValue]]:
-        """taken: statuses of refusals that the caller understands."""
+        """Send one request. taken: error statuses that the caller handles itself."""
         ...
 
     async def close(self) -> None:
-        """End its connections."""
+        """Close the connections."""
         ...
 
 
@@ -77,9 +78,9 @@ class KubernetesIssuer:
         namespaces: tuple[str, ...],
         audiences: tuple[str, ...] = (),
     ) -> None:
-        """token: the broker's own, read anew for each request, so that one that was rotated is taken. namespaces: those
-        in which leases may be, and in which one is looked for. audiences: of tokens; empty for the API server's own.
-        """
+        """token: returns the broker's own token; called for each request, so that a rotated token takes effect.
+        namespaces: those in which leases may exist and are searched for. audiences: of lease tokens; empty for the API
+        server's own."""
         self._api = api
         self._own_token = token
         self._clock = clock
@@ -89,8 +90,8 @@ class KubernetesIssuer:
 
     @property
     def traits(self) -> IssuerTraits:
-        """The API server keeps a token to its role, and ends it in time. There are no sessions: each request is judged
-        anew, but a watch that is open goes on until the broker closes it."""
+        """The API server enforces the role and the token's expiry. Requests are authorized one by one, so there are no
+        sessions, but an open watch continues until the broker closes it."""
         return IssuerTraits(
             boundary="target", ends_by="target", cuts_sessions=False, ttl_seconds_min=TOKEN_SECONDS_MIN
         )
@@ -99,8 +100,8 @@ class KubernetesIssuer:
         return faults_of(scope, self._namespaces)
 
     async def issue(self, order: LeaseOrder) -> Credential:
-        """As the port says. Not cut off in the middle: a cancellation waits for the cluster's answer, and then takes
-        back what was made, so that nothing is on its way when the call has ended."""
+        """Create account, role and token. A cancellation waits for the cluster's answer and then deletes what was
+        created, so that nothing is in progress when the call has ended."""
         grant = grant_of(order.scope, self._namespaces)
         try:
             with anyio.CancelScope(shield=True):
@@ -112,12 +113,13 @@ class KubernetesIssuer:
         return credential
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
-        """Never: a token is signed with its end."""
+        """Always raises Refused (`lease.renewal`): the expiry is part of the signed token."""
         raise LEASE_RENEWAL("a token of Kubernetes cannot be renewed: mint another lease")
 
     async def revoke(self, name: LeaseName) -> Revoked:
-        """Role binding, role, service account: in the namespace where this process made it, else in every one. All are
-        tried; the first failure is raised. Deleting the account voids its tokens, those that nobody remembers, too."""
+        """Delete role binding, role and service account: in the namespace where this process created them, else in
+        every configured one. All deletions are tried; the first failure is raised. Deleting the account invalidates all
+        its tokens, including lost ones."""
         failed: Unavailable | None = None
         place_made = self._places.get(name)
         for namespace in (place_made,) if place_made else self._namespaces:
@@ -134,7 +136,7 @@ class KubernetesIssuer:
         return Revoked()
 
     async def live(self) -> tuple[LeaseName, ...]:
-        """Whatever has our label and one of our names, also if only a part of a lease was made."""
+        """Return every lease of which any object exists, found by our label and a lease's object name."""
         names: set[LeaseName] = set()
         for namespace in self._namespaces:
             for place, kind in _KINDS:
@@ -142,7 +144,7 @@ class KubernetesIssuer:
         return tuple(sorted(names))
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
-        """The rules of its role, as the cluster keeps them."""
+        """Return the rules of the lease's role, as stored in the cluster."""
         for namespace in self._namespaces:
             path = _path(_RBAC, namespace, "roles", _object_of(name))
             status, role = await self._asked("GET", path, taken={_GONE})
@@ -151,12 +153,12 @@ class KubernetesIssuer:
         return ()
 
     async def close(self) -> None:
-        """End the connections of the broker's own account."""
+        """Close the connections of the broker's own account."""
         await self._api.close()
 
     async def _minted(self, order: LeaseOrder, grant: Grant) -> Credential:
         namespace, account = grant.namespace, _object_of(order.name)
-        # 1. The account. A crash here leaves one that may do nothing and has no token.
+        # 1. The account. A crash here leaves an account without rights and without a token.
         path = _path("api/v1", namespace, "serviceaccounts")
         body: dict[str, JSONValue] = {
             "automountServiceAccountToken": False,
@@ -167,10 +169,11 @@ class KubernetesIssuer:
             raise LEASE_TAKEN(f"a service account `{account}` is there already")
         self._places[order.name] = namespace
         try:
-            # 2. What it may do. A crash here leaves rights that nobody has a token for.
+            # 2. Its rights. A crash here leaves rights for which nobody has a token.
             for kind, made in _rights(order.name, grant):
                 await self._asked("POST", _path(_RBAC, namespace, kind), made)
-            # 3. The token. A crash here leaves one that nobody has, until it is revoked by its name or its time is up.
+            # 3. The token. A crash here leaves a token that nobody received, until the lease is revoked or the token
+            # expires.
             seconds = max(TOKEN_SECONDS_MIN, (order.expires_at - self._clock.now()) // 1000)
             token = await self._token(f"{path}/{account}/token", seconds)
         except Unavailable as error:
@@ -182,8 +185,8 @@ class KubernetesIssuer:
         return Credential(
             lease=order.name,
             account=f"system:serviceaccount:{namespace}:{account}",
-            # By our own clock: the cluster's may be another, the number of seconds is the same. They count from before
-            # its answer came.
+            # Computed with the local clock, which may differ from the cluster's: the token's seconds count from before
+            # the answer arrived.
             expires_at=UnixMillis(self._clock.now() + seconds * 1000),
             secret=Secret(**secret),
         )
@@ -218,7 +221,7 @@ class KubernetesIssuer:
         return token
 
     async def _undone(self, name: LeaseName) -> bool:
-        """Take back what was made; whether that could be done."""
+        """Delete what was created. Return whether that succeeded."""
         with anyio.move_on_after(UNDO_SECONDS_MAX, shield=True):
             try:
                 await self.revoke(name)
@@ -228,7 +231,7 @@ class KubernetesIssuer:
         return False
 
     async def _named(self, path: str) -> set[LeaseName]:
-        """Whose objects of one kind there are in one namespace."""
+        """Return the leases of the objects at one path: one kind in one namespace."""
         names: set[LeaseName] = set()
         more = ""
         for _ in range(PAGES_MAX):
@@ -253,7 +256,7 @@ def _names_in(items: JSONValue) -> Iterator[LeaseName]:
 
 
 def _continued(more: JSONValue) -> str:
-    """The cluster's own mark of where a list goes on, if it is one that needs no encoding."""
+    """Return the cluster's `continue` token, which must need no URL encoding; empty at the end of a list."""
     text = more if isinstance(more, str) else ""
     if text and not _CONTINUE.fullmatch(text):
         raise LEASE_TARGET("the cluster: a list goes on at a place that cannot be asked for")
@@ -265,7 +268,7 @@ def _metadata(name: LeaseName) -> dict[str, JSONValue]:
 
 
 def _rights(name: LeaseName, grant: Grant) -> tuple[tuple[str, dict[str, JSONValue]], ...]:
-    """A role of the grant's rules, and what binds it to the account of the lease."""
+    """Return the lease's role and the binding of the role to the lease's account."""
     account = _object_of(name)
     role: dict[str, JSONValue] = {"metadata": _metadata(name), "rules": list(grant.rules)}
     binding: dict[str, JSONValue] = {
@@ -277,10 +280,11 @@ def _rights(name: LeaseName, grant: Grant) -> tuple[tuple[str, dict[str, JSONVal
 
 
 def _object_of(name: LeaseName) -> str:
-    """What its objects are called: DNS names have no underscore."""
+    """Return the name of the lease's objects. DNS names allow no underscore."""
     return account_of(name).replace(ACCOUNT_PREFIX, OBJECT_PREFIX, 1)
 
 
 def _path(place: str, namespace: str, kind: str, name: str = "") -> str:
-    """Namespaces are labels by the settings' check, kinds and names are ours: nothing here needs encoding."""
+    """Return an API path. Nothing needs encoding: namespaces are checked as labels in the settings; kinds and names are
+    ours."""
     return f"/{place}/namespaces/{namespace}/{kind}" + (f"/{name}" if name else "")

@@ -1,7 +1,7 @@
-"""The scope of a lease on Kubernetes: a namespace, and rules as RBAC writes them, without its wildcards.
+"""Check the scope of a Kubernetes lease (a namespace and RBAC rules without wildcards) and convert it to a grant.
 
-Laws: `*` stands nowhere, and every name is spelled as Kubernetes spells names, so that a value of an action is one name
-or a fault; what a lease could use to outlive itself, or to be more than itself, is never granted.
+Laws: `*` is not accepted anywhere, and every name follows Kubernetes' name grammar, so an action's argument value is
+one name or a fault; rights by which a lease could outlive itself or gain more rights are never granted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from answerable.core.lease.scope import Scope
 
 TOKEN_SECONDS_MIN: Final = 600
-"""The shortest life that a token of the TokenRequest API can have."""
+"""The shortest token lifetime of the TokenRequest API."""
 RULES_MAX: Final = 32
 NAMES_MAX: Final = 64
 VERBS: Final = frozenset("create delete deletecollection get list patch update watch".split())
@@ -37,12 +37,12 @@ _NEVER_GROUPS: Final = frozenset(
     {"authentication.k8s.io", "certificates.k8s.io", "rbac.authorization.k8s.io"}
 )
 _NEVER_RESOURCES: Final = frozenset({"serviceaccounts", "serviceaccounts/token"})
-"""Whoever may write these makes credentials of their own, which no lease ends."""
+"""Write access to these creates credentials that no lease ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What is made for one lease. requests: what the broker itself keeps it to; empty for none."""
+    """The objects of one lease. requests: rules that the broker itself enforces, as JSON; empty for none."""
 
     namespace: str
     rules: tuple[dict[str, JSONValue], ...]
@@ -50,7 +50,7 @@ class Grant:
 
 
 def faults_of(scope: Scope, namespaces: Collection[str]) -> tuple[str, ...]:
-    """Why this cannot be granted; empty when it can. namespaces: in which leases may be."""
+    """Return why this scope cannot be granted; empty if it can. namespaces: those in which leases may exist."""
     asked = scope.thaw()
     if not isinstance(asked, dict):
         return ("a scope on Kubernetes is an object with `namespace` and `rules`",)
@@ -70,7 +70,7 @@ def faults_of(scope: Scope, namespaces: Collection[str]) -> tuple[str, ...]:
 
 
 def grant_of(scope: Scope, namespaces: Collection[str]) -> Grant:
-    """The scope, checked. Raises Refused (`lease.scope`)."""
+    """Check a scope and convert it to a grant. Raises Refused (`lease.scope`)."""
     if faults := faults_of(scope, namespaces):
         raise LEASE_SCOPE(faults[0], reasons=faults)
     asked = scope.thaw()
@@ -85,7 +85,7 @@ def grant_of(scope: Scope, namespaces: Collection[str]) -> Grant:
 
 
 def rights_of(rules: JSONValue) -> tuple[str, ...]:
-    """What the rules of a role let, one right a line, sorted."""
+    """Return the rights of a role's rules, one per line, sorted."""
     lines: set[str] = set()
     for rule in rules if isinstance(rules, list) else ():
         if not isinstance(rule, dict):
@@ -135,7 +135,8 @@ def _rule_faults(rule: JSONValue) -> list[str]:
 
 
 def _names(rule: dict[str, JSONValue], member: str) -> tuple[str, ...] | None:
-    """The texts of a list; None for anything else, an empty list included: for RBAC one without names means all."""
+    """Return the texts of a list; None for anything else, including an empty list: RBAC reads a rule without names as
+    all names."""
     found = rule.get(member)
     if not isinstance(found, list) or not 1 <= len(found) <= NAMES_MAX:
         return None

@@ -1,4 +1,4 @@
-"""What the Linux kernel says about a local process."""
+"""Observe local processes through the Linux kernel's `/proc`."""
 
 from __future__ import annotations
 

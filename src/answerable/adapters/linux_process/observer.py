@@ -1,8 +1,9 @@
-"""Facts about a process from `/proc`, each of one and the same program in one and the same process.
+"""Measure a local process from `/proc`: user, program path and digest, cgroup, namespaces and ancestors, all of the
+same program in the same process.
 
-What this cannot see: what a program runs that others write (an interpreter), or have put into it when they started
-it (a debugger, a preloaded library). It is measured as that program; so a path or a digest without a user tells nobody
-from anybody.
+Limits: this cannot see code that others supply to a program, as script of an interpreter, or by a debugger or a
+preloaded library at start. Such a process is measured as that program. A path or digest therefore identifies a caller
+only together with a user.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ _DEAD: Final = frozenset("ZXx")
 
 
 class LinuxProcessObserver:
-    """Implements ports.ProcessObserver on Linux. proc: where procfs is mounted, for tests another tree. command: our
-    own; without one no process runs it."""
+    """Implements ports.ProcessObserver on Linux. proc: mount point of procfs, or another directory tree in tests.
+    command: identifies our own `agent up`; without it, no process counts as running it."""
 
     def __init__(
         self,
@@ -46,7 +47,8 @@ class LinuxProcessObserver:
         wall_nanos: Callable[[], int] = time.time_ns,
         command: OwnCommand | None = None,
     ) -> None:
-        """Raises Unavailable (`process.unavailable`) where there is no procfs."""
+        """Read the values of this process to compare others with. Raises Unavailable (`process.unavailable`) without
+        procfs."""
         self._proc = proc
         self._command = command
         self._programs = ProgramReader(wall_nanos=wall_nanos)
@@ -64,7 +66,7 @@ class LinuxProcessObserver:
             with ProcDirectory(self._proc, pid) as process:
                 self._check_alive(process, pid, started, pidfd)
                 facts, program = self._measured(process, pid, started)
-                # Once more, cheaply: ids, program and world must be those of the same program as before.
+                # A second, cheap measurement: ids, program and namespaces must not have changed in between.
                 again, program_again = self._measured(process, pid, started)
                 parent, agent_up = process.parent(), self._runs_command(process, facts)
                 self._check_alive(process, pid, started, pidfd)
@@ -73,13 +75,13 @@ class LinuxProcessObserver:
         if facts != again or program.identity != program_again.identity:
             raise PROCESS_CHANGED("the process changed while it was measured")
         ancestors, whole = self._ancestors(parent)
-        # Of whom not all is known that it descends from, not enough is known.
+        # If the chain of ancestors is incomplete, `agent_up` must not hold.
         return replace(
             facts, parent=parent, ancestors=ancestors, descent_known=whole, agent_up=agent_up and whole
         )
 
     def started(self, pid: int) -> int:
-        """As the port says. Raises Unverified (`process.gone`)."""
+        """Return the process's start time, in clock ticks since boot. Raises Unverified (`process.gone`)."""
         try:
             with ProcDirectory(self._proc, pid) as process:
                 return process.life()[1]
@@ -87,8 +89,8 @@ class LinuxProcessObserver:
             raise PROCESS_GONE("the process has ended, or its number belongs to another") from None
 
     def program(self, pid: int, started: int) -> str:
-        """The path of the program that a process runs, as it names it itself, empty where that cannot be had for sure.
-        Says who somebody was, and proves nothing. Never raises."""
+        """Return the path of the process's program as its `exe` link names it; empty if it cannot be read reliably. For
+        display only: it proves nothing. Never raises."""
         try:
             with ProcDirectory(self._proc, pid) as process:
                 link = process.link("exe")
@@ -109,14 +111,14 @@ class LinuxProcessObserver:
         return state not in _DEAD and start == int(started)
 
     def _check_alive(self, process: ProcDirectory, pid: int, started: int, pidfd: int | None) -> None:
-        """Raises Unverified (`process.gone`) unless this is the process that was met, and it still runs."""
+        """Raise Unverified (`process.gone`) unless this is still the same process and it runs."""
         state, start = process.life()
         if state in _DEAD or start != started:
             raise PROCESS_GONE("the process has ended, or its number belongs to another")
         if pidfd is not None:
             poll = select.poll()
             poll.register(pidfd, select.POLLIN)
-            # Readable means ended (pidfd_open(2)); until then the kernel gives the number to nobody else.
+            # Readable means ended (pidfd_open(2)); until then the kernel does not reuse the pid.
             if pid_of(pidfd) != pid or poll.poll(0):
                 raise PROCESS_GONE("the process has ended, or its number belongs to another")
 
@@ -125,12 +127,13 @@ class LinuxProcessObserver:
         if status.group != pid:
             raise PROCESS_FOREIGN("this is a thread, not a process")
         if status.uid in self._overflow or status.gid in self._overflow:
-            # The number for everybody who has none in our user namespace: it would be the same for all of them.
+            # The overflow id, which stands for every user without a number in our user namespace, so it identifies
+            # nobody.
             raise PROCESS_FOREIGN("the process belongs to a user who has no number in our user namespace")
         foreign = tuple(name for name, link in _NAMESPACES if self._is_foreign(process, name, link))
         program = self._programs.read(process)
         if "user" in foreign:
-            # Who has made a user namespace of their own may say there which file they run: PR_SET_MM_MAP, prctl(2).
+            # In a user namespace, its owner can set the `exe` link of a process: PR_SET_MM_MAP, prctl(2).
             program = Program(identity=program.identity)
         facts = ProcessFacts(
             process=f"{self._boot}:{pid}:{started}",
@@ -152,7 +155,8 @@ class LinuxProcessObserver:
             return False
 
     def _ancestors(self, parent: int) -> tuple[tuple[str, ...], bool]:
-        """Names of the processes above, nearest first, and whether that is all of them, up to where ours begin."""
+        """Return the names of the ancestor processes, nearest first, and whether the list is complete up to the first
+        visible process."""
         found: list[str] = []
         try:
             while parent and len(found) < ANCESTORS_MAX:
@@ -164,14 +168,15 @@ class LinuxProcessObserver:
         return tuple(found), not parent
 
     def _is_foreign(self, process: ProcDirectory, name: str, link: str) -> bool:
-        """What we may not look at counts as foreign."""
+        """Whether the process is in another namespace than we are. A namespace that we may not read counts as
+        foreign."""
         try:
             return process.place(link) != self._ours[name]
         except PermissionError:
             return True
 
     def _unmapped_ids(self) -> frozenset[int]:
-        """The overflow ids, unless our user namespace has a number for everybody."""
+        """Return the overflow uid and gid; empty if our user namespace maps every id."""
         with open(f"{self._proc}/self/uid_map", encoding="ascii") as content:
             if content.read(4096).split() == ["0", "0", "4294967295"]:
                 return frozenset()

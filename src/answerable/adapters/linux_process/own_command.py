@@ -1,8 +1,8 @@
-"""Whether a process runs our own `answerable agent up`: the program that we run, and by its command line our command.
+"""Detect whether a process runs our own `answerable agent up`, by its program and its command line.
 
-Which program it is says the kernel. The command line and the environment are those that the process was started with,
-in its own memory, where it can change them later: nobody is kept out by this who wants to pass for the command and may
-run our program. It tells the command from every other program that says it measured something.
+The kernel attests the program. Command line and environment are in the process's own memory, which it can change later.
+This check therefore does not stop a process that may run our program from imitating the command; it only distinguishes
+the command from other programs that report measurements.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ LEADING_ELSEWHERE: Final = (
     "PYTHONPLATLIBDIR",
     "PYTHONUSERBASE",
 )
-"""Variables that make the same program run other code: they must be what they are here."""
+"""Variables that make the same program run other code: their values must equal those of this process."""
 _WORDS: Final = (b"agent", b"up")
 
 
 class OwnCommand:
-    """scripts: files that are our command. environment: ours."""
+    """Recognises our command. scripts: files that are our command. environment: of this process."""
 
     def __init__(self, scripts: Iterable[str], environment: dict[str, str]) -> None:
         self._places = frozenset(place for script in scripts if (place := _place(script)) is not None)
@@ -41,9 +41,10 @@ class OwnCommand:
             self._program = None
 
     def is_run_by(self, process: ProcDirectory) -> bool:
-        """Whether this process, which sees the same files as we do, runs it. What cannot be read says no.
+        """Whether this process, which must share our mount namespace, runs the command. A mismatch of any part gives
+        False.
 
-        Raises OSError and ValueError where it cannot be read.
+        Raises OSError or ValueError if the process cannot be read.
         """
         if not self._places or self._program is None or process.place("exe") != self._program:
             return False

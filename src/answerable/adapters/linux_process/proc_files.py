@@ -1,4 +1,4 @@
-"""Reading `/proc/PID` (proc(5)), with bounds, relative to one open descriptor of the directory."""
+"""Read files of `/proc/PID` (proc(5)) with size limits, through one open descriptor of the directory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 FILE_BYTES_MAX: Final = 1_048_576
 DELETED: Final = " (deleted)"
 
-# Fields of `stat` after the command, which may itself hold blanks and brackets.
+# Indexes of `stat` fields after the command name, which may itself contain blanks and brackets.
 _STATE: Final = 0
 _PARENT: Final = 1
 _START: Final = 19
@@ -18,7 +18,7 @@ _START: Final = 19
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """uid, gid: effective ids. group: id of the thread group, which is the process."""
+    """Ids of a process. uid, gid: effective ids. group: thread group id, which is the process id."""
 
     group: int
     uid: int
@@ -26,9 +26,9 @@ class Status:
 
 
 class ProcDirectory:
-    """`/proc/PID`, held open: once the process has ended, everything read through it fails, whoever has the number.
+    """`/proc/PID`, held open: once the process has ended, every read through it fails, even if the pid is reused.
 
-    Context manager. Raises OSError and, for what is not of the format, ValueError.
+    Context manager. Raises OSError, and ValueError for malformed content.
     """
 
     __slots__ = ("_descriptor",)
@@ -43,7 +43,7 @@ class ProcDirectory:
         os.close(self._descriptor)
 
     def text(self, name: str) -> bytes:
-        """A whole file. Raises ValueError past the bound."""
+        """Return the content of a file. Raises ValueError if it exceeds the limit."""
         descriptor = self.opened(name, os.O_RDONLY)
         try:
             content = bytearray()
@@ -56,38 +56,39 @@ class ProcDirectory:
             os.close(descriptor)
 
     def opened(self, name: str, flags: int) -> int:
-        """A descriptor; the caller closes it."""
+        """Open a file and return its descriptor, which the caller closes."""
         return os.open(name, flags | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self._descriptor)
 
     def link(self, name: str) -> str:
-        """Where a link leads, as the kernel writes it."""
+        """Return the target of a link, as the kernel writes it."""
         return os.readlink(name, dir_fd=self._descriptor)
 
     def place(self, name: str) -> tuple[int, int]:
-        """Device and inode of what a link leads to."""
+        """Return device and inode of a link's target."""
         found = os.stat(name, dir_fd=self._descriptor)
         return found.st_dev, found.st_ino
 
     def life(self) -> tuple[str, int]:
-        """State and start time, in clock ticks since boot."""
+        """Return the state and the start time in clock ticks since boot."""
         fields = self.text("stat").rpartition(b")")[2].split()
         return fields[_STATE].decode("ascii"), int(fields[_START])
 
     def parent(self) -> int:
-        """Pid of its parent now; 0 where that is outside what we see."""
+        """Return the current parent's pid; 0 if the parent is outside our pid namespace."""
         return int(self.text("stat").rpartition(b")")[2].split()[_PARENT])
 
     def status(self) -> Status:
-        """Ids, as this process's own user namespace counts them."""
+        """Return the ids, as seen in this process's own user namespace."""
         found: dict[bytes, list[bytes]] = {}
         for line in self.text("status").splitlines():
             name, _, rest = line.partition(b":")
-            # The command comes first and has its line breaks escaped; of two lines with a name the first counts.
+            # The kernel escapes line breaks in the command name, which comes first; of duplicate names the first
+            # counts.
             found.setdefault(name, rest.split())
         return Status(group=int(found[b"Tgid"][0]), uid=int(found[b"Uid"][1]), gid=int(found[b"Gid"][1]))
 
     def cgroup(self) -> str:
-        """Path in the one hierarchy (cgroups(7), version 2); empty where there is none below our own root."""
+        """Return the path in the unified hierarchy (cgroups(7), version 2); empty if it is outside our cgroup root."""
         for line in self.text("cgroup").decode("utf-8", "surrogateescape").splitlines():
             if line.startswith("0::"):
                 path = line.removeprefix("0::")
@@ -96,7 +97,7 @@ class ProcDirectory:
         return ""
 
     def file_system(self, mount: int) -> str:
-        """Type of the file system of a mount that the process sees; empty when it sees no such mount."""
+        """Return the file system type of a mount; empty if the process does not see the mount."""
         for line in self.text("mountinfo").splitlines():
             head, _, tail = line.partition(b" - ")
             if tail and int(head.split(b" ", 1)[0]) == mount:
@@ -105,7 +106,7 @@ class ProcDirectory:
 
 
 def mount_of(descriptor: int) -> int:
-    """The mount that an open file was reached through. Raises OSError, ValueError."""
+    """Return the id of the mount through which a file was opened. Raises OSError, ValueError."""
     with open(f"/proc/self/fdinfo/{descriptor}", "rb") as content:
         for line in content.read(FILE_BYTES_MAX).splitlines():
             if line.startswith(b"mnt_id:"):
@@ -114,7 +115,7 @@ def mount_of(descriptor: int) -> int:
 
 
 def pid_of(pidfd: int) -> int:
-    """The process of a pidfd, in our own numbering; -1 when it has ended. Raises OSError, ValueError."""
+    """Return the pid of a pidfd in our pid namespace; -1 if the process has ended. Raises OSError, ValueError."""
     with open(f"/proc/self/fdinfo/{pidfd}", "rb") as content:
         for line in content.read(FILE_BYTES_MAX).splitlines():
             if line.startswith(b"Pid:"):
@@ -123,5 +124,5 @@ def pid_of(pidfd: int) -> int:
 
 
 def is_plain(found: os.stat_result) -> bool:
-    """Whether it is a file with a name: a deleted one has no link left."""
+    """Whether it is a regular file that still has a name; a deleted file has no links."""
     return stat.S_ISREG(found.st_mode) and found.st_nlink > 0

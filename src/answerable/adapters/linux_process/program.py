@@ -1,7 +1,7 @@
-"""Which program a process runs: path and SHA-256 of its executable, or nothing.
+"""Measure the program of a process: path and SHA-256 of its executable, or empty.
 
-The contents are read through `/proc/PID/exe`, which leads to the file that the kernel mapped, whatever its path names
-now. A path is only believed when, in our own file tree, it leads to that very file.
+The content is read through `/proc/PID/exe`, which refers to the mapped file, whatever its path names by now. A path is
+trusted only if it leads to that same file in our own mount namespace.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ PROGRAM_BYTES_MAX: Final = 268_435_456
 """A larger executable has no SHA-256 selector."""
 CACHED_MAX: Final = 1_024
 SETTLED_NANOS: Final = 2_000_000_000
-"""A file that changed this lately may change again without its times telling: its digest is not kept."""
+"""The digest of a file that changed more recently is not cached: the file may change again without a visible change of
+its times."""
 CHUNK_BYTES: Final = 1_048_576
 
 LOCAL_FILE_SYSTEMS: Final = frozenset(
@@ -47,15 +48,15 @@ LOCAL_FILE_SYSTEMS: Final = frozenset(
         "virtiofs",
     }
 )
-"""Where the kernel itself answers for contents and times. Elsewhere (FUSE, network) whoever serves the files could show
-us others than it runs, or let us wait for ever; such programs have no path and no SHA-256."""
+"""File systems whose contents and times the kernel itself guarantees. On others (FUSE, network), the server of the
+files could return other contents than it runs, or never answer; programs there have no path and no SHA-256."""
 
 _Identity = tuple[int, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """identity: of the file, as last seen; what cannot be had for sure is empty."""
+    """A measured program. identity: of the file as last seen. A value that cannot be determined reliably is empty."""
 
     path: str = ""
     sha256: str = ""
@@ -63,7 +64,7 @@ class Program:
 
 
 class ProgramReader:
-    """Reads programs, and remembers digests by device, inode, times and size. Any thread."""
+    """Reads programs, and caches digests by device, inode, times and size. Thread-safe."""
 
     __slots__ = ("_bytes_max", "_known", "_lock", "_wall_nanos")
 
@@ -74,7 +75,7 @@ class ProgramReader:
         self._lock = threading.Lock()
 
     def read(self, process: ProcDirectory) -> Program:
-        """The program of a process. Raises nothing: what cannot be read is not there."""
+        """Return the program of a process. Never raises: what cannot be read is empty."""
         try:
             handle = process.opened("exe", os.O_PATH)
         except OSError:
@@ -83,7 +84,7 @@ class ProgramReader:
             link = process.link("exe")
             if link.endswith(DELETED) or not is_plain(os.fstat(handle)):
                 return Program(identity=_identity(os.fstat(handle)))
-            # Asked before it is opened for reading: opening a file of somebody else's file system may already hang.
+            # Checked before the file is opened for reading: opening a file on a foreign file system can hang.
             if process.file_system(mount_of(handle)) not in LOCAL_FILE_SYSTEMS:
                 return Program(identity=_identity(os.fstat(handle)))
             digest, identity = self._digest(handle)
@@ -115,7 +116,7 @@ class ProgramReader:
             os.close(descriptor)
 
     def _hashed(self, descriptor: int, identity: _Identity) -> str:
-        """Empty unless it is as long as it says, and not too long."""
+        """Return the SHA-256 of the file; empty if its length differs from its status or exceeds the limit."""
         left = identity[4]
         if left > self._bytes_max:
             return ""
@@ -133,7 +134,7 @@ def _identity(found: os.stat_result) -> _Identity:
 
 
 def _leads_to(path: str, handle: int) -> bool:
-    """Whether in our own tree this path is that file, without a link on its last step."""
+    """Whether this path, in our own mount namespace, is that file, and is not a symbolic link."""
     try:
         ours, theirs = os.lstat(path), os.fstat(handle)
     except OSError:

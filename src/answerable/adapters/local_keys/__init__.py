@@ -1,4 +1,4 @@
-"""The server's own keys as files on this machine."""
+"""Store the server's own keys and secrets as local files."""
 
 from __future__ import annotations
 

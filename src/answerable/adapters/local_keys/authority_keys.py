@@ -1,7 +1,7 @@
-"""The trust domain's private keys as files: PKCS #8 in PEM, mode 0600, in a directory of mode 0700.
+"""Store the trust domain's private keys as files: PKCS #8 in PEM, mode 0600, in a directory of mode 0700.
 
-Laws: a key file is never overwritten, appears whole and on stable storage or not at all, and is not read when anybody
-else could have read it. What a crash can leave is a draft, which nothing reads and `destroy` removes.
+Laws: a key file is never overwritten; it appears complete and on stable storage, or not at all; it is not read if
+another user could have read it. A crash can leave only a draft, which nothing reads and `destroy` removes.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _SHA256: Final = ec.ECDSA(hashes.SHA256())
 
 
 class LocalAuthorityKeys:
-    """Implements ports.authority_keys.AuthorityKeys. Made by `open`; several processes may share a directory.
+    """Implements ports.authority_keys.AuthorityKeys. Created by `open`; several processes may share a directory.
 
-    A deleted file may still be found on the medium: that is what an HSM is for.
+    A deleted key may remain on the storage medium; use an HSM if that matters.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -52,9 +52,9 @@ class LocalAuthorityKeys:
 
     @classmethod
     def open(cls, directory: Path) -> LocalAuthorityKeys:
-        """Make the directory when it is not there.
+        """Open the directory of the keys, and create it if it does not exist.
 
-        Raises Unavailable: `authority_keys.unavailable`, `authority_keys.exposed` when others may enter it.
+        Raises Unavailable: `authority_keys.unavailable`; `authority_keys.exposed` if other users may enter it.
         """
         with _faults("the directory of the trust domain's keys cannot be opened"):
             if not directory.exists():
@@ -72,7 +72,7 @@ class LocalAuthorityKeys:
                     raise FileExistsError
                 _write_new(draft, _pem(key))
                 try:
-                    # A link, unlike a rename, never replaces what is there.
+                    # A link, unlike a rename, never replaces an existing file.
                     os.link(draft, path)
                 finally:
                     os.unlink(draft)
@@ -83,7 +83,8 @@ class LocalAuthorityKeys:
         return key.public_key()
 
     def public(self, name: str) -> ec.EllipticCurvePublicKey | None:
-        """As the port says. Raises Unavailable (`authority_keys.unreadable`, `authority_keys.exposed`)."""
+        """Return the public key; None if there is no key. Raises Unavailable (`authority_keys.unreadable`,
+        `authority_keys.exposed`)."""
         key = self._key(name)
         return None if key is None else key.public_key()
 
@@ -102,7 +103,7 @@ class LocalAuthorityKeys:
             self._known.pop(name, None)
 
     def _key(self, name: str) -> ec.EllipticCurvePrivateKey | None:
-        """Read once for each file: what is not in the directory any more signs no more, whoever took it out."""
+        """Return the key, cached by file. A key whose file was removed, by any process, no longer signs."""
         path, _ = self._paths(name)
         with _faults(f"the key {shown(path.name)} cannot be read"):
             try:

@@ -1,4 +1,5 @@
-"""The key that events are signed with, as a file: PKCS #8 in PEM, mode 0600, made on the first start that needs it."""
+"""Load the key that signs events from a file (PKCS #8 in PEM, mode 0600); create it on the first start that needs
+it."""
 
 from __future__ import annotations
 
@@ -24,10 +25,11 @@ FILE_BYTES_MAX = 16_384
 
 
 def open_or_create_event_key(path: Path, *, entropy: Entropy) -> EventKey:
-    """The key in this file; of two who race to make it, both get the same one.
+    """Return the key in this file, and create it if it does not exist. Processes that race to create it all get the
+    same key.
 
-    entropy: for the name of the draft; the key itself is made by OpenSSL. Raises Unavailable: `key.unwritable`,
-    `key.unreadable` for what is no such key or what others may read.
+    entropy: for the name of the draft; OpenSSL generates the key. Raises Unavailable: `key.unwritable`;
+    `key.unreadable` for an invalid key or one that other users may read.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

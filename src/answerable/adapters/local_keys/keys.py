@@ -1,4 +1,4 @@
-"""Opening the server's keys, and making each on the first start."""
+"""Load the server's signing keys, and create each on the first start."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ _DIRECTORY_MODE = 0o700
 
 
 def open_key(path: Path) -> SigningKey:
-    """The key in this file. Raises as `load_key` does."""
+    """Return the key in this file. Raises as `load_key` does."""
     return load_key(path)
 
 
 def open_or_create_key(path: Path, *, entropy: Entropy, algorithm: Algorithm = "ed25519") -> SigningKey:
-    """The key in this file, made now when there is none; of two who race, both get the same one.
+    """Return the key in this file, and create it if it does not exist. Processes that race to create it all get the
+    same key.
 
-    Missing directories are made with mode 0700. Raises as `load_key` and `create_key` do, never because of the race.
+    Missing directories are created with mode 0700. Raises as `load_key` and `create_key` do, but never because of the
+    race.
     """
     try:
         return load_key(path)

@@ -1,4 +1,4 @@
-"""A random secret as a file of the owner's, made on the first start."""
+"""Load a random secret from a file of the owner, and create it on the first start."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 def open_or_create_secret(path: Path, *, count: int, entropy: Entropy) -> bytes:
-    """The `count` bytes in this file, made now (mode 0600, synced) when there is none; of two who race, one makes it.
+    """Return the `count` bytes in this file; create it (mode 0600, synced) if it does not exist. Of racing processes,
+    one creates it.
 
-    Raises Unavailable: `key.unwritable`, `key.unreadable` for one of another length or that others may read.
+    Raises Unavailable: `key.unwritable`; `key.unreadable` for another length or a file that other users may read.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -37,7 +38,8 @@ def open_or_create_secret(path: Path, *, count: int, entropy: Entropy) -> bytes:
 
 
 def create_secret(path: Path, secret: bytes, *, draft: Path) -> None:
-    """Written whole under another name first, one of its own for each who starts, so that nobody reads half of it."""
+    """Create a secret file. It is first written under a name that each process has for itself, so that nobody reads a
+    partial file."""
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, secret)
@@ -45,7 +47,7 @@ def create_secret(path: Path, secret: bytes, *, draft: Path) -> None:
     finally:
         os.close(descriptor)
     try:
-        # A link, unlike a rename, does not replace what somebody else made meanwhile.
+        # A link, unlike a rename, does not replace a file that another process created meanwhile.
         os.link(draft, path)
     except FileExistsError:
         pass

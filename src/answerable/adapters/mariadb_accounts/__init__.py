@@ -1,4 +1,4 @@
-"""MariaDB: an account for each lease, and sessions that are logged in as it."""
+"""Issue leases on MariaDB as one account each, and run an agent's statements in sessions of that account."""
 
 from answerable.adapters.mariadb_accounts.admin import AdminConnections
 from answerable.adapters.mariadb_accounts.admin_account import MariadbOwnAccount

@@ -1,4 +1,4 @@
-"""Connections of the broker's own account, kept warm."""
+"""Pool the connections of the broker's own MariaDB account."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 LABEL: Final = "answerable broker"
 _OF_SCOPE: Final = frozenset({1044, 1045, 1054, 1102, 1103, 1142, 1143, 1144, 1146, 1147, 1166, 1227, 1410})
-"""Names of nothing, and rights that the broker's account does not have or may not hand on."""
+"""Error numbers for unknown names, and for rights that the broker's account lacks or may not grant."""
 
 
 class AdminConnections:
-    """At most so many. One that failed, or whose user was cancelled, is closed at once: the server finishes the one
-    statement that it has, and then ends the session, with whatever it had locked."""
+    """Connection pool of limited size. A connection that failed or whose caller was cancelled is closed at once: the
+    server completes its current statement and then ends the session, which releases its locks."""
 
     def __init__(self, place: ServerPlace, *, connections_max: int) -> None:
         self._place = place
@@ -42,7 +42,8 @@ class AdminConnections:
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[aiomysql.Connection]:
-        """Raises Unavailable (`lease.target`). Statements in the block raise what the driver raises."""
+        """Yield one connection. Raises Unavailable (`lease.target`). Statements in the block raise the driver's
+        errors."""
         async with self._places:
             connection = await self._taken()
             try:
@@ -57,7 +58,7 @@ class AdminConnections:
                 self._idle.append(connection)
 
     async def close(self) -> None:
-        """Close those that nobody uses; the others when they are given back."""
+        """Close the idle connections; those in use are closed when they are returned."""
         self._is_closed = True
         while self._idle:
             self._idle.pop().close()
@@ -80,7 +81,7 @@ class AdminConnections:
 
 @contextmanager
 def unreached(*, effect: Effect) -> Iterator[None]:
-    """What the driver raises, as ours: whatever it is, the server did not say that it was done."""
+    """Convert the driver's errors to Unavailable (`lease.target`): in every case the server did not confirm success."""
     try:
         yield
     except (*LOST, REFUSED) as failure:
@@ -90,7 +91,8 @@ def unreached(*, effect: Effect) -> Iterator[None]:
 
 @contextmanager
 def ungranted() -> Iterator[None]:
-    """As `unreached`, where a refusal may be about the scope. Raises Refused (`lease.scope`), Unavailable."""
+    """Like `unreached`, for statements whose refusal may be the scope's fault. Raises Refused (`lease.scope`),
+    Unavailable."""
     with unreached(effect="unknown"):
         try:
             yield

@@ -1,4 +1,4 @@
-"""The broker's own account on MariaDB, which changes its own password. The server is told its hash alone."""
+"""Change the password of the broker's own MariaDB account. The server receives only the password's hash."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 LABEL: Final = "answerable rotation"
 _NOT_LET: Final = frozenset({1044, 1131, 1142, 1227, 1290, 1699})
-"""No right to it, or an account that has no password."""
+"""The account lacks the right, or has no password."""
 _GONE: Final = 1094
-"""A session that ended by itself."""
+"""The session has already ended."""
 SESSIONS: Final = (
     "SELECT ID FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND "
     "USER = SUBSTRING_INDEX(CURRENT_USER(), '@', 1)"
@@ -47,10 +47,10 @@ class MariadbOwnAccount:
         return f"mariadb {self._place.account}@{self._place.host}:{self._place.port}"
 
     async def set_to(self, new: str, *, known: Sequence[str], cuts: bool) -> None:
-        """As the port says. An account may change its own password without any other right."""
+        """Set the password to `new`. An account needs no further right to change its own password."""
         connection = await self._let_in(known)
         try:
-            # The server wants a literal here; it is hexadecimal digits after an asterisk.
+            # The server requires a literal, which is safe: the hash is an asterisk and hexadecimal digits.
             await run(connection, f"SET PASSWORD = '{native_hash(new)}'")
             if cuts:
                 await _cut(connection)
@@ -79,7 +79,7 @@ class MariadbOwnAccount:
         )
 
     async def _entered(self, value: str) -> aiomysql.Connection | None:
-        """None where the server does not take it."""
+        """Log in; None if the server rejects the password."""
         place = self._place
         try:
             return await connected(place, account=place.account, password=value, database="", label=LABEL)

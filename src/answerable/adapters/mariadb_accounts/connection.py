@@ -1,8 +1,8 @@
-"""A connection to MariaDB that is stricter than the driver's own.
+"""Connect to MariaDB more strictly than the driver does.
 
-The driver asks the server for several statements at a time, goes on in the clear where a server says that it knows no
-TLS, and hands out the password itself where a server asks for it. None of that happens here; tests hold the driver to
-it, as the places where it is changed are its private ones.
+The driver enables multiple statements per request, continues in the clear if a server claims to have no TLS, and sends
+the plain password if a server requests it. This module disables all three. It changes private members of the driver, so
+tests check that the driver still obeys.
 """
 
 from __future__ import annotations
@@ -30,20 +30,23 @@ LOST: Final = (
     aiomysql.InterfaceError,
     aiomysql.InternalError,
 )
-"""What the driver raises when a connection is at its end; some of these are refusals, which `number_of` tells."""
+"""What the driver raises when a connection is lost. Some of these are refusals by the server: see `number_of`."""
 REFUSED: Final = aiomysql.MySQLError
 NO_ENTRY: Final = 1045
-"""Access denied: the password is another one, or there is no such account."""
+"""Access denied: the password is wrong or there is no such account."""
 CLIENT_ERRORS_FROM: Final = 2000
-"""Numbers of errors of the client's own are from here to 2999: the server said nothing."""
+"""Error numbers from here to 2999 are the client's own: the server has not answered."""
 CLIENT_ERRORS_TO: Final = 2999
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerPlace:
-    """Where a server is and who asks there. host: a name or address, or the path of a Unix socket. password: read
-    whenever a connection is made. tls: None for none. others: tried after it where the server refuses it, for it may be
-    just being changed there."""
+    """A server's address and the account to log in with.
+
+    host: name or address, or the path of a Unix socket. tls: None for no TLS.
+    password: called for each new connection.
+    others: further passwords to try if the server rejects the first, which may just be rotated.
+    """
 
     host: str
     port: int
@@ -55,7 +58,7 @@ class ServerPlace:
 
 
 class _StrictConnection(aiomysql.Connection):  # type: ignore[misc]
-    """As the docstring of the module says."""
+    """Connection without multiple statements, with enforced TLS and only the native password plugin; see the module."""
 
     def __init__(self, **given: Any) -> None:
         super().__init__(auth_plugin=NATIVE, local_infile=False, **given)
@@ -78,8 +81,8 @@ class _StrictConnection(aiomysql.Connection):  # type: ignore[misc]
 async def connected(
     place: ServerPlace, *, account: str, password: str, database: str, label: str
 ) -> aiomysql.Connection:
-    """A session, in the server's default for transactions. label: as the server's list of attributes shows it.
-    Raises what LOST and REFUSED name."""
+    """Open a session, in the server's default transaction mode. label: program name, which the server lists among the
+    session's attributes. Raises the errors in LOST and REFUSED."""
     where = (
         {"unix_socket": place.host}
         if place.host.startswith("/")
@@ -102,7 +105,7 @@ async def connected(
 
 
 async def entered(place: ServerPlace, *, label: str) -> aiomysql.Connection:
-    """As the broker's own account. Raises as `connected`."""
+    """Log in as the broker's own account. Raises as `connected`."""
     first = place.password()
     try:
         return await connected(place, account=place.account, password=first, database="", label=label)
@@ -119,7 +122,8 @@ async def entered(place: ServerPlace, *, label: str) -> aiomysql.Connection:
 
 
 async def run(connection: aiomysql.Connection, statement: str, *texts: str) -> Sequence[tuple[Any, ...]]:
-    """One statement of ours, with nothing that the driver would fill in. texts: what stands for each `?`."""
+    """Run one statement of our own; the driver interpolates nothing. texts: one value for each `?`, sent in
+    hexadecimal."""
     first, *others = statement.split("?")
     filled = first + "".join(hexed(text) + other for text, other in zip(texts, others, strict=True))
     cursor = await connection.cursor()
@@ -130,7 +134,7 @@ async def run(connection: aiomysql.Connection, statement: str, *texts: str) -> S
 
 
 def number_of(failure: BaseException) -> int:
-    """The server's number of an error; 0 where the server said nothing."""
+    """Return the server's error number; 0 if the server did not answer."""
     number = failure.args[0] if failure.args else 0
     if not isinstance(failure, REFUSED) or not isinstance(number, int):
         return 0
@@ -138,7 +142,7 @@ def number_of(failure: BaseException) -> int:
 
 
 def words_of(failure: BaseException) -> str:
-    """What the server or the driver says, in one line."""
+    """Return the server's or driver's message, on one line."""
     if isinstance(failure, TimeoutError):
         return "no answer in time"
     said = failure.args[1] if len(failure.args) > 1 else (failure.args[0] if failure.args else "")

@@ -1,4 +1,4 @@
-"""What a server says of the tables that a scope names, of what an account may do, and of what everybody may."""
+"""Query a MariaDB server about the tables of a scope, the rights of an account, and rights that every account has."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from answerable.adapters.mariadb_accounts.scope import MariadbScope
 
 RIGHTS_MAX: Final = 1_000
-# One table a query, named by constants: the server opens every table of every database for a join of these.
+# One table per query, by constant names: a join would make the server open every table of every database.
 _TABLE: Final = (
     "SELECT TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES"
     " WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?"
@@ -22,8 +22,8 @@ _ENGINES: Final = "SELECT ENGINE FROM information_schema.ENGINES WHERE TRANSACTI
 
 
 async def faults_at(connection: aiomysql.Connection, scope: MariadbScope) -> list[str]:
-    """Why this server cannot grant it, beside what it refuses by itself: unknown columns, and rights that the
-    broker's account does not have. A table that is not there it would grant to who may create one."""
+    """Return why the server cannot grant this scope, beyond its own refusals. Missing tables are faults, because the
+    server would grant rights on them to an account that may create tables."""
     faults = []
     for grant in scope.tables:
         rows = await run(connection, _TABLE, scope.database, grant.table)
@@ -48,7 +48,7 @@ async def _takes_back(connection: aiomysql.Connection, engine: str) -> bool:
 
 
 async def granted_rights(connection: aiomysql.Connection, account: str) -> tuple[str, ...]:
-    """One right a line, sorted; empty where there is no such account."""
+    """Return the rights of an account, one per line, sorted; empty if there is no such account."""
     if not await run(connection, "SELECT 1 FROM mysql.user WHERE User = ?", account):
         return ()
     lines = set()

@@ -1,8 +1,9 @@
-"""An account for each lease: made locked, granted to, opened last; taken away in the order in which each step bites.
+"""Issue a MariaDB account per lease: created locked, granted its rights, unlocked last; revoked step by step, the most
+effective step first.
 
-MariaDB commits each of these statements by itself. So what a cut-off issue leaves is an account of the lease's name
-that nobody can log in to, and whoever revokes waits, by a lock of the server that goes with the session of the issue,
-until nothing more of it comes.
+MariaDB commits each of these statements separately. An interrupted issue therefore leaves an account of the lease's
+name that nobody can log in to. A revocation waits for a server lock, which is held by the issuing session, until that
+issue has ended.
 """
 
 from __future__ import annotations
@@ -40,12 +41,13 @@ CUT_SECONDS_MAX: Final = 4.0
 POLL_SECONDS_FIRST: Final = 0.002
 POLL_SECONDS_MAX: Final = 0.1
 _TAKEN: Final = 1396
-"""CREATE USER failed: in practice, there is one."""
+"""CREATE USER failed: in practice because the account exists."""
 _HOST: Final = re.compile(r"[A-Za-z0-9._:%-]{1,255}")
 
 
 class MariadbIssuer:
-    """host: from where accounts of leases may log in; empty for where the server sees the broker."""
+    """Issues and revokes accounts for leases (a credential issuer). host: from which lease accounts may log in; empty
+    for the host as the server sees the broker."""
 
     def __init__(
         self,
@@ -64,7 +66,7 @@ class MariadbIssuer:
 
     @property
     def traits(self) -> IssuerTraits:
-        """The server keeps to grants; it knows no time at which an account ends."""
+        """The server enforces grants; it has no expiry for accounts."""
         return TRAITS
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
@@ -79,11 +81,11 @@ class MariadbIssuer:
         account = account_of(order.name)
         with unreached(effect="unknown"):
             async with self._connections.one() as connection:
-                # 1. What is there, and whether it can be granted.
+                # 1. Check that the tables exist and can be granted.
                 faults = await faults_at(connection, scope)
                 if faults:
                     raise _refused(faults)
-                # 2. Whoever revokes this name waits from here on.
+                # 2. From here on, a revocation of this lease waits.
                 seen = await _lock(connection, account)
                 await self._make(connection, f"'{account}'@'{self._host_for(seen)}'", scope, password)
                 await run(connection, "DO RELEASE_ALL_LOCKS()")
@@ -99,7 +101,7 @@ class MariadbIssuer:
         self, connection: aiomysql.Connection, who: str, scope: MariadbScope, password: str
     ) -> None:
         try:
-            # 3. An account that nobody can log in to yet.
+            # 3. Create an account that nobody can log in to yet.
             await run(
                 connection,
                 f"CREATE USER {who} IDENTIFIED VIA mysql_native_password USING '{native_hash(password)}'"
@@ -110,12 +112,12 @@ class MariadbIssuer:
                 raise
             raise LEASE_TAKEN("the name of this lease is in use at the server already") from None
         try:
-            # 4. What it may do, and nothing else.
+            # 4. Grant exactly the rights of the scope.
             with ungranted():
                 for grant in scope.tables:
                     table = f"{quoted_name(scope.database)}.{quoted_name(grant.table)}"
                     await run(connection, f"GRANT {grant.rights} ON TABLE {table} TO {who}")
-            # 5. From here on it may be live.
+            # 5. From here on the account may be in use.
             await run(connection, f"ALTER USER {who} ACCOUNT UNLOCK")
         except Refused:
             await run(connection, f"DROP USER IF EXISTS {who}")
@@ -130,7 +132,7 @@ class MariadbIssuer:
         return host
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
-        """As the port says: the server knows no end, so that only whether it is there is asked."""
+        """Check that the account exists: the server has no expiry to extend. Raises Refused (`lease.gone`)."""
         with unreached(effect="none"):
             async with self._connections.one() as connection:
                 hosts = await _hosts(connection, account_of(name))
@@ -141,16 +143,16 @@ class MariadbIssuer:
         account = account_of(name)
         with unreached(effect="unknown"):
             async with self._connections.one() as connection:
-                # 1. Until an issue of this name that is under way has come to its end. A session of the lease can hold
-                #    the same lock, to keep itself alive: it is cut first, and an issue that is cut off so is no loss.
+                # 1. Wait until an issue of this lease has ended. A session of the lease may hold the same lock to stay
+                # alive, so its sessions are ended first; ending an interrupted issue loses nothing.
                 cut = 0
                 if not await _is_locked_at_once(connection, account):
                     await _disarmed_meanwhile(connection, account)
                     cut = await _sessions_ended(connection, account)
                     await _lock(connection, account)
-                # 2. What it may do ends, in open sessions too; 3. nobody logs in as it any more.
+                # 2. Remove the rights, in open sessions too. 3. Lock the account against logins.
                 accounts = await _disarmed(connection, account)
-                # 4. Open sessions; 5. the account; 6. who was on the way in meanwhile.
+                # 4. End open sessions. 5. Drop the account. 6. End sessions that logged in meanwhile.
                 cut += await _sessions_ended(connection, account)
                 for who in accounts:
                     await run(connection, f"DROP USER IF EXISTS {who}")
@@ -169,7 +171,7 @@ class MariadbIssuer:
         return tuple(name for name in names if name is not None)
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
-        """As the port says; what everybody has there is told beside it, with PUBLIC in front."""
+        """Return the account's rights; rights that every account has are added with the prefix PUBLIC."""
         with unreached(effect="none"):
             async with self._connections.one() as connection:
                 return await granted_rights(connection, account_of(name))
@@ -180,7 +182,7 @@ class MariadbIssuer:
 
 
 async def _lock(connection: aiomysql.Connection, account: str) -> str:
-    """Returns from where the server sees us."""
+    """Take the lease's server lock. Return the host from which the server sees the broker."""
     asked = f"SELECT GET_LOCK('{account}', {LOCK_SECONDS_MAX}), SUBSTRING_INDEX(USER(), '@', -1)"
     ((got, seen),) = await run(connection, asked)
     if got != 1:
@@ -194,7 +196,7 @@ async def _is_locked_at_once(connection: aiomysql.Connection, account: str) -> b
 
 
 async def _disarmed(connection: aiomysql.Connection, account: str) -> list[str]:
-    """The accounts of this name, which may do nothing more and let nobody in."""
+    """Remove all rights of the accounts of this name, lock them, and return them."""
     accounts = [f"'{account}'@'{host}'" for host in await _hosts(connection, account)]
     for who in accounts:
         await run(connection, f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {who}")
@@ -203,7 +205,8 @@ async def _disarmed(connection: aiomysql.Connection, account: str) -> list[str]:
 
 
 async def _disarmed_meanwhile(connection: aiomysql.Connection, account: str) -> None:
-    """The same while somebody else makes or ends it: what is not there any more is done again once it is our turn."""
+    """Disarm while another session creates or drops the account: errors are ignored, since the revocation repeats the
+    step under the lock."""
     try:
         await _disarmed(connection, account)
     except REFUSED as failure:
@@ -217,7 +220,7 @@ async def _hosts(connection: aiomysql.Connection, account: str) -> list[str]:
 
 
 async def _sessions_ended(connection: aiomysql.Connection, account: str) -> int:
-    """How many were open. Returns when none is."""
+    """End all sessions of an account and return their number. Returns when none is left."""
     ended: set[int] = set()
     pause = POLL_SECONDS_FIRST
     listed = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = ?"

@@ -1,7 +1,7 @@
-"""Names and values as MariaDB spells them, so that none of them is ever more than one token.
+"""Quote names and values for MariaDB so that each is exactly one token.
 
-Laws: values travel in hexadecimal, so that no character set and no `sql_mode` changes what they are; what the server
-cannot take for a name does not come out.
+Laws: values are sent in hexadecimal, so that no character set and no `sql_mode` changes them; a text that MariaDB does
+not accept as a name is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ _BASIC_PLANE_MAX: Final = "\uffff"
 
 
 def is_name(text: str) -> bool:
-    """Whether the server takes it for a name as it is: it knows the basic plane only, and no blank at the end."""
+    """Whether MariaDB accepts the text unchanged as a name: only characters of the basic plane, and no trailing
+    blank."""
     return (
         0 < len(text) <= NAME_CHARS_MAX
         and text == text.rstrip(" ")
@@ -23,19 +24,19 @@ def is_name(text: str) -> bool:
 
 
 def quoted_name(text: str) -> str:
-    """As one identifier. Raises ValueError for what is no name."""
+    """Return the name as a quoted identifier. Raises ValueError for an invalid name."""
     if not is_name(text):
         raise ValueError("not a name in MariaDB")
     return "`" + text.replace("`", "``") + "`"
 
 
 def hexed(text: str) -> str:
-    """A text as an expression. Raises UnicodeEncodeError for lone surrogates."""
+    """Return a text as an SQL expression. Raises UnicodeEncodeError for lone surrogates."""
     return f"CONVERT(X'{text.encode().hex()}' USING utf8mb4)"
 
 
 def native_hash(password: str) -> str:
-    """As the server stores it, so that no statement has the password. SHA-1 is the plugin's; 256 random bits stand
-    behind it."""
+    """Return the password hash that the server stores, so that no statement contains the password. The plugin
+    prescribes SHA-1, which is sufficient because the password has 256 random bits."""
     once = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
     return "*" + hashlib.sha1(once, usedforsecurity=False).hexdigest().upper()

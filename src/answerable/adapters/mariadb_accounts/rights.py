@@ -1,6 +1,6 @@
-"""Which rights a scope on MariaDB has. What a statement used of them nobody tells: the server does not say which tables
-one touched (the plugin that does, `METADATA_LOCK_INFO`, is not loaded unless somebody asks for it), and we read no SQL.
-"""
+"""List the rights of a MariaDB scope and narrow it. Which rights a statement used is unknown: the server does not
+report the tables of a statement (the plugin that does, `METADATA_LOCK_INFO`, is not loaded by default), and we do not
+parse SQL."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ class MariadbRights:
     def used(
         self, scope: Scope, tool: str, arguments: Mapping[str, JSONValue], told: JSONValue
     ) -> Used | None:
-        """As the port says: it cannot be told, but for a look at what was granted."""
+        """Return the rights that a call used: none for `list_tables`, unknown (None) for all other tools."""
         return Used(frozenset()) if tool == "list_tables" else None

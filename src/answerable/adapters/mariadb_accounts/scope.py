@@ -1,7 +1,7 @@
-"""What a lease on MariaDB may do: the grammar of its scope, and the value that is made of it.
+"""Parse the scope of a MariaDB lease: database, tables, verbs, columns and limits.
 
-Laws: every member is known or the scope is refused; a name is a name, whatever it looks like; there are no rules about
-rows, as MariaDB has none, and whoever asks for one is told to grant a view.
+Laws: an unknown member refuses the scope; a name is taken literally, whatever characters it has; row rules are refused,
+because MariaDB has none, with the advice to grant a view.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COLUMNS_MAX: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableGrant:
-    """columns: empty for the whole table."""
+    """The rights on one table or view. columns: empty for the whole table."""
 
     table: str
     verbs: tuple[Verb, ...]
@@ -31,7 +31,7 @@ class TableGrant:
 
     @property
     def rights(self) -> str:
-        """As GRANT spells them."""
+        """Return the privileges in the syntax of GRANT."""
         columns = ", ".join(quoted_name(column) for column in self.columns)
         return ", ".join(
             f"{verb.upper()} ({columns})" if columns and verb != "delete" else verb.upper()
@@ -41,7 +41,7 @@ class TableGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MariadbScope:
-    """rows_max: rows that one call returns or changes. seconds: how long one statement runs."""
+    """A parsed scope. rows_max: rows that one call may return or change. seconds: time limit of one statement."""
 
     database: str
     tables: tuple[TableGrant, ...]
@@ -51,7 +51,7 @@ class MariadbScope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeLimits:
-    """What the owner of the target lets a scope ask for at most, and what it gets where it does not ask."""
+    """Maxima that the target's settings set for a scope, which are also its defaults."""
 
     databases: frozenset[str]
     rows_max: int
@@ -59,14 +59,14 @@ class ScopeLimits:
 
 
 class _Faults(list[str]):
-    """What is wrong, each with its place."""
+    """Faults found, each with its place."""
 
     def add(self, place: str, wrong: str) -> None:
         self.append(f"{place}: {wrong}" if place else wrong)
 
 
 def scope_of(value: JSONValue, limits: ScopeLimits) -> MariadbScope | tuple[str, ...]:
-    """The scope, or why it is none."""
+    """Return the parsed scope, or its faults."""
     faults = _Faults()
     members = _members(value, "", frozenset({"database", "tables", "rowsMax", "seconds"}), faults)
     database = members.get("database")

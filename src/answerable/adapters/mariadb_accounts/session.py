@@ -1,8 +1,8 @@
-"""Sessions of a lease: each action has a connection of its own, one statement, in a transaction that is the broker's.
+"""Run an agent's statements on MariaDB: each action gets its own connection and runs one statement in a transaction
+that the broker controls.
 
-Laws: an agent's text reaches the server in hexadecimal, inside `EXECUTE IMMEDIATE`, which takes one statement and no
-more; a connection served one action, so that nothing one left reaches the next; nothing is committed that was not
-counted.
+Laws: an agent's SQL reaches the server in hexadecimal, inside `EXECUTE IMMEDIATE`, which accepts exactly one statement;
+a connection serves one action, so no session state reaches the next; nothing is committed whose rows were not counted.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS: Final = 50
 GRACE_SECONDS: Final = 1.0
-"""How much later than the server we end a statement that it should have ended."""
+"""How long the client waits beyond the server's own statement limit."""
 CANCEL_SECONDS_MAX: Final = 2.0
 TABLES_MAX: Final = 200
 
@@ -52,17 +52,18 @@ _TAG: Final = re.compile(r"[A-Za-z0-9_.:-]{0,63}")
 _LEADING: Final = re.compile(
     r"(?:\s+|--(?:\s[^\n]*)?(?:\n|$)|#[^\n]*(?:\n|$)|/\*(?!!|M!)(?:[^*]|\*(?!/))*\*/)*"
 )
-"""Blanks and comments, but not those that the server executes."""
+"""Blanks and comments, except comments that the server executes."""
 _WORD: Final = re.compile(r"[A-Za-z]+")
 READING: Final = frozenset({"select", "values", "with", "show", "explain", "describe", "desc"})
 CHANGING: Final = frozenset({"insert", "update", "delete", "replace"})
 _KILLED: Final = 1927
-"""Somebody ended the connection: whoever revoked the lease."""
+"""The connection was killed, as a revocation of the lease does."""
 
 
 @dataclass(slots=True)
 class _Rows:
-    """What came of one statement. changed: how many rows, as the server says."""
+    """The result of one statement. cut: why rows are missing; empty if complete. changed: number of changed rows, as
+    the server reports."""
 
     columns: list[str] = field(default_factory=list)
     rows: list[JSONValue] = field(default_factory=list)
@@ -71,11 +72,11 @@ class _Rows:
 
 
 class _TooMany(Exception):
-    """More rows than were granted: what was done is rolled back."""
+    """The statement affected more rows than granted: it is rolled back."""
 
 
 class MariadbSession:
-    """One call at a time. `open` before the first."""
+    """A session of one lease; one call at a time. Call `open` first."""
 
     def __init__(
         self, place: ServerPlace, credential: Credential, terms: LeaseTerms, *, bytes_max: int
@@ -89,7 +90,7 @@ class MariadbSession:
         self._label = ""
 
     async def open(self, *, label: str) -> None:
-        """A new connection. label: the server shows it among the connection's attributes. Raises Unavailable."""
+        """Open a new connection. label: listed by the server among the connection's attributes. Raises Unavailable."""
         self.close()
         try:
             self._connection = await self._connected(label)
@@ -105,7 +106,7 @@ class MariadbSession:
             )
 
     def close(self) -> None:
-        """The server rolls back what was not committed."""
+        """Close the connection. The server rolls back uncommitted changes."""
         if self._connection is not None:
             self._connection.close()
         self._connection = None
@@ -119,7 +120,7 @@ class MariadbSession:
         seconds_max: float,
         progress: Progress | None = None,
     ) -> Performed:
-        # 1. Nothing is sent for arguments that are none.
+        # 1. Check the arguments before anything is sent.
         sql, parameters = asked(tool, arguments)
         if not _TAG.fullmatch(tag):
             raise refused("the tag has characters that a log line cannot keep apart")
@@ -127,11 +128,11 @@ class MariadbSession:
             _check_first_word(tool, sql)
         statement = _statement(sql, parameters)
         seconds = max(0.001, min(seconds_max, self._terms.seconds))
-        # 2. A connection that has served nobody.
+        # 2. Use a connection that has not served any action.
         if self._connection is None or self._label != (tag or self._label):
             await self.open(label=tag)
         assert self._connection is not None  # noqa: S101 - `open` made it, or raised
-        # 3. From here on the server may have heard it.
+        # 3. From here on the server may have received the statement.
         is_done = False
         try:
             with anyio.fail_after(seconds + GRACE_SECONDS):
@@ -240,7 +241,7 @@ class MariadbSession:
             result["structuredContent"] = content
         session = [("mariadb_connection", str(self._id))]
         if after:
-            # The connection served this action alone: its statement has the next number that the server gave there.
+            # The connection served this action only: its statement has the connection's next query id.
             session.append(("mariadb_query_after", after))
         return Performed(result=result, session=tuple(session))
 
@@ -257,7 +258,8 @@ class MariadbSession:
         )
 
     async def _stopped(self) -> None:
-        """A statement goes on after its connection is gone. The lease may end its own, by a second one."""
+        """Kill the statement by a second connection of the lease: the server would run it to the end after the first is
+        closed."""
         with anyio.CancelScope(shield=True), anyio.move_on_after(CANCEL_SECONDS_MAX):
             try:
                 connection = await self._connected(self._label)
@@ -286,8 +288,8 @@ def _statement(sql: str, parameters: list[JSONValue]) -> str:
 
 
 def _check_first_word(tool: str, sql: str) -> None:
-    """So that a statement is of a kind that its transaction is made for. What it may do is not known by this: the
-    grants of the account say that."""
+    """Refuse a statement whose first word does not fit the transaction's kind. This is no security boundary: the
+    account's grants are."""
     words = READING if tool == "query" else CHANGING
     start = _LEADING.match(sql)
     found = _WORD.match(sql, start.end() if start else 0)
@@ -299,7 +301,7 @@ def _check_first_word(tool: str, sql: str) -> None:
 
 
 async def _query_id(connection: aiomysql.Connection) -> int:
-    """Of this very statement: numbers of later ones are greater, for the whole server."""
+    """Return the query id of this statement. Later statements have greater ids, server-wide."""
     rows: Any = await run(
         connection, "SELECT QUERY_ID FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID()"
     )

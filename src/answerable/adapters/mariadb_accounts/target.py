@@ -1,4 +1,4 @@
-"""MariaDB as a target: sessions that are logged in as the account of a lease, and as nobody else."""
+"""Act on MariaDB for agents, in sessions that are logged in only as the lease's account."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 class MariadbTarget:
-    """place: where the server is; its account and password are the issuer's, and are not used here."""
+    """A MariaDB server as a broker target. place: the server's address; its account and password are the issuer's and
+    are not used."""
 
     def __init__(self, place: ServerPlace, *, bytes_max: int) -> None:
         self._place = place

@@ -1,4 +1,4 @@
-"""The tools of a MariaDB target, as MCP describes them."""
+"""Define the MCP tools of a MariaDB target and check their arguments."""
 
 from __future__ import annotations
 
@@ -85,7 +85,8 @@ TOOLS: Final = cast(
 
 
 def asked(tool: str, arguments: Mapping[str, JSONValue]) -> tuple[str, list[JSONValue]]:
-    """Statement and parameters of a call. Raises Refused (`target.arguments`): nothing was sent."""
+    """Return the statement and parameters of a call. Raises Refused (`target.arguments`), in which case nothing was
+    sent."""
     known = {str(one["name"]): one["inputSchema"] for one in TOOLS}
     if tool not in known:
         raise refused(f"there is no tool {shown(tool, 40)}: there are {', '.join(sorted(known))}")
@@ -104,5 +105,5 @@ def asked(tool: str, arguments: Mapping[str, JSONValue]) -> tuple[str, list[JSON
 
 
 def refused(wrong: str) -> Refused:
-    """Arguments that nothing was done with."""
+    """Return a refusal of arguments; nothing was done."""
     return TARGET_ARGUMENTS(wrong)

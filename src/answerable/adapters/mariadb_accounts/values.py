@@ -1,4 +1,4 @@
-"""Values between JSON and MariaDB's types, without loss that is not visible."""
+"""Convert values between JSON and MariaDB's types without silent loss."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _INTEGER_MIN: Final = -(2**63)
 
 
 def expression(value: JSONValue) -> str:
-    """A value as an expression of one token or one call. Raises ValueError for what the server has no number for."""
+    """Return a value as an SQL expression of one token or one call. Raises ValueError for a number that the server
+    cannot represent."""
     if value is None:
         return "NULL"
     if isinstance(value, bool):
@@ -39,7 +40,8 @@ def expression(value: JSONValue) -> str:
 
 
 def shown_value(value: object) -> JSONValue:
-    """As JSON: what JSON has as it is, whole numbers that a reader might round and all else as text."""
+    """Return a value as JSON: JSON types unchanged, integers beyond JavaScript's safe range and all other types as
+    text."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -58,5 +60,5 @@ def shown_value(value: object) -> JSONValue:
 
 
 def size_of(value: JSONValue) -> int:
-    """Bytes of it as JSON."""
+    """Return the size of the value as JSON, in bytes."""
     return len(msgspec.json.encode(value))

@@ -1,4 +1,4 @@
-"""The account of this machine that a program is started under."""
+"""Select the operating system account under which a tool server's program runs, and build the command line for it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TOOLS: Final = "answerable-tools"
-"""An account of this name is there for one purpose."""
+"""Name of an account that exists on a machine only for this purpose."""
 
-# `warnings` is what `execvp` imports by itself, from a place that the account may not be able to read.
+# `execvp` itself imports `warnings`; imported here while its file is still readable, which the account may not be able
+# to do.
 _BECOMES: Final = """
 import os, sys, warnings
 user, group, *command = sys.argv[1:]
@@ -31,10 +32,10 @@ except OSError as error:
 
 
 def account_of(user: str) -> pwd.struct_passwd | None:
-    """The account of this name or number; None for our own, and for an empty name.
+    """Return the account of this name or number; None for our own account or an empty name.
 
-    Raises Unavailable (`upstream.user`) where it is unknown or we may not run others under it: under another account
-    than was told nothing is started.
+    Raises Unavailable (`upstream.user`) if the account is unknown or this process may not start programs under it: a
+    program is never started under another account than the configured one.
     """
     if not user:
         return None
@@ -50,8 +51,8 @@ def account_of(user: str) -> pwd.struct_passwd | None:
 
 
 def tools_account(user: str) -> pwd.struct_passwd | None:
-    """The account that servers of tools run under. user: as the settings name it; where they name none, and root starts
-    us, the account `TOOLS` of this machine if it has one. None for our own. Raises Unavailable (`upstream.user`)."""
+    """Return the account for tool servers; None for our own. user: from the settings. If it is empty and this process
+    runs as root, the account named `TOOLS` is used, if it exists. Raises Unavailable (`upstream.user`)."""
     if not user and os.geteuid() == 0:
         try:
             return pwd.getpwnam(TOOLS)
@@ -61,7 +62,7 @@ def tools_account(user: str) -> pwd.struct_passwd | None:
 
 
 def names_of(account: pwd.struct_passwd | None) -> dict[str, str]:
-    """What programs read of who they run as."""
+    """Return the environment variables that tell a program its account."""
     if account is None:
         return {}
     return {
@@ -73,9 +74,10 @@ def names_of(account: pwd.struct_passwd | None) -> dict[str, str]:
 
 
 def under(account: pwd.struct_passwd | None, command: Sequence[str]) -> list[str]:
-    """The command line that gives up our account, with all of our groups, and becomes this one's program.
+    """Return a command line that drops our account and all our groups and then executes the program under this account.
 
-    uvloop starts nothing under another account by itself. It runs before anything of the program does.
+    The wrapper is needed because uvloop cannot start processes under another account. It runs before any code of the
+    program.
     """
     if account is None:
         return list(command)

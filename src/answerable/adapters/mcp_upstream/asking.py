@@ -1,4 +1,4 @@
-"""The one place where a request goes through the SDK's client session, whatever its method."""
+"""Send a request of any method through the SDK's client session; the only place that does so."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ async def ask(
     *,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Send any request and return its result as it came.
+    """Send a request and return its result unchanged.
 
-    Raises MCPError for an error answer or a closed connection, pydantic's ValidationError for a result that is not
-    what the protocol says.
+    Raises MCPError for an error answer or a closed connection, pydantic's ValidationError for a result that violates
+    the protocol.
     """
-    # The SDK types results as models; a plain adapter keeps members that its models do not know.
+    # The SDK parses results into models, which drop unknown members; a plain adapter preserves them.
     send: Any = session.send_request
     result: dict[str, Any] = await send(
         mcp_types.Request[Any, Any](method=method, params=params), _OBJECT, progress_callback=progress

@@ -1,7 +1,7 @@
-"""What one upstream says it offers, as it said it last: tools, prompts, resources and resource templates.
+"""Hold what one upstream listed last: tools, prompts, resources and resource templates, and their compiled definitions.
 
-Laws: names are exact; a name that is listed twice, or that could be mistaken for another, is not offered at all and is
-reported; a definition is compiled once per capability and stays until the upstream is listed again.
+Laws: names are exact; an entry that is listed twice or whose name could be confused with another is not offered, and is
+reported; a definition is compiled once per capability and kept until the upstream is listed again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ENTRIES_MAX: Final = 5_000
 REPORTS_MAX: Final = 50
 ENTRIES_PER_SECOND: Final = 3_000
 BYTES_PER_SECOND: Final = 10_000_000
-"""Of lists of one server that are read again: one that announces changes all the time is read no more often."""
+"""Limits on re-reading one server's lists: a server that announces changes continuously is read no faster than this."""
 COMPILED_MAX: Final = 10_000
 
 _NOTHING: Final[dict[str, JSONValue]] = {"type": "object", "properties": {}}
@@ -58,15 +58,18 @@ _COMPLETION: Final[dict[str, JSONValue]] = {
 
 
 def key_of(shelf: Shelf, entry: JSONValue) -> str | None:
-    """The name of a listed entry, or None when it has none that is text."""
+    """Return the name of a listed entry; None if it has no textual name."""
     name = entry.get(KEYS[shelf]) if isinstance(entry, dict) else None
     return name if isinstance(name, str) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
-    """entries: by shelf and exact name. refused: what is not offered and why, one line each. wants_fields: whether a
-    tool's schema asks for header fields. apart_seconds: how long nobody reads it again.
+    """The lists of one upstream. entries: by shelf and exact name. refused: entries not offered, one line of reason
+    each.
+
+    wants_fields: whether a tool's schema requests HTTP header fields.
+    apart_seconds: minimum pause before the lists are read again.
     """
 
     entries: dict[Shelf, dict[str, dict[str, JSONValue]]]
@@ -76,26 +79,26 @@ class Catalogue:
     _compiled: dict[int, tuple[Capability, ToolDefinition | Malformed]] = field(default_factory=dict)
 
     def offers(self, shelf: Shelf, name: str) -> bool:
-        """Whether the upstream listed this entry under a name that may be offered."""
+        """Whether the upstream lists this entry under a name that may be offered."""
         return name in self.entries[shelf]
 
     def entry(self, shelf: Shelf, name: str) -> dict[str, JSONValue] | None:
-        """The entry as listed."""
+        """Return the entry as listed; None if it is not offered."""
         return self.entries[shelf].get(name)
 
     def definition(self, capability: Capability) -> ToolDefinition | None:
-        """The closed definition of a capability's target, None when it is not offered or its schema is refused."""
+        """Return the closed definition of a capability's target; None if it is not offered or its schema is refused."""
         found = self._found(capability)
         return found if isinstance(found, ToolDefinition) else None
 
     def fault(self, capability: Capability) -> str:
-        """Why a listed target has no definition; empty when it has one or is not listed."""
+        """Return why a listed target has no definition; empty if it has one or is not listed."""
         found = self._found(capability)
         return found.message if isinstance(found, Malformed) else ""
 
     def _found(self, capability: Capability) -> ToolDefinition | Malformed | None:
-        # By identity: hashing a whole capability costs more than validating a call. The value kept beside it both
-        # keeps the id from being reused and shows when it was.
+        # Keyed by identity: hashing a whole capability costs more than validating a call. The stored reference prevents
+        # reuse of the id while the entry exists, and the comparison detects it otherwise.
         kept = self._compiled.get(id(capability))
         if kept is not None and kept[0] is capability:
             return kept[1]
@@ -109,7 +112,8 @@ class Catalogue:
         return found
 
     def _said(self, capability: Capability) -> tuple[JSONValue, JSONValue] | None:
-        """The upstream's own words for the digest, and the input schema they amount to."""
+        """Return the upstream's description of the target, for the digest, and the input schema that results from
+        it."""
         target = capability.target
         if capability.method == "tools/call":
             tool = self.entry("tools", target)
@@ -117,7 +121,7 @@ class Catalogue:
         if capability.method == "prompts/get":
             prompt = self.entry("prompts", target)
             return None if prompt is None else (prompt, _prompt_schema(prompt))
-        # Servers need not list every resource they can read, so an unlisted one stands for itself.
+        # Servers need not list every readable resource, so an unlisted one is defined by its URI alone.
         entry = self.entry("resources", target) or self.entry("resourceTemplates", target)
         if capability.method == "completion/complete":
             return (entry or self.entry("prompts", target) or {"target": target}, _COMPLETION)
@@ -127,7 +131,7 @@ class Catalogue:
 def catalogue_of(
     listed: dict[Shelf, list[JSONValue]], *, wants_fields: bool = False, size: int = 0
 ) -> Catalogue:
-    """Sort what an upstream listed (all pages) into what may be offered and what may not. size: bytes it came in."""
+    """Sort listed entries (all pages) into offered and refused ones. size: bytes of all pages."""
     entries: dict[Shelf, dict[str, dict[str, JSONValue]]] = {shelf: {} for shelf in KEYS}
     refused: list[str] = []
     for shelf, found in listed.items():
@@ -157,7 +161,7 @@ def _sorted_out(
             report(fault.message)
             continue
         if name in kept or name in twice:
-            # Which of the two a call would reach is the upstream's secret, so neither is offered.
+            # Only the upstream knows which of the two a call would reach, so neither is offered.
             twice.add(name)
             kept.pop(name, None)
             report(f"{shelf} lists {shown(name)} twice")
@@ -174,7 +178,7 @@ def _check_name(shelf: Shelf, name: str) -> None:
 
 
 def _prompt_schema(prompt: dict[str, JSONValue]) -> JSONValue:
-    """Prompt arguments are text, named and closed (MCP 2026-07-28, server/prompts)."""
+    """Return a closed schema for prompt arguments, which are named texts (MCP 2026-07-28, server/prompts)."""
     declared = prompt.get("arguments")
     properties: dict[str, JSONValue] = {}
     required: list[JSONValue] = []

@@ -1,16 +1,16 @@
-"""Input schemas of other people's tools, closed: what neither schema nor capability names is refused.
+"""Compile tool input schemas in closed form: arguments that neither the schema nor the capability names are refused.
 
-Real servers accept members their schema does not mention, and ignore them. What is decided, shown and logged must be
-what has an effect, so every object that does not say otherwise is closed, at every depth:
+Real servers accept members that their schema does not mention, and ignore them. What is decided, displayed and logged
+must be exactly what takes effect, so every object that does not declare itself open is closed, at every depth:
 
 - closing happens where an instance location starts (the root, a property, an item), never inside `allOf`, `anyOf`,
   `oneOf`, `$ref` targets and the like, which describe the same location together; `unevaluatedProperties: false`
   (JSON Schema 2020-12, core section 11.3) sees through all of these;
-- conditions (`if`, `not`, `contains`) name nothing: they decide, so they are kept as they are and stripped of the
-  annotations by which they would open a location;
-- an explicit `additionalProperties` that is not false stays open: there the schema does say so.
+- conditions (`if`, `not`, `contains`) declare no members: they are preserved, but stripped of the annotations by
+  which they would open a location;
+- an explicit `additionalProperties` other than false stays open, because the schema declares it.
 
-Older drafts are read as 2020-12 with their own spelling translated. Nothing is ever fetched.
+Older drafts are translated to 2020-12. External references are never fetched.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 SCHEMA_BYTES_MAX: Final = 262_144
 VIOLATIONS_MAX: Final = 8
 BACKTRACKS_MAX: Final = 100_000
-"""Steps of a pattern with look-around before it counts as not matching, so that no pattern hangs the walk."""
+"""Backtracking steps after which a pattern counts as not matching, so that no pattern blocks validation."""
 
 _CLOSED: Final = "answerable-closed"
 _CLOSED_REF: Final[dict[str, JSONValue]] = {"$ref": f"#/$defs/{_CLOSED}"}
@@ -53,9 +53,9 @@ _OLD_DRAFTS: Final = ("draft-03", "draft-04", "draft-05", "draft-06", "draft-07"
 def compile_closed(
     schema: JSONValue, *, open_members: tuple[str, ...] = ()
 ) -> Callable[[dict[str, JSONValue]], tuple[str, ...]]:
-    """Compile a tool's input schema once; the returned function says why arguments do not fit, without their values.
+    """Compile a tool's input schema once. The returned function lists why arguments do not fit, without their values.
 
-    Raises Malformed (`schema.*`) for a schema that is no object schema, too large, refers outside itself or does not
+    Raises Malformed (`schema.*`) for a schema that is no object schema, is too large, refers outside itself or does not
     compile.
     """
     if not isinstance(schema, dict):
@@ -65,7 +65,8 @@ def compile_closed(
     require_few_references(schema)
     validators = [_compiled(closed(schema, open_members=open_members))]
     if b'"oneOf"' in encode(schema):
-        # Closing a branch can only refuse more, except that it may leave exactly one branch of a `oneOf` standing.
+        # Closing a branch only refuses more, except in `oneOf`: it may leave exactly one matching branch. The open form
+        # is therefore checked too.
         validators.append(_compiled(_Closing(schema).translated()))
 
     def violations(arguments: dict[str, JSONValue]) -> tuple[str, ...]:
@@ -78,7 +79,7 @@ def compile_closed(
 
 
 def closed(schema: dict[str, JSONValue], *, open_members: tuple[str, ...] = ()) -> dict[str, JSONValue]:
-    """The closed form of a schema, as 2020-12. Raises Malformed (`schema.reference`, `schema.depth`)."""
+    """Return the closed form of a schema, in 2020-12. Raises Malformed (`schema.reference`, `schema.depth`)."""
     closing = _Closing(schema)
     root = closing.location(schema, depth=0)
     assert isinstance(root, dict)  # noqa: S101 - an object schema stays one
@@ -87,7 +88,7 @@ def closed(schema: dict[str, JSONValue], *, open_members: tuple[str, ...] = ()) 
         named = dict(properties) if isinstance(properties, dict) else {}
         own = schema.get("properties")
         for member in open_members:
-            # A member that the schema names keeps its own rules, but what is inside it is no longer closed.
+            # A member that the schema names keeps its own rules, but its content is no longer closed.
             kept = own.get(member, True) if isinstance(own, dict) else True
             named[member] = closing.condition(kept, depth=1)
         root["properties"] = named
@@ -104,8 +105,11 @@ class _Rewrite(Protocol):
 
 
 class _Closing:
-    """One pass over one schema. location: a schema at which an instance location starts. part: one that shares its
-    location with others. condition: one that decides without describing."""
+    """One pass over one schema. Its methods differ by the role of a subschema:
+
+    location: an instance location starts here. part: shares its location with other subschemas.
+    condition: decides without describing members.
+    """
 
     __slots__ = ("_old", "_root")
 
@@ -115,13 +119,13 @@ class _Closing:
         self._root = root
 
     def translated(self) -> dict[str, JSONValue]:
-        """The schema as 2020-12, not closed."""
+        """Return the schema as 2020-12, not closed."""
         whole = self.condition(self._root, depth=0)
         assert isinstance(whole, dict)  # noqa: S101 - an object schema stays one
         return whole
 
     def location(self, schema: JSONValue, *, depth: int) -> JSONValue:
-        """Close a location, unless it says itself which other members it takes."""
+        """Close a location, unless it declares which other members it accepts."""
         if schema is False:
             return False
         part = self.part({} if schema is True else schema, depth=depth)
@@ -129,14 +133,14 @@ class _Closing:
             return part
         spoken = "additionalProperties" in part or "unevaluatedProperties" in part
         if not spoken:
-            # The plain keyword is faster and names the member; it is enough where nothing else is in place.
+            # `additionalProperties` is faster and names the member; it suffices if no in-place applicator is present.
             part["unevaluatedProperties" if _IN_PLACE & part.keys() else "additionalProperties"] = False
         if not {"items", "unevaluatedItems"} & part.keys():
             part["unevaluatedItems"] = _CLOSED_REF
         return part
 
     def part(self, schema: JSONValue, *, depth: int) -> JSONValue:
-        """Close what is below a schema, not the schema's own location."""
+        """Close everything below a schema, but not the schema's own location."""
         if not isinstance(schema, dict):
             return schema
         own = self._rewritten(schema, depth, location=self.location, part=self.part)
@@ -150,7 +154,7 @@ class _Closing:
         return own
 
     def condition(self, schema: JSONValue, *, depth: int) -> JSONValue:
-        """Keep what a schema means, with references checked and old spelling translated."""
+        """Preserve a schema's meaning, with references checked and old spelling translated."""
         if not isinstance(schema, dict):
             return schema
         return self._rewritten(schema, depth, location=self.condition, part=self.condition)
@@ -158,14 +162,15 @@ class _Closing:
     def _rewritten(
         self, schema: dict[str, JSONValue], depth: int, *, location: _Rewrite, part: _Rewrite
     ) -> dict[str, JSONValue]:
-        """Visit every place where a schema may stand (2020-12, core section 10), and no place that only looks so."""
+        """Visit every position of a subschema (2020-12, core section 10), and no other member that merely resembles
+        one."""
         own = self._spelled(schema, depth)
         below = depth + 1
         for name in ("properties", "patternProperties"):
             if isinstance(members := own.get(name), dict):
                 own[name] = {key: location(value, depth=below) for key, value in members.items()}
         for name in ("additionalProperties", "unevaluatedProperties"):
-            # `true` and `{}` say that anything may stand here, at any depth.
+            # `true` and `{}` declare that anything is allowed, at any depth.
             if own.get(name) not in (None, True, False, {}):
                 own[name] = location(own[name], depth=below)
         for name in ("items", "unevaluatedItems"):
@@ -188,7 +193,7 @@ class _Closing:
         return own
 
     def _spelled(self, schema: dict[str, JSONValue], depth: int) -> dict[str, JSONValue]:
-        """A copy with checked references, without a draft of its own, and spelled as 2020-12."""
+        """Return a copy in 2020-12 spelling, with references checked and without `$schema` and `$id`."""
         if depth > DEPTH_MAX:
             raise SCHEMA_DEPTH(f"an input schema is nested deeper than {DEPTH_MAX} levels")
         own = dict(schema)
@@ -198,11 +203,11 @@ class _Closing:
                 raise SCHEMA_REFERENCE(f"an input schema refers outside itself, to {shown(reference)}")
         own.pop("$schema", None)
         if "$id" in own and depth > 0:
-            # Inside it, `#` would mean something else.
+            # Inside a schema with `$id`, `#` would refer to that schema.
             raise SCHEMA_REFERENCE("an input schema holds another schema with an `$id`")
         own.pop("$id", None)
         if self._old and isinstance(own.get("$ref"), str):
-            # Up to draft 7, whatever stands beside a reference is ignored (draft 7, core section 8.3).
+            # Up to draft 7, siblings of `$ref` are ignored (draft 7, core section 8.3).
             return {name: own[name] for name in ("$ref", "definitions", "$defs") if name in own}
         if isinstance(own.get("items"), list):
             own["prefixItems"] = own.pop("items")
@@ -215,7 +220,7 @@ class _Closing:
 
 
 def _silenced(schema: JSONValue) -> dict[str, JSONValue]:
-    """The same condition without annotations: below `not` none are collected (2020-12, core section 7.7.1.3)."""
+    """Return the same condition without annotations: none are collected below `not` (2020-12, core section 7.7.1.3)."""
     return {"not": {"not": schema}}
 
 
@@ -232,7 +237,7 @@ def _compiled(schema: dict[str, JSONValue]) -> jsonschema_rs.Draft202012Validato
 
 
 def _texts(validator: jsonschema_rs.Draft202012Validator, arguments: dict[str, JSONValue]) -> tuple[str, ...]:
-    """What is wrong and where; never a value, which may be long or secret."""
+    """Return what is wrong and where; never a value, which may be long or secret."""
     texts: list[str] = []
     for error in validator.iter_errors(arguments):
         texts.append(_text(error))

@@ -1,8 +1,8 @@
-"""Direct requests: those that want their answer and nothing else go around the SDK's client session.
+"""Define direct requests, which bypass the SDK's client session, and encode and decode their messages.
 
-The session connects, negotiates, lists, follows changes and carries progress. A plain request needs none of that, and
-in the session it passes two tasks, four streams and three models, at several times the price of the whole walk. Here
-are the form of such a request and of its answer; how they travel is up to `stdio_direct` and `http_direct`.
+The session connects, negotiates, lists, follows changes and reports progress. A plain request needs none of that, and
+in the session it passes two tasks, four streams and three models, which costs several times as much as the gateway's
+own processing. `stdio_direct` and `http_direct` transport these requests.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 CLIENT_INFO: Final = Implementation(name="answerable", version=__version__)
 FIRST_ID: Final = 1 << 30
-"""Ids of direct requests start here; those of the session start at zero and do not get so far in any life."""
+"""First id of direct requests. Session ids start at zero and never reach this number."""
 
 
 class _Asking(msgspec.Struct):
-    """Of a message, what tells an answer from all that a server says unasked. Nothing else of it is made."""
+    """Decodes only the member that distinguishes an unsolicited message from an answer."""
 
     method: object = None
 
@@ -42,28 +42,28 @@ class _Asking(msgspec.Struct):
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder()
 _ASKING: Final = msgspec.json.Decoder(_Asking)
-# Members that the newest revision gave a meaning; in an answer of an older one they have none.
+# Members defined only by the newest revision; in answers of older revisions they have no meaning and are removed.
 _LATER_MEMBERS: Final = ("resultType", "inputRequests", "requestState", "ttlMs", "cacheScope")
 
 
 class Direct(Protocol):
-    """One connection's short way."""
+    """Sends direct requests on one connection."""
 
     async def ask(self, method: str, params: dict[str, JSONValue], *, seconds: float) -> dict[str, Any]:
-        """Send a request and wait for its result; leaving tells the server to stop.
+        """Send a request and wait for its result. Cancelling the call tells the server to stop.
 
-        Raises NotSentError, TimedOutError, MCPError, pydantic's ValidationError, and SessionOnlyError when nothing was
-        done and the session has to be asked.
+        Raises NotSentError, TimedOutError, MCPError, pydantic's ValidationError, and SessionOnlyError if nothing was
+        done and the request must go through the session.
         """
         ...
 
 
 class SessionOnlyError(Exception):
-    """The server did nothing, and can only be asked through the session."""
+    """The server did nothing; the request must go through the session."""
 
 
 class Envelope:
-    """What every request of one connection carries, and what its revision lets an answer be."""
+    """Builds requests and checks answers for one connection's protocol revision."""
 
     def __init__(self, version: str) -> None:
         self.version = version
@@ -76,15 +76,15 @@ class Envelope:
         }
 
     def request(self, number: int, method: str, params: dict[str, JSONValue]) -> bytes:
-        """One JSON-RPC request. params: with a `_meta` that holds nothing of the protocol's own."""
+        """Return one JSON-RPC request. params: their `_meta` must hold none of the protocol's own members."""
         if self._modern:
             meta = params.get("_meta")
             params = {**params, "_meta": {**(meta if isinstance(meta, dict) else {}), **self._meta}}
         return _ENCODER.encode({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
 
     def result(self, method: str, answer: object) -> dict[str, Any]:
-        """The result in an answer, as it came. Raises MCPError for an error, pydantic's ValidationError for a result
-        that the protocol does not know."""
+        """Return the result in an answer, unchanged. Raises MCPError for an error, pydantic's ValidationError for a
+        result that the protocol does not allow."""
         match answer:
             case {"jsonrpc": "2.0", "error": {"code": int(code), "message": str(message), **rest}}:
                 raise MCPError(code, message, rest.get("data"))
@@ -94,10 +94,11 @@ class Envelope:
                 raise MCPError(ERROR_CODE, "the answer is no JSON-RPC message", marked("unknown"))
         ttl = result.get("ttlMs")
         if isinstance(ttl, int | float) and ttl < 0:
-            # The session is as lenient as that.
+            # The session tolerates this too.
             result["ttlMs"] = 0
         if method not in LIST_METHODS:
-            # Lists are sorted out entry by entry, and models of thousands of entries would take the loop for long.
+            # List results are checked entry by entry later: validating thousands of entries as models would block the
+            # event loop.
             with suppress(KeyError):
                 validate_server_result(method, self.version, result)
         if not self._modern:
@@ -107,7 +108,7 @@ class Envelope:
 
 
 def cancellation(number: int) -> bytes:
-    """The notification that a direct request's answer is not waited for any more."""
+    """Return the notification that cancels a direct request."""
     return _ENCODER.encode(
         {
             "jsonrpc": "2.0",
@@ -118,7 +119,7 @@ def cancellation(number: int) -> bytes:
 
 
 def decoded(text: bytes) -> object:
-    """A JSON text, None for what is none. The session's own reader is more lenient and gets the next look."""
+    """Return the decoded JSON; None if it is invalid. The session's more lenient reader then tries the text."""
     try:
         return _DECODER.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -126,7 +127,7 @@ def decoded(text: bytes) -> object:
 
 
 def is_unasked(text: bytes) -> bool:
-    """Whether a server says this by itself, as a request or notification, told without making objects of the rest."""
+    """Whether the message is a request or notification that the server sends. Only the message's method is decoded."""
     try:
         return _ASKING.decode(text).method is not None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Keeping a server's notifications in step with what callers wait for, in both eras of the protocol."""
+"""Subscribe to the server notifications that callers wait for, in both eras of the protocol."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ RETRY_SECONDS: Final = 5.0
 
 
 def notification_of(message: IncomingMessage) -> tuple[str, str] | None:
-    """Method and URI of a change that a session-based server announces, None for everything else."""
+    """Return method and URI of a change that a session-based server announces; None for any other message."""
     match message:
         case mcp_types.ToolListChangedNotification():
             return TOOLS_CHANGED, ""
@@ -53,7 +53,7 @@ def notification_of(message: IncomingMessage) -> tuple[str, str] | None:
 
 
 async def follow(live: Live, watches: Watches, changed: Changed) -> None:
-    """Until the connection ends: ask for what is wanted, give up what is not, pass on what comes."""
+    """Subscribe to wanted resources, unsubscribe from others, and report events, until the connection ends."""
     if live.session.protocol_version in MODERN_PROTOCOL_VERSIONS:
         await _follow_stream(live, watches, changed)
     else:
@@ -86,7 +86,8 @@ async def _tell(session: ClientSession, method: str, uri: str) -> bool:
 
 
 async def _follow_stream(live: Live, watches: Watches, changed: Changed) -> None:
-    """One `subscriptions/listen` stream at a time; a changed wish opens the next one before the last is closed."""
+    """Hold one `subscriptions/listen` stream at a time. When the wanted set changes, open the next stream before
+    closing the last."""
     async with AsyncExitStack() as last:
         while True:
             watches.changed = anyio.Event()
@@ -106,7 +107,7 @@ async def _follow_stream(live: Live, watches: Watches, changed: Changed) -> None
             honored = frozenset(stream.honored.resource_subscriptions or ()) if stream else frozenset()
             _settle(live, honored, wanted)
             if stream is None or not await _passed_on(stream, wish, changed):
-                # Not served, or lost: try again later, or when something else is wanted.
+                # Not served or lost: retry after a pause, or when the wanted set changes.
                 with anyio.move_on_after(RETRY_SECONDS):
                     await wish.wait()
 
@@ -130,7 +131,7 @@ async def _open(
 
 
 async def _passed_on(stream: Subscription, wish: anyio.Event, changed: Changed) -> bool:
-    """Pass on events until something else is wanted (True) or the stream ends (False)."""
+    """Report events until the wanted set changes (True) or the stream ends (False)."""
     ended = False
     async with anyio.create_task_group() as tasks:
 
@@ -168,7 +169,7 @@ def _flags(session: ClientSession) -> dict[str, bool]:
 
 
 def _settle(live: Live, acknowledged: frozenset[str], tried: frozenset[str]) -> None:
-    """Record what the server follows now, and wake whoever waits to know."""
+    """Record which resources the server now follows, and wake the callers that wait for that."""
     live.acknowledged, live.tried = acknowledged, tried
     settled, live.settled = live.settled, anyio.Event()
     settled.set()

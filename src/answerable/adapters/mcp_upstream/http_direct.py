@@ -1,6 +1,6 @@
-"""Direct requests to a stateless streamable HTTP server: one POST each, answered in JSON or as a stream of events.
+"""Send direct requests to a stateless streamable HTTP server: one POST each, answered in JSON or as an event stream.
 
-A server of the session-based era is asked through the session, which holds its id and its streams.
+Requests to a server of the session-based era go through the session, which holds its session id and streams.
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ if TYPE_CHECKING:
 _JSON: Final = "application/json"
 _EVENTS: Final = "text/event-stream"
 _NAMED_BY: Final = {**NAME_BEARING_METHODS, "tasks/cancel": "taskId"}
-"""The parameter that a header field repeats. The extension for tasks adds its own."""
+"""The parameter that a header field repeats, by method. `tasks/cancel` is the tasks extension's own."""
 
 
 def http_direct(
     url: str, client: httpx2.AsyncClient, transport: httpx2.AsyncBaseTransport, bytes_max: int, version: str
 ) -> HttpDirect | None:
-    """The short way to a server that has negotiated this revision, None where there is none.
+    """Return the direct requester for a server with this negotiated revision; None if the revision does not allow
+    direct requests.
 
-    client: only for its timeouts. transport: its own. bytes_max: of one answer, with all that comes before it.
+    client: only its timeouts are used. transport: the client's. bytes_max: of one answer and all events before it.
     """
     if version not in MODERN_PROTOCOL_VERSIONS:
         return None
@@ -50,7 +51,8 @@ def http_direct(
 
 
 class HttpDirect:
-    """transport: contains failures and bounds bodies, as `http_transport` makes it. timeout: of its parts."""
+    """Sends direct requests over HTTP (see `Direct`). transport: the ContainedTransport of `http_transport`, which
+    contains failures and bounds bodies. timeout: of each phase of a request."""
 
     def __init__(
         self,
@@ -75,7 +77,7 @@ class HttpDirect:
         }
 
     async def ask(self, method: str, params: dict[str, JSONValue], *, seconds: float) -> dict[str, Any]:
-        """As Direct: closing the exchange tells the server to stop."""
+        """Send a request (see `Direct`). Closing the HTTP exchange tells the server to stop."""
         number, self._next = self._next, self._next + 1
         fields = {**self._fields, "mcp-method": method}
         name = params.get(_NAMED_BY.get(method, ""))
@@ -90,7 +92,7 @@ class HttpDirect:
         )
         with anyio.move_on_after(seconds):
             response = await self._transport.handle_async_request(request)
-            # As a client would: the reader of event streams names the request in its errors.
+            # As an HTTP client does: the event stream reader needs the request for its errors.
             response.request = request
             try:
                 return self._envelope.result(method, await self._answer(response))
@@ -99,7 +101,7 @@ class HttpDirect:
         raise TimedOutError
 
     async def _answer(self, response: httpx2.Response) -> object:
-        """The JSON-RPC answer in an HTTP answer, which is read as the SDK's client reads it (2.3). Raises MCPError."""
+        """Return the JSON-RPC answer in an HTTP response, read as the SDK's client (2.3) reads it. Raises MCPError."""
         status, kind = response.status_code, response.headers.get("content-type", "").lower()
         if status == 202:
             raise MCPError(INVALID_REQUEST, "server answered a request with 202 Accepted")
@@ -121,7 +123,7 @@ class HttpDirect:
         raise MCPError(INTERNAL_ERROR, "Server returned an error response")
 
     async def _from_events(self, response: httpx2.Response) -> object:
-        """The answer at the end of a stream; what comes before was not asked for."""
+        """Return the answer at the end of an event stream; unsolicited messages before it are skipped."""
         bound(response, self._answer_bytes_max)
         try:
             async for event in httpx2.EventSource(response, max_event_size=None):

@@ -1,4 +1,4 @@
-"""The HTTP client for one streamable HTTP upstream: a failed exchange costs its own call and nobody else's."""
+"""Build the HTTP client of one streamable HTTP upstream, so that a failed exchange fails only its own call."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 CONNECT_SECONDS_MAX: Final = 5.0
 WRITE_SECONDS_MAX: Final = 30.0
 KEEPALIVE_SECONDS: Final = 2.0
-"""Shorter than the 5 s of the usual servers, so that a call rarely meets a connection that is just being closed."""
+"""Shorter than the usual 5 s of servers, so that a call rarely uses a connection that the server is just closing."""
 CONNECTIONS_KEPT_MAX: Final = 256
 EVENTS_FREE: Final = 16
-"""Of the events that answer one request: the answer, and a little progress before it."""
+"""Events in the answer to one request that are not throttled: the answer, and a little progress before it."""
 
 _NOT_SENT: Final = (
     httpx2.ConnectError,
@@ -41,23 +41,24 @@ _Found = TypeVar("_Found")
 
 
 class _GivenUpError(Exception):
-    """Nobody waits for this exchange any more."""
+    """The caller no longer waits for this exchange."""
 
 
 class _Exchange:
-    """The HTTP exchange of one request, whichever task of the session holds it."""
+    """The HTTP exchange of one request, across the session tasks that handle it."""
 
     def __init__(self) -> None:
         self._scope = anyio.CancelScope()
         self._has_begun = self._is_over = False
 
     def takes(self, request: httpx2.Request) -> bool:
-        """Whether this is the request itself, or a way to go on reading its answer, and no notification about it."""
+        """Whether the HTTP request is the call itself or resumes reading its answer, and is no notification about
+        it."""
         first, self._has_begun = not self._has_begun, True
         return first or request.method == "GET"
 
     async def wait(self, step: Callable[[], Awaitable[_Found]]) -> _Found:
-        """A step of it. Raises _GivenUpError once it is over."""
+        """Run one step of the exchange. Raises _GivenUpError once the exchange is closed."""
         if not self._is_over:
             self._scope = anyio.CancelScope()
             with self._scope:
@@ -69,14 +70,14 @@ class _Exchange:
         self._scope.cancel()
 
 
-# The session sends a request in the context of whoever asks, and nothing else says there which request it is.
+# The session sends a request in its caller's context, which is the only way to identify the request in the transport.
 _EXCHANGE: Final[ContextVar[_Exchange | None]] = ContextVar("_EXCHANGE", default=None)
 
 
 @contextmanager
 def closed_at_the_end() -> Iterator[None]:
-    """For one request through the session: when this ends, so does its exchange, answered or not. Without it a server
-    of the session-based era keeps the exchange of a cancelled request open for as long as it likes."""
+    """Close the exchange of one session request when the block ends, answered or not. Without this, a server of the
+    session-based era can keep the exchange of a cancelled request open indefinitely."""
     exchange = _Exchange()
     token = _EXCHANGE.set(exchange)
     try:
@@ -87,10 +88,10 @@ def closed_at_the_end() -> Iterator[None]:
 
 
 class ContainedTransport(httpx2.AsyncBaseTransport):
-    """Turns failures into marked JSON-RPC errors once `contained` is set, and bounds every body.
+    """Converts failures to marked JSON-RPC errors once `contained` is set, and bounds every body.
 
-    Until then failures are raised, so that an outage while connecting is not taken for an old protocol version.
-    on_failure: called when nobody is there any more.
+    Before that, failures are raised, so that an outage while connecting is not mistaken for an old protocol version.
+    on_failure: called when the server can no longer be reached.
     """
 
     def __init__(
@@ -103,7 +104,8 @@ class ContainedTransport(httpx2.AsyncBaseTransport):
         self.contained = False
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """As the transport inside; after connecting it never raises for what a server or a network does."""
+        """Send a request through the inner transport. Once `contained` is set, no failure of server or network is
+        raised."""
         exchange = _EXCHANGE.get()
         if exchange is not None and not exchange.takes(request):
             exchange = None
@@ -132,7 +134,7 @@ class ContainedTransport(httpx2.AsyncBaseTransport):
                 return _marked("unknown", "the server answered with something other than JSON")
         assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101 - an asynchronous transport's own
         if kind == "text/event-stream":
-            # It may be as long as it likes, not as fast: each event has a bound of its own.
+            # A stream may be endless but not arbitrarily fast; each of its events has a limit of its own.
             inner = _PacedStream(
                 response.stream,
                 self._pace,
@@ -147,18 +149,19 @@ class ContainedTransport(httpx2.AsyncBaseTransport):
         return response
 
     async def aclose(self) -> None:
-        """Close the transport inside."""
+        """Close the inner transport."""
         await self._inner.aclose()
 
 
 def bound(response: httpx2.Response, bytes_max: int) -> None:
-    """Bound the events of an answer all together, where nothing but the answer was asked for."""
+    """Limit the total size of an answer's events, where only the answer was requested."""
     assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101 - an asynchronous transport's own
     response.stream = _BoundedStream(response.stream, bytes_max=bytes_max, exchange=None)
 
 
 class _PacedStream(httpx2.AsyncByteStream):
-    """A stream of events that is read no faster than a server may say things unasked; free: what is none of these."""
+    """Reads an event stream no faster than the limit for unsolicited messages. events_free, bytes_free: amounts that
+    are not throttled."""
 
     def __init__(
         self, inner: httpx2.AsyncByteStream, pace: UnaskedPace, *, events_free: int, bytes_free: int
@@ -169,7 +172,7 @@ class _PacedStream(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         events, size = -float(self._events_free), -self._bytes_free
         async for chunk in self._inner:
-            # An event is a line at least, and an empty one behind it.
+            # An event takes at least two line ends: of its line and of the empty line after it.
             more = max(chunk.count(b"\n"), chunk.count(b"\r")) / 2
             events, size = min(events, 0) + more, min(size, 0) + len(chunk)
             await self._pace.take(events, size)
@@ -180,8 +183,8 @@ class _PacedStream(httpx2.AsyncByteStream):
 
 
 class _BoundedStream(httpx2.AsyncByteStream):
-    """Raises httpx2.StreamError, which the SDK contains, for a body that is too long or breaks off; and SSEError, after
-    which it does not ask for the rest of a stream of events, for one that was given up."""
+    """Raises httpx2.StreamError, which the SDK contains, for a body that is too long or breaks off. Raises SSEError for
+    an exchange that was given up: after it the SDK does not request the rest of the stream."""
 
     def __init__(
         self, inner: httpx2.AsyncByteStream, *, bytes_max: int | None, exchange: _Exchange | None
@@ -224,8 +227,8 @@ def http_client(
     on_failure: Callable[[], None],
     socket: Path | None = None,
 ) -> tuple[httpx2.AsyncClient, ContainedTransport]:
-    """A client for one upstream. seconds_max: silence after which a read is given up. socket: a Unix socket, whatever
-    the URL says."""
+    """Create the client of one upstream. seconds_max: limit of silence while reading. socket: Unix socket to connect
+    to, whatever the URL says."""
     limits = httpx2.Limits(
         max_connections=connections_max,
         max_keepalive_connections=min(connections_max, CONNECTIONS_KEPT_MAX),
@@ -239,7 +242,7 @@ def http_client(
     timeout = httpx2.Timeout(
         connect=CONNECT_SECONDS_MAX, read=seconds_max, write=WRITE_SECONDS_MAX, pool=CONNECT_SECONDS_MAX
     )
-    # No identity encoding but the plain one: a small compressed body must not become a large one here.
+    # Compression is refused: a small compressed body could expand to a large one.
     headers = {"accept-encoding": "identity"}
     return httpx2.AsyncClient(
         transport=transport, timeout=timeout, headers=headers, trust_env=False
@@ -247,7 +250,7 @@ def http_client(
 
 
 def _marked(mark: Mark, message: str) -> httpx2.Response:
-    # 502 makes the SDK read the error in the body, and answer the one request with it.
+    # Status 502 makes the SDK read the error in the body and fail only this request with it.
     return httpx2.Response(
         502, headers={"content-type": "application/json"}, content=error_body(mark, message)
     )

@@ -1,7 +1,7 @@
-"""One upstream server: a supervised connection that comes back by itself, and what was listed on it.
+"""Keep one upstream server connected: reconnect after failures, read its lists, and send requests to it.
 
-A failing server, a crash in the SDK's task group, a hanging start: each ends one connection, is noted, and a next one
-is tried after a growing delay. Nothing here ever raises into the task that supervises other servers.
+A failing server, a crash in the SDK's task group or a hanging start each end one connection, are recorded, and lead to
+a new attempt after a growing delay. No exception reaches the task that supervises the other servers.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ READ_SLACK_SECONDS: Final = 30.0
 REFRESH_PAUSE_SECONDS: Final = 0.2
 FAULT_CHARS_MAX: Final = 300
 SESSION_ENDED: Final = "Session terminated"
-"""What the SDK says when a session-based HTTP server no longer knows the session (2.3)."""
+"""The SDK's message (2.3) when a session-based HTTP server no longer knows the session."""
 
 State = Literal["connecting", "up", "down"]
 
@@ -59,7 +59,7 @@ _log = logging.getLogger(__name__)
 
 
 class Link:
-    """The state of one server; `run` keeps it connected until it is cancelled."""
+    """The connection state of one server. `run` keeps it connected until cancelled."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Link:
         watches: Watches | None = None,
         listed: Callable[[], None] = lambda: None,
     ) -> None:
-        """listed: called whenever the lists were read, once the new ones are in `catalogue`."""
+        """listed: called after each reading of the lists, when `catalogue` holds the new ones."""
         self.server = server
         self.watches = watches or Watches()
         self.catalogue: Catalogue | None = None
@@ -94,13 +94,13 @@ class Link:
         self._read = anyio.Event()
 
     async def run(self) -> None:
-        """Connect, hold, and connect again, for ever."""
+        """Connect and reconnect until cancelled."""
         delay = self._settings.restart_delay_seconds
         async with anyio.create_task_group() as tasks:
             while True:
                 tried_at = anyio.current_time()
                 lost = anyio.Event()
-                # A task of its own, so that calls on the old connection may end while the new one is made.
+                # A separate task, so that calls on the old connection can end while the new one is established.
                 tasks.start_soon(self._hold, lost)
                 await lost.wait()
                 if anyio.current_time() - tried_at > self._settings.steady_seconds:
@@ -113,7 +113,7 @@ class Link:
     ) -> dict[str, Any]:
         """Send one request and wait for its result.
 
-        Raises NotSentError, TimedOutError, and what the session raises: MCPError, pydantic's ValidationError.
+        Raises NotSentError, TimedOutError, and the session's exceptions: MCPError, pydantic's ValidationError.
         """
         live = await self.connected()
         live.calls += 1
@@ -137,7 +137,8 @@ class Link:
                 live.idle.set()
 
     async def cancel_task(self, task: str, *, seconds: float) -> str:
-        """Tell the server to end a task; returns what came of that, in words. Never raises but cancellation."""
+        """Ask the server to cancel a task, and return a sentence that describes the result. Raises only
+        cancellation."""
         said = "the upstream goes on with it as a task that nobody asked for"
         try:
             await self.exchange("tasks/cancel", {"taskId": task}, seconds=seconds)
@@ -148,9 +149,9 @@ class Link:
         return f"{said}, and took the word that it is cancelled: whether it has done it by then is not known"
 
     async def subscribe(self, uri: str, *, seconds: float) -> dict[str, Any]:
-        """Wait until the server has said that it sends updates of a resource that is already wanted (`watches`).
+        """Wait until the server confirms updates of a resource that is already wanted (`watches`).
 
-        Raises NotSentError, TimedOutError, and MCPError when it does not.
+        Raises NotSentError, TimedOutError, and MCPError if the server does not confirm.
         """
         live = await self.connected()
         with anyio.move_on_after(seconds):
@@ -168,7 +169,7 @@ class Link:
         await self._turn.wait()
 
     async def connected(self) -> Live:
-        """The present connection, after a short wait for one that is being made. Raises NotSentError."""
+        """Return the current connection; wait briefly for one that is being established. Raises NotSentError."""
         if self._live is None:
             with anyio.move_on_after(self._settings.connect_wait_seconds):
                 await self._up.wait()
@@ -178,18 +179,18 @@ class Link:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the server has announced other tools than those in `catalogue`."""
+        """Whether the server has announced a change of its tools that `catalogue` does not yet include."""
         return self._changes != self._changes_read
 
     async def settled(self, *, seconds_max: float) -> None:
-        """Wait until the tools that the server has announced were read, no longer than this."""
+        """Wait, at most `seconds_max`, until announced changes of tools have been read."""
         if self.is_stale:
             with anyio.move_on_after(seconds_max):
                 while self.is_stale:
                     await self._read.wait()
 
     async def refresh(self, *, seconds_max: float) -> None:
-        """Read the lists again when they are older than this; failing leaves what is known."""
+        """Read the lists again if they are older than `seconds_max`. A failure leaves the known lists."""
         async with self._listing:
             if self._live is None or anyio.current_time() - self._listed_at < seconds_max:
                 return
@@ -200,7 +201,7 @@ class Link:
                     self._note(fault)
 
     async def _list(self, live: Live) -> None:
-        # What is announced while it is read may not be in it.
+        # Changes announced during the reading may not be included in it.
         changes = self._changes
         self._listed(await read_catalogue(live, seconds=self._settings.connect_seconds_max))
         self._changes_read = changes
@@ -213,13 +214,13 @@ class Link:
             if why not in known:
                 _log.warning("server %s: an entry is not offered: %s", self.server.name, why)
         self.catalogue = catalogue
-        # The session alone knows how to send header fields that a tool's schema asks for.
+        # Only the session can send the header fields that a tool's schema requests.
         self._wants_fields = bool(self.server.url) and catalogue.wants_fields
         self._listed_at = anyio.current_time()
         self._tell_listed()
 
     async def _hold(self, lost: anyio.Event) -> None:
-        """One connection from start to end. Never raises but cancellation."""
+        """Run one connection from start to end. Raises only cancellation."""
         live: Live | None = None
         try:
             with anyio.CancelScope(
@@ -301,7 +302,7 @@ class Link:
             )
         )
         if self._settings.mode in MODERN_PROTOCOL_VERSIONS:
-            # A pinned revision skips discovery, and with it what the server declares.
+            # A pinned revision skips discovery, which would report the server's capabilities.
             said = await entered.session.send_discover(self._settings.mode)
             entered.session.adopt(mcp_types.DiscoverResult.model_validate(said))
         direct = direct_of(entered.session.protocol_version or "")
@@ -311,7 +312,7 @@ class Link:
         declared = session.server_capabilities or mcp_types.ServerCapabilities()
         self.capabilities = declared.model_dump(by_alias=True, mode="json", exclude_none=True)
         self.instructions = session.instructions or ""
-        # The modern era's events come on a stream of their own; the session only repeats them.
+        # Servers of the modern era send events on a separate stream; the session only repeats them.
         self._modern = session.protocol_version in MODERN_PROTOCOL_VERSIONS
 
     def _publish(self, live: Live) -> None:
@@ -327,7 +328,7 @@ class Link:
             self._turned()
 
     def _tell_down(self) -> None:
-        """Once for each reason: it is tried again for ever."""
+        """Log that the server is down, once per reason, because connecting is retried indefinitely."""
         if self.fault and self.fault != self._told:
             self._told = self.fault
             where = f"; what it wrote is in {self.log.path}" if not self.server.url and self.log.path else ""
@@ -340,7 +341,7 @@ class Link:
         turn.set()
 
     async def _drain(self, live: Live) -> None:
-        """Let calls end that an HTTP server may still answer; a process that is gone has answered them all already."""
+        """Wait for calls that an HTTP server may still answer. The calls of an ended process have already failed."""
         with anyio.move_on_after(self.server.call_seconds_max):
             while live.calls:
                 live.idle = anyio.Event()
@@ -359,7 +360,7 @@ class Link:
         self.watches.emit(method, uri)
 
     def _announced(self) -> None:
-        """The server has other tools: nothing is done with those in `catalogue` until they are read again."""
+        """Record a change of tools: the tools in `catalogue` are not called until the lists are read again."""
         self._changes += 1
         self._stale.set()
 
@@ -367,18 +368,18 @@ class Link:
         while True:
             await self._stale.wait()
             self._stale = anyio.Event()
-            # Servers announce changes in bursts; one look at the end of a burst is enough. One that announces them
-            # without an end is looked at no more often than its lists are long.
+            # Servers announce changes in bursts, so the lists are read once at the end of a burst. A server that
+            # announces continuously is read less often the longer its lists are.
             apart = self.catalogue.apart_seconds if self.catalogue is not None else 0.0
             await anyio.sleep(max(REFRESH_PAUSE_SECONDS, self._listed_at + apart - anyio.current_time()))
             if self._live is live:
                 await self.refresh(seconds_max=0)
                 if self.is_stale:
-                    # It could not be read, or changed meanwhile.
+                    # The reading failed, or the tools changed during it.
                     self._stale.set()
 
     def _note(self, fault: Exception) -> None:
-        """Keep a line for people: who asks why a server is down should not need a stack trace."""
+        """Store a one-line, human-readable reason why the server is down, without a stack trace."""
         inner: BaseException = fault
         while isinstance(inner, BaseExceptionGroup):
             inner = inner.exceptions[0]

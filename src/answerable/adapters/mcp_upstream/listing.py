@@ -1,4 +1,4 @@
-"""Reading all that an upstream lists, page by page, within bounds."""
+"""Read everything that an upstream lists, page by page and within limits."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 PAGES_MAX: Final = 100
 CATALOGUE_BYTES_MAX: Final = 16 * 1024 * 1024
-"""Of one kind of entries, all pages together."""
+"""Limit for all pages of one kind of entries."""
 
 _ENCODER: Final = msgspec.json.Encoder()
 
 
 async def read_catalogue(live: Live, *, seconds: float) -> Catalogue:
-    """Everything the server declares that it lists. seconds: for each page.
+    """Read all lists that the server declares. seconds: limit for each page.
 
-    Raises what asking raises, and Unavailable past a bound.
+    Raises the exceptions of a request, and Unavailable beyond a limit.
     """
     declared = live.session.server_capabilities or mcp_types.ServerCapabilities()
     offered = {
@@ -51,15 +51,15 @@ async def read_catalogue(live: Live, *, seconds: float) -> Catalogue:
             size += more
     wants_fields = b'"x-mcp-header"' in _text(listed.get("tools", []))
     if wants_fields:
-        # Only the SDK's own list call lets the session send the headers that such tools ask for.
+        # The session sends the headers that such tools request only after the SDK's own list call.
         await _absorb_tools(live.session)
-    # In a thread, where it gives way to the loop: of thousands of entries it takes a while.
+    # In a thread, which yields to the event loop: thousands of entries take a while.
     sorted_out = partial(catalogue_of, listed, wants_fields=wants_fields, size=size)
     return await anyio.to_thread.run_sync(sorted_out)
 
 
 async def _all_pages(live: Live, method: str, shelf: Shelf, seconds: float) -> tuple[list[JSONValue], int]:
-    """Every entry, and how many bytes they came in."""
+    """Return every entry, and the total bytes of the pages."""
     entries: list[JSONValue] = []
     cursor: str | None = None
     size = 0
@@ -68,7 +68,7 @@ async def _all_pages(live: Live, method: str, shelf: Shelf, seconds: float) -> t
         try:
             page = await _page(live, method, params, seconds)
         except MCPError as error:
-            # Servers that have resources but no templates, or the other way round, may say so with this error.
+            # A server with resources but without templates, or the reverse, may answer with this error.
             if error.code == mcp_types.METHOD_NOT_FOUND:
                 return entries, size
             raise
@@ -84,7 +84,7 @@ async def _all_pages(live: Live, method: str, shelf: Shelf, seconds: float) -> t
 
 
 async def _page(live: Live, method: str, params: dict[str, JSONValue], seconds: float) -> dict[str, Any]:
-    """The short way where there is one: the session makes models of thousands of entries, for half a second."""
+    """Read one page, directly if possible: for thousands of entries the session's models take half a second."""
     if live.direct is not None:
         try:
             return await live.direct.ask(method, params, seconds=seconds)
@@ -97,7 +97,7 @@ def _text(value: object) -> bytes:
     try:
         return _ENCODER.encode(value)
     except (OverflowError, ValueError):
-        # What only the lenient reader of the session takes.
+        # A value that only the session's lenient reader accepts.
         return json.dumps(value).encode()
 
 

@@ -1,4 +1,4 @@
-"""One connection to one server while it holds, and the two ways of not getting an answer on it."""
+"""Hold the state of one live connection to a server, and define the exceptions for unanswered requests."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ class NotSentError(Exception):
 
 
 class TimedOutError(Exception):
-    """No answer came in time; the upstream was told to stop."""
+    """No answer arrived in time; the upstream was told to stop."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Live:
-    """lost: set once nothing more can be asked on it. direct: the short way for plain requests, where there is one.
+    """One live connection. lost: set once it accepts no more requests. direct: sends plain requests directly, if
+    possible.
 
-    calls: requests that wait for an answer; idle: set at zero. acknowledged: resource URIs that the server sends
-    updates of. tried: those it was last asked for. settled: set after each asking, and at the end.
+    calls: number of unanswered requests. idle: set when `calls` reaches zero.
+    acknowledged: resource URIs whose updates the server sends. tried: URIs of the last subscription attempt.
+    settled: set after each attempt, and at the end.
     """
 
     session: ClientSession

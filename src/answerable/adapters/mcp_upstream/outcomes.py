@@ -1,4 +1,4 @@
-"""From a frozen action to an MCP request, and from what came of it to an outcome that claims no more than is known."""
+"""Convert a frozen action to an MCP request, and the answer to an outcome that claims no more than is known."""
 
 from __future__ import annotations
 
@@ -26,21 +26,22 @@ ACTION_META: Final = "answerable/action"
 IDEMPOTENCY_META: Final = "answerable/idempotency-key"
 DETAIL_CHARS_MAX: Final = 200
 SEARCHED_CHARS_MAX: Final = 20_000
-"""Of what is cut then: the longest credential that begins before the cut ends in it."""
+"""Length of text that is searched for credentials before it is cut, so that a credential that begins before the cut is
+found whole."""
 TEXT_BLOCKS_READ_MAX: Final = 4
 SESSION_CHARS_MAX: Final = 200
 
-# Errors after which it is not known whether the server acted. −32000 is what the SDK says for a closed connection,
-# −32700 for an answer that is no JSON; a server may say the same, and is then not believed to have done nothing.
+# Errors after which it is unknown whether the server acted. −32000 is the SDK's code for a closed connection, −32700
+# for an answer that is no JSON. A server may send the same codes, and is then not assumed to have done nothing.
 _UNCLEAR_CODES: Final = frozenset({mcp_types.CONNECTION_CLOSED, mcp_types.PARSE_ERROR})
-# The SDK's own words (2.3) for HTTP answers that say nothing about the request.
+# The SDK's messages (2.3) for HTTP answers that say nothing about the request.
 _UNCLEAR_STARTS: Final = ("server answered a request with 202", "Unexpected content type", "SSE stream")
 
 
 def request_of(
     action: FrozenJSON, *, action_id: str, idempotency_key: str
 ) -> tuple[str, dict[str, JSONValue]]:
-    """Method and parameters, thawed from the frozen action and from nothing else. Raises Broken (`action.method`)."""
+    """Return method and parameters, taken only from the frozen action. Raises Broken (`action.method`)."""
     value = action.thaw()
     match value:
         case {"arguments": dict(arguments), "method": str(method), "target": str(target)}:
@@ -73,7 +74,7 @@ def _params(method: str, target: str, arguments: dict[str, JSONValue]) -> dict[s
 
 
 def outcome_of_result(result: dict[str, Any], *, bytes_max: int) -> Outcome:
-    """A result that can be kept word for word, or the reason why it cannot."""
+    """Return the outcome of a result; `indeterminate` with the reason if the result cannot be recorded unchanged."""
     try:
         size = len(encode(result))
     except Malformed as fault:
@@ -93,17 +94,17 @@ def outcome_of_result(result: dict[str, Any], *, bytes_max: int) -> Outcome:
 
 
 def task_in(result: dict[str, Any]) -> str:
-    """The id of the task as which the upstream goes on with it, though nobody asked it to; else empty.
+    """Return the id of the task as which the upstream continues the request without being asked to; else empty.
 
-    Only the newest revision has answers of that kind.
+    Only the newest revision has such answers.
     """
     task = result.get("taskId") if result.get("resultType") == "task" else None
     return task if isinstance(task, str) else ""
 
 
 def with_session(outcome: Outcome) -> Outcome:
-    """What a broker says beside an answer, taken out of it: agents have no use for it, and it may not look as if a
-    server had said it."""
+    """Move the broker's metadata from the result to the outcome. Agents do not need it, and it must not appear to come
+    from a server."""
     result = outcome.result
     meta = result.get("_meta") if result is not None else None
     if result is None or not isinstance(meta, dict) or DONE_META not in meta:
@@ -127,7 +128,7 @@ def with_session(outcome: Outcome) -> Outcome:
 
 
 def outcome_of_broker(error: MCPError) -> Outcome:
-    """What a broker's error says about the effect: it says itself whether anything was begun."""
+    """Return the outcome of a broker's error, which states whether anything was started."""
     data = error.data if isinstance(error.data, dict) else {}
     if data.get(EFFECT_DATA) == "none":
         return not_started(error.message)
@@ -137,7 +138,7 @@ def outcome_of_broker(error: MCPError) -> Outcome:
 
 
 def outcome_of_error(error: MCPError) -> Outcome:
-    """What an error says about the effect: the server's own errors are failures, everything unclear stays unclear."""
+    """Return the outcome of an error: the server's own errors are failures, every unclear error is indeterminate."""
     mark = mark_of(error.data)
     if mark == "not_sent":
         return not_started(error.message)
@@ -152,17 +153,17 @@ def outcome_of_error(error: MCPError) -> Outcome:
 
 
 def unclear(detail: str) -> Outcome:
-    """It was sent, and what came of it is not known."""
+    """Return an outcome for a request that was sent and whose result is unknown."""
     return Outcome(status="indeterminate", detail=detail)
 
 
 def not_started(detail: str) -> Outcome:
-    """Nothing was sent."""
+    """Return an outcome for a request that was not sent."""
     return Outcome(status="not_started", detail=detail)
 
 
 def _quoted(text: str) -> str:
-    """What an upstream says, cut. A credential is hidden before: cut in two it would not be known as one."""
+    """Return an upstream's text, shortened. Credentials are hidden first, because a cut one would not be recognised."""
     plain, _ = hidden_in(text[:SEARCHED_CHARS_MAX].encode("utf-8", "replace"))
     return shown(plain.decode(), DETAIL_CHARS_MAX)
 

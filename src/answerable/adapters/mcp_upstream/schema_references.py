@@ -1,4 +1,4 @@
-"""How often an input schema refers to parts of itself, all told: a compiler may make each part anew for each use."""
+"""Limit how often an input schema refers to its own parts, because a compiler may compile a part again for each use."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 USES_MAX: Final = 2_000
 CHAIN_MAX: Final = 100
-"""References that lead to one another, and levels, on one way."""
+"""Limit of nested references on one path."""
 
 
 def require_few_references(schema: dict[str, JSONValue]) -> None:
-    """A few small parts that each name the next one twice would take the compiler, and so everybody, hours.
+    """Refuse schemas whose references expand exponentially: compiling one could block the event loop for hours.
 
-    A part that leads back to itself counts once on each way. Raises Malformed (`schema.references`).
+    A part that refers back to itself counts once per path. Raises Malformed (`schema.references`).
     """
     _Uses(schema).count(schema, ())
 
@@ -38,7 +38,7 @@ class _Uses:
             self._note(below)
 
     def count(self, part: JSONValue, on_the_way: tuple[str, ...]) -> None:
-        """Follow each use, up to the bound, whatever of it is the same."""
+        """Follow each use of each reference, including repeated ones, up to the limit."""
         if isinstance(part, dict):
             for name in ("$ref", "$dynamicRef", "$recursiveRef"):
                 if isinstance(reference := part.get(name), str) and reference not in on_the_way:

@@ -1,4 +1,4 @@
-"""Every bound of an upstream connection, with its unit."""
+"""Define the limits and settings of upstream connections."""
 
 from __future__ import annotations
 
@@ -11,15 +11,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamSettings:
-    """result_bytes_max: of one answer, as canonical JSON. message_bytes_max: of one message on the wire.
+    """Settings of all upstream connections. Sizes are in bytes, times in seconds.
 
-    connect_seconds_max: from start to listed. connect_wait_seconds: how long a call waits for a connection that is
-    being made. restart_delay_*: doubled from the first to the last while a server keeps failing; one that held for
-    `steady_seconds` starts again at the first. write_seconds_max: for a server that does not read its input.
-    catalogue_seconds_max: age of a list that the server does not announce changes of. log_directory: where the
-    standard error of each server is kept, none when None. mode: as `mcp.Client`. broker_socket: on which the broker's
-    targets are reached; without it they are not. user: account that servers over stdio run under; where empty as
-    `account.tools_account` says.
+    result_bytes_max: one answer, as canonical JSON. message_bytes_max: one message on the wire.
+    connect_seconds_max: from start until the lists are read.
+    connect_wait_seconds: how long a call waits for a connection that is being established.
+    restart_delay_*: first and longest delay between attempts; it doubles while a server keeps failing.
+    steady_seconds: a connection that lasted longer resets the delay.
+    write_seconds_max: limit for a server that does not read its input.
+    stop_seconds_max: limit of each step of stopping a stdio server's process.
+    catalogue_seconds_max: maximum age of a list whose changes the server does not announce.
+    connections_max: HTTP connections to one server.
+    log_directory: where each server's standard error is stored; None for nowhere.
+    log_bytes_max: size at which a log file is rotated.
+    mode: as of `mcp.Client`.
+    broker_socket: Unix socket by which the broker's targets are reached; None if there is no broker.
+    user: account of stdio servers; if empty, see `account.tools_account`.
     """
 
     result_bytes_max: int = 4 * 1024 * 1024

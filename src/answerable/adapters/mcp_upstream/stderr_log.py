@@ -1,4 +1,4 @@
-"""What an upstream process says on its standard error: kept, bounded, never shown in our terminal."""
+"""Store the standard error output of an upstream process, bounded, and never print it to our terminal."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ LINE_BYTES_MAX: Final = 500
 
 
 class StderrLog:
-    """The last lines in memory, and all of it in a file that starts anew past `bytes_max`, with one predecessor.
+    """The last lines in memory, and all output in a file that is rotated at `bytes_max`, with one predecessor.
 
-    A disk that fails costs the log, never the connection.
+    A failing disk loses log lines, but never the connection.
     """
 
     __slots__ = ("_bytes_max", "_tail", "_unfinished", "path")
@@ -27,11 +27,11 @@ class StderrLog:
         self._unfinished = b""
 
     def tail(self, count: int = 5) -> tuple[str, ...]:
-        """The last lines, oldest first."""
+        """Return the last `count` lines, oldest first."""
         return tuple(self._tail)[-count:]
 
     def write(self, chunk: bytes) -> None:
-        """Take what the process wrote."""
+        """Add output of the process."""
         *lines, rest = (self._unfinished + chunk).split(b"\n")
         self._unfinished = rest[:LINE_BYTES_MAX]
         for line in lines:

@@ -1,4 +1,4 @@
-"""Direct requests over the pipes of a stdio server, between the lines of the SDK's session."""
+"""Send direct requests over the pipes of a stdio server, interleaved with the lines of the SDK's session."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DIGITS_MAX: Final = 15
 
 
 class StdioDirect:
-    """Lines to the server from everybody, and answers to those who asked directly. Lives as long as the process."""
+    """Queue of all lines to the server, and the pending direct requests. Lives as long as the process."""
 
     def __init__(self) -> None:
         self._envelope = Envelope("")
@@ -29,12 +29,12 @@ class StdioDirect:
         self._closed = False
 
     def speaking(self, version: str) -> StdioDirect:
-        """Itself, ready to ask in the revision that the session has negotiated."""
+        """Set the protocol revision that the session negotiated, and return self."""
         self._envelope = Envelope(version)
         return self
 
     async def ask(self, method: str, params: dict[str, JSONValue], *, seconds: float) -> dict[str, Any]:
-        """As Direct."""
+        """Send a request and wait for its result; see `Direct`."""
         if self._closed:
             raise NotSentError
         number, self._next = self._next, self._next + 1
@@ -42,7 +42,7 @@ class StdioDirect:
         answer: Future[object] = loop.create_future()
         self._waiting[number] = answer
         self.put(self._envelope.request(number, method, params))
-        # A timer, since a cancel scope or a timeout of asyncio costs several times as much.
+        # A plain timer: a cancel scope or asyncio's timeout costs several times as much.
         timer = loop.call_later(seconds, _give_up, answer)
         try:
             message = await answer
@@ -55,13 +55,13 @@ class StdioDirect:
         return self._envelope.result(method, message)
 
     def put(self, line: bytes) -> None:
-        """A line to the server, without its end. It goes out with all others of the same turn."""
+        """Queue a line to the server, without its line end. All lines of one loop iteration are sent together."""
         self._lines += (line, _LINE_END)
         if self._wanted is not None and not self._wanted.done():
             self._wanted.set_result(None)
 
     async def lines(self) -> bytes:
-        """The lines that were put since the last time, waiting for the first."""
+        """Return the lines queued since the last call; wait for the first if there are none."""
         while not self._lines:
             self._wanted = asyncio.get_running_loop().create_future()
             await self._wanted
@@ -69,14 +69,14 @@ class StdioDirect:
         return b"".join(lines)
 
     def took(self, line: bytes) -> bool:
-        """Whether a line of the server was the answer to a direct request, asked for still or not."""
+        """Whether a line of the server was the answer to a direct request, including one that no longer waits."""
         message = decoded(line)
         if not isinstance(message, dict) or "method" in message:
             return False
         return self.settled(message.get("id"), message)
 
     def settled(self, number: object, message: object) -> bool:
-        """Give an answer to whom it belongs; False when it is the session's."""
+        """Deliver an answer to its direct request; return False if the answer belongs to the session."""
         if isinstance(number, str) and number.isdecimal() and len(number) <= _DIGITS_MAX:
             number = int(number)
         if not isinstance(number, int) or number < FIRST_ID:
@@ -87,7 +87,7 @@ class StdioDirect:
         return True
 
     def close(self, lost: Exception) -> None:
-        """No more answers will come: everybody who waits gets this instead. Idempotent."""
+        """Fail all pending requests with `lost`; no more answers will arrive. Idempotent."""
         self._closed = True
         for answer in self._waiting.values():
             if not answer.done():

@@ -1,7 +1,7 @@
-"""One stdio upstream: its process, and lines of JSON-RPC between it and the SDK.
+"""Run one stdio upstream: start and stop its process, and pass JSON-RPC lines between it and the SDK.
 
-The SDK's own stdio client takes lines of any length and writes standard error to the terminal; this one bounds both,
-and says when the process is gone.
+The SDK's own stdio client accepts lines of any length and writes standard error to the terminal. This transport bounds
+both, and reports when the process has ended.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES: Final = 65_536
 GARBAGE_LINES_MAX: Final = 1_000
-"""Lines in a row that are no JSON-RPC, after which the process is not an MCP server and is stopped."""
+"""Consecutive lines that are no JSON-RPC, after which the process is not considered an MCP server and is stopped."""
 SECRET_BYTES_MAX: Final = 65_536
 
 _UNASKED: Final = (mcp_types.JSONRPCRequest, mcp_types.JSONRPCNotification)
@@ -62,12 +62,14 @@ async def stdio_transport(
     gone: Callable[[], None],
     announced: Callable[[], None],
 ) -> AsyncIterator[TransportStreams]:
-    """Start the process and yield its streams; leaving stops the process and all it started.
+    """Start the process and yield its streams. Leaving the block stops the process and everything that it started.
 
-    lines: what goes to the process, and who waits for answers outside the session. gone: called when nothing more will
-    come from it. announced: called at a line that says that its tools have changed, before anything follows from it.
-    Raises OSError when it cannot be started, Unavailable (`upstream.secret_missing`) when a reference in its
-    environment leads nowhere, and `upstream.user` where it cannot run under the account that the settings name.
+    lines: queue of lines to the process, and pending direct requests.
+    gone: called when no more output will arrive.
+    announced: called for a line that announces changed tools, before any later line is processed.
+
+    Raises OSError if the process cannot be started, Unavailable (`upstream.secret_missing`) if a secret reference in
+    its environment cannot be resolved, and `upstream.user` if it cannot run under the account of the settings.
     """
     account = tools_account(settings.user)
     environment = {
@@ -99,7 +101,7 @@ async def stdio_transport(
 
 
 def _resolved(value: str) -> str:
-    """The value of a secret reference; other values stand for themselves. Raises Unavailable."""
+    """Return the value of a secret reference; any other value is returned unchanged. Raises Unavailable."""
     try:
         if value.startswith("env:"):
             return os.environ[value[4:]]
@@ -132,7 +134,8 @@ async def _read(
                         await pace.take(1, len(line))
                         continue
                     if isinstance(line, bytes) and _TOOLS_CHANGED in line:
-                        # The session hears of it some turns later: what comes meanwhile must know it, too.
+                        # The session processes this line only some loop iterations later, but calls that arrive until
+                        # then must know of it.
                         announced()
                     if isinstance(line, bytes) and direct.took(line):
                         garbage = 0
@@ -146,21 +149,21 @@ async def _read(
     except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
         pass
     finally:
-        # In this order: who is told that the connection is lost and tries again must not find it once more.
+        # Order matters: a caller that sees the lost connection and retries must not find the same connection again.
         gone()
         direct.close(MCPError(mcp_types.CONNECTION_CLOSED, "Connection closed"))
 
 
 def _took(direct: StdioDirect, message: mcp_types.JSONRPCMessage) -> bool:
-    """Answers that only the lenient reader understands, and errors made here, belong to somebody too."""
+    """Deliver answers that only the lenient reader understands, and errors created here, to their direct requests."""
     if not isinstance(message, mcp_types.JSONRPCResponse | mcp_types.JSONRPCError):
         return False
     return direct.settled(message.id, message.model_dump(exclude_none=True))
 
 
 class _Lines:
-    """Cuts a byte stream into lines of bounded length. A longer line is dropped up to its end; when it was an answer,
-    a marked error stands for it, so that its caller need not wait."""
+    """Splits a byte stream into lines of bounded length. A longer line is dropped; if it was an answer, a marked error
+    replaces it, so that its caller need not wait."""
 
     __slots__ = ("_buffer", "_bytes_max", "_dropping")
 
@@ -195,7 +198,7 @@ class _Lines:
 
 
 def _message(line: bytes | mcp_types.JSONRPCError) -> mcp_types.JSONRPCMessage | None:
-    """The message on a line; None for what is not one, such as a greeting printed by mistake."""
+    """Return the message on a line; None for any other text, such as a greeting printed by mistake."""
     if not isinstance(line, bytes):
         return line
     try:
@@ -205,7 +208,7 @@ def _message(line: bytes | mcp_types.JSONRPCError) -> mcp_types.JSONRPCMessage |
 
 
 def _unreadable(start: bytes, message: str) -> mcp_types.JSONRPCError | None:
-    """An error to whichever request an unreadable line seems to answer, so that its caller need not wait."""
+    """Return an error for the request that an unreadable line seems to answer, so that its caller need not wait."""
     answered = _ANSWERED_ID.match(start)
     if answered is None:
         return None
@@ -224,7 +227,7 @@ async def _write(process: Process, lines: StdioDirect, seconds_max: float, gone:
     try:
         while True:
             text = await lines.lines()
-            # A process that does not read would hold up everybody else's calls: it is given up instead.
+            # A process that does not read would block the calls of all agents, so the connection is given up.
             with anyio.fail_after(seconds_max):
                 await process.stdin.send(text)
     except (anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
@@ -238,12 +241,13 @@ async def _keep_log(process: Process, log: StderrLog) -> None:
     with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
         while True:
             log.write(await process.stderr.receive(CHUNK_BYTES))
-            # A process that floods its standard error waits for us, not we for it.
+            # Throttled: a process that floods its standard error has to wait for us.
             await anyio.sleep(_LOG_PAUSE_SECONDS)
 
 
 async def _stop(process: Process, seconds_max: float) -> None:
-    """Close its input, then SIGTERM, then SIGKILL to its whole group (MCP 2025-11-25, lifecycle, shutdown)."""
+    """Close its input, then send SIGTERM, then SIGKILL to its whole process group (MCP 2025-11-25, lifecycle,
+    shutdown)."""
     with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
         if process.stdin is not None:
             await process.stdin.aclose()
@@ -252,7 +256,7 @@ async def _stop(process: Process, seconds_max: float) -> None:
             break
         _signal_group(process, number)
     await _exited(process, seconds_max)
-    # What it started itself may outlive it.
+    # Child processes may outlive it.
     _signal_group(process, signal.SIGKILL)
     with (
         anyio.move_on_after(seconds_max),
@@ -262,7 +266,7 @@ async def _stop(process: Process, seconds_max: float) -> None:
 
 
 async def _exited(process: Process, seconds_max: float) -> bool:
-    # Not `wait`: on asyncio it also waits for pipes that a child of the process may hold open.
+    # Not `wait`: asyncio's also waits for pipes that a child of the process may hold open.
     with anyio.move_on_after(seconds_max):
         while process.returncode is None:  # noqa: ASYNC110 - nothing but the process itself could set an event
             await anyio.sleep(_EXIT_POLL_SECONDS)

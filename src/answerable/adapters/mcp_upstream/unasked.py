@@ -1,8 +1,8 @@
-"""What a server says by itself: how long one message of it may be, and how many there may be in a second.
+"""Limit the size and rate of a server's unsolicited messages.
 
-Requests, notifications and events that nobody asked for take the loop from everybody else. More than a second's worth
-is left in the server's own pipe or connection until its time comes: a server that floods waits for us, and so do the
-answers behind its flood, which are its own.
+Unsolicited requests, notifications and events use event loop time of all agents. Messages beyond one second's limit
+stay in the server's own pipe or connection until they are due: a flooding server waits, and so do its own answers
+behind the flood.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 UNASKED_BYTES_MAX: Final = 65_536
-"""Of one message. Longer is dropped unread: reading it would take the loop from everybody else."""
+"""Limit of one message. A longer message is dropped undecoded, because decoding it would block the event loop."""
 UNASKED_PER_SECOND: Final = 250
-"""Of one server, answers that only look like it among them. So many may come at once, too: progress comes in bursts."""
+"""Limit per server, including answers that resemble unsolicited messages. A burst of this many is allowed, since
+progress comes in bursts."""
 BYTES_OF_ONE: Final = 2_048
-"""A longer one counts as several."""
+"""A longer message counts as several."""
 
 
 class UnaskedPace:
-    """Of one connection to one server."""
+    """Rate limit of one connection to one server."""
 
     __slots__ = ("_free_at", "_now", "_sleep")
 
@@ -39,7 +40,7 @@ class UnaskedPace:
         self._free_at = -math.inf
 
     async def take(self, messages: float, size: int) -> None:
-        """Wait until there is room for so many messages of so many bytes together."""
+        """Wait until this many messages of `size` bytes in total are within the limit."""
         amount = max(messages, size / BYTES_OF_ONE)
         if amount <= 0:
             return

@@ -1,4 +1,4 @@
-"""All MCP upstreams together: the port `Upstream`, and what the gateway's door needs to show."""
+"""Manage all MCP upstreams: implement the port `Upstream`, and answer the gateway's queries about servers and lists."""
 
 from __future__ import annotations
 
@@ -44,14 +44,15 @@ if TYPE_CHECKING:
     from answerable.ports.upstream import Progress
 
 TASK_CANCEL_SECONDS: Final = 5.0
-"""How long an upstream may take to say whether it lets a task be cancelled."""
+"""Time limit for an upstream's answer to the cancellation of a task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerState:
-    """For people: state is `connecting`, `up` or `down`; fault why it was last down; refused what it may not offer.
+    """Human-readable state of one server.
 
-    stderr: the last lines a stdio server wrote.
+    state: `connecting`, `up` or `down`. fault: why it was last down. refused: entries that it may not offer.
+    stderr: the last lines that a stdio server wrote.
     """
 
     name: str
@@ -63,7 +64,7 @@ class ServerState:
 
 
 class McpUpstream:
-    """Implements ports.Upstream over any number of MCP servers. `run` must be running; before, nothing is connected."""
+    """Implements ports.Upstream over any number of MCP servers. Nothing is connected until `run` runs."""
 
     def __init__(
         self,
@@ -72,7 +73,7 @@ class McpUpstream:
         settings: UpstreamSettings | None = None,
         sign_warrant: Callable[[Warrant], str] | None = None,
     ) -> None:
-        """sign_warrant: for a broker, which does nothing without; None where there is none."""
+        """sign_warrant: signs the warrants without which a broker does nothing; None if there is no broker."""
         self._clock = clock
         self._sign_warrant = sign_warrant
         self._settings = settings or UpstreamSettings()
@@ -85,7 +86,7 @@ class McpUpstream:
     # --- life ---
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Hold every connection until cancelled. A server that is down stops neither this nor the others."""
+        """Keep every server connected until cancelled. A failing server stops neither this task nor other servers."""
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             self.apply(self._wanted.values())
@@ -93,7 +94,7 @@ class McpUpstream:
             await anyio.sleep_forever()
 
     def apply(self, servers: Iterable[Server]) -> None:
-        """Make these the servers: new ones are connected, changed ones anew, missing ones are let go."""
+        """Set the servers: connect new ones, reconnect changed ones, disconnect missing ones."""
         self._wanted = {server.name: server for server in servers}
         if self._tasks is None:
             return
@@ -106,7 +107,7 @@ class McpUpstream:
         for name, server in self._wanted.items():
             if name not in self._links:
                 link = self._links[name] = Link(
-                    # Whoever waits for changes goes on waiting when a server is registered anew.
+                    # Callers that wait for changes continue to wait when a server is registered again.
                     server,
                     settings=self._settings,
                     watches=watches.get(name),
@@ -116,7 +117,7 @@ class McpUpstream:
                 self._tasks.start_soon(_run_in, scope, link)
 
     async def ready(self, *, seconds_max: float) -> tuple[str, ...]:
-        """Wait until every server is up, no longer than this; returns the names of those that are not."""
+        """Wait, at most `seconds_max`, until every server is up. Return the names of those that are not."""
         with anyio.move_on_after(seconds_max):
             for link in list(self._links.values()):
                 while link.state != "up":
@@ -124,13 +125,14 @@ class McpUpstream:
         return tuple(name for name, link in self._links.items() if link.state != "up")
 
     def states(self) -> tuple[ServerState, ...]:
-        """How every server is, by name."""
+        """Return the state of every server, by name."""
         return tuple(_state_of(self._links[name]) for name in sorted(self._links))
 
     # --- the port ---
 
     def definition(self, capability: Capability) -> ToolDefinition | None:
-        """As ports.Upstream: from the last list that the server gave, also while it is being restarted."""
+        """Return the definition by the server's last list, also while the server restarts; None for a tool while
+        changed tools are unread."""
         link = self._links.get(capability.server)
         if link is None or link.catalogue is None or (link.is_stale and capability.method == TOOLS_CALL):
             return None
@@ -138,16 +140,15 @@ class McpUpstream:
 
     @property
     def is_running(self) -> bool:
-        """As ports.Upstream."""
         return self._tasks is not None
 
     @property
     def generation(self) -> int:
-        """As ports.Upstream: counts lists that were read, and servers that came or went."""
+        """A number that changes whenever a list was read or a server was added or removed."""
         return self._generation
 
     def tools(self, server: str) -> Mapping[str, JSONValue] | None:
-        """As ports.Upstream: from the very list that callers are shown."""
+        """Return the tools of the same list that callers receive."""
         link = self._links.get(server)
         return None if link is None or link.catalogue is None else link.catalogue.entries["tools"]
 
@@ -155,7 +156,8 @@ class McpUpstream:
         self._generation += 1
 
     async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
-        """As ports.Upstream. Raises Broken (`warrant.spent`, `action.method`), Refused (`warrant.expired`)."""
+        """Redeem the warrant and perform its action. Raises Broken (`warrant.spent`, `action.method`), Refused
+        (`warrant.expired`)."""
         action = warrant.redeem(now=self._clock.now())
         method, params = request_of(
             action, action_id=warrant.action_id, idempotency_key=warrant.idempotency_key
@@ -164,7 +166,7 @@ class McpUpstream:
         if link is None:
             return not_started(f"server {shown(warrant.server)} is not registered")
         if link.is_stale and method == TOOLS_CALL:
-            # Announced since the request was checked against what the server said of this tool before.
+            # Announced after the request was checked against the tool's previous definition.
             return not_started(f"server {shown(warrant.server)} has just announced other tools: ask again")
         seconds = link.server.call_seconds_max
         is_brokered = bool(link.server.target)
@@ -180,7 +182,7 @@ class McpUpstream:
                 result = await link.exchange(method, params, seconds=seconds, progress=progress)
                 task = task_in(result)
                 if task:
-                    # Nobody follows tasks: one would go on behind its outcome, and behind every stop.
+                    # Tasks are not followed: one would continue after its outcome was recorded, and after every stop.
                     return unclear(await link.cancel_task(task, seconds=TASK_CANCEL_SECONDS))
             outcome = outcome_of_result(result, bytes_max=self._settings.result_bytes_max)
             return with_session(outcome) if is_brokered else outcome
@@ -191,30 +193,30 @@ class McpUpstream:
         except MCPError as error:
             return outcome_of_broker(error) if is_brokered else outcome_of_error(error)
         except Exception as fault:
-            # A result that is not what the protocol says, or a fault of the SDK: either way it was sent.
+            # The result violates the protocol, or the SDK failed. In both cases the request was sent.
             return unclear(f"the upstream's answer cannot be read: {type(fault).__name__}")
 
-    # --- for the door ---
+    # --- for the gateway's listener ---
 
     def serves(self, server: str) -> bool:
         """Whether a server of this exact name is registered."""
         return server in self._links
 
     def capabilities(self, server: str) -> dict[str, JSONValue]:
-        """What the server declared when it was last connected, empty before."""
+        """Return the capabilities that the server declared at its last connection; empty before the first."""
         link = self._links.get(server)
         return {} if link is None else link.capabilities
 
     def instructions(self, server: str) -> str:
-        """What the server says about its use, empty when it says nothing."""
+        """Return the server's instructions for its use; empty if it has none."""
         link = self._links.get(server)
         return "" if link is None else link.instructions
 
     async def entries(self, server: str, method: str) -> list[dict[str, JSONValue]] | None:
-        """What a list method gives: every entry that may be offered, or None while the server is unknown.
+        """Return every entry that may be offered for a list method; None while the server is unknown.
 
-        It is the very list that definitions are made of. It is read again first when the server does not announce
-        changes and it is older than `catalogue_seconds_max`.
+        This is the same list from which definitions are made. If the server does not announce changes and the list is
+        older than `catalogue_seconds_max`, the list is read again first.
         """
         link = self._links.get(server)
         if link is None or link.catalogue is None:
@@ -225,21 +227,21 @@ class McpUpstream:
         return list(link.catalogue.entries[LIST_METHODS[method]].values())
 
     async def relist(self) -> None:
-        """Read the lists of servers that do not announce changes again, where they are older than
-        `catalogue_seconds_max`: what changed is known then though nobody asked for a list. Never raises."""
+        """Read the lists again of servers that do not announce changes, if they are older than `catalogue_seconds_max`,
+        so that changes are found even if no caller requests a list. Never raises."""
         async with anyio.create_task_group() as tasks:
             for link in list(self._links.values()):
                 if link.state == "up" and not _announces(link.capabilities, "tools/list"):
                     tasks.start_soon(partial(link.refresh, seconds_max=self._settings.catalogue_seconds_max))
 
     async def settled(self, server: str) -> None:
-        """Wait a moment for the tools that a server has announced: until they are read, it offers none."""
+        """Wait briefly until the tools that a server announced have been read: until then it offers none."""
         link = self._links.get(server)
         if link is not None and link.is_stale:
             await link.settled(seconds_max=self._settings.connect_wait_seconds)
 
     def input_schema(self, server: str, tool: str) -> JSONValue:
-        """A tool's input schema as listed, None when it is not offered."""
+        """Return a tool's input schema as listed; None if the tool is not offered."""
         link = self._links.get(server)
         found = (
             link.catalogue.entry("tools", tool) if link is not None and link.catalogue is not None else None
@@ -247,7 +249,8 @@ class McpUpstream:
         return None if found is None else found.get("inputSchema")
 
     def watch(self, server: str, listener: Listener) -> Watch | None:
-        """Hear of changes: `listener(method, uri)`. None when the server is unknown. Close it when done."""
+        """Register `listener(method, uri)` for changes; None if the server is unknown. The caller must close the
+        watch."""
         link = self._links.get(server)
         return None if link is None else link.watches.open(listener)
 

@@ -1,4 +1,5 @@
-"""Who waits for changes on one upstream. It outlives connections: whoever reconnects asks for what is still wanted."""
+"""Record which callers wait for changes on one upstream. The record outlives connections: a new connection subscribes
+to what is still wanted."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ _log = logging.getLogger(__name__)
 
 
 class Watches:
-    """changed: set whenever what is wanted has changed; whoever follows replaces it before looking."""
+    """The watches of one upstream. changed: set whenever the wanted set changes; a follower replaces it before reading
+    the set."""
 
     __slots__ = ("_listeners", "_uris", "changed")
 
@@ -30,17 +32,17 @@ class Watches:
 
     @property
     def wanted(self) -> frozenset[str]:
-        """Resource URIs that somebody waits for."""
+        """Resource URIs that at least one watch wants."""
         return frozenset(self._uris)
 
     def open(self, listener: Listener) -> Watch:
-        """A watch that hears every event of this upstream until it is closed."""
+        """Open a watch that receives every event of this upstream until it is closed."""
         watch = Watch(self)
         self._listeners[watch] = listener
         return watch
 
     def emit(self, method: str, uri: str = "") -> None:
-        """Tell everybody; a listener that raises costs only itself."""
+        """Notify all listeners. A listener that raises does not affect the others."""
         for listener in list(self._listeners.values()):
             try:
                 listener(method, uri)
@@ -67,7 +69,7 @@ class Watches:
 
 
 class Watch:
-    """One waiting caller. Closing it, once or more often, gives back every URI it added."""
+    """One waiting caller. Closing it, once or repeatedly, removes every URI that it added."""
 
     __slots__ = ("_own", "_watches")
 
@@ -76,7 +78,7 @@ class Watch:
         self._own: set[str] = set()
 
     def add(self, uri: str) -> bool:
-        """Want updates of a resource; False past the bound on URIs."""
+        """Request updates of a resource; False if the limit of URIs is reached."""
         if uri not in self._own:
             if not self._watches._take(uri):
                 return False
@@ -84,13 +86,13 @@ class Watch:
         return True
 
     def drop(self, uri: str) -> None:
-        """Want them no longer."""
+        """Stop requesting updates of a resource."""
         if uri in self._own:
             self._own.discard(uri)
             self._watches._give(uri)
 
     def close(self) -> None:
-        """Hear nothing more."""
+        """Stop receiving events."""
         for uri in list(self._own):
             self.drop(uri)
         self._watches._close(self)

@@ -1,1 +1,1 @@
-"""Each port in memory, honestly: same promises, same refusals, nothing that survives the process."""
+"""Implement ports in memory, with the same promises and refusals as other adapters; nothing survives the process."""

@@ -1,4 +1,4 @@
-"""Approval channel that keeps what it was told."""
+"""Record announced approvals and notices in memory instead of sending them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class MemoryApprovalChannel:
-    """Implements ports.approval_channel.ApprovalChannel: bounded, newest last."""
+    """Implements ports.approval_channel.ApprovalChannel. Stores the newest `KEPT_MAX` of each kind, newest last."""
 
     KEPT_MAX = 1000
 

@@ -1,4 +1,4 @@
-"""Registers and registry in memory: the same answers as durable ones, until the process ends."""
+"""Hold the registry in memory, with the same answers as a durable store, until the process ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class MemoryRegistryStore:
-    """Port RegistryStore."""
+    """Implements ports.registry_store.RegistryStore in memory."""
 
     def __init__(self) -> None:
         self._known = DocumentsInForce()
@@ -40,5 +40,5 @@ class MemoryRegistryStore:
         return self._known.take_over(coming, made)
 
     def put_elsewhere(self, documents: dict[str, bytes]) -> None:
-        """As if another process that shares it had put these."""
+        """Put documents as another process that shares the store would."""
         self._known.see(documents)

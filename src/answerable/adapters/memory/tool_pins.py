@@ -1,4 +1,4 @@
-"""Pinned tool definitions that live as long as the process."""
+"""Hold pinned tool definitions in memory until the process ends."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class MemoryToolPinRegister:
         return kept[0] if kept else None
 
     def is_unreadable(self, server: str, tool: str) -> bool:
-        """As the port says: nothing is written here that could not be read."""
+        """Always False: pins in memory can always be read."""
         return False
 
     def all(self) -> Sequence[ToolPin]:

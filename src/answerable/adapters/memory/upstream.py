@@ -1,4 +1,4 @@
-"""Upstream in memory: functions of this process as tools. For tests, benchmarks and embedding."""
+"""Offer functions of this process as an upstream's tools, for tests, benchmarks and embedding."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class MemoryUpstream:
-    """Implements ports.upstream.Upstream. tools: by target name; violations: argument checks by target name.
-    annotations: hints by target name, as MCP has them; a tool without any counts as the worst.
+    """Implements ports.upstream.Upstream. tools: functions by target name. violations: argument checks by target name.
+    annotations: MCP hints by target name; a tool without hints counts as the riskiest.
 
-    A tool that raises is an upstream that failed after it was asked: the outcome is `indeterminate`.
+    A tool that raises counts as an upstream that failed after the request was sent: the outcome is `indeterminate`.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class MemoryUpstream:
 
     @property
     def generation(self) -> int:
-        """As the port says: these tools stay as they are."""
+        """Always 0: these tools never change."""
         return 0
 
     def tools(self, server: str) -> Mapping[str, JSONValue] | None:
-        """As the port says; every server has them all."""
+        """Return all tools, for every server name."""
         return {
             name: {
                 "name": name,

@@ -1,4 +1,4 @@
-"""Messages to approvers through a webhook of theirs."""
+"""Send messages for approvers to a webhook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A webhook: each message as a CloudEvent in JSON, signed as Standard Webhooks 1.0 says."""
+"""Post each approval message to a webhook as a CloudEvent in JSON, signed as Standard Webhooks 1.0 prescribes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class MessageWebhook:
     updates: Final = True
 
     def __init__(self, post: EventPost, *, url: str, secret: bytes, source: str) -> None:
-        """source: URI of this deployment."""
+        """source: URI of this deployment, for the CloudEvents `source` attribute."""
         self._post, self._url, self._secret, self._source = post, url, secret, source
 
     async def send(self, message: Message, address: str, *, handle: str, now: int) -> Sent:
-        """As the port says; the receiver has one address."""
+        """Post the message. The webhook has one URL, so `address` and `handle` are not used."""
         del address, handle
         body = _event(message, source=self._source)
         headers = signed_headers(body, identity=message.id, at=now, secret=self._secret)

@@ -1,1 +1,1 @@
-"""Model providers: language models behind a key that the broker alone has, counted in tokens and money."""
+"""Call language model providers with a key that only the broker has, and count tokens and cost."""

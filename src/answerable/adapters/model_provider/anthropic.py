@@ -1,4 +1,4 @@
-"""The messages API of Anthropic: `/v1/messages`. Pure."""
+"""Encode requests to, and decode answers from, Anthropic's messages API, `/v1/messages`. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VERSION: Final = "2023-06-01"
 
 
 def body_of(chat: Chat) -> dict[str, JSONValue]:
-    """What is sent."""
+    """Return the request body of a chat."""
     body: dict[str, JSONValue] = {
         "model": chat.model,
         "max_tokens": chat.max_tokens,
@@ -43,7 +43,7 @@ def body_of(chat: Chat) -> dict[str, JSONValue]:
 
 
 def said_in(answer: Mapping[str, JSONValue]) -> Said:
-    """A whole answer."""
+    """Decode a complete answer."""
     said = Said(is_ended=True)
     _note(said, answer)
     said.stop = _text(answer.get("stop_reason"))
@@ -55,7 +55,7 @@ def said_in(answer: Mapping[str, JSONValue]) -> Said:
 
 
 def take_event(said: Said, name: str, event: Mapping[str, JSONValue]) -> str:
-    """One event of a stream; the text that came with it."""
+    """Add one event of a stream. Return the text that it added."""
     before = len(said.text)
     kind = event.get("type")
     message, block, delta = event.get("message"), event.get("content_block"), event.get("delta")
@@ -73,12 +73,13 @@ def take_event(said: Said, name: str, event: Mapping[str, JSONValue]) -> str:
 
 
 def is_end(data: str, event: Mapping[str, JSONValue]) -> bool:
-    """Whether the stream says that it is whole."""
+    """Whether the event marks the end of a complete stream."""
     return event.get("type") == "message_stop"
 
 
 def _messages(messages: tuple[Message, ...]) -> list[JSONValue]:
-    """What came of tools is said by the user here, and results that follow each other are one message."""
+    """Return the messages in Anthropic's form: tool results have the role `user`, and consecutive results form one
+    message."""
     found: list[JSONValue] = []
     results: list[JSONValue] = []
     for one in messages:

@@ -1,8 +1,7 @@
-"""What an agent asks of a model: checked, and held against the lease and what it may spend. Pure.
+"""Check a chat request of an agent against its lease and its reserved budget. Pure.
 
-Laws: a model outside the lease is not asked; what may be spent at most is known before anything is sent, and what is
-more than was reserved is not sent; messages are texts and calls of tools, in a form of ours that both kinds of provider
-are spoken to with.
+Laws: a model outside the lease is never called; the most that a request can spend is known before anything is sent, and
+a request that exceeds its reservation is not sent; messages are texts and tool calls in a provider-neutral form.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _MEMBERS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """Of a model. arguments: JSON text."""
+    """A model's call of a tool. arguments: JSON text."""
 
     id: str
     name: str
@@ -42,7 +41,8 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """role: user, assistant (with the calls that it made), or tool (what came of one)."""
+    """One message. role: `user`, `assistant` (with the calls that it made), or `tool` (the result of a call). call_id:
+    of that call."""
 
     role: str
     content: str
@@ -52,7 +52,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """schema: of its arguments."""
+    """A tool that is offered to the model. schema: JSON Schema of its arguments."""
 
     name: str
     description: str
@@ -61,7 +61,8 @@ class Tool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chat:
-    """read_most: the most tokens that the request can be. price: None where the settings name none."""
+    """A checked request. max_tokens: limit of the answer. read_most: the most tokens that the request can be. price:
+    None if the settings have no price for the model."""
 
     model: str
     messages: tuple[Message, ...]
@@ -82,7 +83,8 @@ def asked_chat(
     bytes_max: int,
     temperature_max: int = 2,
 ) -> Chat:
-    """Raises Refused (`target.arguments`): nothing is sent then."""
+    """Check the arguments and return the request. bytes_max: of messages and tools. Raises Refused
+    (`target.arguments`), in which case nothing is sent."""
     if unknown := sorted(arguments.keys() - _MEMBERS):
         raise refused(f"unknown argument {shown(unknown[0])}")
     model = arguments.get("model")
@@ -124,7 +126,7 @@ def asked_chat(
 
 
 def _require_reserved(arguments: Mapping[str, JSONValue], chat: Chat, prices: Prices) -> None:
-    """What the gateway reserved is what these arguments say; a call that may take more is not sent."""
+    """Refuse a request that can exceed `tokens_max` or `cost_max`: the gateway reserved exactly these amounts."""
     most = chat.read_most + chat.max_tokens
     if "tokens_max" in arguments:
         given = arguments["tokens_max"]
@@ -200,7 +202,7 @@ def _tools(given: JSONValue) -> tuple[Tool, ...]:
 
 
 def _size(arguments: Mapping[str, JSONValue]) -> int:
-    """Of everything that is a text for the model, as JSON, which is no shorter than the text."""
+    """Return the size of all text for the model, as JSON, which is never shorter than the text."""
     try:
         return len(encode([arguments.get(name) for name in ("messages", "system", "tools")]))
     except Malformed as fault:
@@ -216,5 +218,5 @@ def _whole(value: JSONValue, name: str, most: int) -> int:
 
 
 def refused(message: str) -> Refused:
-    """Nothing was sent."""
+    """Return a refusal of the arguments; nothing was sent."""
     return TARGET_ARGUMENTS(message)

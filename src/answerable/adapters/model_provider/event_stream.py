@@ -1,4 +1,4 @@
-"""Server-sent events, read piece by piece within bounds (WHATWG HTML, section 9.2). Pure."""
+"""Parse server-sent events incrementally and within limits (WHATWG HTML, section 9.2). Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LINE: Final = re.compile(rb"\r\n|\n|\r(?!$)")
 
 
 class EventStream:
-    """Takes bytes as they come, gives whole events: name and data."""
+    """Incremental parser: accepts bytes in any pieces and returns complete events."""
 
     def __init__(self) -> None:
         self._waiting = b""
@@ -21,7 +21,8 @@ class EventStream:
         self._size = 0
 
     def take(self, chunk: bytes) -> list[tuple[str, str]]:
-        """Raises Malformed (`model.stream`) for an event past the bound."""
+        """Add bytes and return the completed events, each as name and data. Raises Malformed (`model.stream`) for an
+        event above the limit."""
         *lines, self._waiting = _LINE.split(self._waiting + chunk)
         found: list[tuple[str, str]] = []
         for line in lines:

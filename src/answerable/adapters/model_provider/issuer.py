@@ -1,7 +1,7 @@
-"""Leases of a model provider: tickets of this broker, which alone puts the provider's key on what it sends.
+"""Issue leases on a model provider as tickets of this broker, which alone adds the provider's key to requests.
 
-Providers know no keys that live for a minute. The key stands on when every lease is gone; who else has a copy is
-stopped by changing it at the provider, and by nothing here.
+Providers have no keys that live for a minute. The key stays valid after every lease has ended: only changing it at the
+provider stops another holder of a copy.
 """
 
 from __future__ import annotations
@@ -34,30 +34,30 @@ TRAITS: Final = IssuerTraits(boundary="broker", ends_by="broker")
 
 
 class KeyOnRequests(Protocol):
-    """What a key puts on a request. secrets: every text of it that must not come back."""
+    """The credentials that a key adds to a request. secrets: every secret text, which must not appear in an answer."""
 
     @property
     def headers(self) -> Sequence[tuple[str, str]]:
-        """Names and values."""
+        """Header names and values."""
         ...
 
     @property
     def secrets(self) -> Sequence[str]:
-        """Texts."""
+        """Secret texts."""
         ...
 
 
 class ProviderKey(Protocol):
-    """Where the key comes from, read for each request."""
+    """Source of the provider's key, read for each request."""
 
     def injection(self) -> KeyOnRequests:
-        """As it is now. Raises Unavailable (`lease.target`)."""
+        """Return the credentials with the current key. Raises Unavailable (`lease.target`)."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelLease:
-    """ticket: what its holder shows."""
+    """One lease. ticket: what its holder presents."""
 
     scope: ModelScope
     ticket: str
@@ -70,7 +70,7 @@ ModelLeases = CheckOuts[ModelLease]
 
 
 def lease_behind(leases: ModelLeases, credential: Credential, at: UnixMillis) -> CheckOut[ModelLease]:
-    """The lease that this credential is of. Raises Refused (`lease.gone`)."""
+    """Return the lease of this credential. Raises Refused (`lease.gone`)."""
     out = leases.serving(credential.lease, at)
     ticket = credential.secret.reveal("ticket") if "ticket" in credential.secret.names() else ""
     if not compare_digest(ticket.encode(), out.kept.ticket.encode()):
@@ -79,7 +79,7 @@ def lease_behind(leases: ModelLeases, credential: Credential, at: UnixMillis) ->
 
 
 class ModelIssuer:
-    """Implements ports.credential_issuer.CredentialIssuer, by the broker's own book: no provider is asked."""
+    """Implements ports.credential_issuer.CredentialIssuer with the broker's own records: the provider is not called."""
 
     def __init__(self, key: ProviderKey, *, leases: ModelLeases, clock: Clock, entropy: Entropy) -> None:
         self._key = key
@@ -119,9 +119,9 @@ class ModelIssuer:
         return self._leases.names()
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
-        """As the port says: the broker itself is who grants."""
+        """Return the models of the lease: the broker itself enforces them."""
         out = self._leases.find(name)
         return () if out is None else tuple(sorted(f"model {one}" for one in out.kept.scope.models))
 
     async def close(self) -> None:
-        """Keeps nothing open."""
+        """No connection is held."""

@@ -1,4 +1,5 @@
-"""The chat API of OpenAI, which many providers copy: `/v1/chat/completions`. Pure."""
+"""Encode requests to, and decode answers from, OpenAI's chat API, which many providers copy: `/v1/chat/completions`.
+Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ PATH = "/chat/completions"
 
 
 def body_of(chat: Chat, *, limit_name: str) -> dict[str, JSONValue]:
-    """limit_name: how this provider calls the most tokens of an answer."""
+    """Return the request body of a chat. limit_name: this provider's name for the limit of the answer's tokens."""
     messages: list[JSONValue] = [{"role": "system", "content": chat.system}] if chat.system else []
     messages += [_message(one) for one in chat.messages]
     body: dict[str, JSONValue] = {"model": chat.model, "messages": messages, limit_name: chat.max_tokens}
@@ -36,7 +37,7 @@ def body_of(chat: Chat, *, limit_name: str) -> dict[str, JSONValue]:
 
 
 def said_in(answer: Mapping[str, JSONValue]) -> Said:
-    """A whole answer."""
+    """Decode a complete answer."""
     said = Said(is_ended=True)
     _note(said, answer)
     for choice in _list(answer.get("choices"))[:1]:
@@ -46,7 +47,7 @@ def said_in(answer: Mapping[str, JSONValue]) -> Said:
 
 
 def take_event(said: Said, name: str, event: Mapping[str, JSONValue]) -> str:
-    """One event of a stream; the text that came with it."""
+    """Add one event of a stream. Return the text that it added."""
     before = len(said.text)
     _note(said, event)
     for choice in _list(event.get("choices"))[:1]:
@@ -56,7 +57,7 @@ def take_event(said: Said, name: str, event: Mapping[str, JSONValue]) -> str:
 
 
 def is_end(data: str, event: Mapping[str, JSONValue]) -> bool:
-    """Whether the stream says that it is whole."""
+    """Whether the event marks the end of a complete stream."""
     return data == "[DONE]"
 
 
@@ -83,7 +84,7 @@ def _note(said: Said, answer: Mapping[str, JSONValue]) -> None:
 
 
 def _take(said: Said, part: JSONValue) -> None:
-    """From a message or from what is added to it."""
+    """Add a message, or a delta of one."""
     if not isinstance(part, dict):
         return
     text = _text(part.get("content")) or _text(part.get("refusal"))

@@ -1,8 +1,8 @@
-"""What tokens cost, as the settings say it, with day and source; and the most that one call can take. Pure.
+"""Compute the cost of tokens from configured prices, and the most tokens that a request can take. Pure.
 
-Laws: sums are whole numbers of a millionth of a millionth of the currency, rounded up once, at the end; what has no
-price is not free, it is refused where money is limited; an estimate is never below what a tokenizer that works on bytes
-can make of the text.
+Laws: sums are integers in 10⁻¹² of the currency unit, rounded up once, at the end; a model without a price is not free,
+it is refused where cost is limited; an estimate is never below the number of tokens that a byte-based tokenizer can
+produce.
 """
 
 from __future__ import annotations
@@ -22,28 +22,29 @@ PLACES_MAX: Final = 6
 MICRO: Final = 10**6
 PICO: Final = 10**12
 MESSAGE_TOKENS: Final = 32
-"""What a provider may put around each message."""
+"""Tokens that a provider may add to each message."""
 REQUEST_TOKENS: Final = 512
-"""What it may put around the whole."""
+"""Tokens that a provider may add to the whole request."""
 TOOLS_TOKENS: Final = 1_024
-"""What it may tell the model about using tools at all."""
+"""Tokens that a provider may add to explain the use of tools."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """In millionths of a millionth of the currency, a token."""
+    """Price of one token, in 10⁻¹² of the currency unit. read: input tokens. written: output tokens."""
 
     read: int
     written: int
 
     def cost(self, read: int, written: int) -> int:
-        """Of so many tokens."""
+        """Return the cost of so many input and output tokens."""
         return self.read * read + self.written * written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """day: ISO 8601, on which they were looked up. minor_per_unit: how many of its minor units a unit has."""
+    """Prices by model. day: ISO 8601 date of the prices. source: where they were looked up. minor_per_unit: minor units
+    per currency unit."""
 
     currency: str = ""
     day: str = ""
@@ -52,18 +53,18 @@ class Prices:
     of: tuple[tuple[str, Price], ...] = ()
 
     def find(self, model: str) -> Price | None:
-        """By its very name."""
+        """Return the price of a model, by exact name; None if unknown."""
         return next((price for name, price in self.of if name == model), None)
 
     def minor_units(self, cost: int) -> int:
-        """Rounded up, as a budget counts it."""
+        """Convert a cost to minor units, rounded up, as budgets count."""
         return -(-cost * self.minor_per_unit // PICO)
 
 
 def read_prices(
     lines: Iterable[str], *, currency: str, day: str, source: str, minor_per_unit: int = 100
 ) -> Prices:
-    """Each line: `MODEL INPUT OUTPUT`, both for a million tokens, in units of the currency. Raises Malformed
+    """Parse price lines `MODEL INPUT OUTPUT`; both prices are for a million tokens, in currency units. Raises Malformed
     (`model.price`)."""
     found: dict[str, Price] = {}
     for line in lines:
@@ -87,7 +88,7 @@ def read_prices(
 
 
 def read_at_most(text_bytes: int, messages: int, *, with_tools: bool) -> int:
-    """How many tokens a request can be at most: a tokenizer that works on bytes makes no more tokens than bytes."""
+    """Return the most tokens that a request can have: a byte-based tokenizer produces no more tokens than bytes."""
     return text_bytes + MESSAGE_TOKENS * messages + REQUEST_TOKENS + (TOOLS_TOKENS if with_tools else 0)
 
 

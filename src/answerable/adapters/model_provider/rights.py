@@ -1,4 +1,4 @@
-"""Which rights a scope at a model provider has, and which of them a question used: told by its arguments."""
+"""List the rights of a model scope, narrow it, and derive the rights that a request used from its arguments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOOLS: Final = "tools"
 
 
 class ModelRights:
-    """Implements ports.target_rights.TargetRights: each model, and telling models of tools."""
+    """Implements ports.target_rights.TargetRights: one right per model, and one to offer tools to models."""
 
     def __init__(self) -> None:
         self._models = ListedRights(
@@ -39,7 +39,7 @@ class ModelRights:
     def used(
         self, scope: Scope, tool: str, arguments: Mapping[str, JSONValue], told: JSONValue
     ) -> Used | None:
-        """As the port says. Listing models uses none of them."""
+        """Return the rights that a call used. Listing models uses none."""
         if tool == "list_models":
             return Used(frozenset())
         found = self._models.used(scope, tool, arguments, told)

@@ -1,4 +1,5 @@
-"""What a model answered, put together from one JSON text or from a stream, whatever kind of provider it came from."""
+"""Assemble a model's answer from one JSON text or a stream, and convert it to a tool result, for any kind of
+provider."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ CUT: Final = "reservation"
 
 @dataclass(slots=True)
 class SaidCall:
-    """One call of a tool, as it grows."""
+    """One tool call, which grows while a stream arrives."""
 
     id: str = ""
     name: str = ""
@@ -29,8 +30,8 @@ class SaidCall:
 
 @dataclass(slots=True)
 class Said:
-    """read, written: tokens, as the provider counts them; None where it has not said. pieces: how many parts with
-    anything in them came: no fewer tokens were written."""
+    """An answer as far as it has arrived. read, written: the provider's count of input and output tokens; None if not
+    yet reported. pieces: number of non-empty parts, which is a lower bound of the output tokens."""
 
     model: str = ""
     id: str = ""
@@ -44,24 +45,25 @@ class Said:
     is_cut: bool = False
 
     def call(self, index: object) -> SaidCall | None:
-        """The one of this index, made at need; None past the bound."""
+        """Return the call of this index, created on first use; None beyond the limit."""
         if type(index) is not int or not 0 <= index < CALLS_MAX:
             return None
         return self.calls.setdefault(index, SaidCall())
 
     @property
     def counted(self) -> int:
-        """Tokens written until now, as far as is known."""
+        """Output tokens so far, as far as is known."""
         return max(self.written or 0, self.pieces)
 
 
 def count(value: object) -> int | None:
-    """A number of tokens, if it is one."""
+    """Return the value if it is a valid number of tokens; else None."""
     return value if type(value) is int and 0 <= value < 2**53 else None
 
 
 def answer_of(said: Said, chat: Chat, prices: Prices) -> dict[str, JSONValue]:
-    """As an agent is shown it. `usage` is left out where nobody counted, so that all that was reserved stays spent."""
+    """Return the answer as the agent receives it. `usage` is left out if no count is known, so that the whole
+    reservation stays spent."""
     found: dict[str, JSONValue] = {
         "model": said.model or chat.model,
         "text": said.text,
@@ -94,7 +96,7 @@ def answer_of(said: Said, chat: Chat, prices: Prices) -> dict[str, JSONValue]:
 
 def _call(one: SaidCall) -> JSONValue:
     arguments: JSONValue = one.arguments
-    # A model that was cut short writes half of it, which is shown as the text that it is.
+    # A model that was cut off leaves incomplete JSON, which is returned as text.
     with suppress(Malformed):
         arguments = parse((one.arguments or "{}").encode("utf-8", "replace"))
     return {"id": one.id, "name": one.name, "arguments": arguments}

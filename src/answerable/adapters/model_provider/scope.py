@@ -1,4 +1,4 @@
-"""The grammar of scopes: which models a lease may ask, and how much each answer may be."""
+"""Parse the scope of a model lease: which models it may call, and how long each answer may be."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _MEMBERS: Final = frozenset({"models", "max_tokens", "tools"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelScope:
-    """models: by the names that the provider gives them, exactly. max_tokens: of one answer. tools: whether the model
-    may be told of tools."""
+    """A parsed scope. models: exact names of the provider. max_tokens: limit of one answer. tools: whether tools may be
+    offered to the model."""
 
     models: tuple[str, ...]
     max_tokens: int = TOKENS_MAX
@@ -28,7 +28,7 @@ class ModelScope:
 
 
 def model_scope(scope: FrozenJSON) -> ModelScope:
-    """Read it. Raises Refused (`lease.scope`) with the faults."""
+    """Parse a scope. Raises Refused (`lease.scope`) with all faults."""
     if faults := scope_faults(scope):
         raise LEASE_SCOPE(faults[0], reasons=faults)
     said = scope.thaw()
@@ -44,7 +44,7 @@ def model_scope(scope: FrozenJSON) -> ModelScope:
 
 
 def scope_faults(scope: FrozenJSON) -> tuple[str, ...]:
-    """What is wrong with it; empty when all of it is understood."""
+    """Return the faults of a scope; empty if it is valid."""
     said = scope.thaw()
     if not isinstance(said, dict):
         return ("a scope of a model provider is an object with `models`",)
@@ -61,7 +61,8 @@ def scope_faults(scope: FrozenJSON) -> tuple[str, ...]:
 
 
 def is_model(name: object) -> bool:
-    """Whether this can be the name of a model: one word of printable ASCII. `*` is a name, and of no model."""
+    """Whether this can be a model's name: one word of printable ASCII. `*` is allowed as a name and matches no
+    model."""
     return (
         isinstance(name, str)
         and 1 <= len(name) <= MODEL_CHARS_MAX

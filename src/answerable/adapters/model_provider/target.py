@@ -1,4 +1,4 @@
-"""A provider of language models that the broker asks: counted, bounded, and cut when the reservation is used up."""
+"""Call a language model provider for agents: count tokens, bound answers, and stop when the reservation is used up."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ _NOT_SENT: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPlace:
-    """base_url: with the version in its path, such as `/v1`. api: which of the two it speaks. limit_name: how it calls
-    the most tokens of an answer, where it speaks OpenAI's."""
+    """A configured provider. base_url: with the version in its path, such as `/v1`. api: which API it offers.
+    limit_name: for OpenAI's API, the provider's name for the limit of the answer's tokens."""
 
     base_url: str
     api: Api
@@ -77,7 +77,7 @@ class ModelTarget:
         clock: Clock,
         tls: Callable[[], ssl.SSLContext | None],
     ) -> None:
-        """tls: the context of a connection, None for plain HTTP; raises Malformed, Unavailable."""
+        """tls: returns the TLS context of a connection, None for plain HTTP; raises Malformed, Unavailable."""
         self._place = place
         self._key = key
         self._leases = leases
@@ -89,7 +89,8 @@ class ModelTarget:
 
     @asynccontextmanager
     async def connected(self, credential: Credential) -> AsyncIterator[ModelSession]:
-        """As the port says. The connection is made by the first request, and is no other lease's."""
+        """Yield a session of the lease. Its own connection opens with the first request and is never shared with
+        another lease."""
         try:
             out = lease_behind(self._leases, credential, self._clock.now())
             transport = httpx2.AsyncHTTPTransport(
@@ -110,7 +111,7 @@ class ModelTarget:
 
 
 class ModelSession:
-    """Implements ports.brokered_target.TargetSession. A lease that is revoked cuts the answer that is being made."""
+    """Implements ports.brokered_target.TargetSession. Revoking the lease cancels the answer in progress."""
 
     def __init__(
         self,
@@ -139,7 +140,7 @@ class ModelSession:
         self._under_way: anyio.CancelScope | None = None
 
     def cut(self) -> None:
-        """Its lease was revoked: what is under way is given up."""
+        """Cancel the request in progress, because the lease was revoked."""
         if self._under_way is not None:
             self._under_way.cancel()
 
@@ -222,7 +223,8 @@ class ModelSession:
         return _performed({"models": models}, lines, call.credential_redaction, session)
 
     async def _refused(self, response: httpx2.Response, call: Call) -> Performed:
-        """What the provider said, in its words, without secrets. Nothing was counted, so that all is given back."""
+        """Return the provider's error text, without secrets. No usage is reported, so the whole reservation is
+        released."""
         text = call.credential_redaction.hidden_in(await self._wire.read(response)).decode("utf-8", "replace")
         if response.headers.get("content-encoding", "identity") != "identity":
             text = "the body came compressed although that was not asked for, and is not shown"
@@ -262,7 +264,8 @@ def _performed(
     *,
     is_error: bool = False,
 ) -> Performed:
-    """Searched once more as a whole: a secret may have come in pieces."""
+    """Build the result. It is searched for secrets once more as a whole, because a secret may have arrived in
+    pieces."""
     hidden: dict[str, JSONValue] = msgspec.json.decode(
         credential_redaction.hidden_in(msgspec.json.encode(found))
     )

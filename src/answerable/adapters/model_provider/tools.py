@@ -1,4 +1,4 @@
-"""The tools of a model provider, as MCP describes them."""
+"""Define the MCP tools of a model provider."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def model_tools() -> tuple[Mapping[str, JSONValue], ...]:
-    """`chat`, and `list_models` for what may be asked."""
+    """Return the tools: `chat`, and `list_models` for the models that may be called."""
     return (
         {
             "name": "chat",
@@ -90,7 +90,7 @@ def _chat_properties() -> dict[str, JSONValue]:
 
 
 def _hints(title: str, *, reads: bool) -> dict[str, JSONValue]:
-    # What a model is told leaves the house, and money is spent: neither can be taken back.
+    # Text for a model leaves the organisation, and money is spent: neither can be undone.
     return {
         "title": title,
         "readOnlyHint": reads,

@@ -1,4 +1,4 @@
-"""Requests to a provider, and what comes back, piece by piece and within bounds."""
+"""Send requests to a model provider and read its answers incrementally and within limits."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SESSION_CHARS_MAX: Final = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What one call brings along. headers: with the key."""
+    """The circumstances of one call. headers: including the key. tag: the action's id."""
 
     headers: tuple[tuple[str, str], ...]
     credential_redaction: Echoes
@@ -72,7 +72,7 @@ class ProviderWire:
 
     @asynccontextmanager
     async def chatting(self, chat: Chat, call: Call) -> AsyncIterator[httpx2.Response]:
-        """The answer to one chat, not read yet. Raises Refused (`target.arguments`) before anything is sent."""
+        """Send a chat and yield the unread response. Raises Refused (`target.arguments`) before anything is sent."""
         path = anthropic.PATH if self._api == "anthropic" else openai.PATH
         try:
             body = encode(
@@ -87,13 +87,13 @@ class ProviderWire:
 
     @asynccontextmanager
     async def listing(self, call: Call) -> AsyncIterator[httpx2.Response]:
-        """The provider's models, not read yet."""
+        """Request the provider's model list and yield the unread response."""
         path = "/models?limit=1000" if self._api == "anthropic" else "/models"
         async with self._answered("GET", path, b"", call) as response:
             yield response
 
     async def whole(self, response: httpx2.Response, call: Call) -> dict[str, JSONValue]:
-        """A JSON object, without secrets. Raises Malformed (`model.answer`)."""
+        """Read a JSON object, with secrets removed. Raises Malformed (`model.answer`)."""
         content = call.credential_redaction.hidden_in(await self.read(response))
         try:
             said = parse(
@@ -106,7 +106,7 @@ class ProviderWire:
         return said
 
     async def read(self, response: httpx2.Response) -> bytes:
-        """As much of it as may be."""
+        """Read a body up to the limit."""
         received = bytearray()
         async for chunk in response.aiter_raw():
             received += chunk
@@ -115,13 +115,13 @@ class ProviderWire:
         return bytes(received)
 
     def said_in(self, answer: Mapping[str, JSONValue]) -> Said:
-        """Of a whole answer."""
+        """Decode a complete answer."""
         return anthropic.said_in(answer) if self._api == "anthropic" else openai.said_in(answer)
 
     async def streamed(self, response: httpx2.Response, chat: Chat, call: Call) -> Said:
-        """What comes, told as it comes; cut as soon as more was written than was reserved, so that it is never more
-        than one piece more. Raises Malformed (`model.stream`) where it is no stream of answers, or ends in the middle.
-        """
+        """Read a streamed answer and report it as progress. It is cut as soon as more tokens than reserved were
+        written, so the excess is at most one piece. Raises Malformed (`model.stream`) if the stream is invalid or
+        breaks off."""
         api = anthropic if self._api == "anthropic" else openai
         said, events, shown = Said(), EventStream(), EchoStream(call.credential_redaction)
         size = 0
@@ -184,7 +184,7 @@ class ProviderWire:
         try:
             yield response
         finally:
-            # Closing the connection is how a provider is told to stop.
+            # Closing the connection tells the provider to stop.
             with anyio.CancelScope(shield=True):
                 await response.aclose()
 
@@ -192,7 +192,7 @@ class ProviderWire:
 def session_of(
     response: httpx2.Response, said: Said | None, credential_redaction: Echoes
 ) -> tuple[tuple[str, str], ...]:
-    """What the provider itself calls the request and the answer."""
+    """Return the provider's names for the request and the answer."""
     found = [
         (f"http_{name.replace('-', '_')}", credential_redaction.hidden_text(value)[:SESSION_CHARS_MAX])
         for name in SESSION_HEADERS
@@ -209,7 +209,7 @@ async def _tell(call: Call, said: Said, chat: Chat, text: str) -> None:
 
 
 def _event(data: str) -> dict[str, JSONValue]:
-    """Empty for what is no object, such as the mark at the end."""
+    """Parse an event's data; empty if it is no object, such as the end mark."""
     try:
         event = parse(data.encode("utf-8", "replace"), limits=Limits(depth_max=DEPTH_MAX - 8))
     except Malformed:

@@ -1,4 +1,4 @@
-"""NATS: user tokens as leases, and messages as tools."""
+"""Act on NATS: issue user tokens as leases, and publish and request messages for agents."""
 
 from answerable.adapters.nats_users.issuer import NatsIssuer
 from answerable.adapters.nats_users.rights import NatsRights

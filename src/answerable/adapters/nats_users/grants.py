@@ -1,9 +1,9 @@
-"""What a lease may do on NATS: from a scope to checked subjects, and from these to the permissions of a user.
+"""Check the scope of a NATS lease and convert it to subjects and to the permissions of a user token.
 
-Laws: every text of a scope is one token of a subject, literally, so that a value that came from an agent stays one
-token; what is open is an object (`{"any": "token"}`, `{"any": "rest"}`), which no value can make. Subjects of the
-server's own and inboxes of others are never granted. What is not allowed is denied in words, for NATS takes silence
-for leave.
+Laws: every text of a scope is exactly one literal token of a subject, so an agent's value stays one token; a wildcard
+is an object (`{"any": "token"}`, `{"any": "rest"}`), which no value can produce. Subjects of the server (`$…`) and
+other clients' inboxes are never granted. What is not allowed is denied explicitly, because NATS allows what its
+permissions do not mention.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TOKEN_CHARS_MAX: Final = 128
 TOKENS_MAX: Final = 16
 SUBJECTS_MAX: Final = 64
 SUBSCRIPTIONS_MAX: Final = 4
-"""The one for answers, and a little room for how a client asks for it."""
+"""One for answers, and a margin for how clients request them."""
 
 _TOKEN: Final = re.compile(r"[^\s.*>\x00-\x1f\x7f]+")
 _NOT_OURS: Final = ("$", "_INBOX")
@@ -32,13 +32,13 @@ _NOT_OURS: Final = ("$", "_INBOX")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grants:
-    """Subjects, perhaps with wildcards, that may be published on, and that answers may be asked on."""
+    """Granted subjects, possibly with wildcards: for publishing, and for requests with an answer."""
 
     publish: tuple[str, ...]
     request: tuple[str, ...]
 
     def permissions(self, inbox: str) -> dict[str, JSONValue]:
-        """Members of a user's claims. inbox: where its answers go."""
+        """Return the permission members of a user's claims. inbox: subject prefix of the user's answers."""
         subjects: list[JSONValue] = [*sorted({*self.publish, *self.request})]
         answers: list[JSONValue] = [f"{inbox}.>"]
         everything: list[JSONValue] = [">"]
@@ -50,7 +50,7 @@ class Grants:
 
 
 def checked_grants(scope: Scope) -> tuple[Grants | None, tuple[str, ...]]:
-    """The grants of a scope, or none and why not, in words that say what to write."""
+    """Return the grants of a scope, or None and the faults, which say what to write."""
     given = scope.thaw()
     if not isinstance(given, dict):
         return None, ("grants of NATS are an object with `publish`, `request` or both",)
@@ -63,7 +63,7 @@ def checked_grants(scope: Scope) -> tuple[Grants | None, tuple[str, ...]]:
 
 
 def is_plain_subject(subject: str) -> bool:
-    """Whether a message can be sent there: tokens without wildcards, and no subject of the server's or of an inbox."""
+    """Whether a message may be sent to the subject: no wildcards, no subject of the server, no inbox."""
     tokens = subject.split(".")
     return (
         len(tokens) <= TOKENS_MAX
@@ -85,7 +85,7 @@ def _subjects(given: JSONValue, where: str, faults: list[str]) -> Iterator[str]:
 
 
 def _subject(given: JSONValue) -> tuple[str, str]:
-    """The subject, or what is wrong with it."""
+    """Return the subject, or what is wrong with it."""
     if not isinstance(given, list) or not 1 <= len(given) <= TOKENS_MAX:
         return "", f"is a list of 1 to {TOKENS_MAX} tokens, such as `case`, `7`, `closed`"
     tokens = []

@@ -1,4 +1,5 @@
-"""Leases on NATS: one user token each, signed here, ended by the server in time, or before by the account's token."""
+"""Issue one NATS user token per lease, signed in this process. The token expires at the server; a revocation list in
+the account's token ends it earlier."""
 
 from __future__ import annotations
 
@@ -34,16 +35,17 @@ CUT_PAUSE_SECONDS: Final = 0.02
 
 
 def inbox_of(name: LeaseName) -> str:
-    """Where answers to a lease go, and to nobody else."""
+    """Return the subject prefix of a lease's answers, which no other lease may subscribe to."""
     return f"_INBOX.{account_of(name)}"
 
 
 class NatsIssuer:
     """Implements `ports.credential_issuer.CredentialIssuer`.
 
-    account: its public key. key_of: the seed of the account or of one of its signing keys. operator_of: the seed of a
-    key of the operator, for tokens of the account; None where nothing can be revoked, and then `system` is None, too.
-    operators: public keys of others that may have signed the account's token.
+    account: public key of the account. key_of: returns the seed of the account's key or of one of its signing keys.
+    operator_of: returns the seed of an operator key, which signs the account's token; None if nothing can be revoked,
+    and then `system` is None too.
+    operators: public keys of other signers of the account's token.
     """
 
     def __init__(
@@ -79,15 +81,16 @@ class NatsIssuer:
 
     @property
     def traits(self) -> IssuerTraits:
-        """Every server keeps a user to its token and ends it in time; before, where the account's can be replaced."""
+        """Every server enforces the token and its expiry. Revocation is possible only if the account's token can be
+        replaced."""
         return self._traits
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
-        """As `grants.checked_grants` says."""
         return checked_grants(scope)[1]
 
     async def issue(self, order: LeaseOrder) -> Credential:
-        """Signs a token; no server is told. One that is asked says whether the lease was revoked before."""
+        """Sign a token; no server is told of it. If a system account is set, a server is asked whether the lease was
+        revoked before."""
         grants, faults = checked_grants(order.scope)
         if grants is None:
             raise LEASE_SCOPE("; ".join(faults), reasons=faults)
@@ -143,11 +146,11 @@ class NatsIssuer:
         )
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
-        """A token says when it ends, and cannot be made to say something else."""
+        """Always raises Refused (`lease.renewal`): a token's expiry is fixed when it is signed."""
         raise LEASE_RENEWAL("a user token of nats ends when it says")
 
     async def revoke(self, name: LeaseName) -> Revoked:
-        """Has the account revoke the user, which ends its connections, and looks until none is left."""
+        """Add the user to the account's revocations, which closes its connections, and wait until none is left."""
         now = self._seconds()
         ends = self._issued.get(name, now + self._lease_seconds_max)
         if self._system is None:
@@ -166,8 +169,8 @@ class NatsIssuer:
         raise away("a connection of a revoked user is still open", "unknown")
 
     async def live(self) -> tuple[LeaseName, ...]:
-        """Those that this process issued and did not revoke, and whoever is connected under a lease of any process's. A
-        token of another process's that nobody uses is known to no server."""
+        """Return the leases that this process issued and did not revoke, and leases of any process that are connected.
+        An unused token of another process is not known to any server."""
         self._forget(self._seconds())
         names = set(self._issued)
         if self._system is not None:
@@ -178,16 +181,16 @@ class NatsIssuer:
         return tuple(sorted(names))
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
-        """What a user may do stands in its token, which no server keeps."""
+        """Always raises Refused (`lease.untold`): rights are in the user's token, which no server stores."""
         raise LEASE_UNTOLD("nats keeps no list of what a user may do")
 
     async def close(self) -> None:
-        """Close what is kept warm."""
+        """Close the connection of the system account."""
         if self._system is not None:
             await self._system.close()
 
     async def _push(self, user: str, ends: int) -> None:
-        """Put a user into the account's token, together with all that wait for the same."""
+        """Add a user to the account's revocations, in one update with all other users that wait for theirs."""
         self._waiting[user] = ends
         async with self._pushing:
             if user not in self._waiting and user in self._revoked:

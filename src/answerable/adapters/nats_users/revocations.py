@@ -1,8 +1,8 @@
-"""Users that an account revokes: members of its token, ours told from those of others, and forgotten when they may be.
+"""Add revoked users to an account's token, and remove the broker's own entries when they are no longer needed.
 
-Laws: what others revoked stays. One of ours is dated so far ahead that no clock that is set back revives a user, and
-in the date is the moment when its user has ended by itself: from then on it may go, and the token does not grow for
-ever.
+Laws: revocations by others are preserved. The broker's own entries are dated so far in the future that setting a clock
+back revives no user. The date also encodes when the user's token expires: after that the entry may be removed, so the
+account's token does not grow without limit.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 FAR: Final = 2**50
-"""Seconds since 1970, in some 35 million years. A date beyond it is ours: `FAR` and when the user ends by itself."""
+"""Seconds since 1970, about 35 million years ahead. A later date marks an entry of the broker: `FAR` plus the second at
+which the user's token expires."""
 
 
 def revoked_in(claims: Mapping[str, JSONValue]) -> dict[str, JSONValue]:
-    """Users by public key, and up to which date of issue each is revoked."""
+    """Return the revoked users by public key, each with the issue date up to which its tokens are revoked."""
     nats = claims.get("nats")
     revoked = nats.get("revocations") if isinstance(nats, dict) else None
     return dict(revoked) if isinstance(revoked, dict) else {}
@@ -28,8 +29,8 @@ def revoked_in(claims: Mapping[str, JSONValue]) -> dict[str, JSONValue]:
 def with_revoked(
     claims: Mapping[str, JSONValue], ends: Mapping[str, int], *, now: int
 ) -> dict[str, JSONValue] | None:
-    """The claims with these users revoked; None where they are all revoked already. ends: by public key, the second
-    since 1970 at which the user ends by itself. now: likewise."""
+    """Return the claims with these users revoked; None if they all are already. ends: Unix second at which each user's
+    token expires, by public key. now: Unix second."""
     found = revoked_in(claims)
     wanted = {user: FAR + max(end, now) for user, end in ends.items()}
     if not wanted.keys() - {user for user, date in found.items() if isinstance(date, int) and date >= FAR}:

@@ -1,7 +1,7 @@
-"""Which rights a scope on NATS has, and which of them a message used: told by its subject.
+"""List the rights of a NATS scope, narrow it, and derive the rights that a message used from its subject.
 
-What may be published on may be asked on, and the other way round, as both are one permission at the server. An answer
-can be heard only where something is granted in `request`.
+Permission to publish and to request on a subject is the same permission at the server. An answer can be received only
+if some subject is granted in `request`.
 """
 
 from __future__ import annotations

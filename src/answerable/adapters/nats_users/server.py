@@ -1,4 +1,4 @@
-"""Where a NATS server is, and one connection to it under one user."""
+"""Open a connection to a NATS server as one user, and check server addresses."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 FAILURES: Final = (nats.errors.Error, OSError, EOFError, TimeoutError, ValueError)
-"""What a connection that is no good raises."""
+"""Exceptions of a failed connection."""
 CLOSE_SECONDS_MAX: Final = 2.0
 
 _PARTS: Final = re.compile(r"-+BEGIN [A-Z ]+-+\s+(\S+)\s+-+END [A-Z ]+-+")
 
 
 class PlainServer(OSError):
-    """The server would have had us speak without TLS."""
+    """The server would continue without TLS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class NatsUser:
 
 
 def user_of(credentials: str) -> NatsUser:
-    """From a file of credentials as the tools of NATS write it. Raises Malformed (`target.key`)."""
+    """Parse a credentials file of the NATS tools. Raises Malformed (`target.key`)."""
     parts = _PARTS.findall(credentials)
     if len(parts) != 2:
         raise TARGET_KEY("a file of credentials of NATS has a token and a seed")
@@ -53,7 +53,7 @@ def user_of(credentials: str) -> NatsUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NatsServer:
-    """address: `nats://HOST:PORT`, or `tls://HOST:PORT`. tls: for the latter."""
+    """A configured server. address: `nats://HOST:PORT`, or `tls://HOST:PORT`. tls: for the latter."""
 
     address: str
     tls: ssl.SSLContext | None = None
@@ -68,11 +68,12 @@ class NatsServer:
         on_error: Callable[[Exception], Awaitable[None]],
         on_closed: Callable[[], Awaitable[None]] | None = None,
     ) -> Client:
-        """A connection that is never opened anew by itself. Raises FAILURES."""
+        """Open a connection that does not reconnect by itself. label: client name. inbox: prefix of its answers'
+        subjects. Raises FAILURES."""
         client = Client()
 
         def presented() -> bytes:
-            # Asked for after the server has said what it wants, before anything of ours is said.
+            # Called after the server has stated its requirements and before the client has sent anything.
             if self.tls is not None and not client._server_info.get("tls_required"):
                 raise PlainServer
             return user.token.encode()
@@ -102,7 +103,7 @@ class NatsServer:
 
 
 async def closed(client: Client) -> None:
-    """Close it, whatever state it is in."""
+    """Close a connection in any state."""
     with anyio.move_on_after(CLOSE_SECONDS_MAX, shield=True):
         try:
             await client.close()
@@ -111,11 +112,11 @@ async def closed(client: Client) -> None:
 
 
 async def unheard(error: Exception) -> None:
-    """What a connection complains of by itself; whoever asks on it is told anyway."""
+    """Ignore an asynchronous error of a connection: the pending call fails as well."""
 
 
 def address_faults(address: str, *, plain_is_let: bool) -> tuple[str, ...]:
-    """What is wrong with an address."""
+    """Return what is wrong with a server address."""
     try:
         parts = urlsplit(address)
         port = parts.port
@@ -140,8 +141,8 @@ def _is_loopback(host: str) -> bool:
 
 
 def tls_context(ca_file: str) -> ssl.SSLContext:
-    """Verifies the server's certificate and name. ca_file: who signs it; empty for whom the system trusts. Raises
-    Malformed (`target.tls`)."""
+    """Build a TLS context that verifies the server's certificate and name. ca_file: trusted certificates; empty for the
+    system's. Raises Malformed (`target.tls`)."""
     try:
         context = ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ssl.SSLError):

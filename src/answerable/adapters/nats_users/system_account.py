@@ -1,4 +1,4 @@
-"""What the servers of NATS are asked under their system account: tokens of accounts, and who is connected."""
+"""Query and update NATS servers through their system account: account tokens and open connections."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ACCEPTED: Final = 200
 
 
 class SystemAccount:
-    """One connection, kept warm. servers: how many there are, each of which answers for itself."""
+    """One reused connection. servers: number of servers, each of which answers for itself."""
 
     def __init__(
         self, server: NatsServer, *, user_of: Callable[[], NatsUser], servers: int, seconds_max: float
@@ -39,19 +39,19 @@ class SystemAccount:
         self._opening = anyio.Lock()
 
     async def token_of(self, account: str) -> str:
-        """The token of an account, as the first server that has it says. Raises Unavailable (`lease.target`)."""
+        """Return an account's token from the first server that has it. Raises Unavailable (`lease.target`)."""
         answer = (await self._asked(f"$SYS.REQ.ACCOUNT.{account}.CLAIMS.LOOKUP", b"", answers=1))[0]
         return answer.decode(errors="replace")
 
     async def replace_token(self, token: str) -> None:
-        """Give every server another token of an account. Raises Unavailable (`lease.target`)."""
+        """Replace an account's token on every server. Raises Unavailable (`lease.target`)."""
         for answer in await self._asked("$SYS.REQ.CLAIMS.UPDATE", token.encode(), answers=self._servers):
             told = _told(answer).get("data")
             if not isinstance(told, dict) or told.get("code") != ACCEPTED:
                 raise away("a server of nats does not take the account's token", "unknown")
 
     async def connections(self, account: str, user: str = "") -> list[dict[str, JSONValue]]:
-        """Who is connected to any server. user: by public key; empty for all of the account."""
+        """Return the open connections on all servers. user: public key; empty for all users of the account."""
         found: list[dict[str, JSONValue]] = []
         for page in range(PAGES_MAX):
             wanted: dict[str, JSONValue] = {
@@ -70,13 +70,14 @@ class SystemAccount:
         raise away("nats has more connections than can be looked through", "none")
 
     async def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         if self._client is not None:
             await closed(self._client)
             self._client = None
 
     async def _asked(self, subject: str, payload: bytes, *, answers: int) -> list[bytes]:
-        """So many answers. Whoever is cancelled waits for them: what was sent cannot be taken back."""
+        """Send a request and return `answers` answers. A cancellation waits for them: what was sent cannot be
+        withdrawn."""
         client = await self._connected()
         with anyio.CancelScope(shield=True):
             try:
@@ -86,7 +87,7 @@ class SystemAccount:
                     await client.publish(subject, payload, reply=inbox)
                     found = [await listening.next_msg(timeout=self._seconds_max) for _ in range(answers)]
             except FAILURES:
-                # Not used again: what is answered late would be taken for an answer to something else.
+                # Not reused: a late answer would be taken for the answer to another request.
                 await self.close()
                 raise away("not every server of nats answered", "unknown") from None
         if any(not answer.data and answer.headers for answer in found):
@@ -107,7 +108,7 @@ class SystemAccount:
 
 
 def away(why: str, effect: Effect) -> Unavailable:
-    """The target is not there for its issuer."""
+    """Return the error for a target that its issuer cannot use."""
     return LEASE_TARGET(why, effect=effect)
 
 

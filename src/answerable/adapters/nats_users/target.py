@@ -1,4 +1,4 @@
-"""NATS as agents see it: a message is published, or an answer is asked for, under one lease."""
+"""Publish messages and send requests on NATS for agents, under the user of one lease."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ _TAG: Final = re.compile(r"[A-Za-z0-9._:-]{0,128}")
 
 
 class NatsTarget:
-    """Implements `ports.brokered_target.BrokeredTarget`. result_bytes_max: of one answer, as it is handed on."""
+    """Implements `ports.brokered_target.BrokeredTarget`. result_bytes_max: limit of one answer."""
 
     def __init__(self, server: NatsServer, *, result_bytes_max: int = 262_144) -> None:
         self._server = server
         self._result_bytes_max = result_bytes_max
 
     def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
-        """`publish` and `request`."""
+        """Return the tools `publish` and `request`."""
         return TOOLS
 
     @asynccontextmanager
     async def connected(self, credential: Credential) -> AsyncIterator[NatsSession]:
-        """One connection under the user of the lease."""
+        """Yield a session with one connection under the lease's user."""
         said = _Said()
         user = NatsUser(
             token=credential.secret.reveal("token"), key=signing_key(credential.secret.reveal("seed"), of="U")
@@ -79,7 +79,7 @@ class NatsTarget:
 
 
 class _Said:
-    """What the server complained of, and who waits to hear it."""
+    """Errors that the server reported, and the call that must be woken by them."""
 
     def __init__(self) -> None:
         self.violation = ""
@@ -91,7 +91,7 @@ class _Said:
             self._wake()
 
     async def end(self) -> None:
-        """The connection has ended. By itself the library lets whoever waits for something wait on."""
+        """Wake the pending call, because the connection has ended: the library would let it wait."""
         self._wake()
 
     def _wake(self) -> None:
@@ -116,7 +116,8 @@ class NatsSession:
         seconds_max: float,
         progress: Progress | None = None,
     ) -> Performed:
-        """Publishes one message. The tag is in its header `Answerable-Action`; arguments set no headers."""
+        """Publish one message or send one request. The tag is in the header `Answerable-Action`; arguments cannot set
+        headers."""
         subject, message = _message(tool, arguments)
         if not _TAG.fullmatch(tag):
             raise TARGET_ARGUMENTS("the tag of the action cannot be a header")
@@ -154,8 +155,8 @@ class NatsSession:
     ) -> dict[str, object]:
         with anyio.fail_after(seconds_max):
             await self._client.publish(subject, message, headers=headers)
-            # The library sends a question of its own ahead of what it has not sent yet. Only when that is sent, the
-            # server's complaint about it comes before the answer to the question.
+            # `flush` sends a PING ahead of pending messages. Flushing them first ensures that the server's error about
+            # them arrives before its PONG.
             await self._client._flush_pending(force_flush=True)
             await self._client.flush(timeout=max(1, round(seconds_max)))
         return _result({"published": True}, "published")
@@ -174,7 +175,7 @@ class NatsSession:
 
 
 def _message(tool: str, arguments: Mapping[str, JSONValue]) -> tuple[str, bytes]:
-    """Where to and what. Raises Refused (`target.arguments`)."""
+    """Return subject and message. Raises Refused (`target.arguments`)."""
     if tool not in ("publish", "request"):
         raise TARGET_ARGUMENTS(f"there is no tool {shown(tool)}: there are `publish` and `request`")
     if extra := sorted(arguments.keys() - {"subject", "message"}):
@@ -199,7 +200,7 @@ def _as_json(octets: bytes, *, is_cut: bool) -> JSONValue:
     try:
         return octets.decode()
     except UnicodeDecodeError as odd:
-        # A character that was cut in two is left out.
+        # Leave out a character that was cut in two.
         if is_cut and odd.start > len(octets) - CHARACTER_BYTES_MAX:
             return octets[: odd.start].decode()
         return {"base64": b64encode(octets).decode()}

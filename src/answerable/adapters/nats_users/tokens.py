@@ -1,7 +1,8 @@
-"""The tokens of NATS: JWTs of operators, accounts and users, signed with Ed25519 keys in the notation of NATS.
+"""Sign and verify NATS tokens: JWTs of operators, accounts and users, signed with Ed25519 keys in NATS notation
+(nkeys).
 
-Laws: the keys of a lease follow from the account's key and the lease's name, so that whoever may mint can also name
-what was minted, after a crash, too; a token that came from outside is used only when a key that we were told signed it.
+Laws: a lease's key is derived from the account's key and the lease's name, so a process that can issue can also
+identify issued users, even after a crash; an external token is used only if a configured key signed it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ KEY_OCTETS: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A private key of NATS. public: its public half, 56 characters, the first of which says what it is the key of."""
+    """A private NATS key. public: its public key, 56 characters, of which the first states the kind of key."""
 
     _pair: Any = field(repr=False)
     public: str = field(init=False)
@@ -46,21 +47,21 @@ class SigningKey:
 
     @property
     def seed(self) -> str:
-        """The key itself, in the notation of NATS: a secret."""
+        """The private key in NATS notation: a secret."""
         return bytes(self._pair.seed).decode()
 
     def sign(self, octets: bytes) -> bytes:
-        """The signature, 64 octets."""
+        """Return the signature, 64 octets."""
         return bytes(self._pair.sign(octets))
 
     def key_of(self, name: LeaseName) -> SigningKey:
-        """The user key of one lease."""
+        """Derive the user key of one lease."""
         raw = hmac.digest(bytes(nkeys.decode_seed(self._pair.seed)[1]), _LEASE_KEY + name.encode(), sha256)
         return SigningKey(nkeys.from_seed(bytearray(nkeys.encode_seed(raw, nkeys.PREFIX_BYTE_USER))))
 
 
 def signing_key(seed: str, *, of: str) -> SigningKey:
-    """From its notation, `S` and the letter of what it is the key of. Raises Malformed (`target.key`)."""
+    """Parse a seed, which begins with `S` and the letter of the kind `of`. Raises Malformed (`target.key`)."""
     try:
         pair = nkeys.from_seed(bytearray(seed.strip().encode()))
         key = SigningKey(pair)
@@ -72,12 +73,12 @@ def signing_key(seed: str, *, of: str) -> SigningKey:
 
 
 def is_public_key(text: str, *, of: str) -> bool:
-    """Whether this is a public key of that kind."""
+    """Whether the text is a public key of this kind."""
     return text.startswith(of) and _octets_of(text) is not None
 
 
 def token(claims: Mapping[str, JSONValue], key: SigningKey) -> str:
-    """Sign claims. `iss` and `jti` are put in."""
+    """Sign claims and return the token. `iss` and `jti` are added."""
     whole: dict[str, JSONValue] = {**claims, "iss": key.public}
     whole["jti"] = base64.b32encode(sha256(encode(whole)).digest()).decode().rstrip("=")
     signed = f"{_HEADER}.{to_base64url(encode(whole))}"
@@ -85,7 +86,8 @@ def token(claims: Mapping[str, JSONValue], key: SigningKey) -> str:
 
 
 def verified_claims(text: str, *, signers: frozenset[str], subject: str) -> dict[str, JSONValue]:
-    """The claims of a token about `subject` that one of these public keys signed. Raises Malformed (`target.token`)."""
+    """Return the claims of a token about `subject`, if one of the public keys `signers` signed it. Raises Malformed
+    (`target.token`)."""
     head, _, rest = text.partition(".")
     body, _, signature = rest.partition(".")
     try:
@@ -94,7 +96,7 @@ def verified_claims(text: str, *, signers: frozenset[str], subject: str) -> dict
         public = _octets_of(signer) if isinstance(signer, str) and signer in signers else None
         if not isinstance(claims, dict) or public is None or claims.get("sub") != subject:
             raise ValueError
-        # The first version of the tokens signed their claims alone; it is older than any server that this is for.
+        # Version 1 tokens signed only their claims; no supported server uses them.
         Ed25519PublicKey.from_public_bytes(public).verify(_decoded(signature), f"{head}.{body}".encode())
     except (ValueError, InvalidSignature, Malformed):
         raise TARGET_TOKEN() from None
@@ -106,7 +108,7 @@ def _decoded(text: str) -> bytes:
 
 
 def _octets_of(public: str) -> bytes | None:
-    """The 32 octets of a public key, if its check sum is right."""
+    """Return the 32 octets of a public key; None if its checksum is wrong."""
     if len(public) != PUBLIC_KEY_CHARS:
         return None
     try:

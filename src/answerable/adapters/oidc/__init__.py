@@ -1,4 +1,4 @@
-"""Public keys of OpenID issuers, over HTTPS."""
+"""Fetch the public keys of OpenID issuers over HTTPS, and run sign-ins at OpenID providers."""
 
 from __future__ import annotations
 

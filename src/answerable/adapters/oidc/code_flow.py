@@ -1,6 +1,6 @@
-"""An OpenID provider at which people sign in: authorization code with PKCE (OpenID Connect Core, 3.1; RFC 7636).
+"""Sign people in at an OpenID provider: authorization code with PKCE (OpenID Connect Core, 3.1; RFC 7636).
 
-What comes back is not verified here: the ID token is judged by the keys of the issuer, like any other.
+This module does not verify the returned ID token: like any other, it is verified with the issuer's keys.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ _PORT: Final = "console"
 
 
 class OidcCodeFlow:
-    """One client at one provider. Follows no redirect, and reads no proxy from the environment."""
+    """One client at one provider. Follows no redirects, and ignores proxy settings of the environment."""
 
     def __init__(
         self, issuer: str, *, client_id: str, client_secret: str = "", clock: Clock, login_seconds_max: int
     ) -> None:
-        """client_secret: empty for a public client. login_seconds_max: how long ago people may have logged in there.
+        """client_secret: empty for a public client. login_seconds_max: maximum age of a person's login at the provider
+        (`max_age`).
 
         Raises Malformed (`issuer.url`).
         """
@@ -49,11 +50,12 @@ class OidcCodeFlow:
         self._found_until = float("-inf")
 
     async def names_itself(self) -> bool:
-        """Whether its answers to the browser carry `iss` (RFC 9207, section 3). Raises Unavailable (`issuer.*`)."""
+        """Whether the provider's authorization responses carry `iss` (RFC 9207, section 3). Raises Unavailable
+        (`issuer.*`)."""
         return (await self._discovered()).get("authorization_response_iss_parameter_supported") is True
 
     async def address(self, *, state: str, nonce: str, verifier: str, redirect: str) -> str:
-        """Where to send the browser. Raises Unavailable (`issuer.unreachable`, `issuer.answer`)."""
+        """Return the authorization URL for the browser. Raises Unavailable (`issuer.unreachable`, `issuer.answer`)."""
         endpoint = self._endpoint(await self._discovered(), "authorization_endpoint")
         asked = {
             "response_type": "code",
@@ -69,7 +71,7 @@ class OidcCodeFlow:
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(asked)}"
 
     async def id_token(self, code: str, *, verifier: str, redirect: str) -> str:
-        """The ID token for a code. Raises Unverified (`sign_in.code`), Unavailable (`issuer.*`)."""
+        """Exchange a code for the ID token. Raises Unverified (`sign_in.code`), Unavailable (`issuer.*`)."""
         found = await self._discovered()
         form = {
             "grant_type": "authorization_code",
@@ -81,7 +83,7 @@ class OidcCodeFlow:
         if not self._client_secret:
             form["client_id"] = self._client_id
         elif self._takes_basic(found):
-            # RFC 6749, section 2.3.1: both are form-encoded before.
+            # RFC 6749, section 2.3.1: both parts are form-encoded before they are joined.
             auth = (quote(self._client_id, safe=""), quote(self._client_secret, safe=""))
         else:
             form |= {"client_id": self._client_id, "client_secret": self._client_secret}
@@ -105,7 +107,7 @@ class OidcCodeFlow:
     def _endpoint(self, found: dict[str, JSONValue], name: str) -> str:
         url = found.get(name)
         try:
-            # A query is allowed there, by the standard; nothing of it is needed to judge the rest.
+            # The standard allows a query in endpoint URLs; it does not matter for this check.
             text = url if isinstance(url, str) else ""
             checked_url(text.partition("?")[0], loopback=is_loopback(self.issuer))
         except Malformed:

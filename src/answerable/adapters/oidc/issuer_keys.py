@@ -1,4 +1,5 @@
-"""JWK Sets of configured issuers by discovery, kept as long as they allow, within bounds."""
+"""Fetch the JWK Sets of configured issuers by OpenID discovery and cache them as their `cache-control` allows, within
+limits."""
 
 from __future__ import annotations
 
@@ -28,9 +29,9 @@ AGE_SECONDS_MIN: Final = 60
 AGE_SECONDS_DEFAULT: Final = 300
 AGE_SECONDS_MAX: Final = 3_600
 REFETCH_SECONDS_MIN: Final = 60
-"""Between two fetches because of a key id that was not there."""
+"""Minimum interval between two fetches that an unknown key id caused."""
 RETRY_SECONDS_MIN: Final = 5
-"""After a fetch that failed."""
+"""Minimum interval after a failed fetch."""
 
 _MAX_AGE: Final = re.compile(r"(?:^|[,\s])max-age\s*=\s*\"?([0-9]{1,9})", re.IGNORECASE)
 _NOT_KEPT: Final = re.compile(r"(?:^|[,\s])no-(?:store|cache)", re.IGNORECASE)
@@ -38,7 +39,7 @@ _NOT_KEPT: Final = re.compile(r"(?:^|[,\s])no-(?:store|cache)", re.IGNORECASE)
 
 @dataclass(slots=True, kw_only=True)
 class _Issuer:
-    """What is known of one issuer. Times are monotonic seconds."""
+    """The cached state of one issuer. Times are monotonic seconds."""
 
     source: IssuerSource
     client: httpx2.AsyncClient | None = None
@@ -52,9 +53,9 @@ class _Issuer:
 
 
 class HttpIssuerKeys:
-    """Implements ports.IssuerKeys. Connections are kept; `async with` closes them.
+    """Implements ports.IssuerKeys. Reuses connections; `async with` closes them.
 
-    Follows no redirect, sends no credentials, and reads no proxy from the environment.
+    Follows no redirects, sends no credentials, and ignores proxy settings of the environment.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class HttpIssuerKeys:
         clock: Clock,
         answer_seconds_max: float = ANSWER_SECONDS_MAX,
     ) -> None:
-        """Raises Malformed (`oidc.key_set`) for keys that were given and cannot be read."""
+        """Raises Malformed (`oidc.key_set`) if a configured key set is invalid."""
         self._clock = clock
         self._answer_seconds_max = answer_seconds_max
         self._issuers = {source.issuer: _Issuer(source=source) for source in sources}
@@ -78,7 +79,7 @@ class HttpIssuerKeys:
             return None
         if known.source.key_set:
             return known.source.key_set
-        # One at a time for each issuer: who waits here finds what the one before fetched.
+        # One fetch at a time per issuer: a waiting caller finds the result of the previous fetch.
         async with known.lock:
             now = self._clock.monotonic()
             stale = now >= known.fresh_until
@@ -104,7 +105,7 @@ class HttpIssuerKeys:
         await self.aclose()
 
     async def _fetch(self, known: _Issuer, now: float, *, stale: bool) -> None:
-        """Fetch the set. When that fails while the kept one may still be used, it is used on."""
+        """Fetch the key set. If fetching fails and the cached set is still fresh, the cached set stays in use."""
         known.refetch_at = now + REFETCH_SECONDS_MIN
         try:
             with anyio.fail_after(self._answer_seconds_max):
@@ -118,7 +119,7 @@ class HttpIssuerKeys:
             known.retry_at = now + RETRY_SECONDS_MIN
             known.fault = self._fault(known, error)
             if stale:
-                # What is out of date is gone: a key that was withdrawn must not live on because nobody answers.
+                # A stale set is dropped: a withdrawn key must not stay valid because the issuer does not answer.
                 known.key_set, known.ids = b"", frozenset()
                 raise known.fault from None
             return
@@ -126,12 +127,12 @@ class HttpIssuerKeys:
         known.fresh_until = now + age
 
     async def _got(self, known: _Issuer, url: str, bytes_max: int) -> tuple[bytes, int]:
-        """Content and age allowed. Raises Unavailable."""
+        """Return the content and its allowed age in seconds. Raises Unavailable."""
         client = self._client(known)
         try:
             async with client.stream("GET", url) as response:
                 received = bytearray()
-                # Raw: nothing is unpacked, so nothing can grow on the way.
+                # Raw bytes: nothing is decompressed, so a small response cannot expand.
                 async for chunk in response.aiter_raw():
                     received += chunk
                     if len(received) > bytes_max:

@@ -1,4 +1,4 @@
-"""Where an issuer's keys are: what may be configured, and what a discovery document may add."""
+"""Check where an issuer's keys come from: the configured source, and the key set URL of a discovery document."""
 
 from __future__ import annotations
 
@@ -19,9 +19,12 @@ DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerSource:
-    """issuer: its identifier, exactly. key_set_url: where its keys are, found by discovery when empty. key_set: the
-    keys themselves, where it cannot be reached. authorities: PEM of whom to believe its server certificate from, the
-    system's when empty. Made by `issuer_source`, which checks."""
+    """The source of one issuer's keys. Created by `issuer_source`, which checks it.
+
+    issuer: its identifier, exactly. key_set_url: URL of its keys; empty for discovery.
+    key_set: the keys themselves, for an issuer that cannot be reached.
+    authorities: trusted CA certificates for its server, PEM; empty for the system's.
+    """
 
     issuer: str
     key_set_url: str = ""
@@ -32,8 +35,8 @@ class IssuerSource:
 def issuer_source(
     issuer: str, *, key_set_url: str = "", key_set: bytes = b"", authorities: str = ""
 ) -> IssuerSource:
-    """Raises Malformed (`issuer.url`): HTTPS only, but for loopback addresses."""
-    # An issuer whose keys are given is only a name; Kubernetes clusters call themselves what they like.
+    """Check and return a source. URLs must be HTTPS, except on loopback. Raises Malformed (`issuer.url`)."""
+    # With a given key set, the issuer is only a name: Kubernetes clusters use arbitrary ones.
     if not key_set:
         checked_url(issuer, loopback=True)
         if key_set_url:
@@ -42,7 +45,7 @@ def issuer_source(
 
 
 def checked_url(url: str, *, loopback: bool) -> str:
-    """Return it when it is an HTTPS address, or a plain one of this machine where `loopback` allows that.
+    """Return the URL if it is HTTPS, or plain HTTP on loopback if `loopback` is set.
 
     Raises Malformed (`issuer.url`).
     """
@@ -59,7 +62,7 @@ def checked_url(url: str, *, loopback: bool) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether it is a plain HTTP address whose host is a loopback address, or `localhost`."""
+    """Whether it is a plain HTTP URL whose host is `localhost` or a loopback address."""
     parts = urlsplit(url)
     if parts.scheme != "http":
         return False
@@ -70,7 +73,7 @@ def is_loopback(url: str) -> bool:
 
 
 def discovered(document: bytes, source: IssuerSource) -> str:
-    """The address of the key set (OpenID Connect Discovery, sections 3 and 4.3).
+    """Return the key set URL of a discovery document (OpenID Connect Discovery, sections 3 and 4.3).
 
     Raises Unavailable (`issuer.answer`).
     """
@@ -79,7 +82,7 @@ def discovered(document: bytes, source: IssuerSource) -> str:
         if not isinstance(found, dict) or found.get("issuer") != source.issuer:
             raise ISSUER_URL("it is of another issuer")
         url = found.get("jwks_uri")
-        # A remote issuer must not send us to a service of this machine.
+        # A remote issuer must not direct requests to a service of this machine (SSRF).
         return checked_url(url if isinstance(url, str) else "", loopback=is_loopback(source.issuer))
     except Malformed as fault:
         message = f"the discovery document of {shown(source.issuer)} is not to be used: {fault.message}"

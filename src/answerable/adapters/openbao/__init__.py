@@ -1,4 +1,4 @@
-"""Leases by OpenBao or Vault: a child token for each, and the dynamic credential that is made with it."""
+"""Issue leases by OpenBao or Vault: a child token per lease, and the dynamic credential that is created with it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""One child token a lease, whose metadata names the lease: whatever is made with it ends with it, and it is found by
-that name, also by a process that never knew it."""
+"""Issue one OpenBao child token per lease, and with it the lease's dynamic credential. Revoking the token ends both.
+The token's metadata names the lease, so that any process can find it."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ MEMBERS_MAX: Final = 32
 UNDO_SECONDS_MAX: Final = 30.0
 
 _GONE: Final = frozenset({400, 403, 404})
-"""What OpenBao and Vault answer, by version, for an accessor or a lease that is no more."""
+"""Status codes of OpenBao and Vault, by version, for an unknown accessor or lease."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Held:
-    """What this process knows of a lease. lease_id: of its credential at OpenBao; empty before it is known and once it
-    is gone, which `is_ended` says."""
+    """What this process knows of a lease. lease_id: OpenBao's lease of the credential; empty until it is known, and
+    again when it has ended, which `is_ended` records."""
 
     accessor: str = ""
     lease_id: str = ""
@@ -62,8 +62,8 @@ class OpenBaoIssuer:
         seconds_max: int,
         clock: Clock,
     ) -> None:
-        """paths: that give credentials. token_role: by which child tokens are made, which says what they may do.
-        seconds_max: that one lives at most, renewals included."""
+        """paths: OpenBao paths that issue credentials. token_role: role by which child tokens are created, which limits
+        their rights. seconds_max: longest life of a lease, renewals included."""
         self._login = login
         self._paths = paths
         self._token_role = token_role
@@ -73,16 +73,16 @@ class OpenBaoIssuer:
 
     @property
     def traits(self) -> IssuerTraits:
-        """Its role at OpenBao says what a credential may do; OpenBao ends it in time. What is open with it, the system
-        that it is for may leave open: measured with PostgreSQL, whose sessions outlive their role."""
+        """The credential's role at OpenBao limits its rights, and OpenBao ends the credential in time. The target
+        system may leave open sessions running: measured with PostgreSQL, whose sessions outlive their role."""
         return IssuerTraits(boundary="target", ends_by="target", cuts_sessions=False)
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
         return faults_of(scope, self._paths)
 
     async def issue(self, order: LeaseOrder) -> Credential:
-        """As the port says. Not cut off in the middle: a cancellation waits for OpenBao's answers, and then takes back
-        what was made."""
+        """Create child token and credential. A cancellation waits for OpenBao's answers and then revokes what was
+        created."""
         grant = grant_of(order.scope, self._paths)
         if order.name in self._held:
             raise LEASE_TAKEN(f"a lease named `{order.name}` is there already")
@@ -106,7 +106,8 @@ class OpenBaoIssuer:
         return credential
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
-        """The token first, then what was made with it: so that a failure in between leaves it no longer than it had."""
+        """Renew the token first and then the credential: after a failure in between, the credential lasts no longer
+        than before."""
         held = self._held.get(name)
         if held is None or not held.lease_id:
             raise LEASE_GONE("OpenBao's lease is gone, or another process made it")
@@ -129,13 +130,14 @@ class OpenBaoIssuer:
                 raise LEASE_RENEWAL(f"OpenBao lets it live {given} seconds, {seconds} were asked for")
 
     async def revoke(self, name: LeaseName) -> Revoked:
-        """The credential, waiting until the system it is for has taken it away; then the token. Where only OpenBao
-        knows what hangs on a token, for another process made it or an answer was lost, OpenBao ends that in the
-        background, and this says so, once."""
+        """Revoke the credential and wait until the target system has removed it; then revoke the token. If only OpenBao
+        knows what a token created, because another process created it or an answer was lost, OpenBao ends that in the
+        background; the result reports this once."""
         held = self._held.get(name)
         if held is not None and held.lease_id:
             body: dict[str, JSONValue] = {"lease_id": held.lease_id, "sync": True}
-            # Of one that it does not know it says that it is done; where the system did not let go, that it failed.
+            # For an unknown lease OpenBao reports success; if the target system failed to remove the credential, an
+            # error.
             await self._login.asked("POST", "sys/leases/revoke", body)
             self._held[name] = replace(held, lease_id="", is_ended=True)
         if held is not None and held.accessor:
@@ -151,11 +153,13 @@ class OpenBaoIssuer:
         return _left(until) if until and held is None else Revoked()
 
     async def live(self) -> tuple[LeaseName, ...]:
-        """Whose tokens OpenBao still has. Every accessor is looked up: it is a call for starts and sweeps."""
+        """Return the leases whose tokens OpenBao still has. Looks up every accessor, so it is meant for starts and
+        sweeps only."""
         return tuple(sorted({found.name for found in (await self._tokens()).values()}))
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
-        """Never: what a credential may do is said by a role at OpenBao, in the words of the system that it is for."""
+        """Always raises Refused (`lease.untold`) for a live lease: a role at OpenBao defines the rights, in the target
+        system's own language."""
         if name not in self._held and not any(
             found.name == name for found in (await self._tokens()).values()
         ):
@@ -163,17 +167,18 @@ class OpenBaoIssuer:
         raise LEASE_UNTOLD("OpenBao does not tell what a credential may do")
 
     async def close(self) -> None:
-        """End the connections, and forget the login."""
+        """Close the connections, and forget the login token."""
         await self._login.close()
 
     async def _minted(self, order: LeaseOrder, grant: Grant) -> Credential:
         seconds = min(max(1, -(-(order.expires_at - self._clock.now()) // 1000)), self._seconds_max)
         parent = await self._login.token(seconds=seconds)
-        # 1. A child token whose metadata names the lease. A crash here leaves one that nobody has, found by that name.
+        # 1. A child token whose metadata names the lease. A crash here leaves a token that nobody received; its lease
+        # name finds it.
         token, accessor = await self._child(order, seconds)
         self._held[order.name] = _Held(accessor=accessor, parent_ends_ms=parent.ends_ms)
-        # 2. The credential, made with that token, so that it hangs on it. A crash here leaves both: revoking the token
-        #    takes away what hangs on it.
+        # 2. The credential, created with that token and therefore bound to it. A crash here leaves both; revoking the
+        # token ends the credential too.
         _, answer = await self._login.with_token(token, "GET", grant.path)
         lease_id, lasts, data = answer.get("lease_id"), answer.get("lease_duration"), answer.get("data")
         if not isinstance(lease_id, str) or not lease_id or not isinstance(lasts, int):
@@ -206,14 +211,14 @@ class OpenBaoIssuer:
         return token, accessor
 
     async def _dropped(self, accessor: str) -> None:
-        """End a token and all that hangs on it; one that is no more is fine."""
+        """Revoke a token and everything created with it. An unknown token is no error."""
         body: dict[str, JSONValue] = {"accessor": accessor}
         status, answer = await self._login.asked("POST", "auth/token/revoke-accessor", body, taken=_GONE)
         if status == FORBIDDEN and "accessor" not in str(answer.get("errors")):
             raise _odd("it does not let the broker revoke accessors", effect_none=True)
 
     async def _tokens(self) -> Mapping[str, _Found]:
-        """Every token of ours, by its accessor."""
+        """Return every token of a lease, by accessor."""
         _, answer = await self._login.asked("LIST", "auth/token/accessors", taken={404})
         data = answer.get("data")
         keys = data.get("keys") if isinstance(data, dict) else None
@@ -241,7 +246,7 @@ class OpenBaoIssuer:
         return found
 
     async def _looked_up(self, accessor: str) -> _Found | None:
-        """Whose token it is; None for one of others, and one that has just ended."""
+        """Return the lease of a token; None for a token without one, or that has just ended."""
         body: dict[str, JSONValue] = {"accessor": accessor}
         status, answer = await self._login.asked("POST", "auth/token/lookup-accessor", body, taken=_GONE)
         data = answer.get("data")
@@ -259,7 +264,7 @@ class OpenBaoIssuer:
         return self._clock.now() + self._seconds_max * 1000
 
     async def _undone(self, name: LeaseName) -> bool:
-        """Take back what was made; whether that could be done."""
+        """Revoke what was created. Return whether that succeeded."""
         with anyio.move_on_after(UNDO_SECONDS_MAX, shield=True):
             try:
                 return (await self.revoke(name)).is_gone
@@ -275,7 +280,7 @@ class _Found:
 
 
 def _texts(data: JSONValue) -> dict[str, str]:
-    """The texts of a dynamic secret, by names that a credential can have."""
+    """Return the texts of a dynamic secret whose names are identifiers."""
     found = {
         name: value
         for name, value in (data.items() if isinstance(data, dict) else ())

@@ -1,7 +1,7 @@
-"""How the broker shows OpenBao who it is, and the token that it gets for that.
+"""Log the broker in to OpenBao or Vault and hold the login token.
 
-Laws: leases are children of the token, so that they die with it at the latest: none is made with one that ends before
-it; a token that is refused is thrown away and asked for once more, with secrets read anew.
+Laws: leases are children of the login token and end with it at the latest, so none is created with a token that ends
+earlier than the lease; a refused token is discarded and replaced once, with secrets read again.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 FORBIDDEN: Final = 403
 SPARE_SECONDS: Final = 30
-"""How long before its end a token is not used any more for something new."""
+"""A token that ends sooner than this is not used for new leases."""
 LIFE_SECONDS_MAX: Final = 365 * 86_400
 
 
 class Api(Protocol):
-    """What asks OpenBao: status and object of an answer. Raises Unavailable (`lease.target`)."""
+    """Client of OpenBao's API. Calls return status and JSON object, and raise Unavailable (`lease.target`)."""
 
     async def asked(
         self,
@@ -39,53 +39,54 @@ class Api(Protocol):
         headers: Mapping[str, str],
         taken: Collection[int] = (),
     ) -> tuple[int, dict[str, JSONValue]]:
-        """taken: statuses of refusals that the caller understands."""
+        """Send one request. taken: error statuses that the caller handles itself."""
         ...
 
     async def close(self) -> None:
-        """End its connections."""
+        """Close the connections."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppRole:
-    """By role id and secret id."""
+    """AppRole login by role id and secret id."""
 
     role_id: str
     secret_id: Callable[[], bytes] = field(repr=False)
     mount: str = "approle"
 
     def body(self) -> dict[str, JSONValue]:
-        """What is sent."""
+        """Return the body of the login request."""
         return {"role_id": self.role_id, "secret_id": _text(self.secret_id())}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JwtLogin:
-    """By a JWT, such as the JWT-SVID of the broker's workload."""
+    """Login by a JWT, such as the JWT-SVID of the broker's workload."""
 
     role: str
     token: Callable[[], bytes] = field(repr=False)
     mount: str = "jwt"
 
     def body(self) -> dict[str, JSONValue]:
-        """What is sent."""
+        """Return the body of the login request."""
         return {"role": self.role, "jwt": _text(self.token())}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """ends_ms: Unix milliseconds, by our clock, counted from before it was asked for."""
+    """A login token. ends_ms: its expiry in Unix milliseconds, by the local clock, counted from before the login
+    request."""
 
     text: str = field(repr=False)
     ends_ms: int
 
 
 class OpenBaoLogin:
-    """Gives the broker's token. One login at a time; a token is used as long as it lasts."""
+    """Provides the broker's login token. Runs one login at a time; a token is used as long as it lasts."""
 
     def __init__(self, *, api: Api, method: AppRole | JwtLogin, clock: Clock, namespace: str = "") -> None:
-        """namespace: of OpenBao or Vault; empty for the root."""
+        """namespace: of OpenBao or Vault; empty for the root namespace."""
         self._api = api
         self._method = method
         self._clock = clock
@@ -94,7 +95,7 @@ class OpenBaoLogin:
         self._lock: anyio.Lock | None = None
 
     async def token(self, *, seconds: int = 0, not_this: Token | None = None) -> Token:
-        """One that lasts that long, if OpenBao gives one. not_this: one that was refused.
+        """Return a token that lasts `seconds`, if OpenBao issues one. not_this: a token that was refused.
 
         Raises Unavailable (`lease.target`).
         """
@@ -116,9 +117,9 @@ class OpenBaoLogin:
         taken: Collection[int] = (),
         token: Token | None = None,
     ) -> tuple[int, dict[str, JSONValue]]:
-        """One answer to the broker's token. Where that is refused, once more with a new one.
+        """Send one request with the login token. If the token is refused, repeat once with a new token.
 
-        token: one that the caller holds. Raises Unavailable (`lease.target`).
+        token: a login token to use first. Raises Unavailable (`lease.target`).
         """
         used = token or await self.token()
         status, answer = await self.with_token(used.text, method, path, body, taken={*taken, FORBIDDEN})
@@ -136,12 +137,13 @@ class OpenBaoLogin:
         *,
         taken: Collection[int] = (),
     ) -> tuple[int, dict[str, JSONValue]]:
-        """One answer to any token. Raises Unavailable (`lease.target`)."""
+        """Send one request with the given token. Raises Unavailable (`lease.target`)."""
         headers = {**self._headers(), "x-vault-token": token}
         return await self._api.asked(method, f"/v1/{path}", body, headers=headers, taken=taken)
 
     async def close(self) -> None:
-        """Forget the token, and end the connections. The token itself ends in its time: leases are its children."""
+        """Forget the token and close the connections. The token itself is left to expire, because revoking it would end
+        its leases."""
         self._token = None
         await self._api.close()
 
@@ -151,14 +153,14 @@ class OpenBaoLogin:
         try:
             _, answer = await self._api.asked("POST", path, self._method.body(), headers=self._headers())
         except Unavailable as error:
-            # A token that may have been made hangs on nothing, and nothing hangs on it.
+            # Effect `none`: a login token that may have been created has no leases.
             raise Unavailable(error.message, code=error.code, port=PORT) from None
         auth = answer.get("auth")
         text = auth.get("client_token") if isinstance(auth, dict) else None
         seconds = auth.get("lease_duration") if isinstance(auth, dict) else None
         if not isinstance(text, str) or not text or not isinstance(seconds, int):
             raise LEASE_TARGET("OpenBao: it answered a login with no token")
-        # 0 is what it says of a token that never ends.
+        # OpenBao reports 0 for a token that never expires.
         return Token(text=text, ends_ms=now + (seconds or LIFE_SECONDS_MAX) * 1000)
 
     def _headers(self) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""The scope of a lease by OpenBao: which of the paths of the settings gives the credential.
+"""Check the scope of an OpenBao lease: which configured path issues its credential.
 
-Laws: a path is one of those in the settings, whole; what a credential of it may do is said by its role at OpenBao.
+Laws: the path is one of the configured paths, exactly; the rights of the credential are defined by its role at OpenBao.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ if TYPE_CHECKING:
 TERMS_BYTES_MAX: Final = 4_096
 _MEMBERS: Final = frozenset({"credentials", "terms"})
 PATH: Final = re.compile(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64}){1,6}")
-"""Of what OpenBao is asked for: nothing in it needs encoding, and no segment is `.` or `..`."""
+"""A request path: nothing in it needs URL encoding, and no segment is `.` or `..`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """path: that gives the credential. terms: what the acting kind keeps a session to, as one text; empty for none."""
+    """The parameters of one lease. path: issues the credential. terms: limits that the acting target kind enforces in a
+    session, as one text; empty for none."""
 
     path: str
     terms: str = ""
 
 
 def faults_of(scope: Scope, paths: Collection[str]) -> tuple[str, ...]:
-    """Why this cannot be granted; empty when it can. paths: of the settings."""
+    """Return why this scope cannot be granted; empty if it can. paths: the configured ones."""
     asked = scope.thaw()
     if not isinstance(asked, dict):
         return ("a scope by OpenBao is an object with `credentials`",)
@@ -47,7 +48,7 @@ def faults_of(scope: Scope, paths: Collection[str]) -> tuple[str, ...]:
 
 
 def grant_of(scope: Scope, paths: Collection[str]) -> Grant:
-    """The scope, checked. Raises Refused (`lease.scope`)."""
+    """Check a scope and convert it to a grant. Raises Refused (`lease.scope`)."""
     if faults := faults_of(scope, paths):
         raise LEASE_SCOPE(faults[0], reasons=faults)
     asked = scope.thaw()

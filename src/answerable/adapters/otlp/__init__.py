@@ -1,4 +1,4 @@
-"""Metrics to an OpenTelemetry collector."""
+"""Export metrics to an OpenTelemetry collector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sending to a collector over HTTP (OTLP/HTTP, protobuf): within limits of time and size, and to nobody else."""
+"""Post metrics to an OpenTelemetry collector over HTTP (OTLP/HTTP, protobuf), within limits of time and size."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ ANSWER_SECONDS_MAX: Final = 10.0
 
 
 class OtlpExporter:
-    """endpoint: where metrics are posted, path and all. header: name and value that the collector wants, if any.
+    """Client of one collector. endpoint: full URL to post to. header: name and value that the collector requires, if
+    any.
 
-    Follows no redirect, reads no proxy from the environment, and does not try again: what is sent is cumulative, so the
-    next message says it all.
+    Follows no redirects, ignores proxy settings of the environment, and does not retry: the metrics are cumulative, so
+    the next message replaces a lost one.
     """
 
     def __init__(self, *, endpoint: str, header: tuple[str, str] | None = None) -> None:
@@ -38,7 +39,8 @@ class OtlpExporter:
         )
 
     async def send(self, request: ExportMetricsServiceRequest) -> None:
-        """Raises Unavailable: `telemetry.unreachable`, `telemetry.answer`. Neither says what the collector answered."""
+        """Post one message. Raises Unavailable: `telemetry.unreachable`, `telemetry.answer`. Neither repeats the
+        collector's answer."""
         content_type = {"content-type": "application/x-protobuf"}
         body = request.SerializeToString()
         try:

@@ -1,4 +1,5 @@
-"""Metric families as one OTLP message, all of them cumulative: whoever misses one has everything with the next."""
+"""Convert metric families to one OTLP message. All values are cumulative, so the next message makes up for a lost
+one."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ _INFINITE: Final = "+Inf"
 def request_of(
     families: Iterable[Family], *, resource: Mapping[str, str], begun_ns: int, now_ns: int
 ) -> ExportMetricsServiceRequest:
-    """begun_ns, now_ns: Unix nanoseconds; the first is when the process began."""
+    """Return the message. begun_ns: when the process began. now_ns: the present. Both in Unix nanoseconds."""
     metrics = [metric for family in families if (metric := _metric(family, begun_ns, now_ns)) is not None]
     return ExportMetricsServiceRequest(
         resource_metrics=[
@@ -56,8 +57,8 @@ def _metric(family: Family, begun_ns: int, now_ns: int) -> Metric | None:
     points = [
         NumberDataPoint(
             attributes=_attributes(sample.labels),
-            # What is counted from the log goes back to its first entry, which is not when the process began: left out,
-            # the start of a sum is not known.
+            # The start time is left out: values counted from the log go back to its first entry, before the process
+            # began.
             time_unix_nano=now_ns,
             as_double=sample.value,
         )
@@ -71,7 +72,8 @@ def _metric(family: Family, begun_ns: int, now_ns: int) -> Metric | None:
 
 
 def _histogram_point(family: Family, begun_ns: int, now_ns: int) -> HistogramDataPoint:
-    """Of a family without labels. What lies in a bucket is what is below its edge and not below the one before."""
+    """Return the data point of a family without labels. OTLP buckets are disjoint, while the family's are
+    cumulative."""
     edges: list[float] = []
     counts: list[int] = []
     total, below = 0.0, 0

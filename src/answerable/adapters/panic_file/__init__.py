@@ -1,4 +1,4 @@
-"""The panic button as a file of the data directory."""
+"""Implement the panic button as a file in the data directory."""
 
 from answerable.adapters.panic_file.file import keep_ready, press, pressed
 from answerable.adapters.panic_file.watch import PressWatch

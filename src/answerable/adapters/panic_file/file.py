@@ -1,7 +1,7 @@
-"""Pressing, and seeing that somebody has: without a server, and without room on the disk.
+"""Write and read the panic press, a file in the data directory. It works without a running server and on a full disk.
 
-Laws: when `press` has returned, the file and its name are on stable storage; whatever is there under the name counts,
-and is never followed, waited for or written through; who looks pays one call of the system.
+Laws: when `press` has returned, the file and its name are on stable storage; anything that exists under the name counts
+as a press, and is never followed, waited for or written through; a check costs one system call.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ MODE: Final = 0o600
 
 
 def press(directory: Path, *, reason: str, entropy: Entropy) -> str:
-    """Press now; returns what was done. Where there is no room, a press that was kept ready is taken, and failing that
-    an empty file, which is a press like any other.
+    """Press now; return how it was done. On a full disk, the prepared press file is renamed into place; if that fails,
+    an empty file is created, which is a valid press.
 
     Raises Malformed (`hold.reason`), Unavailable: `panic.no_data`, `panic.not_written`.
     """
@@ -51,7 +51,7 @@ def press(directory: Path, *, reason: str, entropy: Entropy) -> str:
 
 
 def keep_ready(directory: Path, entropy: Entropy) -> None:
-    """Have a press ready for a disk without room; one that is there stays. What fails is left: there are other ways."""
+    """Prepare a press file for a full disk, if there is none. Errors are ignored, because `press` has other ways."""
     place = directory / READY
     with contextlib.suppress(OSError):
         if not os.path.lexists(place):
@@ -63,14 +63,14 @@ def keep_ready(directory: Path, entropy: Entropy) -> None:
 
 
 def pressed(directory: Path) -> Press | None:
-    """The press that is there; None only where the system says that there is no such file. Never raises OSError."""
+    """Return the existing press; None only if the system confirms that there is no such file. Never raises OSError."""
     place = directory / FILE
     try:
         found = place.lstat()
     except FileNotFoundError:
         return None
     except OSError as fault:
-        # What cannot be looked at may be there.
+        # A file whose status cannot be read may exist, so it counts as a press.
         return press_in(b"", by=f"uid:{os.geteuid()}", where=f"unreadable {fault.errno}")
     text = b""
     if stat.S_ISREG(found.st_mode):
@@ -89,7 +89,7 @@ def _read(place: Path) -> bytes:
 
 
 def _put(text: bytes, place: Path, *, draft: Path) -> None:
-    """Whole or not at all."""
+    """Write the whole file or nothing."""
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, MODE)
         try:
@@ -107,13 +107,13 @@ def _put(text: bytes, place: Path, *, draft: Path) -> None:
 
 
 def _without_room(directory: Path) -> str:
-    """A rename of what is there, or a name without content: neither needs a block of the disk."""
+    """Rename the prepared file, or create an empty one: neither needs a free disk block."""
     place = directory / FILE
     with contextlib.suppress(OSError):
         os.replace(directory / READY, place)
         _sync(directory)
         return "taken from what was kept ready"
-    # Emptied where one is there, and with another time: what was a press of old is a new one.
+    # An existing file is emptied and gets a new time, so that an old press becomes a new one.
     descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, MODE)
     try:
         os.utime(descriptor)

@@ -1,8 +1,10 @@
-"""Waiting for a press: Linux tells what is made, renamed or touched in the data directory, so that nobody has to look.
+"""Wait for a panic press with inotify: Linux reports files that are created, renamed or touched in the data directory,
+so the waiting task need not poll.
 
-Laws: who waits looks for itself, and is only told when to; where the system does not tell everything (another system, a
-file system that others can change beneath this machine, no watch left), `tells` says so, and who waits looks as often
-as it would without.
+Laws: the waiting task always checks for the press itself; the watch only wakes it. If the system does not report every
+change (another system, a file system that can change beneath this machine, no watch available), `tells` returns False,
+and the task polls as often as without a watch.
+
 Source: inotify(7), statfs(2).
 """
 
@@ -38,11 +40,11 @@ OWN_FILE_SYSTEMS: Final = frozenset(
         0x0102_1994,  # tmpfs
     }
 )
-"""All of whose changes go through this kernel; what a network, a host or a layer beneath changes does not."""
+"""File systems all of whose changes pass through this kernel. Changes by a network, a host or a lower layer do not."""
 
 
 class PressWatch:
-    """Of one directory; of the process that made it."""
+    """Watch of one directory. It belongs to the process that created it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -50,20 +52,20 @@ class PressWatch:
         self._place = (-1, -1)
 
     def tells(self) -> bool:
-        """Whether all that comes about in the directory from here on ends `news`. Watches it anew where it is another
-        one than before; asked before each look. Never raises."""
+        """Whether every change in the directory from now on ends `news`. Renews the watch if the directory was
+        replaced. Call this before each check for a press. Never raises."""
         place = _place_of(self._directory)
         if self._descriptor < 0 or place != self._place:
             self.close()
             self._place = place
             self._descriptor = _watching(self._directory)
-            # Whoever put another one there meanwhile is found by the next call.
+            # If the directory was replaced in between, the next call finds out.
             if self._descriptor >= 0 and _place_of(self._directory) != place:
                 self.close()
         return self._descriptor >= 0
 
     async def news(self, *, seconds_max: float) -> None:
-        """Wait until something came about since `tells` was asked first, at most so long."""
+        """Wait until something changed since the first call of `tells`, at most `seconds_max`."""
         with anyio.move_on_after(seconds_max):
             if self._descriptor < 0:
                 await anyio.sleep_forever()
@@ -72,7 +74,7 @@ class PressWatch:
                 os.read(self._descriptor, READ_BYTES_MAX)
 
     def close(self) -> None:
-        """Let go of the watch. Idempotent."""
+        """Remove the watch. Idempotent."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -87,7 +89,7 @@ def _place_of(directory: Path) -> tuple[int, int]:
 
 
 def _watching(directory: Path) -> int:
-    """A descriptor that can be read once something came about; -1 where the system would not tell everything."""
+    """Return an inotify descriptor, readable after a change; -1 if the system would not report every change."""
     if sys.platform != "linux":
         return -1
     try:

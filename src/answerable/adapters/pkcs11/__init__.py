@@ -1,4 +1,4 @@
-"""The trust domain's keys in an HSM, by PKCS #11."""
+"""Store the trust domain's keys in an HSM through PKCS #11."""
 
 from __future__ import annotations
 

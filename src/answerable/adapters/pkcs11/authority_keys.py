@@ -1,7 +1,8 @@
-"""The trust domain's private keys in a token (PKCS #11 v2.40): made there, sensitive, never extractable.
+"""Create and use the trust domain's private keys in an HSM token (PKCS #11 v2.40), as sensitive and never extractable
+keys.
 
-Laws: a private key is made inside the token and signs inside it; the PIN is in no message; a session that the token
-ended is opened again once for each call, never in a loop.
+Laws: a private key is generated inside the token and signs inside it; the PIN is in no message; a session that the
+token ended is reopened once per call, never in a loop.
 """
 
 from __future__ import annotations
@@ -57,10 +58,11 @@ Result = TypeVar("Result")
 
 
 class Pkcs11AuthorityKeys:
-    """Implements ports.authority_keys.AuthorityKeys. Made by `open`, ended by `close`; from any thread, one at a time.
+    """Implements ports.authority_keys.AuthorityKeys. Created by `open`, ended by `close`. Thread-safe; calls run one at
+    a time.
 
-    A key is known by its label and id, both its name. Tokens keep no name unique: of two processes that make a key of
-    one name at one instant both may succeed; names of authorities are random.
+    Label and id of a key are both its name. Tokens do not enforce unique names: two processes that create a key of one
+    name at the same instant may both succeed. Names of authorities are random.
     """
 
     def __init__(self, library: _Library, token: str, pin: str) -> None:
@@ -69,14 +71,14 @@ class Pkcs11AuthorityKeys:
         self._pin = pin
         self._lock = threading.Lock()
         self._session: pkcs11.Session | None = None
-        # Whether the library is begun anew before it is asked again: some keep for good what they saw of an HSM that
-        # was away for a while.
+        # Whether to reinitialise the library before its next use: some libraries permanently cache the state of an HSM
+        # that was temporarily away.
         self._is_stale = False
         self._is_pin_refused = False
 
     @classmethod
     def open(cls, *, module: Path, token: str, pin: str) -> Pkcs11AuthorityKeys:
-        """Log in to the token of this label. module: the vendor's library.
+        """Log in to the token with this label. module: path of the vendor's library.
 
         Raises Unavailable: `authority_keys.module`, `authority_keys.token`, `authority_keys.pin`.
         """
@@ -92,7 +94,7 @@ class Pkcs11AuthorityKeys:
         return keys
 
     def close(self) -> None:
-        """End the session. Idempotent."""
+        """Close the session. Idempotent."""
         with self._lock:
             self._end()
 
@@ -119,7 +121,7 @@ class Pkcs11AuthorityKeys:
         return self._in_session(made, again=False)
 
     def public(self, name: str) -> ec.EllipticCurvePublicKey | None:
-        """As the port says; None too when only one half is there, for such a key cannot be used."""
+        """Return the public key; None also if only one half of the key pair exists, because such a key is unusable."""
         label = _checked(name)
 
         def found(session: pkcs11.Session) -> ec.EllipticCurvePublicKey | None:
@@ -132,7 +134,7 @@ class Pkcs11AuthorityKeys:
         return self._in_session(found)
 
     def sign(self, name: str, message: bytes) -> bytes:
-        """As the port says. The digest is made here, for not every token knows ECDSA with a hash."""
+        """Sign a message. The digest is computed here, because not every token supports ECDSA with a hash."""
         label = _checked(name)
         digest = sha256(message).digest()
 
@@ -155,7 +157,7 @@ class Pkcs11AuthorityKeys:
         label = _checked(name)
 
         def destroyed(session: pkcs11.Session) -> None:
-            # The private half first: after a fault between the two nothing can be signed.
+            # The private half first: after a fault in between, the key can no longer sign.
             for half in _HALVES:
                 while (key := _found(session, half, label)) is not None:
                     key.destroy()
@@ -183,7 +185,7 @@ class Pkcs11AuthorityKeys:
         if self._session is not None:
             return self._session
         if self._is_pin_refused:
-            # Never tried again by itself: a few wrong ones lock the token.
+            # Never retried automatically: a few wrong PINs lock the token.
             raise self._wrong_pin()
         if self._is_stale:
             if self._library.initialized:
@@ -195,7 +197,7 @@ class Pkcs11AuthorityKeys:
             try:
                 self._session = token.open(rw=True, user_pin=self._pin)
             except pkcs11.exceptions.UserAlreadyLoggedIn:
-                # A login is the whole process's: a session of ours that ended has left it behind.
+                # A PKCS #11 login applies to the whole process: an ended session of ours has left it active.
                 self._session = token.open(rw=True)
         except (pkcs11.exceptions.NoSuchToken, pkcs11.exceptions.MultipleTokensReturned):
             raise AUTHORITY_KEYS_TOKEN(
@@ -247,13 +249,13 @@ def _public(session: pkcs11.Session, label: str) -> pkcs11.PublicKey | None:
 
 
 def _found(session: pkcs11.Session, kind: pkcs11.ObjectClass, label: str) -> pkcs11.Object | None:
-    """Read to the end, so that the token's search is over. Of several of one name the first is as good as any: the
-    desk checks that it is the key that the authority was made with."""
+    """Return the first object of this name; None if there is none. The search is read to its end, so that the token
+    finishes it. If several objects have one name, any will do: the caller checks that it is the authority's key."""
     return next(iter(list(session.get_objects({_CLASS: kind, _LABEL: label}))), None)
 
 
 def _point(public: pkcs11.PublicKey) -> ec.EllipticCurvePublicKey:
-    """CKA_EC_POINT: an OCTET STRING around the uncompressed point; some tokens leave the wrapping out."""
+    """Decode CKA_EC_POINT: an OCTET STRING around the uncompressed point; some tokens omit the wrapper."""
     octets = bytes(public[pkcs11.Attribute.EC_POINT])
     if len(octets) not in (POINT_BYTES, POINT_BYTES + 2):
         raise _unfit(f"a point of {len(octets)} bytes")
@@ -275,5 +277,5 @@ def _unavailable(why: str, *, unknown: bool = False) -> Unavailable:
 
 
 def _reason(error: PKCS11Error) -> str:
-    """The kind of fault only: what drivers say besides might hold anything."""
+    """Return only the kind of fault: other text of drivers might hold anything."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()

@@ -1,4 +1,4 @@
-"""PostgreSQL: a role for each lease, and sessions that are logged in as it."""
+"""Issue PostgreSQL credentials: a role for each lease, and sessions that are logged in as that role."""
 
 from answerable.adapters.postgres_roles.admin_account import PostgresOwnAccount
 from answerable.adapters.postgres_roles.connections import AdminConnections, ServerPlace

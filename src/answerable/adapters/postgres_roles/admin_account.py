@@ -1,6 +1,7 @@
-"""The broker's own account on PostgreSQL, which changes its own password.
+"""Rotate the password of the broker's own PostgreSQL account, over the account's own connection.
 
-The server is told a verifier, never the password, and stores one at a time: whoever connects meanwhile tries both.
+The server gets a SCRAM verifier, never the password, and stores one at a time: a connection opened during the change
+tries both passwords.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ CUT: Final = (
 
 
 class PostgresOwnAccount:
-    """Implements ports.admin_account.AdminAccount. home: the database that it logs in to."""
+    """Implements ports.admin_account.AdminAccount. home: the database that the account logs in to."""
 
     def __init__(self, place: ServerPlace, *, home: str, entropy: Entropy) -> None:
         self._place = place
@@ -49,11 +50,11 @@ class PostgresOwnAccount:
         return f"postgres {self._place.account}@{self._place.host}:{self._place.port}"
 
     async def set_to(self, new: str, *, known: Sequence[str], cuts: bool) -> None:
-        """As the port says. An account may change its own password without any other right."""
+        """Set the password. An account may change its own password without any other right."""
         connection = await self._let_in(known)
         try:
             with unavailable(effect="unknown", code=ACCOUNT_TARGET, port=PORT):
-                # Whatever the server is set to, this commit is on its disk when it returns.
+                # Make this commit durable before it returns, whatever the server's setting.
                 await connection.execute("SET synchronous_commit = on")
                 await self._alter(connection, new)
                 if cuts:

@@ -1,4 +1,4 @@
-"""What a server says of itself and of the tables that a scope names, and why it cannot be granted there."""
+"""Read facts about a server and the tables that a scope names, and list the faults that prevent the grant."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ WHERE NOT CASE WHEN col IS NULL THEN has_table_privilege($1::text, relation, ver
 
 
 class RelationFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """kind: `pg_class.relkind`. rows_kept: row-level security is on. is_ours: we have its owner's rights."""
+    """Facts about one relation. kind: `pg_class.relkind`. rows_kept: whether row-level security is on. is_ours: whether
+    the broker's account has its owner's rights."""
 
     schema: str
     name: str
@@ -52,7 +53,8 @@ class RelationFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class ServerFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """now: the server's clock, Unix milliseconds. made_by_anybody: schemas in which PUBLIC may create."""
+    """Facts about a server. now: the server's clock, Unix milliseconds. made_by_anybody: schemas in which PUBLIC may
+    create. used_by_anybody: schemas of the scope that PUBLIC may use."""
 
     version: int
     now: int
@@ -64,18 +66,18 @@ class ServerFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 def facts_of(text: str) -> ServerFacts:
-    """What the query FACTS answered."""
+    """Decode the result of the query FACTS."""
     return msgspec.json.decode(text, type=ServerFacts)
 
 
 def asked_relations(scope: PostgresScope) -> tuple[list[str], list[str]]:
-    """The arguments of the query FACTS."""
+    """Return the arguments of the query FACTS."""
     relations = dict.fromkeys([grant.table for grant in scope.tables] + list(scope.sequences))
     return [relation.schema for relation in relations], [relation.name for relation in relations]
 
 
 def faults_at(scope: PostgresScope, facts: ServerFacts, *, may_public_create: bool) -> list[str]:
-    """Why this server cannot grant it, in words that say what to run there."""
+    """Return why this server cannot grant the scope, with the statements that would fix it there."""
     if facts.version < VERSION_MIN:
         return [
             f"the server says that it is version {facts.version // 10_000}: 13 is the first that is supported"

@@ -1,4 +1,4 @@
-"""Connections of the broker's own account, kept warm, and what their failures mean."""
+"""Pool the connections of the broker's own account, and translate their failures."""
 
 from __future__ import annotations
 
@@ -29,17 +29,20 @@ LOST: Final = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
-"""What ends a connection, whatever was asked. The last one is what asyncpg raises where the server has just cut the
-connection and the driver has read the reason but not yet the end."""
+"""Exceptions that mean the connection is lost. asyncpg raises the last one if the server has just closed the connection
+and the driver has read the reason but not yet the end."""
 NO_ENTRY: Final = (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError)
 ROLLBACK_SECONDS_MAX: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerPlace:
-    """Where a server is and who asks there. host: a name, an address, or the folder of a Unix socket. tls: None for
-    none. password: read whenever a connection is made; empty for none. others: tried after it where the server refuses
-    it, for it may be just being changed there."""
+    """Where a server is, and the account that connects.
+
+    host: a name, an address, or the folder of a Unix socket. tls: None for no TLS. password: read for each new
+    connection; empty for none. others: passwords to try if the server refuses the first, since a rotation may be under
+    way.
+    """
 
     host: str
     port: int
@@ -52,8 +55,8 @@ class ServerPlace:
 
 
 class AdminConnections:
-    """At most so many for each database. One that failed, or whose user was cancelled, is closed at once, so that
-    nothing of it goes on: the server rolls back what was not committed."""
+    """A bounded pool for each database. A connection that failed, or whose user was cancelled, is closed at once, so
+    that the server rolls back whatever was not committed."""
 
     def __init__(self, place: ServerPlace, *, per_database_max: int) -> None:
         self._place = place
@@ -63,7 +66,7 @@ class AdminConnections:
 
     @asynccontextmanager
     async def of(self, database: str) -> AsyncIterator[asyncpg.Connection]:
-        """One that is not in a transaction. Raises Unavailable (`lease.target`)."""
+        """Yield a connection that is not in a transaction. Raises Unavailable (`lease.target`)."""
         async with self._places[database]:
             connection = await self._taken(database)
             try:
@@ -77,12 +80,12 @@ class AdminConnections:
             self._give_back(database, connection)
 
     async def close(self) -> None:
-        """Close those that nobody uses; the others when they are given back."""
+        """Close the idle connections; the others close when they are returned."""
         self._is_closed = True
         for idle in self._idle.values():
             while idle:
                 connection = idle.pop()
-                # Of a server that is away nobody takes leave.
+                # Do not wait for an orderly close with a server that does not answer.
                 with anyio.move_on_after(ROLLBACK_SECONDS_MAX), suppress(*LOST, asyncpg.PostgresError):
                     await connection.close()
                 connection.terminate()
@@ -116,7 +119,8 @@ class AdminConnections:
 
 
 async def entered(place: ServerPlace, database: str) -> asyncpg.Connection:
-    """As the broker's own account. Raises what the driver raises: NO_ENTRY where the server takes no password."""
+    """Connect as the broker's own account. Raises the driver's exceptions: NO_ENTRY if the server accepts no
+    password."""
     first = place.password()
     try:
         return await logged_in(place, database, first)
@@ -128,7 +132,7 @@ async def entered(place: ServerPlace, database: str) -> asyncpg.Connection:
 
 
 async def logged_in(place: ServerPlace, database: str, password: str) -> asyncpg.Connection:
-    """The same with this very password."""
+    """Connect as the broker's own account with this password only."""
     return await asyncpg.connect(
         host=place.host,
         port=place.port,
@@ -151,7 +155,7 @@ async def logged_in(place: ServerPlace, database: str, password: str) -> asyncpg
 
 @contextmanager
 def unavailable(*, effect: Effect, code: UnavailableCode = LEASE_TARGET, port: str = PORT) -> Iterator[None]:
-    """What the driver raises, as ours, without what it was asked."""
+    """Translate the driver's exceptions into Unavailable, without the statement that was sent."""
     try:
         yield
     except LOST as lost:
@@ -167,7 +171,7 @@ def _unavailable(
 
 
 def words_of(failure: BaseException) -> str:
-    """What the server or the driver says, in one line, without details that quote what was sent."""
+    """Return the server's or driver's message in one line, without the details that quote what was sent."""
     if isinstance(failure, TimeoutError | asyncio.TimeoutError):
         return "no answer in time"
     first = str(failure.args[0]) if failure.args else ""

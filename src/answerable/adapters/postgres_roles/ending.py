@@ -1,4 +1,4 @@
-"""How a role ends: first what it may do, then new sessions, then open ones, then what it owns, then itself."""
+"""End a lease's role in order: its rights, new sessions, open sessions, what it owns, and the role itself."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CUT_SECONDS_MAX: Final = 4.0
 ROUNDS_MAX: Final = 5
-"""How often sessions are ended that were on their way in; nobody starts one after the first."""
+"""Rounds to end sessions whose login was in progress; none can start after the first round."""
 POLL_SECONDS_FIRST: Final = 0.002
 POLL_SECONDS_MAX: Final = 0.1
 
@@ -55,7 +55,8 @@ SESSIONS: Final = "SELECT pid FROM pg_stat_activity WHERE usesysid = $1::bigint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Role:
-    """account: its name. id: of the server. databases: in which it has something."""
+    """A role at the server. account: its name. id: its oid. databases: those that contain objects or rights of the
+    role."""
 
     account: str
     id: int
@@ -69,7 +70,7 @@ class _Role:
 
 
 class RoleEnding:
-    """Each step may be cut off: what follows it is done when it is run again."""
+    """Ends roles. Each step may be interrupted: a repeated call does the remaining steps."""
 
     def __init__(
         self,
@@ -85,17 +86,18 @@ class RoleEnding:
         self._retrying = retrying
 
     async def end(self, account: str) -> Revoked:
-        """Raises Unavailable (`lease.target`), which says how far it came."""
-        # 1. Whose is it, and where has it something.
+        """End the role of an account. Raises Unavailable (`lease.target`), whose message states how far the ending
+        got."""
+        # 1. Find the role, and the databases in which it has anything.
         role = await self._found(account)
         if role is None:
             return Revoked()
-        # 2. What it may do ends at once, in open sessions too; nobody logs in as it any more.
+        # 2. Remove its rights, which also stops open sessions at once, and forbid new logins.
         for database in role.databases or (self._home,):
             await self._retrying.until_done(partial(self._disarm, role, database), unended)
-        # 3. Open sessions.
+        # 3. End open sessions.
         cut = await self._sessions_ended(role)
-        # 4. What it owns and what names it; last of all itself, in the transaction that takes away the last of it.
+        # 4. Drop what it owns and its grants; drop the role itself in the same transaction as the last of these.
         *others, last = role.databases or (self._home,)
         try:
             for database in others:
@@ -103,7 +105,7 @@ class RoleEnding:
             for _ in range(ROUNDS_MAX):
                 if await self._retrying.until_done(partial(self._drop, role, last), unended):
                     return Revoked(sessions_cut=cut)
-                # 5. Who was on the way in when nobody was let in any more is seen only now.
+                # 5. A login in progress when logins were forbidden becomes visible only now.
                 cut += await self._sessions_ended(role)
         except Unavailable as left:
             raise _powerless(left) from None
@@ -128,7 +130,7 @@ class RoleEnding:
     async def _disarm(self, role: _Role, database: str) -> None:
         async with self._as_writer(database) as connection:
             revocations = await connection.fetchval(REVOCATIONS, role.account, role.id)
-            # Not on disk yet when we go on: a crash of the server ends every session, and we are asked again.
+            # The commit need not be durable: a crash of the server ends every session, and the broker repeats the call.
             joining = "" if role.is_member else membership_statement(role.name, role.version) + "; "
             await connection.execute(
                 f"BEGIN; SET LOCAL synchronous_commit = off; {revocations}"
@@ -151,12 +153,12 @@ class RoleEnding:
         )
 
     async def _drop_owned(self, role: _Role, database: str) -> None:
-        # Never REASSIGN OWNED: a function that the lease made would then run with the rights of the broker.
+        # Never use REASSIGN OWNED: a function that the lease created would then run with the broker's rights.
         async with self._as_writer(database) as connection:
             await connection.execute(f"DROP OWNED BY {role.name}")
 
     async def _drop(self, role: _Role, database: str) -> bool:
-        """False, and nothing is dropped, where a session is open: it would live on, and be nobody's."""
+        """Drop the role. Return False, and drop nothing, if a session is open: it would continue without a role."""
         is_alone = True
         async with self._as_writer(database) as connection:
             await connection.execute(f"BEGIN; DROP OWNED BY {role.name}; DROP ROLE {role.name}")
@@ -166,7 +168,8 @@ class RoleEnding:
 
     @asynccontextmanager
     async def _as_writer(self, database: str) -> AsyncIterator[asyncpg.Connection]:
-        """Whoever writes to the catalog there, one at a time. A role that others ended meanwhile is no failure."""
+        """Yield a connection, one catalog writer at a time. A role that another process ended meanwhile is no
+        failure."""
         try:
             async with self._connections.of(database) as connection, self._writing[database]:
                 yield connection
@@ -177,8 +180,8 @@ class RoleEnding:
 
 
 async def _is_being_made(connection: asyncpg.Connection, account: str) -> bool:
-    """Whether a transaction that was under way has made it meanwhile. Making the role waits for that to end, for its
-    name is unique; what is made here is not kept."""
+    """Whether a transaction in progress has created the role by now. Creating the same role waits for that transaction,
+    since names are unique; the role created here is rolled back."""
     try:
         await connection.execute(f"BEGIN; CREATE ROLE {quoted_name(account)} NOLOGIN; ROLLBACK")
     except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):

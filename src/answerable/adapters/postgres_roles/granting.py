@@ -1,4 +1,4 @@
-"""What a server itself says that a role may do, and what it gives everybody beside it."""
+"""Read from the server what a role may do, and what PUBLIC may do in the same databases."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ WITH held AS (
 
 
 async def granted_rights(connections: AdminConnections, account: str, *, home: str) -> tuple[str, ...]:
-    """One right a line, sorted; empty where there is no such role. Raises Unavailable (`lease.target`)."""
+    """Return one right a line, sorted; empty if there is no such role. Raises Unavailable (`lease.target`)."""
     async with connections.of(home) as connection:
         with unavailable(effect="none"):
             role = await connection.fetchrow(DATABASES, account)

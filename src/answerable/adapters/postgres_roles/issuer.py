@@ -1,6 +1,6 @@
-"""A role for each lease: made in one transaction, taken away in the order in which each step is of use.
+"""Issue a PostgreSQL role for each lease in one transaction, and revoke it in steps that each reduce its power.
 
-Law: a role that has what no scope gave it is never committed; what may have been left behind carries the lease's name.
+Law: a role with a right that the scope does not grant is never committed; anything left behind has the lease's name.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ MILLIS: Final = 1000
 
 
 class PostgresIssuer:
-    """home: the database in which roles are looked up and ended where they have nothing. sessions_max: of one lease at
-    a time."""
+    """Issues leases as roles. home: the database in which roles are looked up, and in which a role without any objects
+    is ended. sessions_max: concurrent sessions of one lease."""
 
     def __init__(
         self,
@@ -70,14 +70,14 @@ class PostgresIssuer:
         self._home = home
         self._sessions_max = sessions_max
         self._may_public_create = may_public_create
-        # The server keeps the rights on a table in one row of its catalog: writers of it fail one another.
+        # The server stores a table's rights in one catalog row, so concurrent writers would fail each other.
         self._writing: dict[str, anyio.Lock] = defaultdict(anyio.Lock)
         self._retrying = Retrying(entropy)
         self._ending = RoleEnding(connections, home=home, writing=self._writing, retrying=self._retrying)
 
     @property
     def traits(self) -> IssuerTraits:
-        """The server keeps to grants, and lets nobody in past the end; open sessions the broker cuts."""
+        """The server enforces grants and refuses logins after the expiry; the broker ends open sessions."""
         return TRAITS
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
@@ -105,21 +105,22 @@ class PostgresIssuer:
     async def _issue_once(
         self, role: str, scope: PostgresScope, verifier: str, expires_at: UnixMillis
     ) -> None:
-        """One transaction. Cut off before its COMMIT is sent, it leaves nothing; after, a role of the lease's name."""
+        """Issue in one transaction. Interrupted before its COMMIT is sent, it leaves nothing; after that, possibly a
+        role with the lease's name."""
         async with self._connections.of(scope.database) as connection:
             try:
-                # 1. What is there, and whether it can be granted.
+                # 1. Check what exists, and whether it can be granted.
                 facts = facts_of(await connection.fetchval(FACTS, *asked_relations(scope)))
                 faults = faults_at(scope, facts, may_public_create=self._may_public_create)
                 if faults:
                     raise _refused(faults)
                 async with self._writing[scope.database]:
-                    # 2. The role and all that it may do.
+                    # 2. Create the role with all of its rights.
                     await connection.execute(self._script(role, scope, facts, verifier, expires_at))
-                    # 3. A grant by somebody who may not grant is a warning, and grants nothing.
+                    # 3. A grant without the right to grant is only a warning and grants nothing, so check the result.
                     missing = await connection.fetch(MISSING_RIGHTS, role, *statements.wanted_rights(scope))
                     if not missing:
-                        # 4. From here on it may be live.
+                        # 4. From here on the lease may be live.
                         with unavailable(effect="unknown"):
                             await connection.execute("COMMIT")
                         return
@@ -137,7 +138,7 @@ class PostgresIssuer:
             scope,
             facts,
             verifier=verifier,
-            # By the server's clock, which is the one that it will look at.
+            # Relative to the server's clock, which decides the expiry.
             valid_until=_instant(facts.now + left),
             sessions_max=self._sessions_max,
         )
@@ -166,7 +167,7 @@ class PostgresIssuer:
         return await self._ending.end(account_of(name))
 
     async def live(self) -> tuple[LeaseName, ...]:
-        """As the port says: every role of ours, whatever it may still do."""
+        """List every lease role on the server, whatever rights it still has."""
         async with self._connections.of(self._home) as connection:
             with unavailable(effect="none"):
                 rows = await connection.fetch(
@@ -176,7 +177,7 @@ class PostgresIssuer:
         return tuple(name for name in names if name is not None)
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
-        """As the port says; what everybody has there is told beside it, with PUBLIC in front."""
+        """List the role's rights, and those of everybody beside them, prefixed with PUBLIC."""
         return await granted_rights(self._connections, account_of(name), home=self._home)
 
     async def close(self) -> None:

@@ -1,7 +1,7 @@
-"""What the server says of the transaction that is about to be committed: its place in the log, and what it locked.
+"""Read, inside a transaction before its commit, its ids and the locks it holds.
 
-Asked of every action, so it costs about what asking for the place alone does; what is asked beside it of those that
-write needs more of the catalog.
+Every action runs the first query, which costs about as much as reading the ids alone; only writing actions run the
+second, which reads more of the catalog.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 LOCKS_MAX: Final = 400
-"""Indexes among them. Past it a statement does not tell what it touched."""
+"""Largest number of locks to read, indexes included. With more, the statement's usage is reported as unknown."""
 READ: Final = "AccessShareLock"
 _RELATIONS: Final = frozenset({"table", "view", "materialized view", "foreign table", "sequence"})
 _HELD: Final = """
@@ -27,7 +27,7 @@ FROM pg_catalog.pg_lock_status() l
     a ON l.relation >= 16384::pg_catalog.oid
 WHERE l.pid = pg_catalog.pg_backend_pid() LIMIT 401
 """
-"""Objects below 16384 are the server's own."""
+"""Object ids below 16384 belong to the server itself."""
 _MAY_DO_MORE: Final = """
 SELECT EXISTS (SELECT FROM pg_catalog.pg_lock_status() l JOIN pg_catalog.pg_class c ON c.oid = l.relation
     WHERE l.pid = pg_catalog.pg_backend_pid() AND l.mode <> 'AccessShareLock' AND c.oid >= 16384
@@ -38,14 +38,14 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_lock_status() l JOIN pg_catalog.pg_clas
       AND p.prorettype NOT IN ('pg_catalog.trigger'::pg_catalog.regtype, 'pg_catalog.event_trigger'::pg_catalog.regtype)
       AND pg_catalog.has_function_privilege(p.oid, 'EXECUTE'))
 """
-"""Whether a statement can write by more than its own verb: by rules or triggers of what it locked, or by a function
-that writes with the rights of whoever calls it."""
+"""Whether a statement can write by more than its own verb: by rules or triggers of the relations it locked, or by a
+function that writes with the caller's rights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """label: as the session has it now. vxid, xid: of the transaction, empty where it has none. told: for `rights`;
-    None where the server did not say all of it."""
+    """A transaction's ids and locks. label: the session's current `application_name`. vxid, xid: of the transaction,
+    empty if it has none. told: input of `PostgresRights.used`; None if there are too many locks to report."""
 
     label: str
     vxid: str
@@ -54,8 +54,8 @@ class Held:
 
 
 async def held(connection: asyncpg.Connection, *, verb: str, writes: bool) -> Held:
-    """Ask, inside the transaction. verb: the first word of the statement. writes: whether it may have written. Raises
-    what the driver raises."""
+    """Read the locks, inside the transaction. verb: the first word of the statement. writes: whether it may have
+    written. Raises the driver's exceptions."""
     rows = await connection.fetch(_HELD)
     first = rows[0]
     locked: list[JSONValue] = [

@@ -1,7 +1,7 @@
-"""What the planner of the server says a statement would touch: `EXPLAIN (FORMAT JSON)`, read without trust.
+"""Read the server's query plan for a statement (`EXPLAIN (FORMAT JSON)`) without trusting its content.
 
-Laws: a statement is planned and never executed, in a transaction that may not write and is rolled back; what is told is
-an estimate and says so; what the plan does not say is not guessed.
+Laws: a statement is planned and never executed, in a read-only transaction that is rolled back; reported numbers are
+marked as estimates; what the plan does not state is not guessed.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 EXPLAIN: Final = "EXPLAIN (FORMAT JSON, ANALYZE FALSE, VERBOSE TRUE, COSTS TRUE) "
-"""What stands before the statement. With these brackets no further word of the agent's is an option."""
+"""Text before the statement. After these brackets, no word of the agent's statement is an option."""
 SECONDS_MAX: Final = 3.0
-"""Planning takes milliseconds; what takes longer is not worth a person's waiting, and runs functions."""
+"""Planning takes milliseconds. A longer run is not worth a person's wait, and means that the planner executes
+functions."""
 PLAN_CHARS_MAX: Final = 4_000_000
 TABLES_SHOWN_MAX: Final = 20
 NODES_MAX: Final = 20_000
@@ -27,7 +28,7 @@ _CHANGING: Final = "ModifyTable"
 
 
 def plan_told(text: str) -> dict[str, object] | None:
-    """What a plan comes to, as the members that a preview knows; None for what is no plan, or too much of one."""
+    """Summarize a plan as the members of a preview; None for an invalid or oversized plan."""
     if len(text) > PLAN_CHARS_MAX:
         return None
     try:
@@ -51,7 +52,7 @@ def plan_told(text: str) -> dict[str, object] | None:
 
 
 def plan_summary(told: Mapping[str, object]) -> str:
-    """The same in a line, for clients that show nothing else."""
+    """Summarize a preview in one line, for clients that display nothing else."""
     changes = cast("list[dict[str, object]]", told.get("changes", []))
     what = ", ".join(f"{one['operation']} {shown(one['table'])}" for one in changes) or "read"
     return f"{what}: about {told['rows']} rows, an estimate and not a count"
@@ -70,7 +71,8 @@ def _nodes(root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _change(node: Mapping[str, Any]) -> dict[str, Any]:
-    """What a node changes comes from the nodes that feed it: it counts no rows of its own unless it returns some."""
+    """Summarize a changing node. Its row count is that of its input nodes: it counts no rows of its own unless it
+    returns some."""
     feeding = [one for one in node.get("Plans", []) if one.get("Parent Relationship") in ("Outer", "Member")]
     return {
         "operation": str(node.get("Operation", "change")).lower(),

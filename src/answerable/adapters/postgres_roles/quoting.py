@@ -1,7 +1,7 @@
-"""Names and texts as PostgreSQL spells them, for statements that take no parameters.
+"""Quote names and literals for PostgreSQL statements that take no parameters.
 
-Laws: what comes out is one token, whatever went in; nothing with a NUL, and no name that the server would cut, comes
-out at all. Texts are spelled for `standard_conforming_strings = on`, which every connection of ours sets itself.
+Laws: the result is one token, whatever the input; an input with a NUL, or a name that the server would truncate, is
+refused. Literals are quoted for `standard_conforming_strings = on`, which every connection of the broker sets.
 """
 
 from __future__ import annotations
@@ -9,23 +9,23 @@ from __future__ import annotations
 from typing import Final
 
 NAME_BYTES_MAX: Final = 63
-"""NAMEDATALEN - 1: the server cuts what is longer, and would then mean something else."""
+"""NAMEDATALEN - 1: the server truncates a longer name, which would then denote another object."""
 
 
 def is_name(text: str) -> bool:
-    """Whether the server takes it for a name as it is."""
+    """Whether the server accepts the text as a name without truncation."""
     return bool(text) and "\0" not in text and len(text.encode("utf-8", "surrogatepass")) <= NAME_BYTES_MAX
 
 
 def quoted_name(text: str) -> str:
-    """As one identifier. Raises ValueError for what is no name."""
+    """Quote a name as one identifier. Raises ValueError for an invalid name."""
     if not is_name(text):
         raise ValueError("not a name in PostgreSQL")
     return '"' + text.replace('"', '""') + '"'
 
 
 def quoted_text(text: str) -> str:
-    """As one literal. Raises ValueError where it has a NUL, which no text of the server can hold."""
+    """Quote a text as one literal. Raises ValueError for a NUL, which PostgreSQL text cannot contain."""
     if "\0" in text:
         raise ValueError("a text in PostgreSQL has no NUL")
     return "'" + text.replace("'", "''") + "'"

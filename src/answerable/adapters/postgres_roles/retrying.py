@@ -1,4 +1,4 @@
-"""Which refusals of the server pass by themselves, and how often they are waited for; what the others mean."""
+"""Retry statements after transient server errors, and translate the permanent ones."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _MEANWHILE: Final = ("tuple concurrently updated", "tuple concurrently deleted",
 _TAKEN: Final = frozenset({"42710", "23505"})
 _FORBIDDEN: Final = "42501"
 _CLASSES_OF_SCOPE: Final = ("22", "42", "0L", "3F", "3D")
-"""Values of another type, names of nothing, rights that cannot be granted."""
+"""SQLSTATE classes of a bad scope: values of another type, unknown names, rights that cannot be granted."""
 
 
 class Retrying:
-    """Pauses grow and are jittered, so that those who met once do not meet again."""
+    """Retries with growing, jittered pauses, so that callers that collided once do not collide again."""
 
     def __init__(self, entropy: Entropy) -> None:
         self._entropy = entropy
@@ -42,7 +42,8 @@ class Retrying:
         once: Callable[[], Awaitable[Result]],
         meaning: Callable[[asyncpg.PostgresError], AnswerableError],
     ) -> Result:
-        """meaning: what it raises when the server's refusal does not pass."""
+        """Run `once` until it succeeds, ATTEMPTS_MAX times at most. meaning: translates a refusal that is permanent or
+        lasts."""
         pause = PAUSE_SECONDS_FIRST
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
@@ -56,19 +57,19 @@ class Retrying:
 
 
 def is_passing(refused: asyncpg.PostgresError) -> bool:
-    """Whether it may go another time: others were at the same rows of the catalog, or held a lock."""
+    """Whether a retry may succeed: others wrote the same catalog rows, or held a lock."""
     if refused.sqlstate == _INTERNAL:
         return any(words in str(refused) for words in _MEANWHILE)
     return refused.sqlstate in _BUSY
 
 
 def unended(refused: asyncpg.PostgresError) -> AnswerableError:
-    """What it means when a role is not ended."""
+    """Translate a refusal to end a role."""
     return LEASE_TARGET(f"the server does not let it end: {words_of(refused)}", effect="unknown")
 
 
 def unissued(refused: asyncpg.PostgresError) -> AnswerableError:
-    """What it means when a role is not made: Refused (`lease.taken`, `lease.scope`), Unavailable (`lease.target`)."""
+    """Translate a refusal to create a role: Refused (`lease.taken`, `lease.scope`), Unavailable (`lease.target`)."""
     state = refused.sqlstate or ""
     said = words_of(refused)
     if state in _TAKEN:

@@ -1,9 +1,9 @@
-"""Which rights a scope on PostgreSQL has, and which of them a statement used: told by the server's own locks.
+"""List the rights of a scope on PostgreSQL, and derive from the server's locks which of them a statement used.
 
-A statement locks every relation that it touches, from its analysis to the end of its transaction, also those that a
-view, a function, a trigger or a row policy touches, and in a mode that says for what. So what has no lock was not used.
-The locks do not say which columns were used, nor which of inserting, updating and deleting it was where one lock stands
-for them all: of columns nothing is told, and of verbs more is told than was used, never less.
+A statement locks every relation that it touches until the end of its transaction, including those behind a view,
+function, trigger or row policy, in a mode that shows the kind of use. So a right on an unlocked relation was not used.
+Locks show neither the columns nor, in one mode, which of insert, update and delete was used: columns are not reported,
+and of verbs possibly more than were used, never less.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class PostgresRights:
     """Implements ports.target_rights.TargetRights."""
 
     def rights(self, grants: JSONValue) -> tuple[Right, ...]:
-        """As the port says: verbs on tables, columns (which nobody tells of), sequences."""
+        """List the verbs on tables, the columns (whose use is never reported), and the sequences."""
         sequences = [
             Right(f"sequences/{number}", f"use sequence {said_name(one)}")
             for number, one in listed(grants, "sequences")
@@ -45,7 +45,7 @@ class PostgresRights:
         return found if len(found) <= RIGHTS_MAX else ()
 
     def narrowed(self, grants: JSONValue, kept: Collection[str]) -> JSONValue:
-        """As the port says. There is no grant of sequences alone."""
+        """Return the grants reduced to `kept`. A grant of sequences alone does not exist."""
         tables = narrowed_tables(grants, kept)
         if not isinstance(grants, dict) or not tables:
             return None
@@ -83,8 +83,8 @@ class PostgresRights:
 
 
 def _used_of(modes: set[str], verb: str, sql: str) -> tuple[set[str], set[str]]:
-    """Verbs that were used on a table surely, and perhaps. verb: the one by which it was written to, if there is but
-    one; empty where that is not known. sql: in lower case; a clause whose word is nowhere in it is not there."""
+    """Return the verbs that were surely and possibly used on a table. verb: the only writing verb, empty if not known.
+    sql: in lower case; a clause whose keyword does not occur in it was not used."""
     if modes - {_READ, _READ_TO_WRITE, _WRITE}:
         return set(), set(VERBS)
     surely: set[str] = set()
@@ -92,7 +92,7 @@ def _used_of(modes: set[str], verb: str, sql: str) -> tuple[set[str], set[str]]:
     if _READ in modes:
         surely.add("select")
     if _READ_TO_WRITE in modes:
-        # FOR UPDATE, or a foreign key that was looked up, for which nobody needs a right.
+        # Either FOR UPDATE, or a foreign key lookup, which needs no right.
         perhaps |= {"select", "update"}
     if _WRITE in modes and not verb:
         perhaps |= set(VERBS)
@@ -106,7 +106,7 @@ def _used_of(modes: set[str], verb: str, sql: str) -> tuple[set[str], set[str]]:
 
 
 def _locks(told: JSONValue) -> dict[tuple[str, str], set[str]] | None:
-    """By schema and name, the modes; None where the session did not tell."""
+    """Return the lock modes by schema and name; None if the session did not report them."""
     said = told.get("locked") if isinstance(told, dict) else None
     if not isinstance(said, list):
         return None
@@ -114,7 +114,7 @@ def _locks(told: JSONValue) -> dict[tuple[str, str], set[str]] | None:
     for one in said:
         if not isinstance(one, dict):
             return None
-        # A sequence is written to by whoever takes a number, and is no table.
+        # Taking a number from a sequence locks it for writing, but a sequence is no table.
         mode = _READ if one.get("kind") == "sequence" else str(one.get("mode"))
         found.setdefault((str(one.get("schema")), str(one.get("name"))), set()).add(mode)
     return found

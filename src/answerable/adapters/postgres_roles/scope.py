@@ -1,7 +1,7 @@
-"""What a lease on PostgreSQL may do: the grammar of its scope, and the value that is made of it.
+"""Parse the scope of a lease on PostgreSQL.
 
-Laws: every member is known or the scope is refused; a name is a name, whatever it looks like; rows without a rule are
-all rows, and there is no rule that an agent could leave out.
+Laws: a scope with an unknown member is refused; a name is only ever a name, whatever characters it has; without a row
+rule, all rows are granted, and no agent can remove a row rule.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SYSTEM_SCHEMAS: Final = frozenset({"pg_catalog", "information_schema", "pg_toast
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowRule:
-    """Only rows whose column equals this."""
+    """A limit to rows whose column equals a value."""
 
     column: str
     equals: str
@@ -43,13 +43,13 @@ class Relation:
 
     @property
     def quoted(self) -> str:
-        """As it stands in a statement."""
+        """The relation as quoted SQL."""
         return f"{quoted_name(self.schema)}.{quoted_name(self.name)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableGrant:
-    """columns: empty for the whole table. rows: None for whatever the table's own policies let everybody have."""
+    """Rights on one table. columns: empty for the whole table. rows: None to leave rows to the table's own policies."""
 
     table: Relation
     verbs: tuple[Verb, ...]
@@ -59,7 +59,7 @@ class TableGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresScope:
-    """rows_max: rows that one call returns or changes. seconds: how long one statement runs."""
+    """The parsed scope. rows_max: rows that one call may return or change. seconds: how long one statement may run."""
 
     database: str
     tables: tuple[TableGrant, ...]
@@ -69,14 +69,14 @@ class PostgresScope:
 
     @property
     def schemas(self) -> tuple[str, ...]:
-        """Each schema that something of it is in, once."""
+        """The schemas of all relations, each once."""
         relations = [grant.table for grant in self.tables] + list(self.sequences)
         return tuple(dict.fromkeys(relation.schema for relation in relations))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeLimits:
-    """What the owner of the target lets a scope ask for at most, and what it gets where it does not ask."""
+    """The target owner's upper limits for scopes, which are also the defaults."""
 
     databases: frozenset[str]
     rows_max: int
@@ -84,14 +84,14 @@ class ScopeLimits:
 
 
 class _Faults(list[str]):
-    """What is wrong, each with its place."""
+    """Faults, each prefixed with its place."""
 
     def add(self, place: str, wrong: str) -> None:
         self.append(f"{place}: {wrong}" if place else wrong)
 
 
 def scope_of(value: JSONValue, limits: ScopeLimits) -> PostgresScope | tuple[str, ...]:
-    """The scope, or why it is none."""
+    """Return the scope, or the faults in it."""
     faults = _Faults()
     members = _members(
         value, "", frozenset({"database", "tables", "sequences", "rowsMax", "seconds"}), faults

@@ -1,8 +1,8 @@
-"""One session of a lease: one statement at a time, by the extended protocol, in a transaction that is the broker's.
+"""Run an agent's statements in a lease's session: one at a time, by the extended protocol, in the broker's transaction.
 
-Laws: what an agent wrote is prepared, so that it is one statement or a syntax error; it may not end the transaction
-around it; what it left set in the session is gone before the next one; the limits are set anew for each, for a session
-may change its own.
+Laws: an agent's text is prepared, so that it is one statement or a syntax error; a statement that ends the surrounding
+transaction has failed; session state from one statement is reset before the next; limits are set again for each, since
+a session may change its own.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS: Final = 50
 GRACE_SECONDS: Final = 1.0
-"""How much later than the server we end a statement that it should have ended."""
+"""How much later than the server's own timeout the broker ends a statement."""
 CANCEL_SECONDS_MAX: Final = 2.0
 TABLES_MAX: Final = 200
 
@@ -56,8 +56,8 @@ _WRITTEN: Final = (
     " AND (pg_catalog.has_any_column_privilege(relid, 'INSERT') OR pg_catalog.has_any_column_privilege(relid, 'UPDATE')"
     " OR pg_catalog.has_table_privilege(relid, 'DELETE')) AND pg_catalog.left(schemaname, 3) <> 'pg_'"
 )
-"""What this session wrote to tables of the lease and has not told the statistics yet, which waits for the transaction
-to end. What a statement says of itself is not all of it: it counts no rows that it changed within WITH."""
+"""Rows that this session wrote to the lease's tables in this transaction, from statistics that are not yet flushed. A
+statement's own row count is incomplete: it omits rows changed within WITH."""
 _TABLES: Final = """
 SELECT n.nspname AS schema, c.relname AS name,
   (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
@@ -78,7 +78,7 @@ ORDER BY 1, 2 LIMIT 200
 
 @dataclass(slots=True)
 class _Rows:
-    """What came of one statement. changed: how many rows, as the server says; None where it counts none."""
+    """The result of one statement. changed: number of rows, as the server reports; None if it counts none."""
 
     columns: list[str] = field(default_factory=list)
     rows: list[JSONValue] = field(default_factory=list)
@@ -89,11 +89,11 @@ class _Rows:
 
 
 class _TooMany(Exception):
-    """More rows than were granted: what was done is rolled back."""
+    """More rows than were granted; the transaction is rolled back."""
 
 
 class PostgresSession:
-    """session_id: as the server's log has it."""
+    """One session of a lease. session_id: as in the server's log."""
 
     def __init__(
         self, connection: asyncpg.Connection, terms: LeaseTerms, *, session_id: str, bytes_max: int
@@ -112,7 +112,7 @@ class PostgresSession:
         seconds_max: float,
         progress: Progress | None = None,
     ) -> Performed:
-        # 1. Nothing is sent for arguments that are none.
+        # 1. Nothing is sent for invalid arguments.
         sql, parameters = asked(tool, arguments)
         if not _TAG.fullmatch(tag):
             raise refused("the tag has characters that a log line cannot keep apart")
@@ -121,7 +121,7 @@ class PostgresSession:
         seconds = max(0.001, min(seconds_max, self._terms.seconds))
         if tool == "explain":
             seconds = min(seconds, SECONDS_MAX)
-        # 2. From here on the server may have heard it.
+        # 2. From here on the server may have received the statement.
         try:
             with anyio.fail_after(seconds + GRACE_SECONDS):
                 return await self._performed(tool, sql, parameters, tag, seconds)
@@ -133,7 +133,7 @@ class PostgresSession:
             if self._connection.is_closed():
                 raise self._lost(said) from None
             if getattr(said, "severity", None) is None:
-                # The driver could not say a value as the type that the server wants: it was not run.
+                # The driver could not encode a value as the type that the server expects: the statement did not run.
                 raise refused(f"a parameter cannot be said: {words_of(said)}") from None
             return self._failed(f"{words_of(said)} ({said.sqlstate})")
         except LOST as lost:
@@ -158,13 +158,14 @@ class PostgresSession:
         statement = await connection.prepare(sql)
         values = _values(parameters, [one.name for one in statement.get_parameters()])
         done = await self._run(statement, values, reads=reads)
-        # A statement may have set another label or ended the transaction: then it has done nothing that is kept.
+        # A statement may have changed the label or ended the transaction. In the second case none of its effects is
+        # valid.
         if not connection.is_in_transaction():
             return self._failed("the statement ended its own transaction")
         now = await held(connection, verb=_first_word(sql), writes=not reads)
         if not reads and await connection.fetchval(_WRITTEN) - written > self._terms.rows_max:
             raise self._too_many()
-        # What reads keeps nothing: messages and large objects could be made by it all the same.
+        # Roll back reads, too: a read-only transaction can still create messages and large objects.
         await connection.execute("ROLLBACK" if reads else "COMMIT")
         places = [("pg_session", self._session_id)]
         places += [(name, value) for name, value in (("pg_vxid", now.vxid), ("pg_xid", now.xid)) if value]
@@ -175,9 +176,10 @@ class PostgresSession:
         return self._answer(done, reads=reads)
 
     async def _explained(self, sql: str, parameters: list[JSONValue]) -> Performed:
-        """Planned and not executed: the transaction may not write, also not what the planner itself evaluates."""
+        """Plan a statement without executing it. The transaction is read-only, also for what the planner itself
+        evaluates."""
         connection = self._connection
-        # A line of its own, so that no comment of the agent's takes our words in, or the other way round.
+        # The newline keeps a comment of the agent's apart from the prefix.
         statement = await connection.prepare(f"{EXPLAIN}\n{sql}")
         values = _values(parameters, [one.name for one in statement.get_parameters()])
         plan = await statement.fetchval(*values)
@@ -273,7 +275,8 @@ class PostgresSession:
         return TARGET_CONNECTION(f"the session ended before the answer: {words_of(lost)}", effect="unknown")
 
     async def _left_clean(self) -> None:
-        """No transaction stays open. After a cancellation the driver tells the server to stop; we wait for it."""
+        """Close any open transaction. After a cancellation the driver cancels the statement at the server; wait for
+        that."""
         connection = self._connection
         if connection.is_closed():
             return
@@ -287,8 +290,8 @@ class PostgresSession:
 
 
 def _check_first_word(tool: str, sql: str) -> None:
-    """So that a statement is of a kind that its transaction is made for. What it may do is not known by this: the
-    grants of the role say that."""
+    """Check that a statement suits the transaction that its tool opens. This is no security boundary: the role's grants
+    are."""
     words = _WORDS[tool]
     found = _first_word(sql)
     if found.lower() not in words:
@@ -299,7 +302,7 @@ def _check_first_word(tool: str, sql: str) -> None:
 
 
 def _first_word(sql: str) -> str:
-    """As it was written; empty where it begins with none."""
+    """Return the first word as written; empty if the text does not begin with a word."""
     start = _LEADING.match(sql)
     found = _WORD.match(sql, start.end() if start else 0)
     return found[0] if found else ""

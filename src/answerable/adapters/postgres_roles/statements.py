@@ -1,4 +1,4 @@
-"""The statements that make a role of a scope, as texts in which nothing is pasted that was not quoted."""
+"""Build the statements that create a role from a scope. Every inserted text is quoted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 NEVER: Final = "NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
 IDLE_SECONDS_MAX: Final = 60
-"""How long a session of a lease may keep a transaction open without asking anything."""
+"""How long a session of a lease may stay idle in a transaction."""
 
 
 def issue_script(
@@ -26,11 +26,11 @@ def issue_script(
     valid_until: str,
     sessions_max: int,
 ) -> str:
-    """Everything between BEGIN and COMMIT, to be sent at once."""
+    """Return everything between BEGIN and COMMIT, to be sent at once."""
     name = quoted_name(role)
     statements = [
         "BEGIN",
-        # A role that a crash of the server takes away is a role less: nothing need be on its disk before we go on.
+        # Durability is not needed: a role that a crash removes grants nothing.
         "SET LOCAL synchronous_commit = off",
         f"CREATE ROLE {name} LOGIN {NEVER} CONNECTION LIMIT {sessions_max:d}"
         f" PASSWORD {quoted_text(verifier)} VALID UNTIL {quoted_text(valid_until)}",
@@ -47,16 +47,17 @@ def _settings(scope: PostgresScope, facts: ServerFacts) -> Iterator[tuple[str, s
     yield "statement_timeout", f"'{scope.seconds:d}s'"
     yield "lock_timeout", f"'{scope.seconds:d}s'"
     yield "idle_in_transaction_session_timeout", f"'{IDLE_SECONDS_MAX:d}s'"
-    # Names of the server first, so that none of them is taken over; what a session makes for itself, last.
+    # The server's own names come first, so that nothing can shadow them; session-created objects come last.
     path = ["pg_catalog", *scope.schemas, "pg_temp"]
     yield "search_path", ", ".join(quoted_name(schema) for schema in path)
     if facts.version >= 140_000:
-        # A statement ends when whoever asked for it is gone.
+        # End a statement when its client is gone.
         yield "client_connection_check_interval", "'1s'"
 
 
 def membership_statement(name: str, version: int) -> str:
-    """Whoever is no superuser drops what a role owns, and ends its sessions, as a member of it. name: quoted."""
+    """Grant the role to the broker's account. Without superuser rights, only a member may drop what the role owns and
+    end its sessions. name: quoted."""
     options = " WITH INHERIT TRUE, SET FALSE" if version >= 160_000 else ""
     return f"GRANT {name} TO CURRENT_USER{options}"
 
@@ -84,7 +85,8 @@ def _grants(name: str, scope: PostgresScope, facts: ServerFacts) -> Iterator[str
 
 
 def _policies(role: str, grant: TableGrant) -> Iterator[str]:
-    """For each verb one policy that lets the role in, and one that no other policy can add to."""
+    """Create two policies for each verb: one that permits the rows, and a restrictive one that no other policy can
+    widen."""
     if grant.rows is None:
         return
     rule = f"{quoted_name(grant.rows.column)} OPERATOR(pg_catalog.=) {quoted_text(grant.rows.equals)}"
@@ -104,7 +106,7 @@ def _clauses(verb: Verb, rule: str) -> str:
 
 
 def wanted_rights(scope: PostgresScope) -> tuple[list[str], list[str], list[str | None]]:
-    """What the role must have when it is made: relations, rights and columns, side by side."""
+    """Return the rights that the new role must have: relations, rights and columns, as parallel lists."""
     relations: list[str] = []
     rights: list[str] = []
     columns: list[str | None] = []

@@ -1,4 +1,4 @@
-"""PostgreSQL as a target: sessions that are logged in as the role of a lease, and as nobody else."""
+"""Open PostgreSQL sessions that are logged in as the role of a lease only."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ _STARTED: Final = (
     "SELECT to_hex(trunc(extract(epoch FROM backend_start))::bigint) || '.' || to_hex(pid) AS id, pid"
     " FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 )
-"""As `%c` of `log_line_prefix` prints it: when the server started the session, and its process."""
+"""The session id as `%c` of `log_line_prefix` prints it: the session's start time and process id."""
 
 
 class PostgresTarget:
-    """place: where the server is; its account and password are the issuer's, and are not used here."""
+    """Connects to one server. place: the server; its account and password belong to the issuer, and are not used
+    here."""
 
     def __init__(self, place: ServerPlace, *, bytes_max: int) -> None:
         self._place = place
@@ -42,7 +43,7 @@ class PostgresTarget:
 
     @asynccontextmanager
     async def connected(self, credential: Credential) -> AsyncIterator[PostgresSession]:
-        """As the port says. The session id is asked for before any text of an agent is sent."""
+        """Open a session. The session id is read before any text of an agent is sent."""
         terms = terms_of(credential.secret.reveal("terms"))
         connection = await self._connected(credential, terms.database)
         try:

@@ -1,4 +1,4 @@
-"""What a session of a lease is to keep to, carried beside its password."""
+"""Encode the limits of a lease's sessions, which are stored beside its password."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import msgspec
 
 
 class LeaseTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which database, rows of one call, seconds of one statement."""
+    """The database, the rows of one call, and the seconds of one statement."""
 
     database: str
     rows_max: int
     seconds: int
 
     def encoded(self) -> str:
-        """As one text."""
+        """Return the terms as JSON text."""
         return msgspec.json.encode(self).decode()
 
 
 def terms_of(text: str) -> LeaseTerms:
-    """What `encoded` made."""
+    """Decode the result of `encoded`."""
     return msgspec.json.decode(text, type=LeaseTerms)

@@ -1,4 +1,4 @@
-"""Values between JSON and PostgreSQL's types, without loss that is not visible."""
+"""Convert values between JSON and PostgreSQL's types, without hidden loss."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ _DOCUMENTS: Final = frozenset({"json", "jsonb"})
 
 
 def parameter(value: JSONValue, type_name: str) -> object:
-    """As the driver wants it for a parameter of this type. Raises ValueError or TypeError for what it is not."""
+    """Convert a JSON value to the driver's value for a parameter of this type. Raises ValueError or TypeError if it
+    does not fit."""
     if value is None:
         return None
     if type_name in _DOCUMENTS:
@@ -60,7 +61,8 @@ def parameter(value: JSONValue, type_name: str) -> object:
 
 
 def shown_value(value: object, depth: int = 0) -> JSONValue:
-    """As JSON: what JSON has as it is, whole numbers that a reader might round and all else as text."""
+    """Convert a value to JSON: JSON types stay as they are; integers that a reader might round, and all other types,
+    become text."""
     if value is None or isinstance(value, bool | str):
         return _printable(value) if isinstance(value, str) else value
     if isinstance(value, int):
@@ -74,7 +76,7 @@ def shown_value(value: object, depth: int = 0) -> JSONValue:
         return value.isoformat()
     if isinstance(value, timedelta):
         return f"{value.total_seconds():f} s"
-    # A record of the driver has both faces: names and places.
+    # A driver record is both a mapping and a sequence.
     if depth < DEPTH_MAX and (isinstance(value, list | tuple) or hasattr(value, "values")):
         items = value if isinstance(value, list | tuple) else value.values()
         return [shown_value(one, depth + 1) for one in items]
@@ -82,10 +84,10 @@ def shown_value(value: object, depth: int = 0) -> JSONValue:
 
 
 def _printable(text: str) -> str:
-    """What the server stored, less lone surrogates, which no JSON text can hold."""
+    """Replace lone surrogates, which JSON text cannot contain."""
     return text.encode("utf-8", "replace").decode()
 
 
 def size_of(value: JSONValue) -> int:
-    """Bytes of it as JSON."""
+    """Return the size in bytes as JSON."""
     return len(msgspec.json.encode(value))

@@ -1,4 +1,4 @@
-"""What a project directory shows of the agent that runs from it: prompts, code, framework, model, MCP servers."""
+"""Collect facts about an agent from its project directory: prompts, code, framework, model, MCP servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One look at a project: each field of a manifest that it shows, with where it came from and how well it is known."""
+"""Collect from a project each manifest field that it shows, with its origin and grade."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _WILD: Final = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundField:
-    """where: for people, the file or files that show it."""
+    """One field of a manifest. where: human-readable, the file or files that show it."""
 
     field: ManifestField
     value: str
@@ -46,7 +46,8 @@ class FoundField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """prompts: the files behind the prompt digest. notes: what was left out or is not clear, one line each."""
+    """The result of reading a project. prompts: the files behind the prompt digest. notes: omissions and ambiguities,
+    one line each."""
 
     fields: tuple[FoundField, ...]
     prompts: tuple[str, ...]
@@ -55,7 +56,7 @@ class Collected:
     files: int
 
     def measured(self) -> Measured:
-        """The same, to compare with a manifest."""
+        """Return the fields in the form that is compared with a manifest."""
         return Measured(values={one.field: (one.value, one.grade) for one in self.fields})
 
 
@@ -67,11 +68,11 @@ def collected(
     limits: CollectLimits | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Collected:
-    """Look at a project. Reads only inside it, and runs nothing of it.
+    """Collect the fields of a project. Reads only inside its directory, and runs none of its code.
 
-    grade: of what is computed here from the bytes themselves; what a file merely says stays `claimed`. prompts:
-    patterns (`*`, `?`, `**`) of the prompt files, else the usual names among the code. progress: called with files read
-    and all files.
+    grade: of the values computed here from the bytes themselves; what a file merely states stays `claimed`. prompts:
+    patterns (`*`, `?`, `**`) of the prompt files; without any, the usual names among the code. progress: called with
+    the number of files read and of all files.
 
     Raises Malformed (`project.size`, `project.prompts`), Unavailable (`project.unreadable`, `project.changed`).
     """
@@ -105,7 +106,8 @@ def collected(
 
 
 def files_digest(rows: Iterable[tuple[str, bool, bytes]]) -> str:
-    """`sha256:HEX` over files: path, whether it is a link that leads out, SHA-256 of its content or of the link's text.
+    """Return `sha256:HEX` over files. Each row: path, whether it is a link out of the project, SHA-256 of the content
+    or of the link's text.
 
     Hashed for each, sorted by the bytes of its path: `F` or `L`, the path, a zero byte, the 32 bytes.
     """
@@ -144,7 +146,8 @@ def _code_files(tree: ProjectTree) -> tuple[tuple[str, ...], str]:
 
 
 def _usual_prompts(code: Sequence[str]) -> tuple[str, ...]:
-    """Among the code only: what is installed or generated has files of these names, too."""
+    """Find prompt files by their usual names, among the code only: installed and generated files have such names,
+    too."""
     fits = [_as_expression(pattern) for pattern in USUAL_PROMPTS]
     return _few_enough({path for path in code if any(one.fullmatch(path) for one in fits)})
 

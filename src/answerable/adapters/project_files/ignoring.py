@@ -1,4 +1,4 @@
-"""Which files of a project git is told to ignore, by the `.gitignore` files in it and by nothing outside it."""
+"""List the files that git ignores in a project, by its own `.gitignore` files only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 GIT_SECONDS_MAX: Final = 60
 OUTPUT_BYTES_MAX: Final = 16 * 1024 * 1024
 
-# A repository's own configuration names programs for git to run; this command needs none of them.
+# A repository's own configuration can name programs that git runs; this command needs none of them.
 _COMMAND: Final = (
     "git", "-c", "core.fsmonitor=false", "-c", "core.untrackedCache=false", "-c", "core.hooksPath=/dev/null",
     "ls-files", "-z", "--others", "--ignored", "--directory", "--exclude-per-directory=.gitignore",
@@ -21,7 +21,7 @@ _COMMAND: Final = (
 
 
 def ignored_by_git(root: Path) -> frozenset[str] | None:
-    """Relative paths, directories with a final `/`; None when this is no work tree of git or git does not answer."""
+    """Return relative paths, directories with a final `/`; None if this is no git work tree or git does not answer."""
     surroundings = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     surroundings |= {
         "GIT_CONFIG_NOSYSTEM": "1",
@@ -47,7 +47,7 @@ def ignored_by_git(root: Path) -> frozenset[str] | None:
 
 
 def without(paths: Iterable[str], ignored: frozenset[str]) -> tuple[str, ...]:
-    """The paths that are not ignored, nor below a directory that is."""
+    """Return the paths that are neither ignored nor below an ignored directory."""
     return tuple(path for path in paths if path not in ignored and not _below(path, ignored))
 
 

@@ -1,4 +1,4 @@
-"""Packages that a project's lock files pin, and the agent frameworks among them."""
+"""Read the packages that a project's lock files pin, and find the agent frameworks among them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from answerable.adapters.project_files.tree import ProjectTree
 
 FRAMEWORKS: Final = (
-    # What runs the agent's loop comes first, libraries that only speak to a model or a tool last.
+    # In order of preference: frameworks that run the agent's loop first, mere client libraries for models and tools
+    # last.
     "langgraph", "@langchain/langgraph", "crewai", "openai-agents", "@openai/agents", "claude-agent-sdk",
     "@anthropic-ai/claude-agent-sdk", "pydantic-ai", "pydantic-ai-slim", "autogen-agentchat", "ag2", "pyautogen",
     "autogen", "google-adk", "strands-agents", "semantic-kernel", "smolagents", "agno", "@mastra/core",
@@ -36,7 +37,7 @@ _PNPM: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """where: the file that says so."""
+    """A package with its version. where: the file that states it."""
 
     name: str
     version: str
@@ -44,12 +45,12 @@ class Package:
 
 
 def normalized(name: str) -> str:
-    """A Python package's name as the index compares it; npm names in their own exact spelling."""
+    """Normalize a Python package's name as the index does; npm names keep their exact spelling."""
     return name if name.startswith("@") else _SEPARATORS.sub("-", name).lower()
 
 
 def frameworks_pinned(tree: ProjectTree, notes: list[str]) -> tuple[Package, ...]:
-    """The known frameworks that lock files in the project's root pin, in the order of `FRAMEWORKS`."""
+    """Return the known frameworks that lock files in the project's root pin, in the order of `FRAMEWORKS`."""
     found: dict[str, Package] = {}
     for file in _lock_files(tree):
         octets = tree.text(file)
@@ -69,7 +70,7 @@ def frameworks_pinned(tree: ProjectTree, notes: list[str]) -> tuple[Package, ...
 
 
 def framework_installed(tree: ProjectTree, name: str) -> Package | None:
-    """The version of a framework that is installed inside the project, not the one that a lock file asks for."""
+    """Return the framework version that is installed inside the project, which may differ from the pinned one."""
     octets = tree.text(f"node_modules/{name}/package.json")
     if octets is not None:
         try:
@@ -119,7 +120,7 @@ def _npm_packages(octets: bytes) -> Iterator[tuple[str, str]]:
     packages = said.get("packages") if isinstance(said, dict) else None
     for place, package in packages.items() if isinstance(packages, dict) else ():
         version = package.get("version") if isinstance(package, dict) else None
-        # Only what the project itself gets, not what some package of it has below.
+        # Only direct installs; nested directories belong to dependencies of packages.
         if isinstance(version, str) and place.count("node_modules/") == 1:
             yield place.removeprefix("node_modules/"), version
 

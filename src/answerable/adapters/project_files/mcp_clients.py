@@ -1,4 +1,5 @@
-"""MCP servers that a project's client configuration files name. Arguments and environments may be secrets: never shown.
+"""Read the MCP servers that a project's client configuration files name. Arguments and environments may contain secrets
+and are never displayed.
 
 Shapes: `mcpServers` (Claude Desktop, Claude Code, Cursor) and `servers` (VS Code).
 """
@@ -32,7 +33,8 @@ _LIMITS: Final = Limits(size_bytes_max=CLIENT_BYTES_MAX, depth_max=16)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientServer:
-    """how: the program's name, or scheme and host of the address. governed: it goes through the gateway's shim."""
+    """A configured MCP server. how: the program's name, or scheme and host of the address. governed: whether it runs
+    through the gateway's shim."""
 
     name: str
     how: str
@@ -41,7 +43,7 @@ class ClientServer:
 
 
 def client_servers(tree: ProjectTree, notes: list[str]) -> tuple[ClientServer, ...]:
-    """Every server of every configuration file that is there and can be read; notes say what could not."""
+    """Return every server of every readable configuration file. Adds a note for each file that could not be read."""
     found: list[ClientServer] = []
     for file in CLIENT_FILES:
         octets = tree.text(file)
@@ -78,7 +80,7 @@ def _server(name: str, entry: JSONValue, file: str) -> ClientServer:
 
 
 def _address(url: str) -> str:
-    """Scheme and host: path, query and user may be secrets."""
+    """Return scheme and host only: path, query and user may be secrets."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

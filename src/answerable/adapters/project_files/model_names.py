@@ -1,4 +1,4 @@
-"""Names of models in a project's configuration and code. Nobody can measure a model from here: all are claims."""
+"""Find model names in a project's configuration and code. Nothing here can measure the model: every name is a claim."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _VERSION: Final = re.compile(r"[-@](20[0-9]{6}|20[0-9]{2}-[0-9]{2}-[0-9]{2})$")
 
 
 def models_named(tree: ProjectTree, code: Iterable[str]) -> dict[str, str]:
-    """Each name that is given to something called a model, and the first file that says it."""
+    """Return each name that is assigned to a model setting, with the first file that states it."""
     found: dict[str, str] = {}
     scanned = [path for path in code if path.endswith(SUFFIXES) and path not in tree.outside]
-    # The nearest to the root first: what a test or an example names is not what the agent runs on.
+    # Files nearest to the root first: a model named in a test or an example is not the agent's.
     for path in sorted(scanned, key=lambda one: (one.count("/"), one))[:SCANNED_FILES_MAX]:
         octets = tree.text(path) or b""
         if len(octets) > SCANNED_BYTES_MAX or _is_lock(path):
@@ -44,7 +44,7 @@ def models_named(tree: ProjectTree, code: Iterable[str]) -> dict[str, str]:
 
 
 def parted(model: str) -> tuple[str, str]:
-    """Name and version of a model, where a date at its end or what follows `@` says the version."""
+    """Split a model's name and version, where the version is a final date or follows `@`."""
     if found := _VERSION.search(model):
         return model[: found.start()], found[1]
     name, _, version = model.partition("@")

@@ -1,4 +1,4 @@
-"""The file that a command would start, as the kernel will name it once it runs: its SHA-256."""
+"""Compute the SHA-256 of the file that a command would start, the same that the kernel reports once it runs."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ from answerable.errors import shown
 from answerable.errors.codes.action import PROGRAM_SCRIPT, PROGRAM_SIZE, PROGRAM_UNREADABLE
 
 PROGRAM_BYTES_MAX: Final = 268_435_456
-"""Of a larger one the kernel's word is not asked for either."""
+"""Largest program. The running program's digest has the same limit."""
 CHUNK_BYTES: Final = 1_048_576
 _SCRIPT: Final = b"#!"
 
 
 class ProgramFile:
-    """A command's file, found as a shell finds it and read when it has changed since it was read last."""
+    """A command's file, found as a shell finds it. The digest is cached until the file changes."""
 
     def __init__(self, command: str) -> None:
-        """command: a path, or a name that is looked for in PATH."""
+        """command: a path, or a name that is searched in PATH."""
         self._command = command
         self._known: tuple[tuple[int, ...], str] | None = None
 
     def digest(self) -> str:
-        """`sha256:` and hex. Raises Unavailable (`program.unreadable`) where there is no such file or it cannot be
-        read, Malformed (`program.script`) for a script, of which the kernel names the interpreter, and
-        `program.size`."""
+        """Return `sha256:` and hex.
+
+        Raises Unavailable (`program.unreadable`) if the file does not exist or cannot be read, Malformed
+        (`program.script`) for a script, for which the kernel reports the interpreter, and Malformed (`program.size`).
+        """
         path = shutil.which(self._command) or self._command
         try:
             with open(path, "rb", opener=_opened) as file:

@@ -1,7 +1,7 @@
-"""One project directory, read within bounds and without leaving it.
+"""Read one project directory within limits, and without following paths out of it.
 
-Laws: no path is opened through a link; a link that ends inside is read where it ends, one that leads out is known by
-its text alone; what is past a bound is a fault, never a smaller project.
+Laws: no path is opened through a link; a link to a file inside is read at its target, a link out of the project counts
+by its text only; exceeding a limit is a fault, never a smaller project.
 """
 
 from __future__ import annotations
@@ -30,17 +30,18 @@ IGNORED_DIRECTORIES: Final = frozenset(
     .idea .vscode .answerable
     """.split()
 )
-"""Neither written nor shipped with a project: version control, installed packages, caches, editors, our data."""
+"""Directories that are neither written by nor shipped with the project: version control, installed packages, caches,
+editor settings, Answerable's data."""
 IGNORED_NAMES: Final = ("*.pyc", ".DS_Store", ".env", ".env.*", "agent-manifest.yaml", "agent-manifest.jwt")
-"""Compiled anew, or secrets and settings of one machine, or the manifest itself."""
+"""Files that are compiled, contain secrets or settings of one machine, or are the manifest itself."""
 
 _FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectLimits:
-    """files: entries of the whole project. file_bytes: of one file that is digested. text_bytes: of one that is read.
-    depth: directories inside one another."""
+    """Limits for reading a project. files_max: entries of the whole project. file_bytes_max: of one digested file.
+    text_bytes_max: of one file that is parsed. depth_max: nested directories."""
 
     files_max: int = 50_000
     file_bytes_max: int = 256 * 1024 * 1024
@@ -50,7 +51,8 @@ class CollectLimits:
 
 
 class ProjectTree:
-    """An open project directory; closed by `opened`. paths: `files` and `links` are relative, with `/`, sorted."""
+    """An open project directory; `opened` closes it. `files` and `outside` are relative paths with `/`. links: target
+    inside the project, or the link's text, by path."""
 
     def __init__(self, root: Path, descriptor: int, limits: CollectLimits) -> None:
         self.root = root
@@ -64,7 +66,7 @@ class ProjectTree:
     @classmethod
     @contextmanager
     def opened(cls, root: Path, limits: CollectLimits) -> Iterator[ProjectTree]:
-        """Raises Unavailable (`project.unreadable`), Malformed (`project.size`)."""
+        """Open a project. Raises Unavailable (`project.unreadable`), Malformed (`project.size`)."""
         try:
             real = root.resolve(strict=True)
             descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
@@ -81,7 +83,7 @@ class ProjectTree:
             os.close(descriptor)
 
     def text(self, path: str) -> bytes | None:
-        """The bytes of a small file, or None when there is none of this name.
+        """Return the bytes of a small file; None if there is none of this name.
 
         Raises Malformed (`project.size`), Unavailable (`project.unreadable`).
         """
@@ -95,7 +97,7 @@ class ProjectTree:
         return octets
 
     def digest(self, path: str) -> bytes:
-        """SHA-256 of a listed file, or of the text of a link that leads out.
+        """Return the SHA-256 of a listed file, or of the text of a link out of the project.
 
         Raises Malformed (`project.size`), Unavailable (`project.unreadable`, `project.changed`).
         """
@@ -117,7 +119,7 @@ class ProjectTree:
         return hashed.digest()
 
     def names_in(self, path: str) -> tuple[str, ...]:
-        """The names in a directory that may be an ignored one, sorted; none when it is not there."""
+        """Return the sorted names in a directory, which may be an ignored one; empty if it does not exist."""
         try:
             descriptor = self._descend(tuple(PurePosixPath(path).parts), directory=True)
         except OSError:
@@ -152,7 +154,7 @@ class ProjectTree:
         self.outside = tuple(outside)
 
     def _kind(self, path: str, name: str, descriptor: int) -> str:
-        """`file`, `outside` for a link that is known by its text alone, or empty for what is no content."""
+        """Return `file`, `outside` for a link that counts by its text only, or empty for any other kind."""
         mode = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
         if stat.S_ISREG(mode):
             return "file"
@@ -184,7 +186,7 @@ class ProjectTree:
         return descriptor
 
     def _descend(self, parts: tuple[str, ...], *, directory: bool) -> int:
-        """Open step by step, so that no link on the way leads elsewhere, whoever puts one there meanwhile."""
+        """Open the path one directory at a time, so that no link on the way leads out, even one created meanwhile."""
         if not parts or ".." in parts or parts[0] == "/":
             raise FileNotFoundError(2, "not a path inside the project")
         current = os.dup(self._descriptor)
@@ -212,7 +214,7 @@ def _is_link(name: str, descriptor: int) -> bool:
 
 
 def _stop(error: OSError) -> None:
-    """A directory that cannot be read would make the project look smaller than it is."""
+    """Fail on an unreadable directory, which would otherwise make the project appear smaller."""
     raise _unreadable(str(error.filename or "a directory"), error)
 
 

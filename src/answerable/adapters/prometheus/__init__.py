@@ -1,4 +1,4 @@
-"""Metrics as Prometheus knows them: families of samples, and their text."""
+"""Expose metrics for Prometheus: families of samples, and their text format."""
 
 from __future__ import annotations
 

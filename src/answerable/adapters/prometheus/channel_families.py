@@ -1,5 +1,6 @@
-"""How the channels that reach approvers are, as metric families. The only label is the channel's name, which settings
-give; all processes on one register tell the same.
+"""Export the state of approval channels as metric families.
+
+The only label is the channel's name, which comes from the settings. All processes on one register report the same.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def channel_families(states: Mapping[str, ChannelState]) -> Iterator[Metric]:
-    """None where there is no channel."""
+    """Return no family if there is no channel."""
     if not states:
         return
     up = GaugeMetricFamily(

@@ -1,4 +1,5 @@
-"""Who was refused at doors, as a metric family. Labels are the door and our own code: nothing that a sender chose."""
+"""Export refusals at listeners as a metric family. Labels are the listener and our own error code, nothing that a
+sender chose."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def door_families(totals: Mapping[tuple[Door, str], int]) -> Iterator[Metric]:
-    """Since the start of the process; none where nobody was refused."""
+    """Count since the process started; no family if nothing was refused."""
     if not totals:
         return
     refused = CounterMetricFamily(

@@ -1,8 +1,7 @@
-"""The figures of one process as metric families.
+"""Export the statistics of one process as metric families.
 
-Labels are the tier and the use case alone, both of which only registered documents and signed mandates can name, and of
-at most as many groups as are counted: no agent, mandate, person, tool or argument is ever one. Where there is no data
-there is no sample.
+The only labels are tier and use case, which come only from registered documents and signed mandates, for a bounded
+number of groups: an agent, mandate, person, tool or argument is never a label. Without data there is no sample.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ _US: Final = 1_000_000
 
 
 def families_of(found: StatisticsView, reviews: Mapping[str, int] = NO_REVIEWS) -> Iterator[Metric]:
-    """What a process knows of its own log, the first of those in `found`, and of the decisions that it made. reviews:
-    of broken glasses that are not reviewed yet, how many are owed and overdue."""
+    """Yield the families of a process: the statistics of its own log (the first in `found`) and of its decisions.
+    reviews: of break-glass uses not reviewed yet, how many are owed and overdue."""
     groups = dict(sorted(found.groups.items()))
     yield from _actions(groups)
     yield from _questions(groups, found.waiting)
@@ -152,7 +151,7 @@ def _events(groups: Mapping[Group, Cell]) -> Iterator[Metric]:
 
 
 def _decisions(latency: Latency) -> Metric:
-    """Since the process began."""
+    """Export decision times since the process started."""
     family = HistogramMetricFamily(
         "answerable_decision_seconds", "How long gathering facts and deciding took, since the process began"
     )

@@ -1,4 +1,4 @@
-"""Metric families as text."""
+"""Render metric families as text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Given(Collector):
 
 
 def exposition(families: Iterable[Metric]) -> bytes:
-    """In Prometheus' text format. Nothing of the library's own is in it: no process, no platform, no Python."""
+    """Render in Prometheus' text format, without the library's own process, platform and Python metrics."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Given(list(families)))
     return generate_latest(registry)

@@ -1,4 +1,4 @@
-"""RabbitMQ: users as leases, and messages as tools."""
+"""Issue RabbitMQ users as leases, and offer messages as tools."""
 
 from answerable.adapters.rabbitmq_users.admin_account import RabbitOwnAccount
 from answerable.adapters.rabbitmq_users.issuer import RabbitIssuer

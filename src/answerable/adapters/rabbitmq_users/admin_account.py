@@ -1,4 +1,5 @@
-"""The broker's own user on RabbitMQ, which changes its own password. The server is told its hash alone."""
+"""Rotate the password of the broker's own RabbitMQ user through the management API. The server gets only a salted
+hash."""
 
 from __future__ import annotations
 
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from answerable.ports.entropy import Entropy
 
 SALT_BYTES: Final = 4
-"""As RabbitMQ has it. The password is 256 random bits."""
+"""RabbitMQ's salt length. The password has 256 random bits."""
 
 
 class RabbitOwnAccount:
-    """Implements ports.admin_account.AdminAccount. asked_with: the management API under this password of it."""
+    """Implements ports.admin_account.AdminAccount. asked_with: returns the management API for a given password of the
+    account."""
 
     def __init__(
         self, address: str, account: str, *, asked_with: Callable[[str], Management], entropy: Entropy
@@ -36,7 +38,7 @@ class RabbitOwnAccount:
         return f"rabbitmq {self._account} at {self._address}"
 
     async def set_to(self, new: str, *, known: Sequence[str], cuts: bool) -> None:
-        """As the port says. Its tags are sent along, as the server would drop them."""
+        """Set the password. Sends the user's tags along, since the server would drop them."""
         management = await self._let_in(known)
         try:
             found = await self._asked(management.get("users", self._account), "none")

@@ -1,9 +1,9 @@
-"""What a lease may do on RabbitMQ: from a scope to checked grants, and from these to the patterns of its permissions.
+"""Check the scope of a lease on RabbitMQ, and turn it into permission patterns.
 
-Laws: every text of a scope is a literal, escaped and anchored at both very ends, so that a value that came from an
-agent stays one name; what is open is said by the name of a member (`prefix`), never by a text. The default exchange,
-behind which every queue lies, is never granted, nor is making or removing anything. One name is never both: a
-permission does not tell an exchange from a queue, and both together could be bound.
+Laws: every text of a scope is a literal, escaped and anchored at both ends, so that a value from an agent stays one
+name; only the member name `prefix` makes a pattern open, never a text. The default exchange, which reaches every queue,
+is never granted, nor is creating or deleting anything. No name is both an exchange and a queue: a permission does not
+distinguish them, and with both rights the two could be bound.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 NAME_BYTES_MAX: Final = 255
 PLACES_MAX: Final = 32
 NOTHING: Final = r"\A(?!)"
-"""Matches no name. An empty pattern would do so, too, by an exception that is easily forgotten."""
+"""Matches no name. An empty pattern would, too, but only by a special case of the server."""
 
 _PREDECLARED: Final = frozenset({"amq.topic", "amq.direct", "amq.fanout", "amq.headers"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """One that may be published on. keys: patterns of routing keys; None for whatever key, else it is a topic's."""
+    """An exchange to publish on. keys: patterns of routing keys, for a topic exchange; None for any key."""
 
     name: str
     keys: tuple[str, ...] | None = None
@@ -38,13 +38,13 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grants:
-    """All that one lease may do."""
+    """All rights of one lease."""
 
     publish: tuple[Exchange, ...]
     queues: tuple[str, ...]
 
     def permissions(self) -> dict[str, JSONValue]:
-        """For the virtual host."""
+        """Return the permissions on the virtual host."""
         return {
             "configure": NOTHING,
             "write": whole(re.escape(exchange.name) for exchange in self.publish),
@@ -52,7 +52,7 @@ class Grants:
         }
 
     def topic_permissions(self) -> list[dict[str, JSONValue]]:
-        """For each exchange whose routing keys are limited."""
+        """Return the topic permissions, one for each exchange with limited routing keys."""
         return [
             {"exchange": one.name, "write": whole(one.keys), "read": NOTHING}
             for one in self.publish
@@ -61,13 +61,14 @@ class Grants:
 
 
 def whole(patterns: Iterable[str]) -> str:
-    """A pattern that matches a name that one of these matches from end to end. `$` would let a line end follow."""
+    """Return a pattern for names that one of the patterns matches completely. `$` would also match before a final
+    newline."""
     one_of = "|".join(patterns)
     return rf"\A(?:{one_of})\z" if one_of else NOTHING
 
 
 def checked_grants(scope: Scope) -> tuple[Grants | None, tuple[str, ...]]:
-    """The grants of a scope, or none and why not, in words that say what to write."""
+    """Return the grants of a scope, or None and the faults, worded so that they say what to write."""
     given = scope.thaw()
     if not isinstance(given, dict):
         return None, ("grants of RabbitMQ are an object with `publish`, `get` or both",)

@@ -1,4 +1,4 @@
-"""Leases on RabbitMQ: one user each, with a random password of which the server is told a salted hash alone."""
+"""Issue a RabbitMQ user for each lease, with a random password of which the server gets only a salted hash."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PASSWORD_BYTES: Final = 32
 SALT_BYTES: Final = 4
-"""As RabbitMQ has it. It only matters for passwords that somebody chose."""
+"""RabbitMQ's salt length. The salt only matters for passwords chosen by people."""
 CONNECTIONS_MAX: Final = 4
 CHANNELS_MAX: Final = 8
 CUT_TRIES_MAX: Final = 100
@@ -35,7 +35,7 @@ _TRAITS: Final = IssuerTraits(boundary="target", ends_by="broker")
 
 
 class RabbitIssuer:
-    """Implements `ports.credential_issuer.CredentialIssuer`. vhost: the one that agents act in."""
+    """Implements `ports.credential_issuer.CredentialIssuer`. vhost: the virtual host for agents."""
 
     def __init__(self, management: Management, *, vhost: str, entropy: Entropy) -> None:
         self._management = management
@@ -45,16 +45,19 @@ class RabbitIssuer:
 
     @property
     def traits(self) -> IssuerTraits:
-        """RabbitMQ keeps a user to its permissions, and knows no time at which a user ends."""
+        """RabbitMQ enforces a user's permissions, and has no expiry for users."""
         return _TRAITS
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
-        """As `grants.checked_grants` says."""
+        """Return the faults of `grants.checked_grants`."""
         return checked_grants(scope)[1]
 
     async def issue(self, order: LeaseOrder) -> Credential:
-        """The permissions of the virtual host come last: before, the user cannot so much as connect. So what is cut off
-        in between, or carried out late, leaves nothing that works, and no user that is gone gets permissions."""
+        """Create a user and its permissions.
+
+        The permissions on the virtual host come last, since without them the user cannot even connect: an interrupted
+        or delayed call leaves nothing usable, and a deleted user gets no permissions.
+        """
         grants, faults = checked_grants(order.scope)
         if grants is None:
             raise LEASE_SCOPE("; ".join(faults), reasons=faults)
@@ -75,7 +78,7 @@ class RabbitIssuer:
         )
 
     async def _check_topics(self, grants: Grants) -> None:
-        """Only exchanges of type `topic` look at routing keys."""
+        """Check that exchanges with limited routing keys are topic exchanges: no other type checks routing keys."""
         for exchange in grants.publish:
             if exchange.keys is None:
                 continue
@@ -104,13 +107,13 @@ class RabbitIssuer:
         await self._management.put("permissions", self._vhost, account, content=grants.permissions())
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
-        """Nothing to tell the server: it ends when the broker ends it."""
+        """Check that the user exists. The server stores no expiry: the broker ends the lease."""
         if await self._management.get("users", account_of(name)) is None:
             raise LEASE_GONE("the lease is gone")
 
     async def revoke(self, name: LeaseName) -> Revoked:
-        """What it may do, then its connections, then the user; and looks until no connection is left, for the server
-        ends them in its own time, and an open channel remembers what it was allowed."""
+        """Delete the permissions, the connections and the user, then wait until no connection is left: the server
+        closes connections asynchronously, and an open channel caches its permissions."""
         account = account_of(name)
         was_there = await self._management.delete("permissions", self._vhost, account)
         open_before = await self._connections(account)
@@ -127,14 +130,14 @@ class RabbitIssuer:
         return Revoked(sessions_cut=open_before)
 
     async def live(self) -> tuple[LeaseName, ...]:
-        """Users with our prefix."""
+        """List the users with the lease prefix."""
         users = await self._management.get("users", query="?columns=name")
         listed = users if isinstance(users, list) else []
         names = (lease_of(str(user.get("name", ""))) for user in listed if isinstance(user, dict))
         return tuple(sorted(name for name in names if name is not None))
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
-        """From the lists of permissions, of the virtual host and of topics."""
+        """List the permissions on virtual hosts and on topics."""
         account = account_of(name)
         rights = []
         for one in await self._management.get("users", account, "permissions") or []:
@@ -145,7 +148,7 @@ class RabbitIssuer:
         return tuple(sorted(rights))
 
     async def close(self) -> None:
-        """Close what is kept warm."""
+        """Close the pooled connections."""
         await self._management.close()
 
     async def _connections(self, account: str) -> int:

@@ -1,4 +1,4 @@
-"""The management API of RabbitMQ, asked under the broker's own account."""
+"""Call the management API of RabbitMQ under the broker's own account."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 REQUESTS_MAX: Final = 8
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
-"""Of the list of all users, which is the longest answer here."""
+"""Enough for the list of all users, the longest answer."""
 CONNECTIONS_KEPT: Final = 4
 
 
 class Management:
-    """address: `https://HOST:PORT`, or `http://` on this machine. password_of: asked for each request. others_of: tried
-    after it where the server refuses it."""
+    """A client of the management API. address: `https://HOST:PORT`, or `http://` on this machine. password_of: called
+    for each request. others_of: passwords to try if the server refuses the first."""
 
     def __init__(
         self,
@@ -50,19 +50,19 @@ class Management:
         self._turns = anyio.Semaphore(REQUESTS_MAX)
 
     async def put(self, *path: str, content: Mapping[str, JSONValue]) -> None:
-        """Make it so. Raises Unavailable (`lease.target`)."""
+        """Create or replace a resource. Raises Unavailable (`lease.target`)."""
         await self._asked("PUT", path, content)
 
     async def delete(self, *path: str) -> bool:
-        """Take it away; whether it was there. Raises Unavailable (`lease.target`)."""
+        """Delete a resource. Returns whether it existed. Raises Unavailable (`lease.target`)."""
         return await self._asked("DELETE", path) is not None
 
     async def get(self, *path: str, query: str = "") -> Any:
-        """What is there; None for nothing. Raises Unavailable (`lease.target`)."""
+        """Read a resource; None if it does not exist. Raises Unavailable (`lease.target`)."""
         return await self._asked("GET", path, query=query)
 
     async def lets_in(self) -> bool:
-        """Whether the server takes the password for this account. Raises Unavailable (`account.target`)."""
+        """Whether the server accepts the password for this account. Raises Unavailable (`account.target`)."""
         try:
             with anyio.fail_after(self._seconds_max):
                 status, _ = await self._answer("GET", f"{self._address}/api/whoami", None)
@@ -75,7 +75,7 @@ class Management:
         return True
 
     async def close(self) -> None:
-        """Close what is kept warm."""
+        """Close the pooled connections."""
         if self._client is not None:
             await self._client.aclose()
             self._client = None
@@ -90,7 +90,7 @@ class Management:
         effect: Effect = "none" if method == "GET" else "unknown"
         url = "/".join([self._address, "api", *(quote(part, safe="") for part in path)]) + query
         async with self._turns:
-            # Whoever is cancelled waits for the answer: what was sent cannot be taken back.
+            # A cancelled caller waits for the answer: a sent request cannot be recalled.
             with anyio.CancelScope(shield=True):
                 try:
                     with anyio.fail_after(self._seconds_max):
@@ -141,8 +141,8 @@ class Management:
         try:
             return await self._once(client, password, method, url, content)
         except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
-            # The server ends a connection that was idle, or on which it refused a password, when it likes. What is only
-            # read, or made so, may be asked twice; of what is taken away the second answer says that it was not there.
+            # The server may close an idle connection, or one with a refused password, at any time. GET and PUT are
+            # idempotent and may be repeated; a repeated DELETE would report that the resource did not exist.
             if method == "DELETE":
                 raise
             return await self._once(client, password, method, url, content)
@@ -166,7 +166,7 @@ class Management:
 
 
 def away(why: str, effect: Effect) -> Unavailable:
-    """The target is not there for its issuer."""
+    """Return the fault for a target that its issuer cannot use."""
     return LEASE_TARGET(why, effect=effect)
 
 

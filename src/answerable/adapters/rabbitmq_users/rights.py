@@ -1,4 +1,5 @@
-"""Which rights a scope on RabbitMQ has, and which of them a message used: told by exchange, routing key and queue."""
+"""List the rights of a scope on RabbitMQ, and derive which of them a message used, from exchange, routing key and
+queue."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 
 class RabbitRights:
-    """Implements ports.target_rights.TargetRights. An exchange whose routing keys are limited has a right for each of
-    them and goes with the last; without any it would be open to all."""
+    """Implements ports.target_rights.TargetRights. An exchange with limited routing keys has one right for each key and
+    is removed with the last: without keys it would permit all."""
 
     def rights(self, grants: JSONValue) -> tuple[Right, ...]:
         found = [
@@ -66,7 +67,7 @@ class RabbitRights:
 
 
 def _publishing(grants: JSONValue) -> Iterator[tuple[str, JSONValue, JSONValue]]:
-    """Place, item and routing key of each right to publish; no key where whatever key is let."""
+    """Yield place, item and routing key of each right to publish; the key is None if any key is permitted."""
     for number, item in listed(grants, "publish"):
         if isinstance(item, dict) and "routing_keys" in item:
             for place, key in listed(item, "routing_keys"):

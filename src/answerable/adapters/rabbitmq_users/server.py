@@ -1,4 +1,4 @@
-"""Where RabbitMQ speaks AMQP 0.9.1, and one connection to it under one user."""
+"""Connect to RabbitMQ by AMQP 0.9.1 as one user."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FAILURES: Final = (
     TimeoutError,
     ValueError,
 )
-"""What a connection that is no good raises."""
+"""Exceptions of a failed connection."""
 CLOSE_SECONDS_MAX: Final = 2.0
 CloseFrame: Final = ConnectionFrames.Close
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class _Dialled(TransportFactory):
-    """Opens the connection as the library does, and keeps what the server will call it."""
+    """Opens the connection as the library does, and records the name that the server gives it."""
 
     def __init__(self, tls: ssl.SSLContext | None) -> None:
         self._tls = tls
@@ -58,7 +58,7 @@ class _Dialled(TransportFactory):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RabbitServer:
-    """address: `amqps://HOST:PORT`, or `amqp://HOST:PORT`. tls: for the former."""
+    """A RabbitMQ server. address: `amqps://HOST:PORT`, or `amqp://HOST:PORT`. tls: for `amqps`."""
 
     address: str
     vhost: str
@@ -66,7 +66,7 @@ class RabbitServer:
     connect_seconds_max: float = 10.0
 
     async def opened(self, account: str, password: str) -> tuple[AbstractConnection, str]:
-        """A connection, and what the server calls it. Raises FAILURES."""
+        """Open a connection. Returns it with the server's name for it. Raises FAILURES."""
         parts = urlsplit(self.address)
         url = URL.build(
             scheme=parts.scheme,
@@ -90,15 +90,15 @@ class RabbitServer:
 
 
 def was_refused(failed: BaseException) -> bool:
-    """Whether the server knows no such user, or lets it into no such virtual host."""
+    """Whether the server refused the user, or its access to the virtual host."""
     if isinstance(failed, ProbableAuthenticationError | AuthenticationError):
         return True
-    # The library takes a refusal of the virtual host for a fault of the protocol.
+    # The library reports a refused virtual host as a protocol error.
     return any(isinstance(part, CloseFrame) for part in failed.args)
 
 
 async def closed(connection: AbstractConnection) -> None:
-    """Close it, whatever state it is in."""
+    """Close a connection in any state."""
     with anyio.move_on_after(CLOSE_SECONDS_MAX, shield=True):
         try:
             await connection.close()
@@ -107,7 +107,7 @@ async def closed(connection: AbstractConnection) -> None:
 
 
 def address_faults(address: str, schemes: tuple[str, str], *, plain_is_let: bool) -> tuple[str, ...]:
-    """What is wrong with an address. schemes: the plain one, and the one with TLS."""
+    """Return the faults of an address. schemes: the plaintext scheme, then the one with TLS."""
     plain, safe = schemes
     try:
         parts = urlsplit(address)
@@ -128,8 +128,8 @@ def address_faults(address: str, schemes: tuple[str, str], *, plain_is_let: bool
 
 
 def tls_context(ca_file: str) -> ssl.SSLContext:
-    """Verifies the server's certificate and name. ca_file: who signs it; empty for whom the system trusts. Raises
-    Malformed (`target.tls`)."""
+    """Build a context that verifies the server's certificate and name. ca_file: the issuers to trust; empty for those
+    of the system. Raises Malformed (`target.tls`)."""
     try:
         context = ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ssl.SSLError):

@@ -1,4 +1,4 @@
-"""RabbitMQ as agents see it: a message is published and confirmed, or one is taken from a queue, under one lease."""
+"""Perform agents' actions on RabbitMQ under a lease: publish a message with a confirm, or get one from a queue."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ SAID_CHARS_MAX: Final = 1_000
 CHARACTER_BYTES_MAX: Final = 4
 PERSISTENT: Final = 2
 PROPERTIES: Final = ("content_type", "correlation_id", "message_type")
-"""What arguments may set of a message's properties. Who sent it and for which action is not among them."""
+"""Message properties that arguments may set. The sender and the action are set by the broker."""
 TAKE: Final = ("take", "look")
 
 
 class RabbitTarget:
-    """Implements `ports.brokered_target.BrokeredTarget`. result_bytes_max: of one message, as it is handed on."""
+    """Implements `ports.brokered_target.BrokeredTarget`. result_bytes_max: of one message body in a result."""
 
     def __init__(self, server: RabbitServer, *, result_bytes_max: int = 262_144) -> None:
         self._server = server
         self._result_bytes_max = result_bytes_max
 
     def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
-        """`publish` and `get`."""
+        """Return the tools `publish` and `get`."""
         return TOOLS
 
     @asynccontextmanager
     async def connected(self, credential: Credential) -> AsyncIterator[RabbitSession]:
-        """One connection under the user of the lease."""
+        """Open a connection as the user of the lease."""
         try:
             connection, name = await self._server.opened(
                 credential.account, credential.secret.reveal("password")
@@ -92,7 +92,8 @@ class RabbitSession:
         seconds_max: float,
         progress: Progress | None = None,
     ) -> Performed:
-        """On a channel of its own, since the server closes one on which it says no. The tag is the message's id."""
+        """Perform one tool call on a channel of its own, since the server closes a channel when it refuses something.
+        The tag becomes the message id."""
         ask = _checked(tool, arguments)
         if self._connection.is_closed:
             raise TARGET_LOST("the connection to rabbitmq has ended")
@@ -117,7 +118,8 @@ class RabbitSession:
         return Performed(result=result, session=(("rabbitmq_connection", self._name),))
 
     async def _publish(self, channel: AbstractChannel, ask: dict[str, str], tag: str) -> dict[str, object]:
-        """Mandatory, so that what reaches no queue comes back, and confirmed, so that the server has taken it."""
+        """Publish with the mandatory flag, so that a message that reaches no queue is returned, and with a confirm, so
+        that the server has accepted it."""
         properties = Basic.Properties(
             content_type=ask.get("content_type", "text/plain; charset=utf-8"),
             correlation_id=ask.get("correlation_id"),
@@ -164,7 +166,7 @@ class RabbitSession:
 
 
 def _checked(tool: str, arguments: Mapping[str, JSONValue]) -> dict[str, str]:
-    """The arguments, all of them texts. Raises Refused (`target.arguments`)."""
+    """Return the arguments, all of them texts. Raises Refused (`target.arguments`)."""
     if tool == "publish":
         needed, optional = {"exchange", "routing_key", "message"}, set(PROPERTIES)
     elif tool == "get":
@@ -204,7 +206,7 @@ def _as_json(octets: bytes, *, is_cut: bool) -> JSONValue:
     try:
         return octets.decode()
     except UnicodeDecodeError as odd:
-        # A character that was cut in two is left out.
+        # Leave out a character that the limit cut in two.
         if is_cut and odd.start > len(octets) - CHARACTER_BYTES_MAX:
             return octets[: odd.start].decode()
         return {"base64": b64encode(octets).decode()}

@@ -1,4 +1,4 @@
-"""Redis, and Valkey: ACL users as leases, and commands as tools."""
+"""Issue ACL users as leases on Redis and Valkey, and offer commands as tools."""
 
 from answerable.adapters.redis_acl.admin_account import RedisOwnAccount
 from answerable.adapters.redis_acl.issuer import RedisIssuer

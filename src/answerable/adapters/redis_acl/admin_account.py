@@ -1,7 +1,7 @@
-"""The broker's own user on Redis, which changes its own password. The server is told its hash alone.
+"""Rotate the password of the broker's own Redis user. The server gets only its hash.
 
-Redis forgets with its next start what its users' file does not say: the file is written before anything is changed, so
-that a server that keeps none says so, and again after it.
+At a restart Redis forgets whatever its ACL file does not contain. The file is written before the change, so that a
+server without an ACL file refuses before anything has changed, and again after it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class RedisOwnAccount:
         return f"redis {self._account} at {self._server.address}"
 
     async def set_to(self, new: str, *, known: Sequence[str], cuts: bool) -> None:
-        """As the port says. One `ACL SETUSER`, which the server carries out whole or not at all."""
+        """Set the password by one `ACL SETUSER`, which the server applies as a whole or not at all."""
         line = await self._let_in(known)
         hashed = "#" + sha256(new.encode()).hexdigest()
         try:
@@ -67,7 +67,7 @@ class RedisOwnAccount:
         )
 
     async def _opened(self, value: str) -> Line | None:
-        """None where the server does not take it."""
+        """Log in with this password; None if the server refuses it."""
         try:
             with anyio.fail_after(self._seconds_max):
                 return await self._server.opened(self._account, value, label="answerable-rotation")

@@ -1,9 +1,9 @@
-"""Which commands of Redis a lease may have: those that read or write the keys that they name, and no others.
+"""List the Redis commands that a lease may have: those that read or write the keys that they name, and no others.
 
-A list of what is allowed, because one of what is not would be one command short with each release. Left out on purpose:
-whatever runs code, lists keys or reads the server's state, whatever reaches keys that the arguments do not show to the
-access control (`sort`, `copy` with `DB`), whatever changes the session (`select`, `auth`, `hello`, `reset`, `multi`,
-`subscribe`), and whatever waits (`blpop`, `xread`).
+An allow list, since a deny list would miss commands of each new release. Left out on purpose: commands that run code,
+list keys or read the server's state; that reach keys which the arguments do not show to the access control (`sort`,
+`copy` with `DB`); that change the session (`select`, `auth`, `hello`, `reset`, `multi`, `subscribe`); and that block
+(`blpop`, `xread`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ READING: Final = frozenset(
     zrangebyscore zrank zrevrange zrevrangebylex zrevrangebyscore zrevrank zscan zscore zunion
     """.split()
 )
-"""What changes nothing."""
+"""Commands that change nothing."""
 
 WRITING: Final = frozenset(
     """
@@ -31,7 +31,7 @@ WRITING: Final = frozenset(
     zremrangebylex zremrangebyrank zremrangebyscore zunionstore
     """.split()
 )
-"""What changes keys."""
+"""Commands that change keys."""
 
 COMMANDS: Final = READING | WRITING
 PUBLISH: Final = "publish"

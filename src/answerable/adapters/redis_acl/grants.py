@@ -1,9 +1,8 @@
-"""What a lease may do on Redis: from a scope to checked grants, and from these to the rules of `ACL SETUSER`.
+"""Check the scope of a lease on Redis, and turn it into rules for `ACL SETUSER`.
 
-Laws: every text of a scope is a literal, with what a pattern would read as special escaped, so that a value that came
-from an agent stays one name; what is open is said by the name of a member (`prefix`), never by a text. A command that
-is not in `commands.COMMANDS` is never granted. What could be read twice by the server, or otherwise from its file of
-users, is refused.
+Laws: every text of a scope is a literal, with pattern characters escaped, so that a value from an agent stays one name;
+only the member name `prefix` makes a pattern open, never a text. A command outside `commands.COMMANDS` is never
+granted. A text that the server could read in two ways, or differently from its ACL file, is refused.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ PARTS_MAX: Final = 8
 _SIGNS: Final[dict[Access, str]] = {"read": "%R~", "write": "%W~", "both": "%RW~"}
 _SPECIAL: Final = re.compile(r"[*?\[\]\\^]")
 _UNWRITABLE: Final = re.compile(r"[\s\"'()\x00-\x1f\x7f]")
-"""Spaces, quotes and parentheses part the rules of a user where the server reads them back."""
+"""Spaces, quotes and parentheses separate a user's rules when the server reads them back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """One key or channel, or all whose names begin so and, where `suffix` is given, end so."""
+    """One key or channel, or all whose names begin with `text` and, if given, end with `suffix`."""
 
     text: str
     is_open: bool = False
@@ -43,21 +42,21 @@ class Place:
     access: Access = "read"
 
     def pattern(self) -> str:
-        """As a pattern of Redis that matches these names alone."""
+        """Return a Redis pattern that matches exactly these names."""
         text = _SPECIAL.sub(_escaped, self.text)
         return f"{text}*{_SPECIAL.sub(_escaped, self.suffix)}" if self.is_open else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Commands, and the keys and channels that these commands alone may name."""
+    """Commands with the keys that only these commands may name, and channels."""
 
     keys: tuple[Place, ...]
     commands: tuple[str, ...]
     channels: tuple[Place, ...]
 
     def rules(self) -> list[str]:
-        """As arguments of `ACL SETUSER`, from nothing upwards."""
+        """Return the arguments of `ACL SETUSER` that add these rights."""
         rules = [_SIGNS[key.access] + key.pattern() for key in self.keys]
         rules += ["&" + channel.pattern() for channel in self.channels]
         rules += ["+" + command for command in self.commands]
@@ -66,19 +65,19 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grants:
-    """All that one lease may do; what one part allows, it allows by itself."""
+    """All rights of one lease. Each part grants its rights independently."""
 
     parts: tuple[Part, ...]
 
     def rules(self) -> list[str]:
-        """As arguments of `ACL SETUSER` for a user that has nothing yet. The first part is the user's own, the others
-        are selectors."""
+        """Return the arguments of `ACL SETUSER` for a user without rights. The first part becomes the user's root
+        permissions, the others become selectors."""
         first, *others = self.parts
         return first.rules() + [f"({' '.join(['-@all', *part.rules()])})" for part in others]
 
 
 def checked_grants(scope: Scope) -> tuple[Grants | None, tuple[str, ...]]:
-    """The grants of a scope, or none and why not, in words that say what to write."""
+    """Return the grants of a scope, or None and the faults, worded so that they say what to write."""
     given = scope.thaw()
     faults: list[str] = []
     if not isinstance(given, dict):
@@ -138,7 +137,7 @@ def _places(given: JSONValue, kind: str, faults: list[str], where: str) -> Itera
 
 
 def _place(given: JSONValue, kind: str) -> Place | str:
-    """The place, or what is wrong with it."""
+    """Return the place, or the fault in it."""
     wanted = f"has `{kind}` for one name, or `prefix` (and `suffix`) for all that begin (and end) so"
     if not isinstance(given, dict):
         return wanted

@@ -1,4 +1,4 @@
-"""Leases on Redis: one ACL user each, with a random password of which the server is told the hash alone."""
+"""Issue an ACL user for each Redis lease, with a random password of which the server gets only the hash."""
 
 from __future__ import annotations
 
@@ -32,15 +32,18 @@ if TYPE_CHECKING:
 LABEL: Final = "answerable-broker"
 LINES_MAX: Final = 8
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
-"""Of the names of all users, which is the longest answer here."""
+"""Enough for the names of all users, the longest answer."""
 PASSWORD_BYTES: Final = 32
 _TRAITS: Final = IssuerTraits(boundary="target", ends_by="broker")
 
 
 class RedisIssuer:
-    """Implements `ports.credential_issuer.CredentialIssuer`. password_of: of the broker's own account, asked when a
-    connection is opened. others_of: tried after it where the server refuses it. saves: whether the server keeps users
-    in a file, which a revoked one must leave, too."""
+    """Implements `ports.credential_issuer.CredentialIssuer`.
+
+    password_of: the password of the broker's own account, called for each new connection. others_of: passwords to try
+    if the server refuses the first. saves: whether the server stores users in an ACL file, from which a revoked user
+    must be removed, too.
+    """
 
     def __init__(
         self,
@@ -67,15 +70,15 @@ class RedisIssuer:
 
     @property
     def traits(self) -> IssuerTraits:
-        """Redis keeps a user to its rules, and knows no time at which a user ends."""
+        """Redis enforces a user's rules, and has no expiry for users."""
         return _TRAITS
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
-        """As `grants.checked_grants` says."""
+        """Return the faults of `grants.checked_grants`."""
         return checked_grants(scope)[1]
 
     async def issue(self, order: LeaseOrder) -> Credential:
-        """One `ACL SETUSER`, which the server carries out whole or not at all."""
+        """Create the user by one `ACL SETUSER`, which the server applies as a whole or not at all."""
         grants, faults = checked_grants(order.scope)
         if grants is None:
             raise LEASE_SCOPE("; ".join(faults), reasons=faults)
@@ -100,16 +103,16 @@ class RedisIssuer:
         )
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
-        """Nothing to tell the server: it ends when the broker ends it."""
+        """Check that the user exists. The server stores no expiry: the broker ends the lease."""
         if (await self._asked(["ACL", "GETUSER", account_of(name)]))[0] is None:
             raise LEASE_GONE("the lease is gone")
 
     async def revoke(self, name: LeaseName) -> Revoked:
-        """Ends its connections and the user by commands that the server takes one after the other, so that nobody
-        comes in between."""
+        """Close the user's connections and delete the user, by commands that the server runs without any login in
+        between."""
         account = account_of(name)
         if unanswered := self._unanswered.get(name):
-            # What was sent there may not have been read yet. A connection that is ended is not read any more.
+            # A command sent there may still be unread. The server reads nothing more from a closed connection.
             await self._asked(["CLIENT", "KILL", "ID", unanswered], lets_no=True)
         cut, gone = await self._asked(
             ["CLIENT", "KILL", "USER", account], ["ACL", "DELUSER", account], lets_no=True
@@ -117,7 +120,7 @@ class RedisIssuer:
         if isinstance(gone, ResponseError):
             raise self._said_no(gone, "unknown")
         if isinstance(cut, ResponseError) and gone:
-            # The account of the broker may not end connections; deleting the user does, but nobody counts.
+            # The broker's account may not kill connections. Deleting the user closes them, but without a count.
             raise self._said_no(cut, "unknown")
         if self._saves:
             await self._asked(["ACL", "SAVE"])
@@ -125,13 +128,14 @@ class RedisIssuer:
         return Revoked(sessions_cut=cut if isinstance(cut, int) else 0)
 
     async def live(self) -> tuple[LeaseName, ...]:
-        """Users with our prefix."""
+        """List the users with the lease prefix."""
         (users,) = await self._asked(["ACL", "USERS"])
         names = (lease_of(user.decode(errors="replace")) for user in users)
         return tuple(sorted(name for name in names if name is not None))
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
-        """From `ACL GETUSER`: each command, key pattern and channel pattern; those of selectors with their number."""
+        """List, from `ACL GETUSER`, each command, key pattern and channel pattern; those of selectors with their
+        number."""
         (user,) = await self._asked(["ACL", "GETUSER", account_of(name)])
         if user is None:
             return ()
@@ -143,19 +147,20 @@ class RedisIssuer:
         return tuple(sorted(rights))
 
     async def close(self) -> None:
-        """Close what is kept warm."""
+        """Close the pooled connections."""
         while self._idle:
             await self._idle.pop().close()
 
     async def _asked(
         self, *commands: Sequence[str], lease: LeaseName | None = None, lets_no: bool = False
     ) -> list[Any]:
-        """The server's answers. lease: whose name to remember a connection by on which no answer came."""
+        """Send commands and return the server's answers. lease: the lease under whose name to remember a connection
+        that gave no answer."""
         async with self._turns:
             try:
                 answers = await self._answers(commands, lease)
             except ConnectionResetError:
-                # It was kept warm, and the server has closed it since: all that is sent here may be sent again.
+                # The server has closed a pooled connection. Every command sent here may be repeated.
                 answers = await self._answers(commands, lease)
         for answer in answers:
             if isinstance(answer, ResponseError) and not lets_no:
@@ -163,10 +168,10 @@ class RedisIssuer:
         return answers
 
     async def _answers(self, commands: Sequence[Sequence[str]], lease: LeaseName | None) -> list[Any]:
-        """On a warm connection, or a new one. Raises ConnectionResetError when a warm one turned out closed."""
+        """Send on a pooled connection, or a new one. Raises ConnectionResetError if a pooled one turned out closed."""
         is_warm = bool(self._idle)
         line = self._idle.pop() if is_warm else await self._opened()
-        # Whoever is cancelled waits for the answer: what was sent cannot be taken back.
+        # A cancelled caller waits for the answer: a sent command cannot be recalled.
         with anyio.CancelScope(shield=True):
             try:
                 with anyio.fail_after(self._seconds_max):
@@ -192,7 +197,7 @@ class RedisIssuer:
             raise self._away("none") from None
 
     async def _entered(self) -> Line:
-        """With the password that is given out, and where that is just being changed, with one of the others."""
+        """Log in with the current password or, while a rotation is under way, with one of the others."""
         first = self._password_of()
         try:
             return await self._server.opened(self._account, first, label=LABEL)
@@ -213,7 +218,7 @@ class RedisIssuer:
 
 
 def _texts(answer: Any) -> dict[str, Any]:
-    """A map of the server's with its names as text."""
+    """Return a map from the server with its names as text."""
     return {str(name.decode(errors="replace")): one for name, one in dict(answer).items()}
 
 

@@ -1,4 +1,4 @@
-"""Answers of Redis as JSON: texts where they are texts, octets in base64 where not, numbers that all readers keep."""
+"""Convert Redis replies to JSON: text as text, other bytes as base64, numbers without loss in any reader."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def as_json(answer: Any, *, depth: int = 0) -> JSONValue:
-    """The same, in JSON. A map whose names are not all texts is a list of pairs."""
+    """Return the reply as JSON. A map with a name that is no text becomes a list of pairs."""
     if depth > DEPTH_MAX // 2:
         return "(nested too deeply)"
     if isinstance(answer, bytes):

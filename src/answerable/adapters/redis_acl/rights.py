@@ -1,7 +1,7 @@
-"""Which rights a scope on Redis has, and which of them a command used: told by its arguments, all of which are known.
+"""List the rights of a scope on Redis, and derive from a command's arguments which of them it used.
 
-A command that a lease may have reaches no key that is not among its arguments (see `commands`). So a place that none of
-them names was not used; an argument that happens to read like a key counts as one.
+A command that a lease may have reaches no key outside its arguments (see `commands`). So a key that no argument names
+was not used; an argument that merely looks like a key counts as one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class RedisRights:
     """Implements ports.target_rights.TargetRights."""
 
     def rights(self, grants: JSONValue) -> tuple[Right, ...]:
-        """As the port says: reading and writing of keys, commands, channels, part by part."""
+        """List reading and writing of keys, commands and channels, part by part."""
         found: list[Right] = []
         for where, part in _parts(grants):
             group = where.removesuffix("/")
@@ -49,7 +49,8 @@ class RedisRights:
         return tuple(found) if len(found) <= RIGHTS_MAX else ()
 
     def narrowed(self, grants: JSONValue, kept: Collection[str]) -> JSONValue:
-        """As the port says. A part of which nothing is left goes; the next one takes the place of the first."""
+        """Return the grants reduced to `kept`. An empty part is removed; the next part takes the place of a removed
+        first one."""
         made: list[dict[str, JSONValue]] = []
         for where, part in _parts(grants):
             left = {
@@ -58,7 +59,7 @@ class RedisRights:
                 "channels": [one for i, one in listed(part, "channels") if f"{where}channels/{i}" in kept],
             }
             if not left["keys"] or not left["commands"]:
-                # One without the other lets nothing, and the target refuses it.
+                # Keys without commands, or commands without keys, grant nothing, and the target refuses them.
                 left["keys"], left["commands"] = [], []
             if any(left.values()):
                 made.append({name: value for name, value in left.items() if value})
@@ -85,7 +86,8 @@ class RedisRights:
 
 
 def _used_in(part: JSONValue, where: str, arguments: Mapping[str, JSONValue]) -> set[str]:
-    """What a command may have used of one part: nothing, where the part has not both the command and a key of it."""
+    """Return what a command may have used of one part: nothing, unless the part has both the command and one of its
+    keys."""
     command, given = arguments.get("command"), arguments.get("arguments")
     named = [f"{where}commands/{number}" for number, name in listed(part, "commands") if name == command]
     keys = {
@@ -99,7 +101,7 @@ def _used_in(part: JSONValue, where: str, arguments: Mapping[str, JSONValue]) ->
 
 
 def _parts(grants: JSONValue) -> Iterator[tuple[str, JSONValue]]:
-    """Each part with what its places begin with."""
+    """Yield each part with the prefix of its right ids."""
     yield "", grants
     for number, one in listed(grants, "also"):
         yield f"also/{number}/", one
@@ -119,7 +121,7 @@ def _halves(key: JSONValue) -> tuple[str, ...]:
 
 
 def _names(place: JSONValue, kind: str, text: JSONValue) -> bool:
-    """Whether this key or channel is one of the place's."""
+    """Whether the place covers this key or channel."""
     if not isinstance(place, dict) or not isinstance(text, str):
         return False
     if kind in place:

@@ -1,4 +1,4 @@
-"""Where a Redis server is, and one connection to it: whose it is, what the server calls it, and how much it may say."""
+"""Connect to a Redis server: one connection with its account, the server's id for it, and a limit on answers."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 Argument = str | bytes
 
 FAILURES: Final = (RedisError, OSError, EOFError, TimeoutError, ValueError)
-"""What a connection that is no good raises. `ResponseError` is among them: the server said no."""
+"""Exceptions of a failed connection. `ResponseError` is among them: the server refused."""
 HANDSHAKE_BYTES_MAX: Final = 65_536
 
 
 class TooLong(Exception):
-    """The server answered with more than was asked to be read; the connection is at no known place any more."""
+    """The answer exceeds the limit; the position in the connection's stream is lost."""
 
 
 class _BoundedParser(_AsyncRESP3Parser):
-    """The parser of redis-py, which by itself takes an answer of whatever size."""
+    """The parser of redis-py with a size limit, which it lacks."""
 
     bytes_left: int = HANDSHAKE_BYTES_MAX
 
@@ -51,25 +51,25 @@ class _BoundedParser(_AsyncRESP3Parser):
 
 
 class Line:
-    """One connection under one account. Not for two at a time."""
+    """One connection of one account. Not for concurrent use."""
 
     __slots__ = ("_connection", "client_id", "local")
 
     def __init__(self, connection: Any, client_id: str, local: str) -> None:
-        # Much of the library has no types.
+        # Much of the library is untyped.
         self._connection = connection
         self.client_id = client_id
         self.local = local
 
     async def is_good(self) -> bool:
-        """Whether the server has neither closed it nor said anything that nobody asked for."""
+        """Whether the connection is open and the server has sent nothing unsolicited."""
         return bool(self._connection.is_connected) and not await self._connection.can_read()
 
     async def ask(self, commands: Sequence[Sequence[Argument]], *, bytes_max: int) -> list[Any]:
-        """The answers to commands that are sent together; where the server said no, a `ResponseError` is the answer.
-        Raises FAILURES and TooLong, after which the connection is closed."""
+        """Send commands together and return the answers; a refusal is returned as a `ResponseError`. Raises FAILURES
+        and TooLong, after which the connection is closed."""
         if not self._connection.is_connected:
-            # Left to itself, the library would open another one, which the server calls something else.
+            # The library would otherwise reconnect, and the server would assign another client id.
             raise ConnectionError("the connection is closed")
         try:
             await self._connection.send_packed_command(
@@ -90,30 +90,31 @@ class Line:
             return said
 
     def drop(self) -> None:
-        """Close it without waiting."""
+        """Close the connection without waiting."""
         self._connection._close()
 
     async def close(self) -> None:
-        """Close it, whatever state it is in."""
+        """Close the connection in any state."""
         with suppress(*FAILURES):
             await self._connection.disconnect(nowait=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisServer:
-    """address: `redis://HOST:PORT`, `rediss://HOST:PORT` with TLS, or `unix:///PATH`. tls: for `rediss`."""
+    """A Redis server. address: `redis://HOST:PORT`, `rediss://HOST:PORT` with TLS, or `unix:///PATH`. tls: for
+    `rediss`."""
 
     address: str
     tls: ssl.SSLContext | None = None
     connect_seconds_max: float = 5.0
 
     async def opened(self, account: str, password: str, *, label: str = "") -> Line:
-        """A connection under this account. label: what the server shows as its name. Raises FAILURES, among them an
-        `AuthenticationError` where the account is refused."""
+        """Open a connection under this account. label: the connection's name at the server. Raises FAILURES, among them
+        an `AuthenticationError` if the account is refused."""
         answer: dict[Any, Any] = {}
 
         async def greet(connection: Any) -> None:
-            # The library's own greeting keeps nothing of the answer, and asks for what no lease is granted.
+            # The library's own handshake discards the answer, and sends commands that no lease is granted.
             connection._parser.on_connect(connection)
             named = ["SETNAME", label] if label else []
             await connection.send_command("HELLO", "3", "AUTH", account, password, *named, check_health=False)
@@ -151,7 +152,7 @@ class RedisServer:
 
 
 def address_faults(address: str, *, plain_is_let: bool) -> tuple[str, ...]:
-    """What is wrong with an address."""
+    """Return the faults of an address."""
     try:
         parts = urlsplit(address)
         port = parts.port
@@ -175,7 +176,7 @@ def address_faults(address: str, *, plain_is_let: bool) -> tuple[str, ...]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether this is this machine by its very name."""
+    """Whether the host is a loopback address or `localhost`."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -183,8 +184,8 @@ def is_loopback(host: str) -> bool:
 
 
 def tls_context(ca_file: str) -> ssl.SSLContext:
-    """Verifies the server's certificate and name. ca_file: who signs it; empty for whom the system trusts. Raises
-    Malformed (`target.tls`)."""
+    """Build a context that verifies the server's certificate and name. ca_file: the issuers to trust; empty for those
+    of the system. Raises Malformed (`target.tls`)."""
     try:
         context = ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ssl.SSLError):

@@ -1,4 +1,5 @@
-"""Redis as agents see it: three tools, each of which sends one command as a list of arguments, under one lease."""
+"""Perform agents' actions on Redis under a lease: three tools, each of which sends one command as a list of
+arguments."""
 
 from __future__ import annotations
 
@@ -46,12 +47,12 @@ class RedisTarget:
         self._seconds_max = seconds_max
 
     def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
-        """`read`, `command` and `publish`."""
+        """Return the tools `read`, `command` and `publish`."""
         return TOOLS
 
     @asynccontextmanager
     async def connected(self, credential: Credential) -> AsyncIterator[RedisSession]:
-        """One connection under the user of the lease."""
+        """Open a connection as the user of the lease."""
         try:
             with anyio.fail_after(self._seconds_max):
                 line = await self._server.opened(credential.account, credential.secret.reveal("password"))
@@ -82,7 +83,7 @@ class RedisSession:
         seconds_max: float,
         progress: Progress | None = None,
     ) -> Performed:
-        """Sends one command. The tag is not sent: the account is the lease's, and Redis keeps no log to put it in."""
+        """Send one command. The tag is not sent: the account identifies the lease, and Redis has no log for the tag."""
         command = _command(tool, arguments)
         session = (("redis_client", f"id={self._line.client_id} addr={self._line.local}"),)
         if not await self._line.is_good():
@@ -104,7 +105,7 @@ class RedisSession:
 
 
 def _command(tool: str, arguments: Mapping[str, JSONValue]) -> list[str]:
-    """The command as its list of arguments. Raises Refused (`target.arguments`)."""
+    """Return the command as its list of arguments. Raises Refused (`target.arguments`)."""
     if tool == PUBLISH:
         found = [PUBLISH, arguments.get("channel"), arguments.get("message")]
         known = {"channel", "message"}

@@ -1,4 +1,4 @@
-"""Registry documents as YAML files: reading them strictly, and saying what changes between two sets."""
+"""Read registry documents from YAML files, strictly, and describe the changes between two sets."""
 
 from __future__ import annotations
 

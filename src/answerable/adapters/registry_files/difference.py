@@ -1,4 +1,4 @@
-"""What changes between two sets of stored documents, field by field."""
+"""Describe the changes between two sets of stored documents, field by field."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ VALUE_CHARS_SHOWN: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """key: `kind/name`. lines: `path: old → new` for each field, and unified diff lines for texts of many lines."""
+    """A change of one document. key: `kind/name`. lines: `path: old → new` for each field, and unified diff lines for
+    multi-line texts."""
 
     kind: Literal["added", "removed", "changed"]
     key: str
@@ -26,7 +27,8 @@ class Change:
 
 
 def diff(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> list[Change]:
-    """Changes in order of `kind/name`. Both: canonical JSON by `kind/name`. Raises Malformed (`json.*`)."""
+    """Return the changes in order of `kind/name`. old, new: canonical JSON by `kind/name`. Raises Malformed
+    (`json.*`)."""
     changes: list[Change] = []
     for key in sorted(old.keys() | new.keys()):
         if key not in old:

@@ -1,8 +1,8 @@
-"""Reading registry documents from YAML files and directories, with the place of every fault.
+"""Read registry documents from YAML files and directories, with the position of every fault.
 
-What a document points at on disk is read here, relative to the document, so that the stored document says everything:
-a policy set's `file: x.cedar` becomes its `policies`; `keyFile: x.jwk` joins `keys`; a stdio server's `cwd` becomes
-absolute, its document's directory when it has none; `file:` references in its `env` become absolute.
+References to files are resolved here, relative to the document, so that the stored document is self-contained: a policy
+set's `file: x.cedar` becomes its `policies`; `keyFile: x.jwk` is added to `keys`; a stdio server's `cwd` becomes
+absolute, its document's directory by default; `file:` references in its `env` become absolute.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ SUFFIXES: Final = (".yaml", ".yml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a document came from. lines: by JSON pointer, counted from 1."""
+    """Where a document comes from. lines: line of each node by JSON pointer, counted from 1."""
 
     file: str
     lines: dict[str, int]
 
     def line_of(self, path: str) -> int:
-        """The line of a JSON pointer, or of the nearest node around it that was written."""
+        """Return the line of a JSON pointer, or of the nearest enclosing node that exists."""
         while path and path not in self.lines:
             path = path.rpartition("/")[0]
         return self.lines.get(path, 1)
@@ -46,14 +46,16 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """documents and origins go together, index by index. faults: `file:line: message`, of what could not be read."""
+    """The result of reading. documents and origins correspond by index. faults: `file:line: message`, for what could
+    not be read."""
 
     documents: tuple[JSONValue, ...]
     origins: tuple[Origin, ...]
     faults: tuple[str, ...]
 
     def located(self, fault: Fault) -> str:
-        """A fault of these documents as `file:line: message`; a missing or unknown key is shown where it belongs."""
+        """Format a fault of these documents as `file:line: message`; a missing or unknown key is located at its
+        parent."""
         if fault.document >= len(self.origins):
             return fault.message
         origin = self.origins[fault.document]
@@ -111,7 +113,7 @@ class _Reader:
     def _read(
         self, name: str, directory: Path, suffixes: tuple[str, ...], bytes_max: int, origin: Origin, path: str
     ) -> bytes | None:
-        """The bytes of a file beside a document, or None after noting why not."""
+        """Return the bytes of a file beside a document; None after recording a fault."""
         relative = Path(name)
         if relative.is_absolute() or relative.suffix not in suffixes:
             self._fault(
@@ -131,9 +133,9 @@ class _Reader:
 
 
 def read_paths(paths: Sequence[Path]) -> Reading:
-    """Read files, and in directories every `*.yaml` and `*.yml` at any depth but hidden ones, in order of name.
+    """Read files and, in directories, every `*.yaml` and `*.yml` at any depth except hidden ones, in order of name.
 
-    Never raises: what cannot be read is in `faults`. Nothing that is written twice, tagged or expanded gets through.
+    Never raises: what cannot be read is in `faults`. Duplicate keys, tags and aliases are faults.
     """
     reader = _Reader()
     files: list[Path] = []
@@ -159,7 +161,7 @@ def read_paths(paths: Sequence[Path]) -> Reading:
 
 
 def read_text(text: str, *, file: str, directory: Path) -> Reading:
-    """As `read_paths`, from one text such as standard input. file: what to call it in faults."""
+    """Read one text, such as standard input, like `read_paths`. file: its name in faults."""
     reader = _Reader()
     reader.take(text, file=file, directory=directory.resolve())
     return _result(reader)
@@ -172,7 +174,7 @@ def _result(reader: _Reader) -> Reading:
 
 
 def _files_below(directory: Path) -> list[Path]:
-    """In order of name; links to directories are not followed."""
+    """List the files in order of name, without following links to directories."""
     found: list[Path] = []
     for parent, below, names in os.walk(directory):
         below[:] = sorted(name for name in below if not name.startswith("."))
@@ -191,7 +193,7 @@ def _bounded(file: Path, bytes_max: int) -> bytes:
 
 
 def _place_server(spec: dict[str, JSONValue], directory: Path) -> None:
-    """Make what is relative in a stdio server absolute, so that it runs alike wherever the gateway was started."""
+    """Make relative paths of a stdio server absolute, so that it runs the same wherever the gateway is started."""
     cwd = spec.get("cwd", ".")
     if isinstance(cwd, str) and cwd:
         spec["cwd"] = os.path.normpath(directory / cwd)

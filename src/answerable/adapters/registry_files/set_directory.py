@@ -1,13 +1,13 @@
-"""Reading a policy set from its directory: which files it may have, and that they say what they seem to say.
+"""Read a policy set from its directory: check the file names and that the files contain no deceptive characters.
 
     set.yaml               name, groups, and what the set declares beside its policies
     *.cedar                policies, at any depth but under tests, in order of their paths
-    schema.cedarschema     as it was generated from the registry when the policies were written
-    tests/*.yaml           tables of decisions that must come out
+    schema.cedarschema     generated from the registry when the policies were written
+    tests/*.yaml           tables of decisions that the set must yield
     README.md              for people; not read
 
-Refused are all other names, links, and characters that hide or reorder what a reviewer sees. Cedar ends a comment at a
-carriage return where most editors show none: that is why one without a line feed is refused, too.
+All other names, links, and characters that hide or reorder what a reviewer sees are refused. Cedar ends a comment at a
+carriage return, where most editors show no line end: so a carriage return without a line feed is refused, too.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ DEPTH_MAX: Final = 8
 _PARTS: Final = (SET_FILE, f"policies{POLICY_SUFFIX}", SCHEMA_FILE, READ_BY_PEOPLE)
 _SUFFIXES: Final = (POLICY_SUFFIX, ".cedarschema", TEST_SUFFIX)
 _FEW: Final = 3
-"""Faults of hidden characters told of one file."""
+"""Faults of hidden characters reported for one file."""
 _RETURN: Final = re.compile(r"\r")
 
 
@@ -59,13 +59,13 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class YAMLFile:
-    """One file that is one YAML document."""
+    """A file with one YAML document."""
 
     name: str
     document: YAMLDocument
 
     def line_of(self, path: str) -> int:
-        """The line of a JSON pointer, or of the nearest node around it that was written."""
+        """Return the line of a JSON pointer, or of the nearest enclosing node that exists."""
         lines = self.document.lines
         while path and path not in lines:
             path = path.rpartition("/")[0]
@@ -74,7 +74,7 @@ class YAMLFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetDirectory:
-    """What a directory holds. head: None when it could not be read; faults say why."""
+    """The content of a directory. head: None if it could not be read; faults say why."""
 
     head: YAMLFile | None
     policies: tuple[SourceFile, ...]
@@ -92,7 +92,7 @@ class _Reader:
         self.faults.append(PolicyFault(file=file, line=line, code=code, message=message))
 
     def text(self, name: str) -> str | None:
-        """The text of a file, or None after noting why not."""
+        """Return the text of a file; None after recording a fault."""
         try:
             with (self.root / name).open("rb") as opened:
                 octets = opened.read(FILE_BYTES_MAX + 1)
@@ -115,7 +115,7 @@ class _Reader:
         return None if hidden else text
 
     def yaml(self, name: str) -> YAMLFile | None:
-        """The one document of a file, or None after noting why not."""
+        """Return the only document of a file; None after recording a fault."""
         text = self.text(name)
         if text is None:
             return None
@@ -129,7 +129,8 @@ class _Reader:
 
 
 def read_set(directory: Path) -> SetDirectory:
-    """Read all files of a set. Raises Malformed (`set.directory`) where there is no directory; faults hold the rest."""
+    """Read all files of a set. Raises Malformed (`set.directory`) if there is no directory; all else is in the
+    faults."""
     if not directory.is_dir():
         raise SET_DIRECTORY(f"{shown(str(directory))} is not a directory")
     reader = _Reader(root=directory)
@@ -162,7 +163,7 @@ def read_set(directory: Path) -> SetDirectory:
 
 
 def _names(directory: Path, reader: _Reader) -> Iterator[str]:
-    """Every file at any depth; links and what lies too deep are faults. Nothing is followed."""
+    """Yield every file at any depth without following links. Links and files nested too deeply are faults."""
     pending = [""]
     seen = 0
     while pending:
@@ -198,7 +199,7 @@ def _names(directory: Path, reader: _Reader) -> Iterator[str]:
 
 
 def _out_of_place(name: str) -> str | None:
-    """Why a file has no place in a set, and which one it was probably meant to take; None if it has one."""
+    """Return why a file does not belong in a set, with a guess at the intended name; None if it does."""
     folder, _, file = name.rpartition("/")
     in_tests = folder == TESTS_FOLDER or folder.startswith(f"{TESTS_FOLDER}/")
     if file.startswith("."):
@@ -225,7 +226,7 @@ def _out_of_place(name: str) -> str | None:
 
 
 def _hidden(text: str) -> Iterator[tuple[int, str]]:
-    """Line and name of every character that does not show, or shows as something else than it is."""
+    """Yield line and name of every character that is invisible or looks like another."""
     found = [*unseen_in(text), *odd_spaces_in(text), *((one.start(), "\r") for one in _RETURN.finditer(text))]
     for at, character in sorted(found):
         name = unicodedata.name(character, "control character").lower()

@@ -1,11 +1,11 @@
-"""A small, safe part of YAML: mappings, lists, text, integers, true, false and null, with the line of every node.
+"""Parse a small, safe subset of YAML: mappings, lists, text, integers, true, false and null, with the line of every
+node.
 
 Refused, each with its line: duplicate keys, anchors and aliases, tags, merge keys, keys that are not text, and every
-unquoted scalar that YAML 1.1 and 1.2 read differently (`no`, `on`, `012`, `1_000`, `1:30`, `~`) or that is no JSON
-value we have (`1.5`, `.inf`). Whoever means text writes quotes.
+unquoted scalar that YAML 1.1 and 1.2 read differently (`no`, `on`, `012`, `1_000`, `1:30`, `~`) or that is no supported
+JSON value (`1.5`, `.inf`). An author who means text must quote it.
 
-Built on the events of the parser rather than on its constructors, so that nothing is ever built from a tag or
-expanded from an alias.
+The parser's events are used rather than its constructors, so that no tag constructs an object and no alias expands.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NODES_MAX: Final = 100_000
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,15})")
 _INTEGER_MAX: Final = 2**53 - 1
 _AMBIGUOUS_WORDS: Final = frozenset({"yes", "no", "on", "off", "y", "n", "~", "<<", "="})
-# As keys these two are coordinates of points, and no reader in use takes them for anything else.
+# As keys these two are coordinates of points, and no YAML reader in use interprets them otherwise.
 _PLAIN_KEYS: Final = frozenset({"y", "n"})
 _NUMBER_LIKE: Final = re.compile(
     r"[-+]?(?:0[0-7_]+|0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+"  # octal, hexadecimal, binary
@@ -42,7 +42,7 @@ _NUMBER_LIKE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class YAMLFault:
-    """line: counted from 1."""
+    """A fault in a YAML text. line: counted from 1."""
 
     line: int
     message: str
@@ -50,7 +50,7 @@ class YAMLFault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class YAMLDocument:
-    """lines: where each node starts, by JSON pointer; for a member of a mapping, the line of its key."""
+    """One document. lines: where each node starts, by JSON pointer; for a member of a mapping, the line of its key."""
 
     value: JSONValue
     lines: dict[str, int]
@@ -64,7 +64,7 @@ class _State:
 
 
 def load_documents(text: str) -> tuple[list[YAMLDocument], list[YAMLFault]]:
-    """Every document of one text, and every fault. Never raises; after a fault of syntax the rest is not read.
+    """Return every document of a text, and every fault. Never raises; after a syntax fault the rest is not read.
 
     Empty documents, as between two `---`, are left out.
     """
@@ -163,7 +163,7 @@ def _scalar(event: yaml.ScalarEvent, state: _State) -> JSONValue:
 
 
 def _line(event: yaml.Event) -> int:
-    """Counted from 1; the parser marks every event, though its types do not say so."""
+    """Return the line, counted from 1. The parser marks every event, although its types do not say so."""
     return 1 if event.start_mark is None else event.start_mark.line + 1
 
 

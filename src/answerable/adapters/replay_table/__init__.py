@@ -1,4 +1,4 @@
-"""Accepted proofs in memory that all processes of a deployment share."""
+"""Store accepted proofs in memory that all processes of a deployment share, to detect replays."""
 
 from __future__ import annotations
 

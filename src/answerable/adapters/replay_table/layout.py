@@ -1,11 +1,11 @@
-"""How the table lies in its file, and when a file is one that may be gone on with.
+"""Define the layout of the replay table in its file, and decide whether an existing file may be used further.
 
-    4096 bytes         head: what this is, for which run of which machine, its size, its epoch and when that began
-    rooms * 32         whose each room is
-    rooms * 8          when the last use in each room has passed, seconds
-    then, on a page of its own each, the rooms: three numbers, uses * 16 bytes of digests, uses * 8 of ends, as rings
+    4096 bytes         head: format, boot id of the machine, sizes, inode, epoch and the epoch's start
+    rooms * 32         the owner of each room
+    rooms * 8          when the last use in each room expires, seconds
+    then, on a page of its own each, the rooms: counters, uses * 16 bytes of digests, uses * 8 of expiries, as rings
 
-Numbers are of the machine's own byte order: the file is never carried anywhere.
+Numbers have the machine's byte order: the file is never moved to another machine.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ ROOMS_MAX: Final = 65_536
 USES_MAX: Final = 1_048_576
 BOOT_BYTES: Final = 36
 
-# Magic, boot, epoch, rooms, uses, inode, since. What changes while the table is in use comes after it.
+# Magic, boot, epoch, rooms, uses, inode, since. Words that change while the table is in use come after these.
 _HEAD: Final = struct.Struct(f"={len(MAGIC)}s{BOOT_BYTES}s{EPOCH_BYTES}sQQQd")
 ROOMS_GIVEN: Final = 512 // WORD
-"""The word that counts the rooms that were ever given out."""
+"""Index of the word that counts the rooms ever assigned."""
 FORGOTTEN: Final = ROOMS_GIVEN + 1
-"""The word with the latest end in any room that was taken from its owner."""
+"""Index of the word with the latest expiry in any room that was taken from its owner."""
 ROOM_WORDS: Final = 4
-"""Of a room before its digests: how many uses were added, how many have passed, the latest end among those, nothing."""
+"""Words of a room before its digests: uses added, uses expired, the latest expiry among those, and one unused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Where everything is, for a number of rooms and of uses in each. Offsets are bytes, words are eight of them."""
+    """Positions in the file, for a number of rooms and of uses in each. Offsets are bytes; a word is eight bytes."""
 
     rooms: int
     uses: int
@@ -55,12 +55,12 @@ class Layout:
 
     @property
     def ends(self) -> int:
-        """Word at which the list of last ends begins."""
+        """Index of the word at which the list of last expiries begins."""
         return (PAGE + self.rooms * PARTITION_BYTES) // WORD
 
     @property
     def first_room(self) -> int:
-        """Offset of the rooms, and so the size of all that is before them."""
+        """Offset of the rooms, which is also the size of everything before them."""
         return _paged(PAGE + self.rooms * (PARTITION_BYTES + WORD))
 
     @property
@@ -70,7 +70,7 @@ class Layout:
 
     @property
     def size(self) -> int:
-        """Of the whole file; rooms that were never given out take no space on disk."""
+        """Size of the whole file; unassigned rooms take no disk space."""
         return self.first_room + self.rooms * self.room_bytes
 
     def room(self, index: int) -> int:
@@ -79,15 +79,15 @@ class Layout:
 
 
 def head(layout: Layout, *, boot: bytes, epoch: bytes, inode: int, since: float) -> bytes:
-    """The first bytes of a new table."""
+    """Return the first bytes of a new table."""
     return _HEAD.pack(MAGIC, boot, epoch, layout.rooms, layout.uses, inode, since)
 
 
 def epoch_of(written: bytes, layout: Layout, *, boot: bytes, inode: int) -> tuple[bytes, float] | None:
-    """The epoch of a table that may be gone on with, and when it began. written: its first page.
+    """Return the epoch of a table that may be used further, and when it began. written: the table's first page.
 
-    None for any other: of another size or version; of an earlier run of the machine, in whose time its ends are; or a
-    copy that was put back, which may have forgotten what was accepted since.
+    Return None for any other: a table of another size or version; of an earlier boot of the machine, whose clock its
+    expiries refer to; or a restored copy, which may lack proofs accepted since.
     """
     fields = _HEAD.unpack_from(written)
     epoch: bytes = fields[2]

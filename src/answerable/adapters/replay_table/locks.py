@@ -1,7 +1,7 @@
-"""Locks on single bytes of one open file, between processes: the kernel gives them back when a process dies.
+"""Lock single bytes of one open file between processes. The kernel releases a lock when its process dies.
 
-Open file description locks (Linux, fcntl(2)), because those of POSIX end when any descriptor of the file is closed.
-They do not part threads, which share the description: callers hold a lock of their own meanwhile.
+Open file description locks (Linux, fcntl(2)), because POSIX locks end when any descriptor of the file is closed. They
+do not exclude threads, which share the description: callers also hold a lock of their own.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 YIELDS_MAX: Final = 50
 PAUSE_SECONDS: Final = 0.0005
 PAUSES_MAX: Final = 400
-"""How often a lock that another process holds is asked for again: at first by giving it the processor, then after a
-pause each. It is held for microseconds: whoever waits longer waits for a process that was stopped, and is refused."""
+"""How often to try for a lock that another process holds: at first with a yield of the processor, then with a pause
+between attempts. A lock is held for microseconds; a longer wait means that its holder is stopped, and the caller is
+refused."""
 
-# struct flock: type, whence, start, length, pid; the last pads it to its size.
+# struct flock: type, whence, start, length, pid; the last member includes the padding.
 _FLOCK: Final = struct.Struct("hhqqiI")
 
 
 class ByteLocks:
-    """For the process that opened the file; a child that inherited the descriptor would share its parent's locks."""
+    """For the process that opened the file; a child that inherits the descriptor would share its parent's locks."""
 
     __slots__ = ("_descriptor", "_pause", "_process")
 
@@ -41,7 +42,7 @@ class ByteLocks:
 
     @contextmanager
     def held(self, offset: int) -> Iterator[None]:
-        """Keep every other process from the same byte. Raises Unavailable (`replay.unavailable`)."""
+        """Exclude every other process from the same byte. Raises Unavailable (`replay.unavailable`)."""
         if os.getpid() != self._process:
             raise unavailable("the replay table was opened before this process was forked: open it anew")
         try:
@@ -69,7 +70,7 @@ class ByteLocks:
 
 
 def joined(descriptor: int, offset: int) -> bool:
-    """Be counted among those who have the file open, until it is closed here; whether nobody else was.
+    """Register this process as a user of the file until it closes the file. Return whether it is the only one.
 
     For one process at a time. Raises OSError.
     """
@@ -83,7 +84,7 @@ def joined(descriptor: int, offset: int) -> bool:
 
 
 def unavailable(message: str) -> Unavailable:
-    """The error of this port."""
+    """Return the port's error."""
     return REPLAY_UNAVAILABLE(message)
 
 

@@ -1,12 +1,12 @@
-"""Accepted proofs in a file that every process of a deployment has mapped into its memory.
+"""Store accepted proofs in a memory-mapped file that every process of a deployment shares.
 
-Why not a database on disk: a use is remembered for a minute or two, and nothing of it has to outlive the machine's run.
-What would be forgotten by a crash of the machine was accepted under an epoch that ends with it: the epoch is the key of
-the server's nonces, a proof carries its nonce, and after a new epoch none of the old ones is good. So no write has to
-reach the disk, and a restart of processes, which the kernel's memory survives, forgets nothing at all.
+No database on disk is needed: a use is remembered for a minute or two, and need not survive a reboot. Proofs accepted
+before a crash of the machine belong to an epoch that ends with it: the epoch is the key of the server's nonces, a proof
+contains its nonce, and a new epoch invalidates all older nonces. So no write must reach the disk, and a restart of
+processes, which the kernel's memory survives, loses nothing.
 
-Who opens it alone begins a new epoch all the same: while nobody had it open, an older copy may have been put in its
-place, and the machine and the number of its file would be those of the table that is there now.
+A process that opens the table alone still begins a new epoch: while no process had it open, an older copy could have
+been restored in its place, and its boot id and inode number could match those of the current table.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ _NOBODY: Final = bytes(PARTITION_BYTES)
 
 
 class SharedReplayStore:
-    """Port ReplayStore. Safe for several threads; made by `open`, which every process calls for itself.
+    """Port ReplayStore. Thread-safe. Created by `open`, which every process calls for itself.
 
-    A partition has a room from its first use until every use in it has passed and another partition needs one.
+    A partition has a room from its first use until every use in it has expired and another partition needs the room.
     """
 
     def __init__(self, descriptor: int, layout: Layout, epoch: bytes, since: float) -> None:
         self._layout = layout
-        # As plain numbers: worked out for every use they would cost as much as the search.
+        # Plain attributes: computing these properties for each use would cost as much as the search.
         self._first_room, self._room_bytes, self._uses = layout.first_room, layout.room_bytes, layout.uses
         self._last_ends = layout.ends
         self._epoch, self._since = epoch, since
@@ -69,7 +69,7 @@ class SharedReplayStore:
         self._locks = ByteLocks(descriptor)
         self._lock = threading.Lock()
         self._map = mmap.mmap(descriptor, layout.size)
-        # Eight bytes at once: a process that is killed leaves a number as it was or as it shall be.
+        # Writes of eight bytes at once: a killed process leaves either the old number or the new one.
         self._words = memoryview(self._map).cast("Q")
         self._times = memoryview(self._map).cast("d")
         self._rooms: dict[bytes, int] = {}
@@ -85,9 +85,11 @@ class SharedReplayStore:
         partitions_max: int = PARTITIONS_MAX,
         uses_per_partition_max: int = USES_PER_PARTITION_MAX,
     ) -> SharedReplayStore:
-        """Share the table at this path with those who have it open. Where nobody has, a new epoch begins: in the table
-        that is there, or in one made anew when it is not of this run of the machine and of this size. Mode 0600, in
-        directories of mode 0700. at: now, on the clock that never goes back.
+        """Open the table at this path, and share it with the processes that have it open.
+
+        If there are none, a new epoch begins: in the existing table, or in a new one if the existing table is of
+        another boot of the machine or another size. Mode 0600, in directories of mode 0700. at: now, on the monotonic
+        clock.
 
         Raises Malformed (`replay.limits`) and Unavailable (`replay.unavailable`).
         """
@@ -112,14 +114,14 @@ class SharedReplayStore:
 
     @property
     def since(self) -> float:
-        """As the port says. A table that was taken away or replaced has no name any more."""
+        """When the epoch began. Infinity if the table's file was deleted or replaced."""
         with self._lock:
             if self._closed:
                 raise unavailable("the replay table is closed")
             return self._since if os.fstat(self._descriptor).st_nlink else math.inf
 
     def close(self) -> None:
-        """Let go of the table; whatever is asked later raises Unavailable. Idempotent."""
+        """Close the table; later calls raise Unavailable. Idempotent."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -129,7 +131,8 @@ class SharedReplayStore:
                 os.close(self._descriptor)
 
     def accept(self, partition: bytes, digest: bytes, *, until: float, at: float) -> ReplayAnswer:
-        """As the port says. A process killed on the way leaves the use remembered or not, and was not told "new"."""
+        """Accept a use once. A process that is killed in this call may or may not have recorded the use, and has not
+        answered "new"."""
         if len(partition) != PARTITION_BYTES or len(digest) != DIGEST_BYTES or partition == _NOBODY:
             raise REPLAY_LIMITS("a partition has 32 bytes, not all zero, and a digest 16")
         with self._lock:
@@ -140,7 +143,7 @@ class SharedReplayStore:
                 with self._locks.held(self._first_room + room * self._room_bytes):
                     if self._owner(room) == partition:
                         return self._use(room, digest, until, at)
-                # It stood empty and was given to another since.
+                # All of its uses had expired, and the room was assigned to another partition.
                 del self._rooms[partition]
             with self._locks.held(_DIRECTORY_LOCK):
                 room = self._room_of(partition, at)
@@ -149,12 +152,13 @@ class SharedReplayStore:
                 if len(self._rooms) >= self._layout.rooms:
                     self._rooms = {}
                 self._rooms[partition] = room
-                # While the directory is held nobody can give this room away.
+                # No process can reassign this room while the directory lock is held.
                 with self._locks.held(self._first_room + room * self._room_bytes):
                     return self._use(room, digest, until, at)
 
     def _use(self, room: int, digest: bytes, until: float, at: float) -> ReplayAnswer:
-        """The room's lock is held. Both counters only grow; what lies between them is remembered."""
+        """Record a use, while holding the room's lock. Both counters only grow; the uses between them are
+        remembered."""
         uses, words, times = self._uses, self._words, self._times
         start = self._first_room + room * self._room_bytes
         counters = start // WORD
@@ -168,7 +172,7 @@ class SharedReplayStore:
             forgotten = max(forgotten, times[ends + passed % uses])
             passed += 1
         if passed != was:
-            # In this order, so that nothing is forgotten of which nobody knows that it was.
+            # In this order, so that a use is never dropped before its expiry counts as forgotten.
             times[counters + 2] = forgotten
             words[counters + 1] = passed
         if until <= at or until <= forgotten or self._holds(digests, digest, passed % uses, added - passed):
@@ -181,12 +185,12 @@ class SharedReplayStore:
         last = self._last_ends + room
         if until > times[last]:
             times[last] = until
-        # Last of all, for only now is it remembered.
+        # This write comes last, since it makes the use remembered.
         words[counters] = added + 1
         return "new"
 
     def _holds(self, digests: int, digest: bytes, first: int, count: int) -> bool:
-        """Whether a ring holds it among so many from `first` on: at most two stretches, searched at C speed."""
+        """Whether the ring contains the digest among `count` uses from `first` on: at most two searches at C speed."""
         last = first + count
         for start, stop in ((first, min(last, self._uses)), (0, last - self._uses)):
             if start >= stop:
@@ -194,7 +198,7 @@ class SharedReplayStore:
             stretch = self._map[digests + start * DIGEST_BYTES : digests + stop * DIGEST_BYTES]
             found = stretch.find(digest)
             while found >= 0:
-                # Elsewhere it is the end of one digest and the beginning of the next.
+                # An unaligned match is the end of one digest and the beginning of the next.
                 if found % DIGEST_BYTES == 0:
                     return True
                 found = stretch.find(digest, found + 1)
@@ -205,7 +209,8 @@ class SharedReplayStore:
         return self._map[start : start + PARTITION_BYTES]
 
     def _room_of(self, partition: bytes, at: float) -> int | None:
-        """The directory's lock is held. The partition's room, or one given to it now, or None when there is none."""
+        """Return the partition's room, or assign one, while holding the directory lock. Return None if there is
+        none."""
         owners = self._map[self._layout.owners : self._layout.owners + self._layout.rooms * PARTITION_BYTES]
         found = owners.find(partition)
         while found >= 0:
@@ -215,7 +220,7 @@ class SharedReplayStore:
         given = self._words[ROOMS_GIVEN]
         if given < self._layout.rooms:
             try:
-                # The disk may be full, which must be known before the memory is written to.
+                # Allocate disk space first: a write to mapped memory on a full disk would kill the process.
                 os.posix_fallocate(self._descriptor, self._layout.room(given), self._layout.room_bytes)
             except OSError as error:
                 raise unavailable(f"no room in the replay table: {error.strerror}") from None
@@ -225,7 +230,7 @@ class SharedReplayStore:
         for room, ends in enumerate(self._times[self._last_ends : self._last_ends + self._layout.rooms]):
             if ends <= at:
                 with self._locks.held(self._first_room + room * self._room_bytes):
-                    # Its owner may have come back since.
+                    # Its owner may have used it meanwhile.
                     if self._times[self._last_ends + room] <= at:
                         self._times[FORGOTTEN] = max(
                             self._times[FORGOTTEN], self._times[self._last_ends + room]
@@ -235,7 +240,8 @@ class SharedReplayStore:
         return None
 
     def _give(self, room: int, partition: bytes) -> None:
-        """What is left in it has passed, and the next use clears it. The new owner may have had another room before."""
+        """Assign a room. Its remaining uses have expired, and the next use clears them. The new owner may have had a
+        room before."""
         forgotten = (self._first_room + room * self._room_bytes) // WORD + 2
         self._times[forgotten] = max(self._times[forgotten], self._times[FORGOTTEN])
         start = self._layout.owners + room * PARTITION_BYTES
@@ -244,7 +250,7 @@ class SharedReplayStore:
 
 @contextmanager
 def _only_opener(path: Path) -> Iterator[None]:
-    """One process at a time looks at the file and, if need be, makes another. Raises OSError, Unavailable."""
+    """Let one process at a time inspect the file and, if need be, create another. Raises OSError, Unavailable."""
     pause = threading.Event()
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     lock = os.open(path.with_name(path.name + ".lock"), flags, MODE)
@@ -262,13 +268,13 @@ def _only_opener(path: Path) -> Iterator[None]:
 
 
 def _found(path: Path, layout: Layout, boot: bytes) -> tuple[int, bytes, float] | None:
-    """The table that is there, open, its epoch and when that began."""
+    """Return the existing table, open, with its epoch and when that began; None if there is no usable one."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
     status = os.fstat(descriptor)
-    # Whoever may write to it could make it forget, and whoever may read it could make nonces.
+    # A user who can write the table could erase uses, and one who can read it could forge nonces.
     ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
     known = (
         epoch_of(os.pread(descriptor, PAGE, 0), layout, boot=boot, inode=status.st_ino)
@@ -282,7 +288,8 @@ def _found(path: Path, layout: Layout, boot: bytes) -> tuple[int, bytes, float] 
 
 
 def _made(path: Path, layout: Layout, boot: bytes, epoch: bytes, at: float) -> tuple[int, bytes, float]:
-    """A new table in place of whatever is there; processes that have that one open go on with it, under its epoch."""
+    """Create a table in place of any existing one; processes that have the old one open continue with it, under its
+    epoch."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
@@ -301,7 +308,7 @@ def _made(path: Path, layout: Layout, boot: bytes, epoch: bytes, at: float) -> t
 def _renewed(
     descriptor: int, layout: Layout, boot: bytes, epoch: bytes, at: float
 ) -> tuple[int, bytes, float]:
-    """A table that nobody else has open, in a new epoch. What is remembered in it stays, and is refused as before."""
+    """Begin a new epoch in a table that no other process has open. Remembered uses stay, and are refused as before."""
     inode = os.fstat(descriptor).st_ino
     os.pwrite(descriptor, head(layout, boot=boot, epoch=epoch, inode=inode, since=at), 0)
     return descriptor, epoch, at

@@ -1,4 +1,4 @@
-"""Secrets that stand, sealed in files of the broker's own."""
+"""Store static secrets in sealed files that only the broker can read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Small files of one owner: replaced whole, or not at all, and on stable storage when a call returns."""
+"""Write small private files: each is replaced as a whole or not at all, and is on stable storage when a call
+returns."""
 
 from __future__ import annotations
 
@@ -28,14 +29,15 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 def open_directory(directory: Path) -> None:
-    """Make it where it is not there. Raises Unavailable (`secrets.unavailable`, `secrets.exposed`)."""
+    """Create the directory if it does not exist. Raises Unavailable (`secrets.unavailable`, `secrets.exposed`)."""
     with faults("the directory of secrets cannot be opened"):
         directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         require_private(os.stat(directory), directory.name)
 
 
 def read_private(path: Path, bytes_max: int) -> bytes | None:
-    """A file that only we can have read; None where there is none. Raises Unavailable (`secrets.*`)."""
+    """Read a file that only this process's user can read. Return None if it does not exist. Raises Unavailable
+    (`secrets.*`)."""
     with faults(f"{shown(path.name)} cannot be read"):
         try:
             opened = open_plain(path, follow=False)
@@ -52,7 +54,7 @@ def read_private(path: Path, bytes_max: int) -> bytes | None:
 
 
 def replace_private(path: Path, content: bytes, token: Callable[[], str]) -> None:
-    """Write it whole beside, then put it in place. token: names the draft."""
+    """Write a draft beside the file, then rename it into place. token: names the draft."""
     draft = path.with_name(f".{path.name}.{token()}{DRAFT}")
     with faults(f"{shown(path.name)} cannot be written"):
         try:
@@ -70,7 +72,7 @@ def replace_private(path: Path, content: bytes, token: Callable[[], str]) -> Non
 
 
 def sync_directory(directory: Path) -> None:
-    """Have its names on stable storage."""
+    """Flush a directory's entries to stable storage."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -80,8 +82,8 @@ def sync_directory(directory: Path) -> None:
 
 @contextmanager
 def locked(directory: Path, lock: str, *written: str) -> Iterator[None]:
-    """One at a time, of all processes. written: patterns of the files that are written under this lock, whose drafts,
-    left by a killed process, are removed."""
+    """Hold a lock among all processes. written: patterns of the files that are written under this lock; their drafts,
+    left by a killed process, are deleted."""
     with faults("the directory of secrets cannot be locked"):
         descriptor = os.open(
             directory / lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE
@@ -98,7 +100,7 @@ def locked(directory: Path, lock: str, *written: str) -> Iterator[None]:
 
 @contextmanager
 def locked_now(path: Path, otherwise: str) -> Iterator[None]:
-    """Held until the block ends, or this process does. Raises Refused (`secret.rotating`) where somebody holds it."""
+    """Hold a lock until the block or this process ends. Raises Refused (`secret.rotating`) if another holds it."""
     with faults(f"{shown(path.name)} cannot be opened"):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
     try:
@@ -112,7 +114,7 @@ def locked_now(path: Path, otherwise: str) -> Iterator[None]:
 
 
 def require_private(status: os.stat_result, name: str) -> None:
-    """Raises Unavailable (`secrets.exposed`)."""
+    """Check that only the broker's user has access. Raises Unavailable (`secrets.exposed`)."""
     if status.st_mode & _OTHERS or status.st_uid != os.geteuid():
         message = f"{shown(name)} must belong to the broker's user and be closed to all others (mode 0700, files 0600)"
         raise SECRETS_EXPOSED(message)
@@ -120,7 +122,7 @@ def require_private(status: os.stat_result, name: str) -> None:
 
 @contextmanager
 def faults(what: str) -> Iterator[None]:
-    """What the system refuses, in our words."""
+    """Translate the operating system's errors."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
-"""A secret that stands, lent for one lease: for what can do no better.
+"""Lend a static secret for one lease, for targets that offer nothing better.
 
-The target knows nothing of leases here, and whoever has the value can use it until it is rotated. What this keeps is
-that nobody but the broker gets it, that each use is on record, and that no lease has it after its end.
+The target knows no leases, and anyone with the value can use it until it is rotated. The issuer ensures that only the
+broker gets the value, that each use is recorded, and that no lease has the value after its end.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ REMEMBERED_MS: Final = 86_400_000
 
 class StaticIssuer:
     """Implements ports.credential_issuer.CredentialIssuer. secrets: the names that leases may have. boundary: `broker`
-    where its target's own checks keep a lease to its scope, else `nobody`."""
+    if the target's own checks confine a lease to its scope, else `nobody`."""
 
     def __init__(
         self, *, store: SecretStore, clock: Clock, secrets: Collection[str], boundary: Boundary
@@ -47,7 +47,7 @@ class StaticIssuer:
         return self._traits
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
-        """As the port says: `{"secret": NAME}`."""
+        """Check a scope, which is `{"secret": NAME}`."""
         value = scope.thaw()
         if not isinstance(value, dict) or set(value) != {"secret"}:
             return ("a scope has the member `secret`, and no other",)
@@ -57,7 +57,7 @@ class StaticIssuer:
         return ()
 
     async def issue(self, order: LeaseOrder) -> Credential:
-        """As the port says. Raises Refused, too, as the store does (`secret.*`)."""
+        """Lend the secret. Raises Refused also as the store does (`secret.*`)."""
         if faults := self.faults(order.scope):
             raise LEASE_SCOPE(faults[0], reasons=faults)
         now = self._clock.now()
@@ -71,13 +71,13 @@ class StaticIssuer:
         return Credential(lease=order.name, account="", expires_at=order.expires_at, secret=found.secret)
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
-        """As the port says: nothing at the target changes by it."""
+        """Extend the lease. Nothing changes at the target."""
         if name not in self._lent:
             raise LEASE_GONE(f"lease {shown(name)} is gone")
         self._lent[name] = (self._lent[name][0], expires_at)
 
     async def revoke(self, name: LeaseName) -> Revoked:
-        """As the port says: the broker's copy goes with the lease; the secret stands until it is rotated."""
+        """End the lease: the broker's copy is discarded; the secret itself is valid until it is rotated."""
         lent = self._lent.pop(name, None)
         if lent is None:
             return Revoked()
@@ -85,14 +85,14 @@ class StaticIssuer:
         return Revoked(left=(left,), live_until=INTEGER_MAX)
 
     async def live(self) -> tuple[LeaseName, ...]:
-        """As the port says: of this process alone, for the target knows none."""
+        """List the leases of this process only, since the target knows none."""
         return tuple(self._lent)
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
         raise LEASE_UNTOLD("a static secret has whatever rights it has, for every lease")
 
     async def close(self) -> None:
-        """Keeps nothing open."""
+        """Do nothing: no connection is open."""
 
     def _check_out(self, wanted: str, by: str) -> CheckedOut:
         return self._store.check_out(wanted, by=by)

@@ -1,6 +1,6 @@
-"""The keys that seal secrets, in a file of their own: the first seals, all of them open.
+"""Manage the file of keys that seal secrets: the first key seals, all of them open.
 
-A line is one key of AES-256, in base64. More than one line stands there only while a change of keys is under way.
+Each line is one AES-256 key, in base64. The file has more than one line only while a change of keys is under way.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ID_CONTEXT: Final = b"answerable secret key id\0"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Keys by id, the sealing one first. A representation shows their ids."""
+    """The keys, the sealing one first. `repr` shows only their ids."""
 
     ordered: tuple[bytes, ...]
 
@@ -50,19 +50,19 @@ class Keys:
         return self.ordered[0]
 
     def named(self, identity: bytes) -> bytes | None:
-        """The key of this id."""
+        """Return the key with this id."""
         return next((one for one in self.ordered if key_id(one) == identity), None)
 
 
 class Keyring:
-    """One file. It may lie on another medium than the secrets, such as what a machine is handed when it starts."""
+    """A keyring file. It may be on another medium than the secrets, such as one that a machine receives at boot."""
 
     def __init__(self, path: Path, entropy: Entropy) -> None:
         self._path = path
         self._entropy = entropy
 
     def keys(self, *, creates: bool = False) -> Keys:
-        """Those of the file. creates: make it where there is none. Raises Unavailable (`secrets.keyring`,
+        """Read the keys. creates: create the file if it does not exist. Raises Unavailable (`secrets.keyring`,
         `secrets.exposed`, `secrets.unavailable`)."""
         content = read_private(self._path, FILE_BYTES_MAX)
         if content is None and creates:
@@ -85,7 +85,7 @@ class Keyring:
         return Keys(tuple(b64decode(one) for one in lines))
 
     def begin_change(self) -> Keys:
-        """With a new key in front; where a change was cut off, with the one that it began."""
+        """Add a new key in front. If an earlier change was interrupted, return its keys instead."""
         before = self.keys().ordered
         if len(before) > 1:
             return Keys(before)
@@ -95,7 +95,7 @@ class Keyring:
         return Keys(keys)
 
     def end_change(self) -> None:
-        """Without any key but the first."""
+        """Remove all keys but the first."""
         with self._locked():
             replace_private(self._path, _text(self.keys().ordered[:1]), self._entropy.token)
 
@@ -104,7 +104,7 @@ class Keyring:
 
 
 def key_id(key: bytes) -> bytes:
-    """What a sealed file calls its key. Tells nothing of it."""
+    """Return the id that a sealed file uses for its key. It reveals nothing about the key."""
     return sha256(_ID_CONTEXT + key).digest()[:KEY_ID_BYTES]
 
 

@@ -1,8 +1,8 @@
-"""How one secret is sealed: a header, and AES-256-GCM over its record and the values of its versions.
+"""Define the format of a sealed secret: a header, then AES-256-GCM over its record and the values of its versions.
 
     "ans-secret-1" LF | key id (8) | nonce (12) | ciphertext and tag
 
-The header and the name are authenticated with it, so that a file cannot stand in for another.
+The header and the secret's name are authenticated, so that one file cannot replace another.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _HEADER_BYTES: Final = len(MAGIC) + KEY_ID_BYTES
 _LIMITS: Final = Limits(size_bytes_max=SEALED_BYTES_MAX)
 
 Values = dict[int, bytes]
-"""Of each version that is not forgotten, by its number."""
+"""The value of each version that is still stored, by number."""
 PREPARED: Final = 0
-"""Stands for the version that is kept to be the next."""
+"""Number of the prepared version, which becomes the next one."""
 
 
 def sealed(secret: StoredSecret, values: Mapping[int, bytes], keys: Keys, nonce: bytes) -> bytes:
-    """The file of a secret."""
+    """Return the content of a secret's file."""
     header = MAGIC + key_id(keys.sealing)
     kept = {str(number): b64encode(value).decode() for number, value in values.items()}
     plain = encode({"secret": encoded_secret(secret), "values": {**kept}})
@@ -47,7 +47,7 @@ def sealed(secret: StoredSecret, values: Mapping[int, bytes], keys: Keys, nonce:
 
 
 def opened(content: bytes, name: str, keys: Keys) -> tuple[StoredSecret, Values]:
-    """What a file holds. Raises Unavailable: `secrets.key` for another key's, `secrets.damaged`."""
+    """Decrypt a secret's file. Raises Unavailable: `secrets.key` if the key is unknown, `secrets.damaged`."""
     if len(content) < _HEADER_BYTES + NONCE_BYTES + TAG_BYTES or not content.startswith(MAGIC):
         raise _damaged(name)
     identity = content[len(MAGIC) : _HEADER_BYTES]

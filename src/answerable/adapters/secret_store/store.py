@@ -1,4 +1,4 @@
-"""Secrets as sealed files: `NAME.secret`, and beside it `NAME.uses`, in a directory of the broker's own."""
+"""Store secrets as sealed files: `NAME.secret`, and beside it `NAME.uses`, in a directory of the broker's own."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ SECRETS_MAX: Final = 10_000
 
 
 class SealedSecretStore:
-    """Implements ports.secret_store.SecretStore. Made by `open`.
+    """Implements ports.secret_store.SecretStore. Created by `open`.
 
-    Whoever can read both directory and keyring has every secret: keep the keyring elsewhere where that is possible.
-    Somebody who can write the directory can bring an old file back, which is an old version, never another secret.
+    A user who can read both directory and keyring has every secret: store the keyring elsewhere if possible. A user who
+    can write the directory can restore an old file, which is an old version, never another secret.
     """
 
     def __init__(self, directory: Path, keyring: Keyring, clock: Clock, entropy: Entropy) -> None:
@@ -70,7 +70,7 @@ class SealedSecretStore:
 
     @classmethod
     def open(cls, directory: Path, keyring: Keyring, *, clock: Clock, entropy: Entropy) -> SealedSecretStore:
-        """Make what is not there. Raises Unavailable (`secrets.*`)."""
+        """Open the store; create what does not exist. Raises Unavailable (`secrets.*`)."""
         open_directory(directory)
         keyring.keys(creates=not any(directory.glob(f"*{SEALED}")))
         return cls(directory, keyring, clock, entropy)
@@ -210,8 +210,9 @@ class SealedSecretStore:
             )
 
     def change_key(self) -> int:
-        """As the port says. 1. the new key is in the ring, beside the old; 2. every file is sealed under it; 3. the old
-        ones leave the ring. Cut off anywhere, every file has its key in the ring."""
+        """Change the sealing key: 1. add the new key to the ring, beside the old; 2. seal every file under it; 3.
+        remove the old keys from the ring. After an interruption at any point, the ring contains the key of every file.
+        """
         with self._locked():
             keys = self._keyring.begin_change()
             names = self._names()
@@ -256,7 +257,7 @@ class SealedSecretStore:
 
 
 def _current(secret: StoredSecret, values: Values) -> int:
-    """The number of the version that is given out. Raises Refused (`secret.canary`, `secret.retired`)."""
+    """Return the number of the version in use. Raises Refused (`secret.canary`, `secret.retired`)."""
     if secret.kind == "canary":
         raise SECRET_CANARY(f"{shown(secret.name)} is planted: nobody uses it")
     current = secret.current

@@ -1,4 +1,4 @@
-"""Who had a secret, and when last. No secret itself, so that it is kept in clear beside it."""
+"""Record who used a secret, and when last. The record contains no secret and is stored unencrypted beside it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ USES_BYTES_MAX: Final = 131_072
 
 
 def with_use(uses: Sequence[SecretUse], by: str, now: UnixMillis) -> tuple[SecretUse, ...]:
-    """With one more, the last first; those who had it longest ago are forgotten past the bound."""
+    """Add a use, most recent first. Beyond the limit, the least recent users are dropped."""
     before = next((one for one in uses if one.by == by), None)
     used = SecretUse(by=by, count=before.count + 1 if before else 1, last_at=now)
     return (used, *(one for one in uses if one.by != by))[:USERS_MAX]
 
 
 def written(uses: Sequence[SecretUse]) -> bytes:
-    """The file."""
+    """Return the content of the file."""
     return encode([[one.by, one.count, one.last_at] for one in uses])
 
 
 def read_uses(content: bytes | None, name: str) -> tuple[SecretUse, ...]:
-    """What the file says; nothing where there is none. Raises Unavailable (`secrets.damaged`)."""
+    """Parse the file's content; empty if there is none. Raises Unavailable (`secrets.damaged`)."""
     if content is None:
         return ()
     try:

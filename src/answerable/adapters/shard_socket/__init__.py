@@ -1,4 +1,4 @@
-"""Actions handed from one process of a deployment to another, over Unix sockets that only its own account can open."""
+"""Forward actions between the processes of a deployment, over Unix sockets that only its own account can open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The answer of the walk as a message, and back."""
+"""Encode the answer to a forwarded action as a message, and decode it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from answerable.errors.codes.ledger import SHARD_MESSAGE
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """As core.action.outcome.Outcome. result, used, prepared: canonical JSON, None where there is none."""
+    """An outcome, as core.action.outcome.Outcome. result, used, prepared: canonical JSON, None if there is none."""
 
     status: OutcomeStatus
     detail: str
@@ -34,7 +34,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """As core.ledger.entry.Receipt. head: its signed note, where there is one."""
+    """A receipt, as core.ledger.entry.Receipt. head: its signed note, if there is one."""
 
     index: int
     leaf_hash: Digest
@@ -42,7 +42,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a person answered. reason, narrower: absent where there is none."""
+    """A person's answer. reason, narrower: absent if there is none."""
 
     by: str
     groups: tuple[str, ...]
@@ -55,7 +55,8 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """As core.approval.approval.Approval, without what it may be revoked under, which is for the register alone."""
+    """An approval, as core.approval.approval.Approval, without the names that can revoke it, which only the register
+    needs."""
 
     id: str
     agent: str
@@ -80,7 +81,7 @@ class Answered(
     omit_defaults=True,
     tag="answered",
 ):
-    """As core.ledger.answer.Answer."""
+    """An answer, as core.ledger.answer.Answer."""
 
     action_id: str
     outcome: Ended | None
@@ -101,7 +102,8 @@ _CONTAINED: Final[msgspec.msgpack.Decoder[Contained | Failed]] = msgspec.msgpack
 
 
 def answer_bytes(answer: Answer) -> bytes:
-    """The message. Raises Malformed (`json.*`) for a result that is no canonical JSON, Broken for an open batch."""
+    """Encode an answer. Raises Malformed (`json.*`) for a result that is no canonical JSON, Broken for an open
+    batch."""
     outcome, approval = answer.outcome, answer.approval
     return _ENCODER.encode(
         Answered(
@@ -127,17 +129,17 @@ def answer_bytes(answer: Answer) -> bytes:
 
 
 def reply_in(message: bytes) -> Going | Answered | Failed:
-    """What the other process said. Raises Malformed (`shard.message`)."""
+    """Decode a reply to an action. Raises Malformed (`shard.message`)."""
     return _decoded(_REPLY, message)
 
 
 def traced_in(message: bytes) -> Traced | Failed:
-    """What the other process said to a question. Raises Malformed (`shard.message`)."""
+    """Decode the reply to a `Trace`. Raises Malformed (`shard.message`)."""
     return _decoded(_TRACED, message)
 
 
 def contained_in(message: bytes) -> Contained | Failed:
-    """What the other process said of a hold. Raises Malformed (`shard.message`)."""
+    """Decode the reply to a `Contain`. Raises Malformed (`shard.message`)."""
     return _decoded(_CONTAINED, message)
 
 
@@ -149,7 +151,7 @@ def _decoded(decoder: msgspec.msgpack.Decoder[T], message: bytes) -> T:
 
 
 def answer_in(answered: Answered, log: str) -> Answer:
-    """The answer as the walk gives it, with the log that its receipts are of. Raises Malformed."""
+    """Convert the message to an Answer, with the origin of its log. Raises Malformed."""
     outcome, approval = answered.outcome, answered.approval
     return Answer(
         action_id=answered.action_id,
@@ -174,7 +176,7 @@ def answer_in(answered: Answered, log: str) -> Answer:
 
 
 def _narrowed(encoded: bytes) -> bytes:
-    """Arguments as canonical JSON, or nothing."""
+    """Return arguments as canonical JSON, or nothing."""
     if not encoded:
         return b""
     return FrozenJSON.from_canonical(encoded, limits=Limits(size_bytes_max=len(encoded))).bytes
@@ -188,7 +190,7 @@ def _result(encoded: bytes) -> dict[str, JSONValue]:
 
 
 def _entry(receipt: Receipt | None, *, signed: bool) -> Entry | None:
-    """Only the newest head is ever shown, and making one costs a signature."""
+    """Convert a receipt. Only the newest head is sent, since creating a head costs a signature."""
     if receipt is None:
         return None
     head = receipt.head.signed() if signed and receipt.head is not None else None

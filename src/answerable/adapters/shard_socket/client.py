@@ -1,4 +1,4 @@
-"""Handing an action on, and asking what was done: one connection for each, and never a second try."""
+"""Forward actions to other shards, and query what was done there: one connection for each, and never a retry."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ class SocketShardLink:
         shards: Callable[[], Iterable[str]] = tuple,
         limits: LinkLimits | None = None,
     ) -> None:
-        """directory: of the sockets. base: what the names of all shards' logs begin with. own: our shard. shards: the
-        names of all that there are, whether they run or not."""
+        """directory: of the sockets. base: common prefix of the origins of all shards' logs. own: this process's shard.
+        shards: returns the names of all existing shards, running or not."""
         self._directory = directory
         self._prefix = f"{base}/"
         self._own = own
@@ -89,7 +89,7 @@ class SocketShardLink:
         return found.part
 
     async def _told(self, origin: str, question: bytes, read: Callable[[bytes], T | Failed]) -> T:
-        """The answer of that process about its own log."""
+        """Send a question to a shard, and return its answer about its own log."""
         shard = self._shard(origin)
         if not shard:
             raise SHARD_REFUSED(f"{shown(origin)} is no shard of this deployment")
@@ -125,15 +125,15 @@ class SocketShardLink:
         except Malformed as long:
             raise Unavailable(long.message, code=long.code, port=PORT) from None
         stream = await self._connected(shard, ", which this mandate belongs to,")
-        # Leaving this block closes the connection, which cancels the action there if it has not ended.
+        # Leaving this block closes the connection, which cancels the action at the other shard if it has not ended.
         async with stream:
-            # 1 hand on: what was not handed on whole is not begun, so nothing has happened if this fails.
+            # 1 send: an incomplete message is never executed, so a failure here has no effect.
             try:
                 with anyio.fail_after(self._limits.send_seconds_max):
                     await stream.send(message)
             except (OSError, TimeoutError, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 raise SHARD_DOWN(f"shard {shown(shard)} did not take the action") from None
-            # 2 answer: from here on only an answer says what happened.
+            # 2 answer: from here on, only the answer tells what happened.
             try:
                 with anyio.fail_after(self._limits.answer_seconds_max):
                     return await self._answer(origin, shard, stream, progress)
@@ -183,6 +183,6 @@ class SocketShardLink:
             if isinstance(reply, Failed):
                 raise error_in(reply, origin)
             if progress is not None:
-                # Who cannot be told of progress is told the end all the same.
+                # A failing progress callback does not prevent the answer.
                 with suppress(Exception):
                     await progress(reply.done, reply.total, reply.text)

@@ -1,4 +1,4 @@
-"""Messages on the wire, one after another: four bytes of length, big-endian, then so many bytes of MessagePack."""
+"""Frame messages on the wire: four bytes of length, big-endian, then that many bytes of MessagePack."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ LENGTH_BYTES: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkLimits:
-    """connect_seconds_max: for reaching the other process. send_seconds_max: for handing it the whole action, or it
-    an answer. answer_seconds_max: from then until there is an answer; past it the action is cancelled there.
+    """Limits of the link between shards.
 
-    trace_seconds_max: for an answer to a question about what was done.
-
-    message_bytes_max: of one message. actions_max: handed to one process at a time; more are turned away.
-    stop_seconds_max: time that actions under way get when a process stops.
+    connect_seconds_max: to connect to the other process. send_seconds_max: to send it an action, or for it to send an
+    answer. answer_seconds_max: from then until the answer; after that the action is cancelled there. trace_seconds_max:
+    for an answer to a question about what was done. message_bytes_max: of one message. actions_max: concurrent actions
+    forwarded to one process; more are refused. stop_seconds_max: for actions in progress when a process stops.
     """
 
     connect_seconds_max: float = 2.0
@@ -35,7 +34,7 @@ class LinkLimits:
 
 
 def framed(message: bytes, limits: LinkLimits) -> bytes:
-    """The bytes to send. Raises Malformed (`shard.too_long`)."""
+    """Return the bytes to send. Raises Malformed (`shard.too_long`)."""
     if len(message) > limits.message_bytes_max:
         raise SHARD_TOO_LONG(
             f"a message of {len(message)} bytes is longer than the {limits.message_bytes_max} that go from one process "
@@ -45,7 +44,8 @@ def framed(message: bytes, limits: LinkLimits) -> bytes:
 
 
 async def read_message(stream: BufferedByteReceiveStream, limits: LinkLimits) -> bytes:
-    """The next message. Raises Malformed (`shard.too_long`), and what the stream raises when it ends before."""
+    """Return the next message. Raises Malformed (`shard.too_long`), and the stream's exceptions if it ends too
+    early."""
     size = int.from_bytes(await stream.receive_exactly(LENGTH_BYTES), "big")
     if size > limits.message_bytes_max:
         raise SHARD_TOO_LONG(f"a message of {size} bytes is too long")
@@ -53,5 +53,5 @@ async def read_message(stream: BufferedByteReceiveStream, limits: LinkLimits) ->
 
 
 async def send_message(stream: ByteSendStream, message: bytes, limits: LinkLimits) -> None:
-    """Send all of it. Raises Malformed (`shard.too_long`), and what the stream raises."""
+    """Send a whole message. Raises Malformed (`shard.too_long`), and the stream's exceptions."""
     await stream.send(framed(message, limits))

@@ -1,11 +1,11 @@
-"""What processes say to one another, and how it becomes what the walk knows.
+"""Define the messages between shard processes, and convert them from and to domain objects.
 
 One connection carries one action: an `Action` there; then any number of `Going` back, and one `Answered` or `Failed`.
-Closing the connection before the answer cancels the action. Or it carries one question, a `Trace`, and one `Traced` or
-`Failed` back.
+Closing the connection before the answer cancels the action. Or it carries one question, a `Trace` or `Contain`, and one
+`Traced`, `Contained` or `Failed` back.
 
-Laws: a member that is not known refuses, for it may be a restriction; the action is taken over byte for byte, and only
-if it is what it says it is; a message of another version is not guessed at.
+Laws: a message with an unknown member is refused, since that member may be a restriction; the action is transferred
+byte for byte, and accepted only if its bytes match its message; a message of another version is refused.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 VERSION: Final = 3
-"""1 said less of callers, and nothing of what was handed on; 2 nothing of which fields of a manifest were measured."""
+"""1 lacked parts of the caller, and delegation; 2 lacked the measured fields of a manifest."""
 PORT: Final = "shard_link"
 
 Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
@@ -40,7 +40,7 @@ Count = Annotated[int, Meta(ge=0)]
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """As core.identity.evidence.CallerIdentity."""
+    """A caller's identity, as core.identity.evidence.CallerIdentity."""
 
     instance: str
     source: Source
@@ -54,7 +54,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """As core.identity.caller.VerifiedCaller."""
+    """A caller, as core.identity.caller.VerifiedCaller."""
 
     agent: str
     proof: ProofKind
@@ -69,10 +69,9 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="action"):
-    """to: origin of the log that it is for. action: the frozen bytes. progress: whether notifications are wanted.
-
-    delegation: the chain that the caller presented, root first, joined by `~`; empty for a mandate of its own.
-    """
+    """A forwarded action. to: origin of the log that it is for. action: the frozen bytes. progress: whether
+    notifications are wanted. delegation: the chain that the caller presented, root first, joined by `~`; empty for a
+    mandate of the caller's own."""
 
     v: int
     to: str
@@ -89,7 +88,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="trace"):
-    """What is in flight and was done under a name. to: origin of the log that is asked."""
+    """Query what is in flight and was done under a name. to: origin of the queried log."""
 
     v: int
     to: str
@@ -98,7 +97,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Contain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="contain"):
-    """What came of a hold. to: origin of the log that is asked. hold: its id."""
+    """Query the result of a hold. to: origin of the queried log. hold: its id."""
 
     v: int
     to: str
@@ -106,29 +105,29 @@ class Contain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Contained(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="contained"):
-    """The answer of one log."""
+    """The answer of one log to a `Contain`."""
 
     part: StopPart
 
     @property
     def log(self) -> str:
-        """Whose answer it is."""
+        """The origin of the answering log."""
         return self.part.log
 
 
 class Traced(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="traced"):
-    """The answer of one log."""
+    """The answer of one log to a `Trace`."""
 
     effects: Effects
 
     @property
     def log(self) -> str:
-        """Whose answer it is."""
+        """The origin of the answering log."""
         return self.effects.log
 
 
 class Going(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="going"):
-    """Progress, as MCP has it."""
+    """A progress notification, as in MCP."""
 
     done: float
     total: float | None
@@ -138,11 +137,8 @@ class Going(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Failed(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag="failed"
 ):
-    """An error of the family. more: the reasons of a refusal; else the step, or the port.
-
-    entry: index in the log `to`, of a refusal that was recorded. denial: what people said who denied it, canonical
-    JSON; absent where it was not people.
-    """
+    """An error. more: the reasons of a refusal; otherwise the step, or the port. entry: for a recorded refusal, its
+    index in the log `to`. denial: the answer of the people who denied it, canonical JSON; absent if no person did."""
 
     kind: Literal["malformed", "unverified", "refused", "unavailable"]
     message: str
@@ -160,7 +156,7 @@ _ASKED: Final[msgspec.msgpack.Decoder[Action | Trace | Contain]] = msgspec.msgpa
 
 
 def action_bytes(to: str, request: ActionRequest, caller: VerifiedCaller, *, progress: bool) -> bytes:
-    """The message that hands an action on."""
+    """Encode a forwarded action."""
     identity = caller.identity
     return _ENCODER.encode(
         Action(
@@ -202,27 +198,28 @@ def action_bytes(to: str, request: ActionRequest, caller: VerifiedCaller, *, pro
 
 
 def trace_bytes(to: str, what: RevocationTarget) -> bytes:
-    """The message that asks what is in flight and was done under a name."""
+    """Encode the query for what is in flight and was done under a name."""
     return _ENCODER.encode(Trace(v=VERSION, to=to, kind=what.kind, name=what.name))
 
 
 def contain_bytes(to: str, hold: str) -> bytes:
-    """The message that asks what came of a hold."""
+    """Encode the query for the result of a hold."""
     return _ENCODER.encode(Contain(v=VERSION, to=to, hold=hold))
 
 
 def contained_bytes(part: StopPart) -> bytes:
-    """The message that answers it."""
+    """Encode the answer to a `Contain`."""
     return _ENCODER.encode(Contained(part=part))
 
 
 def traced_bytes(effects: Effects) -> bytes:
-    """The message that answers it."""
+    """Encode the answer to a `Trace`."""
     return _ENCODER.encode(Traced(effects=effects))
 
 
 def asked_in(message: bytes) -> Action | Trace | Contain:
-    """Raises Malformed (`shard.message`) for what this version does not say."""
+    """Decode an action or a question. Raises Malformed (`shard.message`) for any message that this version does not
+    know."""
     try:
         found = _ASKED.decode(message)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -233,7 +230,7 @@ def asked_in(message: bytes) -> Action | Trace | Contain:
 
 
 def action_in(message: bytes) -> Action:
-    """As `asked_in`, for an action and nothing else."""
+    """Decode an action; a question raises Malformed, too."""
     found = asked_in(message)
     if not isinstance(found, Action):
         raise SHARD_MESSAGE("not an action that was handed on: a question")
@@ -241,7 +238,7 @@ def action_in(message: bytes) -> Action:
 
 
 def request_in(action: Action, limits: LinkLimits) -> ActionRequest:
-    """The request, if its frozen bytes are in their one form and say what the message says. Raises Malformed."""
+    """Return the request, if its frozen bytes are canonical and match the message. Raises Malformed."""
     frozen = FrozenJSON.from_canonical(action.action, limits=Limits(size_bytes_max=limits.message_bytes_max))
     value = frozen.thaw()
     request = action_request(
@@ -260,7 +257,7 @@ def request_in(action: Action, limits: LinkLimits) -> ActionRequest:
 
 
 def caller_in(caller: Caller) -> VerifiedCaller:
-    """Who was proved in the process that handed the action on, which is one of our own account."""
+    """Return the caller as verified by the forwarding process, which runs under this process's own account."""
     identity = caller.identity
     return VerifiedCaller(
         agent=AgentId(caller.agent),
@@ -287,12 +284,12 @@ def caller_in(caller: Caller) -> VerifiedCaller:
 
 
 def going_bytes(done: float, total: float | None, text: str | None) -> bytes:
-    """The message of one progress notification."""
+    """Encode one progress notification."""
     return _ENCODER.encode(Going(done=done, total=total, text=text))
 
 
 def failed_bytes(error: AnswerableError) -> bytes:
-    """The message of an error. A fallen invariant over there is, for whoever asks, an effect that is not known."""
+    """Encode an error. A broken invariant at this process is, for the forwarding one, an unknown effect."""
     message, code = error.message, error.code
     match error:
         case Malformed():
@@ -324,7 +321,7 @@ def failed_bytes(error: AnswerableError) -> bytes:
 
 
 def error_in(failed: Failed, log: str) -> AnswerableError:
-    """The error to raise here. log: where its entry is."""
+    """Return the error to raise in this process. log: the log with its entry."""
     first = failed.more[0] if failed.more else ""
     match failed.kind:
         case "malformed":
@@ -345,7 +342,7 @@ def error_in(failed: Failed, log: str) -> AnswerableError:
 
 
 def _denial(encoded: bytes) -> dict[str, JSONValue] | None:
-    """Raises Malformed (`shard.message`, `json.*`)."""
+    """Decode the people's answer. Raises Malformed (`shard.message`, `json.*`)."""
     if not encoded:
         return None
     value = FrozenJSON.from_canonical(encoded, limits=Limits(size_bytes_max=len(encoded))).thaw()

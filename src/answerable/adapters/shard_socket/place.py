@@ -1,7 +1,7 @@
-"""Where the sockets lie, and who may be at the other end.
+"""Locate the sockets between shards, and check who can open them and who is connected.
 
-Laws: sockets are of mode 0600 in a directory of mode 0700, both our own; a peer of another account is not spoken to,
-whatever the file says, for the kernel knows who it is.
+Laws: sockets have mode 0600 in a directory of mode 0700, both owned by this process's user; a peer of another account,
+as the kernel reports it, is refused, whatever the file's permissions.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _UCRED: Final = struct.Struct("3i")
 
 
 def socket_of(directory: Path, shard: str) -> Path:
-    """The socket of a shard's process."""
+    """Return the path of a shard's socket."""
     return directory / f"{shard}.sock"
 
 
 def made_directory(directory: Path) -> None:
-    """The directory, made if it is not there. Raises Unavailable as `check_directory`."""
+    """Create the directory if it does not exist. Raises Unavailable as `check_directory`."""
     try:
         directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     except OSError as error:
@@ -44,7 +44,8 @@ def made_directory(directory: Path) -> None:
 
 
 def check_directory(directory: Path) -> None:
-    """Raises Unavailable (`shard.directory`) unless it is there, our own, and nobody else's to look into."""
+    """Raises Unavailable (`shard.directory`) unless the directory exists, and only this process's user owns and can
+    open it."""
     try:
         status = os.lstat(directory)
     except OSError as error:
@@ -59,8 +60,8 @@ def check_directory(directory: Path) -> None:
 
 
 def is_own_account(stream: SocketStream) -> bool:
-    """Whether the process at the other end runs under our user, as the kernel recorded it when it connected or, seen
-    from the one that connected, when it listened. Where the kernel cannot tell, it does not."""
+    """Whether the peer process runs under this process's user, as the kernel recorded it at connect or, for the
+    connecting side, at listen. False if the kernel does not report it."""
     if not hasattr(socket, "SO_PEERCRED"):
         return False
     connected = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - an attribute of anyio's, no query of Django's

@@ -1,4 +1,4 @@
-"""Taking actions that other processes hand on, for as long as this process keeps its shard."""
+"""Execute actions that other processes forward, while this process holds its shard."""
 
 from __future__ import annotations
 
@@ -56,17 +56,18 @@ _GONE: Final = (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError, a
 
 
 class Govern(Protocol):
-    """As flows.govern_action.govern_action, with the walk bound: it never hands an action on."""
+    """Like flows.govern_action.govern_action with bound parts; this function never forwards an action."""
 
     async def __call__(
         self, request: ActionRequest, caller: VerifiedCaller, *, progress: Progress | None = None
     ) -> Answer:
-        """Raises the errors of the family."""
+        """Raises AnswerableError."""
         ...
 
 
 class SocketShardDoor:
-    """The socket of one shard. Its process must hold that shard's log, so that there is one of them at a time."""
+    """The listener of one shard. Its process must hold that shard's log, so that there is only one listener at a
+    time."""
 
     def __init__(
         self,
@@ -79,18 +80,18 @@ class SocketShardDoor:
         contain: Callable[[str], Awaitable[StopPart]],
         limits: LinkLimits | None = None,
     ) -> None:
-        """trace: what is in flight and was done here under a name. contain: what our log says of a hold. They raise the
-        errors of the family."""
+        """trace: returns what is in flight and was done in this shard under a name. contain: returns what this shard's
+        log states about a hold. Both raise AnswerableError."""
         self._directory, self._path = directory, socket_of(directory, shard)
         self._origin, self._govern, self._trace = origin, govern, trace
         self._contain = contain
         self._limits = limits or LinkLimits()
-        # Connections, and those of them whose action has been begun.
+        # Open connections, and how many of them have a running action.
         self._under_way = self._begun = 0
         self._idle = anyio.Event()
 
     async def serve(self, *, stop: anyio.Event, started: Callable[[], None]) -> None:
-        """Take actions until `stop` is set, and then no more; those under way get `stop_seconds_max` to end.
+        """Accept actions until `stop` is set; those in progress then have `stop_seconds_max` to end.
 
         Raises Unavailable (`shard.directory`, `shard.address`).
         """
@@ -122,14 +123,15 @@ class SocketShardDoor:
             try:
                 stream = await listener.accept()
             except anyio.BrokenResourceError as failed:
-                # Out of descriptors, for one: those who knock meanwhile wait, and are told so by their own deadline.
+                # For example, no file descriptors are left. Connecting processes wait meanwhile, up to their own
+                # deadline.
                 _log.warning("the socket between shards takes nobody for now: %s", failed.__cause__)
                 await anyio.sleep(ACCEPT_RETRY_SECONDS)
                 continue
             actions.start_soon(self._connected, stream)
 
     async def _connected(self, stream: SocketStream) -> None:
-        """One connection. Nothing that a peer does or sends ends more than that."""
+        """Serve one connection. No peer's behaviour affects other connections."""
         self._under_way += 1
         try:
             async with stream:
@@ -140,7 +142,7 @@ class SocketShardDoor:
                     return
                 await self._answered(stream)
         except _GONE:
-            # Whoever handed it on is gone; what happened is in the ledger.
+            # The forwarding process is gone; the ledger has the result.
             return
         except Exception:
             _log.exception("a connection between shards failed")
@@ -172,8 +174,8 @@ class SocketShardDoor:
             await self._send(stream, reply)
 
     async def _told(self, asked: Trace | Contain) -> bytes:
-        """The answer to a question about what was done. Raises Malformed, Unavailable (`shard.refused`), and as the
-        walk does."""
+        """Answer a question about what was done. Raises Malformed, Unavailable (`shard.refused`), and the exceptions of
+        `trace` and `contain`."""
         self._check_address(asked.to)
         try:
             with anyio.fail_after(self._limits.trace_seconds_max):
@@ -184,7 +186,7 @@ class SocketShardDoor:
             raise SHARD_LATE("reading its ledger took too long", effect="unknown") from None
 
     def _checked(self, action: Action) -> ActionRequest:
-        """Before anything is begun. Raises Malformed, Unavailable (`shard.refused`)."""
+        """Check an action before it begins. Raises Malformed, Unavailable (`shard.refused`)."""
         if self._begun >= self._limits.actions_max:
             raise SHARD_REFUSED("too many actions were handed on at a time")
         self._check_address(action.to)
@@ -201,7 +203,8 @@ class SocketShardDoor:
         action: Action,
         request: ActionRequest,
     ) -> bytes | None:
-        """What to say of it; None when whoever handed it on went away, which cancels it."""
+        """Execute the action and return the reply; None if the forwarding process disconnected, which cancels the
+        action."""
         reply: bytes | None = None
         turn = anyio.Lock()
         async with anyio.create_task_group() as tasks:
@@ -211,7 +214,7 @@ class SocketShardDoor:
                     async with turn:
                         await self._send(stream, going_bytes(done, total, text))
                 except _GONE:
-                    # Half a message may be on the way, so nothing more can be said: it is as if nobody waited.
+                    # Half a message may have been sent, so the stream is unusable: treat the peer as gone.
                     tasks.cancel_scope.cancel()
 
             tasks.start_soon(_until_gone, received, tasks.cancel_scope)
@@ -235,11 +238,11 @@ class SocketShardDoor:
         try:
             return answer_bytes(answer)
         except AnswerableError as odd:
-            # It was done and recorded; only its answer cannot be passed on.
+            # The action was done and recorded; only its answer cannot be sent.
             return failed_bytes(SHARD_FAILED(f"the answer cannot be passed on: {odd.message}"))
 
     async def _send(self, stream: SocketStream, message: bytes) -> None:
-        """Raises what the stream raises, also for a peer that does not read."""
+        """Send a message. Raises the stream's exceptions, also if the peer does not read."""
         try:
             with anyio.fail_after(self._limits.send_seconds_max):
                 await send_message(stream, message, self._limits)
@@ -254,12 +257,12 @@ class SocketShardDoor:
 
 
 async def _until_gone(received: BufferedByteReceiveStream, scope: anyio.CancelScope) -> None:
-    """Nothing more is said on a connection after its action: whatever comes, or its end, means that nobody waits."""
+    """Cancel when the peer sends anything or disconnects: after its action, a peer that waits sends nothing."""
     with suppress(anyio.EndOfStream, *_GONE):
         await received.receive(1)
     scope.cancel()
 
 
 def _turned_away(error: AnswerableError) -> Unavailable:
-    """To whoever handed it on, what is odd about a message between processes is no fault of the agent."""
+    """Convert an error: a malformed message between processes is no fault of the agent."""
     return SHARD_REFUSED(error.message)

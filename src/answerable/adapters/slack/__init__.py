@@ -1,4 +1,4 @@
-"""Messages to approvers in Slack."""
+"""Send messages to approvers in Slack."""
 
 from __future__ import annotations
 

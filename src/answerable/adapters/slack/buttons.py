@@ -1,4 +1,4 @@
-"""What a message with buttons draws: every line of the card whole, and below it yes, no, and no because of something.
+"""Render a Slack message with buttons: every line of the card in full, then approve, deny, and deny with a reason.
 
 Source: Block Kit's reference of the blocks `section` and `actions` and of the elements `button` and `static_select`.
 """
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 BLOCK_CHARS_MAX: Final = 2_900
-"""Of one text block, escaped: Slack takes 3,000."""
+"""Characters of one text block, escaped: Slack accepts 3,000."""
 
 
 def whole_blocks(message: Message, offer: Offer) -> list[JSONValue]:
-    """Sentence, badges and lines, none of them cut, and none folded away by the chat."""
+    """Return sentence, badges and lines as blocks, none truncated, and none collapsed by Slack."""
     lines = [
         message.sentence,
         " · ".join(message.badges),
@@ -37,7 +37,8 @@ def whole_blocks(message: Message, offer: Offer) -> list[JSONValue]:
 
 
 def buttons_of(offer: Offer) -> JSONValue:
-    """Yes asks once more, as a finger slips; the reasons are those that one tap gives."""
+    """Return the buttons. Approve asks for confirmation, against accidental clicks; the reasons are those for one
+    tap."""
     asks_again: JSONValue = {
         "title": plain("Say yes?"),
         "text": plain("It counts as your answer, in your name, and is recorded."),
@@ -76,7 +77,7 @@ def buttons_of(offer: Offer) -> JSONValue:
 
 
 def _packed(lines: list[str]) -> Iterator[str]:
-    """As many lines in one text as a block takes."""
+    """Pack as many lines into one text as a block accepts."""
     packed: list[str] = []
     for line in lines:
         if packed and len(escaped("\n".join((*packed, line)))) > BLOCK_CHARS_MAX:

@@ -1,6 +1,6 @@
-"""Slack's Web API, two methods of it: `chat.postMessage`, and `chat.update` for what was told before.
+"""Send messages by Slack's Web API: `chat.postMessage`, and `chat.update` for messages sent before.
 
-Messages hold a link, and buttons only where they are offered: a click in a chat proves the chat account and no more.
+Messages contain a link, and buttons only if they are offered: a click in a chat proves the chat account and no more.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from answerable.ports.event_post import EventPost
 
 TEXT_CHARS_MAX: Final = 580
-"""Of one text block before escaping, which makes five characters of one: Slack takes 3,000."""
+"""Characters of one text block before escaping, which turns one character into five: Slack accepts 3,000."""
 RATE_LIMITED_SECONDS: Final = 30
 _GONE: Final = frozenset(
     {
@@ -64,11 +64,11 @@ class SlackChannel:
     updates: Final = True
 
     def __init__(self, post: EventPost, *, token: str, url: str) -> None:
-        """token: of a bot that may `chat:write`. url: of the API, without a slash at its end."""
+        """token: of a bot with the scope `chat:write`. url: of the API, without a final slash."""
         self._post, self._token, self._url = post, token, url
 
     async def send(self, message: Message, address: str, *, handle: str, now: int) -> Sent:
-        """As the port says. address: id of a member or of a channel. handle: `CHANNEL:TS`."""
+        """Send a message. address: id of a member or of a channel. handle: `CHANNEL:TS`."""
         channel, _, stamp = handle.partition(":")
         if stamp and message.kind == "ended":
             sent = await self._called("chat.update", {"channel": channel, "ts": stamp}, message, now)
@@ -103,7 +103,7 @@ class SlackChannel:
 
 
 def blocks_of(message: Message, now: int) -> list[JSONValue]:
-    """What is drawn: what others chose stands in plain text, where nothing is markup, a link or a mention."""
+    """Render a message. Text chosen by others is plain text, without markup, links or mentions."""
     lines = [f"{label}: {text}" for label, text in message.lines]
     if message.until:
         until = datetime.fromtimestamp(message.until / 1000, UTC)

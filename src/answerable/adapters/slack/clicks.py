@@ -1,6 +1,6 @@
-"""Slack's Web API when somebody clicked: `users.info`, `chat.update` and `chat.postEphemeral`.
+"""Call Slack's Web API after a click: `users.info`, `chat.update` and `chat.postEphemeral`.
 
-Nothing of a request is an address here: `response_url`, a right of whoever has it, is neither used nor kept.
+No address in a click request is used: `response_url`, which anyone who has it may post to, is neither used nor stored.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _FALSE: Final = {
     "is_restricted": "it is a guest's",
     "is_ultra_restricted": "it is a guest's",
 }
-"""What it must say of itself, and why it may not answer where it says otherwise or nothing."""
+"""Members that the account must state as false, and the reason for the refusal if it does not."""
 _NOT_TRUE: Final = {
     "is_stranger": "it is of another workspace",
     "is_workflow_bot": "it is a program's",
     "is_connector_bot": "it is a program's",
     "is_invited_user": "its invitation was not taken up yet",
 }
-"""What it may leave out."""
+"""Members that the account may omit, but not state as true."""
 _GONE: Final = frozenset({"user_not_found", "user_not_visible"})
 
 
@@ -46,7 +46,7 @@ class SlackClicks:
     """Implements ports.chat_clicks.ChatClicks."""
 
     def __init__(self, post: EventPost, *, token: str, url: str) -> None:
-        """token: of a bot that may `chat:write` and `users:read`. url: of the API, without a slash at its end."""
+        """token: of a bot with the scopes `chat:write` and `users:read`. url: of the API, without a final slash."""
         self._post, self._token, self._url = post, token, url
 
     async def standing(self, account: ChatAccount) -> str:
@@ -79,7 +79,7 @@ class SlackClicks:
         )
 
     async def whisper(self, text: str, account: ChatAccount, place: str) -> None:
-        """As the port says. Our link stays a link; nothing else in it is one of ours."""
+        """Show a text to one person only. Answerable's link stays a link; no other text becomes one."""
         shown = cut_texts([visible(text[:1].upper() + text[1:])], WHISPER_CHARS_MAX)
         await self._told(
             "chat.postEphemeral",
@@ -102,11 +102,12 @@ class SlackClicks:
         try:
             await self._called(method, "application/json; charset=utf-8", encode(quiet))
         except Unavailable:
-            # Best effort: what was recorded stands, and the first page of the console says that the channel is down.
+            # Best effort: the recorded answer stays valid, and the first page of the console reports that the channel
+            # is down.
             return
 
     async def _called(self, method: str, kind: str, body: bytes) -> Mapping[str, JSONValue]:
-        """What it said. Raises Unavailable (`chat.unreachable`)."""
+        """Call a method and return its answer. Raises Unavailable (`chat.unreachable`)."""
         headers = {"content-type": kind, "authorization": f"Bearer {self._token}"}
         try:
             answer = await self._post.post(f"{self._url}/{method}", headers, body)

@@ -1,4 +1,4 @@
-"""Text of others in a message, so that nothing of it is markup, a link or a mention."""
+"""Escape text of others in a message, so that it contains no markup, link or mention."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def plain(text: str) -> JSONValue:
-    """A text object in which nothing is markup."""
+    """Return a text object without markup."""
     return {"type": "plain_text", "text": escaped(text), "emoji": False}
 
 
 def escaped(text: str) -> str:
-    """The three characters that mean something to Slack."""
+    """Escape the three characters with a meaning in Slack."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

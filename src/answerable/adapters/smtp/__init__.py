@@ -1,4 +1,4 @@
-"""Messages to approvers by e-mail."""
+"""Send messages to approvers by e-mail."""
 
 from __future__ import annotations
 

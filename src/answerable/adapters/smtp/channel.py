@@ -1,7 +1,7 @@
-"""E-mail over SMTP (RFC 5321) with TLS: one mail to one address, in plain text, which answers to nothing.
+"""Send e-mail over SMTP (RFC 5321) with TLS: one plain-text mail to one address, which no reply can answer.
 
-A connection of its own for each: they are few. Of what the server says no more is passed on than its code, as servers
-repeat addresses in their words.
+Each mail uses its own connection, since there are few. Of a server's reply only the code is passed on, since replies
+repeat addresses.
 """
 
 from __future__ import annotations
@@ -25,9 +25,12 @@ TlsKind = Literal["starttls", "tls", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpServer:
-    """tls: `starttls` before anything is said, `tls` from the first byte, or `none` for a server on loopback. user:
-    empty for no sign-in. context: whose certificates count. sender: the address that mail is from.
-    answer_seconds_max: how long it may be silent."""
+    """A mail server and its account.
+
+    tls: `starttls` before anything else is sent, `tls` from the first byte, or `none` for a server on loopback. user:
+    empty for no login. context: the TLS context with the trusted certificates. sender: the From address.
+    answer_seconds_max: how long the server may take to respond.
+    """
 
     host: str
     port: int
@@ -48,7 +51,7 @@ class SmtpChannel:
         self._server = server
 
     async def send(self, message: Message, address: str, *, handle: str, now: int) -> Sent:
-        """As the port says. handle: of the mail that this one continues."""
+        """Send a message. handle: of the mail that this one follows up."""
         server = self._server
         name = name_of_mail(message, address, sender=server.sender)
         mail = mail_of(message, address, sender=server.sender, name=name, follows=handle, now=now)
@@ -58,7 +61,7 @@ class SmtpChannel:
             local_hostname=server.sender.rpartition("@")[2],
             timeout=server.answer_seconds_max,
             use_tls=server.tls == "tls",
-            # Never as it comes: a server that stops offering it gets nothing.
+            # STARTTLS is never opportunistic: a server that stops offering it gets no mail.
             start_tls=server.tls == "starttls",
             tls_context=None if server.tls == "none" else server.context,
         )
@@ -70,7 +73,7 @@ class SmtpChannel:
         except (aiosmtplib.SMTPException, OSError, ValueError) as fault:
             return _fault(fault)
         else:
-            # It has it: what is said from here on changes nothing.
+            # The server has accepted the mail; later replies change nothing.
             with suppress(aiosmtplib.SMTPException, OSError):
                 await connection.quit()
             return Sent(state="taken", handle=name)
@@ -98,7 +101,7 @@ def _fault(fault: Exception) -> Sent:
             return Sent(
                 state="down", why="the server offers no way to sign in that we know: nothing was sent"
             )
-        # The library has no class of its own for it.
+        # The library has no exception class for this case.
         case aiosmtplib.SMTPException(args=[str(words)]) if "STARTTLS" in words:
             return Sent(
                 state="down",
@@ -109,6 +112,7 @@ def _fault(fault: Exception) -> Sent:
 
 
 def _refused(code: int, what: str) -> Sent:
-    """4yz may be otherwise later, as greylisting is; 5yz will not (RFC 5321, section 4.2.1)."""
+    """Classify a refusal: a 4yz code may change later, as with greylisting; a 5yz code will not (RFC 5321, section
+    4.2.1)."""
     state: Literal["never", "later"] = "never" if 500 <= code < 600 else "later"
     return Sent(state=state, why=f"the server refused {what} with code {code}")

@@ -1,4 +1,4 @@
-"""One message as one mail. Plain text: nothing in it is markup, and no address in it is a link but ours."""
+"""Render one message as one mail. Plain text: nothing in it is markup, and only Answerable's own address is a link."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNFIT: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def name_of_mail(message: Message, address: str, *, sender: str) -> str:
-    """Its Message-ID: the same at every try, so that what comes twice is seen to be one."""
+    """Return the Message-ID: the same for every attempt, so that mail programs detect duplicates."""
     receiver = sha256(address.encode()).hexdigest()[:16]
     return f"<{_UNFIT.sub('-', message.id)[:100]}.{receiver}@{sender.rpartition('@')[2]}>"
 
@@ -29,7 +29,8 @@ def name_of_mail(message: Message, address: str, *, sender: str) -> str:
 def mail_of(
     message: Message, address: str, *, sender: str, name: str, follows: str, now: int
 ) -> EmailMessage:
-    """follows: Message-ID of an earlier mail about the same; empty for none. now: Unix milliseconds."""
+    """Build a mail. follows: Message-ID of an earlier mail on the same subject; empty for none. now: Unix
+    milliseconds."""
     mail = EmailMessage(policy=SMTP)
     mail["From"] = Address(display_name="Answerable", addr_spec=sender)
     mail["To"] = Address(addr_spec=address)
@@ -39,7 +40,7 @@ def mail_of(
     if follows:
         mail["In-Reply-To"] = follows
         mail["References"] = follows
-    # RFC 3834: nobody's program answers to this by itself.
+    # RFC 3834: prevents automatic replies.
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
     mail["List-Id"] = f"Approvals <approvals.{sender.rpartition('@')[2]}>"
@@ -48,8 +49,8 @@ def mail_of(
 
 
 def _as_text(text: str) -> str:
-    """Text of a header that nobody decodes: what begins an encoded word (RFC 2047) is set apart. Else what an agent
-    chose could hold a line break, and be a header of its own, or hide what it says until a mail program shows it."""
+    """Prevent a header text from containing an encoded word (RFC 2047). Otherwise text chosen by an agent could hold a
+    line break, and so a header of its own, or hide its content until a mail program decodes it."""
     return text.replace("=?", "= ?")
 
 

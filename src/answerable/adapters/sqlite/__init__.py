@@ -1,4 +1,4 @@
-"""Registers and registry in one SQLite file."""
+"""Store the registers and the registry in one SQLite file."""
 
 from __future__ import annotations
 

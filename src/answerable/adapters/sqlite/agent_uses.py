@@ -1,4 +1,4 @@
-"""Uses of agents in SQLite. Read from the file whenever somebody asks, which is seldom, so there is no mirror."""
+"""Store the uses of agents in SQLite. Reads go to the file, since they are rare, so there is no mirror."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An approval as the bytes of one column: canonical JSON of all but its state, which has a column of its own."""
+"""Encode an approval as one column: canonical JSON of all but its state, which has a column of its own."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def body_of(approval: Approval) -> bytes:
-    """The column. The action is kept as the very text that was frozen."""
+    """Return the column. The action is stored as exactly the text that was frozen."""
     row: JSONValue = {
         "id": approval.id,
         "agent": approval.agent,
@@ -114,7 +114,7 @@ def body_of(approval: Approval) -> bytes:
 
 
 def from_body(body: bytes, *, state: str) -> Approval:
-    """The inverse of `body_of`. Raises Malformed (`approval.row`, `json.*`)."""
+    """Decode the result of `body_of`. Raises Malformed (`approval.row`, `json.*`)."""
     states: tuple[ApprovalState, ...] = get_args(ApprovalState)
     known = next((known for known in states if known == state), None)
     if known is None:

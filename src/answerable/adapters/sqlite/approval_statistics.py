@@ -1,4 +1,4 @@
-"""Figures that were counted from logs, in SQLite. Read at a start, and of other logs when somebody asks for them."""
+"""Store statistics counted from logs, in SQLite. They are read at a start, and those of other logs on demand."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class SqliteFiguresRegister:
             )
 
     def kept(self, origin: str) -> KeptFigures | None:
-        """As the port says. One query, so that all of it is of one state."""
+        """Return the stored statistics. A single query, so that all rows are of one state."""
         found = self._store.rows(
             """SELECT entries, form, at, beside, name, state FROM figures_kept
                 LEFT JOIN figures USING (origin) WHERE origin = ?""",

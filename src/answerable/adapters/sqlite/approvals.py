@@ -1,4 +1,4 @@
-"""Approvals in SQLite, with a mirror for reads."""
+"""Store approvals in SQLite, with an in-memory mirror for reads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _WHAT: Final = "approval"
 _Place = tuple[str, str, bytes]
-# Each write takes the next number of change, by which other processes find it.
+# Each write takes the next change number, by which other processes find the row.
 _ADD: Final = (
     "INSERT INTO approvals (id, state, expires_at, body, change) "
     "VALUES (?, ?, ?, ?, (SELECT coalesce(max(change), 0) + 1 FROM approvals)) RETURNING number, change"
@@ -39,9 +39,10 @@ _USE: Final = (
 
 
 class SqliteApprovalRegister:
-    """Port ApprovalRegister. Changes compare with the file, not with the mirror, so that processes race fairly.
+    """Port ApprovalRegister. Changes compare with the file, not with the mirror, so that racing processes are decided
+    by the file.
 
-    A row that cannot be read is known to nobody: it is not answered, and nothing runs by it.
+    An approval whose row cannot be read does not exist for callers: it cannot be answered, and nothing runs by it.
     """
 
     def __init__(self, store: SqliteStore) -> None:
@@ -49,10 +50,10 @@ class SqliteApprovalRegister:
         self._store = store
         self._approvals: dict[str, Approval] = {}
         self._by_place: dict[_Place, tuple[str, ...]] = {}
-        # In the order of all; None where that must be looked up.
+        # In the order of all approvals; None if it must be computed.
         self._pending: dict[str, Approval] | None = None
         self._read = self._read_change = 0
-        # Of the mirror: one thread denies while another one adds.
+        # Guards the mirror: one thread may deny while another adds.
         self._changing = threading.Lock()
         store.mirror(self._reload)
 
@@ -74,7 +75,7 @@ class SqliteApprovalRegister:
         return None
 
     def add(self, approval: Approval) -> None:
-        """As the port says. Raises Malformed (`approval.duplicate`) for an id that is there already."""
+        """Add an approval. Raises Malformed (`approval.duplicate`) if the id exists already."""
         with self._store.write() as connection:
             try:
                 added = connection.execute(
@@ -86,14 +87,14 @@ class SqliteApprovalRegister:
         with self._changing:
             self._put(approval)
             if whole(added[1]) == self._read_change + 1:
-                # Nobody else wrote meanwhile, so that there is nothing to read anew.
+                # No other process wrote meanwhile, so nothing needs to be reloaded.
                 self._read, self._read_change = whole(added[0]), whole(added[1])
 
     def replace(self, approval: Approval, *, was: Approval) -> bool:
         return self.replace_many([(approval, was)])[0]
 
     def replace_many(self, changes: Sequence[tuple[Approval, Approval]]) -> tuple[bool, ...]:
-        """As the port says: in one transaction."""
+        """Replace approvals in one transaction."""
         bodies = [(body_of(approval), body_of(was)) for approval, was in changes]
         with self._store.write() as connection:
             numbers = [
@@ -110,7 +111,7 @@ class SqliteApprovalRegister:
                 if number is not None:
                     self._put(approval)
             if taken and taken[0] == self._read_change + 1:
-                # Nobody else wrote meanwhile, so that there is nothing to read anew: thousands may be denied at once.
+                # No other process wrote meanwhile, so nothing needs to be reloaded: thousands may be denied at once.
                 self._read_change = taken[-1]
         for (approval, was), number in zip(changes, numbers, strict=True):
             if number is None and approval.id == was.id:
@@ -132,7 +133,7 @@ class SqliteApprovalRegister:
         return used == 1
 
     def all(self, *, pending_only: bool, now: UnixMillis) -> Iterable[Approval]:
-        """As the port says, with what other processes wrote by now."""
+        """List the approvals, including what other processes have written so far."""
         self._store.fill(self._reload)
         with self._changing:
             if not pending_only:
@@ -143,7 +144,7 @@ class SqliteApprovalRegister:
         return tuple(a for a in waiting if a.state_at(now) == "pending")
 
     def _keep_as_it_is(self, name: str) -> None:
-        """What another process put there: whoever tries again finds it."""
+        """Update the mirror with the row that another process wrote, for the caller's next attempt."""
         for row in self._store.rows("SELECT state, body FROM approvals WHERE id = ?", (name,)):
             found = self._made(name, row)
             if found is not None:
@@ -168,7 +169,7 @@ class SqliteApprovalRegister:
         self._approvals[approval.id] = approval
         self._put_pending(approval, known)
         if approval.canary is not None:
-            # No action finds it.
+            # Attention checks are never matched to actions.
             return
         place = _place_of(approval)
         if approval.id not in (there := self._by_place.get(place, ())):
@@ -182,17 +183,18 @@ class SqliteApprovalRegister:
         elif known is None or approval.id in self._pending:
             self._pending[approval.id] = approval
         else:
-            # It has a place among the others that is not the last.
+            # Its place among the others is not the last.
             self._pending = None
 
     def _reload(self) -> None:
-        """Only what was changed since, by whomever: thousands may wait, and each is long."""
+        """Read only the rows changed since the last read, by any process: thousands may be pending, and each row is
+        long."""
         with self._changing:
             self._read_anew()
 
     def _read_anew(self) -> None:
         rows = self._store.rows(
-            # Without the sign it would go through all of them in the order of their numbers.
+            # The unary plus keeps SQLite from scanning all rows in the order of `number`.
             "SELECT number, id, state, body, change FROM approvals WHERE change > ? ORDER BY +number",
             (self._read_change,),
         )
@@ -209,7 +211,7 @@ class SqliteApprovalRegister:
                 self._read = max(self._read, whole(row[0]))
                 continue
             if whole(row[0]) > read_before:
-                # What was added here meanwhile stands among them, in the order of all.
+                # Rows added by this process meanwhile are among these, so reinsert them in the order of all.
                 known.pop(identity, None)
                 new[identity] = approval
                 self._read = whole(row[0])

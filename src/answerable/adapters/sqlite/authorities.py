@@ -1,4 +1,5 @@
-"""Authorities of the trust domain and foreign bundles in SQLite. Read from the file each time: only timers ask."""
+"""Store the authorities of the trust domain and foreign bundles in SQLite. Reads go to the file: only timers read
+them."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """made: rows that could not be read and were made again. left: those of which the ledger says too little."""
+    """The result of a repair. made: unreadable rows that were rebuilt. left: those for which the ledger states too
+    little."""
 
     made: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
@@ -43,8 +45,8 @@ class SqliteAuthorityRegister:
         store.unreadable.look_at(self.federated)
 
     def read(self) -> AuthoritySet | None:
-        """As the port says. Raises Unavailable (`register.corrupt`) for what cannot be understood."""
-        # One statement, so that generations and revision are of one time.
+        """Read the trust domain. Raises Unavailable (`register.corrupt`) for a row that cannot be decoded."""
+        # One statement, so that authorities and revision are of one state.
         rows = self._store.rows(
             f"SELECT sequence, revision, beginning, {COLUMNS} FROM trust_domain "  # noqa: S608 - our own names
             "LEFT JOIN authorities ON TRUE ORDER BY number"
@@ -61,8 +63,8 @@ class SqliteAuthorityRegister:
             )
 
     def mend(self, read_told: Callable[[], ToldAuthorities], *, now: UnixMillis) -> Mended:
-        """Make rows that cannot be read again as the ledger says, for the start of a process. read_told: asked only
-        where there are such. Raises Unavailable."""
+        """Rebuild unreadable rows from the ledger, at the start of a process. read_told: reads the ledger; called only
+        if there are such rows. Raises Unavailable."""
         rows = self._store.rows(f"SELECT number, {COLUMNS} FROM authorities")  # noqa: S608 - our own names
         damaged = [row for row in rows if not _is_whole(row[1:])]
         of_domain = self._store.rows("SELECT sequence, revision, beginning FROM trust_domain")
@@ -82,7 +84,7 @@ class SqliteAuthorityRegister:
                 _insert(connection, whole(row[0]), _as_far(found, row[2], connection))
                 done.made.append(found.id)
             if spoilt:
-                # Above all that anybody has seen of them; whoever was making keys begins again.
+                # A sequence above any published one; a process that was creating keys starts over.
                 values = (max(told.sequence + 1, now // 1000), now)
                 connection.execute(
                     "UPDATE trust_domain SET sequence = ?, revision = ?, beginning = ''", values
@@ -106,7 +108,7 @@ class SqliteAuthorityRegister:
         return True
 
     def federated(self) -> Mapping[TrustDomain, bytes]:
-        """As the port says. Raises Unavailable (`register.corrupt`)."""
+        """Return the foreign bundles. Raises Unavailable (`register.corrupt`)."""
         rows = self._store.rows("SELECT domain, document FROM federated ORDER BY domain")
         return dict(self._store.unreadable.each("bundle of", rows, _federated))
 
@@ -143,7 +145,7 @@ def _is_domain(row: tuple[object, ...]) -> bool:
 
 
 def _as_far(told: Authority, state: object, connection: sqlite3.Connection) -> Authority:
-    """In the state of its row where that is a later one: what changed is written down only afterwards."""
+    """Apply the row's state if it is later than the ledger's: a change is recorded in the ledger only afterwards."""
     rest = [one for one in STATES if one == state and STATES.index(one) >= STATES.index(told.state)]
     made = rest[0] if rest else told.state
     if made == "active" and connection.execute("SELECT 1 FROM authorities WHERE state = 'active'").fetchone():

@@ -1,6 +1,5 @@
-"""One version of the registers' schema: what changed of all that a right to act comes from, as triggers note it in the
-transaction that changes it. Never edited: what another table needs is another version.
-"""
+"""Define one version of the registers' schema: triggers that record every change of what authorizes actions, in the
+same transaction. Never edit this version: another table needs a new version."""
 
 from __future__ import annotations
 
@@ -8,8 +7,11 @@ from typing import Final
 
 
 def _told(register: str, table: str, scope: str, *events: str) -> tuple[str, ...]:
-    """What each change of a table is noted as. scope: what it hits, of `ROW`, the row; never the name of a person, who
-    may be erased. events: with what they look at."""
+    """Return triggers that record each change of a table.
+
+    scope: SQL for the scope of a change, with `ROW` for the row; never a person's name, since the person may be erased.
+    events: trigger events, with their conditions.
+    """
     return tuple(
         f"CREATE TRIGGER authority_{table}_{number} AFTER {event} ON {table} {when}BEGIN "  # noqa: S608 - ours
         f"INSERT INTO authority_changes (register, scope) VALUES ('{register}', "
@@ -24,13 +26,13 @@ AUTHORITY_CHANGES: Final = (
     """CREATE TABLE authority_changes (
         number INTEGER PRIMARY KEY AUTOINCREMENT, register TEXT NOT NULL, scope TEXT NOT NULL
     ) STRICT""",
-    # As many as `worlds.SCOPES_KEPT_MAX`.
+    # The limit equals `worlds.SCOPES_KEPT_MAX`.
     """CREATE TRIGGER authority_changes_bounded AFTER INSERT ON authority_changes BEGIN
         DELETE FROM authority_changes WHERE number <= new.number - 10000; END""",
     *_told("documents", "documents", "'*'", "INSERT", "UPDATE", "DELETE"),
     *_told("revocations", "revocations", _NAMED, "INSERT", "DELETE"),
     *_told("holds", "holds", _NAMED, "INSERT", "UPDATE OF kind, name, expires_at, lifted_at", "DELETE"),
-    # What is issued gives, and takes from nobody: only what is closed when it comes is told.
+    # Issuing a mandate only adds authority, so it is recorded only if the mandate arrives closed.
     *_told(
         "mandates", "mandates", "'mandate/' || ROW.id", "INSERT WHEN new.state = 'closed'",
         "UPDATE OF id, claims, token, state", "DELETE",

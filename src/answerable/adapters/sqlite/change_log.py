@@ -1,4 +1,4 @@
-"""Which changes this process has seen, numbered, with what they hit."""
+"""Number the changes that this process has seen, and remember their scopes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ChangeLog:
-    """number: another one after every `add`. Safe for several threads."""
+    """The changes. number: increases with every `add`. Thread-safe."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -21,14 +21,15 @@ class ChangeLog:
         self._scopes: deque[frozenset[ChangeScope]] = deque(maxlen=SCOPES_KEPT_MAX)
 
     def add(self, scopes: frozenset[ChangeScope]) -> None:
-        """One more change."""
+        """Add a change."""
         with self._turn:
-            # What it hit first: whoever sees the number finds that.
+            # Store the scopes first, so that a reader of the new number finds them.
             self._scopes.append(scopes)
             self.number += 1
 
     def since(self, number: int) -> frozenset[ChangeScope] | None:
-        """What the changes after this number hit; None for anything, also where that is not known."""
+        """Return the scopes of the changes after this number; None if they may affect anything, or are not known any
+        more."""
         with self._turn:
             count = self.number - number
             if not 0 <= count <= len(self._scopes):

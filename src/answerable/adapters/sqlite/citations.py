@@ -1,4 +1,5 @@
-"""Where statements stand, in SQLite. Looked up one by one, for what is cited and not in mind, so without a mirror."""
+"""Index in SQLite where logs state policy sets, tools and mandates. Looked up one by one if not cached, so without a
+mirror."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Reading back what we wrote: a row that cannot be understood makes the register unavailable, never smaller."""
+"""Decode columns of the register file. An unreadable value makes the register unavailable, rather than dropping
+rows."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ T = TypeVar("T")
 
 @contextmanager
 def read(what: str, identity: str) -> Iterator[None]:
-    """Raises Unavailable (`register.corrupt`) in place of Malformed: the fault is the file's, not a caller's."""
+    """Raise Unavailable (`register.corrupt`) in place of Malformed: the fault is the file's, not the caller's."""
     try:
         yield
     except Malformed as error:
@@ -26,7 +27,7 @@ def read(what: str, identity: str) -> Iterator[None]:
 
 
 def given(what: str, identity: str, made: T | None) -> T:
-    """What somebody asked for by its name. Raises Unavailable (`register.corrupt`) where its row cannot be read."""
+    """Return a row that was requested by name. Raises Unavailable (`register.corrupt`) if it cannot be read."""
     if made is None:
         raise REGISTER_CORRUPT(
             f"{what} {shown(identity)} in the register file cannot be read: `answerable doctor` says why"
@@ -35,15 +36,15 @@ def given(what: str, identity: str, made: T | None) -> T:
 
 
 def behind(failed: Unavailable) -> Unavailable:
-    """What whoever ended something is told where it is in force in this process and could not be written."""
+    """Return the error for a stop that is in force in this process, but could not be written to the registers."""
     message = f"it is in force in this process, and the registers do not have it: {failed.message}"
     return REGISTER_BEHIND(message)
 
 
 @contextmanager
 def collector_at_rest() -> Iterator[None]:
-    """For making very many objects that all stay: the garbage collector would go through them again and again, and
-    find nothing to free. It is as it was afterwards; what became garbage meanwhile is found then."""
+    """Pause the garbage collector while very many long-lived objects are created: it would scan them repeatedly and
+    free nothing. Garbage created meanwhile is collected afterwards."""
     was_at_work = gc.isenabled()
     gc.disable()
     try:
@@ -54,26 +55,27 @@ def collector_at_rest() -> Iterator[None]:
 
 
 def text(value: object) -> str:
-    """A text column. Raises Unavailable (`register.corrupt`)."""
+    """Decode a text column. Raises Unavailable (`register.corrupt`)."""
     if not isinstance(value, str) or not (value.isascii() or _is_text(value)):
         raise REGISTER_CORRUPT("a text in the register file is not text")
     return value
 
 
 def _is_text(value: str) -> bool:
-    """Whether its bytes were UTF-8: the store gives others as surrogates, so that they spoil one row and no list."""
+    """Whether the stored bytes were UTF-8. The store decodes other bytes as surrogates, so that they affect one row
+    only."""
     return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def whole(value: object) -> int:
-    """An integer column. Raises Unavailable (`register.corrupt`)."""
+    """Decode an integer column. Raises Unavailable (`register.corrupt`)."""
     if not isinstance(value, int):
         raise REGISTER_CORRUPT("a number in the register file is not one")
     return value
 
 
 def octets(value: object) -> bytes:
-    """A blob column. Raises Unavailable (`register.corrupt`)."""
+    """Decode a blob column. Raises Unavailable (`register.corrupt`)."""
     if not isinstance(value, bytes):
         raise REGISTER_CORRUPT("a blob in the register file is not one")
     return value

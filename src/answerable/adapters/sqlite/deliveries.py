@@ -1,4 +1,4 @@
-"""Who was told of what on which channel, in SQLite. No mirror: no action waits for any of it."""
+"""Store which messages were delivered to whom on which channel, in SQLite. No mirror: no action waits for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drills in SQLite. No mirror: they are read by people's commands, and by no action."""
+"""Store drills in SQLite. No mirror: only people's commands read them, no action does."""
 
 from __future__ import annotations
 

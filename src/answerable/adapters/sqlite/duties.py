@@ -1,4 +1,4 @@
-"""What became of questions, and who stands in for whom, in SQLite, with a mirror."""
+"""Store the views and notifications of approval requests, and delegations of duty, in SQLite with a mirror."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _WHAT: Final = "delegation of duty"
 
 
 class SqliteDutyRegister:
-    """Port DutyRegister. The file decides, not the mirror. Marks are read as they come, by their numbers; there are few
-    enough delegations to read all of them when another process wrote something."""
+    """Port DutyRegister. The file decides, not the mirror. Marks are read incrementally, by number; delegations are few
+    enough to read all of them when another process wrote something."""
 
     def __init__(self, store: SqliteStore, *, delegations_max: int = DELEGATIONS_MAX) -> None:
         """Raises Unavailable (`register.unavailable`, `register.corrupt`)."""
@@ -88,7 +88,7 @@ class SqliteDutyRegister:
                     "ON CONFLICT (id) DO NOTHING",
                     (delegation, ended_at),
                 )
-        # First of all, whatever becomes of reading the file again.
+        # Update the mirror first, so that the end is effective even if the reload fails.
         self._delegations = {name: one for name, one in self._delegations.items() if name != delegation}
         self._store.fill(self._reload)
         return stood is not None

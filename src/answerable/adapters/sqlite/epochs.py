@@ -1,8 +1,8 @@
-"""The epoch of a process: news of what changed in the registers' file, by whomever, and of what changed in memory.
+"""Detect changes in the registers' file, by any process, and in this process's memory, as a numbered epoch.
 
-The file keeps what changed in a table of its own, which triggers fill in the very transaction (`migrations`): neither a
-crash after it nor another program on the same file leaves a change out. The number in shared memory makes the news
-quick; whatever becomes of it, each process asks the file at its first call after `revocations.CHECK_SECONDS`.
+A table of the file records changes, by triggers in the same transaction (`migrations`): neither a crash nor another
+program on the same file can omit a change. The number in shared memory only speeds up detection; in any case each
+process queries the file at its first call after `revocations.CHECK_SECONDS`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _NEWS: Final = "SELECT number, register, scope FROM authority_changes WHERE numb
 
 
 class SqliteEpochs:
-    """Port Epochs. Looks when the revocations look, so that one look says it of all registers of the file."""
+    """Port Epochs. Checks together with the revocations, so that one check covers all registers of the file."""
 
     def __init__(self, revocations: SqliteRevocationRegister) -> None:
-        """revocations: of the same file. Raises Unavailable (`register.unavailable`)."""
+        """revocations: the register of the same file. Raises Unavailable (`register.unavailable`)."""
         self._store, self._reader = revocations.store, revocations.reader
         self._log = self._store.changes
         self._look = revocations.epoch
@@ -44,7 +44,8 @@ class SqliteEpochs:
         self._log.add(scopes)
 
     def _take_news(self) -> bool:
-        """Another epoch for what is new, once the mirrors of this process show it. That is no news of a revocation."""
+        """Start a new epoch for new changes, once this process's mirrors contain them. Returns False: this is no
+        revocation."""
         rows = self._reader.rows(_NEWS, (self._read,))
         if rows:
             self._store.refresh_registers({text(row[1]) for row in rows})
@@ -54,7 +55,7 @@ class SqliteEpochs:
 
 
 def _hit_by(rows: Sequence[Row], *, after: int) -> frozenset[ChangeScope]:
-    # Of what the table does not keep any more nobody knows what it hit.
+    # Rows that the table dropped had unknown scopes.
     if whole(rows[0][0]) != after + 1:
         return frozenset({ANYTHING})
     return frozenset(ChangeScope(text(row[2])) for row in rows)

@@ -1,4 +1,4 @@
-"""Streams of events and what waits in them, in SQLite. No mirror: no action waits for any of it."""
+"""Store event streams and their pending events in SQLite. No mirror: no action waits for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What trackers have counted, in SQLite. Read once at a start; while actions are decided it is in memory."""
+"""Store the counts of trackers in SQLite. They are read once at a start; decisions use the counts in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holds in SQLite: rows that are added and lifted, a mirror of those that stand, and the epoch of the revocations."""
+"""Store holds in SQLite: rows that are added and lifted, a mirror of the holds in force, and the revocations' epoch."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ _AGREED: Final = ("by", "key", "reason", "token")
 
 
 class SqliteHoldRegister:
-    """Port HoldRegister. News of holds travels with that of revocations: one number, one look, one interval.
+    """Port HoldRegister. News of holds and of revocations share one number, one check and one interval.
 
-    A hold that cannot be read holds: what it names, or everything where that cannot be read, either. It is nobody's to
-    lift but a start's, which writes it anew from the ledger.
+    A hold whose row cannot be read still holds: its target, or everything if the target cannot be read, either. Nobody
+    can lift it; the start of a process rewrites it from the ledger.
     """
 
     def __init__(self, store: SqliteStore, revocations: SqliteRevocationRegister) -> None:
         """revocations: of the same store. Raises Unavailable (`register.unavailable`, `register.corrupt`)."""
         self._store, self._revocations = store, revocations
-        # A connection of its own: looking must not wait for a write of this process that is on its way to the disk.
+        # A connection of its own: reads must not wait for this process's writes to reach the disk.
         self._reader = store.reader()
         self._by_name: dict[HoldTarget, tuple[Hold, ...]] = {}
-        # In force here and not in the file, with whether they are on record.
+        # Holds in force in this process but not in the file, with whether the ledger records them.
         self._behind: dict[HoldId, tuple[Hold, bool]] = {}
         self._read = 0
         revocations.follow(self._reload)
@@ -89,11 +89,11 @@ class SqliteHoldRegister:
             raise behind(failed) from failed
 
     def behind(self) -> Sequence[Hold]:
-        """In force here and not in the file. Without I/O."""
+        """Return the holds that are in force in this process but not in the file. No I/O."""
         return tuple(hold for hold, _ in self._behind.values())
 
     def catch_up(self) -> None:
-        """Write what is not in the file yet. Raises Unavailable."""
+        """Write the holds that are not in the file yet. Raises Unavailable."""
         for name, (hold, recorded) in tuple(self._behind.items()):
             with self._store.write() as connection:
                 _insert(connection, [hold], recorded=recorded)
@@ -115,7 +115,7 @@ class SqliteHoldRegister:
             found = next((one for one in standing if one.stands_for(hold)), None)
             if found is None:
                 _insert(connection, [hold], recorded=False)
-        # Also for one that is there already: whoever put it there may have ended before it told anybody.
+        # Also notify for an existing hold: the process that added it may have ended before its notification.
         self._revocations.tell()
         return found or hold
 
@@ -175,10 +175,10 @@ class SqliteHoldRegister:
             connection.executemany("UPDATE holds SET reported = 1 WHERE id = ?", [(one,) for one in holds])
 
     def _reload(self) -> bool:
-        """Whether any was placed, agreed to or lifted since, by whomever."""
+        """Whether any hold was placed, agreed to or lifted since the last read, by any process."""
         query = f"SELECT {_COLUMNS} FROM holds WHERE change > ? ORDER BY change, number"  # noqa: S608
         if self._read == 0:
-            # Nothing is known yet that a lift could take away.
+            # On the first read, no known hold can have been lifted.
             query = query.replace("WHERE", "WHERE lifted_at = 0 AND")
         rows = self._reader.rows(query, (self._read,))
         if not rows:
@@ -189,7 +189,7 @@ class SqliteHoldRegister:
             by_name[hold.what] = among(by_name.get(hold.what, ()), hold)
             if not by_name[hold.what]:
                 del by_name[hold.what]
-        # Swapped whole, so that other threads see all of it or nothing.
+        # Replaced as a whole, so that other threads see all changes or none.
         self._by_name = by_name
         self._read = whole(rows[-1][-1])
         return True
@@ -199,7 +199,7 @@ class SqliteHoldRegister:
 
 
 def _without(holds: tuple[Hold, ...], rows: Sequence[tuple[object, ...]]) -> tuple[Hold, ...]:
-    """Those of which these rows say nothing new: one that stood for a row that could not be read is let go of."""
+    """Return the holds without those of these rows; this also drops the stand-in of a row that could not be read."""
     names = {row[1] for row in rows}
     return tuple(one for one in holds if one.id not in names)
 
@@ -211,7 +211,7 @@ def _insert(
     recorded: bool,
     anew: Sequence[tuple[HoldId]] = (),
 ) -> int:
-    """anew: ids of those whose rows cannot be read and are replaced."""
+    """Insert holds. anew: ids of unreadable rows to replace."""
     change = whole(connection.execute("SELECT coalesce(max(change), 0) + 1 FROM holds").fetchone()[0])
     connection.executemany("DELETE FROM holds WHERE id = ?", anew)
     return connection.executemany(
@@ -252,7 +252,7 @@ def _hold(row: tuple[object, ...]) -> Hold:
 
 
 def _stand_in(row: tuple[object, ...]) -> Hold:
-    """What holds in place of a row that cannot be read, without an end unless it was lifted."""
+    """Return the hold that stands in for an unreadable row; it has no end unless it was lifted."""
     name = named(row[1])
     try:
         what = holdable(text(row[2]), text(row[3]))

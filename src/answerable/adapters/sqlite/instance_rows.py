@@ -1,4 +1,4 @@
-"""An instance as the bytes of one column: canonical JSON of all but its state and end, which have their own."""
+"""Encode an instance as one column: canonical JSON of all but its state and end, which have columns of their own."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     manifest: str
     drift: list[str]
     ended_by: str = ""
-    # Rows from before these were kept have neither.
+    # Older rows lack both of these members.
     manifest_grade: Literal["", "kernel", "sidecar", "gateway", "claimed"] = ""
     measured: list[tuple[str, str, Grade]] = []
-    # Where this is not there, the grade was that of what matched alone, and what was only claimed did not count.
+    # In rows without this member, the grade covered only matching fields, and claimed fields did not count.
     manifest_fields: list[tuple[str, Grade]] | None = None
     agent_up: bool = False
 
 
 def body_of(instance: Instance) -> bytes:
-    """The column."""
+    """Return the column."""
     row: dict[str, JSONValue] = {
         "id": str(instance.id),
         "agent": instance.agent,
@@ -66,7 +66,7 @@ def body_of(instance: Instance) -> bytes:
 
 
 def from_body(body: bytes, *, state: str, because: str) -> Instance:
-    """The inverse of `body_of`. Raises Malformed (`instance.row`, `spiffe_id.*`, `key.*`)."""
+    """Decode the result of `body_of`. Raises Malformed (`instance.row`, `spiffe_id.*`, `key.*`)."""
     states: tuple[InstanceState, ...] = get_args(InstanceState)
     known = next((known for known in states if known == state), None)
     if known is None:

@@ -1,4 +1,5 @@
-"""Instances in SQLite, with a mirror for reads. Ids and keys stay in the file for good; particulars can be dropped."""
+"""Store instances in SQLite, with a mirror for reads. Ids and keys are stored permanently; other details can be
+dropped."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.workload.instance import Instance
     from answerable.ports.instance_register import LostEnd
 
-# Every change takes the next number, so that other processes read what is new and nothing else.
+# Every change takes the next number, so that other processes read only new changes.
 _INSERT: Final = (
     "INSERT INTO instances (id, key, process, parent, state, because, expires_at, body, recorded, told, change) "
     "VALUES (?, ?, ?, ?, 'live', '', ?, ?, 0, '', (SELECT coalesce(max(change), 0) + 1 FROM instances))"
@@ -48,12 +49,13 @@ _FORGET: Final = (
     "change = (SELECT max(change) + 1 FROM instances) WHERE id = ?"
 )
 _FORGOTTEN: Final = json.dumps(sorted(FORGOTTEN))
-# `parent <> ''` is what lets the look-up of sub-agents use its index.
+# `parent <> ''` lets SQLite use the partial index on parents.
 _FAMILY: Final = (
     "WITH RECURSIVE family(id, depth) AS (SELECT value, 0 FROM json_each(?) UNION "
     "SELECT instances.id, depth + 1 FROM family JOIN instances ON parent = family.id AND parent <> '' "
     "WHERE depth < 16) "
-    # CROSS JOIN: the family first, then each member by its id. Rows are kept for good, so none may look at all of them.
+    # CROSS JOIN fixes the join order: the family first, then each member by id. Rows are never deleted, so the query
+    # must not scan the table.
     "SELECT number, instances.id, body, member.depth FROM "
     "(SELECT id, max(depth) AS depth FROM family GROUP BY id) AS member "
     "CROSS JOIN instances ON instances.id = member.id WHERE state = 'live' ORDER BY member.depth, number"
@@ -62,9 +64,9 @@ _UNRECORDED: Final = (
     "SELECT id, because, told, body FROM instances WHERE state = 'ended' AND recorded = 0 "
     "ORDER BY number LIMIT ?"
 )
-# The index of parents ends with the row's number, so that the last one is found without a look at the others.
+# The index on parents ends with the row number, so the last row is found without a scan.
 _LAST_SUB: Final = "SELECT id FROM instances WHERE parent = ? AND parent <> '' ORDER BY number DESC LIMIT 1"
-# Of the ledger they are known already, and nothing is left of them but what must not come again.
+# Lost rows are in the ledger; only their ids and keys are stored, to prevent reuse.
 _WHAT: Final = "instance"
 _LOST: Final = (
     "INSERT OR IGNORE INTO instances (id, key, process, parent, state, because, expires_at, body, recorded, told, "
@@ -75,32 +77,34 @@ WITH_PARENT: Final = "parent.ended"
 
 
 class SqliteInstanceRegister:
-    """Port InstanceRegister. Changes compare with the file, not with the mirror, so that processes race fairly.
+    """Port InstanceRegister. Changes compare with the file, not with the mirror, so that racing processes are decided
+    by the file.
 
-    An instance whose row cannot be read is not found, and can be ended.
+    An instance whose row cannot be read is not found, but can be ended.
     """
 
     def __init__(self, store: SqliteStore) -> None:
         """Raises Unavailable (`register.unavailable`, `register.corrupt`)."""
         self._store = store
-        # Held from a write until the mirror shows it, so that the mirror takes writes in their order.
+        # Held from a write until the mirror contains it, so that the mirror applies writes in order.
         self._writing = threading.Lock()
         self._instances: dict[str, Instance] = {}
         self._by_key: dict[str, str] = {}
         self._by_process: dict[str, str] = {}
-        # By process: the number of the row that ended last, and why.
+        # By process: the number of the row that ended last, and the reason.
         self._ended: dict[str, tuple[int, str]] = {}
         self._read = 0
         store.mirror(self._reload, ends=True, register="instances")
 
     def add(self, instance: Instance) -> None:
-        """As the port says. Raises Malformed (`instance.parent`) for a sub-agent of what is not live, too."""
+        """Add an instance. Raises Malformed (`instance.parent`) also for a sub-agent of an instance that is not
+        live."""
         with self._writing:
             self._insert(instance)
             self._keep(instance)
 
     def put(self, instance: Instance) -> bool:
-        """As the port says. What an instance is does not change: agent, key, process, parent."""
+        """Replace an instance. Agent, key, process and parent never change."""
         with self._writing:
             replaced = instance.state == "live" and self._update(instance)
             if replaced:
@@ -121,12 +125,12 @@ class SqliteInstanceRegister:
         return tuple(one for _, one in ended)
 
     def unrecorded(self) -> tuple[tuple[Instance, str], ...]:
-        """As the port says; read from the file, so that what other processes ended is among it."""
+        """Return the unrecorded ends, read from the file, so that they include those by other processes."""
         rows = self._store.rows(_UNRECORDED, (UNRECORDED_MAX,))
         return tuple(self._store.unreadable.each(_WHAT, rows, _ended))
 
     def last_sub_agent(self, parent: SpiffeId) -> SpiffeId | None:
-        """As the port says; read from the file."""
+        """Return the last sub-agent of a parent, read from the file."""
         rows = self._store.rows(_LAST_SUB, (str(parent),))
         return spiffe_id(text(rows[0][0])) if rows else None
 
@@ -199,7 +203,8 @@ class SqliteInstanceRegister:
         return self._ended.get(process, (0, ""))[1]
 
     def key_ended(self, thumbprint: str) -> str:
-        """As the port says; read from the file, where it stays when the rest is forgotten."""
+        """Return why the instance with this key ended, read from the file, where the key stays when other details are
+        dropped."""
         rows = self._store.rows(
             "SELECT because FROM instances WHERE key = ? AND state = 'ended'", (thumbprint,)
         )
@@ -233,7 +238,7 @@ class SqliteInstanceRegister:
         identity = str(instance.id)
         known = self._instances.get(identity)
         if known is not None and known.state == "ended":
-            # News of the end may have come from another process while this write was on its way here.
+            # Another process may have ended the instance before this write reached the mirror.
             return
         self._instances[identity] = instance
         if instance.key is not None:
@@ -245,7 +250,7 @@ class SqliteInstanceRegister:
                 del self._by_process[instance.process]
 
     def _note_end(self, number: int, process: str, because: str) -> None:
-        """Of a process that has had several instances, one after the other, the last counts."""
+        """Record an end. For a process with several instances in succession, the last one counts."""
         if process and number >= self._ended.get(process, (0, ""))[0]:
             self._ended[process] = number, because
 

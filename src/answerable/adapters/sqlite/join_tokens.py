@@ -1,4 +1,4 @@
-"""Join tokens in SQLite: their digests, what they grant, and that they were used."""
+"""Store join tokens in SQLite: their digests, what they grant, and whether they were used."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WHAT: Final = "join token"
 
 
 class SqliteJoinTokens:
-    """Port JoinTokens. Read from the file each time: tokens are used seldom, and by whichever process comes first."""
+    """Port JoinTokens. Reads go to the file: tokens are rarely used, and by any process."""
 
     def __init__(self, store: SqliteStore, *, tokens_max: int = TOKENS_MAX) -> None:
         self._store = store
@@ -55,7 +55,7 @@ class SqliteJoinTokens:
                 raise JOIN_TOKEN_DUPLICATE("this join token is registered already") from None
 
     def consume(self, digest: bytes, *, now: UnixMillis) -> JoinToken | None:
-        """As the port says: one statement both asks and marks, inside a transaction that is durable on return."""
+        """Use a token. One statement checks and marks it, in a transaction that is durable on return."""
         with self._store.write() as connection:
             row = connection.execute(
                 "UPDATE join_tokens SET used_at = ? WHERE digest = ? AND used_at IS NULL AND created_at <= ? "  # noqa: S608 - our own columns

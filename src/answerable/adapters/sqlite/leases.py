@@ -1,4 +1,4 @@
-"""The leases of a broker in an SQLite file of their own, in the broker's directory. No mirror: one process has it."""
+"""Store a broker's leases in an SQLite file of their own, in the broker's directory. No mirror: one process uses it."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class SqliteLeaseRegister:
             raise REGISTER_IN_USE() from None
 
     def close(self) -> None:
-        """Let go of the file. Idempotent."""
+        """Close the file. Idempotent."""
         self._store.close()
         if self._lock >= 0:
             with suppress(OSError):
@@ -134,7 +134,7 @@ class SqliteLeaseRegister:
         return [LeaseChange(number, lease) for number, lease in made]
 
     def _each(self, rows: Sequence[tuple[object, ...]]) -> Iterator[Lease]:
-        """One that cannot be read is named, and its credential ends when its own time is over."""
+        """Decode rows. An unreadable lease is reported, and its credential ends at its own expiry."""
         return self._store.unreadable.each("lease", rows, _lease, 1)
 
     def acknowledged(self, log: str) -> int | None:
@@ -172,7 +172,7 @@ class SqliteLeaseRegister:
 
 
 class _Numbers:
-    """Numbers of changes, one after another, within one transaction."""
+    """Numbers changes consecutively, within one transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""Mandates in SQLite, with a mirror for reads and budgets in memory."""
+"""Store mandates in SQLite, with a mirror for reads and budgets in memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 ROWS_AT_A_TIME: Final = 10_000
-"""Of a start that has many to read: their text need not be in memory all at once."""
+"""Rows read at a time at a start, so that not all of their text is in memory at once."""
 
 _RECEIVERS: Final = "SELECT receiver FROM receivers WHERE mandate = ? AND giver = ?"
 _NEWER: Final = "SELECT number, id, claims, token FROM mandates WHERE number > ? ORDER BY number LIMIT ?"
@@ -33,10 +33,10 @@ _CLOSED: Final = "FROM mandates WHERE state = 'closed'"
 
 
 class SqliteMandateRegister:
-    """Port MandateRegister. Budgets live in this process: one process reserves under one mandate.
+    """Port MandateRegister. Budgets are in this process's memory: one process reserves under one mandate.
 
-    A mandate that cannot be read is known to nobody, which refuses it. Where what was used cannot be read, nothing
-    counts as kept, so that all of it is counted from the ledger again.
+    A mandate that cannot be read is not found, so its actions are refused. If a stored use cannot be read, none counts
+    as stored, so that all uses are counted from the ledger again.
     """
 
     def __init__(self, store: SqliteStore) -> None:
@@ -45,9 +45,9 @@ class SqliteMandateRegister:
         self._budgets = threading.Lock()
         self._mandates: dict[MandateId, Mandate] = {}
         self._closed: frozenset[MandateId] = frozenset()
-        # Closed here, and not in the file.
+        # Closed in this process, but not in the file.
         self._behind: frozenset[MandateId] = frozenset()
-        # How many the file said were closed when they were read, whatever was closed here since.
+        # How many mandates were closed in the file at the last read, regardless of later ones closed in this process.
         self._closed_read = 0
         self._spending = Spending()
         self._read = 0
@@ -115,7 +115,7 @@ class SqliteMandateRegister:
         return whole(rows[0][0]) if rows and self._kept(origin) is not None else 0
 
     def _kept(self, origin: str) -> Mapping[str, Amounts] | None:
-        """None where a part of it cannot be read."""
+        """Return the stored uses; None if one cannot be read."""
         rows = self._store.rows(
             "SELECT account, budget, amount, origin FROM budgets_used WHERE origin = ?", (origin,)
         )
@@ -128,7 +128,7 @@ class SqliteMandateRegister:
         return found
 
     def add(self, mandate: Mandate, *, issued: Reference | None = None) -> None:
-        """As the port says. Raises Malformed for terms that could not be read back, too."""
+        """Add a mandate. Raises Malformed also for terms that could not be decoded again."""
         claims = claims_of(mandate, audience="")
         terms_of(claims)
         row = (mandate.id, encode(claims), mandate.token)
@@ -147,7 +147,7 @@ class SqliteMandateRegister:
         self._mandates[mandate.id] = mandate
 
     def issued(self, mandate: MandateId) -> Reference | None:
-        """As the port says; asked when somebody closes a mandate, and read then."""
+        """Return the entry that issued a mandate. Read from the file, since only closing a mandate needs it."""
         query = "SELECT entry, leaf, origin FROM mandates_issued WHERE mandate = ?"
         rows = self._store.rows(query, (mandate,))
         if not rows:
@@ -156,7 +156,7 @@ class SqliteMandateRegister:
         return Reference(entry=whole(entry), leaf=text(leaf), log=text(origin))
 
     def close(self, mandate: MandateId) -> None:
-        # First of all, whatever becomes of the file.
+        # Close it in memory first, so that it is closed even if the file cannot be written.
         self._closed |= {mandate}
         try:
             self._close(mandate)
@@ -166,11 +166,11 @@ class SqliteMandateRegister:
             raise behind(failed) from failed
 
     def behind(self) -> Sequence[MandateId]:
-        """In force here and not in the file. Without I/O."""
+        """Return the mandates that are closed in this process but not in the file. No I/O."""
         return tuple(self._behind)
 
     def catch_up(self) -> None:
-        """Write what is not in the file yet. Raises Unavailable."""
+        """Write the closed mandates that are not in the file yet. Raises Unavailable."""
         for mandate in self._behind:
             self._close(mandate)
             self._behind -= {mandate}
@@ -180,7 +180,7 @@ class SqliteMandateRegister:
             connection.execute("UPDATE mandates SET state = 'closed' WHERE id = ?", (mandate,))
 
     def admit(self, mandate: MandateId, giver: AgentId, receiver: AgentId, *, width_max: int) -> bool:
-        """As the port says. Who is among them already is found without a write."""
+        """Admit a receiver. A known receiver is found without a write."""
         place = mandate, giver
         known = {text(row[0]) for row in self._reader.rows(_RECEIVERS, place)}
         if receiver in known or len(known) >= width_max:
@@ -196,7 +196,7 @@ class SqliteMandateRegister:
         return tuple(reversed(tuple(self._mandates.values())))
 
     def _reload(self) -> None:
-        """Terms never change once they are there, so only new ones are read."""
+        """Read new mandates only, since stored terms never change."""
         fresh: dict[MandateId, Mandate] = {}
         last = self._read
         with collector_at_rest():
@@ -204,13 +204,13 @@ class SqliteMandateRegister:
                 fresh |= {one.id: one for one in self._store.unreadable.each("mandate", rows, _mandate, 1)}
                 last = whole(rows[-1][0])
         if fresh:
-            # What was added here meanwhile stands among them, in the order of all.
+            # Mandates added by this process meanwhile are among these, so reinsert them in the order of all.
             self._mandates = {
                 **{key: one for key, one in self._mandates.items() if key not in fresh},
                 **fresh,
             }
         self._read = last
-        # Nothing that is closed is opened again: as many as were read before are the same ones.
+        # A closed mandate never reopens, so an equal count means the same set.
         if whole(self._store.rows(f"SELECT count(*) {_CLOSED}")[0][0]) != self._closed_read:
             closed = self._store.rows(f"SELECT id {_CLOSED}")
             self._closed = self._behind.union(MandateId(text(row[0])) for row in closed)

@@ -1,4 +1,4 @@
-"""Signed manifests in SQLite, with a mirror of those in force."""
+"""Store signed manifests in SQLite, with a mirror of those in force."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WHAT: Final = "manifest of"
 
 
 class SqliteManifestRegister:
-    """Port ManifestRegister. Rows are only ever added; the newest of an agent, by number, is in force."""
+    """Port ManifestRegister. Rows are only added; an agent's newest row, by number, is in force."""
 
     def __init__(self, store: SqliteStore) -> None:
         """Raises Unavailable (`register.unavailable`, `register.corrupt`)."""
@@ -36,7 +36,7 @@ class SqliteManifestRegister:
 
     def put(self, signed: SignedManifest) -> None:
         agent = signed.manifest.agent
-        # The file decides, not the mirror: another process may have put one since.
+        # The file decides, not the mirror: another process may have added one since.
         with self._store.write() as connection:
             row = connection.execute(
                 "SELECT signed_at, token FROM manifests WHERE agent = ? ORDER BY number DESC LIMIT 1",
@@ -52,7 +52,7 @@ class SqliteManifestRegister:
                     "INSERT INTO manifests (agent, digest, signed_at, token) VALUES (?, ?, ?, ?)",
                     (agent, signed.digest, signed.signed_at, signed.token),
                 )
-        # A refresh in another thread may have seen a still later one meanwhile.
+        # A refresh in another thread may have read a later one meanwhile.
         kept = self._current.get(agent)
         if kept is None or kept.signed_at < signed.signed_at:
             self._current[agent] = signed
@@ -66,7 +66,7 @@ class SqliteManifestRegister:
         return agent in self._out_of_use
 
     def changes(self) -> int:
-        """As the port says. Two threads that count at once may count one, which is another number all the same."""
+        """Return the number of changes. Two concurrent changes may count as one; the number still differs."""
         return self._changes
 
     def history(self, agent: AgentId) -> Sequence[SignedManifest]:
@@ -78,7 +78,7 @@ class SqliteManifestRegister:
         )
 
     def _reload(self) -> None:
-        """Rows never change once they are there, so only new ones are read."""
+        """Read new rows only, since stored rows never change."""
         query = (
             "SELECT agent, digest, signed_at, token, number FROM manifests WHERE number > ? ORDER BY number"
         )
@@ -88,7 +88,7 @@ class SqliteManifestRegister:
             self._read = whole(row[4])
 
     def _take(self, agent: AgentId, row: tuple[object, ...]) -> None:
-        """An agent whose newest one cannot be read has none, and no older one, either."""
+        """Take a row. An agent whose newest manifest cannot be read has none, not an older one."""
         signed = self._store.unreadable.made(_WHAT, agent, lambda: signed_in_row(row))
         if signed is not None:
             self._current[agent] = signed

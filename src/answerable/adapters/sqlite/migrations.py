@@ -1,4 +1,4 @@
-"""The schema of the registers, version after version."""
+"""Define the schema of the registers, one migration for each version."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _RECALLED: Final = {
     "passkeys": "passkeys",
     "revocations": "revocations",
 }
-"""The same, of those that come back by readers of their own (`restore_ended_authority`)."""
+"""Register by table, for registers that readers of their own restore (`restore_ended_authority`)."""
 
 
 def _touched(registers: Mapping[str, str]) -> tuple[str, ...]:
-    """Of one schema version, and never edited. A note for each write, which `SqliteStore.write` takes away in its own
-    transaction: one that stays is of others."""
+    """Return statements of one schema version, which must never change. Triggers mark each write; `SqliteStore.write`
+    removes the mark in its own transaction, so that a remaining mark shows a write by another program."""
     return (
         *(f"INSERT INTO touched VALUES ('{name}', 0)" for name in sorted({*registers.values()})),  # noqa: S608 - ours
         *(
@@ -258,7 +258,7 @@ MIGRATIONS: Final[Migrations] = (
         "CREATE INDEX drills_what ON drills (what, name)",
     ),
     (
-        # Whatever waits from before people were shown an object cannot be answered: it is void, and asked anew.
+        # Approvals from before objects were shown cannot be answered: they become void, and must be requested again.
         """CREATE TABLE approvals_shown (
             number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
             state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'denied', 'expired', 'used', 'void')),
@@ -326,7 +326,7 @@ MIGRATIONS: Final[Migrations] = (
         "CREATE INDEX push_devices_person ON push_devices (person, number)",
     ),
     (
-        # Nonces by digest, who looks at what since when, and what people said lately.
+        # Nonces by digest, who opened what since when, and people's recent answers.
         """CREATE TABLE nonces (
             number INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, about TEXT NOT NULL,
             who TEXT NOT NULL, at INTEGER NOT NULL, ends_at INTEGER NOT NULL
@@ -345,11 +345,12 @@ MIGRATIONS: Final[Migrations] = (
         "CREATE INDEX said_at ON said (kind, at)",
     ),
     (
-        # Of one person there are so many nonces and no more: they are counted at each that is given.
+        # The nonces of a person are limited, so each issue counts them.
         "CREATE INDEX nonces_who ON nonces (who, number)",
     ),
     (
-        # Up to which entry of which log a register is true, by the ledger; and whose rows others than us have written.
+        # The log position up to which a register matches the ledger, and the registers that other programs have written
+        # to.
         """CREATE TABLE projections (
             name TEXT NOT NULL, log TEXT NOT NULL, entries INTEGER NOT NULL, leaf TEXT NOT NULL, last INTEGER NOT NULL,
             PRIMARY KEY (name, log)
@@ -360,4 +361,4 @@ MIGRATIONS: Final[Migrations] = (
     _touched(_RECALLED),
     AUTHORITY_CHANGES,
 )
-"""One tuple of statements for each schema version, from 1 on. Never edited, only added to."""
+"""One tuple of statements for each schema version, from 1 on. Never edited, only appended to."""

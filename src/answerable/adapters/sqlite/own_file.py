@@ -1,4 +1,4 @@
-"""The file of a register: made for its owner alone."""
+"""Create the file of a register with access for its owner only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MODE: Final = 0o600
 
 
 def prepare_file(path: Path) -> None:
-    """The file exists, is a plain file and nobody else's to read; SQLite gives its companions the same mode."""
+    """Ensure that the file exists, is a plain file, and is private; SQLite gives its companion files the same mode."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
     try:

@@ -1,4 +1,4 @@
-"""Passkeys and invitations in SQLite, with a mirror of the passkeys that stand."""
+"""Store passkeys and invitations in SQLite, with a mirror of the active passkeys."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _INVITED: Final = "digest, person, made_by, created_at, expires_at, used_at"
 
 
 class SqlitePasskeyRegister:
-    """Port PasskeyRegister. The file decides, not the mirror. There are few enough passkeys to read all of them when
-    another process wrote something."""
+    """Port PasskeyRegister. The file decides, not the mirror. Passkeys are few enough to read all of them when another
+    process wrote something."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class SqlitePasskeyRegister:
         return tuple(self._standing.values())
 
     def count_up(self, credential_id: bytes, count: int) -> bool:
-        """As the port says: one statement both asks and notes."""
+        """Advance the signature counter. One statement checks and updates it."""
         with self._store.write() as connection:
             row = connection.execute(
                 "UPDATE passkeys SET sign_count = ?1 WHERE id = ?2 AND removed_at = 0 "
@@ -97,7 +97,7 @@ class SqlitePasskeyRegister:
                     "ON CONFLICT (id) DO NOTHING",
                     (credential_id, max(at, 1)),
                 )
-        # First of all, whatever becomes of reading the file again.
+        # Update the mirror first, so that the removal is effective even if the reload fails.
         self._standing = {name: one for name, one in self._standing.items() if name != credential_id}
         self._store.fill(self._reload)
         return stood is not None
@@ -128,7 +128,7 @@ class SqlitePasskeyRegister:
         return self._invitation(rows[0]) if rows else None
 
     def use_invitation(self, digest: bytes, *, now: UnixMillis) -> Invitation | None:
-        """As the port says: one statement both asks and marks, inside a transaction that is durable on return."""
+        """Use an invitation. One statement checks and marks it, in a transaction that is durable on return."""
         with self._store.write() as connection:
             row = connection.execute(
                 "UPDATE invitations SET used_at = ? WHERE digest = ? AND used_at IS NULL AND created_at <= ? "  # noqa: S608

@@ -1,4 +1,4 @@
-"""What is kept of policy sets in SQLite. No mirror: it is read by people's commands, and by no action."""
+"""Store records about policy sets in SQLite. No mirror: only people's commands read them, no action does."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _check_form(record: PolicyRecord) -> None:
 
 
 def _check_shadow(body: bytes) -> None:
-    """The set itself, or how far one log was compared with it."""
+    """Check the shadow set itself, or the record of how far a log was compared with it."""
     try:
         _SHADOW.decode(body)
     except msgspec.ValidationError:

@@ -1,4 +1,4 @@
-"""What was prepared, in SQLite. Nothing is mirrored: only what prepares and what executes looks here."""
+"""Store prepared objects in SQLite. No mirror: only preparing and executing actions read them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WAITS: Final = "agent = ? AND used_by = '' AND expires_at > ?"
 
 
 class SqlitePreparedRegister:
-    """Port PreparedRegister. The file decides, so that processes on it agree."""
+    """Port PreparedRegister. The file decides, so that all processes agree."""
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
@@ -70,7 +70,7 @@ class SqlitePreparedRegister:
         return whole(rows[0][0])
 
     def use(self, identity: str, *, by: str, now: UnixMillis) -> bool:
-        """As the port says: one statement both asks and marks."""
+        """Use a prepared object. One statement checks and marks it."""
         with self._store.write() as connection:
             row = connection.execute(
                 "UPDATE prepared SET used_by = ?, content = x'' WHERE id = ? AND used_by = '' AND expires_at > ? "

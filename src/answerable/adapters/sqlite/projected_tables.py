@@ -1,4 +1,4 @@
-"""The tables that are projections of the ledger: how a row of each is loaded and saved, and what makes it."""
+"""Load, save and compare the rows of each register table that is a projection of the ledger."""
 
 from __future__ import annotations
 
@@ -47,172 +47,151 @@ if TYPE_CHECKING:
 
 
 class ProjectedTable(Protocol):
-    """One register. A row is whatever stands under one key; a value that compares equal needs no write."""
+    """One register. A row is the value under one key, possibly a list; a row that compares equal is not written."""
 
     @property
     def name(self) -> str:
-        """Of the register, for ever."""
+        """The register's name, which never changes."""
         ...
 
     @property
     def tags(self) -> frozenset[Tag]:
-        """Of the entries that say anything of it."""
+        """Tags of the entries that affect the register."""
         ...
 
     def keys(self, told: Told) -> Iterable[str]:
-        """Of the rows that an entry is about."""
+        """Return the keys of the rows that an entry affects."""
         ...
 
     def after(self, key: str, row: Any, told: Told) -> Any:
-        """The row after the entry. Raises AnswerableError for what does not count."""
+        """Return the row after the entry. Raises AnswerableError for an entry that does not count."""
         ...
 
     def load(self, connection: sqlite3.Connection, key: str) -> Any:
-        """The row, or what stands for none. Raises Unavailable (`register.corrupt`)."""
+        """Return the row, or the value that represents no row. Raises Unavailable (`register.corrupt`)."""
         ...
 
     def save(self, connection: sqlite3.Connection, key: str, row: Any) -> None:
-        """Put it in the place of what is there."""
+        """Replace the stored row."""
         ...
 
     def all(self, connection: sqlite3.Connection) -> Iterator[str]:
-        """Every key."""
+        """Yield every key."""
         ...
 
     def mended(self, live: Any, told: Any) -> Any:
-        """What a row becomes that is not as the ledger tells it; what has ended stays so."""
+        """Return the corrected row for a row that differs from the ledger's. A row that has ended stays ended."""
         ...
 
 
 class DocumentTable:
-    """Registry documents, each under its `kind/name`."""
+    """Registry documents, by `kind/name`."""
 
     name: Final = "documents"
     tags: Final = DOCUMENT_TAGS
 
     def keys(self, told: Told) -> Iterable[str]:
-        """As above."""
         return documents_in_change(told)
 
     def after(self, key: str, row: bytes | None, told: Told) -> bytes | None:
-        """As above."""
         return document_after(key, told)
 
     def load(self, connection: sqlite3.Connection, key: str) -> bytes | None:
-        """As above."""
         row = connection.execute("SELECT body FROM documents WHERE key = ?", (key,)).fetchone()
         return octets(row[0]) if row else None
 
     def save(self, connection: sqlite3.Connection, key: str, row: bytes | None) -> None:
-        """As above."""
         connection.execute("DELETE FROM documents WHERE key = ?", (key,))
         if row is not None:
             connection.execute("INSERT INTO documents (key, body) VALUES (?, ?)", (key, row))
 
     def all(self, connection: sqlite3.Connection) -> Iterator[str]:
-        """As above."""
         yield from _names(connection, "SELECT key FROM documents")
 
     def mended(self, live: bytes | None, told: bytes | None) -> bytes | None:
-        """As above."""
         return told
 
 
 class PolicyTable:
-    """Proposals that wait and policy sets that were in force, each kind a list in order."""
+    """Pending proposals and past policy sets, one ordered list for each kind."""
 
     name: Final = "policies"
     tags: Final = POLICY_TAGS
 
     def keys(self, told: Told) -> Iterable[str]:
-        """As above."""
         return records_of_kind(told)
 
     def after(self, key: str, row: tuple[PolicyRecord, ...], told: Told) -> tuple[PolicyRecord, ...]:
-        """As above."""
         return records_after(row, told)
 
     def load(self, connection: sqlite3.Connection, key: str) -> tuple[PolicyRecord, ...]:
-        """As above."""
         query = "SELECT kind, id, at, body FROM policy_records WHERE kind = ? ORDER BY number"
         return tuple(record_in_row(row) for row in connection.execute(query, (key,)).fetchall())
 
     def save(self, connection: sqlite3.Connection, key: str, row: tuple[PolicyRecord, ...]) -> None:
-        """As above."""
         connection.execute("DELETE FROM policy_records WHERE kind = ?", (key,))
         insert = "INSERT INTO policy_records (kind, id, at, body) VALUES (?, ?, ?, ?)"
         connection.executemany(insert, [(one.kind, one.id, one.at, one.body) for one in row])
 
     def all(self, connection: sqlite3.Connection) -> Iterator[str]:
-        """As above. What is in the shadow decides nothing, and no entry speaks of it."""
+        """Yield every kind except shadow sets, which decide nothing and appear in no entry."""
         yield from _names(connection, "SELECT DISTINCT kind FROM policy_records WHERE kind <> 'shadow'")
 
     def mended(
         self, live: tuple[PolicyRecord, ...], told: tuple[PolicyRecord, ...]
     ) -> tuple[PolicyRecord, ...]:
-        """As above."""
         return told
 
 
 class ManifestTable:
-    """Signed manifests, of each agent a list in order."""
+    """Signed manifests, one ordered list for each agent."""
 
     name: Final = "manifests"
     tags: Final = MANIFEST_TAGS
 
     def keys(self, told: Told) -> Iterable[str]:
-        """As above."""
         return (str(told.leaf.get("agent")),)
 
     def after(self, key: str, row: tuple[SignedManifest, ...], told: Told) -> tuple[SignedManifest, ...]:
-        """As above."""
         return manifests_after(row, told)
 
     def load(self, connection: sqlite3.Connection, key: str) -> tuple[SignedManifest, ...]:
-        """As above."""
         query = "SELECT agent, digest, signed_at, token FROM manifests WHERE agent = ? ORDER BY number"
         return tuple(signed_in_row(row) for row in connection.execute(query, (key,)).fetchall())
 
     def save(self, connection: sqlite3.Connection, key: str, row: tuple[SignedManifest, ...]) -> None:
-        """As above."""
         connection.execute("DELETE FROM manifests WHERE agent = ?", (key,))
         insert = "INSERT INTO manifests (agent, digest, signed_at, token) VALUES (?, ?, ?, ?)"
         connection.executemany(insert, [(key, one.digest, one.signed_at, one.token) for one in row])
 
     def all(self, connection: sqlite3.Connection) -> Iterator[str]:
-        """As above."""
         yield from _names(connection, "SELECT DISTINCT agent FROM manifests")
 
     def mended(
         self, live: tuple[SignedManifest, ...], told: tuple[SignedManifest, ...]
     ) -> tuple[SignedManifest, ...]:
-        """As above."""
         return told
 
 
 class ToolPinTable:
-    """Pinned definitions, of each tool a list in order, under `server/tool`."""
+    """Pinned definitions, one ordered list for each tool, under `server/tool`."""
 
     name: Final = "tool_pins"
     tags: Final = PIN_TAGS
 
     def keys(self, told: Told) -> Iterable[str]:
-        """As above."""
         return (f"{told.leaf.get('server')}/{told.leaf.get('tool')}",)
 
     def after(self, key: str, row: tuple[ToolPin, ...], told: Told) -> tuple[ToolPin, ...]:
-        """As above."""
         return pins_after(row, told)
 
     def load(self, connection: sqlite3.Connection, key: str) -> tuple[ToolPin, ...]:
-        """As above."""
-        # A server's name has no slash; that of a tool may.
+        # A server's name contains no slash; a tool's name may.
         query = f"SELECT {PIN_COLUMNS} FROM tool_pins WHERE server = ? AND tool = ? ORDER BY number"  # noqa: S608
         rows = connection.execute(query, key.split("/", 1)).fetchall()
         return tuple(pin_in_row(row) for row in rows)
 
     def save(self, connection: sqlite3.Connection, key: str, row: tuple[ToolPin, ...]) -> None:
-        """As above."""
         connection.execute("DELETE FROM tool_pins WHERE server = ? AND tool = ?", key.split("/", 1))
         connection.executemany(
             "INSERT INTO tool_pins (server, tool, definition, text, at, signed_by, key, token) "
@@ -224,30 +203,25 @@ class ToolPinTable:
         )
 
     def all(self, connection: sqlite3.Connection) -> Iterator[str]:
-        """As above."""
         yield from _names(connection, "SELECT DISTINCT server || '/' || tool FROM tool_pins")
 
     def mended(self, live: tuple[ToolPin, ...], told: tuple[ToolPin, ...]) -> tuple[ToolPin, ...]:
-        """As above."""
         return told
 
 
 class MandateTable:
-    """Mandates, and where they were issued."""
+    """Mandates, with the entries that issued them."""
 
     name: Final = "mandates"
     tags: Final = MANDATE_TAGS
 
     def keys(self, told: Told) -> Iterable[str]:
-        """As above."""
         return (str(told.leaf.get("mandate")),)
 
     def after(self, key: str, row: MandateRow | None, told: Told) -> MandateRow | None:
-        """As above."""
         return mandate_after(row, told)
 
     def load(self, connection: sqlite3.Connection, key: str) -> MandateRow | None:
-        """As above."""
         row = connection.execute("SELECT claims, token, state FROM mandates WHERE id = ?", (key,)).fetchone()
         if row is None:
             return None
@@ -260,7 +234,6 @@ class MandateTable:
         return MandateRow(mandate, closed=row[2] != "open", issued=issued)
 
     def save(self, connection: sqlite3.Connection, key: str, row: MandateRow | None) -> None:
-        """As above."""
         if row is None or row.mandate is None:
             return
         state = "closed" if row.closed else "open"
@@ -276,32 +249,28 @@ class MandateTable:
             connection.execute(insert, place)
 
     def all(self, connection: sqlite3.Connection) -> Iterator[str]:
-        """As above."""
         yield from _names(connection, "SELECT id FROM mandates")
 
     def mended(self, live: MandateRow | None, told: MandateRow | None) -> MandateRow | None:
-        """As above. One whose person is erased is closed."""
+        """Return the corrected row. A mandate whose person was erased is closed."""
         if live is None or told is None:
             return told if live is None else replace(live, closed=True)
         return replace(told, closed=live.closed or told.closed)
 
 
 class ApprovalTable:
-    """Approvals. Each write takes the next number of change, by which other processes find it."""
+    """Approvals. Each write takes the next change number, by which other processes find the row."""
 
     name: Final = "approvals"
     tags: Final = APPROVAL_TAGS
 
     def keys(self, told: Told) -> Iterable[str]:
-        """As above."""
         return approvals_in(told)
 
     def after(self, key: str, row: Approval | None, told: Told) -> Approval | None:
-        """As above."""
         return approval_after(row, told)
 
     def load(self, connection: sqlite3.Connection, key: str) -> Approval | None:
-        """As above."""
         row = connection.execute("SELECT state, body FROM approvals WHERE id = ?", (key,)).fetchone()
         if row is None:
             return None
@@ -309,7 +278,6 @@ class ApprovalTable:
             return from_body(octets(row[1]), state=text(row[0]))
 
     def save(self, connection: sqlite3.Connection, key: str, row: Approval | None) -> None:
-        """As above."""
         if row is None:
             return
         values = (row.state, row.expires_at, body_of(row), key)
@@ -322,48 +290,41 @@ class ApprovalTable:
             connection.execute(insert, values)
 
     def all(self, connection: sqlite3.Connection) -> Iterator[str]:
-        """As above."""
         yield from _names(connection, "SELECT id FROM approvals")
 
     def mended(self, live: Approval | None, told: Approval | None) -> Approval | None:
-        """As above."""
         if live is None or told is None:
             return told
         return replace(told, state=more_ended(live.state, told.state))
 
 
 class JoinTokenTable:
-    """Of join tokens only that they were used: what they are good for is in no entry, so that a lost one is void. A
-    row is when it was used, 0 before that; None for no such token."""
+    """Join tokens, of which only the use is recorded: no entry states what a token grants, so a lost token is void. A
+    row is the time of use, 0 before that; None if there is no such token."""
 
     name: Final = "join_tokens"
     tags: Final = frozenset({Tag.WORKLOAD_ENROLLED})
 
     def keys(self, told: Told) -> Iterable[str]:
-        """As above."""
         digest = octets_in(told.leaf.get("join_token"), 32)
         return (digest.hex(),) if digest is not None else ()
 
     def after(self, key: str, row: int | None, told: Told) -> int | None:
-        """As above."""
         return told.whole("at") if row == 0 else row
 
     def load(self, connection: sqlite3.Connection, key: str) -> int | None:
-        """As above."""
         query = "SELECT used_at FROM join_tokens WHERE digest = ?"
         row = connection.execute(query, (bytes.fromhex(key),)).fetchone()
         return None if row is None else whole(row[0] or 0)
 
     def save(self, connection: sqlite3.Connection, key: str, row: int | None) -> None:
-        """As above."""
         connection.execute("UPDATE join_tokens SET used_at = ? WHERE digest = ?", (row, bytes.fromhex(key)))
 
     def all(self, connection: sqlite3.Connection) -> Iterator[str]:
-        """As above: nothing that could be made from entries."""
+        """Yield nothing: no row can be rebuilt from entries."""
         yield from ()
 
     def mended(self, live: int | None, told: int | None) -> int | None:
-        """As above."""
         return live
 
 
@@ -376,10 +337,10 @@ PROJECTED: Final[tuple[ProjectedTable, ...]] = (
     ApprovalTable(),
     JoinTokenTable(),
 )
-"""In the order in which one entry is applied: keys first, then what is signed with them."""
+"""In the order in which one entry is applied: keys first, then statements signed with them."""
 
 
 def _names(connection: sqlite3.Connection, query: str) -> Iterator[str]:
     for row in fetched(connection, query, ()):
-        with suppress(Unavailable):  # a row whose name cannot be read is nobody's
+        with suppress(Unavailable):  # an unreadable name identifies no row
             yield text(row[0])

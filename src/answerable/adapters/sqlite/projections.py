@@ -1,7 +1,7 @@
-"""Registers in SQLite as projections of the ledger: rows and positions in one transaction.
+"""Maintain registers in SQLite as projections of the ledger, with rows and positions in one transaction.
 
-Triggers note that a row of theirs was written; each transaction of ours takes the note away before it commits. What is
-noted at a start was written by other hands.
+Triggers mark a register on each write; each of this program's transactions removes the mark before it commits. A mark
+that exists at a start shows a write by another program.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _UNAPPROVED = b'"approval":""'
 _DOCUMENTS = "SELECT key, body FROM documents"
 _POSITION = "SELECT name, entries, leaf, last FROM projections WHERE log = ?"
 _RECALLED = ("budgets", "duty_delegations", "holds", "passkeys", "revocations")
-"""Registers that are no projections: `restore_ended_authority` makes them as the ledger says."""
+"""Registers that are no projections: `restore_ended_authority` rebuilds them from the ledger."""
 _GIVING = ("duty_delegations", "passkeys")
-"""Those of them of which each row gives somebody something: they can be made again from nothing."""
+"""Those of them whose rows all grant something; they can be rebuilt from nothing."""
 _OF_PERSONS = ("invitations", "looks", "passkeys", "push_devices", "said")
 _TABLES = {one.name: one for one in PROJECTED}
 _WANTED = WORLD_TAGS.union(*(one.tags for one in PROJECTED))
@@ -52,7 +52,7 @@ class SqliteProjections:
     """Port Projections."""
 
     def __init__(self, store: SqliteStore, path: Path) -> None:
-        """path: of the store's file, beside which what it is compared with is made for a while."""
+        """path: of the store's file, beside which the temporary file for a comparison is created."""
         self._store, self._path = store, path
 
     def positions(self, log: str) -> Mapping[str, Position]:
@@ -120,7 +120,7 @@ class SqliteProjections:
 
     @contextmanager
     def rebuilding(self) -> Iterator[SqliteRebuilding]:
-        """As the port says: a file beside ours, for our account alone."""
+        """Yield a rebuild in a temporary file beside the register file, with access for its own account only."""
         with tempfile.TemporaryDirectory(prefix=".compared-", dir=self._path.parent) as place:
             path = Path(place) / self._path.name
             with closing(SqliteStore.open(path)) as made:
@@ -131,7 +131,7 @@ class SqliteRebuilding(SqliteProjections):
     """Port Rebuilding."""
 
     def __init__(self, store: SqliteStore, path: Path, *, live: SqliteStore) -> None:
-        """live: what it is compared with."""
+        """live: the store that is compared with the rebuilt one."""
         super().__init__(store, path)
         self._live = live
 
@@ -164,7 +164,7 @@ class SqliteRebuilding(SqliteProjections):
 
 @dataclass
 class _Batch:
-    """What entries make of rows, before anything is written."""
+    """The rows that entries result in, before anything is written."""
 
     connection: sqlite3.Connection
     told: Sequence[Told]
@@ -177,7 +177,7 @@ class _Batch:
         known = {log: _position_rows(self.connection, log) for log in {one.log for one in self.told}}
         for one in self.told:
             for table in PROJECTED:
-                # Whoever was quicker has applied it.
+                # Another process has already applied this entry.
                 if one.tag in table.tags and one.index >= known[one.log].get(table.name, START).entries:
                     self._take(table, one)
 
@@ -194,11 +194,11 @@ class _Batch:
 
     @property
     def changed(self) -> list[tuple[str, str]]:
-        """Register and key of the rows that are not as they were."""
+        """Register and key of the changed rows."""
         return [place for place, row in self._after.items() if row != self._before[place]]
 
     def saved(self) -> Mapping[str, int]:
-        """Write them; how many, by register."""
+        """Write the changed rows. Return how many, by register."""
         for name, key in self.changed:
             _TABLES[name].save(self.connection, key, self._after[name, key])
         return Counter(name for name, _ in self.changed)
@@ -217,14 +217,14 @@ def _move_on(
 
 
 class _Mended(NamedTuple):
-    """What a row must be to be as the ledger says, and whether it is so."""
+    """The row that the ledger requires, and whether the stored row matches it."""
 
     row: Any
     is_so: bool
 
 
 def _mended(table: ProjectedTable, live: sqlite3.Connection, made: sqlite3.Connection, key: str) -> _Mended:
-    """A row that cannot be read is not as the ledger says."""
+    """Compare a row with the ledger. An unreadable row never matches."""
     told = table.load(made, key)
     try:
         row = table.load(live, key)
@@ -235,22 +235,22 @@ def _mended(table: ProjectedTable, live: sqlite3.Connection, made: sqlite3.Conne
 
 
 def _forget(connection: sqlite3.Connection) -> None:
-    """Of a file that did not know what the ledger does: what no entry could say of it. People open their questions anew
-    and register their devices again; join tokens that were not used are made anew."""
+    """Delete data that no entry records, from a file that lagged behind the ledger: people must open their requests and
+    register their devices again, and unused join tokens must be created again."""
     for table in ("nonces", "looks", "push_devices"):
         connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
     connection.execute("DELETE FROM join_tokens WHERE used_at IS NULL")
 
 
 def _forget_person(connection: sqlite3.Connection, person: str) -> None:
-    """Of somebody who is in the registers and not in the ledger any more."""
+    """Delete the data of a person who is in the registers but no longer in the ledger."""
     for table in _OF_PERSONS:
         connection.execute(f"DELETE FROM {table} WHERE person = ?", (person,))  # noqa: S608 - names of ours
 
 
 def _say_again(connection: sqlite3.Connection, told: Sequence[Told]) -> None:
-    """So that nobody says yes faster than they may: claims of yeses that the file did not know. What is older than any
-    limit looks back goes with the next one of its kind."""
+    """Restore the times of approvals that the file did not know, so that limits on approval haste hold. Entries older
+    than any limit are dropped with the next of their kind."""
     for one in map(haste_in, told):
         if one is not None:
             connection.execute("INSERT OR IGNORE INTO said VALUES (?, ?, ?, ?, 1)", one)
@@ -265,7 +265,7 @@ def _can_be_read(document: Row) -> bool:
 
 
 def _drop_unreadable(connection: sqlite3.Connection) -> None:
-    """Documents that still cannot be read: their names are spoilt, and what they were is there again."""
+    """Delete documents that still cannot be read: their names are damaged, and their content has been restored."""
     for key, body in fetched(connection, _DOCUMENTS, ()):
         if not _can_be_read((key, body)) and isinstance(key, str):
             octets_of = key.encode("utf-8", "surrogateescape")
@@ -283,7 +283,7 @@ def _positions(rows: Sequence[tuple[object, ...]]) -> Mapping[str, Position]:
 
 
 def _key_in(body: bytes) -> str:
-    """Thumbprint of a kept passkey; empty for a row that cannot be read, with which nobody signs."""
+    """Return the thumbprint of a stored passkey; empty for an unreadable row, with which nobody can sign."""
     try:
         return passkey_in(parse(body)).key
     except AnswerableError:

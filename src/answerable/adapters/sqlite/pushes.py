@@ -1,4 +1,4 @@
-"""Devices that push messages go to, in SQLite. No mirror: no action waits for any of it."""
+"""Store the devices that receive push messages, in SQLite. No mirror: no action waits for them."""
 
 from __future__ import annotations
 

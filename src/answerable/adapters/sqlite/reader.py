@@ -1,4 +1,4 @@
-"""A connection to a register file for reading alone, and what a driver's faults are called."""
+"""Read a register file over a separate connection, and translate the driver's errors."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from answerable.adapters.sqlite.room import Room
 
 BUSY_MILLIS_MAX: Final = 5000
-"""How long a write waits for another process's write before it is refused."""
+"""How long a write waits for another process's write before it fails."""
 
 
 class SqliteReader:
-    """A second connection to the file of a store, which reads what is committed. From any thread."""
+    """A second, read-only connection to the file of a store, which reads committed data. Thread-safe."""
 
     def __init__(self, path: Path) -> None:
         """Raises Unavailable (`register.unavailable`)."""
@@ -33,24 +33,25 @@ class SqliteReader:
             self._connection.execute("PRAGMA query_only = ON")
 
     def version(self) -> int:
-        """Changes when anybody, also of this process, has committed. Raises Unavailable (`register.unavailable`)."""
+        """Return a number that changes with every commit by any other connection. Raises Unavailable
+        (`register.unavailable`)."""
         with self._lock, faults("cannot read the register file"):
             return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
     def rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
-        """All rows of a query written here. Raises Unavailable (`register.unavailable`)."""
+        """Return all rows of a query. Raises Unavailable (`register.unavailable`)."""
         with self._lock, faults("cannot read the register file"):
             return fetched(self._connection, query, values)
 
     def close(self) -> None:
-        """Whatever is read later raises Unavailable. Idempotent."""
+        """Close the connection; later reads raise Unavailable. Idempotent."""
         with self._lock, suppress(sqlite3.Error):
             self._connection.close()
 
 
 @contextmanager
 def faults(what: str, room: Room | None = None) -> Iterator[None]:
-    """Let no driver exception out. room: told of what failed in writing."""
+    """Translate every driver exception. room: is notified of failed writes."""
     try:
         yield
     except sqlite3.Error as error:
@@ -60,5 +61,5 @@ def faults(what: str, room: Room | None = None) -> Iterator[None]:
 
 
 def reason(error: sqlite3.Error) -> str:
-    """What the driver says, in one line."""
+    """Return the driver's message in one line."""
     return str(error).splitlines()[0][:200].lower() if str(error) else "no reason given"

@@ -1,4 +1,4 @@
-"""What the registers of one file could not write, together."""
+"""Combine what the registers of one file could not write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registry documents in SQLite; snapshot and index in memory."""
+"""Store registry documents in SQLite, with snapshot and index in memory."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ class SqliteRegistryStore:
 
     @property
     def coming(self) -> Coming | None:
-        """As the port says: seen by the store's `refresh`, and by whoever looks at the epoch."""
+        """The documents that are stored but not in force yet, as last read by `refresh` or an epoch check."""
         return self._known.coming
 
     def documents(self) -> dict[str, bytes]:
         return dict(self._known.present.documents)
 
     def put(self, documents: dict[str, bytes]) -> None:
-        # Made before anything is stored: documents that give no snapshot must not reach the file.
+        # Build the snapshot first: documents without a valid snapshot must not reach the file.
         made = in_force(documents)
         with self._store.write() as connection:
             rows, ours = fetched(connection, _ALL, ()), self._known.present.documents
@@ -68,10 +68,10 @@ class SqliteRegistryStore:
             if len(rows) != len(ours) or not stored.items() <= ours.items():
                 raise REGISTER_CHANGED_MEANWHILE()
             if len(stored) < len(rows):
-                # What cannot be read any more is written again with the others, as it is in force.
+                # Rewrite unreadable rows with all others, from the documents in force.
                 connection.execute("DELETE FROM documents")
                 stored = {}
-            # No more than what is another one: each row is noted as a change of authority.
+            # Write changed rows only, since each write is recorded as a change of authority.
             gone = [(key,) for key in stored if key not in made.documents]
             connection.executemany("DELETE FROM documents WHERE key = ?", gone)
             connection.executemany(
@@ -86,7 +86,7 @@ class SqliteRegistryStore:
     def _reload(self) -> None:
         rows = self._store.rows(_ALL)
         stored = self._readable(rows)
-        # What cannot be read may be what forbids something: then all stays in force that is.
+        # An unreadable document may contain a prohibition, so keep the documents in force.
         if len(stored) == len(rows):
             self._known.see(stored)
 
@@ -100,7 +100,7 @@ class SqliteRegistryStore:
 
 
 def document_in_row(row: Row) -> tuple[str, bytes]:
-    """Name and text of a document. Raises Unavailable (`register.corrupt`), and Malformed as `documents_in`."""
+    """Return name and text of a document. Raises Unavailable (`register.corrupt`), and Malformed as `documents_in`."""
     key, body = text(row[0]), octets(row[1])
     documents_in({key: body})
     return key, body

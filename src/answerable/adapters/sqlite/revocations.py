@@ -1,4 +1,4 @@
-"""Revocations in SQLite: rows that are only ever added, a mirror of their names, and news of them in shared memory."""
+"""Store revocations in SQLite: rows that are only added, a mirror of their names, and notification by shared memory."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from answerable.ports.clock import Clock
 
 CHECK_SECONDS: Final = 0.001
-"""How long a process relies on the shared number alone before it asks the database itself."""
+"""How long a process relies on the shared number alone before it queries the database."""
 MARGIN_SECONDS: Final = 0.0005
-"""By how much longer than that `add` waits: a process that asks at this very moment has read its clock before."""
+"""Additional wait of `add`: a process that queries at the same moment has read its clock before."""
 
 _WHAT: Final = "revocation of"
 _NOBODY: Final = "register:unreadable"
@@ -34,15 +34,15 @@ _COLUMNS: Final = "number, kind, name, at, made_by, reason, recorded"
 class SqliteRevocationRegister:
     """Port RevocationRegister.
 
-    A process looks at the shared number with each call, and asks the database at its first call after CHECK_SECONDS.
-    `add` returns so much later than its write is durable: whatever became of the shared number, each process then
-    either saw it or asks.
+    A process checks the shared number with each call, and queries the database at its first call after CHECK_SECONDS.
+    `add` returns that much later than its write is durable: whatever happened to the shared number, each process then
+    has seen the change or queries the database.
 
-    store: that it is in. reader: a connection of its own, on which whoever follows it may look.
+    store: the store of this register. reader: a connection of its own, which followers may use.
 
-    Of a row that cannot be read, whatever it may name is ended: its name as every kind of name, where it can be one.
-    What is on record in the ledger is brought back from there at a start; where a row says nothing that can be ended
-    and is not on record, nobody can be told from whom it ended, and everybody is refused.
+    An unreadable row revokes everything it may name: its name as every kind for which the name is valid. Recorded
+    revocations are restored from the ledger at a start. If a row names nothing revocable and is not recorded, its
+    target is unknown, and every caller is refused.
     """
 
     def __init__(self, store: SqliteStore, *, clock: Clock) -> None:
@@ -51,12 +51,12 @@ class SqliteRevocationRegister:
         self._store, self._clock = store, clock
         self._monotonic = clock.monotonic
         self._shared = store.shared_epoch()
-        # A connection of its own: looking must not wait for a write of this process that is on its way to the disk.
+        # A connection of its own: reads must not wait for this process's writes to reach the disk.
         self.reader: Final = store.reader()
         self._turn = threading.RLock()
         self._by_name: dict[RevocationTarget, Revocation] = {}
         self._nameless: Revocation | None = None
-        # In force here and not in the file, with whether they are on record.
+        # Revocations in force in this process but not in the file, with whether the ledger records them.
         self._behind: dict[RevocationTarget, tuple[Revocation, bool]] = {}
         self._read = 0
         self._epoch = 0
@@ -67,20 +67,21 @@ class SqliteRevocationRegister:
         self._catch_up()
 
     def epoch(self) -> int:
-        # The clock first: past its time the number is not looked at before it is known that its file is whole.
+        # The clock first: after `check_at`, the number must not be read before its file is known to be intact.
         if self._monotonic() >= self._check_at or self._shared.word != self._seen:
             self._catch_up()
         return self._epoch
 
     def follow(self, reload: Callable[[], bool]) -> None:
-        """Let another register of the same file be one with this epoch. reload: takes over what is new, and says
-        whether anything was; called now, and at every news. Raises what it raises."""
+        """Include another register of the same file in this epoch. reload: takes over new rows, and returns whether
+        there were any; called now, and at every change. Raises the exceptions of `reload`."""
         with self._turn:
             reload()
             self._followers.append(reload)
 
     def tell(self) -> None:
-        """After a write that a follower made durable: when it returns, every process sees it at its next call.
+        """Notify every process after a follower's durable write: when this returns, every process sees the write at its
+        next call.
 
         Raises Unavailable (`register.unavailable`).
         """
@@ -89,18 +90,18 @@ class SqliteRevocationRegister:
         self._store.pause(CHECK_SECONDS + MARGIN_SECONDS)
 
     def tell_here(self) -> None:
-        """After what a follower keeps in memory alone, as the file cannot be written: another epoch here, and the other
-        processes look whether they can write."""
+        """Notify after a change that is only in memory, since the file cannot be written: a new epoch in this process,
+        and the other processes check whether they can write."""
         with self._turn:
             self._epoch += 1
         self._store.tell_here()
 
     def behind(self) -> Sequence[Revocation]:
-        """In force here and not in the file. Without I/O."""
+        """Return the revocations that are in force in this process but not in the file. No I/O."""
         return tuple(one for one, _ in self._behind.values())
 
     def catch_up(self) -> None:
-        """Write what is not in the file yet. Raises Unavailable."""
+        """Write the revocations that are not in the file yet. Raises Unavailable."""
         for name, (one, recorded) in tuple(self._behind.items()):
             self._added((one,))
             if recorded:
@@ -136,7 +137,7 @@ class SqliteRevocationRegister:
                 "ON CONFLICT (kind, name) DO NOTHING",
                 [(*one.what, one.at, one.by, one.reason) for one in revocations],
             ).rowcount
-        # Also for one that is there already: whoever put it there may have ended before it told anybody.
+        # Also notify for an existing row: the process that added it may have ended before its notification.
         self.tell()
         return added
 
@@ -165,7 +166,7 @@ class SqliteRevocationRegister:
             )
 
     def _catch_up(self) -> None:
-        """Take over what was added since; on a fault nothing counts as seen, so that the next call tries again."""
+        """Take over new rows. After a fault nothing counts as seen, so that the next call tries again."""
         with self._turn:
             asked_at = self._monotonic()
             intact = self._shared.is_intact()
@@ -174,20 +175,21 @@ class SqliteRevocationRegister:
                 with suppress(Unavailable):
                     self._shared.reopen()
                     intact = True
-            # In this order: what is added after either look is found by the next call.
+            # In this order: a row added after either read is found by the next call.
             word = self._shared.word
             version = self.reader.version()
             if version != self._version or word != self._seen:
                 for reload in (self._reload, *self._followers):
-                    # At once: what was taken over is another epoch, whatever becomes of the next.
+                    # Advance the epoch at once: each reload is a change, even if the next reload fails.
                     self._epoch += reload()
             if word != self._seen:
-                # Somebody may have ended what could not be written: nothing begins in this process then, either.
+                # Another process may have a stop that it could not write; then this process must not begin actions,
+                # either.
                 self._store.room.look()
-                # Other ends were told with the same number: mandates that were closed, instances that have ended.
+                # The same number signals other ends: closed mandates and ended instances.
                 self._store.refresh_ends()
             self._seen, self._version = word, version
-            # Without the shared number the database is asked with each call.
+            # Without the shared number, each call queries the database.
             self._check_at = asked_at + CHECK_SECONDS if intact else asked_at
 
     def _reload(self) -> bool:
@@ -202,7 +204,7 @@ class SqliteRevocationRegister:
             fresh |= {one.what: one for one in stand_ins}
             if not stand_ins and not row[6]:
                 self._nameless = _NAMELESS
-        # Swapped whole, so that other threads see all of it or nothing.
+        # Replaced as a whole, so that other threads see all changes or none.
         self._by_name = {**self._by_name, **fresh}
         self._read = whole(rows[-1][0])
         return True
@@ -218,7 +220,7 @@ def _revocation(row: tuple[object, ...]) -> Revocation:
 
 
 def _stand_ins(row: tuple[object, ...]) -> Iterator[Revocation]:
-    """Whatever a row that cannot be read may have ended."""
+    """Yield a revocation for everything that an unreadable row may have revoked."""
     for kind in REVOCATION_KINDS:
         with suppress(AnswerableError):
             what = revocable(kind, text(row[2]))

@@ -1,7 +1,8 @@
-"""Whether the register file can be written: looked at once a second and after each write that failed, told without I/O.
+"""Track whether the register file can be written: checked once a second and after each failed write, reported without
+I/O.
 
-A write that fails says so at once. A disk that is nearly full is found before that: what a register writes in the end
-is a decision about who may act, and no action may begin whose stop could not be kept.
+A failed write is reported at once. A nearly full disk is detected before a write fails: registers write who may act,
+and no action may begin if its stop could not be stored.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROOM_BYTES_MIN: Final = 1_048_576
-"""Less than this on the disk of the registers counts as none: one write of theirs may take as much."""
+"""With less free space, the disk counts as full: one write of the registers may take this much."""
 _FAULTS: Final = frozenset(
     {
         sqlite3.SQLITE_FULL,
@@ -31,7 +32,7 @@ _FAULTS: Final = frozenset(
 
 
 class Room:
-    """why: why the file cannot be written, one line; empty while it can. From any thread."""
+    """State of the file. why: why the file cannot be written, one line; empty while it can be. Thread-safe."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -39,14 +40,14 @@ class Room:
         self.why = ""
 
     def failed(self, error: sqlite3.Error, reason: str) -> None:
-        """A write did not go through; one that another process held up says nothing of the disk."""
-        # Extended codes have the primary one in their lowest byte.
+        """Record a failed write. A write that another process blocked says nothing about the disk."""
+        # The lowest byte of an extended code is the primary code.
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _FAULTS:
             self._failed, self.why = True, reason
 
     def look(self, write: Callable[[], None] | None = None) -> str:
-        """Look now; returns `why`. write: writes something, and is asked only after a write failed: nothing else ends
-        that failure."""
+        """Check now, and return `why`. write: performs a write; called only after a failed write, since only a
+        successful write clears that state."""
         why = self._disk_fault()
         if not why and self._failed:
             if write is None:

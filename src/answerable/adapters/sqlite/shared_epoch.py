@@ -1,8 +1,8 @@
-"""A number in memory that all processes on one register file share, so that news of an end costs a look and no call.
+"""Share a counter in memory among all processes on one register file, so that a check for changes needs no system call.
 
-It only makes news quick. What is true stands in the database, which every process asks by itself at short intervals
-(`revocations.CHECK_SECONDS`): a file that was lost, replaced, cut or set back delays the news by that much and never
-swallows it.
+The counter only speeds up notification. The database has the truth, and every process queries it at short intervals
+(`revocations.CHECK_SECONDS`): a lost, replaced, truncated or reset file delays a notification by that interval and
+never drops it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _MASK: Final = (1 << 64) - 1
 
 
 class SharedEpoch:
-    """One 8-byte counter, mapped into every process. Safe for several threads."""
+    """One 8-byte counter, mapped into every process. Thread-safe."""
 
     def __init__(self, path: Path) -> None:
-        """Map the file, made if there is none (mode 0600). Raises Unavailable (`register.epoch`)."""
+        """Map the file, created if it does not exist (mode 0600). Raises Unavailable (`register.epoch`)."""
         self._path = path
         self._turn = threading.Lock()
         self._descriptor = -1
@@ -40,14 +40,14 @@ class SharedEpoch:
 
     @property
     def word(self) -> int:
-        """What the counter says. Ask `is_intact` at intervals: a file that was cut short must not be looked into."""
+        """The counter's value. Call `is_intact` at intervals: reading a truncated file would crash the process."""
         return self._word[0]
 
     def bump(self) -> None:
-        """Let the counter say something else, for every process that has it mapped.
+        """Change the counter, for every process that maps it.
 
-        Where the file is not what was mapped any more, both the old one and the new one are counted up: some processes
-        look at the one, some at the other. Raises Unavailable (`register.epoch`).
+        If the file is no longer the mapped one, the old and the new file are both counted up, since some processes read
+        one and some the other. Raises Unavailable (`register.epoch`).
         """
         with self._turn:
             if self._is_whole():
@@ -57,22 +57,22 @@ class SharedEpoch:
                 self._count_up()
 
     def is_intact(self) -> bool:
-        """Whether the file at its path is the one that is mapped here, and whole."""
+        """Whether the file at the path is the mapped one, and not truncated."""
         return self._is_whole() and self._is_ours()
 
     def reopen(self) -> None:
-        """Map what is at the path now, made anew if it is gone. Raises Unavailable (`register.epoch`)."""
+        """Map the file at the path, created if it does not exist. Raises Unavailable (`register.epoch`)."""
         with self._turn:
             self._open()
 
     def close(self) -> None:
-        """Let go of the file; `word` says what it said last. Idempotent."""
+        """Close the file; `word` keeps its last value. Idempotent."""
         with self._turn:
             self._closed = True
             self._let_go()
 
     def _open(self) -> None:
-        """Whatever fails, a file that was cut short is not looked into again."""
+        """Map the file. After any failure, a truncated file is not read again."""
         try:
             self._map()
         finally:
@@ -83,7 +83,7 @@ class SharedEpoch:
         if self._closed:
             raise _unavailable(OSError(0, "it was closed"))
         try:
-            # No link is followed, and nobody else may read or write what is made.
+            # No link is followed, and a created file is private.
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
         except OSError as error:
             raise _unavailable(error) from None
@@ -101,20 +101,20 @@ class SharedEpoch:
             raise _unavailable(error) from None
         self._let_go()
         self._descriptor = descriptor
-        # One aligned word: read and written whole.
+        # One aligned word, read and written atomically.
         self._word = memoryview(mapped).cast("Q")
         self._place = (status.st_dev, status.st_ino)
 
     def _let_go(self) -> None:
         if self._descriptor < 0:
             return
-        # Another thread may be looking at it: the mapping goes when nobody does.
+        # Another thread may be reading: the mapping is freed when its last reference is dropped.
         self._word = _still(self._word[0] if self._is_whole() else 0)
         os.close(self._descriptor)
         self._descriptor = -1
 
     def _count_up(self) -> None:
-        # Two processes that count at once must not come to the same number.
+        # Concurrent increments by two processes must not result in the same number.
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         try:
             self._word[0] = (self._word[0] + 1) & _MASK
@@ -122,7 +122,7 @@ class SharedEpoch:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def _is_whole(self) -> bool:
-        """Pages beyond the end of a file cannot be looked into: the system would end the process."""
+        """Whether the file is not truncated: a read beyond its end would kill the process (SIGBUS)."""
         return self._descriptor >= 0 and os.fstat(self._descriptor).st_size >= WORD_BYTES
 
     def _is_ours(self) -> bool:
@@ -134,7 +134,7 @@ class SharedEpoch:
 
 
 def _still(number: int) -> memoryview[int]:
-    """What is looked at while no file is mapped."""
+    """Return a counter that is not mapped from a file."""
     word = memoryview(bytearray(WORD_BYTES)).cast("Q")
     word[0] = number
     return word

@@ -1,4 +1,4 @@
-"""Sightings in SQLite. Read from the file whenever somebody asks for the inventory, so there is no mirror."""
+"""Store sightings in SQLite. Reads go to the file, since only the inventory needs them, so there is no mirror."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FAIR_SHARE: Final = (
     "(PARTITION BY source ORDER BY last DESC, rowid DESC) AS rank FROM inventory) "
     "ORDER BY rank, last DESC, rowid DESC LIMIT -1 OFFSET ?)"
 )
-"""Of each source its latest, then of each its second latest, until there is no room."""
+"""Keeps the latest sighting of each source, then the second latest of each, and so on, up to the limit."""
 
 
 class SqliteSightings:
@@ -69,7 +69,7 @@ class SqliteSightings:
 
 
 def _bound(connection: sqlite3.Connection, source: str) -> None:
-    """What is past the bound of one source loses its name, and is counted."""
+    """Merge the sightings beyond one source's limit into its nameless count."""
     dropped = connection.execute(
         "DELETE FROM inventory WHERE rowid IN (SELECT rowid FROM inventory WHERE source = ? AND name <> ? "  # noqa: S608 - our own columns
         f"ORDER BY last DESC, rowid DESC LIMIT -1 OFFSET ?) RETURNING {_COLUMNS}",

@@ -1,8 +1,8 @@
-"""One SQLite database file (WAL, synchronous=FULL) and the rules under which it is opened, written and read.
+"""Open, write and read one SQLite database file (WAL, synchronous=FULL).
 
-A write is one transaction that is on stable storage when it returns. Registers keep mirrors of their tables for reads
-without I/O; what another process wrote becomes visible in them at `refresh`, which the event loop calls: it waits for
-nobody's write. So nobody waits for the file while holding the lock of the connection.
+A write is one transaction that is on stable storage when it returns. Registers mirror their tables for reads without
+I/O; writes of other processes become visible in the mirrors at `refresh`, which the event loop calls and which waits
+for no writer. So no thread waits for the file while it holds the connection's lock.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 
 WAL_RETRY_MILLIS: Final = 10
 WRITE_RETRY_MILLIS: Final = (1, 2, 5, 10, 15, 20, 25)
-"""Between looks whether another process has ended its write; the last pause is repeated."""
+"""Pauses between attempts while another process writes; the last one is repeated."""
 REFRESH_MILLIS_MAX: Final = 20
-"""How long `refresh` waits for another thread of this process before it leaves the news to its next call."""
+"""How long `refresh` waits for another thread of this process before it leaves the changes to its next call."""
 UNREAD_SECONDS_MAX: Final = 30.0
-"""A process that could not look at what others wrote for so long must not go on by what it knew."""
+"""A process that could not read others' writes for this long must not continue with its mirrors."""
 APPLICATION_ID: Final = 0x616E7377
-"""`answ`: tells our files from other people's SQLite databases."""
+"""`answ`: distinguishes Answerable's files from other SQLite databases."""
 
 
 class SqliteStore:
-    """An open database. Made by `open`; shared by the registers of one process, from any of its threads.
+    """An open database. Created by `open`; shared by the registers of one process, thread-safe.
 
-    unreadable: rows that a register left out. room: whether the file can be written. changes: of authority, as far as
-    this process has seen them.
+    unreadable: rows that a register left out. room: whether the file can be written. changes: changes of authority that
+    this process has seen.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class SqliteStore:
         self.changes = ChangeLog()
         self._seen = 0
         self._unread_since: float | None = None
-        # Only of the registers, and once their schema is there.
+        # Set only for the registers, and once their schema exists.
         self._notes = False
 
     @classmethod
@@ -76,8 +76,8 @@ class SqliteStore:
     ) -> SqliteStore:
         """Open or create the file (mode 0600, in directories of mode 0700) and bring its schema up to date.
 
-        Raises Unavailable: `register.unavailable`, `register.foreign` for somebody else's database,
-        `register.schema_newer` for one that a later version wrote.
+        Raises Unavailable: `register.unavailable`, `register.foreign` for another program's database,
+        `register.schema_newer` for a database that a later version wrote.
         """
         try:
             prepare_file(path)
@@ -99,14 +99,14 @@ class SqliteStore:
             why = Room(path).look()
             if failed.code != "register.unavailable" or not why:
                 raise
-            # SQLite calls a disk without room for what it opens beside the file an I/O error.
+            # If the disk has no room for the companion files, SQLite reports an I/O error.
             raise REGISTER_UNAVAILABLE(
                 f"{failed.message}; {why}: until it can be written no server starts"
             ) from None
         return store
 
     def close(self) -> None:
-        """Close the file; whatever is written later raises Unavailable. Idempotent."""
+        """Close the file; later writes raise Unavailable. Idempotent."""
         with self._lock, faults("cannot close the register file"):
             for reader in self._readers:
                 reader.close()
@@ -115,11 +115,11 @@ class SqliteStore:
             self._connection.close()
 
     def refresh(self) -> bool:
-        """Take over what other processes wrote since the last call; returns whether there was anything.
+        """Take over what other processes wrote since the last call. Return whether there was anything.
 
-        One look at the shared memory of the WAL when there was not. Waits for no writer: while a thread of ours is in
-        the middle of a write, or another process mends the WAL, it says that there is nothing, and the next call takes
-        it over. Raises Unavailable (`register.unavailable`), also where that goes on for UNREAD_SECONDS_MAX.
+        Without changes, this is one read of the WAL's shared memory. It waits for no writer: while another thread of
+        this process writes, or another process recovers the WAL, it returns False, and the next call takes the changes
+        over. Raises Unavailable (`register.unavailable`), also if that lasts for UNREAD_SECONDS_MAX.
         """
         if not self._lock.acquire(timeout=REFRESH_MILLIS_MAX / 1000):
             return self._not_read()
@@ -134,31 +134,30 @@ class SqliteStore:
         return news
 
     def refresh_ends(self) -> None:
-        """Fill the mirrors anew that show what has ended, because somebody told that something has.
+        """Reload the mirrors that contain ends, after a notification of an end.
 
-        What else there is to take over, the next `refresh` finds. Raises Unavailable (`register.unavailable`).
+        The next `refresh` finds all other changes. Raises Unavailable (`register.unavailable`).
         """
         with self._lock, faults("cannot read the register file"):
             for reload_mirror in self._ends:
                 reload_mirror()
 
     def fill(self, reload_mirror: Callable[[], None]) -> None:
-        """Fill one mirror anew, with all that is committed by now. What else there is to take over, the next `refresh`
-        finds. Raises Unavailable (`register.unavailable`)."""
+        """Reload one mirror with all committed data. The next `refresh` finds all other changes. Raises Unavailable
+        (`register.unavailable`)."""
         with self._lock, faults("cannot read the register file"):
             reload_mirror()
 
     def refresh_registers(self, names: Collection[str]) -> None:
-        """Fill the mirrors of these registers anew, as they are told of by name. Raises Unavailable
-        (`register.unavailable`)."""
+        """Reload the mirrors of these registers. Raises Unavailable (`register.unavailable`)."""
         with self._lock, faults("cannot read the register file"):
             for name, reload_mirror in self._by_register.items():
                 if name in names:
                     reload_mirror()
 
     def mirror(self, reload_mirror: Callable[[], None], *, ends: bool = False, register: str = "") -> None:
-        """Fill a mirror now, and again whenever `refresh` finds news. ends: also at every `refresh_ends`. register:
-        also at a `refresh_registers` of this name."""
+        """Load a mirror now, and again whenever `refresh` finds changes. ends: also at every `refresh_ends`. register:
+        also at a `refresh_registers` with this name."""
         with self._lock, faults("cannot read the register file"):
             reload_mirror()
             self._mirrors.append(reload_mirror)
@@ -168,28 +167,28 @@ class SqliteStore:
                 self._by_register[register] = reload_mirror
 
     def shared_epoch(self) -> SharedEpoch:
-        """The number in memory that all processes on this file share. Raises Unavailable (`register.epoch`)."""
+        """Return the counter that all processes on this file share. Raises Unavailable (`register.epoch`)."""
         with self._lock:
             if self._epoch is None:
                 self._epoch = SharedEpoch(self._path.with_suffix(".epoch"))
             return self._epoch
 
     def tell_ended(self) -> None:
-        """Tell every process on this file that something has ended: after the write that says so is durable.
+        """Notify every process on this file of an end, after the write that contains the end is durable.
 
-        Never raises: what has ended has ended, and who was not told finds out by asking the file.
+        Never raises: the end is in force anyway, and a process without the notification finds it by a query.
         """
         with suppress(Unavailable):
             self.shared_epoch().bump()
 
     def tell_here(self) -> None:
-        """After what is in force in this process alone, as the file cannot be written: another epoch here, and the
-        other processes look whether they can write. Never raises."""
+        """Notify after a change that is only in this process's memory, since the file cannot be written: a new epoch in
+        this process, and the other processes check whether they can write. Never raises."""
         self.changes.add(frozenset({ANYTHING}))
         self.tell_ended()
 
     def reader(self) -> SqliteReader:
-        """A connection for reading alone, which never waits for a write. Closed with the store.
+        """Open a read-only connection, which never waits for a write. The store closes it.
 
         Raises Unavailable (`register.unavailable`).
         """
@@ -199,7 +198,7 @@ class SqliteStore:
             return reader
 
     def look_for_room(self) -> str:
-        """Why the file cannot be written now; empty where it can. Takes a write only after one failed."""
+        """Return why the file cannot be written now; empty if it can. Writes to the file only after a failed write."""
         return self.room.look(self._touch)
 
     def _touch(self) -> None:
@@ -212,11 +211,11 @@ class SqliteStore:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, durable when the block is left without an error and rolled back otherwise.
+        """Run one transaction, which is durable when the block ends without an error, and rolled back otherwise.
 
-        Other writers wait, in this process and in others. What changed of authority every process on this file is told
-        of once it is durable. Raises Unavailable (`register.unavailable`), with effect unknown when it was the commit
-        that failed.
+        Other writers wait, in this process and in others. Every process on this file is notified of changes of
+        authority once they are durable. Raises Unavailable (`register.unavailable`), with effect unknown if the commit
+        failed.
         """
         self._begin()
         try:
@@ -235,7 +234,7 @@ class SqliteStore:
             except sqlite3.Error as error:
                 self.room.failed(error, reason(error))
                 self._roll_back()
-                # Whether it took hold is read from the file, at the next refresh.
+                # The next refresh reads from the file whether the commit succeeded.
                 self._seen = -1
                 if self._notes:
                     self.tell_ended()
@@ -247,17 +246,17 @@ class SqliteStore:
             self._lock.release()
 
     def rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
-        """All rows of a query written here. Raises Unavailable (`register.unavailable`)."""
+        """Return all rows of a query. Raises Unavailable (`register.unavailable`)."""
         with self._lock, faults("cannot read the register file"):
             return fetched(self._connection, query, values)
 
     def _noted(self) -> bool:
-        """Whether others than us have written rows of a projection (`migrations._touched`): their note stays."""
+        """Whether another program has written rows of a projection (`migrations._touched`); its mark must stay."""
         query = "SELECT 1 FROM touched WHERE by_others = 1 LIMIT 1"
         return self._notes and self._connection.execute(query).fetchone() is not None
 
     def _last_change(self) -> int:
-        """Number of the last change of authority that is noted in the file."""
+        """Return the number of the last change of authority in the file."""
         if not self._notes:
             return 0
         return int(
@@ -265,7 +264,7 @@ class SqliteStore:
         )
 
     def _read_news(self) -> bool:
-        """In one transaction: all mirrors show the same state, and once begun nothing of it finds the file busy."""
+        """Reload in one transaction, so that all mirrors have the same state, and no later read finds the file busy."""
         self._connection.execute("BEGIN")
         try:
             version = self._version_seen()
@@ -279,7 +278,7 @@ class SqliteStore:
             self._roll_back()
 
     def _begin(self) -> None:
-        """Begin a transaction, and hold the lock then; while another process writes, it is waited for without it."""
+        """Begin a transaction and acquire the lock. While another process writes, this waits without the lock."""
         ends = time.monotonic() + BUSY_MILLIS_MAX / 1000
         pauses = iter(WRITE_RETRY_MILLIS)
         while True:
@@ -299,12 +298,12 @@ class SqliteStore:
 
     @contextmanager
     def _not_waiting(self) -> Iterator[None]:
-        """Where SQLite would wait for another process, it says so at once (_BusyError). The lock is held."""
+        """Raise _BusyError at once where SQLite would wait for another process. The caller holds the lock."""
         self._connection.execute("PRAGMA busy_timeout = 0")
         try:
             yield
         except sqlite3.OperationalError as error:
-            # Extended codes have the primary one in their lowest byte.
+            # The lowest byte of an extended code is the primary code.
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
             raise _BusyError(reason(error)) from None
@@ -313,7 +312,7 @@ class SqliteStore:
                 self._connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLIS_MAX}")
 
     def _not_read(self) -> bool:
-        """Nothing was seen this time. Raises Unavailable where that has gone on for too long."""
+        """Report that nothing was read this time. Raises Unavailable if that lasts too long."""
         now = time.monotonic()
         if self._unread_since is None:
             self._unread_since = now
@@ -328,13 +327,13 @@ class SqliteStore:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         except sqlite3.Error:
-            # The error that led here is the one to tell; a connection that cannot roll back refuses what follows.
+            # The original error is raised; a connection that cannot roll back refuses all further use.
             return
 
     def _configure(self) -> None:
         execute = self._connection.execute
         execute(f"PRAGMA busy_timeout = {BUSY_MILLIS_MAX}")
-        # In this order: whoever makes the first table names the application in the same transaction.
+        # In this order: the process that creates the first table sets the application id in the same transaction.
         tables = execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         application = execute("PRAGMA application_id").fetchone()[0]
         if application != self._application_id and tables:
@@ -348,10 +347,10 @@ class SqliteStore:
         execute("PRAGMA trusted_schema = OFF")
 
     def _turned_to_wal(self) -> str:
-        """The journal mode after asking for WAL, also where other processes ask at the same instant.
+        """Return the journal mode after a switch to WAL, also if other processes switch at the same instant.
 
         SQLite does not call its busy handler for this change (it would have to raise a read lock), so of several
-        openers all but one are told `busy` at once; they ask again, as often as the busy timeout allows.
+        openers all but one get `busy` at once; they retry for as long as the busy timeout allows.
         """
         for _ in range(BUSY_MILLIS_MAX // WAL_RETRY_MILLIS):
             with suppress(sqlite3.OperationalError):
@@ -383,10 +382,10 @@ class SqliteStore:
         return current
 
     def _version_seen(self) -> int:
-        """Changes only when another connection has committed (SQLite's `data_version`)."""
+        """Return SQLite's `data_version`, which changes only when another connection has committed."""
         version = self._connection.execute("PRAGMA data_version").fetchone()[0]
         return int(version)
 
 
 class _BusyError(Exception):
-    """Another process is in the way; never leaves this module."""
+    """Another process holds the file; never leaves this module."""

@@ -1,7 +1,8 @@
-"""Subject keys in a SQLite file of their own, so that they can be kept, backed up and destroyed apart from the log.
+"""Store subject keys in an SQLite file of their own, so that they can be backed up and destroyed separately from the
+log.
 
-Secrets are wrapped under a root key that is not in the file, and subjects stand there as HMACs under it: the file alone
-opens nothing and names nobody.
+Secrets are wrapped under a root key that is not in the file, and subjects are stored as HMACs under that key: the file
+alone decrypts nothing and names nobody.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ Name = TypeVar("Name")
 
 ROOT_BYTES: Final = 32
 ROWS_TRIED: Final = 64
-"""When it is asked whether keys were made under this root: rows may be damaged."""
+"""Rows tried when checking the root key, since some rows may be damaged."""
 _WHAT: Final = "subject key"
 CACHED_MAX: Final = 8192
-"""Keys that are kept in memory, the least used one goes first."""
+"""Keys cached in memory; the least recently used one is dropped first."""
 APPLICATION_ID: Final = 0x616E736B
-"""`ansk`: tells this file from our other one."""
+"""`ansk`: distinguishes this file from the registers' file."""
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
         """CREATE TABLE subject_keys (
@@ -45,11 +46,11 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         ) STRICT, WITHOUT ROWID""",
     ),
 )
-"""One tuple of statements for each schema version, from 1 on. Never edited, only added to."""
+"""One tuple of statements for each schema version, from 1 on. Never edited, only appended to."""
 
 
 class SqliteSubjectKeys:
-    """Implements ports.subject_keys.SubjectKeys. Made by `open`, ended by `close`."""
+    """Implements ports.subject_keys.SubjectKeys. Created by `open`, ended by `close`."""
 
     def __init__(self, store: SqliteStore, *, root: bytes, entropy: Entropy) -> None:
         self._store = store
@@ -62,9 +63,9 @@ class SqliteSubjectKeys:
 
     @classmethod
     def open(cls, path: Path, *, root: bytes, entropy: Entropy) -> SqliteSubjectKeys:
-        """Open or create the file. root: ROOT_BYTES, kept elsewhere.
+        """Open or create the file. root: ROOT_BYTES, stored separately.
 
-        Raises Unavailable (`register.*` for the file, `subject_keys.corrupt` when the root key is another one).
+        Raises Unavailable (`register.*` for the file, `subject_keys.corrupt` for another root key).
         """
         store = SqliteStore.open(path, migrations=MIGRATIONS, application_id=APPLICATION_ID)
         keys = cls(store, root=root, entropy=entropy)
@@ -82,7 +83,7 @@ class SqliteSubjectKeys:
         self._store.close()
 
     def of(self, subject: str) -> SubjectKey:
-        # Timelines are told in threads of their own.
+        # Timelines are computed in separate threads.
         with self._lock:
             found = self._by_subject.get(subject)
             if found is not None:
@@ -96,13 +97,13 @@ class SqliteSubjectKeys:
             return _kept(self._by_id, key_id, found) if found is not None else None
 
     def _readable(self, key_id: bytes) -> SubjectKey | None:
-        """As if it were destroyed where its row cannot be read: what it sealed can be opened by nobody."""
+        """Return a key; None also for an unreadable row, as for a destroyed key: nobody can decrypt its data."""
         found = self._rows("id", key_id)
         return next(self._store.unreadable.each(_WHAT, found, lambda row: self._unwrapped(*row)), None)
 
     def _check_root(self, first: list[tuple[object, ...]]) -> None:
-        """One of them opens, or all do not because they were made under another root key: one damaged row is no reason
-        to believe that."""
+        """Check that at least one row decrypts. One damaged row does not prove another root key; only if none decrypts,
+        the root key is another one."""
         if first and not any(self._store.unreadable.each(_WHAT, first, lambda row: self._unwrapped(*row))):
             raise _corrupt()
 
@@ -115,7 +116,7 @@ class SqliteSubjectKeys:
         return self._store.rows(query, (value,))
 
     def _made(self, name: bytes) -> SubjectKey:
-        """A new key, durable on return; of two processes that race, both get the same one."""
+        """Create a key, durable on return. Of two racing processes, both get the same key."""
         key_id, secret = self._entropy.bytes(KEY_ID_BYTES), self._entropy.bytes(SECRET_BYTES)
         nonce = self._entropy.bytes(NONCE_BYTES)
         wrapped = nonce + self._wrapping.encrypt(nonce, secret, key_id + name)
@@ -134,7 +135,8 @@ class SqliteSubjectKeys:
         return found
 
     def _unwrapped(self, key_id: object, name: object, wrapped: object) -> SubjectKey:
-        """Bound to id and subject, so that who can write the file cannot give one subject another's key."""
+        """Decrypt a key. Its id and subject are authenticated, so that a writer of the file cannot swap keys between
+        subjects."""
         if not isinstance(key_id, bytes) or not isinstance(name, bytes) or not isinstance(wrapped, bytes):
             raise _corrupt()
         try:

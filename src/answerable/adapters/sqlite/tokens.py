@@ -1,4 +1,4 @@
-"""Issued tokens in SQLite: rows on disk, no mirror, so that a million live ones cost no memory."""
+"""Store issued tokens in SQLite: rows on disk without a mirror, so that a million live tokens cost no memory."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ _BY_KIND: Final[dict[str, str]] = {
     "manifest": "manifest",
     "trust_domain": "trust_domain",
 }
-"""Columns by the kind of name that they hold. Names of other kinds are resolved by who asks: tokens do not say them."""
+"""Columns by the kind of name they hold. The caller resolves names of other kinds: tokens do not contain them."""
 
 _NAMED: Final = "SELECT number FROM tokens WHERE {column} IN (SELECT value FROM json_each(?))"
 _THROUGH: Final = (
     "SELECT token FROM json_each(?) AS asked CROSS JOIN token_names "
     "ON kind = json_extract(asked.value, '$[0]') AND name = json_extract(asked.value, '$[1]')"
 )
-# `0` is the character after `/`: what lies between is below, and nothing that only begins alike.
+# `0` is the character after `/`: the range covers exactly the ids below the name.
 _INSTANCES: Final = (
     "SELECT number FROM json_each(?) AS asked CROSS JOIN tokens ON tokens.instance = asked.value "
     "WHERE tokens.instance <> ''",
@@ -66,7 +66,7 @@ _INSTANCES: Final = (
     "SELECT token FROM json_each(?) AS asked CROSS JOIN token_names ON kind = 'agent' AND name > asked.value || '/' "
     "AND name < asked.value || '0'",
 )
-"""Tokens of an instance and of its sub-agents, and those that came through one of its sub-agents."""
+"""Tokens of an instance and of its sub-agents, and tokens derived through one of its sub-agents."""
 
 _END: Final = "UPDATE tokens SET ended = 1 WHERE ended = 0 AND number IN ({family} SELECT number FROM family)"
 _COUNT: Final = "SELECT count(*) FROM family"
@@ -82,11 +82,11 @@ _FAMILY: Final = (
     "WITH RECURSIVE chosen(number) AS ({chosen}), family(number) AS (SELECT number FROM chosen UNION "
     "SELECT tokens.number FROM family JOIN tokens ON tokens.parent = family.number WHERE tokens.parent IS NOT NULL) "
 )
-"""A child's number is greater than its parent's, so a subtree in order of numbers has its roots first."""
+"""A child's number is greater than its parent's, so a subtree in order of numbers starts with its roots."""
 
 
 class SqliteTokenRegister:
-    """Port TokenRegister. Blocking: asked in a worker thread, but for `find` and `has_ended`, which look up one row."""
+    """Port TokenRegister. Blocking: called in a worker thread, except `find` and `has_ended`, which look up one row."""
 
     def __init__(self, store: SqliteStore, *, entropy: Entropy) -> None:
         """Raises Unavailable (`register.unavailable`)."""
@@ -166,7 +166,7 @@ class SqliteTokenRegister:
         return tuple(found)
 
     def prune(self, *, before: UnixMillis, count_max: int) -> int:
-        """As the port says. A child never outlives its parent, so it is not left without one."""
+        """Delete expired tokens. A child never outlives its parent, so no child is left without one."""
         with self._store.write() as connection:
             old = json.dumps([row[0] for row in connection.execute(_OLD, (before, count_max))])
             connection.execute(_FORGET_NAMES, (old,))
@@ -183,7 +183,7 @@ class SqliteTokenRegister:
         return whole(row[0])
 
     def _take_back(self, connection: sqlite3.Connection, number: int, places: list[int]) -> None:
-        """Places of a list that are somebody's again, and say that nobody ended; the list is begun if it is gone."""
+        """Mark places of a list as taken and valid again. The list is created if it does not exist."""
         newest = whole(connection.execute("SELECT coalesce(max(number), 0) FROM status_lists").fetchone()[0])
         for missing in range(newest + 1, number + 1):
             self._begin_list(connection, missing)
@@ -200,7 +200,7 @@ class SqliteTokenRegister:
         )
 
     def _begin_list(self, connection: sqlite3.Connection, number: int) -> bytes:
-        # Places of nobody are taken, too: a token must not be born invalid.
+        # Decoy places count as taken, too: a new token must not start as invalid.
         nobodys = decoys(self._entropy.bytes)
         connection.execute(
             "INSERT INTO status_lists (number, decoys, taken, given) VALUES (?, ?, ?, 0)",
@@ -229,7 +229,8 @@ def _insert(connection: sqlite3.Connection, token: IssuedToken, parent: object) 
 
 
 def _family(names: Collection[RevocationTarget]) -> tuple[str, tuple[str, ...]]:
-    """The beginning of a query over `family`, tokens that have one of these names and all below; and its values."""
+    """Return the start of a query over `family`, the tokens with one of these names and all tokens below them, and its
+    values."""
     wanted = [one for one in names if one.name]
     parts: list[str] = []
     values: list[str] = []

@@ -1,4 +1,4 @@
-"""Pinned tool definitions in SQLite, with a mirror of those in force."""
+"""Store pinned tool definitions in SQLite, with a mirror of those in force."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WHAT: Final = "definition of tool"
 
 
 class SqliteToolPinRegister:
-    """Port ToolPinRegister. Rows are only ever added; the newest of a tool, by number, is in force."""
+    """Port ToolPinRegister. Rows are only added; a tool's newest row, by number, is in force."""
 
     def __init__(self, store: SqliteStore) -> None:
         """Raises Unavailable (`register.unavailable`, `register.corrupt`)."""
@@ -32,7 +32,7 @@ class SqliteToolPinRegister:
         store.mirror(self._reload, register="tool_pins")
 
     def put(self, pin: ToolPin, *, over: str) -> None:
-        # The file decides, not the mirror: another process may have put one since, and then it holds here at once.
+        # The file decides, not the mirror: another process may have added one since, which then takes effect at once.
         with self._store.write() as connection:
             row = connection.execute(
                 f"SELECT {PIN_COLUMNS} FROM tool_pins WHERE server = ? AND tool = ? ORDER BY number DESC LIMIT 1",  # noqa: S608
@@ -68,14 +68,14 @@ class SqliteToolPinRegister:
         return tuple(self._store.unreadable.each("former definition of tool", rows, pin_in_row, 0, 1, 8))
 
     def _reload(self) -> None:
-        """Rows never change once they are there, so only new ones are read."""
+        """Read new rows only, since stored rows never change."""
         query = f"SELECT {PIN_COLUMNS} FROM tool_pins WHERE number > ? ORDER BY number"  # noqa: S608
         for row in self._store.rows(query, (self._read,)):
             pin, number = self._made(row), whole(row[8])
             if pin is not None:
                 self._hold(number, pin)
             else:
-                # Nor does an older one hold again.
+                # An older definition does not come back into force.
                 place = named(row[0]), named(row[1])
                 self._current.pop(place, None)
                 self._out_of_use.add(place)
@@ -88,7 +88,7 @@ class SqliteToolPinRegister:
         return self._store.unreadable.made(_WHAT, name, lambda: pin_in_row(row))
 
     def _hold(self, number: int, pin: ToolPin) -> None:
-        """A refresh in another thread may have seen a still later one meanwhile."""
+        """Update the mirror, unless a refresh in another thread has read a later row meanwhile."""
         kept = self._current.get((pin.server, pin.tool))
         if kept is None or kept[0] < number:
             self._current[pin.server, pin.tool] = (number, pin)

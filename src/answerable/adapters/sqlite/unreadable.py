@@ -1,4 +1,4 @@
-"""Rows that were written and cannot be read back: each puts what it is about out of use, and nothing beside it."""
+"""Track stored rows that cannot be decoded: each puts only its own subject out of use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _log = logging.getLogger(__name__)
 
 
 class UnreadableRow(NamedTuple):
-    """what: a kind of row, such as `approval`. name: which, as its own column says. why: one line, never a secret."""
+    """An undecodable row. what: a kind of row, such as `approval`. name: the row's name, from its own column. why: one
+    line, never a secret."""
 
     what: str
     name: str
@@ -26,9 +27,9 @@ class UnreadableRow(NamedTuple):
 
 
 class UnreadableRows:
-    """Those of one register file, as far as somebody has looked. From any thread.
+    """The unreadable rows of one register file that have been found so far. Thread-safe.
 
-    Law: a register that leaves a row out says itself what follows for its subject, which is never that it may do more.
+    Law: a register that leaves a row out decides the effect on the row's subject, which never gains rights by it.
     """
 
     def __init__(self) -> None:
@@ -36,30 +37,30 @@ class UnreadableRows:
         self._looks: list[Callable[[], object]] = []
 
     def all(self) -> tuple[UnreadableRow, ...]:
-        """What is known, in order of kind and name."""
+        """Return the known unreadable rows, in order of kind and name."""
         return tuple(UnreadableRow(*place, why) for place, why in sorted(self._rows.items()))
 
     def looked_up(self) -> tuple[UnreadableRow, ...]:
-        """The same, after a look at the rows that are read only when somebody asks. Raises Unavailable."""
+        """Return the same, after reading the rows that are otherwise read only on demand. Raises Unavailable."""
         for look in self._looks:
             look()
         return self.all()
 
     def look_at(self, look: Callable[[], object]) -> None:
-        """Let `looked_up` read these rows, too."""
+        """Register a read that `looked_up` performs, too."""
         self._looks.append(look)
 
     def has(self, what: str, name: str) -> bool:
-        """Whether this row is known to be unreadable. Without I/O."""
+        """Whether this row is known to be unreadable. No I/O."""
         return (what, name) in self._rows
 
     def made(self, what: str, name: str, make: Callable[[], T]) -> T | None:
-        """What a row is, or None for one that cannot be read, which is known from then on."""
+        """Decode a row. Return None if that fails, and remember the row as unreadable."""
         try:
             made = make()
-        # Whatever goes wrong in reading one row, a fault of ours, too, must not take the others with it.
+        # No fault in decoding one row, a programming error included, may affect the other rows.
         except Exception as fault:
-            # What another library says may hold the content of the row.
+            # Another library's message may contain the row's content.
             why = fault.message if isinstance(fault, AnswerableError) else type(fault).__name__
             if self._rows.get((what, name)) != why:
                 self._rows[what, name] = why
@@ -69,8 +70,8 @@ class UnreadableRows:
         return made
 
     def each(self, what: str, rows: Iterable[Row], make: Callable[[Row], T], *names: int) -> Iterator[T]:
-        """Those of a list that can be read, in order. names: numbers of the columns that together name one row of
-        these, and no other; the first where none is said."""
+        """Yield the decodable rows of a list, in order. names: numbers of the columns that together identify a row; by
+        default the first column."""
         for row in rows:
             name = " ".join(named(row[one]) for one in names or (0,))
             made = self.made(what, name, partial(make, row))
@@ -79,14 +80,14 @@ class UnreadableRows:
 
 
 def named(value: object) -> str:
-    """How a column names its row, whatever stands in it."""
+    """Convert a naming column of any type to text."""
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def fetched(
     connection: sqlite3.Connection, query: str, values: tuple[object, ...]
 ) -> list[tuple[object, ...]]:
-    """All rows. Bytes that are no UTF-8 in a column of text spoil that column, not the list."""
+    """Return all rows. Bytes that are not UTF-8 in a text column affect that column only, not the list."""
     try:
         return connection.execute(query, values).fetchall()
     except sqlite3.OperationalError as error:

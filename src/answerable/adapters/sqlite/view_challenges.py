@@ -1,5 +1,5 @@
-"""What people have open before them, in SQLite. Nothing is mirrored: whoever asks is about to answer, and asks the
-file, so that what another process did a moment ago counts."""
+"""Store what people have open, in SQLite. No mirror: a caller is about to answer and needs the latest state, including
+what another process wrote a moment ago."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from answerable.adapters.sqlite.store import SqliteStore
     from answerable.core.approval.view_challenges import Haste
 
-# The oldest of whoever has most; of two who have as many, of who opened first.
+# Drop the oldest nonce of the person with the most; among equals, of the person who opened first.
 _DROP_OF_ABOUT: Final = (
     "DELETE FROM nonces WHERE number = (SELECT min(number) FROM nonces WHERE about = ? GROUP BY who "
     "ORDER BY count(*) DESC, min(number) LIMIT 1)"
@@ -31,7 +31,7 @@ _DROP_OF_ONE: Final = "DELETE FROM nonces WHERE number = (SELECT min(number) FRO
 _TAKE: Final = (
     "DELETE FROM nonces WHERE digest = ? AND about = ? AND who IN ('', ?) AND ends_at > ? RETURNING at"
 )
-# Not `ON CONFLICT DO NOTHING`: that takes a number for what it does not insert, and numbers say which are the oldest.
+# `ON CONFLICT DO NOTHING` would use up a number for rows that it skips, and numbers determine which rows are oldest.
 _LOOK: Final = (
     "INSERT INTO looks (about, person, at) SELECT ?, ?, ? "
     "WHERE NOT EXISTS (SELECT 1 FROM looks WHERE about = ? AND person = ?)"

@@ -1,4 +1,5 @@
-"""Short-lived OpenSSH certificates of our own authority: one for each lease, for one command on one host."""
+"""Issue short-lived OpenSSH certificates of the broker's own authority: one for each lease, for one command on one
+host."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""One key for one client process: what signing in needs of the ssh-agent protocol (draft-ietf-sshm-ssh-agent).
+"""Serve one key to one client process, by the signing part of the ssh-agent protocol (draft-ietf-sshm-ssh-agent).
 
-So the key of a lease is in the broker's memory and nowhere else: no file, no argument and no environment holds it, and
-when the broker dies it is gone. The socket answers one process, known by the kernel, for one key.
+So a lease's key exists only in the broker's memory: not in a file, an argument or an environment, and it is gone when
+the broker ends. The socket serves one process, identified by the kernel, with one key.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _PEER: Final = struct.Struct("3i")
 
 
 class OneKeyAgent:
-    """Answers the process that `expect` names, others with nothing. on_sign: called at each signature, with its pid."""
+    """Serves the process that `expect` names; other processes get no answer. on_sign: called at each signature, with
+    the pid."""
 
     def __init__(self, secret: Secret, on_sign: Callable[[int], None]) -> None:
         self._secret = secret
@@ -42,12 +43,12 @@ class OneKeyAgent:
         self._is_expected = anyio.Event()
 
     def expect(self, pid: int) -> None:
-        """Whom to answer."""
+        """Set the process to serve."""
         self._pid = pid
         self._is_expected.set()
 
     async def serve(self, stream: SocketStream) -> None:
-        """One connection, to its end."""
+        """Serve one connection until it ends."""
         async with stream:
             await self._is_expected.wait()
             raw = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - of a socket
@@ -90,7 +91,7 @@ def _text(content: bytes) -> bytes:
 
 
 def _taken(content: bytes) -> tuple[bytes, bytes]:
-    """The first string of a message, and the rest; short of what it says, the string is what there is."""
+    """Split off the first string of a message. A truncated string is returned as far as it goes."""
     if len(content) < 4:
         return b"", b""
     (length,) = struct.unpack(">I", content[:4])

@@ -1,7 +1,7 @@
-"""The authority that hosts trust for users, and the certificates that it signs.
+"""Sign user certificates as the authority that hosts trust.
 
-Laws: a certificate has one principal, a forced command, source addresses and an end; it has no extensions, so that no
-terminal, no forwarding, no agent and no start file of the user comes with it.
+Laws: a certificate has one principal, a forced command, source addresses and an expiry; it has no extensions, so it
+permits no terminal, forwarding, agent or user rc file.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FILE_MODE: Final = 0o600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ordered:
-    """What one certificate says. starts_at, ends_at: Unix seconds; it is good up to ends_at and not at it."""
+    """The content of a certificate. starts_at, ends_at: Unix seconds; valid before ends_at, not at it."""
 
     key_id: str
     serial: int
@@ -42,7 +42,7 @@ class Ordered:
 
 
 class UserAuthority:
-    """Signs; knows nothing else. The key is in memory for as long as this is."""
+    """A certificate authority. Its key stays in memory for the object's lifetime."""
 
     def __init__(self, key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> None:
         self._key = key
@@ -54,7 +54,7 @@ class UserAuthority:
         self.fingerprint = fingerprint(self.public_line)
 
     def certify(self, holder: ed25519.Ed25519PublicKey, ordered: Ordered) -> str:
-        """The certificate as OpenSSH writes it, on one line."""
+        """Return the certificate in OpenSSH's one-line format."""
         builder = (
             SSHCertificateBuilder()
             .type(SSHCertificateType.USER)
@@ -71,7 +71,7 @@ class UserAuthority:
 
 
 def authority_of(content: bytes) -> UserAuthority:
-    """The authority of a private key, Ed25519 or ECDSA, as OpenSSH or PKCS #8 writes it. Raises Unavailable."""
+    """Load a private key, Ed25519 or ECDSA, in OpenSSH or PKCS #8 format. Raises Unavailable."""
     for load in (serialization.load_ssh_private_key, serialization.load_pem_private_key):
         try:
             key = load(content, password=None)
@@ -86,9 +86,10 @@ def authority_of(content: bytes) -> UserAuthority:
 
 
 def open_or_create_authority(path: Path, *, token: Callable[[], str]) -> UserAuthority:
-    """The key in this file, made now, whole and on stable storage, when there is none; of two who race both get one.
+    """Load the key in this file. If there is none, create one, complete and on stable storage; racing processes get the
+    same key.
 
-    token: names for drafts. Raises Unavailable (`target.authority`), also for a file that others may read.
+    token: names for drafts. Raises Unavailable (`target.authority`), also for a file that others can read.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -108,12 +109,12 @@ def open_or_create_authority(path: Path, *, token: Callable[[], str]) -> UserAut
 
 
 def fingerprint(public_line: str) -> str:
-    """As sshd logs it: `SHA256:` and base64 without padding."""
+    """Return the fingerprint as sshd logs it: `SHA256:` and base64 without padding."""
     return "SHA256:" + b64encode(sha256(blob_of(public_line)).digest()).decode().rstrip("=")
 
 
 def blob_of(public_line: str) -> bytes:
-    """The second word of a public key's or certificate's line, decoded."""
+    """Decode the second word of a public key's or certificate's line."""
     return b64decode(public_line.split()[1])
 
 
@@ -127,7 +128,7 @@ def _create(path: Path, draft: Path) -> None:
         opened.flush()
         os.fsync(opened.fileno())
     try:
-        # A link, unlike a rename, does not replace what somebody else made meanwhile.
+        # A link, unlike a rename, never replaces a file that another process created meanwhile.
         os.link(draft, path)
     except FileExistsError:
         pass

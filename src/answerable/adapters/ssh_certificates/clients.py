@@ -1,4 +1,4 @@
-"""The client processes that are open with each lease, so that whoever ends the lease ends them."""
+"""Track the client processes of each lease, so that ending a lease kills them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class OpenClients:
-    """Shared by issuer and target. A client that went away tells its host, whose shell then ends the command."""
+    """Shared by issuer and target. When a client is killed, its host notices, and the shell there ends the command."""
 
     def __init__(self) -> None:
         self._open: dict[LeaseName, set[Process]] = {}
 
     @contextmanager
     def kept(self, name: LeaseName, process: Process) -> Iterator[None]:
-        """Count it for as long as the block runs."""
+        """Register a process while the block runs."""
         self._open.setdefault(name, set()).add(process)
         try:
             yield
@@ -32,7 +32,7 @@ class OpenClients:
                 del self._open[name]
 
     def cut(self, name: LeaseName) -> int:
-        """Kill all of a lease, and say how many they were."""
+        """Kill all processes of a lease, and return how many there were."""
         found = tuple(self._open.get(name, ()))
         for process in found:
             with suppress(ProcessLookupError):

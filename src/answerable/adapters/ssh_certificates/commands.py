@@ -1,4 +1,5 @@
-"""The tools of a target: one for each command that its settings name, and `run` for any other that a lease allows."""
+"""Define a target's tools: one for each command in its settings, and `run` for any other command that a lease
+allows."""
 
 from __future__ import annotations
 
@@ -25,28 +26,28 @@ _HINTS: Final[dict[str, JSONValue]] = {
     "idempotentHint": False,
     "openWorldHint": True,
 }
-"""What a command does nobody here knows, so that the worst is said; the capability of a tool says better."""
+"""The effect of a command is unknown here, so the hints state the worst case; the tool's capability is more precise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandTool:
-    """A command with places for values: each word is one argument, whatever is put in it."""
+    """A command with placeholders for values: each word is one argument, whatever value is filled in."""
 
     name: str
     words: tuple[str, ...]
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The names of its places, in order."""
+        """The names of the placeholders, in order."""
         return tuple(dict.fromkeys(name for word in self.words for name in _PLACEHOLDER.findall(word)))
 
     def filled(self, arguments: Mapping[str, JSONValue]) -> tuple[str, ...]:
-        """The command for these arguments."""
+        """Return the command with these arguments filled in."""
         return tuple(_PLACEHOLDER.sub(lambda found: str(arguments[found[1]]), word) for word in self.words)
 
 
 def checked_command_tool(text: str) -> CommandTool:
-    """`NAME=/path/to/program word {place} …`. Raises Malformed (`target.command`)."""
+    """Parse `NAME=/path/to/program word {place} …`. Raises Malformed (`target.command`)."""
     found = _TOOL.fullmatch(text)
     if found is None or found["name"] == RUN:
         raise TARGET_COMMAND(
@@ -62,7 +63,7 @@ def checked_command_tool(text: str) -> CommandTool:
 
 
 def definitions(tools: tuple[CommandTool, ...], hosts: tuple[str, ...]) -> tuple[dict[str, JSONValue], ...]:
-    """As MCP describes them."""
+    """Return the tools as MCP definitions."""
     where: dict[str, JSONValue] = {
         "type": "string",
         "enum": list(hosts),
@@ -87,7 +88,7 @@ def definitions(tools: tuple[CommandTool, ...], hosts: tuple[str, ...]) -> tuple
 def command_asked(
     tools: tuple[CommandTool, ...], name: str, arguments: Mapping[str, JSONValue]
 ) -> tuple[str, ...]:
-    """The command that a call asks for. Raises Refused (`target.arguments`)."""
+    """Return the command that a call requests. Raises Refused (`target.arguments`)."""
     tool = next((tool for tool in tools if tool.name == name), None)
     wanted = {"host", "command"} if name == RUN else {"host", *(tool.parameters if tool else ())}
     if (tool is None and name != RUN) or set(arguments) != wanted:

@@ -1,8 +1,8 @@
-"""The text that a host runs for a certificate: one command, watched by a shell that ends it with its lease.
+"""Build the forced command of a certificate: one command under a shell that ends it with its lease.
 
-Why a shell around it: sshd checks a certificate when a client signs in, and never again. A client could sign in early
-and open its session late, stay for ever, or go away while the command runs on. So the shell asks the host's clock and,
-where revocations are kept there, their list; it ends the whole process group when the client is gone or time is up.
+The shell is needed because sshd checks a certificate only at login. A client could log in early and open its session
+late, stay connected, or leave while the command runs. So the shell checks the host's clock and, if revocations are
+stored there, their list; it ends the whole process group when the client is gone or the time is up.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ _WATCH: Final = (
     '{ timeout "$e" cat <&3;trap "" TERM;kill -TERM 0;sleep 2;kill -KILL 0; } >/dev/null 2>&1 & w=$!;'
     'exec 3<&-;trap "" TERM;wait "$c";s=$?;exec >/dev/null 2>&1;kill "$w";exit "$s"'
 )
-"""$0 account, $1 when it ends in Unix seconds, $2 the list of what was revoked, then the command. The client sends
-nothing, so that the end of its input is its end. A list that should be there and cannot be read ends the lease, too."""
+"""$0 account, $1 expiry in Unix seconds, $2 the list of revoked names, then the command. The client sends no input, so
+the end of input means that the client is gone. A required list that cannot be read ends the lease, too."""
 _WORDS_BEFORE: Final = 7
 
 
 def quoted(text: str) -> str:
-    """One word of a command line, for POSIX shells and for fish, whatever it holds but NUL and line ends.
+    """Quote one word of a command line, for POSIX shells and for fish. The word must contain no NUL or line break.
 
-    Unlike `shlex.quote` no backslash stands in single quotes, where fish would take it for an escape.
+    Unlike `shlex.quote`, no backslash is inside single quotes, where fish would treat it as an escape.
     """
     return "'" + text.replace("'", "'\"'\"'").replace("\\", "'\"\\\\\"'") + "'"
 
 
 def command_line(words: Sequence[str]) -> str:
-    """A command as one line that the login's shell reads as these words."""
+    """Return a command as one line that the login shell splits into these words."""
     return " ".join(quoted(word) for word in words)
 
 
 def forced_command(command: Sequence[str], *, account: str, ends_at: int, revoked_list: str) -> str:
-    """What a certificate forces. ends_at: Unix seconds. revoked_list: path on the host, or NO_LIST."""
+    """Return a certificate's forced command. ends_at: Unix seconds. revoked_list: path on the host, or NO_LIST."""
     return "exec " + command_line(
         ("/bin/sh", "-c", _WATCH, account, str(ends_at), revoked_list or NO_LIST, *command)
     )
 
 
 def forced_words(line: str) -> tuple[str, ...]:
-    """The command in a line that `forced_command` made; empty for any other line."""
+    """Return the command in a line from `forced_command`; empty for any other line."""
     try:
         words = shlex.split(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The hosts of a target, as settings name them."""
+"""Parse the hosts in a target's settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HOST: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """name: as scopes, principals and pinned host keys call it. address, port: where it is."""
+    """A host. name: used in scopes, principals and pinned host keys. address, port: of its sshd."""
 
     name: str
     address: str
@@ -28,7 +28,7 @@ class Host:
 
 
 def checked_host(text: str) -> Host:
-    """`NAME=ADDRESS` or `NAME=ADDRESS:PORT`; IPv6 in brackets. Raises Malformed (`target.host`)."""
+    """Parse `NAME=ADDRESS` or `NAME=ADDRESS:PORT`; IPv6 in brackets. Raises Malformed (`target.host`)."""
     found = _HOST.fullmatch(text)
     port = int(found["port"] or 22) if found else 0
     if found is None or port > PORT_MAX:
@@ -39,7 +39,7 @@ def checked_host(text: str) -> Host:
 
 
 def source_fault(text: str) -> str:
-    """What is wrong with an address or network from which certificates may be used; empty for nothing."""
+    """Return the fault in a source address or network of certificates; empty for none."""
     try:
         ip_network(text)
     except ValueError:

@@ -1,8 +1,8 @@
-"""Mints an OpenSSH certificate for each lease, and takes it back where hosts let it.
+"""Issue an OpenSSH certificate for each lease, and revoke it where hosts support that.
 
-Minting asks no host. A host refuses a certificate when its time is up; before that only where it keeps a list of
-revoked ones that we may add to (`Revoking`). The key of a lease is in our memory alone, so that what a process before
-us minted cannot be used by anybody, and its sessions ended with it.
+Issuing contacts no host. A host refuses a certificate after its expiry; before that only if the host stores a
+revocation list that the broker may extend (`Revoking`). A lease's key is only in this process's memory, so nobody can
+use a certificate that an earlier process issued, and that process's sessions ended with it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class _Minted:
-    """host: where it is good. is_revoked: whether the host has it on its list."""
+    """An issued certificate. host: where it is valid. is_revoked: whether the host's list contains it."""
 
     host: str
     expires_at: UnixMillis
@@ -52,7 +52,7 @@ class _Minted:
 
 
 class SSHIssuer:
-    """Implements ports.credential_issuer.CredentialIssuer. revoking: None where hosts keep no list for us."""
+    """Implements ports.credential_issuer.CredentialIssuer. revoking: None if hosts store no revocation list."""
 
     def __init__(
         self,
@@ -91,7 +91,8 @@ class SSHIssuer:
         return grant_faults(scope, self._hosts)
 
     async def issue(self, order: LeaseOrder) -> Credential:
-        """As the port says. Asks nobody; Refused, too, with `lease.ttl` for more than the longest certificate."""
+        """Issue a certificate, without contacting a host. Raises Refused also with `lease.ttl`, if the lease exceeds
+        the longest certificate."""
         grant = grant_of(order.scope, self._hosts)
         now = self._clock.now()
         self._forget(now)
@@ -132,14 +133,15 @@ class SSHIssuer:
         )
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
-        """As the port says: the end of a certificate is signed into it."""
+        """Refuse the renewal: a certificate's expiry is signed."""
         minted = self._minted.get(name)
         if minted is None or minted.is_revoked or minted.expires_at <= self._clock.now():
             raise LEASE_GONE(f"lease {shown(name)} is gone")
         raise LEASE_RENEWAL("a certificate cannot be renewed: order another lease")
 
     async def revoke(self, name: LeaseName) -> Revoked:
-        """As the port says: our own clients first, then the host's list, then what is open on the host."""
+        """Revoke a lease: end the broker's own clients, then add it to the host's list, then end its sessions on the
+        host."""
         cut = self._clients.cut(name)
         minted = self._minted.get(name)
         now = self._clock.now()
@@ -147,7 +149,7 @@ class SSHIssuer:
             return Revoked(sessions_cut=cut)
         if self._revoking is None:
             if minted is None:
-                # Nobody has its key: of another process's it died with that process, and never was in a file.
+                # Nobody has the key: another process's key was only in that process's memory.
                 return Revoked(sessions_cut=cut)
             left = (
                 "the certificate, which hosts take until it expires: they keep no list of revoked ones for us"
@@ -165,21 +167,21 @@ class SSHIssuer:
         return Revoked(sessions_cut=max(cut, ended.cut))
 
     async def live(self) -> tuple[LeaseName, ...]:
-        """As the port says: of this process alone, for hosts know no certificate before it is shown to them."""
+        """List the leases of this process only: hosts do not know a certificate before it is used."""
         now = self._clock.now()
         return tuple(
             name for name, minted in self._minted.items() if not minted.is_revoked and minted.expires_at > now
         )
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
-        """As the port says: a host cannot tell."""
+        """Refuse: a host cannot list a certificate's rights."""
         raise LEASE_UNTOLD("a host cannot say what a certificate may do before it is shown")
 
     async def close(self) -> None:
-        """Keeps nothing open."""
+        """Do nothing: no connection is open."""
 
     def _forget(self, now: UnixMillis) -> None:
-        """Names of what ended for so long that no host takes it, however far behind its clock is."""
+        """Forget certificates that expired so long ago that no host accepts them, even with a slow clock."""
         until = now - self._limits.ttl_seconds_max * 1000
         while self._ends and self._ends[0][0] <= until:
             del self._minted[heappop(self._ends)[1]]

@@ -1,4 +1,4 @@
-"""What bounds certificates, connections and answers."""
+"""Define the limits of certificates, connections and answers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """ttl_seconds_max: the longest certificate. clock_skew_seconds: how far a host's clock may be behind ours for a
-    certificate to be taken at once. output_bytes_max: of standard output, and as many of standard error."""
+    """Limits. ttl_seconds_max: the longest certificate. clock_skew_seconds: how far a host's clock may lag behind for a
+    new certificate to be accepted at once. output_bytes_max: of standard output, and the same of standard error."""
 
     ttl_seconds_max: int = 3_600
     clock_skew_seconds: int = 30

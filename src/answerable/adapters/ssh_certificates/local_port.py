@@ -1,4 +1,4 @@
-"""Which port a process of ours is connected from: with the host's own log line it names one session."""
+"""Find the local port of a child process's connection; together with the host's log line it identifies one session."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ESTABLISHED = "01"
 
 
 def local_port(pid: int, remote_port: int) -> int:
-    """The local port of the one TCP connection that `pid` has to `remote_port`; 0 when that cannot be said."""
+    """Return the local port of the only TCP connection from `pid` to `remote_port`; 0 if it cannot be determined."""
     try:
         links = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
         found = {

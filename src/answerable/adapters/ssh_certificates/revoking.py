@@ -1,8 +1,9 @@
-"""Revokes certificates on the hosts that trust our authority: their list first, then what is open.
+"""Revoke certificates on the hosts that trust the authority: extend their revocation list, then end open sessions.
 
-We sign in with a certificate of our own whose forced command is the script below, so that a host needs no program of
-ours: only an account, a folder it may write, and `RevokedKeys` pointing there. Names come on its input, never as
-arguments. Revocations that come while one is under way go together with the next, so that a host sees one connection.
+The broker logs in with a certificate of its own, whose forced command is the script below. So a host needs no
+additional program: only an account, a folder that it can write to, and `RevokedKeys` pointing there. Names are sent on
+standard input, never as arguments. Revocations that arrive while another is in progress go together with the next, so
+that a host gets one connection.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ echo revoked
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """cut: sessions that were ended. left: those that were not."""
+    """The result of a revocation. cut: sessions that were ended. left: sessions that still run."""
 
     cut: int = 0
     left: int = 0
@@ -88,7 +89,7 @@ class Ended:
 
 @dataclass(slots=True)
 class _Batch:
-    """Names that go together, and what came of it."""
+    """Names that are sent together, and the result."""
 
     names: set[str] = field(default_factory=set)
     done: anyio.Event = field(default_factory=anyio.Event)
@@ -97,7 +98,8 @@ class _Batch:
 
 
 class Revoking:
-    """login: the account on each host. folder: where it keeps `revoked_keys` and `names`, by its whole path."""
+    """Revokes on hosts. login: the account on each host. folder: absolute path of the folder with `revoked_keys` and
+    `names`."""
 
     def __init__(
         self,
@@ -124,11 +126,11 @@ class Revoking:
 
     @property
     def names_path(self) -> str:
-        """The list that the shell around each command asks."""
+        """The list that the shell around each command reads."""
         return f"{self._folder}/names"
 
     async def revoke(self, name: LeaseName, hosts: Collection[str]) -> Ended:
-        """On each of these hosts. Raises Unavailable (`lease.target`) when one of them did not say that it is done;
+        """Revoke a lease on each of these hosts. Raises Unavailable (`lease.target`) if one of them did not confirm;
         the others have done it."""
         account = account_of(name)
         said: list[str] = []
@@ -148,8 +150,8 @@ class Revoking:
         return Ended(cut=said.count(f"cut {account}"), left=said.count(f"left {account}"))
 
     async def _on_host(self, host: str, account: str) -> tuple[str, ...]:
-        """What the host said of the batch that this name went with. The first of a batch to get its turn sends all of
-        it; when that one is cancelled meanwhile, the others begin again."""
+        """Return the host's output for the batch with this name. The first of a batch to acquire the lock sends all of
+        it; if that one is cancelled meanwhile, the others start over."""
         while True:
             batch = self._waiting.setdefault(host, _Batch())
             batch.names.add(account)
@@ -189,7 +191,7 @@ class Revoking:
         key = ed25519.Ed25519PrivateKey.generate()
         now = self._clock.now() // 1000
         ends_at = now + KEY_SECONDS + self._limits.clock_skew_seconds
-        # A name is kept for as long as any certificate of that name can be good.
+        # A name stays listed for as long as any certificate with that name can be valid.
         kept = 2 * (self._limits.ttl_seconds_max + self._limits.clock_skew_seconds)
         words = ("/bin/sh", "-c", SCRIPT, KEY_ID, self._folder, str(kept), self._authority.public_line)
         certificate = self._authority.certify(

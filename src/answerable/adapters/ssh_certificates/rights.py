@@ -1,4 +1,4 @@
-"""The one right of a scope on SSH: its command, all that a certificate is good for, and what every use of one uses."""
+"""Represent the only right of a scope on SSH: its command, which every use of the certificate uses."""
 
 from __future__ import annotations
 

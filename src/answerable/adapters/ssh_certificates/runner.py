@@ -1,7 +1,7 @@
-"""Runs the real OpenSSH client with one credential, against one host whose key is pinned, and takes its answer apart.
+"""Run the OpenSSH client with one credential, against one host whose key is pinned, and parse its output.
 
-Nothing of the user's or machine's own settings is read; there is no terminal, forwarding, shared connection or prompt.
-The client's own messages come apart from what the command says, so that no command can pretend to be the client.
+The client reads no settings of the user or the machine; there is no terminal, forwarding, shared connection or prompt.
+The client's own messages are separate from the command's output, so that no command can imitate the client.
 """
 
 from __future__ import annotations
@@ -69,40 +69,38 @@ _ENDED: Final = re.compile(
 
 @dataclass(slots=True, kw_only=True)
 class Bounded:
-    """The beginning of what came on a stream, and how much came."""
+    """The beginning of a stream's content, and the total size."""
 
     bytes_max: int
     content: bytearray = field(default_factory=bytearray)
     count: int = 0
 
     async def take(self, stream: ByteReceiveStream) -> None:
-        """All of it, to its end."""
+        """Read the stream to its end."""
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             async for chunk in stream:
                 self.keep(chunk)
 
     def keep(self, chunk: bytes) -> None:
-        """The next piece; what is over the bound is counted and dropped."""
+        """Add a chunk; bytes beyond the limit are counted and dropped."""
         self.count += len(chunk)
         self.content += chunk[: self.bytes_max - len(self.content)]
 
     @property
     def text(self) -> str:
-        """What was kept, as text."""
+        """The stored content, as text."""
         return self.content.decode("utf-8", "replace")
 
     @property
     def is_cut(self) -> bool:
-        """Whether there was more."""
+        """Whether content was dropped."""
         return self.count > len(self.content)
 
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """One client, while it runs and afterwards. port: its own, as the host's log names it; 0 while not connected.
-
-    status: the command's exit status; None where it was ended by a signal, or the host did not say.
-    """
+    """One run of the client. port: the client's own port, as in the host's log; 0 while not connected. status: the
+    command's exit status; None if a signal ended it or the host did not report it."""
 
     host: Host
     stdout: Bounded
@@ -113,22 +111,22 @@ class Run:
 
     @property
     def is_authenticated(self) -> bool:
-        """Whether the host took the certificate, after which the command may have run."""
+        """Whether the host accepted the certificate; after that, the command may have run."""
         return _AUTHENTICATED.search(self.log.content) is not None
 
     @property
     def has_ended(self) -> bool:
-        """Whether the host said how the command ended."""
+        """Whether the host reported how the command ended."""
         return _ENDED.search(self.log.content) is not None
 
     def last_words(self) -> str:
-        """What the client said last of itself, without its debugging."""
+        """Return the client's last message, without its debug output."""
         lines = [line for line in self.log.text.splitlines() if line and not line.startswith("debug1:")]
         return lines[-1].strip().rstrip(".") if lines else "it said nothing"
 
 
 class Runner:
-    """Made once for a target. program: the client. known_hosts: pinned keys, by the hosts' names."""
+    """Runs clients for one target. program: the client. known_hosts: pinned keys, by the hosts' names."""
 
     def __init__(
         self, *, program: str, known_hosts: str, socket_folder: str, clients: OpenClients, limits: Limits
@@ -143,9 +141,9 @@ class Runner:
     async def running(
         self, credential: Credential, host: Host, login: str
     ) -> AsyncIterator[tuple[Process, Run]]:
-        """A client that is connecting; killed and awaited when the block ends, if it has not ended by itself.
+        """Start a client. When the block ends, a client that has not ended is killed and awaited.
 
-        Raises Unavailable (`target.client`, effect `none`): there is no client.
+        Raises Unavailable (`target.client`, effect `none`) if there is no client program.
         """
         bounds = self._limits.output_bytes_max
         run = Run(
@@ -181,7 +179,7 @@ class Runner:
             raise TARGET_CLIENT(
                 f"there is no OpenSSH client {shown(self._program)}: install it, or set `ssh_program`"
             )
-        # Nothing of our environment goes to a client: not our secrets, and no settings of its own.
+        # The client gets none of this process's environment: no secrets, and no settings.
         return await anyio.open_process(
             [program, *self._arguments(folder, host, login)],
             stdin=subprocess.PIPE,
@@ -205,7 +203,7 @@ class Runner:
 
 
 async def heard(process: Process, run: Run, said: bytes | None = None) -> None:
-    """All that the command says, to its end. said: sent to it first, and then its input ends; None keeps that open."""
+    """Read the command's output to its end. said: input to send before closing standard input; None keeps that open."""
     assert process.stdin is not None  # noqa: S101 - all three are pipes
     assert process.stdout is not None  # noqa: S101
     assert process.stderr is not None  # noqa: S101
@@ -220,7 +218,7 @@ async def heard(process: Process, run: Run, said: bytes | None = None) -> None:
 
 
 async def _ended(process: Process) -> int:
-    """Kill it if it has not ended, and see it gone, also when we are being cancelled."""
+    """Kill the process if it has not ended, and wait for it, even during a cancellation."""
     with anyio.CancelScope(shield=True):
         if process.returncode is None:
             with suppress(ProcessLookupError):
@@ -243,7 +241,7 @@ def _read(path: Path) -> bytes:
 
 @contextmanager
 def own_folder(parent: str) -> Iterator[Path]:
-    """A folder that only we may enter, gone with the block. It is named by our process, so that `sweep` knows it."""
+    """Create a private folder, removed after the block. Its name contains this process's pid, for `sweep`."""
     path = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}_", dir=parent or None))
     try:
         yield path
@@ -252,7 +250,7 @@ def own_folder(parent: str) -> Iterator[Path]:
 
 
 def sweep(parent: str) -> None:
-    """Remove what clients of processes that are gone left behind: a socket and a log, never a secret."""
+    """Remove what clients of ended processes left behind: a socket and a log, never a secret."""
     for path in Path(parent or tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
         pid = path.name.removeprefix(FOLDER_PREFIX).partition("_")[0]
         with suppress(OSError):

@@ -1,7 +1,7 @@
-"""The scope grammar of SSH leases: one command, as one login, on one host.
+"""Parse the scope of an SSH lease: one command, as one login, on one host.
 
-Laws: a scope is understood whole or not at all; a command is a list, whose items stay what they are whatever they hold;
-an operand never becomes an option; no path goes up, so that a value that is put into one stays below what is written
+Laws: a scope is accepted as a whole or not at all; a command is a list, whose items stay single arguments whatever they
+contain; an operand never becomes an option; no path contains `..`, so that a filled-in value stays below the path
 before it.
 """
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 ITEMS_MAX: Final = 64
 COMMAND_CHARS_MAX: Final = 4_096
 REVOKER: Final = "answerable-revocation"
-"""The login-like name in the principal with which the broker itself revokes; no scope may name it."""
+"""The login name in the principal with which the broker itself revokes; no scope may name it."""
 LOGIN: Final = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _MEMBERS: Final = frozenset({"host", "login", "command"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SSHGrant:
-    """What one certificate is good for."""
+    """The rights of one certificate."""
 
     host: str
     login: str
@@ -38,12 +38,12 @@ class SSHGrant:
 
 
 def principal_of(login: str, host: str) -> str:
-    """What a host lists for a login that leases may use: a certificate for one host is refused by every other."""
+    """Return the principal that a host lists for a login: a certificate for one host is refused by all others."""
     return f"{login}@{host}"
 
 
 def grant_faults(scope: Scope, hosts: Collection[str]) -> tuple[str, ...]:
-    """Why this is no grant, in words that say what to write; empty when it is."""
+    """Return the faults of a scope, worded so that they say what to write; empty for none."""
     value = scope.thaw()
     if not isinstance(value, dict) or set(value) != _MEMBERS:
         return ("a scope has the members `host`, `login` and `command`, and no other",)
@@ -65,7 +65,7 @@ def grant_faults(scope: Scope, hosts: Collection[str]) -> tuple[str, ...]:
 
 
 def grant_of(scope: Scope, hosts: Collection[str]) -> SSHGrant:
-    """The grant that a scope says. Raises Refused (`lease.scope`) with every fault."""
+    """Return the grant of a scope. Raises Refused (`lease.scope`) with every fault."""
     faults = grant_faults(scope, hosts)
     value = scope.thaw()
     if faults or not isinstance(value, dict) or not isinstance(value["command"], list):
@@ -75,7 +75,7 @@ def grant_of(scope: Scope, hosts: Collection[str]) -> SSHGrant:
 
 
 def command_faults(command: JSONValue) -> list[str]:
-    """What is wrong with a command as scopes and callers write it."""
+    """Return the faults of a command, as scopes and callers write it."""
     if not isinstance(command, list) or not 1 <= len(command) <= ITEMS_MAX:
         return [f"`command` is a list of 1 to {ITEMS_MAX} items, the program first"]
     faults = []

@@ -1,4 +1,4 @@
-"""Acts on hosts for agents: one command, by the OpenSSH client, with the certificate of one lease."""
+"""Perform agents' actions on hosts: one command, by the OpenSSH client, with the certificate of one lease."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _STRANGERS: Final = ("Host key verification failed", "REMOTE HOST IDENTIFICATION
 
 
 class SSHTarget:
-    """Implements ports.brokered_target.BrokeredTarget. ca: the authority's fingerprint, as the hosts' logs name it."""
+    """Implements ports.brokered_target.BrokeredTarget. ca: the authority's fingerprint, as in the hosts' logs."""
 
     def __init__(
         self, *, hosts: tuple[Host, ...], commands: tuple[CommandTool, ...], runner: Runner, ca: str
@@ -53,13 +53,13 @@ class SSHTarget:
 
     @asynccontextmanager
     async def connected(self, credential: Credential) -> AsyncIterator[TargetSession]:
-        """As the port says. The host is asked with the first call, as a certificate is for one command."""
+        """Return a session. The first call contacts the host, since a certificate is for one command."""
         yield _Session(self, credential)
 
     async def run(
         self, credential: Credential, tool: str, arguments: Mapping[str, JSONValue], seconds_max: float
     ) -> Performed:
-        """One command, once."""
+        """Run one command, once."""
         identity = load_ssh_public_identity(credential.secret.reveal("certificate").encode())
         assert isinstance(identity, SSHCertificate)  # noqa: S101 - our issuer made it
         login, _, name = identity.valid_principals[0].decode().partition("@")
@@ -96,12 +96,12 @@ class _Session:
         seconds_max: float,
         progress: Progress | None = None,
     ) -> Performed:
-        """As the port says. The tag goes nowhere: the host's log names the lease by the certificate's key id."""
+        """Run a command. The tag is not sent: the host's log identifies the lease by the certificate's key id."""
         return await self._target.run(self._credential, tool, arguments, seconds_max)
 
 
 def _result(run: Run) -> dict[str, object]:
-    """What the host answered. Raises Unavailable where it did not."""
+    """Return the host's answer. Raises Unavailable if there is none."""
     if run.has_ended:
         structured: dict[str, object] = {
             "exit_status": run.status,
@@ -146,6 +146,6 @@ def _late(run: Run | None, seconds_max: float) -> Unavailable:
 
 
 def _session(run: Run, credential: Credential, serial: int, ca: str) -> tuple[tuple[str, str], ...]:
-    """What sshd's line `Accepted publickey` says of this session."""
+    """Return the fields by which sshd's log line `Accepted publickey` identifies this session."""
     named = (("ssh_key_id", credential.account), ("ssh_serial", str(serial)), ("ssh_ca", ca))
     return (*named, ("ssh_host", run.host.name), *((("ssh_client_port", str(run.port)),) if run.port else ()))

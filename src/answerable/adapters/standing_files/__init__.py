@@ -1,4 +1,4 @@
-"""Configuration files of this machine, read once and left as they are."""
+"""Read configuration files of this machine, without changing them."""
 
 from __future__ import annotations
 

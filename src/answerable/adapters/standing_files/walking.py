@@ -1,4 +1,5 @@
-"""Walks what somebody shows: no link is followed, nothing is opened that could block, and all of it has a bound."""
+"""Walk directories that a user names: no link is followed, no file that could block is opened, and everything is
+bounded."""
 
 from __future__ import annotations
 
@@ -28,13 +29,14 @@ NAMES: Final = (
 
 
 class LocalConfigurationFiles:
-    """Implements ports.configuration_files.ConfigurationFiles. A file that is named is read whatever it is called."""
+    """Implements ports.configuration_files.ConfigurationFiles. A file that is named explicitly is read whatever its
+    name."""
 
     def shown(self, paths: Iterable[str]) -> Iterator[ShownFile]:
         left = [FILES_MAX, ENTRIES_MAX]
         for path in paths:
             try:
-                # What somebody names they mean, even where a link stands; below it none is followed.
+                # An explicitly named path may be a link; links below it are not followed.
                 real = os.path.realpath(path, strict=True)
                 if os.path.isdir(real):
                     yield from _below(real, left)

@@ -1,4 +1,4 @@
-"""Time and chance of the machine we run on."""
+"""Provide the clocks and the entropy of the system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The system's clocks."""
+"""Provide the system's clocks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class SystemClock:
     __slots__ = ()
 
     def now(self) -> UnixMillis:
-        """Wall time, Unix milliseconds."""
+        """Return the wall time, Unix milliseconds."""
         return UnixMillis(time.time_ns() // 1_000_000)
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary start, never decreasing."""
+        """Return seconds since an arbitrary start, never decreasing."""
         return time.monotonic()

@@ -1,4 +1,4 @@
-"""The ledger as files: segments of framed entries, signed checkpoints, one directory per log."""
+"""Store the ledger as files: segments of framed entries, signed checkpoints, one directory per log."""
 
 from answerable.adapters.tlog_files.beside import StoredFiles
 from answerable.adapters.tlog_files.ledger import TlogFilesLedger

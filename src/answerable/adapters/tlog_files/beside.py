@@ -1,4 +1,4 @@
-"""The log of another process, read with its sealed fields while that process may be writing there."""
+"""Read another process's log, including the sealed fields, while that process may be writing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class StoredFiles:
-    """Implements ports.stored_log.StoredLog over one directory, which may not be there. Takes no lock."""
+    """Implements ports.stored_log.StoredLog over one directory, which may not exist. Takes no lock."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -26,7 +26,7 @@ class StoredFiles:
 
     @property
     def name(self) -> str:
-        """That of the directory."""
+        """The directory's name."""
         return self._directory.name
 
     def origin(self) -> str:

@@ -1,13 +1,13 @@
-"""Files of one log: names, the lock, and writes that survive a power cut.
+"""Name, lock and durably write the files of one log.
 
     wal/<first index, 16 hex>.wal   segments, zero-filled       checkpoint        newest signed checkpoint
     wal/spare                       the next segment            checkpoints.log   all of them, a blank line after each
     tile/                           the tree and its leaves     cosigned          newest with cosignatures of witnesses
     tile.new/                       tiles being written         cosigned.log      all of them
-    head                            where the log stands        log.pub           the log's verifier keys
+    head                            durable and sealed sizes    log.pub           the log's verifier keys
     lock                            held while open
 
-Functions here raise OSError; their callers turn it into `Unavailable`.
+Functions in this module raise OSError; their callers translate it into `Unavailable`.
 """
 
 from __future__ import annotations
@@ -39,38 +39,38 @@ LOCK: Final = "lock"
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SPARE_SPACE_BYTES: Final = 1_048_576
-"""Left free on the disk beside a segment and its tiles, for checkpoints and the file system's own records."""
+"""Free space on the disk beyond a segment and its tiles, for checkpoints and the file system's own records."""
 _ZEROS: Final = bytes(1_048_576)
 _SEGMENT_NAME: Final = re.compile(r"[0-9a-f]{16}\.wal")
 
 
 def segment_name(first_index: int) -> str:
-    """File name of the segment that starts with this entry."""
+    """Return the file name of the segment that starts with this entry."""
     return f"{first_index:016x}.wal"
 
 
 def first_index(path: Path) -> int:
-    """Index of the first entry of a segment, by its name."""
+    """Return the index of the first entry of a segment, by its name."""
     return int(path.name.removesuffix(".wal"), 16)
 
 
 def segment_paths(directory: Path) -> list[Path]:
-    """Segments in order of their entries."""
+    """Return the segments in order of their entries."""
     return sorted(path for path in (directory / WAL).iterdir() if _SEGMENT_NAME.fullmatch(path.name))
 
 
 def made(directory: Path) -> None:
-    """Make the directories of a log, readable by their owner only, durably."""
+    """Create the directories of a log durably, with access for their owner only."""
     for wanted in (directory, directory / WAL, directory / UNFINISHED):
         if not wanted.is_dir():
-            # Each by itself: what `parents` makes on the way, others may list.
+            # Create each one separately: directories created by `parents` would be readable for others.
             for missing in reversed([one for one in (wanted, *wanted.parents) if not one.exists()]):
                 missing.mkdir(mode=0o700, exist_ok=True)
             sync_directory(wanted.parent)
 
 
 def locked(directory: Path) -> int:
-    """Take the log for this process; returns the descriptor that holds it. Raises Unavailable `ledger.locked`."""
+    """Lock the log for this process. Return the descriptor that holds the lock. Raises Unavailable `ledger.locked`."""
     fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -79,19 +79,19 @@ def locked(directory: Path) -> int:
         os.close(fd)
         if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
             raise
-        # Who took it a moment ago has not written its number yet.
+        # A process that has just taken the lock may not have written its pid yet.
         number = f", number {shown(owner)}" if owner else ""
         raise LEDGER_LOCKED(f"the log in {shown(directory)} is open in another process{number}") from None
-    # The number only serves that message, so a full disk does not matter here.
+    # The pid only serves that message, so a full disk does not matter.
     with suppress(OSError):
         os.pwrite(fd, f"{os.getpid():<15}\n".encode(), 0)
     return fd
 
 
 def takes_writes(directory: Path) -> bool:
-    """Whether the disk still takes anything: a disk that fails becomes read-only, and often says EIO before it says so.
+    """Whether the disk accepts writes: a failing disk becomes read-only, and often reports EIO before that.
 
-    For a log that has failed: the number in its lock is written once more. What has no room takes writes.
+    For a log that has failed: rewrites the pid in its lock file. A full disk counts as accepting writes.
     """
     try:
         fd = os.open(directory / LOCK, os.O_RDWR | os.O_CLOEXEC)
@@ -115,7 +115,7 @@ def sync_directory(directory: Path) -> None:
 
 
 def write_all(fd: int, content: bytes, offset: int) -> None:
-    """Write every byte, however many calls it takes."""
+    """Write every byte, in as many calls as needed."""
     written = os.pwrite(fd, content, offset)
     while written < len(content):
         more = os.pwrite(fd, memoryview(content)[written:], offset + written)
@@ -125,7 +125,7 @@ def write_all(fd: int, content: bytes, offset: int) -> None:
 
 
 def replace_files(directory: Path, contents: dict[str, bytes]) -> None:
-    """Replace files, each atomically, with one sync of the directory at the end."""
+    """Replace files, each atomically, with one directory sync at the end."""
     for name, content in contents.items():
         draft = directory / f"{name}.new"
         fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -139,11 +139,11 @@ def replace_files(directory: Path, contents: dict[str, bytes]) -> None:
 
 
 def zero_filled(path: Path, size: int) -> None:
-    """Make a file of zeros whose blocks are all written, so that later syncs touch no file-system records.
+    """Create a file of zeros with all blocks written, so that later syncs change no file-system metadata.
 
-    Looks for room first, also for the tiles of what will be in it, which are never larger than the segment: filling a
-    disk to the brim before failing would hurt others, and what could not be sealed could not be proved. Leaves nothing
-    behind when it fails.
+    Checks the free space first, including that for the segment's tiles, which are never larger than the segment:
+    filling the disk completely would harm other programs, and unsealed entries could not be proved. Leaves nothing
+    behind on failure.
     """
     space = os.statvfs(path.parent)
     if space.f_bavail * space.f_frsize < 2 * size + min(size, _SPARE_SPACE_BYTES):
@@ -163,7 +163,7 @@ def zero_filled(path: Path, size: int) -> None:
 
 
 def is_zero_filled(path: Path, size: int, *, skipping: int) -> bool:
-    """Whether the file has this size and holds only zeros after its first `skipping` bytes."""
+    """Whether the file has this size and contains only zeros after its first `skipping` bytes."""
     if path.stat().st_size != size:
         return False
     with open_plain(path) as opened:
@@ -175,9 +175,9 @@ def is_zero_filled(path: Path, size: int, *, skipping: int) -> bool:
 
 
 def read_from_disk(path: Path) -> bytes:
-    """A file's bytes after syncing it and dropping what the page cache believes of it.
+    """Read a file after a sync and after dropping its page cache.
 
-    After a failed sync Linux keeps pages that the disk never got and calls them clean; they must not be trusted.
+    After a failed sync, Linux keeps pages that never reached the disk and marks them clean; those must not be trusted.
     """
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:

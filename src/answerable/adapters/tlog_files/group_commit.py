@@ -1,12 +1,12 @@
-"""Many appends, one sync. The first append of a turn of the event loop schedules the write; all of that turn share it.
+"""Write many appends with one sync: the first append of an event loop turn schedules the write for all of them.
 
 Laws:
-- an append returns after the sync of its batch did, and its neighbours' cancellation changes nothing for it;
+- an append returns after the sync of its batch, and a cancellation of another append has no effect on it;
 - after the first failed write or sync nothing more is written: no retry, because a second sync may lie;
-- what waits is bounded in bytes and entries, and so is what is durable and not sealed yet; past that an append waits,
-  then refuses; nothing is dropped.
+- pending entries are bounded in bytes and number, and so are durable entries that are not sealed yet; beyond the limit
+  an append waits, then refuses; no entry is dropped.
 
-Belongs to the event loop's thread, but for the write itself where syncs are slow, and `spare_changed`.
+Used in the event loop's thread only, except the write itself if syncs are slow, and `spare_changed`.
 """
 
 from __future__ import annotations
@@ -53,14 +53,11 @@ if TYPE_CHECKING:
 
 _PIECES_PER_ENTRY: Final = 3
 GATHER_TURNS_MAX: Final = 8
-"""Turns of the event loop that a batch stays open for at most."""
+"""Largest number of event loop turns that a batch stays open."""
 
 
 class _Batch(NamedTuple):
-    """Entries that share a sync: where they go, their bytes, who waits, their head, and the log's state after.
-
-    total: as in Extent.
-    """
+    """Entries that share a sync: position, bytes, callers and head, and the log's state after. total: as in Extent."""
 
     stretch: Stretch
     content: bytes
@@ -81,16 +78,14 @@ class GroupSubmitted:
         self.receipt = receipt
 
     async def durable(self) -> Receipt:
-        """As the port says: each call waits by itself, so that a cancelled one changes nothing for the next."""
+        """Wait until the entry is durable. Each call has its own future, so cancelling one affects no other."""
         await self._commit.durable_at(self.receipt.index)
         return self.receipt
 
 
 class GroupCommit:
-    """extent: what is durable. refusal: code and message, once set. seal_due: called when much is not sealed.
-
-    disk_is_full: whether a checkpoint found no room, so that waiting for one helps nobody.
-    """
+    """Group commit of one log. extent: the durable part. refusal: code and message, once set. seal_due: called when
+    much is not sealed. disk_is_full: whether a checkpoint found no room, so that waiting for a seal is useless."""
 
     def __init__(self, opening: Opening, signer: LogSigner, settings: TlogFilesSettings) -> None:
         self.extent = extent = opening.stored.extent
@@ -102,37 +97,37 @@ class GroupCommit:
         self._sign, self._head_key = signer.sign, batch_head_key(signer.key)
         self._origin, self._now = signer.key.name, signer.clock.now
         self._next, self._chain = extent.size, extent.chain
-        # Bytes that batches were given, and those of them that are sealed.
+        # Bytes assigned to batches, and how many of them are sealed.
         self._planned, self._sealed = extent.total, 0
-        # The batch that is being gathered.
+        # The batch being gathered.
         self._first, self._first_chain = self._next, self._chain
         self._head = BatchHead(self._head_key, self._sign)
         self._pieces: list[bytes] = []
         self._waiting: list[Future[None]] = []
         self._queued_bytes = 0
         self._gathered = self._turns = 0
-        # Whether the batch before held more than one entry: one caller alone is never made to wait for others.
+        # Whether the last batch had more than one entry: a single caller is never delayed for others.
         self._in_company = True
-        # Its thread starts with the first batch that is given to it.
+        # Its thread starts with the first batch.
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger writer")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._in_flight: _Batch | None = None
-        # Entries from here on were never written when the log was poisoned.
+        # Entries from this index on were never written when the log was poisoned.
         self._unwritten_from = 0
-        # Bytes the batch may have; below any entry's length once nothing is accepted any more.
+        # Bytes left for the batch; negative once nothing is accepted any more.
         self._room_new = self._room_owed = 0
         self._pieces_max = _PIECES_PER_ENTRY * settings.queue_entries_max
         self._room_waiters: list[Future[None]] = []
 
     async def append(self, entry: Entry) -> Receipt:
-        """Make `entry` durable and return its place. Raises Unavailable as the port says."""
+        """Make `entry` durable and return its receipt. Raises Unavailable as in the port."""
         length = FRAME_HEADER_BYTES + len(entry.leaf) + len(entry.attachment)
         if self._queued_bytes + length > self._room_new or len(self._pieces) >= self._pieces_max:
             await self.room(entry)
         if not self._pieces and self._in_flight is None:
             self._schedule()
         receipt = self._enqueued(entry, length)
-        # The entry has just joined the batch that is being gathered, so nothing else need be looked at.
+        # The entry has just joined the gathered batch, so the other cases of `durable_at` cannot apply.
         loop = self._loop or asyncio.get_running_loop()
         durable: Future[None] = loop.create_future()
         self._waiting.append(durable)
@@ -140,7 +135,7 @@ class GroupCommit:
         return receipt
 
     def submit(self, entry: Entry) -> GroupSubmitted:
-        """Give `entry` its place at once. Raises Unavailable as `append` does, `ledger.busy` instead of waiting."""
+        """Assign `entry` its index at once. Raises Unavailable as `append` does, `ledger.busy` instead of waiting."""
         length = FRAME_HEADER_BYTES + len(entry.leaf) + len(entry.attachment)
         lacks_room = self._queued_bytes + length > self._room_new or len(self._pieces) >= self._pieces_max
         if lacks_room and not self._has_room(entry, length):
@@ -150,8 +145,8 @@ class GroupCommit:
         return GroupSubmitted(self, self._enqueued(entry, length))
 
     def durable_at(self, index: int) -> Future[None]:
-        """A future of the caller's own that tells when an accepted entry is durable, or lost."""
-        # Asking for the running loop costs a system call before Python 3.12; the batch has asked already.
+        """Return a new future that completes when an accepted entry is durable, or fails if the entry is lost."""
+        # get_running_loop costs a system call before Python 3.12; the batch has already called it.
         loop = self._loop if self._loop is not None and self._pieces else asyncio.get_running_loop()
         durable: Future[None] = loop.create_future()
         if index >= self._first and self._pieces:
@@ -165,35 +160,35 @@ class GroupCommit:
         return durable
 
     def append_now(self, entry: Entry) -> None:
-        """Write one entry while nobody else does, at opening. Raises OSError."""
+        """Write one entry at opening, while nothing else writes. Raises OSError."""
         self._enqueued(entry, FRAME_HEADER_BYTES + len(entry.leaf) + len(entry.attachment))
         batch = self._taken()
         self._completed(batch, self._segments.written(batch.stretch, batch.content))
         self._in_company = True
 
     def sealed(self, extent: Extent) -> None:
-        """A checkpoint covers everything up to here."""
+        """Record that a checkpoint covers everything up to here."""
         self._sealed = max(self._sealed, extent.total)
         self.disk_is_full = False
         self._room_changed()
 
     def seal_found_no_room(self) -> None:
-        """No checkpoint for now: who waits for one had better be told."""
+        """Record that no checkpoint can be written for now, and notify callers that wait for one."""
         self.disk_is_full = True
         self._wake_room_waiters()
 
     @property
     def much_is_unsealed(self) -> bool:
-        """Whether it is time for a checkpoint, however long ago the last one was."""
+        """Whether a checkpoint is due, regardless of the time since the last one."""
         return self.extent.total - self._sealed > self._settings.seal_unsealed_bytes
 
     def start(self) -> None:
-        """Begin to accept entries and to keep a spare segment."""
+        """Start accepting entries and maintaining a spare segment."""
         self._recount()
         self._segments.keep_spare(self.spare_changed)
 
     async def finish(self, code: UnavailableCode, message: str) -> None:
-        """Accept nothing more and wait until all that was accepted is durable, or lost and said to be."""
+        """Accept nothing more, and wait until every accepted entry is durable or reported as lost."""
         self._refuse(code, message)
         if self._in_flight is None:
             self._flush()
@@ -203,7 +198,7 @@ class GroupCommit:
             await waiter
 
     def release(self) -> None:
-        """Give the files and threads back."""
+        """Release the files and threads."""
         self._writer.shutdown()
         self._segments.close()
 
@@ -214,7 +209,7 @@ class GroupCommit:
             raise code(message)
 
     def poison(self, error: BaseException, lost: list[Future[None]]) -> None:
-        """End this log until it is opened anew: what the disk holds is not known. lost: who waited for the write."""
+        """Stop this log until it is reopened: the disk's content is unknown. lost: callers of the failed write."""
         cause = (
             os.strerror(error.errno).lower()
             if isinstance(error, OSError) and error.errno
@@ -233,7 +228,7 @@ class GroupCommit:
                     durable.set_exception(code(message, effect=effect))
 
     def spare_changed(self) -> None:
-        """A spare segment was made, or could not be. Called by the thread that keeps it."""
+        """Note that a spare segment was created, or could not be. Called by the thread that maintains it."""
         if self._loop is not None:
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._room_changed)
@@ -241,13 +236,13 @@ class GroupCommit:
         self._recount()
 
     def _schedule(self) -> None:
-        """The batch that begins now is written at the end of this turn or soon after."""
+        """Schedule the write of the batch that begins now, for the end of this turn or soon after."""
         self._loop = asyncio.get_running_loop()
         self._gathered = self._turns = 0
         self._loop.call_soon(self._gather)
 
     def _enqueued(self, entry: Entry, length: int) -> Receipt:
-        """Give an entry its place in the batch; the receipt counts once the batch is durable. length: of its frame."""
+        """Add an entry to the batch; its receipt is valid once the batch is durable. length: of its frame."""
         leaf, attachment = entry.leaf, entry.attachment
         if not 0 < len(leaf) <= STORED_LEAF_BYTES_MAX:
             raise LEDGER_LEAF_TOO_LARGE(f"a leaf of {len(leaf)} bytes cannot be stored")
@@ -263,7 +258,7 @@ class GroupCommit:
         return Receipt(index=index, leaf_hash=hashed, head=self._head)
 
     def _taken(self) -> _Batch:
-        """The gathered batch with its place on disk; gathering starts anew."""
+        """Return the gathered batch with its position on disk, and start a new one."""
         content = b"".join(self._pieces)
         stretch = self._segments.planned(len(content), first_index=self._first, chain=self._first_chain)
         self._planned += len(content)
@@ -274,9 +269,9 @@ class GroupCommit:
         return batch
 
     def _gather(self) -> None:
-        """Close the batch after the first turn of the loop that brought no more entries, or after a few turns.
+        """Close the batch after the first turn of the loop without new entries, or after a few turns.
 
-        Callers on sockets come one turn after another; who waits a turn for them saves a sync for each.
+        Callers on sockets arrive in successive turns; waiting a turn for them saves a sync for each.
         """
         self._turns += 1
         if (
@@ -291,7 +286,7 @@ class GroupCommit:
         self._flush()
 
     def _flush(self) -> None:
-        """Write the batch; also after one that was written in the thread."""
+        """Write the batch. Also called after a batch was written in the thread."""
         if not self._pieces:
             return
         lost: list[Future[None]] = []
@@ -312,7 +307,7 @@ class GroupCommit:
             self._completed(batch, seconds)
 
     def _landed(self, batch: _Batch, work: Future[float]) -> None:
-        """The writer thread is done with a batch."""
+        """Handle the end of a write in the writer thread."""
         self._in_flight = None
         error = asyncio.CancelledError() if work.cancelled() else work.exception()
         if error is not None:
@@ -322,7 +317,7 @@ class GroupCommit:
             self._flush()
 
     def _completed(self, batch: _Batch, seconds: float) -> None:
-        """A batch is durable: tell everybody who still waits for it. seconds: what its write and sync took."""
+        """Notify the callers of a durable batch. seconds: duration of its write and sync."""
         stretch, places = batch.stretch, self._segments.places
         end = stretch.offset + len(batch.content)
         self.extent = Extent(
@@ -332,7 +327,7 @@ class GroupCommit:
         batch.head.fixed(origin=self._origin, size=batch.size, chain=batch.chain, at=self._now())
         self.pace.took(seconds)
         for durable in batch.waiting:
-            # A caller that was cancelled meanwhile has ended its own future and no other.
+            # A caller that was cancelled meanwhile has completed only its own future.
             if not durable.done():
                 durable.set_result(None)
         self._wake_room_waiters()
@@ -346,7 +341,7 @@ class GroupCommit:
         self._wake_room_waiters()
 
     def _has_room(self, entry: Entry, length: int) -> bool:
-        """Whether the entry fits now; False when waiting may help. Raises Unavailable, `ledger.full` among others."""
+        """Whether the entry fits now; False if waiting may help. Raises Unavailable, `ledger.full` among others."""
         self.require_open()
         room = self._room_owed if entry.tag in OWED else self._room_new
         if self._queued_bytes + length <= room and len(self._pieces) < self._pieces_max:
@@ -361,7 +356,7 @@ class GroupCommit:
         return False
 
     async def room(self, entry: Entry) -> None:
-        """Wait until an entry fits, for a bounded time. Raises Unavailable (`ledger.full`, `ledger.busy`)."""
+        """Wait until an entry fits, for a limited time. Raises Unavailable (`ledger.full`, `ledger.busy`)."""
         length = FRAME_HEADER_BYTES + len(entry.leaf) + len(entry.attachment)
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + self._settings.append_wait_seconds_max
@@ -377,12 +372,12 @@ class GroupCommit:
                     await waiter
 
     def _lost(self, index: int) -> Unavailable:
-        """What is to be said about an entry that was accepted and did not become durable."""
+        """Return the error for an entry that was accepted and did not become durable."""
         code, message = self.refusal or (LEDGER_POISONED, "the log lost an entry")
         return code(message, effect="none" if index >= self._unwritten_from else "unknown")
 
     def _recount(self) -> None:
-        """Work out how many bytes the batch being gathered may have."""
+        """Compute how many bytes the gathered batch may have."""
         if self.refusal is None:
             settings, (for_new, for_owed) = self._settings, self._segments.room()
             unsealed = settings.unsealed_bytes_max - (self._planned - self._sealed)

@@ -1,4 +1,4 @@
-"""The right edge of a growing tree, kept as the tiles that are not full yet."""
+"""Maintain the right edge of a growing tree, as its partial tiles."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class Growth:
-    """A tree of `size` leaves that takes more. Hashes of inner nodes are computed from the tiles' own bytes.
+    """A tree of `size` leaves that can grow. Hashes of inner nodes are computed from the tiles' own bytes.
 
-    ready: full tiles that `taken` has not fetched yet. full: names of all that became full.
+    ready: full tiles that `taken` has not returned yet. full: names of all tiles that became full.
     """
 
     def __init__(self, size: int, levels: list[list[bytes]], leaves: list[bytes]) -> None:
@@ -37,14 +37,15 @@ class Growth:
 
     @classmethod
     def empty(cls) -> Growth:
-        """A tree without leaves."""
+        """Return a tree without leaves."""
         return cls(0, [[]], [])
 
     @classmethod
     def stored(cls, tiles: TileFiles, size: int) -> Growth:
-        """The tree of this size as its tiles have it; `root` tells whether they are right.
+        """Load the tree of this size from its tiles. `root` must be compared to know whether they are correct.
 
-        Raises Broken (`ledger.corrupt`) where a tile is missing or does not fit its neighbours; OSError passes through.
+        Raises Broken (`ledger.corrupt`) if a tile is missing or inconsistent with its neighbours; OSError passes
+        through.
         """
         if size == 0:
             return cls.empty()
@@ -65,7 +66,7 @@ class Growth:
         return cls(size, levels, leaves)
 
     def append(self, leaf: bytes, hashed: bytes) -> None:
-        """Add one entry at the right. hashed: its leaf hash."""
+        """Append one entry. hashed: its leaf hash."""
         self._leaves.append(leaf)
         self._levels[0].append(hashed)
         self.size += 1
@@ -73,16 +74,16 @@ class Growth:
             self._fill()
 
     def root(self) -> bytes:
-        """Root hash of the tree so far."""
+        """Return the root hash of the tree so far."""
         return edge_from_tiles(self.size, lambda name: b"".join(self._levels[name.level or 0])).root()
 
     def taken(self) -> list[tuple[TileName, bytes]]:
-        """The full tiles since the last call."""
+        """Return the full tiles since the last call."""
         taken, self.ready = self.ready, []
         return taken
 
     def partials(self) -> list[tuple[TileName, bytes]]:
-        """The partial tiles that are not in their files yet."""
+        """Return the partial tiles that are not in files yet."""
         found = []
         for level, hashes in enumerate(self._levels):
             height = TILE_HEIGHT * level
@@ -114,7 +115,7 @@ class Growth:
 
 
 def _edge_tile(tiles: TileFiles, size: int, level: int) -> list[bytes]:
-    """The hashes of the partial tile of one level; none where there is no such tile."""
+    """Return the hashes of the partial tile of a level; empty if there is none."""
     index, width = divmod(size >> TILE_HEIGHT * level, TILE_WIDTH)
     if not width:
         return []

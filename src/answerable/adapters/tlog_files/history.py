@@ -1,4 +1,4 @@
-"""Signed notes as files: the newest in a file of its own, all of them in another that only grows."""
+"""Store signed notes in two files: one with the newest note, and one with all notes, which only grows."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ if TYPE_CHECKING:
     from answerable.core.tlog.note import VerifierKey
 
 _TAIL_BYTES: Final = 1_048_576
-"""Read from the end of a history to find its last note; notes with their cosignatures are far shorter."""
+"""Bytes read from the end of a history to find its last note; notes with their cosignatures are far shorter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
-    """A checkpoint, verified, and the note that it was read from."""
+    """A verified checkpoint, and the note that contains it."""
 
     checkpoint: Checkpoint
     note: bytes
 
 
 class NoteHistory:
-    """One such pair of files. newest: the newest note that was found."""
+    """One pair of such files. newest: the newest note found."""
 
     def __init__(self, directory: Path, *, newest: str, history: str, keys: Sequence[VerifierKey]) -> None:
-        """Read both files, whose names these are, changing nothing. keys: the log's; the first gives the origin.
+        """Read both files, given their names, without changes. keys: the log's keys; the first one determines the
+        origin.
 
         Raises Broken (`ledger.corrupt`) for a note that is not the log's; OSError passes through.
         """
@@ -54,7 +55,8 @@ class NoteHistory:
                 self.newest = found
 
     def settle(self) -> None:
-        """Give the newest note its own file, if a crash came before that, so that it is never two behind. For opening.
+        """Write the newest note to its own file if a crash prevented that, so that this file is never two notes behind.
+        Called at opening.
 
         Raises OSError.
         """
@@ -62,9 +64,9 @@ class NoteHistory:
             files.replace_files(self._directory, {self._name: self.newest.note})
 
     def append(self, note: bytes) -> None:
-        """Add a note to the history, durably. Raises OSError.
+        """Append a note to the history, durably. Raises OSError.
 
-        What follows the last complete note is the rest of a write that failed or was torn: it is overwritten.
+        Bytes after the last complete note are the rest of a failed or torn write, and are overwritten.
         """
         content = note + b"\n"
         is_new = not self._path.exists()

@@ -1,7 +1,8 @@
-"""The ledger in files of its own. The port's docstring is the promise; how it is kept stands in the modules beside.
+"""Implement the ledger port on files. The port's docstring defines the promises; the neighbouring modules implement
+them.
 
-Beyond the port, opening and reading may raise Unavailable (`ledger.locked`, `ledger.unreadable`) and Broken where
-stored bytes are not what was written.
+In addition to the port's errors, opening and reading may raise Unavailable (`ledger.locked`, `ledger.unreadable`), and
+Broken if stored bytes are not what was written.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ if TYPE_CHECKING:
 _DEFAULTS: Final = TlogFilesSettings()
 _BLOCKING_SLICE_ENTRIES: Final = 4096
 SEALED_AT_OPENING_BYTES_MAX: Final = 4 * 1_048_576
-"""More than this that is not sealed is sealed after opening, between other turns of the event loop."""
+"""Unsealed bytes beyond this are sealed after opening, in slices between turns of the event loop."""
 
 
 class TlogFilesLedger:
-    """Made by `open`, ended by `close`; `async with` closes it. Belongs to the event loop's thread.
+    """An open log. Created by `open`, ended by `close`; `async with` closes it. Used in the event loop's thread only.
 
     recovered: what was cut at opening, if anything. Implements ports.ledger.Ledger.
     """
@@ -78,11 +79,11 @@ class TlogFilesLedger:
         settings: TlogFilesSettings = _DEFAULTS,
         second: SecondKey | None = None,
     ) -> TlogFilesLedger:
-        """Open the log in `directory`, verified, or make it; its origin is the key's name.
+        """Open the log in `directory`, verified, or create it; its origin is the key's name.
 
-        Blocks while it reads. On return the genesis entry, or the entry that says how a log that was not closed in
-        order was reopened, is durable; and all is signed over, if the disk has room and there was not much to do.
-        sign: Ed25519 over a text, 64 bytes. second: signs checkpoints, too. Raises as `opening.opened`.
+        Blocks while it reads. On return, the genesis entry, or the recovery entry of a log that was not closed
+        properly, is durable; and everything is sealed, if the disk has room and there was little to seal. sign: Ed25519
+        over a text, 64 bytes. second: signs checkpoints, too. Raises as `opening.opened`.
         """
         signer = LogSigner(key=key, sign=sign, clock=clock, second=second)
         opening = opened(directory, signer=signer, settings=settings)
@@ -118,33 +119,33 @@ class TlogFilesLedger:
 
     @property
     def checkpoint(self) -> str:
-        """The latest published checkpoint, empty when there is none yet."""
+        """The latest published checkpoint, empty if there is none yet."""
         return (self._publisher.sealed.note or b"").decode()
 
     @property
     def cosigned(self) -> str:
-        """The latest checkpoint that was published with cosignatures, empty when there is none yet."""
+        """The latest checkpoint that was published with cosignatures, empty if there is none yet."""
         newest = self._publisher.cosigned
         return "" if newest is None else newest.note.decode()
 
     def append(self, entry: Entry) -> Coroutine[Any, Any, Receipt]:
-        """Make `entry` durable and return its place."""
+        """Make `entry` durable and return its receipt."""
         return self._commit.append(entry)
 
     def submit(self, entry: Entry) -> GroupSubmitted:
-        """Give `entry` its place; it is on its way to the disk."""
+        """Assign `entry` its index and start to write it."""
         return self._commit.submit(entry)
 
     async def room(self, entry: Entry) -> None:
-        """Wait, as `append` does, until `submit` may take `entry`. Raises Unavailable as the port says."""
+        """Wait, as `append` does, until `submit` can accept `entry`. Raises Unavailable as in the port."""
         await self._commit.room(entry)
 
     def replay(self, start: int = 0) -> Iterator[StoredEntry]:
-        """Durable entries from index `start` on, in order, as they were when the call was made."""
+        """Yield the durable entries from index `start` on, in order, as of the call."""
         return self._replay.entries(start, self._commit.extent)
 
     def entry(self, index: int) -> StoredEntry:
-        """One durable entry, found without reading those before it, and at its place in the tree if that covers it.
+        """Return one durable entry without reading those before it, checked against the tree if the tree covers it.
 
         Raises Malformed (`ledger.no_entry`).
         """
@@ -152,29 +153,30 @@ class TlogFilesLedger:
         return found
 
     def open_intents(self) -> tuple[StoredEntry, ...]:
-        """Intents that had no end when the log was opened, in order."""
+        """Return the intents that had no end when the log was opened, in order."""
         with port_errors("cannot read the log"):
             return self._checked(self._replay.at(place) for place in self._opened)
 
     def seal(self) -> str:
-        """Sign and publish a checkpoint over all durable entries; returns its text (C2SP tlog-checkpoint).
+        """Sign and publish a checkpoint over all durable entries; return its text (C2SP tlog-checkpoint).
 
-        Blocks while it reads back what was written since the last one; `seal_every` does so in slices.
+        Blocks while it reads what was written since the last one; `seal_every` does so in slices.
         """
         self._commit.require_open()
         return self._sealed()
 
     async def seal_every(self, seconds: float) -> None:
-        """Seal at this interval whenever there is news, until cancelled or until the log is closed.
+        """Seal at this interval if there are new entries, until cancelled or until the log is closed.
 
-        Hashes a slice per turn of the event loop and writes in a thread. A full disk only delays it, and on one that
-        takes nothing there is nothing new to seal. Raises Unavailable (`ledger.poisoned`) or Broken
+        Hashes one slice per turn of the event loop and writes in a thread. A full disk only delays sealing, and a disk
+        that accepts no writes yields nothing new to seal. Raises Unavailable (`ledger.poisoned`) or Broken
         (`ledger.corrupt`): the process should end then.
         """
         while True:
             await asyncio.sleep(seconds)
             try:
-                # Not cancelled with whoever waits for it: a thread of it could still write after the log is given up.
+                # The task is not cancelled with its waiting caller: its thread could still write after the log is
+                # released.
                 await asyncio.shield(self._seal_in_background())
                 self._commit.require_open()
             except Unavailable as failed:
@@ -184,16 +186,17 @@ class TlogFilesLedger:
                     raise
 
     async def seal_now(self) -> None:
-        """As `seal`, in slices and in a thread like `seal_every`, for whoever cannot wait for that. Raises as those.
+        """Seal like `seal`, but in slices and in a thread like `seal_every`, for callers that must not block. Raises as
+        those.
 
-        What was appended after a checkpoint was begun is in the next one.
+        Entries appended after a checkpoint was begun are in the next one.
         """
         self._commit.require_open()
         await asyncio.shield(self._seal_in_background())
 
     def inclusion_proof(self, index: int) -> str:
-        """Proof file (C2SP tlog-proof) for an entry, against the newest cosigned checkpoint that covers it, or else the
-        newest checkpoint.
+        """Return a proof file (C2SP tlog-proof) for an entry, against the newest cosigned checkpoint that covers it, or
+        else the newest checkpoint.
 
         Raises Malformed (`proof.index_range`) for an entry that no checkpoint covers yet.
         """
@@ -204,9 +207,10 @@ class TlogFilesLedger:
             return proof_of_inclusion(self._tiles, index, under=under).encoded().decode()
 
     def consistency_proof(self, old_size: int, new_size: int) -> tuple[bytes, ...]:
-        """Proof that the tree of the first size is a prefix of that of the second, which a checkpoint covers.
+        """Return a proof that the tree of the first size is a prefix of that of the second, which a checkpoint must
+        cover.
 
-        Raises Malformed (`proof.size_range`) for sizes that none covers yet, or in the wrong order.
+        Raises Malformed (`proof.size_range`) for sizes that no checkpoint covers yet, or in the wrong order.
         """
         sealed = self._publisher.sealed
         with port_errors("cannot read the tree"):
@@ -215,19 +219,19 @@ class TlogFilesLedger:
             )
 
     def publish_cosigned(self, note: bytes) -> None:
-        """Make one of the log's checkpoints with its cosignatures the newest cosigned one, durably.
+        """Publish one of the log's checkpoints with its cosignatures as the newest cosigned one, durably.
 
-        An older one than is published already changes nothing. Says nothing about the cosignatures. Raises Malformed,
-        Unverified (`ledger.cosigned_other`) for what is no checkpoint of this log, Unavailable.
+        A checkpoint older than the published one changes nothing. The cosignatures are not checked. Raises Malformed,
+        Unverified (`ledger.cosigned_other`) for a checkpoint that is not this log's, Unavailable.
         """
         self._commit.require_open()
         with port_errors("cannot publish a cosigned checkpoint", log=self._directory):
             self._publisher.publish_cosigned(note)
 
     async def close(self) -> None:
-        """Let what was appended become durable, sign over it, and give the log up. Safe to call twice.
+        """Wait until appended entries are durable, seal, and release the log. Idempotent.
 
-        Raises Unavailable or Broken where sealing fails; the log is given up all the same.
+        Raises Unavailable or Broken if sealing fails; the log is released all the same.
         """
         if self._lock < 0:
             return
@@ -246,7 +250,8 @@ class TlogFilesLedger:
         try:
             self._publisher.write_head(self._head(self._publisher.sealed, clean=True))
         except OSError as error:
-            # As after a crash: the next opening reads more, and nothing is lost. What led here is the error to tell.
+            # As after a crash: the next opening reads more, and nothing is lost. The original error is the one to
+            # report.
             if error.errno not in NO_ROOM and error.errno != errno.EROFS:
                 raise
 
@@ -262,7 +267,7 @@ class TlogFilesLedger:
         sealed = self._publisher.sealed
         with port_errors("cannot read the tree"):
             if not self._publisher.tiled:
-                # The tiles are not there yet: no head was believed, and the log has been read whole.
+                # The tiles do not exist yet: no head was trusted, and the whole log has been read.
                 return tuple(entries)
             return self._leaves.checked(entries, size=sealed.extent.size, root=sealed.root)
 
@@ -292,7 +297,7 @@ class TlogFilesLedger:
         )
 
     def _walk(self) -> Sealing | None:
-        """The way to the next checkpoint; None where there is no news."""
+        """Return the next sealing; None if there is nothing new."""
         publisher = self._publisher
         if self._commit.extent.size == publisher.sealed.extent.size and publisher.tiled:
             return None
@@ -314,7 +319,8 @@ class TlogFilesLedger:
         return self.checkpoint
 
     def _seal_if_there_is_room(self) -> None:
-        """Outcomes are owed even when the disk has no room for a checkpoint; that comes later then."""
+        """Seal unless the disk is full. Outcomes must be accepted even without room for a checkpoint, which is then
+        written later."""
         try:
             self._sealed()
         except Unavailable as failed:
@@ -322,12 +328,12 @@ class TlogFilesLedger:
                 raise
 
     def _seal_due(self) -> None:
-        """Much is not sealed: begin at once, unless the disk has just been found full."""
+        """Start sealing at once, unless the disk has just been found full."""
         if asyncio.get_running_loop().time() >= self._seal_again_at:
             self._seal_in_background()
 
     def _seal_in_background(self) -> asyncio.Task[None]:
-        """The one task that seals, started if there is none."""
+        """Return the only sealing task, started if there is none."""
         if self._sealing is None or self._sealing.done():
             self._sealing = asyncio.get_running_loop().create_task(self._seal_in_slices())
             self._sealing.add_done_callback(_looked_at)
@@ -344,7 +350,7 @@ class TlogFilesLedger:
             to = self._commit.extent
             for step in walk.steps(to, self._settings.seal_slice_entries):
                 if self._publisher.sealed.extent.size > to.size:
-                    # `seal` was faster: more is published than this walk would say.
+                    # `seal` was faster: it has published more than this walk would.
                     break
                 if step is None:
                     await asyncio.sleep(0)
@@ -362,7 +368,8 @@ class TlogFilesLedger:
         self._commit.sealed(sealed.extent)
 
     def _seal_failed(self, error: OSError | Broken) -> Unavailable | Broken:
-        """A full disk delays a checkpoint; after any other failure the stored bytes cannot be relied on."""
+        """Translate a sealing failure. A full disk delays a checkpoint; after any other failure the stored bytes are
+        untrusted."""
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             self._commit.seal_found_no_room()
             return LEDGER_FULL("no room for a checkpoint")
@@ -376,12 +383,13 @@ class TlogFilesLedger:
         self._commit.release()
         if self._lock >= 0:
             lock, self._lock = self._lock, -1
-            # Whatever closing says, the descriptor is gone.
+            # The descriptor is closed even if close reports an error.
             with suppress(OSError):
                 os.close(lock)
 
 
 def _looked_at(task: asyncio.Task[None]) -> None:
-    """Whoever waits for a seal hears of its failure, and the log is poisoned by it: nobody else need be told."""
+    """Retrieve the task's exception, so that asyncio does not report it: waiting callers get it, and the log is
+    poisoned."""
     if not task.cancelled():
         task.exception()

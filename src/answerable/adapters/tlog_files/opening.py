@@ -1,4 +1,4 @@
-"""The steps before a log can be written: take its directory, verify it, cut a torn end, say so."""
+"""Prepare a log for writing: lock its directory, verify it, cut a torn end and record that."""
 
 from __future__ import annotations
 
@@ -40,10 +40,8 @@ SYNC_ROUNDS: Final = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """lock: descriptor that holds the log. pace: how its syncs are done.
-
-    first_entry: to be written before any other; None for a log that was closed in order.
-    """
+    """The result of opening. lock: descriptor that holds the lock. pace: how its syncs are done. first_entry: the entry
+    to write before any other; None for a log that was closed properly."""
 
     lock: int
     stored: Stored
@@ -55,8 +53,8 @@ class Opening:
 
 @contextmanager
 def port_errors(what: str, *, log: Path | None = None) -> Iterator[None]:
-    """Turn an OSError into Unavailable: `ledger.full` where there is no room, `ledger.unwritable` where the disk takes
-    nothing, else `ledger.unreadable`. log: one that is open, whose disk is looked at."""
+    """Translate an OSError into Unavailable: `ledger.full` if there is no room, `ledger.unwritable` if the disk accepts
+    no writes, else `ledger.unreadable`. log: an open log, whose disk is then checked."""
     try:
         yield
     except OSError as error:
@@ -72,17 +70,17 @@ def port_errors(what: str, *, log: Path | None = None) -> Iterator[None]:
 
 
 def opened(directory: Path, *, signer: LogSigner, settings: TlogFilesSettings) -> Opening:
-    """Take the log in `directory`, made if need be, and get it ready for its first write.
+    """Lock the log in `directory`, created if needed, and prepare it for its first write.
 
     Raises Unavailable (`ledger.locked`, `ledger.full`, `ledger.unwritable`, `ledger.unreadable`) or Broken
     (`ledger.corrupt`, `ledger.entries_missing`, `ledger.root_mismatch`, `ledger.key_mismatch`).
 
-    1. The directories are made and the lock is taken: a crash leaves an empty log, or one as it was.
-    2. What is stored is verified, and nothing changed; then what a crash in a seal left over of tiles is removed.
-    3. `log.pub` is written. A crash leaves a log without entries, or without its second key: the next opening adds it.
-       Newest notes that a crash kept out of their own files are put there: the next opening does it again.
-    4. The segment is resumed, or a torn end cut and a new segment made. A crash leaves a shorter segment without its
-       torn end, which no promise was made about, or an empty segment, which the next opening removes.
+    1. Create the directories and take the lock. A crash leaves an empty log, or the log as it was.
+    2. Verify what is stored, without changes; then remove tiles that a crash during a seal left behind.
+    3. Write `log.pub`. A crash leaves a log without entries, or without its second key: the next opening adds it. Write
+       newest notes to their own files if a crash prevented that: the next opening repeats this.
+    4. Resume the segment, or cut a torn end and create a new segment. A crash leaves a shorter segment without its torn
+       end, which was never acknowledged, or an empty segment, which the next opening removes.
     """
     with port_errors(f"cannot open the log in {shown(directory)}"):
         files.made(directory)
@@ -115,9 +113,9 @@ def opened(directory: Path, *, signer: LogSigner, settings: TlogFilesSettings) -
 
 
 def _settle_keys(directory: Path, keys: tuple[VerifierKey, ...], *, is_new: bool) -> None:
-    """Keep the verifier keys beside the log; a log that has others is not opened.
+    """Store the verifier keys beside the log. A log with other keys is not opened.
 
-    A second key may be added to a log that has one, and a log that has two opens with its first alone.
+    A second key may be added to a log with one key, and a log with two keys opens with its first key alone.
     """
     path = directory / files.PUBLIC_KEY
     wanted = "".join(f"{key.formatted()}\n" for key in keys).encode()
@@ -131,7 +129,7 @@ def _settle_keys(directory: Path, keys: tuple[VerifierKey, ...], *, is_new: bool
 
 
 def _first_entry(stored: Stored, key: VerifierKey, now: UnixMillis) -> Entry | None:
-    """What opening adds. Nothing after a closing in order, so that who only reads leaves no trace."""
+    """Return the entry that opening adds. None after a proper close, so that opening for reading leaves no trace."""
     if stored.extent.size == 0:
         return _genesis(key, now)
     return None if stored.clean else _recovery(stored, now)
@@ -142,7 +140,7 @@ def _genesis(key: VerifierKey, now: UnixMillis) -> Entry:
 
 
 def _recovery(stored: Stored, now: UnixMillis) -> Entry:
-    """Reopening a log that was not closed in order is an entry too: its size, and what was cut."""
+    """Return the entry about reopening a log that was not closed properly: its size, and what was cut."""
     torn = stored.cut
     return sealed_entry(
         Tag.RECOVERY,

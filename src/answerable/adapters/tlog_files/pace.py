@@ -1,8 +1,8 @@
-"""Whether syncs are done in the event loop or in a thread, decided anew as the disk gets slower or faster.
+"""Decide whether syncs run in the event loop or in a thread, adapting to the disk's speed.
 
-In the loop a sync costs nobody a thread switch and everybody the wait; so it is for disks that take less than a switch
-is worth. The estimate is a running geometric mean: a single stall among quick syncs changes little, a disk that has
-become slow is noticed within some dozens of syncs, one that hangs within a few.
+A sync in the loop costs no thread switch, but blocks every caller, so it is for disks faster than the switch. The
+estimate is a running geometric mean: a single stall among fast syncs changes little, a disk that has become slow is
+detected within some dozens of syncs, and one that hangs within a few.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 _WEIGHT: Final = 1 / 16
 _SECONDS_MIN: Final = 1e-6
-"""What a sync counts at least, so that the mean of quick ones can still be multiplied up."""
+"""Least duration that a sync counts as, so that the mean of fast syncs stays above zero."""
 _SLOWER: Final = 1.5
 _FASTER: Final = 0.5
 
 
 class Pace:
-    """inline: whether the next sync is to be done in the event loop.
+    """The choice for the next sync. inline: whether it runs in the event loop.
 
-    commit: `inline` and `thread` are for good; `auto` starts from a median of measured syncs, goes to the thread above
-    1.5 times the limit and comes back below half of it.
+    commit: `inline` and `thread` are fixed; `auto` starts from a median of measured syncs, switches to the thread above
+    1.5 times the limit, and back below half of it.
     """
 
     __slots__ = ("_estimate", "_faster", "_is_fixed", "_slower", "inline")
@@ -35,7 +35,7 @@ class Pace:
         self.inline = commit == "inline" or (commit == "auto" and median_seconds <= limit_seconds)
 
     def took(self, seconds: float) -> None:
-        """A write and its sync took so long."""
+        """Record the duration of a write and its sync."""
         if self._is_fixed:
             return
         self._estimate *= (max(seconds, _SECONDS_MIN) / self._estimate) ** _WEIGHT

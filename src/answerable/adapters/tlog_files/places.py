@@ -1,4 +1,4 @@
-"""Where entries stand: segments, how far a log reached, and the way to one entry without reading all before it."""
+"""Locate entries in segments, and find one entry without reading all entries before it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ MARK_ENTRIES: Final = 1024
 
 @dataclass(slots=True, kw_only=True)
 class Place:
-    """A segment file. end: how far its entries reach, 0 where nobody looked yet.
+    """A segment file. end: offset of the end of its entries, 0 if unknown.
 
-    marks: every so often an entry, in order, with the offsets of it and of those after it as far as somebody asked for
-    them: 8 bytes for each. looking: held by whoever adds offsets.
+    marks: entries at intervals, in order, each with the offsets of the entry and of those after it, as far as they were
+    requested: 8 bytes each. looking: lock for adding offsets.
     """
 
     path: Path
@@ -40,9 +40,9 @@ class Place:
 
 
 class Extent(NamedTuple):
-    """How far the log reached at one moment: entries, chain value, and segment number and offset of the end.
+    """The state of a log at one moment: entries, chain value, and segment number and offset of the end.
 
-    total: bytes of entries since the place that was sealed when the log was opened.
+    total: bytes of entries since the sealed position at opening.
     """
 
     size: int
@@ -53,14 +53,14 @@ class Extent(NamedTuple):
 
 
 def segment_of(places: Sequence[Place], index: int) -> int:
-    """Number of the segment that this entry is in, or would be."""
+    """Return the number of the segment that contains this entry, or would contain it."""
     return max(0, bisect_right(places, index, key=lambda place: place.first_index) - 1)
 
 
 def offset_of(place: Place, index: int) -> int:
-    """Offset of an entry of this segment, which it must have; each header is passed once, by whoever asks first.
+    """Return the offset of an entry, which this segment must contain. Each header is read once and its offset stored.
 
-    From any thread. Raises Broken (`ledger.corrupt`); OSError passes.
+    Thread-safe. Raises Broken (`ledger.corrupt`); OSError passes through.
     """
     if index < place.first_index:
         raise LEDGER_CORRUPT(

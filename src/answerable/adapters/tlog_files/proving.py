@@ -1,4 +1,4 @@
-"""Proofs from tiles: a few reads whatever the size of the log, and nothing handed out that would not verify."""
+"""Create proofs from tiles: with few reads regardless of the log's size, and only proofs that verify."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from answerable.core.tlog.merkle import HashReader
 
 LEAF_TILES_KEPT: Final = 1024
-"""8 MiB: the leaf hashes of the 262,144 entries that were asked for last."""
+"""8 MiB: the leaf hashes of the 262,144 most recently requested entries."""
 
 
 def proof_of_inclusion(tiles: TileFiles, index: int, *, under: Signed) -> TlogProof:
-    """Proof that an entry is in the log, against this checkpoint.
+    """Return a proof that an entry is in the log, against this checkpoint.
 
-    Raises Malformed (`proof.index_range`) for an entry that it does not cover, Broken (`ledger.corrupt`); OSError.
+    Raises Malformed (`proof.index_range`) for an entry that the checkpoint does not cover, Broken (`ledger.corrupt`);
+    OSError.
     """
     checkpoint = under.checkpoint
     if not 0 <= index < checkpoint.size:
@@ -46,7 +47,7 @@ def proof_of_inclusion(tiles: TileFiles, index: int, *, under: Signed) -> TlogPr
 def proof_of_consistency(
     tiles: TileFiles, *, old_size: int, new_size: int, size: int, root: bytes
 ) -> tuple[bytes, ...]:
-    """Proof that the tree of the old size is a prefix of that of the new size. size, root: of the newest tree.
+    """Return a proof that the tree of the old size is a prefix of that of the new size. size, root: of the newest tree.
 
     Raises Malformed (`proof.size_range`) unless old_size <= new_size <= size, Broken (`ledger.corrupt`); OSError.
     """
@@ -62,9 +63,9 @@ def proof_of_consistency(
 
 
 class CheckedLeaves:
-    """Leaf hashes that were found at their places under a signed root: of full tiles they stay true for ever.
+    """Leaf hashes that were verified under a signed root; those of full tiles stay valid forever.
 
-    Keeps those of LEAF_TILES_KEPT full tiles, and the reader under the newest root. From any thread.
+    Caches those of LEAF_TILES_KEPT full tiles, and the reader under the newest root. Thread-safe.
     """
 
     def __init__(self, tiles: TileFiles) -> None:
@@ -75,7 +76,8 @@ class CheckedLeaves:
         self._hash_at: HashReader | None = None
 
     def checked(self, entries: Iterable[StoredEntry], *, size: int, root: bytes) -> tuple[StoredEntry, ...]:
-        """The entries, once each was found at its place in this tree; those that it does not cover are let pass.
+        """Return the entries after checking that each is at its index in this tree. Entries that the tree does not
+        cover pass.
 
         Raises Broken (`ledger.corrupt`); OSError.
         """

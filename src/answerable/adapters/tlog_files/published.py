@@ -1,4 +1,4 @@
-"""The public part of a log's directory, read while another process may be writing there."""
+"""Read the public part of a log's directory, while another process may be writing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WHAT: Final = "cannot read a published log"
 
 
 class PublishedFiles:
-    """Implements ports.published_log.PublishedLog over one directory, which may not be there."""
+    """Implements ports.published_log.PublishedLog over one directory, which may not exist."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -32,11 +32,11 @@ class PublishedFiles:
 
     @property
     def name(self) -> str:
-        """That of the directory."""
+        """The directory's name."""
         return self._directory.name
 
     def key(self) -> VerifierKey | None:
-        """The first key in `log.pub`. Raises Broken (`ledger.corrupt`) where something else stands there."""
+        """Return the first key in `log.pub`. Raises Broken (`ledger.corrupt`) if the file contains no key."""
         content = self._content(files.PUBLIC_KEY)
         if not content:
             return None
@@ -46,7 +46,7 @@ class PublishedFiles:
             raise LEDGER_CORRUPT(f"ledger is damaged in `{files.PUBLIC_KEY}`: {error.message}") from None
 
     def checkpoint(self) -> bytes | None:
-        """As the port says; what is returned is there after a power cut, too."""
+        """Return the newest checkpoint, after making it durable."""
         content = self._content(files.CHECKPOINT)
         if content is not None:
             with port_errors(_WHAT):

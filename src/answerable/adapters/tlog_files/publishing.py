@@ -1,9 +1,9 @@
-"""What strangers see: checkpoints and cosigned checkpoints, published durably and never taken back.
+"""Publish checkpoints and cosigned checkpoints, durably and irrevocably.
 
 Laws:
-- what is published only grows: a slower seal that ends after a faster one publishes nothing, and neither does a
-  cosigned checkpoint that came late;
-- only a checkpoint over our own tree is published as cosigned.
+- published state only grows: a slower seal that ends after a faster one publishes nothing, and neither does a late
+  cosigned checkpoint;
+- only a checkpoint over this log's own tree is published as cosigned.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 
 class Publisher:
-    """The published state of one log. Its methods may be called from several threads.
+    """The published state of one log. Thread-safe.
 
-    sealed: what the newest checkpoint covers. tiled: whether its tiles are known to be right. cosigned: the newest
+    sealed: what the newest checkpoint covers. tiled: whether its tiles are known to be correct. cosigned: the newest
     checkpoint with cosignatures of witnesses.
     """
 
@@ -49,12 +49,12 @@ class Publisher:
         self._publishing = threading.Lock()
 
     def publish(self, sealed: Sealed, head: Head) -> bool:
-        """Publish a checkpoint whose tiles are durable; returns whether it was news. Raises OSError.
+        """Publish a checkpoint whose tiles are durable; return whether it was new. Raises OSError.
 
-        1. It is added to the history. Until this is synced a crash leaves the checkpoint before, and tiles that none
-           speaks of; after it, a history that is ahead of `checkpoint` and `head`: opening believes the history.
-        2. Partial tiles that have full ones now are removed. A crash leaves some, and the next seal removes them.
-        3. `checkpoint` and `head` are replaced. A crash leaves either of them as it was.
+        1. Add it to the history. Until this is synced, a crash leaves the previous checkpoint, and tiles beyond it;
+           after that, a history that is ahead of `checkpoint` and `head`: opening trusts the history.
+        2. Remove partial tiles that have full ones now. A crash leaves some, and the next seal removes them.
+        3. Replace `checkpoint` and `head`. A crash leaves either of them as it was.
         """
         with self._publishing:
             before = self.sealed.extent.size
@@ -72,19 +72,20 @@ class Publisher:
             return True
 
     def write_head(self, head: Head) -> None:
-        """Replace the head alone, and the checkpoint if an earlier crash left it behind. Raises OSError."""
+        """Replace the head alone, and the checkpoint if an earlier crash prevented that. Raises OSError."""
         with self._publishing:
             self._replace(self.sealed.note, head)
 
     def publish_cosigned(self, encoded: bytes) -> bool:
-        """Publish a checkpoint of ours with cosignatures; returns whether it was news: more leaves, or more signatures.
+        """Publish one of this log's checkpoints with cosignatures; return whether it was new: more leaves, or more
+        signatures.
 
-        Looks at the log's signature and at the root, not at the cosignatures. Raises Malformed; Unverified for a
-        checkpoint that is not over this log's tree; Broken (`ledger.corrupt`); OSError.
+        Checks the log's signature and the root, not the cosignatures. Raises Malformed; Unverified for a checkpoint
+        that is not over this log's tree; Broken (`ledger.corrupt`); OSError.
 
-        1. It is added to `cosigned.log`. A crash before the sync leaves nothing, a crash after it a history that is
-           ahead of `cosigned`: opening believes the history.
-        2. `cosigned` is replaced. A crash leaves it as it was.
+        1. Add it to `cosigned.log`. A crash before the sync leaves nothing, a crash after it a history that is ahead of
+           `cosigned`: opening trusts the history.
+        2. Replace `cosigned`. A crash leaves it as it was.
         """
         checkpoint = verified_checkpoint(encoded, origin=self._keys[0].name, log_keys=self._keys)
         with self._publishing:

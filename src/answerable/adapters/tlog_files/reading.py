@@ -1,4 +1,4 @@
-"""Reading stored frames back in windows, so that a long log needs little memory."""
+"""Read stored frames in windows, so that a long log needs little memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _WINDOW_BYTES: Final = 1_048_576
 ONE_WINDOW_BYTES: Final = 16_384
-"""What is read at once where one entry is wanted: most are smaller."""
+"""Window for reading a single entry: most entries are smaller."""
 
 _Found = TypeVar("_Found", Frame, Passed)
 
@@ -23,22 +23,24 @@ _Found = TypeVar("_Found", Frame, Passed)
 def stored_frames(
     path: Path, start: int, count: int, *, window: int = _WINDOW_BYTES
 ) -> Iterator[tuple[int, Frame]]:
-    """So many frames of a segment from an offset on, each with the offset after it. window: bytes to read at once.
+    """Yield `count` frames of a segment from an offset on, each with the offset after it. window: bytes to read at
+    once.
 
-    Raises Broken (`ledger.corrupt`) where one of them is missing or damaged; OSError passes through.
+    Raises Broken (`ledger.corrupt`) if a frame is missing or damaged; OSError passes through.
     """
     return _windows(path, start, count, decode_frame, window)
 
 
 def passed_frames(path: Path, start: int, count: int) -> Iterator[int]:
-    """Offsets after so many frames of a segment, looked at by their headers alone. Raises as `stored_frames`."""
+    """Yield the offsets after `count` frames of a segment, reading only their headers. Raises as `stored_frames`."""
     return (end for end, _ in _windows(path, start, count, frame_passed, _WINDOW_BYTES))
 
 
 def _windows(
     path: Path, start: int, count: int, read: Callable[[bytes, int], _Found | None], window: int
 ) -> Iterator[tuple[int, _Found]]:
-    """What `read` finds at one offset after another; None from it, or a frame cut off, asks for more bytes."""
+    """Yield the results of `read` at successive offsets. If `read` returns None or a frame is cut off, more bytes are
+    read."""
     if count <= 0:
         return
     with open_plain(path) as opened:
@@ -68,7 +70,7 @@ def _windows(
 
 
 def corrupt(path: Path, offset: int, fault: str, *, index: int | None = None) -> Broken:
-    """The error that says where stored bytes are not what was written."""
+    """Return the error that locates damaged stored bytes."""
     entry = "" if index is None else f", entry {index}"
     place = shown(f"{path.parent.name}/{path.name}")
     return LEDGER_CORRUPT(f"ledger is damaged in {place} at byte {offset}{entry}: {fault}")

@@ -1,13 +1,13 @@
-"""What is on disk when a log is opened: verified, the torn end found, nothing changed yet.
+"""Read and verify what is on disk when a log is opened, and find a torn end, without changing anything.
 
-Read is what follows the place that the head calls sealed, after the tiles there were found to have the signed root. The
-whole log is read where there is no such place (version 1, or nothing sealed yet) or the tiles are not right: then
+Reading starts at the place that the head calls sealed, after the tiles up to there were found to have the signed root.
+The whole log is read if there is no such place (version 1, or nothing sealed yet) or the tiles are wrong: then
 everything below the newest signed size must hash to the signed root, or the log does not open.
 
 Laws:
-- the tree goes on from a root that our key signed, or not at all;
-- only bytes beyond what was signed and what the head recorded can be torn, and only by lacking bytes;
-- the files are synced and read anew first, so that what counts as stored is stored.
+- the tree continues a root that the log's key signed, or the log does not open;
+- only bytes beyond what was signed and what the head recorded can be torn, and only by missing bytes;
+- the files are first synced and read from disk again, so that what counts as stored is stored.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _WITHOUT_FLOATS: Final = msgspec.json.Decoder(float_hook=_no_float)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """A torn end. size: bytes that are not zero from `offset` on; segment: file name."""
+    """A torn end. size: non-zero bytes from `offset` on; segment: file name."""
 
     segment: str
     offset: int
@@ -77,9 +77,8 @@ class Cut:
 
 @dataclass(slots=True, kw_only=True)
 class Stored:
-    """The state that was found. extent: the end of the last entry. sealed: what the newest checkpoint covers. tiled:
-    whether its tiles are right. open: intents without an end. checkpoints, cosigned: the files that hold signed notes.
-    """
+    """The state of a log on disk. extent: the end of the last entry. sealed: what the newest checkpoint covers. tiled:
+    whether its tiles are correct. open: intents without an end. checkpoints, cosigned: the files of signed notes."""
 
     extent: Extent
     sealed: Sealed
@@ -93,7 +92,7 @@ class Stored:
 
 
 def read_stored(directory: Path, *, keys: Sequence[VerifierKey], tiles: TileFiles) -> Stored:
-    """Verify what a log's directory holds. keys: the log's, whose first gives the origin.
+    """Verify the content of a log's directory. keys: the log's keys, the first of which determines the origin.
 
     Raises Broken (`ledger.corrupt`, `ledger.entries_missing`, `ledger.root_mismatch`), each naming the place.
     """
@@ -121,7 +120,7 @@ def read_stored(directory: Path, *, keys: Sequence[VerifierKey], tiles: TileFile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """What the small files say."""
+    """The content of the small files."""
 
     origin: str
     head: Head | None
@@ -139,7 +138,7 @@ class _Found:
 
     @property
     def promised(self) -> int:
-        """So many entries were recorded as stored."""
+        """How many entries were recorded as stored."""
         return max(self.head.size if self.head is not None else 0, self.signed_size)
 
 
@@ -162,7 +161,7 @@ def _found(directory: Path, keys: Sequence[VerifierKey]) -> _Found:
 
 
 def _edge(tiles: TileFiles, size: int, newest: Signed | None) -> CompactRange | None:
-    """The right edge of the tree at this size, as its tiles have it; None where they are not right."""
+    """Return the right edge of the tree at this size, from its tiles; None if they are wrong."""
     try:
         edge = edge_from_tiles(size, tiles.read)
         Growth.stored(tiles, size)
@@ -174,7 +173,7 @@ def _edge(tiles: TileFiles, size: int, newest: Signed | None) -> CompactRange | 
 
 
 class _Walk:
-    """Goes through segments of one log, oldest first, from a place on. edge: the tree up to there."""
+    """Reads the segments of one log in order, from a position on. edge: the tree up to there."""
 
     def __init__(
         self, found: _Found, tiles: TileFiles, *, edge: CompactRange, sealed: SealedAt | None
@@ -183,7 +182,7 @@ class _Walk:
         self._sealed_at = sealed
         self._places = [Place(path=path, first_index=files.first_index(path)) for path in found.paths]
         self._sealed = nothing = nothing_sealed(found.origin)
-        # An extent in pieces, because one for each entry would cost more than all the rest.
+        # The extent as separate attributes: an object for each entry would cost more than all the rest.
         self._size, self._chain, self._total = 0, nothing.extent.chain, 0
         self._number, self._end = 0, SEGMENT_HEADER_BYTES
         self._open = OpenIntents()
@@ -207,7 +206,7 @@ class _Walk:
         return number
 
     def stored(self) -> Stored | None:
-        """What was found, once every segment was walked; None where the tree does not have the signed root."""
+        """Return the state after reading every segment; None if the tree does not have the signed root."""
         places, promised = self._places, self._found.promised
         for number in range(self._number, len(places)):
             if not self._segment(number, places[number]):
@@ -238,11 +237,11 @@ class _Walk:
         return _edge(self._tiles, sealed.extent.size, newest) is not None
 
     def _segment(self, number: int, place: Place) -> bool:
-        """Verify what one segment holds of interest and add it; False where the tree lacks the signed root."""
+        """Verify the unread part of one segment and add it; False if the tree lacks the signed root."""
         is_last = number == len(self._places) - 1
         size = place.path.stat().st_size
         if size > SEGMENT_BYTES_MAX:
-            # A hole takes no room on the disk, and all of it in memory.
+            # A sparse file takes no disk space, but all of its size in memory.
             fault = f"the segment has {size} bytes, at most {SEGMENT_BYTES_MAX} were ever written"
             raise corrupt(place.path, SEGMENT_BYTES_MAX, fault)
         content = files.read_from_disk(place.path) if is_last else read_plain(place.path)
@@ -268,7 +267,7 @@ class _Walk:
         return True
 
     def _start_in(self, number: int, place: Place, content: bytes) -> int:
-        """Where to read on in a segment: at its start, or where the head says that it is sealed."""
+        """Return where to start in a segment: at its first entry, or where the head says that it is sealed."""
         header, sealed = self._checked_header(place, content), self._sealed_at
         index, offset, chain = header.first_index, SEGMENT_HEADER_BYTES, header.chain
         if sealed is None or number > segment_of(self._places, sealed.segment):
@@ -319,7 +318,8 @@ class _Walk:
             raise corrupt(place.path, place.end, "the head recorded another history", index=index)
 
     def _reach_signed(self) -> bool:
-        """Keep what the newest checkpoint covers when the walk comes there; False for another root than the signed."""
+        """Record the sealed state when the newest checkpoint's size is reached; False if the root is not the signed
+        one."""
         newest = self._found.newest
         if newest is None or self._size != newest.checkpoint.size:
             return True
@@ -335,9 +335,9 @@ class _Walk:
 
 
 def _check_leaf(place: Place, index: int, frame: Frame) -> None:
-    """A leaf that no checkpoint covers yet must at least be one we could have written."""
+    """Check a leaf that no checkpoint covers yet: it must be one that this program could have written."""
     try:
-        # What is written back byte for byte is canonical where it is ASCII without floats, as nearly all leaves are.
+        # Nearly all leaves are ASCII without floats; such a leaf is canonical if it encodes back to the same bytes.
         quickly = _SORTED.encode(_WITHOUT_FLOATS.decode(frame.leaf)) == frame.leaf and frame.leaf.isascii()
         if not quickly and encode_ledger(parse(frame.leaf)) != frame.leaf:
             raise LEDGER_LEAF_MALFORMED_MALFORMED("the leaf is written in another way")
@@ -347,7 +347,7 @@ def _check_leaf(place: Place, index: int, frame: Frame) -> None:
 
 
 def _head(path: Path, origin: str) -> Head | None:
-    """The head, or None for a log that never wrote one."""
+    """Return the head; None for a log that never wrote one."""
     if not path.exists():
         return None
     try:

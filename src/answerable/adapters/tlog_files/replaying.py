@@ -1,4 +1,4 @@
-"""Entries read back: all from one on, or one by itself."""
+"""Read stored entries: a sequence from one entry on, or a single one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Replay:
         self._places = places
 
     def entries(self, start: int, extent: Extent) -> Iterator[StoredEntry]:
-        """Entries from `start` on, up to an extent."""
+        """Yield the entries from `start` on, up to an extent."""
         places, index = self._places, start
         with port_errors("cannot read the log"):
             if index >= extent.size:
@@ -45,7 +45,7 @@ class Replay:
                 number, offset = number + 1, SEGMENT_HEADER_BYTES
 
     def entry(self, index: int, extent: Extent) -> StoredEntry:
-        """One entry. Raises Malformed (`ledger.no_entry`) for one that an extent does not hold."""
+        """Return one entry. Raises Malformed (`ledger.no_entry`) for an entry beyond the extent."""
         if not 0 <= index < extent.size:
             raise LEDGER_NO_ENTRY(f"there is no entry {index}: the log holds {extent.size}")
         place = self._places[segment_of(self._places, index)]
@@ -54,7 +54,7 @@ class Replay:
             return _stored(index, next(frames)[1])
 
     def at(self, intent: OpenIntent) -> StoredEntry:
-        """The intent at the place that a head recorded. Raises Broken (`ledger.corrupt`) if none is there."""
+        """Return the intent at the position that a head recorded. Raises Broken (`ledger.corrupt`) if there is none."""
         place = self._places[segment_of(self._places, intent.segment)]
         for _, frame in stored_frames(place.path, intent.offset, 1):
             found = _stored(intent.entry, frame)

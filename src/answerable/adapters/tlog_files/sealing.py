@@ -1,11 +1,11 @@
-"""Checkpoints: stored bytes read back, hashed into tiles, the tiles read back, the root of these signed.
+"""Create checkpoints: read stored bytes, hash them into tiles, read the tiles, and sign their root.
 
 Laws:
-- nothing is signed that was not read back from its file and found to carry the chain value that was acknowledged, and
-  to continue the tree that was signed before;
-- the root that is signed is computed from tiles as they are in their files.
+- nothing is signed that was not read from its file and found to have the chain value that was acknowledged, and to
+  continue the tree that was signed before;
+- the signed root is computed from tiles as they are in their files.
 
-The bytes come back through the page cache, so a disk that lies is found at the next opening, not here.
+Reads go through the page cache, so a disk that loses writes is detected at the next opening, not here.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Portion: TypeAlias = list[tuple[TileName, bytes]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondKey:
-    """A key of the log beside its first: ML-DSA-44, under the same name. sign: takes bytes, returns the signature.
+    """A second key of the log: ML-DSA-44, under the same name. sign: takes bytes, returns the signature.
 
     Raises Malformed (`note.key_type`) for a key of another type.
     """
@@ -60,7 +60,7 @@ class SecondKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSigner:
-    """Signs the checkpoints of one log: with its Ed25519 key, and with a second key if it has one."""
+    """Signs the checkpoints of one log: with its Ed25519 key, and with a second key if the log has one."""
 
     key: VerifierKey
     sign: Callable[[bytes], bytes]
@@ -75,11 +75,12 @@ class LogSigner:
 
     @property
     def keys(self) -> tuple[VerifierKey, ...]:
-        """Verifier keys, the first one first."""
+        """The verifier keys, the Ed25519 key first."""
         return (self.key,) if self.second is None else (self.key, self.second.key)
 
     def note(self, *, size: int, root: bytes) -> bytes:
-        """A signed checkpoint, its signatures verified. Raises Unverified where a signer does not sign."""
+        """Return a signed checkpoint with verified signatures. Raises Unverified if a signer produces an invalid
+        signature."""
         text = Checkpoint(origin=self.key.name, size=size, root=root).text()
         note = signed_note(text, key=self.key, sign=self.sign)
         if self.second is not None:
@@ -92,9 +93,9 @@ class LogSigner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealed:
-    """An extent with the root over it, the signed checkpoint, None before the first, and the intents open there.
+    """An extent with its root, its signed checkpoint (None before the first), and the intents open at that point.
 
-    full: tiles that became full on the way there, so that their partial ones can go.
+    full: tiles that became full since the last seal, whose partial tiles can be deleted.
     """
 
     extent: Extent
@@ -105,14 +106,14 @@ class Sealed:
 
 
 def nothing_sealed(origin: str) -> Sealed:
-    """The state of a log without a checkpoint."""
+    """Return the state of a log without a checkpoint."""
     return Sealed(extent=Extent(size=0, chain=chain_start(origin)), root=EMPTY_ROOT, note=None, open=())
 
 
 class Sealing:
-    """One walk from what is sealed to a later extent.
+    """One pass from the sealed state to a later extent.
 
-    tiled: whether the tiles of what is sealed are as they should be; if not, the walk starts at entry 0.
+    tiled: whether the tiles of the sealed state are correct; if not, the pass starts at entry 0.
     """
 
     def __init__(
@@ -127,8 +128,8 @@ class Sealing:
         self._check_signed_root()
 
     def steps(self, to: Extent, slice_entries: int) -> Iterator[Portion | Sealed | None]:
-        """Read and hash up to `to`, yielding None after each slice, a portion whenever tiles are due to be written, and
-        at last the new state, signed. What is yielded last but one are the tiles of the right edge.
+        """Read and hash up to `to`: yield None after each slice, a portion whenever tiles must be written, and at last
+        the new signed state, directly after the tiles of the right edge.
 
         Raises Broken (`ledger.corrupt`, `ledger.root_mismatch`); OSError passes through.
         """
@@ -141,7 +142,7 @@ class Sealing:
                 chain = self._taken(place, offset, frame, chain)
                 offset = after
                 if growth.size == self._sealed.extent.size < to.size:
-                    # Only a walk from entry 0 comes by here: what is published has its tiles again.
+                    # Only a pass from entry 0 reaches this: it restores the tiles of the published state.
                     self._check_signed_root()
                     yield from self._portions([*growth.taken(), *growth.partials()])
                 if growth.size % slice_entries == 0:
@@ -156,7 +157,7 @@ class Sealing:
         yield self._signed(to)
 
     def _taken(self, place: Place, offset: int, frame: Frame, chain: bytes) -> bytes:
-        """Add one entry; returns the chain value after it."""
+        """Add one entry; return the chain value after it."""
         growth = self._growth
         hashed = leaf_hash(frame.leaf)
         try:
@@ -178,7 +179,7 @@ class Sealing:
             yield contents[start : start + PORTION_FILES_MAX]
 
     def _check_signed_root(self) -> None:
-        """What was signed before must come out again where this walk passes it."""
+        """Check that the pass reproduces the signed root at the sealed size."""
         size = self._sealed.extent.size
         if self._growth.size == size and self._growth.root() != self._sealed.root:
             raise LEDGER_ROOT_MISMATCH(

@@ -1,7 +1,7 @@
-"""The segment being written, and the spare one that is kept ready beside it.
+"""Manage the segment being written, and the spare segment that is prepared ahead.
 
-A thread fills the spare with zeros ahead of need, tries again at intervals when the disk is full, and never touches
-the segment in use. Everything else here is called by the log.
+A thread fills the spare with zeros ahead of need, retries at intervals when the disk is full, and never touches the
+segment in use. The log calls everything else in this module.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """Where one batch will stand. renewed: it is the first of a new segment."""
+    """Position of one batch. renewed: whether it is the first of a new segment."""
 
     offset: int
     renewed: bool
@@ -40,7 +40,8 @@ class Stretch:
 class Segments:
     """The files that entries are written to.
 
-    `planned` and `room` belong to the event loop, `written` to whoever syncs; at most one batch is between the two.
+    `planned` and `room` are for the event loop, `written` for the thread that syncs; at most one batch is between the
+    two.
     """
 
     def __init__(
@@ -59,7 +60,8 @@ class Segments:
         self._fd = -1
         self._capacity = 0
         self._spare_capacity = 0
-        # From when a batch is promised the spare until its file has another name: the thread must not count it then.
+        # True from the assignment of the spare to a batch until the spare is renamed: the thread must not count it
+        # then.
         self._spare_is_taken = False
         self._end = 0
         self._no_room: OSError | None = None
@@ -70,11 +72,11 @@ class Segments:
 
     @property
     def disk_is_full(self) -> bool:
-        """Whether the last try for a spare segment failed."""
+        """Whether the last attempt to create a spare segment failed."""
         return self._no_room is not None
 
     def room(self) -> tuple[int, int]:
-        """Bytes that one more batch may have: for any entries, and for owed ones."""
+        """Return how many bytes one more batch may have: for any entries, and for owed ones."""
         left = self._capacity - self._end
         if self._spare_capacity:
             most = max(left, self._spare_capacity - SEGMENT_HEADER_BYTES)
@@ -82,7 +84,7 @@ class Segments:
         return left - self._settings.reserve, left
 
     def planned(self, size: int, *, first_index: int, chain: bytes) -> Stretch:
-        """Set `size` bytes aside for a batch that starts with this entry. `room` said that they fit."""
+        """Reserve `size` bytes for a batch that starts with this entry. `room` must have confirmed that they fit."""
         renewed = size > self._capacity - self._end
         if renewed:
             self._spare_is_taken = True
@@ -93,9 +95,9 @@ class Segments:
         return stretch
 
     def written(self, stretch: Stretch, content: bytes) -> float:
-        """Write a batch and wait until it is on stable storage; returns the seconds that this took.
+        """Write a batch and wait until it is on stable storage; return how many seconds that took.
 
-        Raises OSError; then this segment is done for.
+        Raises OSError; after that, this segment must not be used any more.
         """
         if stretch.renewed:
             self._renew(stretch.first_index, stretch.chain)
@@ -106,7 +108,7 @@ class Segments:
         return self._monotonic() - start
 
     def sync_seconds(self, rounds: int) -> float:
-        """Median time of a small write and its sync, in the free part of the segment."""
+        """Return the median time of a small write and its sync, in the free part of the segment."""
         zeros = bytes(min(4096, self._capacity - self._end))
         spans = []
         for _ in range(rounds):
@@ -117,7 +119,7 @@ class Segments:
         return sorted(spans)[rounds // 2]
 
     def resume(self, stored: Stored) -> None:
-        """Go on where a log that was closed in order ended, or else in a new segment. Raises OSError."""
+        """Continue where a properly closed log ended, or else in a new segment. Raises OSError."""
         last = self.places[-1] if self.places else None
         if last is not None and stored.clean and last.path.stat().st_size > last.end:
             self._fd = os.open(last.path, os.O_RDWR | os.O_CLOEXEC)
@@ -131,12 +133,12 @@ class Segments:
         self._renew(stored.extent.size, stored.extent.chain)
 
     def code_of(self, error: BaseException) -> UnavailableCode:
-        """Which failure of the log this is: `ledger.unwritable` where its disk takes nothing any more."""
+        """Classify a failure of the log: `ledger.unwritable` if its disk accepts no writes any more."""
         is_lost = isinstance(error, OSError) and not files.takes_writes(self._wal.parent)
         return LEDGER_UNWRITABLE if is_lost else LEDGER_POISONED
 
     def keep_spare(self, changed: Callable[[], None]) -> None:
-        """Start the thread. changed: called in that thread whenever a spare was made or could not be."""
+        """Start the thread. changed: called in that thread whenever a spare was created or could not be."""
         self._changed = changed
         self._keeper = threading.Thread(target=self._keep, name="ledger spare segment", daemon=True)
         self._keeper.start()
@@ -149,7 +151,7 @@ class Segments:
             self._keeper.join()
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
-            # All that was promised is synced, so closing has nothing to say.
+            # Every acknowledged write is synced, so an error in close does not matter.
             with suppress(OSError):
                 os.close(fd)
 
@@ -169,7 +171,7 @@ class Segments:
                 return
 
     def _spare(self, size: int) -> int:
-        """Make sure that there is a spare of zeros; returns its size. A header in it was never used."""
+        """Ensure that there is a zero-filled spare; return its size. A header in an existing spare was never used."""
         spare = self._wal / files.SPARE
         if spare.exists():
             if files.is_zero_filled(spare, size, skipping=SEGMENT_HEADER_BYTES):
@@ -179,7 +181,7 @@ class Segments:
         return size
 
     def _take_spare_or_less(self) -> None:
-        """Have a spare at once; when the disk is full, a smaller one, as there must be room for owed entries."""
+        """Get a spare at once. On a full disk, get a smaller one, since owed entries must fit."""
         size = self._settings.segment_bytes
         while True:
             try:
@@ -191,7 +193,7 @@ class Segments:
             size //= 2
 
     def _retire(self, place: Place) -> None:
-        """Give back what a segment left unused or torn; one without entries goes altogether."""
+        """Release the unused or torn part of a segment; a segment without entries is deleted."""
         if place.end == SEGMENT_HEADER_BYTES:
             place.path.unlink()
             files.sync_directory(self._wal)

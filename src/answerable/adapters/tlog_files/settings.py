@@ -1,4 +1,4 @@
-"""Bounds of a log kept in files. Every limit is a field with a unit and a default."""
+"""Define the limits of a log in files. Every limit is a field with a unit and a default."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _MIB: Final = 1_048_576
 class TlogFilesSettings:
     """Raises Malformed (`settings.ledger`) for values out of range.
 
-    segment_bytes: size of one zero-filled file. reserve_bytes: room kept for owed entries when no further segment can
-    be had; None means 1 MiB, at most a quarter of a segment. queue_bytes_max, queue_entries_max: what may wait for
-    one sync. append_wait_seconds_max: how long an append waits for room in that queue. commit: sync in the event loop,
-    in a thread, or as measured syncs decide, at opening and from then on, with inline_sync_seconds_max between the two.
-    allocation_retry_seconds: between two tries for a segment, or for a checkpoint, when the disk is full.
-    seal_slice_entries: entries hashed between two turns of the event loop while a checkpoint is made in the background.
-    unsealed_bytes_max: what may be durable and not sealed, as the next opening reads all of that; past it appends wait
-    for the sealer. seal_unsealed_bytes: from here on sealing begins at once.
+    segment_bytes: size of one zero-filled file. reserve_bytes: space reserved for owed entries when no further segment
+    can be created; None means 1 MiB, at most a quarter of a segment. queue_bytes_max, queue_entries_max: what may wait
+    for one sync. append_wait_seconds_max: how long an append waits for space in that queue. commit: sync in the event
+    loop, in a thread, or as measured syncs decide, at opening and later, with inline_sync_seconds_max as the threshold.
+    allocation_retry_seconds: between two attempts to create a segment or a checkpoint when the disk is full.
+    seal_slice_entries: entries hashed between two turns of the event loop during a background seal. unsealed_bytes_max:
+    what may be durable and not sealed, all of which the next opening reads; beyond it appends wait for a seal.
+    seal_unsealed_bytes: from this amount on, sealing starts at once.
     """
 
     segment_bytes: int = 64 * _MIB
@@ -59,5 +59,5 @@ class TlogFilesSettings:
 
     @property
     def reserve(self) -> int:
-        """Bytes kept for owed entries."""
+        """Bytes reserved for owed entries."""
         return min(_MIB, self.segment_bytes // 4) if self.reserve_bytes is None else self.reserve_bytes

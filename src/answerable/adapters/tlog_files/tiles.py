@@ -1,6 +1,6 @@
-"""Tiles as files (C2SP tlog-tiles): derived from the segments, and never believed without being read back.
+"""Store tiles as files (C2SP tlog-tiles): derived from the segments, and never trusted without being read back.
 
-A partial tile is kept until the full one is there and a checkpoint over it is published.
+A partial tile is kept until the full one exists and a checkpoint over it is published.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class TileFiles:
-    """The tiles of one log. Its methods may be called from several threads; OSError passes through all of them."""
+    """The tiles of one log. Thread-safe; OSError passes through every method."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -34,9 +34,9 @@ class TileFiles:
         self._writing = threading.Lock()
 
     def read(self, name: TileName) -> bytes:
-        """The bytes of a tile, cut from a wider one where no partial one of this width is kept.
+        """Return the bytes of a tile, cut from a wider one if no partial tile of this width exists.
 
-        Raises Broken (`ledger.corrupt`) for a tile that is missing, or of hashes and of another length.
+        Raises Broken (`ledger.corrupt`) for a missing tile, or a hash tile of another length.
         """
         for width in (name.width, *self._wider(name)):
             with suppress(FileNotFoundError):
@@ -45,13 +45,13 @@ class TileFiles:
         raise damaged(name, "it is missing")
 
     def write(self, contents: Sequence[tuple[TileName, bytes]]) -> None:
-        """Put tiles in their places, durably, and read them back. Raises Broken (`ledger.corrupt`).
+        """Write tiles durably, and read them back. Raises Broken (`ledger.corrupt`).
 
-        1. Every tile goes to a file of its own beside the tree, synced. A crash leaves files that nobody looks for;
-           the next opening removes them.
-        2. They are renamed into place. A crash leaves some of them, each whole: what they say is true already, and no
-           checkpoint speaks of it yet. The next seal writes them again.
-        3. The directories are synced, and what is in the files is compared with what should be.
+        1. Write every tile to a file of its own beside the tree, and sync it. A crash leaves files that are never
+           read; the next opening removes them.
+        2. Rename them into place. A crash leaves some of them, each complete: their content is correct, and no
+           checkpoint covers it yet. The next seal writes them again.
+        3. Sync the directories, and compare the content of the files with what was written.
         """
         with self._writing:
             drafts: list[tuple[int, Path]] = []
@@ -67,13 +67,13 @@ class TileFiles:
                     os.close(fd)
                     with suppress(OSError):
                         path.unlink()
-            # Before anybody else has a turn: a faster seal removes partial tiles when the full ones are there.
+            # While the lock is held: a faster seal removes partial tiles when the full ones exist.
             for name, content in contents:
                 if read_plain(self._directory / name.path) != content:
                     raise damaged(name, "it is not what was written")
 
     def drop_partials(self, full: Iterable[TileName]) -> None:
-        """Remove partial tiles whose full ones are there. What cannot be removed stays: it is of no harm."""
+        """Remove partial tiles whose full ones exist. One that cannot be removed is harmless."""
         with self._writing:
             for name in full:
                 partials = (self._directory / name.path).with_suffix(".p")
@@ -84,12 +84,12 @@ class TileFiles:
                         partials.rmdir()
 
     def sweep(self) -> None:
-        """Remove what a crash left of tiles being written. For opening, before anything is written."""
+        """Remove files that a crash left while writing tiles. For opening, before anything is written."""
         for path in self._unfinished.iterdir():
             path.unlink()
 
     def _wider(self, name: TileName) -> Iterator[int]:
-        """Widths of tiles that hold this one, looked up only when it is missing."""
+        """Yield the widths of tiles that contain this one; used only if this one is missing."""
         if name.width < TILE_WIDTH:
             folder = (self._directory / name.path).parent
             widths = (int(path.name) for path in folder.iterdir()) if folder.is_dir() else ()
@@ -101,7 +101,7 @@ class TileFiles:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), path
 
     def _settle(self, finished: Sequence[tuple[Path, TileName]]) -> None:
-        """Rename drafts into place and sync every directory that changed, the upper ones last."""
+        """Rename drafts into place and sync every changed directory, the upper ones last."""
         changed: set[Path] = set()
         for draft, name in finished:
             path = self._directory / name.path
@@ -112,7 +112,7 @@ class TileFiles:
             files.sync_directory(folder)
 
     def _make(self, folder: Path, changed: set[Path]) -> None:
-        """As `mkdir -p`, for the owner only. Adds the folders that got a new entry to `changed`."""
+        """Create a folder like `mkdir -p`, for the owner only. Adds the folders that got a new entry to `changed`."""
         if not folder.is_dir():
             self._make(folder.parent, changed)
             folder.mkdir(mode=0o700)
@@ -120,7 +120,7 @@ class TileFiles:
 
 
 def _cut(found: TileName, content: bytes, width: int) -> bytes:
-    """The first `width` hashes or entries of a tile."""
+    """Return the first `width` hashes or entries of a tile."""
     if found.level is not None:
         if len(content) != found.width * HASH_BYTES:
             raise damaged(found, f"it has {len(content)} bytes, expected {found.width * HASH_BYTES}")
@@ -134,5 +134,5 @@ def _cut(found: TileName, content: bytes, width: int) -> bytes:
 
 
 def damaged(name: TileName, fault: str) -> Broken:
-    """The error that names a tile which is not what was written."""
+    """Return the error that names a damaged tile."""
     return LEDGER_CORRUPT(f"ledger is damaged in {shown(name.path)}: {fault}")

@@ -1,4 +1,4 @@
-"""The HTTP server in front of the doors: uvicorn, told to say who is at the other end of each connection."""
+"""Run the HTTP server (uvicorn) for all listeners, extended to report the peer of each connection."""
 
 from __future__ import annotations
 

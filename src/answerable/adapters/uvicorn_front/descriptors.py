@@ -1,4 +1,4 @@
-"""File descriptors of the process: connections get those that are not kept for everything else it does."""
+"""Share the process's file descriptors: connections get those that are not reserved for everything else."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from contextlib import suppress
 from typing import Any, Final
 
 RAISED_MAX: Final = 65_536
-"""As many as the process takes by itself; a higher limit that it was started with stays."""
+"""The limit that the process sets itself; a higher limit from its start stays."""
 KEPT: Final = 512
-"""Kept from connections over TCP where the limit is WHOLE or more; the loop accepts fewer before it looks at them."""
+"""Descriptors reserved from TCP connections if the limit is WHOLE or more; the loop accepts fewer connections per
+check."""
 WHOLE: Final = 1_024
-"""Below it less is kept, in proportion."""
+"""Below this limit, fewer are reserved, in proportion."""
 
 
 def raise_limit() -> int:
-    """Take as many open files as this process may have, up to RAISED_MAX; returns the limit that is in force then."""
+    """Raise the limit on open files as far as permitted, up to RAISED_MAX; return the limit then in force."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = RAISED_MAX if hard == resource.RLIM_INFINITY else min(hard, RAISED_MAX)
     if soft != resource.RLIM_INFINITY and soft < allowed:
@@ -25,10 +26,11 @@ def raise_limit() -> int:
 
 
 def has_place(connected: Any, *, kept: int, local: bool) -> bool:
-    """Whether a connection may stay. Those over TCP are turned away first, so that whoever floods them keeps no process
-    of this machine out.
+    """Whether a connection may stay. TCP connections are refused first, so that a flood over TCP does not block
+    processes of this machine.
 
-    The kernel gives the lowest number that is free, so the number says how many are taken. kept: of the door, for TCP.
+    The kernel assigns the lowest free number, so a descriptor's number shows how many are in use. kept: the listener's
+    reservation against TCP.
     """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if connected is None or soft == resource.RLIM_INFINITY:

@@ -1,4 +1,4 @@
-"""Sockets that are bound before anything else starts, so that their addresses are known to all that follows."""
+"""Bind the sockets before anything else starts, so that all later parts know their addresses."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 LOOPBACK: Final = "127.0.0.1"
 SOCKET_MODE: Final = 0o600
-"""Only our own user may connect."""
+"""Only this process's own user may connect."""
 BACKLOG: Final = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listeners:
-    """Bound and listening. Whoever made them closes them, unless `serve` has taken them over.
+    """Bound, listening sockets. The caller closes them, unless `serve` has taken them over.
 
-    tcp_address: host and port in fact, also when port 0 was asked for. uds_path: of the Unix socket.
+    tcp_address: actual host and port, also if port 0 was requested. uds_path: of the Unix socket.
     """
 
     tcp: socket.socket | None = None
@@ -41,7 +41,7 @@ class Listeners:
     uds_path: Path | None = None
 
     def close(self) -> None:
-        """Stop listening and take the Unix socket off the disk. Idempotent."""
+        """Stop listening and delete the Unix socket. Idempotent."""
         for listener in (self.tcp, self.uds):
             if listener is not None:
                 listener.close()
@@ -58,12 +58,12 @@ def listen(
     uds_group: str = "",
     setting: str = "",
 ) -> Listeners:
-    """Bind a TCP port, a Unix socket or both. uds_group: whose members may connect, too. setting: which one says the
-    port, to be named where it is taken.
+    """Bind a TCP port, a Unix socket or both. uds_group: a group whose members may connect, too. setting: name of the
+    setting with the port, for the error if the port is taken.
 
-    Raises Unavailable: `front.address` when an address cannot be had, `front.socket_in_use` when another server
-    answers on the Unix socket, `front.not_a_socket` when something else lies at its path, `front.socket_group` when
-    the group cannot be let in.
+    Raises Unavailable: `front.address` if an address cannot be bound, `front.socket_in_use` if another server answers
+    on the Unix socket, `front.not_a_socket` if another kind of file is at its path, `front.socket_group` if the group
+    cannot be given access.
     """
     tcp_socket = _listen_tcp(tcp, setting) if tcp is not None else None
     try:
@@ -86,8 +86,8 @@ def _listen_tcp(address: tuple[str, int], setting: str) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
-        # Connections have it from their listener: an answer of two pieces waits for nobody's acknowledgement, which
-        # takes 40 ms. Loops set it by themselves, but not on sockets that say nothing of their protocol.
+        # Connections inherit this from their listener: without it, the second part of an answer waits up to 40 ms for
+        # an acknowledgement. Event loops set it themselves, but not on sockets that do not state their protocol.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listener
     except OSError as error:
@@ -102,8 +102,8 @@ def _listen_unix(path: Path, mode: int, group: str) -> socket.socket:
     _clear_away(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | getattr(socket, "SOCK_CLOEXEC", 0))
     try:
-        # Linux gives the file the mode that the socket has when it is bound, so nobody can connect in between, and
-        # the umask of other threads is left alone.
+        # Linux creates the file with the mode that the socket has when it is bound, so no other user can connect in
+        # between, and the process-wide umask is not changed.
         os.fchmod(listener.fileno(), mode)
         listener.bind(os.fspath(path))
         if stat.S_IMODE(os.lstat(path).st_mode) != mode:
@@ -128,7 +128,7 @@ def _not_listening(path: Path, error: OSError) -> Unavailable:
 
 
 def _group_let_in(folder: Path, name: str) -> int:
-    """The number of a group whose members can come as far as the folder. Raises Unavailable (`front.socket_group`)."""
+    """Return the id of a group whose members can reach the folder. Raises Unavailable (`front.socket_group`)."""
     try:
         number = int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
     except KeyError:
@@ -144,7 +144,7 @@ def _group_let_in(folder: Path, name: str) -> int:
 
 
 def _clear_away(path: Path) -> None:
-    """Remove the socket of a server that is gone; leave anything else alone."""
+    """Remove the socket of a server that has ended; leave anything else alone."""
     try:
         status = os.lstat(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""The event loop of a server, and the garbage collector beside it."""
+"""Run a server's event loop, and configure the garbage collector for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 NEW_OBJECTS_MAX: Final = 10_000
-"""Between two collections of what is new: an action leaves few cycles, and a collection holds the loop."""
+"""New objects between two collections: an action leaves few cycles, and a collection blocks the loop."""
 
 Result = TypeVar("Result")
 
@@ -24,14 +24,14 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 
 def run(main: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    """Run `main` to its end in a fresh event loop: uvloop's where there is one. Ctrl-C cancels it."""
+    """Run `main` to its end in a new event loop: uvloop's if available. Ctrl-C cancels it."""
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         return runner.run(main())
 
 
 def set_collector_apart() -> None:
-    """Once a server is wired and answers: what is there lives as long as the process, and no collection goes through it
-    again; what is new is collected less often."""
+    """Freeze existing objects, once a server is wired and answers: they live as long as the process, and collections
+    skip them; new objects are collected less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS_MAX, *gc.get_threshold()[1:])

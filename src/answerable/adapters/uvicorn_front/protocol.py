@@ -1,4 +1,5 @@
-"""uvicorn's HTTP protocol, which also says what each connection proves and bounds what a stranger can make it hold."""
+"""Extend uvicorn's HTTP protocol: report what each connection proves, and bound what unauthenticated callers can
+occupy."""
 
 from __future__ import annotations
 
@@ -20,18 +21,18 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 HEAD_BYTES_MAX: Final = 65_536
-"""Request line and fields of one request."""
+"""Bytes of the request line and fields of one request."""
 CERTIFICATES_MAX: Final = 8
-"""Of one chain."""
+"""Certificates of one chain."""
 HEAD_SECONDS_MAX: Final = 15.0
-"""From the first byte of a request, or from connecting, until its fields are complete."""
+"""Seconds from the first byte of a request, or from connecting, until its fields are complete."""
 
 STRANGERS_MAX: Final = 32
-"""Connections at a time of users who are answered nothing, where a door knows its users. No other bound counts them."""
+"""Concurrent connections of users whom a listener does not serve. No other limit counts them."""
 
 _DER: Final = 2  # _ssl.ENCODING_DER, which has no public name.
 _UCRED: Final = struct.Struct("3i")
-# Field 22 of /proc/PID/stat, counted from behind the command, which may hold anything.
+# Field 22 of /proc/PID/stat, counted from behind the command, which may contain anything.
 _STARTED_FIELD: Final = 19
 _connections = itertools.count(1)
 
@@ -39,7 +40,8 @@ _connections = itertools.count(1)
 class ChannelProtocol(HttpToolsProtocol):
     """Puts a `Channel` into `scope["extensions"]["answerable.peer"]` of every request.
 
-    Fields after the body (trailers) are dropped: an application that has checked the fields must not see others later.
+    Fields after the body (trailers) are dropped: an application that has checked the fields must not see other fields
+    later.
     """
 
     def __init__(
@@ -50,8 +52,8 @@ class ChannelProtocol(HttpToolsProtocol):
         descriptors_kept: int = KEPT,
         **kwargs: Any,
     ) -> None:
-        """uids: whose connections are the door's own; None for everybody's. strangers: those of all others, shared by
-        the connections of one door. descriptors_kept: as FrontLimits."""
+        """uids: the users that the listener serves; None for all. strangers: connections of all other users, shared by
+        the listener's connections. descriptors_kept: as in FrontLimits."""
         super().__init__(*args, **kwargs)
         self._uids = uids
         self._strangers = strangers if strangers is not None else set()
@@ -84,7 +86,8 @@ class ChannelProtocol(HttpToolsProtocol):
         self._start_head_timer()
 
     def _set_apart(self, transport: asyncio.Transport) -> None:
-        """A stranger's connection takes no place of ours, however many there are."""
+        """Count the connection of an unserved user separately, so that such connections never take the places of served
+        users."""
         if self._uids is None or (self._peer is not None and self._peer.uid in self._uids):
             return
         self.connections.discard(self)
@@ -96,7 +99,8 @@ class ChannelProtocol(HttpToolsProtocol):
         self._stop_head_timer()
         self._strangers.discard(self)
         super().connection_lost(exc)
-        # uvicorn tells the newest request of a connection alone, and the one that runs may have others behind it.
+        # uvicorn notifies only the newest request of a connection, and the running request may have others queued
+        # behind it.
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
             self._running.message_event.set()
@@ -128,7 +132,7 @@ class ChannelProtocol(HttpToolsProtocol):
             certificate=self._certificate,
             certificates=self._certificates,
         )
-        # ASGI types extensions as mappings; the server's own side may put any value there.
+        # ASGI types extensions as mappings; the server may put any value there.
         self.scope["extensions"] = cast("dict[str, dict[object, object]]", {CHANNEL_EXTENSION: channel})
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -149,22 +153,22 @@ class ChannelProtocol(HttpToolsProtocol):
 
 
 def certificates_of(tls: Any) -> tuple[bytes, ...]:
-    """The client certificate that the handshake checked, and the others that the client sent, DER."""
+    """Return the client certificate that the handshake verified, and the others that the client sent, DER."""
     certificate = tls.getpeercert(binary_form=True)
     if not certificate:
         return ()
     chain = _sent(tls)
-    # What comes first in the chain is what the handshake was about; were it not, the rest would prove nothing.
+    # The first certificate of the chain must be the verified one; otherwise the rest would prove nothing.
     if chain and chain[0] == certificate:
         return tuple(chain[:CERTIFICATES_MAX])
     return (certificate,)
 
 
 def _sent(tls: Any) -> list[bytes]:
-    """The chain as it was sent, leaf first; empty where that cannot be told.
+    """Return the chain as sent, leaf first; empty if it is not available.
 
-    Python 3.13 made public what `_ssl` has had since 3.10. Where neither is there the leaf is all that is known, and an
-    SVID that needs an intermediate is refused.
+    Python 3.13 made public what `_ssl` has had since 3.10. If neither exists, only the leaf is known, and an SVID that
+    needs an intermediate certificate is refused.
     """
     if hasattr(tls, "get_unverified_chain"):
         return [bytes(one) for one in tls.get_unverified_chain()]
@@ -173,7 +177,7 @@ def _sent(tls: Any) -> list[bytes]:
 
 
 def peer_credentials(connected: Any) -> PeerCredentials | None:
-    """What the kernel recorded when this Unix socket was connected; None for other sockets and other kernels."""
+    """Return what the kernel recorded when this Unix socket was connected; None for other sockets and other kernels."""
     if connected is None or connected.family != socket.AF_UNIX or not hasattr(socket, "SO_PEERCRED"):
         return None
     pid, uid, gid = _UCRED.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))

@@ -1,4 +1,4 @@
-"""Running the doors: several sockets, one application, one lifespan, inside an event loop that is there already."""
+"""Serve one application on several sockets, with one lifespan, inside an existing event loop."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontLimits:
-    """connections_max: at a time; more are answered 503. keep_alive_seconds: idle between requests. grace_seconds: what
-    requests under way get when the server stops, before they are cancelled. descriptors_kept: of the process, from
-    connections over TCP here; half of them from those on a Unix socket. Fewer where it may have few at all."""
+    """Limits of the server. connections_max: concurrent; further ones get status 503. keep_alive_seconds: idle between
+    requests. grace_seconds: for requests in progress when the server stops, before they are cancelled.
+    descriptors_kept: reserved from TCP connections, and half of them from connections on a Unix socket; fewer if the
+    process's limit is low."""
 
     connections_max: int = 4096
     keep_alive_seconds: int = 60
@@ -54,15 +55,14 @@ async def serve(
     stop: anyio.Event | None = None,
     uids: frozenset[int] | None = None,
 ) -> None:
-    """Serve until `stop` is set or the task is cancelled, then stop gracefully: no new connections, those under way
+    """Serve until `stop` is set or the task is cancelled, then stop gracefully: no new connections, those in progress
     finish within `grace_seconds`, and the application's lifespan ends before this returns.
 
-    context: of a caller whose certificate changes while it serves, in place of `tls`. uids: of the users for whose
-    connections on the Unix socket all places are kept: what others hold there is bounded apart; None for everybody.
-
-    Takes addresses to bind, or `listeners` bound earlier; closes them in the end. TLS is for TCP alone. `started` is
+    context: from a caller whose certificate changes while serving, in place of `tls`. uids: users whose connections on
+    the Unix socket may use all places; connections of other users there have a separate limit; None for everybody.
+    Takes addresses to bind, or `listeners` bound earlier, and closes them at the end. TLS is for TCP only. `started` is
     called once, when requests are answered. Installs no signal handlers. Raises Unavailable: `front.*`, and
-    `front.lifespan` when the application fails to start.
+    `front.lifespan` if the application fails to start.
     """
     context = tls_context(tls) if tls is not None else context
     bound = listeners if listeners is not None else listen(tcp=tcp, uds=uds)
@@ -87,7 +87,7 @@ def _config(app: ASGIApplication, limits: FrontLimits) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         workers=1,
-        # Who is calling is proved, never read from a field that anybody can write.
+        # The caller's identity is proved, never read from a field that anybody can write.
         proxy_headers=False,
         forwarded_allow_ips=[],
         server_header=False,
@@ -107,7 +107,8 @@ async def _run(server: _Server, stop: anyio.Event | None) -> None:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     finally:
         server.end()
-        # Also when we are cancelled: the requests under way are owed their grace, and the task must not outlive us.
+        # Also after a cancellation: requests in progress get their grace period, and the task must not outlive this
+        # one.
         with anyio.CancelScope(shield=True):
             if stopping is not None:
                 stopping.cancel()
@@ -115,7 +116,7 @@ async def _run(server: _Server, stop: anyio.Event | None) -> None:
 
 
 class _ServerState(ServerState):
-    """uvicorn's, with the date as of when it is asked for: no timer keeps it."""
+    """uvicorn's state, with the date computed on access: no timer updates it."""
 
     def __init__(self) -> None:
         self._second = -1
@@ -124,7 +125,7 @@ class _ServerState(ServerState):
 
     @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:
-        """Of every response."""
+        """The headers of every response."""
         second = int(time())
         if second != self._second:
             self._headers = [(b"date", formatdate(second, usegmt=True).encode())]
@@ -133,13 +134,13 @@ class _ServerState(ServerState):
 
     @default_headers.setter
     def default_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
-        """uvicorn sets none at first."""
+        """Ignore the initial value from uvicorn."""
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server on sockets of ours, with TLS on TCP alone; raises our errors instead of leaving the process.
+    """uvicorn's server on given sockets, with TLS on TCP only; raises Unavailable instead of exiting the process.
 
-    It waits for its end: uvicorn's own loop looks for that, and at the date, ten times a second.
+    It waits for an event to end: uvicorn's own loop polls for that, and updates the date, ten times a second.
     """
 
     def __init__(
@@ -162,7 +163,7 @@ class _Server(uvicorn.Server):
         self._on_started = started
 
     def end(self) -> None:
-        """Take no new connections, and end gracefully."""
+        """Accept no new connections, and end gracefully."""
         self.should_exit = True
         self._ended.set()
 
@@ -172,7 +173,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Signals belong to whoever owns the event loop."""
+        """Install nothing: the owner of the event loop handles signals."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -192,7 +193,7 @@ class _Server(uvicorn.Server):
             self._on_started(self._listeners)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # They get no grace: nothing is under way there but a refusal.
+        # No grace for these: only a refusal is in progress there.
         for one in list(self._strangers):
             one.transport.abort()
         await super().shutdown(sockets)

@@ -1,4 +1,4 @@
-"""TLS of the front, from PEM texts, so that a key from an environment variable never touches the disk."""
+"""Configure the server's TLS from PEM texts, so that a key from an environment variable never touches the disk."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PEM_BYTES_MAX: Final = 60_000
-"""What one pipe holds, with room to spare."""
+"""What a pipe can hold, with a margin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TLSMaterial:
-    """PEM: certificate chain, its private key, and the authorities whose client certificates are demanded.
+    """PEM: certificate chain, its private key, and the authorities whose client certificates are required.
 
-    Without `client_ca` no client certificate is asked for.
+    Without `client_ca` no client certificate is requested.
     """
 
     certificate: bytes
@@ -30,9 +30,9 @@ class TLSMaterial:
 
 
 def tls_context(material: TLSMaterial) -> ssl.SSLContext:
-    """TLS 1.3 only; a client certificate that does not check ends the handshake.
+    """Build a context with TLS 1.3 only; an invalid client certificate ends the handshake.
 
-    Raises Unavailable (`front.tls`) for material that cannot be used, showing none of it.
+    Raises Unavailable (`front.tls`) for unusable material, without displaying any of it.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -53,10 +53,10 @@ def tls_context(material: TLSMaterial) -> ssl.SSLContext:
 
 
 def add_client_authorities(context: ssl.SSLContext, authorities: Iterable[bytes]) -> None:
-    """From the next handshake on, let client certificates of these authorities (DER) in; none is demanded for it.
+    """Accept client certificates of these authorities (DER) from the next handshake on; none is required.
 
-    Nothing is taken away again: the front asks for possession, and whether an authority is believed is asked for every
-    message by who judges the certificates. Raises Unavailable (`front.tls`).
+    Authorities are never removed: the server checks possession only, and whether an authority is trusted is decided for
+    every message where the certificates are judged. Raises Unavailable (`front.tls`).
     """
     try:
         if added := b"".join(authorities):
@@ -70,7 +70,7 @@ def add_client_authorities(context: ssl.SSLContext, authorities: Iterable[bytes]
 
 @contextmanager
 def _as_file(content: bytes) -> Iterator[str]:
-    """A path from which OpenSSL, which takes nothing but paths, reads the content once: the far end of a pipe."""
+    """Yield a path from which OpenSSL, which accepts only paths, can read the content once: the read end of a pipe."""
     reading, writing = os.pipe()
     try:
         try:

@@ -1,4 +1,4 @@
-"""Warnings of the HTTP server that a stranger can cause with each connection: said now and then, with their number."""
+"""Limit log warnings of the HTTP server that any caller can trigger with each connection, and report their number."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 APART_SECONDS: Final = 10.0
 MESSAGES_MAX: Final = 64
-"""Different ones that are remembered; uvicorn has fewer."""
+"""Distinct messages that are remembered; uvicorn has fewer."""
 
 
 class SaidOnce(logging.Filter):
-    """Lets a warning through once in APART_SECONDS, and adds how often it would have been said meanwhile."""
+    """Passes a warning once in APART_SECONDS, and adds how often it was suppressed meanwhile."""
 
     def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class SaidOnce(logging.Filter):
         self._said: dict[str, tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """As logging.Filter. Errors, which are faults of ours, pass."""
+        """Filter as logging.Filter does. Errors, which are faults of this program, always pass."""
         if record.levelno != logging.WARNING:
             return True
         message, now = record.getMessage(), self._now()
@@ -43,5 +43,5 @@ _SAID_ONCE: Final = SaidOnce()
 
 
 def say_once() -> None:
-    """For the whole process, whose doors share uvicorn's one log. Idempotent."""
+    """Install the filter for the whole process, whose listeners share uvicorn's log. Idempotent."""
     logging.getLogger("uvicorn.error").addFilter(_SAID_ONCE)

@@ -1,4 +1,4 @@
-"""Messages to approvers on their own devices, through the push services of their browsers."""
+"""Send messages to approvers' own devices, through the push services of their browsers."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Web Push (RFC 8030): a message for one device, encrypted for it (RFC 8291), from a server that names itself (VAPID,
+"""Send Web Push messages (RFC 8030): encrypted for one device (RFC 8291), from a server that identifies itself (VAPID,
 RFC 8292).
 
-The push service sees that something was sent, when, how long, and to which device; not what. What is shown leads to our
-page by the approval's id alone: no address is in the message.
+The push service sees that a message was sent, when, how long, and to which device; not its content. The notification
+leads to the approval page by the approval's id alone: the message contains no address.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from answerable.ports.push_register import PushRegister
 
 PAYLOAD_BYTES: Final = 2_048
-"""Every message has this length, so that it says nothing of what is in it. Push services take 4,096."""
+"""Every message has this length, so that the length reveals nothing about the content. Push services accept 4,096."""
 TITLE_CHARS_MAX: Final = 100
 BODY_CHARS_MAX: Final = 240
 TTL_SECONDS_MAX: Final = 3_600
@@ -51,7 +51,8 @@ class WebPushChannel:
         contact: str,
         hosts: tuple[str, ...],
     ) -> None:
-        """key: on P-256; devices are bound to it for good. contact: mail address for push services. hosts: theirs."""
+        """key: on P-256; device subscriptions are permanently bound to it. contact: mail address for push services.
+        hosts: of accepted push services."""
         self._post, self._register = post, register
         self._key, self._contact, self._hosts = key, contact, hosts
 
@@ -89,7 +90,7 @@ class WebPushChannel:
             typ="JWT",
             key=self._key,
         )
-        # While it waits at the service, news of the same takes its place (RFC 8030, section 5.4).
+        # While a message waits at the service, a later one on the same topic replaces it (RFC 8030, section 5.4).
         topic = to_base64url(sha256(message.thread.encode()).digest()[:24])
         left = (message.until - now) // 1000 if message.until else TTL_SECONDS_MAX
         return {
@@ -103,7 +104,8 @@ class WebPushChannel:
 
 
 def vapid_key(key: SigningKey) -> str:
-    """The public key as browsers and push services want it (RFC 8292, section 3.2): a point, uncompressed, base64url.
+    """Return the public key in the form for browsers and push services (RFC 8292, section 3.2): a point, uncompressed,
+    base64url.
 
     Raises Malformed (`push.key`) for a key on another curve.
     """
@@ -115,7 +117,8 @@ def vapid_key(key: SigningKey) -> str:
 
 
 def payload_of(message: Message) -> bytes:
-    """What the device shows, as JSON with spaces up to PAYLOAD_BYTES. id: of the approval; empty for the inbox."""
+    """Return what the device displays, as JSON padded with spaces to PAYLOAD_BYTES. id: of the approval; empty for the
+    inbox."""
     lines = [message.sentence]
     if message.until:
         lines.append(f"until {datetime.fromtimestamp(message.until / 1000, UTC):%H:%M} UTC")

@@ -1,7 +1,7 @@
-"""Encrypting one message for one device: RFC 8291, over the `aes128gcm` encoding of RFC 8188, in one record.
+"""Encrypt one message for one device: RFC 8291, over the `aes128gcm` encoding of RFC 8188, in one record.
 
-Every step is one call of `cryptography`, in the order of RFC 8291, section 3.4; the vector of its appendix A is in the
-tests.
+Every step is one call of `cryptography`, in the order of RFC 8291, section 3.4; the tests contain the vector of its
+appendix A.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LAST_RECORD: Final = b"\x02"
 
 
 def encrypted(plaintext: bytes, *, key: bytes, secret: bytes) -> bytes:
-    """The body of a message to the device with this key and secret, under a key pair and a salt of its own."""
+    """Return the encrypted body for the device with this key and secret, with a new key pair and salt."""
     return sealed_with(
         plaintext,
         key=key,
@@ -35,7 +35,7 @@ def encrypted(plaintext: bytes, *, key: bytes, secret: bytes) -> bytes:
 def sealed_with(
     plaintext: bytes, *, key: bytes, secret: bytes, private: ec.EllipticCurvePrivateKey, salt: bytes
 ) -> bytes:
-    """As `encrypted`, under this key pair and salt: good for one message and no other."""
+    """Encrypt like `encrypted`, with this key pair and salt, which must be used for one message only."""
     theirs = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), key)
     ours = private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     shared = private.exchange(ec.ECDH(), theirs)

@@ -1,4 +1,4 @@
-"""The memory of a witness, in files of its own."""
+"""Store the state of a witness in files."""
 
 from __future__ import annotations
 

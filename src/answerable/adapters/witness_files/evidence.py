@@ -1,4 +1,5 @@
-"""Evidence against a log, one JSON file each: what it signed, and the cosigned checkpoint that it does not fit."""
+"""Store evidence against a log, one JSON file each: what the log signed, and the cosigned checkpoint that contradicts
+it."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEPT_MAX: Final[dict[EvidenceKind, int]] = {"fork": 64, "older": 16, "unproven": 16}
-"""Of each kind and log, so that what strangers can make never crowds out what only the log can."""
+"""Limit of each kind and log, so that evidence which any caller can cause never displaces evidence that only the log
+can cause."""
 FILE_BYTES_MAX: Final = 4_194_304
 
 _NAME_CHARS: Final = 16
@@ -33,13 +35,13 @@ class _Stored(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class EvidenceFiles:
-    """The evidence about one log. Functions raise OSError."""
+    """The evidence about one log. Methods raise OSError."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
     def keep(self, evidence: Evidence) -> None:
-        """Write it, unless this checkpoint is there already or there are enough of its kind."""
+        """Store it, unless this checkpoint is stored already or the limit of its kind is reached."""
         name = f"{evidence.kind}-{sha256(_signed_part(evidence.request)).hexdigest()[:_NAME_CHARS]}.json"
         path = self.directory / name
         if path.exists():
@@ -53,7 +55,7 @@ class EvidenceFiles:
         files.replace(path, _encoded(evidence))
 
     def kept(self) -> list[Evidence]:
-        """Oldest first. A file that is not evidence is passed over, and that is logged."""
+        """Return the evidence, oldest first. A file that is not evidence is skipped and logged."""
         found = []
         for path in self.directory.glob("*.json") if self.directory.is_dir() else ():
             content = files.read_at_most(path, FILE_BYTES_MAX) or b""
@@ -75,7 +77,7 @@ class EvidenceFiles:
 
 
 def _signed_part(request: bytes) -> bytes:
-    """The text that the log signed: what a stranger wraps around it makes no new evidence of it."""
+    """Return the text that the log signed: other wrapping around it does not make new evidence."""
     checkpoint = request.partition(b"\n\n")[2]
     return checkpoint.partition(b"\n\n")[0]
 

@@ -1,4 +1,5 @@
-"""Writes that survive a power cut. Functions here raise OSError; their callers turn it into `Unavailable`."""
+"""Write files so that they survive a power cut. Functions raise OSError; their callers translate it into
+`Unavailable`."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ DIRECTORY_MODE = 0o700
 
 
 def write_new(path: Path, content: bytes, mode: int = MODE) -> None:
-    """Write a file from its start, durably; what was there is gone."""
+    """Write a file from its start, durably, in place of any earlier content."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
     try:
         written = 0
@@ -34,18 +35,18 @@ def write_new(path: Path, content: bytes, mode: int = MODE) -> None:
 
 
 def draft_of(path: Path) -> Path:
-    """Where the next content of a file is written before it takes its place."""
+    """Return the path where a file's next content is written before it is renamed into place."""
     return path.with_name(f"{path.name}.new")
 
 
 def replace(path: Path, content: bytes, mode: int = MODE) -> None:
-    """Put a whole new content in a file's place: a reader, and a restart, finds the old one or the new one."""
+    """Replace a file's content as a whole: a reader, and a restart, finds the old content or the new one."""
     write_new(draft_of(path), content, mode)
     take_place(path)
 
 
 def take_place(path: Path) -> None:
-    """Put the draft of a file in its place, durably."""
+    """Rename the draft of a file into place, durably."""
     os.replace(draft_of(path), path)
     sync_directory(path.parent)
 
@@ -60,14 +61,14 @@ def sync_directory(path: Path) -> None:
 
 
 def make_directory(path: Path) -> None:
-    """A directory that only its owner can read, durably there."""
+    """Create a directory with access for its owner only, durably."""
     if not path.is_dir():
         path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         sync_directory(path.parent)
 
 
 def read_at_most(path: Path, size: int) -> bytes | None:
-    """The content, None where there is no such file. Raises OSError (EFBIG) when it is longer."""
+    """Return the content; None if there is no such file. Raises OSError (EFBIG) if it is longer than `size`."""
     try:
         content = read_plain(path, size + 1, follow=False)
     except FileNotFoundError:

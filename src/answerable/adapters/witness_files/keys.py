@@ -1,4 +1,4 @@
-"""The public keys of a witness, in a file that everybody may read."""
+"""Publish the public keys of a witness in a file that everybody may read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PUBLIC: Final = "witness.pub"
 PUBLIC_MODE: Final = 0o644
 PUBLIC_BYTES_MAX: Final = 16_384
-"""A key of ML-DSA-44 takes 1,800 of them."""
+"""An ML-DSA-44 key takes 1,800 bytes."""
 
 
 def publish_keys(directory: Path, keys: Iterable[VerifierKey]) -> None:
@@ -34,7 +34,7 @@ def publish_keys(directory: Path, keys: Iterable[VerifierKey]) -> None:
 
 
 def published_keys(directory: Path) -> tuple[VerifierKey, ...]:
-    """The keys of the witness in this directory. Raises Unavailable (`witness.key_unknown`)."""
+    """Return the keys of the witness in this directory. Raises Unavailable (`witness.key_unknown`)."""
     try:
         content = files.read_at_most(directory / PUBLIC, PUBLIC_BYTES_MAX)
     except OSError as error:

@@ -1,15 +1,15 @@
-"""What a witness remembers, one directory a log. The port's docstring is the promise; here is how it is kept.
+"""Store a witness's state in files, one directory for each log. The port's docstring defines the promises.
 
     lock                            held by the one process that cosigns
     logs/lock                       held while logs are added
     logs/<SHA-256 of the origin>/   keys         vkeys of the log, one a line
                                     checkpoint   the newest cosigned one: note, log's signatures, our cosignatures
-                                    evidence/    what the log signed and what does not fit
+                                    evidence/    what the log signed and what contradicts it
 
 Laws:
-- `checkpoint` is the whole state, replaced in one rename after it is on disk, so no two parts of it can disagree;
-- a log of which nothing was cosigned says so (`none`), so an empty, torn or absent file is damage;
-- after a sync or rename that failed nothing is cosigned before a restart, which reads what the disk really has.
+- `checkpoint` is the whole state, replaced by one rename after it is on disk, so no two parts of it can disagree;
+- a log without any cosigned checkpoint says so (`none`), so an empty, torn or absent file is damage;
+- after a failed sync or rename nothing is cosigned before a restart, which reads the actual content of the disk.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class FilesWitnessRegister:
-    """Made by `open`, to cosign, or by `reading`, to look and to add logs. Implements ports.WitnessRegister.
+    """Created by `open`, to cosign, or by `reading`, to read and to add logs. Implements ports.WitnessRegister.
 
-    May be used from several threads.
+    Thread-safe.
     """
 
     def __init__(self, directory: Path, *, lock: int = -1) -> None:
@@ -66,9 +66,9 @@ class FilesWitnessRegister:
 
     @classmethod
     def open(cls, directory: Path) -> FilesWitnessRegister:
-        """Take the directory for this process, and make it when there is none.
+        """Lock the directory for this process, and create it if it does not exist.
 
-        Raises Unavailable: `witness.locked` while another process has it, `witness.unwritable`.
+        Raises Unavailable: `witness.locked` while another process holds it, `witness.unwritable`.
         """
         with _port_errors("the directory of the witness cannot be used"):
             files.make_directory(directory)
@@ -77,21 +77,21 @@ class FilesWitnessRegister:
 
     @classmethod
     def reading(cls, directory: Path) -> FilesWitnessRegister:
-        """Look at a directory that another process may be using; `advance` is not for this one."""
+        """Open a directory that another process may be using. `advance` then always fails."""
         return cls(directory)
 
     def close(self) -> None:
-        """Give the directory up. Idempotent."""
+        """Release the directory. Idempotent."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 
     def log(self, origin: str) -> WitnessedLog | None:
-        """One log by its origin."""
+        """Return a log by its origin."""
         return self.log_of_hash(sha256(origin.encode()).hexdigest())
 
     def log_of_hash(self, origin_hash: str) -> WitnessedLog | None:
-        """One log by the hash of its origin; anything else than 64 lower-case hex digits is no log's."""
+        """Return a log by the hash of its origin; None also for anything but 64 lower-case hex digits."""
         if len(origin_hash) != _HASH_CHARS or not set(origin_hash) <= set("0123456789abcdef"):
             return None
         place = self._logs / origin_hash
@@ -103,13 +103,13 @@ class FilesWitnessRegister:
         return WitnessedLog(origin=keys[0].name, keys=keys, newest=None if newest == NOTHING_YET else newest)
 
     def origins(self) -> Sequence[str]:
-        """Names of all of them, sorted."""
+        """Return the names of all logs, sorted."""
         with _port_errors("what the witness remembers cannot be read"):
             places = list(self._logs.iterdir()) if self._logs.is_dir() else []
             return sorted(_keys_in(place)[0].name for place in places if len(place.name) == _HASH_CHARS)
 
     def add(self, key: VerifierKey) -> bool:
-        """Watch a log under this key. Raises Malformed (`witness.keys_count`) past the number of keys of one log."""
+        """Watch a log under this key. Raises Malformed (`witness.keys_count`) beyond the limit of keys for one log."""
         place = self._logs / sha256(key.name.encode()).hexdigest()
         with _port_errors("the log cannot be added"):
             files.make_directory(self._logs)
@@ -126,9 +126,9 @@ class FilesWitnessRegister:
                 return True
 
     def advance(self, origin: str, *, seen: bytes | None, newest: bytes) -> bool:
-        """Remember `newest` if what is remembered still is `seen`.
+        """Store `newest` if the stored checkpoint still is `seen`; return whether it was.
 
-        The process that opened the directory is the only one that does so, and its threads take turns.
+        Only the process that opened the directory may do so, and its threads take turns.
         """
         if self._lock < 0:
             raise WITNESS_UNWRITABLE("this register was opened to look at only")
@@ -138,29 +138,29 @@ class FilesWitnessRegister:
                 raise WITNESS_POISONED()
             if _state_in(path.parent) != (NOTHING_YET if seen is None else seen):
                 return False
-            # A crash up to the rename leaves a draft that nobody reads; after it, the new state.
+            # A crash before the rename leaves a draft that is never read; after it, the new state.
             self._replace(path, newest)
             return True
 
     def keep_evidence(self, origin: str, evidence: Evidence) -> None:
-        """Keep it, unless this request is kept already or there are enough of its kind."""
+        """Store evidence, unless this request is stored already or the limit of its kind is reached."""
         with _port_errors("evidence cannot be kept"):
             self._evidence(origin).keep(evidence)
 
     def evidence(self, origin: str) -> Sequence[Evidence]:
-        """What was kept about one log, oldest first."""
+        """Return the evidence about one log, oldest first."""
         with _port_errors("evidence cannot be read"):
             return self._evidence(origin).kept()
 
     def evidence_place(self, origin: str) -> Path:
-        """Directory in which evidence about one log lies."""
+        """Return the directory of the evidence about one log."""
         return self._evidence(origin).directory
 
     def _evidence(self, origin: str) -> EvidenceFiles:
         return EvidenceFiles(self._logs / sha256(origin.encode()).hexdigest() / "evidence")
 
     def _begin(self, place: Path, key: VerifierKey) -> None:
-        """The directory of a log appears whole: keys and the statement that nothing was cosigned."""
+        """Create the directory of a log at once with its keys and the statement that nothing was cosigned."""
         draft = files.draft_of(place)
         files.make_directory(draft)
         files.write_new(draft / KEYS, _lines((key,)))
@@ -172,7 +172,8 @@ class FilesWitnessRegister:
         try:
             files.write_new(files.draft_of(path), content)
         except OSError as error:
-            # A full disk has changed nothing. Whatever else a failed sync means, this process cannot find out.
+            # A full disk has changed nothing. After any other failed sync, the content of the disk is unknown to this
+            # process.
             self._is_poisoned = error.errno not in _NO_ROOM
             raise
         try:
@@ -189,7 +190,7 @@ def _state_in(place: Path) -> bytes:
         if error.errno != errno.EFBIG:
             raise
         content = None
-    # What a note must end in tells a torn one apart; whether it is ours is for the reader to verify.
+    # The final newline distinguishes a torn note; the reader verifies the signatures.
     if not content or not content.endswith(b"\n"):
         raise WITNESS_STATE_DAMAGED(
             f"the witness's state in {shown(place.name)} is not what was written: restore it, never remove it"

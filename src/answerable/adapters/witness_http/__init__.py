@@ -1,4 +1,4 @@
-"""Witnesses asked over HTTP."""
+"""Call witnesses over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client side of C2SP tlog-witness, over TCP or a Unix socket."""
+"""Implement the client side of C2SP tlog-witness, over TCP or a Unix socket."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SIZE_MEDIA_TYPE: Final = "text/x.tlog.size"
 SIZE_BYTES_MAX: Final = 32
 SIGNATURES_BYTES_MAX: Final = 65_536
-"""Sixteen cosignatures of ML-DSA-44 and more."""
+"""Sixteen ML-DSA-44 cosignatures and more."""
 
 _DENIALS: Final = {
     400: Denied(why="malformed"),
@@ -39,10 +39,11 @@ _UNIX: Final = "unix:"
 
 
 class HttpWitness:
-    """Implements ports.Witness. address: submission prefix, which is asked for its copy too, or `unix:` and a path.
+    """Implements ports.Witness. address: submission prefix, also used to fetch the witness's own copy, or `unix:` and a
+    path.
 
-    keys: asked each time, because a witness that is just starting may not have its own yet. Connections are kept;
-    `async with` closes them. Follows no redirect, sends no credentials, and reads no proxy from the environment.
+    keys: called each time, since a starting witness may not have its keys yet. Connections are pooled; `async with`
+    closes them. Follows no redirect, sends no credentials, and reads no proxy from the environment.
     """
 
     def __init__(
@@ -67,11 +68,11 @@ class HttpWitness:
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The witness's name for people."""
         return self._name
 
     def keys(self) -> tuple[VerifierKey, ...]:
-        """The keys that it cosigns with."""
+        """Return the keys with which the witness cosigns."""
         return self._keys()
 
     async def add_checkpoint(self, request: AddCheckpoint) -> WitnessAnswer:
@@ -89,7 +90,7 @@ class HttpWitness:
         return denied
 
     async def newest(self, origin: str) -> bytes | None:
-        """The witness's own copy of the newest checkpoint of this log; None where it serves none."""
+        """Return the witness's own copy of the newest checkpoint of this log; None if the witness has none."""
         path = f"/{sha256(origin.encode()).hexdigest()}/checkpoint"
         status, _, content = await self._exchanged("GET", path, NOTE_BYTES_MAX)
         return content if status == 200 else None
@@ -109,12 +110,12 @@ class HttpWitness:
     async def _exchanged(
         self, method: str, path: str, bytes_max: int, body: bytes | None = None
     ) -> tuple[int, str, bytes]:
-        """Status, media type and whole content, within the limits of time and size."""
+        """Return status, media type and whole content, within the limits of time and size."""
         try:
             with anyio.fail_after(self._answer_seconds_max):
                 async with self._client.stream(method, self._prefix + path, content=body) as response:
                     received = bytearray()
-                    # Raw: nothing is unpacked, so nothing can grow on the way.
+                    # Raw bytes: nothing is decompressed, so the content cannot grow.
                     async for chunk in response.aiter_raw():
                         received += chunk
                         if len(received) > bytes_max:

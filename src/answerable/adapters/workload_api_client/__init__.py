@@ -1,4 +1,4 @@
-"""Somebody else's SPIFFE Workload API, such as SPIRE's: foreign bundles, and SVIDs to enrol by."""
+"""Use another system's SPIFFE Workload API, such as SPIRE's: for foreign bundles, and for SVIDs to enrol with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bundle of a foreign trust domain as somebody else's Workload API hands it out."""
+"""Fetch the bundle of a foreign trust domain from another system's Workload API."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _WIT: Final = ("FetchWITBundles", "JWTBundles")
 
 
 class WorkloadApiBundle:
-    """Implements ports.BundleEndpoint for a Workload API. Only the entry of the configured trust domain is looked at.
+    """Implements ports.BundleEndpoint for a Workload API. Only the entry of the configured trust domain is read.
 
-    A bundle from here has neither sequence nor refresh hint: the API gives none, and pushes changes instead.
+    Such a bundle has neither sequence nor refresh hint: the API provides none, and pushes changes instead.
     """
 
     def __init__(self, *, source: FederationSource, fetch_seconds_max: float = FETCH_SECONDS_MAX) -> None:
@@ -50,7 +50,7 @@ class WorkloadApiBundle:
 
     @property
     def source(self) -> FederationSource:
-        """What it was made for."""
+        """The configured source."""
         return self._source
 
     async def fetch(self) -> TrustBundle:
@@ -64,7 +64,7 @@ class WorkloadApiBundle:
         except Unavailable as fault:
             raise bundle_unavailable(domain, fault.message, code=BUNDLE_UNREACHABLE) from None
         if not (x509 or jwt or wit):
-            # What a message leaves out was withdrawn (SPIFFE Workload API, section 4.3).
+            # A bundle missing from a message was withdrawn (SPIFFE Workload API, section 4.3).
             why = "this Workload API has no bundle of it"
             raise bundle_unavailable(domain, why, code=BUNDLE_WITHDRAWN)
         try:
@@ -73,7 +73,8 @@ class WorkloadApiBundle:
             raise bundle_unavailable(domain, fault.message, code=BUNDLE_MALFORMED) from None
 
     async def wait(self, seconds: float) -> None:
-        """Until the API pushes another bundle than was fetched, or the seconds are over. Reconnects by itself."""
+        """Wait until the API pushes a bundle other than the fetched one, or the time is over. Reconnects on
+        failures."""
         with anyio.move_on_after(seconds):
             failures = 0
             while True:
@@ -97,7 +98,7 @@ class WorkloadApiBundle:
             await anyio.sleep_forever()
 
     async def _first(self, call: tuple[str, str]) -> bytes:
-        """Our domain's entry in the first message of a stream; empty where there is none."""
+        """Return the configured domain's entry in the first message of a stream; empty if there is none."""
         entry = b""
         try:
             async with aclosing(messages(self._source.address, *call)) as stream:
@@ -108,14 +109,14 @@ class WorkloadApiBundle:
         return entry
 
     def _entry(self, message: Bundles) -> bytes:
-        # Section 6.2 has the trust domain's SPIFFE ID here; servers made with go-spiffe are seen to send its bare name.
+        # Section 6.2 specifies the trust domain's SPIFFE ID as key; servers based on go-spiffe send the bare name.
         names = (f"{SCHEME}{self._source.trust_domain}", self._source.trust_domain)
-        # The last of equal keys counts, as in every reader of protobuf maps.
+        # The last of equal keys counts, as in every protobuf map implementation.
         return next((one.value for one in reversed(message.bundles) if one.key.rstrip("/") in names), b"")
 
 
 def bundle_of_api(domain: TrustDomain, *, x509: bytes, jwt: bytes = b"", wit: bytes = b"") -> TrustBundle:
-    """One bundle of its parts: certificates in DER one after another, and plain JWK Sets. Raises Malformed."""
+    """Build a bundle from its parts: concatenated DER certificates, and plain JWK Sets. Raises Malformed."""
     if len(x509) > BUNDLE_BYTES_MAX:
         raise BUNDLE_SIZE(f"more than {BUNDLE_BYTES_MAX} bytes")
     authorities = certificates(x509)

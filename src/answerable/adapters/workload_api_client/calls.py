@@ -1,4 +1,4 @@
-"""Streams of a Workload API over its socket (SPIFFE Workload Endpoint, section 4)."""
+"""Call a Workload API over its socket (SPIFFE Workload Endpoint, section 4)."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
 RETRY_SECONDS_FIRST: Final = 1.0
 RETRY_SECONDS_MAX: Final = 60.0
 CERTIFICATES_MAX: Final = 256
-"""In one concatenation."""
+"""Certificates in one concatenation."""
 
 _UNIX: Final = "unix://"
 
 
 class NotOffered(Unavailable):
-    """The API has no such method."""
+    """The API does not offer this method."""
 
 
 async def messages(address: str, method: str, reply: str) -> AsyncGenerator[Message, None]:
-    """What the API streams, until the iterator is closed, which closes the connection, too.
+    """Yield what the API streams, until the iterator is closed, which also closes the connection.
 
-    Raises Unavailable (`workload_api.*`) when the stream ends for whatever reason, NotOffered when there is no such
-    method. Each message is bounded by what the local API sends: its socket is trusted as its operator is.
+    Raises Unavailable (`workload_api.*`) when the stream ends for any reason, NotOffered if there is no such method.
+    The size of a message is bounded only by the local API: its socket is trusted as its operator is.
     """
     with _call(address, method) as channel:
         call: UnaryStreamMethod[Message, Message] = UnaryStreamMethod(
@@ -56,7 +56,7 @@ async def messages(address: str, method: str, reply: str) -> AsyncGenerator[Mess
 
 
 async def answer(address: str, method: str, query: str, reply: str, asked: Mapping[str, object]) -> Message:
-    """The one answer of a method that does not stream. Raises as `messages`."""
+    """Return the answer of a method that does not stream. Raises as `messages`."""
     with _call(address, method) as channel:
         call: UnaryUnaryMethod[Message, Message] = UnaryUnaryMethod(
             channel, SERVICE + method, CLASSES[query], CLASSES[reply]
@@ -66,7 +66,7 @@ async def answer(address: str, method: str, query: str, reply: str, asked: Mappi
 
 @contextmanager
 def _call(address: str, method: str) -> Iterator[Channel]:
-    """A connection for one call, whose faults are told in our words."""
+    """Open a connection for one call, and translate its errors."""
     channel = _channel(address)
     try:
         yield channel
@@ -75,21 +75,22 @@ def _call(address: str, method: str) -> Iterator[Channel]:
     except (OSError, StreamTerminatedError) as error:
         raise _unavailable(f"{method}: {type(error).__name__}", code=WORKLOAD_API_UNREACHABLE) from None
     except (ProtocolError, H2Error, AssertionError, NotImplementedError, ValueError) as error:
-        # Asserts and value errors are how grpclib and protobuf tell of frames and messages that are none, and
-        # NotImplementedError how grpclib tells of compressed ones.
+        # grpclib and protobuf report invalid frames and messages by AssertionError and ValueError, and grpclib
+        # compressed ones by NotImplementedError.
         raise _unavailable(f"{method}: {type(error).__name__}", code=WORKLOAD_API_ANSWER) from None
     finally:
         channel.close()
 
 
 def retry_seconds(failures: int) -> float:
-    """Doubling, and up to half shorter, so that those who lost one agent together do not come back together."""
+    """Return a doubling delay, randomly up to half shorter, so that clients which lost one agent together do not
+    reconnect together."""
     longest = min(RETRY_SECONDS_FIRST * float(2 ** min(failures, 16)), RETRY_SECONDS_MAX)
     return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads load, guards nothing
 
 
 def certificates(octets: bytes) -> tuple[bytes, ...]:
-    """The DER values that stand one after another. Raises Malformed (`workload_api.der`)."""
+    """Split concatenated DER values. Raises Malformed (`workload_api.der`)."""
     found: list[bytes] = []
     at = 0
     while at < len(octets):
@@ -102,7 +103,7 @@ def certificates(octets: bytes) -> tuple[bytes, ...]:
 
 
 def _end(octets: bytes, at: int) -> int | None:
-    """Where the SEQUENCE that begins here ends (X.690, section 8.1.3), or None."""
+    """Return the end of the SEQUENCE that starts at this offset (X.690, section 8.1.3); None if invalid."""
     if octets[at] != 0x30 or at + 2 > len(octets):
         return None
     length, body = octets[at + 1], at + 2

@@ -1,7 +1,7 @@
-"""The few messages of the Workload API that a client needs (SPIFFE Workload API, sections 5 and 6).
+"""Define the messages of the Workload API that a client needs (SPIFFE Workload API, sections 5 and 6).
 
-They live in a descriptor pool of their own: the protocol has no package name, so a second copy in the shared pool, such
-as another SPIFFE library brings, would clash.
+They are in a descriptor pool of their own: the protocol has no package name, so a second definition in the shared pool,
+as from another SPIFFE library, would clash.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _Field = descriptor_pb2.FieldDescriptorProto
 _STRING: Final = _Field.TYPE_STRING
 _BYTES: Final = _Field.TYPE_BYTES
 
-# Message: field, number, type, repeated. A type that is a text names a message.
+# Message: field, number, type, repeated. A type that is a string names a message.
 _TABLE: Final[dict[str, tuple[tuple[str, int, int | str, bool], ...]]] = {
     "Empty": (),
     "Entry": (("key", 1, _STRING, False), ("value", 2, _BYTES, False)),
@@ -45,20 +45,20 @@ _TABLE: Final[dict[str, tuple[tuple[str, int, int | str, bool], ...]]] = {
 
 
 class Entry(Protocol):
-    """One entry of a map. On the wire a map is a list of such entries, and is read as one here."""
+    """One entry of a map. On the wire a map is a list of such entries, and is read as one in this module."""
 
     key: str
     value: bytes
 
 
 class Bundles(Protocol):
-    """FetchX509Bundles, FetchJWTBundles and FetchWITBundles."""
+    """Reply of FetchX509Bundles, FetchJWTBundles and FetchWITBundles."""
 
     bundles: Sequence[Entry]
 
 
 class X509Svid(Protocol):
-    """One X.509-SVID: chain and bundle are certificates in DER, one after another."""
+    """One X.509-SVID: chain and bundle are concatenated DER certificates."""
 
     spiffe_id: str
     x509_svid: bytes
@@ -68,7 +68,7 @@ class X509Svid(Protocol):
 
 
 class X509Svids(Protocol):
-    """FetchX509SVID."""
+    """Reply of FetchX509SVID."""
 
     svids: Sequence[X509Svid]
     federated_bundles: Sequence[Entry]
@@ -82,7 +82,7 @@ class JwtSvid(Protocol):
 
 
 class JwtSvids(Protocol):
-    """FetchJWTSVID."""
+    """Reply of FetchJWTSVID."""
 
     svids: Sequence[JwtSvid]
 

@@ -1,4 +1,4 @@
-"""An SVID of ours from somebody else's Workload API, asked for at the moment in which it is needed."""
+"""Fetch this process's own SVID from another system's Workload API, at the moment it is needed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FETCH_SECONDS_MAX: Final = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedSvid:
-    """chain: DER, leaf first. key: PKCS #8, DER."""
+    """An X.509-SVID with its key. chain: DER, leaf first. key: PKCS #8, DER."""
 
     id: SpiffeId
     chain: tuple[bytes, ...]
@@ -41,9 +41,10 @@ class FetchedSvid:
 
 
 class WorkloadApiSvid:
-    """Asks one Workload API. Every method raises Unavailable (`workload_api.*`) where it gives nothing.
+    """A client of one Workload API. Every method raises Unavailable (`workload_api.*`) if the API provides nothing.
 
-    wanted: the one to take of several; None takes the first, the default identity (SPIFFE Workload API, section 5.1).
+    wanted: which SVID to take of several; None takes the first, the default identity (SPIFFE Workload API, section
+    5.1).
     """
 
     def __init__(
@@ -60,9 +61,9 @@ class WorkloadApiSvid:
         self._fetch_seconds_max = fetch_seconds_max
 
     async def x509(self) -> FetchedSvid:
-        """The X.509-SVID of this process now. It verifies against the bundle beside it, or is not taken.
+        """Return this process's current X.509-SVID, after verifying it against the bundle sent with it.
 
-        Raises Malformed and Unverified as well, for what does not belong together.
+        Raises Malformed and Unverified as well, if SVID, key and bundle do not match.
         """
         found: FetchedSvid | None = None
         with anyio.move_on_after(self._fetch_seconds_max):
@@ -73,7 +74,7 @@ class WorkloadApiSvid:
         return found
 
     async def jwt(self, audience: str) -> str:
-        """A JWT-SVID of this process for one audience, as it was sent: who it is for judges it."""
+        """Return a JWT-SVID of this process for one audience, unverified: the audience verifies it."""
         wanted = str(self._wanted) if self._wanted is not None else ""
         reply: JwtSvids | None = None
         with anyio.move_on_after(self._fetch_seconds_max):

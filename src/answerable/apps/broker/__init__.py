@@ -1,1 +1,1 @@
-"""The broker's door: one MCP server for each target, and the control of leases, on one Unix socket."""
+"""The broker's listener: one MCP server per target and the lease control API, on one Unix socket."""

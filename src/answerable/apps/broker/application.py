@@ -1,5 +1,8 @@
-"""The door as an ASGI application. Only processes of the users that the settings name are answered, by what the kernel
-says of the connection; a warrant decides what is done, not who is connected."""
+"""Serve the broker's endpoints as an ASGI application.
+
+Only processes of the users named in the settings are answered, by the uid that the kernel reports for the connection.
+The uid only admits a connection: what a call may do is decided by its warrant.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ _log: Final = logging.getLogger("answerable.broker")
 
 
 def broker_app(needs: BrokerServices) -> ASGIApp:
-    """Every path of this door."""
+    """Return the ASGI application with every endpoint of the broker."""
     managers = {
         name: StreamableHTTPSessionManager(
             app=tool_server(needs, name),
@@ -52,7 +55,8 @@ def broker_app(needs: BrokerServices) -> ASGIApp:
 
 
 class _McpEndpoint:
-    """One target's MCP server, at its own path exactly: a redirect to another would cost every call its short way."""
+    """Serve one target's MCP server at exactly its own path, without a redirect, which would add a round trip to every
+    call."""
 
     def __init__(self, manager: StreamableHTTPSessionManager) -> None:
         self._manager = manager
@@ -62,7 +66,7 @@ class _McpEndpoint:
 
 
 def _for_ours(app: ASGIApp, needs: BrokerServices) -> ASGIApp:
-    """Turn away every process of another user."""
+    """Refuse every connection of a process whose user is not in `needs.uids`."""
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

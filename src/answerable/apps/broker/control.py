@@ -1,4 +1,4 @@
-"""The control of leases over HTTP: ending, recalling, listing, and the feed of changes. Only JSON, only POST."""
+"""Control leases over HTTP: end, recall and list leases, and read the feed of changes. Accepts only POST with JSON."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _log: Final = logging.getLogger("answerable.broker")
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """End what stands under these names."""
+    """End the leases that are in force under these names."""
 
     names: list[tuple[str, str]]
     why: str
@@ -55,14 +55,15 @@ class End(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Recall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """End these names at these targets, where they are not known here."""
+    """End the leases with these names at these targets, if this broker's register does not know them."""
 
     log: str
     named: list[tuple[str, str]]
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What changed after this number, up to which all is written down; after the last such, where it is absent."""
+    """Read the feed of changes of this log after the number `after`. All changes up to `after` are acknowledged as
+    recorded; without it, reading goes on after the last one that was acknowledged."""
 
     log: str
     after: int | None = None
@@ -70,7 +71,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Some leases."""
+    """List leases of one kind, at most `limit`, in the order of their names, from the first name after `after`."""
 
     which: LeaseList
     limit: int = LISTED_MAX
@@ -78,18 +79,18 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Nothing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A question without members."""
+    """A request without members."""
 
 
 class Rights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What these grants come to at this target."""
+    """List the rights that these grants give at this target."""
 
     target: str
     grants: dict[str, Any]
 
 
 class Narrow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """These grants with the rights at these places alone."""
+    """Reduce these grants to the rights named in `kept`."""
 
     target: str
     grants: dict[str, Any]
@@ -97,7 +98,7 @@ class Narrow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def control_routes(needs: BrokerServices) -> list[Route]:
-    """Every route under `/v1`."""
+    """Return every route under `/v1`."""
     control = _Control(needs)
     return [
         _route("end", End, control.end),
@@ -146,9 +147,9 @@ class _Control:
             name = checked_lease_name(text)
             if name not in desk.open and await to_thread.run_sync(desk.register.get, name) is None:
                 unknown[name] = _recalled(name, target, asked.log, now)
-        # One write for all: each by itself would take longer than whoever asks waits.
+        # One write for all leases: one write per lease would take longer than the caller waits.
         await desk.writer.put_all(unknown.values())
-        # One whose warrant has come meanwhile is known by now, and is being issued.
+        # A lease whose warrant has arrived meanwhile is now in `open` and is being issued.
         left = [lease for lease in unknown.values() if lease.name not in desk.open]
         for lease in left:
             desk.open.keep(lease)
@@ -161,18 +162,19 @@ class _Control:
         last = await to_thread.run_sync(desk.register.last_change)
         after = known if asked.after is None else asked.after
         if after is None or (known is None and after) or after > last:
-            # Of a log that this register never heard of, or of more than it ever told: it is not the one that the
-            # keeper of this log knows, however many changes it has. Nothing of that is taken for written down.
+            # The caller's log is unknown to this register, or its position is past the last change: this is not the
+            # register that the caller has been following. Acknowledge nothing.
             return {"last": last if known is not None else 0, "changes": []}
         if asked.after is not None:
             await to_thread.run_sync(desk.register.acknowledge, asked.log, after)
         until = anyio.current_time() + min(asked.wait_seconds, WAIT_SECONDS_MAX)
         while True:
-            # Before the look: what changes after it is another event.
+            # Take the event before reading the register: a change after the read sets this event.
             if desk.changed is None:
                 desk.changed = anyio.Event()
             changed = desk.changed
-            # In this order: what `last` counts is in `found`, or it would be passed over by whoever goes on from there.
+            # Read `last` before the changes. In the other order `last` could count a change that is not in `found`, and
+            # the caller would skip it.
             last = await to_thread.run_sync(desk.register.last_change)
             found = await to_thread.run_sync(desk.register.changes, asked.log, after)
             if found or last < after or desk.is_stopping or anyio.current_time() >= until:
@@ -185,7 +187,8 @@ class _Control:
         if asked.which == "ended":
             return {"leases": await to_thread.run_sync(desk.register.ended, limit)}
         if asked.which == "unrevoked":
-            # Also what its target could not end before its time: it is on record as ended, and works on.
+            # Includes leases that the target could not end early: they are recorded as ended, but their credentials
+            # still work.
             left = await to_thread.run_sync(self._left, limit, asked.after)
             found: Collection[Lease] = [*desk.open.unrevoked(), *left]
         else:
@@ -237,7 +240,7 @@ class _Control:
 
 
 def _recalled(name: Any, target: str, log: str, now: UnixMillis) -> Lease:
-    """A lease of which nothing is known any more but its name and where it may be."""
+    """Build a lease of which only the name and the target are known."""
     return Lease(
         name=name,
         target=target,

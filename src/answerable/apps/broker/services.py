@@ -1,4 +1,4 @@
-"""What the broker's door needs of the rest."""
+"""Declare what the broker's endpoints need from the rest of the system."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerServices:
-    """keys: under which warrants are believed, read anew where one is not known. uids: users whose processes are
-    answered. kinds: of the targets, by name."""
+    """The broker's dependencies.
+
+    keys: returns the public keys that may sign warrants; re-reads them when a key is not known. uids: users whose
+    processes are answered. kinds: kind of each target, by target name.
+    """
 
     desk: BrokerState
     keys: Callable[[], tuple[PublicKey, ...]]

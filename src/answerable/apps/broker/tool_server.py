@@ -1,4 +1,4 @@
-"""One target as an MCP server: its tools, each call of which needs a warrant for exactly that call."""
+"""Offer one target's tools as an MCP server. Every tool call needs a warrant for exactly that call."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _log: Final = logging.getLogger("answerable.broker")
 
 
 def tool_server(needs: BrokerServices, name: str) -> Server[Any]:
-    """The MCP server of this target of the desk."""
+    """Return the MCP server of the target `name`."""
     target = needs.desk.targets[name].target
     tools = [mcp_types.Tool.model_validate(dict(one)) for one in target.tools()]
 
@@ -64,7 +64,7 @@ def tool_server(needs: BrokerServices, name: str) -> Server[Any]:
 def _warrant(
     needs: BrokerServices, target: str, tool: str, arguments: dict[str, Any], meta: dict[str, Any]
 ) -> SignedWarrant:
-    """The warrant of this very call. Raises Malformed, Unverified."""
+    """Return the verified warrant of this call. Raises Malformed or Unverified."""
     token = meta.get(WARRANT_META)
     if not isinstance(token, str):
         raise WARRANT_MISSING()
@@ -92,7 +92,7 @@ def _result(performed: Performed, lease: Lease, scope: str) -> mcp_types.CallToo
 
 
 def _told(error: Exception) -> MCPError:
-    """What the gateway hears. Faults of ours say nothing of what they were about."""
+    """Return the error that the gateway receives. Internal faults reveal no details."""
     effect: Effect = "none"
     if isinstance(error, Unavailable):
         effect = error.effect

@@ -1,4 +1,4 @@
-"""The bundle endpoint: our own trust bundle for whoever federates with us."""
+"""Publish this server's trust bundle to the trust domains that federate with it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The bundle endpoint as an ASGI application (SPIFFE Federation, section 5): one route, and no authentication.
+"""Serve the SPIFFE bundle endpoint as an ASGI application (SPIFFE Federation, section 5): one route, no client
+authentication.
 
-The standard forbids to ask clients who they are. What is served is public, bounded and the same for everybody.
+The standard forbids authenticating clients. The content is public, bounded in size and the same for every client.
 """
 
 from __future__ import annotations
@@ -27,14 +28,18 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleServices:
-    """What this door calls, both quick and without I/O. document: our bundle as JSON. refresh_hint_seconds: in it."""
+    """The endpoint's dependencies; both callables are fast and do no I/O.
+
+    document: returns this server's bundle as JSON. refresh_hint_seconds: returns the refresh hint stated in the bundle.
+    """
 
     document: Callable[[], bytes]
     refresh_hint_seconds: Callable[[], int]
 
 
 def bundle_endpoint_app(needs: BundleServices, *, path: str = PATH) -> Starlette:
-    """`GET` and `HEAD` of one path. Caches may keep the answer for a refresh hint, as long as clients do."""
+    """Return the application that answers `GET` and `HEAD` at one path. Caches may store the response for one refresh
+    hint, as long as clients may."""
 
     async def bundle(_request: Request) -> Response:
         try:

@@ -1,1 +1,1 @@
-"""The door at which a chat says that somebody clicked."""
+"""The endpoint that receives button clicks from a chat (Slack)."""

@@ -1,7 +1,8 @@
-"""The door as an ASGI application: a click is bounded, verified, read strictly, taken, and only then acknowledged.
+"""Receive chat clicks as an ASGI application: bound the request, verify its signature, parse it strictly, take the
+click, then acknowledge.
 
-`docs/how-to/reach-approvers.md` says how it is set up. Wiring sends paths below `needs.PREFIX` here, on the console's
-listener: agents have no way there, and nothing that anybody sends counts without the chat's signature.
+`docs/how-to/reach-approvers.md` describes the setup. Wiring routes paths below `needs.PREFIX` on the console's listener
+to this application. Agents cannot reach that listener, and a request without the chat's signature has no effect.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _log: Final = logging.getLogger("answerable.chat")
 
 
 def chat_app(needs: ChatServices) -> Starlette:
-    """The one path of this door. Each request is answered; none raises out of here."""
+    """Return the application with its single route. Every request gets a response; no exception escapes."""
     return Starlette(
         routes=[Route(PREFIX + "slack", _Door(needs).clicked, methods=["POST"], name="slack")],
         exception_handlers={HTTPException: _no_route},
@@ -53,7 +54,8 @@ class _Door:
         self._seen = SeenRequests()
 
     async def clicked(self, request: Request) -> Response:
-        """200 and nothing else once the click was taken, whatever came of it: that is said in the chat."""
+        """Take one click. Answers 200 with an empty body once the click was taken, whatever its result: the result is
+        posted in the chat."""
         try:
             click = await self._read(request)
             clicked = await take_click(self._needs.walk, self._needs.desk, click)
@@ -73,7 +75,7 @@ class _Door:
         body = await body_within(request, bytes_max=needs.body_bytes_max, seconds_max=needs.body_seconds_max)
         now = needs.walk.clock.now()
         sent_s = signed_at(needs.secret, request.headers, body, now)
-        # The time is signed with it: the same again within the window is the same request.
+        # The signature covers the time field, so an identical request within the window is a replay.
         signed = sha256(b"%d:" % sent_s + body).digest()
         self._seen.refuse_seen(signed, now)
         click = click_of(
@@ -85,7 +87,8 @@ class _Door:
         name = f"{click.account.team} {click.account.user}"
         if self._pace.take(name, at=needs.walk.clock.monotonic()):
             raise CHAT_PACE()
-        # Only now, so that no account fills what is remembered of all. No await since it was looked for.
+        # Store the digest only after the rate limit, so that one account cannot fill the shared memory of seen
+        # requests. There is no await since `refuse_seen`.
         self._seen.keep(signed, now)
         return click
 
@@ -93,13 +96,13 @@ class _Door:
         try:
             await tell_clicked(self._needs.walk, self._needs.desk, click, clicked)
         except Exception as error:
-            # It is recorded; the message in the chat may be behind it.
+            # The click is recorded; only the message in the chat may be out of date.
             _log.error("what came of a click could not be told: %s", type(error).__name__)
 
 
 def _failed(error: Exception) -> Response:
     if not isinstance(error, AnswerableError):
-        # The caller learns that it failed, the operator learns where; a request has secrets of the chat in it.
+        # Log only the type: the caller learns that the click failed, and the request contains secrets of the chat.
         _log.error("a click failed: %s", type(error).__name__)
         error = CHAT_FAILED()
     elif isinstance(error, Broken):

@@ -1,4 +1,5 @@
-"""What Slack says of a click, read strictly: what is not one of our own buttons in one of our own messages is none.
+"""Parse Slack's payload of a button click strictly: anything that is not one of this product's buttons in one of its
+messages is refused.
 
 Source: Slack's reference of the payload `block_actions`: a form with the one field `payload`, which is JSON.
 """
@@ -30,9 +31,10 @@ _STAMP: Final = re.compile(r"[0-9]{1,16}\.[0-9]{1,10}")
 
 
 def click_of(body: bytes, *, content_type: str, request: str, sent_s: int) -> Click:
-    """The click in a request whose signature was checked. request: SHA-256 of the body, hex; sent_s: of its time field.
+    """Return the click in a request whose signature was checked.
 
-    Raises Malformed (`chat.payload`, `json.*`).
+    request: SHA-256 of the body, hex. sent_s: the request's signed time, Unix seconds. Raises Malformed
+    (`chat.payload`, `json.*`).
     """
     if content_type.partition(";")[0].strip().lower() != FORM:
         raise _malformed(f"expected a form, `{FORM}`")

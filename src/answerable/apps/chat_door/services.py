@@ -1,4 +1,4 @@
-"""What this door needs of the product around it, and its bounds."""
+"""Declare what the chat endpoint needs from the rest of the system, and its limits."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 PREFIX: Final = "/chat/v1/"
-"""Of every path of this door: what wiring sends here instead of to the console."""
+"""Prefix of every path of this endpoint: wiring sends these paths here instead of to the console."""
 BODY_BYTES_MAX: Final = 65_536
 BODY_SECONDS_MAX: Final = 2.0
 CLICKS_PER_MINUTE_MAX: Final = 30
-"""Of one account."""
+"""Limit for one account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatServices:
-    """secret: by which the chat signs. hosts: names beside those of loopback that the Host field may hold. refused:
-    hears of everything that was refused."""
+    """The endpoint's dependencies and limits.
+
+    secret: the chat's signing secret. hosts: names that the Host field may hold, besides those of loopback. refused:
+    called for every refused request.
+    """
 
     walk: Walk
     desk: ChatAnswerState

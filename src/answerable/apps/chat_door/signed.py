@@ -1,7 +1,7 @@
-"""Whether a request is Slack's own, and whether it came before.
+"""Verify that a request was signed by Slack and was not received before.
 
 Source: Slack's "Verifying requests from Slack", version `v0`: HMAC-SHA256 with the app's signing secret over `v0:`, the
-time field, `:` and the body as it came, at most five minutes old.
+time field, `:` and the body as received, at most five minutes old.
 """
 
 from __future__ import annotations
@@ -30,15 +30,17 @@ SIGNATURE: Final = "x-slack-signature"
 TIMESTAMP: Final = "x-slack-request-timestamp"
 WINDOW_SECONDS: Final = 300
 SEEN_MAX: Final = 20_000
-"""Requests of one window that are remembered; past it none is taken, as one that came before could not be told."""
+"""Requests remembered within one window. Above this number every request is refused, because a replay could not be
+detected."""
 _TIME: Final = re.compile(r"[1-9][0-9]{8,11}")
 _MAC: Final = re.compile(r"v0=[0-9a-f]{64}")
 
 
 def signed_at(secret: bytes, headers: Headers, body: bytes, now: UnixMillis) -> int:
-    """When Slack signed it, Unix seconds. secret: of the app. body: as it came.
+    """Return the time at which Slack signed the request, Unix seconds. secret: the app's signing secret. body: the
+    bytes as received.
 
-    Raises Unverified (`chat.unsigned`, `chat.signature`, `chat.stale`), all with one text for whoever sent it.
+    Raises Unverified (`chat.unsigned`, `chat.signature`, `chat.stale`); the sender sees the same text for all three.
     """
     times, macs = headers.getlist(TIMESTAMP), headers.getlist(SIGNATURE)
     if len(times) != 1 or len(macs) != 1 or not _TIME.fullmatch(times[0]) or not _MAC.fullmatch(macs[0]):
@@ -54,14 +56,15 @@ def signed_at(secret: bytes, headers: Headers, body: bytes, now: UnixMillis) -> 
 
 @dataclass(slots=True)
 class SeenRequests:
-    """Digests of requests that were taken, for as long as their time field lets them in."""
+    """Digests of requests that were taken, stored as long as their time field would still be accepted."""
 
     _seen: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
 
     def refuse_seen(self, digest: bytes, now: UnixMillis) -> None:
-        """Whether one may be taken in. Raises Refused (`chat.replayed`, `chat.too_many`)."""
+        """Check that a request was not taken before. Raises Refused (`chat.replayed`, `chat.too_many`)."""
         seconds = now // 1000
-        # A time field may be as far ahead as behind; what came by a clock that was further ahead is stale now.
+        # A time field may differ by one window in either direction. An entry more than two windows away was accepted
+        # under a clock that was further ahead, and its request would be refused as stale now.
         while self._seen and abs(next(iter(self._seen.values())) - seconds) > 2 * WINDOW_SECONDS:
             self._seen.popitem(last=False)
         if digest in self._seen:
@@ -70,5 +73,5 @@ class SeenRequests:
             raise CHAT_TOO_MANY()
 
     def keep(self, digest: bytes, now: UnixMillis) -> None:
-        """It was taken in, and is not again."""
+        """Remember a request that was taken."""
         self._seen[digest] = now // 1000

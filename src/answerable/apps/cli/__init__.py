@@ -1,1 +1,1 @@
-"""The command line: nouns, then verbs. It speaks the control API and holds no rule of its own."""
+"""The command line: commands are a noun, then a verb. It calls the control API and holds no rules of its own."""

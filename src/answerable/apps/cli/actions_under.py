@@ -1,4 +1,5 @@
-"""`answerable timeline --manifest, --prompt, --model`: which actions ran under what, and how well that was known."""
+"""`answerable timeline --manifest, --prompt, --model`: list the actions that ran under a manifest, prompt or model, and
+how reliably that is known."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ _STANDINGS: Final = {
 
 
 def show_actions(terminal: Terminal, found: list[dict[str, Any]]) -> int | None:
-    """Print them, oldest first."""
+    """Print the actions, oldest first."""
     if terminal.as_json:
         terminal.json(found)
         return None
@@ -42,17 +43,17 @@ def show_actions(terminal: Terminal, found: list[dict[str, Any]]) -> int | None:
 
 
 def asked_actions(shell: Shell, asked: dict[str, str]) -> list[dict[str, Any]]:
-    """As the control API tells them. Raises the error family."""
+    """Return the actions from the control API. Raises the error family."""
     from answerable.core.incident.under_manifest import wanted_manifest
 
-    # Before a server is asked: what is wrong with it needs none to be told.
+    # Validate the arguments before calling the server: a fault in them needs no server.
     wanted_manifest(**asked)
     with shell.control() as control:
         return list(control.every("/v1/actions", **{name: text for name, text in asked.items() if text}))
 
 
 def copied_actions(terminal: Terminal, directory: Path, asked: dict[str, str]) -> list[dict[str, Any]]:
-    """As a copy tells them. Raises the error family."""
+    """Return the actions from a copy of the ledger. Raises the error family."""
     from answerable.core.incident.under_manifest import wanted_manifest
     from answerable.flows.walk.find_actions import action_told, find_actions
     from answerable.wiring.ledger_copy import copied_entries

@@ -1,4 +1,4 @@
-"""Manifests of agents: write one from a running project, sign, register, check. The owner's key goes nowhere else."""
+"""Agent manifests: write one from a project, sign, register, check. The owner's key never leaves this process."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 FILE_NAME: Final = "agent-manifest.yaml"
 OF_GATEWAY: Final = "gateway"
-"""In place of a file of tool definitions."""
+"""Value given in place of a file of tool definitions."""
 DEFAULT_TIER: Final = 3
-"""Of an agent about which nobody has said how much harm it can do: critical."""
+"""Tier of an agent whose possible harm nobody has assessed: critical."""
 
 Directory = Annotated[Path, typer.Argument(help="The project; else the current directory.", metavar="DIR")]
 Prompt = Annotated[
@@ -77,7 +77,7 @@ TokenFile = Annotated[Path, typer.Argument(help="What `sign` printed.", metavar=
 
 
 class _WritesByDefault(TyperGroup):
-    """`answerable agent manifest DIR` is `answerable agent manifest write DIR`."""
+    """Treat `answerable agent manifest DIR` as `answerable agent manifest write DIR`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args or (args[0] not in self.commands and args[0] not in ("--help", "-h")):
@@ -314,8 +314,7 @@ def _tools_answer(shell: Shell, name: str) -> dict[str, Any]:
     from answerable.apps.cli.control import segment
 
     with shell.control() as control:
-        answer: dict[str, Any] = control.get(f"/v1/agents/{segment(name)}/tools")
-    return answer
+        return dict(control.get(f"/v1/agents/{segment(name)}/tools"))
 
 
 def _file_of(tools: Path | None) -> Path | None:
@@ -323,7 +322,7 @@ def _file_of(tools: Path | None) -> Path | None:
 
 
 def _seen_tools(shell: Shell, tools: Path | None, agent: str) -> dict[ManifestField, FoundField]:
-    """What the gateway sees, where that was asked for. Raises Refused (`manifest.tools_unseen`)."""
+    """Return the tools that the gateway sees, if requested. Raises Refused (`manifest.tools_unseen`)."""
     if tools is None or _file_of(tools) is not None:
         return {}
     from answerable.wiring.project_manifest import FoundField
@@ -340,7 +339,7 @@ def _seen_tools(shell: Shell, tools: Path | None, agent: str) -> dict[ManifestFi
 def _show_findings(
     shell: Shell, findings: tuple[FieldFinding, ...], fields: dict[ManifestField, FoundField]
 ) -> None:
-    """Fields that differ as a difference of two lines, all others as one."""
+    """Print a field that differs as two lines, like a diff, and every other field as one line."""
     for one in findings:
         grade = one.grade or "nobody measured it"
         if one.verdict == "differs":
@@ -356,7 +355,7 @@ def _collected(shell: Shell, directory: Path, prompts: list[str] | None) -> Coll
     from answerable.wiring.project_manifest import collected
 
     with shell.terminal.progress("reading the project") as progress:
-        # This program read the bytes itself, as the sidecar does; it says nothing about what a process has loaded.
+        # Grade `sidecar`: this program read the files itself. They do not prove what a process has loaded.
         return collected(directory, grade="sidecar", prompts=tuple(prompts or ()), progress=progress)
 
 

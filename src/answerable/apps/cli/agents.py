@@ -1,4 +1,4 @@
-"""Agents in operation: what runs, what was seen, suspend, resume, retire, end one instance, join tokens.
+"""Agents in operation: list, suspend, resume, retire, end one instance, list unregistered sightings, make join tokens.
 
 `register(agent)` adds the verbs to the noun `answerable agent`.
 """
@@ -56,11 +56,11 @@ OfProject = Annotated[
 
 JOIN_TOKEN_SECONDS: Final = 600
 SERIAL_SHOWN: Final = 16
-"""Characters; the whole serial is in the JSON."""
+"""Characters of a serial in the table; the JSON has the whole serial."""
 
 
 def register(group: typer.Typer) -> None:
-    """Add the verbs."""
+    """Add the verbs to the noun `agent`."""
     command(group, "list", reads=True)(registry.list_agents)
     command(group, "show", reads=True)(show)
     command(group, "suspend", reads=True, asks=True)(suspend)
@@ -205,7 +205,7 @@ def join_token(
     """
     from answerable.apps.cli.control import segment
 
-    # The file first: a token that cannot be kept is not made.
+    # Create the file first, so that no token is made that cannot be stored.
     descriptor = _new_file(out) if out is not None else None
     try:
         with shell.control() as control:
@@ -231,7 +231,7 @@ def join_token(
 
 
 def _configured(project: Path) -> list[JSONValue]:
-    """Servers that clients reach directly; what goes through the gateway is seen there."""
+    """Return the servers that clients reach directly; the gateway reports those reached through it."""
     from answerable.wiring.project_manifest import collected
 
     return [
@@ -258,7 +258,7 @@ def _set(shell: Shell, name: str, status: str, question: str) -> int | None:
 
 
 def told(change: Answer) -> tuple[str, ...]:
-    """What was ended, and what cannot be undone from here, in sentences."""
+    """Return sentences that say what was ended and what cannot be undone from this server."""
     was = "is now" if change["changed"] else "was already"
     lines = [f"agent {change['agent']} {was} {change['status']}"]
     if change["status"] == "active":
@@ -272,7 +272,7 @@ def told(change: Answer) -> tuple[str, ...]:
 
 
 def told_end(change: Answer) -> tuple[str, ...]:
-    """The same of one instance."""
+    """Return the same sentences for one instance."""
     count = len(change["instances_ended"])
     if not count:
         return (f"instance {change['instance']} had ended before",)
@@ -282,7 +282,7 @@ def told_end(change: Answer) -> tuple[str, ...]:
 
 
 def _left_over(change: Answer) -> tuple[str, ...]:
-    """What third parties that verify offline may still believe; here nothing of it counts."""
+    """Return what third parties that verify offline may still accept; this server accepts none of it."""
     svids = change["svids_outstanding"]
     if not svids and change["svids_all"]:
         return ("no SVID of it is good any more, here or elsewhere",)
@@ -335,7 +335,7 @@ def _show_instances(shell: Shell, items: list[dict[str, Any]]) -> None:
 
 
 def _fields(instance: dict[str, Any], verdict: str) -> str:
-    """What the manifest says, as far as it is known so well: of what was measured with who measured it."""
+    """Return the manifest's fields that have this verdict; a match also names the grade, that is who measured it."""
     found = [one for one in instance["made_of"] if one["verdict"] == verdict]
     told = [f"{one['field']} ({one['grade']})" if verdict == "match" else one["field"] for one in found]
     return ", ".join(told) or "-"

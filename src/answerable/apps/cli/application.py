@@ -1,4 +1,4 @@
-"""The command line put together."""
+"""Assemble the command line from its nouns and verbs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EX
 
 
 def command_line(offline: Offline) -> typer.Typer:
-    """Every command that needs no door of its own.
+    """Return the command line with every command that opens no listener of its own.
 
     offline: opens the control application on a data directory, for when no server runs.
     """
@@ -57,7 +57,7 @@ def command_line(offline: Offline) -> typer.Typer:
         epilog=_EPILOG,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        # Boxes and colour for people; plain lines for pipes.
+        # Boxes and colour on a terminal, plain lines in a pipe.
         rich_markup_mode="rich" if sys.stdout.isatty() else None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )

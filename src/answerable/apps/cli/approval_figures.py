@@ -1,4 +1,4 @@
-"""`answerable approval figures`: how people decide, and whether asking them does any good."""
+"""`answerable approval figures`: how approvers decide, and whether asking them detects anything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class By(StrEnum):
-    """What figures are told apart by."""
+    """Dimension by which the figures are grouped."""
 
     approver = "approver"
     rule = "rule"

@@ -1,6 +1,7 @@
-"""Approvals that are alike: groups, what differs in each, and one signature over the list that is shown here.
+"""Similar approvals on the command line: list groups, show what differs in each, and sign one answer for all approvals
+of a group.
 
-What the server calls alike is compared here once more, from the objects that are signed.
+The server's claim that approvals are alike is checked again here, from the objects that are signed.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
     Read = Callable[[Answer], Approval]
-    """An approval from what was received; it raises where that does not fit together."""
+    """Build an approval from the server's answer. Raises if its parts do not match each other."""
 
 
 def list_groups(shell: Shell) -> int | None:
-    """Groups of those that wait, and how many differ in each."""
+    """List the groups of waiting approvals, with the number of those that differ in each."""
     with shell.control() as control:
         items = list(control.every("/v1/approval-groups"))
     if shell.terminal.as_json:
@@ -54,7 +55,7 @@ def list_groups(shell: Shell) -> int | None:
 
 
 def show_group(shell: Shell, name: str, read: Read) -> int | None:
-    """The odd ones with what differs, then the others in columns."""
+    """Show the approvals that differ, with the differences, then the alike ones as a table."""
     with shell.control() as control:
         group = _group(control, name, as_json=shell.terminal.as_json)
     if shell.terminal.as_json:
@@ -75,7 +76,7 @@ def answer_group(
     *,
     reason: str = "",
 ) -> int | None:
-    """Sign one answer to those of a group that are alike; exit code 4 where some were left out."""
+    """Sign one answer to the alike approvals of a group. Exit code 4 if some were left out."""
     from answerable.core.approval.batch import batch_of
     from answerable.core.base64url import from_base64url_32
     from answerable.core.identity.names.principal import UnixMillis, principal_id
@@ -92,7 +93,7 @@ def answer_group(
             if group["not_together"]:
                 raise APPROVAL_NOT_TOGETHER(f"these are answered one by one: {group['not_together']}")
             _check_alike(list(listed.values()))
-        # Opened before it is shown: from then on the time counts that somebody looks.
+        # Open before showing: the viewing time of the approver counts from here.
         seen: dict[str, JSONValue] = {identity: one.card.hex for identity, one in listed.items()}
         opened = control.post("/v1/approval-batches/nonce", {"seen": seen, "verdict": verdict})
         if not shell.terminal.as_json:
@@ -129,7 +130,8 @@ def answer_group(
 
 
 def _group(control: Any, name: str, *, as_json: bool = False) -> Answer:
-    """As it is, to be held against the cards; of a credential the cards have no more than a fingerprint."""
+    """Return the group with whole values, to compare with its cards: a card has only the fingerprint of a
+    credential."""
     from answerable.apps.cli.control import segment
 
     query = {} if as_json else {"whole": "true"}
@@ -138,7 +140,7 @@ def _group(control: Any, name: str, *, as_json: bool = False) -> Answer:
 
 
 def _check_alike(approvals: list[Approval]) -> None:
-    """Raises Unverified (`cli.digest`) unless they are alike by what is signed, too."""
+    """Check that the approvals are alike by the signed objects, too. Raises Unverified (`cli.digest`)."""
     from answerable.core.approval.approval_grouping import grouped
     from answerable.core.approval.features import features_of
 

@@ -1,4 +1,5 @@
-"""Approvals: list, show, approve, deny. What is signed is the digest of exactly what was shown here."""
+"""Approvals on the command line: list, show, approve, deny, narrow. What is signed is the digest of what was
+displayed."""
 
 from __future__ import annotations
 
@@ -63,7 +64,7 @@ _PROPOSE: Final = "Deny this, and propose the above instead?"
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun."""
+    """Add the noun `approval`."""
     group = typer.Typer(no_args_is_help=True, help="Approvals: actions that wait for people.")
     signs = "ID --as chen --key chen.jwk"
     less, why = "--set amount=1000 --comment 'half now'", "--reason 'nobody answers the phone'"
@@ -121,7 +122,7 @@ def show(shell: Shell, id: Id, whole: Whole = False, group: OfGroup = False) -> 
     from answerable.apps.cli.control import segment
 
     with shell.control() as control:
-        # Held against the card, and not shown: of a credential the card has no more than a fingerprint.
+        # Compared with the card, and not displayed: the card has only the fingerprint of a credential.
         whole_too = {} if shell.terminal.as_json else {"whole": "true"}
         approval = control.get(f"/v1/approvals/{segment(id)}", **whole_too)
         told = list(control.every(f"/v1/approvals/{segment(id)}/told"))
@@ -225,7 +226,7 @@ def _answer(
             )
         narrower = "" if less is None else proposed_changes(approval, *less)
         words = words_of(verdict, reason=reason, comment=comment, narrower=narrower)
-        # Opened before it is shown: from then on the time counts that somebody looks.
+        # Open before showing: the approver's viewing time counts from here.
         opened = control.post(f"/v1/approvals/{segment(id)}/nonce", {})
         if not shell.terminal.as_json:
             _show(shell, approval, _card(approval), whole=False)
@@ -233,7 +234,7 @@ def _answer(
                 shell.terminal.record([("proposed instead", narrower)])
         question = _PROPOSE if narrower else _QUESTIONS[verdict]
         name = typed_name(shell, approval, waiting, verdict, typed)
-        # Who has just typed it has said that they mean it.
+        # Typing the name has already confirmed the answer.
         asked = name is not None and not typed
         if not asked and not shell.terminal.confirmed(question, yes=shell.yes):
             raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
@@ -256,7 +257,7 @@ def _answer(
 
 
 def _say_taken(shell: Shell, after: Answer, verdict: Verdict, *, proposed: bool) -> None:
-    """What became of the approval by an answer."""
+    """Report the state of the approval after the answer."""
     if shell.terminal.as_json:
         shell.terminal.json(after)
     elif after["test"]:
@@ -278,9 +279,9 @@ def _say_taken(shell: Shell, after: Answer, verdict: Verdict, *, proposed: bool)
 
 
 def _approval(answer: Answer) -> Approval:
-    """The approval made from what was received, so that what is shown, hashed and signed are one value.
+    """Build the approval from the server's answer, so that the displayed, hashed and signed values are the same object.
 
-    Raises Unverified (`cli.digest`) when what the server sent does not fit together.
+    Raises Unverified (`cli.digest`) when the parts of the answer do not match each other.
     """
     from answerable.core.approval.approval import Approval, ApprovalId
     from answerable.core.canonical import FrozenJSON
@@ -308,7 +309,7 @@ def _approval(answer: Answer) -> Approval:
 
 
 def _card(answer: Answer) -> dict[str, Any]:
-    """The card as it will be shown; of an approval from before there were cards, what there is."""
+    """Return the card to display; for an approval older than cards, a card with its call alone."""
     if answer["object"] == "{}":
         return {
             "sentence": _call(answer),
@@ -382,7 +383,7 @@ def _asked(approval: Answer) -> str:
 
 
 def _sentence(approval: Answer) -> str:
-    """What would run, as the first line of its card says it; nothing is signed over a list."""
+    """Return the action's sentence: the first line of its card. Used in lists, where nothing is signed."""
     if approval["object"] == "{}":
         return _call(approval)
     return safe(str(json.loads(approval["card"])["sentence"]))

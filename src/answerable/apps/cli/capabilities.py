@@ -1,4 +1,4 @@
-"""Capabilities: what can be done at all, and what shows people beforehand what it would do."""
+"""Capabilities on the command line: list them and show one, with the capability that previews its effect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun."""
+    """Add the noun `capability`."""
     group = typer.Typer(no_args_is_help=True, help="Capabilities: what can be done at all.")
     command(group, "list", reads=True)(list_capabilities)
     command(group, "show", reads=True)(show_capability)
@@ -84,7 +84,7 @@ def show_capability(
 
 
 def _told_preview(preview: dict[str, Any] | None) -> list[str]:
-    """By which capability, and each of its arguments with where it lies in what the action takes."""
+    """Return the previewing capability and, for each of its arguments, the place in the action's arguments."""
     if preview is None:
         return ["none: whoever is asked reads the arguments alone"]
     if preview["arguments"] is None:
@@ -96,7 +96,7 @@ def _told_preview(preview: dict[str, Any] | None) -> list[str]:
 
 
 def standing(item: Answer) -> str:
-    """active or inactive; of an agent that is held or revoked, that."""
+    """Return `active` or `inactive`, or for a stopped or revoked agent that state."""
     if item.get("standing") in ("stopped", "revoked"):
         return str(item["standing"])
     return "active" if item["active"] else "inactive"

@@ -1,4 +1,4 @@
-"""Capabilities proposed from what a server says of its tools, as YAML for people to correct."""
+"""Propose capability documents, as YAML for people to correct, from the tools that a server lists."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _proposals(control: Control, server: str, tool: str) -> list[Proposal]:
 def _lines(proposal: Proposal) -> list[str]:
     import yaml
 
-    # The emitter escapes what does not print, so that the text is safe to show and can be applied.
+    # The emitter escapes non-printable characters, so the text is safe to display and can be applied.
     text = yaml.safe_dump(proposal.document, sort_keys=False, width=120)
     ownership = ("  # ownership: {owner: , backupOwner: , approverGroup: , auditLevel: , reviewDate: }",)
     return ["---", *(f"# review: {safe(note)}" for note in proposal.notes), *text.splitlines(), *ownership]

@@ -1,4 +1,4 @@
-"""Channels that reach approvers: list, test."""
+"""Notification channels that reach approvers: list them, send a test message."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ To = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun."""
+    """Add the noun `channel`."""
     group = typer.Typer(no_args_is_help=True, help="Channels: how people hear that an action waits for them.")
     command(group, "list", reads=True)(list_channels)
     command(group, "test", reads=True, example="channel test email --to bob")(send_test)
@@ -79,7 +79,7 @@ def send_test(shell: Shell, channel: Name, to: To = "") -> int | None:
 
 
 def told_line(one: Answer) -> str:
-    """One receiver of messages about an approval, for people to read."""
+    """Return one receiver of messages about an approval as a human-readable line."""
     who = f"{one['to']} on {one['channel']}"
     if one["missed"]:
         return f"{who}: never ({one['error']})"

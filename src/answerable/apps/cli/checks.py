@@ -1,4 +1,4 @@
-"""Is everything as it should be: the settings, and the installation as a whole."""
+"""Check the settings and the installation: `status`, `check-config` and `doctor`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
 
 _OTHERS: Final = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
-"""Rights to the data folder that others do not need; who may only pass through it comes to the sockets in it."""
+"""Mode bits that other users must not have on the data folder. Pass-through (x) is allowed: it leads to the sockets
+inside."""
+ATTEMPTS_FAULT: Final = 8
+"""Failed tries of a delivery in a row, some four minutes, after which its receiver is at fault."""
 
 
 def register(app: typer.Typer) -> None:
@@ -108,7 +111,7 @@ def check_config(shell: Shell) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One check. advice: what to do, empty when all is well or it is only a remark."""
+    """The result of one check. advice: the remedy; empty when the check passed or the finding is only a remark."""
 
     name: str
     state: str
@@ -172,12 +175,12 @@ def _directory(shell: Shell) -> Finding:
 
 
 def _own_files(shell: Shell) -> Iterator[Finding]:
-    """What the server, its broker or its witness would not start on."""
+    """Find faults in the files that would keep the server, its broker or its witness from starting."""
     from answerable.wiring.own_files import broker_faults, server_faults, witness_faults
 
     settings = shell.settings()
     found = [*server_faults(settings, shell.config), *witness_faults(settings)]
-    # Under an account of its own the broker has files that are nobody's of ours.
+    # A broker under its own account has files that this user does not own.
     found += [] if settings.broker.user else broker_faults(settings)
     for fault in found:
         says, _, advice = fault.rpartition(": ")
@@ -187,7 +190,7 @@ def _own_files(shell: Shell) -> Iterator[Finding]:
 
 
 def _due_secrets(control: Control) -> list[dict[str, Any]] | None:
-    """Those that the broker says are to be replaced; None where no broker answers."""
+    """Return the secrets that the broker reports as due for replacement, or None if no broker answers."""
     try:
         found = control.get("/v1/secrets/due")
     except AnswerableError:
@@ -205,8 +208,20 @@ def _secrets(control: Control) -> Iterator[Finding]:
         yield Finding(name=f"secret {one['name']}", state="fault", says=one["why"], advice=advice)
 
 
+def _receivers(control: Control) -> Iterator[Finding]:
+    """Report receivers of events and webhooks to which nothing can be delivered."""
+    for one in control.every("/v1/event-streams"):
+        if one["attempts"]:
+            yield Finding(
+                name=f"receiver {one['receiver']}",
+                state="fault" if one["attempts"] >= ATTEMPTS_FAULT else "look at",
+                says=f"{one['waiting']} events wait: tried {one['attempts']} times, again at {one['next_at']}",
+                advice="the log of `answerable up` says why it does not take them",
+            )
+
+
 def _account(settings: Settings) -> Finding:
-    """Under which account the servers run that `up` starts."""
+    """Check the account under which the stdio servers started by `up` run."""
     from answerable.wiring.accounts import stdio_account, stdio_fault, stdio_note
 
     name = "servers over stdio"
@@ -257,6 +272,7 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
     if any(server["transport"] == "stdio" for server in servers):
         yield _account(settings)
     yield from _secrets(control)
+    yield from _receivers(control)
     for shard in status["shards"]:
         alarmed = shard["state"] == "alarm"
         yield Finding(

@@ -1,4 +1,4 @@
-"""How every command is registered, and the options all of them have."""
+"""Register a function as a command, with the options that all commands share."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _PLAIN: Final = typer.Option("--no-color", help="No colour; NO_COLOR does the sa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootOptions:
-    """Options given before the noun; each may be given after the verb too."""
+    """Options given before the noun; each may be given after the verb, too."""
 
     offline: Offline
     data: Path | None = None
@@ -56,9 +56,9 @@ class RootOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shell:
-    """What a command gets: its two streams, where its data is, and the way to the control API.
+    """What a command receives: its output, its data directory and access to the control API.
 
-    data_named: somebody said which data directory, and it is not only the default one.
+    data_named: whether the user named the data directory, so that it is not only the default.
     """
 
     terminal: Terminal
@@ -69,14 +69,14 @@ class Shell:
     yes: bool
 
     def settings(self) -> Settings:
-        """The settings in force. Raises Malformed (`settings.faults`)."""
+        """Return the settings in force. Raises Malformed (`settings.faults`)."""
         from answerable.wiring.settings import load_settings
 
         return load_settings(self.data, self.config)
 
     @contextmanager
     def control(self, *, creates: bool = False) -> Iterator[Control]:
-        """A conversation with the control API, whether or not a server runs."""
+        """Open the control API, whether or not a server runs. creates: whether a data directory may be created."""
         from answerable.apps.cli.control import connected
 
         with connected(self.settings(), self.offline, say=self.terminal.say, creates=creates) as control:
@@ -92,12 +92,12 @@ def command(
     panel: str | None = None,
     example: str = "",
 ) -> Callable[[Run], Run]:
-    """Register a function as a command. It returns the exit code, or None for 0.
+    """Register a function as a command. The function returns the exit code, or None for 0.
 
-    reads: it has --json. asks: it has --yes. example: what its help ends with, as it is typed after `answerable`.
-    An error of the family becomes one line on standard error.
+    reads: the command has --json. asks: it has --yes. example: last line of its help, as typed after `answerable`. An
+    error of the family becomes one line on standard error.
     """
-    # The mark keeps click from filling the lines anew.
+    # The mark \b keeps click from re-wrapping these lines.
     epilog = f"\b\nExample:\n  answerable {example}" if example else None
 
     def register(run: Run) -> Run:
@@ -109,11 +109,12 @@ def command(
 
 
 class _Entry:
-    """A command as Typer takes it. What it takes is looked at when it is asked, which is when the command is built."""
+    """Adapts a command to Typer. Typer reads the signature only when it builds the command, and so only then is it
+    computed."""
 
     def __init__(self, run: Run, *, reads: bool, asks: bool) -> None:
         self.__doc__ = run.__doc__
-        # The signature has them, resolved.
+        # Empty, because the signature has the resolved annotations.
         self.__annotations__ = {}
         self._run, self._reads, self._asks = run, reads, asks
 
@@ -152,7 +153,7 @@ def _shared(*, reads: bool, asks: bool) -> list[inspect.Parameter]:
 
 
 def _shell(ctx: typer.Context, given: dict[str, Any]) -> Shell:
-    """Takes the shared options out of `given`."""
+    """Build the shell, removing the shared options from `given`."""
     from answerable.wiring.settings import is_directory_named, product_directory
 
     root: RootOptions = ctx.obj

@@ -1,4 +1,4 @@
-"""Speaking the control API: with the running server over its Unix socket, or with the same application in process."""
+"""Call the control API: through the running server's Unix socket, or through the same application in this process."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ Answer: TypeAlias = "dict[str, Any]"
 
 
 class Response(Protocol):
-    """Of the server, or of the application in this process."""
+    """An HTTP response of the server, or of the application in this process."""
 
     @property
     def status_code(self) -> int:
-        """Of HTTP."""
+        """The HTTP status."""
         ...
 
     @property
     def content(self) -> bytes:
-        """JSON."""
+        """The body, JSON."""
         ...
 
 
 WAIT_SECONDS_MAX: Final = 60.0
-"""For an answer to what changes something, or works long."""
+"""Longest wait for an answer to a change or to a long computation."""
 READ_SECONDS_MAX: Final = 10.0
-"""For any other answer, and until whoever waits longer is told so."""
+"""Longest wait for any other answer; after this time a longer wait is announced to the user."""
 NEEDS_NO_ANSWER: Final = "`answerable panic` holds everything at once and needs no answer of a server"
 CONNECT_SECONDS_MAX: Final = 5.0
 PAGE_ITEMS: Final = 500
@@ -63,28 +63,28 @@ _STRANGE: Final = f"another program or release listens on its socket; {NEEDS_NO_
 
 
 class Control:
-    """One conversation with the control API. Every method raises the error family as the server raised it."""
+    """Client of the control API. Every method raises the error family as the server raised it."""
 
     def __init__(
         self, exchange: Exchange, *, is_server: bool = True, say: Callable[[str], None] = lambda _: None
     ) -> None:
-        """is_server: whether a server answers, and not this very process. say: tells whoever waits that they do."""
+        """is_server: whether a server answers, and not this process. say: announces a long wait to the user."""
         self._exchange, self.is_server, self._say = exchange, is_server, say
 
     def get(self, path: str, **query: str) -> Answer:
-        """One thing."""
+        """Return one resource."""
         return self._answer("GET", path, params=query, timeout=READ_SECONDS_MAX)
 
     def get_long(self, path: str, **query: str) -> Answer:
-        """One thing that the server works out of many: whoever waits long is told so."""
+        """Return one resource that takes the server long to compute; the user is told that the command waits."""
         return self.get_soon(path, seconds_max=WAIT_SECONDS_MAX, **query)
 
     def get_soon(self, path: str, *, seconds_max: float, **query: str) -> Answer:
-        """One thing, where it is told in that time."""
+        """Return one resource, waiting at most `seconds_max`."""
         return self._answer("GET", path, params=query, timeout=seconds_max)
 
     def every(self, path: str, **query: str) -> Iterator[Answer]:
-        """All items of a list, page after page."""
+        """Iterate over all items of a list, page by page."""
         following: str | None = None
         while True:
             asked = {**query, "limit": str(PAGE_ITEMS)}
@@ -99,12 +99,12 @@ class Control:
     def post(
         self, path: str, body: dict[str, JSONValue] | None = None, *, seconds_max: float = WAIT_SECONDS_MAX
     ) -> Answer:
-        """Change something. seconds_max: how long an answer is waited for."""
+        """Change something. seconds_max: how long to wait for the answer."""
         return self._answer("POST", path, json=body or {}, timeout=seconds_max)
 
     @contextmanager
     def _patience(self, seconds_max: float) -> Iterator[None]:
-        """Whoever waits long for a server is told that they do, and what needs no waiting."""
+        """Announce to the user that the command still waits for the server, and which command needs no server."""
         said = (
             f"no answer of the server for {READ_SECONDS_MAX:g} s: still waiting, up to {seconds_max:g} s in all; "
             + NEEDS_NO_ANSWER
@@ -147,11 +147,11 @@ class Control:
 
 
 NAME_CHARS_MAX: Final = 2_000
-"""Of a name or an id that is asked for."""
+"""Limit for a name or an id."""
 
 
 def segment(text: str) -> str:
-    """One path segment of a name or an id. Raises Malformed (`cli.name`) for one that nothing has."""
+    """Return a name or an id quoted as one path segment. Raises Malformed (`cli.name`) if it is empty or too long."""
     if not 0 < len(text) <= NAME_CHARS_MAX:
         raise CLI_NAME(f"expected a name or an id of 1 to {NAME_CHARS_MAX} characters, got {len(text)}")
     return quote(text, safe="")
@@ -161,9 +161,9 @@ def segment(text: str) -> str:
 def connected(
     settings: Settings, offline: Offline, *, say: Callable[[str], None], creates: bool = False
 ) -> Iterator[Control]:
-    """A conversation with the server of this data directory, or without one in this process, and then it says so.
+    """Open the control API of this data directory: the running server's, or else this process's, which is announced.
 
-    creates: whether a data directory may be made. Raises Unavailable: `control.no_data`, `control.forbidden`.
+    creates: whether a data directory may be created. Raises Unavailable: `control.no_data`, `control.forbidden`.
     """
     with running(settings, say=say) as control:
         if control is not None:
@@ -179,7 +179,7 @@ def connected(
         try:
             control = opened.enter_context(_in_process(settings, offline))
         except Unavailable as error:
-            # A server may have started since we looked: then it answers.
+            # A server may have started since the check: then use that server.
             found = (
                 opened.enter_context(running(settings, say=say)) if error.code == "ledger.locked" else None
             )
@@ -191,8 +191,8 @@ def connected(
 
 @contextmanager
 def running(settings: Settings, *, say: Callable[[str], None] = lambda _: None) -> Iterator[Control | None]:
-    """A conversation with the server of this data directory; None when none runs. Raises Unavailable, as
-    `connected`."""
+    """Open the control API of the server of this data directory; yields None when no server runs. Raises Unavailable,
+    as `connected`."""
     if not _somebody_listens(settings.control.socket):
         yield None
         return
@@ -220,7 +220,7 @@ def _in_process(settings: Settings, offline: Offline) -> Iterator[Control]:
 
 
 def _as_ourselves(app: ASGIApp) -> ASGIApp:
-    """The application as called by this very process: nobody stands between, so we are our own peer."""
+    """Wrap the application so that this process is the peer of its own calls."""
     peer = PeerCredentials(pid=os.getpid(), uid=os.geteuid(), gid=os.getegid())
 
     async def called(scope: Any, receive: Any, send: Any) -> None:
@@ -253,7 +253,7 @@ def _somebody_listens(path: Path) -> bool:
 
 
 def error_of(problem: Any) -> AnswerableError:
-    """The error that problem details (RFC 9457) tell of."""
+    """Return the error that problem details (RFC 9457) describe."""
     if not isinstance(problem, dict):
         return CONTROL_ANSWER()
     code, message = str(problem.get("code", "control.answer")), str(problem.get("detail", "no detail"))

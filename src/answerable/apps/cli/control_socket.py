@@ -1,5 +1,5 @@
-"""HTTP to the control socket of a running server, by the standard library: importing a whole client takes a command
-longer than its answer."""
+"""Send HTTP requests to a running server's control socket, with the standard library only: importing a full HTTP client
+takes a command longer than waiting for the answer."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 HOST: Final = "answerable"
 ANSWER_BYTES_MAX: Final = 256 * 1024 * 1024
-"""Of what is no server of ours nobody reads more."""
+"""Limit of an answer: a larger one is not from this product's server."""
 _PATH_CHARACTERS: Final = "/?%:@!$&'()*+,;=~"
-"""That stay as they are in a path whose segments are quoted already."""
+"""Characters left unquoted in a path whose segments are already quoted."""
 
 
 class SocketAnswer(NamedTuple):
-    """What the server answered, whole."""
+    """A complete answer of the server."""
 
     status_code: int
     content: bytes
 
 
 class NoAnswerError(Exception):
-    """The server did not answer. failure: one word. is_late: it has not answered in time; else the connection ended."""
+    """The server did not answer. failure: one word. is_late: whether the time ran out; else the connection ended."""
 
     def __init__(self, failure: str, *, is_late: bool = False) -> None:
         super().__init__(failure)
@@ -40,7 +40,7 @@ class NoAnswerError(Exception):
 
 
 class ControlSocket:
-    """Each request has a connection of its own: whoever waits between two finds none that was closed meanwhile."""
+    """Sends each request on its own connection, so that no request meets a connection that was closed while idle."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -54,7 +54,7 @@ class ControlSocket:
         params: Mapping[str, str] | None = None,
         json: Mapping[str, JSONValue] | None = None,
     ) -> SocketAnswer:
-        """One request; each wait in it lasts at most `timeout` seconds. Raises NoAnswerError."""
+        """Send one request; each wait within it lasts at most `timeout` seconds. Raises NoAnswerError."""
         target = quote(path, safe=_PATH_CHARACTERS) + (f"?{urlencode(params)}" if params else "")
         body, headers = None, {"Accept": "*/*", "Connection": "close"}
         if json is not None:
@@ -65,7 +65,7 @@ class ControlSocket:
         try:
             connection.connect()
             failure = "WriteError"
-            # A server that refuses before it has read all of it has answered all the same.
+            # A server that refuses before it has read the whole request still sends an answer.
             with suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(method, target, body=body, headers=headers)
             failure = "ReadError"

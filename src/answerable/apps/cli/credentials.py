@@ -1,4 +1,4 @@
-"""Standing credentials: what works without a lease. Values are never shown."""
+"""Standing credentials, which work without a lease: find them and list them. Never prints a value."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DAY_MS: Final = 86_400_000
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun."""
+    """Add the noun `credential`."""
     group = typer.Typer(no_args_is_help=True, help="Standing credentials: what works without a lease.")
     command(group, "scan", reads=True)(scan)
     command(group, "inventory", reads=True)(inventory)

@@ -1,7 +1,8 @@
-"""Ids as they are typed: one in 64 begins with `-`, and is an argument for all that.
+"""Accept ids that begin with `-` as arguments. One id in 64 does.
 
-Digests, thumbprints and names of passkeys are base64url, whose alphabet has `-` (RFC 4648 section 5). To the parser
-such a word is a row of short options. It is told apart here, once for every command: nobody has to know of `--`.
+Digests, thumbprints and passkey ids are base64url, whose alphabet includes `-` (RFC 4648 section 5). The parser would
+read such a word as a row of short options. This module distinguishes them for every command, so that nobody needs to
+type `--`.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SHORTEST: Final = 22
-"""Characters of 16 bytes, the shortest passkey id there is. Our own digests have 43."""
+"""Characters of 16 bytes, the shortest passkey id. This product's own digests have 43."""
 _ID: Final = re.compile(rf"(?=.*[A-Z0-9_])-[A-Za-z0-9_-]{{{_SHORTEST - 1},}}")
-"""No option of ours has a capital, a digit or an underscore in its name, and 22 characters at random have one."""
+"""No option name has a capital, a digit or an underscore; 22 random characters almost always have one."""
 
 
 def with_ids_last(args: Sequence[str], with_values: frozenset[str]) -> list[str]:
-    """The words with arguments behind the options where one of them is such an id; else as they are. with_values:
-    spellings of the options that have a value."""
+    """Return the words with the arguments behind the options if one argument is such an id, else unchanged.
+
+    with_values: the spellings of the options that take a value.
+    """
     options, arguments = _parted(args, with_values)
     return [*options, "--", *arguments] if any(_ID.fullmatch(word) for word in arguments) else [*args]
 
@@ -43,7 +46,8 @@ def _parted(args: Sequence[str], with_values: frozenset[str]) -> tuple[list[str]
 
 
 def _takes_next(word: str, with_values: frozenset[str]) -> bool:
-    """Whether the value of an option is the next word: it is named in full, or is the last of a row of short ones."""
+    """Whether the next word is this option's value: the option is named in full, or is the last in a row of short
+    options."""
     if word.startswith("--"):
         return word in with_values
     first = next((at for at, letter in enumerate(word[1:], 2) if f"-{letter}" in with_values), 0)

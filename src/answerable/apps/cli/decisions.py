@@ -1,4 +1,4 @@
-"""Decisions: ask them again, and say why one was no."""
+"""Decisions on the command line: replay past ones, explain a denial, and say what an agent may do."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ _TOLD_MAX = 10_000
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun."""
+    """Add the noun `decision` and the verbs `why`, `could` and `can`."""
     group = typer.Typer(no_args_is_help=True, help="Decisions: what was decided, and whether it still is.")
     command(group, "replay", reads=True)(replay)
     app.add_typer(group, name="decision")
@@ -221,7 +221,8 @@ def _possible(shell: Shell, **query: str) -> int | None:
 
 
 def disclosed(control: Control, name: str) -> tuple[bytes, frozenset[int]]:
-    """The evidence about a decision with all it takes to ask it again, and the entries in it that are erased."""
+    """Fetch the evidence bundle of a decision with everything needed to replay it, and the indexes of its erased
+    entries."""
     asked: dict[str, JSONValue] = {"about": {}, "entries": [], "reveal": [], "replay": True}
     if name.isascii() and name.isdigit() and len(name) <= 16:
         asked["entries"] = [int(name)]
@@ -247,7 +248,7 @@ def _all(shell: Shell, first: int, end: int | None) -> int | None:
                 last = page["size"] if end is None else min(end, page["size"])
                 progress(last - first if at is None else at - first, last - first)
         except KeyboardInterrupt:
-            # Each answer is a whole stretch: what was counted is counted, and it goes on behind it.
+            # Each answer covers a complete range of entries, so the counts are right and the next run goes on after it.
             pass
     if shell.terminal.as_json:
         shell.terminal.json({"counts": counts, "decisions": told, "next": at})

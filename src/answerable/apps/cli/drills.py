@@ -1,4 +1,4 @@
-"""Drills: does a stop stop, does a revocation revoke, is an effect traced to a person."""
+"""Drills on the command line: check that a stop stops, a revocation revokes and an effect is traced to a person."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Kind = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun."""
+    """Add the noun `drill`."""
     group = typer.Typer(
         no_args_is_help=True,
         help="Drills: try out, on a shadow that touches nothing, that containment works.",

@@ -1,4 +1,4 @@
-"""Duty: who is on call, what nobody covers, who stands in for whom, and how the queue of questions is."""
+"""On-call duty: who is on call, gaps in coverage, delegations of duty, and the state of the approval queue."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Approval = Annotated[str, typer.Argument(help="Id of the approval.", metavar="ID
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun."""
+    """Add the noun `duty`."""
     group = typer.Typer(
         no_args_is_help=True, help="Duty: who is on call for approvals, and who stands in for whom."
     )
@@ -104,7 +104,7 @@ def gaps(shell: Shell, days: Days = 28) -> int | None:
 
 
 def _without_gaps(duties: list[Any], days: int) -> str:
-    """What nobody being missing means: where no group has a duty nobody is looked for."""
+    """Explain an empty list of gaps: without any duty, no gaps are searched for."""
     if not duties:
         return (
             "no group has a duty: everybody who may answer is told at once. Describe one in a document of kind Duty, "
@@ -205,7 +205,8 @@ def delegate(
 
     signing_key = load_key(key)
     now = UnixMillis(time.time_ns() // 1_000_000)
-    # From now on, also where the clock here is a little ahead of that there.
+    # Backdated by the allowed skew, so that it is in force at once even if this clock is a little ahead of the
+    # server's.
     since = moment_in(begins) if begins else UnixMillis(now - AHEAD_MILLIS_MAX)
     ends = _ends(until, since if begins else now)
     with shell.control() as control:
@@ -242,7 +243,7 @@ def end(shell: Shell, id: Id) -> int | None:
 
 
 def moment_in(text: str) -> UnixMillis:
-    """A time with its offset. Raises Malformed (`cli.time`)."""
+    """Return a time that has a UTC offset as Unix milliseconds. Raises Malformed (`cli.time`)."""
     from answerable.core.identity.names.principal import UnixMillis
 
     try:

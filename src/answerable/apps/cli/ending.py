@@ -1,7 +1,8 @@
-"""Ending authority from the command line where no server runs and nothing can be written: what holds, and what to do.
+"""End authority from the command line when no server runs and nothing can be written: report what is in force and what
+to do.
 
-Laws: whoever ends something is told that it was ended, or that it was not; a message of a disk alone says neither. A
-server that runs is asked whatever its settings say by now: it began with others.
+Laws: the user is told that the authority was ended, or that it was not; a disk's error message alone says neither. A
+running server is called whatever the settings say now: it started with others.
 """
 
 from __future__ import annotations
@@ -28,17 +29,19 @@ WITHOUT_SERVER: Final = (
 
 @contextmanager
 def ending(shell: Shell) -> Iterator[Control]:
-    """As `Shell.control`, for a command that ends authority. Raises Unavailable (`control.not_ended`) where this
-    process, in place of a server, can keep nothing."""
+    """Open the control API as `Shell.control`, for a command that ends authority.
+
+    Raises Unavailable (`control.not_ended`) when this process works in place of a server and can record nothing.
+    """
     control: Control | None = None
     try:
         with _control(shell) as control:
             yield control
     except (Unavailable, Broken) as failed:
-        # A server is there, or was just now, or nobody can say: its own words say what to do.
+        # A server is running, or was a moment ago, or this is unknown: its own error says what to do.
         if failed.code.startswith("control.") or failed.code == "ledger.locked":
             raise
-        # Of what this process alone held nothing is left once it has ended.
+        # State that only this process held is lost when it ends.
         if control is not None and (control.is_server or failed.code != REGISTER_UNRECORDED.id):
             raise
         raise CONTROL_NOT_ENDED(
@@ -49,8 +52,8 @@ def ending(shell: Shell) -> Iterator[Control]:
 
 @contextmanager
 def _control(shell: Shell) -> Iterator[Control]:
-    """As `Shell.control`. Raises Unavailable (`control.not_ended`) where settings have a fault and no server answers
-    at the socket that it has without them."""
+    """Open the control API as `Shell.control`. Raises Unavailable (`control.not_ended`) when the settings have a fault
+    and no server answers at the default socket."""
     from answerable.apps.cli.control import running
     from answerable.wiring.settings import parse_settings
 

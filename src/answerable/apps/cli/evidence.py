@@ -1,4 +1,4 @@
-"""Evidence: hand over entries with proofs, and check what was handed over."""
+"""Evidence on the command line: export entries with their proofs, and verify an exported bundle."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ Key = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun."""
+    """Add the noun `evidence`."""
     group = typer.Typer(no_args_is_help=True, help="Evidence: what strangers can check without you.")
     command(group, "export", reads=True)(export)
     command(group, "verify", reads=True)(verify)
@@ -124,7 +124,7 @@ def export(
         if not found["witnessed"] and _seen_by_witnesses(shell, control, max(found["entries"]), seconds=wait):
             found = assembled(control, asked)
     try:
-        # What is shown in it may be personal data.
+        # The bundle's revealed fields may be personal data.
         with open(out, "xb", opener=partial(os.open, mode=0o600)) as file:
             file.write(b64decode(found.pop("bundle")))
     except OSError as error:
@@ -154,7 +154,7 @@ def export(
 
 
 def assembled(control: Control, asked: dict[str, JSONValue]) -> Any:
-    """A bundle, under a checkpoint that is made now where none covers its entries yet. Raises as the control API."""
+    """Fetch a bundle; sign a checkpoint first if none covers its entries yet. Raises as the control API."""
     try:
         return control.post("/v1/evidence", asked)
     except Malformed as fault:
@@ -165,8 +165,8 @@ def assembled(control: Control, asked: dict[str, JSONValue]) -> Any:
 
 
 def _seen_by_witnesses(shell: Shell, control: Control, index: int, *, seconds: int) -> bool:
-    """Whether witnesses see an entry before so many seconds are over, or somebody has waited long enough. Only a server
-    asks them."""
+    """Whether witnesses cosign an entry within `seconds`, or before the user interrupts the wait. Without a server
+    nobody asks the witnesses, and the answer is no."""
     if not control.is_server:
         return False
     asked: dict[str, JSONValue] = {"about": {}, "entries": [index], "reveal": [], "replay": False}

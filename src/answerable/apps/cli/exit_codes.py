@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and how an error becomes one line and an exit code."""
+"""The exit codes of commands, and how an error becomes one line and an exit code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PENDING: Final = 4
 CHECK_FAILED: Final = 5
 UNMET: Final = 6
 INTERRUPTED: Final = 130
-"""As shells have it for SIGINT."""
+"""As shells report SIGINT."""
 
 EXIT_CODES: Final = {
     OK: "done",
@@ -38,7 +38,7 @@ EXIT_CODES: Final = {
 
 
 def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
-    """Run a command; an error of the family becomes one line and its exit code."""
+    """Run a command and return its exit code; an error of the family becomes one line."""
     try:
         code = run()
         with printing():
@@ -54,19 +54,19 @@ def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
         terminal.fault("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader had enough.
+        # The reader closed its end of the pipe.
         print_nowhere()
         return OK
     return OK if code is None else code
 
 
 def code_of_status(status: Status) -> int | None:
-    """Which exit code the verdict of a verification has."""
+    """Return the exit code for the verdict of a verification."""
     return {"invalid": CHECK_FAILED, "unmet": UNMET}.get(status)
 
 
 def code_of(error: AnswerableError) -> int:
-    """Which exit code an error has."""
+    """Return the exit code for an error."""
     if isinstance(error, Unverified):
         return DENIED
     if isinstance(error, Refused):

@@ -1,4 +1,4 @@
-"""Reviews that broken glasses owe: which they are, and giving one."""
+"""Reviews of break-glass approvals on the command line: list those that are owed, and give one."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ Judgement = Annotated[
 
 
 def register_glass(group: typer.Typer) -> None:
-    """Add the verbs to those of approvals."""
+    """Add the verb to the noun `approval`."""
     judges = "ID --as pia --key pia.jwk --verdict justified --comment 'nobody was awake'"
     command(group, "review", reads=True, asks=True, example=f"approval review {judges}")(review)
 
 
 def list_reviews(shell: Shell) -> int | None:
-    """Broken glasses that wait for a review, the overdue ones first."""
+    """List the break-glass approvals that await a review, overdue ones first."""
     with shell.control() as control:
         items = [one for state in ("overdue", "owed") for one in control.every("/v1/approvals", review=state)]
     if shell.terminal.as_json:
@@ -102,7 +102,7 @@ def review(
 
 
 def told_review(found: Answer) -> str:
-    """A review in one line."""
+    """Return a review as one line."""
     if found["state"] == "done":
         return f"{found['by']} found it {found['verdict']} at {found['at']}: {found['comment']}"
     return f"{found['state']}, due by {found['due_at']}"

@@ -1,4 +1,4 @@
-"""Stopping, what is held, and lifting: `answerable stop` and the noun `hold`."""
+"""`answerable stop` and the noun `hold`: stop actions, list and show holds, lift one."""
 
 from __future__ import annotations
 
@@ -66,20 +66,20 @@ Every = Annotated[bool, typer.Option("--all", help="Also those that were lifted 
 
 POLL_SECONDS: Final = 0.25
 STOP_SECONDS_MAX: Final = 10.0
-"""How long whoever stops waits for any answer: past it another door is named."""
+"""Longest wait of a stop for any answer; past it, the message names another way to stop."""
 UNKNOWN: Final = (
     f"it may be held or not: {NEEDS_NO_ANSWER}. Once the server answers, `answerable hold list` says what is held; "
     "pressed again it is held once"
 )
 SETTLED_SECONDS: Final = 15.0
-"""How long after its last deadline an action in flight has an end, where a server runs that settles it."""
+"""Time after its last deadline within which a running server settles an action in flight."""
 
 _TIME: Final = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verb and the noun."""
+    """Add the verb `stop` and the noun `hold`."""
     command(app, "stop", reads=True)(stop)
     group = typer.Typer(no_args_is_help=True, help="Holds: what stands still until it is lifted.")
     command(group, "list", reads=True)(list_holds)
@@ -96,7 +96,7 @@ def stop(
     Asks nothing. Shows what that stopped, what was in flight and how it ended, and what is still live. Ctrl-C ends the
     showing, not the stop: it says so, and the exit code is 130. `answerable stop everything` stops every action.
     """
-    # Of everything there is no name to say.
+    # `everything` has no name.
     body: dict[str, JSONValue] = {} if kind == "everything" else {"name": name}
     if kind:
         body["kind"] = kind
@@ -120,7 +120,7 @@ def stop(
 
 
 def _show_stop(shell: Shell, control: Control, answer: Answer, *, waits: bool) -> int | None:
-    """A stop that is in force, and what comes of it: what cannot be shown changes nothing of that."""
+    """Show a stop that is in force and its effects. A failure to show them does not affect the stop."""
     terminal, hold = shell.terminal, str(answer["hold"]["id"])
     if not terminal.as_json:
         _say_placed(shell, answer)
@@ -204,7 +204,7 @@ def lift(shell: Shell, id: Id, person: Person, key: KeyFile, reason: LiftReason)
     by = principal_id(person)
     with shell.control() as control:
         shown = control.get(f"/v1/holds/{segment(id)}")
-        # What is signed is the digest of what is shown here, whatever digest the server says.
+        # Sign the digest of what is displayed here, whatever digest the server reports.
         hold = hold_in(shown)
         if hold.digest != shown["digest"]:
             raise LIFT_OTHER(
@@ -236,7 +236,7 @@ def lift(shell: Shell, id: Id, person: Person, key: KeyFile, reason: LiftReason)
 
 
 def seconds_in(text: str) -> int:
-    """Such as 90s, 30m, 2h or 7d. Raises Malformed (`cli.time`)."""
+    """Parse a duration such as 90s, 30m, 2h or 7d. Raises Malformed (`cli.time`)."""
     found = _TIME.fullmatch(text)
     seconds = int(found[1]) * _UNITS[found[2]] if found is not None else 0
     if not seconds:
@@ -245,7 +245,7 @@ def seconds_in(text: str) -> int:
 
 
 def _watch(control: Control, hold: str, view: ReportView, *, waits: bool) -> None:
-    """Until the report is complete, or nobody can complete it."""
+    """Follow the report until it is complete, or until nothing can complete it any more."""
     from answerable.apps.cli.control import segment
 
     place = f"/v1/holds/{segment(hold)}/report"
@@ -293,7 +293,7 @@ def _show(shell: Shell, hold: Answer) -> None:
 
 
 def hold_in(answer: Answer) -> Hold:
-    """The hold that the control API shows, so that its digest is of what is shown."""
+    """Build the hold from the control API's answer, so that its digest covers what is displayed."""
     return Hold(
         id=HoldId(answer["id"]),
         what=holdable(answer["kind"], answer["name"]),

@@ -1,4 +1,5 @@
-"""Key files of people and agents. A private key is made here, stays in its file, and is never shown."""
+"""Key files of people and agents. Makes private keys in this process; a private key stays in its file and is never
+printed."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ Public = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun."""
+    """Add the noun `key`."""
     group = typer.Typer(no_args_is_help=True, help="Key files of people and agents.")
     command(group, "new", reads=True)(new)
     command(group, "show", reads=True)(show)

@@ -1,4 +1,5 @@
-"""Granted against used: counted, less of it proposed, and a proposal held against what was done."""
+"""Compare the rights that leases grant with the rights used: count use, propose fewer rights, and replay a proposal
+against past actions."""
 
 from __future__ import annotations
 
@@ -53,7 +54,7 @@ Days = Annotated[
 
 SINCE: Final = "90d"
 SELDOM: Final = 2
-"""Used by no more actions than that, a right is pointed out to whoever reviews."""
+"""A right used by at most this many actions is pointed out to the reviewer."""
 _UNTOLD: Final[dict[Untold, str]] = {
     "not_told": "did not tell what they used",
     "unreadable": "cannot be read any more",
@@ -62,7 +63,7 @@ _UNTOLD: Final[dict[Untold, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """One capability: what it grants and what was used of it. fault: why the broker cannot tell what it grants."""
+    """What one capability grants and what was used of it. fault: why the broker cannot list what it grants."""
 
     capability: str
     target: str
@@ -180,8 +181,10 @@ def replay(
 
 
 def counted(shell: Shell, control: Control, since: str) -> list[Counted]:
-    """Every capability with a lease, with what was used of it in the whole period. Raises Refused (`lease.template`)
-    where one changed meanwhile, Malformed (`cli.since`)."""
+    """Return every capability with a lease, with its use in the whole period.
+
+    Raises Refused (`lease.template`) when one changed meanwhile, Malformed (`cli.since`).
+    """
     from answerable.apps.cli.policy_simulation import millis_back
 
     listed = list(control.every("/v1/leases/rights"))
@@ -204,7 +207,7 @@ def counted(shell: Shell, control: Control, since: str) -> list[Counted]:
             if page["end"] > page["start"]:
                 asked = {**begun, "start": str(page["end"])}
         for name in page["others"]:
-            # What another process wrote was used as well.
+            # Use recorded in other processes' logs counts as well.
             read({**begun, "log": name})
     return [
         Counted(
@@ -243,7 +246,7 @@ def _check_enough(one: Counted, less: Smaller, since: str) -> None:
 
 
 def _narrowed(control: Control, one: Counted, less: Smaller) -> Any:
-    """The document, held against what was done before anybody sees it."""
+    """Return the narrowed document, after checking it against past actions."""
     asked: dict[str, JSONValue] = {
         "capability": one.capability,
         "template": one.template,
@@ -264,7 +267,7 @@ def _narrowed(control: Control, one: Counted, less: Smaller) -> Any:
 def _lines(one: Counted, less: Smaller, document: Any, since: str) -> list[str]:
     import yaml
 
-    # The emitter escapes what does not print, so that the text is safe to show and can be applied.
+    # The emitter escapes non-printable characters, so the text is safe to display and can be applied.
     text = yaml.safe_dump(document, sort_keys=False, width=120)
     notes = [_summary(one, since)]
     notes += [f"takes out: {right.shown}" for right in less.dropped]
@@ -339,7 +342,7 @@ def _told(one: Counted, since: str) -> dict[str, Any]:
 
 
 def _summary(one: Counted, since: str) -> str:
-    """How much was seen, and what was not counted."""
+    """Summarise how many actions were counted and what was not counted."""
     tally = one.tally
     if one.fault or not one.rights:
         return f"{one.capability}: unknown: {one.fault or f'nobody can tell what is used at {one.target}'}"

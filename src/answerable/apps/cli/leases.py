@@ -1,4 +1,4 @@
-"""Leases: the credentials that live for one action or task, and what of them is not gone."""
+"""Leases, the credentials that live for one action or task: list, end, and show those that are not revoked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Name = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun."""
+    """Add the noun `lease`."""
     group = typer.Typer(
         no_args_is_help=True,
         help="Leases: credentials that live for one action or task, and what of them is not gone.",
@@ -161,6 +161,6 @@ def strays(shell: Shell) -> int | None:
 
 
 def _why(one: dict[str, Any]) -> str:
-    """What is to be known of it, if anything."""
+    """Return what is noteworthy about a lease, empty if nothing."""
     tried = f"tried {one['attempts']} times, again at {one['next_try_at']}" if one["next_try_at"] else ""
     return "; ".join(text for text in (one["why"], one["fault"], tried, *one["left"]) if text)

@@ -1,4 +1,4 @@
-"""The ledger: verify a copy offline, read the one that is written, tell a story."""
+"""The ledger on the command line: verify a copy offline, read the live one, seal it, show a timeline."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ LedgerCopy = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun, and the verb that tells stories."""
+    """Add the noun `ledger` and the verb `timeline`."""
     command(app, "timeline", reads=True, panel="What happened")(timeline)
     group = typer.Typer(no_args_is_help=True, help="The ledger: what happened, provably.")
     command(group, "verify", reads=True)(verify)

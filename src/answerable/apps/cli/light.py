@@ -1,7 +1,7 @@
-"""The command line of an installation without a server: it verifies, tells what a copy says, and makes keys.
+"""The command line of an installation without the server: verify, show a timeline from a copy, make and show keys.
 
-The words, the output and the exit codes are those of the whole command line, whose functions it calls. Law: every other
-command ends with what to install, and does nothing.
+Arguments, output and exit codes are those of the whole command line, whose functions it calls. Law: every other command
+does nothing, names the command that installs the server and exits with 2.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _WIDTH: Final = 79
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Command:
-    """help: one line. declare: its own arguments and options. run: returns the exit code, None for 0."""
+    """help: one line. declare: adds its arguments and options. run: returns the exit code, None for 0."""
 
     help: str
     declare: Callable[[ArgumentParser], object]
@@ -37,7 +37,7 @@ class _Command:
 
 
 def run_light(words: Sequence[str]) -> int:
-    """Run one command line; the exit code. Raises SystemExit, as argparse does for help and for a wrong line."""
+    """Run one command line and return its exit code. Raises SystemExit for help and for usage errors, as argparse."""
     root = _root()
     given = root.parse_args(words)
     named = _named(given.words)
@@ -68,7 +68,7 @@ def _refused(terminal: Terminal, told: str) -> int:
 
 
 def _named(words: Sequence[str]) -> tuple[str, ...]:
-    """The command that these words begin with; empty for one that is not here."""
+    """Return the command that the words begin with; empty for a command of the server."""
     return next((name for name in COMMANDS if tuple(words[: len(name)]) == name), ())
 
 
@@ -91,7 +91,7 @@ def _root() -> ArgumentParser:
 
 
 def _parser(name: str, description: str, epilog: str = "") -> ArgumentParser:
-    """With the options that every command has, which may also stand before it."""
+    """Make a parser with the options that all commands share, which may also be given before the command."""
     parser = ArgumentParser(
         prog=name,
         description=description,
@@ -100,7 +100,7 @@ def _parser(name: str, description: str, epilog: str = "") -> ArgumentParser:
         argument_default=SUPPRESS,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    # Taken, so that one line works in both installations; there is nothing here that they are for.
+    # Accepted and ignored, so that one command line works in both installations.
     parser.add_argument("--data", type=Path, metavar="DIR", help=SUPPRESS)
     parser.add_argument("--config", type=Path, metavar="FILE", help=SUPPRESS)
     parser.add_argument("--no-color", dest="plain", action="store_true", help=SUPPRESS)
@@ -261,4 +261,4 @@ COMMANDS: Final[dict[tuple[str, ...], _Command]] = {
         run=lambda terminal, said: without_server.show_key(terminal, said.file),
     ),
 }
-"""By the words that name it."""
+"""Commands by the words that name them."""

@@ -1,4 +1,4 @@
-"""A mandate drawn as a tree: who handed what on to whom, what stands, and what was done at each place."""
+"""Draw a mandate as a tree: its hops, the state of each, and the actions done under each."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def tree(shell: Shell, id: Id) -> int | None:
 
 
 def drawn(answer: Answer) -> Iterator[str]:
-    """The lines of the tree, each safe to print."""
+    """Yield the lines of the tree, each safe to print."""
     mandate = safe(answer["id"])
     yield f"mandate {mandate} · {_state(answer)}"
     yield f"{safe(answer['principal'])} → {safe(answer['agent'])}: {safe(answer['purpose'])}"
@@ -55,7 +55,7 @@ def drawn(answer: Answer) -> Iterator[str]:
     last = _last_of_their_parents(answer["hops"])
     bars: list[str] = []
     for index, hop in enumerate(answer["hops"]):
-        # Whose parent is not in the log stands at the top.
+        # A hop whose parent is not in the log is drawn at the top level.
         depth = hop["depth"] if hop["parent"] else 0
         del bars[depth:]
         bars += ["   "] * (depth - len(bars))
@@ -93,7 +93,7 @@ def _actions(one: Answer) -> str:
 
 
 def _last_of_their_parents(hops: list[Answer]) -> set[int]:
-    """Places of hops after which nothing more hangs on the same one."""
+    """Return the indexes of the hops that are the last child of their parent."""
     found: dict[str, int] = {}
     for index, hop in enumerate(hops):
         found[str(hop["parent"])] = index

@@ -1,4 +1,5 @@
-"""Mandates: templates, preview, issue, list, show, close. The person's key is read here and goes nowhere else."""
+"""Mandates on the command line: templates, preview, issue, list, show, close. The person's key is read here and never
+leaves this process."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ _SHORT_PURPOSE_CHARS: Final = 60
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun."""
+    """Add the noun `mandate`."""
     group = typer.Typer(no_args_is_help=True, help="Mandates: signed tasks that agents act under.")
     command(group, "templates", reads=True)(list_templates)
     command(group, "preview", reads=True)(preview_mandate)
@@ -152,7 +153,7 @@ def run_schedule(shell: Shell, schedule: Scheduled, key: SchedulerKey) -> int | 
 def _signed_into_force(
     shell: Shell, control: Control, draft: Answer, *, giver: str, key: SigningKey, ask: bool = True
 ) -> None:
-    """Show what is signed, ask, sign, register, and say the id."""
+    """Show the mandate, ask for confirmation, sign, register, and print the id."""
     from answerable.sdk.signing import signed_mandate
 
     terms, sentences = _read_draft(draft, giver)
@@ -247,7 +248,8 @@ def _by_name(values: list[str] | None, says: str) -> dict[str, JSONValue]:
 
 
 def _read_draft(draft: Answer, person: str) -> tuple[MandateTerms, tuple[str, ...]]:
-    """What would be signed, and the sentences made from that very text: nobody signs what they were not shown."""
+    """Return the terms to be signed, and the sentences derived from those same terms, so that what is signed is what is
+    displayed."""
     from answerable.core.mandate.left_out import LeftOut
     from answerable.core.mandate.preview import preview
     from answerable.core.mandate.token import terms_of

@@ -1,4 +1,4 @@
-"""What the commands on manifests read, write and print."""
+"""Read, write and print manifests for the commands on them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TOOLS_BYTES_MAX: Final = 16 * 1024 * 1024
 
 
 def read_manifest(shell: Shell, file: Path) -> Manifest:
-    """From a document, or from a token, whose signature is not checked here."""
+    """Read a manifest from a document, or from a token, whose signature is not checked here."""
     from answerable.core.registry.manifests.manifest_token import stored_manifest
     from answerable.wiring.project_manifest import manifest_from_text
 
@@ -43,7 +43,8 @@ def read_manifest(shell: Shell, file: Path) -> Manifest:
 def with_said(
     found: Collected, *, model: str, image: str, tools: Path | None, program: Path | None = None
 ) -> dict[ManifestField, FoundField]:
-    """What was found, with what was said on the command line in its place: a claim, however true. A program is read."""
+    """Return the found fields, replaced by those given on the command line, which count as claims. A program file is
+    read."""
     from answerable.core.registry.manifests.manifest import checked_digest
     from answerable.wiring.project_manifest import FoundField, ProgramFile
 
@@ -78,7 +79,7 @@ def _said_tools_digest(file: Path) -> str:
         raise CLI_TOOLS(f"{shown(file.name)} must hold {{SERVER: [TOOL, ...]}}")
     by_server: dict[str, list[JSONValue]] = {}
     for server, tools in listed.items():
-        # The answer to tools/list as it came is as good as the bare list.
+        # Accept the whole answer to tools/list as well as the bare list.
         bare = tools.get("tools") if isinstance(tools, dict) else tools
         if not isinstance(bare, list):
             raise CLI_TOOLS(f"{shown(file.name)}: {shown(server)} must be a list of tools")
@@ -121,7 +122,7 @@ def as_yaml(document: dict[str, JSONValue]) -> str:
 
 
 def put_file(shell: Shell, place: Path, text: str) -> None:
-    """A new file, or instead of an old one after asking; a link of this name is replaced, never written through."""
+    """Write a file, asking before replacing one. A symbolic link of this name is replaced, never followed."""
     if place.exists() and bounded_text(place, FILE_BYTES_MAX) == text:
         return
     if os.path.lexists(place) and not shell.terminal.confirmed(f"Replace {place}?", yes=shell.yes):

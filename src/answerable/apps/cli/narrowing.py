@@ -1,4 +1,4 @@
-"""What an approver proposes in place of an action, as it is written on a command line."""
+"""Parse the narrower arguments that an approver proposes on the command line."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 def proposed_changes(approval: Mapping[str, Any], numbers: Sequence[str], kept: Sequence[str]) -> str:
-    """New values by argument, canonical JSON. numbers: `NAME=NUMBER`. kept: `NAME=ITEM`, of lists what stays.
+    """Return the new values by argument, as canonical JSON. numbers: `NAME=NUMBER`. kept: `NAME=ITEM`, list items that
+    stay.
 
-    The deployment judges whether that is less; this only reads it. Raises Malformed (`cli.narrower`).
+    The server judges whether the proposal is narrower; this function only parses it. Raises Malformed (`cli.narrower`).
     """
     offered = {str(one["name"]): one["value"] for one in approval["narrowable"]}
     changes: dict[str, JSONValue] = {}

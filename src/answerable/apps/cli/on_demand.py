@@ -1,4 +1,4 @@
-"""The tree of commands, each built when somebody asks for it: all of them cost more than most commands themselves."""
+"""Build each command only when it is looked up: building the whole tree costs more than most commands themselves."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from typer.models import CommandInfo, TyperInfo
 
 Command: TypeAlias = Any
-"""Of the click inside Typer, which names no type for others."""
+"""The command class of the click inside Typer, which exports no type for it."""
 
 
 class _OnDemand(Mapping[str, Command]):
-    """Commands by name, in the order in which they were declared."""
+    """Commands by name, in the order of declaration."""
 
     def __init__(self, makers: dict[str, Callable[[], Command]]) -> None:
         self._makers = makers
@@ -38,7 +38,8 @@ class _OnDemand(Mapping[str, Command]):
 
 
 def command_tree(app: Typer) -> TyperGroup:
-    """The same tree as `typer.main.get_command` makes, without its cost. Every command and group has a name."""
+    """Return the same tree as `typer.main.get_command` does, without its cost. Every command and group must have a
+    name."""
     root: Any = get_command(_bare(app))
     root.commands = _commands(app, app)
     group: TyperGroup = root
@@ -78,7 +79,7 @@ def _group(info: TyperInfo, root: Typer) -> Command:
 
 
 def _bare(app: Typer) -> Typer:
-    """It, without what is below it."""
+    """Copy an app without its commands and groups."""
     bare = copy(app)
     bare.registered_commands, bare.registered_groups = [], []
     return bare

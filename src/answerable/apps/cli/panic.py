@@ -1,4 +1,4 @@
-"""`answerable panic`: stop everything of a data directory, whether or not a server runs."""
+"""`answerable panic`: hold everything of a data directory, whether or not a server runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POLL_SECONDS: Final = 0.05
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    # It asks nothing; whoever says yes all the same is not told of options now.
+    # The command asks nothing; it accepts --yes anyway, so that nobody gets a usage error in an emergency.
     command(app, "panic", reads=True, asks=True)(panic)
 
 
@@ -66,7 +66,8 @@ def panic(shell: Shell, reason: Reason = "") -> int | None:
 
 
 def _ask_server(shell: Shell, reason: str, unwritten: Unavailable) -> None:
-    """Raises Unavailable: `panic.not_written` where no server has answered; else as the server says what holds."""
+    """Ask the server to hold everything. Raises Unavailable: `panic.not_written` when no server answered, otherwise the
+    server's error."""
     from answerable.apps.cli.control import running
 
     body: dict[str, JSONValue] = {"kind": "everything", **({"reason": reason} if reason else {})}
@@ -126,21 +127,23 @@ def _say_held(shell: Shell, seen: _Seen) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """hold: that a running server made of the press. standing: of earlier ones, in force beside it."""
+    """Result of waiting for a server. hold: the one that a running server made from this press. standing: earlier ones,
+    still in force."""
 
     hold: Answer
     standing: tuple[Answer, ...]
 
 
 def _seen(shell: Shell, press: str) -> _Seen | None:
-    """None where no server says so in time. Nothing here may fail a press."""
+    """Wait for the hold that a server makes from this press; None if no server reports it in time. Never raises:
+    nothing here may fail a press."""
     from answerable.apps.cli.control import running
 
     give_up_at = time.monotonic() + SEEN_SECONDS_MAX
     try:
         with running(shell.settings()) as control:
             while control is not None and (left := give_up_at - time.monotonic()) > 0:
-                # A server that stands still takes the question and never answers.
+                # A stalled server accepts the request and never answers.
                 held = control.get_soon("/v1/holds", seconds_max=left, state="in_force", limit="100")
                 presses = [dict(one) for one in held["items"] if one["source"] == "panic"]
                 for one in presses:
@@ -148,6 +151,6 @@ def _seen(shell: Shell, press: str) -> _Seen | None:
                         return _Seen(hold=one, standing=tuple(other for other in presses if other is not one))
                 time.sleep(POLL_SECONDS)
     except (AnswerableError, KeyboardInterrupt, LookupError, TypeError):
-        # The last two: what answers is no server of ours.
+        # LookupError and TypeError: what answers is not this product's server.
         return None
     return None

@@ -1,4 +1,4 @@
-"""People's way into the console: invite, list their passkeys, remove one."""
+"""Console access of people: invite a person, list passkeys, remove one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PasskeyId = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun."""
+    """Add the noun `person`."""
     group = typer.Typer(
         no_args_is_help=True, help="People: how they get into the console, and with which passkeys."
     )
@@ -63,7 +63,8 @@ def invite(
 
 
 def qr_code(address: str) -> str:
-    """The address for a phone's camera, two rows of modules to a line, with light drawn (ISO/IEC 18004)."""
+    """Return the address as a QR code for a phone's camera (ISO/IEC 18004), two rows of modules per line, light modules
+    drawn."""
     import segno
 
     drawn = StringIO()

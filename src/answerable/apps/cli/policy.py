@@ -1,4 +1,4 @@
-"""Policy sets in directories: policy check, compile, schema, test."""
+"""Policy sets in directories: check, compile, print the schema, run the test tables."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _MARKS: Final = {True: "ok", False: "failed"}
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun."""
+    """Add the noun `policy`."""
     policy = typer.Typer(
         no_args_is_help=True, help="Policy sets under version control, before they are published."
     )
@@ -158,8 +158,8 @@ def schema(
 
 
 def _registered(shell: Shell, sources: list[str] | None) -> tuple[list[JSONValue], SignedWith]:
-    """The documents named, or those of the product, whether or not a server runs; and what is known of passkeys, which
-    documents do not say."""
+    """Return the documents in the named files, or else the registered ones, whether or not a server runs; and what is
+    known of passkeys, which the documents do not contain."""
     from answerable.core.approval.assurance_level import NOTHING_KNOWN
 
     if not sources:

@@ -1,4 +1,4 @@
-"""Policy sets come into force: policy status, propose, proposals, show, publish, withdraw, history, rollback."""
+"""Put policy sets into force: policy status, propose, proposals, show, publish, withdraw, history, rollback."""
 
 from __future__ import annotations
 
@@ -217,7 +217,8 @@ def rollback(
 def _simulated(
     shell: Shell, control: Control, body: dict[str, JSONValue], since: str
 ) -> dict[str, JSONValue]:
-    """What is attached of a simulation: its counts. Raises Refused (`cli.not_confirmed`) when it was broken off."""
+    """Run a simulation and return its counts, to attach to the proposal. Raises Refused (`cli.not_confirmed`) when
+    interrupted."""
     found = simulated(shell, control, body, since)
     if found["partial"]:
         raise CLI_NOT_CONFIRMED("broken off: nothing was signed")
@@ -273,7 +274,7 @@ def _digest_of(documents: dict[str, JSONValue]) -> str:
 
 
 def _require_digests(found: Answer) -> None:
-    """What is signed are digests: they are those of the documents that are shown, or nothing is signed."""
+    """Check that the digests to be signed are those of the displayed documents. Raises otherwise."""
     if found["superseded"]:
         raise PUBLICATION_SUPERSEDED()
     for shown_as, digest in (("documents", "after"), ("present", "before")):

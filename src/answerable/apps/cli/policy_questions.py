@@ -1,4 +1,4 @@
-"""How many more or fewer questions people would be asked: what `answerable policy simulate` tells of it."""
+"""Report how many more or fewer approvals people would be asked for, as part of `answerable policy simulate`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MINUTE_MS: Final = 60_000
 
 
 def tiers_given(given: Iterable[str]) -> dict[str, str]:
-    """Tier by capability. Raises Malformed (`cli.tier`)."""
+    """Parse tiers by capability. Raises Malformed (`cli.tier`)."""
     found: dict[str, str] = {}
     for one in given:
         name, equals, tier = one.partition("=")
@@ -34,13 +34,13 @@ def tiers_given(given: Iterable[str]) -> dict[str, str]:
 
 
 def no_questions() -> dict[str, Any]:
-    """To add pages to."""
+    """Return an empty total, to which pages are added."""
     sides: dict[str, Any] = {side: {"count": 0, **{kind: {} for kind in KINDS}} for side in SIDES}
     return {**sides, "tasks": 0, "first_at": None, "last_at": None}
 
 
 def add_questions(total: dict[str, Any], page: dict[str, Any]) -> None:
-    """One more page."""
+    """Add one page to the total."""
     for side in SIDES:
         total[side]["count"] += page[side]["count"]
         for kind in KINDS:
@@ -52,9 +52,10 @@ def add_questions(total: dict[str, Any], page: dict[str, Any]) -> None:
 
 
 def waits_by_tier(control: Control, since: int) -> dict[str, int]:
-    """How long half of the questions of each tier waited at most, in ms; without tiers of which nothing is known.
+    """Return the median wait of the questions of each tier, in ms; tiers without data are left out.
 
-    since: Unix milliseconds."""
+    since: Unix milliseconds.
+    """
     try:
         told = control.get_long("/v1/oversight", since=str(since))
     except AnswerableError:
@@ -63,7 +64,7 @@ def waits_by_tier(control: Control, since: int) -> dict[str, int]:
 
 
 def show_questions(shell: Shell, found: dict[str, Any]) -> None:
-    """What people were asked, and would be: by tier, rule and group, and in all."""
+    """Show how many questions people were asked and would be asked: by tier, rule and group, and in all."""
     before, after = found["before"], found["after"]
     if not before["count"] and not after["count"]:
         shell.terminal.say("people were asked nothing, and would be asked nothing")
@@ -93,14 +94,14 @@ def _in_all(found: dict[str, Any]) -> Iterator[tuple[object, ...]]:
 
 
 def _minutes(waits: dict[str, int], tiers: dict[str, int]) -> float | None:
-    """None where a question is of a tier of which nobody knows how long it waits."""
+    """Return the expected minutes of waiting, or None if a question's tier has no known wait."""
     if any(tier not in waits for tier in tiers):
         return None
     return sum(waits[tier] * count for tier, count in tiers.items()) / _MINUTE_MS
 
 
 def _days(found: dict[str, Any]) -> float:
-    """From the first decision to the last; of less than a day nothing is said by the day."""
+    """Return the days from the first decision to the last; 0 if less than a day, for which no daily rate is shown."""
     if not found["first_at"] or not found["last_at"]:
         return 0.0
     first, last = (datetime.fromisoformat(found[name]) for name in ("first_at", "last_at"))

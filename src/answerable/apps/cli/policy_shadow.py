@@ -1,4 +1,4 @@
-"""`answerable policy shadow`: start, status, stop."""
+"""`answerable policy shadow`: start, inspect and stop a policy set that is evaluated but not enforced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""`answerable policy simulate`: what a candidate would have decided; in part when somebody breaks it off."""
+"""`answerable policy simulate`: what a candidate policy set would have decided. An interrupted run gives partial
+results."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ Tier = Annotated[
 Limit = Annotated[int, typer.Option("--limit", min=0, help="How many changes to list; --json lists all.")]
 
 KEPT_MAX: Final = 100_000
-"""Differences that are held for --json; those past it are counted."""
+"""Differences listed in --json; further ones are only counted."""
 _ALL: Final = "all"
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SINCE: Final = re.compile(r"([1-9][0-9]{0,8})([smhd])")
@@ -82,7 +83,10 @@ def simulate(
 
 
 def simulated(shell: Shell, control: Control, body: dict[str, JSONValue], since: str) -> dict[str, Any]:
-    """All pages together; `partial` when somebody broke it off. body: documents, and what is removed."""
+    """Run the simulation and add up all pages; `partial` is true when the user interrupted it.
+
+    body: the documents, and the names to remove.
+    """
     total: dict[str, Any] = {
         "since": since,
         "partial": False,
@@ -125,7 +129,7 @@ def _add(total: dict[str, Any], page: dict[str, Any]) -> None:
 
 
 class _Progress:
-    """One line on standard error that is written over, for people only."""
+    """One progress line on standard error, overwritten at each step; only on a terminal."""
 
     def __init__(self, shell: Shell) -> None:
         self._wanted = sys.stderr.isatty() and not shell.terminal.as_json
@@ -146,7 +150,7 @@ class _Progress:
 
 
 def millis_back(since: str) -> int:
-    """Unix milliseconds of so long ago; 0 for `all`. Raises Malformed (`cli.since`)."""
+    """Return the Unix milliseconds of so long ago; 0 for `all`. Raises Malformed (`cli.since`)."""
     if since == _ALL:
         return 0
     found = _SINCE.fullmatch(since)
@@ -156,7 +160,7 @@ def millis_back(since: str) -> int:
 
 
 def show_changes(shell: Shell, found: dict[str, Any], limit: int | None = None) -> None:
-    """What changes, listed up to a limit and counted."""
+    """Show the changes, listed up to a limit and counted."""
     rows = [
         (
             one["index"],

@@ -1,4 +1,4 @@
-"""Policy sets as commands take them: directories, and files of documents."""
+"""Read policy sets from the directories and document files given to a command."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ Removed = Annotated[
 
 
 def people_signing(control: Control, signatures: tuple[AssuranceLevel, ...] | None = None) -> SignedWith:
-    """What a product knows of its people's passkeys. signatures: what its settings ask of each tier, if known."""
+    """Return what the server knows of people's passkeys. signatures: levels that its settings require per tier, if
+    known."""
     from answerable.core.approval.assurance_level import ANY_FOR_ALL, SignedWith, held_strength, stronger
 
     strongest: dict[str, AssuranceLevel] = {}
@@ -35,7 +36,7 @@ def people_signing(control: Control, signatures: tuple[AssuranceLevel, ...] | No
             held = held_strength(attested=one["attested"], backup_eligible=one["backup_eligible"])
             strongest[str(one["person"])] = stronger(held, strongest.get(str(one["person"]), "any"))
     except Refused as refused:
-        # Where there is no console, nobody has a passkey.
+        # Without a console, nobody has a passkey.
         if refused.code != "passkey.off":
             raise
     return SignedWith(passkeys=strongest, signatures=signatures or ANY_FOR_ALL)
@@ -44,7 +45,8 @@ def people_signing(control: Control, signatures: tuple[AssuranceLevel, ...] | No
 def gathered(
     control: Control, sources: list[Path], signatures: tuple[AssuranceLevel, ...] | None = None
 ) -> tuple[list[JSONValue], dict[str, JSONValue]]:
-    """The documents of directories and files, and how the tests of each directory went. signatures: as above.
+    """Return the documents of directories and files, and the test results of each directory. signatures: as in
+    `people_signing`.
 
     Raises Malformed (`set.faults`, `set.tests`, `registry.faults`).
     """

@@ -1,4 +1,4 @@
-"""`answerable policy suggest`: standing rules that history suggests, with what they would change."""
+"""`answerable policy suggest`: suggest standing rules from past approvals, with what each would change."""
 
 from __future__ import annotations
 

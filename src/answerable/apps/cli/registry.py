@@ -1,4 +1,5 @@
-"""Registered documents: apply, diff, validate; registry check, list, show; agents, capabilities, servers."""
+"""Registered documents on the command line: apply, diff, validate; registry check, list, show; agents, capabilities,
+servers."""
 
 from __future__ import annotations
 
@@ -83,7 +84,7 @@ def apply(
 
 
 def _warn_of_duties(shell: Shell, control: Control, applied: Answer) -> None:
-    """Who puts people on call, or takes somebody away, hears at once at which times nobody is."""
+    """Warn about gaps in duty coverage as soon as a Duty or a Principal has changed."""
     if shell.terminal.as_json or not any(one["kind"] in ("Duty", "Principal") for one in applied["changes"]):
         return
     for one in control.get("/v1/registry/check")["findings"]:
@@ -200,7 +201,7 @@ def show_document(
     if shell.terminal.as_json:
         shell.terminal.json(item)
         return None
-    # The emitter escapes what does not print, so that the text is safe to show and can be applied again.
+    # The emitter escapes non-printable characters, so the text is safe to display and can be applied again.
     for line in yaml.safe_dump(item["document"], sort_keys=False).splitlines():
         shell.terminal.line(line)
     for reason in item["reasons"]:
@@ -289,7 +290,7 @@ def _read(shell: Shell, file: list[str] | None, files: list[str] | None) -> Read
 
 
 def _with_files(reading: Reading, fault: Malformed) -> Malformed:
-    """A fault in policies names their sets; who wrote them looks for files."""
+    """Add file names to a fault in policies: the server names the policy set, the author looks for the file."""
     named: dict[str, str] = {}
     for document, origin in zip(reading.documents, reading.origins, strict=True):
         if isinstance(document, dict) and document.get("kind") == "PolicySet":
@@ -308,7 +309,8 @@ def _stored(control: Control) -> dict[str, JSONValue]:
 
 
 def _faults(reading: Reading, stored: dict[str, JSONValue], *, prune: bool) -> tuple[str, ...]:
-    """Everything wrong with the files, seen together with what stays registered, each with file and line."""
+    """Return every fault of the files, judged together with the documents that stay registered, each with file and
+    line."""
     from answerable.core.registry.parsing.active import faults_of, faults_of_new
     from answerable.core.registry.parsing.parse import document_key
 
@@ -360,7 +362,7 @@ def _show_applied(shell: Shell, applied: Answer, *, done: bool) -> None:
 
 
 def _warn_void(shell: Shell, void: list[str]) -> None:
-    """Policies that are not what their authors mean, as `policy check` says."""
+    """Warn about policies that are probably not what their authors mean, as `policy check` does."""
     for one in void[:_VOID_SHOWN_MAX]:
         shell.terminal.warn(one)
     if len(void) > _VOID_SHOWN_MAX:
@@ -370,7 +372,7 @@ def _warn_void(shell: Shell, void: list[str]) -> None:
 
 
 def _warn_undrilled(shell: Shell, raises: list[Answer]) -> None:
-    """One line, of what was registered before: what is new could not be drilled yet."""
+    """Warn in one line about earlier documents that were raised without drills; new ones could not be drilled yet."""
     if raises:
         one = raises[0]
         told = " and ".join(f"`{line}`" for line in one["commands"])

@@ -1,4 +1,4 @@
-"""Revoking, and what was revoked."""
+"""Revoke a right to act, and list revocations."""
 
 from __future__ import annotations
 
@@ -125,5 +125,5 @@ def _tell(shell: Shell, answer: Answer) -> None:
 
 
 def _where(one: Answer, logs: set[str]) -> str:
-    """In which log it is, where there are several."""
+    """Return the entry's log, if there are several logs."""
     return f"; entry {one['entry']} of {one['log']}" if len(logs) > 1 else ""

@@ -1,7 +1,7 @@
-"""Static secrets of the broker: they go in, are replaced and retired here, and never come out.
+"""Manage the broker's static secrets: put, rotate, retire, find. No command prints a value.
 
-Run as the account of the broker. A value comes from standard input or a file, for arguments and environments are read
-by others.
+Run as the account of the broker. A value is read from standard input or a file, because other users can read a
+process's arguments and environment.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ PIECE_BYTES: Final = 1_048_576
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun."""
+    """Add the noun `secret`."""
     group = typer.Typer(
         no_args_is_help=True, help="Static secrets of the broker. None of these shows a value."
     )
@@ -252,7 +252,7 @@ def _now() -> UnixMillis:
 
 
 def _value(file: Path | None) -> bytes:
-    """Without the end of its last line. On a terminal it is asked for and not shown."""
+    """Read a value without its final newline. On a terminal, prompt without echo."""
     try:
         if file is not None:
             with file.open("rb") as opened:

@@ -1,4 +1,4 @@
-"""What the server shows of an action, held against itself before anybody signs it."""
+"""Check that the action, object and card that a server shows match each other, before anybody signs them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 def shown_whole(answer: Answer) -> tuple[FrozenJSON, FrozenJSON]:
-    """The action object, which says what the action itself says, and the card, which is the one made of it here.
+    """Return the action object, which must match the action, and the card, which must be the one derived from that
+    object.
 
     Raises Unverified (`cli.digest`).
     """

@@ -1,4 +1,5 @@
-"""`answerable stats`: what control costs, by tier and use case, and beside what it cost before a change of policy."""
+"""`answerable stats`: the cost of control by tier and use case, optionally compared with a baseline from before a
+policy change."""
 
 from __future__ import annotations
 
@@ -63,7 +64,7 @@ def stats(shell: Shell, since: Since = "7d", save: Save = None, against: Against
 
 
 def share(part: int, whole: int) -> str:
-    """So much of a hundred; a share of nothing is no data, and what is not all or nothing is never rounded to it."""
+    """Return a percentage. A share of nothing is no data; a share that is not 0 or 100 % is never rounded to either."""
     if not whole:
         return NO_DATA
     percent = part * 100 / whole
@@ -75,7 +76,7 @@ def share(part: int, whole: int) -> str:
 
 
 def length(milliseconds: int | None) -> str:
-    """A time as people say it."""
+    """Return a human-readable duration."""
     if milliseconds is None:
         return NO_DATA
     told = f"{milliseconds} ms"

@@ -1,4 +1,4 @@
-"""Figures as they were written down once, and the differences to what they are now."""
+"""Store the figures of `answerable stats` as a baseline, and compare later figures with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BASELINE_BYTES_MAX: Final = 8_388_608
 
 
 class Quantiles(msgspec.Struct):
-    """Of the longest half and twentieth: in the unit that the name of the member says."""
+    """Median and 95th percentile, in the unit that the member's name states."""
 
     count: int
     p50: int
@@ -29,7 +29,7 @@ class Quantiles(msgspec.Struct):
 
 
 class Decisions(msgspec.Struct):
-    """How long the decisions of one process took. An edge is None past the last bucket."""
+    """Decision times of one process. A bound is None past the last histogram bucket."""
 
     count: int
     p50_us_max: int | None
@@ -37,7 +37,7 @@ class Decisions(msgspec.Struct):
     p99_us_max: int | None
 
     def told(self) -> str:
-        """In words."""
+        """Return the figures as text."""
         edges = (("p50", self.p50_us_max), ("p95", self.p95_us_max), ("p99", self.p99_us_max))
         said = ", ".join(
             f"{name} ≤ {edge} µs" if edge is not None else f"{name} beyond the last bucket"
@@ -47,7 +47,7 @@ class Decisions(msgspec.Struct):
 
 
 class GroupStats(msgspec.Struct):
-    """One tier of one use case."""
+    """The figures of one tier of one use case."""
 
     tier: str
     use_case: str
@@ -65,14 +65,14 @@ class GroupStats(msgspec.Struct):
 
 
 class UseCaseStats(msgspec.Struct):
-    """A use case in all its tiers."""
+    """The figures of a use case across its tiers."""
 
     use_case: str
     tasks: int
     questions: int
 
     def per_task(self) -> str:
-        """Questions per task."""
+        """Return the number of questions per task."""
         return f"{self.questions / self.tasks:.2f}" if self.tasks else "no data"
 
 
@@ -88,7 +88,7 @@ class LogStats(msgspec.Struct):
 
 
 class Stats(msgspec.Struct):
-    """What the control API answers, as far as it is told here."""
+    """The part of the control API's answer that this command uses."""
 
     at: str
     since: str | None
@@ -114,12 +114,12 @@ class _Baseline(msgspec.Struct):
 
 
 def stats_of(answer: dict[str, Any]) -> Stats:
-    """The answer of the control API."""
+    """Parse the answer of the control API."""
     return msgspec.convert(answer, Stats)
 
 
 def write_baseline(path: Path, answer: dict[str, Any]) -> None:
-    """Write a new file. Raises Malformed (`stats.exists`, `stats.file`)."""
+    """Write a new baseline file. Raises Malformed (`stats.exists`, `stats.file`)."""
     text = json.dumps({"kind": KIND, "version": VERSION, "stats": answer}, indent=1, sort_keys=True)
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -133,7 +133,7 @@ def write_baseline(path: Path, answer: dict[str, Any]) -> None:
 
 
 def read_baseline(path: Path) -> Stats:
-    """What was written down. Raises Malformed (`stats.file`, `stats.baseline`)."""
+    """Read a baseline file. Raises Malformed (`stats.file`, `stats.baseline`)."""
     try:
         with path.open("rb") as file:
             content = file.read(BASELINE_BYTES_MAX + 1)
@@ -153,7 +153,7 @@ def read_baseline(path: Path) -> Stats:
 
 
 def compared(before: Stats, now: Stats) -> list[dict[str, Any]]:
-    """What is to be told beside each other, by tier and use case; None on a side that has no data."""
+    """Return the rows of a comparison by tier and use case; a side without data is None."""
     then = {(one.tier, one.use_case): one for one in before.groups}
     today = {(one.tier, one.use_case): one for one in now.groups}
     rows = []

@@ -1,4 +1,4 @@
-"""The containment report as a person sees it: line by line while it becomes known, and a summary at its end."""
+"""Print the containment report: line by line as facts become known, with a summary at the end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from answerable.apps.cli.terminal import Terminal
 
 NAMED_MAX: Final = 20
-"""Rows of each kind that a person is shown; --json has all."""
+"""Rows of each kind that are printed; --json has all."""
 
 _UNDOING: Final = {"not_reversible": "no", "reversible": "yes, by hand", "read": "no: it was read"}
 _ENDS: Final = {
@@ -21,8 +21,8 @@ _ENDS: Final = {
 
 
 class ReportView:
-    """Says what is new in each state of a report; nothing is said twice. report: the last state of it; None while there
-    is none."""
+    """Print what is new in each state of a report, and nothing twice. report: its latest state; None before the
+    first."""
 
     def __init__(self, terminal: Terminal, report: Answer | None) -> None:
         self.report = report
@@ -30,7 +30,7 @@ class ReportView:
         self._said: set[tuple[str, str]] = set()
 
     def update(self, report: Answer) -> None:
-        """What was stopped, what is in flight, and how it ended, as far as it was not said yet."""
+        """Print what was stopped, what is in flight and how actions ended, as far as not yet printed."""
         self.report = report
         if self._terminal.as_json:
             return
@@ -51,19 +51,19 @@ class ReportView:
                 self._say("ended", name, f"in flight {name} {_ENDS[one['status']]}")
 
     def left(self, hold: str) -> None:
-        """Somebody ended the showing."""
+        """Report that the user ended the display."""
         self._terminal.warn(
             f"no longer shown, and still held: the stop goes on without this command; see `answerable hold show {hold}`"
         )
 
     def lost(self, hold: str, why: str) -> None:
-        """Nobody tells any more what comes of it."""
+        """Report that the effects of the stop can no longer be fetched."""
         self._terminal.warn(
             f"it is held, and what comes of it cannot be told now: {why}; see `answerable hold show {hold}`"
         )
 
     def summary(self, report: Answer) -> None:
-        """What there is to know at the end."""
+        """Print the summary at the end."""
         terminal = self._terminal
         stopped, last, counted = report["stopped"], report["last_effect"], report["done_count"]
         terminal.record(

@@ -1,4 +1,4 @@
-"""`answerable stop-rule simulate`: what a rule would have held."""
+"""`answerable stop-rule simulate`: which holds a stop rule would have placed in the past."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Name = Annotated[str, typer.Argument(help="The rule, as it is registered; dry or
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun."""
+    """Add the noun `stop-rule`."""
     group = typer.Typer(
         no_args_is_help=True, help="Stop rules: what is too much, and what stands still then."
     )

@@ -1,4 +1,4 @@
-"""`answerable streams`: who is told when a right to act ends, and how each stands."""
+"""`answerable streams`: the receivers of revocation events and webhooks, and the delivery state of each."""
 
 from __future__ import annotations
 
@@ -44,6 +44,6 @@ def streams(shell: Shell) -> int | None:
 
 
 def _why(one: dict[str, Any]) -> str:
-    """What is to be known of it, if anything."""
+    """Return what is noteworthy about a receiver, empty if nothing."""
     tried = f"tried {one['attempts']} times, again at {one['next_at']}" if one["next_at"] else ""
     return "; ".join(text for text in (one["reason"], tried) if text)

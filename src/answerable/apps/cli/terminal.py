@@ -1,7 +1,7 @@
-"""What a person or a pipe sees: results on standard output, messages on standard error.
+"""Print results on standard output and messages on standard error.
 
-Text that somebody else supplied cannot move the cursor, hide or reorder what is shown: every character that does not
-print is written as its code. Colour only on a terminal, and not with --no-color or NO_COLOR.
+Text from others cannot move the cursor, hide or reorder output: every non-printable character is written as its code.
+Colour appears only on a terminal, and not with --no-color or NO_COLOR.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 ANSWER_CHARS_MAX: Final = 1000
-"""Of what a person types."""
+"""Limit for typed input."""
 
 _STYLES: Final = {
     "open": "green",
@@ -45,20 +45,23 @@ _STYLES: Final = {
     "spent": "dim",
     "used": "dim",
 }
-"""Words of state that are coloured wherever they fill a cell."""
+"""State words that are coloured when they fill a table cell."""
 
 _GAP: Final = "  "
 
 
 def safe(text: object) -> str:
-    """One line: what does not print (controls, bidirectional marks, zero width) is written as `\\u{CODE}`."""
+    r"""Return one line; non-printable characters (control, bidirectional mark, zero width) become `\u{CODE}`."""
     return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in str(text))
 
 
 @contextmanager
 def printing() -> Iterator[None]:
-    """While something is printed. Raises BrokenPipeError where the reader has left, and Unavailable (`cli.output`)
-    where standard output takes nothing: then it is printed nowhere from then on."""
+    """Guard a block that prints.
+
+    Raises BrokenPipeError when the reader has closed the pipe, and Unavailable (`cli.output`) when standard output
+    accepts nothing; all later output is then discarded.
+    """
     try:
         yield
     except BrokenPipeError:
@@ -71,14 +74,14 @@ def printing() -> Iterator[None]:
 
 
 def print_nowhere() -> None:
-    """What is printed from now on, and what is kept of it so far: else the interpreter would try once more at its end,
-    and complain."""
+    """Discard all later output and what is still buffered. Otherwise the interpreter would flush once more at exit and
+    report an error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Terminal:
-    """The two streams of one command. as_json: results are one JSON text. quiet: no messages but faults. draws: colour
-    and bars can be drawn, for which a package of the server is needed."""
+    """The output streams of one command. as_json: results are one JSON text. quiet: only faults as messages. draws:
+    whether colour and progress bars are available; they need a package of the server."""
 
     def __init__(
         self, *, as_json: bool = False, colour: bool = True, quiet: bool = False, draws: bool = True
@@ -90,13 +93,13 @@ class Terminal:
         self._consoles: dict[int, Console] = {}
 
     def json(self, value: object) -> None:
-        """A JSON value as one text, indented for people when they look at it."""
+        """Print a JSON value, indented on a terminal."""
         indent = 2 if sys.stdout.isatty() else None
         with printing():
             sys.stdout.write(json.dumps(value, indent=indent) + "\n")
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-        """Aligned columns under a heading; `empty` is said instead, as a message, when there are no rows."""
+        """Print aligned columns under a heading. Without rows, `empty` is printed as a message instead."""
         cells = [[safe(cell) for cell in row] for row in rows]
         if not cells:
             self.say(empty)
@@ -113,7 +116,7 @@ class Terminal:
             self._print_pieces(padded)
 
     def record(self, pairs: Iterable[tuple[str, object]]) -> None:
-        """`name  value` lines, names aligned; a list takes a line for each item."""
+        """Print `name value` lines with aligned names; a list takes one line per item."""
         listed = [(name, value) for name, value in pairs if value not in ("", None, [], ())]
         width = max((len(name) for name, _ in listed), default=0)
         for name, value in listed:
@@ -124,33 +127,34 @@ class Terminal:
                 self._print_pieces([(label.ljust(width), "bold"), (text, _STYLES.get(text, ""))])
 
     def line(self, text: str, style: str = "") -> None:
-        """One line of a result. Non-printing characters are shown, line breaks included."""
+        """Print one result line. Non-printable characters, line breaks included, are escaped."""
         self._print(safe(text), style)
 
     def text(self, text: str) -> None:
-        """A result of many lines; within them, what does not print is written as its code."""
+        """Print a result of many lines; non-printable characters within a line are written as their code."""
         with printing():
             for line in text.split("\n")[: -1 if text.endswith("\n") else None]:
                 sys.stdout.write(safe(line) + "\n")
 
     def say(self, text: str) -> None:
-        """A message on standard error, unless quiet."""
+        """Print a message on standard error, unless quiet."""
         if not self._quiet:
             self._print(safe(text), "dim", sys.stderr)
 
     def warn(self, text: str) -> None:
-        """A message that is shown even when quiet."""
+        """Print a message even when quiet."""
         self._print(safe(text), "yellow", sys.stderr)
 
     def fault(self, text: str) -> None:
-        """What is wrong, one line."""
+        """Print an error as one line."""
         self._print_pieces([("answerable:", "bold red"), (safe(text), "")], sys.stderr, gap=" ")
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Callable[[int, int], None]]:
-        """A bar on standard error where somebody looks; call what it yields with how much is done of how much.
+        """Show a progress bar on standard error if it is a terminal. Call the yielded function with the amount done and
+        the total.
 
-        A total of 0 stands for one that is not known.
+        A total of 0 means unknown.
         """
         if self._quiet or not self._draws or not sys.stderr.isatty():
             yield lambda done, total: None
@@ -163,9 +167,9 @@ class Terminal:
             yield lambda done, total: bar.update(task, completed=done, total=total or None)
 
     def confirmed(self, question: str, *, yes: bool) -> bool:
-        """Ask y/N on standard error; `yes` answers for the person.
+        """Ask y/N on standard error; `yes` answers without asking.
 
-        Raises Malformed (`cli.confirmation`) where nobody can be asked.
+        Raises Malformed (`cli.confirmation`) when there is no terminal.
         """
         if yes:
             return True
@@ -175,9 +179,9 @@ class Terminal:
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def asked(self, question: str, *, otherwise: str) -> str:
-        """Ask for a value on standard error. otherwise: how to give it where nobody can be asked.
+        """Ask for a value on standard error. otherwise: how to give the value without a terminal.
 
-        Raises Malformed (`cli.missing`) there, and when nothing is answered.
+        Raises Malformed (`cli.missing`) when there is no terminal or the answer is empty or too long.
         """
         if not sys.stdin.isatty():
             raise CLI_MISSING(f"there is no terminal to ask at: {otherwise}")
@@ -200,8 +204,8 @@ class Terminal:
     ) -> None:
         stream = stream or sys.stdout
         if stream is sys.stderr:
-            # Where both go into one file, each message stands after the result that it is about.
-            # A stream that takes nothing is told of at the end.
+            # When both streams go to one file, each message then follows the result that it is about. A write error is
+            # reported at the end.
             with suppress(OSError):
                 sys.stdout.flush()
         if not (self._colour and stream.isatty()):
@@ -209,7 +213,7 @@ class Terminal:
             with printing() if stream is sys.stdout else nullcontext():
                 stream.write((text.rstrip() if end == "\n" else text) + end)
             return
-        # Loaded where somebody looks: a pipe does not pay for it.
+        # Imported only for a terminal: a pipe does not pay for the import.
         from rich.text import Text
 
         joined = Text(gap).join([Text(text, style=style) for text, style in pieces])

@@ -1,4 +1,5 @@
-"""Tools of upstream servers: how they stand, what changed, and the owner's yes. The owner's key goes nowhere else."""
+"""Tools of upstream servers: list their states, show what changed, approve a definition. The owner's key never leaves
+this process."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ WAITING: Final = ("new", "changed")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun."""
+    """Add the noun `tool`."""
     tool = typer.Typer(
         no_args_is_help=True, help="Tools of upstream servers, and which definitions are let through."
     )
@@ -160,7 +161,7 @@ def approve(
 
 
 def _signed(found: Answer, *, owner: Any, key: SigningKey) -> str:
-    """Over the digest of the text that was shown, which is made here and not believed."""
+    """Sign the digest of the displayed text, computed here and not taken from the server."""
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.registry.tools.tool_approval import signed_approval
 
@@ -178,7 +179,7 @@ def _signed(found: Answer, *, owner: Any, key: SigningKey) -> str:
 
 
 def _show(shell: Shell, found: Answer) -> None:
-    """Made of the two texts here, for it is them that are signed."""
+    """Show the difference computed from the two texts here, because these texts are what is signed."""
     from answerable.core.canonical import parse
     from answerable.core.registry.tools.tool_change import tool_changes, tool_lines
 

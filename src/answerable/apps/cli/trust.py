@@ -1,4 +1,4 @@
-"""`answerable trust`: our trust domain, its bundle, rotation and mass revocation."""
+"""`answerable trust`: show this server's trust domain and bundle, rotate its keys, revoke an authority."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Now = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun."""
+    """Add the noun `trust`."""
     noun = typer.Typer(no_args_is_help=True, help="The SPIFFE trust domain: authorities, bundle, federation.")
     command(noun, "show", reads=True)(show)
     command(noun, "bundle")(bundle)

@@ -1,4 +1,4 @@
-"""Commands of Typer that take ids as they are typed."""
+"""Typer commands that accept ids beginning with `-` as arguments."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class IdCommand(TyperCommand):
-    """A command that takes an id which begins with `-` wherever it takes an argument."""
+    """A command that accepts an id beginning with `-` as an argument."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Puts arguments behind the options where one of them is such an id; leaves every other line alone."""
+        """Move arguments behind the options if one of them is such an id; leave every other line unchanged."""
         return list(super().parse_args(ctx, with_ids_last(args, _with_values(self.params))))
 
 
 def _with_values(parameters: Sequence[object]) -> frozenset[str]:
-    """Spellings of the options that have a value."""
+    """Return the spellings of the options that take a value."""
     options = [one for one in parameters if isinstance(one, TyperOption) and not one.is_flag]
     return frozenset(name for one in options for name in one.opts)

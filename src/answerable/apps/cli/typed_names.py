@@ -1,4 +1,4 @@
-"""The name that a person types before a critical action runs. `--yes` does not stand for it."""
+"""Ask for the name that a person must type before a critical action runs. `--yes` does not replace it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ Typed = Annotated[
 
 
 def typed_name(shell: Shell, answer: Answer, waiting: Approval, verdict: Verdict, given: str) -> str | None:
-    """What the person typed; None where no name is wanted. waiting: made from `answer`, checked.
+    """Return the typed name, or None if no name is required. waiting: built from `answer` and checked.
 
-    Raises Malformed (`cli.missing`) where nobody can be asked, Refused (`cli.not_confirmed`) for another name.
+    Raises Malformed (`cli.missing`) when there is no terminal, Refused (`cli.not_confirmed`) for another name.
     """
     from answerable.core.approval.typed_name import how_unlike, is_same_name, name_to_type
 

@@ -1,7 +1,7 @@
-"""What commands do that need no server, for the whole command line and for that of an installation without one.
+"""The commands that need no server, as functions for the whole command line and for the light one.
 
-Each prints its result and returns its exit code, None for 0. Law: what this installation cannot check is said and is
-never an exit code of 0.
+Each prints its result and returns its exit code, None for 0. Law: if a check needs a package that is not installed, the
+command says so and does not exit with 0.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from answerable.verify.replayed import Replayed
 
 ALGORITHMS: Final[dict[str, Algorithm]] = {"ed25519": "ed25519", "p256": "ecdsa-p256-sha256"}
-"""By the kind of key as it is typed."""
+"""Signature algorithms by the value of `--kind`."""
 
 
 # --- ledger ----------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def verify_copy(
 
 
 def milliseconds(text: str) -> int:
-    """A time as people write it. Raises Malformed (`cli.time`)."""
+    """Return an RFC 3339 time as Unix milliseconds. Raises Malformed (`cli.time`)."""
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
@@ -92,13 +92,13 @@ def milliseconds(text: str) -> int:
 
 
 def check_told_of(name: str, about: dict[str, str]) -> None:
-    """What a timeline is told of: one id, or what ran under a manifest. Raises Malformed (`cli.timeline`)."""
+    """Check that a timeline is asked of either one id or a manifest. Raises Malformed (`cli.timeline`)."""
     if bool(name) == any(about.values()):
         raise CLI_TIMELINE()
 
 
 def tell_copy(terminal: Terminal, directory: Path, name: str, about: dict[str, str]) -> int | None:
-    """The timeline of one id, or of what ran under `about`, from a copy. Raises Malformed (`cli.timeline`,
+    """Print the timeline of one id, or of the actions under a manifest, from a copy. Raises Malformed (`cli.timeline`,
     `ledger.no_copy`, `timeline.*`), Refused (`timeline.unknown`), Broken, Unavailable (`ledger.*`)."""
     check_told_of(name, about)
     if not name:
@@ -166,7 +166,7 @@ def verify_bundle(terminal: Terminal, bundle: Path, *, policy: Path | None, key:
 
 
 def show_replayed(terminal: Terminal, evidence: bytes, erased: frozenset[int] = frozenset()) -> int | None:
-    """Ask the decisions in a bundle again, and print what comes of it. Raises Malformed (`evidence.invalid`),
+    """Replay the decisions in a bundle and print the results. Raises Malformed (`evidence.invalid`),
     Refused (`decision.none`)."""
     found, report = _replayed(evidence, erased)
     if terminal.as_json:
@@ -181,12 +181,12 @@ def show_replayed(terminal: Terminal, evidence: bytes, erased: frozenset[int] = 
     verdicts = {one.verdict for one in found}
     if "differs" in verdicts:
         return CHECK_FAILED
-    # Where the engine is installed, what cannot be told is a property of the entry and no task left undone.
+    # With Cedar installed, `cannot_tell` is a property of the entry; without it, the check was not done.
     return UNMET if "cannot_tell" in verdicts and not is_here("cedarpy") else None
 
 
 def checked(evidence: bytes) -> tuple[Bundle, EvidenceReport]:
-    """The bundle, which is evidence of what it shows. Raises Malformed (`evidence.invalid`) where it is not."""
+    """Parse the bundle and verify it. Raises Malformed (`evidence.invalid`) if it does not verify."""
     from answerable.core.evidence.bundle import Bundle
     from answerable.verify.evidence_bundle import verify_evidence
 
@@ -198,12 +198,12 @@ def checked(evidence: bytes) -> tuple[Bundle, EvidenceReport]:
 
 
 def grade(report: EvidenceReport) -> str:
-    """Who has seen what it shows."""
+    """Return the grade of the evidence: `witnessed` or `signed`."""
     return "witnessed" if report.is_witnessed else "signed"
 
 
 def tell_grade(terminal: Terminal, report: EvidenceReport) -> None:
-    """What was signed a moment ago is an answer; that nobody beside the log has seen it yet is part of it."""
+    """Warn if the entries are signed but not yet witnessed."""
     if not report.is_witnessed:
         terminal.warn("not yet witnessed: the log has signed these entries, and no quorum has seen them")
 
@@ -219,7 +219,7 @@ def _replayed(evidence: bytes, erased: frozenset[int]) -> tuple[tuple[Replayed, 
 
 
 def content_of_bundle(path: Path) -> bytes:
-    """Raises Malformed (`cli.file`)."""
+    """Read a bundle file. Raises Malformed (`cli.file`)."""
     from answerable.core.evidence.archive import ARCHIVE_BYTES_MAX
 
     try:

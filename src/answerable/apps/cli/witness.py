@@ -1,4 +1,4 @@
-"""The witness of this machine: what it remembers, which logs it watches, and the policy that names it to verifiers."""
+"""The witness on this machine: what it has stored, which logs it watches, and the policy that names it to verifiers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LogKey = Annotated[
 
 
 def noun() -> typer.Typer:
-    """The noun with the verbs that open no door."""
+    """Return the noun with the verbs that open no listener."""
     group = typer.Typer(
         no_args_is_help=True, help="Witnesses: who cosigns a ledger, so that it cannot go back."
     )

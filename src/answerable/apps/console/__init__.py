@@ -1,4 +1,4 @@
-"""The door for people: pages drawn on the server, on a listener that agents have no way to."""
+"""The web console for people: server-rendered pages, on a listener that agents cannot reach."""
 
 from __future__ import annotations
 

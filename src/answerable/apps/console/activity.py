@@ -1,4 +1,4 @@
-"""What happened, newest first: the last entries of the ledger as sentences."""
+"""List recent activity: the latest ledger entries as sentences, newest first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 LOOKED_AT_MAX: Final = 400
-"""Entries that one page looks at; what is further back is for `answerable timeline`."""
+"""Entries that one page examines; `answerable timeline` reads further back."""
 
 KINDS: Final = {
     "actions": frozenset({Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE, Tag.REFUSAL}),
@@ -23,18 +23,18 @@ KINDS: Final = {
         {Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT, Tag.REVOKED, Tag.RULE_FIRED}
     ),
 }
-"""What can be looked at alone. Everything else is among all."""
+"""Kinds that the page can filter by; every other entry appears only without a filter."""
 
 
 LATEST: Final = frozenset().union(*KINDS.values())
-"""What agents did, and what was done about it; who brought a passkey in is on the page that follows live."""
+"""Actions of agents and the responses to them. Passkey enrolments appear only on the live page."""
 
 
 def recent_lines(
     walk: Walk, *, lines_max: int, kind: str = "", tags: frozenset[Tag] | None = None, agent: str = ""
 ) -> list[Line]:
-    """At most so many, newest first. kind: one of KINDS, or empty for all. tags: only these, whatever the kind. agent:
-    only what names it."""
+    """Return at most `lines_max` lines, newest first. kind: one of KINDS, or empty for all. tags: only these, whatever
+    the kind. agent: only entries that name this agent."""
     wanted = tags or KINDS.get(kind)
     found: list[Line] = []
     for index in range(walk.ledger.size - 1, max(-1, walk.ledger.size - 1 - LOOKED_AT_MAX), -1):

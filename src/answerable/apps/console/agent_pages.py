@@ -1,4 +1,4 @@
-"""Agents: the list, one agent, and the button that stops it."""
+"""Agent pages: the list, one agent, and the button that places a hold."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 LINES_MAX: Final = 20
 AGENTS_MAX: Final = 200
-"""On one page; the rest by `after`, the name it goes on behind."""
+"""Agents per page; `after` is the name behind which the next page begins."""
 MANDATES_MAX: Final = 20
 STOPPABLE: Final = ("agent", "everything")
 
 
 async def agents(asked: Asked) -> Response:
-    """All registered agents by name."""
+    """List all registered agents by name."""
     walk = asked.walk
     after = asked.request.query_params.get("after", "")
     names = sorted(
@@ -42,7 +42,7 @@ async def agents(asked: Asked) -> Response:
 
 
 async def agent(asked: Asked) -> Response:
-    """One agent: what it is, what it may do now, and what it did."""
+    """Show one agent: its registration, its current mandates, and its recent actions."""
     walk = asked.walk
     name = agent_id(asked.request.path_params["name"])
     if f"Agent/{name}" not in walk.registry.documents():
@@ -61,7 +61,7 @@ async def agent(asked: Asked) -> Response:
 
 
 async def stop(asked: Asked) -> Response:
-    """Place a hold on an agent, or on everything; wants that its person has just shown who they are."""
+    """Place a hold on an agent or on everything. Requires a recent verification of the person."""
     fields = await asked.form()
     asked.require_fresh()
     kind, name = fields.get("kind", ""), fields.get("name", "")
@@ -82,7 +82,7 @@ async def stop(asked: Asked) -> Response:
 
 
 async def hold(asked: Asked) -> Response:
-    """What a stop stopped and could not stop, as far as it is known now; with `part` what of it changes."""
+    """Show what a hold stopped and could not stop, as known now; with `part`, only the part that changes."""
     walk = asked.walk
     template = "hold_part.html" if "part" in asked.request.query_params else "hold.html"
     try:

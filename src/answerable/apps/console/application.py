@@ -1,4 +1,4 @@
-"""The console as an ASGI application: every path of it, once."""
+"""Assemble the console as an ASGI application: the table of its paths."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ SCRIPTS: Final[dict[str, Act]] = {
     "/devices/begin": device_pages.begin,
     "/devices/add": device_pages.add,
 }
-"""What our own script asks for, for somebody who is signed in."""
+"""Endpoints that the console's own script calls, for a signed-in person."""
 OPEN_SCRIPTS: Final[dict[str, Act]] = {
     "/sign-in/begin": sign_in_pages.begin,
     "/sign-in/finish": sign_in_pages.finish,
@@ -87,7 +87,7 @@ OPEN_SCRIPTS: Final[dict[str, Act]] = {
 
 
 def console_app(needs: ConsoleServices) -> Starlette:
-    """Pages and what they send. Each request is answered; none raises out of here."""
+    """Return the application. Every request gets a response; no exception escapes."""
     console = Console(
         needs=needs,
         sessions=Sessions(needs.walk, needs.limits),

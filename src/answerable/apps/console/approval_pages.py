@@ -1,7 +1,7 @@
-"""What waits for people: the list, the card of one action, and the answer that a passkey signs.
+"""Approval pages: the list, the card of one action, and the answer that a passkey signs.
 
-The card is drawn from what was frozen when people were asked, and from nothing else; the agent's own words are beside
-it, fenced off, and no signature covers them.
+The card is drawn only from the data frozen when approval was requested. The agent's own words are shown beside it,
+marked as such, and no signature covers them.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 ITEMS_MAX: Final = 50
-"""On one page; the rest by `after`, how many to leave out."""
+"""Approvals per page; `after` is the number to skip."""
 ROUTED_MAX: Final = 300
-"""Of those that wait, the riskiest and soonest to end, of which it is asked whose turn it is."""
+"""Pending approvals whose routing is computed: those with the highest risk and the earliest expiry."""
 CRITICAL: Final = 3
 STATES: Final = ("pending", "approved", "used", "denied", "expired", "void")
 
 
 async def approvals(asked: Asked) -> Response:
-    """What waits, the riskiest and soonest to end first; with `state`, what became of others."""
+    """List pending approvals, highest risk and earliest expiry first; with `state`, those in another state."""
     query = asked.request.query_params
     state = query.get("state", "pending")
     if state not in STATES:
@@ -91,13 +91,14 @@ async def approvals(asked: Asked) -> Response:
 
 
 async def approval(asked: Asked) -> Response:
-    """The card of one. With `part` only what became of it, and nothing while that is as the page knows it."""
+    """Show the card of one approval. With `part`, only its outcome, and an empty 204 while nothing has changed since
+    the page was loaded."""
     walk, (_, person) = asked.walk, asked.who
     found = _found(walk, asked.request.path_params["id"])
     state = found.state_at(walk.clock.now())
     query = asked.request.query_params
     known = (query.get("answers"), query.get("state", "pending")) == (str(len(found.answers)), state)
-    # Somebody may be writing there: what the page shows stays until there is something new.
+    # The person may be typing on the page: replace nothing until there is something new.
     if "part" in query and known and (state == "pending" or found.review is None):
         return Response(status_code=204)
     why_not, may_deny = hindrance(walk, found, person)
@@ -127,13 +128,13 @@ async def approval(asked: Asked) -> Response:
 
 
 async def open_one(asked: Asked) -> Response:
-    """What the device is to sign: the challenge over a fresh nonce, the card that was seen, this verdict and these
-    words. Other words than these are then worth nothing."""
+    """Return what the device is to sign: the challenge over a fresh nonce, the displayed card, this verdict and these
+    words. An answer with other words does not verify."""
     body = await asked.members(signed_in=True)
     session, person = asked.who
     verdict = verdict_in(body)
     found = approval_here(asked.walk, ApprovalId(asked.request.path_params["id"]))
-    # Whoever typed another name learns it before their device signs anything.
+    # A wrong typed name is refused before the device signs anything.
     check_typed(
         asked.walk,
         found,
@@ -148,7 +149,7 @@ async def open_one(asked: Asked) -> Response:
         raise APPROVAL_RENDERING("this is not the card that you saw: open it anew")
     words = _words(asked.walk, found, body, verdict)
     if words.narrower:
-        # Whoever proposes more learns it before they sign.
+        # A proposal that is not narrower is refused before the person signs.
         proposed_action(asked.walk, found, words.narrower)
     desk = desk_of(asked.walk)
     own = desk.register.of(person.name)
@@ -163,7 +164,7 @@ async def open_one(asked: Asked) -> Response:
 
 
 async def answer(asked: Asked) -> Response:
-    """Record what a passkey has signed."""
+    """Record an answer that a passkey signed."""
     body = await asked.members(signed_in=True)
     session, person = asked.who
     verdict = verdict_in(body)
@@ -182,14 +183,14 @@ async def answer(asked: Asked) -> Response:
         nonce=octets_in(body, "nonce", NONCE_BYTES),
         assertion=assertion_in(body.get("assertion")),
     )
-    # The device has just verified its person.
+    # The device has just verified the person.
     asked.has_shown()
     return answer_json({"state": after.state})
 
 
 def hindrance(walk: Walk, found: Approval, person: Principal) -> tuple[str, bool]:
-    """Why this person's yes would not count, in words, empty where it may; and whether their no would. The flow
-    decides; this only saves a try."""
+    """Return why this person's approval would not count, as text, empty if it may; and whether their denial would. The
+    flow decides; this only avoids useless attempts."""
     if found.shown == NOTHING_SHOWN:
         return "it is from before people were shown a card, and cannot be answered", False
     if any(one.by == person.name for one in found.answers):
@@ -206,7 +207,7 @@ def hindrance(walk: Walk, found: Approval, person: Principal) -> tuple[str, bool
 
 
 def can_break(walk: Walk, found: Approval, person: Principal) -> bool:
-    """Whether this person could let it run without its approval, as far as the page can tell."""
+    """Whether this person could run the action by break-glass, as far as the page can tell."""
     asked = may_break(found)
     own = {found.principal, schedule_owner(found.principal, walk.registry.current)}
     return (
@@ -219,8 +220,8 @@ def can_break(walk: Walk, found: Approval, person: Principal) -> bool:
 def _own_turn_first(
     walk: Walk, every: list[Approval], person: Principal, state: str
 ) -> tuple[list[Approval], dict[str, Route]]:
-    """What waits, of one risk with what it is this person's turn to answer before the rest; and how far each is on its
-    way. Where no group has a duty it is everybody's turn, and nothing is asked."""
+    """Sort pending approvals so that, within one risk tier, those that this person is to answer come first; also return
+    their routes. Without any duty it is everyone's turn, and no routes are computed."""
     if state != "pending" or not walk.registry.current.duties:
         return every, {}
     first = every[:ROUTED_MAX]
@@ -230,7 +231,7 @@ def _own_turn_first(
 
 
 def row_of(walk: Walk, one: Approval, person: Principal, route: Route | None) -> dict[str, Any]:
-    """One line of a list. route: whose turn it is; None where no group has a duty."""
+    """Return one row of a list. route: whose turn it is; None if no group has a duty."""
     card = json.loads(one.card.bytes)
     return {
         "id": one.id,
@@ -254,7 +255,7 @@ def _asks(one: Approval) -> str:
 
 
 def tier_now(walk: Walk, one: Approval) -> int:
-    """What cannot be said any more is of the highest."""
+    """Return the capability's present tier; the highest if the capability is no longer registered."""
     capability = walk.registry.current.capabilities.get(one.capability)
     return capability.tier if capability is not None else CRITICAL
 
@@ -267,7 +268,7 @@ def _found(walk: Walk, name: str) -> Approval:
 
 
 def verdict_in(body: dict[str, JSONValue]) -> Verdict:
-    """Raises Malformed (`request.body`)."""
+    """Return the verdict in a body. Raises Malformed (`request.body`)."""
     verdict = body.get("verdict")
     if verdict not in ("approve", "deny", GLASS):
         raise REQUEST_BODY(f"`verdict` is `approve`, `deny` or `{GLASS}`")
@@ -275,7 +276,7 @@ def verdict_in(body: dict[str, JSONValue]) -> Verdict:
 
 
 def _typed(body: dict[str, JSONValue]) -> str:
-    """The name as the person typed it. Raises Malformed (`request.body`)."""
+    """Return the name that the person typed. Raises Malformed (`request.body`)."""
     typed = body.get("typed", "")
     if not isinstance(typed, str):
         raise REQUEST_BODY("`typed` is a text")
@@ -283,8 +284,8 @@ def _typed(body: dict[str, JSONValue]) -> str:
 
 
 def _words(walk: Walk, found: Approval, body: dict[str, JSONValue], verdict: Verdict) -> Words:
-    """What is said beside the verdict. `narrower` has by argument the new number, or the places of the list that are
-    kept. The same body gives the same words."""
+    """Return the words that go with a verdict. `narrower` has, by argument, the new number or the indexes of the list
+    items that stay. The same body always gives the same words."""
     comment, reason, narrower = body.get("comment", ""), body.get("reason", ""), body.get("narrower", {})
     if not isinstance(comment, str) or not isinstance(reason, str) or not isinstance(narrower, dict):
         raise REQUEST_BODY("`comment` and `reason` are texts, `narrower` is an object")
@@ -297,7 +298,7 @@ def _words(walk: Walk, found: Approval, body: dict[str, JSONValue], verdict: Ver
 
 
 def _kept(was: int | tuple[str, ...] | None, value: JSONValue) -> JSONValue:
-    """Of a list the texts at these places; anything else as it is, for the flow to judge."""
+    """Return the list items at these indexes; return any other value unchanged, for the flow to judge."""
     if not isinstance(was, tuple) or not isinstance(value, list):
         return value
     if not all(type(one) is int and 0 <= one < len(was) for one in value):
@@ -306,7 +307,7 @@ def _kept(was: int | tuple[str, ...] | None, value: JSONValue) -> JSONValue:
 
 
 def whole(text: str) -> int:
-    """Raises Malformed (`request.query`)."""
+    """Return a whole number from a query. Raises Malformed (`request.query`)."""
     if not text.isascii() or not text.isdigit() or len(text) > 6:
         raise REQUEST_QUERY("`after` is a whole number")
     return int(text)

@@ -1,6 +1,8 @@
-"""How fewer questions could do: narrower rules that history suggests, and commands that tell what a change would bring.
+"""Suggest ways to ask fewer questions: narrower rules derived from history, and commands that show what a change would
+bring.
 
-It changes nothing: policy is proposed by one person on a signature and published by another, at a desk and not here.
+The page changes nothing: a policy is proposed with one person's signature and published by another, with the command
+line.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 SECONDS_MAX: Final = 0.5
-"""How long the page waits for what is not read yet."""
+"""Longest wait of the page for entries that are not read yet."""
 KEPT_SECONDS: Final = 30.0
-"""What was found is shown again for so long: to look it up opens each entry that speaks for it."""
+"""How long a result is cached: computing one opens every entry that supports it."""
 SHOWN_MAX: Final = 10
 UNTOLD_MAX: Final = 20
 ENTRIES_SHOWN_MAX: Final = 8
@@ -30,13 +32,13 @@ BUSIEST_MAX: Final = 5
 
 
 class AskingLess:
-    """The page, with what it found last."""
+    """The page, with a cache of its last result."""
 
     def __init__(self) -> None:
         self._found: tuple[float, Suggestions] | None = None
 
     async def page(self, asked: Asked) -> Response:
-        """The whole page; without suggestions where they cannot be had just now."""
+        """Show the page; without suggestions when they cannot be computed now."""
         walk = asked.walk
         try:
             found = await self._lately(walk)
@@ -59,7 +61,7 @@ class AskingLess:
         if self._found is not None and now - self._found[0] < KEPT_SECONDS:
             return self._found[1]
         since = max(0, walk.clock.now() - DAYS * DAY_MS)
-        # Not what comes meanwhile: where there is always more, nothing would ever be kept.
+        # Compare with the size at the start: in a log that always grows, no result would ever be cached.
         size = walk.ledger.size
         found = await suggest_rules(walk, since=since, seconds_max=SECONDS_MAX)
         if found.entries >= size:
@@ -86,7 +88,7 @@ def _row(number: int, one: SuggestedRule) -> dict[str, Any]:
 
 
 def _busiest(walk: Walk, found: Suggestions) -> list[dict[str, Any]]:
-    """Capabilities that people were asked about most, with the next lower tier."""
+    """Return the capabilities that most approvals were about, with the next lower tier."""
     known = walk.registry.current.capabilities
     every = [(known[name], count) for name, count in found.asked if name in known and count]
     return [

@@ -1,4 +1,4 @@
-"""From which browser a request comes, as far as one says so itself, and from where."""
+"""Identify a request's browser by its User-Agent and address."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ TEXT_CHARS_MAX: Final = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Browser:
-    """text: what it calls itself, cut. mark: hash of all of that, hex. address: where the connection comes from; behind
-    a proxy that of the proxy."""
+    """A browser. text: the User-Agent, cut. mark: hash of the whole User-Agent, hex. address: of the connection; behind
+    a proxy, the proxy's."""
 
     text: str
     mark: str
@@ -23,7 +23,8 @@ class Browser:
 
 
 def browser_of(request: Request) -> Browser:
-    """What one browser says in every request. Whoever copied a cookie can copy this too, and has to know it."""
+    """Return the browser of a request. The User-Agent is no secret: a thief of a cookie can copy it too, but must know
+    it."""
     says = request.headers.get("user-agent", "")
     client = request.client
     return Browser(

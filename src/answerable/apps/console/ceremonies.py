@@ -1,4 +1,5 @@
-"""What browsers are told of a ceremony, as JSON (WebAuthn Level 3, 5.1.3 and 5.1.4; octets in base64url)."""
+"""Build the JSON options of WebAuthn ceremonies for browsers (WebAuthn Level 3, 5.1.3 and 5.1.4; octets in
+base64url)."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ PRODUCT: Final = "Answerable"
 
 
 def request_options(desk: PasskeyState, challenge: bytes, allowed: Sequence[Passkey]) -> dict[str, JSONValue]:
-    """For `navigator.credentials.get`. allowed: the passkeys that may answer; empty for any that the device offers."""
+    """Return options for `navigator.credentials.get`. allowed: passkeys that may answer; empty for any discoverable
+    one."""
     return {
         "challenge": to_base64url(challenge),
         "rpId": desk.rp_id,
@@ -31,9 +33,9 @@ def request_options(desk: PasskeyState, challenge: bytes, allowed: Sequence[Pass
 
 
 def creation_options(desk: PasskeyState, begun: Ceremony, *, display_name: str) -> dict[str, JSONValue]:
-    """For `navigator.credentials.create`: one that the device offers by itself, for its person alone."""
+    """Return options for `navigator.credentials.create`: a discoverable credential with user verification."""
     person = begun.person
-    # What stands for a person on their device must not name them (WebAuthn Level 3, 14.6.1).
+    # The user handle on the device must not identify the person (WebAuthn Level 3, 14.6.1).
     handle = sha256(f"answerable person {desk.rp_id} {person}".encode()).digest()
     return {
         "challenge": to_base64url(begun.challenge),

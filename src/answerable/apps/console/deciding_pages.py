@@ -1,4 +1,5 @@
-"""How people decide: figures by tier, rule and group, and one's own. Those of other people are for who runs it."""
+"""Show how people decide: figures by tier, rule and group, and the reader's own. Other people's figures are for the
+operator."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 DAY_MS: Final = 86_400_000
 DAYS: Final = 30
 SECONDS_MAX: Final = 0.5
-"""How long a page waits for what is not read yet."""
+"""Longest wait of the page for entries that are not read yet."""
 ROWS_MAX: Final = 50
 _VERDICTS: Final = {
     "ok": "as it should be",
@@ -30,7 +31,7 @@ _UNITS: Final = ((3_600_000, "h"), (60_000, "min"), (1_000, "s"))
 
 
 async def deciding(asked: Asked) -> Response:
-    """The whole page; without figures where they cannot be had just now."""
+    """Show the page; without figures when they cannot be computed now."""
     walk, (_, person) = asked.walk, asked.who
     since = max(0, walk.clock.now() - DAYS * DAY_MS)
     try:
@@ -52,7 +53,7 @@ async def deciding(asked: Asked) -> Response:
 
 
 def _rows(found: dict[str, Decided]) -> list[dict[str, Any]]:
-    """Those that ask most first."""
+    """Return the rows, most questions first."""
     mixed = sorted(found.items(), key=lambda one: (-one[1].asked, one[0]))
     return [_row(name, one) for name, one in mixed[:ROWS_MAX]]
 
@@ -101,14 +102,15 @@ def _tiers(told: OversightTold) -> list[dict[str, Any]]:
 
 
 def percent(part: int, whole: int) -> int | None:
-    """Rounded; what is not all is never 100, and what is something never 0. None of nothing."""
+    """Return a rounded percentage, or None for a share of nothing. Less than all is never 100; more than nothing is
+    never 0."""
     if not whole:
         return None
     return part * 100 // whole if part in (0, whole) else min(99, max(1, round(part * 100 / whole)))
 
 
 def length(milliseconds: int | None) -> str:
-    """A time as people say it."""
+    """Return a human-readable duration."""
     if milliseconds is None:
         return "no data"
     for size, unit in _UNITS:

@@ -1,4 +1,4 @@
-"""One request as the pages see it: who asks, what of them is fresh, and how it is answered."""
+"""Handle one console request: find its session, check its freshness, run the page and turn errors into responses."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _log: Final = logging.getLogger("answerable.console")
 
 @dataclass(slots=True, kw_only=True)
 class Console:
-    """What all requests share."""
+    """State that all requests share."""
 
     needs: ConsoleServices
     sessions: Sessions
@@ -65,7 +65,8 @@ class Console:
 
 @dataclass(slots=True, kw_only=True)
 class Asked:
-    """One request. session, person: who is signed in; None for nobody. wants_json: it was sent by our own script."""
+    """One request. session, person: of the signed-in person, or None. wants_json: whether the console's own script sent
+    it."""
 
     console: Console
     request: Request
@@ -81,20 +82,20 @@ class Asked:
 
     @property
     def who(self) -> tuple[Session, Principal]:
-        """Raises Unverified (`console.signed_out`)."""
+        """The session and its person. Raises Unverified (`console.signed_out`)."""
         if self.session is None or self.person is None:
             raise CONSOLE_SIGNED_OUT("nobody is signed in here")
         return self.session, self.person
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the person has just shown who they are, at the address that asks."""
+        """Whether the person has verified themselves recently, at the address of this request."""
         limits, now = self.console.needs.limits, self.walk.clock.monotonic()
         address = browser_of(self.request).address
         return self.session is not None and self.session.is_fresh(now, limits.fresh_seconds, address=address)
 
     def require_fresh(self) -> None:
-        """Raises Unverified (`console.not_fresh`)."""
+        """Check that `is_fresh` holds. Raises Unverified (`console.not_fresh`)."""
         if not self.is_fresh:
             seconds = self.console.needs.limits.fresh_seconds
             raise CONSOLE_NOT_FRESH(
@@ -102,30 +103,33 @@ class Asked:
             )
 
     def has_shown(self) -> None:
-        """A device of the person of this session has just verified them. Raises Unverified (`console.signed_out`)."""
+        """Note that a device of this session's person has just verified them. Raises Unverified
+        (`console.signed_out`)."""
         session, _ = self.who
         session.shown = self.walk.clock.monotonic()
         session.shown_from = browser_of(self.request).address
 
     def seen(self) -> SessionSeen:
-        """The session as this request shows it. Raises Unverified (`console.signed_out`)."""
+        """Return the session as seen in this request. Raises Unverified (`console.signed_out`)."""
         session, person = self.who
         return _seen(session, person, browser_of(self.request))
 
     async def form(self) -> dict[str, str]:
-        """Fields of a form of this session's own pages. Raises Malformed, Refused (`console.csrf`), Unverified."""
+        """Return the fields of a form sent by this session's own pages. Raises Malformed, Refused (`console.csrf`),
+        Unverified."""
         fields = await form_of(self.request, self.console.needs.limits)
         self._check_token(fields.pop("csrf", ""))
         return fields
 
     async def members(self, *, signed_in: bool) -> dict[str, JSONValue]:
-        """A JSON body of our own script; of a signed-in person with the session's token. Raises as `form`."""
+        """Return the JSON body sent by the console's own script. signed_in: check the session's CSRF token. Raises as
+        `form`."""
         if signed_in:
             self._check_token(self.request.headers.get("x-csrf-token", ""))
         return await json_of(self.request, self.console.needs.limits)
 
     def page(self, template: str, *, status: int = 200, **context: Any) -> Response:
-        """A page of this template, with what all pages know."""
+        """Render a template with the values that all pages need."""
         now = self.walk.clock.now()
         known = {"now": now, "person": self.person, "path": self.request.url.path, "fresh": self.is_fresh}
         return page(template, {**known, **context}, nonce=self.nonce, session=self.session, status=status)
@@ -143,9 +147,9 @@ def endpoint(
     public: bool = False,
     script: bool = False,
 ) -> Callable[[Request], Awaitable[Response]]:
-    """An ASGI endpoint around `act`; each request is answered, none raises out of here.
+    """Return an ASGI endpoint around `act`. Every request gets a response; no exception escapes.
 
-    public: also for who is not signed in. script: it is asked by our own script, and answers with JSON.
+    public: callable without signing in. script: called by the console's own script and answered with JSON.
     """
 
     async def answered(request: Request) -> Response:
@@ -162,7 +166,7 @@ def endpoint(
                 return _signed_out(asked)
             return await act(asked)
         except Exception as error:
-            # Whoever is signed in has a name, and what they are refused has entries of its own.
+            # Refusals of a signed-in person have their own ledger entries, under the person's name.
             if asked.session is None and isinstance(error, AnswerableError):
                 console.needs.refused(error, sender_of(request.scope))
             return _failed(asked, error)
@@ -171,7 +175,8 @@ def endpoint(
 
 
 async def _session_of(console: Console, request: Request) -> tuple[Session, Principal] | None:
-    """Who is signed in there. A session that another browser shows than it began in ends, and that is on record.
+    """Return the session and person of a request. A session used by another browser than the one it began in is ended,
+    and that is recorded.
 
     Raises Unverified (`console.browser`), Unavailable.
     """
@@ -184,7 +189,7 @@ async def _session_of(console: Console, request: Request) -> tuple[Session, Prin
         console.sessions.end(secret)
         await record_refused_session(console.walk, _seen(session, person, browser), "console.browser")
         raise CONSOLE_BROWSER()
-    # A page that looks at us by itself, to be told of news, is nobody at work.
+    # A page's automatic refresh is not activity of the person, and does not keep the session alive.
     if "hx-request" not in request.headers:
         console.sessions.use(session, browser)
     return found
@@ -195,7 +200,7 @@ def _seen(session: Session, person: Principal, browser: Browser) -> SessionSeen:
 
 
 def answer_json(value: dict[str, JSONValue], *, status: int = 200) -> Response:
-    """For our own script."""
+    """Return a JSON response for the console's own script."""
     return Response(
         json.dumps(value, separators=(",", ":")), status_code=status, media_type="application/json",
         headers={**HEADERS, "content-security-policy": "default-src 'none'; frame-ancestors 'none'"},
@@ -203,12 +208,12 @@ def answer_json(value: dict[str, JSONValue], *, status: int = 200) -> Response:
 
 
 def see_other(path: str) -> Response:
-    """To another page of ours, after something was done."""
+    """Redirect to another page of the console after a change."""
     return RedirectResponse(path, status_code=303, headers=HEADERS)
 
 
 def set_cookie(response: Response, name: str, value: str, *, seconds: int, strict: bool = True) -> None:
-    """A cookie of ours alone, over TLS or on this machine."""
+    """Set a cookie that is HttpOnly, Secure and sent to this site only."""
     response.set_cookie(
         name, value, max_age=seconds, path="/", secure=True, httponly=True, samesite="strict" if strict else "lax"
     )  # fmt: skip
@@ -220,7 +225,8 @@ def _signed_out(asked: Asked) -> Response:
         gone = CONSOLE_SIGNED_OUT("you are not signed in any more")
         return _failed(asked, gone)
     if request.headers.get("sec-fetch-site") == "cross-site":
-        # From a link elsewhere a browser keeps a strict cookie back; asked for by our own page it does not.
+        # A browser withholds a strict cookie on a navigation from another site, but sends it when the console's own
+        # page navigates.
         return asked.page("bounce.html", target=_target(request))
     return see_other(f"/sign-in?next={quote(_target(request), safe='')}")
 
@@ -232,7 +238,7 @@ def _target(request: Request) -> str:
 
 def _failed(asked: Asked, error: Exception) -> Response:
     if not isinstance(error, AnswerableError):
-        # Who asks learns that it failed, the operator learns why.
+        # The caller learns that the page failed, the operator learns why.
         _log.error("a page failed", exc_info=error)
         error = CONSOLE_FAILED()
     elif isinstance(error, Broken):

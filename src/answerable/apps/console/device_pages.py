@@ -1,4 +1,4 @@
-"""Devices on which a person is told; and what makes the console a page that can be installed."""
+"""Push devices of a person, and the files that make the console an installable web application."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _QUIET: Final = {**HEADERS, "content-security-policy": "default-src 'none'; fram
 
 
 async def devices(asked: Asked) -> Response:
-    """On which of my devices I am told."""
+    """List the person's devices that receive notifications."""
     _, person = asked.who
     reach = asked.walk.reach
     return asked.page(
@@ -32,14 +32,14 @@ async def devices(asked: Asked) -> Response:
 
 
 async def begin(asked: Asked) -> Response:
-    """The key that this server is known by, for the browser to subscribe with."""
+    """Return the server's public push key, with which the browser subscribes."""
     await asked.members(signed_in=True)
     asked.require_fresh()
     return answer_json({"key": push_side(asked.walk).key})
 
 
 async def add(asked: Asked) -> Response:
-    """Tell this device from now on."""
+    """Notify this device from now on."""
     members = await asked.members(signed_in=True)
     asked.require_fresh()
     _, person = asked.who
@@ -52,9 +52,9 @@ async def add(asked: Asked) -> Response:
 
 
 async def remove(asked: Asked) -> Response:
-    """Tell one of my devices nothing any more."""
+    """Stop notifying one of the person's devices."""
     fields = await asked.form()
-    # With a cookie alone somebody would see to it that a person hears of nothing.
+    # A stolen cookie alone must not suffice to silence a person's notifications.
     asked.require_fresh()
     _, person = asked.who
     await forget_device(asked.walk, person=person.name, device=fields.get("id", ""))
@@ -62,14 +62,14 @@ async def remove(asked: Asked) -> Response:
 
 
 async def worker(asked: Asked) -> Response:
-    """The script that a browser runs when a message comes; nothing of anybody is in it."""
+    """Return the service worker script that handles push messages; it contains no personal data."""
     del asked
     content, _, _ = asset(WORKER)
     return Response(content, media_type="text/javascript; charset=utf-8", headers=_QUIET)
 
 
 async def manifest(asked: Asked) -> Response:
-    """What makes these pages an application on a phone (W3C Web Application Manifest)."""
+    """Return the web application manifest (W3C Web Application Manifest)."""
     del asked
     said = {
         "name": "Answerable",

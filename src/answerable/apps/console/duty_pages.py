@@ -1,4 +1,4 @@
-"""Who is on call, what nobody covers, and who stands in for whom; a person hands their own duty on here."""
+"""Duty page: who is on call, gaps in coverage, delegations of duty; a person delegates their own duty here."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HOUR_MS: Final = 3_600_000
 
 
 async def duty(asked: Asked) -> Response:
-    """All of it on one page."""
+    """Show the whole page."""
     walk, (_, person) = asked.walk, asked.who
     now = walk.clock.now()
     gaps: dict[str, list[str]] = {}
@@ -55,7 +55,7 @@ async def duty(asked: Asked) -> Response:
 
 
 async def open_one(asked: Asked) -> Response:
-    """What the device is to sign: the terms as they will be kept, and the challenge over them."""
+    """Return what the device is to sign: the terms exactly as they will be stored, and the challenge over them."""
     body = await asked.members(signed_in=True)
     walk, (_, person) = asked.walk, asked.who
     desk = desk_of(walk)
@@ -82,7 +82,7 @@ async def open_one(asked: Asked) -> Response:
 
 
 async def give(asked: Asked) -> Response:
-    """Record what a passkey has signed."""
+    """Record a delegation that a passkey signed."""
     body = await asked.members(signed_in=True)
     _, person = asked.who
     claims = body.get("claims")
@@ -95,13 +95,13 @@ async def give(asked: Asked) -> Response:
         nonce=octets_in(body, "nonce", NONCE_BYTES),
         assertion=assertion_in(body.get("assertion")),
     )
-    # The device has just verified its person.
+    # The device has just verified the person.
     asked.has_shown()
     return answer_json({"id": one.id, "until": one.until})
 
 
 async def end(asked: Asked) -> Response:
-    """End one by which I am stood in for, or stand in."""
+    """End a delegation that this person gave or received."""
     fields = await asked.form()
     asked.require_fresh()
     walk, (_, person) = asked.walk, asked.who
@@ -136,7 +136,7 @@ def _delegations(walk: Walk, person: Principal) -> list[dict[str, Any]]:
 
 
 def _deputies(walk: Walk, person: Principal, groups: list[str]) -> list[Principal]:
-    """Whom this person may let stand in, in any of their groups."""
+    """Return the people whom this person may appoint as deputy in any of their groups."""
     current = walk.registry.current
     duties = [current.duties[one] for one in groups]
     found = [

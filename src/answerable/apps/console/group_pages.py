@@ -1,6 +1,7 @@
-"""What waits and is alike: one line for a group, its page with the odd ones apart, and one answer to the alike ones.
+"""Group pages: pending approvals that are alike on one line, one group with its differing ones apart, and one answer to
+the alike ones.
 
-The page shows the list that is signed, whole, and does not change under the hand of who reads it.
+The page displays the whole list that is signed, and does not change while a person reads it.
 """
 
 from __future__ import annotations
@@ -51,14 +52,14 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 ODD_SHOWN_MAX: Final = 100
-"""On the page of a group; the others are in the list that leaves nothing out."""
+"""Differing approvals on the page of a group; the others are in the ungrouped list."""
 _NOTHING: Final = ("{}", "[]", '""')
 _BESIDE: Final = ("/arguments", "/resource", "/destinations", "/amounts")
 
 
 async def inbox(asked: Asked) -> Response:
-    """What waits, those that are alike on one line, the riskiest and soonest to end first; other states one by one.
-    With `all`, one by one as well."""
+    """List pending approvals with alike ones on one line, highest risk and earliest expiry first. Other states, or
+    `all`, are listed one by one."""
     query = asked.request.query_params
     if query.get("state", "pending") != "pending" or "all" in query:
         return await approval_pages.approvals(asked)
@@ -87,7 +88,7 @@ async def inbox(asked: Asked) -> Response:
 
 
 async def group(asked: Asked) -> Response:
-    """One group: the odd ones first and apart, then the list that one signature may answer."""
+    """Show one group: the differing approvals first and apart, then the list that one signature may answer."""
     walk, (_, person) = asked.walk, asked.who
     found = group_named(walk, asked.request.path_params["id"])
     first = found.alike[0] if found.alike else found.odd[0].approval
@@ -112,7 +113,7 @@ async def group(asked: Asked) -> Response:
 
 
 async def open_group(asked: Asked) -> Response:
-    """What the device is to sign: the challenge over a fresh nonce, the list that was seen, and this verdict."""
+    """Return what the device is to sign: the challenge over a fresh nonce, the displayed list and this verdict."""
     body = await asked.members(signed_in=True)
     _, person = asked.who
     verdict = verdict_in(body)
@@ -137,7 +138,7 @@ async def open_group(asked: Asked) -> Response:
 
 
 async def answer_group(asked: Asked) -> Response:
-    """Record what a passkey has signed of many."""
+    """Record an answer to many approvals that a passkey signed."""
     body = await asked.members(signed_in=True)
     _, person = asked.who
     verdict, ids = verdict_in(body), body.get("ids")
@@ -152,7 +153,7 @@ async def answer_group(asked: Asked) -> Response:
         nonce=octets_in(body, "nonce", NONCE_BYTES),
         assertion=assertion_in(body.get("assertion")),
     )
-    # The device has just verified its person.
+    # The device has just verified the person.
     asked.has_shown()
     return answer_json({"answered": len(after.answered), "left_out": {**after.left_out}})
 
@@ -182,8 +183,8 @@ def _one_by_one(walk: Walk, found: Group, first: Approval) -> str:
 def _own_turn_first(
     walk: Walk, every: list[Group | Approval], person: Principal
 ) -> tuple[list[Group | Approval], dict[str, Route]]:
-    """Lines, of one risk with what it is this person's turn to answer before the rest; of a group its first says whose
-    it is."""
+    """Sort the lines so that, within one risk tier, those that this person is to answer come first. The first approval
+    of a group decides whose turn the group is."""
     if not walk.registry.current.duties:
         return every, {}
     first = every[:ROUTED_MAX]
@@ -212,7 +213,7 @@ def _first(one: Group | Approval) -> Approval:
 
 
 def _same(found: Group, card: dict[str, Any]) -> list[tuple[str, str]]:
-    """What the action is about that is the same in all that are alike, by its pointer."""
+    """Return the fields of the action that are the same in all alike approvals, with their labels."""
     differs = {pointer_of(one.pointer) for one in found.differs}
     return [
         (label_of(where), text)
@@ -222,7 +223,7 @@ def _same(found: Group, card: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _range(found: Group, at: int, listed: tuple[Approval, ...]) -> str:
-    """Of numbers: from where to where, and the sum; else how many values there are."""
+    """Return the range and sum of numbers, or else the count of distinct values."""
     texts = [found.cells(one.id)[at] for one in listed]
     if found.differs[at].reading == "number" and all(one.lstrip("-").isdigit() for one in texts):
         numbers = [int(one) for one in texts]

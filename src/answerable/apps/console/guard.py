@@ -1,7 +1,7 @@
-"""What every request must be before any page sees it, and what every answer carries.
+"""Check every console request before a page handles it, and set the headers of every response.
 
-A page of another site, or another name for this machine, gets nothing here: the `Host` must be that of the console's
-origin (DNS rebinding), whatever changes something must come from a page of that origin, and nobody may frame it.
+The `Host` field must be that of the console's origin (protects against DNS rebinding), every change must come from a
+page of that origin, and no site may frame the console.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ HEADERS: Final = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), "
     "publickey-credentials-create=(self), publickey-credentials-get=(self)",
-    # Not `no-referrer`: browsers would say `Origin: null` of our own forms, and be refused. Other sites hear nothing.
+    # Not `no-referrer`: browsers would send `Origin: null` with the console's own forms and be refused. Other sites
+    # receive no referrer.
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -52,7 +53,7 @@ HEADERS: Final = {
 
 
 def security_policy(nonce: str) -> str:
-    """The Content-Security-Policy of a page. nonce: of its own scripts and htmx attributes."""
+    """Return the Content-Security-Policy of a page. nonce: for its own scripts and htmx attributes."""
     return (
         f"default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'self'; connect-src 'self'; img-src 'self'; "
         "object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; "
@@ -61,7 +62,8 @@ def security_policy(nonce: str) -> str:
 
 
 def check_request(needs: ConsoleServices, request: Request) -> None:
-    """Raises Malformed (`console.host`, `console.method`) and Refused (`console.origin`)."""
+    """Check the host, method and origin of a request. Raises Malformed (`console.host`, `console.method`) and Refused
+    (`console.origin`)."""
     if request.headers.getlist("host") != [urlsplit(needs.origin).netloc]:
         raise CONSOLE_HOST(f"this console is at {needs.origin}, and answers to no other name")
     came_from = request.headers.get("sec-fetch-site", "")
@@ -71,13 +73,14 @@ def check_request(needs: ConsoleServices, request: Request) -> None:
         return
     if request.method != "POST":
         raise CONSOLE_METHOD(f"{shown(request.method, 20)} is no method of this console")
-    # Browsers send it with every POST; who leaves it out is none, or hides something.
+    # Browsers send Origin with every POST: a request without it is not from a browser, or hides its origin.
     if request.headers.getlist("origin") != [needs.origin] or (came_from and came_from not in _SAME):
         raise CONSOLE_ORIGIN("this did not come from a page of this console: open it there")
 
 
 async def body_of(request: Request, limits: ConsoleLimits) -> bytes:
-    """The body, read no further and no longer than it may be. Raises Malformed (`request.size`, `request.slow`)."""
+    """Return the body, reading at most the allowed bytes and time. Raises Malformed (`request.size`,
+    `request.slow`)."""
     received = bytearray()
     with anyio.move_on_after(limits.body_seconds_max) as reading:
         async for chunk in request.stream():
@@ -90,7 +93,7 @@ async def body_of(request: Request, limits: ConsoleLimits) -> bytes:
 
 
 async def form_of(request: Request, limits: ConsoleLimits) -> dict[str, str]:
-    """Fields of a form, each once. Raises Malformed (`request.*`)."""
+    """Return the fields of a form, each of which may occur once. Raises Malformed (`request.*`)."""
     _check_type(request, "application/x-www-form-urlencoded")
     body = await body_of(request, limits)
     try:
@@ -109,7 +112,7 @@ async def form_of(request: Request, limits: ConsoleLimits) -> dict[str, str]:
 
 
 async def json_of(request: Request, limits: ConsoleLimits) -> dict[str, JSONValue]:
-    """An object. Raises Malformed (`request.*`, `json.*`)."""
+    """Return the JSON object in a body. Raises Malformed (`request.*`, `json.*`)."""
     _check_type(request, "application/json")
     found = parse(
         await body_of(request, limits), limits=Limits(size_bytes_max=limits.body_bytes_max, depth_max=8)
@@ -120,7 +123,7 @@ async def json_of(request: Request, limits: ConsoleLimits) -> dict[str, JSONValu
 
 
 def next_page(wanted: str) -> str:
-    """Where to go after signing in: a path of this console, or its first page."""
+    """Return the page to open after signing in: `wanted` if it is a path of this console, or else the first page."""
     plain = wanted.isascii() and wanted.isprintable() and len(wanted) <= 500
     local = (
         wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted and "#" not in wanted
@@ -129,7 +132,7 @@ def next_page(wanted: str) -> str:
 
 
 class Attempts:
-    """How often each address has tried to come in during the last minute. Behind a proxy all have one address."""
+    """Count the sign-in attempts of each address in the last minute. Behind a proxy all clients share one address."""
 
     def __init__(self, clock: Clock, per_minute_max: int) -> None:
         self._clock = clock
@@ -137,7 +140,7 @@ class Attempts:
         self._tries: OrderedDict[str, list[float]] = OrderedDict()
 
     def note(self, address: str) -> None:
-        """One more try. Raises Refused (`console.too_many`)."""
+        """Count one attempt. Raises Refused (`console.too_many`)."""
         now = self._clock.monotonic()
         recent = [at for at in self._tries.pop(address, []) if now - at < 60]
         if len(recent) >= self._max:

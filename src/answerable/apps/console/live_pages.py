@@ -1,4 +1,4 @@
-"""Live activity: a table that follows the ledger, and the stream that says that there is news."""
+"""Live activity page: a table that follows the ledger, and the event stream that signals news."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 LINES_MAX: Final = 50
 NAME_CHARS_MAX: Final = 63
 BEAT_SECONDS: Final = 15.0
-"""Between two signs of life, by which proxies and browsers know that the stream stands."""
+"""Seconds between two keep-alive comments, by which proxies and browsers know that the stream is alive."""
 
 
 async def live(asked: Asked) -> Response:
-    """What happened last, newest first; filters stand in the address."""
+    """Show recent activity, newest first; the address carries the filters."""
     query = asked.request.query_params
     kind = query.get("kind", "") if query.get("kind", "") in KINDS else ""
     agent = query.get("agent", "")[:NAME_CHARS_MAX]
@@ -35,8 +35,8 @@ async def live(asked: Asked) -> Response:
 
 
 async def news(asked: Asked) -> Response:
-    """Server-sent events: `news`, with nothing in them, whenever the ledger has grown. Pages ask for what it is
-    themselves, so that nothing of anybody travels here."""
+    """Stream server-sent events: an empty `news` event whenever the ledger has grown. Pages fetch the content
+    themselves, so the stream carries no data of anybody."""
     session, _ = asked.who
     if session.streams >= asked.console.needs.limits.streams_per_session_max:
         raise CONSOLE_STREAMS()
@@ -51,16 +51,16 @@ async def _news(asked: Asked) -> AsyncIterator[bytes]:
     secret = asked.request.cookies.get(COOKIE, "")
     pause = asked.console.needs.limits.live_seconds
     seen, quiet = _state(asked), 0.0
-    # Counted once it runs: whoever left before that leaves nothing behind.
+    # Counted inside the generator: a client that left before it started leaves no count behind.
     session.streams += 1
     try:
         yield b": open\n\n"
         while True:
             await anyio.sleep(pause)
             if asked.console.needs.stopping():
-                # Pages come back by themselves; a server that stops waits for nobody who only looks.
+                # Pages reconnect by themselves; a stopping server does not wait for readers.
                 return
-            # A session that ended, or whose person was stopped, learns nothing more.
+            # After the session has ended, or its person was stopped, the stream reveals nothing more.
             try:
                 if asked.console.sessions.find(secret) is None:
                     yield b"event: ended\ndata:\n\n"
@@ -79,5 +79,5 @@ async def _news(asked: Asked) -> AsyncIterator[bytes]:
 
 
 def _state(asked: Asked) -> tuple[int, str]:
-    """What pages show follows from this: entries, and the documents in force."""
+    """Return the state that pages depend on: the number of entries and the digest of the registry in force."""
     return asked.walk.ledger.size, asked.walk.registry.current.digest

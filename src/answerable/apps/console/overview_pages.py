@@ -1,4 +1,4 @@
-"""The first page: what waits, who is at work, what the last day brought, how the ledger is, and what stands still."""
+"""Overview page: pending approvals, active agents, the last day's actions, the ledger and the holds in force."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 DAY_MS: Final = 86_400_000
 FIGURES_SECONDS_MAX: Final = 0.2
-"""How long a page waits for what is not counted yet."""
+"""Longest wait of the page for entries that are not counted yet."""
 LINES_MAX: Final = 8
 
 
 async def overview(asked: Asked) -> Response:
-    """The whole page, or with `part` what of it changes."""
+    """Show the page, or with `part` only the part that changes."""
     walk = asked.walk
     template = "overview_part.html" if "part" in asked.request.query_params else "overview.html"
     return asked.page(
@@ -46,7 +46,7 @@ async def overview(asked: Asked) -> Response:
 
 
 def holds_in_force(walk: Walk) -> list[dict[str, Any]]:
-    """What stands still now, newest first."""
+    """Return the holds in force, newest first."""
     now = walk.clock.now()
     return [
         {"id": one.id, "what": described(one.what), "by": one.by, "at": one.at, "reason": one.reason}
@@ -56,7 +56,7 @@ def holds_in_force(walk: Walk) -> list[dict[str, Any]]:
 
 
 def agents_counted(walk: Walk) -> dict[str, int]:
-    """Registered agents by standing: `active`, `stopped`, which are held or revoked, and `other`."""
+    """Count registered agents by state: `active`, `stopped` (held or revoked), and `other`."""
     counted = Counter(standing_of(walk, one)[0] for one in walk.registry.current.agents)
     registered = sum(key.startswith("Agent/") for key in walk.registry.documents())
     stopped = counted["stopped"] + counted["revoked"]
@@ -73,7 +73,7 @@ def _waiting(walk: Walk) -> dict[str, int]:
 
 
 async def _silent(walk: Walk) -> list[dict[str, str]]:
-    """Channels on which nobody can be told just now that something waits for them."""
+    """Return the notification channels that cannot deliver now."""
     try:
         return [
             {"name": one.name, "why": one.state.error} for one in await channels_seen(walk) if one.state.error
@@ -83,7 +83,7 @@ async def _silent(walk: Walk) -> list[dict[str, str]]:
 
 
 async def _day(walk: Walk) -> dict[str, int] | None:
-    """Actions of the last day by what became of them; None where the figures cannot be had just now."""
+    """Count the last day's actions by their result; None when the figures cannot be computed now."""
     try:
         found = await report_statistics(
             walk, since=walk.clock.now() - DAY_MS, others=False, seconds_max=FIGURES_SECONDS_MAX

@@ -1,4 +1,5 @@
-"""Drawing pages: templates that escape everything, and assets that browsers may keep for ever under their digest."""
+"""Render pages from templates that escape every value, and serve assets that browsers may cache forever under their
+digest."""
 
 from __future__ import annotations
 
@@ -36,22 +37,22 @@ ASSETS: Final = {
     "hx-csp-4.0.1.min.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
-"""htmx and its extension are of their makers, unchanged: see htmx-LICENSE.txt beside them."""
+"""htmx and its extension are third-party files, unchanged: see htmx-LICENSE.txt beside them."""
 
 
 def shown_text(value: object, limit: int = CUT_CHARS) -> str:
-    """What somebody else wrote, as text for a page: what would not show is spelled out, and it is cut."""
+    """Return text from others for display: non-printable characters are spelled out, and long text is cut."""
     text = str(value)
     return visible(text) if len(text) <= limit else f"{visible(text[:limit])}…"
 
 
 def cut(text: str, limit: int) -> str:
-    """Of a card, whose texts are spelled out already: doing so once more would spell out what spells."""
+    """Cut a card's text. A card's text is already spelled out, and spelling it out twice would escape the escapes."""
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def ago(milliseconds: int, now: int) -> str:
-    """How long ago, or how soon, in one unit."""
+    """Return the distance to a time, past or future, in one unit."""
     seconds = abs(now - milliseconds) // 1000
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= length:
@@ -60,18 +61,18 @@ def ago(milliseconds: int, now: int) -> str:
 
 
 def moment(milliseconds: int) -> str:
-    """A time, UTC, to the second."""
+    """Return a time in UTC, to the second."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def iso(milliseconds: int) -> str:
-    """The same for programs."""
+    """Return a time in machine-readable form (ISO 8601)."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 @cache
 def environment() -> Environment:
-    """Templates escape whatever they are given; a name that is not given is a fault, not an empty text."""
+    """Return the template environment: it escapes every value, and an undefined name is an error, not an empty text."""
     made = Environment(
         loader=PackageLoader("answerable.apps.console"),
         autoescape=True,
@@ -86,7 +87,7 @@ def environment() -> Environment:
 
 @cache
 def asset(name: str) -> tuple[bytes, bytes, str]:
-    """Content, the same compressed, and digest. Raises KeyError for a name that is none of ours."""
+    """Return an asset's content, the same compressed, and its digest. Raises KeyError for an unknown name."""
     if name not in ASSETS:
         raise KeyError(name)
     content = files("answerable.apps.console").joinpath("assets", name).read_bytes()
@@ -94,12 +95,12 @@ def asset(name: str) -> tuple[bytes, bytes, str]:
 
 
 def asset_path(name: str) -> str:
-    """Where pages find it: another content has another address."""
+    """Return the path of an asset; other content gets another path."""
     return f"/assets/{asset(name)[2]}/{name}"
 
 
 def asset_answer(request: Request) -> Response:
-    """An asset under its digest. Nothing of anybody is in it, so that it may be compressed and kept."""
+    """Serve an asset under its digest. It contains no personal data, so it may be compressed and cached."""
     name, digest = request.path_params["name"], request.path_params["digest"]
     try:
         content, compressed, own = asset(name)
@@ -123,7 +124,7 @@ def page(
     session: Session | None = None,
     status: int = 200,
 ) -> Response:
-    """A page, or a part of one."""
+    """Return a page, or a part of a page."""
     text = environment().get_template(template).render({"nonce": nonce, "session": session, **context})
     headers = {**HEADERS, "content-security-policy": security_policy(nonce)}
     return HTMLResponse(text, status_code=status, headers=headers)

@@ -1,4 +1,4 @@
-"""A person's own passkeys and sessions."""
+"""A person's own passkeys and sessions: list them, remove or end one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 async def passkeys(asked: Asked) -> Response:
-    """Which passkeys and which sessions are mine."""
+    """Show the person's passkeys and sessions."""
     session, person = asked.who
     own = desk_of(asked.walk).register.of(person.name)
     labels = {one.id: f"passkey {one.label}" for one in own}
@@ -35,7 +35,7 @@ async def passkeys(asked: Asked) -> Response:
 
 
 async def remove(asked: Asked) -> Response:
-    """Remove one of my passkeys; sessions that it opened end with it."""
+    """Remove one of the person's passkeys; sessions that it opened end with it."""
     fields = await asked.form()
     asked.require_fresh()
     _, person = asked.who
@@ -44,7 +44,7 @@ async def remove(asked: Asked) -> Response:
 
 
 async def end_session(asked: Asked) -> Response:
-    """End one of my sessions."""
+    """End one of the person's sessions."""
     fields = await asked.form()
     _, person = asked.who
     if not asked.console.sessions.end_called(person.name, fields.get("name", "")):

@@ -1,7 +1,8 @@
-"""Signing in at an OpenID provider: authorization code, PKCE, state and nonce, each good once and for minutes.
+"""Sign in with an OpenID provider: authorization code flow with PKCE, state and nonce, each valid once and for minutes.
 
-One provider that turns hostile speaks for its own people alone (RFC 9700, section 4.4): each has a way back of its own,
-its answer says who answers where it can (RFC 9207), and the ID token is of the one that was asked.
+A compromised provider can speak only for its own people (RFC 9700, section 4.4): each provider has its own redirect
+URI, its response names its issuer where it supports that (RFC 9207), and the ID token must be from the provider that
+was called.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ CODE_CHARS_MAX: Final = 2_048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """What waits for somebody who was sent to a provider. names_itself: whether it says who answers. browser: hash of
-    the cookie that only theirs has."""
+    """A sign-in in progress at a provider. names_itself: whether the provider's response names its issuer. browser:
+    hash of the cookie that only this browser has."""
 
     provider: CodeFlow
     names_itself: bool
@@ -58,13 +59,13 @@ class Begun:
 
 
 class ProviderDesk:
-    """Sign-ins at providers that are under way, by their state."""
+    """Sign-ins in progress at providers, by their state."""
 
     def __init__(self) -> None:
         self._begun: dict[str, Begun] = {}
 
     async def begin(self, asked: Asked) -> Response:
-        """Send the browser to a provider."""
+        """Redirect the browser to a provider."""
         found = asked.request.query_params.get("issuer", "")
         provider = next((one for one in asked.console.needs.providers if one.issuer == found), None)
         if provider is None:
@@ -88,13 +89,14 @@ class ProviderDesk:
             until=now + BEGUN_SECONDS_MAX,
         )
         response = RedirectResponse(address, status_code=302, headers=HEADERS)
-        # Lax, as the provider sends the browser back from its own site; it opens nothing by itself.
+        # SameSite is Lax, because the provider sends the browser back from its own site. The cookie alone opens
+        # nothing.
         set_cookie(response, COOKIE, browser, seconds=BEGUN_SECONDS_MAX, strict=False)
         return response
 
     async def end(self, asked: Asked) -> Response:
-        """The browser comes back: a session, if the provider says who it is. Who does not come back as they were sent
-        is counted, and the ledger has the counts."""
+        """Handle the browser's return: open a session if the provider identifies the person. A mismatched return is
+        counted, and the ledger records the counts."""
         try:
             begun, code = self._returned(asked)
         except Unverified as fault:
@@ -103,7 +105,8 @@ class ProviderDesk:
         provider = begun.provider
         token = await provider.id_token(code, verifier=begun.verifier, redirect=_redirect(asked, provider))
         who = await sign_in_by_provider(asked.walk, token, nonce=begun.nonce, issuer=provider.issuer)
-        # A page of ours goes on from here: after a way over another site the browser keeps a strict cookie back.
+        # Continue through a page of the console: a browser withholds a strict cookie after a navigation through another
+        # site.
         response = asked.page("bounce.html", target=begun.target)
         since = max(0.0, (asked.walk.clock.now() - who.shown_at) / 1000)
         open_session(asked, response, who, shown_seconds_ago=since)
@@ -111,9 +114,9 @@ class ProviderDesk:
         return response
 
     def _returned(self, asked: Asked) -> tuple[Begun, str]:
-        """What was begun and is over by this, and the code. Raises Unverified (`sign_in.*`)."""
+        """Return the sign-in that this request completes, and its code. Raises Unverified (`sign_in.*`)."""
         query = asked.request.query_params
-        # A parameter twice would mean one thing here and another where it was made (RFC 6749, section 3.1).
+        # A repeated parameter could be read differently by the provider and by this server (RFC 6749, section 3.1).
         twice = any(len(query.getlist(name)) > 1 for name in ("state", "iss", "code"))
         begun = self._begun.pop("" if twice else query.get("state", ""), None)
         browser = sha256(asked.request.cookies.get(COOKIE, "").encode("utf-8", "replace")).digest()
@@ -132,7 +135,7 @@ class ProviderDesk:
 
 
 def callback_of(issuer: str) -> str:
-    """The path at which one provider sends browsers back, and no other does."""
+    """Return the redirect path of one provider; every provider has its own."""
     return CALLBACK + sha256(issuer.encode()).hexdigest()[:16]
 
 

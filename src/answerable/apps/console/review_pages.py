@@ -1,4 +1,4 @@
-"""Broken glasses whose review is owed, and the review that a passkey signs on the page of its approval."""
+"""Break-glass reviews in the console: list those owed, and record the review that a passkey signs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 
 async def open_review(asked: Asked) -> Response:
-    """What the device is to sign: the challenge over a fresh nonce, what ran, why, this verdict and these words."""
+    """Return what the device is to sign: the challenge over a fresh nonce, what ran, its reason, this verdict and these
+    words."""
     body = await asked.members(signed_in=True)
     _, person = asked.who
     verdict, comment = judgement_in(body.get("verdict")), _comment(body)
@@ -52,7 +53,7 @@ async def open_review(asked: Asked) -> Response:
 
 
 async def review(asked: Asked) -> Response:
-    """Record what a passkey has signed."""
+    """Record a review that a passkey signed."""
     body = await asked.members(signed_in=True)
     _, person = asked.who
     after = await review_by_passkey(
@@ -64,13 +65,14 @@ async def review(asked: Asked) -> Response:
         nonce=octets_in(body, "nonce", NONCE_BYTES),
         assertion=assertion_in(body.get("assertion")),
     )
-    # The device has just verified its person.
+    # The device has just verified the person.
     asked.has_shown()
     return answer_json({"verdict": after.review.verdict if after.review else ""})
 
 
 def review_shown(walk: Walk, found: Approval, person: Principal) -> dict[str, Any] | None:
-    """What its page shows of the review; None where no glass was broken. The flow decides who may give it."""
+    """Return the review to show on an approval's page, or None without break-glass. The flow decides who may give
+    it."""
     owed = owed_review(found, review_ms=walk.limits.glass_review_ms)
     if owed is None:
         return None
@@ -85,7 +87,7 @@ def review_shown(walk: Walk, found: Approval, person: Principal) -> dict[str, An
 
 
 def owed_shown(walk: Walk) -> list[dict[str, Any]]:
-    """What the overview tells of them, the overdue ones first."""
+    """Return the owed reviews for the overview, overdue ones first."""
     now = walk.clock.now()
     return [
         {

@@ -1,4 +1,4 @@
-"""What the console needs of the product, and its bounds."""
+"""Declare what the console needs from the rest of the system, and its limits."""
 
 from __future__ import annotations
 
@@ -20,26 +20,28 @@ class CodeFlow(Protocol):
 
     @property
     def issuer(self) -> str:
-        """Its identifier, exactly."""
+        """The issuer identifier, exactly."""
         ...
 
     async def names_itself(self) -> bool:
-        """Whether it says in each answer to the browser who answers (RFC 9207). Raises Unavailable (`issuer.*`)."""
+        """Whether the provider names its issuer in every response to the browser (RFC 9207). Raises Unavailable
+        (`issuer.*`)."""
         ...
 
     async def address(self, *, state: str, nonce: str, verifier: str, redirect: str) -> str:
-        """Where to send the browser. Raises Unavailable (`issuer.*`)."""
+        """Return the address to redirect the browser to. Raises Unavailable (`issuer.*`)."""
         ...
 
     async def id_token(self, code: str, *, verifier: str, redirect: str) -> str:
-        """The ID token for a code, not verified yet. Raises Unverified (`sign_in.code`), Unavailable (`issuer.*`)."""
+        """Exchange a code for an ID token, not yet verified. Raises Unverified (`sign_in.code`), Unavailable
+        (`issuer.*`)."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleLimits:
-    """Bounds of the console. Seconds unless they say otherwise. fresh_seconds: how long ago somebody may have shown who
-    they are for what matters most."""
+    """Limits of the console, in seconds unless the name says otherwise. fresh_seconds: longest time since a person's
+    last verification for the most sensitive changes."""
 
     session_idle_seconds: int = 900
     session_seconds: int = 28_800
@@ -54,9 +56,12 @@ class ConsoleLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleServices:
-    """origin: where browsers have the console, exactly. workloads: where there are instances to end. providers: at
-    which people sign in. stopping: whether the server is about to end. refused: hears of who was refused and is not
-    signed in."""
+    """The console's dependencies.
+
+    origin: the exact origin under which browsers open the console. workloads: set if there are instances to end.
+    providers: OpenID providers for sign-in. stopping: whether the server is shutting down. refused: called for every
+    refused request that has no session.
+    """
 
     walk: Walk
     origin: str

@@ -1,8 +1,8 @@
-"""Sessions of people, in memory: known by the hash of their secret, bound to what opened them and to the browser they
-began in, short.
+"""People's console sessions, in memory: found by the hash of their secret, bound to the credential that opened them and
+to the browser they began in.
 
-A restart ends all of them: who approves what agents do can show who they are once more. What opened a session is asked
-again at every request, so that nothing has to remember to end it.
+A restart ends all sessions: approvers can verify themselves again. The credential that opened a session is checked
+again at every request, so that revoking it needs no separate step to end sessions.
 """
 
 from __future__ import annotations
@@ -27,18 +27,21 @@ if TYPE_CHECKING:
 
 SECRET_BYTES: Final = 32
 COOKIE: Final = "__Host-answerable"
-"""The prefix has browsers refuse it from another host, another path, or in the clear (RFC 6265bis, 4.1.3.2)."""
+"""With this prefix browsers refuse the cookie from another host, for another path, or without TLS (RFC 6265bis,
+4.1.3.2)."""
 REFUSED_MAX: Final = 5
-"""How often somebody in a session may fail to show that they are its person; then it ends."""
+"""Failed verifications after which a session ends."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """name: by which its person sees it in a list; it opens nothing. csrf: what forms of its pages must carry. passkey:
-    id of the one that opened it; else oidc: issuer and subject. opened, used, shown: monotonic seconds; shown: when the
-    person last showed who they are, and shown_from: at which address. since, used_at: as `opened` and `used`, Unix
-    milliseconds. browser: in which it began, and address: from where it was last used. refused: how often somebody in
-    it failed to show who they are. streams: live pages now."""
+    """One session.
+
+    name: shown in its person's list; it opens nothing. csrf: token that forms of its pages must carry. passkey: id of
+    the passkey that opened it; or oidc: issuer and subject. opened, used, shown: monotonic seconds; shown: last
+    verification of the person, and shown_from: its address. since, used_at: as `opened` and `used`, Unix milliseconds.
+    browser: in which it began. address: of its last use. refused: failed verifications. streams: open live pages.
+    """
 
     name: str
     person: PrincipalId
@@ -57,16 +60,16 @@ class Session:
     streams: int = 0
 
     def is_fresh(self, now: float, seconds: float, *, address: str) -> bool:
-        """Whether the person has shown who they are within this time, at the address that now asks."""
+        """Whether the person verified themselves within this time, at the same address."""
         return now - self.shown < seconds and self.shown_from == address
 
     def has_token(self, text: str) -> bool:
-        """Whether a form carries the token of this session."""
+        """Whether a form carries this session's token."""
         return hmac.compare_digest(self.csrf.encode(), text.encode("utf-8", "replace"))
 
 
 class Sessions:
-    """All of them, for one event loop."""
+    """All sessions, for one event loop."""
 
     def __init__(self, walk: Walk, limits: ConsoleLimits) -> None:
         self._walk = walk
@@ -74,7 +77,7 @@ class Sessions:
         self._kept: dict[bytes, Session] = {}
 
     def open(self, who: SignedIn, *, browser: Browser, shown_seconds_ago: float = 0.0) -> str:
-        """The secret of a new session, for its cookie. Raises Unavailable (`console.sessions`)."""
+        """Open a session and return its secret, for the cookie. Raises Unavailable (`console.sessions`)."""
         walk, now = self._walk, self._walk.clock.monotonic()
         self._drop_ended(now)
         if len(self._kept) >= self._limits.sessions_max:
@@ -99,7 +102,7 @@ class Sessions:
         return secret
 
     def find(self, secret: str) -> tuple[Session, Principal] | None:
-        """The session and its person, if both still stand; else it is ended by this. Raises Unavailable."""
+        """Return the session and its person if both are still valid; otherwise end the session. Raises Unavailable."""
         if from_base64url_32(secret) is None:
             return None
         key = _key(secret)
@@ -114,23 +117,23 @@ class Sessions:
         return session, person
 
     def use(self, session: Session, browser: Browser) -> None:
-        """Somebody did something in it, so that it is not idle."""
+        """Note activity of the person, so that the session is not idle."""
         session.used, session.used_at = self._walk.clock.monotonic(), self._walk.clock.now()
         session.address = browser.address
 
     def end(self, secret: str) -> None:
-        """Sign out."""
+        """End the session: sign out."""
         self._kept.pop(_key(secret), None)
 
     def end_called(self, person: PrincipalId, name: str) -> bool:
-        """End another session of the same person; False where there is none of this name."""
+        """End another session of the same person; False if none has this name."""
         found = [key for key, one in self._kept.items() if one.person == person and one.name == name]
         for key in found:
             del self._kept[key]
         return bool(found)
 
     def of(self, person: PrincipalId) -> list[Session]:
-        """Those of one person that stand, newest first."""
+        """Return a person's valid sessions, newest first."""
         now = self._walk.clock.monotonic()
         mine = [one for one in self._kept.values() if one.person == person and self._lasts(one, now)]
         return sorted(mine, key=lambda one: -one.opened)

@@ -1,4 +1,4 @@
-"""Coming in and going out: sign-in by passkey, enrolment by invitation, confirming, signing out."""
+"""Sign people in and out: sign-in by passkey, enrolment by invitation, confirmation, sign-out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TEXT_CHARS_MAX = 500
 
 
 async def sign_in_page(asked: Asked) -> Response:
-    """Where people come in."""
+    """Show the sign-in page."""
     target = next_page(asked.request.query_params.get("next", "/"))
     if asked.session is not None:
         return see_other(target)
@@ -37,7 +37,7 @@ async def sign_in_page(asked: Asked) -> Response:
 
 
 async def begin(asked: Asked) -> Response:
-    """A challenge for whoever holds a passkey."""
+    """Return a sign-in challenge for any passkey."""
     _note_try(asked)
     await asked.members(signed_in=False)
     begun = begin_sign_in(asked.walk, browser=browser_of(asked.request).mark)
@@ -47,7 +47,7 @@ async def begin(asked: Asked) -> Response:
 
 
 async def finish(asked: Asked) -> Response:
-    """A session for whoever has answered it."""
+    """Open a session for the person whose passkey answered the challenge."""
     _note_try(asked)
     body = await asked.members(signed_in=False)
     who = finish_sign_in(
@@ -62,7 +62,7 @@ async def finish(asked: Asked) -> Response:
 
 
 async def begin_confirming(asked: Asked) -> Response:
-    """A challenge for the person of this session alone."""
+    """Return a challenge for this session's person alone."""
     await asked.members(signed_in=True)
     _, person = asked.who
     begun = begin_confirmation(asked.walk, asked.seen())
@@ -72,7 +72,7 @@ async def begin_confirming(asked: Asked) -> Response:
 
 
 async def finish_confirming(asked: Asked) -> Response:
-    """The person has shown once more who they are; after a few who are not them the session ends."""
+    """Verify this session's person again; after several failures the session ends."""
     body = await asked.members(signed_in=True)
     session, _ = asked.who
     try:
@@ -89,12 +89,14 @@ async def finish_confirming(asked: Asked) -> Response:
 
 
 async def enrol_page(asked: Asked) -> Response:
-    """Where an invited person brings a passkey in. The code is behind `#`, where only the browser sees it."""
+    """Show the page on which an invited person enrols a passkey. The code is in the fragment (`#`), which only the
+    browser sees."""
     return asked.page("enrol.html")
 
 
 async def begin_enrolling(asked: Asked) -> Response:
-    """A challenge for the device of whom a code invites; without one, for another device of who is signed in."""
+    """Return a challenge for the device of an invited person; without a code, for another device of the signed-in
+    person."""
     if _is_of_session(asked):
         await asked.members(signed_in=True)
         asked.require_fresh()
@@ -110,7 +112,7 @@ async def begin_enrolling(asked: Asked) -> Response:
 
 
 async def finish_enrolling(asked: Asked) -> Response:
-    """The passkey is in the register, and its person is signed in."""
+    """Register the passkey and sign its person in."""
     _note_try(asked)
     own = _is_of_session(asked)
     body = await asked.members(signed_in=own)
@@ -129,7 +131,7 @@ async def finish_enrolling(asked: Asked) -> Response:
 
 
 async def sign_out(asked: Asked) -> Response:
-    """The session ends here, at once."""
+    """End the session at once."""
     await asked.form()
     asked.console.sessions.end(asked.request.cookies.get(COOKIE, ""))
     response = see_other("/sign-in")
@@ -139,7 +141,7 @@ async def sign_out(asked: Asked) -> Response:
 
 
 def open_session(asked: Asked, response: Response, who: SignedIn, *, shown_seconds_ago: float = 0.0) -> None:
-    """A new session in place of the one that was there, if any."""
+    """Open a session in place of the present one, if any."""
     sessions = asked.console.sessions
     sessions.end(asked.request.cookies.get(COOKIE, ""))
     secret = sessions.open(who, browser=browser_of(asked.request), shown_seconds_ago=shown_seconds_ago)
@@ -147,7 +149,7 @@ def open_session(asked: Asked, response: Response, who: SignedIn, *, shown_secon
 
 
 def _is_of_session(asked: Asked) -> bool:
-    """Whether a signed-in person's own page sent this, and not one for who is invited."""
+    """Whether a signed-in person's own page sent the request, and not the page of an invited person."""
     return asked.session is not None and "x-csrf-token" in asked.request.headers
 
 

@@ -1,1 +1,1 @@
-"""The same flows over HTTP on a Unix socket, for people and their tools."""
+"""The control API: the flows over HTTP on a Unix socket, for people and their tools."""

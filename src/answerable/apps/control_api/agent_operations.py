@@ -1,4 +1,4 @@
-"""Agents in operation: their standing, their running instances, join tokens, and what was seen unregistered."""
+"""Agents in operation: their status, running instances, join tokens, and unregistered sightings."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 STANDINGS: Final[tuple[Standing, ...]] = ("active", "suspended", "retired")
 NAME_CHARS_MAX: Final = 253
 OPERATOR_ENDED: Final = "operator.ended"
-"""Why, as the ledger has it: not among the reasons after which the process may be enrolled anew."""
+"""The reason recorded in the ledger. It is not among the reasons after which the process may enrol again."""
 
 
 class _Seen(Protocol):
@@ -55,7 +55,7 @@ class _Seen(Protocol):
 
 
 class Identities(Protocol):
-    """What these operations need of the product beside what `Product` says."""
+    """What these operations need of the product in addition to `Product`."""
 
     @property
     def workloads(self) -> Workloads: ...
@@ -65,7 +65,7 @@ class Identities(Protocol):
 
 
 async def show_agent(call: Call) -> Answer:
-    """One registered agent, and how much of it runs."""
+    """Return one registered agent with the number of its running instances."""
     name = agent_id(call.path["name"])
     if f"Agent/{name}" not in call.walk.registry.documents():
         raise AGENT_UNKNOWN(f"agent {shown(name)} is not registered")
@@ -94,7 +94,7 @@ async def show_agent(call: Call) -> Answer:
 
 
 async def set_standing(call: Call) -> Answer:
-    """Suspend, resume or retire an agent; says what that ended, and what it could not."""
+    """Suspend, resume or retire an agent; the answer lists what was ended and what could not be."""
     body = call.members("status")
     status = body.text("status", chars_max=16)
     if status not in STANDINGS:
@@ -114,7 +114,7 @@ async def set_standing(call: Call) -> Answer:
 
 
 async def list_instances(call: Call) -> Answer:
-    """Running instances, newest first; with `agent`, those of one."""
+    """List running instances, newest first; with `agent`, those of one agent."""
     workloads = _workloads(call)
     now = call.walk.clock.now()
     wanted = call.query.get("agent")
@@ -124,7 +124,7 @@ async def list_instances(call: Call) -> Answer:
 
 
 async def end_one(call: Call) -> Answer:
-    """End one instance and its sub-agents; a local process is not let in again as it runs."""
+    """End one instance and its sub-agents. A local process cannot enrol again while it runs."""
     body = call.members("instance")
     workloads = _workloads(call)
     instance = spiffe_id(body.text("instance", chars_max=ID_BYTES_MAX))
@@ -145,7 +145,7 @@ async def end_one(call: Call) -> Answer:
 
 
 async def make_join_token(call: Call) -> Answer:
-    """A token with which one new workload of this agent can be enrolled, once; it is shown here and never again."""
+    """Make a token that enrols one new workload of this agent, once; it is returned here and never again."""
     body = call.members("label", "seconds")
     name = agent_id(call.path["name"])
     if name not in call.walk.registry.current.agents:
@@ -166,7 +166,7 @@ def _seconds(call: Call) -> int:
 
 
 def identities(call: Call) -> Identities:
-    """Raises Unavailable (`identity.off`) where the product has no trust domain."""
+    """Return the product's identities. Raises Unavailable (`identity.off`) if the product has no trust domain."""
     product = cast("Identities", call.product)
     if getattr(call.product, "workloads", None) is None:
         raise IDENTITY_OFF()
@@ -197,7 +197,8 @@ def _instance(workloads: Workloads, one: Instance) -> JSONValue:
 
 
 def _bounds(left: Outstanding | None, *, x509: int, jwt: int) -> dict[str, JSONValue]:
-    """Until when something of it may be good elsewhere. x509, jwt: by the lives that are set now."""
+    """Return until when SVIDs of it may still be valid at third parties. x509, jwt: latest ends by the present
+    lifetimes."""
     if left is None:
         return {"x509_svids_valid_until": None, "jwt_svids_valid_until": None}
     return {
@@ -207,7 +208,7 @@ def _bounds(left: Outstanding | None, *, x509: int, jwt: int) -> dict[str, JSONV
 
 
 def _left_over(left: Outstanding | None) -> dict[str, JSONValue]:
-    """What cannot be undone from here."""
+    """Return the SVIDs that third parties may still accept."""
     svids: list[JSONValue] = [
         {
             "instance": one.instance,
@@ -229,7 +230,7 @@ _LEFT_OVER: Final[dict[str, Schema]] = {
     },
     "svids_all": FLAG,
 }
-"""What is good at third parties still, and whether that is all there is."""
+"""SVIDs still valid at third parties, and whether the list is complete."""
 
 COMPONENTS: Final[dict[str, Schema]] = {
     "AgentState": record(
@@ -300,7 +301,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
     "JoinTokenRequest": record({"label": TEXT, "seconds": COUNT}, optional=("seconds",)),
     "JoinToken": record({"token": TEXT, "agent": TEXT, "label": TEXT, "expires_at": INSTANT}),
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 _AGENT: Final = (("agent", TEXT, "only instances of this agent"),)
 

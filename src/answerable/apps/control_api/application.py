@@ -1,4 +1,4 @@
-"""The control API as an ASGI application: who may call, what is read, which operation runs, how it is answered."""
+"""The control API as an ASGI application: check the caller, read the request, run the operation, render the answer."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ _log: Final = logging.getLogger("answerable.control")
 def control_app(
     product: Product, *, body_bytes_max: int = BODY_BYTES_MAX, refused: TellRefused = untold
 ) -> Starlette:
-    """Every operation of the route table over one product. Each request is answered; none raises out of here. refused:
-    hears of whoever may not call."""
+    """Return the application with every operation of the route table. Every request gets a response; no exception
+    escapes. refused: called for every caller that is refused."""
     limits = Limits(size_bytes_max=body_bytes_max)
     return Starlette(
         routes=[
@@ -67,7 +67,7 @@ def control_app(
 
 
 def _matched(path: str) -> str:
-    """As the router reads it: what a timeline is asked for may be a SPIFFE ID, which has slashes in it."""
+    """Return the path for the router: a timeline's name may be a SPIFFE ID, which contains slashes."""
     return path.replace("/timeline/{name}", "/timeline/{name:path}")
 
 
@@ -97,7 +97,7 @@ def _endpoint(
                 refused(error, sender_of(request.scope))
             return _problem(error)
         except Exception:
-            # The caller learns that it failed, the operator learns why.
+            # The caller learns that the operation failed, the operator learns why.
             _log.exception("operation %s failed", operation.id)
             return _problem(CONTROL_FAILED())
 
@@ -105,7 +105,7 @@ def _endpoint(
 
 
 async def _described(request: Request) -> Response:
-    """The document of this API, for tools."""
+    """Return the OpenAPI document of this API."""
     try:
         caller_of(request.scope)
     except AnswerableError as error:
@@ -125,7 +125,7 @@ def _query(request: Request, allowed: set[str]) -> dict[str, str]:
 
 
 async def _body(request: Request, limits: Limits) -> JSONValue:
-    """The body, read no further than it may be long, and parsed strictly. An absent one is an empty object."""
+    """Return the body, read up to its limit and parsed strictly. An absent body is an empty object."""
     received = bytearray()
     async for chunk in request.stream():
         received += chunk
@@ -143,14 +143,14 @@ async def _no_route(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     if status == 405:
         answer = _problem(REQUEST_METHOD(f"{request.method} is not a method of {shown(request.url.path)}"))
-        # RFC 9110, section 15.5.6: a 405 says which methods there are.
+        # RFC 9110, section 15.5.6: a 405 lists the allowed methods.
         answer.headers["allow"] = ", ".join(sorted(_methods(request)))
         return answer
     return _problem(REQUEST_PATH_UNKNOWN(f"there is no {shown(request.url.path)} here"))
 
 
 def _methods(request: Request) -> set[str]:
-    """Of the path that was asked for, over all its routes."""
+    """Return the methods of the requested path, over all its routes."""
     routes = cast("list[Route]", request.app.routes)
     return {
         name
@@ -161,7 +161,7 @@ def _methods(request: Request) -> set[str]:
 
 
 def _answered(status: int, value: JSONValue, media_type: str = "application/json") -> Response:
-    # Escaped to ASCII: what an upstream answered may hold text that has no UTF-8 form.
+    # Escaped to ASCII: text from an upstream may contain characters that UTF-8 cannot encode (lone surrogates).
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return Response(
         text.encode("ascii"), status_code=status, media_type=media_type, headers={"cache-control": "no-store"}

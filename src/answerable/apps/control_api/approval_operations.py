@@ -1,4 +1,4 @@
-"""Deferred actions: what waits, what exactly will run, and people's signed answers."""
+"""Approvals: list deferred actions, show what exactly will run, and record people's signed answers and reviews."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ STATES: Final[tuple[str, ...]] = get_args(ApprovalState)
 
 
 async def list_approvals(call: Call) -> Answer:
-    """Newest first; with `state`, those that stand so now; with `review`, those whose broken glass is reviewed so."""
+    """List approvals, newest first; with `state`, those in this state now; with `review`, break-glass ones in this
+    review state."""
     state = call.query.get("state")
     if state is not None and state not in STATES:
         raise REQUEST_QUERY(f"state {shown(state)} is not known: use one of {', '.join(STATES)}")
@@ -50,7 +51,7 @@ async def list_approvals(call: Call) -> Answer:
 
 
 async def show_approval(call: Call) -> Answer:
-    """One, with the exact frozen action."""
+    """Return one approval, with the exact frozen action."""
     approval = call.walk.approvals.find(ApprovalId(call.path["id"]))
     if approval is None:
         raise APPROVAL_UNKNOWN(f"there is no approval {shown(call.path['id'])}")
@@ -58,7 +59,7 @@ async def show_approval(call: Call) -> Answer:
 
 
 async def open_approval(call: Call) -> Answer:
-    """A nonce for one answer to this approval, and the hashes that the answer is to be over."""
+    """Return a nonce for one answer to this approval, and the hashes that the answer must cover."""
     nonce, approval, ends = open_to_answer(call.walk, call.path["id"])
     return {
         "nonce": to_base64url(nonce),
@@ -78,7 +79,7 @@ async def give_answer(call: Call) -> Answer:
 
 
 async def give_review(call: Call) -> Answer:
-    """Record a person's signed review of a broken glass."""
+    """Record a person's signed review of a break-glass use."""
     token = call.members("token").text("token")
     return approval_record(call, await review_emergency_access(call.walk, call.path["id"], token))
 
@@ -100,8 +101,8 @@ def _review(call: Call, approval: Approval) -> JSONValue:
 
 
 def approval_record(call: Call, approval: Approval) -> Answer:
-    """An approval as this door tells it. With `whole` what is signed stands there as it is, for whoever is about to
-    sign it; else of each credential its kind and a fingerprint."""
+    """Return an approval as JSON. With `whole`, the signed values are complete, for a person who is about to sign;
+    otherwise each credential is replaced by its kind and a fingerprint."""
 
     def told(one: FrozenJSON) -> str:
         if call.query.get("whole") == "true":

@@ -1,4 +1,4 @@
-"""JSON schemas of approvals, as this door shows them."""
+"""JSON schemas of approvals in the control API."""
 
 from __future__ import annotations
 

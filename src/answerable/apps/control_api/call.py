@@ -1,4 +1,4 @@
-"""One request as the operations see it, and the few things they all do with it."""
+"""One request as operations receive it, with the helpers they share: reading the body and paging a list."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Answer: TypeAlias = "dict[str, JSONValue]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """by: the caller as the ledger names it. path, query: parameters as text. body: None when there is none."""
+    """One request. by: the caller as named in the ledger. path, query: parameters as text. body: None if absent."""
 
     product: Product
     by: str
@@ -43,15 +43,16 @@ class Call:
         return self.product.walk
 
     def members(self, *known: str) -> BodyReader:
-        """The body as an object with these members and no others."""
+        """Return a reader of the body as an object with no other members than these."""
         return BodyReader(self.body, known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One row of the route table. answer, body: names of components; `page` makes the answer a page of such.
+    """One row of the route table. answer, body: names of schema components; `page`: whether the answer is a page of
+    `answer`.
 
-    query: names with schema and sentence. The OpenAPI document and the routes are both made from these rows.
+    query: names, each with schema and description. Routes and the OpenAPI document are both generated from these rows.
     """
 
     id: str
@@ -76,23 +77,23 @@ class BodyReader:
         self._checked()
 
     def text(self, name: str, *, chars_max: int = TOKEN_CHARS_MAX) -> str:
-        """Text that must be there."""
+        """Return a required text."""
         value = self._fields.text(name, chars_max=chars_max)
         self._checked()
         return value
 
     def has(self, name: str) -> bool:
-        """Whether the member was written at all."""
+        """Whether the member is present."""
         return self._fields.has(name)
 
     def flag(self, name: str) -> bool:
-        """True or false; absent is false."""
+        """Return a boolean; false if absent."""
         value = self._fields.flag(name, default=False)
         self._checked()
         return value
 
     def texts_by_name(self, name: str) -> dict[str, str]:
-        """An object whose members are all text; absent is empty."""
+        """Return an object whose members are all text; empty if absent."""
         pairs = dict(self._fields.pairs(name))
         self._checked()
         for key, value in pairs.items():
@@ -101,7 +102,7 @@ class BodyReader:
         return {key: str(value) for key, value in pairs.items()}
 
     def items(self, name: str) -> tuple[JSONValue, ...]:
-        """A list that must be there."""
+        """Return a required list."""
         if not self._fields.has(name):
             raise REQUEST_BODY(f"the body lacks {shown(name)}")
         value = self._fields.items(name)
@@ -117,9 +118,9 @@ class BodyReader:
 def page_of(
     call: Call, items: Iterable[T], *, name: Callable[[T], str], render: Callable[[T], JSONValue]
 ) -> Answer:
-    """One page of `items`, in their order: at most `limit` of those after the one called `cursor`.
+    """Return one page of `items`, in their order: at most `limit` items after the one named `cursor`.
 
-    Raises Malformed (`request.query`) for a limit out of range or a cursor that names nothing.
+    Raises Malformed (`request.query`) for a limit out of range or a cursor that is not in the list.
     """
     limit = _limit(call.query.get("limit", str(PAGE_ITEMS_DEFAULT)))
     rest = iter(items)
@@ -133,7 +134,7 @@ def page_of(
 
 
 def instant(milliseconds: int) -> str:
-    """RFC 3339 in UTC with milliseconds."""
+    """Return a time as RFC 3339 in UTC with milliseconds."""
     when = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

@@ -1,4 +1,4 @@
-"""Channels that reach approvers: how each is, who was told of an approval, and a test message."""
+"""Notification channels: list their states, list who was notified of an approval, and send a test message."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SENT: Final = ("taken", "later", "down", "never")
 
 
 async def list_channels(call: Call) -> Answer:
-    """Every channel that settings name."""
+    """List every channel in the settings."""
     return page_of(call, await channels_seen(call.walk), name=lambda one: one.name, render=_channel)
 
 
@@ -47,7 +47,7 @@ async def send_test(call: Call) -> Answer:
 
 
 async def list_told(call: Call) -> Answer:
-    """Who was told of one approval on which channel, and who was not."""
+    """List who was notified of one approval on which channel, and who was not."""
     identity = call.path["id"]
     if call.walk.approvals.find(ApprovalId(identity)) is None:
         raise APPROVAL_UNKNOWN(f"there is no approval {shown(identity)}")
@@ -118,7 +118,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     ),
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(

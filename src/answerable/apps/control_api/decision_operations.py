@@ -1,4 +1,4 @@
-"""Decisions: asked again, a stretch of the ledger at a time."""
+"""Decisions: replay the ledger's decisions, a range of entries at a time, and say what an agent could do."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ _AT_ONCE: Final = 256
 
 
 async def replay_stretch(call: Call) -> Answer:
-    """Ask the decisions among the entries from `start` on again, as far as one answer goes. Actions go on meanwhile."""
+    """Replay the decisions among the entries from `start` on, as many as one answer covers. Other actions proceed
+    meanwhile."""
     stop = call.query.get("stop", "")
     entries = _index(call.query.get("entries", str(ENTRIES_MAX)))
     if not 0 < entries <= ENTRIES_MAX:
@@ -50,7 +51,8 @@ async def replay_stretch(call: Call) -> Answer:
 
 
 async def explain_what_if(call: Call) -> Answer:
-    """What one agent could do at a time, or who could: of now by what the gateway asks, as of `at` by the ledger."""
+    """Say what one agent could do, or which agents could do an action: now, by the gateway's own checks, or at `at`,
+    from the ledger."""
     text, action = call.query.get("at", ""), call.query.get("action", "")
     agent, resource = call.query.get("agent", ""), call.query.get("resource", "")
     if len(resource) > RESOURCE_CHARS_MAX:

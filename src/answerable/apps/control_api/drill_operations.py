@@ -1,4 +1,4 @@
-"""Drills: trying out a stop, a revocation or a trace on a shadow, and what came of those before."""
+"""Drills: test a stop, a revocation or a trace on a shadow, and list past results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NAME_CHARS_MAX: Final = 63
 
 
 async def run(call: Call) -> Answer:
-    """Run one drill of what is called so, of this kind or of the only one that has such a name."""
+    """Run one drill on what has this name, of the given kind or of the only kind that has such a name."""
     body = call.members("drill", "name", "kind")
     wanted = drill_kind(body.text("drill", chars_max=16))
     name = body.text("name", chars_max=NAME_CHARS_MAX)
@@ -43,14 +43,14 @@ async def run(call: Call) -> Answer:
 
 
 async def list_drills(call: Call) -> Answer:
-    """Every drill, newest first."""
+    """List every drill, newest first."""
     register = call.walk.drills.register
     found = register.all() if register is not None else ()
     return page_of(call, found, name=lambda one: one.id, render=_drill)
 
 
 def _kind(call: Call, name: str) -> str:
-    """Raises Refused (`drill.unknown`, `drill.ambiguous`)."""
+    """Return the kind that has this name. Raises Refused (`drill.unknown`, `drill.ambiguous`)."""
     current = call.walk.registry.current
     agents: set[str] = {*current.agents}
     found = [
@@ -104,7 +104,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     ),
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(

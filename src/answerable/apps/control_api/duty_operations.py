@@ -1,4 +1,4 @@
-"""Duty: who is on call, what nobody covers, whose turn a question is, and who stands in for whom."""
+"""Duty: who is on call, gaps in coverage, the routing of an approval, and delegations of duty."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HEALTH_DAYS_MAX: Final = 90
 
 
 async def list_duties(call: Call) -> Answer:
-    """Each duty with who is on call, now or at another time."""
+    """List each duty with the people on call, now or at another time."""
     text = call.query.get("at", "")
     at = _moment(text) if text else call.walk.clock.now()
     found = on_call_now(call.walk, at, group=call.query.get("group", ""))
@@ -42,14 +42,14 @@ async def list_duties(call: Call) -> Answer:
 
 
 async def list_gaps(call: Call) -> Answer:
-    """Times that nobody of a group covers."""
+    """List the times at which nobody of a group is on call."""
     days = _days(call, GAP_DAYS_MAX, default=28)
     found = gaps_ahead(call.walk, days=days)
     return page_of(call, found, name=lambda one: f"{one.group}@{one.begins}", render=_gap)
 
 
 async def show_health(call: Call) -> Answer:
-    """How long questions wait to be seen, and which never were."""
+    """Return how long questions wait until first viewed, and how many never were."""
     days = _days(call, HEALTH_DAYS_MAX, default=7)
     found = queue_health(call.walk, since=UnixMillis(call.walk.clock.now() - days * DAY_MS))
     return {
@@ -66,7 +66,7 @@ async def show_health(call: Call) -> Answer:
 
 
 async def show_route(call: Call) -> Answer:
-    """Whose turn one question is."""
+    """Return whose turn it is to answer one approval."""
     approval = call.walk.approvals.find(ApprovalId(call.path["id"]))
     if approval is None:
         raise APPROVAL_UNKNOWN(f"there is no approval {shown(call.path['id'])}")
@@ -81,7 +81,7 @@ async def show_route(call: Call) -> Answer:
 
 
 async def list_delegations(call: Call) -> Answer:
-    """Those that were not ended and are not forgotten."""
+    """List the delegations that are neither ended nor removed."""
     register = call.walk.duties.register
     every = register.delegations() if register is not None else ()
     standing = standing_delegations(call.walk)
@@ -91,13 +91,13 @@ async def list_delegations(call: Call) -> Answer:
 
 
 async def give(call: Call) -> Answer:
-    """Record what a person signed."""
+    """Record a signed delegation of duty."""
     one = await appoint_deputy(call.walk, call.members("token").text("token"))
     return _delegation(one, counts=one.lasts(call.walk.clock.now()))
 
 
 async def end(call: Call) -> Answer:
-    """It counts no more."""
+    """End a delegation of duty."""
     return _delegation(await end_duty(call.walk, call.path["id"], by=call.by), counts=False)
 
 
@@ -215,7 +215,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     ),
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 _DAYS: Final = ("days", COUNT, "so many days")
 

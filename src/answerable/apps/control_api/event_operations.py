@@ -1,8 +1,9 @@
-"""Who is told when a right to act ends: streams of events and webhooks, and how each stands."""
+"""Revocation event streams and webhooks: list each with its delivery state."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol, cast
+from urllib.parse import urlsplit
 
 from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, choice, nullable, record
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class _Announcing(Protocol):
-    """What these operations need of the product beside what `Product` says."""
+    """What these operations need of the product in addition to `Product`."""
 
     @property
     def events(self) -> EventState: ...
 
 
 async def list_event_streams(call: Call) -> Answer:
-    """Every stream and webhook: how many events wait, how many were left out or refused, and when it is tried again."""
+    """List every stream and webhook: events waiting, left out or refused, and the time of the next attempt."""
     found = await list_streams(cast("_Announcing", call.product).events)
     return page_of(call, found, name=lambda one: one.stream.id, render=_stream)
 
@@ -36,7 +37,7 @@ def _stream(one: StreamState) -> JSONValue:
         "id": stream.id,
         "receiver": stream.receiver,
         "method": stream.method,
-        "endpoint": stream.endpoint,
+        "endpoint": _shown_address(stream.endpoint),
         "status": stream.status,
         "reason": stream.reason,
         "heard": one.may_hear,
@@ -46,6 +47,14 @@ def _stream(one: StreamState) -> JSONValue:
         "attempts": queue.attempts,
         "next_at": instant(queue.next_at) if queue.attempts else None,
     }
+
+
+def _shown_address(url: str) -> str:
+    """Return the URL without what may be a key: user information and the values of the query."""
+    parts = urlsplit(url)
+    members = [one.rpartition("=") for one in parts.query.split("&")] if parts.query else []
+    query = "&".join(f"{name}{equals}…" for name, equals, _ in members)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query).geturl()
 
 
 COMPONENTS: Final[dict[str, Schema]] = {
@@ -66,7 +75,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     ),
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(

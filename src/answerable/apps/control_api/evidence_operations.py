@@ -1,4 +1,4 @@
-"""Evidence: bundles of entries with proofs, for strangers."""
+"""Evidence: export bundles of entries with proofs, which third parties can verify."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 async def export_evidence(call: Call) -> Answer:
-    """A bundle of the entries named, or of all about an action or a mandate, with the fields that may be shown."""
+    """Return a bundle of the named entries, or of all about an action or a mandate, with the fields that may be
+    revealed."""
     body = call.members("entries", "about", "reveal", "replay")
     about = body.texts_by_name("about")
     if not about.keys() <= {"action", "mandate"}:
@@ -34,7 +35,7 @@ async def export_evidence(call: Call) -> Answer:
     )
     ledger = call.walk.ledger
     if selection.needs_all:
-        # A long log takes a while to read: other callers are served meanwhile.
+        # A long log takes time to read: other callers are served meanwhile.
         turns = Turns(call.walk.clock)
         for number, stored in enumerate(ledger.replay(), 1):
             selection.take(stored)

@@ -1,4 +1,4 @@
-"""Deferred actions that are alike: groups of those that wait, and one signed answer to many."""
+"""Groups of similar pending approvals: list and show them, and record one signed answer to many."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
     from answerable.core.approval.token import Verdict
 
 ODD_MAX: Final = 200
-"""Of one group, in one answer; each is in the list of approvals, too."""
+"""Differing approvals of a group in one answer; each is in the list of approvals, too."""
 
 
 async def list_groups(call: Call) -> Answer:
-    """Those that wait, the soonest to end first."""
+    """List the groups of pending approvals, the earliest expiry first."""
     groups = sorted(groups_waiting(call.walk).groups, key=lambda one: (one.ends, one.id))
     return page_of(call, groups, name=lambda one: one.id, render=_summary)
 
 
 async def show_group(call: Call) -> Answer:
-    """One, whole: the odd ones first, then as many as one signature covers."""
+    """Return one group in full: the differing approvals first, then as many alike ones as one signature covers."""
     group = group_named(call.walk, call.path["id"])
     return {
         **_summary(group),
@@ -61,7 +61,7 @@ async def show_group(call: Call) -> Answer:
 
 
 async def open_batch(call: Call) -> Answer:
-    """A nonce for one answer to those of a list that may be answered together, and why not the others."""
+    """Return a nonce for one answer to those of a list that may be answered together, and why the others may not."""
     body = call.members("seen", "verdict")
     opened = open_many(call.walk, body.texts_by_name("seen"), _verdict(body.text("verdict")))
     return {

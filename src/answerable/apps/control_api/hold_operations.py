@@ -1,4 +1,4 @@
-"""Holds: placing, listing, lifting, and the report of what a stop stopped and could not stop."""
+"""Holds: place, list and lift them, and report what a hold stopped and could not stop."""
 
 from __future__ import annotations
 
@@ -42,16 +42,17 @@ if TYPE_CHECKING:
     from answerable.flows.trust_domain.workloads import Workloads
 
 FIRST_REPORT_SECONDS_MAX: Final = 0.2
-"""How long the answer to a stop waits for its report; then it comes without, and the report is asked for by itself."""
+"""Longest wait of a stop's answer for its report. Past it the answer comes without the report, which can be fetched
+separately."""
 _REPORTING: Final[set[asyncio.Future[ContainmentReport]]] = set()
 
 STATES: Final = ("in_force", "lifted", "expired")
 SECONDS_MAX: Final = 10 * 366 * 86_400
-"""How long a hold may be set to last; one without an end lasts longer."""
+"""Longest lifetime of a hold in seconds; a hold without an end lasts longer."""
 
 
 async def stop(call: Call) -> Answer:
-    """Place a hold on what is called so, of this kind or of the only one that has such a name."""
+    """Place a hold on what has this name, of the given kind or of the only kind that has such a name."""
     body = call.members("kind", "name", "reason", "seconds")
     kind = body.text("kind", chars_max=16) if body.has("kind") else ""
     name = body.text("name", chars_max=NAME_CHARS_MAX) if body.has("name") else ""
@@ -75,7 +76,8 @@ async def stop(call: Call) -> Answer:
 
 
 async def _first_report(call: Call, hold: Hold) -> Answer | None:
-    """What came of it, where that is known soon: the stop is in force, and no answer waits for whoever is slow."""
+    """Return the hold's report if it is ready soon, else None. The stop is already in force: its answer must not wait
+    for a slow party."""
     reporting = asyncio.ensure_future(report_containment(call.walk, hold, workloads=_workloads(call)))
     _REPORTING.add(reporting)
     reporting.add_done_callback(_reported)
@@ -85,13 +87,14 @@ async def _first_report(call: Call, hold: Hold) -> Answer | None:
 
 def _reported(reporting: asyncio.Future[ContainmentReport]) -> None:
     _REPORTING.discard(reporting)
-    # Whoever asks again is told what is wrong.
+    # Retrieve the exception to silence asyncio's warning; the next request for the report meets and reports the fault
+    # itself.
     if not reporting.cancelled():
         reporting.exception()
 
 
 async def list_holds(call: Call) -> Answer:
-    """Newest first; with `state`, those that stand so now."""
+    """List holds, newest first; with `state`, those in this state now."""
     state = call.query.get("state")
     if state is not None and state not in STATES:
         raise REQUEST_QUERY(f"state {shown(state)} is not known: use one of {', '.join(STATES)}")
@@ -100,18 +103,18 @@ async def list_holds(call: Call) -> Answer:
 
 
 async def show_hold(call: Call) -> Answer:
-    """One hold."""
+    """Return one hold."""
     return _hold(call, hold_called(call.walk, HoldId(call.path["id"])))
 
 
 async def lift(call: Call) -> Answer:
-    """Take a person's signed word that it be lifted."""
+    """Lift a hold on a person's signed statement."""
     token = call.members("token").text("token")
     return _hold(call, await lift_hold(call.walk, call.path["id"], token))
 
 
 async def show_report(call: Call) -> Answer:
-    """What it stopped and could not stop, as far as it is known now."""
+    """Return what a hold stopped and could not stop, as known now."""
     hold = hold_called(call.walk, HoldId(call.path["id"]))
     return _report(await report_containment(call.walk, hold, workloads=_workloads(call)))
 
@@ -330,7 +333,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     ),
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(

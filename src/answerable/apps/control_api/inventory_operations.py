@@ -1,4 +1,4 @@
-"""The inventory: what was seen and is not registered, and what clients of agents are set up to reach."""
+"""The inventory of unregistered sightings, and of servers that agents' MCP clients are configured to reach."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 
 async def list_seen(call: Call) -> Answer:
-    """What was seen at work and is not registered, last first."""
+    """List what was seen in use and is not registered, most recent first."""
     sightings = identities(call).identity.sightings
     found = await anyio.to_thread.run_sync(partial(unregistered, call.walk, sightings))
     return page_of(call, found, name=lambda one: f"{one.kind}:{one.name}:{one.source}", render=_sighting)
 
 
 async def report_servers(call: Call) -> Answer:
-    """What the configuration of an agent's MCP client names, in place of what was said of it before. A claim: nobody
-    has seen these servers at work. Those that are registered, and reached alike, are not in the inventory."""
+    """Store the servers named in the MCP client configuration of an agent, replacing earlier ones. This is a claim:
+    these servers were not observed. Registered servers reached in the same way are left out of the inventory."""
     body = call.members("agent", "servers")
     name = agent_id(body.text("agent", chars_max=NAME_CHARS_MAX))
     if f"Agent/{name}" not in call.walk.registry.documents():
@@ -49,7 +49,7 @@ async def report_servers(call: Call) -> Answer:
 
 
 def _servers(call: Call) -> list[tuple[str, str, str]]:
-    """Name, what it is reached by, and the file that says so. Raises Malformed (`request.body`)."""
+    """Return each server's name, how it is reached, and the file that names it. Raises Malformed (`request.body`)."""
     listed = call.body.get("servers") if isinstance(call.body, dict) else None
     if not isinstance(listed, list) or len(listed) > SERVERS_MAX:
         raise REQUEST_BODY(f"/servers: expected a list of at most {SERVERS_MAX}")
@@ -99,7 +99,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
     ),
     "ServersReported": record({"agent": TEXT, "unregistered": COUNT}),
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(

@@ -1,4 +1,4 @@
-"""Leases: what is live at which target, what could not be revoked, and what the broker acts on."""
+"""Leases: list those that are live or could not be revoked, end them, and list the broker's targets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ END_WAIT_SECONDS: Final = 10.0
 
 
 async def list_leases(call: Call) -> Answer:
-    """Leases that are open, that could not be revoked, or that ended last."""
+    """List leases that are open, that could not be revoked, or that ended most recently."""
     which = lease_list(call.query.get("which", "open"))
     target = call.query.get("target", "")
     found = [one for one in await all_leases(call.walk, which) if target in ("", one.target)]
@@ -30,7 +30,7 @@ async def list_leases(call: Call) -> Answer:
 
 
 async def end_lease(call: Call) -> Answer:
-    """End the leases of this name, or all at the target of this name."""
+    """End the lease with this name, or all leases at the target with this name."""
     name = call.members("name").text("name", chars_max=NAME_CHARS_MAX)
     ended = await broker_of(call.walk).asks.end(
         [("credential", name)], why="somebody ended it", wait_seconds=END_WAIT_SECONDS
@@ -43,19 +43,19 @@ async def end_lease(call: Call) -> Answer:
 
 
 async def list_targets(call: Call) -> Answer:
-    """What the broker acts on, and what it can enforce there."""
+    """List the broker's targets and what each can enforce."""
     return page_of(call, await broker_of(call.walk).asks.targets(), name=lambda one: one.name, render=_target)
 
 
 async def list_boundaries(call: Call) -> Answer:
-    """Who keeps the credential of each capability to its task."""
+    """List which party confines each capability's credential to its task."""
     return page_of(
         call, await boundaries(call.walk), name=lambda one: one.capability, render=lambda one: one._asdict()
     )
 
 
 async def list_strays(call: Call) -> Answer:
-    """Accounts of ours at targets that no open lease explains."""
+    """List accounts at targets that this broker made and no open lease explains."""
     strays, faults = await broker_of(call.walk).asks.strays()
     return {
         "strays": [{"target": target, "lease": name, "known": known} for target, name, known in strays],
@@ -64,7 +64,7 @@ async def list_strays(call: Call) -> Answer:
 
 
 async def list_due_secrets(call: Call) -> Answer:
-    """Standing secrets of the broker that are to be replaced: by name, never shown."""
+    """List the broker's standing secrets that are due for replacement: names only, no values."""
     found = await broker_of(call.walk).asks.due_secrets()
     return {"due": [{"name": one.name, "why": one.why, "targets": list(one.targets)} for one in found]}
 
@@ -175,7 +175,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         {"due": sequence(record({"name": TEXT, "why": TEXT, "targets": sequence(TEXT)}))},
     ),
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(

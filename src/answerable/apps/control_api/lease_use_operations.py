@@ -1,4 +1,4 @@
-"""Granted against used: what leases grant right by right, what actions used of it, and grants with less."""
+"""Compare granted with used rights: list what leases grant, count what actions used, and narrow grants."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ PLACES_MAX: Final = 2_000
 
 
 async def list_rights(call: Call) -> Answer:
-    """What the lease of each capability grants. A target that the broker does not know is told of, and hides no
-    other."""
+    """List what the lease of each capability grants. A target unknown to the broker is reported as a fault and does not
+    hide the others."""
     found: list[Answer] = []
     for name, one in leased_capabilities(call.walk).items():
         rights: Sequence[Right] = ()
@@ -73,7 +73,7 @@ async def list_rights(call: Call) -> Answer:
 
 
 async def count_use(call: Call) -> Answer:
-    """One page of what was used."""
+    """Return one page of counted use."""
     body = call.members("since", "start", "log")
     since = _number(body.text("since", chars_max=16)) if body.has("since") else 0
     if body.has("log"):
@@ -93,7 +93,7 @@ async def count_use(call: Call) -> Answer:
 
 
 async def narrow(call: Call) -> Answer:
-    """The document of a capability with these rights alone; it is proposed, and nothing is changed."""
+    """Return a capability's document with only these rights; it is a proposal, and nothing changes."""
     body = call.members("capability", "template", "kept")
     name = body.text("capability", chars_max=256)
     template, kept = body.text("template", chars_max=64), body.items("kept")
@@ -109,7 +109,7 @@ async def narrow(call: Call) -> Answer:
 
 
 async def tell_rights(call: Call) -> Answer:
-    """What the leases of documents come to, whether or not they are registered."""
+    """Return the rights that the leases in these documents grant, whether or not they are registered."""
     found: list[JSONValue] = []
     for document in call.members("documents").items("documents"):
         name, server, grants = _lease_in(document)
@@ -124,7 +124,7 @@ async def tell_rights(call: Call) -> Answer:
 
 
 def _lease_in(document: JSONValue) -> tuple[str, str, JSONValue]:
-    """Name, server and grants."""
+    """Return the name, server and grants in a Capability document."""
     spec = document.get("spec") if isinstance(document, dict) else None
     metadata = document.get("metadata") if isinstance(document, dict) else None
     lease = spec.get("lease") if isinstance(spec, dict) else None
@@ -206,7 +206,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         {"leases": sequence(record({"capability": TEXT, "target": TEXT, "rights": _RIGHTS}))}
     ),
 }
-"""Beside those of `schemas`. Times are Unix milliseconds, 0 for none."""
+"""In addition to those of `schemas`. Times are Unix milliseconds, 0 for none."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(

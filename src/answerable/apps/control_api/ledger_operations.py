@@ -1,4 +1,4 @@
-"""The ledger and the product as a whole: status, entries, checkpoints, stories."""
+"""The ledger and the overall status: entries, checkpoints, timelines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 async def show_status(call: Call) -> Answer:
-    """How the product is."""
+    """Return the overall status."""
     walk = call.walk
     now = walk.clock.now()
     owed = counted_reviews(walk)
@@ -68,7 +68,7 @@ def _witness(state: WitnessState) -> dict[str, JSONValue]:
 
 
 async def show_ledger(call: Call) -> Answer:
-    """Name, size, key and the latest checkpoint."""
+    """Return the name, size, key and latest checkpoint."""
     return {
         "origin": call.walk.ledger.origin,
         "entries": call.walk.ledger.size,
@@ -78,12 +78,12 @@ async def show_ledger(call: Call) -> Answer:
 
 
 async def seal_ledger(call: Call) -> Answer:
-    """Sign a checkpoint over everything that is durable."""
+    """Sign a checkpoint over all durable entries."""
     return {"checkpoint": call.walk.ledger.seal()}
 
 
 async def show_entry(call: Call) -> Answer:
-    """One entry, opened, with its sentence."""
+    """Return one entry, opened, with its sentence."""
     text = call.path["index"]
     if not (text.isascii() and text.isdigit() and len(text) <= 16):
         raise REQUEST_PATH(f"{shown(text)} is not the index of an entry")
@@ -105,7 +105,7 @@ async def show_entry(call: Call) -> Answer:
 
 
 async def find_under(call: Call) -> Answer:
-    """Actions that ran under a manifest, prompt or model, in the ledger's order."""
+    """Return the actions that ran under a manifest, prompt or model, in the ledger's order."""
     asked = {name: call.query.get(name, "") for name in ("manifest", "prompt", "model")}
     wanted = wanted_manifest(**asked)
     entries = await _entries(call)
@@ -114,7 +114,7 @@ async def find_under(call: Call) -> Answer:
 
 
 async def _entries(call: Call) -> list[StoredEntry]:
-    """All of the log. A long one takes a while to read: other callers are served meanwhile."""
+    """Return all entries of the log. A long log takes time to read: other callers are served meanwhile."""
     entries: list[StoredEntry] = []
     turns = Turns(call.walk.clock)
     for stored in call.walk.ledger.replay():
@@ -124,7 +124,8 @@ async def _entries(call: Call) -> list[StoredEntry]:
 
 
 async def show_timeline(call: Call) -> Answer:
-    """The story of an action, approval, mandate, agent, person, digest or entry; empty when nothing is known of it."""
+    """Return the timeline of an action, approval, mandate, agent, person, digest or entry; empty for an unknown
+    name."""
     name = call.path["name"]
     entries = await _entries(call)
     find = call.walk.subject_keys.find

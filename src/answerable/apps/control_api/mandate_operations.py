@@ -1,4 +1,4 @@
-"""Mandates: drafting from a template, issuing what a principal signed, reading, closing."""
+"""Mandates: draft from a template, issue a signed one, read, close."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ PRINCIPAL_CHARS_MAX: Final = 63
 
 
 async def draft_mandate(call: Call) -> Answer:
-    """What a template gives with these values: unsigned, and nothing until its principal signs it.
+    """Return the mandate that a template gives with these values. It is unsigned and has no effect until its principal
+    signs it.
 
-    With `application`, for that one to sign: the ID token of the principal must then carry `nonce`.
+    With `application`, that application signs: the principal's ID token must then carry `nonce`.
     """
     name = call.path["name"]
     template = call.walk.registry.current.templates.get(name)
@@ -61,7 +62,7 @@ async def draft_mandate(call: Call) -> Answer:
 
 
 async def draft_scheduled(call: Call) -> Answer:
-    """The mandate that a schedule gives for the time at which it is due now, for its scheduler to sign."""
+    """Return the mandate that a schedule gives for the time at which it is due now, for its scheduler to sign."""
     call.members()
     current, name = call.walk.registry.current, call.path["name"]
     schedule = current.schedules.get(name)
@@ -101,7 +102,7 @@ async def register_mandate(call: Call) -> Answer:
 
 
 async def list_mandates(call: Call) -> Answer:
-    """Newest first; with `state`, those that stand so now."""
+    """List mandates, newest first; with `state`, those in this state now."""
     state = call.query.get("state")
     if state is not None and state not in MANDATE_STATES:
         raise REQUEST_QUERY(f"state {shown(state)} is not known: use one of {', '.join(MANDATE_STATES)}")
@@ -110,7 +111,7 @@ async def list_mandates(call: Call) -> Answer:
 
 
 async def show_mandate(call: Call) -> Answer:
-    """One mandate."""
+    """Return one mandate."""
     mandate = call.walk.mandates.find(MandateId(call.path["id"]))
     if mandate is None:
         raise MANDATE_UNKNOWN(f"mandate {shown(call.path['id'])} is not known")
@@ -118,7 +119,7 @@ async def show_mandate(call: Call) -> Answer:
 
 
 async def end_mandate(call: Call) -> Answer:
-    """Close it: the next action under it is refused."""
+    """Close a mandate: the next action under it is refused."""
     call.members()
     return _mandate(call, await close_mandate(call.walk, call.path["id"], by=call.by))
 
@@ -150,7 +151,8 @@ def _mandate(call: Call, mandate: Mandate) -> Answer:
 
 
 def _session(call: Call, mandate: Mandate) -> tuple[Authority, ...]:
-    """What its login allows, to be read; of what cannot be read every action is refused."""
+    """Return the authorities of the mandate's login session; empty if they cannot be read, in which case every action
+    is refused."""
     try:
         return known_session(call.walk, mandate)
     except Malformed:
@@ -158,7 +160,7 @@ def _session(call: Call, mandate: Mandate) -> tuple[Authority, ...]:
 
 
 def _budgets(call: Call, mandate: Mandate) -> Answer:
-    """What is limited beside calls, and used of it as this process counts it."""
+    """Return the budgets other than calls, with the use that this process has counted."""
     used = call.walk.mandates.used(mandate.id)
     return {name: {"used": used.get(name, 0), "limit": limit} for name, limit in mandate.budgets}
 

@@ -1,4 +1,4 @@
-"""Manifests of agents: registering what an owner signed, and reading the one in force."""
+"""Agent manifests: register a signed one, and read the one in force."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def put_manifest(call: Call) -> Answer:
 
 
 async def show_manifest(call: Call) -> Answer:
-    """The manifest of an agent that was registered last, and why it does not stand, if so."""
+    """Return the agent's most recently registered manifest, and the fault if it is not in force."""
     agent = agent_id(call.path["name"])
     signed = call.walk.manifests.current(agent)
     if signed is None:
@@ -36,7 +36,7 @@ async def show_manifest(call: Call) -> Answer:
 
 
 async def show_tools(call: Call) -> Answer:
-    """The tools that the gateway offers an agent, as it sees them now, beside what the manifest says of them."""
+    """Return the tools that the gateway offers an agent now, compared with its manifest."""
     agent = agent_id(call.path["name"])
     if agent not in call.walk.registry.current.agents:
         raise AGENT_INACTIVE(f"agent {shown(agent)} is not active")
@@ -95,7 +95,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     ),
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(

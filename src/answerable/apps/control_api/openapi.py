@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the route table."""
+"""Generate the OpenAPI 3.1 document from the route table."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
 
 
 def openapi_document() -> dict[str, JSONValue]:
-    """The whole document; the same on every run."""
+    """Return the whole document, the same on every run."""
     paths: dict[str, JSONValue] = {}
     for operation in OPERATIONS:
         rows = paths.setdefault(operation.path, {})

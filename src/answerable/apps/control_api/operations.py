@@ -1,4 +1,4 @@
-"""The route table: every operation of the control API, once. Routes and the OpenAPI document are made from it."""
+"""The route table: every operation of the control API. Routes and the OpenAPI document are generated from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How people decide: figures by approver, rule, group and tier, each with what it is a share of."""
+"""Report how people decide: figures by approver, rule, group and tier, each with its denominator."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _COUNTS: Final = (
 
 
 async def show_oversight(call: Call) -> Answer:
-    """How people decided what was asked since a time, or since the first entry."""
+    """Return how people decided since a time, or since the first entry."""
     text = call.query.get("since", "0")
     if not (text.isascii() and text.isdigit() and len(text) <= SINCE_CHARS_MAX):
         raise REQUEST_QUERY(f"{shown(text)} is no time in Unix milliseconds")
@@ -44,7 +44,7 @@ async def show_oversight(call: Call) -> Answer:
 
 
 def oversight_members(told: OversightTold) -> Answer:
-    """The same, for programs."""
+    """Return the figures as JSON."""
     figures = told.figures
     return {
         "log": told.origin,
@@ -148,7 +148,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     )
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(

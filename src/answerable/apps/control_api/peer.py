@@ -1,4 +1,4 @@
-"""Who is at the other end of the Unix socket, as the kernel says."""
+"""Identify the caller of the Unix socket by the credentials that the kernel reports."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ROOT: Final = 0
 
 
 def caller_of(scope: Mapping[str, Any]) -> str:
-    """The caller as the ledger names it, `uid:N`: only our own user and root come in.
+    """Return the caller as named in the ledger, `uid:N`. Only the server's own user and root are accepted.
 
-    Raises Unverified (`control.peer`) for anybody else, and when the connection carries no credentials at all.
+    Raises Unverified (`control.peer`) for any other user, and when the connection carries no credentials.
     """
     channel = (scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
     peer = channel.peer if isinstance(channel, Channel) else None

@@ -1,4 +1,4 @@
-"""People's way into the console: invitations, and the passkeys that came in by them."""
+"""Console access of people: invitations, and the passkeys enrolled with them."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 
 
 async def invite(call: Call) -> Answer:
-    """A code for one registered person, shown here and nowhere else."""
+    """Return an invitation code for one registered person; it is returned here and never again."""
     seconds = _seconds(call)
     invited = await invite_person(call.walk, call.path["name"], by=call.by, seconds=seconds)
     origins = desk_of(call.walk).origins
     return {
         "person": invited.invitation.person,
         "code": invited.code,
-        # Behind `#`: browsers send it to nobody, so that it stands in no log of a proxy.
+        # In the fragment (`#`), which browsers send to nobody, so that no proxy logs the code.
         "url": f"{origins[0]}/enrol#{invited.code}" if origins else "",
         "expires_at": instant(invited.invitation.expires_at),
     }
 
 
 async def list_passkeys(call: Call) -> Answer:
-    """Passkeys that stand, oldest first."""
+    """List passkeys in force, oldest first."""
     person = call.query.get("person", "")
     found = [one for one in desk_of(call.walk).register.all() if person in ("", one.person)]
     return page_of(call, found, name=lambda one: one.name, render=_passkey)
 
 
 async def remove(call: Call) -> Answer:
-    """A passkey that never stands again."""
+    """Remove a passkey for good."""
     return _passkey(await remove_passkey(call.walk, call.path["id"], by=call.by))
 
 
@@ -89,7 +89,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     ),
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(

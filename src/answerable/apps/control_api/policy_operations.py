@@ -1,4 +1,4 @@
-"""Policy sets: proposing, publishing, taking back, and which were in force."""
+"""Policy sets: propose, publish, withdraw, roll back, and list those that were in force."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ATTACHED_CHARS_MAX: Final = 262_144
 
 
 async def show_policies(call: Call) -> Answer:
-    """What is in force and who may change it."""
+    """Return the sets in force and who may change them."""
     walk = call.walk
     present = policy_documents(walk.registry.documents())
     return {
@@ -54,7 +54,7 @@ async def show_policies(call: Call) -> Answer:
 
 
 async def plan_policies(call: Call) -> Answer:
-    """What these policy sets would change; changes nothing."""
+    """Return what these policy sets would change; changes nothing."""
     documents, removed = given_sets(call)
     plan = await planned_sets(call.walk, documents, removed)
     return {
@@ -66,12 +66,12 @@ async def plan_policies(call: Call) -> Answer:
 
 
 async def list_proposals(call: Call) -> Answer:
-    """Every proposal that waits, newest first."""
+    """List pending proposals, newest first."""
     return page_of(call, waiting_proposals(call.walk), name=lambda one: one.id, render=_proposal)
 
 
 async def show_proposal(call: Call) -> Answer:
-    """One proposal, with its documents beside those in force."""
+    """Return one proposal, with its documents and those in force."""
     proposal = found_proposal(call.walk, call.path["id"])
     present = policy_documents(call.walk.registry.documents())
     return {
@@ -100,17 +100,17 @@ async def put_proposal(call: Call) -> Answer:
 
 
 async def drop_proposal(call: Call) -> Answer:
-    """Take a proposal back."""
+    """Withdraw a proposal."""
     return _proposal(await withdraw_proposal(call.walk, call.path["id"], by=call.by))
 
 
 async def list_sets(call: Call) -> Answer:
-    """Policy sets that were in force and can come back, the last one first."""
+    """List policy sets that were in force and can be restored, most recent first."""
     return page_of(call, kept_sets(call.walk), name=lambda one: f"{one[1].digest}", render=_kept)
 
 
 async def find_set(call: Call) -> Answer:
-    """The one that a digest names, or the one before where it is `previous`."""
+    """Return the set that a digest names, or the previous set for `previous`."""
     name = call.path["name"]
     kept = kept_set(call.walk, "" if name == "previous" else name)
     return {
@@ -127,7 +127,7 @@ async def go_back(call: Call) -> Answer:
 
 
 def given_sets(call: Call, *more: str) -> tuple[tuple[JSONValue, ...], tuple[str, ...]]:
-    """Documents, and names of sets that are taken away. more: other members of the body."""
+    """Return the documents, and the names of the sets to remove. more: other members of the body."""
     body = call.members("documents", "removed", *more)
     removed = body.items("removed") if body.has("removed") else ()
     names = tuple(one for one in removed if isinstance(one, str))
@@ -202,7 +202,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
     "EarlierSet": record({"digest": DIGEST, "policy_set": DIGEST, "documents": _OBJECT}),
     "RollbackRequest": record({"to": TEXT, "token": TEXT}),
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 _PATH: Final = "/v1/policy"
 OPERATIONS: Final[tuple[Operation, ...]] = (

@@ -1,4 +1,4 @@
-"""Policy sets on trial: simulated on what is in the ledger, and in the shadow of what is decided."""
+"""Try policy sets: simulate them on the ledger, or evaluate them as a shadow beside the sets in force."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 async def simulate(call: Call) -> Answer:
-    """One page of what policy sets would have decided."""
+    """Return one page of what policy sets would have decided."""
     documents, removed = given_sets(call, "since", "start", "tiers")
     body = call.members("documents", "removed", "since", "start", "tiers")
     given = body.texts_by_name("tiers") if body.has("tiers") else {}
@@ -60,7 +60,7 @@ async def simulate(call: Call) -> Answer:
 
 
 def _questions(found: QuestionsCompared) -> JSONValue:
-    """What people were asked, and would be."""
+    """Return how many questions people were asked and would be asked."""
     sides: dict[str, JSONValue] = {
         side: {
             "count": asked.count,
@@ -79,7 +79,7 @@ def _questions(found: QuestionsCompared) -> JSONValue:
 
 
 def _compared(tally: Tally, differences: Iterable[Difference]) -> dict[str, JSONValue]:
-    """What came of asking another policy set."""
+    """Return the result of evaluating another policy set."""
     return {
         "asked": tally.asked,
         "same": tally.same,
@@ -92,7 +92,7 @@ def _compared(tally: Tally, differences: Iterable[Difference]) -> dict[str, JSON
 
 
 def difference_told(one: Difference) -> JSONValue:
-    """One decision that would be another one."""
+    """Return one decision that would differ."""
     return {
         "index": one.was.index,
         "at": instant(one.was.at),
@@ -108,19 +108,19 @@ def difference_told(one: Difference) -> JSONValue:
 
 
 async def show_shadow(call: Call) -> Answer:
-    """What the set in the shadow would have decided so far."""
+    """Return what the shadow set would have decided so far."""
     return _shadow(call)
 
 
 async def put_shadow(call: Call) -> Answer:
-    """Put policy sets into the shadow."""
+    """Start policy sets as the shadow."""
     documents, removed = given_sets(call)
     await start_shadow(call.walk, documents, removed=removed, by=call.by)
     return _shadow(call)
 
 
 async def drop_shadow(call: Call) -> Answer:
-    """Take the set out of the shadow; what it had seen is told a last time."""
+    """Stop the shadow; the answer has its last results."""
     told = _shadow(call)
     stop_shadow(call.walk)
     return {**told, "state": "stopped"}
@@ -219,7 +219,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     ),
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 _PATH: Final = "/v1/policy"
 OPERATIONS: Final[tuple[Operation, ...]] = (

@@ -1,4 +1,4 @@
-"""The one translator from our errors to this door's problem details."""
+"""Translate this product's errors into the control API's problem details (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ _UNKNOWN_SUFFIX: Final = ".unknown"
 
 
 def problem_of(error: AnswerableError) -> tuple[int, dict[str, JSONValue]]:
-    """Status and body, as `problem_details`; what is not known here is 404."""
+    """Return the status and body, as `problem_details`; an unknown name is 404."""
     unknown = {error.code: 404} if error.code.endswith(_UNKNOWN_SUFFIX) else {}
     return problem_details(error, _STATUSES | unknown)

@@ -1,4 +1,4 @@
-"""What this door needs of the running product."""
+"""Declare what the control API needs of the running product."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Product(Protocol):
-    """Made by wiring. Everything the door answers comes from the ports of `walk`, and from these eight."""
+    """The running product, built by wiring. The API answers from the ports of `walk` and from the other members."""
 
     @property
     def walk(self) -> Walk:
@@ -28,38 +28,38 @@ class Product(Protocol):
 
     @property
     def published(self) -> PublishedLog:
-        """The log as strangers read it."""
+        """The log as its public readers see it."""
         ...
 
     def policy(self) -> str:
-        """Log, witnesses and quorum (C2SP tlog-policy), empty while they cannot be told."""
+        """Return the log, witnesses and quorum (C2SP tlog-policy); empty while they are not known."""
         ...
 
     def checkpoint(self) -> str:
-        """The latest published checkpoint, empty when there is none yet."""
+        """Return the latest published checkpoint, empty when there is none yet."""
         ...
 
     def server_states(self) -> Mapping[str, str]:
-        """Each upstream server by name with one word on how it is; empty when none was started."""
+        """Return each upstream server's state as one word, by name; empty when none was started."""
         ...
 
     def beside(self) -> Collection[str]:
-        """Agents that are known to run under the account of this process, by name."""
+        """Return the names of agents known to run under the account of this process."""
         ...
 
     def witness_states(self) -> Sequence[WitnessState]:
-        """How each witness of the ledger is; empty when there is none."""
+        """Return the state of each witness of the ledger; empty when there is none."""
         ...
 
     def unreadable_rows(self) -> Sequence[tuple[str, str, str]]:
-        """What stands in the registers and cannot be read, and is out of use: its kind, its name, and why."""
+        """Return rows of the registers that cannot be read and are out of use: kind, name and reason."""
         ...
 
     @property
     def registers_told(self) -> Callable[[], Sequence[str]]:
-        """What in the registers was not as the ledger says, at the start or since; a sentence each."""
+        """Return sentences about differences between registers and ledger, found at the start or since."""
         ...
 
     def shard_states(self) -> Sequence[ShardState]:
-        """How each shard stands in the log of logs; empty where the ledger is one log."""
+        """Return the state of each shard in the log of logs; empty if the ledger is one log."""
         ...

@@ -1,4 +1,4 @@
-"""Registered documents: reading, planning, applying, checking."""
+"""Registered documents: read, plan, apply, check."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DATE_CHARS = len("2026-11-24")
 
 
 async def list_documents(call: Call) -> Answer:
-    """Every document, active or not."""
+    """List every document, active or not."""
     kind = call.query.get("kind")
     if kind is not None and kind not in KINDS:
         raise REQUEST_QUERY(f"kind {shown(kind)} is not known: use one of {', '.join(KINDS)}")
@@ -40,7 +40,7 @@ async def list_documents(call: Call) -> Answer:
 
 
 async def show_document(call: Call) -> Answer:
-    """One document."""
+    """Return one document."""
     wanted = (call.path["kind"], call.path["name"])
     for item in _registered(call):
         if (item["kind"], item["name"]) == wanted:
@@ -49,7 +49,7 @@ async def show_document(call: Call) -> Answer:
 
 
 async def plan_documents(call: Call) -> Answer:
-    """What applying would change."""
+    """Return what applying would change."""
     return await _apply(call, dry_run=True)
 
 
@@ -59,7 +59,7 @@ async def apply_documents(call: Call) -> Answer:
 
 
 async def check_registry(call: Call) -> Answer:
-    """What is missing (check REG-02) and what should be looked at."""
+    """Return what is missing (check REG-02) and what should be reviewed."""
     documents = _documents(call)
     today = instant(call.walk.clock.now())[:_DATE_CHARS]
     return {
@@ -72,7 +72,7 @@ async def check_registry(call: Call) -> Answer:
 
 
 async def list_agents(call: Call) -> Answer:
-    """Every agent, active or not."""
+    """List every agent, active or not."""
     beside = call.product.beside()
     return page_of(
         call,
@@ -83,7 +83,7 @@ async def list_agents(call: Call) -> Answer:
 
 
 async def list_servers(call: Call) -> Answer:
-    """Every upstream server and how it is."""
+    """List every upstream server with its state."""
     states = call.product.server_states()
 
     def render(pair: tuple[Registered, list[JSONValue]]) -> JSONValue:
@@ -104,17 +104,17 @@ async def list_servers(call: Call) -> Answer:
 
 
 async def list_capabilities(call: Call) -> Answer:
-    """Every capability, active or not."""
+    """List every capability, active or not."""
     return page_of(call, _nouns(call, "Capability"), name=lambda pair: pair[0].name, render=_capability)
 
 
 async def list_templates(call: Call) -> Answer:
-    """Every mandate template, active or not."""
+    """List every mandate template, active or not."""
     return page_of(call, _nouns(call, "MandateTemplate"), name=lambda pair: pair[0].name, render=_template)
 
 
 async def show_template(call: Call) -> Answer:
-    """One mandate template."""
+    """Return one mandate template."""
     for pair in _nouns(call, "MandateTemplate"):
         if pair[0].name == call.path["name"]:
             return _template(pair)

@@ -1,4 +1,4 @@
-"""Revoking: one call, one register, and an answer that says what was stopped and what it came too late for."""
+"""Revocations: revoke and list them; the answer says what was stopped and what had already happened."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def revoke(call: Call) -> Answer:
 
 
 async def list_revocations(call: Call) -> Answer:
-    """Everything that was revoked, newest first."""
+    """List every revocation, newest first."""
     found = call.walk.revocations.all()
     return page_of(call, found, name=lambda one: f"{one.what.kind}:{one.what.name}", render=_revocation)
 
@@ -92,7 +92,7 @@ def _stopped(call: Call, stopped: Stopped) -> Answer:
 
 
 def _logs(stopped: Stopped) -> list[JSONValue]:
-    """Of which log how much was looked at, and which could not be asked."""
+    """Return how much of each log was examined, and which logs could not be read."""
     found: list[JSONValue] = [
         {"log": one.log, "asked": True, "looked_from": one.looked_from, "entries": one.entries, "why": ""}
         for one in stopped.effects
@@ -161,7 +161,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     ),
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(

@@ -1,4 +1,4 @@
-"""Stop rules: what one would have held of what is in the ledger."""
+"""Stop rules: simulate which holds a rule would have placed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 async def simulate(call: Call) -> Answer:
-    """What a rule would have held since a time."""
+    """Return the holds that a rule would have placed since a time."""
     since = call.query.get("since", "0")
     if not (since.isascii() and since.isdigit() and len(since) <= 16):
         raise REQUEST_QUERY(f"{shown(since)} is no number of Unix milliseconds")
@@ -67,7 +67,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     )
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(

@@ -1,4 +1,4 @@
-"""JSON schemas (2020-12) of what this door takes and answers: the components of its OpenAPI document."""
+"""JSON schemas (2020-12) of the control API's requests and answers: the components of its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ DOCUMENT: Final[Schema] = {
 
 
 def reference(name: str) -> Schema:
-    """A component by name."""
+    """Return a reference to a component."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def record(members: dict[str, Schema], *, optional: tuple[str, ...] = ()) -> Schema:
-    """A closed object."""
+    """Return the schema of a closed object."""
     return {
         "type": "object",
         "properties": dict(members),
@@ -49,27 +49,27 @@ def record(members: dict[str, Schema], *, optional: tuple[str, ...] = ()) -> Sch
 
 
 def sequence(items: Schema) -> Schema:
-    """A list."""
+    """Return the schema of a list."""
     return {"type": "array", "items": items}
 
 
 def mapping(values: Schema) -> Schema:
-    """An object with free names."""
+    """Return the schema of an object with arbitrary member names."""
     return {"type": "object", "additionalProperties": values}
 
 
 def choice(*options: str) -> Schema:
-    """One of some words."""
+    """Return the schema of an enumeration."""
     return {"type": "string", "enum": list(options)}
 
 
 def nullable(schema: Schema) -> Schema:
-    """The schema, or null."""
+    """Return the schema, extended by null."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
 def page(items: Schema) -> Schema:
-    """One page of a list; `next` is the cursor of the page after it, null on the last one."""
+    """Return the schema of one page of a list; `next` is the cursor of the following page, null on the last page."""
     return record({"items": sequence(items), "next": nullable(TEXT)})
 
 

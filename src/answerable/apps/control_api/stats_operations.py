@@ -1,4 +1,4 @@
-"""The price of control: figures counted from the ledger, by tier and use case."""
+"""Report the cost of control: figures counted from the ledger, by tier and use case."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SINCE_CHARS_MAX: Final = 15
 
 
 async def show_stats(call: Call) -> Answer:
-    """What control costs, and what it is worth, since a time or since the first entry."""
+    """Return the cost and the benefit of control since a time, or since the first entry."""
     text = call.query.get("since", "0")
     if not (text.isascii() and text.isdigit() and len(text) <= SINCE_CHARS_MAX):
         raise REQUEST_QUERY(f"{shown(text)} is no time in Unix milliseconds")
@@ -49,7 +49,7 @@ async def show_stats(call: Call) -> Answer:
 
 
 def told(found: StatisticsView) -> Answer:
-    """The same, for programs."""
+    """Return the figures as JSON."""
     everything = found.groups.get(UNSAID, Cell())
     unreadable = sum(cell.unreadable for cell in found.groups.values())
     groups = sorted(found.groups.keys() | found.waiting.keys())
@@ -81,7 +81,7 @@ def _group(group: Group, cell: Cell, waiting: int) -> JSONValue:
 
 
 def _use_cases(found: StatisticsView) -> list[JSONValue]:
-    """Tasks and questions by use case: a task is not of one tier."""
+    """Return tasks and questions by use case: a task belongs to no single tier."""
     sums: dict[str, list[int]] = {}
     for group, cell in found.groups.items():
         of = sums.setdefault(group.use_case, [0, 0])
@@ -173,7 +173,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     )
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(

@@ -1,4 +1,5 @@
-"""Standing rules that history suggests: narrower than what was asked, and in force only by the usual way."""
+"""Suggest standing rules from history: each is narrower than what was asked, and takes force only by the usual
+publication."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ _DIGITS_MAX: Final = 15
 
 
 async def list_suggestions(call: Call) -> Answer:
-    """What could be let through without asking, by what people approved since a time."""
+    """List what could be allowed without asking, judged by what people approved since a time."""
     found = await suggest_rules(
         call.walk,
         since=_whole(call, "since", 0),
@@ -92,7 +93,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     )
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(

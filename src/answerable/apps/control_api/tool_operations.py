@@ -1,4 +1,4 @@
-"""Tools: how their definitions stand, what changed, and the owners' word on them."""
+"""Tools: list the states of their definitions, show changes, and record owners' approvals."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 
 async def list_tools(call: Call) -> Answer:
-    """The tools of a server, registered or not."""
+    """List the tools of a server, registered or not."""
     states = tool_states(call.walk, call.path["name"])
     return page_of(call, states, name=lambda state: state.tool, render=_told)
 
 
 async def show_tool(call: Call) -> Answer:
-    """One tool with both definitions, whole, so that whoever signs sees what is signed."""
+    """Return one tool with both definitions in full, so that signers see what they sign."""
     name = call.query.get("tool")
     if name is None:
         raise REQUEST_QUERY("name the tool: ?tool=NAME")
@@ -55,7 +55,7 @@ async def show_tool(call: Call) -> Answer:
 
 
 async def approve(call: Call) -> Answer:
-    """Put a definition into force that an owner of the tool signed."""
+    """Put a tool definition into force that the tool's owner signed."""
     token = call.members("token").text("token", chars_max=TOKEN_CHARS_MAX)
     pin = await approve_tool(call.walk, token, by=call.by)
     return _pin(pin)
@@ -132,7 +132,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     ),
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(

@@ -1,4 +1,4 @@
-"""A mandate as a tree: who handed what of it on to whom, and what was done at each place."""
+"""Show a mandate as a tree: its hops, and the actions done under each."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from answerable.core.mandate.mandate import Mandate
 
 HOPS_MAX: Final = 1_000
-"""Of one answer; how many more there are is in it."""
+"""Hops in one answer; the answer has the number of the others."""
 ENDED: Final = ("closed", "fallen", "revoked", "expired")
-"""States of a mandate that all of its hops are in, too."""
+"""States of a mandate that apply to all of its hops."""
 
 
 async def show_tree(call: Call) -> Answer:
-    """The mandate, its hops, each after the one it hangs on, and the actions at each place."""
+    """Return the mandate, its hops, each after its parent, and the actions under each."""
     mandate = call.walk.mandates.find(MandateId(call.path["id"]))
     if mandate is None:
         raise MANDATE_UNKNOWN(f"mandate {shown(call.path['id'])} is not known")
-    # A long log takes a while to read: other callers are served meanwhile.
+    # A long log takes time to read: other callers are served meanwhile.
     entries: list[StoredEntry] = []
     turns = Turns(call.walk.clock)
     for stored in call.walk.ledger.replay():
@@ -66,7 +66,7 @@ async def show_tree(call: Call) -> Answer:
 
 
 def _counts_first(state: str, of_hop: str) -> bool:
-    """Whether the state of the mandate is that of a hop below it, whatever its own is."""
+    """Whether the mandate's state takes precedence over a hop's own."""
     return (state in ENDED and of_hop != "revoked") or (state == "held" and of_hop == "open")
 
 
@@ -74,7 +74,7 @@ def _authority(mandate: Mandate) -> Authority | None:
     try:
         return authority_of(mandate)
     except Malformed:
-        # Such a mandate cannot be handed on, so there is nothing to compare with it.
+        # Such a mandate cannot be delegated, so there is nothing to compare with it.
         return None
 
 
@@ -140,7 +140,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     )
 }
-"""Beside those of `schemas`."""
+"""In addition to those of `schemas`."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(

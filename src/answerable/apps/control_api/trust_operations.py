@@ -1,4 +1,4 @@
-"""Our trust domain: its authorities, its bundle, rotation, mass revocation, and the domains it is federated with."""
+"""This server's trust domain: its authorities, bundle, key rotation, mass revocation, and federated domains."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Identity(Protocol):
 
 
 class _Trusting(Protocol):
-    """What these operations need of the product beside what `Product` says."""
+    """What these operations need of the product in addition to `Product`."""
 
     @property
     def identity(self) -> _Identity: ...
@@ -40,7 +40,7 @@ class _Trusting(Protocol):
 
 
 async def show_trust_domain(call: Call) -> Answer:
-    """Name, sequence, authorities and federated domains."""
+    """Return the name, sequence, authorities and federated domains."""
     identity = _trusting(call).identity
     bundle = identity.desk.bundle(identity.desk.domain)
     return {
@@ -53,7 +53,7 @@ async def show_trust_domain(call: Call) -> Answer:
 
 
 async def show_bundle(call: Call) -> Answer:
-    """The bundle of our trust domain, as its endpoint serves it (SPIFFE Trust Domain and Bundle, section 4)."""
+    """Return the bundle of this trust domain, as its endpoint serves it (SPIFFE Trust Domain and Bundle, section 4)."""
     desk = _trusting(call).identity.desk
     bundle = desk.bundle(desk.domain)
     if bundle is None:
@@ -62,14 +62,14 @@ async def show_bundle(call: Call) -> Answer:
 
 
 async def rotate_authority(call: Call) -> Answer:
-    """Begin the next generation of signing keys; with `activate` it signs at once."""
+    """Begin the next generation of signing keys; with `activate` they sign at once."""
     activate = call.members("activate").flag("activate")
     await _trusting(call).authorities.rotate(activate=activate)
     return await show_trust_domain(call)
 
 
 async def remove_authority(call: Call) -> Answer:
-    """Mass revocation: nothing that this authority signed is believed any more by whoever fetches the bundle."""
+    """Revoke everything that this authority signed: clients that fetch the bundle no longer accept it."""
     trusting = _trusting(call)
     await trusting.authorities.remove(known_authority(trusting.identity.desk, call.path["id"]))
     return await show_trust_domain(call)
@@ -97,7 +97,7 @@ def _source(one: SourceState) -> JSONValue:
 
 
 def _trusting(call: Call) -> _Trusting:
-    """Raises Unavailable (`identity.off`) where the product has no trust domain."""
+    """Return the product with its identity. Raises Unavailable (`identity.off`) if the product has no trust domain."""
     if getattr(call.product, "authorities", None) is None:
         raise IDENTITY_OFF()
     return cast("_Trusting", call.product)

@@ -1,1 +1,1 @@
-"""The door by which running workloads get, keep and give up a name of their own."""
+"""The enrolment endpoint, at which running workloads obtain, renew and give up an identity."""

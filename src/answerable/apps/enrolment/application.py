@@ -1,6 +1,6 @@
-"""The door as an ASGI application: bounded, read strictly, proved, answered.
+"""Serve enrolment as an ASGI application: bound each request, parse it strictly, verify its proof, answer it.
 
-`docs/reference/wire/enrolment.md` is the specification. Wiring sends paths below `needs.PREFIX` here.
+`docs/reference/wire/enrolment.md` is the specification. Wiring routes paths below `needs.PREFIX` to this application.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _log: Final = logging.getLogger("answerable.enrolment")
 
 
 def enrolment_app(needs: EnrolmentServices) -> Starlette:
-    """Every path of this door. Each request is answered; none raises out of here."""
+    """Return the application with every enrolment path. Every request gets a response; no exception escapes."""
     desk = EnrolmentDesk(needs)
     acts: dict[str, Callable[[Asked], Awaitable[dict[str, JSONValue]]]] = {
         "enrol": desk.enrol,
@@ -84,7 +84,7 @@ def _endpoint(
 
 
 def _bundle(needs: EnrolmentServices) -> Callable[[HttpRequest], Awaitable[Response]]:
-    """The bundle endpoint of our own trust domain (SPIFFE Federation, section 5): public, as bundles are."""
+    """Return the bundle endpoint of this trust domain (SPIFFE Federation, section 5). It is public, as bundles are."""
 
     async def endpoint(request: HttpRequest) -> Response:
         try:
@@ -102,7 +102,7 @@ def _bundle(needs: EnrolmentServices) -> Callable[[HttpRequest], Awaitable[Respo
 
 def _failed(needs: EnrolmentServices, error: Exception) -> Response:
     if not isinstance(error, AnswerableError):
-        # The caller learns that it failed, the operator learns why.
+        # The caller learns that the request failed, the operator learns why.
         _log.error("a request failed", exc_info=error)
         error = ENROLMENT_FAILED()
     elif isinstance(error, Broken):
@@ -117,7 +117,7 @@ def _failed(needs: EnrolmentServices, error: Exception) -> Response:
 
 
 async def _body(needs: EnrolmentServices, request: HttpRequest) -> bytes:
-    """The body, read no further and no longer than it may be."""
+    """Return the body, reading at most the allowed bytes and time."""
     received = await body_within(request, bytes_max=needs.body_bytes_max, seconds_max=needs.body_seconds_max)
     if received:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

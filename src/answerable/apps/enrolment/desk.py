@@ -1,4 +1,4 @@
-"""What this door does with a request: who asks, with what proof, and the flow that answers."""
+"""Handle enrolment requests: identify the caller, verify its proof and call the flow."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _log: Final = logging.getLogger("answerable.enrolment")
 
 @dataclass(slots=True)
 class Known:
-    """Whom a request is of, as far as that was shown by now: the agent, and the thumbprint of the key."""
+    """The caller as far as it is known by now: the agent, and the key's thumbprint."""
 
     agent: str = ""
     key: str = ""
@@ -70,8 +70,8 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One HTTP request, as far as proofs cover it. channel: what its connection proves. known: filled in as it is read,
-    so that a refusal has a who."""
+    """One HTTP request: the parts that proofs cover. channel: what its connection proves. known: filled in while the
+    request is read, so that a refusal can name the caller."""
 
     method: str
     target: bytes
@@ -82,7 +82,7 @@ class Asked:
 
 
 class _Shown(NamedTuple):
-    """process, agent_up: of a local process."""
+    """Verified evidence. process, agent_up: set for a local process."""
 
     evidence: Evidence
     process: str = ""
@@ -90,7 +90,7 @@ class _Shown(NamedTuple):
 
 
 class EnrolmentDesk:
-    """Every method raises the error family."""
+    """Handler of enrolment requests. Every method raises the error family."""
 
     def __init__(self, needs: EnrolmentServices) -> None:
         self._needs = needs
@@ -99,7 +99,7 @@ class EnrolmentDesk:
         self._pace = Pace(needs.requests_per_minute_max)
 
     async def challenge(self, asked: Asked) -> dict[str, JSONValue]:
-        """What the next enrolment is to be proved over; costs us no memory."""
+        """Return the challenge that the next enrolment must sign. The server stores nothing for it."""
         if asked.body:
             raise ENROLMENT_MALFORMED("a challenge is asked for without a body")
         return {
@@ -110,7 +110,7 @@ class EnrolmentDesk:
         }
 
     async def enrol(self, asked: Asked) -> dict[str, JSONValue]:
-        """A first enrolment, of a stranger."""
+        """Enrol a workload that has no identity yet."""
         request = self._read(asked, documents.ENROL_MEMBERS)
         key = self._proved_key(request, asked)
         if request.attestation is None:
@@ -146,7 +146,7 @@ class EnrolmentDesk:
         return await self._answer(instance, request.csr)
 
     async def renew(self, asked: Asked) -> dict[str, JSONValue]:
-        """By the key of the instance."""
+        """Renew an instance, authenticated by its key."""
         found = self._caller(asked)
         request = self._read(asked, documents.RENEW_MEMBERS)
         shown_by = await self._measured_again(found, request, asked.channel)
@@ -161,7 +161,7 @@ class EnrolmentDesk:
         return await self._answer(renewed, request.csr)
 
     async def enrol_sub_agent(self, asked: Asked) -> dict[str, JSONValue]:
-        """By the key of the parent, over a key of the sub-agent's own."""
+        """Enrol a sub-agent, authenticated by the parent's key, with a key of its own."""
         parent = self._caller(asked)
         request = self._read(asked, documents.SUB_AGENT_MEMBERS)
         key = self._proved_key(request, asked)
@@ -175,7 +175,7 @@ class EnrolmentDesk:
         return await self._answer(instance, request.csr)
 
     async def end(self, asked: Asked) -> dict[str, JSONValue]:
-        """By the key of the instance: itself, or a sub-agent of its own."""
+        """End the instance whose key signed the request, or one of its sub-agents."""
         found = self._caller(asked)
         request = self._read(asked, documents.END_MEMBERS)
         target = found.id
@@ -188,7 +188,8 @@ class EnrolmentDesk:
         return {"ended": [str(one.id) for one in ended]}
 
     async def stop(self, asked: Asked) -> dict[str, JSONValue]:
-        """By the key of the instance: itself, or its whole agent; nobody else can be named."""
+        """Place a hold on the instance whose key signed the request, or on its whole agent; no other name is
+        accepted."""
         found, said = self._caller(asked), self._read(asked, documents.STOP_MEMBERS).members
         over = documents.text_in(said, "over") if "over" in said else "instance"
         reason = documents.text_in(said, "reason") if "reason" in said else ""
@@ -201,7 +202,8 @@ class EnrolmentDesk:
         return documents.request_in(asked.body, known, bytes_max=self._needs.body_bytes_max)
 
     def _proved_key(self, request: Request, asked: Asked) -> PublicKey:
-        """The key in the request, whose owner signed this request over a challenge of ours, now used up."""
+        """Return the key in the request. The key must have signed the request and an unused challenge of this server,
+        which is used up."""
         key = request.key
         if key is None:
             raise ENROLMENT_MALFORMED("the body lacks `key`")
@@ -213,7 +215,8 @@ class EnrolmentDesk:
         return key
 
     def _caller(self, asked: Asked) -> Instance:
-        """The live instance whose key signed this very message; what the connection could prove does not count here."""
+        """Return the live instance whose key signed this very message. Other proofs of the connection do not count
+        here."""
         prover = self._needs.prover
         message = request_from_http(asked.method, asked.target, asked.headers, asked.body)
         try:
@@ -231,9 +234,9 @@ class EnrolmentDesk:
     async def _measured_again(
         self, found: Instance, request: Request, channel: Channel | None
     ) -> _Shown | None:
-        """Fresh evidence, where there can be: of the process that was enrolled, or what the request brings.
+        """Return fresh evidence if there is any: of the enrolled process, or from the request's attestation; else None.
 
-        What the kernel said before is never given up for something weaker.
+        Evidence from the kernel is never replaced by weaker evidence.
         """
         key = found.key.thumbprint if found.key is not None else ""
         if found.process:
@@ -269,7 +272,7 @@ class EnrolmentDesk:
             case "oidc":
                 return _Shown(await attestor.oidc(documents.text_in(document, "token")))
             case "mtls":
-                # Of a Unix socket the kernel speaks, and nothing that the other end sent.
+                # On a Unix socket only the kernel's credentials count, not certificates that the peer sent.
                 sent = channel.certificates if channel is not None and channel.peer is None else ()
                 return _Shown(attestor.mtls(sent[0] if sent else b""))
             case "jwt_svid":
@@ -294,7 +297,7 @@ class EnrolmentDesk:
                 return _Shown(await anyio.to_thread.run_sync(judged))
 
     async def _attested_process(self, channel: Channel | None) -> _Shown:
-        """The process that made this connection, as the kernel recorded it then."""
+        """Attest the process that made this connection, as the kernel recorded it at connection time."""
         peer = channel.peer if channel is not None else None
         if peer is None or peer.started == 0:
             raise ATTESTATION_CHANNEL()
@@ -303,7 +306,7 @@ class EnrolmentDesk:
         if facts.uid != peer.uid:
             raise ATTESTATION_PROCESS("the process runs as another user than the one that connected")
         evidence = self._workloads.attestor.unix(facts)
-        # An agent that runs already would say what it is made of itself.
+        # An agent that already runs would measure itself.
         below = any(
             one.is_live(self._workloads.walk.clock.now())
             for one in map(self._workloads.instances.by_process, facts.ancestors)
@@ -314,10 +317,10 @@ class EnrolmentDesk:
     async def _program(
         self, request: Request, channel: Channel | None, found: Instance | None = None
     ) -> Measured | None:
-        """What the kernel says of the process that whoever asks has started as the agent; None where it is not asked.
+        """Measure the child process that the caller started as the agent; None if the request names no process.
 
-        found: the instance, of which nothing is looked at where its manifest does not say which program runs. Raises
-        Unverified (`attestation.process`) for a process that is no child of the one that asks.
+        found: the instance; nothing is measured if its manifest states no program digest. Raises Unverified
+        (`attestation.process`) if the process is not a child of the caller.
         """
         peer = channel.peer if channel is not None else None
         if not request.process or peer is None or (found is not None and not self._states_program(found)):
@@ -330,7 +333,7 @@ class EnrolmentDesk:
         try:
             facts = await self._workloads.measuring.measured(peer.uid, observe)
         except Unverified:
-            # It has ended, or becomes another program just now: there is nothing to say of it.
+            # The process has ended or is executing another program right now: there is no measurement.
             return None
         if facts.parent != peer.pid:
             raise ATTESTATION_PROCESS("the process that is named is no child of the one that asks")
@@ -341,7 +344,7 @@ class EnrolmentDesk:
         return signed is not None and bool(signed.manifest.executable_digest)
 
     def _wanted(self, instance: Instance) -> list[JSONValue]:
-        """What the manifest states and the kernel could tell, and was not asked."""
+        """Return what the manifest states, the kernel could measure and has not been asked about."""
         told = [name for name, _, grade in instance.measured if grade == "kernel"]
         unasked = instance.process and not instance.parent and PROGRAM not in told
         return [PROGRAM] if unasked and self._states_program(instance) else []
@@ -365,7 +368,8 @@ class EnrolmentDesk:
         return answer
 
     async def _certified(self, instance: Instance, csr: EllipticCurvePublicKey) -> JSONValue:
-        """None while nothing can be signed: the instance is there all the same, and asks again when it renews."""
+        """Return a certificate, or None while none can be signed: the instance exists all the same and tries again at
+        renewal."""
         try:
             svid = await x509_svid(self._workloads, instance.id, csr)
         except Unavailable as error:
@@ -378,13 +382,14 @@ class EnrolmentDesk:
 
 
 def _is_local(channel: Channel | None) -> bool:
-    """Whether the kernel says who connected: then a flood of strangers from elsewhere is not in the way."""
+    """Whether the kernel identifies the peer: local enrolments are limited separately, so that remote callers cannot
+    block them."""
     return channel is not None and channel.peer is not None
 
 
 def _says_less(now: Evidence, before: Evidence) -> bool:
-    """Whether nothing is another, and only less could be read: our sidecar lets nobody look into it once it is up.
+    """Whether the evidence differs only in having fewer selectors: the sidecar forbids inspection once it runs.
 
-    It is the same process then, and the kernel's word of before stands.
+    It is the same process then, and the earlier evidence from the kernel stays valid.
     """
     return set(now.selectors) < set(before.selectors)

@@ -1,4 +1,4 @@
-"""The bodies of this door, read strictly: what is not known is a fault."""
+"""Parse the JSON bodies of enrolment requests strictly: an unknown member is a fault."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MEMBERS_MAX: Final = 2_000
 CHAIN_MAX: Final = 8
 TEXT_CHARS_MAX: Final = 65_536
 PID_MAX: Final = 2**22
-"""Of Linux, on any machine (proc_sys_kernel(5))."""
+"""Largest pid of Linux on any machine (proc_sys_kernel(5))."""
 
 _COMMON: Final = frozenset({"claimed", "csr", "measured"})
 ENROL_MEMBERS: Final = _COMMON | {"attestation", "former", "key", "process", "proof"}
@@ -49,16 +49,15 @@ ATTESTATION_MEMBERS: Final[Mapping[str, frozenset[str]]] = {
     "jwt_svid": frozenset({"type", "token"}),
     "mtls": frozenset({"type"}),
 }
-"""By type, the members that an attestation document has, all of them and no other: a process is named by the connection
-that it made, and by nothing that it says."""
+"""The members of an attestation document by type, all required and no others. A local process is identified by its
+connection, never by what it states."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """members: as received, without `proof`. key: to be enrolled. csr: the P-256 key that a certificate is asked for.
+    """A parsed request. members: as received, without `proof`. key: to be enrolled. csr: P-256 key to be certified.
 
-    measured: None when the request says nothing of what the workload is made of. process: pid of the agent that whoever
-    asks has started; 0 for none.
+    measured: None if the request has no measurements. process: pid of the agent that the caller started; 0 for none.
     """
 
     members: Mapping[str, JSONValue]
@@ -71,7 +70,8 @@ class Request:
 
 
 def request_in(body: bytes, known: frozenset[str], *, bytes_max: int) -> Request:
-    """Raises Malformed (`enrolment.malformed`, `enrolment.csr`, `json.*`, `key.*`, `manifest.*`) and Unverified."""
+    """Parse a request body. Raises Malformed (`enrolment.malformed`, `enrolment.csr`, `json.*`, `key.*`, `manifest.*`)
+    and Unverified."""
     check_extent(body, MEMBERS_MAX)
     value = parse(body, limits=Limits(size_bytes_max=bytes_max, depth_max=DEPTH_MAX)) if body else {}
     if not isinstance(value, dict):
@@ -94,7 +94,7 @@ def request_in(body: bytes, known: frozenset[str], *, bytes_max: int) -> Request
 
 
 def attestation_in(value: JSONValue) -> Mapping[str, JSONValue]:
-    """An attestation document of a known type, with its members and no others. Raises Malformed."""
+    """Return an attestation document of a known type, with exactly its members. Raises Malformed."""
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         raise ENROLMENT_MALFORMED("an attestation is an object with a `type`")
     known = ATTESTATION_MEMBERS.get(str(value["type"]))
@@ -108,7 +108,7 @@ def attestation_in(value: JSONValue) -> Mapping[str, JSONValue]:
 
 
 def text_in(value: Mapping[str, JSONValue], name: str) -> str:
-    """A member that is text. Raises Malformed."""
+    """Return a text member. Raises Malformed."""
     text = value.get(name)
     if not isinstance(text, str) or not 0 < len(text) <= TEXT_CHARS_MAX:
         raise ENROLMENT_MALFORMED(f"`{name}` is text of 1 to {TEXT_CHARS_MAX} characters")
@@ -116,12 +116,12 @@ def text_in(value: Mapping[str, JSONValue], name: str) -> str:
 
 
 def base64_in(value: Mapping[str, JSONValue], name: str) -> bytes:
-    """A member that is base64 (RFC 4648, section 4). Raises Malformed."""
+    """Return a base64 member (RFC 4648, section 4) as bytes. Raises Malformed."""
     return _octets(text_in(value, name), name)
 
 
 def chain_in(value: Mapping[str, JSONValue]) -> tuple[bytes, ...]:
-    """The member `chain`: certificates, DER in base64, leaf first. Raises Malformed."""
+    """Return the member `chain`: certificates, DER in base64, leaf first. Raises Malformed."""
     chain = value.get("chain")
     if not isinstance(chain, list) or not 0 < len(chain) <= CHAIN_MAX:
         raise ENROLMENT_MALFORMED(f"`chain` is a list of 1 to {CHAIN_MAX} certificates")
@@ -143,9 +143,10 @@ def _process(value: Mapping[str, JSONValue]) -> int:
 
 
 def _measured(value: Mapping[str, JSONValue]) -> Measured | None:
-    """What the one who asks says it measured, and what it was only told: the second never comes to count as the first.
+    """Return the fields that the caller measured and those that it only claims; a claim never counts as a measurement.
 
-    Whether its word counts as our sidecar's at all is judged by who it is, where it is enrolled or renewed.
+    Whether the caller's measurements count as the sidecar's is decided by the caller's identity, at enrolment or
+    renewal.
     """
     if "measured" not in value and "claimed" not in value:
         return None

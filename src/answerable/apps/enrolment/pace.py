@@ -1,4 +1,4 @@
-"""How often one instance may ask, so that none can fill the ledger by asking."""
+"""Limit the requests of each instance, so that none can fill the ledger."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 WINDOW_SECONDS: Final = 60.0
 REMEMBERED_MAX: Final = 65_536
-"""Instances whose requests are counted; past that all windows begin anew."""
+"""Instances that are counted; past this number all windows restart."""
 
 
 class Pace:
-    """Counts requests of a minute by instance. Under the event loop alone. Times are monotonic seconds."""
+    """Counts requests per instance and minute. For the event loop's thread only. Times are monotonic seconds."""
 
     __slots__ = ("_counts", "_requests_max")
 
@@ -24,7 +24,7 @@ class Pace:
         self._counts: dict[SpiffeId, tuple[float, int]] = {}
 
     def count(self, instance: SpiffeId, *, at: float) -> None:
-        """Count one. Raises Refused (`instance.too_often`)."""
+        """Count one request. Raises Refused (`instance.too_often`)."""
         began, count = self._counts.get(instance, (at, 0))
         if at - began >= WINDOW_SECONDS:
             began, count = at, 0

@@ -1,4 +1,4 @@
-"""The one translator from our errors to this door's problem details, which are those of the control API."""
+"""Translate this product's errors into problem details, in the same form as the control API's."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ _STATUSES: Final = {
 
 
 def problem_of(error: AnswerableError) -> tuple[int, dict[str, JSONValue]]:
-    """Status and body, as `problem_details`."""
+    """Return the status and body, as `problem_details`."""
     return problem_details(error, _STATUSES)

@@ -1,4 +1,4 @@
-"""What this door needs of the product around it, and its bounds."""
+"""Declare what the enrolment endpoint needs from the rest of the system, and its limits."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ if TYPE_CHECKING:
     from answerable.flows.trust_domain.workloads import Workloads
 
 PREFIX: Final = "/identity/v1/"
-"""Of every path of this door: what wiring sends here instead of to the gateway."""
+"""Prefix of every path of this endpoint: wiring sends these paths here instead of to the gateway."""
 BODY_BYTES_MAX: Final = 262_144
 BODY_SECONDS_MAX: Final = 10.0
 ATTESTING_MAX: Final = 16
-"""Strangers' enrolments that are looked at together, of local processes and of others each: one may read a whole
-program, or wait for an issuer."""
+"""Unauthenticated enrolments processed at a time, of local and of remote callers each: one may hash a whole program or
+wait for an issuer."""
 
 REQUESTS_PER_MINUTE_MAX: Final = 120
-"""Of one instance: each may write entries into the ledger that nobody else asked for."""
+"""Limit for one instance: each request may write ledger entries."""
 
 
 class Prover(Protocol):
-    """flows.verify_caller.CallerVerifier, which knows the keys of live instances."""
+    """As flows.verify_caller.CallerVerifier, which knows the keys of live instances."""
 
     def challenge(self, step: str) -> str:
-        """Value of the WWW-Authenticate field."""
+        """Return the value of the WWW-Authenticate field."""
         ...
 
     def verify(self, message: SignedRequest, channel: Channel | None = None) -> VerifiedCaller:
-        """The proved caller. Raises Unverified."""
+        """Return the verified caller. Raises Unverified."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrolmentServices:
-    """hosts: names beside those of loopback that the Host field may hold. refused: hears of everything that was
-    refused."""
+    """The endpoint's dependencies and limits. hosts: names that the Host field may hold, besides those of loopback.
+    refused: called for every refused request."""
 
     workloads: Workloads
     prover: Prover

@@ -1,1 +1,1 @@
-"""Shared Signals for receivers: streams of events, managed and polled."""
+"""Shared Signals transmitter for event receivers: manage and poll event streams."""

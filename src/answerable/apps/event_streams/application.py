@@ -1,6 +1,6 @@
-"""The door as an ASGI application: the endpoints of a transmitter of Shared Signals over the flows that answer them.
+"""Serve a Shared Signals transmitter as an ASGI application: its endpoints call the flows on event streams.
 
-`docs/how-to/hear-of-stops.md` says how it is used. Wiring sends `/ssf/` and the well-known path here.
+`docs/how-to/hear-of-stops.md` describes its use. Wiring routes `/ssf/` and the well-known path to this application.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     Sent = dict[str, JSONValue]
     Act = Callable[[str, Sent, str], Awaitable[Response]]
-    """Receiver, members of the body, id of a stream in the URL."""
+    """Takes the receiver, the members of the body, and the stream id in the URL."""
 
 JSON_DEPTH_MAX: Final = 8
 MEMBERS_MAX: Final = 2_000
@@ -55,7 +55,7 @@ _log: Final = logging.getLogger("answerable.events")
 
 
 def event_app(needs: EventServices) -> Starlette:
-    """Every path of this door. Each request is answered; none raises out of here."""
+    """Return the application with every path. Every request gets a response; no exception escapes."""
     door = _Door(needs)
     acts: dict[tuple[str, str], Act] = {
         (metadata.STREAMS, "POST"): door.create,
@@ -77,14 +77,14 @@ def event_app(needs: EventServices) -> Starlette:
 
 
 class _Door:
-    """Every method that is no route of its own raises the error family."""
+    """The endpoints. Every method that is not a route itself raises the error family."""
 
     def __init__(self, needs: EventServices) -> None:
         self._needs = needs
         self._desk = needs.desk
 
     def answered(self, act: Act) -> Callable[[HttpRequest], Awaitable[Response]]:
-        """A request by a receiver that proves who it is."""
+        """Return an endpoint for authenticated receivers."""
 
         async def endpoint(request: HttpRequest) -> Response:
             client: TokenClient | None = None
@@ -100,7 +100,7 @@ class _Door:
         return endpoint
 
     def told(self, tell: Callable[[], Sent]) -> Callable[[HttpRequest], Awaitable[Response]]:
-        """A GET of what everybody may know."""
+        """Return an endpoint for a public GET."""
 
         async def endpoint(request: HttpRequest) -> Response:
             try:
@@ -190,8 +190,9 @@ class _Door:
 
 
 def _by_bearer(asked: Asked) -> Asked:
-    """A statement that an `Authorization: Bearer` carries, as the token service takes it: one under the receiver's own
-    key that is good once, or a JWT-SVID for this service. Raises Malformed (`client.malformed`), Unverified."""
+    """Convert a signed statement in `Authorization: Bearer` to the form that the token service takes: a single-use
+    assertion under the receiver's own key, or a JWT-SVID for this service. Raises Malformed (`client.malformed`),
+    Unverified."""
     given = asked.fields(_AUTHORIZATION)
     if not given:
         return asked
@@ -215,7 +216,7 @@ def _by_bearer(asked: Asked) -> Asked:
 
 
 def _members(body: bytes) -> Sent:
-    """Raises Malformed (`json.*`, `event_stream.member`)."""
+    """Return the members of a JSON body. Raises Malformed (`json.*`, `event_stream.member`)."""
     check_extent(body, MEMBERS_MAX)
     sent = parse(body, limits=Limits(depth_max=JSON_DEPTH_MAX)) if body else {}
     if not isinstance(sent, dict):
@@ -224,8 +225,10 @@ def _members(body: bytes) -> Sent:
 
 
 def _stream_id(request: HttpRequest) -> str:
-    """Of the path where it is polled, else of the query; empty where there is none. Raises Malformed
-    (`event_stream.member`), Refused (`event_stream.unknown`)."""
+    """Return the stream id: from the path when polling, otherwise from the query; empty if absent.
+
+    Raises Malformed (`event_stream.member`), Refused (`event_stream.unknown`).
+    """
     given = request.path_params.get("stream")
     asked = request.query_params.getlist("stream_id")
     if given is None and request.method in ("GET", "DELETE") and asked:

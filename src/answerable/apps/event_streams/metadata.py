@@ -1,4 +1,4 @@
-"""What the transmitter says about itself (SSF 1.0, section 7.1)."""
+"""Build the transmitter's metadata document (SSF 1.0, section 7.1)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ REMOVE_SUBJECT: Final = PREFIX + "subjects/remove"
 VERIFY: Final = PREFIX + "verify"
 POLLED: Final = POLL + "{stream}"
 SCHEMES: Final = ("urn:ietf:rfc:7523", "urn:ietf:rfc:8705", "urn:ietf:rfc:9421")
-"""A statement under the receiver's own key as bearer credential, a client certificate, a signed request."""
+"""Client authentication: a statement under the receiver's own key as bearer credential, a client certificate, or a
+signed request."""
 
 
 def transmitter_metadata(issuer: str) -> dict[str, JSONValue]:
-    """The document at `METADATA`. No member of a subject is critical: whoever does not know one ends too much."""
+    """Return the document at `METADATA`. No member of a subject is critical: a receiver that does not know a member
+    ends too much rather than too little."""
     return {
         "spec_version": "1_0",
         "issuer": issuer,

@@ -1,4 +1,4 @@
-"""From our errors to status and body: `err` and `description` as RFC 8935 and RFC 8936 have them."""
+"""Translate this product's errors into status and body: `err` and `description` as in RFC 8935 and RFC 8936."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STATUS: Final = {
 
 
 def problem_of(error: AnswerableError) -> tuple[int, dict[str, JSONValue]]:
-    """Status and body. Our own code goes along in `answerable_code`, for the reference explains it."""
+    """Return the status and body. `answerable_code` carries this product's own code, which the reference explains."""
     status, name = _named(error)
     return _STATUS.get(error.code, status), {
         "err": name,

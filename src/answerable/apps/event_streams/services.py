@@ -1,4 +1,4 @@
-"""What this door needs of the product around it, and its bounds."""
+"""Declare what the event-stream endpoints need from the rest of the system, and their limits."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Authenticate(Protocol):
     """As flows.authenticate_client.ClientAuthenticator.authenticate."""
 
     def __call__(self, asked: Asked) -> TokenClient:
-        """Who asks. Raises Unverified, Malformed, Refused."""
+        """Return the authenticated client. Raises Unverified, Malformed, Refused."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventServices:
-    """challenge: by step, what a client whose proof failed needs to try again; empty for nothing. refused: hears of
-    everything that was refused."""
+    """The dependencies and limits. challenge: returns, for a failed proof step, what the client needs to try again;
+    empty for nothing. refused: called for every refused request."""
 
     desk: EventState
     authenticate: Authenticate

@@ -1,1 +1,1 @@
-"""The door for agents: MCP over HTTP, every message proved, every effect governed."""
+"""The MCP gateway for agents: MCP over HTTP, every message authenticated, every effect governed."""

@@ -1,8 +1,8 @@
-"""What one caller may cost the others: whose body is read, when, how much of it, and where it is parsed.
+"""Limit what one caller can cost the others: whose body is read, how much of it, at what rate, and where it is parsed.
 
-Laws: no body is read whose sender is not known by its head; of a caller that is refused whatever it asks for no more is
-read than says what it asked for; large bodies are read one at a time for each agent and parsed one at a time for all,
-beside the event loop; what an agent sends is bounded by the second.
+Laws: no body is read before its head proves the sender; of a caller that is refused in any case only as much is read as
+names the requested action; large bodies are read one at a time per agent and parsed one at a time overall, outside the
+event loop; what an agent sends is limited per second.
 """
 
 from __future__ import annotations
@@ -30,18 +30,19 @@ if TYPE_CHECKING:
     from answerable.errors import Refused
 
 LARGE_BYTES: Final = 32_768
-"""A body above this is hashed and parsed beside the event loop."""
+"""Bodies above this size are hashed and parsed outside the event loop."""
 REFUSED_BYTES_MAX: Final = 8_192
-"""Of a body whose sender does not stand: enough for what it asked for, which is on record then."""
+"""Limit for the body of an agent that is not in force: enough to record what it requested."""
 DRAINED_BYTES_MAX: Final = THROWN_MAX
-"""Of a body that is refused: one that is longer ends its connection."""
+"""Limit for a refused body that is still drained: a longer one ends its connection."""
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """A body that came in. digest: its SHA-256. aside: where a large one is parsed; None for the event loop."""
+    """A received body. digest: its SHA-256. aside: runs the parsing of a large body; None means the event loop parses
+    it."""
 
     content: bytes
     digest: bytes
@@ -52,12 +53,12 @@ class Aside(Protocol):
     """As `Admission.aside`."""
 
     async def __call__(self, work: Callable[[], Result]) -> Result:
-        """Do it beside the event loop. Raises what it raises."""
+        """Run the work outside the event loop. Raises what it raises."""
         ...
 
 
 class Admission:
-    """Of one gateway, on one event loop."""
+    """The limits of one gateway, on one event loop."""
 
     def __init__(self, limits: GatewayLimits) -> None:
         self._limits = limits
@@ -69,7 +70,8 @@ class Admission:
 
     @asynccontextmanager
     async def request(self, agent: str) -> AsyncIterator[None]:
-        """Within it is one request of an agent; those that wait count. Raises StoppedError past the bound."""
+        """Count one request of an agent for the duration of the block, waiting ones included. Raises StoppedError above
+        the limit."""
         most, open_now = self._limits.requests_per_agent_max, self._requests.get(agent, 0)
         if open_now >= most:
             raise StoppedError(
@@ -90,12 +92,13 @@ class Admission:
     async def body(
         self, receive: Receive, headers: dict[bytes, bytes], agent: str, fault: Refused | None
     ) -> AsyncIterator[Body]:
-        """The body of a proved agent's message; inside is where it is parsed. fault: why the agent does not stand.
+        """Yield the body of an authenticated agent's message; it is parsed inside the block. fault: why the agent is
+        not in force.
 
-        Raises what `read_body` does, and the fault where more would have to be read than says what was asked for.
+        Raises what `read_body` does, and `fault` if the body is larger than what names the requested action.
         """
         declared = declared_bytes(headers, self._limits.body_bytes_max)
-        # Also what is not read here comes in, and costs something before it is thrown away.
+        # A body that is not read here still arrives and costs bandwidth before it is discarded.
         await self._pace.take(agent, min(declared, self._limits.body_bytes_max))
         if declared > self._limits.body_bytes_max:
             raise TooLargeError
@@ -111,7 +114,7 @@ class Admission:
             yield Body(content=content, digest=digest, aside=self.aside)
 
     async def aside(self, work: Callable[[], Result]) -> Result:
-        """Do one thing beside the event loop, and no two at a time: each takes the interpreter from the loop."""
+        """Run work outside the event loop, one at a time: each holds the interpreter lock."""
         if self._aside is None:
             self._aside = anyio.CapacityLimiter(1)
         return await anyio.to_thread.run_sync(work, limiter=self._aside)

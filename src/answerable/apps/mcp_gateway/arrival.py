@@ -1,4 +1,5 @@
-"""A message that has come in: its strict value and its proved caller, beside what the SDK makes of the same bytes."""
+"""Carry a received message's strictly parsed value and verified caller alongside the SDK's own parse of the same
+bytes."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ SCOPE_KEY: Final = "answerable.arrival"
 
 @dataclass(slots=True)
 class Read:
-    """What is known of a message by now. agent: whose it was proved to be."""
+    """What is known of a message so far. agent: the authenticated sender."""
 
     id: JSONValue = None
     agent: str = ""
@@ -31,13 +32,12 @@ class Read:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """message: parsed strictly from the bytes that the proof covers; empty for GET and DELETE.
+    """A received message. message: parsed strictly from the bytes that the proof covers; empty for GET and DELETE.
 
     mandate_id, chain: from the fields `Answerable-Mandate` and `Answerable-Delegation`, which the proof covers.
-    session: of the session-based era.
-    aside: does one thing beside the event loop; None where the message is not large enough for that.
-    reached: has the method in it once the gate has the message, which then notes refusals itself. scope: of the
-    HTTP request, for who sent it.
+    session: of the session-based era. aside: runs work outside the event loop; None if the message is small. reached:
+    holds the method once the gate has the message and records refusals itself. scope: of the HTTP request, to identify
+    the sender.
     """
 
     message: dict[str, JSONValue]
@@ -51,25 +51,25 @@ class Arrival:
 
     @property
     def params(self) -> dict[str, JSONValue]:
-        """The request's parameters; absent ones are empty."""
+        """The request's parameters; empty if absent."""
         params = self.message.get("params", {})
         return params if isinstance(params, dict) else {}
 
     @property
     def on_stdio(self) -> bool:
-        """Whether it says that it comes through a shim: good for words alone."""
+        """Whether the message claims to come through a shim. Affects only the wording of answers."""
         return (b"user-agent", SHIM_AGENT.encode()) in self.scope.get("headers", ())
 
     @property
     def task(self) -> tuple[VerifiedCaller, str, str]:
-        """Who asks, and under what: to ask again later what it may still hear."""
+        """The caller, its mandate and its hops, to check later which events it may still receive."""
         return self.caller, self.mandate_id, self.delegation
 
     @property
     def delegation(self) -> str:
-        """The hops that the caller names, root first, joined by `~`: by field, or as a member of `_meta`.
+        """The hops that the caller names, root first, joined by `~`: from the header field or a member of `_meta`.
 
-        Raises Malformed (`delegation.malformed`) where both are there and differ.
+        Raises Malformed (`delegation.malformed`) if both are present and differ.
         """
         meta = self.params.get("_meta")
         said = meta.get(MEMBER, "") if isinstance(meta, dict) else ""
@@ -81,7 +81,7 @@ class Arrival:
 
 
 def arrival_of(request: Any, method: str, request_id: str | int | None) -> Arrival:
-    """The arrival that belongs to what the SDK is about to run. Raises Broken (`gateway.other_message`)."""
+    """Return the arrival of the request that the SDK is about to run. Raises Broken (`gateway.other_message`)."""
     scope: Mapping[str, Any] = request.scope if request is not None else {}
     arrival = scope.get(SCOPE_KEY)
     if not isinstance(arrival, Arrival):

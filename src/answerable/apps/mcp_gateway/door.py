@@ -1,4 +1,4 @@
-"""One upstream's server at this gateway: both eras of the SDK behind one gate, started again should the SDK fall."""
+"""Serve one upstream at the gateway: both eras of the MCP SDK behind one gate, restarted if the SDK fails."""
 
 from __future__ import annotations
 
@@ -34,9 +34,8 @@ _log = logging.getLogger(__name__)
 class Door:
     """Two session managers of the SDK over one server.
 
-    `quick` answers a modern request in JSON, within the task of its HTTP request, at half the price; nothing but the
-    answer can go out on it. `full` has streams: for progress, for `subscriptions/listen`, and for the whole
-    session-based era.
+    `quick` answers a modern request as JSON, within the task of its HTTP request, at half the cost; only the answer can
+    be sent on it. `full` has streams: for progress, for `subscriptions/listen`, and for the whole session-based era.
     """
 
     def __init__(self, name: str, needs: GatewayServices, limits: GatewayLimits, tally: Tally) -> None:
@@ -50,7 +49,7 @@ class Door:
         listening = Listening(name, needs, limits, start=self._start)
         self._server: Server[Any] = Server(
             name,
-            # Param fields are checked in the gate, where the caller is known; None says there is nothing to check here.
+            # The gate checks Mcp-Param fields, because it knows the caller; None disables the SDK's own check.
             get_tool_input_schema=lambda _: None,
         )
         self.gate = Gate(name, needs, limits, listening, tally)
@@ -59,7 +58,7 @@ class Door:
         self.open = anyio.Event()
 
     async def run(self) -> None:
-        """Serve until cancelled. Never raises but cancellation."""
+        """Serve until cancelled. Never raises anything but cancellation."""
         while True:
             try:
                 async with self.quick.run(), self.full.run(), anyio.create_task_group() as tasks:
@@ -72,22 +71,22 @@ class Door:
                 self.open = anyio.Event()
                 self._tasks = None
                 self.sessions.end_all()
-            # A manager runs once in its life.
+            # A session manager can run only once.
             self.quick, self.full = self._http_side(json=True), self._http_side(json=False)
             await anyio.sleep(RESTART_SECONDS)
 
     def refuse_held(self, arrival: Arrival) -> None:
-        """Raises Refused (`held.*`) when who asks for a session, or this server, is held; Unavailable."""
+        """Refuse a session if its caller or this server is held. Raises Refused (`held.*`), Unavailable."""
         self._needs.refuse_held(arrival.caller, "", self.name)
 
     async def open_session(self, session_id: str, arrival: Arrival, scope: Scope) -> None:
-        """Bind a new session of the SDK to its agent, ending those that have to go for it, and have it cut once the
-        agent, or this server, is held. scope: of the request that opened it."""
+        """Bind a new session of the SDK to its agent, end the agent's sessions above the limit, and cut the session
+        when the agent or this server is held. scope: of the request that opened it."""
         for ended in self.sessions.open(session_id, arrival.caller.agent):
             await self.end_session(ended, scope)
 
         def cut() -> None:
-            # Nothing is let through to it from here on; that the SDK forgets it closes its streams.
+            # Nothing reaches the session from here on; the SDK closes its streams when it forgets the session.
             self.sessions.end(session_id)
             self._start(partial(self.end_session, session_id, scope))
 
@@ -99,7 +98,7 @@ class Door:
             self.sessions.release_by(session_id, released)
 
     async def end_session(self, session_id: str, scope: Scope) -> None:
-        """Make the SDK forget a session that had to end here."""
+        """Make the SDK forget a session that the gateway has ended."""
         headers = [(b"mcp-session-id", session_id.encode("ascii")), (b"host", b"localhost")]
 
         async def receive() -> dict[str, Any]:
@@ -111,7 +110,7 @@ class Door:
         await self.full.handle_request({**scope, "method": "DELETE", "headers": headers}, receive, send)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, *, quick: bool) -> None:
-        """Let the SDK answer one request."""
+        """Pass one request to the SDK."""
         await (self.quick if quick else self.full).handle_request(scope, receive, send)
 
     def _http_side(self, *, json: bool) -> StreamableHTTPSessionManager:

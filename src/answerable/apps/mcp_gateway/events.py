@@ -1,4 +1,4 @@
-"""Events of an upstream on their way to one caller, each checked again when it comes: a closed mandate hears nothing.
+"""Deliver an upstream's events to one caller, and check each event against the mandate again before sending it.
 
 The modern era has a stream for each `subscriptions/listen`; the session-based era has one follower for each session.
 """
@@ -33,7 +33,7 @@ UPDATED: Final = "notifications/resources/updated"
 
 
 class EventQueue:
-    """What has happened and is not passed on yet, once each. Overflowing ends it: whoever lags reads it all anew."""
+    """Pending events, each once. Overflow closes the queue: a slow caller must read the resources again."""
 
     __slots__ = ("_closed", "_maximum", "_waiting", "_wake")
 
@@ -45,11 +45,11 @@ class EventQueue:
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing more will be passed on."""
+        """Whether nothing more will be delivered."""
         return self._closed
 
     def put(self, method: str, uri: str) -> None:
-        """Note an event; never waits."""
+        """Add an event; never waits."""
         if (method, uri) in self._waiting:
             return
         if len(self._waiting) >= self._maximum:
@@ -59,12 +59,12 @@ class EventQueue:
         self._wake.set()
 
     def close(self) -> None:
-        """Nothing more will be passed on."""
+        """Close the queue: nothing more is delivered."""
         self._closed = True
         self._wake.set()
 
     async def take(self) -> tuple[str, str] | None:
-        """The next event; None once closed."""
+        """Return the next event; None once closed."""
         while not self._closed:
             if self._waiting:
                 return self._waiting.popleft()
@@ -75,10 +75,10 @@ class EventQueue:
 
 @dataclass(slots=True, kw_only=True)
 class Granted:
-    """Resources whose updates the walk allowed to one caller, each under the mandate and hops it was asked with.
+    """Resources whose updates the walk allowed to one caller, each with the mandate and hops of its request.
 
-    use: the method that was governed, `resources/subscribe` or `subscriptions/listen`. released: for resources that are
-    cut one by one when they are held, what ends that.
+    use: the governed method, `resources/subscribe` or `subscriptions/listen`. released: for resources that are cut
+    individually when held, what ends that.
     """
 
     server: str
@@ -88,7 +88,7 @@ class Granted:
     released: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def allows(self, uri: str) -> bool:
-        """Whether the mandate could still allow it now; a resource that it no longer could is forgotten."""
+        """Whether the mandate could still allow the resource now; if not, the resource is removed."""
         granted = self.mandates.get(uri)
         if granted is None:
             return False
@@ -99,21 +99,21 @@ class Granted:
         return False
 
     def forget(self, uri: str) -> None:
-        """Nothing more is passed on of this resource."""
+        """Remove the resource: none of its updates is delivered any more."""
         self.mandates.pop(uri, None)
         if (released := self.released.pop(uri, None)) is not None:
             released()
 
 
 def notification(method: str, uri: str, meta: dict[str, JSONValue] | None = None) -> ServerNotification:
-    """The event as the SDK sends it."""
+    """Return the event as the SDK sends it."""
     event = event_from_wire(method, {"uri": uri})
     assert event is not None  # noqa: S101 - only these methods are put into a queue
     return event_to_notification(event, dict(meta or {}))
 
 
 class Follower:
-    """Passes on to one session what its agent may hear, until it is closed."""
+    """Delivers to one session the events that its agent may receive, until it is closed."""
 
     __slots__ = ("_queue", "_session", "granted", "watch")
 
@@ -125,16 +125,16 @@ class Follower:
 
     @property
     def listener(self) -> Callable[[str, str], None]:
-        """To be told of every event."""
+        """The function to call with every event."""
         return self._queue.put
 
     @property
     def is_closed(self) -> bool:
-        """Whether it passes on nothing any more."""
+        """Whether the follower is closed."""
         return self._queue.is_closed
 
     def close(self) -> None:
-        """Hear and say nothing more."""
+        """Stop receiving and sending."""
         self._queue.close()
         for uri in list(self.granted.mandates):
             self.granted.forget(uri)
@@ -142,7 +142,8 @@ class Follower:
             self.watch.close()
 
     async def run(self) -> None:
-        """Never raises but cancellation; a session that is gone drops what it is sent."""
+        """Deliver until closed. Never raises anything but cancellation; a session that is gone drops what it is
+        sent."""
         while (event := await self._queue.take()) is not None:
             method, uri = event
             if method == UPDATED and not self.granted.allows(uri):

@@ -1,8 +1,8 @@
-"""Below the SDK: every HTTP message is bounded, proved and parsed strictly before the SDK sees a byte of it.
+"""Bound, authenticate and strictly parse every HTTP message before the MCP SDK sees it.
 
-The SDK takes the last of duplicate members, takes NaN, and reads invalid UTF-8 as something else; nothing above it
-could see that. So the bytes are read here, the proof is checked over these bytes, their strict value goes along with
-the request, and then the SDK gets the same bytes, where it is asked at all.
+The SDK takes the last of duplicate members, accepts NaN, and replaces invalid UTF-8; code above the SDK could not
+detect that. So this module reads the bytes, verifies the proof over them, attaches their strict value to the request,
+and then passes the same bytes to the SDK, where the SDK is used at all.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _log = logging.getLogger(__name__)
 
 
 class Front:
-    """The ASGI side of a gateway. door: finds the door of a server, None when it is not registered."""
+    """The ASGI side of a gateway. door: returns the Door of a server, None if the server is not registered."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Front:
         self._watching: set[asyncio.Task[None]] = set()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request; whatever fails, fails alone."""
+        """Answer one HTTP request; a failure affects this request only."""
         started = False
         given = self._prover.answer_fields(scope["headers"])
         read = Read()
@@ -89,8 +89,8 @@ class Front:
         async def watched(message: Message) -> None:
             nonlocal started
             if not started and (added := (*given, *_closing(scope["headers"]))):
-                # Each once: a refusal may have put its nonce there already, and clients take two for none (RFC 9449,
-                # section 8.2).
+                # Add each field once: a refusal may already have set its nonce, and clients treat two as none (RFC
+                # 9449, section 8.2).
                 headers = list(message.get("headers", ()))
                 there = {name.lower() for name, _ in headers}
                 headers += [field for field in added if field[0] not in there]
@@ -124,7 +124,7 @@ class Front:
         method: str = scope["method"]
         if method not in _METHODS:
             raise StoppedError(405, INVALID_REQUEST, "only POST, GET and DELETE are served", "http.method")
-        # It fails whatever its body is, so no byte of that is waited for.
+        # A message whose head does not verify fails whatever its body is, so its body is not awaited.
         head = self._prover.head_of(method, _target(scope), scope["headers"], sender_of(scope).channel)
         fault = self._needs.standing(head)
         try:
@@ -133,7 +133,8 @@ class Front:
                 await self._needs.share.run(f"agent {head.agent}", admitted, stands=fault is None)
         except (AnswerableError, StoppedError, TooLargeError) as error:
             if not read.agent and not isinstance(error, Unverified):
-                # Whoever copied a head has no say in what its sender is refused for.
+                # Use up the proof first: for a copied head this raises, so that a copy causes no refusal under its
+                # sender's name.
                 head.use_up()
                 read.agent = str(head.agent)
             raise
@@ -148,7 +149,7 @@ class Front:
         head: Head,
         fault: Refused | None,
     ) -> None:
-        """Read and parse what a proved agent sent, and pass it on within the agent's bounds."""
+        """Read and parse an authenticated agent's message, and pass it on within the agent's limits."""
         value: dict[str, JSONValue] = {}
         async with self._admission.body(receive, headers, str(head.agent), fault) as body:
             if head.request.target == SESSION_TARGET:
@@ -197,7 +198,7 @@ class Front:
         door: Door,
         arrival: Arrival,
     ) -> None:
-        """Hand a proved message to the SDK, in the era that the SDK will take it for."""
+        """Pass a verified message to the SDK, in the era that the SDK will assign to it."""
         value = arrival.message
         version = headers.get(b"mcp-protocol-version")
         if value and "id" not in value and value["method"] not in PASSED_NOTIFICATIONS:
@@ -219,7 +220,7 @@ class Front:
                 async def once() -> Message:
                     return body
 
-                # The SDK itself would not notice in this mode.
+                # In this mode the SDK itself does not notice that the caller left.
                 with self._while_present(receive):
                     noting = self._noting(send, arrival)
                     await door.serve({**scope, SCOPE_KEY: arrival}, once, noting, quick=True)
@@ -270,7 +271,7 @@ class Front:
                 door.sessions.end(session.id)
 
     def _noting(self, send: Send, arrival: Arrival) -> Send:
-        """Note what the SDK refuses before the gate hears of it, such as fields that differ from the body."""
+        """Record what the SDK refuses before the gate sees the message, such as fields that differ from the body."""
 
         async def noting(message: Message) -> None:
             unheard = message["type"] == "http.response.start" and not arrival.reached
@@ -282,13 +283,13 @@ class Front:
 
     @contextmanager
     def _while_present(self, receive: Receive) -> Iterator[None]:
-        """What is inside is cancelled when the caller leaves. A task group would cost several times as much."""
+        """Cancel the block when the caller leaves. A task group would cost several times as much."""
         inside = True
 
         async def watch() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
-            # After an answer the server says the same, to end this task.
+            # After an answer the server sends the same event, to end this task.
             if inside:
                 present.cancel()
 
@@ -312,7 +313,7 @@ class Front:
         elif isinstance(error, Refused) and error.code == "http.host":
             status = 421
         elif error.code == "http.bodies_full":
-            # The rest of this body is not wanted either.
+            # Close the connection: the rest of this body is not wanted either.
             headers = ((b"retry-after", str(RETRY_SECONDS).encode()), (b"connection", b"close"))
         if not read.agent:
             await self._needs.share.turn(source_of(scope), bytes_thrown=announced_bytes(scope["headers"]))
@@ -331,12 +332,12 @@ class Front:
 
 
 def _closing(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
-    """What comes of a body that is not read is thrown away, but no more than that: the connection ends instead."""
+    """Return a `Connection: close` field if the unread body is too long to drain."""
     return ((b"connection", b"close"),) if announced_bytes(headers) > DRAINED_BYTES_MAX else ()
 
 
 def _wants_stream(value: dict[str, JSONValue]) -> bool:
-    """Whether more than the answer may have to go out."""
+    """Whether anything besides the answer may have to be sent."""
     if value.get("method") == "subscriptions/listen":
         return True
     params = value.get("params")
@@ -345,7 +346,7 @@ def _wants_stream(value: dict[str, JSONValue]) -> bool:
 
 
 def _target(scope: Scope) -> bytes:
-    """Path and query as on the wire. Raises Malformed (`http.target`)."""
+    """Return path and query as on the wire. Raises Malformed (`http.target`)."""
     raw: Any = scope.get("raw_path")
     if not isinstance(raw, bytes):
         raise HTTP_TARGET(f"path {shown(scope['path'])} has no raw form")

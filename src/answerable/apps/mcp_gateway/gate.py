@@ -1,7 +1,7 @@
-"""What stands between the SDK and everything behind it: one middleware, the same for both eras.
+"""The middleware between the MCP SDK and the walk, the same for both eras: it governs, filters or denies every request.
 
-Laws: every request is answered here; a method that is not named here is denied; what is governed is taken from the
-bytes that the proof covers, never from what the SDK parsed. Nothing that runs here can end more than its own request.
+Laws: every request is answered here; a method that is not listed here is denied; a governed action is taken from the
+bytes that the proof covers, never from the SDK's parse. Nothing that runs here can end more than its own request.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ INSTRUCTIONS_CHARS_MAX: Final = 4_000
 _GOVERNED: Final = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete"})
 _OPENING: Final = frozenset({"initialize", "server/discover"})
 _PARAM_HEADER: Final = b"mcp-param-"
-# What an MCPError is noted as. Other ones come from an action, which has its own entries, or are failures of ours.
+# How an MCPError is recorded. Other codes come from an action, which has its own entries, or are internal failures.
 _NOTED: Final = {
     METHOD_NOT_FOUND: "rpc.method",
     INVALID_PARAMS: "params.invalid",
@@ -63,7 +63,7 @@ class Gate:
         self._tally = tally
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """As the SDK's middleware. Raises MCPError and nothing else but cancellation."""
+        """Run as the SDK's middleware. Raises MCPError and nothing else but cancellation."""
         arrival = None if ctx.request is None else ctx.request.scope.get(SCOPE_KEY)
         if not isinstance(arrival, Arrival):
             return await _translated(self._answered(ctx, call_next), ctx.method, ctx.protocol_version, None)
@@ -72,13 +72,13 @@ class Gate:
         return await _translated(answering, ctx.method, ctx.protocol_version, arrival)
 
     async def answer(self, arrival: Arrival, method: str, version: str) -> HandlerResult:
-        """Without the SDK around it: the result of a governed request that wants no progress. Raises as above."""
+        """Answer a governed request that wants no progress, without the SDK. Raises as `__call__`."""
         return await _translated(
             self._noting(self._governed(arrival, method, version), arrival), method, version, arrival
         )
 
     async def _noting(self, answering: Awaitable[HandlerResult], arrival: Arrival) -> HandlerResult:
-        """Note a refusal that no action stands for: the ledger would otherwise not know of it."""
+        """Record a refusal that belongs to no action: the ledger would not contain it otherwise."""
         try:
             return await answering
         except MCPError as error:
@@ -86,7 +86,7 @@ class Gate:
                 self._refused(_NOTED[error.code], arrival)
             raise
         except AnswerableError as error:
-            # Refusals of the walk are recorded there; those of this door's own bounds are not.
+            # The walk records its own refusals; refusals by the gateway's limits are recorded here.
             if isinstance(error, Malformed) or (
                 isinstance(error, Refused)
                 and (error.code.startswith("gateway.") or arrival.message.get("method") not in _GOVERNED)
@@ -111,7 +111,7 @@ class Gate:
             declared = ctx.session.client_capabilities
             return await self._governed(arrival, method, ctx.protocol_version, progress, declared)
         if method != "resources/unsubscribe":
-            # What is governed is refused in the walk, on record; hearing less needs no leave.
+            # Governed methods are refused in the walk and recorded there; unsubscribing needs no permission.
             caller, mandate_id, delegation = arrival.task
             self._needs.refuse_held(caller, mandate_id, self._server, delegation=delegation)
         if method in LISTS:
@@ -147,7 +147,8 @@ class Gate:
         approval, page = answer.approval, ""
         if approval is None:
             return translate.answered(answer, method=method, version=version)
-        # Step 5 of the walk has its record; what is left is how long this client waits, and what it hears.
+        # Step 5 of the walk has recorded the deferral; what remains is how long this client waits and which answer it
+        # gets.
         seconds = self._limits.approval_wait_seconds if progress or repeats else 0.0
         if seconds and await until_answered(
             approval, self._needs.waits, seconds_max=seconds, progress=progress
@@ -163,7 +164,7 @@ class Gate:
         return translate.answered(answer, method=method, version=version, page=page)
 
     def _check_param_headers(self, http: Any, arrival: Arrival) -> None:
-        """`Mcp-Param-*` fields are for whoever routes on them in front of us; they must not say something else."""
+        """Check that `Mcp-Param-*` fields match the body: a router in front of the gateway may rely on them."""
         if not any(name.startswith(_PARAM_HEADER) for name, _ in http.scope["headers"]):
             return
         request = request_of(arrival, self._server, "tools/call")
@@ -175,7 +176,7 @@ class Gate:
     async def _listed(self, ctx: ServerRequestContext[Any, Any], arrival: Arrival) -> dict[str, Any]:
         method = ctx.method
         if "cursor" in checked_params(arrival, method):
-            # Every list fits into one page here, so no cursor was ever given out.
+            # Every list fits into one page, so no cursor was ever issued.
             raise MCPError(INVALID_PARAMS, "the cursor is not one of this server's")
         entries = await self._needs.offers.entries(self._server, method)
         if entries is None:
@@ -189,7 +190,8 @@ class Gate:
         return serialize_server_result(method, ctx.protocol_version, shaped)
 
     def _introduced(self, result: HandlerResult) -> HandlerResult:
-        """What the gateway says about itself: what it governs of what the upstream has, and nothing else."""
+        """Return the gateway's self-description: the upstream's capabilities that the gateway governs, and nothing
+        else."""
         if not isinstance(result, dict):
             return result
         declared = self._needs.offers.capabilities(self._server)
@@ -217,7 +219,7 @@ class Gate:
 async def _translated(
     answering: Awaitable[HandlerResult], method: str, version: str, arrival: Arrival | None
 ) -> HandlerResult:
-    """Every error as this door says it. Raises MCPError and nothing else but cancellation."""
+    """Translate every error for MCP. Raises MCPError and nothing else but cancellation."""
     try:
         return await answering
     except MCPError:
@@ -226,7 +228,7 @@ async def _translated(
         on_stdio = arrival is not None and arrival.on_stdio
         return translate.raised(error, method=method, version=version, on_stdio=on_stdio)
     except Exception:
-        # The session-based era would show the text of an unknown exception to the caller.
+        # In the session-based era the SDK would send the text of an unknown exception to the caller.
         _log.exception("a request for %s failed", shown(method))
         raise MCPError(INTERNAL_ERROR, "internal error") from None
 

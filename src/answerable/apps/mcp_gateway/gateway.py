@@ -1,4 +1,4 @@
-"""The gateway: one ASGI application, one door for each registered upstream, opened when it is first asked for."""
+"""The MCP gateway as one ASGI application, with one server per registered upstream, opened on first use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OPEN_SECONDS_MAX = 5.0
 class Gateway:
     """An ASGI application for `/mcp/<server>` and `/session`.
 
-    Served alone it answers the lifespan protocol itself; inside a larger application, enter `running` there.
+    Served alone, it answers the lifespan protocol itself; inside a larger application, enter `running` there.
     """
 
     def __init__(self, needs: GatewayServices, limits: GatewayLimits | None = None) -> None:
@@ -40,7 +40,7 @@ class Gateway:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Serve while inside. Leaving cancels what is still running; recorded intents end all the same."""
+        """Serve inside the block. Leaving it cancels running requests; recorded intents still get their outcomes."""
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             try:
@@ -51,7 +51,7 @@ class Gateway:
                 tasks.cancel_scope.cancel()
 
     async def _door(self, server: str) -> Door | None:
-        """The door of a registered server. Raises Unavailable (`gateway.stopped`)."""
+        """Return the Door of a registered server. Raises Unavailable (`gateway.stopped`)."""
         if not self.needs.offers.serves(server):
             if server in self._doors:
                 self._doors.pop(server)[1].cancel()
@@ -71,7 +71,7 @@ class Gateway:
         return door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI 3."""
+        """Handle one ASGI 3 connection."""
         if scope["type"] == "http":
             await self._front.serve(scope, receive, send)
         elif scope["type"] == "lifespan":

@@ -1,16 +1,16 @@
-"""A call that waits for people: what its client is told meanwhile, by what that client can do.
+"""Tell a client that its call waits for an approval, in the form that the client supports.
 
-| the client                           | hears                                                               |
+| the client                           | receives                                                            |
 |--------------------------------------|---------------------------------------------------------------------|
-| revision 2026-07-28, opens addresses | `input_required` with our page's address; it repeats the call       |
+| revision 2026-07-28, opens addresses | `input_required` with the console's address; it repeats the call    |
 | earlier revision, opens addresses    | error −32042 with that address; it repeats the call                 |
-| asks for progress, or repeats a call | nothing but progress for a while, then one of the others            |
+| asks for progress, or repeats a call | only progress for a while, then one of the others                   |
 | all others                           | a result with `isError`, the approval's id, and that it may ask again |
 
-Laws: whatever a client says about the question answers nothing, for the untrusted side drives it: only our own page and
-our own signatures do. What it sends back as `requestState` is the id of a question that this agent asked, or an error.
-A call that waits holds no place in the walk; what it repeats is found by its digest, runs once, and is decided again.
-Source: MCP 2026-07-28, multi round-trip requests; MCP 2025-11-25, URL mode elicitation.
+Laws: nothing a client says about the question answers it, because the client is untrusted: only the console and
+people's signatures do. The `requestState` that it returns is the id of an approval requested by this agent, or an
+error. A waiting call holds no slot in the walk; a repeated call is matched by its digest, runs once, and is decided
+again. Source: MCP 2026-07-28, multi round-trip requests; MCP 2025-11-25, URL mode elicitation.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from answerable.ports.upstream import Progress
 
 PROGRESS_SECONDS: Final = 5.0
-"""Between two signs of life."""
+"""Seconds between two progress messages."""
 LOOK_SECONDS: Final = 0.25
-"""Between two looks at whether people have answered."""
+"""Seconds between two checks whether people have answered."""
 SENTENCE_CHARS_MAX: Final = 600
-"""Of the sentence, and of the reasons, in a question."""
+"""Limit for the sentence and for the reasons in a question."""
 REASONS_MAX: Final = 8
 
 _ASKABLE: Final = frozenset({"tools/call", "prompts/get", "resources/read"})
@@ -46,11 +46,11 @@ _ASKABLE: Final = frozenset({"tools/call", "prompts/get", "resources/read"})
 
 
 def repeats_question(arrival: Arrival, asked: Callable[[str], bool]) -> bool:
-    """Whether the client repeats a call after it was told where people answer. asked: whether an approval of this id
-    was asked for by whoever calls.
+    """Whether the client repeats a call after it received the address where people answer. asked: whether this caller
+    requested the approval with this id.
 
-    Raises MCPError (−32602) for a state that nobody here gave to this agent, and for responses that are none (MCP
-    2026-07-28, multi round-trip requests: a server rejects state whose integrity it cannot confirm).
+    Raises MCPError (−32602) for a state that this agent was not given, and for malformed responses (MCP 2026-07-28,
+    multi round-trip requests: a server rejects state whose integrity it cannot confirm).
     """
     responses = arrival.params.get("inputResponses", {})
     if not isinstance(responses, dict) or not all(isinstance(one, dict) for one in responses.values()):
@@ -66,7 +66,8 @@ def repeats_question(arrival: Arrival, asked: Callable[[str], bool]) -> bool:
 async def until_answered(
     approval: Approval, waits: Callable[[str], bool], *, seconds_max: float, progress: Progress | None
 ) -> bool:
-    """Wait for people, at most so long; whether they have answered. progress: tells the client that it waits."""
+    """Wait at most `seconds_max` for people's answer; whether they have answered. progress: tells the client that it
+    waits."""
     began = told_at = anyio.current_time()
     while waits(approval.id):
         now = anyio.current_time()
@@ -82,9 +83,10 @@ async def until_answered(
 def question(
     approval: Approval, page: str, *, method: str, version: str, opens_addresses: bool
 ) -> dict[str, Any] | None:
-    """The answer that sends somebody to our page; None for a client that cannot be told so, or without a page.
+    """Return the answer that sends a person to the console; None for a client that does not support it, or without a
+    console.
 
-    Raises MCPError (−32042) where that is the way of the client's revision.
+    Raises MCPError (−32042) if that is the form of the client's revision.
     """
     if not page or not opens_addresses or method not in _ASKABLE:
         return None
@@ -100,14 +102,15 @@ def question(
 
 
 def question_text(approval: Approval) -> str:
-    """What a client may show of the question: the card's own sentence, then why people are asked; on one line, bounded.
+    """Return the text of the question for the client to display: the card's sentence, then the reasons; one line,
+    bounded.
 
-    It is for orientation; of a question that waits in another process there are only the reasons. What is answered is
-    the card on our page, and nothing here is signed.
+    The text is for orientation and is not signed: people answer the card in the console. For an approval that waits in
+    another process, only the reasons are known.
     """
     card = json.loads(approval.card.bytes)
     said = card.get("sentence", "") if isinstance(card, dict) else ""
-    # The sentence of a card is spelled out already.
+    # The sentence of a card is already spelled out.
     sentence = f"{_cut(str(said), SENTENCE_CHARS_MAX)}. " if said else ""
     reasons = _cut(visible("; ".join(approval.reasons[:REASONS_MAX])), SENTENCE_CHARS_MAX)
     return f"{sentence}{reasons}. Whoever may answer does so on this page."
@@ -118,7 +121,7 @@ def _cut(text: str, limit: int) -> str:
 
 
 def opens_addresses(arrival: Arrival, declared: Any) -> bool:
-    """Whether the client says that it opens addresses for people. declared: its capabilities in its session, if any."""
+    """Whether the client declares that it opens addresses for people. declared: its session's capabilities, if any."""
     meta = arrival.params.get("_meta")
     own = meta.get(CLIENT_CAPABILITIES_META_KEY) if isinstance(meta, dict) else None
     if isinstance(own, dict):

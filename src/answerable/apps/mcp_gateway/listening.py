@@ -1,4 +1,4 @@
-"""`subscriptions/listen` and the subscribe pair: hearing of a resource is governed like reading it."""
+"""Handle `subscriptions/listen`, subscribe and unsubscribe: subscribing to a resource is governed like reading it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Listening:
-    """The event side of one door. start: runs a task for as long as the door is open."""
+    """Subscriptions at one upstream's server. start: runs a task as long as the server is open."""
 
     def __init__(self, server: str, needs: GatewayServices, limits: GatewayLimits, *, start: Start) -> None:
         self._server = server
@@ -45,7 +45,7 @@ class Listening:
         self._streams: dict[str, int] = {}
 
     async def listen(self, ctx: ServerRequestContext[Any, Any], arrival: Arrival) -> dict[str, Any]:
-        """One stream, for as long as its caller stays. Raises the errors of the family."""
+        """Serve one event stream until its caller leaves. Raises the errors of the family."""
         flags, requests = listen_requests(arrival, self._server, uris_max=self._limits.uris_per_listen_max)
         agent = str(arrival.caller.agent)
         if self._streams.get(agent, 0) >= self._limits.listens_per_agent_max:
@@ -83,7 +83,7 @@ class Listening:
                 del self._streams[agent]
 
     async def _granted(self, arrival: Arrival, requests: tuple[ActionRequest, ...], watch: Watch) -> Granted:
-        """Govern every resource. Those refused are left out of the acknowledgement; one alone is refused loudly."""
+        """Govern every resource. Refused ones are left out of the acknowledgement; a single refused resource raises."""
         granted = Granted(server=self._server, use="subscriptions/listen", visible=self._needs.visible)
         for request in requests:
             try:
@@ -95,7 +95,7 @@ class Listening:
         return granted
 
     async def _allowed(self, arrival: Arrival, request: ActionRequest, watch: Watch) -> bool:
-        # Wanted first, so that the upstream is already asked when the warrant for it is redeemed.
+        # Registered first, so that the upstream is subscribed when the warrant is redeemed.
         if not watch.add(request.target):
             raise GATEWAY_STREAMS("too many resources are followed on this server")
         kept = False
@@ -140,7 +140,7 @@ class Listening:
         return translate.shaped({"_meta": meta}, method="subscriptions/listen", version=ctx.protocol_version)
 
     async def subscribe(self, ctx: ServerRequestContext[Any, Any], arrival: Arrival) -> dict[str, Any]:
-        """`resources/subscribe` of the session-based era. Raises the errors of the family, MCPError."""
+        """Handle `resources/subscribe` of the session-based era. Raises the errors of the family, MCPError."""
         request = request_of(arrival, self._server, "resources/subscribe")
         follower = self.follow(ctx, arrival)
         if follower.watch is None or not follower.watch.add(request.target):
@@ -157,7 +157,7 @@ class Listening:
         return result
 
     def _keep(self, follower: Follower, uri: str, arrival: Arrival) -> None:
-        """Pass on what happens to a resource, until it is held. Raises Refused where it is by now."""
+        """Deliver a resource's updates until the resource is held. Raises Refused if it already is."""
         granted, watch = follower.granted, follower.watch
         granted.forget(uri)
         if follower.is_closed:
@@ -178,7 +178,7 @@ class Listening:
             raise
 
     def unsubscribe(self, ctx: ServerRequestContext[Any, Any], arrival: Arrival) -> dict[str, Any]:
-        """Hearing less needs no leave. Raises Malformed, MCPError."""
+        """Unsubscribe; this needs no permission. Raises Malformed, MCPError."""
         uri = checked_params(arrival, "resources/unsubscribe").get("uri")
         follower = self.follow(ctx, arrival)
         if isinstance(uri, str):
@@ -188,7 +188,7 @@ class Listening:
         return {}
 
     def follow(self, ctx: ServerRequestContext[Any, Any], arrival: Arrival) -> Follower:
-        """The follower of this session, made when there is none yet. Raises MCPError outside a session."""
+        """Return the follower of this session, created on first use. Raises MCPError outside a session."""
         session = arrival.session
         if session is None:
             raise MCPError(mcp_types.INVALID_REQUEST, "this needs a session")

@@ -1,4 +1,4 @@
-"""The one request or notification in a body, read strictly; how a message is stopped in the protocol's own words."""
+"""Parse the single request or notification in a body strictly, and stop invalid ones with JSON-RPC errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class StoppedError(Exception):
-    """A message that is answered here with a JSON-RPC error of the protocol's own."""
+    """A message that the gateway answers itself with a JSON-RPC error."""
 
     def __init__(self, status: int, code: int, message: str, reason: str) -> None:
         super().__init__(message)
@@ -24,14 +24,14 @@ class StoppedError(Exception):
 
 
 def check_kind(headers: dict[bytes, bytes]) -> None:
-    """Raises StoppedError for a body that does not say that it is JSON."""
+    """Check that a body is declared as JSON. Raises StoppedError."""
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if kind != b"application/json":
         raise StoppedError(415, INVALID_REQUEST, "a message is application/json", "http.content_type")
 
 
 def parsed_message(body: bytes, limits: GatewayLimits) -> dict[str, JSONValue]:
-    """The message in a body. Raises StoppedError."""
+    """Return the message in a body. Raises StoppedError."""
     try:
         check_extent(body, limits.members_max)
         parsing = Limits(size_bytes_max=limits.body_bytes_max, depth_max=limits.depth_max)
@@ -43,7 +43,7 @@ def parsed_message(body: bytes, limits: GatewayLimits) -> dict[str, JSONValue]:
     if not isinstance(value, dict) or value.get("jsonrpc") != "2.0":
         raise StoppedError(400, INVALID_REQUEST, "a message is one JSON-RPC 2.0 object", "rpc.shape")
     if not isinstance(value.get("method"), str):
-        # Nothing is ever asked of a client here, so there is nothing that it could answer.
+        # The gateway sends no requests to clients, so a client has nothing to respond to.
         raise StoppedError(400, INVALID_REQUEST, "a message has a method", "rpc.shape")
     if "id" in value and type(value["id"]) not in (str, int):
         raise StoppedError(400, INVALID_REQUEST, "an id is text or an integer", "rpc.shape")

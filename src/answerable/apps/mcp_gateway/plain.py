@@ -1,8 +1,9 @@
-"""Plain requests: governed ones of stateless clients that wait for an answer and for nothing else.
+"""Recognise plain requests: governed requests of stateless clients that want only one answer, and answer them without
+the SDK.
 
-Nearly every request is one, and the SDK's server would cost it more than the walk does. So it goes straight to the
-gate. Only what is right in every field and member is plain: all else goes through the SDK, which has the protocol's own
-words for what is wrong.
+Nearly every request is plain, and the SDK's server would cost more than the walk. So a plain request goes straight to
+the gate. Only a request that is correct in every field and member is plain: all others go through the SDK, which
+produces the protocol's own errors.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _PARAM_FIELD: Final = b"mcp-param-"
 def plain_version(
     fields: Mapping[bytes, bytes], lines: Collection[tuple[bytes, bytes]], message: Mapping[str, JSONValue]
 ) -> str | None:
-    """The revision of a plain request, None for every other message. fields: those that are there once. lines: all."""
+    """Return the revision of a plain request, None for any other message. fields: those that occur once. lines: all."""
     version = _VERSIONS.get(fields.get(b"mcp-protocol-version", b""))
     method, params = message.get("method"), message.get("params")
     if version is None or not isinstance(method, str) or not isinstance(params, dict) or "id" not in message:
@@ -64,7 +65,7 @@ def plain_version(
 
 
 async def plain_answer(gate: Gate, arrival: Arrival, version: str) -> tuple[int, dict[str, Any]]:
-    """HTTP status and JSON-RPC answer. Raises nothing but cancellation."""
+    """Return the HTTP status and the JSON-RPC answer. Raises nothing but cancellation."""
     request_id = arrival.message["id"]
     try:
         result = await gate.answer(arrival, str(arrival.message["method"]), version)

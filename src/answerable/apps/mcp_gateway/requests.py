@@ -1,7 +1,7 @@
-"""Step 1 of the walk at this door: from the strict message to an action request. The SDK's own parameters are not used.
+"""Convert a strictly parsed message to an action request (step 1 of the walk). The SDK's own parameters are not used.
 
-Parameters are closed: a member that the method does not have here is refused, as is task augmentation. What a client
-says to the one question that this gateway asks is taken and not looked at.
+Parameters are closed: a member that the method does not have is refused, as is task augmentation. The client's response
+to the one question that this gateway asks is accepted and ignored.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FILTER: Final = frozenset(
 
 
 def checked_params(arrival: Arrival, method: str) -> dict[str, JSONValue]:
-    """The parameters, with no member that the method does not have. Raises Malformed (`params.invalid`)."""
+    """Return the parameters, which have only members of the method. Raises Malformed (`params.invalid`)."""
     params = arrival.message.get("params", {})
     if not isinstance(params, dict):
         raise PARAMS_INVALID("params must be an object")
@@ -51,7 +51,8 @@ def checked_params(arrival: Arrival, method: str) -> dict[str, JSONValue]:
 
 
 def request_of(arrival: Arrival, server: str, method: str) -> ActionRequest:
-    """The action a governed request asks for. Raises Malformed (`params.*`, `action.*`, `arguments.*`, `json.*`)."""
+    """Return the action that a governed request asks for. Raises Malformed (`params.*`, `action.*`, `arguments.*`,
+    `json.*`)."""
     params = checked_params(arrival, method)
     arguments: JSONValue = {}
     if method in ("tools/call", "prompts/get"):
@@ -67,7 +68,7 @@ def request_of(arrival: Arrival, server: str, method: str) -> ActionRequest:
 def listen_requests(
     arrival: Arrival, server: str, *, uris_max: int
 ) -> tuple[dict[str, bool], tuple[ActionRequest, ...]]:
-    """What `subscriptions/listen` asks for: list changes, and one action for each resource. Raises Malformed."""
+    """Return the list changes that `subscriptions/listen` asks for, and one action per resource. Raises Malformed."""
     wanted = checked_params(arrival, "subscriptions/listen").get("notifications")
     if not isinstance(wanted, dict) or wanted.keys() - _FILTER:
         raise PARAMS_INVALID("`notifications` must be an object with known members")

@@ -1,4 +1,4 @@
-"""What this door needs of the product around it. Wiring hands it over; tests hand over their own."""
+"""Declare what the MCP gateway needs from the rest of the system, and its limits. Wiring and tests provide it."""
 
 from __future__ import annotations
 
@@ -45,11 +45,12 @@ class Head(Protocol):
     def certificate(self) -> str: ...
 
     def over(self, digest: bytes) -> VerifiedCaller:
-        """The caller of the message with this body, once. Raises Unverified, Unavailable."""
+        """Return the caller of the message with this body digest, once. Raises Unverified, Unavailable."""
         ...
 
     def use_up(self) -> None:
-        """Of a message that is refused unread: it is no copy of another. Raises Unverified, Unavailable."""
+        """Use up the proof of a message that is refused unread, so that it cannot be replayed. Raises Unverified,
+        Unavailable."""
         ...
 
 
@@ -63,19 +64,19 @@ class Prover(Protocol):
         headers: Collection[tuple[bytes, bytes]],
         channel: Channel | None = None,
     ) -> Head:
-        """Who sent this head. Raises Unverified, Unavailable."""
+        """Verify the head's proof and return its sender. Raises Unverified, Unavailable."""
         ...
 
     def opened_by(self, head: Any, body: bytes) -> OpenedSession:
-        """Answer a signed handshake, whose head this prover proved. Raises Unverified, Malformed."""
+        """Answer a signed handshake whose head this prover verified. Raises Unverified, Malformed."""
         ...
 
     def refusal_fields(self, error: Unverified, path: str) -> tuple[tuple[bytes, bytes], ...]:
-        """Fields of a 401 at this path: what failed, and what a client needs to try again."""
+        """Return the fields of a 401 at this path: the failed step, and what a client needs to try again."""
         ...
 
     def answer_fields(self, headers: Collection[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
-        """Fields of any answer to a request with these."""
+        """Return the fields of any answer to a request with these fields."""
         ...
 
 
@@ -85,21 +86,21 @@ class Govern(Protocol):
     async def __call__(
         self, request: ActionRequest, caller: VerifiedCaller, *, progress: Progress | None = None
     ) -> Answer:
-        """Raises the errors of the family, nothing else."""
+        """Govern one request. Raises the errors of the family and nothing else."""
         ...
 
 
 class Visible(Protocol):
-    """What a mandate of this caller, or what was handed on to it, could ever allow on a server, without I/O.
+    """Returns what a caller's mandate, or its hops, could ever allow on a server, without I/O.
 
-    Pairs of method and target as capabilities name them: `tools/call` and a tool's name, `resources/read` and a URI or
-    URI template. Empty for a mandate that is unknown, closed or somebody else's. Never raises.
+    Pairs of method and target as in capabilities: `tools/call` and a tool's name, `resources/read` and a URI or URI
+    template. Empty for a mandate that is unknown, closed or somebody else's. Never raises.
     """
 
     def __call__(
         self, caller: VerifiedCaller, mandate_id: str, server: str, *, delegation: str = ""
     ) -> Collection[tuple[str, str]]:
-        """The pairs."""
+        """Return the pairs."""
         ...
 
 
@@ -107,7 +108,7 @@ class RefuseHeld(Protocol):
     """As flows.refuse_held.refuse_held, with the walk bound."""
 
     def __call__(self, caller: VerifiedCaller, mandate_id: str, server: str, *, delegation: str = "") -> None:
-        """Raises Refused (`held.*`) when this caller, its task or this server is held; Unavailable."""
+        """Check that this caller, its task and this server are not held. Raises Refused (`held.*`), Unavailable."""
         ...
 
 
@@ -124,67 +125,67 @@ class OpenStream(Protocol):
         cut: Callable[[], None],
         listens: bool = False,
     ) -> Callable[[], None]:
-        """Have a stream cut once it is held; returns what ends that. Raises as RefuseHeld."""
+        """Register a stream to be cut when it is held; return what unregisters it. Raises as RefuseHeld."""
         ...
 
 
 class Watch(Protocol):
-    """One caller waiting for changes on one upstream."""
+    """One caller's subscription to changes at one upstream."""
 
     def add(self, uri: str) -> bool:
-        """Want updates of a resource; False when there are too many."""
+        """Request updates of a resource; False when there are too many."""
         ...
 
     def drop(self, uri: str) -> None:
-        """Want them no longer."""
+        """Stop requesting updates of a resource."""
         ...
 
     def close(self) -> None:
-        """Hear nothing more; idempotent."""
+        """Stop receiving; idempotent."""
         ...
 
 
 class Offers(Protocol):
-    """What the upstreams offer, as adapters.mcp_upstream.McpUpstream says it."""
+    """What the upstreams offer, as adapters.mcp_upstream.McpUpstream reports it."""
 
     def serves(self, server: str) -> bool:
         """Whether a server of this exact name is registered."""
         ...
 
     def capabilities(self, server: str) -> Mapping[str, JSONValue]:
-        """What the server declared when it was last connected, empty before."""
+        """Return what the server declared at its last connection, empty before."""
         ...
 
     def instructions(self, server: str) -> str:
-        """What the server says about its use."""
+        """Return the server's instructions on its use."""
         ...
 
     async def entries(self, server: str, method: str) -> list[dict[str, JSONValue]] | None:
-        """All entries of a list method under names that may be offered; None while the server is not known yet."""
+        """Return all entries of a list method whose names may be offered; None while the server is not known yet."""
         ...
 
     async def settled(self, server: str) -> None:
-        """Wait a moment for tools that the server has announced and that were not read yet."""
+        """Wait briefly for tools that the server has announced and that are not read yet."""
         ...
 
     def input_schema(self, server: str, tool: str) -> JSONValue:
-        """A tool's input schema, None when it is not offered."""
+        """Return a tool's input schema, None if the tool is not offered."""
         ...
 
     def watch(self, server: str, listener: Callable[[str, str], None]) -> Watch | None:
-        """Hear of changes: method of the notification and resource URI."""
+        """Subscribe to changes: the listener gets the notification's method and the resource URI."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayServices:
-    """The product as this door sees it.
+    """The gateway's dependencies.
 
-    approval_page: where people answer this approval, an address; empty where there is no such page. waits: whether an
-    approval that was asked for here is still open. asked: whether an approval of this id was asked for by this agent.
-    standing: why nothing of a caller is done now; None where it stands. share: of the event loop's time.
-    refused: hears of each message that was refused before there was an action.
-    unregistered: hears of each server that a proved agent asked for and nobody registered.
+    approval_page: returns the address where people answer this approval; empty if there is none. waits: whether an
+    approval requested here is still open. asked: whether this agent requested the approval with this id. standing: why
+    a caller is not in force now; None if it is. share: shares the event loop's time between agents. refused: called for
+    each message that was refused before there was an action. unregistered: called for each unregistered server that an
+    authenticated agent asked for.
     """
 
     prover: Prover
@@ -204,15 +205,16 @@ class GatewayServices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayLimits:
-    """hosts: names this gateway answers to besides loopback ones, without port. origins: browser origins let in.
+    """The gateway's limits. hosts: names accepted in Host besides loopback, without port. origins: accepted browser
+    origins.
 
-    body_bytes_max, members_max, depth_max: of one message; members and items in all. body_seconds_max: for sending it.
-    body_bytes_per_second: of one agent. bodies_bytes_max: of all messages that are still coming in, whoever sends them.
-    requests_per_agent_max: at a time, open streams included.
-    sessions_per_agent_max: past it the least recently used one ends. session_idle_seconds: after which a
-    session ends. listens_per_agent_max: event streams. uris_per_listen_max: resources in one of them.
-    events_waiting_max: per stream; past it the stream ends. approval_wait_seconds: how long a call waits for people
-    whose client asks for progress, or repeats it after it was told where people answer.
+    body_bytes_max, members_max, depth_max: of one message; members and items in total. body_seconds_max: to send a
+    body. body_bytes_per_second: of one agent. bodies_bytes_max: of all incoming messages together.
+    requests_per_agent_max: concurrent, open streams included. sessions_per_agent_max: above it the least recently used
+    session ends. session_idle_seconds: after which a session ends. listens_per_agent_max: event streams.
+    uris_per_listen_max: resources in one stream. events_waiting_max: per stream; above it the stream ends.
+    approval_wait_seconds: how long a call waits for an approval if its client asks for progress, or repeats it after it
+    received the address where people answer.
     """
 
     hosts: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""Sessions of the session-based era: each belongs to the agent that opened it, and there are only so many."""
+"""Sessions of the session-based era: each belongs to the agent that opened it, and their number is limited."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Session:
-    """requests: open at the moment. follower: passes events of the upstream on to it; closed when it ends. released:
-    called when it has ended, so that nobody cuts it any more."""
+    """One session. requests: open now. follower: delivers the upstream's events; closed with the session. released:
+    called after the end of the session, to unregister it from being cut."""
 
     id: str
     agent: AgentId
@@ -28,7 +28,8 @@ class Session:
 
 
 class Sessions:
-    """All sessions of one door. An id that is not in here is not let through, whatever the SDK still remembers."""
+    """All sessions of one upstream's server. An id that is not listed here is refused, whatever the SDK still
+    remembers."""
 
     __slots__ = ("_by_id", "_idle_seconds", "_per_agent_max")
 
@@ -38,7 +39,7 @@ class Sessions:
         self._idle_seconds = idle_seconds
 
     def open(self, session_id: str, agent: AgentId) -> list[str]:
-        """Bind a new session to its agent; returns the ids of those that had to end for it."""
+        """Bind a new session to its agent; return the ids of the sessions that ended for it."""
         now = anyio.current_time()
         ended = [
             session.id
@@ -56,7 +57,7 @@ class Sessions:
         return ended
 
     def release_by(self, session_id: str, released: Callable[[], None]) -> None:
-        """Call this when the session has ended; now, where it has already."""
+        """Call `released` when the session has ended; at once if it already has."""
         session = self._by_id.get(session_id)
         if session is None:
             released()
@@ -64,7 +65,7 @@ class Sessions:
             session.released = released
 
     def find(self, session_id: str, agent: AgentId) -> Session | None:
-        """The session when it is this agent's; another's looks as if it did not exist."""
+        """Return the session if it is this agent's; another agent's is reported as not existing."""
         session = self._by_id.get(session_id)
         if session is None or session.agent != agent:
             return None
@@ -72,7 +73,7 @@ class Sessions:
         return session
 
     def end(self, session_id: str) -> None:
-        """Forget a session and what hangs on it; idempotent."""
+        """Remove a session and release its follower; idempotent."""
         session = self._by_id.pop(session_id, None)
         if session is None:
             return
@@ -82,6 +83,6 @@ class Sessions:
             session.released()
 
     def end_all(self) -> None:
-        """Forget them all."""
+        """End all sessions."""
         for session_id in list(self._by_id):
             self.end(session_id)

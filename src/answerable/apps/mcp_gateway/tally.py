@@ -1,4 +1,4 @@
-"""How often this door has seen what, for operators. Bounded: whatever a stranger can make up counts as one kind."""
+"""Count notifications and stopped messages for operators. Bounded: names that a client can invent count as one kind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _KNOWN: Final = SPEC_CLIENT_METHODS | SPEC_CLIENT_NOTIFICATION_METHODS
 
 
 class Tally:
-    """notifications: by method. stopped: messages that did not pass the front, by the error's code."""
+    """Counters. notifications: by method. stopped: messages that the front refused, by the error's code."""
 
     __slots__ = ("notifications", "stopped")
 
@@ -20,9 +20,9 @@ class Tally:
         self.stopped: Counter[str] = Counter()
 
     def note(self, method: str) -> None:
-        """A notification came in."""
+        """Count a notification."""
         self.notifications[method if method in _KNOWN else "other"] += 1
 
     def stop(self, code: str) -> None:
-        """A message was stopped; codes are a closed list of ours."""
+        """Count a stopped message; codes are a closed list."""
         self.stopped[code] += 1

@@ -1,9 +1,9 @@
-"""The one translator of this door: from outcomes, deferrals and the error family to MCP.
+"""Translate outcomes, deferrals and the error family to MCP.
 
 | branch        | tools/call                        | other methods | HTTP, at the front |
 |---------------|-----------------------------------|---------------|--------------------|
 | Malformed     | error −32602                      | the same      | 400                |
-| Unverified    | error −32010, the step and no more| the same      | 401                |
+| Unverified    | error −32010, with the step only  | the same      | 401                |
 | Refused       | `isError` result with the reasons | error −32001  | 403                |
 | Unavailable   | error −32603, with `retry`        | the same      | 503                |
 | Broken        | error −32603, nothing more        | the same      | 500                |
@@ -51,19 +51,19 @@ _log = logging.getLogger(__name__)
 
 
 def status_of(error: AnswerableError) -> int:
-    """The HTTP status for an error that stops a message at the front."""
+    """Return the HTTP status for an error that stops a message at the front."""
     return _STATUS.get(type(error), 500)
 
 
 def error_of(error: AnswerableError) -> tuple[int, str, dict[str, JSONValue]]:
-    """Code, message and data of the JSON-RPC error."""
+    """Return code, message and data of the JSON-RPC error."""
     match error:
         case Malformed():
             return INVALID_PARAMS, error.message, _members_of(error, error.message)
         case Unverified():
             text = f"the proof of possession failed at step `{error.step}`"
             if error.key and error.key in error.message:
-                # The sender's own thumbprint, and what to do about it: nothing that it did not know.
+                # The message has only the sender's own thumbprint and advice: nothing that the sender did not know.
                 text += f": {error.message}"
             return UNVERIFIED, text, _members_of(error, text)
         case Refused():
@@ -80,12 +80,12 @@ def _members_of(error: AnswerableError, message: str) -> dict[str, JSONValue]:
 
 
 def raised(error: AnswerableError, *, method: str, version: str, on_stdio: bool = False) -> dict[str, Any]:
-    """A refused tool call as the result a model can read. Raises MCPError for everything else. on_stdio: the client is
-    at the other end of a shim, and sets no fields itself."""
+    """Return a refused tool call as a result that a model can read. Raises MCPError for everything else. on_stdio: the
+    client is behind a shim and sets no header fields itself."""
     if isinstance(error, Refused):
         error = _with_next_step(error, on_stdio=on_stdio)
         if method == "tools/call":
-            # The text is all that some clients show, so it names the code, too.
+            # Some clients display only the text, so the text has the code, too.
             text = f"refused: {'; '.join(error.reasons[:REASONS_SHOWN_MAX])} ({error.code})"
             return _tool_error(text, {"state": "refused", **_refusal(error, text)}, version)
     code, message, extra = error_of(error)
@@ -93,7 +93,7 @@ def raised(error: AnswerableError, *, method: str, version: str, on_stdio: bool 
 
 
 def _with_next_step(error: Refused, *, on_stdio: bool) -> Refused:
-    """A walk knows no doors: how a mandate is named here is said here."""
+    """Add how the caller names a mandate at this endpoint: the walk does not know the transport."""
     if error.code != "mandate.missing":
         return error
     where = "start the shim with `--mandate ID`" if on_stdio else "name it in the `Answerable-Mandate` header"
@@ -107,8 +107,8 @@ def _with_next_step(error: Refused, *, on_stdio: bool) -> Refused:
 
 
 def answered(answer: Answer, *, method: str, version: str, page: str = "") -> dict[str, Any]:
-    """What the caller gets for a governed request. Raises MCPError where the method has no error result. page: where
-    people answer, if it waits for them."""
+    """Return the result of a governed request. Raises MCPError if the method has no error result. page: address where
+    people answer, if the request waits for an approval."""
     if answer.approval is not None:
         return _deferred(answer.approval, answer.narrowed, method=method, version=version, page=page)
     outcome = answer.outcome
@@ -128,7 +128,7 @@ def answered(answer: Answer, *, method: str, version: str, page: str = "") -> di
     result["_meta"] = {**kept, **_receipts(answer)}
     content = result.get("content")
     if answer.narrowed and isinstance(content, list):
-        # What an agent's model reads is content; of `_meta` it may never hear.
+        # The agent's model reads `content`; `_meta` may never reach it.
         result["content"] = [*content, {"type": "text", "text": narrowing_told(answer.narrowed)}]
     if outcome.prepared is not None:
         _tell_prepared(result, outcome.prepared)
@@ -136,7 +136,7 @@ def answered(answer: Answer, *, method: str, version: str, page: str = "") -> di
 
 
 def _tell_prepared(result: dict[str, Any], prepared: dict[str, JSONValue]) -> None:
-    """What came of a tool that prepares, for the agent's model: how to have it executed, or why it cannot be."""
+    """Add the result of a preparing tool for the agent's model: how to execute it, or why it cannot be."""
     result["_meta"]["answerable/prepared"] = prepared
     content = result.get("content")
     result["content"] = [
@@ -148,7 +148,7 @@ def _tell_prepared(result: dict[str, Any], prepared: dict[str, JSONValue]) -> No
 
 
 def describe_prepared(prepared: dict[str, JSONValue]) -> str:
-    """One line: the digest and which call takes it, or why nothing was kept."""
+    """Return one line: the digest and the call that takes it, or why nothing was stored."""
     if not prepared["kept"]:
         return f"[not kept, so it cannot be executed: {prepared['why']} ({prepared['code']})]"
     calls = prepared["execute"]
@@ -165,7 +165,8 @@ def describe_prepared(prepared: dict[str, JSONValue]) -> str:
 
 
 def shaped(result: dict[str, Any], *, method: str, version: str) -> dict[str, Any]:
-    """A result of either era as the caller's revision has it. Nothing that passes here may be cached for others."""
+    """Return a result of either era in the form of the caller's revision. Nothing that passes here may be cached for
+    others."""
     if version in MODERN_PROTOCOL_VERSIONS:
         result["resultType"] = "complete"
         if method == "resources/read" or method.endswith("/list"):
@@ -211,7 +212,7 @@ def _without_result(answer: Answer, outcome: Outcome, *, method: str, version: s
 
 
 def _receipts(answer: Answer) -> dict[str, JSONValue]:
-    """Where the ledger says what happened."""
+    """Return where the ledger records the action."""
     found: dict[str, JSONValue] = {"answerable/action": answer.action_id}
     if answer.narrowed:
         found["answerable/narrowed"] = parse(answer.narrowed)
@@ -223,13 +224,13 @@ def _receipts(answer: Answer) -> dict[str, JSONValue]:
         found["answerable/outcome"] = answer.receipt.index
     newest = answer.receipt or answer.intent
     if newest is not None and newest.head is not None:
-        # Whoever keeps it can show later that the log held these entries, before any checkpoint covers them.
+        # With the signed head the caller can prove that the log held these entries, before any checkpoint covers them.
         found["answerable/head"] = newest.head.signed().decode()
     return found
 
 
 def narrowing_told(narrowed: bytes) -> str:
-    """For the agent: with which arguments it was done, which are not those that it asked for."""
+    """Return the text that tells the agent with which arguments the action was done instead of the requested ones."""
     return (
         f"[by policy: this was done with narrower arguments than asked for: {shown(narrowed.decode(), 500)}]"
     )

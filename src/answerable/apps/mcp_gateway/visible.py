@@ -1,4 +1,4 @@
-"""Which entries of an upstream's lists a caller gets to see: those that its mandate could allow, by exact name."""
+"""Filter an upstream's lists to the entries that the caller's mandate could allow, by exact name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LISTS: Final = {
     "resources/list": ("resources", "resources/read", "uri"),
     "resources/templates/list": ("resourceTemplates", "resources/read", "uriTemplate"),
 }
-"""By list method: the member that holds the entries, the method they are used by, the member that names them."""
+"""By list method: the member that holds the entries, the method that uses them, the member that names them."""
 
 PATTERNS_KEPT_MAX: Final = 4096
 
@@ -27,7 +27,8 @@ PATTERNS_KEPT_MAX: Final = 4096
 def filtered(
     method: str, entries: list[dict[str, JSONValue]], pairs: Collection[tuple[str, str]]
 ) -> list[dict[str, JSONValue]]:
-    """The entries whose use some pair could allow. A URI template shows only where a capability has the same one."""
+    """Return the entries whose use some pair could allow. A URI template is listed only if a capability has the same
+    one."""
     _, use, key = LISTS[method]
     if method == "resources/templates/list":
         return [entry for entry in entries if (use, entry.get(key)) in pairs]
@@ -37,7 +38,7 @@ def filtered(
 
 
 def allows(pairs: Collection[tuple[str, str]], use: str, target: str) -> bool:
-    """Whether some pair stands for this target: by exact name, or by a URI template of the same method."""
+    """Whether some pair covers this target: by exact name, or by a URI template of the same method."""
     if (use, target) in pairs and "{" not in target:
         return True
     return any(

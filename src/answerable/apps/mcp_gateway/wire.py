@@ -1,4 +1,4 @@
-"""HTTP as this door speaks it below the SDK: bodies within bounds, answers of its own, host and origin."""
+"""HTTP below the MCP SDK: read bodies within limits, check Host and Origin, write the gateway's own answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 _AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
 _ENCODER: Final = msgspec.json.Encoder()
-# What is read once must be there once: two readers would take two different ones.
+# Fields that must occur once: two readers of a repeated field could take different values.
 _SINGLE: Final = frozenset(
     {
         b"mcp-protocol-version",
@@ -51,11 +51,11 @@ _SINGLE: Final = frozenset(
 
 
 class TooLargeError(Exception):
-    """A body past its bound."""
+    """A body above its limit."""
 
 
 class BodyBudget:
-    """Bytes of all bodies that are still coming in; one for the process. Not for several threads."""
+    """Counts the bytes of all bodies that are still arriving; one per process. Not thread-safe."""
 
     __slots__ = ("_bytes_max", "held")
 
@@ -64,18 +64,18 @@ class BodyBudget:
         self.held = 0
 
     def take(self, count: int) -> None:
-        """Account for a piece before it is kept. Raises Unavailable (`http.bodies_full`), and then takes nothing."""
+        """Account for a piece before it is stored. Raises Unavailable (`http.bodies_full`) and then takes nothing."""
         if self.held + count > self._bytes_max:
             raise HTTP_BODIES_FULL()
         self.held += count
 
     def give_back(self, count: int) -> None:
-        """A body has come in whole or was given up."""
+        """Release the bytes of a body that has arrived or was given up."""
         self.held -= count
 
 
 def single_headers(scope: Scope) -> dict[bytes, bytes]:
-    """The header fields that this door reads. Raises Malformed (`http.header_twice`)."""
+    """Return the header fields that the gateway reads. Raises Malformed (`http.header_twice`)."""
     found: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         if name in _SINGLE:
@@ -86,7 +86,7 @@ def single_headers(scope: Scope) -> dict[bytes, bytes]:
 
 
 def check_host(headers: dict[bytes, bytes], limits: GatewayLimits) -> None:
-    """Refuse what a browser was talked into sending (DNS rebinding). Raises Refused (`http.host`, `http.origin`)."""
+    """Check Host and Origin (protects against DNS rebinding). Raises Refused (`http.host`, `http.origin`)."""
     host = _AUTHORITY.fullmatch(headers.get(b"host", b"").decode("latin-1"))
     if host is None or host[1] not in LOOPBACK | limits.hosts:
         raise HTTP_HOST("this gateway does not answer to the name in the Host field")
@@ -96,27 +96,28 @@ def check_host(headers: dict[bytes, bytes], limits: GatewayLimits) -> None:
 
 
 def announced_bytes(headers: Iterable[tuple[bytes, bytes]]) -> int:
-    """How long a body is said to be; 0 where it is not said."""
+    """Return the body's Content-Length; 0 if absent."""
     found = next((value for name, value in headers if name == b"content-length"), b"")
     return int(found[:18]) if found.isdigit() else 0
 
 
 def declared_bytes(headers: dict[bytes, bytes], bytes_max: int) -> int:
-    """How long a body may be: as long as is said, or as any is where it is not; none at all has no bytes."""
+    """Return the largest size that the body can have: its Content-Length, the limit if it is chunked, 0 without
+    either."""
     return bytes_max if b"transfer-encoding" in headers else announced_bytes(headers.items())
 
 
 async def read_body(
     receive: Receive, headers: dict[bytes, bytes], limits: GatewayLimits, budget: BodyBudget
 ) -> bytes:
-    """The whole body.
+    """Return the whole body.
 
     Raises TooLargeError, Malformed (`http.slow_body`, `http.left`, `http.content_encoding`), and Unavailable
-    (`http.bodies_full`). A body that comes in one piece is never kept waiting here, so it takes nothing of the budget.
+    (`http.bodies_full`). A body that arrives in one piece does not wait here and takes nothing of the budget.
     """
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise HTTP_CONTENT_ENCODING()
-    # The wait for the first byte is a wait, too: a head without a body must not hold its place for ever.
+    # The wait for the first byte is bounded, too: a head without a body must not hold its slot forever.
     with anyio.move_on_after(limits.body_seconds_max):
         message = await receive()
         chunk: bytes = message.get("body", b"")
@@ -141,13 +142,13 @@ async def _rest(message: Message, receive: Receive, bytes_max: int, budget: Body
                 return bytes(body)
             message = await receive()
     finally:
-        # Exactly what was taken is what was kept.
+        # Exactly what was taken from the budget is stored in `body`.
         budget.give_back(len(body))
     raise HTTP_LEFT()
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the body once and then whatever comes, such as the caller's leaving."""
+    """Return a `receive` that gives the body once and then the later events, such as the caller's disconnect."""
     given = False
 
     async def replay() -> Message:
@@ -170,7 +171,7 @@ async def answer_json(
 async def answer_bytes(
     send: Send, status: int, body: bytes, *, headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> None:
-    """Answer with JSON text that is ready."""
+    """Answer with encoded JSON text."""
     fields = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
@@ -184,6 +185,6 @@ async def answer_bytes(
 def rpc_error(
     request_id: JSONValue, code: int, message: str, extra: dict[str, JSONValue]
 ) -> dict[str, JSONValue]:
-    """One JSON-RPC error."""
+    """Return one JSON-RPC error."""
     error: dict[str, JSONValue] = {"code": code, "message": message, "data": extra}
     return {"jsonrpc": "2.0", "id": request_id, "error": error}

@@ -1,1 +1,1 @@
-"""The gateway's arm on the agent's machine: an MCP server over stdio that holds the key, so that the agent need not."""
+"""The MCP shim on the agent's machine: an MCP server over stdio that holds the key, so that the agent need not."""

@@ -1,10 +1,10 @@
-"""`answerable mcp wrap` and `unwrap`: an MCP client's configuration file, rewritten so that every server in it goes
-through the gateway, and put back.
+"""Rewrite an MCP client's configuration so that every server goes through the gateway, and restore it (`answerable mcp
+wrap` and `unwrap`).
 
-What is wrapped already is wrapped again in one step, with another mandate, key or gateway: no server is reached
-directly in between. Values of environment variables may be secrets, and what is registered is written into the ledger;
-so each goes into a file of its own, mode 0600, and only a reference to that file is registered. No difference that is
-printed shows them either.
+A wrapped server is wrapped again in one step, with another mandate, key or gateway: no server is reached directly in
+between. Values of environment variables may be secrets, and registered documents are written into the ledger; so each
+value goes into its own file, mode 0600, and only a reference to that file is registered. Printed differences do not
+show the values either.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SECRETS_SUFFIX: Final = ".answerable-secrets"
 SECONDS_MAX: Final = 120
-"""Longest call a wrapped server is registered with: what the walk waits for unless its settings say more."""
+"""Longest call with which a wrapped server is registered: how long the walk waits unless its settings say more."""
 
 _SHIM: Final = ("mcp", "shim")
 _INDENT: Final = re.compile(r'\A\s*\{\s*\n([ \t]+)"')
@@ -49,7 +49,7 @@ class ShimCommand:
     program: str = "answerable"
 
     def entry(self, server: str) -> dict[str, JSONValue]:
-        """The entry that stands for a server of this registered name."""
+        """Return the entry that replaces the server with this registered name."""
         args: list[JSONValue] = [*_SHIM, "--server", server, "--gateway", self.gateway, "--key", self.key]
         if self.mandate:
             args += ["--mandate", self.mandate]
@@ -58,11 +58,10 @@ class ShimCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wrapped:
-    """What wrapping comes to. text: the new file. original: what it was before anything was wrapped; empty where nobody
-    knows that any more. servers: what to register, secrets as references.
+    """Result of wrapping. text: the new file. original: the file before anything was wrapped; empty if unknown.
+    servers: to be registered, secrets as references.
 
-    secrets: by path below the file's secrets directory, the values that go there. left: servers that stay as they
-    are, and why.
+    secrets: values by path below the file's secrets directory. left: servers that stay unchanged, and why.
     """
 
     text: str
@@ -73,11 +72,11 @@ class Wrapped:
 
 
 def wrapped(text: str, shim: ShimCommand, *, file: str, backup: str = "") -> Wrapped:
-    """The configuration with every server behind the shim; unknown members of the file stay as they are.
+    """Return the configuration with every server behind the shim; unknown members of the file are kept.
 
     file: its absolute path; secrets go into a directory beside it, and relative working directories start there.
-    backup: the file before anything in it was wrapped, where it is known. A server that is wrapped already gets this
-    shim, with the mandate that it had where this one names none.
+    backup: the file before anything in it was wrapped, if known. A server that is already wrapped gets this shim, with
+    its present mandate if `shim` names none.
 
     Raises Malformed (`client_config.malformed`, `json.*`, `name.invalid`), Refused (`client_config.nothing_to_wrap`).
     """
@@ -113,7 +112,7 @@ def wrapped(text: str, shim: ShimCommand, *, file: str, backup: str = "") -> Wra
     whole: dict[str, JSONValue] = {**config, "mcpServers": originals}
     return Wrapped(
         text=_written({**config, "mcpServers": changed}, like=text),
-        # Not one byte differs where nothing was wrapped, or nothing else was changed since.
+        # Keep the text byte for byte if nothing was wrapped, or nothing else has changed since.
         original=next(
             (one for one in (text, backup) if one and _config(one) == whole), _written(whole, like=text)
         )
@@ -126,18 +125,18 @@ def wrapped(text: str, shim: ShimCommand, *, file: str, backup: str = "") -> Wra
 
 
 def lost_by(backup: str, text: str) -> tuple[str, ...]:
-    """Servers of a backup that the file does not have as they are there. Raises as `wrapped`."""
+    """Return the servers of a backup that the file lacks or has in another form. Raises as `wrapped`."""
     entries = _servers(_config(text))
     return tuple(name for name, entry in _servers(_config(backup)).items() if entries.get(name) != entry)
 
 
 def holds_wrapped(text: str) -> bool:
-    """Whether any server of the file goes through the gateway already. Raises as `wrapped`."""
+    """Whether any server of the file already goes through the gateway. Raises as `wrapped`."""
     return any(map(is_wrapped, _servers(_config(text)).values()))
 
 
 def unwrapped(text: str, original: str) -> str:
-    """The configuration with every wrapped server as it was in `original`; whatever else changed since stays changed.
+    """Return the configuration with every wrapped server as in `original`; other later changes are kept.
 
     Raises Malformed (`client_config.malformed`, `json.*`), Refused (`client_config.not_wrapped`).
     """
@@ -151,7 +150,7 @@ def unwrapped(text: str, original: str) -> str:
             raise CLIENT_CONFIG_MALFORMED(f"the backup does not hold server {shown(name)}")
         restored[name] = before[name] if is_wrapped(entry) else entry
     whole: dict[str, JSONValue] = {**config, "mcpServers": restored}
-    # Nothing else changed: then not one byte differs.
+    # If nothing else changed, return the original byte for byte.
     return original if whole == _config(original) else _written(whole, like=text)
 
 
@@ -162,7 +161,7 @@ def is_wrapped(entry: JSONValue) -> bool:
 
 
 def _option(entry: JSONValue, name: str) -> str:
-    """What a wrapped entry gives the shim as this option; empty for nothing."""
+    """Return an option that a wrapped entry passes to the shim; empty if absent."""
     args = entry.get("args") if isinstance(entry, dict) else None
     listed = [str(one) for one in args] if isinstance(args, list) else []
     at = listed.index(name) + 1 if name in listed else len(listed)
@@ -170,13 +169,13 @@ def _option(entry: JSONValue, name: str) -> str:
 
 
 def registered_name(name: str) -> str:
-    """The registry name for a client's name of a server. Raises Malformed (`name.invalid`)."""
+    """Return the registry name for a client's name of a server. Raises Malformed (`name.invalid`)."""
     plain = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")
     return checked_name(plain, what=f"server {shown(name)} as")
 
 
 def server_documents(servers: tuple[Server, ...]) -> str:
-    """YAML documents for the registry."""
+    """Return YAML documents for the registry."""
     documents = []
     for server in servers:
         spec: dict[str, object] = {}
@@ -200,7 +199,8 @@ def server_documents(servers: tuple[Server, ...]) -> str:
 
 
 def servers_of(text: str) -> tuple[Server, ...]:
-    """The servers of an `mcpServers` file as registry values, environment values as they are: for trying things out.
+    """Return the servers of an `mcpServers` file as registry values, with plain environment values: for trying things
+    out.
 
     Raises Malformed (`client_config.malformed`, `json.*`, `name.invalid`).
     """
@@ -241,7 +241,7 @@ def _servers(config: dict[str, JSONValue]) -> dict[str, JSONValue]:
 
 
 def _why_not(entry: JSONValue) -> str:
-    """Why a server cannot be put behind the gateway as it is written; empty when it can."""
+    """Return why a server cannot be put behind the gateway as it is written; empty if it can."""
     if not isinstance(entry, dict):
         return "its entry is not an object"
     kind = entry.get("type", entry.get("transport"))
@@ -287,7 +287,7 @@ def _server(name: str, entry: JSONValue, secrets: dict[str, str], file: str) -> 
 
 
 def _written(config: dict[str, JSONValue], *, like: str) -> str:
-    """JSON indented as the file it comes from."""
+    """Return JSON with the indentation of the original file."""
     found = _INDENT.match(like)
     end = "\n" if like.endswith("\n") else ""
     return json.dumps(config, indent=found[1] if found else 2, ensure_ascii=False) + end

@@ -1,7 +1,7 @@
-"""The files of `answerable mcp wrap` and `unwrap`: each is written whole, and the client's configuration last of all.
+"""Write the files of `answerable mcp wrap` and `unwrap`, each atomically, and the client's configuration last.
 
-A crash anywhere leaves the configuration as it was or as it is to be, and the same command again goes on from there.
-The backup, mode 0600, is what the file was before anything in it was wrapped.
+A crash at any point leaves the configuration as before or as intended, and running the command again continues. The
+backup, mode 0600, is the file before anything in it was wrapped.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ BACKUP_SUFFIX: Final = ".before-answerable"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """diff: unified, of the configuration file, secrets masked. documents: YAML for `answerable apply -f`.
+    """Result of a wrap. diff: unified, of the configuration file, secrets masked. documents: YAML for `answerable apply
+    -f`.
 
     left: as in `Wrapped`.
     """
@@ -53,8 +54,8 @@ class Report:
 
 
 def wrap(path: Path, shim: ShimCommand, *, documents: Path | None = None) -> Report:
-    """Rewrite a file in place, after its backup, its secrets and the servers' documents are on disk. documents: where
-    those go; nowhere for None.
+    """Rewrite a file in place, after its backup, its secrets and the servers' documents are on disk. documents: path
+    for the documents; None to write none.
 
     Raises as `wrapped`, Malformed (`client_config.documents_exist`), and Unavailable: `client_config.unreadable`,
     `client_config.backup_exists`, `client_config.unwritable`.
@@ -70,7 +71,7 @@ def wrap(path: Path, shim: ShimCommand, *, documents: Path | None = None) -> Rep
     if documents is not None and change.servers:
         _check_ours(documents, told)
     try:
-        # 1. What the new configuration needs. A crash here leaves the configuration as it was.
+        # 1. Files that the new configuration needs. A crash here leaves the configuration as it was.
         if change.original:
             _put(backup, change.original, mode=0o600)
         for name, value in change.secrets.items():
@@ -79,7 +80,7 @@ def wrap(path: Path, shim: ShimCommand, *, documents: Path | None = None) -> Rep
             _put(place, value, mode=0o600)
         if documents is not None and change.servers:
             _put(documents, told, mode=0o644)
-        # 2. The configuration, whole or not at all.
+        # 2. The configuration, replaced atomically.
         _replace(path, change.text)
     except OSError as error:
         raise _unwritable(path, error) from None
@@ -87,8 +88,8 @@ def wrap(path: Path, shim: ShimCommand, *, documents: Path | None = None) -> Rep
 
 
 def unwrap(path: Path) -> str:
-    """Put a file back and remove the backup; returns the unified diff, secrets masked. The secrets' files stay, as the
-    registry refers to them.
+    """Restore a file and remove the backup; return the unified diff, secrets masked. The secrets' files stay, because
+    the registry refers to them.
 
     Raises as `unwrapped`, and Unavailable: `client_config.unreadable`, `client_config.unwritable`.
     """
@@ -97,7 +98,7 @@ def unwrap(path: Path) -> str:
     restored = unwrapped(text, _read(backup))
     try:
         _replace(path, restored)
-        # A crash here leaves a backup of what the file has: the next `wrap` sees that and takes its place.
+        # A crash here leaves a backup equal to the file: the next `wrap` detects that and replaces it.
         backup.unlink()
     except OSError as error:
         raise _unwritable(path, error) from None
@@ -105,7 +106,8 @@ def unwrap(path: Path) -> str:
 
 
 def _check_needless(backup: Path, kept: str, text: str) -> None:
-    """A backup of a file in which nothing is wrapped is left over; it may go where the file has all that it has."""
+    """Check that a leftover backup of an unwrapped file may be replaced: the file must have everything that the backup
+    has."""
     lost = lost_by(kept, text)
     if lost:
         raise CLIENT_CONFIG_BACKUP_EXISTS(
@@ -115,7 +117,7 @@ def _check_needless(backup: Path, kept: str, text: str) -> None:
 
 
 def _check_ours(documents: Path, told: str) -> None:
-    """Documents that an earlier `wrap` wrote may be written anew; nothing that anybody added is overwritten."""
+    """Check that existing documents are from an earlier `wrap`: nothing that anybody added is overwritten."""
     if not documents.exists():
         return
     try:
@@ -155,14 +157,14 @@ def _write(path: Path, text: str, *, mode: int) -> None:
 
 
 def _put(target: Path, text: str, *, mode: int) -> None:
-    """Whole or not at all."""
+    """Write a file atomically."""
     unfinished = target.with_name(f".{target.name}.answerable-new")
     _write(unfinished, text, mode=mode)
     unfinished.replace(target)
 
 
 def _replace(path: Path, text: str) -> None:
-    # A link to the file stays a link: the file it leads to is what changes.
+    # Follow a symbolic link: the link stays, and the file that it points to changes.
     target = path.resolve()
     _put(target, text, mode=target.stat().st_mode & 0o777)
 

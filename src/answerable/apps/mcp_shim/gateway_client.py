@@ -1,4 +1,4 @@
-"""HTTP to the gateway: one message there, whatever comes back to the writer. It adds headers and proofs, and changes no
+"""Send messages to the gateway over HTTP and pass every answer to the writer. Adds headers and proofs, and changes no
 byte of a message."""
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class SessionGoneError(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """Of the session-based era. opening: the `initialize` message as the client sent it, to open another one with."""
+    """A session of the session-based era. opening: the client's `initialize` message, to open another session with
+    it."""
 
     id: str = ""
     version: str = ""
@@ -41,7 +42,7 @@ class Session:
 
 
 def is_modern(message: dict[str, JSONValue]) -> str:
-    """The revision in the message's envelope, which only stateless revisions have; empty otherwise."""
+    """Return the revision in the message's envelope, which only stateless revisions have; empty otherwise."""
     params = message.get("params")
     meta = params.get("_meta") if isinstance(params, dict) else None
     version = meta.get(VERSION_META) if isinstance(meta, dict) else None
@@ -49,7 +50,7 @@ def is_modern(message: dict[str, JSONValue]) -> str:
 
 
 def fields_of(message: dict[str, JSONValue], session: Session) -> dict[str, str]:
-    """The header fields that go with a message (MCP 2026-07-28 and 2025-11-25, transports)."""
+    """Return the header fields for a message (MCP 2026-07-28 and 2025-11-25, transports)."""
     fields = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
     method = str(message.get("method", ""))
     if version := is_modern(message):
@@ -68,7 +69,7 @@ def fields_of(message: dict[str, JSONValue], session: Session) -> dict[str, str]
 
 
 def field_text(value: str) -> str:
-    """A value as a header field can carry it (MCP 2026-07-28, header encoding)."""
+    """Return a value encoded for a header field (MCP 2026-07-28, header encoding)."""
     if _PLAIN_FIELD.fullmatch(value) and value == value.strip() and not _WRAPPED_FIELD.fullmatch(value):
         return value
     return f"=?base64?{base64.b64encode(value.encode()).decode('ascii')}?="
@@ -115,14 +116,15 @@ async def _pass(
         return
     if message.get("method") == "initialize":
         session.version = _agreed_version(text) or session.version
-    # An error that stopped a message before its id was read has none; the client knows which it belongs to.
+    # An error that stopped a message before its id was read has no id; set it, since the request is known here.
     if b'"id":null' in text[:64] or b'"id": null' in text[:64]:
         text = _with_id(text, message["id"])
     await write(text)
 
 
 def _is_message(text: bytes) -> bool:
-    """Whether it is of JSON-RPC, and no page of whatever else listens there: a client waits for nothing less."""
+    """Whether the text is a JSON-RPC message, and not a page of another program that listens there: a client waits for
+    a message."""
     try:
         answer = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""Messages over stdio: one line each way, read strictly, written whole."""
+"""Read and write JSON-RPC messages over stdio, one per line: parsed strictly, written whole."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LIMITS: Final = Limits(size_bytes_max=LINE_BYTES_MAX)
 
 
 async def lines_of(stdin: BinaryIO) -> AsyncIterator[bytes | None]:
-    """Each line without its end; None for one past the bound, which is skipped. Ends with the input."""
+    """Yield each line without its line end; None for a line above the limit, which is skipped. Ends with the input."""
     while line := await _read(stdin):
         if line.endswith(b"\n") or len(line) <= LINE_BYTES_MAX:
             if line.strip():
@@ -40,12 +40,12 @@ async def lines_of(stdin: BinaryIO) -> AsyncIterator[bytes | None]:
 
 
 async def _read(stdin: BinaryIO) -> bytes:
-    # Abandoned on cancellation: a thread that waits for input must not keep the process alive.
+    # Abandoned on cancellation: a thread waiting for input must not keep the process alive.
     return await anyio.to_thread.run_sync(stdin.readline, LINE_BYTES_MAX + 1, abandon_on_cancel=True)
 
 
 def message_of(line: bytes | None) -> dict[str, JSONValue] | bytes:
-    """The message on a line, or the answer that a line which is none gets (JSON-RPC 2.0, section 5.1)."""
+    """Return the message on a line, or the error that answers an invalid line (JSON-RPC 2.0, section 5.1)."""
     if line is None:
         return error_line(None, INVALID_REQUEST, f"a message has at most {LINE_BYTES_MAX} bytes")
     try:
@@ -70,14 +70,14 @@ def error_line(
     effect: EffectTold = "none",
     retry: bool = False,
 ) -> bytes:
-    """One JSON-RPC error of the shim's own. effect, retry: as the gateway says them."""
+    """Return one JSON-RPC error of the shim itself. effect, retry: as in the gateway's errors."""
     data = {**({"code": code} if code else {}), **told(message, effect=effect, retry=retry)}
     error: dict[str, JSONValue] = {"code": number, "message": message, "data": data}
     return _ENCODER.encode({"jsonrpc": "2.0", "id": request_id, "error": error})
 
 
 class Writer:
-    """Writes whole lines, one after the other. left: set when nobody reads any more."""
+    """Writes whole lines, one at a time. left: set when the reader has closed the output."""
 
     def __init__(self, stdout: BinaryIO) -> None:
         self._stdout = stdout
@@ -85,7 +85,7 @@ class Writer:
         self.left = anyio.Event()
 
     async def write(self, text: bytes) -> None:
-        """Write one JSON text as one line: line ends can only stand between its tokens, where a space does as well."""
+        """Write one JSON text as one line. Line ends can only occur between tokens, where a space is equivalent."""
         line = text.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n"
         async with self._lock:
             try:

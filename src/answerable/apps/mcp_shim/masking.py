@@ -1,4 +1,4 @@
-"""A JSON text with what may be a secret in it masked, everything else byte for byte as it is, to be shown."""
+"""Mask possible secrets in a JSON text for display, leaving everything else byte for byte unchanged."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
 
 def masked(text: str) -> str:
-    """Every value below a member `env`, `headers`, `auth` or `oauth` becomes `(hidden)`; names of members stay.
+    """Replace every value below a member `env`, `headers`, `auth` or `oauth` by `(hidden)`; member names stay.
 
-    text: JSON that was parsed before.
+    text: JSON that has been parsed before.
     """
     pieces: list[str] = []
     open_brackets: list[str] = []
-    # How many brackets were open when the secret member's value began; negative outside of one.
+    # Number of open brackets where the secret member's value began; negative outside of one.
     hidden_above = -1
     named, is_name, done = "", False, 0
     for token in _TOKEN.finditer(text):

@@ -1,7 +1,6 @@
-"""What was handed on to the agent that the shim speaks for: a chain in a file, read anew for every message.
+"""Attach the delegation chain in a file, read again for every message, to the shim's requests.
 
-A part that another agent handed on is good for minutes, so whoever hands on writes the file again; the shim never has
-to be started anew for it.
+A hop lives for minutes, so the delegating agent rewrites the file; the shim never has to be restarted for it.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ CHAIN_BYTES_MAX: Final = 262_144
 
 
 class ReceivedAuth(httpx2.Auth):
-    """Names the chain in the request, where the proof of `inner` covers it. A file that is not there stops the request.
+    """Adds the chain to the request, covered by the proof of `inner`. A missing file stops the request.
 
     Raises Unavailable (`shim.delegation`) for a file that cannot be read or is too large.
     """
@@ -34,7 +33,7 @@ class ReceivedAuth(httpx2.Auth):
     async def async_auth_flow(
         self, request: httpx2.Request
     ) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        """As httpx2 asks for it."""
+        """Run httpx2's auth flow."""
         request.headers[DELEGATION_HEADER] = self._chain()
         flow = self._inner.async_auth_flow(request)
         try:

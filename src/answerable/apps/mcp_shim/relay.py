@@ -1,7 +1,7 @@
-"""`answerable mcp shim`: from an agent's stdio to the gateway and back, in both eras of MCP.
+"""Relay MCP messages between an agent's stdio and the gateway, in both eras of MCP (`answerable mcp shim`).
 
-It speaks for whichever agent its key belongs to, decides nothing and keeps nothing. A line that is no message is
-answered here and costs nothing else; a gateway that is away costs the calls made meanwhile.
+The shim acts for the agent that its key belongs to, decides nothing and stores nothing. An invalid line is answered
+locally and affects nothing else; an unreachable gateway fails only the calls made meanwhile.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 REQUESTS_MAX: Final = 256
 NOTIFICATION_SECONDS_MAX: Final = 30.0
 DRAIN_SECONDS_MAX: Final = 1.5
-"""What calls under way get when the client has closed our input; clients wait 2 s before they kill."""
+"""Time for running calls after the client has closed the shim's input; clients wait 2 s before they kill."""
 CLOSE_SECONDS_MAX: Final = 2.0
 STREAM_PAUSE_SECONDS: Final = 1.0
 
@@ -52,7 +52,7 @@ _INITIALIZED: Final[dict[str, JSONValue]] = {"jsonrpc": "2.0", "method": "notifi
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Asked:
-    """A request under way. cancelled: the client no longer wants its answer."""
+    """A running request. cancelled: the client no longer wants its answer."""
 
     modern: bool
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -62,9 +62,9 @@ class _Asked:
 async def run_shim(
     *, server: str, gateway: str, auth: httpx2.Auth, stdin: BinaryIO, stdout: BinaryIO
 ) -> None:
-    """Relay until the input ends or nobody reads the output.
+    """Relay until the input ends or the output is closed.
 
-    gateway: `http://HOST:PORT`, `https://HOST:PORT` or `unix:PATH`. auth: proves possession of the agent's key, and
+    gateway: `http://HOST:PORT`, `https://HOST:PORT` or `unix:PATH`. auth: proves possession of the agent's key and
     names the mandate. Raises Malformed (`name.invalid`, `shim.gateway`) before anything is read.
     """
     client, base = open_client(gateway, auth)
@@ -143,13 +143,13 @@ class _Relay:
         message: dict[str, JSONValue],
         write: Callable[[bytes], Awaitable[None]],
     ) -> None:
-        """Every request gets an answer, whatever happens."""
+        """Answer a request, whatever happens."""
         used = self._session.id
         try:
             try:
                 await send(self._client, self._url, line, message, self._session, write)
             except SessionGoneError:
-                # The gateway was restarted. It did nothing with the message, so it may be sent again.
+                # The gateway was restarted. It did nothing with the message, so the message may be sent again.
                 await self._open_again(used)
                 await send(self._client, self._url, line, message, self._session, write)
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as fault:
@@ -178,7 +178,8 @@ class _Relay:
             await write(error_line(request_id, INTERNAL_ERROR, text, effect="unknown"))
 
     async def _notify(self, tasks: TaskGroup, line: bytes, message: dict[str, JSONValue]) -> None:
-        """In order, so that what the client sends next finds it done."""
+        """Forward a notification before the next message is read, so that the client's next message finds it
+        processed."""
         if message["method"] == "notifications/cancelled":
             params = message.get("params")
             cancelled = params.get("requestId") if isinstance(params, dict) else None
@@ -187,7 +188,7 @@ class _Relay:
                 return
             asked.cancelled = True
             if asked.modern:
-                # Closing the stream is how this era cancels.
+                # In this era a request is cancelled by closing its stream.
                 asked.scope.cancel()
                 return
         with anyio.move_on_after(NOTIFICATION_SECONDS_MAX):
@@ -199,8 +200,8 @@ class _Relay:
             tasks.start_soon(self._listen)
 
     async def _open_again(self, gone: str) -> None:
-        """Open a session as the client opened its own, unless another message has done so since this one was sent in
-        the one that is gone. Raises SessionGoneError, httpx2.HTTPError."""
+        """Open a new session with the client's own `initialize` message, unless another message has already replaced
+        the session `gone`. Raises SessionGoneError, httpx2.HTTPError."""
         async with self._opening:
             if self._session.id != gone:
                 return
@@ -213,7 +214,7 @@ class _Relay:
             await send(self._client, self._url, initialized, _INITIALIZED, self._session, _nowhere)
 
     async def _listen(self) -> None:
-        """The standing stream of the session-based era: what the server says by itself."""
+        """Follow the session's event stream: messages that the server sends on its own."""
         self._stream.cancel()
         self._stream = anyio.CancelScope()
         with self._stream:

@@ -1,4 +1,4 @@
-"""The door for those who watch: `/metrics`, on loopback."""
+"""The metrics endpoint, `/metrics`, on loopback."""
 
 from __future__ import annotations
 

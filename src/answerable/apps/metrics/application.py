@@ -1,7 +1,7 @@
-"""`GET /metrics` as an ASGI application.
+"""Serve `GET /metrics` as an ASGI application.
 
-Whoever is on this machine may read it, and no web page that got here by a name of its own: the `Host` must be one of
-loopback. What it tells names nobody.
+Any process on this machine may read the metrics; web pages may not: the `Host` must be a loopback name (protects
+against DNS rebinding). The metrics contain no names of people or agents.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsServices:
-    """text: the metrics now."""
+    """The dependencies. text: returns the current metrics."""
 
     text: Callable[[], Awaitable[bytes]]
     content_type: str
 
 
 def metrics_app(needs: MetricsServices) -> Starlette:
-    """One route."""
+    """Return the application with its one route."""
 
     async def metrics(request: Request) -> Response:
         host = _AUTHORITY.fullmatch(request.headers.get("host", ""))

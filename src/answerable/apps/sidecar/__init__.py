@@ -1,1 +1,1 @@
-"""The gateway's arm beside a running agent: it holds the keys of one instance, so that the agent need not."""
+"""The sidecar of a running agent: it holds the keys of one instance, so that the agent need not."""

@@ -1,4 +1,4 @@
-"""What the sidecar shows when it enrols. Files are read when they are needed and not kept."""
+"""Make the attestation documents with which the sidecar enrols. Files are read when needed and not cached."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from answerable.sdk.enrolment import Challenge
 
     Attesting: TypeAlias = Callable[[Challenge, str], Mapping[str, JSONValue]]
-    """Takes the server's challenge and the thumbprint of the key that is to be enrolled."""
+    """Takes the server's challenge and the thumbprint of the key to be enrolled."""
 
 FILE_PREFIX: Final = "file:"
 FILE_BYTES_MAX: Final = 65_536
@@ -40,24 +40,25 @@ _CURVE_HASHES: Final = ((256, hashes.SHA256()), (384, hashes.SHA384()))
 
 
 def by_the_kernel() -> Attesting:
-    """Nothing is shown: the kernel of the server's machine says which process we are. Over a Unix socket alone."""
+    """Attest by the kernel of the server's machine, which identifies this process. Works over a Unix socket only."""
     return lambda challenge, thumbprint: {"type": "unix"}
 
 
 def by_join_token(reference: str) -> Attesting:
-    """A join token in a file, `file:PATH`. Good once."""
+    """Attest by a join token in a file, `file:PATH`. The token is good once."""
     path = path_of(reference)
     return lambda challenge, thumbprint: {"type": "join_token", "token": _text(path)}
 
 
 def by_oidc_token(reference: str) -> Attesting:
-    """A token of an issuer that the server believes, in a file, `file:PATH`."""
+    """Attest by a token, in a file `file:PATH`, of an issuer that the server trusts."""
     path = path_of(reference)
     return lambda challenge, thumbprint: {"type": "oidc", "token": _text(path)}
 
 
 def by_certificate(certificate: str, key: str) -> Attesting:
-    """A certificate, its intermediates behind it, and the file of its key, which signs the challenge; all PEM."""
+    """Attest by a certificate, followed by its intermediates, and the file of its key, which signs the challenge; all
+    PEM."""
     chain_path, key_path = path_of(certificate), path_of(key)
 
     def shows(challenge: Challenge, thumbprint: str) -> Mapping[str, JSONValue]:
@@ -89,7 +90,7 @@ class ShownSvid(Protocol):
 
 
 def by_x509_svid(fetch: Callable[[], ShownSvid]) -> Attesting:
-    """An X.509-SVID of another trust domain, fetched anew each time; its key signs the challenge."""
+    """Attest by an X.509-SVID of another trust domain, fetched anew each time; its key signs the challenge."""
 
     def shows(challenge: Challenge, thumbprint: str) -> Mapping[str, JSONValue]:
         svid = fetch()
@@ -105,7 +106,7 @@ def by_x509_svid(fetch: Callable[[], ShownSvid]) -> Attesting:
 
 
 def by_jwt_svid(fetch: Callable[[str], str]) -> Attesting:
-    """A JWT-SVID of another trust domain, fetched anew each time for the enrolment of this key alone."""
+    """Attest by a JWT-SVID of another trust domain, fetched anew each time for the enrolment of this key alone."""
     return lambda challenge, thumbprint: {
         "type": "jwt_svid",
         "token": fetch(enrolment_audience(challenge.domain, thumbprint)),
@@ -113,12 +114,12 @@ def by_jwt_svid(fetch: Callable[[str], str]) -> Attesting:
 
 
 def by_tls() -> Attesting:
-    """Nothing is shown: the connection's client certificate says who we are."""
+    """Attest by the connection's client certificate."""
     return lambda challenge, thumbprint: {"type": "mtls"}
 
 
 def by_ssh_host_key(reference: str) -> Attesting:
-    """A host's key, `file:PATH`, with its certificate `PATH-cert.pub` where there is one; `ssh-keygen` signs."""
+    """Attest by a host key, `file:PATH`, with its certificate `PATH-cert.pub` if present; `ssh-keygen` signs."""
     path = path_of(reference)
 
     def shows(challenge: Challenge, thumbprint: str) -> Mapping[str, JSONValue]:
@@ -138,7 +139,7 @@ def by_ssh_host_key(reference: str) -> Attesting:
 
 
 def _ssh_signature(path: Path, message: bytes) -> str:
-    """By `ssh-keygen`, which must ask nobody for a passphrase: there is no terminal that it could find."""
+    """Sign with `ssh-keygen`, which must not ask for a passphrase: it gets no terminal."""
     command = ["ssh-keygen", "-q", "-Y", "sign", "-n", DOMAIN_TAG, "-f", str(path)]
     try:
         made = subprocess.run(
@@ -181,7 +182,8 @@ def _signed(key: object, message: bytes) -> bytes:
 
 
 def path_of(reference: str) -> Path:
-    """Secrets are references, never values. Raises Malformed (`sidecar.reference`)."""
+    """Return the path in a reference; secrets are given by reference, never by value. Raises Malformed
+    (`sidecar.reference`)."""
     if not reference.startswith(FILE_PREFIX) or len(reference) == len(FILE_PREFIX):
         raise SIDECAR_REFERENCE(f"expected `file:PATH`, got {shown(reference[:5], 8)}…")
     return Path(reference.removeprefix(FILE_PREFIX))
@@ -200,7 +202,7 @@ def _octets(path: Path) -> bytes:
 
 
 def _require_readable(path: Path) -> None:
-    """Raises as reading it would, without taking what is in it."""
+    """Check that a file can be read, without reading its content. Raises as reading it would."""
     try:
         path.open("rb").close()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The agent as our child process: started, signalled and waited for."""
+"""Run the agent as a child process: start it, signal it and wait for it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 GATEWAY_VARIABLE: Final = "ANSWERABLE_GATEWAY"
-"""What the agent finds its handle by: an address, and nothing that is secret."""
+"""Environment variable with the address of the agent's handle; it contains no secret."""
 NOT_STARTED: Final = 127
 _SIGNALLED: Final = 128
 
 
 class Child:
-    """The process of COMMAND. It has our standard streams, our environment and the address of its handle."""
+    """The process of COMMAND. It inherits the standard streams and the environment, plus the address of its handle."""
 
     def __init__(self, command: Sequence[str], *, handle: str) -> None:
-        """Raises Unavailable (`sidecar.command`)."""
+        """Start the process. Raises Unavailable (`sidecar.command`)."""
         environment = {**os.environ, GATEWAY_VARIABLE: handle}
         try:
             self._process = subprocess.Popen(list(command), env=environment, close_fds=True)
@@ -35,21 +35,22 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self._process.pid
 
     def signal(self, number: int) -> None:
-        """Pass a signal on; nothing happens where it has ended."""
+        """Send a signal to the process; no effect if it has ended."""
         with suppress(ProcessLookupError):
             self._process.send_signal(number)
 
     async def ended(self) -> int:
-        """Its exit code as a shell tells it: 128 and the number for a signal that ended it."""
+        """Wait for the end and return the exit code as a shell reports it: 128 plus the number of the signal that ended
+        it."""
         code = await anyio.to_thread.run_sync(self._process.wait, abandon_on_cancel=True)
         return _SIGNALLED - code if code < 0 else code
 
     def reap_orphans(self) -> None:
-        """Take note of adopted processes that have ended, so that nothing of them stays."""
+        """Reap adopted processes that have ended, so that no zombies remain."""
         for pid in _children():
             if pid != self.pid and _is_zombie(pid):
                 with suppress(ChildProcessError):
@@ -57,7 +58,7 @@ class Child:
 
 
 def passed_on(*, terminal: bool) -> tuple[signal.Signals, ...]:
-    """Signals that are sent on. A terminal sends its own to the child, too, so they must not arrive twice."""
+    """Return the signals to forward. A terminal sends its own to the child, too, so those must not arrive twice."""
     always = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
     return always if terminal else (*always, signal.SIGINT, signal.SIGQUIT)
 

@@ -1,10 +1,10 @@
-"""A handle: a Unix socket in a private directory that speaks for one identity, to our own child processes alone.
+"""A handle: a Unix socket in a private directory that acts for one identity, for the sidecar's own descendants only.
 
 POST /mcp/SERVER     an MCP message, proved and sent on (GET and DELETE as MCP has them)
-GET /instance        who this is, and the public key that others hand on to
-/tasks, /delegations what it works under, and handing on; see `tasks.py`
+GET /instance        the identity, and the public key that others delegate to
+/tasks, /delegations what it acts under, and delegation to others; see `tasks.py`
 POST /sub-agents     another handle, for a sub-agent with a key and a name of its own
-DELETE /instance     ends it, where this is the handle of a sub-agent
+DELETE /instance     ends it, if this is the handle of a sub-agent
 POST /stop           stops this instance and its sub-agents until people lift it; /stop/agent the whole agent
 """
 
@@ -39,13 +39,14 @@ if TYPE_CHECKING:
 
 SOCKET_MODE: Final = 0o600
 CONNECTIONS_MAX: Final = 128
-"""Of one handle at a time; more wait to be taken."""
+"""Concurrent connections of one handle; more wait to be accepted."""
 
 _log: Final = logging.getLogger("answerable.sidecar")
 
 
 class Handle:
-    """path: of its socket. sub_agent: makes another handle. ended: set when its sub-agent asked to be ended."""
+    """One handle. path: of its socket. sub_agent: makes another handle. ended: set when its sub-agent asked to be
+    ended."""
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class Handle:
 
     @property
     def address(self) -> str:
-        """As ANSWERABLE_GATEWAY names it."""
+        """The address as in ANSWERABLE_GATEWAY."""
         return f"unix:{self.path}"
 
     async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:

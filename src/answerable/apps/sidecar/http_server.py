@@ -1,4 +1,4 @@
-"""HTTP/1.1 over one connection of a Unix socket, bounded: requests whole, answers in pieces."""
+"""Serve HTTP/1.1 on one connection of a Unix socket, within limits: requests are read whole, answers sent in pieces."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 BODY_BYTES_MAX: Final = 4 * 1024 * 1024
 HEAD_BYTES_MAX: Final = 32_768
 READ_SECONDS_MAX: Final = 60.0
-"""Between two requests on a connection, and for a whole one."""
+"""Between two requests on a connection, and for a whole request."""
 PIECE_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """headers: lower-case names."""
+    """One request. headers: lower-case names."""
 
     method: str
     target: str
@@ -33,12 +33,12 @@ class HttpRequest:
     body: bytes = field(repr=False)
 
     def values(self, name: str) -> list[str]:
-        """All values of a field."""
+        """Return all values of a field."""
         return [value for found, value in self.headers if found == name]
 
 
 class Reply:
-    """Writes one answer: `json` whole, or `begin` and then `piece` as often as wanted."""
+    """Writes one answer: `json` whole, or `begin` and then any number of `piece`."""
 
     def __init__(self, stream: SocketStream, connection: h11.Connection) -> None:
         self._stream = stream
@@ -47,13 +47,13 @@ class Reply:
         self._ended = False
 
     async def json(self, status: int, value: JSONValue) -> None:
-        """An answer that is one JSON value."""
+        """Send an answer that is one JSON value."""
         body = msgspec.json.encode(value)
         await self.begin(status, [("content-type", "application/json"), ("content-length", str(len(body)))])
         await self.piece(body)
 
     async def begin(self, status: int, headers: list[tuple[str, str]]) -> None:
-        """Status and fields."""
+        """Send the status and header fields."""
         self.begun = True
         fields = [*headers, ("cache-control", "no-store")]
         response = h11.Response(
@@ -62,12 +62,12 @@ class Reply:
         await self._send(self._connection.send(response))
 
     async def piece(self, body: bytes) -> None:
-        """A piece of the body."""
+        """Send a piece of the body."""
         if body:
             await self._send(self._connection.send(h11.Data(data=body)))
 
     async def end(self) -> None:
-        """The end of the body. Idempotent."""
+        """End the body. Idempotent."""
         if self._ended:
             return
         self._ended = True
@@ -79,7 +79,7 @@ class Reply:
 
 
 async def converse(stream: SocketStream, answer: Callable[[HttpRequest, Reply], Awaitable[None]]) -> None:
-    """Answer requests until the other side leaves or breaks the protocol; its leaving cancels an answer."""
+    """Answer requests until the peer leaves or violates the protocol; a disconnect cancels the answer."""
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
     try:
         while True:
@@ -102,7 +102,7 @@ async def converse(stream: SocketStream, answer: Callable[[HttpRequest, Reply], 
 
 
 class _TooLongError(Exception):
-    """A body past its bound: the connection ends."""
+    """A body above its limit: the connection ends."""
 
 
 async def _request(stream: SocketStream, connection: h11.Connection) -> HttpRequest | None:
@@ -148,7 +148,8 @@ async def _answered(
     async with anyio.create_task_group() as tasks:
 
         async def watch() -> None:
-            # Whatever comes before the answer is out belongs to the next request; nothing at all means it has left.
+            # Bytes that arrive before the answer is sent belong to the next request; end of stream means that the peer
+            # has left.
             try:
                 connection.receive_data(await stream.receive(PIECE_BYTES))
             except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):

@@ -1,6 +1,6 @@
-"""One enrolled identity as the sidecar holds it: its keys, its name, and how long it is good for.
+"""One enrolled identity in the sidecar: its keys, its name and its remaining lifetime.
 
-The private keys are in this object, in this process, and go nowhere: not into the environment, a file or an argument.
+The private keys exist only in this object, in this process: never in the environment, a file or an argument.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ SHORTEST_SECONDS: Final = 1.0
 
 
 class Identity:
-    """key: Ed25519, proves every request. `auth` signs with it. Made by `enrol` and `sub_agent`.
+    """One identity. key: Ed25519, proves every request. `auth` signs with it. Made by `enrol` and `sub_agent`.
 
-    Where the server has lost it, `enrol_anew` and `enrol_anew_below` put other keys and another name in their place;
-    what signs asks for `auth` each time.
+    If the server has lost it, `enrol_anew` and `enrol_anew_below` replace its keys and name; signers therefore read
+    `auth` each time.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Identity:
         self._client = client
         self._mandate = mandate
         self._world = world
-        # Of two changes at a time the one that is answered last must not bring back what the other replaced.
+        # Of two concurrent changes, the one answered last must not restore what the other replaced.
         self._changing = anyio.Lock()
         self._doubt = anyio.Event()
         self._key = SigningKey(new_private_jwk("ed25519", os.urandom(SEED_BYTES["ed25519"])))
@@ -61,14 +61,14 @@ class Identity:
 
     @property
     def enrolled(self) -> Enrolled:
-        """What the server last said. For an identity that is enrolled."""
+        """The server's last answer. Only for an enrolled identity."""
         if self._enrolled is None:
             raise RuntimeError("this identity is not enrolled yet")
         return self._enrolled
 
     @property
     def thumbprint(self) -> str:
-        """Of the key that proves its requests, and that what is handed on to it is bound to."""
+        """Thumbprint of the key that proves the identity's requests and to which its received delegations are bound."""
         return self._key.public.thumbprint
 
     @property
@@ -81,22 +81,23 @@ class Identity:
         return hand_on(chain, receiver, narrowing, key=self._key)
 
     def seconds_left(self) -> float:
-        """Of its life, on our own monotonic clock."""
+        """Return the seconds left of its lifetime, on this process's monotonic clock."""
         return max(0.0, self._ends_at - self._world.monotonic())
 
     def doubt(self) -> None:
-        """Somebody was refused with this key: whoever keeps the identity asks whether it is known."""
+        """Report that a request with this key was refused: the keeper then checks whether the identity is still
+        known."""
         self._doubt.set()
 
     async def doubted(self) -> None:
-        """Return when there was a `doubt` since this returned last. For one waiter."""
+        """Wait for a `doubt` since the last return. For one waiter."""
         await self._doubt.wait()
         self._doubt = anyio.Event()
 
     async def enrol(
         self, attesting: Attesting, *, made_of: MadeOf | None = None, former: str = ""
     ) -> Enrolled:
-        """former: thumbprint of the key whose place this one takes. Raises the error family."""
+        """Enrol. former: thumbprint of the key that this one replaces. Raises the error family."""
         challenge = await self._client.challenge()
         attestation = await anyio.to_thread.run_sync(attesting, challenge, self.thumbprint)
         self._attesting = attesting
@@ -112,10 +113,10 @@ class Identity:
         )
 
     async def enrol_anew(self, attesting: Attesting, *, made_of: MadeOf | None = None) -> Enrolled:
-        """Another name, with other keys; until it is enrolled all is as it was.
+        """Enrol again under another name and other keys; nothing changes before success.
 
-        Raises the error family, and Refused: `sidecar.other_agent`, `sidecar.other_domain` where the server takes us
-        for somebody else now, or is another one.
+        Raises the error family, and Refused: `sidecar.other_agent`, `sidecar.other_domain` if the server assigns
+        another agent now, or is of another trust domain.
         """
         async with self._changing:
             fresh = Identity(self._client, mandate=self._mandate, world=self._world)
@@ -127,12 +128,12 @@ class Identity:
             return self._replaced(fresh)
 
     async def enrol_anew_below(self, parent: Identity) -> Enrolled:
-        """As `enrol_anew`, for a sub-agent whose parent was enrolled anew."""
+        """As `enrol_anew`, for a sub-agent whose parent was enrolled again."""
         async with self._changing:
             return self._replaced(await parent.sub_agent())
 
     async def sub_agent(self) -> Identity:
-        """A new identity below this one, enrolled, with keys of its own. Raises the error family."""
+        """Enrol a new identity below this one, with keys of its own. Raises the error family."""
         made = Identity(self._client, mandate=self._mandate, world=self._world)
         made._kept(
             await self._client.enrol_sub_agent(
@@ -145,9 +146,9 @@ class Identity:
         return made
 
     async def renew(self, *, made_of: MadeOf | None = None) -> Enrolled:
-        """A longer life, with a new certificate over the same key. Raises the error family.
+        """Extend the lifetime, with a new certificate over the same key. Raises the error family.
 
-        Who is known by what others may take back shows it again.
+        An identity whose evidence can be withdrawn by a third party attests again.
         """
         async with self._changing:
             attestation = None
@@ -160,11 +161,11 @@ class Identity:
             )
 
     async def end(self) -> None:
-        """Raises the error family."""
+        """End the instance. Raises the error family."""
         await self._client.end(self.auth)
 
     async def stop(self, over: Literal["instance", "agent"]) -> str:
-        """Have ourselves held; returns the id of the hold. Raises the error family."""
+        """Place a hold on this instance or its agent; return the id of the hold. Raises the error family."""
         return await self._client.stop(self.auth, over=over)
 
     def _kept(self, enrolled: Enrolled) -> Enrolled:
@@ -179,7 +180,7 @@ class Identity:
 
 
 def _another(now: Enrolled, before: Enrolled) -> Refused | None:
-    """What is wrong with a new name; None where it is of the same agent and trust domain as the former one."""
+    """Return the fault of a new name; None if it is of the same agent and trust domain as the former one."""
     if now.instance.trust_domain != before.instance.trust_domain:
         return SIDECAR_OTHER_DOMAIN(
             f"the server is of trust domain {shown(now.instance.trust_domain)} now: start this command anew"

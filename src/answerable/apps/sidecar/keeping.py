@@ -1,9 +1,9 @@
-"""Keeping one identity in force for as long as the agent runs: renewed at half its life, and enrolled anew where the
-server does not know it any more.
+"""Keep one identity in force while the agent runs: renew it at half its lifetime, and enrol again if the server no
+longer knows it.
 
-Laws: only the answer that nobody has this key leads to a new enrolment, with another key and the former one named, so
-that a server which does know what became of it says so; what was ended, suspended, retired or revoked stays so; who
-says no is asked again with pauses that grow to a bound and differ from one sidecar to the next.
+Laws: only the answer that the key is unknown leads to a new enrolment, with another key and naming the former one, so
+that a server that does know its fate can report it; an identity that was ended, suspended, retired or revoked stays so;
+refusals are retried with pauses that grow to a bound and are jittered between sidecars.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ UNKNOWN: Final = "instance.key_unknown"
 STILL_KNOWN: Final = "instance.still_known"
 DRIFTED: Final = ("manifest.drifted", "manifest.unmeasured")
 CALM_SECONDS: Final = 2.0
-"""So long after a question nobody's doubt leads to another one."""
+"""Shortest time between two checks that doubts cause."""
 _FINAL: Final = frozenset(
     {"agent.inactive", "attestation.changed", "instance.ended", "sidecar.other_agent", "sidecar.other_domain"}
 )
@@ -51,8 +51,8 @@ _log: Final = logging.getLogger("answerable.sidecar")
 
 @dataclass(slots=True, kw_only=True)
 class Keeper:
-    """again: enrols the identity anew. made_of: what it is made of now. say: told what people should know. sleep,
-    world: time and chance."""
+    """Keeps one identity in force. again: enrols the identity again. made_of: returns its current measurements. say:
+    prints a message for people. sleep, world: time and randomness."""
 
     identity: Identity
     again: Callable[[], Awaitable[Enrolled]]
@@ -62,7 +62,8 @@ class Keeper:
     world: SystemAccess = SYSTEM_WORLD
 
     async def keep(self) -> None:
-        """Return when the identity cannot be kept: it was said why. What fails for now is tried again, for ever."""
+        """Renew until the identity cannot be kept, then return; the reason was printed. Transient failures are retried
+        forever."""
         wait = renewal_wait(self.identity.seconds_left(), self._chance())
         failures = 0
         while True:
@@ -79,14 +80,15 @@ class Keeper:
                         return
                     failures, wait = 0, renewal_wait(self.identity.seconds_left(), self._chance())
                 elif error.code in DRIFTED:
-                    # It may be put right before its time is over.
+                    # The drift may be repaired before the lifetime ends.
                     wait = spread(RETRY_SECONDS_MAX, self._chance())
                 else:
                     self.say(f"{self.identity.enrolled.instance} is no longer renewed: {error.message}")
                     return
 
     async def _came_back(self) -> bool:
-        """Enrolled anew, or still what it was after all; False where the server says that it may not be."""
+        """Enrol again. True when enrolled or when the server knows the identity after all; False when the server
+        forbids it."""
         former = self.identity.enrolled.instance
         self.say(f"the server does not know {former} any more: enrolling anew, with a new key")
         failures, told = 0, ""
@@ -103,7 +105,7 @@ class Keeper:
                     return False
                 failures += 1
                 if error.code != told:
-                    # Once for each reason: it may take days until somebody acts on it.
+                    # Print each reason once: it may take days until somebody acts on it.
                     told = error.code
                     self.say(f"not enrolled anew yet, trying again: {error.message}{_advice(error.code)}")
                 _log.warning("not enrolled anew (%d times): %s", failures, error.message)
@@ -112,7 +114,7 @@ class Keeper:
             return True
 
     async def _wait(self, seconds: float) -> None:
-        """So long, or until somebody doubts that we are known, but not sooner than we calmed down."""
+        """Wait that long, or until a doubt about the identity, but at least for the calm period."""
         calm = min(seconds, spread(CALM_SECONDS, self._chance()))
         await self.sleep(calm)
         async with anyio.create_task_group() as waiting:

@@ -1,7 +1,7 @@
-"""When an identity is renewed, and when what failed is tried again. Rules alone: time and chance are the caller's.
+"""Compute when to renew an identity and when to retry. Pure functions: time and randomness are the caller's.
 
-chance: from 0 to 1, drawn anew each time, so that sidecars that were started, or lost their server, together do not all
-come at once.
+chance: from 0 to 1, drawn for each call, so that sidecars that started, or lost their server, together do not all call
+at once.
 """
 
 from __future__ import annotations
@@ -9,37 +9,38 @@ from __future__ import annotations
 from typing import Final
 
 JITTER: Final = 0.1
-"""Of half a life, to either side."""
+"""Share of the half lifetime, in either direction."""
 WAIT_SECONDS_MIN: Final = 0.2
 RETRY_SECONDS_MIN: Final = 1.0
 RETRY_SECONDS_MAX: Final = 30.0
-"""The longest pause between two renewals that failed."""
+"""The longest pause between two failed renewals."""
 RETURN_SECONDS_MIN: Final = 2.0
 RETURN_SECONDS_MAX: Final = 60.0
-"""The longest pause between two enrolments anew that failed."""
+"""The longest pause between two failed enrolments."""
 _DOUBLINGS_MAX: Final = 10
 
 
 def renewal_wait(seconds_left: float, chance: float) -> float:
-    """Seconds until a life of which so many are left is half over, a tenth of them sooner or later."""
+    """Return the seconds until half of the remaining lifetime is over, with a tenth of jitter."""
     return max(WAIT_SECONDS_MIN, spread(seconds_left / 2, chance))
 
 
 def retry_wait(failures: int, chance: float) -> float:
-    """Seconds until a renewal that failed so often is tried again: doubling up to a bound, half to all of it."""
+    """Return the seconds until the next attempt of a failed renewal: doubling up to a bound, jittered between half and
+    all of it."""
     return _doubled(RETRY_SECONDS_MIN, failures, RETRY_SECONDS_MAX) * (0.5 + chance / 2)
 
 
 def return_wait(failures: int, chance: float) -> float:
-    """Seconds until an enrolment anew that failed so often is tried: anywhere up to a bound that doubles.
+    """Return the seconds until the next attempt to enrol again: uniform up to a bound that doubles.
 
-    Before the first, too: a server that lost its state has lost everybody's at once.
+    Applies to the first attempt, too: a server that lost its state has lost every sidecar's at once.
     """
     return _doubled(RETURN_SECONDS_MIN, failures, RETURN_SECONDS_MAX) * chance
 
 
 def spread(seconds: float, chance: float) -> float:
-    """So many seconds, a tenth of them sooner or later."""
+    """Return these seconds with a tenth of jitter."""
     return seconds * (1 - JITTER + 2 * JITTER * chance)
 
 

@@ -1,7 +1,7 @@
-"""Whether who connects is a process that we started, or one of its descendants.
+"""Check whether the process at the other end of a Unix socket is a descendant of this process.
 
-The kernel says who connected; `/proc` says whose child that is. As we adopt orphans, every descendant of our child has
-us among its ancestors, and nobody else has.
+The kernel reports the peer's pid; `/proc` reports its parents. As this process adopts orphans, every descendant of its
+child has this process among its ancestors, and no other process has.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ import sys
 from typing import Final
 
 DEPTH_MAX: Final = 256
-"""Generations between us and a descendant."""
+"""Generations searched between this process and a descendant."""
 
 _UCRED: Final = struct.Struct("3i")
-# Fields 4 and 22 of /proc/PID/stat, counted from behind the command, which may hold anything.
+# Fields 4 and 22 of /proc/PID/stat, counted after the command name, which may contain anything.
 _PARENT_FIELD: Final = 1
 _STARTED_FIELD: Final = 19
 
 
 def is_kin(connected: socket.socket, *, own: int | None = None) -> bool:
-    """Whether the process at the other end of this Unix socket runs as our user and descends from us.
+    """Whether the process at the other end of this Unix socket runs as this process's user and descends from this
+    process.
 
-    Where the kernel does not say who connected, the mode of the directory that the socket is in has to do.
+    If the kernel cannot identify the peer, the mode of the socket's directory is the only protection.
     """
     if not hasattr(socket, "SO_PEERCRED"):
         return sys.platform != "linux"
@@ -33,7 +34,7 @@ def is_kin(connected: socket.socket, *, own: int | None = None) -> bool:
 
 
 def descends(pid: int, ancestor: int) -> bool:
-    """Whether a process is a descendant of another one, and not that one itself."""
+    """Whether a process is a descendant of another one, and not the same process."""
     first = _stat(pid)
     if first is None or pid == ancestor:
         return False
@@ -44,7 +45,7 @@ def descends(pid: int, ancestor: int) -> bool:
             return False
         parent = found[0]
         if parent == ancestor:
-            # The same process from first to last, and not one that was given its number meanwhile.
+            # Check that the pid still belongs to the process examined first, and was not reused meanwhile.
             return _stat(pid) is not None and (_stat(pid) or (0, 0))[1] == first[1]
         if parent <= 1:
             return False
@@ -53,7 +54,7 @@ def descends(pid: int, ancestor: int) -> bool:
 
 
 def _stat(pid: int) -> tuple[int, int] | None:
-    """Parent and start time."""
+    """Return the parent and the start time."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read(4096).rpartition(b")")[2].split()

@@ -1,6 +1,6 @@
-"""What a handle does with a request: MCP messages go to the gateway, signed; nothing else is ever signed.
+"""Relay a handle's MCP messages to the gateway, signed with its identity.
 
-It signs requests to the gateway's MCP paths whose body is one JSON-RPC message, and never bytes of the agent's choice.
+Signs only requests to the gateway's MCP paths whose body is one JSON-RPC message, never bytes of the agent's choice.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ INVALID_REQUEST: Final = -32600
 INTERNAL_ERROR: Final = -32603
 HTTP_UNAUTHORIZED: Final = 401
 KEY_REFUSED: Final = 'step="key"'
-"""What the gateway's challenge says to a key that it does not know, or that has ended."""
+"""Text in the gateway's challenge for a key that is unknown or has ended."""
 
 _TARGET: Final = re.compile(r"/mcp/[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 _LIMITS: Final = Limits(size_bytes_max=BODY_BYTES_MAX)
@@ -41,7 +41,7 @@ _PASSED: Final = (
     "mcp-protocol-version",
     "mcp-session-id",
 )
-"""Fields of a request that go on; proofs, hosts and credentials of the agent's making do not."""
+"""Request fields that are forwarded; proofs, hosts and credentials set by the agent are not."""
 _ANSWERED: Final = ("content-type", "mcp-session-id")
 
 
@@ -53,7 +53,7 @@ async def relay(
     request: HttpRequest,
     reply: Reply,
 ) -> None:
-    """Send one message on with the proof of this identity, and pass back whatever answers it, as it comes."""
+    """Send one message with the proof of this identity, and stream back the answer."""
     try:
         identifier = _checked(request)
         fields = _fields(request)
@@ -101,13 +101,13 @@ def _challenge(response: httpx2.Response) -> str:
 
 async def _failed(reply: Reply, error: dict[str, JSONValue]) -> None:
     if reply.begun:
-        # The status is out: an answer that is cut off must not look whole.
+        # The status is already sent: abort the connection, so that a truncated answer does not look complete.
         raise ConnectionAbortedError
     await reply.json(502, error)
 
 
 def _checked(request: HttpRequest) -> JSONValue:
-    """The id of the message, if it has one. Raises Malformed."""
+    """Check the request and return the id of its message, if any. Raises Malformed."""
     if request.method not in ("POST", "GET", "DELETE") or not _TARGET.fullmatch(request.target):
         raise SIDECAR_PATH(
             f"{shown(request.method, 16)} {shown(request.target)} is not what a handle serves: MCP at "
@@ -135,7 +135,7 @@ def _fields(request: HttpRequest) -> dict[str, str]:
             raise SIDECAR_FIELD(f"field `{name}` is there twice")
         if values:
             fields[name] = values[0]
-    # The message is as long as it is; nothing that comes back is unpacked here.
+    # Responses are passed through and not decompressed here.
     return {**fields, "accept-encoding": "identity"}
 
 

@@ -1,7 +1,7 @@
-"""`answerable agent up`: enrol, start the agent, hold its keys, and end with it.
+"""Run `answerable agent up`: enrol, start the agent, hold its keys, and end the instance with it.
 
-The agent gets ANSWERABLE_GATEWAY, the address of a handle: a Unix socket of which our own descendants alone are let in.
-No key and no token is in its environment, its arguments or a file; who copies the address has nothing.
+The agent gets ANSWERABLE_GATEWAY, the address of a handle: a Unix socket that accepts only descendants of the sidecar.
+No key and no token is in the agent's environment, its arguments or a file, so a copy of the address is worthless.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from answerable.sdk.enrolment import Enrolled, MadeOf
 
 TERM_SECONDS_MAX: Final = 10.0
-"""What the agent gets to end after SIGTERM before it is killed."""
+"""Time for the agent to end after SIGTERM before it is killed."""
 END_SECONDS_MAX: Final = 5.0
-"""What the last request, which ends the instance, may take."""
+"""Time limit for the last request, which ends the instance."""
 MEASURE_SECONDS: Final = 60.0
 
 _log: Final = logging.getLogger("answerable.sidecar")
@@ -58,9 +58,11 @@ def _silent(text: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SidecarOptions:
-    """agent: name that the server must find us to be. attesting: makes the document to enrol with when it is needed,
-    so that a token is read as late as can be. tls: of `client_tls`. measure: what the project is made of now; blocking.
-    mandate: of messages that name none. say: told what people should know.
+    """Options of the sidecar.
+
+    agent: name that the server must assign. attesting: makes the attestation document when it is needed, so that a
+    token is read as late as possible. tls: from `client_tls`. measure: returns the project's measurements; blocking.
+    mandate: for messages that name none. say: prints a message for people.
     """
 
     agent: str
@@ -75,7 +77,7 @@ class SidecarOptions:
 
 
 async def run_sidecar(options: SidecarOptions) -> int:
-    """The exit code of the agent. Raises the error family where it was never started."""
+    """Run the agent and return its exit code. Raises the error family if it was never started."""
     if not guarding.without_core_dumps():
         options.say("core dumps cannot be turned off on this platform")
     client, base = open_client(options.gateway, tls=options.tls)
@@ -103,7 +105,7 @@ class _Sidecar:
                 raise SIDECAR_OTHER_AGENT(
                     f"what was measured here is agent {shown(enrolled.agent)}, not {shown(self._options.agent)}"
                 )
-            # Only now: the server may have to read which program we are, and cannot any more after this.
+            # Only after enrolment: the server may have to inspect this process's program, and cannot after this.
             if not guarding.without_tracing():
                 self._options.say(
                     "other processes of this user can look into this one: keys are not kept from them"
@@ -144,7 +146,7 @@ class _Sidecar:
         return code
 
     async def _sub_agent(self, tasks: TaskGroup) -> Handle:
-        """Another handle, with an identity of its own below ours."""
+        """Make another handle, with an identity of its own below this one."""
         identity = await self._identity.sub_agent()
         self._subs += 1
         handle = Handle(
@@ -182,7 +184,8 @@ class _Sidecar:
         return enrolled
 
     async def _name_process(self) -> None:
-        """Where the manifest says which program the agent is, the server asks the kernel about the one just started."""
+        """Name the started process to the server, which has the kernel measure it if the manifest states the agent's
+        program."""
         if self._made_of is not None:
             self._made_of = self._beside(self._made_of)
         if not self._identity.enrolled.wanted:
@@ -198,7 +201,7 @@ class _Sidecar:
             self._options.say(error.message)
 
     async def _watch_project(self) -> None:
-        """Measure now and then, and tell the server at once when something is another."""
+        """Measure the project periodically, and renew at once when a measurement differs."""
         if self._options.measure is None:
             return
         while True:
@@ -224,16 +227,17 @@ class _Sidecar:
             await self._tell_of_sub_agents()
 
     async def _tell_of_sub_agents(self) -> None:
-        """They are made of the same files: what they reported when they renewed last is true no more either."""
+        """Renew the sub-agents: they consist of the same files, so their last reported measurements are outdated,
+        too."""
         for identity in tuple(self._sub_identities):
             try:
                 await identity.renew(made_of=self._made_of)
             except AnswerableError as error:
-                # Where it differs it was recorded all the same; what failed is told with its next renewal.
+                # A difference was recorded all the same; a failed report is repeated at the next renewal.
                 _log.info("a sub-agent was not renewed: %s", error.message)
 
     async def _measured(self) -> MadeOf | None:
-        """With the process of the agent, once it runs: another program in it is another measurement."""
+        """Measure the project, with the agent's process once it runs: another program in it is another measurement."""
         measure = self._options.measure
         if measure is None:
             return None
@@ -260,7 +264,7 @@ class _Sidecar:
                     child.signal(signal.SIGKILL)
 
     async def _end(self) -> None:
-        """The instance ends with us. Where the server cannot be reached, it ends by itself before long."""
+        """End the instance. If the server cannot be reached, the instance expires by itself."""
         with anyio.move_on_after(END_SECONDS_MAX, shield=True):
             try:
                 await self._identity.end()
@@ -269,7 +273,7 @@ class _Sidecar:
 
 
 def _program_of(pid: int) -> str:
-    """The link that the kernel keeps to what a process runs; empty where it cannot be read."""
+    """Return the target of the kernel's link to the process's program; empty if it cannot be read."""
     try:
         return os.readlink(f"/proc/{pid}/exe")
     except OSError:
@@ -283,7 +287,7 @@ async def _reap(child: Child) -> None:
 
 
 def _runtime_directory() -> str | None:
-    """Of this user alone, in memory, where there is one; else the place for temporary files."""
+    """Return the user's private in-memory directory if there is one; None for the default temporary directory."""
     found = os.environ.get("XDG_RUNTIME_DIR", "")
     return found if found and os.path.isdir(found) and os.access(found, os.W_OK) else None
 

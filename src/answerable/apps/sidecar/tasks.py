@@ -1,18 +1,18 @@
-"""What an agent works under, by names: tokens and chains of hops stay here, the agent has the names alone.
+"""Tasks of an agent, by name: the sidecar holds the tokens and chains of hops, and the agent knows only the names.
 
 GET /tasks               names, with mandate, scopes and end
-POST /tasks              {name, mandate}: a token for a mandate of its own; {name, delegation}: what it was handed, or
-                         {name, message} and {name, headers}: the A2A message, or the broker's headers, it came in
-DELETE /tasks/NAME       forgets it
+POST /tasks              {name, mandate}: a token for a mandate of its own; {name, delegation}: a received chain, or
+                         {name, message} and {name, headers}: the A2A message, or the broker's headers, that carried it
+DELETE /tasks/NAME       removes it
 POST /delegations        {task, to: {agent, key}, scopes, constraints, seconds}: a narrower hop for another agent
 
-Laws: the instance's key signs hops that `sign_hop` accepts and never bytes of the agent's choice; what is received is
-kept and passed on only if its last hop is bound to this key. What is handed on goes back to the agent as text: it is of
-use to the holder of the key that it names, and to nobody else.
+Laws: the instance's key signs only hops that `sign_hop` accepts and never bytes of the agent's choice; a received chain
+is stored and sent on only if its last hop is bound to this key. A delegated chain is returned to the agent as text:
+only the holder of the key that it names can use it.
 
-Under a mandate of its own an agent acts by its key alone, which is proved with every message: the token for it is for
-handing on, and there is none to steal. By what was handed on it acts with tokens that the sidecar gets for it, each as
-short-lived as the tier asks for.
+Under a mandate of its own an agent acts by its key alone, which is proved with every message: the token for that
+mandate only serves for delegation, and there is none to steal. Under a received delegation the agent acts with tokens
+that the sidecar obtains for it, each as short-lived as the tier requires.
 """
 
 from __future__ import annotations
@@ -56,15 +56,15 @@ if TYPE_CHECKING:
 
 TASK_FIELD: Final = "answerable-task"
 TASKS_MAX: Final = 64
-"""Of one handle."""
+"""Limit for one handle."""
 BODY_BYTES_MAX: Final = 262_144
 LIST_MAX: Final = 512
 RENEW_SECONDS_BEFORE_END: Final = 60.0
 MANDATE_CHARS_MAX: Final = 256
 ACTING_SECONDS_SPARE: Final = 5.0
-"""So long before its end a token is not used any more: the message is still on its way."""
+"""A token is not used any more this long before its end, because the message takes time to arrive."""
 RETRY_SECONDS: Final = 10.0
-"""How long the chain itself is used where the token service gave no token to act with."""
+"""How long the chain itself is used after the token service refused a token to act with."""
 
 _ORIGINS: Final = ("mandate", "delegation", "message", "headers")
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
@@ -74,9 +74,9 @@ _ACTING: Final = frozenset({"tools/call", "resources/read", "prompts/get", "comp
 
 @dataclass(slots=True)
 class _Task:
-    """mandate: of which the token is to be had again when it ends; empty for what another agent handed on.
+    """One task. mandate: from which the token is obtained again when it ends; empty for a received delegation.
 
-    acting: the chain to act by, until `until` on the monotonic clock; empty for none yet.
+    acting: the chain to act with, valid until `until` on the monotonic clock; empty for none yet.
     """
 
     chain: str
@@ -87,7 +87,7 @@ class _Task:
 
 
 class Tasks:
-    """Of one identity. Every method that is not a predicate raises the error family."""
+    """Tasks of one identity. Every method that is not a predicate raises the error family."""
 
     def __init__(self, client: httpx2.AsyncClient, base: str, identity: Identity) -> None:
         self._client = client
@@ -97,12 +97,12 @@ class Tasks:
         self._renewing = anyio.Lock()
 
     def serves(self, request: HttpRequest) -> bool:
-        """Whether a request is about tasks, and not a message of MCP."""
+        """Whether a request is about tasks, and not an MCP message."""
         target = request.target
         return target in ("/tasks", "/delegations") or target.startswith("/tasks/")
 
     async def answer(self, request: HttpRequest, reply: Reply) -> None:
-        """Answer one of those requests. Raises nothing of the error family."""
+        """Answer a request about tasks. Raises nothing of the error family."""
         try:
             status, body = await self._answered(request)
         except AnswerableError as error:
@@ -111,7 +111,7 @@ class Tasks:
         await reply.json(status, body)
 
     async def fields(self, request: HttpRequest) -> dict[str, str]:
-        """The header fields under which a message goes on: none for one that names no task and shows no chain.
+        """Return the header fields under which a message is sent on: none if it names no task and has no chain.
 
         Raises Malformed (`sidecar.field`, `delegation.*`), Refused (`sidecar.task`, `sidecar.delegation`, `token.*`),
         Unavailable.
@@ -135,7 +135,7 @@ class Tasks:
         fields = {DELEGATION_HEADER: chain}
         mission = read_hop(split_chain(chain)[0]).mission
         if mission is not None and not request.values(MANDATE_HEADER):
-            # Else the mandate that this sidecar names by default would be taken for the one of the chain.
+            # Otherwise the sidecar's default mandate would be taken for the mandate of the chain.
             fields[MANDATE_HEADER] = mission.id
         return fields
 
@@ -204,10 +204,10 @@ class Tasks:
         }
 
     async def _chain(self, name: str) -> str:
-        """Of a task by name; what comes from a mandate is had anew shortly before it ends."""
+        """Return the chain of a task by name; one from a mandate is obtained again shortly before it ends."""
         task = self._found(name)
         if not task.mandate:
-            # Of a key that was replaced since, it is of no use.
+            # A chain bound to a key that was replaced since is useless.
             self._own(task.chain)
         if not task.mandate or not self._is_stale(task):
             return task.chain
@@ -218,10 +218,10 @@ class Tasks:
         return task.chain
 
     async def _to_act(self, name: str, request: HttpRequest) -> str:
-        """The chain under which this message goes on. Only what acts needs a token to act with: a stream that stays
-        open, and lists, go by what lives longer."""
+        """Return the chain under which this message is sent on. Only actions need a token to act with: a stream that
+        stays open, and lists, use the longer-lived chain."""
         task = self._found(name)
-        # Of a key that was replaced since, it is of no use.
+        # A chain bound to a key that was replaced since is useless.
         self._own(task.chain)
         if not _acts(request):
             return task.chain
@@ -233,14 +233,14 @@ class Tasks:
                 )
                 task.until = time.monotonic() + _seconds_left(acting) - ACTING_SECONDS_SPARE
             except Refused:
-                # Nothing is lost: the gateway says of the chain itself whether it may still act, and why not.
+                # Use the chain itself: the gateway decides whether it may still act, and says why not.
                 acting, task.until = task.chain, time.monotonic() + RETRY_SECONDS
         if read_raw(split_chain(acting)[-1]).claims.get(SINGLE_USE) is not True:
             task.acting = acting
         return acting
 
     def _is_stale(self, task: _Task) -> bool:
-        """Whether it ends soon, or is bound to a key that this identity has no more."""
+        """Whether the task's token ends soon, or is bound to a key that this identity no longer has."""
         return _ends_soon(task) or task.leaf.confirmation.thumbprint != self._identity.thumbprint
 
     def _found(self, name: str) -> _Task:
@@ -250,7 +250,8 @@ class Tasks:
         return task
 
     def _own(self, chain: str) -> UnverifiedHop:
-        """The last hop of a chain that is bound to this instance's key. The gateway checks all the rest."""
+        """Return the last hop of a chain, which must be bound to this instance's key. The gateway checks everything
+        else."""
         leaf = read_hop(split_chain(chain)[-1])
         if leaf.confirmation.thumbprint != self._identity.thumbprint:
             raise SIDECAR_DELEGATION(
@@ -260,12 +261,12 @@ class Tasks:
 
 
 def status_of(error: AnswerableError) -> int:
-    """The HTTP status under which a handle tells it."""
+    """Return the HTTP status with which a handle reports the error."""
     return {Refused: 403, Unverified: 403, Unavailable: 503}.get(type(error), 400)
 
 
 def _told(name: str, task: _Task) -> dict[str, JSONValue]:
-    """A task as the agent may know it: without its tokens."""
+    """Return a task as the agent may see it: without its tokens."""
     leaf = task.leaf
     return {
         "name": name,
@@ -277,7 +278,7 @@ def _told(name: str, task: _Task) -> dict[str, JSONValue]:
 
 
 def _acts(request: HttpRequest) -> bool:
-    """Whether a message asks for what is governed as an action. What cannot be read is for the gateway to refuse."""
+    """Whether a message asks for a governed action. An unreadable message is left for the gateway to refuse."""
     if request.method != "POST":
         return False
     try:
@@ -313,8 +314,8 @@ def _text(body: dict[str, Any], name: str, chars_max: int) -> str:
 
 
 def _handed(body: dict[str, JSONValue]) -> str:
-    """The chain that a task comes from, by itself or in the message that it came in. A message without one is refused:
-    whoever sent it on left it out, and a task under nothing would only look like one."""
+    """Return the chain that a task comes from: given directly, or in the message that carried it. A message without a
+    chain is refused: its sender left the chain out, and a task without one would have no authority."""
     if "delegation" in body:
         return _text(body, "delegation", BODY_BYTES_MAX)
     origin = "message" if "message" in body else "headers"
@@ -338,7 +339,7 @@ def _scopes(body: dict[str, JSONValue]) -> tuple[str, ...]:
     if not isinstance(found, list) or len(found) > LIST_MAX:
         raise SIDECAR_MEMBERS(f"`scopes` must be a list of at most {LIST_MAX} texts")
     texts = tuple(one for one in found if isinstance(one, str))
-    # An empty list could be meant as nothing at all, and must not come out as everything.
+    # An empty list could mean nothing, and must not be read as everything.
     if len(texts) < len(found) or ("scopes" in body and not texts):
         raise SIDECAR_MEMBERS("`scopes` must name what is handed on; left out, all of it is")
     return texts

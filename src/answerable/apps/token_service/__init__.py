@@ -1,1 +1,1 @@
-"""OAuth 2.1 for workloads: tokens that only their sender can use, exchanged, looked into and revoked."""
+"""OAuth 2.1 token service for workloads: sender-constrained tokens, exchanged, introspected and revoked."""

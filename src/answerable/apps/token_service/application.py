@@ -1,6 +1,6 @@
-"""The door as an ASGI application: OAuth's endpoints over the flows that answer them.
+"""Serve the token service as an ASGI application: OAuth endpoints over the flows that answer them.
 
-`docs/reference/wire/token-service.md` is the specification. Wiring sends `/oauth/` and the two well-known paths here.
+`docs/reference/wire/token-service.md` is the specification. Wiring routes `/oauth/` and the two well-known paths here.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _log: Final = logging.getLogger("answerable.tokens")
 
 
 def token_app(needs: TokenServices) -> Starlette:
-    """Every path of this door. Each request is answered; none raises out of here."""
+    """Return the application with every path. Every request gets a response; no exception escapes."""
     door = _Door(needs)
     posts = {
         metadata.TOKEN: door.token,
@@ -71,7 +71,7 @@ def token_app(needs: TokenServices) -> Starlette:
 
 
 class _Door:
-    """Every method that is no route of its own raises the error family."""
+    """The endpoints. Every method that is not a route itself raises the error family."""
 
     def __init__(self, needs: TokenServices) -> None:
         self._needs = needs
@@ -79,7 +79,7 @@ class _Door:
     def answered(
         self, act: Callable[[TokenClient, Form, Asked], Awaitable[Response]]
     ) -> Callable[[HttpRequest], Awaitable[Response]]:
-        """A POST by a client that proves who it is."""
+        """Return an endpoint for a POST by an authenticated client."""
 
         async def endpoint(request: HttpRequest) -> Response:
             client: TokenClient | None = None
@@ -98,7 +98,7 @@ class _Door:
         return endpoint
 
     def told(self, tell: Callable[[HttpRequest], Response]) -> Callable[[HttpRequest], Awaitable[Response]]:
-        """A GET of what everybody may know."""
+        """Return an endpoint for a public GET."""
 
         async def endpoint(request: HttpRequest) -> Response:
             try:
@@ -110,7 +110,7 @@ class _Door:
         return endpoint
 
     async def token(self, client: TokenClient, form: Form, asked: Asked) -> Response:
-        """RFC 8693, section 2."""
+        """Exchange a token (RFC 8693, section 2)."""
         grant = form.required("grant_type")
         if grant != terms.GRANT_EXCHANGE:
             raise OAUTH_UNSUPPORTED_GRANT_TYPE(
@@ -148,7 +148,7 @@ class _Door:
         )
 
     async def introspect(self, client: TokenClient, form: Form, asked: Asked) -> Response:
-        """RFC 7662, and RFC 9701 for whoever asks for it signed."""
+        """Introspect a token (RFC 7662); signed (RFC 9701) if the client asks for it."""
         found = self._needs.introspect(client, form.required("token"))
         if terms.INTROSPECTION_MEDIA_TYPE.encode() in asked.fields(b"accept"):
             signed = self._needs.signed(client, found)
@@ -156,34 +156,34 @@ class _Door:
         return _json(200, found)
 
     async def revoke(self, client: TokenClient, form: Form, asked: Asked) -> Response:
-        """RFC 7009: also an unknown token is answered with 200."""
+        """Revoke a token (RFC 7009); an unknown token is answered with 200, too."""
         del asked
         await self._needs.revoke(client, form.required("token"))
         return Response(b"", status_code=200, headers=_UNKEPT)
 
     def issuer_metadata(self, _: HttpRequest) -> Response:
-        """RFC 8414."""
+        """Return the server metadata (RFC 8414)."""
         return _json(200, metadata.issuer_metadata(self._needs.issuer()), kept=True)
 
     def resource_metadata(self, request: HttpRequest) -> Response:
-        """RFC 9728: of one server behind the gateway, or of the gateway."""
+        """Return the resource metadata (RFC 9728) of one server behind the gateway, or of the gateway."""
         server = request.path_params.get("server", "")
         if server and server not in self._needs.servers():
             raise REQUEST_PATH_UNKNOWN(f"server {shown(server)} is not registered")
         return _json(200, metadata.resource_metadata(self._needs.issuer(), server), kept=True)
 
     def keys(self, _: HttpRequest) -> Response:
-        """RFC 7517: the keys that tokens and lists are signed with, those of former tokens among them."""
+        """Return the keys (RFC 7517) that sign tokens and lists, including those of earlier tokens."""
         return _json(200, {"keys": [dict(key) for key in self._needs.jwks()]}, kept=True)
 
     def status_lists(self, _: HttpRequest) -> Response:
-        """draft-ietf-oauth-status-list-21, section 9: where all the lists are."""
+        """List the addresses of all status lists (draft-ietf-oauth-status-list-21, section 9)."""
         base = self._needs.issuer() + metadata.STATUS
         uris: list[JSONValue] = [f"{base}{number}" for number in self._needs.status_lists()]
         return _json(200, {"status_lists": uris})
 
     def status_list(self, request: HttpRequest) -> Response:
-        """draft-ietf-oauth-status-list-21, section 8. A past time is not answered for."""
+        """Return a status list (draft-ietf-oauth-status-list-21, section 8). Lists of a past time are not served."""
         number = request.path_params["number"]
         if request.query_params:
             raise REQUEST_PATH_UNKNOWN("lists of another time are not kept")
@@ -195,7 +195,7 @@ class _Door:
     async def _asked(self, request: HttpRequest) -> Asked:
         raw: Any = request.scope.get("raw_path")
         if not isinstance(raw, bytes) or request.scope.get("query_string"):
-            # RFC 6749, section 3.2: and no token ever stands in a URL, which logs keep.
+            # RFC 6749, section 3.2. Also, no token may be in a URL, because logs store URLs.
             raise OAUTH_INVALID_REQUEST("there are no query parameters here")
         return Asked(
             method=request.method,
@@ -218,12 +218,12 @@ class _Door:
         status, body = problem_of(error)
         response = _json(status, body)
         if status == 401:
-            # A client that signs its requests learns our epoch from it, and tries once more.
+            # A client that signs its requests reads the server's epoch from the challenge and tries again.
             challenge = self._needs.challenge(error.step) if isinstance(error, Unverified) else ""
             response.headers["www-authenticate"] = challenge or 'DPoP error="invalid_client"'
         if isinstance(error, Unavailable):
             response.headers["retry-after"] = "1"
-        # Whoever was told to use a nonce gets one at once, and so does whoever may need another (RFC 9449, section 8).
+        # A client that must use a nonce, or may need a new one, gets it at once (RFC 9449, section 8).
         response.headers[NONCE_FIELD] = self._needs.nonce()
         return response
 

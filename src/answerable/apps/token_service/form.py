@@ -1,7 +1,7 @@
-"""The body of a request as OAuth has it: `application/x-www-form-urlencoded`, read strictly.
+"""Parse OAuth request bodies, `application/x-www-form-urlencoded`, strictly.
 
-RFC 6749, section 3.2: a parameter is there at most once and an empty one is taken for absent. `resource` may be
-repeated (RFC 8707, section 2), and more than one is refused where it is used, for a token is for one.
+RFC 6749, section 3.2: a parameter occurs at most once, and an empty one counts as absent. `resource` may be repeated
+(RFC 8707, section 2); more than one is refused where it is used, because a token is for one resource.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _REPEATED: Final = frozenset({"resource", "audience"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """values: of parameters that are there once. resources: every `resource` and `audience`, in order."""
+    """A parsed form. values: parameters that occur once. resources: every `resource` and `audience`, in order."""
 
     values: Mapping[str, str]
     resources: tuple[str, ...] = ()
 
     def text(self, name: str) -> str:
-        """The value, empty when it is not there."""
+        """Return the value, empty if absent."""
         return self.values.get(name, "")
 
     def required(self, name: str) -> str:
-        """Raises Malformed (`oauth.invalid_request`)."""
+        """Return a required value. Raises Malformed (`oauth.invalid_request`)."""
         value = self.values.get(name, "")
         if not value:
             raise OAUTH_INVALID_REQUEST(f"parameter `{name}` is missing")
@@ -41,7 +41,8 @@ class Form:
 
 
 def form_of(body: bytes, media_type: str) -> Form:
-    """Read a body. Raises Malformed (`oauth.invalid_request`): not a form, not UTF-8, a parameter twice, too many."""
+    """Parse a body. Raises Malformed (`oauth.invalid_request`): not a form, not UTF-8, a repeated parameter, or too
+    many."""
     kind = media_type.partition(";")[0].strip().lower()
     if kind != MEDIA_TYPE:
         raise OAUTH_INVALID_REQUEST(f"expected a body of type `{MEDIA_TYPE}`, got {shown(kind)}")

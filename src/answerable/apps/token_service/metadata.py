@@ -1,4 +1,4 @@
-"""What the token service says about itself (RFC 8414) and the gateway about each of its servers (RFC 9728)."""
+"""Build the metadata of the token service (RFC 8414) and of each server behind the gateway (RFC 9728)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ SERVERS: Final = "/mcp/"
 
 
 def issuer_metadata(issuer: str) -> dict[str, JSONValue]:
-    """RFC 8414, section 2. No authorization endpoint: nobody logs in here, workloads prove who they are."""
+    """Return the server metadata (RFC 8414, section 2). There is no authorization endpoint: workloads authenticate, and
+    nobody logs in here."""
     methods: list[JSONValue] = list(terms.AUTH_METHODS)
     algorithms: list[JSONValue] = list(terms.SIGNING_ALGORITHMS)
     return {
@@ -48,7 +49,8 @@ def issuer_metadata(issuer: str) -> dict[str, JSONValue]:
 
 
 def resource_metadata(issuer: str, server: str) -> dict[str, JSONValue]:
-    """RFC 9728, section 2, of one server behind the gateway, or of the gateway for an empty name."""
+    """Return the metadata (RFC 9728, section 2) of one server behind the gateway, or of the gateway for an empty
+    name."""
     algorithms: list[JSONValue] = list(terms.SIGNING_ALGORITHMS)
     return {
         "resource": resource_of(issuer, server),
@@ -62,5 +64,5 @@ def resource_metadata(issuer: str, server: str) -> dict[str, JSONValue]:
 
 
 def resource_of(issuer: str, server: str) -> str:
-    """The identifier under which tokens name a server behind this gateway (RFC 8707)."""
+    """Return the identifier by which tokens name a server behind this gateway (RFC 8707)."""
     return f"{issuer}{SERVERS}{server}" if server else issuer

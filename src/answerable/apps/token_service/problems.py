@@ -1,4 +1,4 @@
-"""From our errors to those of OAuth: status, `error`, and what a client may read about it (RFC 6749, section 5.2)."""
+"""Translate this product's errors into OAuth errors: status, `error` and description (RFC 6749, section 5.2)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NAMED: Final = {
 
 
 def problem_of(error: AnswerableError) -> tuple[int, dict[str, JSONValue]]:
-    """Status and body. Our own code goes along in `answerable_code`, for the reference explains it."""
+    """Return the status and body. `answerable_code` carries this product's own code, which the reference explains."""
     status, name = _named(error)
     text = "".join(mark if " " <= mark <= "~" and mark not in '"\\' else "'" for mark in error.message)
     return status, {

@@ -1,4 +1,4 @@
-"""What this door needs of the product around it, and its bounds."""
+"""Declare what the token service needs from the rest of the system, and its limits."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Authenticate(Protocol):
     """As flows.authenticate_client.ClientAuthenticator.authenticate."""
 
     def __call__(self, asked: Asked) -> TokenClient:
-        """Who asks. Raises Unverified, Malformed, Refused."""
+        """Return the authenticated client. Raises Unverified, Malformed, Refused."""
         ...
 
 
 class ExchangeToken(Protocol):
-    """As flows.exchange_token.exchange_token, with its desk bound."""
+    """As flows.exchange_token.exchange_token, with its state bound."""
 
     async def __call__(self, client: TokenClient, wanted: Exchange) -> Granted:
-        """A token for this client. Raises the errors of the family."""
+        """Return a token for this client. Raises the errors of the family."""
         ...
 
 
@@ -42,14 +42,13 @@ def _unchallenged(step: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenServices:
-    """The product as this door sees it.
+    """The token service's dependencies.
 
-    issuer: the service's own identifier, known once it listens. jwks: public keys by which tokens are checked. servers:
-    the registered ones. introspect: what is known of a token, for a client; `active` is always there. signed: an
-    introspection as evidence (RFC 9701). revoke: end a token of the client's. status_list: the signed list
-    of that number, None when there is none. nonce: a fresh one for proofs. challenge: by step, what a client whose
-    proof failed needs to try again; empty for nothing.
-    refused: hears of everything that was refused.
+    issuer: returns the service's own identifier, known once it listens. jwks: public keys that verify tokens. servers:
+    the registered servers. introspect: what is known of a token, for a client; `active` is always present. signed: an
+    introspection as a signed response (RFC 9701). revoke: ends a token of the client's. status_list: the signed list of
+    that number, None if there is none. nonce: a fresh one for proofs. challenge: returns, for a failed proof step, what
+    the client needs to try again; empty for nothing. refused: called for every refused request.
     """
 
     issuer: Callable[[], str]

@@ -1,1 +1,1 @@
-"""The door of a witness: C2SP tlog-witness over HTTP."""
+"""The witness's HTTP endpoint (C2SP tlog-witness)."""

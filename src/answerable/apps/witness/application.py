@@ -1,7 +1,7 @@
-"""The witness as an ASGI application (C2SP tlog-witness): two routes, and one answer for each way to fail.
+"""Serve a witness as an ASGI application (C2SP tlog-witness): two routes, and one answer for each kind of failure.
 
-There is no authentication but the log's signature on what it sends: everything a stranger sends is bounded before it
-is looked at, and answered without saying more than what was wrong with it.
+The only authentication is the log's signature on its checkpoint: every request is bounded before it is parsed, and an
+error says only what was wrong with the request.
 """
 
 from __future__ import annotations
@@ -36,19 +36,21 @@ _log: Final = logging.getLogger(__name__)
 
 
 class _TooLong(Exception):
-    """The body has more bytes than any request of the protocol."""
+    """The body is longer than any request of the protocol."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessServices:
-    """What this door calls. cosign: judges a request body, blocking. newest: by hash of the origin, None if unknown."""
+    """The dependencies. cosign: judges a request body; blocking. newest: the newest cosigned checkpoint by hash of the
+    origin, None if unknown."""
 
     cosign: Callable[[bytes], Cosigned | Remembered]
     newest: Callable[[str], bytes | None]
 
 
 def witness_app(needs: WitnessServices, *, body_seconds_max: float = BODY_SECONDS_MAX) -> Starlette:
-    """`POST /add-checkpoint` and `GET /<hash of origin>/checkpoint`. Each request is answered; none raises."""
+    """Return the application: `POST /add-checkpoint` and `GET /<hash of origin>/checkpoint`. Every request gets a
+    response; no exception escapes."""
 
     async def add_checkpoint(request: Request) -> Response:
         try:

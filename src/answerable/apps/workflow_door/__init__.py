@@ -1,1 +1,1 @@
-"""The door for workflows that answer approvals: what waits for them, and their signed answers."""
+"""The endpoint for workflows that answer approvals: lists pending approvals and takes their signed answers."""

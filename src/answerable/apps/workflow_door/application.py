@@ -1,7 +1,8 @@
-"""The door as an ASGI application: each request is measured, bounded, read strictly and answered.
+"""Serve workflows that answer approvals, as an ASGI application: attest the caller, bound the request, parse it
+strictly, answer it.
 
-`docs/how-to/let-a-workflow-approve.md` says how it is used. Wiring sends paths below `needs.PREFIX` here. Whoever comes
-gets to see what waits for the groups of the workflow that it was measured to be, and has no other rights.
+`docs/how-to/let-a-workflow-approve.md` describes its use. Wiring routes paths below `needs.PREFIX` here. A caller sees
+only the approvals that wait for the groups of the workflow that it was attested as, and has no other rights.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ _log: Final = logging.getLogger("answerable.workflows")
 
 
 def workflow_app(needs: WorkflowServices) -> Starlette:
-    """Every path of this door. Each request is answered; none raises out of here."""
+    """Return the application with every path. Every request gets a response; no exception escapes."""
     door = _Door(needs)
     one = PREFIX + "approvals/{id}/"
     return Starlette(
@@ -65,7 +66,7 @@ def workflow_app(needs: WorkflowServices) -> Starlette:
 
 
 class _Door:
-    """Every method that is no route of its own raises the error family."""
+    """The endpoints. Every method that is not a route itself raises the error family."""
 
     def __init__(self, needs: WorkflowServices) -> None:
         self._needs = needs
@@ -78,7 +79,7 @@ class _Door:
     def endpoint(
         self, act: Callable[[Workflow, Request], Awaitable[dict[str, JSONValue]]]
     ) -> Callable[[Request], Awaitable[Response]]:
-        """A request of whichever workflow is at the other end."""
+        """Return an endpoint for the workflow at the other end of the connection."""
 
         async def answered(request: Request) -> Response:
             try:
@@ -96,7 +97,7 @@ class _Door:
         return answered
 
     async def waiting(self, workflow: Workflow, request: Request) -> dict[str, JSONValue]:
-        """What it is asked, the oldest first."""
+        """List the approvals that the workflow may answer, oldest first."""
         found = waiting_for_workflow(self._walk, workflow)
         return {
             "workflow": workflow.name,
@@ -106,7 +107,7 @@ class _Door:
         }
 
     async def open(self, workflow: Workflow, request: Request) -> dict[str, JSONValue]:
-        """A nonce for one answer."""
+        """Return a nonce for one answer."""
         nonce, approval, ends = open_to_workflow(self._walk, workflow, request.path_params["id"])
         return {
             "nonce": to_base64url(nonce),
@@ -116,7 +117,7 @@ class _Door:
         }
 
     async def answer(self, workflow: Workflow, request: Request) -> dict[str, JSONValue]:
-        """Record what it has signed."""
+        """Record an answer that the workflow signed."""
         body = await self._body(request)
         token = body.get("token")
         if body.keys() != {"token"} or not isinstance(token, str):
@@ -137,7 +138,7 @@ class _Door:
 
 
 def _shown(approval: Approval) -> dict[str, JSONValue]:
-    """Exactly what it is asked about; none of the agent's own words are in it."""
+    """Return exactly what the workflow is asked about, without any of the agent's own words."""
     return {
         "id": approval.id,
         "object": approval.shown.bytes.decode(),
@@ -148,7 +149,7 @@ def _shown(approval: Approval) -> dict[str, JSONValue]:
 
 def _failed(error: Exception) -> Response:
     if not isinstance(error, AnswerableError):
-        # The caller learns that it failed, the operator learns why.
+        # The caller learns that the request failed, the operator learns why.
         _log.error("a request failed", exc_info=error)
         error = WORKFLOW_FAILED()
     elif isinstance(error, Broken):

@@ -1,4 +1,4 @@
-"""What this door needs of the product around it, and its bounds."""
+"""Declare what the workflow endpoint needs from the rest of the system, and its limits."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from answerable.flows.trust_domain.workloads import Workloads
 
 PREFIX: Final = "/workflow/v1/"
-"""Of every path of this door: what wiring sends here instead of to the gateway."""
+"""Prefix of every path of this endpoint: wiring sends these paths here instead of to the gateway."""
 BODY_BYTES_MAX: Final = 65_536
 BODY_SECONDS_MAX: Final = 10.0
 REQUESTS_PER_MINUTE_MAX: Final = 600
-"""Of one workflow."""
+"""Limit for one workflow."""
 ITEMS_MAX: Final = 100
-"""Of what waits, in one answer, the oldest first: once they are answered the next come."""
+"""Pending approvals in one answer, oldest first: once those are answered, the next ones are listed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowServices:
-    """hosts: names beside those of loopback that the Host field may hold. refused: hears of everything that was
-    refused."""
+    """The dependencies and limits. hosts: names that the Host field may hold, besides those of loopback. refused:
+    called for every refused request."""
 
     workloads: Workloads
     refused: TellRefused = untold

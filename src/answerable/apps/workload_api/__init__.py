@@ -1,4 +1,5 @@
-"""The SPIFFE Workload API (and Broker API) over a Unix socket: the kernel says who asks, nobody brings a secret."""
+"""The SPIFFE Workload API (and Broker API) over a Unix socket: the kernel identifies the caller, and no caller needs a
+secret."""
 
 from __future__ import annotations
 

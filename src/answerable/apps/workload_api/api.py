@@ -1,4 +1,4 @@
-"""The Workload API, bound to one connection (SPIFFE Workload API, sections 5 to 7)."""
+"""The RPCs of the SPIFFE Workload API, bound to one connection (SPIFFE Workload API, sections 5 to 7)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class WorkloadApi:
-    """What one process may ask for itself."""
+    """The RPCs with which one process fetches its own identities."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class WorkloadApi:
         wit: bool,
         recheck_seconds: float,
     ) -> None:
-        """speaks: returns once the process has answered, as `PeerConnection.speaks`."""
+        """speaks: returns once the process has answered a PING, as `PeerConnection.speaks`."""
         self._needs = needs
         self._peer = peer
         self._speaks = speaks
@@ -42,7 +42,7 @@ class WorkloadApi:
         self._recheck_seconds = recheck_seconds
 
     def methods(self) -> Mapping[str, Callable[[Call], Awaitable[None]]]:
-        """RPCs by path."""
+        """Return the RPCs by path."""
         bundles = functools.partial(functools.partial, self.fetch_bundles)
         found: dict[str, Callable[[Call], Awaitable[None]]] = {
             "FetchX509SVID": self.fetch_x509_svid,
@@ -57,7 +57,7 @@ class WorkloadApi:
         return {f"/{WORKLOAD_API}/{name}": rpc for name, rpc in found.items()}
 
     async def fetch_x509_svid(self, call: Call) -> None:
-        """Stream: all SVIDs with keys, our bundle and the federated ones."""
+        """Stream all SVIDs with keys, this domain's bundle and the federated ones."""
         await call.request()
 
         async def look() -> Sight:
@@ -69,11 +69,11 @@ class WorkloadApi:
         await self._keep_sending(call, look, fill, "X509SVIDResponse")
 
     async def fetch_wit_svid(self, call: Call) -> None:
-        """Stream: WIT-SVIDs with keys, of all identities or the one asked for."""
+        """Stream WIT-SVIDs with keys, of all identities or the requested one."""
         wanted = (await call.request()).spiffe_id
 
         async def look() -> Sight:
-            # A key taken out of the bundle makes its SVIDs worthless: then, too, there must be new ones.
+            # Removing a key from the bundle invalidates its SVIDs: a change of bundles must lead to new ones, too.
             bundles = sets.wit_bundles(self._needs)
             return Sight(identities=only(await self._identities(), wanted), bundles=bundles)
 
@@ -85,7 +85,7 @@ class WorkloadApi:
     async def fetch_bundles(
         self, call: Call, *, encoded: Callable[[WorkloadServices], dict[str, bytes]], answer: str
     ) -> None:
-        """Stream: our bundle and the federated ones, for X.509, JWT or WIT."""
+        """Stream this domain's bundle and the federated ones, for X.509, JWT or WIT."""
         await call.request()
 
         async def look() -> Sight:
@@ -94,13 +94,13 @@ class WorkloadApi:
 
         async def fill(message: Any, sight: Sight) -> None:
             for domain, bundle in sight.bundles.items():
-                # The one map of texts among maps of bytes.
+                # WIT bundles are the one map with text values; the other maps have bytes.
                 message.bundles[domain] = bundle.decode() if encoded is sets.wit_bundles else bundle
 
         await self._keep_sending(call, look, fill, answer)
 
     async def fetch_jwt_svid(self, call: Call) -> None:
-        """JWT-SVIDs of all identities or the one asked for."""
+        """Return JWT-SVIDs of all identities or the requested one."""
         request = await call.request()
         audience = checked_audience(request.audience)
         sets.check_ready(self._needs)
@@ -110,7 +110,7 @@ class WorkloadApi:
         await call.send(answer)
 
     async def validate_jwt_svid(self, call: Call) -> None:
-        """Subject and claims of a JWT-SVID that checks."""
+        """Validate a JWT-SVID; return its subject and claims."""
         request = await call.request()
         (audience,) = checked_audience([request.audience])
         if not 0 < len(request.svid) <= TOKEN_CHARS_MAX:
@@ -146,7 +146,8 @@ class WorkloadApi:
 
 
 def checked_audience(audience: Any) -> tuple[str, ...]:
-    """Raises GRPCError (INVALID_ARGUMENT) for none, an empty one, too many, or one that is too long."""
+    """Check the requested audience. Raises GRPCError (INVALID_ARGUMENT) if it is missing, empty, too long or has too
+    many values."""
     said = tuple(audience)
     if not 0 < len(said) <= AUDIENCES_MAX or not all(0 < len(one) <= AUDIENCE_CHARS_MAX for one in said):
         raise invalid(
@@ -156,7 +157,8 @@ def checked_audience(audience: Any) -> tuple[str, ...]:
 
 
 def only(identities: tuple[Identity, ...], wanted: str) -> tuple[Identity, ...]:
-    """Raises GRPCError (PERMISSION_DENIED) when the one asked for is not the caller's."""
+    """Return the requested identities. Raises GRPCError (PERMISSION_DENIED) if the requested one is not the
+    caller's."""
     kept = tuple(identity for identity in identities if not wanted or str(identity.id) == wanted)
     if not kept:
         raise denied()

@@ -1,8 +1,8 @@
-"""The Broker API, bound to one connection: identities for others, for those who may fetch them (SPIFFE Broker API).
+"""The RPCs of the SPIFFE Broker API, bound to one connection: listed processes fetch identities for other processes.
 
-Laws: who is a broker, and for whom, is listed, and every document that is fetched so names its broker; a reference is
-resolved here and never believed; the process that it names is held by a pidfd for as long as anything is sent, and
-nothing is sent once it has ended; who may not broker learns nothing about any process.
+Laws: brokers, and for whom each may fetch, are listed, and every document fetched in this way names its broker; a
+reference is resolved by this server and never trusted; the referenced process is held by a pidfd while anything is
+sent, and nothing is sent once it has ended; a process that is no broker learns nothing about any process.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class BrokerApi:
-    """What one process may ask for others."""
+    """The RPCs with which one process fetches identities for others."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class BrokerApi:
         recheck_seconds: float,
         proc: Path = PROC,
     ) -> None:
-        """speaks: returns once the process has answered, as `PeerConnection.speaks`."""
+        """speaks: returns once the process has answered a PING, as `PeerConnection.speaks`."""
         self._needs = needs
         self._peer = peer
         self._speaks = speaks
@@ -60,7 +60,7 @@ class BrokerApi:
         self._proc = proc
 
     def methods(self) -> Mapping[str, Callable[[Call], Awaitable[None]]]:
-        """RPCs by path."""
+        """Return the RPCs by path."""
         found = {
             "SubscribeToX509SVID": self.subscribe_to_x509_svid,
             "SubscribeToX509Bundles": self.subscribe_to_x509_bundles,
@@ -70,7 +70,7 @@ class BrokerApi:
         return {f"/{BROKER_API}/{name}": rpc for name, rpc in found.items()}
 
     async def subscribe_to_x509_svid(self, call: Call) -> None:
-        """Stream: all SVIDs of the workload with keys, our bundle and the federated ones."""
+        """Stream all SVIDs of the workload with keys, this domain's bundle and the federated ones."""
         request = await self._request(call)
         with self._referenced(request) as workload:
 
@@ -84,15 +84,15 @@ class BrokerApi:
             await self._keep_sending(call, workload, look, fill, "SubscribeToX509SVIDResponse")
 
     async def subscribe_to_x509_bundles(self, call: Call) -> None:
-        """Stream: X.509 bundles for the workload."""
+        """Stream the X.509 bundles for the workload."""
         await self._send_bundles(call, sets.x509_bundles, "SubscribeToX509BundlesResponse")
 
     async def subscribe_to_jwt_bundles(self, call: Call) -> None:
-        """Stream: JWT bundles for the workload."""
+        """Stream the JWT bundles for the workload."""
         await self._send_bundles(call, sets.jwt_bundles, "SubscribeToJWTBundlesResponse")
 
     async def fetch_jwt_svid(self, call: Call) -> None:
-        """JWT-SVIDs of all identities of the workload or the one asked for."""
+        """Return JWT-SVIDs of all identities of the workload or of the requested one."""
         request = await self._request(call)
         audience = checked_audience(request.audience)
         sets.check_ready(self._needs)
@@ -106,10 +106,10 @@ class BrokerApi:
             await call.send(answer)
 
     async def _request(self, call: Call) -> Any:
-        """The request of one who may broker for somebody. Raises GRPCError (PERMISSION_DENIED) for others."""
+        """Return the request of a process that is a broker. Raises GRPCError (PERMISSION_DENIED) for others."""
         request = await call.request()
         await self._speaks()
-        # What was asked about it may have taken a while, and been answered about another with its number.
+        # The check may have taken a while, and its answer may be about another process that has reused the pid.
         if not await self._needs.may_broker(self._peer) or not self._peer.is_alive():
             raise denied("workload_api.no_broker")
         return request
@@ -125,12 +125,12 @@ class BrokerApi:
             process.close()
 
     async def _identities(self, workload: PeerProcess) -> tuple[SpiffeId, tuple[Identity, ...]]:
-        """Who asks, and who the workload is. Raises GRPCError (NOT_FOUND, PERMISSION_DENIED)."""
+        """Identify the broker and the workload. Raises GRPCError (NOT_FOUND, PERMISSION_DENIED)."""
         await self._speaks()
         if not workload.is_alive():
             raise _not_found()
         found = await self._needs.identify_for(self._peer, workload)
-        # As above, of both.
+        # As in `_request`, for both processes.
         if found is None or not self._peer.is_alive():
             raise denied("workload_api.no_broker", reason=WORKLOAD_NOT_ENTITLED)
         broker, identities = found
@@ -180,7 +180,7 @@ class BrokerApi:
 
 
 def _hear_end(process: PeerProcess, ended: Callable[[], None]) -> Callable[[], None]:
-    """Call `ended` once, when the process has ended; returns what stops it."""
+    """Call `ended` once, when the process has ended; return what unregisters it."""
     loop, pidfd = asyncio.get_running_loop(), process.pidfd
 
     def stop() -> None:
@@ -195,7 +195,7 @@ def _hear_end(process: PeerProcess, ended: Callable[[], None]) -> Callable[[], N
 
 
 def _pid(request: Any) -> int:
-    """Raises GRPCError (INVALID_ARGUMENT) for anything but a reference to a process by its pid."""
+    """Return the pid that a request references. Raises GRPCError (INVALID_ARGUMENT) for any other kind of reference."""
     packed = request.reference.reference
     if packed.type_url.rpartition("/")[2] != PID_REFERENCE:
         raise invalid(

@@ -1,4 +1,4 @@
-"""One RPC: its request comes in within limits, its answers go out within limits, its errors are put in gRPC's words."""
+"""One RPC: receive its request and send its answers within limits, and translate errors to gRPC statuses."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ _log = logging.getLogger(__name__)
 
 
 class Call:
-    """What an RPC has to do with its client."""
+    """An RPC's exchange with its client."""
 
     def __init__(self, stream: Stream[Any, Any], connection: PeerConnection) -> None:
         self._stream = stream
         self._connection = connection
 
     def check_header(self, name: str) -> None:
-        """Raises GRPCError (INVALID_ARGUMENT) unless the client says that it means to ask this API: a request that
-        somebody was tricked into forwarding does not (SPIFFE Workload Endpoint, section 3)."""
+        """Check the security header, which shows that the client means to call this API: a request that somebody was
+        tricked into forwarding lacks it (SPIFFE Workload Endpoint, section 3). Raises GRPCError (INVALID_ARGUMENT)."""
         sent = self._stream.metadata
         said = sent.getall(name, []) if sent is not None else []
         if not said or any(value != "true" for value in said):
             raise invalid(f"security header missing from request: {name}")
 
     async def request(self) -> Any:
-        """The one message of the client. Raises GRPCError."""
+        """Return the client's one message. Raises GRPCError."""
         try:
             async with asyncio.timeout(self._connection.limits.receive_seconds):
                 message = await self._stream.recv_message()
@@ -56,10 +56,10 @@ class Call:
         return message
 
     async def send(self, message: Any) -> None:
-        """Give the client one message; whoever does not take it within the limit is hung up on.
+        """Send the client one message; a client that does not accept it within the limit is disconnected.
 
-        Raises GRPCError (PERMISSION_DENIED) where the process has ended or become another program since it was asked
-        about.
+        Raises GRPCError (PERMISSION_DENIED) if the process has ended, or runs another program than when it was
+        identified.
         """
         peer = self._connection.peer
         if peer is None or not peer.is_alive():
@@ -75,7 +75,7 @@ class Call:
 def answering(
     connection: PeerConnection, header: str, rpc: Callable[[Call], Awaitable[None]]
 ) -> Callable[[Stream[Any, Any]], Awaitable[None]]:
-    """The RPC as grpclib calls it."""
+    """Return the RPC as grpclib calls it."""
 
     async def answer(stream: Stream[Any, Any]) -> None:
         call = Call(stream, connection)
@@ -91,26 +91,26 @@ def answering(
 
 
 def translated(error: Exception) -> GRPCError:
-    """Our errors in gRPC's words. Clients come again, except after INVALID_ARGUMENT and UNIMPLEMENTED, which only
-    `invalid` gives, for what they sent themselves (SPIFFE Workload Endpoint, section 6)."""
+    """Translate an error to a gRPC status. Clients retry, except after INVALID_ARGUMENT and UNIMPLEMENTED, which only
+    `invalid` gives, for faults of the request (SPIFFE Workload Endpoint, section 6)."""
     if isinstance(error, Unavailable):
         return GRPCError(Status.UNAVAILABLE, f"not ready: {error.code}")
     if isinstance(error, Refused) and error.code == "workloads.pace":
         return GRPCError(Status.RESOURCE_EXHAUSTED, error.message)
     if isinstance(error, Malformed | Unverified | Refused):
         return denied(error.code)
-    # Its text may hold anything, and keys pass through here: the type must do.
+    # Log only the type: the text may contain anything, and keys pass through here.
     what = error.code if isinstance(error, AnswerableError) else type(error).__name__
     _log.error("a Workload API call failed: %s", what)
     return GRPCError(Status.INTERNAL, "internal error")
 
 
 def invalid(message: str, reason: str = "") -> GRPCError:
-    """The client sent nonsense."""
+    """Return the error for an invalid request."""
     return GRPCError(Status.INVALID_ARGUMENT, message, ErrorReason(reason=reason) if reason else None)
 
 
 def denied(code: str = "", reason: str = "") -> GRPCError:
-    """There is nothing for this process."""
+    """Return the error for a process without an identity."""
     message = "no identity issued" + (f": {code}" if code else "")
     return GRPCError(Status.PERMISSION_DENIED, message, ErrorReason(reason=reason) if reason else None)

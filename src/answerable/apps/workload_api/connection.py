@@ -1,11 +1,12 @@
-"""One connection: bound to the process that made it, ended with it, and bounded in all that it can make us hold.
+"""One gRPC connection: bound to the process that made it, ended with that process, and bounded in the resources it can
+hold.
 
-Laws: a connection whose process is gone gets nothing; it speaks with the voice of that one process, so that whatever
-another one sends ends it, and before each answer the process has to say what it could not know before; what a client
-may make us keep has a bound for the connection, for its process, for its user and for all; whoever does not read is not
-read from, and is hung up on in the end.
+Laws: a connection whose process has ended gets nothing; it belongs to one process, so that bytes from another process
+end it, and before each answer the process must answer a fresh challenge; what a client can make the server store is
+limited per connection, per process, per user and overall; a client that does not read is not read from, and is
+disconnected in the end.
 
-grpclib (pinned to one minor release) and h2 are told so in a few places by attributes that they do not document.
+This is set in grpclib (pinned to one minor release) and h2 in a few places by undocumented attributes.
 """
 
 from __future__ import annotations
@@ -45,32 +46,32 @@ if TYPE_CHECKING:
 RESETS_SECONDS: Final = 60.0
 HEADER_LIST_BYTES_MAX: Final = 16_384
 PING_BYTES: Final = 8
-"""RFC 9113, section 6.7."""
+"""Octets of a PING (RFC 9113, section 6.7)."""
 
 _log = logging.getLogger(__name__)
 
 
 class Host(Protocol):
-    """The front, as a connection sees it."""
+    """The server, as a connection sees it."""
 
     limits: ConnectionLimits
     places: Places
 
     def methods(self, connection: PeerConnection) -> Mapping[str, GRPCMethod]:
-        """The RPCs, bound to one connection."""
+        """Return the RPCs, bound to one connection."""
         ...
 
     def entered(self, connection: PeerConnection) -> None:
-        """A connection has been let in."""
+        """Note that a connection was accepted."""
         ...
 
     def left(self, connection: PeerConnection, ending: asyncio.Task[None]) -> None:
-        """It is gone; `ending` waits for its RPCs."""
+        """Note that a connection is gone; `ending` waits for its RPCs."""
         ...
 
 
 class BoundedEvents(EventsProcessor):
-    """What HTTP/2 frames lead to, within limits."""
+    """Handles HTTP/2 frames within limits."""
 
     def __init__(self, connection: PeerConnection, limits: ConnectionLimits) -> None:
         super().__init__(connection.requests, connection.connection)
@@ -90,7 +91,7 @@ class BoundedEvents(EventsProcessor):
         self.process_data_received(event)
         stream = self.streams.get(event.stream_id)
         if stream is not None and stream.data_received > self._limits.request_bytes_max:
-            # gRPC reads this as RESOURCE_EXHAUSTED.
+            # gRPC maps this code to RESOURCE_EXHAUSTED.
             _reset(stream, ErrorCodes.ENHANCE_YOUR_CALM)
             stream.__terminated__("the request is too large")
             self.handler.cancel(stream)
@@ -109,7 +110,7 @@ class BoundedEvents(EventsProcessor):
 
 
 class Requests(Handler):
-    """The RPCs under way on one connection."""
+    """The running RPCs of one connection."""
 
     def __init__(self, connection: PeerConnection, mapping: Mapping[str, GRPCMethod]) -> None:
         super().__init__(_Methods(mapping), WireCodec(), DetailedStatus(), _DispatchServerEvents())
@@ -117,7 +118,7 @@ class Requests(Handler):
         self.open = 0
 
     def accept(self, stream: Stream, headers: Any, release_stream: Callable[[], Any]) -> None:
-        """Start an RPC; refuse one too many (RFC 9113, section 5.1.2), and one that is no request."""
+        """Start an RPC; refuse one above the limit (RFC 9113, section 5.1.2), and one that is malformed."""
         if self.open >= self._owner.limits.streams_max:
             _reset(stream, ErrorCodes.REFUSED_STREAM)
             release_stream()
@@ -132,13 +133,13 @@ class Requests(Handler):
         self._tasks[stream].add_done_callback(lambda _: self._ended(stream))
 
     def cancel(self, stream: Stream) -> None:
-        """End an RPC. Idempotent."""
+        """Cancel an RPC. Idempotent."""
         if stream in self._tasks:
             super().cancel(stream)
 
     def _ended(self, stream: Stream) -> None:
         self.open -= 1
-        # An RPC called off before its task began has not let go of its stream.
+        # An RPC cancelled before its task began has not released its stream.
         if stream.id is not None:
             self._owner.processor.streams.pop(stream.id, None)
         self._tasks.pop(stream, None)
@@ -147,11 +148,11 @@ class Requests(Handler):
 
 
 class _Methods(dict[str, GRPCMethod]):
-    """Has a method for every path: grpclib's own answer for an unknown one lacks a content type, and clients take it
-    for a fault of the connection, to be tried again."""
+    """Returns a method for every path: grpclib's own answer for an unknown path lacks a content type, and clients take
+    it for a connection fault and retry."""
 
     def get(self, path: str, default: Any = None) -> Any:
-        """The method, or one that is not implemented."""
+        """Return the method, or one that answers UNIMPLEMENTED."""
         return super().get(path, _NOT_IMPLEMENTED)
 
 
@@ -163,13 +164,13 @@ _NOT_IMPLEMENTED: Final = GRPCMethod(_not_implemented, Cardinality.UNARY_UNARY, 
 
 
 def _reset(stream: Stream, code: ErrorCodes) -> None:
-    """Unless the client has done so, further on in the bytes that are being read."""
+    """Reset a stream, unless the client has done so later in the bytes being read."""
     if stream.closable:
         stream.reset_nowait(code)
 
 
 def _is_well_formed(headers: Any) -> bool:
-    """Whether grpclib can read it: else it would write a traceback to the log, and never answer."""
+    """Whether grpclib can parse the headers: otherwise it would log a traceback and never answer."""
     names = {name for name, _ in headers}
     if not names >= {":method", ":path"}:
         return False
@@ -183,7 +184,7 @@ def _is_well_formed(headers: Any) -> bool:
 class PeerConnection(H2Protocol):
     """A gRPC connection of one process.
 
-    peer: the process, None for a connection that was not let in.
+    peer: the process, None for a connection that was not accepted.
     """
 
     requests: Requests
@@ -210,7 +211,7 @@ class PeerConnection(H2Protocol):
         config = Configuration(
             http2_connection_window_size=2**20, http2_stream_window_size=2**16 - 1
         ).__for_server__()
-        # The handler comes when it is known whose connection this is.
+        # The handler is set when the connection's process is known.
         super().__init__(cast("Any", None), config, h2_config)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -236,12 +237,13 @@ class PeerConnection(H2Protocol):
         self.connection.flush()
         self.processor = BoundedEvents(self, self.limits)
         self._host.entered(self)
-        # Readable when the process has ended: what it left with others ends with it.
+        # The pidfd becomes readable when the process ends: the connection ends then, even if other processes inherited
+        # the socket.
         self._loop.add_reader(peer.pidfd, self.abort)
         self._waiting = self._loop.call_later(self.limits.first_byte_seconds, self.abort)
 
     def heard(self, data: bytes, sender: int) -> None:
-        """What was read, and which process sent it."""
+        """Take received bytes and the pid of their sender."""
         if self.peer is None:
             return
         if sender != self.peer.pid:
@@ -251,10 +253,10 @@ class PeerConnection(H2Protocol):
         self.data_received(data)
 
     async def speaks(self) -> None:
-        """Returns once the process has answered a question that was put to it now.
+        """Return once the process has answered a challenge sent now.
 
-        Its program may have changed since it connected, and the connection may be in other hands. What was measured
-        before this, and is so still after it, is true of whoever answered. Raises GRPCError (UNAVAILABLE).
+        Its program may have changed since it connected, and another process may hold the connection. A measurement that
+        is equal before and after this call is of the process that answered. Raises GRPCError (UNAVAILABLE).
         """
         question = os.urandom(PING_BYTES)
         answer = self._asked[question] = self._loop.create_future()
@@ -270,7 +272,7 @@ class PeerConnection(H2Protocol):
             del self._asked[question]
 
     def answered(self, question: bytes) -> None:
-        """A PING came back."""
+        """Note that a PING was answered."""
         waiting = self._asked.get(question)
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
@@ -284,7 +286,7 @@ class PeerConnection(H2Protocol):
         try:
             super().data_received(data)
         except Exception as error:
-            # h2 and grpclib raise all manner of things at bytes that are no HTTP/2.
+            # h2 and grpclib raise many kinds of exceptions for bytes that are not HTTP/2.
             _log.debug("hung up on process %d: %s", self.peer.pid, type(error).__name__)
             self.abort()
         self._limit_ending()
@@ -314,7 +316,7 @@ class PeerConnection(H2Protocol):
         self._stop_waiting()
         self._host.places.leave(self.peer)
         super().connection_lost(exc)
-        # An RPC may be looking at the process right now: its pidfd stays open until none does.
+        # An RPC may be using the pidfd right now: it stays open until no RPC does.
         self._host.left(self, self._loop.create_task(self._let_go()))
 
     def is_idle(self, idle: bool) -> None:
@@ -324,7 +326,8 @@ class PeerConnection(H2Protocol):
             self._waiting = self._loop.call_later(self.limits.idle_seconds, self.hang_up)
 
     def hang_up(self) -> None:
-        """Close in order: the client learns which RPCs were not begun, and may send them again elsewhere."""
+        """Close gracefully: the client learns which RPCs were not begun, and may send them again on another
+        connection."""
         if self._transport is None or self._transport.is_closing():
             return
         if self.peer is not None:
@@ -334,9 +337,9 @@ class PeerConnection(H2Protocol):
         self._limit_ending()
 
     def abort(self) -> None:
-        """Close at once; what was not sent is dropped. Idempotent."""
+        """Close at once; unsent data is dropped. Idempotent."""
         if self.peer is not None and self.peer.pidfd >= 0:
-            # It stays readable: without this the loop would call again until the connection is gone.
+            # The pidfd stays readable: without this the loop would call again until the connection is gone.
             self._loop.remove_reader(self.peer.pidfd)
         if self._transport is not None:
             self._transport.abort()
@@ -347,7 +350,8 @@ class PeerConnection(H2Protocol):
             self.peer.close()
 
     def _limit_ending(self) -> None:
-        """A transport that is closed waits until all is written, for as long as nobody reads."""
+        """Limit the time of closing: a closing transport waits until all is written, which never happens if the client
+        does not read."""
         if self._transport is not None and self._transport.is_closing():
             self._start_stalled()
 

@@ -1,4 +1,4 @@
-"""The server: takes connections from a bound Unix socket and gives each its RPCs."""
+"""The gRPC server of the Workload API: accepts connections on a bound Unix socket and gives each its RPCs."""
 
 from __future__ import annotations
 
@@ -41,21 +41,20 @@ if TYPE_CHECKING:
 
 BACKLOG: Final = 256
 ACCEPTED_MAX: Final = 32
-"""In one round of the event loop."""
+"""Connections accepted in one round of the event loop."""
 REST_SECONDS: Final = 1.0
-"""After a connection could not be accepted."""
+"""Pause after a connection could not be accepted."""
 GRACE_SECONDS: Final = 5.0
-"""What RPCs get to end when the server stops."""
+"""Time for RPCs to end when the server stops."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
-    """What is served. workload: the Workload API. wit: its WIT-SVID profile. broker: the Broker API, which the standard
-    wants out of workloads' reach where possible: on a socket of its own, then. reflection: gRPC server reflection. sds:
-    secret discovery for Envoy.
-    """
+    """Which APIs are served. workload: the Workload API. wit: its WIT-SVID profile. broker: the Broker API; the
+    standard wants it out of workloads' reach where possible, so on a socket of its own. reflection: gRPC server
+    reflection. sds: secret discovery for Envoy."""
 
     workload: bool = True
     wit: bool = False
@@ -87,12 +86,12 @@ class WorkloadFront:
         self._listener: socket.socket | None = None
 
     async def start(self, listener: socket.socket, *, mode: int = SOCKET_MODE) -> None:
-        """Answer on a bound Unix socket whose file has this mode.
+        """Serve on a bound Unix socket whose file has this mode.
 
         Raises Unavailable: `workload_api.socket_permissions`, `workload_api.not_unix`.
         """
         check_socket(listener, mode=mode)
-        # Before anybody can connect: what is sent before it is accepted has a sender too.
+        # Before anybody can connect, so that bytes sent before accept carry their sender, too.
         tell_senders(listener)
         listener.listen(BACKLOG)
         listener.setblocking(False)
@@ -100,7 +99,7 @@ class WorkloadFront:
         self._take_more()
 
     async def close(self) -> None:
-        """Take no more connections and end those that are there. The socket's file is left to whoever made it."""
+        """Accept no more connections and end the present ones. The socket's file is left to its creator."""
         if self._listener is not None:
             self._take_none()
             self._listener.close()
@@ -118,7 +117,7 @@ class WorkloadFront:
                         await asyncio.wait(tuple(self._ending))
 
     def methods(self, connection: PeerConnection) -> Mapping[str, GRPCMethod]:
-        """The RPCs of one connection, with the process that made it for a subject."""
+        """Return the RPCs of one connection, with the process that made it as their subject."""
         peer, recheck = connection.peer, self.limits.recheck_seconds
         if peer is None:
             raise WORKLOAD_API_NO_PEER()
@@ -136,11 +135,11 @@ class WorkloadFront:
         return found
 
     def entered(self, connection: PeerConnection) -> None:
-        """A connection has been let in."""
+        """Note that a connection was accepted."""
         self._connections.add(connection)
 
     def left(self, connection: PeerConnection, ending: asyncio.Task[None]) -> None:
-        """It is gone; its RPCs end."""
+        """Note that a connection is gone; its RPCs end."""
         self._connections.discard(connection)
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
@@ -158,7 +157,7 @@ class WorkloadFront:
             asyncio.get_running_loop().remove_reader(self._listener.fileno())
 
     def _accept(self) -> None:
-        """Those who wait, a few at a time: others of this loop have their turn."""
+        """Accept waiting connections, a few at a time, so that other tasks of this loop get their turn."""
         for _ in range(ACCEPTED_MAX):
             if self._listener is None:
                 return
@@ -167,7 +166,7 @@ class WorkloadFront:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                # No descriptor is free, as a rule: without a rest the loop would do nothing but try again.
+                # Usually no descriptor is free: without a pause the loop would only retry.
                 _log.warning("cannot accept at the Workload API: %s", error.strerror)
                 self._take_none()
                 self._resting = asyncio.get_running_loop().call_later(REST_SECONDS, self._take_more)
@@ -217,7 +216,7 @@ def _bound(
 
 
 class _Named:
-    """A service of which reflection needs but the name."""
+    """A service of which reflection needs only the name."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -229,7 +228,7 @@ class _Named:
 def _reflection(doors: Doors) -> dict[str, GRPCMethod]:
     if not doors.reflection:
         return {}
-    # It registers messages of its own with the pool that all share: only who wants it gets that.
+    # Importing it registers messages in the shared pool, so it is imported only if reflection is wanted.
     from grpclib.reflection.service import ServerReflection
 
     names = [WORKLOAD_API] * doors.workload + [BROKER_API] * doors.broker

@@ -1,8 +1,8 @@
-"""Protobuf messages of the Workload API and the Broker API, from a table, in a descriptor pool of their own.
+"""Build the protobuf messages of the Workload API and the Broker API from a table, in a private descriptor pool.
 
-The messages of the Workload API have no package, as the standard wants it; in the pool that all of a process share
-they would clash with every other SPIFFE library's copy. Source: workloadapi.proto and brokerapi.proto of the SPIFFE
-standards, state of 2026-07-01; error details: google/rpc/status.proto and error_details.proto.
+The Workload API's messages have no package, as the standard requires; in the process-wide pool they would clash with
+the copy of every other SPIFFE library. Source: workloadapi.proto and brokerapi.proto of the SPIFFE standards, state of
+2026-07-01; error details: google/rpc/status.proto and error_details.proto.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ _ERROR_MESSAGES: Final = """
 Status code:1:int32 message:2:string details:3:*google.protobuf.Any
 ErrorInfo reason:1:string domain:2:string metadata:3:{string}
 """
-# Method, what it takes, what it gives; `*` is a stream.
+# Method, its request, its response; `*` is a stream.
 _WORKLOAD_METHODS: Final = """
 FetchX509SVID X509SVIDRequest *X509SVIDResponse
 FetchX509Bundles X509BundlesRequest *X509BundlesResponse
@@ -105,19 +105,19 @@ class Method:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
-    """pool: private. methods: by path, `/SERVICE/METHOD`."""
+    """The messages and methods. pool: private. methods: by path, `/SERVICE/METHOD`."""
 
     pool: Any
     methods: Mapping[str, Method]
 
     def message(self, name: str) -> Any:
-        """A message class by its full name. Raises KeyError."""
+        """Return a message class by its full name. Raises KeyError."""
         return message_factory.GetMessageClass(self.pool.FindMessageTypeByName(name))
 
 
 @functools.cache
 def schema() -> Schema:
-    """Built on first use."""
+    """Return the schema, built on first use."""
     workload = _file("answerable/workloadapi.proto", "", _WORKLOAD_MESSAGES)
     broker = _file("answerable/brokerapi.proto", BROKER_PACKAGE, _BROKER_MESSAGES)
     workload.service.append(_described(WORKLOAD_API, "", _WORKLOAD_METHODS))
@@ -132,7 +132,7 @@ def schema() -> Schema:
 
 
 def private_pool(name: str, package: str, table: str) -> Any:
-    """A pool of its own for the messages of one table, each `Message name:number:type ...`, as those above."""
+    """Return a private pool for the messages of one table, each `Message name:number:type ...`, as those above."""
     return _pool(_file(name, package, table))
 
 

@@ -1,9 +1,9 @@
-"""Which process is at the other end, held by a pidfd, so that its number cannot come to mean another one.
+"""Identify the process at the other end of a Unix socket and hold it by a pidfd, so that a reused pid is not mistaken
+for it.
 
-Laws: what the kernel says of a connection counts, never what the client writes. What became another program since it
-was met is not what it was. A pidfd that is not readable belongs
-to a process that has not ended, and while it has not ended nobody else has its pid; so what was read from `/proc`
-before a look at the pidfd was read of that process.
+Laws: what the kernel reports about a connection counts, never what the client writes. A process that has executed
+another program since it was first identified is not the same any more. While a pidfd is not readable its process has
+not ended, and no other process has its pid; so data read from `/proc` before a check of the pidfd is of that process.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, Final
 
 SO_PEERPIDFD: Final = 77
-"""Linux 6.5: a pidfd of the process that connected, taken when it did; Python has no name for it yet."""
+"""Linux 6.5: a pidfd of the connecting process, taken when it connected; Python has no name for it yet."""
 PROC: Final = Path("/proc")
 STATUS_BYTES_MAX: Final = 65_536
 
 _UCRED: Final = struct.Struct("3i")
-# Field 22 of /proc/PID/stat, counted from behind the command, which may hold anything.
+# Field 22 of /proc/PID/stat, counted after the command name, which may contain anything.
 _STARTED_FIELD: Final = 19
 _STATE_FIELD: Final = 0
 _DEAD: Final = (b"Z", b"X", b"x")
@@ -31,10 +31,10 @@ _DEAD: Final = (b"Z", b"X", b"x")
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class PeerProcess:
-    """One process. started: in clock ticks since boot, with the pid its name for as long as the machine runs.
+    """One process. started: in clock ticks since boot; with the pid it identifies the process while the machine runs.
 
-    uid, gid: as the kernel recorded them when it connected. pidfd: -1 once closed. program: device and inode of what
-    it ran when it was met; None where we may not look.
+    uid, gid: as the kernel recorded them at connection time. pidfd: -1 once closed. program: device and inode of the
+    program it ran when first identified; None if that cannot be read.
     """
 
     pid: int
@@ -46,30 +46,30 @@ class PeerProcess:
     program: tuple[int, int] | None = None
 
     def is_alive(self) -> bool:
-        """Whether it is still the process that it was, and runs what it ran when it was met; False for good once it has
-        ended or `close` was called."""
+        """Whether the process still exists and runs the program that it ran when first identified; False for good once
+        it has ended or `close` was called."""
         if self.pidfd < 0 or _started(self.pid, self.proc) != self.started:
             return False
         return _program(self.pid, self.proc) == self.program and not _has_ended(self.pidfd)
 
     def close(self) -> None:
-        """Let go of the pidfd. Idempotent."""
+        """Close the pidfd. Idempotent."""
         if self.pidfd >= 0:
             os.close(self.pidfd)
             self.pidfd = -1
 
 
 def connected_process(connected: Any, *, proc: Path = PROC) -> PeerProcess | None:
-    """The process that connected this Unix socket; None when it has ended or the kernel cannot tell. Owned by the
-    caller, who closes it. connected: a socket, or what a transport gives for one.
+    """Return the process that connected this Unix socket; None if it has ended or the kernel cannot tell. The caller
+    owns and closes it. connected: a socket, or what a transport gives for one.
 
-    From Linux 6.5 the pidfd was taken when it connected. Before, a pid given anew between its connecting and this call
-    goes unseen, unless user or group differ.
+    From Linux 6.5 the pidfd is the one taken when it connected. Before, reuse of the pid between connecting and this
+    call goes unnoticed, unless user or group differ.
     """
     if connected is None or connected.family != socket.AF_UNIX or not hasattr(socket, "SO_PEERCRED"):
         return None
     pid, uid, gid = _UCRED.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
-    # 0 stands for a process in a pid namespace that we cannot see into.
+    # 0 means a process in a pid namespace that this process cannot see.
     if pid <= 0:
         return None
     try:
@@ -83,7 +83,7 @@ def connected_process(connected: Any, *, proc: Path = PROC) -> PeerProcess | Non
 
 
 def referenced_process(pid: int, *, proc: Path = PROC) -> PeerProcess | None:
-    """The process that has this pid now, or None. Owned by the caller, who closes it."""
+    """Return the process that has this pid now, or None. The caller owns and closes it."""
     return _opened(pid, proc) if pid > 0 else None
 
 
@@ -101,7 +101,7 @@ def _opened(pid: int, proc: Path, expected: tuple[int, int] | None = None) -> Pe
 
 
 def _held(process: PeerProcess) -> PeerProcess | None:
-    """The process, if it is there still; its pidfd is closed otherwise."""
+    """Return the process if it still exists; otherwise close its pidfd."""
     process.program = _program(process.pid, process.proc)
     if process.started > 0 and process.is_alive():
         return process
@@ -116,9 +116,9 @@ def _has_ended(pidfd: int) -> bool:
 
 
 def _started(pid: int, proc: Path) -> int:
-    """0 when there is no such process, or only what is left of one."""
+    """Return the start time; 0 if there is no such process, or only a zombie."""
     with suppress(OSError, ValueError, IndexError):
-        # Read for each answer: without the buffer and the path objects it costs a third.
+        # Read for each answer: without the buffer and path objects it costs a third.
         with open(f"{proc}/{pid}/stat", "rb", buffering=0) as file:
             fields = file.read(STATUS_BYTES_MAX).rpartition(b")")[2].split()
         return 0 if fields[_STATE_FIELD] in _DEAD else int(fields[_STARTED_FIELD])
@@ -133,7 +133,7 @@ def _program(pid: int, proc: Path) -> tuple[int, int] | None:
 
 
 def _owner(pid: int, proc: Path) -> tuple[int, int] | None:
-    """Effective user and group, as SO_PEERCRED has them."""
+    """Return the effective user and group, as SO_PEERCRED reports them."""
     with suppress(OSError, ValueError, IndexError, KeyError):
         with (proc / str(pid) / "status").open("rb") as file:
             lines = file.read(STATUS_BYTES_MAX).splitlines()

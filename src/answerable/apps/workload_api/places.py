@@ -1,4 +1,4 @@
-"""How much a client of the Workload API may make us hold, and who is connected."""
+"""Limits of the Workload API's connections, and the count of present connections."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
-    """connections_max: at a time, of all, of one user, of one process; more are hung up on. streams_max: RPCs under way
-    on a connection. request_bytes_max: of one RPC, all that the client sends. first_byte_seconds: from connecting.
-    idle_seconds: without an RPC. receive_seconds: for the request of an RPC, and for a PING to come back. send_seconds:
-    for taking one message, or for reading on when too much waits to be sent. resets_max: RPCs called off in a minute.
-    recheck_seconds: after which an open stream looks again who its process is, changes or not.
+    """Limits of connections.
+
+    connections_max: concurrent, overall, of one user, of one process; more are disconnected. streams_max: running RPCs
+    of a connection. request_bytes_max: of one RPC, everything the client sends. first_byte_seconds: from connecting.
+    idle_seconds: without an RPC. receive_seconds: for the request of an RPC, and for the answer to a PING.
+    send_seconds: for accepting one message, or for reading on when too much waits to be sent. resets_max: cancelled
+    RPCs in a minute. recheck_seconds: interval at which an open stream identifies its process again, changes or not.
     """
 
     connections_max: int = 1024
@@ -33,7 +35,7 @@ class ConnectionLimits:
 
 
 class Places:
-    """Counts who is connected."""
+    """Counts the present connections."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self._limits = limits
@@ -42,7 +44,7 @@ class Places:
         self.taken = 0
 
     def take(self, peer: PeerProcess) -> bool:
-        """Whether there was a place; give it back with `leave`."""
+        """Whether a place was free and is now taken; release it with `leave`."""
         limits, process = self._limits, (peer.pid, peer.started)
         if (
             self.taken >= limits.connections_max
@@ -56,12 +58,12 @@ class Places:
         return True
 
     def leave(self, peer: PeerProcess) -> None:
-        """Give back what `take` gave."""
+        """Release what `take` took."""
         self.taken -= 1
         self._users[peer.uid] -= 1
         process = (peer.pid, peer.started)
         self._processes[process] -= 1
-        # A count of zero would stay, and processes come and go.
+        # Delete zero counts: processes come and go, and the counters would grow.
         if not self._processes[process]:
             del self._processes[process]
         if not self._users[peer.uid]:

@@ -1,4 +1,4 @@
-"""The product as the Workload API sees it: processes become instances, and instances get their documents."""
+"""Implement the Workload API's dependencies: local processes become instances, and instances get their SVIDs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from answerable.wiring.identity import Identity
 
 PROCESSES_MAX: Final = 65_536
-"""Enrolled processes that are known by pid and start; past that all are met anew."""
+"""Enrolled processes remembered by pid and start time; past this number the memory is cleared."""
 
 
 class WorkloadNeeds:
@@ -53,8 +53,8 @@ class WorkloadNeeds:
         brokers: tuple[BrokerGrant, ...] = (),
         refused: TellRefused = untold,
     ) -> None:
-        """brokers: who may fetch for whom, beside being registered as a broker; nobody unless said here. refused: hears
-        of every process that gets no identity."""
+        """brokers: who may fetch for whom, in addition to being registered as a broker; nobody by default. refused:
+        called for every process that gets no identity."""
         self._identity = identity
         self._workloads = workloads
         self._brokers = brokers
@@ -64,22 +64,22 @@ class WorkloadNeeds:
 
     @property
     def domain(self) -> TrustDomain:
-        """As the door asks."""
         return self._identity.desk.domain
 
     async def identify(self, peer: PeerProcess) -> tuple[Name, ...]:
-        """As the door asks: the process is measured each time, and keeps the instance that it has."""
+        """As the interface says: the process is measured each time, and keeps its instance."""
         facts = await self._measured(peer)
         return (await self._enrolled(peer, facts),)
 
     async def may_broker(self, broker: PeerProcess) -> bool:
-        """As the door asks: its agent must be registered as a broker, and the settings must list it."""
+        """As the interface says: the agent must be registered as a broker, and the settings must list it."""
         return bool(self._reach(await self._measured(broker)))
 
     async def identify_for(
         self, broker: PeerProcess, workload: PeerProcess
     ) -> tuple[SpiffeId, tuple[Name, ...]] | None:
-        """As the door asks. A broker is an instance like any other, so that what it fetches can name it."""
+        """As the interface says. A broker is an instance like any other, so that documents fetched through it can name
+        it."""
         own = await self._measured(broker)
         reach = self._reach(own)
         if not reach:
@@ -87,7 +87,7 @@ class WorkloadNeeds:
         facts = await self._measured(workload)
         evidence = self._workloads.attestor.unix(facts)
         agent: AgentId | None = None
-        # Who it is, or that it is nobody, is not told to somebody who may not fetch for it.
+        # A broker that may not fetch for the workload must not learn who the workload is, or that it has no identity.
         with suppress(Refused):
             agent = agent_of(self._workloads, evidence).name
         if not reach & names_of(self.domain, agent, evidence.selectors):
@@ -96,7 +96,7 @@ class WorkloadNeeds:
         return through.id, (await self._enrolled(workload, facts),)
 
     def _reach(self, broker: ProcessFacts) -> frozenset[str]:
-        """What the workloads are called that it may fetch for; empty for one that is no broker."""
+        """Return the names of the workloads that it may fetch for; empty if it is no broker."""
         evidence = self._workloads.attestor.unix(broker)
         agent = agent_of(self._workloads, evidence)
         if not agent.broker:
@@ -128,34 +128,28 @@ class WorkloadNeeds:
     async def x509_svid(
         self, identity: SpiffeId, public_key: EllipticCurvePublicKey, *, broker: SpiffeId | None = None
     ) -> X509Svid:
-        """As the door asks."""
         return await hand_out_svid.x509_svid(self._workloads, identity, public_key, broker=broker)
 
     async def jwt_svid(
         self, identity: SpiffeId, audience: tuple[str, ...], *, broker: SpiffeId | None = None
     ) -> str:
-        """As the door asks."""
         return await hand_out_svid.jwt_svid(self._workloads, identity, audience, broker=broker)
 
     async def wit_svid(self, identity: SpiffeId, public_key: EllipticCurvePublicKey) -> IssuedWit:
-        """As the door asks."""
         jwk = jwk_text(public_key, alg="ES256")
         token = await hand_out_svid.wit_svid(self._workloads, identity, public_key, jwk)
         seconds = self._identity.desk.limits.jwt_seconds
         return IssuedWit(token=token, expires_at=UnixMillis(self.now() + seconds * 1000))
 
     async def judge_jwt_svid(self, token: str, *, audience: str) -> JwtSvid:
-        """As the door asks."""
         return verified_jwt_svid(
             token, audience=audience, bundle_of=self._identity.desk.bundle, now=self.now()
         )
 
     def bundles(self) -> Mapping[TrustDomain, TrustBundle]:
-        """As the door asks."""
         return self._identity.desk.bundles()
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
-        """As the door asks."""
         ends = (self._identity.desk.watch(changed), self._identity.changes.add(changed))
 
         def end() -> None:
@@ -165,20 +159,19 @@ class WorkloadNeeds:
         return end
 
     def now(self) -> UnixMillis:
-        """As the door asks."""
         return self._workloads.walk.clock.now()
 
     def entropy(self, size: int) -> bytes:
-        """As the door asks."""
         return self._workloads.walk.entropy.bytes(size)
 
     async def _measured(self, peer: PeerProcess) -> ProcessFacts:
-        """Raises Unavailable (`process.*`), Unverified (`process.*`)."""
+        """Measure a process. Raises Unavailable (`process.*`), Unverified (`process.*`)."""
         measuring = self._workloads.measuring
         async with measuring.turn(peer.uid, enrolled=self._is_enrolled(peer)):
             if peer.pidfd < 0:
                 raise PROCESS_GONE("the process left before its turn")
-            # A thread that outlives this call must not find another file behind the number.
+            # A duplicate, because a thread that outlives this call must not find another file under the descriptor's
+            # number.
             held = [os.dup(peer.pidfd)]
 
             def observe() -> ProcessFacts:
@@ -191,11 +184,11 @@ class WorkloadNeeds:
             try:
                 facts = await measuring.in_thread(observe)
             finally:
-                # Nobody took it where the caller left before there was a thread.
+                # Nobody took the duplicate if the caller left before a thread started.
                 for pidfd in held:
                     os.close(pidfd)
         if (facts.uid, facts.gid) != (peer.uid, peer.gid):
-            # Any user may start a program with the setuid bit, and leave the connection to another.
+            # Any user may start a setuid program and pass the connection to another process.
             raise PROCESS_CHANGED("the process runs as another user or group than the one that connected")
         return facts
 

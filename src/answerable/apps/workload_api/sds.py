@@ -1,13 +1,14 @@
-"""Envoy's Secret Discovery Service, as SPIRE's agent offers it: SVIDs and bundles for proxies that speak no SPIFFE.
+"""Envoy's Secret Discovery Service, as the SPIRE agent offers it: SVIDs and bundles for proxies that do not speak
+SPIFFE.
 
-Sources: Envoy's `envoy.service.secret.v3`, state of 1.40, and the resource names of the SPIRE agent's `sds` section.
-A proxy is a workload like any other: it gets what its process may get, and sends the Workload API's security header.
+Sources: Envoy's `envoy.service.secret.v3`, state of 1.40, and the resource names of the SPIRE agent's `sds` section. A
+proxy is a workload like any other: it gets what its process may get, and sends the Workload API's security header.
 
 Resource names: a SPIFFE ID of the caller, or `default` for its first one: certificate and key. `spiffe://TD`, or
-`ROOTCA` for our own domain: that domain's authorities alone. `ALL`: every bundle, each for the names of its own domain
-only (Envoy's SPIFFE validator), which is what verifies peers of federated domains rightly. What a proxy may not have,
-or what is not there yet, is left out and pushed when it is there; if that is all it asked for, the stream ends with
-NOT_FOUND, and Envoy comes again.
+`ROOTCA` for this server's domain: that domain's authorities alone. `ALL`: every bundle, each for the names of its own
+domain only (Envoy's SPIFFE validator), which verifies peers of federated domains correctly. A resource that the proxy
+may not have, or that does not exist yet, is left out and pushed when it exists; if nothing else was requested, the
+stream ends with NOT_FOUND, and Envoy retries.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ ROOT_NAME: Final = "ROOTCA"
 ALL_NAME: Final = "ALL"
 NAMES_MAX: Final = 256
 
-# Message: `name:number:type`, `*` is repeated. Only what is read or written; what else Envoy sends is passed over.
+# Message: `name:number:type`, `*` is repeated. Only fields that are read or written; other fields of Envoy's are
+# ignored.
 _TABLE: Final = """
 Any type_url:1:string value:2:bytes
 Status code:1:int32 message:2:string
@@ -73,9 +75,8 @@ SPIFFECertValidatorConfig trust_domains:1:*TrustDomain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretSight(Sight):
-    """named: the identity behind each name that was asked for. bundles: validation contexts by name, encoded.
-    authorities: our own, encoded: another set of them makes what is named anew. Empty where nothing is named.
-    """
+    """The input of an answer. named: the identity for each requested name. bundles: encoded validation contexts by
+    name. authorities: this domain's, encoded: a change of them causes new SVIDs. Empty if nothing is named."""
 
     named: Mapping[str, Identity]
     authorities: bytes
@@ -84,7 +85,7 @@ class SecretSight(Sight):
 def secret_methods(
     connection: PeerConnection, needs: WorkloadServices, peer: PeerProcess, *, recheck_seconds: float
 ) -> dict[str, GRPCMethod]:
-    """The RPCs of one connection, by path, to stand beside those of the Workload API."""
+    """Return the RPCs of one connection, by path, to serve beside those of the Workload API."""
     door = SecretDiscovery(connection, needs, peer, recheck_seconds=recheck_seconds)
     takes, gives = _message("DiscoveryRequest"), _message("DiscoveryResponse")
     return {
@@ -98,7 +99,7 @@ def secret_methods(
 
 
 class SecretDiscovery:
-    """What one process may have of SVIDs and bundles, in Envoy's words."""
+    """The SVIDs and bundles that one process may have, in Envoy's messages."""
 
     def __init__(
         self,
@@ -114,7 +115,7 @@ class SecretDiscovery:
         self._recheck_seconds = recheck_seconds
 
     async def fetch_secrets(self, stream: Stream[Any, Any]) -> None:
-        """The secrets that are named, once."""
+        """Return the named secrets, once."""
         call = self._call(stream)
         names = _names(await call.request())
         answer = _message("DiscoveryResponse")()
@@ -122,7 +123,7 @@ class SecretDiscovery:
         await call.send(answer)
 
     async def stream_secrets(self, stream: Stream[Any, Any]) -> None:
-        """The secrets that were named last: at once, when they change, and before they end."""
+        """Stream the secrets named last: at once, when they change, and before they expire."""
         call = self._call(stream)
         asked = _Subscription(names=_names(await call.request()))
         reading = asyncio.create_task(asked.follow(stream))
@@ -171,7 +172,7 @@ class SecretDiscovery:
         return found
 
     async def _fill(self, answer: Any, sight: Sight) -> UnixMillis | None:
-        """Returns when to send it anew; None where no certificate is in it."""
+        """Fill the answer and return when to send it again; None if it has no certificate."""
         ends = []
         named = sight.named if isinstance(sight, SecretSight) else {}
         for name, identity in named.items():
@@ -190,7 +191,7 @@ class SecretDiscovery:
             secret.validation_context.MergeFromString(context)
             answer.resources.add(type_url=SECRET_TYPE, value=secret.SerializeToString())
         answer.type_url = SECRET_TYPE
-        # Each answer is a version of its own: its keys are new.
+        # Each answer is a version of its own, because its keys are new.
         answer.version_info = answer.nonce = self._needs.entropy(8).hex()
         return renewal(min(ends), self._needs) if ends else None
 
@@ -200,7 +201,7 @@ class _Left(Exception):
 
 
 class _Subscription:
-    """What a client wants by its latest request. An answer that it refuses is not sent again before a change."""
+    """The client's latest request. An answer that the client rejects is not sent again before a change."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
@@ -208,17 +209,17 @@ class _Subscription:
         self._end: Exception | None = None
 
     def hear(self, changed: Callable[[], None]) -> Callable[[], None]:
-        """As `WorkloadServices.watch`."""
+        """Register a callback, as `WorkloadServices.watch`."""
         self._changed = changed
         return lambda: None
 
     def check(self) -> None:
-        """Raises _Left, or GRPCError, once there is no one to send to."""
+        """Check that the client is still there. Raises _Left, or GRPCError."""
         if self._end is not None:
             raise self._end
 
     async def follow(self, stream: Stream[Any, Any]) -> None:
-        """Read requests until the client ends the stream. They may be far apart: there is no limit of time."""
+        """Read requests until the client ends the stream. They may be far apart, so there is no time limit."""
         try:
             while (request := await stream.recv_message()) is not None:
                 names = _names(request)
@@ -234,7 +235,7 @@ class _Subscription:
 
 
 def _contexts(needs: WorkloadServices) -> dict[str, bytes]:
-    """Validation contexts by resource name, encoded. Raises Unavailable without our own bundle."""
+    """Return validation contexts by resource name, encoded. Raises Unavailable without this domain's bundle."""
     bundles = {domain: one for domain, one in needs.bundles().items() if one.x509_authorities}
     if needs.domain not in bundles:
         raise WORKLOAD_API_NO_BUNDLE()
@@ -259,7 +260,7 @@ def _pem(bundle: TrustBundle) -> bytes:
 
 
 def _names(request: Any) -> tuple[str, ...]:
-    """Raises GRPCError (INVALID_ARGUMENT)."""
+    """Return the requested resource names. Raises GRPCError (INVALID_ARGUMENT)."""
     if request.type_url not in ("", SECRET_TYPE):
         raise invalid("only secrets are given here")
     if len(request.resource_names) > NAMES_MAX:
@@ -268,7 +269,7 @@ def _names(request: Any) -> tuple[str, ...]:
 
 
 def _answering(rpc: Callable[[Stream[Any, Any]], Any]) -> Callable[[Stream[Any, Any]], Any]:
-    """The RPC as grpclib calls it, its errors in gRPC's words."""
+    """Return the RPC as grpclib calls it, with its errors translated to gRPC statuses."""
 
     async def answer(stream: Stream[Any, Any]) -> None:
         try:
@@ -283,7 +284,8 @@ def _answering(rpc: Callable[[Stream[Any, Any]], Any]) -> Callable[[Stream[Any, 
 
 @functools.cache
 def _message(name: str) -> Any:
-    """A message class. The pool is private: only the wire is Envoy's, and the names are of no account on it."""
+    """Return a message class. The pool is private: only the wire format is Envoy's, and it does not carry message
+    names."""
     return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"answerable.sds.{name}"))
 
 

@@ -1,7 +1,8 @@
-"""Noting local processes that belong to no agent, under names that they cannot choose and not too many of them.
+"""Record local processes that belong to no agent, under names that the processes cannot choose, and not too many of
+them.
 
-Laws: a name has the user, whom the kernel knows, and the beginning of a digest; one user leaves a bounded number of
-names an hour, so that nobody drives what others left out of the list.
+Laws: a name consists of the user, which the kernel reports, and the beginning of a digest; one user adds a bounded
+number of names per hour, so that nobody can crowd out the entries of others.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ OTHER_USERS: Final = "other users"
 
 
 class SeenStrangers:
-    """Belongs to the event loop's thread."""
+    """Recorder of unregistered processes. For the event loop's thread only."""
 
     __slots__ = ("_began", "_clock", "_names", "_seen")
 
@@ -33,7 +34,8 @@ class SeenStrangers:
         self._names: dict[int, set[str]] = {}
 
     def note(self, facts: ProcessFacts) -> None:
-        """Past the bound, what a user runs is `uid N others`, and a user `other users`. Never raises."""
+        """Record a process. Above the limits a user's processes are `uid N others`, and users `other users`. Never
+        raises."""
         at = self._clock.monotonic()
         if at - self._began >= SECONDS:
             self._began, self._names = at, {}
@@ -48,7 +50,7 @@ class SeenStrangers:
         )
 
     def enrolled(self, facts: ProcessFacts) -> None:
-        """It belongs to an agent by now. Never raises."""
+        """Remove the record of a process that now belongs to an agent. Never raises."""
         self._seen.leave("agent", process_name(facts.uid, facts.sha256))
 
     def _name(self, facts: ProcessFacts) -> str:

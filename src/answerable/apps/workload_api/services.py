@@ -1,4 +1,4 @@
-"""What this door needs of the product around it. Wiring hands it over; tests hand over their own."""
+"""Declare what the Workload API needs from the rest of the system. Wiring and tests provide it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """One name a workload may bear. hint: what the operator says it is for, at most 1024 bytes."""
+    """One name that a workload may bear. hint: the operator's note on its purpose, at most 1024 bytes."""
 
     id: SpiffeId
     hint: str = ""
@@ -28,45 +28,46 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedWit:
-    """token: a WIT-SVID, compact. expires_at: its `exp`."""
+    """An issued WIT-SVID. token: compact. expires_at: its `exp`."""
 
     token: str
     expires_at: UnixMillis
 
 
 class WorkloadServices(Protocol):
-    """The product as this door sees it. All is called in the loop of the front.
+    """The Workload API's dependencies, all called in the front's event loop.
 
-    Anything may raise Unavailable: the caller is then told to come again (UNAVAILABLE).
+    Any method may raise Unavailable: the caller is then told to retry (UNAVAILABLE).
     """
 
     @property
     def domain(self) -> TrustDomain:
-        """Our own trust domain."""
+        """This server's trust domain."""
         ...
 
     async def identify(self, peer: PeerProcess) -> tuple[Identity, ...]:
-        """Who this process is now; empty, Refused or Unverified for nobody. Asked anew before anything is sent.
+        """Return the identities of this process now; empty, Refused or Unverified for none. Called again before
+        anything is sent.
 
-        `peer.pidfd` is open until this returns or is cancelled: a thread that may outlive it takes a copy.
+        `peer.pidfd` is open until this returns or is cancelled: a thread that may outlive the call must duplicate it.
         """
         ...
 
     async def may_broker(self, broker: PeerProcess) -> bool:
-        """Whether a process may fetch identities for any other at all."""
+        """Whether a process may fetch identities for any other process at all."""
         ...
 
     async def identify_for(
         self, broker: PeerProcess, workload: PeerProcess
     ) -> tuple[SpiffeId, tuple[Identity, ...]] | None:
-        """Who a broker is, and who the workload, as `identify`; None where it may not fetch identities for that one.
-        What is let and what is given follow from one measurement of the workload."""
+        """Return the broker's and the workload's identities, as `identify`; None if the broker may not fetch for that
+        workload. The permission and the result follow from one measurement of the workload."""
         ...
 
     async def x509_svid(
         self, identity: SpiffeId, public_key: EllipticCurvePublicKey, *, broker: SpiffeId | None = None
     ) -> X509Svid:
-        """Issue an X.509-SVID for a key that the door has just made. broker: who fetches it, if not its workload."""
+        """Issue an X.509-SVID for a key that was just generated. broker: who fetches it, if not its workload."""
         ...
 
     async def jwt_svid(
@@ -76,25 +77,25 @@ class WorkloadServices(Protocol):
         ...
 
     async def wit_svid(self, identity: SpiffeId, public_key: EllipticCurvePublicKey) -> IssuedWit:
-        """Issue a WIT-SVID for a key that the door has just made."""
+        """Issue a WIT-SVID for a key that was just generated."""
         ...
 
     async def judge_jwt_svid(self, token: str, *, audience: str) -> JwtSvid:
-        """Validate a JWT-SVID of our own or a federated domain. Raises Malformed, Unverified."""
+        """Validate a JWT-SVID of this or a federated domain. Raises Malformed, Unverified."""
         ...
 
     def bundles(self) -> Mapping[TrustDomain, TrustBundle]:
-        """All bundles, as ports.TrustSource gives them; without our own the door is not ready."""
+        """Return all bundles, as ports.TrustSource does; without this domain's own the API is not ready."""
         ...
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
-        """Call `changed` in this loop when bundles, or who somebody is, may have changed; returns what ends it."""
+        """Call `changed` in this loop when bundles or identities may have changed; return what unregisters it."""
         ...
 
     def now(self) -> UnixMillis:
-        """The clock that the times of SVIDs are of."""
+        """Return the time of the clock that dates SVIDs."""
         ...
 
     def entropy(self, size: int) -> bytes:
-        """Random bytes, for jitter."""
+        """Return random bytes, for jitter."""
         ...

@@ -1,6 +1,6 @@
-"""What answers are made of: SVIDs with fresh keys, bundles, claims.
+"""Build the contents of answers: SVIDs with fresh keys, bundles and claims.
 
-Laws: a key is made for one answer and no reference to it is kept; nothing here writes one anywhere else.
+Laws: a key is generated for one answer and no reference to it is kept; nothing here writes a key anywhere else.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain
 
 HINT_BYTES_MAX: Final = 1024
-"""Workload API, section 8."""
+"""Longest hint (Workload API, section 8)."""
 JITTER: Final = 0.1
-"""Of half a lifetime, to either side: workloads started together do not all come back together."""
+"""Share of half a lifetime, in either direction: workloads started together do not all renew together."""
 RENEW_MILLIS_MIN: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """What an answer would be made of; another sight, another answer. bundles: as on the wire, by trust domain ID.
+    """The input of an answer; a different sight means a different answer. bundles: as on the wire, by trust domain ID.
 
-    broker: who fetches it, where that is not the workload itself.
+    broker: who fetches it, if not the workload itself.
     """
 
     identities: tuple[Identity, ...]
@@ -43,22 +43,22 @@ class Sight:
 
 
 def x509_bundles(needs: WorkloadServices) -> dict[str, bytes]:
-    """DER certificates, one behind the other. Raises Unavailable without our own bundle."""
+    """Return concatenated DER certificates by domain. Raises Unavailable without this domain's bundle."""
     return _keyed(needs, {domain: b"".join(one.x509_authorities) for domain, one in needs.bundles().items()})
 
 
 def jwt_bundles(needs: WorkloadServices) -> dict[str, bytes]:
-    """JWK Sets. Raises Unavailable without our own bundle."""
+    """Return JWK Sets by domain. Raises Unavailable without this domain's bundle."""
     return _keyed(needs, {domain: encoded_jwt_bundle(one) for domain, one in needs.bundles().items()})
 
 
 def wit_bundles(needs: WorkloadServices) -> dict[str, bytes]:
-    """JWK Sets of the keys for WIT-SVIDs. Raises Unavailable without our own bundle."""
+    """Return JWK Sets of the WIT-SVID keys by domain. Raises Unavailable without this domain's bundle."""
     return _keyed(needs, {domain: encoded_wit_bundle(one) for domain, one in needs.bundles().items()})
 
 
 async def fill_x509(answer: Any, sight: Sight, needs: WorkloadServices) -> UnixMillis:
-    """SVIDs with keys and bundles; returns when to send them anew. For messages of both APIs."""
+    """Fill in X.509-SVIDs with keys and bundles; return when to send them again. For messages of both APIs."""
     own = f"spiffe://{needs.domain}"
     ends = []
     for identity in sight.identities:
@@ -85,14 +85,14 @@ async def fill_jwt(
     needs: WorkloadServices,
     broker: SpiffeId | None = None,
 ) -> None:
-    """JWT-SVIDs. For messages of both APIs. broker: as in `Sight`."""
+    """Fill in JWT-SVIDs. For messages of both APIs. broker: as in `Sight`."""
     for identity in identities:
         svid = await needs.jwt_svid(identity.id, audience, broker=broker)
         answer.svids.add(spiffe_id=str(identity.id), svid=svid, hint=identity.hint)
 
 
 async def fill_wit(answer: Any, sight: Sight, needs: WorkloadServices) -> UnixMillis:
-    """WIT-SVIDs with keys; returns when to send them anew."""
+    """Fill in WIT-SVIDs with keys; return when to send them again."""
     ends = []
     for identity in sight.identities:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -105,7 +105,7 @@ async def fill_wit(answer: Any, sight: Sight, needs: WorkloadServices) -> UnixMi
 
 
 def renewal(end: UnixMillis, needs: WorkloadServices) -> UnixMillis:
-    """Half of what is left of a lifetime from now, give or take a tenth of that."""
+    """Return the time at half of the remaining lifetime, with a tenth of jitter."""
     chance = int.from_bytes(needs.entropy(4), "big") / 2**32
     now = needs.now()
     half = (end - now) / 2 * (1 - JITTER + 2 * JITTER * chance)
@@ -113,7 +113,7 @@ def renewal(end: UnixMillis, needs: WorkloadServices) -> UnixMillis:
 
 
 def with_unique_hints(identities: tuple[Identity, ...]) -> tuple[Identity, ...]:
-    """The same identities; a hint that another has already, or that is too long, is left out."""
+    """Return the same identities; a hint that repeats another or is too long is left out."""
     seen: set[str] = set()
     kept = []
     for identity in identities:
@@ -128,7 +128,7 @@ def with_unique_hints(identities: tuple[Identity, ...]) -> tuple[Identity, ...]:
 
 
 def check_ready(needs: WorkloadServices) -> None:
-    """Raises Unavailable (`workload_api.no_bundle`) without our own bundle: callers are to come again."""
+    """Check that this domain's bundle exists. Raises Unavailable (`workload_api.no_bundle`): callers then retry."""
     if needs.domain not in needs.bundles():
         raise WORKLOAD_API_NO_BUNDLE()
 

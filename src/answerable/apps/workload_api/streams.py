@@ -1,4 +1,4 @@
-"""Streams: the full set at once, again when it changes or grows old, and an end when there is nothing left to send."""
+"""Stream answers: the full set at once, again when it changes or ages, and an end when nothing is left to send."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 async def identities_of(
     needs: WorkloadServices, process: PeerProcess, speaks: Callable[[], Awaitable[None]]
 ) -> tuple[Identity, ...]:
-    """Who a process is that has just spoken. Raises GRPCError (PERMISSION_DENIED) for nobody, and for a process that
-    has ended or runs another program than when it connected."""
+    """Identify a process that has just answered a PING. Raises GRPCError (PERMISSION_DENIED) for a process without
+    identity, and for one that has ended or runs another program than when it connected."""
     if not process.is_alive():
         raise denied()
     await speaks()
     found = await needs.identify(process)
-    # What was asked about it may have taken a while, and been answered about another with its number.
+    # Identifying may have taken a while, and its answer may be about another process that has reused the pid.
     if not found or not process.is_alive():
         raise denied()
     return with_unique_hints(found)
@@ -42,10 +42,11 @@ async def keep_sending(
     recheck_seconds: float,
     hear: Callable[[Callable[[], None]], Callable[[], None]] | None = None,
 ) -> None:
-    """Send until `look` raises, or the client has gone.
+    """Send until `look` raises, or the client has left.
 
-    look: what there is now; asked at once, after every change and every `recheck_seconds`. fill: puts it in a message,
-    and says when that is to be sent anew. hear: another source of changes, as `WorkloadServices.watch`.
+    look: returns the present contents; called at once, after every change and every `recheck_seconds`. fill: writes
+    them into a message, and returns when to send them again. hear: another source of changes, as
+    `WorkloadServices.watch`.
     """
     changed = asyncio.Event()
     ends = [needs.watch(changed.set)]
@@ -61,7 +62,7 @@ async def keep_sending(
                 message = answer()
                 renew_at = await fill(message, seen)
                 await call.send(message)
-                # The keys in it are the client's now.
+                # Drop the reference: the keys in the message now belong to the client.
                 del message
                 sent = seen
             wait = recheck_seconds

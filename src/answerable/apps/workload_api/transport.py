@@ -1,9 +1,9 @@
-"""The transport of one Unix-socket connection that also says which process sent what was read.
+"""A transport for one Unix-socket connection that also reports which process sent the received bytes.
 
-No event loop reads the kernel's word about a sender (SCM_CREDENTIALS, unix(7)): asyncio and uvloop drop it.
+Neither asyncio nor uvloop reads the kernel's sender credentials (SCM_CREDENTIALS, unix(7)); both drop them.
 
-Laws: what two processes sent is never handed on as one piece (the kernel does not mix them); descriptors that are sent
-along are not taken; what is written has a bound at which the protocol is told to wait, as asyncio's transports have.
+Laws: bytes from two processes are never delivered as one piece (the kernel does not mix them); descriptors sent along
+are not accepted; unsent bytes have a limit at which the protocol is told to pause, as with asyncio's transports.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ WRITE_BYTES_HIGH: Final = 65_536
 WRITE_BYTES_LOW: Final = 16_384
 
 _UCRED: Final = struct.Struct("3i")
-# Room for the credentials and for nothing after them: the kernel closes descriptors that find none.
+# Room for the credentials and nothing else: the kernel closes descriptors that do not fit.
 _SAID_BYTES: Final = socket.CMSG_SPACE(_UCRED.size)
 
 
 class HearingProtocol(Protocol):
-    """What the transport tells. Beside `heard`, as asyncio.Protocol says."""
+    """The callbacks of the transport: `heard`, and otherwise as in asyncio.Protocol."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Once, first."""
+        """Called once, first."""
         ...
 
     def heard(self, data: bytes, sender: int) -> None:
-        """Bytes, and the pid of the process that sent them; 0 where the kernel does not say."""
+        """Called with received bytes and the pid of their sender; 0 if the kernel does not report it."""
         ...
 
     def pause_writing(self) -> None:
-        """Too much waits to be taken."""
+        """Called when too many bytes wait to be sent."""
         ...
 
     def resume_writing(self) -> None:
-        """It was taken."""
+        """Called when they were sent."""
         ...
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Once, last."""
+        """Called once, last."""
         ...
 
 
 def tell_senders(connected: socket.socket) -> None:
-    """Have the kernel say who sends; set on a listening socket, for its connections too."""
+    """Have the kernel report senders; set on a listening socket, it applies to the accepted connections, too."""
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
 
 
 class SenderTransport(asyncio.Transport):
-    """Reads and writes a connected, non-blocking socket, and closes it in the end. Belongs to the loop's thread."""
+    """Reads and writes a connected, non-blocking socket, and closes it in the end. For the loop's thread only."""
 
     def __init__(self, connected: socket.socket, protocol: HearingProtocol) -> None:
         super().__init__({"socket": connected})
@@ -99,14 +99,14 @@ class SenderTransport(asyncio.Transport):
         if not self._unsent:
             self._loop.add_writer(self._number, self._write)
         self._unsent += data
-        # Most fits at once, and the answer need not wait for the loop's next round.
+        # Most data fits at once, and the answer need not wait for the loop's next round.
         self._write()
         if len(self._unsent) > WRITE_BYTES_HIGH and not self._full:
             self._full = True
             self._protocol.pause_writing()
 
     def close(self) -> None:
-        """What was written is still sent."""
+        """Close after sending what was written."""
         if not self._closing:
             self.pause_reading()
             self._closing = True

@@ -1,1 +1,1 @@
-"""One attempted effect, from untrusted wire value to verified request."""
+"""One attempted effect, from the untrusted wire value to the verified request."""

@@ -1,6 +1,8 @@
-"""The life of one action as a table; the docs' state diagram is drawn from it, and a ledger is verified by it.
+"""The lifecycle of one action as a table of states; the docs' state diagram is drawn from it, and a ledger is verified
+by it.
 
-Laws: an action only moves along a row of this table; every path from `logged` ends in one of the four ends.
+Laws: an action only moves along a row of this table; every path from `logged` ends in one of the four ends of an
+intent.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ TRANSITIONS: Final[dict[str, tuple[str, ...]]] = {
     "not_started": (),
     "indeterminate": ("succeeded", "failed", "not_started"),
 }
-"""`indeterminate` may be followed by a correcting entry when the true outcome turns up later; nothing is rewritten."""
+"""`indeterminate` may be followed by a correcting entry when the true outcome is found later; nothing is rewritten."""
 
 ENDS: Final = frozenset({"refused", "succeeded", "failed", "not_started", "indeterminate"})
 

@@ -1,6 +1,6 @@
-"""How an intent ended.
+"""The outcome of an intent.
 
-Laws: there are four ends and no fifth; `indeterminate` is said when it is not known, never guessed away.
+Laws: there are four ends and no fifth; an unknown end is recorded as `indeterminate`, never guessed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ OutcomeStatus = Literal["succeeded", "failed", "not_started", "indeterminate"]
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """result: what the upstream answered, None when it did not. detail: one line for people, never a secret.
+    """How an intent ended. result: the upstream's answer, None without one. detail: one human-readable line, never a
+    secret.
 
-    returned: of what was reserved for it, what was not used, by budget. overrun: what was used beyond that. The walk
-    says both, no upstream does. session: what the server itself calls the session in which it was done, as a broker
-    says; it leads from the server's own log to this action. used: what of its lease's grants it used, as the broker
-    says (`core.lease.use`); None where nobody told. prepared: what the gateway kept of the answer to be executed later,
-    or why it kept nothing; None where the action prepares nothing.
+    returned: the reserved amounts that were not used, by budget. overrun: the use beyond the reservation. The action
+    walk sets both, never an upstream. session: the server's own name of the session in which the action ran, as
+    reported by a broker; it links the server's log to this action. used: the lease's grants that were used, as reported
+    by the broker (`core.lease.use`); None if not reported. prepared: what the gateway stored of the answer for later
+    execution, or why it stored nothing; None if the action prepares nothing.
     """
 
     status: OutcomeStatus

@@ -1,7 +1,8 @@
-"""What one tool prepared for another to execute: frozen once, under its digest, and sent on as these very bytes.
+"""Prepared objects: what one tool prepared for another to execute, frozen under its digest, and sent on as these exact
+bytes.
 
-Laws: the digest is SHA-256 of exactly the bytes that are shown, signed and sent; an agent names a prepared object by
-its digest and by nothing else; what cannot be shown whole, or holds a credential, is not a prepared object.
+Laws: the digest is SHA-256 of exactly the bytes that are presented, signed and sent; an agent refers to a prepared
+object by its digest only; an answer that cannot be presented whole, or contains a credential, is not a prepared object.
 """
 
 from __future__ import annotations
@@ -28,18 +29,19 @@ if TYPE_CHECKING:
 Format = Literal["json", "text"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 BYTES_MAX: Final = 262_144
-"""The most that a setting may allow; what people are shown of it is several times as long."""
+"""The largest limit that a setting may choose; the presentation for people is several times as long."""
 LEAVES_MAX: Final = 2_000
-"""Values and empty containers in one object: more nobody reads."""
+"""Most values and empty containers in one object: people would not read more."""
 KEPT_MS: Final = 86_400_000
-"""How long after it expired it is known what became of it."""
+"""How long after its expiry the fate of an object is remembered."""
 PREFIX: Final = "sha256:"
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedText:
-    """format: `json` for canonical JSON, `text` for what was text. text: the bytes that are sent, as UTF-8."""
+    """The content of a prepared object. format: `json` for canonical JSON, `text` for plain text. text: the bytes to
+    send, as UTF-8."""
 
     format: Format
     text: str
@@ -50,21 +52,22 @@ class PreparedText:
         return digest_of(self.text)
 
     def value(self) -> JSONValue:
-        """What people and policies read: the object itself, or the text."""
+        """Return what people and policies read: the parsed JSON, or the text."""
         return parse(self.text.encode()) if self.format == "json" else self.text
 
 
 NO_CONTENT: Final = PreparedText(format="text", text="")
-"""Of what was used."""
+"""The content of an object that was used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """id: of the action that prepared it. capability: the one that prepares. tool: digest of that tool's definition.
+    """A stored prepared object. id: of the action that prepared it. capability: the preparing capability. tool: digest
+    of that tool's definition.
 
-    manifest: of the agent then; chain: agents that the mandate came through. entry, leaf: index and leaf hash, hex, of
-    the outcome in the ledger that says its digest. used_by: the action that executed it; empty while none did. Once it
-    is used, its text is gone from here: the ledger has it.
+    manifest: of the agent at that time. chain: agents through which the mandate was handed on. entry, leaf: index and
+    leaf hash, hex, of the ledger outcome that contains its digest. used_by: the action that executed it; empty while
+    none did. After use its text is removed: the ledger has it.
     """
 
     id: str
@@ -84,14 +87,14 @@ class Prepared:
     used_by: str = ""
 
     def waits(self, now: UnixMillis) -> bool:
-        """Whether it can still be executed."""
+        """Whether the object can still be executed."""
         return not self.used_by and now < self.expires_at
 
 
 class Executed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The prepared object in a verified request. argument: the one that carries the bytes. entry, leaf: of the outcome
-    that says its digest. made_by: the capability that prepared it. money: a pointer into the object to the amounts
-    whose sum is the money that moves, in minor units, such as `/lines/*/amount`; empty where that is not said."""
+    """The prepared object in a verified request. argument: the argument that carries the bytes. entry, leaf: of the
+    outcome that contains its digest. made_by: the capability that prepared it. money: a pointer into the object to the
+    amounts whose sum is the money that moves, in minor units, such as `/lines/*/amount`; empty if not declared."""
 
     id: str
     argument: str
@@ -104,12 +107,13 @@ class Executed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     money: str = ""
 
     def members(self) -> dict[str, JSONValue]:
-        """What the action object says of it, the object whole."""
+        """Return what the action object contains about the prepared object, including the whole object."""
         money: dict[str, JSONValue] = {"money": self.money} if self.money else {}
         return {**self.link(), **money, "expires_at": self.expires_at, "object": self.content.value()}
 
     def link(self) -> dict[str, JSONValue]:
-        """What the intent says of it; the bytes are among the arguments of its action."""
+        """Return what the intent contains about the prepared object; the bytes are among the arguments of its
+        action."""
         return {
             "argument": self.argument,
             "by": self.made_by,
@@ -120,20 +124,21 @@ class Executed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def digest_of(text: str) -> str:
-    """SHA-256 of the UTF-8 bytes, hex."""
+    """Return the SHA-256 of the UTF-8 bytes, hex."""
     return sha256(text.encode()).hexdigest()
 
 
 def named_digest(value: JSONValue) -> str | None:
-    """The hex digest in `sha256:<64 hex digits>`; None for whatever else an agent sends."""
+    """Return the hex digest in `sha256:<64 hex digits>`, or None for any other value from an agent."""
     return value.removeprefix(PREFIX) if isinstance(value, str) and _DIGEST.fullmatch(value) else None
 
 
 def prepared_text(result: Mapping[str, JSONValue], *, bytes_max: int) -> PreparedText:
-    """The prepared object in a tool's answer: its `structuredContent` as canonical JSON, or its one text as it stands.
+    """Extract the prepared object from a tool's answer: its `structuredContent` as canonical JSON, or its only text
+    unchanged.
 
-    Raises Malformed: `prepared.none` where there is neither, `prepared.too_large`, `prepared.token` for one that holds
-    what looks like a credential, `arguments.reserved_member`, and `json.*`.
+    Raises Malformed: `prepared.none` if there is neither, `prepared.too_large`, `prepared.token` for an object with an
+    apparent credential, `arguments.reserved_member`, and `json.*`.
     """
     structured = result.get("structuredContent")
     if structured is not None:
@@ -142,7 +147,7 @@ def prepared_text(result: Mapping[str, JSONValue], *, bytes_max: int) -> Prepare
         found = PreparedText(format="json", text=frozen.bytes.decode())
     else:
         found = PreparedText(format="text", text=_only_text(result.get("content")))
-    # Half a character is refused here, too.
+    # `encode` also refuses lone surrogates.
     content = encode(found.text)
     size = len(found.text.encode())
     if size > bytes_max:

@@ -1,4 +1,4 @@
-"""A prepared object as a register keeps it: what is about it as JSON, and beside it its bytes."""
+"""Convert a prepared object to and from its stored form: its metadata as JSON, and its bytes beside that."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _DECODER = msgspec.json.Decoder(_Kept)
 
 
 def prepared_body(prepared: Prepared) -> bytes:
-    """All that is kept of it but its bytes and whether it was used."""
+    """Return the stored metadata: everything except the bytes and whether the object was used."""
     return encode(
         {
             "agent": prepared.agent,
@@ -56,7 +56,8 @@ def prepared_body(prepared: Prepared) -> bytes:
 
 
 def prepared_in(body: bytes, content: bytes, *, used_by: str) -> Prepared:
-    """Read it back. Raises Malformed (`prepared.malformed`) for what is none, and for bytes of another digest."""
+    """Read a stored object. Raises Malformed (`prepared.malformed`) for invalid metadata, and for bytes of another
+    digest."""
     try:
         kept, text = _DECODER.decode(body), content.decode()
     except (msgspec.MsgspecError, UnicodeDecodeError) as fault:

@@ -1,8 +1,9 @@
-"""How many refusals of one agent are written down one by one before it is held and only counted.
+"""Limit how many refusals of one agent get a ledger entry of their own, before the agent is put on hold and its
+refusals are only counted.
 
-Laws: no agent can fill the disk with refusals; none is dropped silently, those past the quota are counted; an agent
-past its quota is held until its window ends, under the one mandate that all of them were under where there is one, and
-under all of them once as many more were under others.
+Laws: no agent can fill the disk with refusals; no refusal is dropped silently: those beyond the quota are counted; an
+agent beyond its quota is on hold until its window ends: under one mandate only, if all its refusals were under that
+mandate, and under all mandates once as many more refusals were under others.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 
 class Flooding(NamedTuple):
-    """An agent is past its quota from now on. mandate: the only one it is held under; empty for all."""
+    """An agent's hold that begins now. mandate: the only mandate it is held under; empty for all. until: end of the
+    hold."""
 
     mandate: str
     until: UnixMillis
@@ -25,8 +27,9 @@ class Flooding(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class _Window:
-    """mandate: the one that all refusals were under so far; None before the first, empty for more than one. others:
-    refusals under other ones, once the quota was used up under that one."""
+    """Refusals of one agent in one window. mandate: the mandate of all refusals so far; None before the first, empty
+    for several mandates. others: refusals under other mandates, counted once the quota was used up under one mandate.
+    """
 
     started: UnixMillis
     used: int = 0
@@ -37,12 +40,12 @@ class _Window:
 
 
 def _nobody_waits(_agent: AgentId) -> None:
-    """For who asks each time."""
+    """Default for callers that poll."""
 
 
 class RefusalQuota:
-    """recorded_max refusals per agent and window of window_ms milliseconds get an entry of their own. changed: told of
-    an agent whose quota is used up from now on, for more than before, or is whole again."""
+    """The refusal quota of each agent: `recorded_max` refusals in a window of `window_ms` milliseconds get an entry of
+    their own. changed: called with an agent when its quota is used up, is used up for more mandates, or is reset."""
 
     __slots__ = ("_changed", "_recorded_max", "_window_ms", "_windows")
 
@@ -55,17 +58,17 @@ class RefusalQuota:
         self._windows: dict[AgentId, _Window] = {}
 
     def is_held(self, agent: AgentId, now: UnixMillis, mandate: str = "") -> bool:
-        """Whether the agent has used up its quota in the running window, for all that it does or under this mandate."""
+        """Whether the agent has used up its quota in the current window, for all mandates or under this one."""
         window = self._past(agent, now)
         return window is not None and (not window.mandate or window.mandate == mandate)
 
     def is_flooding(self, agent: AgentId, now: UnixMillis) -> bool:
-        """Whether it has, under whichever mandate."""
+        """Whether the agent has used up its quota in the current window, under any mandate."""
         return self._past(agent, now) is not None
 
     def take(self, agent: AgentId, now: UnixMillis, mandate: str = "") -> bool:
-        """Note one refusal; True when it gets an entry of its own, False when it was only counted. mandate: that it was
-        under, where the agent has it."""
+        """Record one refusal. Return True if it gets an entry of its own, False if it is only counted. mandate: the
+        mandate it was under, if the agent holds it."""
         window = self._window(agent, now)
         if window.used >= self._recorded_max:
             window.counted += 1
@@ -79,11 +82,12 @@ class RefusalQuota:
         return True
 
     def note(self, agent: AgentId, now: UnixMillis) -> None:
-        """A refusal that is told elsewhere; it uses up the quota like one that has its entry here."""
+        """Use up the quota by a refusal whose entry is written by another component."""
         self._use(agent, self._window(agent, now), "")
 
     def begun(self, agent: AgentId, now: UnixMillis) -> Flooding | None:
-        """Once for each: the agent is held from now on, by itself or under a mandate."""
+        """Return the hold that begins, once for each: for the agent as a whole, or under a mandate. None if none
+        begins."""
         window = self._past(agent, now)
         mandate = window.mandate or "" if window is not None else ""
         if window is None or mandate in window.told:
@@ -92,18 +96,18 @@ class RefusalQuota:
         return Flooding(mandate, UnixMillis(window.started + self._window_ms))
 
     def forget(self, agent: AgentId) -> None:
-        """Its refusals so far are done with; those that were only counted are still to be written down."""
+        """Reset the agent's quota; refusals that were only counted remain to be recorded."""
         window = self._windows.get(agent)
         if window is not None:
             self._windows[agent] = _Window(started=window.started, counted=window.counted)
             self._changed(agent)
 
     def lost(self, agent: AgentId) -> None:
-        """A refusal that was to have an entry of its own did not get it: count it instead."""
+        """Count a refusal whose own entry could not be written."""
         self._windows[agent].counted += 1
 
     def drain_counted(self, agents_max: int) -> dict[str, int]:
-        """Counts since they were last drained, by agent, of so many agents, for an aggregate entry."""
+        """Return the counts since the last call, by agent, for at most `agents_max` agents, for an aggregate entry."""
         counted: dict[str, int] = {}
         for agent, window in self._windows.items():
             if window.counted and len(counted) < agents_max:
@@ -112,7 +116,7 @@ class RefusalQuota:
         return counted
 
     def restore_counted(self, counted: dict[str, int]) -> None:
-        """Take back what was drained and could not be written down."""
+        """Add counts again that were drained and could not be recorded."""
         for agent, count in counted.items():
             self._windows[AgentId(agent)].counted += count
 
@@ -133,11 +137,11 @@ class RefusalQuota:
         if window is None:
             window = self._windows[agent] = _Window(started=now)
         elif not self._runs(window, now):
-            # What was only counted and is not written down yet stays.
+            # Keep counts that are not recorded yet.
             window = self._windows[agent] = _Window(started=now, counted=window.counted)
         return window
 
     def _runs(self, window: _Window, now: UnixMillis) -> bool:
-        # A wall clock that was set back must not hold anybody for years.
+        # A wall clock that was set back must not extend a hold for years.
         window.started = min(window.started, now)
         return now - window.started < self._window_ms

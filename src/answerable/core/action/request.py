@@ -1,8 +1,8 @@
-"""An action as the caller sent it, frozen once.
+"""An action as the caller sent it, frozen once at parsing.
 
-Laws: the frozen action is the one value that is decided, shown, approved, logged and executed; it is made from the
-bytes the proof of possession covers, and if policy narrows it, from what was made of them, which is kept beside it;
-nothing of the caller's own object survives in it.
+Laws: the frozen action is the one value that is decided, presented, approved, logged and executed; it is made from the
+bytes that the proof of possession covers; if policy narrows it, the original is stored beside it; no object of the
+caller's is shared with it.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ NAME_CHARS_MAX: Final = 64
 
 
 class ActionRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Untrusted. `action` is the frozen `{"arguments", "method", "server", "target"}`; its digest is the action digest.
+    """A parsed request. Untrusted. `action` is the frozen `{"arguments", "method", "server", "target"}`; its digest is
+    the action digest.
 
     mandate_id, delegation and reason are the agent's claims. delegation: hops, root first, joined by `~`.
-    message_digest: SHA-256 of the message bytes it was parsed from. asked: the action as the caller sent it, where
-    policy has narrowed it since. preview_of: the approval whose card this is asked for, by us and not by the caller;
-    empty for what the caller asked for. prepared: the id of what was prepared and stands among the arguments by now in
-    place of its digest; a caller cannot say it.
+    message_digest: SHA-256 of the message bytes it was parsed from. asked: the action as the caller sent it, if policy
+    has narrowed it since. preview_of: the approval for whose card the gateway itself makes this request; empty for a
+    caller's request. prepared: the id of the prepared object that has replaced its digest in the arguments; a caller
+    cannot set it.
     """
 
     server: str
@@ -57,7 +58,7 @@ class ActionRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def arguments(self) -> dict[str, JSONValue]:
-        """The frozen arguments, thawed afresh at every look: whatever is done to the answer changes nothing."""
+        """The frozen arguments, as a fresh copy at each access: changing the copy has no effect."""
         thawed = self.action.thaw()
         assert isinstance(thawed, dict)  # noqa: S101 - `action_request` freezes a dict
         own = thawed["arguments"]
@@ -89,7 +90,7 @@ def action_request(
     if not isinstance(arguments, dict):
         raise ARGUMENTS_NOT_OBJECT()
     try:
-        # What the agent claims is written down, too, so it must be text that can be.
+        # The claims are recorded too, so they must be encodable.
         f"{mandate_id}{reason}".encode()
     except UnicodeEncodeError:
         raise JSON_SURROGATE("mandate or reason holds half a character") from None
@@ -108,7 +109,7 @@ def action_request(
 
 
 def narrowed_request(request: ActionRequest, arguments: dict[str, JSONValue]) -> ActionRequest:
-    """The same request with other arguments, and with what was asked for beside it. Raises Malformed (`json.*`)."""
+    """Return the request with other arguments, and with the original action in `asked`. Raises Malformed (`json.*`)."""
     frozen = _action_with(request, arguments)
     return structs.replace(request, action=frozen, asked=request.asked or request.action)
 
@@ -116,7 +117,8 @@ def narrowed_request(request: ActionRequest, arguments: dict[str, JSONValue]) ->
 def executing_request(
     request: ActionRequest, arguments: dict[str, JSONValue], prepared: str
 ) -> ActionRequest:
-    """The same request with what was prepared in place of its digest. prepared: its id. Raises Malformed (`json.*`)."""
+    """Return the request with a prepared object in place of its digest. prepared: the object's id. Raises Malformed
+    (`json.*`)."""
     return structs.replace(request, action=_action_with(request, arguments), prepared=prepared)
 
 
@@ -132,16 +134,15 @@ def _action_with(request: ActionRequest, arguments: dict[str, JSONValue]) -> Fro
 
 
 class VerifiedRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Made only by the verify step. principals: the chain of who answers, the person first.
+    """A verified request; only the verify step makes one. principals: the chain of who answers, the person first.
 
-    arguments: the frozen arguments, thawed once for deciding, with those beside them that the capability names by a
-    pointer. resource_id: the id of what is touched, taken from the
-    arguments or the target by the capability's mapping. subject: whose data it is, as the ledger's keys know them.
-    definition: what the upstream says about the target, as the arguments were checked against it. destinations:
-    everywhere the action sends to, each in its one spelling; empty when its capability does not say. hops: by which the
-    mandate was handed on to the caller, root first; empty where it is the caller's own. session: what the login allows
-    by which the mandate was given; empty where nothing is said. prepared: the object that another tool prepared and
-    that this one executes; None where it executes none.
+    arguments: the frozen arguments, thawed once for the decision, together with those that the capability names by a
+    pointer. resource_id: the id of the touched resource, taken from the arguments or the target by the capability's
+    mapping. subject: whose data it is, as in the names of the ledger's keys. definition: the upstream's definition of
+    the target, against which the arguments were checked. destinations: every destination of the action, normalised;
+    empty if its capability declares none. hops: the delegation from the mandate to the caller, root first; empty if the
+    mandate is the caller's own. session: what the login that gave the mandate allows; empty if it states nothing.
+    prepared: the prepared object that the action executes; None if it executes none.
     """
 
     request: ActionRequest

@@ -1,4 +1,4 @@
-"""Member names that no caller and no tool may write into what policies are asked about."""
+"""Refuse member names that are reserved in the JSON that policies are evaluated on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ RESERVED_MEMBERS: Final = frozenset({"__entity", "__extn", "__expr"})
 
 
 def refuse_reserved(frozen: FrozenJSON) -> None:
-    """Cedar's context JSON gives meaning to these member names: a caller must never be able to write them.
+    """Refuse reserved member names. Cedar's context JSON gives them a meaning, so a caller must never be able to write
+    them.
 
     Raises Malformed (`arguments.reserved_member`).
     """

@@ -1,4 +1,4 @@
-"""Which arguments hold secrets by what they are called."""
+"""Recognise arguments that contain secrets by their names."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 SECRET_WORDS: Final = ("token", "secret", "password", "passwd", "apikey", "credential", "privatekey")
-"""An argument whose name contains one of these, whatever its case and without `_` and `-`, holds a secret."""
+"""An argument whose name contains one of these words, ignoring case, `_` and `-`, contains a secret."""
 _COUNTED: Final = "token"
-"""What is counted under this word, such as `max_tokens`, tells a responder how much was used up, and is none."""
+"""A number under a name with this word, such as `max_tokens`, is a count and not a secret; incident responders need
+it."""
 
 
 def is_secret(name: str, value: JSONValue) -> bool:
-    """Whether a member of this name holds a secret: not where it says yes, no or nothing, or how many tokens."""
+    """Whether a member of this name and value is a secret. Booleans, null and token counts are not."""
     plain = name.lower().replace("_", "").replace("-", "")
     words = [word for word in SECRET_WORDS if word in plain]
     if value is None or isinstance(value, bool):

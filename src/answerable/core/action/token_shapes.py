@@ -1,10 +1,10 @@
-"""Strings that have the shape of a credential: hidden in what a tool answers, refused in what an agent sends.
+"""Detect strings that have the shape of a credential: hidden in a tool's answers, refused in an agent's arguments.
 
-Laws: what is found is named by its kind and never shown; a text without a find comes back as it was; a search costs
-time in proportion to the text, whatever the text is.
+Laws: a finding is reported by its kind, never by its text; a text without findings is returned unchanged; the search
+takes time linear in the text.
 
-Whoever splits a token, or encodes it once more, gets it past these shapes: they keep tokens from lying about in prompts
-and logs, they do not stop an agent that wants to smuggle one. That a stolen token is of no use is the doing of `cnf`.
+A token that is split or encoded once more is not detected: the shapes keep tokens out of prompts and logs, and do not
+stop an agent that wants to smuggle a token. It is the binding by `cnf` that makes a stolen token useless.
 
 Sources of the shapes: RFC 7515, section 7.1 (`eyJ` is the beginning of every JOSE object in compact form); RFC 7468
 (PEM); RFC 6750, section 2.1; and the documented prefixes of the issuers named below.
@@ -22,14 +22,14 @@ HIDDEN: Final = b"[hidden: %b]"
 
 
 class Finding(NamedTuple):
-    """kind: what it looks like. number: how many of these."""
+    """Detected credentials of one kind. number: how many."""
 
     kind: str
     number: int
 
 
 class _Shape(NamedTuple):
-    """hint: matches in whatever the pattern matches, in lower case. value: the group that is hidden."""
+    """One shape. hint: matches, in lower case, any text that the pattern matches. value: the group to hide."""
 
     kind: str
     hint: bytes
@@ -37,13 +37,13 @@ class _Shape(NamedTuple):
     value: int = 0
 
 
-# In the order in which a text that fits two of them is named. Patterns begin with what is rare, for speed.
+# Order of precedence for a text that fits several shapes. Patterns begin with rare characters, for speed.
 _SHAPES: Final = (
     _Shape(
         "private_key",
         b"private key",
         re.compile(
-            # A line's end may be written as JSON writes it, and as JSON in JSON does; no other escape is cut in two.
+            # Line ends may be escaped as in JSON, or in JSON inside JSON; other escapes end the match.
             rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----(?:[A-Za-z0-9+/=\s:,-]|\\{1,4}[nrt]){0,16384}"
             rb"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----)?"
         ),
@@ -77,7 +77,7 @@ _SHAPES: Final = (
         re.compile(rb"(?i:\b(?:bearer|dpop|basic)) {1,4}([A-Za-z0-9._~+/-]{16,8192}=*)"),
         value=1,
     ),
-    # NAME=value and "name": "value" in files and answers, where the name says what it is.
+    # NAME=value and "name": "value" in files and answers, where the name indicates a secret.
     _Shape(
         "assigned_secret",
         b"token|secret|passw|api_?key|private_?key|credential",
@@ -90,7 +90,7 @@ _SHAPES: Final = (
 )
 
 
-# One look for all of them, which most texts end with: half the time that a search for each literal takes.
+# One combined search ends the work for most texts, in half the time of one search for each literal.
 _HINT: Final = re.compile(b"|".join(shape.hint for shape in _SHAPES))
 _BY_HINT: Final = tuple((re.compile(shape.hint), shape) for shape in _SHAPES)
 
@@ -102,18 +102,18 @@ class _Span(NamedTuple):
 
 
 def found_in(content: bytes) -> tuple[Finding, ...]:
-    """What a text holds, by kind; none for nearly every text. content: JSON or any other UTF-8."""
+    """Return the findings in a text, by kind; empty for nearly every text. content: JSON or any other UTF-8."""
     return _counted(_spans(content))
 
 
 def hidden_in(content: bytes) -> tuple[bytes, tuple[Finding, ...]]:
-    """The text with `[hidden: KIND]` in place of every find, and what was found. JSON stays JSON."""
+    """Return the text with `[hidden: KIND]` in place of every finding, and the findings. JSON stays valid JSON."""
     spans = _spans(content)
     return _replaced(content, spans, lambda kind, _: HIDDEN % kind.encode()), _counted(spans)
 
 
 def replaced_in(content: bytes, by: Callable[[str, bytes], bytes]) -> bytes:
-    """The text with something else in place of every find. by: says what, of kind and find."""
+    """Replace every finding in the text. by: returns the replacement for kind and found text."""
     return _replaced(content, _spans(content), by)
 
 
@@ -127,12 +127,12 @@ def _replaced(content: bytes, spans: list[_Span], by: Callable[[str, bytes], byt
 
 
 def described(findings: tuple[Finding, ...]) -> str:
-    """For people: `1 jose, 2 github`."""
+    """Format findings for people: `1 jose, 2 github`."""
     return ", ".join(f"{one.number} {one.kind}" for one in findings)
 
 
 def _spans(content: bytes) -> list[_Span]:
-    """What is to be hidden, from left to right, without overlaps: of two the one that begins first."""
+    """Return the spans to hide, from left to right, without overlaps: of two overlapping spans, the earlier one."""
     lower = content.lower()
     if _HINT.search(lower) is None:
         return []
@@ -144,7 +144,7 @@ def _spans(content: bytes) -> list[_Span]:
     ]
     if len(found) < 2:
         return found
-    # The sort is stable, so of two that begin together the one that is named first stays.
+    # The sort is stable, so of two spans with the same start the one with precedence stays.
     found.sort(key=lambda span: span.start)
     kept: list[_Span] = []
     for span in found:

@@ -1,4 +1,5 @@
-"""What every refusal, wait and failure says to a machine, whichever door says it: the same members, always all."""
+"""Build the machine-readable members of every refusal, wait and failure: the same members at every listener, always all
+of them."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ def told(
     retry: bool = False,
     page: str = "",
 ) -> dict[str, JSONValue]:
-    """message: all that a person or a model needs. reasons: the message where there are no others. effect: whether
-    anything was done. retry: whether the very same may be asked again and end otherwise. page: where people answer."""
+    """Build the members. message: everything that a person or a model needs. reasons: defaults to the message. effect:
+    whether anything was done. retry: whether the same request may succeed later. page: URL where people answer."""
     listed: list[JSONValue] = [*(reasons or (message,))]
     return {
         "message": message,

@@ -1,4 +1,4 @@
-"""What an upstream says about one target, as far as the walk needs it."""
+"""An upstream's definition of one target, as far as the action walk needs it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolDefinition:
-    """text: the upstream's definition, canonical JSON. digest: SHA-256 of it, hex.
+    """A definition. text: the upstream's definition, canonical JSON. digest: SHA-256 of it, hex.
 
-    violations: why arguments do not fit, empty when they do; compiled once, closed: members the schema does not name
-    are violations unless the capability opens them.
+    violations: returns why arguments do not fit, empty if they do; compiled once. Closed: members that the schema does
+    not name are violations unless the capability opens them.
     """
 
     text: bytes

@@ -1,7 +1,7 @@
-"""An action that nobody asked for, to see how it would be decided: of policy tests, and of nothing that is carried out.
+"""Build trial requests for policy tests: hypothetical actions that are decided and never carried out.
 
-Laws: it is made up whole from what a table says, and of the registry's capability; it holds no proof, so that nothing
-that asks for one takes it.
+Laws: a trial is built entirely from a test's table and the registered capability; it contains no proof, so nothing that
+requires a proof accepts it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 BINDING: Final = "trial"
 _NO_MESSAGE: Final = b""
-"""Proofs are over messages of which this is no digest."""
+"""Placeholder digest: no message has it."""
 _DEFINITION: Final = ToolDefinition(text=b"{}", digest=sha256(b"{}").hexdigest(), violations=lambda _: ())
 
 
@@ -45,11 +45,11 @@ def trial_request(
     resource: str | None,
     at: UnixMillis,
 ) -> VerifiedRequest:
-    """The request as the verify step would have made it.
+    """Return the request as the verify step would have made it.
 
-    chain: through whom the task was handed on, the mandate's own agent first; empty for its own. resource: None for
-    what the capability's mapping takes from the arguments. Raises Malformed: `resource.unknown`, `destination.*`,
-    `arguments.*`, `json.*`.
+    chain: agents through which the task was handed on, the mandate's own agent first; empty for its own action.
+    resource: None to take it from the arguments by the capability's mapping. Raises Malformed: `resource.unknown`,
+    `destination.*`, `arguments.*`, `json.*`.
     """
     request = action_request(
         server=capability.server,
@@ -95,7 +95,7 @@ def _resource(capability: Capability, arguments: dict[str, JSONValue]) -> str:
 
 
 def _hop(depth: int, agent: str, capability: Capability, mandate: Mandate) -> Hop:
-    """One that permits just this."""
+    """Return a hop that permits this capability and nothing else."""
     return Hop(
         jti=f"{BINDING}-{depth}",
         depth=depth,

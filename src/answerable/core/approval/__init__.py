@@ -1,1 +1,1 @@
-"""A person's answer, bound to the digest of exactly what will run."""
+"""Approvals: people's signed answers, each bound to the digest of exactly the action that will run."""

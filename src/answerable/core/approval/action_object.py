@@ -1,11 +1,11 @@
-"""The action object: all that was verified of a deferred action, as one frozen value that is shown, signed and kept.
+"""The action object: everything verified about a deferred action, as one frozen value that people see and sign.
 
 It is the envelope `{"iss": ledger origin, "typ": "answerable-action", "value": object}`; its SHA-256 is the **action
-hash**. Nothing in it is the agent's word for itself, but the arguments that will be sent.
+hash**. Nothing in it is an unverified claim of the agent, except the arguments that will be sent.
 
-Laws: the same verified action, asked about by the same rules, gives the same value but for its id, times and policy-set
+Laws: the same verified action, deferred by the same rules, gives the same value except for its id, times and policy-set
 digest; `changed_since` names any other difference. Model: dynamic linking of payments (Delegated Regulation (EU)
-2018/389, article 5), for every action.
+2018/389, article 5), applied to every action.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 ACTION_TYP: Final = "answerable-action"
 VERSION: Final = 1
 ASKED_FOR: Final = "what was asked for"
-"""How `changed_since` says that policy narrowed the same action from another one."""
+"""The words with which `changed_since` reports that policy narrowed the same action from another request."""
 BY_CLICK: Final = "by_click"
-"""Member of an object for which a click in a chat may count; absent of every other one."""
+"""Member of an object that a click in a chat may answer; absent otherwise."""
 _MOVING: Final = frozenset({"txn", "not_before", "expires_at", "policy_set", "noted", BY_CLICK})
-"""Members that differ between two times that the same is asked; what is set of clicks is asked at each."""
+"""Members that differ between two requests of the same action; whether a click may answer is decided at each."""
 _DECIDED: Final = frozenset({"rules", "requirements", "obligations", "break_glass"})
-"""Members that the decision of now says anew, and the rules of it are held against those that were shown."""
+"""Members that the current decision determines anew; its rules are compared with the rules that were shown."""
 
 
 def action_object(
@@ -47,11 +47,11 @@ def action_object(
     noted: tuple[str, ...] = (),
     by_click: bool = False,
 ) -> FrozenJSON:
-    """The envelope.
+    """Build the envelope.
 
-    approval: the id by which it will be asked for. origin: of the ledger. amounts: the money that the action moves, in
-    minor units by its budget's name. noted: what is unlike this agent's other actions, in words of ours. by_click: a
-    click in a chat may answer it. Times are Unix milliseconds. Raises Malformed (`json.*`).
+    approval: the id of the future approval. origin: of the ledger. amounts: the money that the action moves, in minor
+    units by its budget's name. noted: differences from this agent's other actions, in words of ours. by_click: a click
+    in a chat may answer it. Times are Unix milliseconds. Raises Malformed (`json.*`).
     """
     value: dict[str, JSONValue] = {
         **_bound(verified, decision, amounts),
@@ -69,10 +69,11 @@ def action_object(
 def changed_since(
     shown: FrozenJSON, verified: VerifiedRequest, decision: Decision, amounts: Mapping[str, int]
 ) -> tuple[str, ...]:
-    """What of the action is not as it was shown, in words; empty where all is. decision: that of now.
+    """Return what of the action differs from what was shown, in words; empty where nothing does. decision: the current
+    one.
 
-    Rules that were shown may have gone meanwhile; one that was not shown is not lifted by this approval, and not asked
-    about by it either. Raises Malformed (`approval.object`, `json.*`).
+    Rules that were shown may have been removed meanwhile; a rule that was not shown is neither lifted nor answered by
+    this approval. Raises Malformed (`approval.object`, `json.*`).
     """
     was = object_in(shown)
     now = object_in(
@@ -91,7 +92,7 @@ def changed_since(
 
 
 def object_in(shown: FrozenJSON) -> dict[str, JSONValue]:
-    """The object of an envelope. Raises Malformed (`approval.object`) unless it is one of this version."""
+    """Return the object in an envelope. Raises Malformed (`approval.object`) unless it is one of this version."""
     envelope = parse(shown.bytes)
     if not isinstance(envelope, dict) or envelope.get("typ") != ACTION_TYP:
         raise APPROVAL_OBJECT("it is not an action object")
@@ -141,7 +142,7 @@ def _bound(verified: VerifiedRequest, decision: Decision, amounts: Mapping[str, 
 
 
 def _lifted(decision: Decision) -> tuple[str, ...]:
-    """Forbids that are set aside, also of the decision that narrowed the action."""
+    """Return the forbids that are lifted, including those of the decision that narrowed the action."""
     wider = decision.wider
     if wider is None:
         return decision.lifted

@@ -1,8 +1,8 @@
-"""A deferred action and the answers people gave to it.
+"""An approval: a deferred action, its state, and the answers people gave.
 
-Laws: an approval speaks of one action object, one agent and one mandate; it is used once; after `expires_at` it is a
-deny; one deny ends it; nobody approves what runs under a mandate they issued themselves; once what would run is not
-what was shown it is void.
+Laws: an approval covers one action object, one agent and one mandate; it is used once; after `expires_at` it is a deny;
+one denial ends it; nobody approves an action under a mandate that they issued themselves; once the action that would
+run differs from what was shown, the approval is void.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 ApprovalId = NewType("ApprovalId", str)
 ApprovalState = Literal["pending", "approved", "denied", "expired", "used", "void"]
 NOTHING_SHOWN: Final = freeze({})
-"""Of an approval from before people were shown an object: nobody can answer it, and nothing runs by it."""
+"""Of an approval from before objects were shown: nobody can answer it, and it allows nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A person's signed answer. token: the JWS as received, or the evidence of a passkey as canonical JSON, whose
-    credential then names it, base64url. groups: the person's groups when they answered, with that in which they stood
-    in for somebody. reason: code of a no; empty of a yes, and of answers from before there were codes. narrower: values
-    that are proposed instead, by argument, in canonical JSON. workflow: name of the workflow of theirs that answered,
-    whose groups these are then; whoever owns it answers for it, so that both count once. in_place_of: for whom; None
-    for nobody. opened_at: when this person first had it before them, as far as we know; None where we do not."""
+    """A person's signed answer. token: the JWS as received, or the evidence of a passkey as canonical JSON; then
+    credential names the passkey, base64url. groups: the person's groups at the time of the answer, including the group
+    in which they were deputy. reason: code of a denial; empty for an approval, and for answers from before codes
+    existed. narrower: values proposed instead, by argument, in canonical JSON. workflow: name of the person's workflow
+    that answered, whose groups these are then; its owner answers for it, so that both count as one. in_place_of: on
+    whose behalf; None for their own. opened_at: when this person first opened the approval; None where unknown."""
 
     by: PrincipalId
     groups: tuple[str, ...]
@@ -58,14 +58,14 @@ class Answer:
     opened_at: UnixMillis | None = None
 
     def counted_as(self, group: str) -> PrincipalId:
-        """Whose answer it is in this group: a deputy and who they stand in for are one."""
+        """Return the person this answer counts for in the group: a deputy and the person they represent are one."""
         place = self.in_place_of
         return place.of if place is not None and place.group == group else self.by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """What another person found of a broken glass. token, credential: as of an Answer."""
+    """Another person's review of an emergency access. token, credential: as of an Answer."""
 
     by: PrincipalId
     verdict: Literal["justified", "unjustified"]
@@ -77,17 +77,20 @@ class Review:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """action: the frozen value that will run. principal: issuer of the mandate. reasons: why it was deferred.
+    """A deferred action. action: the frozen value that will run. principal: issuer of the mandate. reasons: why it was
+    deferred.
 
-    subject: whose data the action is about, as the ledger's keys know them; empty for the principal. internal: reasons
-    that whoever may answer reads and the agent never does.
-    names: what whoever asked acted under, any of which may be revoked; empty for one from before they were kept.
-    ended_by: id of the hold that denied it; empty where none did. shown: the action object in its envelope, whose
-    digest is the action hash. card: what of it people are shown, whose digest is the rendering hash. void_because: what
-    was not as it was shown any more; empty unless it is void. claimed: the agent's own reason, which nothing checks.
-    proposed: the narrower action that whoever denied it would rather be asked about; NOTHING_SHOWN where none is.
-    review: of the broken glass; None while it is owed, and where none was broken.
-    canary: it is a test, which nobody who may answer is told before it has ended; nothing ever runs by it.
+    subject: the data subject of the action, as the ledger's keys know them; empty for the principal. internal: reasons
+    shown to those who may answer and never to the agent.
+
+    names: what the requesting agent acted under, any of which may be revoked; empty in approvals from before names were
+    stored. ended_by: id of the hold that denied it; empty where none did. shown: the action object in its envelope,
+    whose digest is the action hash. card: the rendering of the object for people, whose digest is the rendering hash.
+    void_because: what differed from what was shown; empty unless it is void. claimed: the agent's own, unverified
+    reason. proposed: the narrower action that the denying person proposed; NOTHING_SHOWN where none. review: of the
+    emergency access; None while it is due, and where there was none.
+
+    canary: set for a test, which is not revealed to those who may answer before it has ended; it never allows anything.
     """
 
     id: ApprovalId
@@ -115,28 +118,29 @@ class Approval:
     canary: AttentionCheck | None = None
 
     def is_about(self, subject: str) -> bool:
-        """Whether it was asked about this subject's data: else its entries name the action by another pseudonym."""
+        """Whether the approval concerns this subject's data: otherwise its entries name the action by another
+        pseudonym."""
         return self.subject in ("", subject)
 
     def state_at(self, now: UnixMillis) -> ApprovalState:
-        """The state at `now`: an unanswered or unused approval past its end is expired."""
+        """Return the state at `now`: a pending or approved approval past its end is expired."""
         if self.state in ("pending", "approved") and now >= self.expires_at:
             return "expired"
         return self.state
 
     @property
     def told_test(self) -> str:
-        """What people are told of a test once it has ended; empty for every other question, and before."""
+        """The description of a test after its end; empty for every other approval, and before the end."""
         return self.canary.sentence if self.canary is not None else ""
 
     def is_denied_by_people(self, now: UnixMillis) -> bool:
-        """Whether somebody said no, and that still holds: until it would have run out."""
+        """Whether a person's denial is in force: until the approval would have expired."""
         denied = self.state == "denied" and any(one.verdict == "deny" for one in self.answers)
         return denied and now < self.expires_at
 
     def fact(self, standing: Callable[[Answer], Collection[str]] | None = None) -> ApprovalFact:
-        """The approval as a fact for the decision. standing: the groups in which an answer still counts; all that the
-        person was in when they answered, if not given."""
+        """Return the approval as a fact for the decision. standing: returns the groups in which an answer still counts;
+        by default all groups that the person had when they answered."""
 
         def pairs(verdict: str) -> tuple[tuple[str, PrincipalId], ...]:
             return tuple(
@@ -151,7 +155,7 @@ class Approval:
 
 
 def answered(approval: Approval, answer: Answer) -> Approval:
-    """The approval after one more answer.
+    """Return the approval after one more answer.
 
     Raises Refused: `approval.not_pending`, `approval.own_mandate`, `approval.not_asked`, `approval.answered_already`.
     """
@@ -170,7 +174,8 @@ def answered(approval: Approval, answer: Answer) -> Approval:
             f"this approval asks {', '.join(sorted(asked))}; you are in none of these groups"
         )
     mine = [earlier for earlier in approval.answers if earlier.by == answer.by]
-    # Their own no stops what their workflow said yes to; a second yes of the same person counts for nothing.
+    # A person's own denial overrides the approval by their workflow; a second approval of the same person does not
+    # count.
     if any(answer.verdict == "approve" or one.workflow == answer.workflow for one in mine):
         by_workflow = next((one.workflow for one in mine if one.workflow != answer.workflow), None)
         raise APPROVAL_ANSWERED_ALREADY(

@@ -1,12 +1,13 @@
-"""Groups of near-identical approvals that wait, the odd ones apart and first.
+"""Group near-identical pending approvals, so that one signature can answer many, with outliers separate and listed
+first.
 
-A group is of one agent, one mandate and one capability; all that is not compared leaf by leaf, such as the tool's
-definition, the chain, the rules and whom they ask, is the same for all that are alike in it. What differs there in one
-or two is attached to the group as odd.
+A group has one agent, one mandate and one capability; everything that is not compared leaf by leaf, such as the tool's
+definition, the chain, the rules and the groups asked, is equal for all similar ones. The few that differ there are
+attached to the group as odd.
 
-Laws: each approval that is given comes back exactly once; deterministic, whatever the order and whatever waited before;
-O(n log n), and of a change what it touches; what is odd is not among `alike`, and where too much differs `not_together`
-says so: no answer to many covers either.
+Laws: each approval passed in is returned exactly once; deterministic, independent of order and of earlier contents; O(n
+log n), and a change costs only what it affects; outliers are not in `alike`, and where too much differs `not_together`
+says so: no batch answer covers either.
 """
 
 from __future__ import annotations
@@ -33,17 +34,17 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.principal import UnixMillis
 
 GROUP_MIN: Final = HOLDERS_MIN
-"""Fewer are no group."""
+"""Fewer approvals form no group."""
 COLUMNS_MAX: Final = 6
-"""Leaves that may differ among those that one signature covers: what still fits beside one another."""
+"""Maximum number of leaves that may differ among approvals covered by one signature: as many as fit side by side."""
 CELL_CHARS_MAX: Final = 120
-"""Of a text that differs in each, for the same reason: nobody reads many long ones."""
+"""Maximum length of a text that differs in each, for the same reason: nobody reads many long ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Differing:
-    """A leaf that is not the same in all that are alike. pointer: its place, as in `features`. label: for people, one
-    line."""
+    """A leaf that is not equal in all similar approvals. pointer: its place, as in `features`. label: human-readable,
+    one line."""
 
     pointer: str
     label: str
@@ -52,7 +53,7 @@ class Differing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Odd:
-    """One that differs, and in what, in words."""
+    """An approval that differs, and in what, in words."""
 
     approval: Approval
     because: tuple[str, ...]
@@ -60,8 +61,9 @@ class Odd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """alike: soonest to end first. odd: with reasons, one at least each. differs: what is not the same in `alike`.
-    features: of each of those. not_together: why no one signature says yes to `alike`; empty where one may."""
+    """A group of similar pending approvals. alike: soonest to expire first. odd: with at least one reason each.
+    differs: the leaves that are not equal in `alike`. features: of each of those. not_together: why no single signature
+    may approve `alike`; empty where one may."""
 
     id: str
     alike: tuple[Approval, ...]
@@ -72,26 +74,26 @@ class Group:
 
     @property
     def all(self) -> tuple[Approval, ...]:
-        """The odd ones first."""
+        """All approvals of the group, the odd ones first."""
         return (*(one.approval for one in self.odd), *self.alike)
 
     @property
     def size(self) -> int:
-        """How many."""
+        """Number of approvals in the group."""
         return len(self.odd) + len(self.alike)
 
     @property
     def first(self) -> Approval:
-        """The one to look at first."""
+        """The approval to review first."""
         return self.odd[0].approval if self.odd else self.alike[0]
 
     @property
     def ends(self) -> UnixMillis:
-        """When the first of them does."""
+        """When the first approval of the group expires."""
         return min(one.expires_at for one in (*(one.approval for one in self.odd), *self.alike[:1]))
 
     def cells(self, approval: ApprovalId) -> tuple[str, ...]:
-        """What one that is alike has there, a text for each of `differs`."""
+        """Return the values of a similar approval, a text for each of `differs`."""
         leaves = self.features[approval].leaves
         return tuple(
             _cell(leaves.get(one.pointer, Nothing.ABSENT), where=one.pointer, question=approval)
@@ -101,14 +103,14 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grouped:
-    """groups, and those that stand alone; both in a fixed order."""
+    """Groups, and the approvals outside any group; both in a fixed order."""
 
     groups: tuple[Group, ...]
     alone: tuple[Approval, ...]
 
 
 def grouped(waiting: Iterable[Approval], features_of: Callable[[Approval], Features | None]) -> Grouped:
-    """Groups of these. features_of: as in `features`, or one that keeps them. Never raises."""
+    """Group these approvals. features_of: as in `features`, or a caching version. Never raises."""
     gathered = Gathered()
     for approval in waiting:
         gathered.add(approval, features_of(approval))
@@ -116,7 +118,7 @@ def grouped(waiting: Iterable[Approval], features_of: Callable[[Approval], Featu
 
 
 class Gathered:
-    """Those that wait, one by one in and out, in groups at any time: the same as if they had all come at once."""
+    """Pending approvals added and removed one by one, grouped at any time as if all had been added at once."""
 
     def __init__(self) -> None:
         self._kept: dict[ApprovalId, tuple[Approval, Features | None]] = {}
@@ -128,11 +130,11 @@ class Gathered:
 
     @property
     def kept(self) -> Mapping[ApprovalId, tuple[Approval, Features | None]]:
-        """Each of them, and what it is compared by."""
+        """Each approval, and the features by which it is compared."""
         return self._kept
 
     def add(self, approval: Approval, features: Features | None) -> None:
-        """One more, that was not among them. features: None for one that stands alone whatever else waits."""
+        """Add a new approval. features: None for one that must not be grouped."""
         self._grouped = None
         self._kept[approval.id] = approval, features
         if features is not None:
@@ -142,7 +144,7 @@ class Gathered:
             family.add(approval, features)
 
     def remove(self, name: ApprovalId) -> None:
-        """One less, that was among them."""
+        """Remove an approval that was added before."""
         self._grouped = None
         _, features = self._kept.pop(name)
         if features is not None:
@@ -152,7 +154,7 @@ class Gathered:
                 del self._families[features.family]
 
     def grouped(self) -> Grouped:
-        """As they are now."""
+        """Return the current groups."""
         if self._grouped is None:
             alone = [approval for approval, features in self._kept.values() if features is None]
             groups: list[Group] = []
@@ -166,7 +168,7 @@ class Gathered:
 
 
 class _Family:
-    """Of one agent, mandate and capability, in parts of those in which all is the same that must be."""
+    """Approvals of one agent, mandate and capability, split into parts with equal non-varying features."""
 
     __slots__ = ("_grouped", "_name", "parts")
 
@@ -195,8 +197,8 @@ class _Family:
         return self._grouped
 
     def _anew(self) -> Grouped:
-        """A group of each part that is large enough, the largest with those that are like it but for what must be the
-        same. Of them only so few that they are odd: more stand alone, where each is seen by itself."""
+        """Build a group of each part that is large enough; the largest also gets those that differ only in non-varying
+        features. If these are too many to be outliers, they stay ungrouped, where each is reviewed individually."""
         large = sorted(
             (rest for rest, part in self.parts.items() if part.size >= GROUP_MIN),
             key=lambda one: (-self.parts[one].size, one),
@@ -277,7 +279,7 @@ def _cell(value: Value, *, where: str, question: str) -> str:
     told = value if isinstance(value, int) else text
     for name in names:
         if is_secret(name, told):
-            # As the card shows it.
+            # In the same form as on the card.
             shown = without_credentials({name: text}, question=question, named=True)
             text = str(shown[name]) if isinstance(shown, dict) else ""
             break

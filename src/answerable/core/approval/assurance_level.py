@@ -1,6 +1,7 @@
-"""How strong an answer must be for a tier: a click, anybody's key, a passkey, or one that cannot leave its device.
+"""Assurance levels of answers, and the one each tier requires: a click, any key, a passkey, or a hardware-bound
+passkey.
 
-Law: a click signs nothing, so it never counts for the highest tier, whatever is set.
+Law: a click signs nothing, so it never counts for the highest tier, whatever the settings.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ _ASKS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedWith:
-    """What is known beside the registry. passkeys: the strongest that each person has; where nobody knows, as for
-    documents alone, there are none. signatures: what each tier asks for, from 0."""
+    """Assurance data beside the registry. passkeys: the strongest level that each person holds; empty where unknown, as
+    for documents alone. signatures: the level that each tier requires, from tier 0."""
 
     passkeys: Mapping[str, AssuranceLevel] = field(default_factory=dict)
     signatures: tuple[AssuranceLevel, ...] = ANY_FOR_ALL
@@ -47,21 +48,23 @@ NOTHING_KNOWN: Final = SignedWith()
 
 
 class HasStrengths(Protocol):
-    """signatures: what each tier asks for, from 0."""
+    """Settings with the assurance levels that tiers require. signatures: the level that each tier requires, from tier
+    0."""
 
     @property
     def signatures(self) -> tuple[AssuranceLevel, ...]:
-        """As above."""
+        """See the class."""
         ...
 
 
 def check_strength(
     limits: HasStrengths, approval: Approval, *, passkey: Passkey | None, page: str = ""
 ) -> None:
-    """Whether what is signed with this passkey, or with a key file where it is None, is strong enough for the tier: an
-    answer, or the review of one. page: address at which it can be signed with a stronger one, where there is one.
+    """Check that a signature with this passkey, or with a key file where it is None, is strong enough for the tier: of
+    an answer, or of a review. page: address at which a stronger one can be given, if there is one.
 
-    Saying no takes no more than saying yes: whoever was asked can do both. Raises Refused (`approval.weak_signature`).
+    A denial needs no less than an approval: whoever was asked can give both. Raises Refused
+    (`approval.weak_signature`).
     """
     if not is_strong_enough(limits, approval, strength_of(passkey)):
         at = f", at {page}" if page else ""
@@ -77,37 +80,37 @@ def is_strong_enough(limits: HasStrengths, approval: Approval, strength: Assuran
 
 
 def takes_strength(limits: HasStrengths, tier: int, strength: AssuranceLevel) -> bool:
-    """Whether an answer of this strength counts for a tier; never a click for the highest, nor for one that there is
-    not."""
+    """Whether an answer of this strength counts for a tier; never a click for the highest tier, nor
+    for an unknown one."""
     if strength == CHAT and not 0 <= tier < CRITICAL:
         return False
     return STRENGTHS.index(strength) >= STRENGTHS.index(limits.signatures[tier])
 
 
 def asked_strength(limits: HasStrengths, approval: Approval) -> AssuranceLevel:
-    """What the tier that was shown asks for."""
+    """Return the level that the shown tier requires."""
     return limits.signatures[tier_shown(approval)]
 
 
 def strength_of(passkey: Passkey | None) -> AssuranceLevel:
-    """What a signature with this passkey is worth, or with a key file where it is None."""
+    """Return the level of a signature with this passkey, or with a key file where it is None."""
     if passkey is None:
         return "any"
     return held_strength(attested=passkey.attested, backup_eligible=passkey.backup_eligible)
 
 
 def held_strength(*, attested: bool, backup_eligible: bool) -> AssuranceLevel:
-    """How strong a passkey is."""
+    """Return the level of a passkey."""
     return "hardware" if attested and not backup_eligible else "passkey"
 
 
 def stronger(one: AssuranceLevel, other: AssuranceLevel) -> AssuranceLevel:
-    """The stronger of two."""
+    """Return the stronger of two levels."""
     return max(one, other, key=STRENGTHS.index)
 
 
 def tier_shown(approval: Approval) -> int:
-    """Of what was shown; what cannot be read is of the highest."""
+    """Return the tier that was shown; the highest where it cannot be read."""
     try:
         effects = object_in(approval.shown)["effects"]
         tier = effects["tier"] if isinstance(effects, dict) else None

@@ -1,13 +1,13 @@
-"""A canary: a question to people that is a test, with one thing in it made wrong, so that it can be told who looks.
+"""Attention checks (canaries): test approvals with one detail made wrong, which show who reads what they approve.
 
-Until it is answered or its time is over, it looks like any other question to whoever may answer; the ledger has a
-**commitment** from the moment it is asked: SHA-256 of `answerable-canary/1`, a zero byte, 32 random bytes, the
+Until it is answered or has expired, a test looks like any other approval to those who may answer; the ledger has a
+**commitment** from the moment it is requested: SHA-256 of `answerable-canary/1`, a zero byte, 32 random bytes, the
 approval's id, a zero byte, what was made wrong, a zero byte and the argument that it was made wrong in. While tests are
-set up, every question has such a digest; that of a real one is random, so that nobody can open it, to call it a test
-afterwards. What opens that of a canary is told with its end.
+configured, every approval has such a digest; that of a real one is random, so that nobody can open it and call it a
+test afterwards. The opening of a test's commitment is revealed with its end.
 
-Laws: a canary never runs, whatever people answer: no register finds it for an action; it is of one real action that
-people were asked about, with one argument changed.
+Laws: a test never runs, whatever people answer: no register finds it for an action; it is a copy of one real action
+that people were asked about, with one argument changed.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ CANARY_ENDS: Final[tuple[CanaryEnd, ...]] = get_args(CanaryEnd)
 DOMAIN: Final = b"answerable-canary/1\0"
 NONCE_BYTES: Final = 32
 TIMES: Final = 10
-"""How much greater an amount is made."""
+"""Factor by which a wrong amount is increased."""
 _DIGITS: Final = re.compile(r"[0-9]{2,}")
 _LETTERS: Final = re.compile(r"[A-Za-z]{2,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionCheck:
-    """nonce: 32 bytes. wrong: what is not as it was asked for; argument: by the name that policy knows, in which.
-    ended: empty until it has been told."""
+    """A test approval with one detail made wrong. nonce: 32 bytes. wrong: what differs from the request; argument: in
+    which argument, by the name that policy uses. ended: empty until the end is revealed."""
 
     nonce: bytes
     wrong: Wrong
@@ -51,7 +51,7 @@ class AttentionCheck:
 
     @property
     def sentence(self) -> str:
-        """What people are told of it once it has ended; empty before."""
+        """The description for people after the end; empty before."""
         if not self.ended:
             return ""
         odd = f"{_WRONG[self.wrong]} in `{self.argument}`"
@@ -70,7 +70,7 @@ _END: Final = {
 
 
 def commitment(approval: str, nonce: bytes, wrong: str, argument: str) -> str:
-    """Hex. Raises Malformed (`approval.canary`) for a nonce of another length."""
+    """Return the commitment, hex. Raises Malformed (`approval.canary`) for a nonce of another length."""
     if len(nonce) != NONCE_BYTES:
         raise APPROVAL_CANARY(f"a canary has a nonce of {NONCE_BYTES} bytes")
     said = b"\0".join(one.encode() for one in (approval, wrong, argument))
@@ -78,15 +78,15 @@ def commitment(approval: str, nonce: bytes, wrong: str, argument: str) -> str:
 
 
 def opens(committed: str, approval: str, nonce: bytes, wrong: str, argument: str) -> bool:
-    """Whether that is what was committed to. Raises Malformed as `commitment`."""
+    """Whether these values open the commitment. Raises Malformed as `commitment`."""
     return hmac.compare_digest(committed.encode(), commitment(approval, nonce, wrong, argument).encode())
 
 
 def made_wrong(
     capability: Capability, arguments: Mapping[str, JSONValue]
 ) -> Iterator[tuple[Wrong, str, JSONValue]]:
-    """What can be made wrong in an action: what, in which argument, and what that is then. arguments: by the names that
-    policy knows. Nothing where no argument says where it goes or how much it moves."""
+    """Yield what can be made wrong in an action: the kind, the argument, and its wrong value. arguments: by the names
+    that policy uses. Yields nothing where no argument states a destination or an amount."""
     for name in capability.destination.arguments:
         changed = _other_recipient(arguments.get(name))
         if changed is not None:
@@ -101,7 +101,8 @@ def made_wrong(
 
 
 def _other_recipient(value: JSONValue) -> JSONValue:
-    """Another one that looks much like it; of a list the first is another. None for what is no recipient."""
+    """Return another recipient of similar appearance; of a list the first is changed. None for a value that is no
+    recipient."""
     if isinstance(value, list) and value:
         first = _other_recipient(value[0])
         return None if first is None else [first, *value[1:]]
@@ -116,7 +117,7 @@ def _other_recipient(value: JSONValue) -> JSONValue:
 
 
 def _look_alike(text: str) -> str | None:
-    """Two digits changed in the last number, or a letter doubled in the longest word."""
+    """Change two digits in the last number, or double a letter in the longest word."""
     numbers = list(_DIGITS.finditer(text))
     if numbers:
         last = numbers[-1]

@@ -1,15 +1,15 @@
-"""One answer to many approvals: what is signed is a list of every one of them, and each keeps its own place in it.
+"""Batch answers: one signature over a list of approvals, from which each approval can be verified alone.
 
     item      = canonical JSON of {"action": action hash, "approval": id, "rendering": rendering hash}
     root      = Merkle tree hash (RFC 6962, section 2.1) of the items, sorted by id
     challenge = SHA-256("answerable-approval-batch/1" || 0x00 || nonce || root || size, 8 bytes || verdict || 0x00
                         || words)
 
-words: digest of what is said beside the verdict, as of an answer to one.
+words: digest of the texts beside the verdict, as for a single answer.
 
-Laws: the list is never empty, names nothing twice and is bounded; a signature over one approval is none over a list,
-nor one over a list any over one approval, for the domains differ; whoever has the path of an item checks it without
-the others.
+Laws: the list is never empty, names nothing twice and is bounded; a signature over one approval is not valid for a
+list, nor one over a list for a single approval, because the domains differ; with an item's inclusion path it can be
+checked without the other items.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 BATCH_DOMAIN: Final = b"answerable-approval-batch/1\0"
 BATCH_ITEMS_MAX: Final = 200
 BATCH_TIER_MAX: Final = 2
-"""Nobody says yes to what is critical for many at once, whatever the settings."""
+"""No batch answer approves critical actions, whatever the settings."""
 _SIZE_BYTES: Final = 8
 
 
@@ -47,7 +47,7 @@ class BatchItem:
     rendering: str
 
     def leaf(self) -> bytes:
-        """Its hash in the tree."""
+        """Return the item's leaf hash in the tree."""
         return leaf_hash(
             encode({"action": self.action, "approval": self.approval, "rendering": self.rendering})
         )
@@ -55,7 +55,7 @@ class BatchItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """The list. Made by `batch_of` alone, which keeps its laws. hash_at: reads its tree."""
+    """The list. Built only by `batch_of`, which ensures its laws. hash_at: reads its tree."""
 
     items: tuple[BatchItem, ...]
     root: bytes
@@ -63,18 +63,18 @@ class Batch:
 
     @property
     def size(self) -> int:
-        """How many."""
+        """Number of items."""
         return len(self.items)
 
     def path(self, index: int) -> tuple[bytes, ...]:
-        """What leads from an item to the root. Raises Malformed (`proof.index_range`)."""
+        """Return the inclusion path of an item. Raises Malformed (`proof.index_range`)."""
         return inclusion_proof(index=index, size=self.size, hash_at=self.hash_at)
 
 
 def batch_of(approvals: Iterable[Approval]) -> Batch:
-    """The list of these, over exactly the object and the card that each holds.
+    """Build the list of these approvals, over exactly the object and the card that each holds.
 
-    Raises Malformed (`approval.batch`) for none, for more than `BATCH_ITEMS_MAX`, and for one that is there twice.
+    Raises Malformed (`approval.batch`) for none, for more than `BATCH_ITEMS_MAX`, and for a duplicate.
     """
     items = tuple(
         sorted(
@@ -90,13 +90,13 @@ def batch_of(approvals: Iterable[Approval]) -> Batch:
 
 
 def check_size(size: int) -> None:
-    """Raises Malformed (`approval.batch`)."""
+    """Check the number of items. Raises Malformed (`approval.batch`)."""
     if not 1 <= size <= BATCH_ITEMS_MAX:
         raise APPROVAL_BATCH(f"one answer is to 1 to {BATCH_ITEMS_MAX} approvals, got {size}")
 
 
 def batch_challenge(*, nonce: bytes, root: bytes, size: int, verdict: Verdict, words: Words) -> bytes:
-    """The 32 bytes that a passkey signs. nonce, root: 32 bytes each. Raises Malformed (`approval.challenge`,
+    """Return the 32 bytes that a passkey signs. nonce, root: 32 bytes each. Raises Malformed (`approval.challenge`,
     `approval.batch`)."""
     if {len(nonce), len(root)} != {NONCE_BYTES}:
         raise APPROVAL_CHALLENGE("nonce and root of a challenge have 32 bytes each")

@@ -1,12 +1,13 @@
-"""A person's answer to many approvals: as it comes in, and as each of them keeps it.
+"""Read, verify and store a person's answer to many approvals.
 
 With a key file it is a JWS whose header `typ` is `answerable-approval-batch+jwt`, of the form `BatchClaims`.
 
-What an approval keeps of it is canonical JSON whose `typ` is `answerable-approval-batch`: `item`, its `index`, the
-`path` (base64url) to `root`, `size`, and either `jws` or `passkey`, which has the members of an answer by passkey but
-for those of `item`.
+Each approval stores its part as canonical JSON whose `typ` is `answerable-approval-batch`: `item`, its `index`, the
+`path` (base64url) to `root`, `size`, and either `jws` or `passkey`, which has the members of an answer by passkey
+except those of `item`.
 
-Laws: all claims are there and no others; what is kept of one approval checks without the others, and for no other one.
+Laws: all claims are present and no others; the part that one approval stores can be verified without the others, and is
+valid for no other approval.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ _Form = TypeVar("_Form")
 
 
 class BatchClaims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Claims of an answer to many, as they were signed; what they mean is for `verify_batch`."""
+    """The signed claims of a batch answer; `verify_batch` checks them."""
 
     iss: Annotated[str, Meta(description="the person who answers; the signing key is theirs")]
     aud: Annotated[str, Meta(description="the deployment it is for, exactly one")]
@@ -122,8 +123,8 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSaid:
-    """What one approval's part of an answer to many says, checked. by_key: thumbprint of the passkey; empty for a key
-    file. size: how many were answered at once."""
+    """One approval's verified part of a batch answer. by_key: thumbprint of the passkey; empty for a key file. size:
+    number of approvals answered together."""
 
     by: str
     audience: str
@@ -146,7 +147,7 @@ def batch_claims(
     audience: str,
     at: UnixMillis,
 ) -> BatchClaims:
-    """The claims of an answer to all of this list."""
+    """Build the claims of an answer to all of this list."""
     return BatchClaims(
         iss=by,
         aud=audience,
@@ -168,7 +169,8 @@ def verify_batch(
     batch: Batch,
     now: UnixMillis,
 ) -> tuple[BatchClaims, bytes]:
-    """Verify an answer to this very list; its claims and its nonce. What each of it may be answered is for `answered`.
+    """Verify an answer to exactly this list; return its claims and its nonce. `answered` checks whether each approval
+    may be answered so.
 
     Raises Malformed (`approval.malformed`, `name.invalid`) and Unverified (step `approval`: `approval.type`,
     `approval.algorithm`, `approval.key`, `approval.signature`, `approval.audience`, `approval.other`,
@@ -184,13 +186,13 @@ def verify_batch(
 
 
 def words_in(said: BatchClaims | _Passkey) -> Words:
-    """What was said beside it; less is proposed of one alone. Raises Malformed (`approval.malformed`,
-    `approval.reason`)."""
+    """Return the texts beside the verdict; a narrower action can be proposed only for a single approval. Raises
+    Malformed (`approval.malformed`, `approval.reason`)."""
     return words_of(said.verdict, reason=said.reason, comment=said.comment)
 
 
 def kept_by_key(batch: Batch, index: int, *, jws: str) -> str:
-    """What the approval at `index` keeps of an answer with a key file that has been checked."""
+    """Build what the approval at `index` stores of a verified answer with a key file."""
     return encode({**_place(batch, index), "jws": jws}).decode()
 
 
@@ -208,7 +210,7 @@ def kept_by_passkey(
     origins: tuple[str, ...],
     assertion: PasskeyAssertion,
 ) -> str:
-    """What the approval at `index` keeps of an answer by passkey that has been checked."""
+    """Build what the approval at `index` stores of a verified answer by passkey."""
     members: dict[str, JSONValue] = {
         "iss": by,
         "aud": audience,
@@ -222,12 +224,12 @@ def kept_by_passkey(
 
 
 def is_of_batch(token: str) -> bool:
-    """Whether what an approval keeps of an answer is its part of one to many. Never raises."""
+    """Whether a stored answer is part of a batch answer. Never raises."""
     return token.startswith("{") and f'"typ":"{KEPT_TYP}"' in token and _typ(token) == KEPT_TYP
 
 
 def statement_in(token: str) -> str:
-    """The JWS of what an approval keeps of an answer with a key file; the text itself where it is no part of many."""
+    """Return the JWS in a stored answer with a key file; the text itself where it is no part of a batch."""
     if not is_of_batch(token):
         return token
     try:
@@ -237,7 +239,7 @@ def statement_in(token: str) -> str:
 
 
 def root_in(token: str) -> str:
-    """Root of the list of which an approval keeps its part, hex; empty where it was answered alone."""
+    """Return the root of the list of which an approval stores its part, hex; empty where it was answered alone."""
     if not is_of_batch(token):
         return ""
     try:
@@ -247,8 +249,8 @@ def root_in(token: str) -> str:
 
 
 def verify_kept_batch(token: str, signer: PublicKey | None = None) -> BatchSaid:
-    """Check what an approval keeps: that this item is in the list, and that this passkey, or `signer` where it was a
-    key file, has signed the list and the verdict. Whose key it is, is for who asks.
+    """Verify a stored part: that this item is in the list, and that this passkey, or `signer` for a key file, signed
+    the list and the verdict. The caller checks whose key it is.
 
     Raises Malformed (`approval.malformed`, `passkey.malformed`, `json.*`), Unverified (`proof.*`, `passkey.*`,
     `approval.*`).
@@ -312,7 +314,8 @@ def _place(batch: Batch, index: int) -> dict[str, JSONValue]:
 
 
 def _claims(token: str, keys_of: Callable[[PrincipalId], Iterable[PublicKey]]) -> BatchClaims:
-    """Read as what an approval keeps is, and not as other kinds are: both say in the same words what is off."""
+    """Read the claims like a stored part, unlike other statement kinds, so that both report errors in
+    the same words."""
     claims = verified_claims(
         token,
         typ=BATCH_TYP,

@@ -1,7 +1,7 @@
-"""The card: what a person is shown of an action object, drawn by a template of ours and by nothing else.
+"""The card: the rendering of an action object for people, drawn only by our own templates.
 
-A card is canonical JSON, so that terminal, page, mail and chat draw the same and a stranger can make it again; its
-SHA-256 is the **rendering hash**. Everything the object says is on it: what no line tells stands in `all`, raw.
+A card is canonical JSON, so that terminal, page, mail and chat draw the same and an outside verifier can redraw it; its
+SHA-256 is the **rendering hash**. It contains everything in the object: what no line states is in `all`, raw.
 
 | member     | is                                                                                 |
 |------------|------------------------------------------------------------------------------------|
@@ -10,13 +10,13 @@ SHA-256 is the **rendering hash**. Everything the object says is on it: what no 
 | `sentence` | verb, object and size, in one line                                                 |
 | `badges`   | environment, what cannot be undone, tier                                           |
 | `lines`    | pairs of label and text: who, for what, by which rules                             |
-| `arguments`| pairs of name and text, as they will be sent; apart, as their names may be anybody's |
+| `arguments`| pairs of name and text, as they will be sent; separate, because anybody may choose their names |
 | `effect`   | pairs of label and text, of a dry run that had no effect; empty where there is none |
-| `prepared` | pairs of label and text, of what was prepared; only where that is executed          |
+| `prepared` | pairs of label and text, of the prepared object; only where one is executed         |
 | `all`      | pairs of JSON pointer (RFC 6901) and text, each leaf of the object                 |
 
-Laws: a pure function of envelope and preview; each text is `visible`, on one line; no text is cut; of a credential it
-has kind and fingerprint, and the action hash is over what it is.
+Laws: a pure function of envelope and preview; each text is `visible`, on one line; no text is cut; of a credential the
+card has only kind and fingerprint, while the action hash covers the credential itself.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 TEMPLATE: Final = "action/2"
 WITH_CREDENTIALS: Final = "action/1"
-"""As cards were drawn before: with credentials as they are. None is made any more; those that are kept are read."""
+"""The older template, with credentials in clear. No new card uses it; stored ones are still read."""
 LOCALE: Final = "en"
 TIERS: Final = ("no risk", "low risk", "high risk", "critical")
 _VERBS: Final[dict[str, str]] = {str(kind): verb for kind, verb in KIND_VERBS.items()}
@@ -47,7 +47,8 @@ _VERBS: Final[dict[str, str]] = {str(kind): verb for kind, verb in KIND_VERBS.it
 def card_of(
     shown: FrozenJSON, *, preview: Sequence[tuple[str, str]] = (), template: str = TEMPLATE
 ) -> FrozenJSON:
-    """The card of an envelope. preview: what a dry run said, label and text. Raises Malformed (`approval.object`)."""
+    """Draw the card of an envelope. preview: result of a dry run, label and text. Raises Malformed
+    (`approval.object`)."""
     value = object_in(shown)
     if template != WITH_CREDENTIALS:
         value = _object(without_credentials(value, question=str(value["txn"])))
@@ -73,7 +74,7 @@ def card_of(
 
 
 def is_card_of(card: FrozenJSON, shown: FrozenJSON) -> bool:
-    """Whether it is what `card_of` draws of this envelope with some effect preview that shows as it is.
+    """Whether the card is what `card_of` draws of this envelope with some effect preview of printable texts.
 
     Raises Malformed (`approval.object`, `json.*`).
     """
@@ -106,7 +107,7 @@ def _sentence(value: Mapping[str, JSONValue]) -> str:
 
 
 def _quoted(text: JSONValue) -> str:
-    """What others chose, so that it cannot go on as if it were our sentence."""
+    """Quote text chosen by others, so that it cannot continue as if it were part of our sentence."""
     return encode(str(text)).decode()
 
 
@@ -136,7 +137,7 @@ def _lines(value: Mapping[str, JSONValue]) -> Iterator[tuple[str, str]]:
 
 
 def _leaves(value: JSONValue, where: str = "") -> Iterator[tuple[str, str]]:
-    """Each leaf with its pointer; an empty container is one, too. Depth is bounded by what `parse` reads."""
+    """Yield each leaf with its pointer; an empty container is a leaf. Depth is bounded by what `parse` accepts."""
     inside: Iterable[tuple[str, JSONValue]]
     if isinstance(value, dict) and value:
         inside = ((name.replace("~", "~0").replace("/", "~1"), one) for name, one in value.items())

@@ -1,13 +1,13 @@
-"""What a person signs: one hash over a nonce of ours, the action, the picture of it, their words and the verdict.
+"""The challenge that a person signs: one hash over our nonce, the action, its card, the person's words and the verdict.
 
     challenge = SHA-256("answerable-approval/2" || 0x00 || nonce || action hash || rendering hash || words || verdict)
 
-`words` is the SHA-256 of reason, comment and what is proposed (`Words.digest`); of who breaks the glass the comment
-says why. Answers from before words were signed are over `answerable-approval/1`, without them: they are read, and none
-is made any more.
+`words` is the SHA-256 of reason, comment and proposal (`Words.digest`); for an emergency access the comment states the
+reason. Answers from before words were signed use `answerable-approval/1`, without them: they are read, and none is made
+any more.
 
-Laws: each part but the last has one length, so no two questions share a challenge; yes, no and a broken glass are
-different challenges, and so are two comments; nothing that was signed for one version checks as the other.
+Laws: each part but the last has a fixed length, so no two questions share a challenge; approval, denial and emergency
+access have different challenges, and so have two comments; nothing signed for one version is valid as the other.
 """
 
 from __future__ import annotations
@@ -26,19 +26,20 @@ DOMAIN: Final = b"answerable-approval/2\0"
 FIRST_DOMAIN: Final = b"answerable-approval/1\0"
 NONCE_BYTES: Final = 32
 NONCE_MILLIS_MAX: Final = 5 * 60 * 1000
-"""How long a nonce is good for, from when it was made."""
+"""How long a nonce is valid after it was made."""
 
 
 def challenge(
     *, nonce: bytes, action: bytes, rendering: bytes, verdict: Verdict, words: Words = NO_WORDS
 ) -> bytes:
-    """The 32 bytes. Nonce and hashes have 32 bytes each. Raises Malformed (`approval.challenge`, `json.*`)."""
+    """Return the 32 bytes. Nonce and hashes have 32 bytes each. Raises Malformed (`approval.challenge`, `json.*`)."""
     _check_lengths(nonce, action, rendering)
     return sha256(DOMAIN + nonce + action + rendering + words.digest + verdict.encode()).digest()
 
 
 def first_challenge(*, nonce: bytes, action: bytes, rendering: bytes, verdict: Verdict) -> bytes:
-    """That of an answer from before words were signed, to check it again. Raises Malformed (`approval.challenge`)."""
+    """Return the challenge of an answer from before words were signed, to verify it again. Raises Malformed
+    (`approval.challenge`)."""
     _check_lengths(nonce, action, rendering)
     return sha256(FIRST_DOMAIN + nonce + action + rendering + verdict.encode()).digest()
 

@@ -1,7 +1,7 @@
-"""Where a click in a chat counts as an answer, and what an approval keeps of one.
+"""Clicks in a chat as answers: when a click counts, and what an approval stores of it.
 
-A click is no signature: what is kept is what our server says that the chat said, by which nobody can prove anything to
-a stranger. It is one canonical JSON text. `typ` is `answerable-approval-click`.
+A click is no signature: the stored record is our server's statement of what the chat reported, which proves nothing to
+an outside verifier. It is one canonical JSON text. `typ` is `answerable-approval-click`.
 
 | member       | meaning                                                                                |
 |--------------|----------------------------------------------------------------------------------------|
@@ -9,13 +9,13 @@ a stranger. It is one canonical JSON text. `typ` is `answerable-approval-click`.
 | `iss`        | the person; `channel` the chat, `team` and `user` the account in it that clicked        |
 | `aud`        | the deployment, `approval` the approval's id                                           |
 | `action`     | the action hash, `rendering` the rendering hash, both hex                              |
-| `verdict`    | `approve` or `deny`; `reason` the code of a no, empty of a yes                         |
-| `nonce`      | SHA-256 of what stood behind the button, hex                                           |
-| `request`    | SHA-256 of the request by which the chat said so, hex; `sent_s` its Unix time, seconds |
-| `iat_ms`     | when it came in, Unix milliseconds, by our clock                                       |
+| `verdict`    | `approve` or `deny`; `reason` the code of a denial, empty for an approval              |
+| `nonce`      | SHA-256 of the value behind the button, hex                                            |
+| `request`    | SHA-256 of the chat's request that reported it, hex; `sent_s` its Unix time, seconds   |
+| `iat_ms`     | when it was received, Unix milliseconds, by our clock                                  |
 
-Laws: never for the highest tier, never where more than one answer is needed, never where policy hides what the action
-holds, and only for an object that says of itself that a click may answer it. Source: decision 0033.
+Laws: a click never counts for the highest tier, never where more than one answer is needed, never where policy hides
+the content of the action, and only for an object that states that a click may answer it. Source: decision 0033.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ if TYPE_CHECKING:
 CLICK_TYP: Final = "answerable-approval-click"
 VERSION: Final = 1
 HIDDEN: Final = frozenset({"confidential", "restricted"})
-"""Sensitivities of what is not put into a chat."""
+"""Sensitivities of content that is never posted in a chat."""
 APPROVE: Final = "answerable.approve"
 DENY: Final = "answerable.deny"
 DENY_BECAUSE: Final = "answerable.deny_because"
-"""What the elements of a message are called, by which the chat says which of them was used."""
+"""Ids of the elements of a message, by which the chat reports which one was used."""
 _Hex = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 _Name = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatAccount:
-    """Ids of a workspace and of a member of it, as the chat has them."""
+    """Ids of a workspace and of a member of it, as the chat defines them."""
 
     team: str
     user: str
@@ -62,15 +62,15 @@ class ChatAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """Buttons of a message. nonce: what stands behind them, base64url; whoever has it, and the account that it was made
-    for, answers once. lines: pairs of label and text that are shown whole."""
+    """Buttons of a message. nonce: the value behind them, base64url; it and the account that it was made for can answer
+    once. lines: pairs of label and text that are shown in full."""
 
     nonce: str
     lines: tuple[tuple[str, str], ...]
 
 
 class ClickKept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an approval keeps of a click, read and not proven. Members as in the table of the module."""
+    """The stored record of a click, parsed but not proven. Members as in the table of the module."""
 
     typ: Literal["answerable-approval-click"]
     v: Literal[1]
@@ -91,30 +91,32 @@ class ClickKept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class HasLooks(HasStrengths, Protocol):
-    """look_seconds_min: how long people must have had an action before them, for each tier from 0."""
+    """Settings with minimum viewing times. look_seconds_min: minimum time for which people must have had an action
+    open, for each tier from 0."""
 
     @property
     def look_seconds_min(self) -> tuple[int, ...]:
-        """As above."""
+        """See the class."""
         ...
 
 
 def tier_takes_clicks(limits: HasLooks, tier: int) -> bool:
-    """Whether settings let a click answer actions of this tier. A click has no time in which somebody looked, so that a
-    tier that asks for one takes none."""
+    """Whether the settings let a click answer actions of this tier. A click has no measured viewing time, so a tier
+    with a minimum accepts none."""
     return takes_strength(limits, tier, CHAT) and limits.look_seconds_min[tier] == 0
 
 
 def offers_clicks(
     limits: HasLooks, *, tier: int, sensitivity: str, requirements: Sequence[Requirement]
 ) -> bool:
-    """Whether a click may answer such an action, which is then said in its object."""
+    """Whether a click may answer such an action; its object then states so."""
     alone = [one.count for one in requirements] == [1]
     return tier_takes_clicks(limits, tier) and alone and sensitivity not in HIDDEN
 
 
 def click_fault(limits: HasLooks, approval: Approval, *, tier: int) -> str:
-    """Why a click does not count for this approval, in words; empty where it does. tier: of the capability by now."""
+    """Return why a click does not count for this approval, in words; empty where it does. tier: current one of the
+    capability."""
     try:
         value = object_in(approval.shown)
     except Malformed:
@@ -133,8 +135,8 @@ def click_fault(limits: HasLooks, approval: Approval, *, tier: int) -> str:
 
 
 def object_takes_clicks(value: dict[str, JSONValue]) -> bool:
-    """Whether an action object lets a click answer it, by itself alone: whatever else it says of itself, one of the
-    highest tier, or for which several must answer, does not."""
+    """Whether an action object, by itself, lets a click answer it. One of the highest tier, or one that several people
+    must answer, never does, whatever else it states."""
     effects, needed = value.get("effects"), value.get("requirements")
     tier = effects.get("tier") if isinstance(effects, dict) else None
     alone = (
@@ -156,7 +158,7 @@ def kept_click(
     sent_s: int,
     at: UnixMillis,
 ) -> str:
-    """The text that is kept of a click that was checked. nonce, request: digests, hex. Raises Malformed (`json.*`)."""
+    """Build the stored record of a verified click. nonce, request: digests, hex. Raises Malformed (`json.*`)."""
     members: dict[str, JSONValue] = {
         "typ": CLICK_TYP,
         "v": VERSION,
@@ -179,7 +181,7 @@ def kept_click(
 
 
 def is_click(token: str) -> bool:
-    """Whether what is kept of an answer is a click, which signs nothing. Never raises."""
+    """Whether a stored answer is a click, which has no signature. Never raises."""
     if not token.startswith("{") or f'"{CLICK_TYP}"' not in token:
         return False
     try:
@@ -190,7 +192,7 @@ def is_click(token: str) -> bool:
 
 
 def click_in(token: str) -> ClickKept:
-    """What is kept of a click. Raises Malformed (`approval.malformed`, `json.*`)."""
+    """Parse the stored record of a click. Raises Malformed (`approval.malformed`, `json.*`)."""
     value = parse(token.encode())
     try:
         kept = msgspec.convert(value, ClickKept)

@@ -1,17 +1,17 @@
-"""One leaf of many approvals that are alike otherwise: whether it is the same, differs by nature, or is odd in a few.
+"""Compare one leaf over many similar approvals: whether it is equal, varies by nature, or is an outlier in a few.
 
 | reading  | where                                                                                        |
 |----------|----------------------------------------------------------------------------------------------|
-| `same`   | one value; whoever has another one is odd                                                    |
-| `several`| few values, of a fifth of them or more each, or one of half; whoever has another one is odd.  |
-|          | So reads also what is of several kinds, or is the same in many and is none of the others here |
-| `number` | numbers; odd is what is far from the middle: modified z-score above 3.5                       |
-| `text`   | each its own; odd is what is of another form, hides something, passes for another's value, or |
-|          | is an amount in digits that is far from the middle where the others are amounts               |
+| `same`   | one value; any other value is odd                                                            |
+| `several`| few values, each in a fifth of them or more, or one in half; any other value is odd.          |
+|          | Also used for mixed types, and for values that repeat but fit none of the other readings     |
+| `number` | numbers; odd is what is far from the median: modified z-score above 3.5                       |
+| `text`   | each its own; odd is a text of another form, with hidden characters, that looks like another  |
+|          | value, or an amount in digits far from the median where the others are amounts                |
 
-Laws: who adds values of other kinds, or many of some, makes no value of the others less odd but under `several`, which
-no answer to many covers; a pure function of how many have which value, whatever their order and whenever they came;
-whoever is odd is told why. Source of the score: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993).
+Laws: adding values of other types, or many equal ones, makes no other value less odd except under `several`, which no
+batch answer covers; a pure function of the number of approvals per value, independent of order and time; every outlier
+has a reason. Source of the score: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993).
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 
 Reading = Literal["same", "several", "number", "text"]
 SHARE: Final = 5
-"""One of so many is the least share of a value that is not odd; odd ones may be one of so many at most."""
+"""The smallest share of a value that is not odd is one in this many; the odd ones may be at most one in this many."""
 HOLDERS_MIN: Final = 3
-"""Of a value that is not odd among several."""
+"""Minimum number of holders of a value that is not odd among several."""
 SCORE_MAX: Final = 3.5
 _SCORE_SCALE: Final = 0.6745
-"""Makes the median deviation of a normal distribution its standard deviation."""
+"""Scales the median deviation of a normal distribution to its standard deviation."""
 _SHOWN_CHARS: Final = 60
 _LONGER: Final = 4
-"""Times the middle length, and some, is much longer than the others."""
+"""A text longer than about this many times the median length is odd."""
 
 _DIGITS: Final = re.compile(r"[0-9]+")
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
@@ -51,13 +51,13 @@ _AMOUNT: Final = re.compile(
     r"([0-9]{1,3}(?:[ ,.'\u2019][0-9]{3})+|[0-9]{1,15})(?:[.,]([0-9]{1,4}))?"
     r"(?: ?[A-Z]{3}| ?[$€£¥%])?"
 )
-"""A number as people write it, with its currency; sign, whole part and fraction. `INV-0100` is none."""
+"""A number as people write it, with its currency; sign, whole part and fraction. `INV-0100` is not matched."""
 _HOST: Final = re.compile(r"(?:^[^@\s/]+@|^[a-z][a-z0-9+.-]*://(?:[^@/\s]*@)?)([^/:\s?#]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """How one leaf reads over all. odd: why, by value. longest: characters of the longest text."""
+    """The comparison of one leaf. odd: reason, by value. longest: characters of the longest text."""
 
     reading: Reading
     odd: dict[Value, str]
@@ -66,8 +66,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """How a text is written. read: as it is read. passes: characters of it hide, or pass for others. amount: it is one.
-    host: of an address. form: runs of digits and of letters as one each. goes: it says where something goes."""
+    """The form of a text. read: its look-alike skeleton. passes: it has hidden or look-alike characters. amount: its
+    value, if it is an amount. host: of an address. form: runs of digits and of letters replaced by one character each.
+    goes: it has the form of a destination."""
 
     read: str
     passes: bool
@@ -79,17 +80,17 @@ class Form:
 
 @dataclass(slots=True)
 class Tally:
-    """How many have which value at one place, and of texts how they are written, which is looked at once."""
+    """Number of approvals per value at one place, and the form of each text, computed once."""
 
     counts: dict[Value, int] = field(default_factory=dict)
     forms: dict[str, Form] = field(default_factory=dict)
 
     def add(self, value: Value) -> None:
-        """One more has it."""
+        """Count one more approval with this value."""
         self.counts[value] = self.counts.get(value, 0) + 1
 
     def remove(self, value: Value) -> None:
-        """One less has it."""
+        """Count one approval less with this value."""
         self.counts[value] -= 1
         if not self.counts[value]:
             del self.counts[value]
@@ -97,12 +98,12 @@ class Tally:
                 self.forms.pop(value, None)
 
     def over(self, size: int) -> Mapping[Value, int]:
-        """As `counts`, with those of so many that have nothing here under `Nothing.ABSENT`."""
+        """Return `counts`, with the approvals (of `size`) that have no value under `Nothing.ABSENT`."""
         absent = size - sum(self.counts.values())
         return {**self.counts, Nothing.ABSENT: absent} if absent else self.counts
 
     def form(self, text: str) -> Form:
-        """How it is written."""
+        """Return the form of a text."""
         found = self.forms.get(text)
         if found is None:
             found = self.forms[text] = _form_of(text)
@@ -110,7 +111,7 @@ class Tally:
 
 
 def compared(tally: Tally, size: int) -> Column:
-    """Read one place over so many approvals, three at least."""
+    """Compare one place over this many approvals, at least three."""
     counts = tally.over(size)
     if len(counts) == 1:
         return Column(reading="same", odd={}, longest=_longest(counts))
@@ -127,7 +128,7 @@ def compared(tally: Tally, size: int) -> Column:
 
 
 def value_text(value: Value) -> str:
-    """A value as it may stand in a sentence or a cell, whole."""
+    """Return a value as text for a sentence or a cell, uncut."""
     if isinstance(value, (Nothing, Truth)):
         return str(value.value)
     if isinstance(value, str):
@@ -136,8 +137,8 @@ def value_text(value: Value) -> str:
 
 
 def _usual(counts: Mapping[Value, int], size: int) -> dict[Value, int] | None:
-    """The values that so many have that nobody else is left but a few, those of most first; None where there are none
-    such."""
+    """Return the values so common that only a few approvals have others, the most common first; None where there are
+    none."""
     most = max(counts.values())
     if most >= size - 1:
         return {one: count for one, count in counts.items() if count == most}
@@ -145,7 +146,7 @@ def _usual(counts: Mapping[Value, int], size: int) -> dict[Value, int] | None:
     usual = {one: counts[one] for one in sorted(_held_by(counts, least), key=lambda one: _rank(counts, one))}
     nearly_all = sum(usual.values()) * SHARE >= size * (SHARE - 1)
     first = min(_held_by(counts, most), key=lambda one: _rank(counts, one)) if most * 2 >= size else None
-    # Of numbers the middle says more than what half of them are.
+    # For numbers the median says more than a value that half of them share.
     is_half = most * 2 >= size and not _is_number(first)
     return (usual or {first: most}) if nearly_all or is_half else None
 
@@ -155,13 +156,13 @@ def _held_by(counts: Mapping[Value, int], least: int) -> list[Value]:
 
 
 def _rank(counts: Mapping[Value, int], value: Value) -> tuple[int, str, str]:
-    """By how many have it; of as many by what it is, so that nobody's coming first decides."""
+    """Sort by count; then by type and text, so that the order of arrival does not matter."""
     return -counts[value], type(value).__name__, value_text(value)
 
 
 def _is_each_its_own(counts: Mapping[Value, int], size: int) -> bool:
-    """Whether nearly all are texts, and most are in one alone: of a few that come again and again the rare one matters,
-    which no form tells."""
+    """Whether nearly all values are texts that mostly occur once: among a few repeated texts the rare one matters,
+    which its form does not show."""
     texts = [count for one, count in counts.items() if isinstance(one, str)]
     return sum(texts) * SHARE >= size * (SHARE - 1) and len(texts) * 2 > sum(texts)
 
@@ -183,7 +184,7 @@ def _others(counts: Mapping[Value, int], usual: dict[Value, int]) -> dict[Value,
 
 
 def _far(counts: Mapping[Value, int], numbers: Mapping[float, int]) -> dict[Value, str]:
-    """Numbers far from the middle, and what is no number."""
+    """Return numbers far from the median, and values that are no numbers."""
     low, high, middle = _reach(numbers)
     odd: dict[Value, str] = {
         one: f"{_cut(one)}, where the others have numbers" for one in counts if one not in numbers
@@ -195,7 +196,7 @@ def _far(counts: Mapping[Value, int], numbers: Mapping[float, int]) -> dict[Valu
 
 
 def _reach(numbers: Mapping[float, int]) -> tuple[float, float, float]:
-    """From where to where numbers are near the others, and the middle."""
+    """Return the lower and upper limit of numbers near the median, and the median."""
     each = [*_each(numbers)]
     middle = median(each)
     spread = median([abs(one - middle) for one in each])
@@ -209,7 +210,7 @@ def _each(numbers: Mapping[float, int]) -> Iterable[float]:
 
 
 def _unlike(counts: Mapping[Value, int], size: int, form_of: Callable[[str], Form]) -> dict[Value, str]:
-    """Texts that differ in each: what is unlike the others all the same."""
+    """Return the outliers among texts that differ in each approval."""
     odd: dict[Value, str] = {}
     forms = {one: form_of(one) for one in counts if isinstance(one, str)}
     lengths: dict[float, int] = {len(one): 0 for one in forms}
@@ -234,7 +235,7 @@ def _unlike(counts: Mapping[Value, int], size: int, form_of: Callable[[str], For
 def _far_amounts(
     counts: Mapping[Value, int], size: int, forms: Mapping[str, Form], odd: dict[Value, str]
 ) -> None:
-    """Amounts that are written as text, where nearly all are."""
+    """Add amounts written as text that are far from the median, where nearly all texts are amounts."""
     amounts = {one: form.amount for one, form in forms.items() if form.amount is not None}
     if sum(counts[one] for one in amounts) * SHARE < size * (SHARE - 1):
         return
@@ -254,7 +255,7 @@ def _rare(
     why: str,
     odd: dict[Value, str],
 ) -> None:
-    """What few are, where nearly all are the same in this regard."""
+    """Add values that differ in this respect, where nearly all are equal."""
     kinds: dict[Hashable, int] = {}
     for value, count in counts.items():
         kind = read(value)

@@ -1,11 +1,11 @@
-"""Asking for less instead: which arguments of an action are a limit, and whether other arguments are narrower.
+"""Counter-proposals: which arguments of an action are limits, and whether proposed arguments are narrower.
 
-What an approver proposes is no answer to anything: it is a no with other arguments beside it, and when the agent asks
-with them, that is another action, which is decided and asked about like any.
+A counter-proposal is no approval: it is a denial with other arguments. When the agent requests those, it is another
+action, which is decided and deferred like any other.
 
-Laws: nothing is added, taken away or changed but what the registry says is a limit: an amount of money, the most of a
-budget, or a list; a number gets smaller and stays above zero, for zero often means no limit; a list keeps some of what
-it names, in its order, and never nothing; what says whom or what the action is about is no limit.
+Laws: only arguments that the registry declares as limits change: an amount of money, the maximum of a budget, or a
+list; a number decreases and stays above zero, because zero often means no limit; a list keeps some of its items, in
+order, and never none; an argument that identifies the recipient or object is no limit.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.capability import Capability
 
 NARROWABLE_MAX: Final = 32
-"""Arguments of one action that are offered."""
+"""Maximum number of arguments offered for one action."""
 ITEMS_MAX: Final = 200
-"""Of one list that is offered."""
+"""Maximum number of items of an offered list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Narrowable:
-    """An argument that may be less. value: as it stands, a whole number of two or more, or two or more texts."""
+    """An argument that may be reduced. value: the current one, a whole number of at least two, or at
+    least two texts."""
 
     name: str
     value: int | tuple[str, ...]
 
 
 def narrowable_arguments(capability: Capability, arguments: dict[str, JSONValue]) -> tuple[Narrowable, ...]:
-    """Those of this action, in the registry's order."""
+    """Return the arguments of this action that may be reduced, in the registry's order."""
     named = named_arguments(capability.arguments, arguments)
     found: list[Narrowable] = []
     for name in _limits(capability):
@@ -55,7 +56,7 @@ def narrowable_arguments(capability: Capability, arguments: dict[str, JSONValue]
 def narrower_arguments(
     capability: Capability, arguments: dict[str, JSONValue], changes: Mapping[str, JSONValue]
 ) -> dict[str, JSONValue]:
-    """All arguments after these changes, by the registry's names. Raises Refused (`approval.not_narrower`)."""
+    """Return all arguments after these changes, by the registry's names. Raises Refused (`approval.not_narrower`)."""
     if not changes:
         raise _not("nothing is changed")
     offered = {one.name: one.value for one in narrowable_arguments(capability, arguments)}
@@ -73,7 +74,7 @@ def narrower_arguments(
 
 
 def _limits(capability: Capability) -> list[str]:
-    """Names of arguments by which the registry says how much: never those that say whom or what it is about."""
+    """Return names of arguments that the registry declares as limits: never those that identify recipient or object."""
     spending = capability.spending
     names = [
         *([spending.amount.argument] if spending.amount is not None else []),
@@ -87,7 +88,7 @@ def _limits(capability: Capability) -> list[str]:
 
 
 def _fault(was: int | tuple[str, ...], value: JSONValue) -> str:
-    """What is wrong with a proposed value; empty where it is less."""
+    """Return what is wrong with a proposed value; empty where it is narrower."""
     if isinstance(was, int):
         if type(value) is not int:
             return "is a whole number, and so is what is proposed"
@@ -100,7 +101,7 @@ def _fault(was: int | tuple[str, ...], value: JSONValue) -> str:
 
 
 def _in_order(kept: Sequence[JSONValue], was: Iterable[str]) -> bool:
-    """Whether it is what is left of the list when some of it is left out."""
+    """Whether `kept` is a subsequence of the list."""
     rest = iter(was)
     return all(any(one == other for other in rest) for one in kept)
 

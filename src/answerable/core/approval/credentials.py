@@ -1,10 +1,10 @@
-"""A credential among what people are shown: its kind and a fingerprint, never itself.
+"""Replace credentials in texts shown to people with their kind and a fingerprint.
 
-Laws: what has no credential comes back as it is; a pure function of the value and of what question it belongs to.
+Laws: a value without credentials is returned unchanged; a pure function of the value and its approval.
 
-What has the shape of a credential cannot be guessed, and its fingerprint is the beginning of its SHA-256: whoever holds
-one finds which questions had it. What is one only by the name of its argument may be a word, so its fingerprint is over
-the question as well: it tells no more than the action hash does.
+A value with the shape of a credential cannot be guessed, and its fingerprint is the beginning of its SHA-256: the
+holder of a credential can find which approvals contained it. A value that is a credential only by its argument's name
+may be a word, so its fingerprint also covers the approval's id: it reveals no more than the action hash does.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ BY_NAME: Final = "by its name"
 
 
 def without_credentials(value: JSONValue, *, question: str, named: bool = False) -> JSONValue:
-    """The value with kind and fingerprint in place of each credential. question: id of the approval. named: whether the
-    names of members are an agent's, and tell; those beside the arguments are ours, and their values are looked at."""
+    """Return the value with kind and fingerprint in place of each credential. question: id of the approval. named:
+    whether the member names come from an agent and may indicate a credential; names outside the arguments are ours, so
+    only their values are checked."""
     if isinstance(value, str):
         return text_without_credentials(value)
     if isinstance(value, list):
@@ -41,7 +42,7 @@ def without_credentials(value: JSONValue, *, question: str, named: bool = False)
 
 
 def text_without_credentials(text: str) -> str:
-    """The text with kind and fingerprint in place of whatever has the shape of a credential."""
+    """Return the text with kind and fingerprint in place of everything with the shape of a credential."""
     return replaced_in(
         text.encode("utf-8", "surrogatepass"),
         lambda kind, found: _shown(kind, sha256(found).hexdigest()).encode(),

@@ -1,7 +1,8 @@
-"""Who was told of what on which channel, and what is still to be told: the plan, without the sending.
+"""Plan notifications: who was notified of what on which channel, and what is still to be sent. Sends nothing.
 
-Laws: nobody is told the same twice but where a try may have reached them and did not say so; whoever is told of too
-many in a while is told of the rest in one message; what ended before anybody was told is missed, and stays seen.
+Laws: nobody is notified twice of the same, except where an attempt may have reached them without confirmation; a
+receiver of too many messages in a period gets the rest in one digest; what ended before anybody was notified is missed,
+and stays visible as missed.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ ERROR_CHARS_MAX: Final = 160
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One thing to tell to one receiver on one channel.
+    """One notification to one receiver on one channel.
 
-    about: the approval's id, or of a notice its own. to: `person:NAME`, `requester:NAME` or `place:NAME`. made_at, at:
-    Unix milliseconds, when it was planned and when it was last told. told: what was told last. attempts: tries since
-    then that failed. handle: what the channel calls the message. missed: it never will be told. error: why, last.
-    body: what is to be said, where that is not made of the approval.
+    about: the approval's id, or the notice's own. to: `person:NAME`, `requester:NAME` or `place:NAME`. made_at, at:
+    Unix milliseconds, when it was planned and when it was last sent. told: what was sent last. attempts: failed
+    attempts since then. handle: the channel's id of the message. missed: it will never be sent. error: the last reason.
+    body: the content, where it is not made from the approval.
     """
 
     about: str
@@ -47,7 +48,7 @@ class Delivery:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What it is known by."""
+        """The key of the notification."""
         return self.about, self.channel, self.to
 
     @property
@@ -58,19 +59,20 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestLimits:
-    """messages_max: told one by one to one receiver on one channel within window_ms; past it they are put together."""
+    """When notifications are combined into a digest. messages_max: messages sent individually to one receiver on one
+    channel within window_ms; further ones are combined."""
 
     messages_max: int = 10
     window_ms: int = 600_000
 
 
 def pause(attempts: int, millis_max: int = RETRY_MILLIS_MAX) -> int:
-    """Milliseconds before the next try, after so many that failed."""
+    """Return the milliseconds before the next attempt, after this many failed ones."""
     return int(min(FIRST_RETRY_MILLIS * 2 ** min(max(attempts - 1, 0), 20), millis_max))
 
 
 def failed(delivery: Delivery, *, now: int, why: str, wait_ms: int = 0) -> Delivery:
-    """After a try that failed; there will be another one."""
+    """Return the notification after a failed attempt; another attempt follows."""
     attempts = delivery.attempts + 1
     return replace(
         delivery,
@@ -81,14 +83,14 @@ def failed(delivery: Delivery, *, now: int, why: str, wait_ms: int = 0) -> Deliv
 
 
 def told(delivery: Delivery, what: Told, *, now: int, handle: str) -> Delivery:
-    """After a try that the channel took."""
+    """Return the notification after an attempt that the channel accepted."""
     return replace(
         delivery, told=what, at=now, attempts=0, next_at=0, handle=handle or delivery.handle, error=""
     )
 
 
 def missed(delivery: Delivery, *, why: str = "") -> Delivery:
-    """It never will be told."""
+    """Return the notification as one that will never be sent."""
     return replace(
         delivery, missed=True, error=(why or delivery.error or "it ended before")[:ERROR_CHARS_MAX]
     )
@@ -97,10 +99,10 @@ def missed(delivery: Delivery, *, why: str = "") -> Delivery:
 def put_together(
     due: Iterable[Delivery], known: Iterable[Delivery], limits: DigestLimits, *, now: int
 ) -> tuple[list[Delivery], dict[str, list[Delivery]]]:
-    """Those that are told one by one, and by receiver those that one message is to speak of.
+    """Return the notifications to send individually, and by receiver those to combine in one digest.
 
-    due: on one channel, not told of yet, in order. known: all of that channel. Within a window a receiver gets
-    `messages_max` of their own and then one that speaks of the rest; whatever comes later waits for the next window.
+    due: on one channel, not sent yet, in order. known: all of that channel. Within a window a receiver gets
+    `messages_max` individual messages and then one digest of the rest; later ones wait for the next window.
     """
     recent: dict[str, int] = {}
     put: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""What an agent is told of a no: as members that a program reads, and in sentences.
+"""Describe a denial for the agent, as members for programs and as sentences for models.
 
 Laws: no name of a person, only the groups that were asked; words of people are data, made visible and bounded.
 """
@@ -20,8 +20,8 @@ _PROPOSAL_CHARS_MAX: Final = 500
 
 
 def denial_members(approval: Approval) -> dict[str, JSONValue]:
-    """Of an approval that people denied. Times are Unix milliseconds; `not_before` is there where waiting helps,
-    `narrower` where less was proposed: all arguments, and those of them that are other."""
+    """Return the members of an approval that people denied. Times are Unix milliseconds; `not_before` is present where
+    waiting helps, `narrower` where a narrower action was proposed: all arguments, and the changed ones."""
     said = _no_of(approval)
     why = denial_reason(said.reason if said is not None else "")
     members: dict[str, JSONValue] = {
@@ -43,7 +43,7 @@ def denial_members(approval: Approval) -> dict[str, JSONValue]:
 
 
 def denial_sentences(approval: Approval) -> tuple[str, ...]:
-    """The same for a model that reads text."""
+    """Return the same for a model that reads text."""
     said = _no_of(approval)
     why = denial_reason(said.reason if said is not None else "")
     comment = comment_told(said.comment) if said is not None else ""
@@ -53,7 +53,7 @@ def denial_sentences(approval: Approval) -> tuple[str, ...]:
 
 
 def comment_told(comment: str) -> str:
-    """On one line, with what would not show spelled out, and no longer than a comment may be."""
+    """Return the comment on one line, with invisible characters spelled out, cut to the maximum length of a comment."""
     text = visible(comment)
     return text if len(text) <= COMMENT_CHARS_MAX else f"{text[: COMMENT_CHARS_MAX - 1]}…"
 
@@ -69,6 +69,6 @@ def _no_of(approval: Approval) -> Answer | None:
 
 
 def _groups(approval: Approval, said: Answer | None) -> list[str]:
-    """Those of whoever said no that were asked."""
+    """Return the groups of the denying person that were asked."""
     asked = {group for one in approval.requirements for group in one.groups}
     return sorted(asked & set(said.groups)) if said is not None else []

@@ -1,4 +1,4 @@
-"""What registers of duties keep: their bounds, and a delegation as one canonical JSON object."""
+"""Stored form and bounds of delegations of duty: a delegation as one canonical JSON object."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 DELEGATIONS_MAX: Final = 2_000
-"""That were not ended, with those that are over and not forgotten yet: who gives and ends takes no room from others."""
+"""Maximum number of delegations not ended, including expired ones not yet removed: giving and ending delegations
+repeatedly takes no space from others."""
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,7 +38,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 def delegation_members(delegation: DeputyStatement) -> dict[str, JSONValue]:
-    """All that is kept of it but its end before its time."""
+    """Return the stored members of a delegation, all except its early end."""
     return {
         "id": delegation.id,
         "group": delegation.group,
@@ -57,7 +58,7 @@ def delegation_members(delegation: DeputyStatement) -> dict[str, JSONValue]:
 
 
 def delegation_in(members: JSONValue, *, ended_at: int = 0) -> DeputyStatement:
-    """The inverse of `delegation_members`. Raises Malformed (`duty.malformed`, `name.invalid`)."""
+    """Parse what `delegation_members` returned. Raises Malformed (`duty.malformed`, `name.invalid`)."""
     try:
         row = msgspec.convert(members, _Row)
     except msgspec.ValidationError as error:
@@ -82,10 +83,10 @@ def delegation_in(members: JSONValue, *, ended_at: int = 0) -> DeputyStatement:
 
 
 def duplicate_delegation() -> Malformed:
-    """What to raise for an id that was here."""
+    """Build the error for an id that was used before."""
     return DUTY_DUPLICATE("a delegation of duty of this id is, or was, registered already: sign a new one")
 
 
 def no_room(most: int) -> Malformed:
-    """What to raise where there are too many."""
+    """Build the error for too many delegations."""
     return DUTY_FULL(f"there are {most} delegations of duty, the most there can be: end some")

@@ -1,11 +1,11 @@
-"""A delegation of duty: a person of a group lets another person stand in for them, for a time, and signs that.
+"""Delegation of duty: a signed statement by which a group member lets another person answer on their behalf for a time.
 
-By key file it is a JWS in compact form whose header `typ` is `answerable-duty+jwt`; by passkey what is signed is
+By key file it is a JWS in compact form whose header `typ` is `answerable-duty+jwt`; a passkey signs
 
     SHA-256("answerable-duty/1" || 0x00 || nonce || SHA-256(canonical JSON of the claims))
 
-Laws: it has an end; an id counts once; an old one is none; all claims are there and no others; nobody stands in for
-themselves; a deputy hands nothing on, for only a member's own right is delegated.
+Laws: a delegation has an end; an id is accepted once; an old statement is refused; all claims are present and no
+others; nobody is their own deputy; a deputy cannot delegate further, because only a member's own right is delegated.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ DOMAIN: Final = b"answerable-duty/1\0"
 REASON_CHARS_MAX: Final = 500
 DAY_MILLIS: Final = 86_400_000
 LEAD_DAYS_MAX: Final = 90
-"""How far ahead it may begin."""
+"""How many days ahead a delegation may begin."""
 
 NEVER: Final = UnixMillis(0)
 
@@ -57,7 +57,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9_-]{22,64}")
 
 
 class DutyClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is signed, by key file or by passkey."""
+    """The signed claims, by key file or by passkey."""
 
     iss: Annotated[str, Meta(description="who is stood in for")]
     aud: Annotated[str, Meta(description="the log of the deployment, exactly one")]
@@ -91,10 +91,10 @@ DUTY: Final = Kind(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeputyStatement:
-    """of: who is stood in for; to: the deputy. strength: of the signature, so that a weak one lets nobody say yes where
-    a strong one is asked for. key: thumbprint of what it is signed with. token: the JWS, or the evidence of a passkey
-    as canonical JSON, whose credential then names it. entry, leaf, log: where it stands in the ledger, by index, hash
-    and origin; -1 while it does not. ended_at: 0 until it is ended before its time."""
+    """A stored delegation. of: the represented person; to: the deputy. strength: of the signature, so that a weakly
+    signed delegation permits no approval where a strong signature is required. key: thumbprint of the signing key.
+    token: the JWS, or the evidence of a passkey as canonical JSON; then credential names the passkey. entry, leaf, log:
+    its ledger entry, by index, hash and origin; -1 before there is one. ended_at: 0 until it is ended early."""
 
     id: str
     group: str
@@ -113,13 +113,13 @@ class DeputyStatement:
     ended_at: UnixMillis = NEVER
 
     def lasts(self, now: UnixMillis) -> bool:
-        """Whether it counts at this moment, as far as it says itself. Its end is not part of it."""
+        """Whether the delegation is valid at this moment by its own terms. The end itself is excluded."""
         return not self.ended_at and self.since <= now < self.until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DutyTerms:
-    """The same in our types. at: `iat_ms`."""
+    """The claims as our types. at: `iat_ms`."""
 
     of: PrincipalId
     audience: str
@@ -132,7 +132,7 @@ class DutyTerms:
     at: UnixMillis
 
     def form(self) -> DutyClaims:
-        """As it is signed."""
+        """Return the terms in signed form."""
         return DutyClaims(
             iss=self.of,
             aud=self.audience,
@@ -146,18 +146,19 @@ class DutyTerms:
         )
 
     def claims(self) -> dict[str, JSONValue]:
-        """The same as a JSON object."""
+        """Return the same as a JSON object."""
         return claims_in(self.form())
 
 
 def with_id(terms: DutyTerms) -> DutyTerms:
-    """The terms under an id that follows from all the rest: signed twice at the same moment it is still one."""
+    """Return the terms with an id derived from all other terms: signed twice at the same moment, the statement is the
+    same."""
     digest = sha256(encode(replace(terms, id="").claims())).digest()
     return replace(terms, id=to_base64url(digest))
 
 
 def terms_in(claims: Mapping[str, JSONValue]) -> DutyTerms:
-    """The terms that claims state, each by itself as it must be.
+    """Parse the terms from claims, each checked individually.
 
     Raises Malformed (`duty.malformed`, `duty.oneself`, `name.invalid`).
     """
@@ -165,7 +166,7 @@ def terms_in(claims: Mapping[str, JSONValue]) -> DutyTerms:
 
 
 def check_times(terms: DutyTerms, now: UnixMillis, *, days_max: int = DELEGATION_DAYS_MAX) -> None:
-    """Whether it was signed just now, for no longer than may be and not for the past.
+    """Check that the statement was signed recently, for no longer than permitted, and not for the past.
 
     Raises Unverified (`duty.stale`), Malformed (`duty.too_long`, `duty.over`).
     """
@@ -183,7 +184,7 @@ def check_times(terms: DutyTerms, now: UnixMillis, *, days_max: int = DELEGATION
 def verified_duty(
     token: str, *, audience: str, keys_of: Callable[[str], Iterable[PublicKey]]
 ) -> tuple[DutyTerms, str]:
-    """Terms and thumbprint of the key of a delegation that was signed by a key file.
+    """Verify a delegation signed by a key file; return its terms and the thumbprint of the key.
 
     Raises Malformed (`duty.malformed`, `duty.oneself`, `name.invalid`) and Unverified (step `duty`: `duty.type`,
     `duty.algorithm`, `duty.key`, `duty.signature`, `duty.audience`).
@@ -194,18 +195,19 @@ def verified_duty(
 
 
 def signed_terms(token: str, *, keys_of: Callable[[str], Iterable[PublicKey]]) -> tuple[DutyTerms, str]:
-    """As `verified_duty`, for whichever deployment it is."""
+    """Verify like `verified_duty`, for any deployment."""
     claims = DUTY.verified(token, keys_of)
     return _terms(claims), DUTY.key_of(token)
 
 
 def check_audience(terms: DutyTerms, audience: str) -> None:
-    """Raises Unverified (`duty.audience`)."""
+    """Check the deployment. Raises Unverified (`duty.audience`)."""
     DUTY.check_audience(terms.form(), audience, code=DUTY_AUDIENCE)
 
 
 def duty_challenge(terms: DutyTerms, nonce: bytes) -> bytes:
-    """What a passkey signs, 32 bytes. nonce: 32 bytes of ours. Raises Malformed (`duty.malformed`, `json.*`)."""
+    """Return the 32 bytes that a passkey signs. nonce: 32 bytes of ours. Raises Malformed
+    (`duty.malformed`, `json.*`)."""
     if len(nonce) != NONCE_BYTES:
         raise DUTY_MALFORMED(f"a nonce has {NONCE_BYTES} bytes")
     return sha256(DOMAIN + nonce + sha256(encode(terms.claims())).digest()).digest()

@@ -1,4 +1,4 @@
-"""What is kept of a delegation of duty that a passkey signed: all that a stranger needs to check it years later."""
+"""The stored form of a delegation signed by passkey: everything an outside verifier needs to check it years later."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def kept_duty(
     origins: tuple[str, ...],
     assertion: PasskeyAssertion,
 ) -> str:
-    """The text that is kept of one that has been checked. Raises Malformed (`json.*`)."""
+    """Build the stored text of a verified delegation. Raises Malformed (`json.*`)."""
     members: dict[str, JSONValue] = {
         "typ": PASSKEY_TYP,
         "claims": terms.claims(),
@@ -42,7 +42,8 @@ def kept_duty(
 
 
 def verify_kept_duty(token: str) -> tuple[DutyTerms, str]:
-    """Terms and thumbprint of the passkey that has signed them. Whose passkey it is is for who asks.
+    """Verify a stored delegation; return its terms and the thumbprint of the passkey that signed them. The caller
+    checks whose passkey it is.
 
     Raises Malformed (`duty.malformed`, `passkey.malformed`, `json.*`), Unverified (`passkey.*`, `duty.key`).
     """

@@ -1,20 +1,20 @@
-"""What people are shown of a dry run: lines of label and text, for the `effect` of a card.
+"""Render the result of a dry run as lines of label and text, for the `effect` of a card.
 
-What a server answers is its word and nobody else's: labels are ours, whatever it says stands in texts, quoted where it
-could be taken for ours, and the first line says whose word it is and of when. Members of a structured answer that every
-server may use:
+A server's answer is an untrusted claim: labels are ours, the server's content is only in texts, quoted where it could
+be mistaken for ours, and the first line states the source and time. Members of a structured answer that every server
+may use:
 
-| member       | is                                                                                     |
-|--------------|----------------------------------------------------------------------------------------|
-| `rows`       | a number: how many would be touched; with `"estimate": true` it is said to be a guess   |
-| `amount`     | `{"minor": 500000, "currency": "EUR"}`                                                   |
-| `recipients` | a list of texts                                                                        |
+| member       | is                                                                                      |
+|--------------|-----------------------------------------------------------------------------------------|
+| `rows`       | a number: how many would be touched; with `"estimate": true` it is marked as an estimate |
+| `amount`     | `{"minor": 500000, "currency": "EUR"}`                                                  |
+| `recipients` | a list of texts                                                                         |
 | `diff`       | a list of `{"path", "before", "after"}`, or the text of a unified diff                  |
-| `present`    | an object: how what the arguments change is now, under the arguments' own names         |
+| `present`    | an object: the current values of what the arguments change, under the arguments' names  |
 
-Anything else stands there by its name, raw. An answer without structure is shown as its text, line by line.
+Any other member is listed by its name, raw. An unstructured answer is shown as its text, line by line.
 
-Laws: bounded in lines and characters, and says what was left out; never raises; a pure function of its arguments.
+Laws: bounded in lines and characters, and states what was left out; never raises; a pure function of its arguments.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 Lines = tuple[tuple[str, str], ...]
-"""Pairs of label and text; a card makes what would not show in them visible."""
+"""Pairs of label and text; a card spells out invisible characters in them."""
 
 LISTED_MAX: Final = 20
-"""Recipients and changes that are named; of the others it is said how many there are."""
+"""Recipients and changes listed individually; of the others only the number is given."""
 LINES_MAX: Final = 40
 TEXT_CHARS_MAX: Final = 300
 NAME_CHARS_MAX: Final = 80
 SHOWN_CHARS_MAX: Final = 8_000
-"""Of all lines, as they show."""
+"""Of all lines together, in visible form."""
 LEFT_OUT: Final = "left out"
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _MINOR_MAX: Final = 2**53 - 1
@@ -52,14 +52,14 @@ _OURS: Final = ("rows", "estimate", "amount", "recipients", "diff", "present")
 
 
 def destination_lines(destinations: Sequence[str]) -> Lines:
-    """Where an action goes, counted, where that is more than one place: by the arguments alone."""
+    """Return the destinations of an action, counted, where there is more than one; derived from the arguments alone."""
     if len(destinations) < 2:
         return ()
     return bounded(_listed("goes to", destinations))
 
 
 def result_lines(result: Mapping[str, JSONValue], arguments: Mapping[str, JSONValue]) -> Lines:
-    """What an MCP `CallToolResult` says. arguments: of the action that it is about."""
+    """Render an MCP `CallToolResult`. arguments: of the action it concerns."""
     structured = result.get("structuredContent")
     if not isinstance(structured, dict):
         return bounded(list(_text_lines(result.get("content"))))
@@ -83,7 +83,7 @@ def result_lines(result: Mapping[str, JSONValue], arguments: Mapping[str, JSONVa
 
 
 def bounded(lines: Sequence[tuple[str, str]], *, more: int = 0) -> Lines:
-    """The lines, as many as fit on a card, and how many do not. more: those that were never made."""
+    """Return the lines that fit on a card, and how many do not. more: number of lines that were never built."""
     kept: list[tuple[str, str]] = []
     room = SHOWN_CHARS_MAX
     for label, text in lines:
@@ -123,7 +123,7 @@ def _recipients(value: JSONValue) -> list[tuple[str, str]]:
 
 
 def _listed(label: str, texts: Sequence[str]) -> list[tuple[str, str]]:
-    """How many there are and the first of them, on as many lines as that takes."""
+    """List the number of texts and the first of them, on as many lines as needed."""
     lines: list[str] = []
     line = f"{len(texts)}: " if texts else "none"
     for number, one in enumerate(texts[:LISTED_MAX]):
@@ -154,7 +154,7 @@ def _diff(value: JSONValue) -> list[tuple[str, str]]:
 
 
 def _changes(value: JSONValue, *, arguments: Mapping[str, JSONValue]) -> list[tuple[str, str]]:
-    """What is now, held against what is asked for; what the action says nothing of it does not change."""
+    """Compare current values with the requested arguments; values without an argument do not change."""
     if not isinstance(value, dict):
         return []
     names = [name for name in value if name in arguments]
@@ -177,14 +177,14 @@ def _more(count: int, what: str) -> list[tuple[str, str]]:
 
 
 def _text_lines(content: JSONValue) -> Iterator[tuple[str, str]]:
-    """Text of an answer without structure; of a picture or a sound it is said that there is one."""
+    """Yield the text of an unstructured answer; for an image or a sound only its type."""
     for block in content if isinstance(content, list) else []:
         text = block.get("text") if isinstance(block, dict) else None
         if not isinstance(text, str):
             kind = block.get("type") if isinstance(block, dict) else None
             yield LEFT_OUT, f"content of type {_short(str(kind))}"
             continue
-        # What is past any room is not taken apart.
+        # Text past the size limit is not split into lines.
         for line in text[: SHOWN_CHARS_MAX + 1].splitlines():
             yield "says", _quoted(line)
         if len(text) > SHOWN_CHARS_MAX:
@@ -205,16 +205,16 @@ def _raw(value: JSONValue) -> str:
 
 
 def _quoted(text: str) -> str:
-    """So that it cannot go on as if it were ours."""
+    """Quote the text, so that it cannot continue as if it were ours."""
     try:
         return encode(text).decode()
     except AnswerableError:
-        # Half a character, which no JSON may hold.
+        # A lone surrogate, which JSON cannot contain.
         return encode(text.encode("utf-8", "replace").decode()).decode()
 
 
 def _cut(text: str) -> str:
-    """Cut so that it says so, and so that what it grows to when it is made visible has a bound, too."""
+    """Cut the text and state how much was cut, and bound the length of its visible form, too."""
     kept = text[:TEXT_CHARS_MAX]
     while len(visible(kept)) > 2 * TEXT_CHARS_MAX:
         kept = kept[: len(kept) // 2]

@@ -1,9 +1,10 @@
-"""Breaking the glass: one person lets a waiting action run without the quorum, for a reason, and owes a review of it.
+"""Emergency access ("break glass"): one person lets a pending action run without the quorum, with a reason and a later
+review.
 
-Laws: only whom the rule names by `@break_glass` may, and only where every rule in the way names somebody; nobody does
-it for a task or an agent of their own; it is a verdict of its own, with a challenge of its own, so that no yes becomes
-one; it lasts minutes, serves one run, and lifts nothing but what a quorum would; another person looks at it afterwards,
-whether it ran or not.
+Laws: only people named by the rule's `@break_glass` may, and only where every rule that requires approval names
+somebody; never for one's own task or agent; it is a separate verdict with a separate challenge, so that no approval can
+be turned into one; it lasts minutes, allows one run, and lifts only what a quorum would; another person reviews it
+afterwards, whether the action ran or not.
 """
 
 from __future__ import annotations
@@ -28,28 +29,29 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Answer, Approval
 
 REASON_CHARS_MIN: Final = 20
-"""A reason that another person can judge has a few words."""
+"""Minimum length of a reason that another person can judge."""
 GLASS: Final = "break_glass"
 ReviewState = Literal["owed", "overdue", "done"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owed:
-    """A review that is owed. by: who broke the glass. due_at: until when, Unix milliseconds."""
+    """A required review. by: who used emergency access. due_at: deadline, Unix milliseconds."""
 
     approval: Approval
     answer: Answer
     due_at: UnixMillis
 
     def state(self, now: UnixMillis) -> ReviewState:
-        """How it stands."""
+        """Return the state of the review."""
         if self.approval.review is not None:
             return "done"
         return "overdue" if now >= self.due_at else "owed"
 
 
 def may_break(approval: Approval) -> tuple[str, ...]:
-    """Groups, as the object says them: of each entry one must be a person's. Empty where nobody may."""
+    """Return the groups that the object names for emergency access: one of each entry must be among the person's
+    groups. Empty where nobody may."""
     try:
         named = object_in(approval.shown).get(GLASS)
     except Malformed:
@@ -58,7 +60,8 @@ def may_break(approval: Approval) -> tuple[str, ...]:
 
 
 def taken(approval: Approval, answer: Answer, *, glass_ms: int) -> Approval:
-    """The approval after one more answer, of whatever kind. glass_ms: how long it may run after the glass was broken.
+    """Return the approval after one more answer of any kind. glass_ms: how long the action may run after emergency
+    access.
 
     Raises Refused as `answered`, and `break_glass.not_allowed`, `break_glass.no_reason`.
     """
@@ -86,7 +89,8 @@ def taken(approval: Approval, answer: Answer, *, glass_ms: int) -> Approval:
 
 
 def owed_review(approval: Approval, *, review_ms: int) -> Owed | None:
-    """The review of this approval, owed or done; None where no glass was broken, or of a test, by which nothing ran."""
+    """Return the review of this approval, due or done; None without emergency access, or for a test, by which nothing
+    ran."""
     answer = broken_by(approval)
     if answer is None or approval.canary is not None:
         return None
@@ -94,10 +98,10 @@ def owed_review(approval: Approval, *, review_ms: int) -> Owed | None:
 
 
 def broken_by(approval: Approval) -> Answer | None:
-    """The answer that broke the glass; None where none did."""
+    """Return the answer that used emergency access; None where there is none."""
     return next((one for one in approval.answers if one.verdict == GLASS), None)
 
 
 def answer_digest(answer: Answer) -> str:
-    """SHA-256, hex, of what was signed, by which a review names what it is about."""
+    """Return the SHA-256, hex, of the signed answer, by which a review refers to it."""
     return sha256(answer.token.encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""What an approval has in common with others like it, and what of it may differ: read once of its action object.
+"""Extract from an action object the features by which similar approvals are grouped and compared.
 
-Members of the object that may differ within a group are listed in `VARYING`. Each other member, also one that a later
-version adds, is part of `rest`: two approvals of which one differs in it are not alike.
+Members of the object that may differ within a group are listed in `VARYING`. Every other member, including those that a
+later version adds, is part of `rest`: two approvals that differ in it are not similar.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 EFFECT: Final = "/effect"
-"""Where what a dry run said is compared: it is on the card and not in the object."""
+"""Where the result of a dry run is compared: it is on the card and not in the object."""
 VARYING: Final = ("amounts", "arguments", "destinations", "narrowed_from", "resource", "subject")
-"""Compared leaf by leaf."""
+"""Members compared leaf by leaf."""
 _OWN: Final = (("arguments", "/arguments"), ("resource", "/resource"))
-"""Of those what is each one's own, with its place."""
+"""Members that usually differ in each approval, with their place."""
 _OFTEN_THE_SAME: Final = tuple((name, f"/{name}") for name in VARYING if name not in dict(_OWN))
 _ALWAYS_OTHER: Final = frozenset({"txn", "not_before", "expires_at", "policy_set", "noted"})
-"""Of the asking and not of what is asked: the rules that ask are compared, and what was noted makes it an odd one."""
+"""Members of the request rather than of the action: the rules are compared, and a note makes an approval an outlier."""
 FORM_CHARS: Final = 256
-"""Of a text, when it is looked at for its form."""
+"""Length of the beginning of a text whose form is examined."""
 LEAVES_MAX: Final = 64
-"""Of one approval; what has more stands alone."""
+"""Maximum number of leaves of one approval; one with more is not grouped."""
 _REMEMBERED_MAX: Final = 4_096
-"""Places, and small values, that are read alike in many approvals; of each so many are kept."""
+"""Size of each cache of places, and of small values, that are equal in many approvals."""
 _SMALL_BYTES: Final = 64
 _VERSION: Final = b"%d" % VERSION
 _NONE: Final = b"null"
@@ -47,18 +47,18 @@ _EMPTY: Final = b"[]"
 
 
 class Nothing(Enum):
-    """What stands at a pointer where there is no value: nobody can send it."""
+    """The value at a pointer without a value; no agent can send it."""
 
     ABSENT = "nothing"
     EMPTY_LIST = "[]"
     EMPTY_OBJECT = "{}"
 
-    # There is one of each. What `Enum` does instead takes as long as all else of counting one.
+    # Each member exists once. `Enum.__hash__` would take as long as the rest of counting a value.
     __hash__ = object.__hash__
 
 
 class Truth(Enum):
-    """A truth value: Python takes its own for the numbers 1 and 0."""
+    """A boolean: Python treats its own as equal to the numbers 1 and 0."""
 
     TRUE = "true"
     FALSE = "false"
@@ -67,14 +67,14 @@ class Truth(Enum):
 
 
 Value: TypeAlias = "str | int | float | Truth | Nothing | None"
-"""Of a leaf. Two of them are equal only where their JSON is the same: no integral number is a float here."""
+"""The value of a leaf. Two are equal only where their JSON is equal: no integral number is a float here."""
 
 _WHERE_WORDS: Final = frozenset(
     "to cc bcc payee payees recipient recipients receiver receivers beneficiary beneficiaries creditor account "
     "accounts iban bic wallet dest destination destinations address addresses email emails mail phone url uri link "
     "host hostname domain webhook endpoint channel bucket remote repo repository".split()
 )
-"""In the name of an argument, or of what it lies in: what it says is where something goes, or to whom."""
+"""Words in the name of an argument, or of its parent, that mark the argument as a destination or recipient."""
 _WHERE_FORM: Final = re.compile(
     r"[^@\s]+@[^@\s]+\.[^@\s]+|[a-z][a-z0-9+.-]*://\S+|[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}", re.IGNORECASE
 )
@@ -85,7 +85,7 @@ _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 class _Envelope(msgspec.Struct, gc=False):
-    """As much of it as is read; each member of the object as it is written, which is canonical."""
+    """The parsed part of an envelope; each member of the object is kept in its canonical bytes."""
 
     typ: str
     value: dict[str, msgspec.Raw]
@@ -96,9 +96,10 @@ _VALUES: Final = msgspec.json.Decoder()
 
 
 class Features(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """family: agent, mandate and capability. rest: digest of all that must be the same, hex. leaves: place and value of
-    what may differ; a place is a JSON pointer, but that an item of a list has a `#` before its index, so that a list
-    and an object are never taken for each other. noted: what was unlike before when it was asked."""
+    """The features by which an approval is grouped and compared. family: agent, mandate and capability. rest: digest of
+    everything that must be equal, hex. leaves: place and value of what may differ; a place is a JSON pointer, except
+    that a list item has a `#` before its index, so that lists and objects are never confused. noted: the differences
+    from earlier actions noted in the request."""
 
     family: tuple[str, str, str]
     rest: str
@@ -107,7 +108,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def features_of(approval: Approval) -> Features | None:
-    """What it is compared by; None for one that nothing can be compared with. Synchronous, no I/O, never raises."""
+    """Return the features; None for an approval that cannot be compared. Synchronous, no I/O, never raises."""
     try:
         envelope = _ENVELOPES.decode(approval.shown.bytes)
     except msgspec.ValidationError:
@@ -130,7 +131,7 @@ def features_of(approval: Approval) -> Features | None:
     noted = bytes(members.get("noted", _EMPTY))
     return Features(
         family=(str(approval.agent), str(approval.mandate), approval.capability),
-        # No zero byte stands in JSON, so that each part is told from the next.
+        # JSON contains no zero byte, so the parts are unambiguous.
         rest=sha256(b"\0".join((told, head, *[members[name] for name in names]))).hexdigest(),
         leaves=leaves,
         noted=() if noted == _EMPTY else noted_of(approval),
@@ -138,7 +139,7 @@ def features_of(approval: Approval) -> Features | None:
 
 
 def rest_that_differs(one: Approval, other: Approval) -> tuple[str, ...]:
-    """Names of the members that must be the same and are not."""
+    """Return the names of the members that must be equal and are not."""
     mine, theirs = (_members(approval) for approval in (one, other))
     names = sorted(name for name in mine.keys() | theirs.keys() if _is_rest(name))
     differ = tuple(name for name in names if mine.get(name) != theirs.get(name))
@@ -147,13 +148,13 @@ def rest_that_differs(one: Approval, other: Approval) -> tuple[str, ...]:
 
 
 def noted_of(approval: Approval) -> tuple[str, ...]:
-    """What was unlike before when it was asked."""
+    """Return the differences from earlier actions noted in the request."""
     noted = _members(approval).get("noted")
     return tuple(str(one) for one in noted) if isinstance(noted, list) else ()
 
 
 def is_where(pointer: str) -> bool:
-    """Whether a leaf says where something goes, by its place or a name on the way to it."""
+    """Whether a leaf states a destination, by its place or a name on the path to it."""
     if pointer.startswith("/destinations"):
         return True
     named = _CAMEL.sub(" ", " ".join(part for part in pointer.split("/")[2:] if not part.startswith("#")))
@@ -162,12 +163,12 @@ def is_where(pointer: str) -> bool:
 
 
 def goes_somewhere(text: str) -> bool:
-    """Whether it has the form of something that says where something goes."""
+    """Whether the text has the form of a destination."""
     return _WHERE_FORM.fullmatch(text[:FORM_CHARS]) is not None
 
 
 def _effects(approval: Approval) -> Iterator[tuple[str, Value]]:
-    """Lines of the preview, those of one label in their order; what is but a number is read as one."""
+    """Yield the lines of the preview, those of one label in order; a text that is only a number is read as a number."""
     card = approval.card.thaw()
     lines = card.get("effect") if isinstance(card, dict) else None
     for index, line in enumerate(lines if isinstance(lines, list) else []):
@@ -180,12 +181,12 @@ def _effects(approval: Approval) -> Iterator[tuple[str, Value]]:
 
 
 def pointer_of(place: str) -> str:
-    """The JSON pointer (RFC 6901) of a place."""
+    """Return the JSON pointer (RFC 6901) of a place."""
     return place.replace("/#", "/").replace("~2", "#")
 
 
 def label_of(place: str) -> str:
-    """What a person calls it: of an argument its name, of all else its place."""
+    """Return the human-readable label: of an argument its name, of anything else its place."""
     parts = [part.removeprefix("#") for part in place.split("/")[1:]]
     if parts[0] == "arguments" and len(parts) > 1:
         parts = parts[1:]
@@ -205,7 +206,7 @@ def _is_rest(name: str) -> bool:
 
 @lru_cache(maxsize=_REMEMBERED_MAX)
 def _rest_of(names: tuple[str, ...]) -> tuple[bytes, tuple[str, ...]]:
-    """Of these members those that must be the same; and what stands for their names."""
+    """Return the members that must be equal, and an encoding of their names."""
     rest = tuple(name for name in names if _is_rest(name))
     return encode([*rest]), rest
 
@@ -222,12 +223,12 @@ def _read_leaves(where: str, text: bytes) -> dict[str, Value]:
 
 
 _same_leaves = lru_cache(maxsize=_REMEMBERED_MAX)(_read_leaves)
-"""Much of it is the same in many: nothing, or one word."""
+"""Many values are equal in many approvals: empty, or one word."""
 
 
 def _gather(value: JSONValue, where: str, into: dict[str, Value]) -> None:
-    """Each leaf with its pointer (RFC 6901), an empty container among them, until there are too many. Depth is bounded
-    by what was frozen."""
+    """Collect each leaf with its pointer (RFC 6901), including empty containers, up to the limit. Depth is bounded by
+    what was frozen."""
     if isinstance(value, bool):
         into[where] = Truth.TRUE if value else Truth.FALSE
     elif not isinstance(value, (dict, list)):
@@ -252,7 +253,7 @@ def _place(where: str, name: str | int) -> str:
 
 
 _same_place = lru_cache(maxsize=_REMEMBERED_MAX)(_place)
-"""One text for a place, in however many approvals it is."""
+"""One string object per place, shared by all approvals."""
 
 
 def _escaped(name: str) -> str:

@@ -1,9 +1,8 @@
-"""What people are told, on their way to the console: one sentence of ours, badges, until when, and a link to our page.
+"""Build the notifications sent to people: one sentence of ours, badges, the deadline, and a link to the console.
 
-Laws: no argument, no reason and no comment of anybody is in it, but what the card's sentence says; each text is
-`visible`, on one line and cut to its bound; nothing in it answers anything, but an `offer`, which shows the whole card
-or is not there. The link is ours and holds the approval's
-id, which opens nothing by itself.
+Laws: a notification contains no argument, reason or comment beyond the card's sentence; each text is `visible`, on one
+line and cut to its limit; nothing in it can answer an approval, except an `offer`, which shows the whole card or is
+absent. The link is ours and holds the approval's id, which grants nothing by itself.
 """
 
 from __future__ import annotations
@@ -42,10 +41,11 @@ _LINKED: Final = re.compile(r"(?<=\w)([.。．｡])(?=[^\W\d_])|(://)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """id: the same for every try of one telling. thread: what belongs together, the approval's id. title: what it is
-    about, in our words. sentence: what would happen, of the card. badges: of the card, too. lines: pairs of label and
-    text. link: to our page; empty where there is no console. until: Unix milliseconds, 0 for no end. urgent: somebody
-    waits for an answer. offer: buttons, for one person; None where only our page takes the answer."""
+    """One notification, independent of its channel. id: equal for all attempts of one notification. thread: groups
+    related messages, the approval's id. title: in our words. sentence: the effect, from the card. badges: from the
+    card. lines: pairs of label and text. link: to the console; empty where there is none. until: Unix milliseconds, 0
+    for no end. urgent: somebody waits for an answer. offer: buttons, for one person; None where only the console takes
+    the answer."""
 
     id: str
     kind: MessageKind
@@ -62,7 +62,8 @@ class Message:
 
 
 def asked_message(approval: Approval, *, link: str, now: UnixMillis) -> Message:
-    """To whoever may answer. Raises Malformed (`approval.object`, `json.*`) for an approval without a card."""
+    """Build the message to those who may answer. Raises Malformed (`approval.object`, `json.*`) for an approval without
+    a card."""
     sentence, badges = _of_card(approval)
     asks = " and ".join(f"{one.count} of {one.group}" for one in approval.requirements)
     return Message(
@@ -83,7 +84,8 @@ def asked_message(approval: Approval, *, link: str, now: UnixMillis) -> Message:
 def ended_message(
     approval: Approval, *, link: str, now: UnixMillis, name_answerers: bool, to_requester: bool = False
 ) -> Message:
-    """To whoever was asked, or to whose task it is: what came of it. name_answerers: say who answered.
+    """Build the message about the result, to those who were asked, or to the requester. name_answerers: state who
+    answered.
 
     Raises Malformed (`approval.object`, `json.*`) for an approval without a card.
     """
@@ -112,7 +114,8 @@ def ended_message(
 
 
 def digest_message(count: int, *, identity: str, link: str, now: UnixMillis) -> Message:
-    """Instead of one message for each of too many. identity: of this telling. link: to all that waits."""
+    """Build the message that replaces many single ones. identity: id of this notification. link: to the list of pending
+    approvals."""
     return Message(
         id=identity,
         kind="digest",
@@ -126,8 +129,8 @@ def digest_message(count: int, *, identity: str, link: str, now: UnixMillis) -> 
 
 
 def notice_message(notice: Notice, *, now: UnixMillis) -> Message:
-    """To a group that policy wants told of an action that it allowed, or who could have answered one that somebody let
-    run alone."""
+    """Build the message to a group that policy wants notified of an allowed action, or to those who could have answered
+    one that somebody ran by emergency access."""
     if notice.what == "glass":
         return Message(
             id=f"{notice.action_id}.glass",
@@ -155,7 +158,7 @@ def notice_message(notice: Notice, *, now: UnixMillis) -> Message:
 
 
 def trial_message(identity: str, *, channel: str, link: str, now: UnixMillis) -> Message:
-    """What shows that a channel works."""
+    """Build the message that tests a channel."""
     return Message(
         id=identity,
         kind="test",
@@ -168,7 +171,7 @@ def trial_message(identity: str, *, channel: str, link: str, now: UnixMillis) ->
 
 
 def message_text(message: Message) -> str:
-    """The message as JSON, for keeping it until it is sent."""
+    """Return the message as JSON, for storage until it is sent."""
     return encode(
         {
             "at": message.at,
@@ -187,7 +190,7 @@ def message_text(message: Message) -> str:
 
 
 def message_in(text: str) -> Message:
-    """What `message_text` wrote. Raises Malformed (`message.form`, `json.*`)."""
+    """Parse what `message_text` wrote. Raises Malformed (`message.form`, `json.*`)."""
     said = parse(text.encode())
     try:
         members = cast("dict[str, str]", said)
@@ -210,12 +213,13 @@ def message_in(text: str) -> Message:
 
 
 def unlinked(text: str) -> str:
-    """The text so that no program makes a link of it: `evil[.]example`, `https[://]`. What is no address stays."""
+    """Return the text so that no program turns it into a link: `evil[.]example`, `https[://]`. Other
+    text is unchanged."""
     return _LINKED.sub(lambda found: f"[{found[0]}]", text)
 
 
 def left(message: Message, now: int) -> str:
-    """How long is left, in words; empty where there is no end."""
+    """Return the remaining time, in words; empty where there is no end."""
     if not message.until:
         return ""
     minutes = max(0, message.until - now) // 60_000
@@ -232,7 +236,7 @@ def _of_card(approval: Approval) -> tuple[str, tuple[str, ...]]:
     badges = card.get("badges") if isinstance(card, dict) else None
     if not isinstance(sentence, str) or not isinstance(badges, list):
         raise APPROVAL_OBJECT("this approval has no card to tell of")
-    # Of one's own template it is visible already; what a register gives back is not trusted to be.
+    # From our own template it is visible already; a stored card is not trusted to be.
     return _cut(visible(sentence), SENTENCE_CHARS_MAX), tuple(_name(str(one)) for one in badges[:8])
 
 
@@ -245,5 +249,5 @@ def _cut(text: str, chars_max: int) -> str:
 
 
 def cut_texts(texts: Sequence[str], chars_max: int) -> str:
-    """These on one line, as far as they fit."""
+    """Join these texts on one line, cut to the limit."""
     return _cut(" · ".join(texts), chars_max)

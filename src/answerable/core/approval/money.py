@@ -1,4 +1,4 @@
-"""Amounts of money as people read them."""
+"""Format amounts of money for people."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _CURRENCY_PLACES: Final = {
     "XOF": 0,
     "XPF": 0,
 }
-"""Minor units where there are not two (ISO 4217)."""
+"""Number of decimal places of currencies that do not have two (ISO 4217)."""
 
 
 def money(budget: str, minor: int) -> str:
-    """An amount in its currency's own places: `EUR 5,000.00`. budget: `money:EUR`."""
+    """Format an amount with its currency's decimal places: `EUR 5,000.00`. budget: `money:EUR`."""
     currency = budget.removeprefix(MONEY)
     places = _CURRENCY_PLACES.get(currency, 2)
     whole, rest = divmod(minor, 10**places)

@@ -1,4 +1,4 @@
-"""What people of a group are told: of an action that policy allowed on this condition, or of a broken glass."""
+"""A notice to the people of a group: of an action that policy allowed on this condition, or of an emergency access."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """intent: index of the entry that says all about it, which is durable. It names no argument and no result. what:
-    `ran` for an action, `glass` for one that somebody let run without its approval, whose id `action_id` is then."""
+    """A notice to the people of a group. intent: index of the durable entry with all details. The notice contains no
+    argument and no result. what: `ran` for an action, `glass` for an emergency access; then `action_id` is the id of
+    the approval."""
 
     group: str
     agent: AgentId

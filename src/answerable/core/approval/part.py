@@ -1,7 +1,7 @@
-"""Approvals that may differ in nothing but what is compared leaf by leaf, with how often each value is there.
+"""Approvals that may differ only in the leaves that are compared, with the number of occurrences of each value.
 
-Laws: whatever came and went before, it is as if those that are there had come at once; one that comes or goes costs its
-own leaves, and reading all of them again what there is of different values.
+Laws: the result is as if the current approvals had been added at once, whatever was added and removed before; adding or
+removing one costs its own leaves, and reading all again costs the number of different values.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.principal import UnixMillis
 
 Kept: TypeAlias = "tuple[Approval, Features]"
-"""An approval, and what it is compared by."""
+"""An approval, and the features by which it is compared."""
 
 _FEW: Final = 64
-"""So many are put in their places one by one; more are sorted with all the others."""
+"""Up to this many are inserted one by one; more are sorted with all the others."""
 
 
 class Part:
-    """In and out one by one; nobody who is there already comes in again."""
+    """Approvals are added and removed one by one; one that is present is never added again."""
 
     __slots__ = ("_came", "_columns", "_kept", "_order", "_somebody_left", "_tallies")
 
     def __init__(self) -> None:
         self._kept: dict[ApprovalId, Kept] = {}
-        # None until somebody asks: of very few nothing is compared.
+        # Computed on first use: very small parts are never compared.
         self._tallies: dict[str, Tally] | None = None
         self._columns: dict[str, Column] = {}
         self._order: list[Kept] = []
@@ -44,12 +44,12 @@ class Part:
 
     @property
     def size(self) -> int:
-        """How many."""
+        """Number of approvals."""
         return len(self._kept)
 
     @property
     def in_order(self) -> list[Kept]:
-        """The soonest to end first."""
+        """The approvals, the soonest to expire first."""
         if self._somebody_left:
             self._order = [one for one in self._order if self._kept.get(one[0].id) is one]
             self._came = [one for one in self._came if self._kept.get(one[0].id) is one]
@@ -64,7 +64,7 @@ class Part:
 
     @property
     def tallies(self) -> dict[str, Tally]:
-        """What is where any of them has a value."""
+        """Number of occurrences of each value, by place."""
         if self._tallies is None:
             self._tallies = {}
             for _, features in self._kept.values():
@@ -73,11 +73,11 @@ class Part:
 
     @property
     def places(self) -> list[str]:
-        """Where any of them has a value."""
+        """All places where an approval has a value."""
         return sorted(self.tallies)
 
     def add(self, approval: Approval, features: Features) -> None:
-        """One more."""
+        """Add an approval."""
         kept = self._kept[approval.id] = approval, features
         self._came.append(kept)
         self._columns.clear()
@@ -85,7 +85,7 @@ class Part:
             _count(self._tallies, features)
 
     def remove(self, name: ApprovalId) -> None:
-        """One less."""
+        """Remove an approval."""
         _, features = self._kept.pop(name)
         self._somebody_left = True
         self._columns.clear()
@@ -98,14 +98,14 @@ class Part:
                 del self._tallies[where]
 
     def column(self, where: str) -> Column:
-        """How a place reads over all of them."""
+        """Return the comparison of one place over all approvals."""
         found = self._columns.get(where)
         if found is None:
             found = self._columns[where] = compared(self.tallies[where], self.size)
         return found
 
     def odd(self) -> dict[ApprovalId, list[str]]:
-        """Those that differ, and in what, in words."""
+        """Return the outliers, and in what each differs, in words."""
         odd: dict[ApprovalId, list[str]] = {}
         for where in self.places:
             why = self.column(where).odd
@@ -122,7 +122,7 @@ class Part:
         return odd
 
     def left(self, where: str, gone: Iterable[ApprovalId]) -> Collection[Value]:
-        """The values of a place without these of them."""
+        """Return the values of a place without those of the approvals `gone`."""
         counts = self.tallies[where].over(self.size)
         less: dict[Value, int] = {}
         for name in gone:
@@ -133,7 +133,7 @@ class Part:
         return [value for value, count in counts.items() if count > less.get(value, 0)]
 
     def any_goes(self, where: str, values: Iterable[Value]) -> bool:
-        """Whether one of these values of a place has the form of something that says where something goes."""
+        """Whether one of these values of a place has the form of a destination."""
         form = self.tallies[where].form
         return any(form(one).goes for one in values if isinstance(one, str))
 
@@ -151,5 +151,5 @@ def _when(kept: Kept) -> tuple[UnixMillis, ApprovalId]:
 
 
 def when(approval: Approval) -> tuple[UnixMillis, ApprovalId]:
-    """What they are in order by."""
+    """Return the sort key of an approval."""
     return approval.expires_at, approval.id

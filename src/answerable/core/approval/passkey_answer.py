@@ -1,4 +1,4 @@
-"""A person's answer by passkey, as it is kept: all that a stranger needs to check it again, years later.
+"""The stored form of an answer by passkey: everything an outside verifier needs to check it years later.
 
 It is one canonical JSON text. `typ` is `answerable-approval-passkey`.
 
@@ -9,15 +9,15 @@ It is one canonical JSON text. `typ` is `answerable-approval-passkey`.
 | `action`     | the action hash, `rendering` the rendering hash, both hex                              |
 | `nonce`      | 32 bytes, base64url                                                                    |
 | `verdict`    | `approve`, `deny` or `break_glass`                                                     |
-| `v`          | 2; an answer from before words were signed has none                                    |
-| `reason`     | code of a no; empty for all others                                                     |
-| `comment`    | why, in their words; signed, but for answers without `v`                               |
+| `v`          | 2; absent in an answer from before words were signed                                   |
+| `reason`     | code of a denial; empty for all others                                                 |
+| `comment`    | why, in their words; signed, except in answers without `v`                             |
 | `narrower`   | values that are proposed instead, by argument, canonical JSON; else empty              |
-| `iat_ms`     | when it came in, Unix milliseconds, by our clock                                       |
+| `iat_ms`     | when it was received, Unix milliseconds, by our clock                                  |
 | `rp_id`      | the name that the passkey is bound to, `origins` the pages at which it may sign         |
 | `assertion`  | `credential_id`, `client_data`, `authenticator_data`, `signature`, base64url           |
 
-Laws: the challenge is made again from nonce, hashes, words and verdict, never taken from the text. Source: WebAuthn
+Laws: the challenge is recomputed from nonce, hashes, words and verdict, never taken from the text. Source: WebAuthn
 Level 3, section 7.2; decisions 0023 and 0029.
 """
 
@@ -65,8 +65,8 @@ class _Kept(KeptAssertion, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasskeyAnswer:
-    """What was checked. credential: base64url of its id. key: thumbprint of the passkey. words: what was said; signed,
-    unless `words_signed` is False, as of old answers."""
+    """A verified answer. credential: base64url of its id. key: thumbprint of the passkey. words: the texts; signed,
+    unless `words_signed` is False, as in old answers."""
 
     by: str
     audience: str
@@ -94,7 +94,7 @@ def kept_answer(
     origins: tuple[str, ...],
     assertion: PasskeyAssertion,
 ) -> str:
-    """The text that is kept of an answer that has been checked. Raises Malformed (`json.*`)."""
+    """Build the stored text of a verified answer. Raises Malformed (`json.*`)."""
     members: dict[str, JSONValue] = {
         "typ": PASSKEY_TYP,
         "iss": by,
@@ -114,13 +114,13 @@ def kept_answer(
 
 
 def is_by_passkey(token: str) -> bool:
-    """Whether what is kept of an answer is such a text and not a JWS, which has no brace."""
+    """Whether a stored answer is such a text and not a JWS, which has no brace."""
     return token.startswith("{")
 
 
 def verify_kept(token: str) -> PasskeyAnswer:
-    """Check what is kept of an answer: that this passkey signed these hashes and this verdict. Whose passkey it is, and
-    what the hashes are of, is for who asks.
+    """Verify a stored answer: that this passkey signed these hashes and this verdict. The caller checks whose passkey
+    it is, and what was hashed.
 
     Raises Malformed (`approval.malformed`, `passkey.malformed`, `json.*`), Unverified (`passkey.*`, `approval.key`).
     """
@@ -150,10 +150,10 @@ def verify_kept(token: str) -> PasskeyAnswer:
 
 
 def _challenge(kept: _Kept, nonce: bytes) -> bytes:
-    """What must have been signed. An old answer has no reason: whoever adds one to it says what nobody signed."""
+    """Return the challenge that must have been signed. An old answer has no reason: one added later was not signed."""
     action, rendering = _hash(kept.action), _hash(kept.rendering)
     if kept.v == VERSION:
-        # Which reasons there are is for whoever takes an answer: who reads an old record learns what was signed.
+        # Reasons are validated when an answer is accepted; a reader of an old record gets what was signed.
         words = Words(reason=kept.reason, comment=kept.comment, narrower=kept.narrower)
         return challenge(nonce=nonce, action=action, rendering=rendering, verdict=kept.verdict, words=words)
     if kept.reason or kept.narrower or kept.verdict == "break_glass":

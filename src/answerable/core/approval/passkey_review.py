@@ -1,12 +1,13 @@
-"""A person's review by passkey: what is signed, and all that a stranger needs to check it again.
+"""A review by passkey: the signed challenge, and the stored text that an outside verifier can check.
 
     challenge = SHA-256("answerable-review/1" || 0x00 || nonce || action hash || answer hash || verdict || 0x00 ||
                 SHA-256(comment))
 
-The text that is kept is canonical JSON like that of an answer; `typ` is `answerable-review-passkey`, and `answer` the
-SHA-256 of the answer that broke the glass, hex.
+The stored text is canonical JSON like that of an answer; `typ` is `answerable-review-passkey`, and `answer` the SHA-256
+of the answer that used emergency access, hex.
 
-Laws: no answer is a review and no review an answer, for their challenges begin otherwise; the comment is signed.
+Laws: no answer is valid as a review and no review as an answer, because their challenges begin differently; the comment
+is signed.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class _Kept(KeptAssertion, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptReview:
-    """What was checked; hashes in hex. key: thumbprint of the passkey."""
+    """A verified review; hashes in hex. key: thumbprint of the passkey."""
 
     by: str
     audience: str
@@ -63,7 +64,8 @@ class KeptReview:
 def review_challenge(
     approval: Approval, answer: Answer, *, nonce: bytes, verdict: Judgement, comment: str
 ) -> bytes:
-    """The 32 bytes. answer: that broke the glass. Raises Malformed (`review.malformed`)."""
+    """Return the 32 bytes to sign. answer: the one that used emergency access. Raises Malformed
+    (`review.malformed`)."""
     about = bytes.fromhex(answer_digest(answer))
     return _challenge(nonce, approval.shown.digest, about, verdict, comment)
 
@@ -82,7 +84,7 @@ def kept_review(
     origins: tuple[str, ...],
     assertion: PasskeyAssertion,
 ) -> str:
-    """The text that is kept of a review that has been checked. Raises Malformed (`json.*`)."""
+    """Build the stored text of a verified review. Raises Malformed (`json.*`)."""
     members: dict[str, JSONValue] = {
         "typ": "answerable-review-passkey",
         "iss": by,
@@ -99,7 +101,7 @@ def kept_review(
 
 
 def verify_kept_review(token: str) -> KeptReview:
-    """Check what is kept of a review: that this passkey signed these hashes, verdict and comment.
+    """Verify a stored review: that this passkey signed these hashes, verdict and comment.
 
     Raises Malformed (`review.malformed`, `passkey.malformed`, `json.*`), Unverified (`passkey.*`, `review.key`).
     """

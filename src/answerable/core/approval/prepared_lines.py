@@ -1,8 +1,8 @@
-"""What was prepared, as people read it on a card: each item of a list on a line, with their number and sums.
+"""Render a prepared object for a card: each item of a list on a line, with their number and sums.
 
-Laws: a pure function of the action object; every value of the prepared object is on some line, none is cut; names that
-others chose are quoted unless they are one plain word; sums are ours, and are only of whole numbers that every item has
-under one name; what budgets count as money is told as money.
+Laws: a pure function of the action object; every value of the prepared object is on some line, none is cut; names
+chosen by others are quoted unless they are one plain word; sums are computed here, and only of whole numbers that every
+item has under one name; what budgets count as money is formatted as money.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 DEPTH_MAX: Final = 3
-"""Lists and objects inside one another that get lines of their own; what is deeper stands as JSON."""
+"""Nesting depth of lists and objects that get their own lines; deeper values are shown as JSON."""
 _EVERY: Final = "*"
 _WORD: Final = re.compile(r"[\w$@./-]+")
 
@@ -34,7 +34,7 @@ class _Priced(NamedTuple):
 
 
 def prepared_lines(value: Mapping[str, JSONValue]) -> Iterator[tuple[str, str]]:
-    """Pairs of label and text for the object of an action; none where it executes nothing that was prepared."""
+    """Yield pairs of label and text for the object of an action; none where it executes no prepared object."""
     prepared = value.get("prepared")
     if not isinstance(prepared, dict):
         return
@@ -45,7 +45,7 @@ def prepared_lines(value: Mapping[str, JSONValue]) -> Iterator[tuple[str, str]]:
         for number, line in enumerate(whole.split("\n"), start=1):
             yield f"› {number}", line
         return
-    # What others named is marked, so that it cannot be taken for a line of ours.
+    # Labels chosen by others are marked, so that they cannot be mistaken for ours.
     for label, text in _told("", whole, "", _priced(prepared, value.get("amounts"))):
         yield f"› {label}", text
 
@@ -74,7 +74,7 @@ def _told(name: str, value: JSONValue, at: str, priced: _Priced | None) -> Itera
 
 
 def _counted(items: list[JSONValue], priced: _Priced | None) -> str:
-    """How many, and the sum of each member that is a whole number in all of them."""
+    """Return the number of items, and the sum of each member that is a whole number in all of them."""
     rows = [one for one in items if isinstance(one, dict)]
     sums = []
     if len(rows) == len(items):
@@ -102,10 +102,10 @@ def _as_money(name: str, value: JSONValue, priced: _Priced | None) -> str:
 
 
 def _named(name: str) -> str:
-    """As it is where it is one word; else as JSON, so that no name can go on as if it were a value and another name."""
+    """Return a one-word name as it is; else as JSON, so that no name can look like a value and another name."""
     return name if _WORD.fullmatch(name) else encode(name).decode()
 
 
 def _plain(value: JSONValue) -> str:
-    """As JSON, so that no text can go on as if it were another member."""
+    """Return the value as JSON, so that no text can look like another member."""
     return encode(value).decode()

@@ -1,7 +1,7 @@
-"""A device of a person that push messages go to: what its browser handed over (W3C Push API, RFC 8291).
+"""A person's device for push messages, as its browser registered it (W3C Push API, RFC 8291).
 
-Law: its address is at one of the hosts that settings list, over TLS, so that nobody can have this server call another
-one by naming it as a device.
+Law: its address is on one of the configured hosts, over TLS, so that nobody can make this server call another host by
+registering it as a device.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 ENDPOINT_CHARS_MAX: Final = 1_024
 LABEL_CHARS_MAX: Final = 60
 KEY_BYTES: Final = 65
-"""Of a point on P-256, uncompressed."""
+"""Length of an uncompressed point on P-256."""
 SECRET_BYTES: Final = 16
-# Narrower than RFC 3986 on purpose: one spelling, nothing that some reader takes for another host.
+# Narrower than RFC 3986 on purpose: one spelling, and nothing that some parser reads as another host.
 _ENDPOINT: Final = re.compile(
     r"https://(?P<host>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::(?P<port>[1-9][0-9]{0,4}))?/[A-Za-z0-9._~!$&*+,;=:%/?-]*"
 )
@@ -35,8 +35,9 @@ _ENDPOINT: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushDevice:
-    """endpoint: where messages to it go. key: its public key, a point on P-256. secret: that goes into the key of each
-    message; both are the browser's, for us alone. label: what its person calls it."""
+    """A person's device that receives push messages. endpoint: the address for its messages. key: its public key, a
+    point on P-256. secret: an input to the key of each message; the browser gave both to us alone. label: the person's
+    name for it."""
 
     person: PrincipalId
     endpoint: str
@@ -47,16 +48,17 @@ class PushDevice:
 
     @property
     def id(self) -> str:
-        """What it is known by: nothing of its address is in it."""
+        """The device's id, which reveals nothing of its address."""
         return to_base64url(sha256(self.endpoint.encode()).digest()[:16])
 
     def __repr__(self) -> str:
-        """Who has the endpoint may not write to it, but sees that it is there; the secret is one."""
+        """The endpoint alone does not allow sending, but reveals that the device exists; the secret
+        must stay secret."""
         return f"PushDevice({self.id} of {self.person})"
 
 
 def check_device(device: PushDevice, hosts: Iterable[str]) -> None:
-    """Raises Malformed (`push.device`) for what no browser hands over, Refused (`push.host`)."""
+    """Check a device. Raises Malformed (`push.device`) for data that no browser sends, Refused (`push.host`)."""
     if not 0 < len(device.label) <= LABEL_CHARS_MAX:
         raise PUSH_DEVICE(f"a name of a device has 1 to {LABEL_CHARS_MAX} characters")
     if len(device.secret) != SECRET_BYTES:
@@ -74,8 +76,8 @@ def check_device(device: PushDevice, hosts: Iterable[str]) -> None:
 
 
 def is_endpoint(endpoint: str, hosts: Iterable[str]) -> bool:
-    """Whether it is an address over TLS at one of these hosts. hosts: `NAME`, `*.NAME` for all below, each with `:PORT`
-    where it is not 443."""
+    """Whether it is a TLS address on one of these hosts. hosts: `NAME`, or `*.NAME` for all subdomains, each with
+    `:PORT` where it is not 443."""
     found = _ENDPOINT.fullmatch(endpoint) if len(endpoint) <= ENDPOINT_CHARS_MAX else None
     if found is None:
         return False

@@ -1,7 +1,7 @@
-"""Why people say no: the closed list, and what each means for the agent's next step.
+"""The closed list of reasons for a denial, and what each means for the agent's next step.
 
-Laws: codes are forever, their wording is not; each says whether asking again can help, so that an agent need not guess.
-Whatever a reason says, the same action is not asked about again before the no has run out.
+Laws: codes are permanent, their wording is not; each states whether another request can succeed, so that an agent need
+not guess. Whatever the reason, the same action is not deferred again before the denial has expired.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Retry = Literal["never", "changed", "later"]
-"""never: neither this nor a variation of it. changed: a changed call may be approved. later: this one, after a time."""
+"""never: neither this call nor a variation of it. changed: a changed call may be approved. later: this call, after a
+time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DenialReason:
-    """label: for people who choose it. advice: one sentence for the agent."""
+    """One reason for a denial. label: for people who choose it. advice: one sentence for the agent."""
 
     code: str
     label: str
@@ -78,9 +79,9 @@ _LISTED: Final = (
 )
 REASONS: Final[dict[str, DenialReason]] = {one.code: one for one in _LISTED}
 QUICK: Final = tuple(one for one in _LISTED if one.code not in (OTHER, NARROWER))
-"""Those that one tap gives."""
+"""Reasons that one tap selects."""
 
 
 def denial_reason(code: str) -> DenialReason:
-    """What it means; of a no from before there were codes, and of one that is not known here, that of `other`."""
+    """Return the reason of a code; `other` for a denial without a code, and for an unknown code."""
     return REASONS.get(code, REASONS[OTHER])

@@ -1,6 +1,7 @@
-"""The review of a broken glass on the wire: a JWS in compact form whose header `typ` is `answerable-review+jwt`.
+"""The signed review of an emergency access: a compact JWS whose header `typ` is `answerable-review+jwt`.
 
-Laws: it speaks of one broken glass and what ran by it; an old one is none; all claims are there and no others.
+Laws: a review covers one emergency access and what ran by it; an old statement is refused; all claims are present and
+no others.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ JUDGEMENTS: Final[tuple[Judgement, ...]] = get_args(Judgement)
 
 
 class ReviewClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a person signs who reviews a broken glass. verdict: as `judgement_in` reads it."""
+    """The signed claims of a review of an emergency access. verdict: as `judgement_in` reads it."""
 
     iss: Annotated[str, Meta(description="the person who reviews; the signing key is theirs")]
     aud: Annotated[str, Meta(description="the deployment it is for, exactly one")]
@@ -74,7 +75,7 @@ REVIEW: Final = Kind(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedReview:
-    """What a person said, with the signature checked."""
+    """A person's review, with the signature verified."""
 
     by: PrincipalId
     verdict: Judgement
@@ -90,7 +91,8 @@ def verify_review(
     answer: Answer,
     now: UnixMillis,
 ) -> VerifiedReview:
-    """Verify a review of this very broken glass. answer: that broke it. Whether the person may is for `reviewed`.
+    """Verify a review of exactly this emergency access. answer: the one that used it. `check_reviewer` checks whether
+    the person may review.
 
     Raises Malformed (`review.malformed`, `name.invalid`) and Unverified (step `review`: `review.type`,
     `review.algorithm`, `review.key`, `review.signature`, `review.audience`, `review.other`, `review.stale`).
@@ -111,7 +113,7 @@ def verify_review(
 
 
 def judgement_in(value: JSONValue) -> Judgement:
-    """Raises Malformed (`review.malformed`)."""
+    """Parse a verdict. Raises Malformed (`review.malformed`)."""
     match value:
         case "justified":
             return "justified"
@@ -123,7 +125,7 @@ def judgement_in(value: JSONValue) -> Judgement:
 def check_reviewer(
     approval: Approval, review: Review, *, broken: Answer, groups: Iterable[str], asked: Iterable[str]
 ) -> None:
-    """Whether this person may give the review that is owed. groups: theirs. asked: of whom it may be.
+    """Check that this person may give the required review. groups: theirs. asked: the groups that may review.
 
     Raises Refused (`review.done`, `review.own`, `review.not_asked`, `review.no_comment`).
     """

@@ -1,4 +1,4 @@
-"""Who is told on which channel that an action waits, as settings name them."""
+"""Which group is notified of pending approvals on which channel, as settings name them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ THE_REQUESTER: Final = "@requester"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Members of a group are told on a channel. group: its name, `*` for every one, or `@requester` for whose task it
-    is. place: where on the channel, in place of the members; empty for the members, each by their own address."""
+    """Notify the members of a group on a channel. group: its name, `*` for every group, or `@requester` for the person
+    whose task it is. place: a place on the channel, instead of the members; empty for the members, each at their own
+    address."""
 
     group: str
     channel: str

@@ -1,8 +1,8 @@
-"""Who is told of a question, and when the next are: by the duties of the groups that policy asks.
+"""Decide whom to notify of a pending approval and when to escalate, by the duties of the groups that policy asks.
 
-Laws: routing tells people and never lets anybody answer who may not; where a duty says nobody, or fewer than policy
-asks for, the whole group is told; a step tells once; a clock that is set back takes nothing back; whoever cannot say
-yes (it is their own task or agent) is not counted as somebody who is told, but for a group that has nobody else.
+Laws: routing only notifies, and never lets anybody answer who may not; where a duty names nobody, or fewer than policy
+requires, the whole group is notified; a step notifies once; setting the clock back undoes nothing; a person who cannot
+approve (their own task or agent) does not count as notified, except in a group that has nobody else.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.duty import Duty, EscalationStep, Line
 
 FIRST: Final = 0
-"""Number of the step by which people are told at all; those of the duty follow from 1 on."""
+"""Number of the step of the first notification; the steps of the duty follow from 1 on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What routing asks of an approval. barred: who cannot say yes. answered: who has answered.
+    """What routing needs to know of an approval. barred: people who cannot approve. answered: people who have answered.
 
-    owner: of the capability, empty for none. seen: whether somebody who may answer has looked at it. told: group and
-    number of the steps that were told.
+    owner: of the capability, empty for none. seen: whether somebody who may answer has opened it. told: group and
+    number of the steps already sent.
     """
 
     requirements: tuple[Requirement, ...]
@@ -44,8 +44,8 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staff:
-    """Who is who now. members: of each group, who could answer: with those who stand in for others. in_place_of: by
-    group and person, who stands in for them. duties: by group. on_call asks the calendar once for each moment."""
+    """Who is in which group now. members: by group, those who could answer, including deputies. in_place_of: the
+    deputy, by group and person. duties: by group. on_call queries the calendar once for each moment."""
 
     members: Mapping[str, Sequence[PrincipalId]]
     duties: Mapping[str, Duty]
@@ -57,7 +57,8 @@ class Staff:
     )
 
     def on_call(self, group: str, now: UnixMillis, line: Line = "first") -> tuple[PrincipalId, ...]:
-        """Who of a group is on call by its duty; nobody where it has none. The calendar is asked once for a moment."""
+        """Return who of a group is on call by its duty; empty where it has none. The calendar is queried once for a
+        moment."""
         found = self._asked.get((group, line, now))
         if found is None:
             duty = self.duties.get(group)
@@ -68,7 +69,7 @@ class Staff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """A step that is due: whom it tells, and why in words. why is empty where it is as the duty says."""
+    """A step that is due: whom it notifies. why: in words, where it deviates from the duty; else empty."""
 
     group: str
     step: int
@@ -79,15 +80,15 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
-    """due: steps to tell now, in order. next_at: when to look again, Unix milliseconds; None for never."""
+    """The notifications that are due. due: steps to send now, in order. next_at: when to check again, Unix
+    milliseconds; None for never."""
 
     due: tuple[Told, ...]
     next_at: UnixMillis | None
 
 
 def who_is_asked(question: Question, staff: Staff, now: UnixMillis) -> Routing:
-    """The steps that are due and were not told, and when the next ones are. A pure function: told twice the same, it
-    says the same."""
+    """Return the steps that are due and not sent, and when the next ones are due. A pure function."""
     due: list[Told] = []
     later: list[UnixMillis] = []
     groups = (group for one in question.requirements for group in _asked_at_once(one, staff))
@@ -105,12 +106,12 @@ def who_is_asked(question: Question, staff: Staff, now: UnixMillis) -> Routing:
 
 
 def turns(question: Question, staff: Staff, now: UnixMillis) -> Routing:
-    """As `who_is_asked`, with all steps up to now as due, told or not: whose turn it is."""
+    """Return like `who_is_asked`, with all steps up to now as due, sent or not: whose turn it is."""
     return who_is_asked(replace(question, told=frozenset()), staff, now)
 
 
 def _asked_at_once(requirement: Requirement, staff: Staff) -> tuple[str, ...]:
-    """The groups of a requirement but those to which the duty of an earlier one of them turns later."""
+    """Return the groups of a requirement, except those to which the duty of an earlier one escalates later."""
     kept: list[str] = []
     for group in requirement.groups:
         duties = [staff.duties[one] for one in kept if one in staff.duties]
@@ -125,7 +126,8 @@ def _quiet(staff: Staff, group: str, tier: int, now: UnixMillis) -> UnixMillis |
 
 
 def _steps_left(question: Question, staff: Staff, group: str) -> Iterator[tuple[int, UnixMillis]]:
-    """Steps that were not told, with the time of each. One for who has not seen it falls away once somebody has."""
+    """Yield the steps not sent, with the time of each. A step for the unseen case is dropped once somebody has opened
+    the approval."""
     duty = staff.duties.get(group)
     begins = question.created_at
     if duty is not None:
@@ -146,7 +148,7 @@ def _told(question: Question, staff: Staff, group: str, number: int, now: UnixMi
     count = max(one.count for one in question.requirements if group in one.groups)
     people = _present(question, staff, group, staff.on_call(group, now))
     if len(people) < count:
-        # One alone cannot meet it: who stands behind them is told with them.
+        # One person alone cannot meet the requirement, so the second line is notified too.
         second = _present(question, staff, group, staff.on_call(group, now, "second"))
         people = tuple(dict.fromkeys((*people, *second)))
     if len(people) >= count:
@@ -176,7 +178,8 @@ def _escalated(question: Question, staff: Staff, duty: Duty, number: int, now: U
 def _of_other(
     question: Question, staff: Staff, group: str, other: str, now: UnixMillis
 ) -> tuple[tuple[PrincipalId, ...], str]:
-    """Whom a step to another group tells, or why nobody: only a group that policy names beside this one may answer."""
+    """Return whom a step to another group notifies, or why nobody: only a group that policy names beside this one may
+    answer."""
     if not any({group, other} <= set(one.groups) for one in question.requirements):
         return (), f"policy does not ask {other} for this"
     first = staff.on_call(other, now)
@@ -191,7 +194,8 @@ def _whole(question: Question, staff: Staff, group: str, number: int, *, asks: s
 def _present(
     question: Question, staff: Staff, group: str, people: Sequence[PrincipalId]
 ) -> tuple[PrincipalId, ...]:
-    """Of these, who is a member and can say yes and has not answered; for who is away, who stands in for them."""
+    """Return those of these people who are members, can approve and have not answered; for an absent person, their
+    deputy."""
     here = [staff.in_place_of.get((group, one), one) for one in people]
     members, gone = staff.members.get(group, ()), question.barred | question.answered
     return tuple(dict.fromkeys(one for one in here if one in members and one not in gone))

@@ -1,10 +1,11 @@
-"""From many alike questions that people all approved to a standing rule that is narrower than what was asked.
+"""Derive a policy exception from many similar approvals, narrower than the requests that people approved.
 
-The rule that asks gets an exception, as Cedar text: this agent by itself, this capability and use case, the very
-resources and argument values that were approved, numbers between the least and the greatest seen, until a day.
+The rule that requires approval gets an exception, as Cedar text: this agent acting directly, this capability and use
+case, exactly the approved resources and argument values, numbers between the smallest and the largest seen, until a
+date.
 
-Laws: it lets nothing through that was not like something approved, in each member that policy sees; what cannot be
-bounded is not proposed, and why is said; nothing here comes into force: it goes the way of every change of policy.
+Laws: the exception allows only what is like something approved, in each member that policy sees; what cannot be bounded
+is not proposed, with the reason; nothing comes into force here: the proposal takes the path of every policy change.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.capability import ArgumentMapping, Capability
 
 VALUES_MAX: Final = 10
-"""Different texts of one argument, or resources; of more nobody can say what they have in common."""
+"""Maximum number of different texts of one argument, or of resources; more have nothing evident in common."""
 TEXT_CHARS_MAX: Final = 200
 CRITICAL: Final = 3
 _KNOWN: Final = frozenset(
@@ -36,7 +37,7 @@ _KNOWN: Final = frozenset(
         "tool", "txn", "use_case", "v",
     }
 )  # fmt: skip
-"""Members of an action object that are bounded here, or that follow from what is."""
+"""Members of an action object that are bounded here, or that follow from bounded ones."""
 _ID: Final = re.compile(r'@id\s*\(\s*"((?:[^"\\]|\\.)*)"\s*\)')
 _FORBIDS: Final = re.compile(r"\bforbid\s*\(")
 _COMMENT: Final = re.compile(r"//[^\n\r]*")
@@ -44,7 +45,8 @@ _COMMENT: Final = re.compile(r"//[^\n\r]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingException:
-    """condition: the body of the `unless`. notes: what whoever reads it should look at."""
+    """An exception to a rule, derived from past approvals. condition: the body of the `unless`. notes: what a reviewer
+    should check."""
 
     condition: str
     notes: tuple[str, ...]
@@ -53,9 +55,9 @@ class StandingException:
 def exception_from(
     approved: Sequence[Mapping[str, JSONValue]], capability: Capability, *, until: int
 ) -> StandingException:
-    """What all these action objects have in common. until: Unix milliseconds.
+    """Build the exception that covers all these action objects. until: Unix milliseconds.
 
-    Raises Malformed (`standing_rule.unbounded`) for what cannot be bounded, in words.
+    Raises Malformed (`standing_rule.unbounded`), in words, for what cannot be bounded.
     """
     if not approved:
         raise _unbounded("nothing was approved")
@@ -89,7 +91,7 @@ def exception_from(
 
 
 def with_exception(policies: str, rule: str, condition: str, *, why: str) -> str:
-    """The text of a policy set in which this forbid has the exception. why: one line, for whoever reads it.
+    """Return the text of a policy set with the exception added to this forbid. why: one line, for readers.
 
     Raises Malformed (`standing_rule.rule`) unless exactly one forbid of that id is there, and `policy.too_large`.
     """
@@ -108,7 +110,7 @@ def with_exception(policies: str, rule: str, condition: str, *, why: str) -> str
 
 
 def _is_forbid(text: str, rule: str) -> bool:
-    """Comments say nothing."""
+    """Comments are ignored."""
     bare = _COMMENT.sub("", text)
     ids = _ID.findall(bare)
     return ids == [rule] and _FORBIDS.search(bare) is not None and bare.rstrip().endswith(";")
@@ -131,7 +133,7 @@ def _resource(approved: Sequence[Mapping[str, JSONValue]], capability: Capabilit
 
 
 def _argument(mapping: ArgumentMapping, named: Sequence[Mapping[str, JSONValue]]) -> Iterator[str]:
-    """What holds for it in all of them."""
+    """Yield the condition that holds for this argument in all of them."""
     seen = [one[mapping.name] for one in named if mapping.name in one]
     where, has = f"context.arguments.{mapping.name}", f"context.arguments has {mapping.name}"
     if not seen:
@@ -172,7 +174,7 @@ def _texts(mapping: ArgumentMapping, values: Sequence[JSONValue]) -> list[str]:
 
 
 def _text(value: JSONValue) -> str:
-    """As Cedar writes it, of what is printable."""
+    """Write a printable text as Cedar."""
     text = str(value)
     if not text.isascii() or not text.isprintable() or len(text) > TEXT_CHARS_MAX:
         raise _unbounded("a value cannot be written plainly")

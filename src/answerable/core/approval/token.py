@@ -1,8 +1,9 @@
-"""A person's answer on the wire: a JWS in compact form whose header `typ` is `answerable-approval+jwt`.
+"""The signed answer of a person or workflow to one approval: a compact JWS whose header `typ` is
+`answerable-approval+jwt`.
 
-Laws: an answer speaks of one approval, one action object and one card of it; for anything else it is worth nothing; an
-old answer is no answer; all claims are there and no others. Whether the nonce is still good is for who gave it. Answers
-from before there were `reason` and `narrower` are read by whoever checks old records, and by nobody else.
+Laws: an answer covers one approval, one action object and one card of it, and is worthless for anything else; an old
+answer is refused; all claims are present and no others. The issuer of the nonce checks whether it is still valid.
+Answers from before `reason` and `narrower` existed are read only when old records are checked.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 
 
 class AnswerClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a person or a workflow signs as answer to one approval."""
+    """The claims that a person or a workflow signs to answer one approval."""
 
     iss: Annotated[str, Meta(description="the person who answers; the signing key is theirs")]
     aud: Annotated[str, Meta(description="the deployment it is for, exactly one")]
@@ -108,8 +109,8 @@ ANSWER: Final = Kind(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedAnswer:
-    """What a person or a workflow said about one approval, with the signature checked. at: when they signed, Unix
-    milliseconds. nonce: that it was made with."""
+    """An answer of a person or a workflow to one approval, with the signature verified. at: when they signed, Unix
+    milliseconds. nonce: the one it was made with."""
 
     by: PrincipalId
     verdict: Verdict
@@ -130,9 +131,9 @@ def answer_claims(
     reason: str = "",
     narrower: str = "",
 ) -> AnswerClaims:
-    """The claims of an answer to `approval`, over exactly the object and the card that it holds.
+    """Build the claims of an answer to `approval`, over exactly the object and the card that it holds.
 
-    reason, narrower: of a no, as `words_of` takes them. Raises Malformed (`approval.malformed`, `approval.reason`).
+    reason, narrower: of a denial, as `words_of` takes them. Raises Malformed (`approval.malformed`, `approval.reason`).
     """
     return bound_claims(
         approval.id,
@@ -163,7 +164,7 @@ def bound_claims(
     reason: str = "",
     narrower: str = "",
 ) -> AnswerClaims:
-    """The claims over these hashes, hex. approval: its id. reason, narrower: as above."""
+    """Build the claims over these hashes, hex. approval: its id. reason, narrower: as in `answer_claims`."""
     words = words_of(verdict, reason=reason, comment=comment, narrower=narrower)
     return AnswerClaims(
         iss=by,
@@ -188,7 +189,7 @@ def verify_answer(
     approval: Approval,
     now: UnixMillis,
 ) -> VerifiedAnswer:
-    """Verify an answer to this very approval. Whether the person may answer it is for `answered` to say.
+    """Verify an answer to exactly this approval. `answered` checks whether the person may answer it.
 
     Raises Malformed (`approval.malformed`, `approval.reason`, `name.invalid`) and Unverified (step `approval`:
     `approval.type`, `approval.algorithm`, `approval.key`, `approval.signature`, `approval.audience`, `approval.other`,

@@ -1,8 +1,8 @@
-"""The name that a person types before a critical action runs, so that no slip of a finger is a yes to it.
+"""The name that a person must type before a critical action runs, so that no accidental tap approves it.
 
-Laws: it is made from the frozen object alone; it is what the action acts on, where a person can read and type that; of
-an id that only machines make, its end; or else the capability; what was typed counts exactly, in normal form C (Unicode
-Standard Annex 15): case, blanks and letters that only look alike count.
+Laws: the name is made from the frozen object alone; it is the object of the action, where a person can read and type
+it; of a machine-made id, its end; or else the capability; the typed text must match exactly, in normal form C (Unicode
+Standard Annex 15): case, blanks and look-alike letters count.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
 
 CRITICAL: Final = 3
-"""The tier at which the name is typed."""
+"""The tier that requires typing the name."""
 NAME_CHARS_MAX: Final = 40
-"""Longer ones nobody types on a phone."""
+"""Nobody types a longer name on a phone."""
 END_CHARS: Final = 8
-"""Of an id that nobody reads, as people compare the ends of those."""
+"""Length of the end of a machine-made id, which is what people compare."""
 TYPED_CHARS_MAX: Final = 256
-"""More than that is no name, and is not looked at."""
+"""Longer input is rejected without a comparison."""
 _MADE: Final = re.compile(r"[0-9a-fA-F-]*[0-9a-fA-F]{8}")
 _MADE_CHARS_MIN: Final = 24
 
 
 def name_to_type(approval: Approval) -> str:
-    """What a person types to let this run.
+    """Return what a person types to let this run.
 
-    A name that is long, hides something or has blanks that cannot be counted gives way to that of the capability. Of a
-    UUID, a digest or another long number in hexadecimal it is the last `END_CHARS`.
+    A name that is long, has hidden characters or ambiguous blanks is replaced by that of the capability. Of a UUID, a
+    digest or another long hexadecimal number the last `END_CHARS` are used.
     """
     try:
         resource = object_in(approval.shown)["resource"]
@@ -56,7 +56,7 @@ def is_same_name(name: str, typed: str) -> bool:
 
 
 def how_unlike(name: str, typed: str) -> str:
-    """In words of ours, how what was typed is not the name; it repeats nothing of what was typed."""
+    """Describe in our own words how the typed text differs from the name, without repeating any of it."""
     if not typed:
         return "nothing was typed"
     if len(typed) > TYPED_CHARS_MAX:

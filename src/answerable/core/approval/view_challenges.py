@@ -1,4 +1,4 @@
-"""How much is kept of what people opened, and what a person's haste is counted as."""
+"""Bounds on stored openings and nonces, and the kinds of answers counted against haste."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from hashlib import sha256
 from typing import Final, Literal
 
 PER_OPENING_MAX: Final = 32
-"""Nonces open at a time for one thing; past it the oldest of whoever opened it most often is good no longer, so nobody
-can keep another person from answering by opening it again and again."""
+"""Nonces open at a time for one item. Past it the oldest nonce of whoever opened the item most often expires, so that
+nobody can keep another person from answering by opening it repeatedly."""
 OF_ONE_MAX: Final = 256
-"""Nonces that one person or workflow has open at a time; past it their oldest is good no longer. So there are no more
-in all than this for each that is registered."""
+"""Nonces that one person or workflow has open at a time; past it their oldest expires. This bounds the total by the
+number of registered people and workflows."""
 OF_UNKNOWN_MAX: Final = 4_096
-"""The same of all together of whom it is not known who opens, as at the control API."""
+"""The same, for all unidentified callers together, as at the control API."""
 LOOKS_MAX: Final = 50_000
-"""Kept in all, by person and thing; past it the oldest is forgotten, and begins anew."""
+"""Openings stored in total, by person and item; past it the oldest is removed and starts anew."""
 LOOK_MILLIS_MAX: Final = 604_800_000
-"""How long is kept since when a person has had something before them: as long as any question may wait."""
+"""How long the time of an opening is stored: as long as any approval may be pending."""
 
 Haste = Literal["approve", "break_glass"]
-"""What a person may say so many times and no more."""
+"""Kinds of answers with a limit per person."""
 
 
 def nonce_digest(nonce: bytes) -> bytes:
-    """By which a nonce is kept: whoever reads a register cannot answer with what it has. SHA-256 of 32 random bytes."""
+    """Return the digest under which a nonce is stored, so that a reader of the register cannot answer. SHA-256 of 32
+    random bytes."""
     return sha256(nonce).digest()

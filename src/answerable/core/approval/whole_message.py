@@ -1,10 +1,9 @@
-"""What a message shows beside its buttons: all that the card shows, or there are no buttons.
+"""Decide whether a chat message can show the whole card beside its buttons; if not, it gets no buttons.
 
-Laws: no text is cut, left out or changed but by `unlinked`, which loses nothing here; what does not fit is not offered,
-and neither is what a chat may draw as something else: blanks that are folded or that push the rest onto a line of its
-own, names that go on like a value, and words that a chat turns around beside numbers.
-The raw members under `all` are not among it, but the sentence, badges, who, why, arguments, preview and what was
-prepared are.
+Laws: no text is cut, left out or changed except by `unlinked`, which loses nothing here; a card that does not fit gets
+no buttons, and neither does one that a chat may render differently: blanks that are folded or push the rest onto a new
+line, names that continue like a value, and right-to-left words beside numbers. The raw members under `all` are not
+included; the sentence, badges, who, why, arguments, preview and prepared object are.
 """
 
 from __future__ import annotations
@@ -29,24 +28,24 @@ if TYPE_CHECKING:
 LINES_MAX: Final = 20
 LINE_CHARS_MAX: Final = 300
 CHARS_MAX: Final = 1_600
-"""Of all lines: what is read in a chat without being folded away."""
+"""Of all lines together: what a chat shows without folding."""
 DRAWN_MAX: Final = 2_800
-"""Of one piece, with what no link and no markup may come of it: chats take 3,000 in a block."""
+"""Of one piece, after links and markup are escaped: chats accept 3,000 in a block."""
 BADGES_MAX: Final = 8
 _LABELS: Final = {"lines": "", "arguments": "argument ", "effect": "effect: ", "prepared": ""}
-"""Members of a card that are shown, and what stands before each label: names of arguments may be anybody's."""
+"""Members of a card that are shown, and the prefix of each label: names of arguments may be chosen by anybody."""
 _ARGUMENTS: Final = "arguments"
 _WORD: Final = re.compile(r"[\w$@./-]+")
-"""The name of an argument that cannot be read as if its value had begun."""
+"""An argument name that cannot be misread as the beginning of its value."""
 _LEFTWARDS: Final = frozenset({"R", "AL", "AN"})
 _RIGHTWARDS: Final = frozenset({"L", "EN"})
-"""Kinds of letters and digits by which way they are written (Unicode Standard Annex 9)."""
+"""Bidirectional classes of letters and digits, by writing direction (Unicode Standard Annex 9)."""
 _OURS: Final = ("[.]", "[。]", "[．]", "[｡]", "[://]")
-"""What `unlinked` writes: of a text that has it already nobody could say what it was."""
+"""What `unlinked` writes: a text that already contains it would be ambiguous."""
 
 
 def whole_lines(approval: Approval) -> tuple[tuple[str, str], ...] | None:
-    """Every line of the card, to be shown whole; None where that cannot be in a message. Never raises."""
+    """Return every line of the card, to be shown in full; None where that is impossible in a message. Never raises."""
     try:
         card = parse(approval.card.bytes)
     except Malformed:
@@ -76,8 +75,8 @@ def whole_lines(approval: Approval) -> tuple[tuple[str, str], ...] | None:
 
 
 def with_offer(message: Message, approval: Approval, nonce: str) -> Message:
-    """The message with buttons. Raises Malformed (`approval.object`) where it does not show all: `whole_lines` says so
-    before."""
+    """Return the message with buttons. Raises Malformed (`approval.object`) where it cannot show everything; check
+    `whole_lines` first."""
     lines = whole_lines(approval)
     if lines is None:
         raise APPROVAL_OBJECT("this card does not fit into a message")
@@ -85,18 +84,18 @@ def with_offer(message: Message, approval: Approval, nonce: str) -> Message:
 
 
 def _drawn(text: str) -> int:
-    """Length of a text as it is drawn at most: each of three characters becomes up to five."""
+    """Return the maximum length of a text as rendered: each of three characters becomes up to five."""
     written = unlinked(text)
     return len(written) + 4 * sum(written.count(one) for one in "&<>")
 
 
 def _has_odd_blanks(text: str) -> bool:
-    """Whether it has some that nobody can count: a chat folds them, or draws what comes after them on the next line."""
+    """Whether the text has ambiguous blanks: a chat folds them, or moves what follows to the next line."""
     return text != " ".join(text.split())
 
 
 def _turns_around(label: str, text: str) -> bool:
-    """Whether words from right to left stand beside what is not, so that a chat draws them in another order."""
+    """Whether right-to-left words are beside other text, so that a chat renders them in another order."""
     of_label, of_text = ({unicodedata.bidirectional(one) for one in part} for part in (label, text))
     if of_text & _LEFTWARDS:
         return bool(of_text & _RIGHTWARDS)
@@ -104,8 +103,8 @@ def _turns_around(label: str, text: str) -> bool:
 
 
 def _pairs(card: dict[str, JSONValue]) -> list[tuple[str, str]] | None:
-    """Every pair of label and text; None for a card that no template of ours drew, or with an argument whose name is no
-    plain word."""
+    """Return every pair of label and text; None for a card not drawn by our template, or with an argument whose name is
+    not a plain word."""
     found: list[tuple[str, str]] = []
     for member, said in _LABELS.items():
         pairs = card.get(member, [])

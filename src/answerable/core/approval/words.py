@@ -1,7 +1,7 @@
-"""What a person says beside yes or no, as one value that is signed whole.
+"""The texts a person adds to an answer (reason, comment, proposal), as one value that is signed as a whole.
 
-Laws: a yes has no reason; a no has one of the closed list, `other` where none was chosen; less is proposed with the
-reason `narrower` and with no other. What was signed with other words does not check.
+Laws: an approving answer has no reason; a denial has one of the closed list, `other` where none was chosen; a proposal
+requires the reason `narrower` and vice versa. A signature over other words does not verify.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from answerable.errors.codes.approval import APPROVAL_MALFORMED, APPROVAL_REASON
 
 COMMENT_CHARS_MAX: Final = 1000
 NARROWER_CHARS_MAX: Final = 40_000
-"""Of what is proposed, so that the statement that carries them is not too long to be read."""
+"""Limit of a proposal, so that the signed statement that carries it does not exceed its own limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """reason: code of a no; empty of a yes. comment: for people and the agent, may be empty. narrower: values that are
-    proposed instead, by the registry's names of arguments, in canonical JSON; empty where none are."""
+    """The texts that a person adds to an answer. reason: code of a denial; empty for an approval. comment: for people
+    and the agent, may be empty. narrower: values proposed instead, by the registry's names of arguments, in canonical
+    JSON; empty where none are."""
 
     reason: str = ""
     comment: str = ""
@@ -40,7 +41,7 @@ NO_WORDS: Final = Words()
 
 
 def words_of(verdict: str, *, reason: str = "", comment: str = "", narrower: str = "") -> Words:
-    """The words, if they fit the verdict, which is `deny` or another.
+    """Return the words, if they fit the verdict, which is `deny` or another.
 
     Raises Malformed (`approval.malformed`, `approval.reason`).
     """

@@ -1,8 +1,8 @@
-"""Whether a workflow may answer an approval: by its tier, its document, and who stands behind it.
+"""Decide whether a workflow may answer an approval: by tier, its document, and its owners.
 
-Laws: a workflow answers only for groups that were asked and are its own, for capabilities and tiers that its document
-and the settings both allow; whoever it belongs to has no part in what it answers, neither as who gave the task nor as
-who owns an agent of it. Its answer is its owner's: both together are one person.
+Laws: a workflow answers only for its own groups that were asked, and for capabilities and tiers that its document and
+the settings both allow; its owner has no part in what it answers, neither as giver of the task nor as owner of an agent
+in it. Its answer counts as its owner's: both together are one person.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ NO_HIGH_TIERS: Final[tuple[Allowed, ...]] = ("allowed", "allowed", "refused", "r
 
 
 class HasWorkflows(Protocol):
-    """workflows: what each tier allows, from 0."""
+    """Settings that permit workflows by tier. workflows: what each tier allows, from tier 0."""
 
     @property
     def workflows(self) -> tuple[Allowed, ...]:
-        """As above."""
+        """See the class."""
         ...
 
 
 def is_asked(workflow: Workflow, approval: Approval) -> bool:
-    """Whether an approval asks a group of this workflow's, about a capability of its document."""
+    """Whether an approval asks a group of this workflow about a capability of its document."""
     asked = {group for one in approval.requirements for group in one.groups}
     return bool(asked & set(workflow.groups)) and approval.capability in workflow.capabilities
 
@@ -47,8 +47,8 @@ def is_asked(workflow: Workflow, approval: Approval) -> bool:
 def workflow_fault(
     workflow: Workflow, approval: Approval, *, limits: HasWorkflows, involved: Collection[str]
 ) -> Refused | None:
-    """Why this workflow's yes would not count; None where it would. involved: people who gave the task, answer for it,
-    or own an agent of its chain.
+    """Return why this workflow's approval would not count; None where it would. involved: people who gave the task,
+    answer for it, or own an agent of its chain.
 
     Codes: `workflow.tier`, `workflow.capability`, `workflow.not_asked`, `workflow.involved`.
     """

@@ -1,1 +1,1 @@
-"""What stands still until two people have looked, and what a hold reaches."""
+"""Containment: holds and their scope, stop rules, the panic button, and drills."""

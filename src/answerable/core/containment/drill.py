@@ -1,8 +1,9 @@
-"""A drill: a stop, a revocation or a tracing that was tried out on a shadow of an agent or capability.
+"""Drills: trial runs of a hold, a revocation or a trace on a shadow of an agent or capability, required to raise a
+tier.
 
-Laws: a drill is of one definition, the registered document without its tier, so that what was drilled is what is
-raised; a tier is raised by whatever makes it higher than it is in force now, and what is not in force has none; one
-that failed counts for nothing.
+Laws: a drill covers one definition, the registered document without its tier, so that what was drilled is what is
+raised; a change raises a tier if it makes it higher than in force now, and something not in force has none; a failed
+drill does not count.
 """
 
 from __future__ import annotations
@@ -36,18 +37,18 @@ GOOD_FOR_DAYS: Final = 90
 _DAY_MS: Final = 86_400_000
 _DOCUMENTS: Final[dict[str, DrilledKind]] = {"Agent": "agent", "Capability": "capability"}
 _UNSAID: Final = TIER_MAX
-"""Tier of an agent whose document says none, as policies see it."""
+"""Tier of an agent whose document declares none, as policies see it."""
 
 
 class Drilled(NamedTuple):
-    """What a drill is of: the registered name of an agent or capability."""
+    """The subject of a drill: the registered name of an agent or capability."""
 
     kind: DrilledKind
     name: str
 
 
 class Milestone(NamedTuple):
-    """What a drill waited for, and after how many milliseconds from the press it was so."""
+    """An observed condition, and the milliseconds from the press until it was met."""
 
     name: str
     ms: int
@@ -55,9 +56,9 @@ class Milestone(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drill:
-    """One drill and what came of it. definition: digest of what was drilled, hex. shadow: the name it ran under.
+    """One drill and its result. definition: digest of what was drilled, hex. shadow: name of the shadow agent.
 
-    at: Unix milliseconds. by: who ran it, as the door knows them. faults: what was not as it should be; none where it
+    at: Unix milliseconds. by: who ran it, as authenticated by the control API. faults: deviations; empty where it
     passed. took: by name. actions: how many actions of the shadow took effect.
     """
 
@@ -74,16 +75,16 @@ class Drill:
 
     @property
     def passed(self) -> bool:
-        """Whether everything was as it should be."""
+        """Whether there were no faults."""
         return not self.faults
 
     def counts(self, now: UnixMillis) -> bool:
-        """Whether it speaks for a raise now: it passed, and not too long ago; one from the future does not."""
+        """Whether the drill counts for a raise now: it passed, not too long ago, and not in the future."""
         return self.passed and 0 <= now - self.at <= GOOD_FOR_DAYS * _DAY_MS
 
 
 class Raised(NamedTuple):
-    """A tier that documents would make higher. before: 0 for what is not registered."""
+    """A tier that documents would raise. before: 0 for what is not registered."""
 
     what: Drilled
     before: int
@@ -92,7 +93,7 @@ class Raised(NamedTuple):
 
 
 class Undrilled(NamedTuple):
-    """A raise, and the drills that speak for it and are missing."""
+    """A raise, and the required drills that are missing."""
 
     what: Drilled
     before: int
@@ -100,23 +101,23 @@ class Undrilled(NamedTuple):
     missing: tuple[DrillKind, ...]
 
     def commands(self) -> tuple[str, ...]:
-        """What to run, exactly."""
+        """Return the exact commands to run."""
         return tuple(
             f"answerable drill {one} {self.what.name} --kind {self.what.kind}" for one in self.missing
         )
 
     def said(self) -> str:
-        """In words, such as: agent `scout` is raised from tier 1 to 2."""
+        """Return a sentence, such as: agent `scout` is raised from tier 1 to 2."""
         return f"{self.what.kind} {shown(self.what.name)} is raised from tier {self.before} to {self.after}"
 
 
 def drill_id(octets: bytes) -> DrillId:
-    """A new id. octets: ID_BYTES of chance."""
+    """Return a new id. octets: ID_BYTES random bytes."""
     return DrillId(ID_PREFIX + to_base64url(octets))
 
 
 def drilled(kind: str, name: str) -> Drilled:
-    """Raises Malformed (`drill.kind`, `name.invalid`)."""
+    """Validate a drill's subject. Raises Malformed (`drill.kind`, `name.invalid`)."""
     known = next((one for one in DRILLED_KINDS if one == kind), None)
     if known is None:
         raise DRILL_KIND(f"{shown(kind)} cannot be drilled: expected one of {', '.join(DRILLED_KINDS)}")
@@ -124,7 +125,7 @@ def drilled(kind: str, name: str) -> Drilled:
 
 
 def drill_kind(kind: str) -> DrillKind:
-    """Raises Malformed (`drill.kind`)."""
+    """Validate a drill's kind. Raises Malformed (`drill.kind`)."""
     for one in DRILL_KINDS:
         if one == kind:
             return one
@@ -132,12 +133,13 @@ def drill_kind(kind: str) -> DrillKind:
 
 
 def document_of(what: Drilled) -> str:
-    """Under which key its document is registered."""
+    """Return the key under which the subject's document is registered."""
     return f"{next(name for name, kind in _DOCUMENTS.items() if kind == what.kind)}/{what.name}"
 
 
 def definition_of(document: JSONValue) -> str:
-    """SHA-256, hex, of a registered document without its tier, and without its standing, which an incident changes."""
+    """Return SHA-256, hex, of a registered document without its tier, and without its status, which an incident
+    changes."""
     match document:
         case {"spec": dict(spec)}:
             kept = {name: value for name, value in spec.items() if name not in ("tier", "status")}
@@ -147,8 +149,8 @@ def definition_of(document: JSONValue) -> str:
 
 
 def raised(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> tuple[Raised, ...]:
-    """Every agent and capability that is of a higher tier in `new` than it is in `old`, by name. Both: canonical
-    documents by `kind/name`; those of `new` are sound."""
+    """Return every agent and capability with a higher tier in `new` than in `old`, by name. Both: canonical documents
+    by `kind/name`; those of `new` are valid."""
     found: list[Raised] = []
     for key in sorted(new):
         kind = _DOCUMENTS.get(key.partition("/")[0])
@@ -164,7 +166,7 @@ def raised(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> tuple[Raised, 
 
 
 def undrilled(wanted: Raised, drills: Iterable[Drill], now: UnixMillis) -> Undrilled | None:
-    """What is missing for a raise; None where each kind of drill of exactly this definition speaks for it."""
+    """Return what is missing for a raise; None where a drill of each kind, of exactly this definition, counts."""
     done = {
         one.kind
         for one in drills

@@ -1,17 +1,17 @@
-"""A hold: what is named stands still at once, and goes on when it has run out or somebody else has lifted it.
+"""A hold: stops everything under a name at once, until the hold expires or another person lifts it.
 
 | kind           | its name is                         | holds                                                        |
 |----------------|-------------------------------------|--------------------------------------------------------------|
-| `agent`        | the registered name                 | whatever that agent does, in whatever chain it is            |
+| `agent`        | the registered name                 | whatever that agent does, in any delegation chain            |
 | `instance`     | the SPIFFE ID                       | that instance and its sub-agents                             |
-| `mandate`      | the id of the mandate               | everything under it, in whatever chain                       |
+| `mandate`      | the id of the mandate               | everything under it, in any chain                            |
 | `hop`          | the hash of a hop (`par_hash`)      | that hop and its subtree                                     |
 | `tool`         | `SERVER/TOOL`                       | that tool, whoever calls it                                  |
 | `server`       | the registered name                 | everything on that target system                             |
 | `capability`   | the registered name                 | every use of it                                              |
 | `credential`   | the name of a lease, or of a target of the broker | that lease; every lease at that target         |
-| `key`          | as what is revoked is named         | what it proves or signed                                     |
-| `manifest`     | as what is revoked is named         | whatever runs as that manifest says                          |
+| `key`          | as in a revocation                  | what it proves or signed                                     |
+| `manifest`     | as in a revocation                  | whatever runs as that manifest says                          |
 | `owner`        | the registered name of a person     | what that person owns, gave or signed                        |
 | `vendor`       | a `vendor` of servers or agents     | agents made with it, actions on its servers                  |
 | `trust_domain` | the name of a SPIFFE trust domain   | every instance that is known by an id of it                  |
@@ -19,9 +19,9 @@
 | `tenant`       | as agents and servers say           | agents and servers of it                                     |
 | `everything`   | empty                               | every action                                                 |
 
-Laws: a hold is in force until it is lifted or has run out by the wall clock, and a clock that is set back holds
-longer; nobody lifts what they placed; where the placer is known as a user of the machine alone, two persons lift it; a
-name that is not known yet can be held.
+Laws: a hold is in force until it is lifted or expires by the wall clock, and setting the clock back prolongs it; nobody
+lifts a hold that they placed; where the placer is known only as a user of the machine, two persons must lift it; a name
+that is not known yet can be held.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ ID_PREFIX: Final = "hold_"
 ID_BYTES: Final = 16
 REASON_CHARS_MAX: Final = 500
 PERSONS_FOR_MACHINE: Final = 2
-"""Who must agree to a lift where the placer is known as a user of the machine alone."""
+"""Number of persons who must agree to a lift where the placer is known only as a user of the machine."""
 
 _PRINTABLE: Final = re.compile(r"[!-~]{1,256}")
 _ID: Final = re.compile(r"hold_[A-Za-z0-9_-]{22}")
@@ -110,11 +110,11 @@ _AS_REVOKED: Final[dict[HoldKind, RevocationKind]] = {
     "trust_domain": "trust_domain",
     "vendor": "vendor",
 }
-"""The kinds whose names are written as those of what is revoked."""
+"""The kinds whose names have the same form as in a revocation."""
 
 
 class HoldTarget(NamedTuple):
-    """One name under which actions can be held. Made by `holdable` where it comes from outside."""
+    """One name under which actions can be held. `holdable` builds it from untrusted input."""
 
     kind: HoldKind
     name: str
@@ -124,18 +124,18 @@ EVERYTHING: Final = HoldTarget("everything", "")
 
 
 def legible_reason(text: str) -> str:
-    """As much of it as a reason may be: whoever stops something in a hurry is not refused for how they say why."""
+    """Return as much of the text as a reason may contain: an urgent stop is not refused for the form of its reason."""
     return "".join(c if c.isprintable() else " " for c in text)[:REASON_CHARS_MAX]
 
 
 def placed_by(rule: str) -> str:
-    """Who placed it where no person did: the rule of this name."""
+    """Return the placer's name of a hold that this rule placed."""
     return f"rule:{rule}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """A person's signed word that a hold be lifted. key: thumbprint of the key that signed it. at: when it came in."""
+    """A person's signed agreement to lift a hold. key: thumbprint of the signing key. at: when it was received."""
 
     by: PrincipalId
     key: str
@@ -146,11 +146,11 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """at, expires_at, lifted_at: Unix milliseconds; 0 for no end, and for not lifted.
+    """A hold on one name. at, expires_at, lifted_at: Unix milliseconds; 0 for no end, and for not lifted.
 
-    by: who placed it, as the door knows them: a person, `uid:N`, `rule:NAME`, the SPIFFE ID of an instance. reason: in
-    the placer's words; may be empty. rule: the name of the rule that placed it, if one did, or of the press. agreed:
-    who said so far that it be lifted. Raises Malformed (`hold.id`, `hold.reason`, `hold.expiry`).
+    by: who placed it, as authenticated: a person, `uid:N`, `rule:NAME`, the SPIFFE ID of an instance. reason: in the
+    placer's words; may be empty. rule: the name of the rule that placed it, if one did, or the id of the press. agreed:
+    the agreements to lift it so far. Raises Malformed (`hold.id`, `hold.reason`, `hold.expiry`).
     """
 
     id: HoldId
@@ -179,7 +179,7 @@ class Hold:
 
     @property
     def digest(self) -> str:
-        """SHA-256, hex, of what was placed: what a person signs to lift it."""
+        """SHA-256, hex, of the hold as placed: what a person signs to lift it."""
         return freeze(
             {
                 "at": self.at,
@@ -196,21 +196,21 @@ class Hold:
 
     @property
     def persons_to_lift(self) -> int:
-        """How many persons must agree: a placer who is no person of the registry could be either of two."""
-        # An agent that stopped itself signs no lift, and no rule does.
+        """Number of persons who must agree: a placer who is no person of the registry could be either of two."""
+        # An agent that stopped itself signs no lift, and neither does a rule.
         known = self.source in ("rule", "agent") or ":" not in self.by
         return 1 if known else PERSONS_FOR_MACHINE
 
     def is_in_force(self, now: UnixMillis) -> bool:
-        """Whether it holds at this time by the wall clock; for a time before it was placed, too."""
+        """Whether it is in force at this time by the wall clock; also for a time before it was placed."""
         return not self.lifted_at and (not self.expires_at or now < self.expires_at)
 
     def outlasts(self, other: Hold) -> bool:
-        """Whether it ends at the end of the other or later, were neither lifted."""
+        """Whether it ends when the other ends or later, if neither is lifted."""
         return not self.expires_at or bool(other.expires_at and other.expires_at <= self.expires_at)
 
     def is_same_as(self, other: Hold) -> bool:
-        """Whether both are of the same placer on the same name, for the same cause: one of them is enough."""
+        """Whether both are by the same placer on the same name, for the same cause: then one of them suffices."""
         return (self.what, self.by, self.source, self.rule) == (
             other.what,
             other.by,
@@ -219,22 +219,22 @@ class Hold:
         )
 
     def stands_for(self, other: Hold) -> bool:
-        """Whether the other need not be placed beside it. It must once somebody agreed to lift this one, who had not
-        seen what the other is for."""
+        """Whether the other need not be placed beside this one. It must be once somebody agreed to lift this one,
+        because they did not know the reason of the other."""
         return (
             self.is_same_as(other) and not self.agreed and self.is_in_force(other.at) and self.outlasts(other)
         )
 
     def fact(self) -> HoldFact:
-        """What the decision is told."""
+        """Return the hold as a fact for the decision."""
         return HoldFact(id=self.id, kind=self.what.kind, text=self.said())
 
     def said(self) -> str:
-        """What whoever is held is told. Who placed it, and why, is not theirs to know."""
+        """Return the text for the held caller, which reveals neither who placed the hold nor why."""
         return f"{described(self.what)} is held: nothing is done until the hold is lifted"
 
     def refusal(self) -> Refused:
-        """`held.<kind>`, where no decision is made that says so."""
+        """Return the error `held.<kind>`, for refusals without a decision."""
         said = self.said()
         match self.what.kind:
             case "agent":
@@ -272,18 +272,18 @@ class Hold:
 
 
 def is_hold_id(name: str) -> bool:
-    """Whether a hold can be called so."""
+    """Whether the text is a valid hold id."""
     return _ID.fullmatch(name) is not None
 
 
 def hold_id(octets: bytes) -> HoldId:
-    """A new id. octets: ID_BYTES of chance."""
+    """Return a new id. octets: ID_BYTES random bytes."""
     return HoldId(ID_PREFIX + to_base64url(octets))
 
 
 def holdable(kind: str, name: str) -> HoldTarget:
-    """A name in its one spelling. Raises Malformed: `hold.kind`, `hold.name`, `revocation.name`, `name.invalid`,
-    `spiffe_id.*`."""
+    """Validate a target and return it in canonical spelling. Raises Malformed: `hold.kind`, `hold.name`,
+    `revocation.name`, `name.invalid`, `spiffe_id.*`."""
     known = next((one for one in HOLD_KINDS if one == kind), None)
     if known is None:
         raise HOLD_KIND(f"{shown(kind)} cannot be held: expected one of {', '.join(HOLD_KINDS)}")
@@ -291,21 +291,21 @@ def holdable(kind: str, name: str) -> HoldTarget:
 
 
 def described(what: HoldTarget) -> str:
-    """In words, such as: agent `scout`."""
+    """Describe a target in words, such as: agent `scout`."""
     if what.kind == "everything":
         return "everything"
     return f"{what.kind.replace('_', ' ')} {shown(what.name)}"
 
 
 def first_in_force(holds: Iterable[Hold], now: UnixMillis) -> Hold | None:
-    """The first of them that holds at this time."""
+    """Return the first hold in force at this time."""
     return next((one for one in holds if one.is_in_force(now)), None)
 
 
 def among(standing: tuple[Hold, ...], hold: Hold) -> tuple[Hold, ...]:
-    """The holds on one name, the one that ends last first, after one of them was placed, agreed to or lifted.
+    """Return the holds on one name, the latest end first, after one of them was placed, agreed to or lifted.
 
-    One that had run out when a longer one was placed is left out, so that a name that is held again and again has few.
+    A hold that had expired when a longer one was placed is dropped, so that a name that is held repeatedly has few.
     """
     rest = [
         one for one in standing if one.id != hold.id and (one.is_in_force(hold.at) or not hold.outlasts(one))

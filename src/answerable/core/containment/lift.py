@@ -1,7 +1,7 @@
-"""A person's word that a hold be lifted: a JWS in compact form whose header `typ` is `answerable-lift+jwt`.
+"""A person's signed agreement to lift a hold: a compact JWS whose header `typ` is `answerable-lift+jwt`.
 
-Laws: it speaks of one hold, exactly as it was placed; an old one is none; all claims are there and no others; nobody
-lifts what they placed, under whichever key; the same person counts once.
+Laws: it covers one hold, exactly as it was placed; an old statement is refused; all claims are present and no others;
+nobody lifts a hold that they placed, under any key; the same person counts once.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LIFT_TYP: Final = "answerable-lift+jwt"
 
 
 class LiftClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a person signs so that a hold is lifted."""
+    """The claims that a person signs to lift a hold."""
 
     iss: Annotated[str, Meta(description="the person who says so")]
     aud: Annotated[str, Meta(description="the log of the deployment, exactly one")]
@@ -71,7 +71,7 @@ LIFT: Final = Kind(
 def verified_lift(
     token: str, *, hold: Hold, audience: str, current: RegistrySnapshot, now: UnixMillis
 ) -> Agreement:
-    """Verify a word about this very hold, by today's registry. Whether it counts is for `lifted` to say.
+    """Verify an agreement about exactly this hold, by the current registry. `lifted` checks whether it counts.
 
     Raises Malformed (`lift.malformed`, `name.invalid`) and Unverified (step `lift`: `lift.type`, `lift.algorithm`,
     `lift.key`, `lift.signature`, `lift.audience`, `lift.other`, `lift.stale`).
@@ -91,7 +91,7 @@ def verified_lift(
 
 
 def lifted(hold: Hold, agreement: Agreement, *, current: RegistrySnapshot) -> Hold:
-    """The hold with one more person's word; lifted, once there are enough.
+    """Return the hold with one more agreement; lifted, once there are enough.
 
     Raises Refused: `hold.lifted_already`, `hold.own`, `hold.agreed_already`.
     """
@@ -108,5 +108,5 @@ def lifted(hold: Hold, agreement: Agreement, *, current: RegistrySnapshot) -> Ho
 
 
 def _keys(current: RegistrySnapshot, agreement: Agreement) -> set[str]:
-    """Everything that this person could have signed with."""
+    """Return every key with which this person could have signed."""
     return {agreement.key, *(one.thumbprint for one in current.person_keys(agreement.by))}

@@ -1,7 +1,7 @@
-"""A press of the panic button: one file in the data directory, which needs nobody to run.
+"""The panic button: one file in the data directory, which works without any running process.
 
-Laws: whatever is there under that name is a press, whether it can be read or not; the same press holds once, so that
-one whose hold was lifted does not hold again; another press, also of the same file, is another one.
+Laws: any file of that name is a press, readable or not; the same press holds once, so that it does not hold again after
+a lift; another press, even by changing the same file, is a new one.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 FILE: Final = "panic"
-"""Its name in the data directory."""
+"""Name of the file in the data directory."""
 READY: Final = "panic.ready"
-"""A press that is kept beside it, so that one can be made without any room: by a rename."""
+"""A prepared press beside it, which a rename activates even on a full disk."""
 BYTES_MAX: Final = 4_096
 ID_BYTES: Final = 16
 ID_CHARS: Final = 22
@@ -30,8 +30,8 @@ ID_CHARS: Final = 22
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
-    """id: of this press, and of no other. by: who made the file, as the system knows them. reason: may be empty. told:
-    what the file itself says of who it is, by which earlier releases knew it. written_at: Unix milliseconds."""
+    """One press. id: unique to this press. by: the system account that made the file. reason: may be empty. told: the
+    id in the file itself, by which earlier releases identified it. written_at: Unix milliseconds."""
 
     id: str
     by: str
@@ -40,21 +40,21 @@ class Press:
     written_at: int = 0
 
     def is_held_by(self, rule: str, at: int) -> bool:
-        """Whether a hold that a press placed is of this one. rule, at: of the hold."""
+        """Whether a hold that a press placed belongs to this press. rule, at: of the hold."""
         return rule == self.id or (bool(self.told) and rule == self.told and at >= self.written_at)
 
 
 def pressed_text(octets: bytes, reason: str) -> bytes:
-    """What the file says. octets: ID_BYTES of chance. Raises Malformed (`hold.reason`)."""
+    """Return the content of the file. octets: ID_BYTES random bytes. Raises Malformed (`hold.reason`)."""
     if len(reason) > REASON_CHARS_MAX or (reason and not reason.isprintable()):
         raise HOLD_REASON(f"a reason has at most {REASON_CHARS_MAX} printable characters on one line")
     return encode({"press": to_base64url(octets), "reason": reason}) + b"\n"
 
 
 def press_in(text: bytes, *, by: str, where: str, written_ns: int = 0) -> Press:
-    """The press of a file. text: what could be read of it, BYTES_MAX and one more at most. where: what tells this file
-    from another one of the same text, as the system knows it. written_ns: when it was written or touched last, in Unix
-    nanoseconds; whoever touches a press presses again, and a copy that keeps its time is the same press."""
+    """Return the press that a file represents. text: its readable content, at most BYTES_MAX and one byte more. where:
+    distinguishes this file from another with the same text, by system ids. written_ns: last written or touched, in Unix
+    nanoseconds; touching a press is a new press, and a copy that keeps its time is the same press."""
     said = _said(text)
     if said is not None:
         name, reason = said
@@ -64,7 +64,7 @@ def press_in(text: bytes, *, by: str, where: str, written_ns: int = 0) -> Press:
 
 
 def _said(text: bytes) -> tuple[str, str] | None:
-    """Id and reason, if it is what `pressed_text` makes."""
+    """Return id and reason, if the file is one that `pressed_text` wrote."""
     try:
         value: JSONValue = parse(text.strip(), limits=Limits(size_bytes_max=BYTES_MAX))
     except Malformed:

@@ -1,8 +1,8 @@
-"""Under which names an action stands that can be held. Nothing else says so.
+"""Compute all names under which an action can be held: the only place that does so.
 
-Laws: whatever may be revoked of an action may be held; what the target adds is the capability, its tool, its server,
-its environment and its tenant; *everything* is always among them. A reach only grows with its selector: whatever a tool
-reaches its server reaches, whatever a sub-agent its instance, and whatever anything reaches, everything does.
+Laws: every name under which an action can be revoked can be held; the target adds the capability, its tool, its server,
+its environment and its tenant; *everything* is always included. A wider selector always covers more: a server covers
+whatever its tools cover, an instance whatever its sub-agents cover, and everything covers all.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """Under which names somebody acts, the nearest first, and what of them is revoked or stands still, in one epoch.
+    """The names under which a caller acts, the nearest first, and the revocations and holds on them, in one epoch.
 
-    reach: under which of them it can be held. holds: those that are not lifted, run out or not. free: whether there is
-    nothing of either, as nearly always: then nobody needs to look at the clock.
+    reach: the names under which it can be held. holds: the unlifted ones, expired or not. free: whether there is no
+    revocation and no hold, as nearly always: then the clock need not be read.
     """
 
     names: tuple[RevocationTarget, ...]
@@ -44,11 +44,11 @@ class Judged:
         object.__setattr__(self, "free", self.revocation is None and not self.holds)
 
     def hold(self, now: UnixMillis) -> Hold | None:
-        """The first that is in force at this time."""
+        """Return the first hold in force at this time."""
         return first_in_force(self.holds, now)
 
     def stopped(self, now: UnixMillis) -> str:
-        """What of it nothing may be started under any more, and why, such as: agent `scout` was revoked; else empty."""
+        """Return what is revoked or held and prevents new actions, such as: agent `scout` was revoked; else empty."""
         if self.revocation is not None:
             return f"{described(self.revocation.what)} was revoked"
         hold = self.hold(now)
@@ -58,9 +58,9 @@ class Judged:
 def reach_of(
     names: Iterable[RevocationTarget], current: RegistrySnapshot, *, capability: Capability | None = None
 ) -> tuple[HoldTarget, ...]:
-    """Every name by which a hold reaches whatever acts under these names, the nearest first.
+    """Return every name by which a hold covers a caller that acts under these names, the nearest first.
 
-    names: what it may be revoked under. capability: what it would use; None where it uses none.
+    names: those under which it may be revoked. capability: the one it would use; None where it uses none.
     """
     found = [
         *_of_actors(names, current),
@@ -71,7 +71,8 @@ def reach_of(
 
 
 def server_reach(server: str, current: RegistrySnapshot) -> tuple[HoldTarget, ...]:
-    """Every name by which a hold reaches whatever is done on a server, but for what one action on it adds."""
+    """Return every name by which a hold covers whatever is done on a server, without the names that a single action
+    adds."""
     registered = current.servers.get(server)
     found = [HoldTarget("server", server)]
     if registered is not None:
@@ -84,7 +85,7 @@ def server_reach(server: str, current: RegistrySnapshot) -> tuple[HoldTarget, ..
 def _of_actors(names: Iterable[RevocationTarget], current: RegistrySnapshot) -> Iterator[HoldTarget]:
     for kind, name in names:
         if kind == "token":
-            # What is held under a token is held as the hop that it is, which every chain names.
+            # A token is held as its hop, which every chain names.
             continue
         if kind == "agent" and name.startswith(SCHEME):
             yield HoldTarget("instance", name)

@@ -1,7 +1,7 @@
-"""The shadow of an agent or capability: registry documents under which a drill runs, in force nowhere else.
+"""Build the shadow of an agent or capability: registry documents under which a drill runs, in force nowhere else.
 
-Laws: whatever holds reach the shadow by is copied from what is drilled, but for its name; it can prove itself by
-nothing that anybody else has; it is given one capability, which touches nothing; no policy of anybody else is asked.
+Laws: everything by which holds cover the shadow is copied from the drilled document, except its name; it shares no
+credentials with anybody; it has one capability, which affects nothing; no policy of others is evaluated.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 TOOL: Final = "act"
 ARGUMENT: Final = "how"
 ASKS: Final = "asks"
-"""Waits for a person to say yes."""
+"""Waits for a person's approval."""
 WAITS: Final = "waits"
-"""Is on its way until somebody lets it end."""
+"""Stays in flight until the drill lets it end."""
 ANSWERS: Final = "answers"
 
 NAME_PREFIX: Final = "drill-"
@@ -39,13 +39,14 @@ _NAME: Final = re.compile(rf"{NAME_PREFIX}.{{1,{_OWN_CHARS_MAX}}}-[0-9a-f]{{{2 *
 _OWN_MEMBERS: Final = frozenset(
     {"keys", "unixUids", "certificates", "attestation", "broker", "status", "capabilities", "useCase"}
 )
-"""Of an agent's spec: by what it is known, and what it may do."""
+"""Members of an agent's spec that are not copied: how it is identified, and what it may do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shadow:
-    """name: of the shadow agent, its capability, server, use case and policy set, and of who gives it its task.
-    approver: who is asked. documents: canonical JSON by `kind/name`, with those that are in force beside them."""
+    """A shadow of a registered agent or capability. name: of the shadow agent, its capability, server, use case and
+    policy set, and of the giver of its task. approver: the person asked for approval. documents: canonical JSON by
+    `kind/name`, together with those in force."""
 
     name: str
     approver: str
@@ -53,19 +54,19 @@ class Shadow:
 
 
 def shadow_name(what: Drilled, octets: bytes) -> str:
-    """The name of a shadow, which nobody else has. octets: NAME_BYTES of chance."""
+    """Return the unique name of a shadow. octets: NAME_BYTES random bytes."""
     return f"{NAME_PREFIX}{what.name[:_OWN_CHARS_MAX]}-{octets.hex()}"
 
 
 def is_shadow_name(name: str) -> bool:
-    """Whether this is a name that only a shadow has: nothing else is registered or given under it."""
+    """Whether only a shadow can have this name: nothing else is registered or issued under it."""
     return name.startswith(NAME_PREFIX) and _NAME.fullmatch(name) is not None
 
 
 def shadow_of(
     what: Drilled, stored: Mapping[str, bytes], *, name: str, giver: PublicKey, approver: PublicKey
 ) -> Shadow:
-    """The shadow of what is registered. giver, approver: keys of two people who are made for this drill alone.
+    """Build the shadow of a registered document. giver, approver: keys of two people created for this drill alone.
 
     Raises Refused (`drill.unknown`).
     """

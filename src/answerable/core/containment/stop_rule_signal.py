@@ -1,9 +1,8 @@
-"""What stop rules look at, and what of it each rule counts, by whom, and what it would hold for it.
+"""The events that stop rules evaluate: which of them each rule counts, for which owner, and what the rule would hold.
 
-Laws: what happens is counted for the agent that did it, for the task that it is under, and for an instance and the one
-that it is a sub-agent of: nobody gets more for a task by handing on, and whoever was handed a part makes nobody above
-it stand still; what is under a hold counts for no rule; something stands still for every rule that fires: where there
-is no such target, the agent does.
+Laws: an event counts for the agent that caused it, for its mandate, and for an instance and the instance it is a
+sub-agent of: delegating a task does not extend its limits, and a delegate cannot cause holds on those above it; events
+under a hold count for no rule; every rule that fires holds something: without the rule's target, the agent.
 """
 
 from __future__ import annotations
@@ -25,36 +24,37 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.stop_rule import Canary, StopRule
 
 HappeningKind = Literal["started", "denied", "overrun", "handed_on", "flooded", "said_no", "turned_away"]
-"""`overrun`: an action took more than was reserved for it. `handed_on`: a hop or a sub-agent came to be. `flooded`: a
-refusal past the quota of its agent. `said_no`: people said no to what was asked after they last had. `turned_away`: a
-message of an agent that a door knew was refused before there was an action."""
+"""`overrun`: an action used more than was reserved for it. `handed_on`: a hop or a sub-agent was created. `flooded`: a
+refusal past the quota of its agent. `said_no`: people denied a request made after their last denial. `turned_away`: a
+message of an agent that the endpoint had identified was refused before there was an action."""
 
 BUDGET_CODES: Final = frozenset({"mandate.budget_spent"})
 DRIFT_CODES: Final = frozenset({"agent.drifted", "manifest.drifted"})
 TOOL_CODES: Final = frozenset({"tool.changed"})
 OURS: Final = frozenset({"ledger.unwitnessed", "register.no_room", "stop_rule.waiting", "upstream.unknown"})
-"""Refused for what is the matter with this server or with one behind it: whoever asks could do nothing about it."""
+"""Codes of refusals caused by the state of this server or of one behind it, which the caller cannot change."""
 HELD: Final = "held."
-"""What codes of refusals begin with where something stands still."""
+"""Prefix of codes of refusals because of a hold."""
 NO_KEY: Final = "-"
-"""Where a rule counts one number for its owner; of a mandate, with the agent behind it that would be held for it."""
+"""Key where a rule has one count for its owner; for a mandate, followed by the agent that would be held."""
 CANARY_SECONDS: Final = 24 * 3600
-"""How long a touched canary is known, should a crash come between the touch and the hold."""
+"""How long a touched canary is remembered, in case of a crash between the touch and the hold."""
 TURNED_AWAY_TIMES_MAX: Final = 1_000
-"""Of one entry, as far as they are counted again from it."""
+"""Maximum counted again from one entry."""
 DEPTH_MAX: Final = 64
-"""Of arguments that are searched for the values of canaries; what is deeper is none that a gateway takes in."""
+"""Depth to which arguments are searched for canary values; a gateway accepts no deeper ones."""
 
 _INSTANCE_PARTS: Final = 3
-"""`agent/NAME/INSTANCE`; a sub-agent has one more."""
+"""`agent/NAME/INSTANCE`; a sub-agent has one more part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRuleSignal:
-    """agents: of the chain, the acting one first. instances: its own, and the one it is a sub-agent of. actions: what
-    stands for the action in entries. resource, arguments: what canaries are looked for in; empty where nobody can read
-    them. is_aimed: whether its tool, server and capability were the agent's to ask for, or are what is wrong: whoever
-    has no right to a system does not stop it for others by asking. times: how often."""
+    """One event that stop rules evaluate. agents: of the chain, the acting one first. instances: its own, and the one
+    it is a sub-agent of. actions: pseudonyms of the action in entries. resource, arguments: searched for canaries;
+    empty where unreadable. is_aimed: whether the agent was entitled to request this tool, server and capability, or
+    they are themselves at fault: a caller without a right to a system cannot stop it for others by calling it. times:
+    number of occurrences."""
 
     kind: HappeningKind
     at: int
@@ -75,13 +75,14 @@ class StopRuleSignal:
 
 
 def tracker_of(rule: StopRule) -> Tracker | None:
-    """How a rule counts, in the words of trackers: by owner and what is counted apart; None for one that does not."""
+    """Return the rule's count as a tracker, by owner and key; None for a rule that does not count."""
     if rule.watches in ("tracker", "refusal_flood"):
         return None
     return Tracker(
         name=rule.name,
         over="agent",
-        # By its name, so that it counts what is its own; the limit is not in it, and may change without a new count.
+        # The rule's name separates its count from others; the limit is left out, so that it may change without a new
+        # count.
         matches=(EventMatch(event="started", capabilities=(counted_as(rule),)),),
         within_seconds=CANARY_SECONDS if rule.watches == "canary" else rule.within_seconds,
         same_resource=True,
@@ -89,17 +90,18 @@ def tracker_of(rule: StopRule) -> Tracker | None:
 
 
 def counted_as(rule: StopRule) -> str:
-    """What counts for a rule: whatever else it says is another count."""
+    """Return the name of a rule's count: any change of it starts a new count."""
     return f"{rule.watches} {rule.over} {rule.holds if is_apart(rule) else ''} {rule.name}"
 
 
 def is_apart(rule: StopRule) -> bool:
-    """Whether it is counted apart for each thing that it would hold: one of them stands still for what was its own."""
+    """Whether the rule counts separately for each thing that it would hold, which is then held for its own
+    events only."""
     return rule.holds not in ("agent", rule.over)
 
 
 def events_of(rule: StopRule, stop_rule_signal: StopRuleSignal) -> tuple[Event, ...]:
-    """What of it a rule counts, one event for each owner; none for what it does not count."""
+    """Return what a rule counts of a signal, one event for each owner; none for one it does not count."""
     if not counts(rule, stop_rule_signal):
         return ()
     return tuple(
@@ -121,9 +123,9 @@ def events_of(rule: StopRule, stop_rule_signal: StopRuleSignal) -> tuple[Event, 
 
 
 def counts(rule: StopRule, stop_rule_signal: StopRuleSignal) -> bool:
-    """Whether it is something that a rule watches, held or not."""
+    """Whether a rule watches this signal."""
     kind, code = stop_rule_signal.kind, stop_rule_signal.code
-    # What stands still already is no further evidence, but for what a canary was touched with.
+    # What is held already is no further evidence, except a touched canary.
     if code.startswith(HELD) and rule.watches != "canary":
         return False
     match rule.watches:
@@ -154,11 +156,11 @@ def counts(rule: StopRule, stop_rule_signal: StopRuleSignal) -> bool:
 
 
 def owners_of(rule: StopRule, stop_rule_signal: StopRuleSignal) -> tuple[str, ...]:
-    """By whom it is counted; nobody where there is no such one."""
+    """Return the owners for which the signal counts; empty where there are none."""
     match rule.over:
         case "agent":
-            # Who was handed a part must not be able to have those held who gave it: what is done for a task, by
-            # whomever, is counted by its mandate.
+            # A delegate must not be able to cause holds on its delegators: what is done for a task, by any agent,
+            # counts for its mandate.
             return stop_rule_signal.agents[:1]
         case "instance":
             return stop_rule_signal.instances
@@ -169,9 +171,9 @@ def owners_of(rule: StopRule, stop_rule_signal: StopRuleSignal) -> tuple[str, ..
 def tracked_by(
     rule: StopRule, tracker: Tracker, stop_rule_signal: StopRuleSignal, capability: Capability | None
 ) -> tuple[str, ...]:
-    """Whose number a rule that watches this tracker looks at. capability: as it is registered, where it is."""
+    """Return whose value a rule on this tracker checks. capability: as registered, where it is."""
     if rule.holds in TARGETS and not (capability and any(one.covers(capability) for one in tracker.matches)):
-        # What the number is not about is not held for it.
+        # A target that the tracker does not cover is not held for its value.
         return ()
     if tracker.over == "agent":
         return stop_rule_signal.agents[:1]
@@ -179,11 +181,11 @@ def tracked_by(
 
 
 def keys_of(rule: StopRule, stop_rule_signal: StopRuleSignal) -> tuple[str, ...]:
-    """What is counted apart for each owner."""
+    """Return the keys that are counted separately for each owner."""
     if rule.watches == "identical_retry":
         return stop_rule_signal.actions
     if rule.watches == "denied_variation":
-        # Of one capability: what people said no to, changed a little.
+        # By capability: variations of what people denied.
         return (stop_rule_signal.capability or NO_KEY,)
     if not is_apart(rule):
         return (NO_KEY,)
@@ -194,7 +196,7 @@ def keys_of(rule: StopRule, stop_rule_signal: StopRuleSignal) -> tuple[str, ...]
 
 
 def holdable_of(rule: StopRule, stop_rule_signal: StopRuleSignal, owner: str) -> HoldTarget:
-    """What stands still when it was too much for this owner."""
+    """Return the target to hold when this owner exceeds the limit."""
     if rule.holds == rule.over:
         return HoldTarget(rule.holds, owner)
     return _target(rule, stop_rule_signal) or HoldTarget(
@@ -203,8 +205,8 @@ def holdable_of(rule: StopRule, stop_rule_signal: StopRuleSignal, owner: str) ->
 
 
 def restored(rule: StopRule, owner: str, key: str, *, agent: str, at: int) -> StopRuleSignal | None:
-    """What must have happened for a number that outlived its process; None where that does not say what to hold: then
-    the next action of this owner does. agent: who acts for the owner; empty where that is not known."""
+    """Rebuild the signal behind a count that outlived its process; None where the count does not determine what to
+    hold: then the owner's next action does. agent: the agent that acts for the owner; empty where unknown."""
     apart = is_apart(rule)
     named = key if apart and not key.startswith(NO_KEY) else ""
     agent = key[len(NO_KEY) :] if key.startswith(NO_KEY) and key != NO_KEY else agent
@@ -224,14 +226,14 @@ def restored(rule: StopRule, owner: str, key: str, *, agent: str, at: int) -> St
 
 
 def turned_away(agent: str, code: str, *, at: int, times: int = 1) -> StopRuleSignal:
-    """So many messages of an agent that a door knew were refused there."""
+    """Build the signal for messages of an identified agent that an endpoint refused."""
     return StopRuleSignal(
         kind="turned_away", at=at, agents=(agent,), code=code, times=min(times, TURNED_AWAY_TIMES_MAX)
     )
 
 
 def touches(canary: Canary, stop_rule_signal: StopRuleSignal) -> bool:
-    """Whether a canary was touched, as far as it can be read what with."""
+    """Whether the action touches a canary, as far as it can be read."""
     if stop_rule_signal.capability in canary.capabilities or stop_rule_signal.resource in canary.resources:
         return True
     if not canary.values or not stop_rule_signal.arguments:
@@ -240,7 +242,7 @@ def touches(canary: Canary, stop_rule_signal: StopRuleSignal) -> bool:
 
 
 def instances_of(instance: str) -> tuple[str, ...]:
-    """The instance, and for a sub-agent the one that it is a sub-agent of; none for no SPIFFE ID."""
+    """Return the instance, and for a sub-agent its parents; empty for a text that is no SPIFFE ID."""
     if not instance.startswith(SCHEME):
         return ()
     domain, *parts = instance[len(SCHEME) :].split("/")

@@ -1,1 +1,1 @@
-"""Allow, deny or defer; always with reasons."""
+"""Policy decisions: allow, deny or defer, always with reasons."""

@@ -1,8 +1,8 @@
-"""The arguments of an action as policy sees them: `context.arguments`, in Cedar's JSON form.
+"""Convert the arguments of an action to Cedar values for `context.arguments`.
 
-Laws: only declared arguments of the declared type are shown, so nothing a caller writes can become an entity, an
-extension call or an expression; absent and `null` are the same; what has no faithful Cedar value is not shown, it
-refuses.
+Laws: only declared arguments of the declared type are converted, so nothing a caller writes can become an entity, an
+extension call or an expression; absent and `null` are equal; a value without a faithful Cedar form is refused, never
+approximated.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _WANTED: Final[dict[ArgumentType, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unmappable:
-    """An argument that policy cannot be shown as declared. `text` is for people and never holds the value."""
+    """An argument that cannot be converted as declared. `text` is human-readable and never contains the value."""
 
     argument: str
     text: str
@@ -60,9 +60,9 @@ class Unmappable:
 def mapped_arguments(
     mappings: tuple[ArgumentMapping, ...], arguments: Mapping[str, JSONValue]
 ) -> dict[str, PolicyValue] | Unmappable:
-    """The members of `context.arguments` in Cedar's JSON form, or the first argument that does not fit.
+    """Return the members of `context.arguments` in Cedar's JSON form, or the first argument that does not fit.
 
-    Undeclared arguments are left out: what the capability does not expose is invisible to policy.
+    Undeclared arguments are left out: what the capability does not declare is invisible to policy.
     """
     mapped: dict[str, PolicyValue] = {}
     for mapping in mappings:
@@ -91,14 +91,14 @@ def _whole(value: JSONValue) -> PolicyValue | None:
 
 
 def decimal_value(value: JSONValue) -> PolicyValue | None:
-    """Text of a decimal number as policy sees it; None for anything else."""
+    """Convert the text of a decimal number to its policy form; None for anything else."""
     match = _DECIMAL.fullmatch(value) if type(value) is str else None
     if match is None:
         return None
     sign, whole, places = match[1], match[2], match[3] or "0"
     if int(whole) * 10_000 + int(places.ljust(4, "0")) > _DECIMAL_UNITS_MAX:
         return None
-    # The one extension call in any context; it is written here, from digits alone.
+    # The only extension call in any context; it is built here, from digits alone.
     return {"__extn": {"fn": "decimal", "arg": f"{sign}{whole}.{places}"}}
 
 

@@ -1,7 +1,7 @@
-"""A written question, read again; and what of it another policy set would see.
+"""Read a recorded policy question, and derive the context that another policy set would see.
 
-Laws: what is not in the question is never made up; what the question says about a policy set's own declarations
-(windows, classes, risk) is worked out anew from the facts it holds, for it is a pure function of them.
+Laws: nothing missing from the question is made up; members that derive from a policy set's own declarations (windows,
+classes, risk) are recomputed from the facts in the question, because they are a pure function of them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class AskedAction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AskedPrincipal(msgspec.Struct, frozen=True, kw_only=True):
-    """The agent as it was registered then."""
+    """The agent as registered at the time."""
 
     environment: str
     id: str
@@ -49,14 +49,14 @@ class AskedPrincipal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AskedResource(msgspec.Struct, frozen=True, kw_only=True):
-    """What the action was about."""
+    """The resource of the action."""
 
     id: str
     type: str
 
 
 class AskedApproval(msgspec.Struct, frozen=True, kw_only=True):
-    """The approval that was in force. answered_by: group and person. glass: of who broke it instead."""
+    """The approval that was in force. answered_by: group and person. glass: group and person of an emergency access."""
 
     answered_by: list[tuple[str, str]]
     id: str
@@ -64,16 +64,16 @@ class AskedApproval(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AskedHold(msgspec.Struct, frozen=True, kw_only=True):
-    """The hold in whose reach the action was."""
+    """The hold that covered the action."""
 
     id: str
     kind: str
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """One question, whole whatever version it is of. rule: the code of the rule that said no before any policy was
-    asked; empty where they were. mapping: as `question_of` makes it; None in one from before it was written. hold: None
-    where there was none."""
+    """One question, completed whatever its version. rule: code of the rule that denied before any policy was evaluated;
+    empty where policies were. mapping: as `question_of` writes it; None in a question from before it was recorded.
+    hold: None where there was none."""
 
     action: AskedAction
     context: dict[str, Any]
@@ -87,7 +87,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     rule: str = ""
 
     def mappings(self) -> tuple[ArgumentMapping, ...] | None:
-        """How the capability mapped arguments, as far as it takes that to ask again; None where it is not told."""
+        """Return the argument mappings of the capability, as far as needed to evaluate again; None where they are not
+        recorded."""
         if self.mapping is None:
             return None
         return tuple(
@@ -96,7 +97,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def approval_fact(self) -> ApprovalFact | None:
-        """The approval as a decision takes it."""
+        """Return the approval as a fact for a decision."""
         if self.approval is None:
             return None
         answered = tuple((group, PrincipalId(who)) for group, who in self.approval.answered_by)
@@ -105,11 +106,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Version2(Asked, frozen=True, kw_only=True, tag_field="v", tag=QUESTION_VERSION):
-    """As `question_of` writes it."""
+    """A question as `question_of` writes it."""
 
 
 class _Version1(Asked, frozen=True, kw_only=True, tag_field="v", tag=1):
-    """Says everything, but for what was not written down at first."""
+    """A question of version 1, which states everything except the members that were not recorded at first."""
 
     approval: AskedApproval | None
     mandate_state: str
@@ -126,7 +127,7 @@ _VERSION: Final = msgspec.json.Decoder(_AnyVersion)
 
 
 def read_question(text: bytes) -> Asked:
-    """Read the sealed field `question` of an entry.
+    """Parse the sealed field `question` of an entry.
 
     Raises Malformed: `question.malformed`, and `question.version` for one that a later version wrote.
     """
@@ -149,7 +150,7 @@ def read_question(text: bytes) -> Asked:
 
 
 def _fill(asked: Asked) -> None:
-    """Put into its context what a question of version 2 means by saying nothing. Raises Malformed."""
+    """Add the defaults that version 2 omits. Raises Malformed."""
     context = asked.context
     for member, unsaid in UNSAID.items():
         if member == "risk" and asked.rule and member not in context:
@@ -157,7 +158,7 @@ def _fill(asked: Asked) -> None:
         said = context.get(member, {})
         if not isinstance(said, dict):
             raise QUESTION_MALFORMED(f"{shown(member)} of the question is no object")
-        # Lists of its own, for whoever asks what would be if one of them were another.
+        # Copy the lists, so that a caller who changes one for a what-if evaluation does not change the defaults.
         own = {name: [*value] if isinstance(value, list) else value for name, value in unsaid.items()}
         context[member] = {**own, **said}
     if "chain" not in context:
@@ -169,14 +170,14 @@ def _fill(asked: Asked) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CannotTell:
-    """Why a question cannot be answered without a guess. code: `question.*`."""
+    """Why a question cannot be evaluated without guessing. code: `question.*`."""
 
     code: str
     text: str
 
 
 def context_under(asked: Asked, parts: PolicyParts) -> Context:
-    """The context that a set with these parts sees. Without `risk` where a factor is about a fact that is not there.
+    """Return the context that a set with these parts sees. Without `risk` where a factor uses a missing fact.
 
     Raises Malformed (`question.malformed`).
     """
@@ -185,7 +186,8 @@ def context_under(asked: Asked, parts: PolicyParts) -> Context:
 
 
 def declared_under(asked: Asked, parts: PolicyParts) -> Context:
-    """The members of the context that these parts make: `destination`, `windows`, and `risk` as `context_under` says.
+    """Return the members of the context that these parts determine: `destination`, `windows`, and `risk` as
+    `context_under` says.
 
     Raises Malformed (`question.malformed`).
     """
@@ -210,10 +212,10 @@ def declared_under(asked: Asked, parts: PolicyParts) -> Context:
 def uncounted(
     asked: Asked, parts: PolicyParts, counted_by: PolicyParts | None, wanted: frozenset[str]
 ) -> CannotTell | None:
-    """Why the history of these trackers is not known; None where it is.
+    """Return why the history of these trackers is unknown; None where it is known.
 
-    counted_by: what was declared where the question was asked; None where that is not on record. wanted: names of
-    trackers of `parts`.
+    counted_by: the declarations under which the question was recorded; None where unrecorded. wanted: names of trackers
+    of `parts`.
     """
     then = {one.name: one for one in counted_by.trackers} if counted_by is not None else None
     for tracker in parts.trackers:

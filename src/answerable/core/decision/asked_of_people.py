@@ -1,7 +1,7 @@
-"""How often people are asked: what decisions that were taken asked of them, and what another policy set would ask.
+"""Count how often people are asked for approval, by recorded decisions and as another policy set would decide.
 
-Laws: an action counts once: where people were asked about it and it ran by their yes, the asking counts and the running
-does not; what the other set cannot tell is on neither side; names past NAMES_MAX are counted together.
+Laws: an action counts once: where people were asked and the action ran after their approval, the request counts and the
+run does not; what the other set cannot decide is on neither side; names past NAMES_MAX are counted together.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ OTHERS: Final = "(others)"
 
 
 class Questions(msgspec.Struct, kw_only=True):
-    """How many, and of them by tier of the action, by rule that asks and by group that is asked: one question of two
-    rules counts for both."""
+    """Number of approvals, and counts by tier of the action, by rule that requires it and by group that is asked: one
+    required by two rules counts for both."""
 
     count: int = 0
     tiers: dict[str, int] = {}
@@ -31,7 +31,7 @@ class Questions(msgspec.Struct, kw_only=True):
     groups: dict[str, int] = {}
 
     def add(self, *, tier: str, rules: Iterable[str], groups: Iterable[str]) -> None:
-        """One more."""
+        """Count one more."""
         self.count += 1
         for counts, names in ((self.tiers, (tier,)), (self.rules, rules), (self.groups, groups)):
             for name in dict.fromkeys(names):
@@ -40,8 +40,9 @@ class Questions(msgspec.Struct, kw_only=True):
 
 
 class QuestionsCompared(msgspec.Struct, kw_only=True):
-    """Of one stretch of a log. before: that were asked; after: that would be. tasks: mandates issued in it. first_at,
-    last_at: Unix milliseconds of the first and the last decision; 0 for none."""
+    """Both counts for one entry range of a log. before: approvals requested; after: approvals that would be requested.
+    tasks: mandates issued in it. first_at, last_at: Unix milliseconds of the first and the last decision; 0 for none.
+    """
 
     before: Questions = msgspec.field(default_factory=Questions)
     after: Questions = msgspec.field(default_factory=Questions)
@@ -50,14 +51,14 @@ class QuestionsCompared(msgspec.Struct, kw_only=True):
     last_at: int = 0
 
     def saw(self, at: int) -> None:
-        """A decision of that time."""
+        """Note a decision of that time."""
         self.first_at = min(self.first_at, at) if self.first_at else at
         self.last_at = max(self.last_at, at)
 
 
 def at_tier(question: bytes, tiers: Mapping[str, int]) -> bytes:
-    """The question as it would be were its capability of another tier. tiers: by capability. What is no question comes
-    back as it is."""
+    """Return the question as if its capability had another tier. tiers: by capability. Text that is no question is
+    returned unchanged."""
     if not tiers:
         return question
     try:
@@ -72,7 +73,7 @@ def at_tier(question: bytes, tiers: Mapping[str, int]) -> bytes:
 
 
 def groups_in(leaf: Mapping[str, JSONValue]) -> list[str]:
-    """Whom of people the leaf of a question asked."""
+    """Return the groups that the leaf of an approval request asked."""
     wanted = leaf.get("requirements")
     return (
         [str(one[0]) for one in wanted if isinstance(one, list) and one] if isinstance(wanted, list) else []
@@ -80,7 +81,7 @@ def groups_in(leaf: Mapping[str, JSONValue]) -> list[str]:
 
 
 def checked_tiers(tiers: Mapping[str, JSONValue], known: Mapping[str, object]) -> dict[str, int]:
-    """Raises Malformed (`simulation.tier`) for what is no tier, or of no capability that there is."""
+    """Check tiers by capability. Raises Malformed (`simulation.tier`) for an invalid tier or an unknown capability."""
     found: dict[str, int] = {}
     for name, tier in tiers.items():
         if name not in known:

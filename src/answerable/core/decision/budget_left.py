@@ -1,6 +1,6 @@
-"""What is left of the budgets that an action is counted in, as policy sees it.
+"""Compute what is left of the budgets of an action, as policy sees it.
 
-Laws: of several accounts the one with least left counts; what nobody limits has no member.
+Laws: of several accounts the one with least left counts; an unlimited budget has no member.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _PERCENT: Final = 100
 def budget_left(
     accounts: Iterable[Account], used: Callable[[str], Amounts], capability: Capability
 ) -> dict[str, int]:
-    """The members of `context.budget`.
+    """Return the members of `context.budget`.
 
     `left_percent`: of the budget with the smallest part left, rounded down. `money_left`: minor units of the currency
-    that the capability is declared to move, where that is one and is limited.
+    that the capability is declared to move, where it declares one that is limited.
     """
     amount = capability.spending.amount
     own_money = money_in(amount.currency) if amount is not None and amount.currency else ""

@@ -1,6 +1,6 @@
-"""One decision beside what another policy set says to the same question.
+"""Compare recorded decisions with those of another policy set on the same questions.
 
-Laws: a decision is told as changed by its effect and its obligations; that other policies give the same answer is no
+Laws: a decision counts as changed if its effect or its obligations differ; the same answer from other policies is no
 change.
 """
 
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from answerable.core.decision.decision import Decision
 
 Unasked = Literal["erased", "hidden", "not_kept", "not_asked", "unreadable"]
-"""Why there is no question: its subject was erased; a credential in it was hidden; it was too long to keep; nothing
-asked policy, as a refusal came before; it cannot be read."""
+"""Why an entry has no question: its subject was erased; a credential in it was hidden; it was too long to store; a rule
+refused before any policy was evaluated; it cannot be read."""
 
 
 NAMES_MAX: Final = 1_000
-"""Counted apart; those past it are counted together."""
+"""Names counted separately; the rest is counted together."""
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A decision in the ledger. by: what determined it. obligations: without which it did not count."""
+    """A decision in the ledger. by: the policies or rule that determined it. obligations: without which it did not
+    count."""
 
     index: int
     at: int
@@ -39,7 +40,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """now, by: what the other set decides, and what determines it there."""
+    """A changed decision. now, by: what the other set decides, and the policies that determine it there."""
 
     was: Past
     now: Effect
@@ -49,10 +50,10 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Tally(msgspec.Struct, kw_only=True):
-    """What came of many questions.
+    """The totals of many comparisons.
 
-    asked: got an answer. changes: by `from→to`. by_policy: changed ones by what determines them now. untold: questions
-    that the other set cannot answer, by code. unasked: entries without a question, by why.
+    asked: evaluated questions. changes: by `from→to`. by_policy: changed ones by the policies that determine them now.
+    untold: questions that the other set cannot evaluate, by reason. unasked: entries without a question, by reason.
     """
 
     asked: int = 0
@@ -63,7 +64,7 @@ class Tally(msgspec.Struct, kw_only=True):
     unasked: dict[str, int] = {}
 
     def add(self, was: Past, found: Decision | CannotTell) -> Difference | None:
-        """Count one answer; the difference if it is one."""
+        """Count one evaluation; return the difference, if any."""
         if isinstance(found, CannotTell):
             _count(self.untold, found.text)
             return None
@@ -82,13 +83,13 @@ class Tally(msgspec.Struct, kw_only=True):
         )
 
     def skip(self, why: Unasked) -> None:
-        """Count an entry that has no question."""
+        """Count an entry without a question."""
         _count(self.unasked, why)
 
 
 class ShadowSet(msgspec.Struct, frozen=True, kw_only=True):
-    """Policy sets in the shadow. documents: canonical JSON of each that is new or other; removed: names of those that
-    it leaves out. since: Unix milliseconds. by: who the control door knew."""
+    """Policy sets evaluated in shadow mode. documents: canonical JSON of each new or changed one; removed: names of
+    those left out. since: Unix milliseconds. by: who started it, as authenticated by the control API."""
 
     id: str
     documents: list[str]
@@ -98,10 +99,10 @@ class ShadowSet(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShadowSeen(msgspec.Struct, kw_only=True):
-    """How far one log was compared with the set in the shadow, and what came of it.
+    """How far one log was compared with the shadow set, with the result.
 
-    shadow: its id. read_to: first entry that was not read. policy_set: its digest by now. fault: why it cannot be
-    asked, if so. differences: the latest.
+    shadow: its id. read_to: first entry that was not read. policy_set: its current digest. fault: why it cannot be
+    evaluated, if so. differences: the latest.
     """
 
     shadow: str

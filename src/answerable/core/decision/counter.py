@@ -1,4 +1,4 @@
-"""One tracker at work: which events count, and what it keeps of each owner."""
+"""Count the events of one tracker, by owner (agent or mandate) and resource."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.policy_parts import EventKind, EventMatch, Tracker
 
 RESOURCES_MAX: Final = 10_000
-"""Of one owner in one tracker."""
+"""Maximum per owner in one tracker."""
 RESOURCE_KEY_BYTES: Final = 16
 RESOURCE_KEYS_MAX: Final = 4_096
 ALL: Final = ""
-"""The key of a cell that is not of one resource."""
+"""Key of a cell that covers all resources."""
 BLIND: Final = "?"
-"""Where it is kept that something may be missing: no key of a resource."""
+"""Key under which missing events are noted; never the key of a resource."""
 
 Nature: TypeAlias = "tuple[str, str, str]"
 """Kind, environment and sensitivity of a capability."""
@@ -33,10 +33,10 @@ Unknown: TypeAlias = "BlindBecause | Literal['unread']"
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened to an action. at: Unix milliseconds, as its entry says.
+    """An event of an action. at: Unix milliseconds, from its entry.
 
-    capability, server: empty, and nature: None, where nobody knows any more. resource: key of what was touched;
-    arguments: as they were frozen; None where they cannot be read any more.
+    capability, server: empty, and nature: None, where no longer known. resource: key of the resource; arguments: as
+    frozen; None where they can no longer be read.
     """
 
     event: EventKind
@@ -52,21 +52,21 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 @lru_cache(maxsize=RESOURCE_KEYS_MAX)
 def resource_key(type: str, id: str) -> str:
-    """What stands for a resource in trackers: as long as any, and not its name."""
+    """Return the key of a resource in trackers: of fixed length, and not its name."""
     name = f"{type}::{id}".encode("utf-8", "surrogatepass")
     return hashlib.blake2b(name, digest_size=RESOURCE_KEY_BYTES).hexdigest()
 
 
 def tracker_digest(tracker: Tracker) -> str:
-    """Names all that a tracker says: one that says anything else counts anew."""
+    """Return the digest of a tracker's declaration; a tracker with any change starts a new count."""
     return hashlib.sha256(msgspec.json.encode(tracker)).hexdigest()
 
 
 def matched(match: EventMatch, event: Event) -> bool | None:
-    """Whether this is such an event; None where that cannot be told any more."""
+    """Whether the event matches; None where that can no longer be determined."""
     if event.event != match.event:
         return False
-    # What nobody knows any more is an empty name, which none of ours is.
+    # An unknown value is an empty name, which no registered name is.
     said = (event.capability, event.server, *(event.nature or ("", "", "")))
     wanted = (match.capabilities, match.servers, match.kinds, match.environments, match.sensitivities)
     if any(names and name and name not in names for names, name in zip(wanted, said, strict=True)):
@@ -75,10 +75,10 @@ def matched(match: EventMatch, event: Event) -> bool | None:
 
 
 class Counter:
-    """Cells by owner and key of resource; what may be missing by owner. changed: what is not kept yet.
+    """The counts of one tracker: cells by owner and key of resource; missing events by owner. changed: not stored yet.
 
-    is_read: the events of before it was declared are in it. is_fresh: nothing that was kept of it counts any more.
-    ahead: of actions that have no place in the log yet.
+    is_read: the events from before its declaration are included. is_fresh: nothing stored of it is valid. ahead:
+    actions that have no index in the log yet.
     """
 
     __slots__ = ("ahead", "blind", "cells", "changed", "digest", "is_fresh", "is_read", "name", "of_mandate",
@@ -97,15 +97,15 @@ class Counter:
         self.changed: set[tuple[str, str]] = set()
 
     def steps(self, event: Event) -> tuple[int, ...] | None:
-        """Which of its steps the event is, the last first; none for one that does not count, None where that cannot be
-        told."""
+        """Return which steps of the tracker the event is, the last first; empty for one that does not count, None where
+        that cannot be determined."""
         found = [matched(match, event) for match in self.tracker.matches]
         if None in found:
             return None
         return tuple(step for step in range(len(found) - 1, -1, -1) if found[step])
 
     def value(self, agent: str, mandate: str, resource: str, now: int) -> int | Unknown:
-        """The number of one owner, or why it is not known."""
+        """Return the value of one owner, or why it is unknown."""
         if not self.is_read:
             return "unread"
         owner = mandate if self.of_mandate else agent
@@ -127,13 +127,13 @@ class Counter:
         return cell.value(oldest, amounts) if cell is not None else min(INTEGER_MAX, sum(amounts))
 
     def reach(self, event: Event, steps: tuple[int, ...]) -> None:
-        """Count an event ahead of its place in the log."""
+        """Count an event before it has an index in the log."""
         place = self._place(event)
         if place is not None:
             self.ahead.setdefault(place, []).append((event, self._amount(event) or 0, steps))
 
     def withdraw(self, event: Event) -> None:
-        """Count it ahead no more."""
+        """Remove an event that was counted ahead."""
         place = self._place(event)
         waiting = self.ahead.get(place, []) if place is not None else []
         left = [one for one in waiting if one[0] is not event]
@@ -143,7 +143,7 @@ class Counter:
                 del self.ahead[place]
 
     def fold(self, event: Event, steps: tuple[int, ...] | None) -> None:
-        """Count an event for good. steps: as `steps` says of it, which is not nothing."""
+        """Count an event permanently. steps: as `steps` returned, not empty."""
         owner = event.mandate if self.of_mandate else event.agent
         piece = piece_of(event.at, self.within_ms)
         place, amount = self._place(event), self._amount(event)
@@ -169,27 +169,28 @@ class Counter:
         self.changed.add(place)
 
     def lose(self, owner: str, piece: int, because: BlindBecause) -> None:
-        """Something of this owner is not counted: its numbers are not known as long as it would be inside."""
+        """Note that an event of this owner is not counted: the owner's values are unknown while it would be inside the
+        window."""
         before = self.blind.get(owner)
         if before is None or before.newest < piece:
             self.blind[owner] = Blind(piece, because)
             self.changed.add((owner, BLIND))
 
     def forget(self, owner: str) -> None:
-        """Nobody asks for this owner any more."""
+        """Remove an owner that is no longer queried."""
         self.changed.update((owner, key) for key in self.cells.pop(owner, ()))
         if self.blind.pop(owner, None) is not None:
             self.changed.add((owner, BLIND))
 
     def forget_on(self, owner: str, keys: Iterable[str]) -> None:
-        """What was counted of this owner under these keys is done with."""
+        """Reset what was counted of this owner under these keys."""
         cells = self.cells.get(owner, {})
         for key in keys:
             if cells.pop(key, None) is not None:
                 self.changed.add((owner, key))
 
     def is_idle(self, owner: str, now: int) -> bool:
-        """Whether nothing of this owner is inside the window, or may be missing in it. Never without a window."""
+        """Whether no event of this owner is inside the window, or may be missing in it. Never without a window."""
         oldest = oldest_inside(now, self.within_ms)
         blind = self.blind.get(owner)
         return (
@@ -199,7 +200,7 @@ class Counter:
         )
 
     def until(self, now: int) -> None:
-        """At a start: nothing that is counted is from after this time. A clock that was ahead is forgotten so."""
+        """At a start, move later events to this time, so that counts from a clock that was ahead do not persist."""
         piece = piece_of(now, self.within_ms)
         for owner, key, kept in self.all():
             earlier = kept.until(piece)
@@ -208,17 +209,17 @@ class Counter:
                 self.changed.add((owner, key))
 
     def all(self) -> Iterator[tuple[str, str, Kept]]:
-        """All that is kept, by owner and key."""
+        """Yield all stored values, by owner and key."""
         yield from [(owner, BLIND, blind) for owner, blind in self.blind.items()]
         for owner, cells in self.cells.items():
             yield from [(owner, key, cell) for key, cell in cells.items()]
 
     def at(self, owner: str, key: str) -> Kept | None:
-        """What is kept there now."""
+        """Return the current value of an owner and key."""
         return self.blind.get(owner) if key == BLIND else self.cells.get(owner, {}).get(key)
 
     def put(self, owner: str, key: str, kept: Kept) -> bool:
-        """Take what a register kept. False for what cannot be of this tracker."""
+        """Take a stored value. False for one that cannot belong to this tracker."""
         if isinstance(kept, Blind):
             self.blind[owner] = kept
             return key == BLIND
@@ -239,12 +240,12 @@ class Counter:
         if event.arguments is None:
             return None
         amount = event.arguments.get(self.tracker.sum)
-        # What is less than nothing wins nothing back. What is no whole number is refused wherever it is declared.
+        # A negative amount wins nothing back. A value that is no whole number is refused wherever it is declared.
         return min(INTEGER_MAX, amount) if type(amount) is int and amount > 0 else 0
 
     def _made_room(self, owner: str, piece: int) -> bool:
-        """Whether there is room for another resource, once those are gone that have nothing inside. Looked for once in
-        each piece."""
+        """Whether there is space for another resource, after dropping those outside the window. Tried once in each
+        piece."""
         blind = self.blind.get(owner)
         if blind is not None and blind.newest >= piece:
             return False
@@ -259,7 +260,7 @@ class Counter:
 
 
 def needs_fields(trackers: Iterable[Tracker]) -> bool:
-    """Whether sealed fields must be read to count for these again."""
+    """Whether sealed fields must be decrypted to recount these trackers."""
     return any(
         one.sum or one.same_resource or any(m.kinds or m.environments or m.sensitivities for m in one.matches)
         for one in trackers

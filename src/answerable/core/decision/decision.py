@@ -1,10 +1,10 @@
-"""Decisions as values, and the rule that turns policy evaluations into one.
+"""Decisions as values, and the rules that combine policy evaluations into one decision.
 
 Laws: any evaluation error is a deny; without a satisfied permit the answer is deny; defer only if every determining
 forbid may be lifted by an approval and the set without them allows; an approval lifts only the forbids whose own
-requirement it meets, or whose own `@break_glass` names who broke its glass; a forbid that an obligation lifts leaves
-the obligation in its place, and one that both lift needs both; a decision always names what determined it and the
-digest of the policy set.
+requirement it meets, or whose own `@break_glass` names the person who used emergency access; a forbid that an
+obligation lifts leaves the obligation in its place, and one that both lift needs both; a decision always names what
+determined it and the digest of the policy set.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ Effect = Literal["allow", "deny", "defer"]
 RULE_PREFIXES: Final = (
     "arguments.", "delegation.", "facts.", "gateway.", "held.", "mandate.", "obligation.", "policy.",
 )  # fmt: skip
-"""Of the codes of rules, which decide beside the policies: no policy may take such an id."""
+"""Prefixes of codes of rules, which decide beside the policies: no policy may have such an id."""
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """source: policy id or rule code. text: what everybody reads, agents too. internal: what people alone may read."""
+    """One reason of a decision. source: policy id or rule code. text: for everybody, including agents. internal: for
+    people only."""
 
     source: str
     text: str
@@ -39,15 +40,15 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """determined_by: policy ids (or the rule's code) that made it so. lifted: forbids that an approval or an obligation
-    set aside; their reasons come after those of the ids.
+    """The result of deciding one action. determined_by: ids of the determining policies, or the rule's code. lifted:
+    forbids that an approval or an obligation lifted; their reasons come after those of the ids.
 
     requirements: for defer, who must approve. policy_set: digest of the full set, hex. obligations: without which an
     allow does not count, as `obligation` spells them. joint: requirements of forbids that a narrowing of the arguments
-    lifts only together with people, who are asked though the narrowed action meets no forbid any more. break_glass: for
-    defer, of each forbid who may let it run alone, groups joined by `|`; empty unless all say so. question: what
-    was asked, as JSON text; empty where nothing could be asked. wider: the decision about the action as it was asked
-    for, where that one was narrowed; its obligations hold, too.
+    lifts only together with people, who are asked even if the narrowed action meets no forbid any more. break_glass:
+    for defer, of each forbid the groups, joined by `|`, that may run it by emergency access; empty unless all forbids
+    name some. question: the evaluated question, as JSON text; empty where none could be built. wider: the decision
+    about the action as originally requested, where it was narrowed; its obligations hold, too.
     """
 
     effect: Effect
@@ -64,21 +65,21 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def all_reasons(self) -> tuple[Reason, ...]:
-        """Its own, and those of the decision that narrowed the action."""
+        """Its own reasons, and those of the decision that narrowed the action."""
         if self.wider is None:
             return self.reasons
         return tuple(dict.fromkeys((*self.wider.reasons, *self.reasons)))
 
     @property
     def all_obligations(self) -> tuple[str, ...]:
-        """Its own, and those of the decision that narrowed the action."""
+        """Its own obligations, and those of the decision that narrowed the action."""
         if self.wider is None:
             return self.obligations
         return tuple(dict.fromkeys((*self.wider.obligations, *self.obligations)))
 
 
 def after_narrowing(wider: Decision, decision: Decision, approval: ApprovalFact | None) -> Decision:
-    """The decision about a narrowed action, as it counts: what was to be lifted by people as well still is.
+    """Return the effective decision about a narrowed action: forbids that also need people still need them.
 
     wider: the decision that narrowed it. approval: one in force for the narrowed action.
     """
@@ -102,7 +103,8 @@ def after_narrowing(wider: Decision, decision: Decision, approval: ApprovalFact 
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One engine answer. allowed is True only for a clean Allow. errors: texts of policies that failed to evaluate.
+    """One answer of the policy engine. allowed is True only for a clean Allow. errors: texts of policies that failed to
+    evaluate.
 
     determining: ids of the satisfied permits (allow) or satisfied forbids (deny); empty for default deny.
     """
@@ -114,9 +116,9 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyNote:
-    """What a policy's annotations say. approve: the approval that may lift this forbid, None if none may. oblige: the
-    obligations that may; with both, it takes both. internal: a reason for people only. break_glass: groups, joined by
-    `|`, any one of whom may lift it without the approval, and owes a review then."""
+    """A policy's annotations. approve: the approval that may lift this forbid, None if none may. oblige: the
+    obligations that may; with both, both are needed. internal: a reason for people only. break_glass: groups, joined by
+    `|`, any one of which may lift it without the approval, with a review afterwards."""
 
     reason: str
     approve: Requirement | None = None
@@ -126,12 +128,12 @@ class PolicyNote:
 
     @property
     def liftable(self) -> bool:
-        """Whether anything may lift it."""
+        """Whether anything may lift the forbid."""
         return self.approve is not None or bool(self.oblige)
 
 
 DEFAULT_DENY: Final = POLICY_DEFAULT_DENY.id
-"""What determines a denial where no policy permits."""
+"""The determining code of a denial where no policy permits."""
 _NOTHING: Final = Reason(source=POLICY_DEFAULT_DENY.id, text="no policy allows this action")
 
 
@@ -144,9 +146,9 @@ def weigh(
     policy_set: str,
     question: bytes = b"",
 ) -> Decision:
-    """Turn an evaluation into a decision. `without(ids)` evaluates the set with those policies left out.
+    """Combine an evaluation into a decision. `without(ids)` evaluates the set with those policies left out.
 
-    question: what was asked, to be kept with the decision.
+    question: the evaluated question, stored with the decision.
     """
     made = _weighed(first, notes=notes, without=without, approval=approval, policy_set=policy_set)
     return msgspec.structs.replace(made, question=question) if question else made
@@ -193,14 +195,14 @@ def _weigh_forbids(
     forbids = first.determining
     final = [forbid for forbid in forbids if forbid not in notes or not notes[forbid].liftable]
     if final:
-        # What nobody may lift comes first, so that nobody is told to wait for an approval that would not help.
+        # Forbids that nobody may lift come first, so that nobody waits for an approval that would not help.
         forbids = (*final, *(forbid for forbid in forbids if forbid not in final))
         return _denied(_reasons(forbids, notes), forbids, policy_set)
     rest = without(forbids)
     if rest.errors:
         return _denied(_reasons(forbids, notes), forbids, policy_set)
     if not rest.allowed:
-        # First of all, so that nobody is told to wait for people who could not allow it either.
+        # The default deny comes first, so that nobody waits for people who could not allow the action either.
         return _denied((_NOTHING, *_reasons(forbids, notes)), (DEFAULT_DENY, *forbids), policy_set)
     lifts = [notes[forbid] for forbid in forbids]
     obligations = tuple(dict.fromkeys(one for note in lifts for one in note.oblige))
@@ -241,7 +243,7 @@ def _weigh_forbids(
 
 
 def _lifts(approval: ApprovalFact, note: PolicyNote) -> bool:
-    """Whether people set this forbid aside. What narrows as well takes the people that it asks."""
+    """Whether people lifted this forbid. A forbid that also narrows needs the people that it requires."""
     if note.approve is None or approval.meets(note.approve):
         return True
     return bool(note.break_glass) and not duties_of(note.oblige).narrow and approval.breaks(note.break_glass)

@@ -1,7 +1,7 @@
-"""Under which names an action's destinations are known, and the least trusted of them.
+"""Classify the destinations of an action, and find the least trusted class.
 
-Laws: classes are trusted in the order in which they are declared; what no class names is unknown, the least trusted;
-an action that sends and does not say where sends to the unknown.
+Laws: classes are trusted in the order in which they are declared; a destination in no class is unknown, the least
+trusted; a sending action that states no destination sends to the unknown.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.policy_parts import DestinationClass
 
 SENDING_KINDS: Final = frozenset({"communicate", "egress"})
-"""Kinds of action that send, whether their capability says where or not."""
+"""Kinds of action that send, whether their capability states a destination or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classed:
-    """worst: the least trusted class of all. classes: all of them, by name, each once."""
+    """The classes of an action's destinations. worst: the least trusted class. classes: all classes, by name, each
+    once."""
 
     worst: str
     classes: tuple[str, ...]
@@ -32,7 +33,7 @@ class Classed:
 def classed(
     declared: tuple[DestinationClass, ...], capability: Capability, destinations: tuple[str, ...]
 ) -> Classed:
-    """The classes of what an action sends to. destinations: in their one spelling."""
+    """Return the classes of an action's destinations. destinations: in canonical spelling."""
     return classed_as(
         declared, action=capability.kind, kind=capability.destination.type, destinations=destinations
     )
@@ -45,7 +46,7 @@ def classed_as(
     kind: str,
     destinations: tuple[str, ...],
 ) -> Classed:
-    """The same. action: its kind. kind: of destinations, empty for an action that does not say where it sends to."""
+    """Return the classes. action: its kind. kind: of destinations, empty for an action that states no destination."""
     if not kind:
         name = UNKNOWN_CLASS if action in SENDING_KINDS else NO_CLASS
         return Classed(worst=name, classes=(name,))
@@ -62,5 +63,5 @@ def classed_as(
 
 @lru_cache(maxsize=CLASSES_MAX)
 def _held(members: tuple[str, ...]) -> frozenset[str]:
-    """To look into: an agent names as many destinations as it likes, and classes are long."""
+    """Return the members as a cached set: an agent may name many destinations, and classes are long."""
     return frozenset(members)

@@ -1,6 +1,6 @@
-"""What is true at the moment of the decision, stamped with time and registry digest.
+"""The facts at the moment of a decision, with time and registry digest.
 
-Laws: unknown is not leave to act: a fact that could not be gathered never takes a default.
+Laws: unknown is not permission: a fact that could not be gathered never gets a default.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from answerable.core.mandate.mandate import MandateState
 
 NOTHING_GATHERED: Final[Mapping[str, int]] = MappingProxyType({})
-"""A policy that asks for a member that is not there cannot be evaluated, which is a deny."""
+"""A policy that uses a missing member cannot be evaluated, which is a deny."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalFact:
-    """An approval in force for this very action digest. answered_by: the distinct people who approved, by group.
-    glass: who broke the glass instead, by group."""
+    """An approval in force for exactly this action digest. answered_by: the distinct people who approved, by group.
+    glass: people who used emergency access instead, by group."""
 
     id: str
     answered_by: tuple[tuple[str, PrincipalId], ...]
@@ -36,30 +36,30 @@ class ApprovalFact:
         )
 
     def breaks(self, groups: str) -> bool:
-        """Whether somebody of one of these groups, joined by `|`, broke the glass; never for none."""
+        """Whether a person of one of these groups, joined by `|`, used emergency access; never for no groups."""
         return any(group in groups.split(OR) for group, _ in self.glass)
 
 
 OR: Final = "|"
-"""Between groups of which any will do; no name of a group has it."""
+"""Separates groups of which any one suffices; no name of a group contains it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """`count` distinct people of `group` must approve. group: a name, or several joined by `|`, of any of which they
-    are; several requirements are met one by one, which is how groups are joined by and."""
+    """`count` distinct people of `group` must approve. group: a name, or several joined by `|`, any of which counts;
+    several requirements must all be met, which joins groups by and."""
 
     group: str
     count: int
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The names one by one."""
+        """The individual group names."""
         return tuple(self.group.split(OR))
 
 
 class HoldFact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A hold in whose reach the action is. kind: of what is held. text: what everybody reads, agents too."""
+    """A hold that covers the action. kind: of what is held. text: for everybody, including agents."""
 
     id: str
     kind: str
@@ -67,15 +67,15 @@ class HoldFact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def rule(self) -> str:
-        """The code of the rule that says no."""
+        """Code of the rule that denies."""
         return f"held.{self.kind}"
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """mandate_calls_used: actions started under the mandate so far.
+    """The gathered facts that a decision uses. mandate_calls_used: actions started under the mandate so far.
 
-    budget: what is left, as the members of `context.budget` say. history: the value of each tracker by its name.
-    hold: the first one in reach; None for none.
+    budget: what is left, as in the members of `context.budget`. history: the value of each tracker by its name. hold:
+    the first one that covers the action; None for none.
     """
 
     at: UnixMillis

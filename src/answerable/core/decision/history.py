@@ -1,11 +1,10 @@
-"""What happened before, as far as trackers declared that they look at it: numbers by agent and by mandate, in memory.
+"""The counts of past events that trackers declare, by agent and by mandate, in memory.
 
-Events are folded in the order in which their entries get their places in the log, so that whoever reads the log finds
-the same numbers. An action counts as `started` from its reservation on, and no more if it gets no place.
+Events are counted in the order in which their entries get their indexes in the log, so that a reader of the log
+computes the same values. An action counts as `started` from its reservation on, and no longer if it gets no index.
 
-Laws: what is given out to be kept covers all entries below one index and none above; nothing that a caller opens anew
-makes a number smaller; what may be missing makes a value unknown, never smaller; for one owner nothing grows without
-bound.
+Laws: a state given out for storage covers all entries below one index and none above; a caller cannot reduce a value by
+opening something anew; missing events make a value unknown, never smaller; memory per owner is bounded.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.policy_parts import Tracker
 
 UNKEPT_ENTRIES_MAX: Final = 65_536
-"""After so many entries a state is kept although nothing was counted in them, so that no start reads them again."""
+"""After this many entries a state is stored even if nothing was counted in them, so that no start reads them again."""
 HITS_KEPT_MAX: Final = 4_096
 
 Place: TypeAlias = "tuple[str, str, str]"
@@ -32,13 +31,13 @@ Place: TypeAlias = "tuple[str, str, str]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownHistory:
-    """A tracker whose value is not known, and why."""
+    """A tracker whose value is unknown, and why."""
 
     tracker: str
     because: Unknown
 
     def text(self) -> str:
-        """As whoever asked may be told."""
+        """Return the text for the caller."""
         return f"the history `{self.tracker}` is not known: {_BECAUSE[self.because]}"
 
 
@@ -51,8 +50,8 @@ _BECAUSE: Final[dict[Unknown, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryState:
-    """What can be kept: all entries below `entries` are in it. trackers: digests of all that there are; fresh: those of
-    them of which nothing counts that was kept before. places: only those that changed; None for one that is no more."""
+    """A state to be stored: it includes all entries below `entries`. trackers: digests of all trackers; fresh: those of
+    which nothing stored before is valid. places: only the changed ones; None for a removed one."""
 
     entries: int
     trackers: frozenset[str]
@@ -62,9 +61,9 @@ class HistoryState:
 
 @dataclass(slots=True, kw_only=True)
 class ReadingBack:
-    """Trackers that are new. What happens from now on waits in `later` until what was before is read.
+    """New trackers whose past events are being read from the log. Events from now on wait in `later` until then.
 
-    before: all events of entries below this index happened before.
+    before: all events of entries below this index are past.
     """
 
     history: History
@@ -73,10 +72,10 @@ class ReadingBack:
 
 
 class History:
-    """Not safe for several threads by itself; nothing here waits."""
+    """Not thread-safe; no method blocks."""
 
     def __init__(self, trackers: Iterable[Tracker] = ()) -> None:
-        """trackers: of which nothing has happened, or nothing that is not folded."""
+        """trackers: without past events, or with none that are not counted."""
         self._counters = tuple(Counter(tracker) for tracker in trackers)
         self.entries = 0
         self._ahead: list[Event] = []
@@ -87,31 +86,31 @@ class History:
 
     @property
     def counters(self) -> tuple[Counter, ...]:
-        """Those in force, to ask for one owner each."""
+        """The counters in force, each queried for one owner."""
         return self._counters
 
     @property
     def is_counting(self) -> bool:
-        """Whether anybody wants to be told of events."""
+        """Whether events are needed by any tracker."""
         return bool(self._counters or self._reading)
 
     @property
     def trackers(self) -> tuple[Tracker, ...]:
-        """Those in force."""
+        """The trackers in force."""
         return tuple(counter.tracker for counter in self._counters)
 
     @property
     def is_read(self) -> bool:
-        """Whether all of them know what happened before they were declared."""
+        """Whether all trackers include the events from before their declaration."""
         return all(counter.is_read for counter in self._counters)
 
     @property
     def needs_fields(self) -> bool:
-        """Whether sealed fields must be read to fold what the log says."""
+        """Whether sealed fields must be decrypted to count the log's entries."""
         return needs_fields(self.trackers)
 
     def values(self, *, agent: str, mandate: str, resource: str, now: int) -> dict[str, int] | UnknownHistory:
-        """The value of each tracker by name, for an action on this resource, or the first that is not known."""
+        """Return the value of each tracker by name, for an action on this resource, or the first that is unknown."""
         found: dict[str, int] = {}
         for counter in self._counters:
             value = counter.value(agent, mandate, resource, now)
@@ -121,13 +120,13 @@ class History:
         return found
 
     def begin(self, event: Event) -> None:
-        """An action is reserved: it counts, whether its intent has a place in the log by now or not."""
+        """Count a reserved action, whether or not its intent has an index in the log by now."""
         self._ahead.append(event)
         for counter, steps in self._hit(event):
             counter.reach(event, steps or ())
 
     def withdraw(self, event: Event) -> None:
-        """The intent of what was begun gets no place. Doing it twice changes nothing."""
+        """Remove an action whose intent gets no index. Idempotent."""
         for index, one in enumerate(self._ahead):
             if one is event:
                 del self._ahead[index]
@@ -136,7 +135,8 @@ class History:
                 return
 
     def placed(self, event: Event | None, index: int) -> None:
-        """An entry has its place in the log. Called in the order of the places; event: None for one that says none."""
+        """Note that an entry got its index in the log. Call in the order of the indexes. event: None for an entry
+        without one."""
         self.entries = index + 1
         if event is not None:
             if self._ahead:
@@ -144,30 +144,30 @@ class History:
             self.happened(event)
 
     def happened(self, event: Event) -> None:
-        """Fold an event, of the entry after those folded before or of no entry."""
+        """Count an event of the next entry, or of none."""
         for reading in self._reading:
             reading.later.append(event)
         for counter, steps in self._hit(event):
             counter.fold(event, steps)
 
     def missing(self, trackers: Iterable[Tracker]) -> tuple[Tracker, ...]:
-        """Those of which what happened before is not folded here."""
+        """Return the trackers whose past events are not counted here."""
         read = {counter.digest for counter in self._counters if counter.is_read}
         return tuple(one for one in trackers if tracker_digest(one) not in read)
 
     def read_back(self, trackers: Iterable[Tracker]) -> ReadingBack:
-        """From here on what happens is kept for these, too, until they are adopted or let go."""
+        """Collect events for these trackers from now on, too, until they are adopted or dropped."""
         reading = ReadingBack(history=History(trackers), before=self.entries)
         self._reading.append(reading)
         return reading
 
     def let_go(self, reading: ReadingBack) -> None:
-        """Nobody wants these any more."""
+        """Drop these trackers."""
         self._reading = [one for one in self._reading if one is not reading]
 
     def adopt(self, trackers: Sequence[Tracker], *read: History | ReadingBack) -> None:
-        """From here on these are in force, and no others. read: where those are that are not here already; one that is
-        nowhere has no value until it is adopted again."""
+        """Put these trackers into force, and no others. read: the sources of those not here yet; one without a source
+        has no value until it is adopted again."""
         counters = {counter.digest: counter for counter in self._counters}
         for one in read:
             if isinstance(one, ReadingBack):
@@ -191,18 +191,18 @@ class History:
             self._waiting = None
 
     def restored(self, digest: str, places: Iterable[tuple[str, str, Kept]]) -> bool:
-        """At a start: all that was kept of a tracker here. False where it cannot be of that tracker."""
+        """At a start, take everything stored of a tracker. False where it cannot belong to that tracker."""
         [counter] = [one for one in self._counters if one.digest == digest]
         counter.is_fresh = False
         return all(counter.put(owner, key, kept) for owner, key, kept in places)
 
     def until(self, now: int) -> None:
-        """At a start: nothing that is counted is from after this time."""
+        """At a start, move later events to this time."""
         for counter in self._counters:
             counter.until(now)
 
     def forget_mandates(self, ended: Callable[[str], bool]) -> None:
-        """Of mandates under which nothing can happen any more, nobody asks."""
+        """Remove the counts of mandates under which nothing can happen any more."""
         counting = [counter for counter in self._counters if counter.of_mandate]
         owners = {owner for counter in counting for owner in (*counter.cells, *counter.blind)}
         for owner in filter(ended, owners):
@@ -210,26 +210,27 @@ class History:
                 counter.forget(owner)
 
     def forget(self, tracker: str, owner: str, resources: Iterable[str]) -> None:
-        """What one tracker counted of an owner on these is done with: it counts from nothing again."""
+        """Reset the counts of one tracker for an owner on these resources."""
         for counter in self._counters:
             if counter.name == tracker:
                 counter.forget_on(owner, resources)
 
     def forget_owner(self, tracker: str, owner: str) -> None:
-        """All that one tracker counted of an owner is done with: it counts from nothing again."""
+        """Reset all counts of one tracker for an owner."""
         for counter in self._counters:
             if counter.name == tracker:
                 counter.forget(owner)
 
     def forget_idle(self, now: int) -> None:
-        """Of owners of whom nothing is inside any window any more, nothing is kept."""
+        """Remove owners without an event inside any window."""
         for counter in self._counters:
             for owner in [one for one in counter.cells if counter.is_idle(one, now)]:
                 counter.forget(owner)
 
     def due(self, durable: int) -> HistoryState | None:
-        """What may be kept now that the log has `durable` entries on stable storage."""
-        # Entries are folded as they get their places: of what is durable none is left to fold.
+        """Return the state that may be stored now that the log has `durable` entries on stable storage; None when
+        nothing is due."""
+        # Entries are counted as they get their indexes, so every durable entry is already counted.
         self.entries = max(self.entries, durable)
         is_far = bool(self._counters) and self.entries - self._kept_to >= UNKEPT_ENTRIES_MAX
         is_due = is_far or any(one.changed or one.is_fresh for one in self._counters if one.is_read)
@@ -238,7 +239,7 @@ class History:
         return self._waiting if self._waiting is not None and self._waiting.entries <= durable else None
 
     def kept(self, state: HistoryState) -> None:
-        """What was due is on stable storage."""
+        """Note that the due state is on stable storage."""
         self._kept_to = state.entries
         if self._waiting is state:
             self._waiting = None
@@ -255,7 +256,7 @@ class History:
         )
 
     def _take_up(self, state: HistoryState) -> None:
-        """What was to be kept is due again, for those that are still there."""
+        """Mark a pending state as due again, for trackers still in force."""
         counters = {counter.digest: counter for counter in self._counters}
         for digest in state.fresh & counters.keys():
             counters[digest].is_fresh = True
@@ -264,7 +265,7 @@ class History:
                 counters[digest].changed.add((owner, key))
 
     def _hit(self, event: Event) -> tuple[tuple[Counter, tuple[int, ...] | None], ...]:
-        """The trackers that an event counts for, with its steps in each."""
+        """Return the trackers that an event counts for, with its steps in each."""
         name = (event.event, event.capability, event.server, event.nature)
         found = self._hits.get(name)
         if found is None:

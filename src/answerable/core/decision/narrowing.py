@@ -1,6 +1,6 @@
-"""Narrowing the arguments of an action: the same action, or less of it, never another one and never more.
+"""Narrow the arguments of an action: the result is the same action, or less of it, never another or a larger one.
 
-Laws: narrowing what is narrowed changes nothing; what cannot be compared cannot be narrowed, and is refused.
+Laws: narrowing a narrowed action changes nothing; a value that cannot be compared cannot be narrowed, and is refused.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 def narrowed_arguments(
     narrowings: tuple[Narrowing, ...], arguments: Mapping[str, JSONValue]
 ) -> dict[str, JSONValue]:
-    """The arguments after all of the narrowings; equal to what they were when they are narrow enough.
+    """Return the arguments after all narrowings; unchanged if they are narrow enough.
 
     Raises Refused: `obligation.unfulfillable` for an argument that cannot be narrowed, `obligation.conflict` for
-    narrowings that cannot all hold. Its text never holds the argument's value.
+    narrowings that cannot all hold. The text never contains the argument's value.
     """
     result = dict(arguments)
     for one in narrowings:
@@ -43,7 +43,7 @@ def narrowed_arguments(
 
 
 def same(one: JSONValue, other: JSONValue) -> bool:
-    """Whether two JSON values are the same: `true` is not 1, though Python says so."""
+    """Whether two JSON values are equal: `true` is not 1, although Python treats them as equal."""
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
@@ -62,7 +62,7 @@ def _narrowed(narrowing: Narrowing, arguments: Mapping[str, JSONValue]) -> JSONV
 
 
 def _at_most(argument: str, value: JSONValue, bound: str) -> JSONValue:
-    """A number, or a text that is one. Absent stands for whatever the upstream takes then, which may be less."""
+    """Limit a number, or a numeric text. An absent value is refused, because the upstream's default may be smaller."""
     limit = Decimal(bound)
     if type(value) is int:
         return value if value <= limit else int(limit.to_integral_value("ROUND_FLOOR"))
@@ -74,7 +74,8 @@ def _at_most(argument: str, value: JSONValue, bound: str) -> JSONValue:
 
 
 def _one_of(argument: str, value: JSONValue, choices: list[JSONValue]) -> JSONValue:
-    """Of a list what is allowed of it; anything else is allowed or not, for nobody chooses in its place."""
+    """Keep the allowed items of a list; any other value must be allowed as it is, because nobody chooses another in its
+    place."""
     if isinstance(value, list):
         kept = [one for one in value if any(same(one, choice) for choice in choices)]
         if kept:
@@ -86,7 +87,8 @@ def _one_of(argument: str, value: JSONValue, choices: list[JSONValue]) -> JSONVa
 
 
 def _exactly(argument: str, value: JSONValue, wanted: JSONValue) -> JSONValue:
-    """What was left out, a switch, a larger number and a longer list give way. One text for another is no narrowing."""
+    """Replace an absent value, a boolean, a larger number or a longer list. Replacing one text by another is no
+    narrowing."""
     if value is None or same(value, wanted) or (isinstance(value, bool) and isinstance(wanted, bool)):
         return wanted
     if type(value) is int and type(wanted) is int and value > wanted:

@@ -1,19 +1,19 @@
-"""What must be kept for an allow to count: the closed list of obligations, how they are written and how several join.
+"""Obligations: conditions that must be fulfilled for an allow to count; their syntax and how several combine.
 
-Laws: what is not understood is no obligation, it refuses; of several about the same thing the strictest holds, and what
-cannot be kept together is a conflict, never one of the two; a text has one spelling and one meaning.
+Laws: the list is closed: an unknown obligation is refused; of several on the same subject the strictest holds, and
+those that cannot hold together are a conflict; a text has one spelling and one meaning.
 
     redact:/pointer      the value there is replaced in the answer; `redact:/a,/b` is written as two
     mask:/pointer        likewise, but the last four characters stay
     rows_max:/pointer=N  at most N members of the list there; `rows_max:N` when the whole document is the list
     modify:argument<=N, modify:argument=value, modify:argument in [..]
-                         the argument is narrowed, and what came of it is decided again
-    notify:group         people of a group are told
+                         the argument is narrowed, and the result is decided again
+    notify:group         people of a group are notified
     witnessed            the intent is in a checkpoint that witnesses cosigned before anything is done
-    log:full, log:digest how what went in and came out is kept in the ledger
+    log:full, log:digest how arguments and results are stored in the ledger
 
 A pointer is a JSON Pointer (RFC 6901) in which `*` stands for every member of a list or object. One that ends with `?`
-may point at nothing; of any other, whatever does not have it is withheld.
+may point at nothing; without the `?`, a document that lacks the value is withheld.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _FORMS: Final = {
 
 ANNOTATION_CHARS_MAX: Final = 1_000
 OBLIGATIONS_MAX: Final = 64
-"""Of one policy, and of all that determine one decision."""
+"""Maximum for one policy, and for all policies that determine one decision."""
 SEGMENTS_MAX: Final = 16
 ROWS_MAX: Final = 1_000_000
 CHOICES_MAX: Final = 64
@@ -54,7 +54,7 @@ ANY: Final = "*"
 Narrower = Literal["at_most", "exactly", "one_of"]
 Kept = Literal["", "full", "digest"]
 
-# At the semicolons that stand outside of quoted text.
+# Split at the semicolons outside quoted text.
 _PART: Final = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*")+')
 _POINTER: Final = re.compile(r'((?:/(?:[^\s/,;="?~]|~[01])+)+)(\?)?')
 _ROWS: Final = re.compile(r"(?:([^\s,;=\"]*)=)?([1-9][0-9]{0,6}|0)")
@@ -65,20 +65,20 @@ _GROUP: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where in an answer. path: members from the root on. optional: it may be that nothing is there."""
+    """A place in an answer. path: members from the root on. optional: the place may be absent."""
 
     path: tuple[str, ...]
     optional: bool = False
 
     @property
     def text(self) -> str:
-        """As a pointer, without the mark of an optional one."""
+        """The pointer, without the mark of an optional one."""
         return "".join("/" + one.replace("~", "~0").replace("/", "~1") for one in self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Narrowing:
-    """What an argument may be at most. bound: of `at_most` the number as it was written, else a JSON value."""
+    """A bound on an argument. bound: for `at_most` the number as written, else a JSON value."""
 
     argument: str
     how: Narrower
@@ -87,7 +87,8 @@ class Narrowing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duties:
-    """All obligations of a decision, joined. rows: how many members a list may have. log: empty as usual."""
+    """All obligations of a decision, combined. rows: maximum number of members of a list. log: empty
+    for the default."""
 
     redact: tuple[Place, ...] = ()
     mask: tuple[Place, ...] = ()
@@ -99,7 +100,7 @@ class Duties:
 
     @property
     def about_answer(self) -> bool:
-        """Whether the agent may not get the answer as it is."""
+        """Whether the agent must not get the answer unchanged."""
         return bool(self.redact or self.mask or self.rows)
 
 
@@ -107,7 +108,7 @@ NO_DUTIES: Final = Duties()
 
 
 def obligations_in(annotation: str) -> tuple[str, ...]:
-    """The obligations that an annotation lists, each in its one spelling, in order and without repetition.
+    """Return the obligations in an annotation, each in its canonical spelling, in order and without repetition.
 
     Raises Malformed (`obligation.unknown`, `obligation.conflict`).
     """
@@ -127,10 +128,10 @@ def obligations_in(annotation: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4_096)
 def duties_of(obligations: tuple[str, ...]) -> Duties:
-    """What the obligations of a decision come to.
+    """Combine the obligations of a decision.
 
-    Raises Malformed: `obligation.unknown` for what is not understood or not spelt as `obligations_in` does,
-    `obligation.conflict` for what cannot be kept together.
+    Raises Malformed: `obligation.unknown` for an unknown obligation or one not spelt as `obligations_in` does,
+    `obligation.conflict` for those that cannot hold together.
     """
     if not obligations:
         return NO_DUTIES
@@ -158,17 +159,17 @@ def duties_of(obligations: tuple[str, ...]) -> Duties:
 
 
 def kind_of(obligation: str) -> str:
-    """The word that it begins with."""
+    """Return the kind, the word before the colon."""
     return obligation.partition(":")[0]
 
 
 def kinds_of(obligations: Iterable[str]) -> tuple[str, ...]:
-    """The kinds among them, each once, in order of name."""
+    """Return the kinds, each once, sorted by name."""
     return tuple(sorted({kind_of(one) for one in obligations}))
 
 
 def _spelt(part: str) -> tuple[str, ...]:
-    """One obligation as written, as the texts that stand for it. Raises Malformed (`obligation.unknown`)."""
+    """Return the canonical texts of one obligation. Raises Malformed (`obligation.unknown`)."""
     kind, colon, rest = part.partition(":")
     kind, rest = kind.strip(), rest.strip()
     if kind in ("redact", "mask") and rest:
@@ -248,7 +249,8 @@ def _place(text: str) -> Place:
 
 
 def _places(texts: Iterable[str]) -> tuple[Place, ...]:
-    """Each once; one that somebody says must be there must be there. The deepest first, so that none hides another."""
+    """Return each place once; required if any obligation requires it. The deepest come first, so that none hides
+    another."""
     must: dict[tuple[str, ...], bool] = {}
     for place in map(_place, texts):
         must[place.path] = must.get(place.path, False) or not place.optional

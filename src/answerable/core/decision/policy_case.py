@@ -1,12 +1,12 @@
-"""Tables of decisions beside the policies: what is given, and what must come out.
+"""Policy tests: parse tables of cases, each with a given action and the expected decision.
 
     defaults: {agent: desk-agent, capability: crm.refund, arguments: {case: "4711", amount: 100}}
     cases:
       - {name: small refunds go through, expect: allow, by: [refunds]}
       - {name: large ones wait, given: {arguments: {amount: 600000}}, expect: defer, approvers: ["finance:2"]}
 
-`given` lies over `defaults`, member by member. Laws: what is not known is a fault; what is not given has a default that
-the reference states, and none of these defaults is a way around a policy.
+`given` overrides `defaults`, member by member. Laws: an unknown member is a fault; a member not given has a default
+that the reference documents, and none of these defaults bypasses a policy.
 """
 
 from __future__ import annotations
@@ -63,20 +63,20 @@ BUDGET_KEYS: Final = (
     "tokensLeft",
     "wallMsLeft",
 )
-"""As `context.budget` has them; what is not given of the optional ones is not limited."""
+"""As in `context.budget`; an optional member that is not given is unlimited."""
 
 _MERGED: Final = ("arguments", "windows", "task", "budget", "history", "identity", "approval")
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,3})?Z")
 _APPROVERS: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?:[1-9]")
 
 DEFAULT_AT: Final = UnixMillis(1_781_784_000_000)
-"""2026-06-18T12:00:00Z, a Thursday: the moment that a case means which names none. A day like any other, so that the
-usual windows (a freeze at the end of the year, nights, weekends) are shut where a case says nothing of them."""
+"""2026-06-18T12:00:00Z, a Thursday: the time of a case that names none. An ordinary day, so that the usual windows (a
+freeze at the end of the year, nights, weekends) are closed unless a case says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenTask:
-    """The mandate. principal, use_case: empty for anybody who may give it and the agent's own."""
+    """The mandate. principal: empty for anybody who may give it. use_case: empty for the agent's own."""
 
     principal: str = ""
     use_case: str = ""
@@ -107,10 +107,10 @@ class GivenIdentity:
 class Given:
     """One action and everything it is decided on.
 
-    resource: None for what the capability takes from the arguments. at: None for the default, or where `windows` says
-    when. chain: who handed the task on, the mandate's own agent first and the acting one last; empty for no chain.
-    approval: people who approved, by group; empty for no approval. history: trackers that are not 0. tier: to which the
-    hints of its tool raise the capability; None for the one that is registered.
+    resource: None to take it from the arguments. at: None for the default, or where `windows` determines the time.
+    chain: the delegation chain, the mandate's own agent first and the acting agent last; empty for none. approval:
+    people who approved, by group; empty for no approval. history: trackers that are not 0. tier: to which the tool's
+    hints raise the capability; None for the registered tier.
     """
 
     agent: str
@@ -131,9 +131,10 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyCase:
-    """document, path: where it is written. by, approvers, obligations: None where the table does not say.
+    """One case of a policy test. document, path: where the case is written. by, approvers, obligations: None where the
+    table does not say.
 
-    by: ids that must be what determined or lifted, all and no others. reason: part of a reason's text.
+    by: exactly the ids that must determine or be lifted. reason: part of a reason's text.
     """
 
     document: int
@@ -148,7 +149,7 @@ class PolicyCase:
 
 
 def cases_in(value: JSONValue, faults: list[Fault], *, document: int = 0) -> tuple[PolicyCase, ...]:
-    """Read one table; faults are noted, never raised."""
+    """Parse one table; faults are appended, never raised."""
     before = len(faults)
     top = Fields(value, known=FILE_KEYS, document=document, path="", faults=faults)
     if isinstance(value, dict) and "cases" not in value:
@@ -167,7 +168,7 @@ def cases_in(value: JSONValue, faults: list[Fault], *, document: int = 0) -> tup
         given = own.get("given", {}) if isinstance(own, dict) else {}
         item.section("given", GIVEN_KEYS, needed=False)
         merged = _over(shared, given)
-        # A fault of the defaults is told once, at the defaults.
+        # A fault in the defaults is reported once, at the defaults.
         noted: list[Fault] = []
         fields = Fields(merged, known=GIVEN_KEYS, document=document, path=f"{item.path}/given", faults=noted)
         read = _given(fields)
@@ -194,7 +195,7 @@ def _case(item: Fields, document: int, name: str, given: Given) -> PolicyCase:
 
 
 def _over(shared: JSONValue, given: JSONValue) -> dict[str, JSONValue]:
-    """The one mapping over the other; mappings inside it member by member. `null` takes a default away."""
+    """Merge one mapping over another; mappings inside member by member. `null` removes a default."""
     below = dict(shared) if isinstance(shared, dict) else {}
     for key, value in (given if isinstance(given, dict) else {}).items():
         under = below.get(key)
@@ -206,7 +207,7 @@ def _over(shared: JSONValue, given: JSONValue) -> dict[str, JSONValue]:
 
 
 def _where_written(fault: Fault, case: str, given: JSONValue, shared: JSONValue) -> Fault:
-    """The same fault at the defaults when it is theirs."""
+    """Move a fault to the defaults where its value is from there."""
     inner = fault.path.removeprefix(f"{case}/given")
     steps = inner.split("/")[1:]
     if steps and not _has(given, steps) and _has(shared, steps):
@@ -328,7 +329,7 @@ def _time(fields: Fields, name: str) -> UnixMillis | None:
 
 
 def _moment(text: str) -> UnixMillis:
-    """Raises Malformed (`document.time`)."""
+    """Parse a time. Raises Malformed (`document.time`)."""
     try:
         if not _TIME.fullmatch(text):
             raise ValueError

@@ -1,21 +1,21 @@
-"""What a policy sees of an action: the layout of Cedar's `context`, as a type and as values.
+"""Build Cedar's `context` for an action: its schema type and its values.
 
-Laws: type and values are made from one table, so a published policy never meets a shape it was not checked against;
-what is declared in the policy sets is there by the name it was declared by, and nothing else is.
+Laws: type and values are made from one table, so that a published policy never meets a shape it was not checked
+against; declarations of the policy sets appear under their declared names, and nothing else does.
 
     context.agent              drifted, environment, grade, instance, manifest, manifest_grade, manifest_kernel,
-                               manifest_measured, owner, source, tier: of who acts
+                               manifest_measured, owner, source, tier: of the acting agent
     context.arguments.<name>   as the capability's argument mappings say
     context.budget             calls_left, left_percent, and what is limited of bytes, money, rows, tokens, wall_ms
     context.capability         environment, kind, owner, reversible, sensitivity, server, tier
-    context.chain              agents, depth, person, root: by whom the task was handed on
+    context.chain              agents, depth, person, root: the delegation chain
     context.destination        class, classes, names, type: where the action sends to
     context.history.<name>     as the trackers say
     context.now                Unix milliseconds
-    context.proof              how the agent proved itself
+    context.proof              how the agent proved its identity
     context.risk               factors, score
     context.task               calls_max, calls_used, expires_at, mandate, principal, purpose, use_case
-    context.windows.<name>     whether a named time is now
+    context.windows.<name>     whether a named time window is open
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Context: TypeAlias = "dict[str, object]"
 """The whole context of one action, by member."""
 
 TIER_UNSAID: Final = 3
-"""Of an agent whose tier nobody says: the highest."""
+"""Tier of an agent whose tier is not declared: the highest."""
 
 _CAPABILITY_TYPE: Final[dict[str, dict[str, JSONValue]]] = {
     "environment": STRING,
@@ -101,7 +101,7 @@ _RISK_TYPE: Final[dict[str, dict[str, JSONValue]]] = {"factors": STRINGS, "score
 
 
 def context_type(capability: Capability, parts: PolicyParts) -> dict[str, JSONValue]:
-    """The type of the context of this capability's action, in Cedar's JSON schema form."""
+    """Return the type of the context of this capability's action, in Cedar's JSON schema form."""
     members: dict[str, dict[str, JSONValue]] = {
         member: _record(inner) for member, inner in _records(capability, parts).items()
     }
@@ -109,7 +109,7 @@ def context_type(capability: Capability, parts: PolicyParts) -> dict[str, JSONVa
 
 
 def members_of(capability: Capability, parts: PolicyParts) -> dict[str, tuple[str, ...]]:
-    """Every member of the context, with the names inside it; none for one that is no record."""
+    """Return every member of the context, with the names inside it; empty for one that is no record."""
     records = {member: tuple(inner) for member, inner in _records(capability, parts).items()}
     return {**records, "now": (), "proof": ()}
 
@@ -142,10 +142,10 @@ def whole_context(
     parts: PolicyParts,
     scored: bool = True,
 ) -> Context:
-    """Every member with its values. capability: what `capability_facts` says of it. scored: whether to add the risk,
-    which needs all facts to be there.
+    """Return every member with its values. capability: result of `capability_facts`. scored: whether to add the risk,
+    which needs all facts.
 
-    Raises LookupError when a risk factor is about a fact that was not gathered.
+    Raises LookupError when a risk factor uses a fact that was not gathered.
     """
     context: Context = {
         "agent": agent_facts(verified.caller.identity, agent),
@@ -166,7 +166,7 @@ def whole_context(
 
 
 def capability_facts(capability: Capability) -> dict[str, JSONValue]:
-    """The members of `context.capability`."""
+    """Return the members of `context.capability`."""
     return {
         "environment": capability.environment,
         "kind": capability.kind,
@@ -179,7 +179,7 @@ def capability_facts(capability: Capability) -> dict[str, JSONValue]:
 
 
 def task_facts(verified: VerifiedRequest, facts: Facts) -> dict[str, JSONValue]:
-    """The members of `context.task`."""
+    """Return the members of `context.task`."""
     mandate = verified.mandate
     return {
         "calls_max": mandate.calls_max,
@@ -193,7 +193,7 @@ def task_facts(verified: VerifiedRequest, facts: Facts) -> dict[str, JSONValue]:
 
 
 def agent_facts(identity: CallerIdentity, agent: Agent) -> dict[str, JSONValue]:
-    """The members of `context.agent`. agent: its document."""
+    """Return the members of `context.agent`. agent: its document."""
     return {
         "drifted": identity.drifted,
         "environment": agent.environment,
@@ -210,9 +210,10 @@ def agent_facts(identity: CallerIdentity, agent: Agent) -> dict[str, JSONValue]:
 
 
 def chain_facts(verified: VerifiedRequest) -> dict[str, JSONValue]:
-    """The members of `context.chain`: the agent of the mandate first among `agents`, who acts last."""
+    """Return the members of `context.chain`: in `agents` the mandate's own agent is first and the acting agent last."""
     root, hops = str(verified.mandate.agent), verified.hops
-    # The first hop, at depth 0, is what the mandate's own agent holds; without any it acts by the mandate itself.
+    # The first hop, at depth 0, is the token of the mandate's own agent; without hops that agent acts by the mandate
+    # itself.
     return {
         "agents": [str(hop.agent) for hop in hops] if hops else [root],
         "depth": hops[-1].depth if hops else 0,
@@ -222,7 +223,7 @@ def chain_facts(verified: VerifiedRequest) -> dict[str, JSONValue]:
 
 
 def destination_facts(verified: VerifiedRequest, parts: PolicyParts) -> dict[str, JSONValue]:
-    """The members of `context.destination`."""
+    """Return the members of `context.destination`."""
     capability = verified.resolved.capability
     found = classed(parts.destinations, capability, verified.destinations)
     return {

@@ -1,6 +1,6 @@
-"""From a case of a table to what the decision point is asked, with every default filled in from the registry.
+"""Turn a policy test case into an input of the decision point, with every default taken from the registry.
 
-Laws: each fact has the shape that the gather step gives it; whatever a case names must be registered and active.
+Laws: each fact has the shape that the gather step gives it; everything a case names must be registered and active.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 BEFORE_MS: Final = 3_600_000
-"""How long before the moment of a case its mandate begins, and after it ends, where the case does not say."""
+"""How long before the time of a case its mandate begins, and after it ends, where the case does not say."""
 _DAYS_LOOKED_AT: Final = 8
 
 
 def trial_of(given: Given, registry: RegistrySnapshot) -> tuple[VerifiedRequest, Facts]:
-    """What the decision point is asked for a case. Raises Malformed where the case cannot be made (`case.*`,
+    """Return the decision input of a case. Raises Malformed where the case cannot be built (`case.*`,
     `resource.unknown`, `destination.*`, `arguments.*`, `mandate.malformed`)."""
     agent, capability = _known(given, registry)
     at = moment_of(given, registry.parts.windows)
@@ -72,7 +72,7 @@ def trial_of(given: Given, registry: RegistrySnapshot) -> tuple[VerifiedRequest,
 
 
 def moment_of(given: Given, windows: tuple[TimeWindow, ...]) -> UnixMillis:
-    """When a case happens: as it says, or the first moment at which the named times are as it says.
+    """Return the time of a case: as stated, or the first time at which the named windows are as stated.
 
     Raises Malformed (`case.windows`) when they never are.
     """
@@ -91,7 +91,7 @@ def moment_of(given: Given, windows: tuple[TimeWindow, ...]) -> UnixMillis:
 def case_faults(
     case: PolicyCase, registry: RegistrySnapshot, policies: Iterable[str]
 ) -> Iterator[tuple[str, str, str]]:
-    """What a case names and is not there: path below the case, code, message."""
+    """Yield what a case names that does not exist: path below the case, code, message."""
     given = case.given
     for path, what, name, known in (
         ("/given/agent", "active agent", given.agent, [str(one) for one in registry.agents]),
@@ -131,7 +131,8 @@ def case_faults(
                 yield "/given/tier", error.code, error.message
         names = [mapping.name for mapping in capability.arguments]
         for name in given.arguments:
-            # Others may be there, and no policy sees them; one that is nearly one of these is not meant to be another.
+            # Undeclared arguments are permitted, and no policy sees them; a near match of a declared name is probably a
+            # typo.
             if name not in names and (hint := _hint(name, names)) and name != capability.resource.argument:
                 message = f"capability {shown(capability.name)} declares no argument {shown(name)}{hint}"
                 yield f"/given/arguments/{name}", "case.unknown", message
@@ -156,7 +157,7 @@ def _known(given: Given, registry: RegistrySnapshot) -> tuple[Agent, Capability]
 
 
 def _check_tier(tier: int, capability: Capability) -> None:
-    """Raises Malformed (`case.tier`)."""
+    """Check a given tier. Raises Malformed (`case.tier`)."""
     if tier < capability.tier:
         raise CASE_TIER(
             f"capability {shown(capability.name)} is of tier {capability.tier}, which nothing lowers: leave `tier` "
@@ -212,7 +213,8 @@ def _approval(given: Given) -> ApprovalFact | None:
 
 
 def _moments(at: UnixMillis, windows: tuple[TimeWindow, ...]) -> Iterator[UnixMillis]:
-    """Moments at which named times begin or end, so that one of each combination that there is is among them."""
+    """Yield times around the beginnings and ends of windows, so that every possible combination of
+    open windows occurs."""
     yield at
     days = {at} | {edge for window in windows for edge in (window.begins, window.ends) if edge}
     minutes = {0} | {minute for window in windows for minute in (window.starts_at, window.stops_at)}

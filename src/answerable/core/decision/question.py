@@ -1,8 +1,8 @@
-"""What a decision was asked, written down with it, so that it can be asked again: of the same policies or of others.
+"""The recorded question of a decision: its full input, so that the same or other policies can evaluate it again.
 
-Laws: the question holds everything that the decision was made on; it is data only, and asking it again needs no
-register, no clock and no registry of ours. What it does not say has the value that its version gives to what is not
-said, and its version says where each part came from (`docs/reference/wire/ledger.md`): no intent repeats either.
+Laws: the question holds everything that the decision was made on; it is data only, and evaluating it again needs no
+register, no clock and no registry of ours. Omitted members have the defaults of its version, and the version documents
+the source of each part (`docs/reference/wire/ledger.md`): intents repeat neither.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 QUESTION_VERSION: Final = 2
 UNMAPPABLE: Final = "arguments.unmappable"
-"""The rule by which an argument that policy cannot be shown as declared is a denial."""
+"""The rule that denies an argument that cannot be converted to policy as declared."""
 UNSAID: Final[dict[str, dict[str, object]]] = {
     "agent": {
         "drifted": False,
@@ -35,8 +35,8 @@ UNSAID: Final[dict[str, dict[str, object]]] = {
     "risk": {"factors": [], "score": 0},
     "windows": {},
 }
-"""What a question of this version means by a member of its context, or a member of that, that it does not have. Part of
-the format: never changed. Where a rule said no there may be no `risk`, and none is meant."""
+"""Defaults of omitted members, and of omitted members of those, in a question of this version. Part of the format:
+never changed. Where a rule denied, `risk` may be absent without meaning its default."""
 
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -44,11 +44,12 @@ _ENCODER: Final = msgspec.json.Encoder()
 def question_of(
     verified: VerifiedRequest, facts: Facts, context: Context, *, agent: Agent, rule: str = ""
 ) -> bytes:
-    """The question as JSON text on one line.
+    """Return the question as JSON text on one line.
 
-    rule: the code of the rule that said no before any policy was asked; empty where the policies were. Its `mapping`
-    says how the capability maps arguments, each as name, type, whether it is required, and pointer: where some have
-    their name by a pointer, or one did not fit, for then the action does not say by itself what they are.
+    rule: code of the rule that denied before any policy was evaluated; empty where policies were. The member `mapping`
+    states how the capability maps arguments, each as name, type, whether required, and pointer; it is present where
+    some are named by pointer, or one did not fit, because then the action alone does not determine the mapped
+    arguments.
     """
     capability = verified.resolved.capability
     asked: dict[str, object] = {
@@ -74,12 +75,12 @@ def question_of(
 
 
 def own_chain(agent: str, person: object) -> dict[str, object]:
-    """What a question means that has no `chain`: the agent of the mandate acts itself. person: as `task.principal`."""
+    """Return the default of an omitted `chain`: the mandate's own agent acts itself. person: as in `task.principal`."""
     return {"agents": [agent], "depth": 0, "person": person, "root": agent}
 
 
 def _said(context: Context, agent: Agent) -> Context:
-    """The context without what this version of questions means by saying nothing."""
+    """Return the context without the members that have the defaults of this version."""
     said = {**context}
     for member, unsaid in UNSAID.items():
         told: Any = context.get(member)

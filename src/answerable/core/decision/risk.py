@@ -1,7 +1,7 @@
-"""Transaction risk: a sum of declared points, each for one comparison of a fact that policy sees too.
+"""Compute the transaction risk: a sum of declared points, each for one comparison of a fact that policy sees too.
 
-Laws: the same facts give the same score; every point has the name of the factor it is for; a fact that is not there
-because the caller left it out gives no points, one that should have been gathered and is not raises.
+Laws: the same facts give the same score; all points carry the name of their factor; a fact that the caller left out
+gives no points, a fact that should have been gathered and is missing raises.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Context: TypeAlias = "Mapping[str, Any]"
 
 
 def risk_of(factors: tuple[RiskFactor, ...], context: Context) -> dict[str, object]:
-    """The members of `context.risk`: `score`, and the `factors` that gave points.
+    """Return the members of `context.risk`: `score`, and the `factors` that gave points.
 
     context: all other members of the context. Raises LookupError for a fact that was not gathered.
     """

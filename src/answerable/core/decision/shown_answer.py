@@ -1,11 +1,11 @@
-"""What an agent gets to see of an upstream's answer when obligations say that it may not see all of it.
+"""Apply obligations to an upstream's answer: redact, mask and truncate what the agent must not see.
 
-Laws: what an obligation is about is found where it was said to be, or whatever could hold it is withheld; nothing is
-passed on that was not looked through: the answer is made anew of documents that were, and of our own words; a value
-that was hidden is hidden word for word wherever else it stands in them; what was left out or withheld is said.
+Laws: what an obligation names is found at the stated place, or every document that could contain it is withheld;
+nothing unchecked is passed on: the answer is rebuilt from checked documents and our own words; a hidden value is also
+hidden verbatim wherever else it occurs in them; the answer states what was left out or withheld.
 
-A document is structured content, or a text that is a JSON object or list. It protects against fields in known places,
-not against an upstream that wants to leak: that one could say it in any other words.
+A document is structured content, or a text that is a JSON object or list. This protects fields in known places. It does
+not protect against an upstream that wants to leak, which could use other words.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ REDACTED: Final = "[redacted]"
 MASK: Final = "****"
 MASK_CHARS_SHOWN: Final = 4
 MASK_CHARS_MIN: Final = 8
-"""A shorter text is masked whole."""
+"""A shorter text is masked completely."""
 COPY_CHARS_MIN: Final = 4
-"""A shorter value stands everywhere by chance."""
+"""A shorter value occurs everywhere by coincidence."""
 COPIES_MAX: Final = 1_000
-"""Different values that are looked for in the rest of a document."""
+"""Maximum number of different values to hide in the rest of a document."""
 PARTS_MAX: Final = 1_000
-"""Of one answer."""
+"""Maximum per answer."""
 
 _LISTS: Final = {"tools/call": "content", "resources/read": "contents", "prompts/get": "messages"}
 
@@ -50,12 +50,12 @@ _UNREADABLE: Final = (
 
 
 class _Withheld(Exception):
-    """Why a document cannot be shown, for people."""
+    """Why a document is withheld, human-readable."""
 
 
 @dataclass(slots=True)
 class _Tally:
-    """What was done to an answer. why: reasons for which parts were withheld."""
+    """What was done to an answer. why: reasons why parts were withheld."""
 
     redacted: int = 0
     masked: int = 0
@@ -64,7 +64,7 @@ class _Tally:
     why: list[str] = field(default_factory=list)
 
     def text(self) -> str:
-        """For people, in one line; empty when nothing was done."""
+        """Return a human-readable line; empty when nothing was done."""
         said = [
             f"redacted {_count(self.redacted, 'value')}" if self.redacted else "",
             f"masked {_count(self.masked, 'value')}" if self.masked else "",
@@ -83,16 +83,17 @@ def _count(number: int, noun: str) -> str:
 def shown_answer(
     result: dict[str, JSONValue], duties: Duties, *, method: str, target: str
 ) -> tuple[dict[str, JSONValue], str]:
-    """The answer as it may be shown, and what was done to it, for people. method: what was called, which says what an
-    answer looks like. target: the URI of a resource that was read.
+    """Return the permitted answer, and a human-readable summary of what was done to it. method: the called method,
+    which determines the form of the answer. target: the URI of a resource that was read.
 
-    Never raises: what cannot be looked through is withheld.
+    Never raises: what cannot be checked is withheld.
     """
     looking = _Looking(duties=duties, method=method, target=target)
     try:
         several = len(_parts(result, looking)) > 1
         if (duties.redact or duties.mask) and (several or (duties.redact and duties.mask)):
-            # Once for what is to be hidden, which may stand in an earlier part, too, and then for the answer.
+            # The first pass collects the values to hide, which may also occur in an earlier part; the second builds the
+            # answer.
             _made(result, looking)
             looking.tally = _Tally()
         made = _made(result, looking)
@@ -143,13 +144,13 @@ def _prompt(result: dict[str, JSONValue], looking: _Looking) -> dict[str, JSONVa
 
 
 def _parts(result: dict[str, JSONValue], looking: _Looking) -> list[JSONValue]:
-    """The documents of an answer, each in a part of it."""
+    """Return the parts of an answer, each with one document."""
     parts = result.get(_LISTS.get(looking.method, ""))
     return parts if isinstance(parts, list) else []
 
 
 def _tool(result: dict[str, JSONValue], looking: _Looking) -> dict[str, JSONValue]:
-    """Structured content once, in both forms, when it can be shown; else the texts that are documents."""
+    """Return structured content once, in both forms, when it is permitted; else the texts that are documents."""
     tally = looking.tally
     kept: dict[str, JSONValue] = {"isError": True} if result.get("isError") is True else {}
     parts = looking.first(_parts(result, looking))
@@ -174,7 +175,7 @@ def _tool(result: dict[str, JSONValue], looking: _Looking) -> dict[str, JSONValu
 
 
 def _told(tally: _Tally) -> list[str]:
-    """One sentence for the agent, so that it does not take what it sees for the whole; none when it is."""
+    """Return one sentence that tells the agent that the answer is incomplete; none when it is complete."""
     if not tally.withheld and not tally.left_out:
         return []
     return [f"[by policy: {tally.text()}]"]
@@ -185,7 +186,7 @@ def _text(text: str) -> dict[str, JSONValue]:
 
 
 def _says(part: JSONValue, structured: JSONValue) -> bool:
-    """Whether a part is the structured content in words, as the protocol wants it."""
+    """Whether a part is the text form of the structured content, which the protocol requires."""
     text = _words(part)
     try:
         return text is not None and _DECODER.decode(text) == structured
@@ -194,7 +195,7 @@ def _says(part: JSONValue, structured: JSONValue) -> bool:
 
 
 def _words(part: JSONValue) -> str | None:
-    """The text of a text block, of an embedded resource or of the contents of one."""
+    """Return the text of a text block, of an embedded resource or of resource contents."""
     match part:
         case {"type": "text", "text": str(text)}:
             return text
@@ -206,7 +207,7 @@ def _words(part: JSONValue) -> str | None:
 
 
 def _part_text(part: JSONValue, looking: _Looking) -> str | None:
-    """What may be shown of one part of an answer, as JSON text; None when it is withheld."""
+    """Return the permitted form of one part of an answer, as JSON text; None when it is withheld."""
     text = _words(part)
     try:
         if text is None:
@@ -222,18 +223,18 @@ def _part_text(part: JSONValue, looking: _Looking) -> str | None:
 
 
 def _document(value: JSONValue, looking: _Looking) -> JSONValue:
-    """The document with every obligation kept. Raises _Withheld when one of them cannot be."""
+    """Return the document with every obligation applied. Raises _Withheld when one cannot be."""
     if not isinstance(value, dict | list):
         raise _Withheld("it is neither an object nor a list")
     mine, hiding, duties, tally = _Tally(), looking.hiding, looking.duties, looking.tally
     for place, most in duties.rows:
         value = _at(value, place, place.path, partial(_least, most=most, tally=mine))
     if duties.mask:
-        # What is masked further in, or elsewhere, is hidden whole where a copy of it stands.
+        # Copies of values that are masked further inside, or elsewhere, are redacted completely.
         for place in duties.redact:
             _at(value, place, place.path, hiding.noted)
     places = [(place, False) for place in duties.redact] + [(place, True) for place in duties.mask]
-    # The deepest first: what is inside of something that is hidden, too, can then still be found.
+    # The deepest first, so that places inside a hidden value can still be found.
     for place, masks in sorted(places, key=lambda one: (-len(one[0].path), one[0].path, one[1])):
         value = _at(value, place, place.path, partial(hiding.hidden, masks=masks, tally=mine))
     value = hiding.without_copies(value)
@@ -244,7 +245,7 @@ def _document(value: JSONValue, looking: _Looking) -> JSONValue:
 
 
 def _at(value: JSONValue, place: Place, path: tuple[str, ...], change: Change) -> JSONValue:
-    """The value with what is at `path` changed. Raises _Withheld where the path leads to nothing, unless it may."""
+    """Return the value with the place at `path` changed. Raises _Withheld where a required place does not exist."""
     if not path:
         return change(value)
     name, rest = path[0], path[1:]
@@ -275,17 +276,17 @@ def _least(rows: JSONValue, *, most: int, tally: _Tally) -> JSONValue:
 
 @dataclass(slots=True)
 class _Hiding:
-    """values: what was hidden, as text, with what stands in its place."""
+    """The values hidden in an answer. values: hidden values, as text, with their replacements."""
 
     values: dict[str, str] = field(default_factory=dict)
 
     def noted(self, found: JSONValue) -> JSONValue:
-        """Copies of this value are redacted from here on. Returns it as it is."""
+        """Note that copies of this value are redacted from now on. Returns it unchanged."""
         self.values.update(dict.fromkeys(_leaves(found, 0), REDACTED))
         return found
 
     def hidden(self, found: JSONValue, *, masks: bool, tally: _Tally) -> JSONValue:
-        """What stands in the place of a value that was found."""
+        """Return the replacement of a value."""
         if masks:
             for leaf in _leaves(found, 0):
                 self.values.setdefault(leaf, _masked(leaf))
@@ -296,7 +297,8 @@ class _Hiding:
         return REDACTED
 
     def without_copies(self, value: JSONValue) -> JSONValue:
-        """The document with the hidden values hidden wherever else they stand in it. Raises _Withheld for too many."""
+        """Return the document with every other occurrence of the hidden values hidden. Raises
+        _Withheld for too many."""
         if len(self.values) > COPIES_MAX:
             raise _Withheld(f"it has more than {COPIES_MAX} values to hide: cap its rows")
         whole = _ENCODER.encode(value).decode()
@@ -310,7 +312,7 @@ class _Hiding:
 
 @dataclass(slots=True)
 class _Looking:
-    """One look through an answer. hiding: what is hidden in any of its documents."""
+    """One pass through an answer. hiding: what is hidden in any of its documents."""
 
     duties: Duties
     method: str
@@ -319,19 +321,19 @@ class _Looking:
     hiding: _Hiding = field(default_factory=_Hiding)
 
     def withhold(self, why: str, *, parts: int = 1) -> None:
-        """Some parts are not shown."""
+        """Note that some parts are withheld."""
         self.tally.withheld += parts
         self.tally.why.append(why)
 
     def first(self, parts: list[JSONValue]) -> list[JSONValue]:
-        """Those that are looked at; the rest is withheld."""
+        """Return the parts to check; the rest is withheld."""
         if len(parts) > PARTS_MAX:
             self.withhold(f"only {PARTS_MAX} are looked at", parts=len(parts) - PARTS_MAX)
         return parts[:PARTS_MAX]
 
 
 def _leaves(value: JSONValue, depth: int) -> list[str]:
-    """The texts and numbers in a value that are long enough to be known again."""
+    """Return the texts and numbers in a value that are long enough to be recognised."""
     if depth > DEPTH_MAX:
         raise _Withheld("it is nested too deeply")
     if isinstance(value, dict):

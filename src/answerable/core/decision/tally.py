@@ -1,10 +1,10 @@
-"""What a tracker keeps of one owner, or of one resource of it: a value that is bounded whatever happened.
+"""The bounded counter of a tracker for one owner, or for one resource of an owner.
 
-A window is cut into 60 pieces, numbered since 1970. The oldest piece is counted while any of it is inside, so that a
-number is never below the exact one over the window, nor above the exact one over the window and a 60th of it.
+A window is divided into 60 pieces, numbered since 1970. The oldest piece counts while any part of it is inside, so that
+a value is never below the exact one over the window, nor above the exact one over the window plus a 60th.
 
-Laws: values are never changed, only replaced; numbers end at 2**53 - 1 and nothing wraps around; what is older than
-the newest piece by its clock is put into the newest, so that a clock that is set back makes no number smaller.
+Laws: values are immutable; numbers saturate at 2**53 - 1; an event older than the newest piece is added to the newest,
+so that setting the clock back makes no value smaller.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 
 PIECES: Final = 60
 NEVER: Final = -1
-"""In place of a piece, for what has not happened."""
+"""In place of a piece number, for an event that has not occurred."""
 
 BlindBecause: TypeAlias = Literal["fields", "resources"]
-"""What an entry says that can no longer be read, or too many resources."""
+"""Why events are missing: fields of an entry can no longer be read, or there are too many resources."""
 
 
 def piece_of(at: int, within_ms: int) -> int:
-    """The number of the piece of a window in which a time is; 0 for a window without an end."""
+    """Return the number of the piece of a window that contains a time; 0 for a window without an end."""
     return at * PIECES // within_ms if within_ms else 0
 
 
 def oldest_inside(now: int, within_ms: int) -> int:
-    """The number of the oldest piece of which any is inside the window that ends now."""
+    """Return the number of the oldest piece that is partly inside the window that ends now."""
     return max(0, now * PIECES // within_ms - PIECES) if within_ms else 0
 
 
 class Tally(msgspec.Struct, frozen=True, array_like=True, tag="t", gc=False):
-    """A number of events, or a sum. pieces: those with something in them, oldest first. total: of all amounts."""
+    """A number of events, or a sum. pieces: the non-empty ones, oldest first. total: of all amounts."""
 
     pieces: tuple[int, ...]
     amounts: tuple[int, ...]
@@ -50,7 +50,7 @@ class Tally(msgspec.Struct, frozen=True, array_like=True, tag="t", gc=False):
         return self.pieces[-1]
 
     def more(self, piece: int, amount: int) -> Tally:
-        """With an amount added in a piece, and without what is out of the window by then."""
+        """Return the tally with an amount added in a piece, and without pieces outside the window by then."""
         pieces, amounts = self.pieces, self.amounts
         if piece <= pieces[-1]:
             last = min(INTEGER_MAX, amounts[-1] + amount)
@@ -60,7 +60,7 @@ class Tally(msgspec.Struct, frozen=True, array_like=True, tag="t", gc=False):
         return Tally((*pieces[gone:], piece), (*amounts[gone:], amount), total)
 
     def value(self, oldest: int, ahead: Sequence[int] = ()) -> int:
-        """The sum of the pieces from `oldest` on. ahead: amounts on their way into the log."""
+        """Return the sum of the pieces from `oldest` on. ahead: amounts that have no index in the log yet."""
         total = self.total
         if self.pieces[0] < oldest:
             total = sum(self.amounts[bisect_left(self.pieces, oldest) :])
@@ -69,7 +69,7 @@ class Tally(msgspec.Struct, frozen=True, array_like=True, tag="t", gc=False):
         return total if total < INTEGER_MAX else INTEGER_MAX
 
     def until(self, piece: int) -> Tally:
-        """With nothing later than that piece: what is, is put into it."""
+        """Return the tally with later amounts moved to that piece."""
         if self.pieces[-1] <= piece:
             return self
         kept = bisect_left(self.pieces, piece)
@@ -79,19 +79,20 @@ class Tally(msgspec.Struct, frozen=True, array_like=True, tag="t", gc=False):
 
 
 class Steps(msgspec.Struct, frozen=True, array_like=True, tag="s", gc=False):
-    """How far a sequence has come. starts: for each step, the piece in which the latest sequence up to that step began,
-    or NEVER: as long as the first event of one is in the window, the others are."""
+    """Progress of a sequence. starts: for each step, the piece in which the latest sequence up to that step began, or
+    NEVER: as long as the first event of a sequence is in the window, the others are."""
 
     starts: tuple[int, ...]
     newest: int
 
     def more(self, piece: int, steps: Sequence[int]) -> Steps:
-        """With an event that is these steps, of which it takes one in any sequence. steps: descending."""
+        """Return the progress after an event that is these steps, of which any sequence takes one.
+        steps: descending."""
         newest = max(piece, self.newest)
         return Steps(_stepped(self.starts, newest, steps), newest)
 
     def value(self, oldest: int, ahead: Sequence[Sequence[int]] = ()) -> int:
-        """How many steps are inside. ahead: those of events on their way into the log."""
+        """Return how many steps are inside the window. ahead: steps of events that have no index in the log yet."""
         starts = self.starts
         for steps in ahead:
             starts = _stepped(starts, max(self.newest, oldest), steps)
@@ -101,7 +102,7 @@ class Steps(msgspec.Struct, frozen=True, array_like=True, tag="s", gc=False):
         return 0
 
     def until(self, piece: int) -> Steps:
-        """With nothing later than that piece: what is, is put into it."""
+        """Return the progress with later pieces moved to that piece."""
         if self.newest <= piece:
             return self
         return Steps(tuple(min(start, piece) for start in self.starts), piece)
@@ -115,13 +116,13 @@ def _stepped(starts: tuple[int, ...], piece: int, steps: Sequence[int]) -> tuple
 
 
 class Blind(msgspec.Struct, frozen=True, array_like=True, tag="b", gc=False):
-    """Something may be missing in the numbers of an owner, as long as this piece is inside."""
+    """Events of an owner may be missing, as long as this piece is inside the window."""
 
     newest: int
     because: BlindBecause
 
     def until(self, piece: int) -> Blind:
-        """As of the others."""
+        """Return the note with a later piece moved to that piece."""
         return self if self.newest <= piece else Blind(piece, self.because)
 
 
@@ -133,12 +134,12 @@ _DECODER: Final[msgspec.json.Decoder[Tally | Steps | Blind]] = msgspec.json.Deco
 
 
 def encoded(kept: Kept) -> bytes:
-    """As a register keeps it."""
+    """Encode for storage in a register."""
     return _ENCODER.encode(kept)
 
 
 def decoded(kept: bytes) -> Kept | None:
-    """What was kept; None for what no version of ours wrote."""
+    """Decode a stored value; None for one that no version of ours wrote."""
     try:
         found = _DECODER.decode(kept)
     except (msgspec.MsgspecError, ValueError):

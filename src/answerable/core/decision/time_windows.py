@@ -1,6 +1,6 @@
-"""Whether a named time is now. All in UTC.
+"""Evaluate named time windows. All times in UTC.
 
-Laws: the end of a window is not part of it; a part of a day that goes past midnight belongs to the day it began on.
+Laws: the end of a window is excluded; a part of a day that passes midnight belongs to the day on which it began.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def windows_at(windows: tuple[TimeWindow, ...], now: UnixMillis) -> Mapping[str, bool]:
-    """Each window by its name. now: Unix milliseconds."""
+    """Return for each window, by name, whether it is open. now: Unix milliseconds."""
     return {window.name: lasts(window, now) for window in windows}
 
 
 def lasts(window: TimeWindow, now: UnixMillis) -> bool:
-    """Whether the window lasts at this moment."""
+    """Whether the window is open at this moment."""
     if now < window.begins or (window.ends and now >= window.ends):
         return False
     if not window.days and window.starts_at == window.stops_at:

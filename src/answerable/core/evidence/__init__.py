@@ -1,1 +1,1 @@
-"""What is handed to strangers: entries of a log with proofs, and the fields that were chosen to be shown."""
+"""Evidence for outside verifiers: entries of a log with proofs, and the fields selected for disclosure."""

@@ -1,10 +1,10 @@
-"""Zip archives of one spelling: any zip tool opens them, and there is one right sequence of bytes for their members.
+"""Canonical zip archives: any zip tool opens them, and a set of members has exactly one encoding.
 
-Members are stored, not compressed, in order of their names, with the earliest date there is and nothing optional: no
-comments, no extra fields, no descriptors, no zip64. Laws:
-- `parse_archive` takes only what `encode_archive` writes, byte for byte, so that no byte can be changed, nothing can be
-  hidden between members, and two tools cannot read two contents;
-- what was read is no larger than what was given: nothing expands;
+Members are stored, not compressed, sorted by name, with the earliest possible date and nothing optional: no comments,
+no extra fields, no descriptors, no zip64. Laws:
+- `parse_archive` accepts only what `encode_archive` writes, byte for byte, so that no byte can be changed, nothing can
+  be hidden between members, and two tools cannot read different contents;
+- the parsed content is no larger than the archive: nothing expands;
 - names are short, relative, and of letters, digits, `.`, `-` and single slashes.
 """
 
@@ -36,7 +36,7 @@ _EARLIEST_DAY: Final = (1 << 5) | 1
 
 
 def encode_archive(members: Mapping[str, bytes]) -> bytes:
-    """The bytes that `parse_archive` reads. Raises Malformed for names and sizes that it would not take."""
+    """Encode an archive. Raises Malformed for names and sizes that `parse_archive` would not accept."""
     _require_count(len(members))
     pieces: list[bytes] = []
     central: list[bytes] = []
@@ -71,7 +71,8 @@ def encode_archive(members: Mapping[str, bytes]) -> bytes:
 
 
 def parse_archive(content: bytes) -> dict[str, bytes]:
-    """The members by name. Raises Malformed (`evidence.archive`) for anything that `encode_archive` does not write."""
+    """Return the members by name. Raises Malformed (`evidence.archive`) for anything that `encode_archive` does not
+    write."""
     _require_size(len(content))
     try:
         members = _members(content)
@@ -83,7 +84,7 @@ def parse_archive(content: bytes) -> dict[str, bytes]:
 
 
 def _members(content: bytes) -> dict[str, bytes]:
-    """What the central directory speaks of. Whether all else fits it is seen by writing it anew."""
+    """Return the members in the central directory. The caller encodes them again to check everything else."""
     at = len(content) - _END.size
     if at < 0:
         raise _refused("it is too short")

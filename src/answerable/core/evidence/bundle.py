@@ -1,11 +1,11 @@
-"""Evidence bundles: leaves with inclusion proofs, the checkpoint over them, and the fields that are shown.
+"""Evidence bundles: leaves with inclusion proofs, the checkpoint over them, and the disclosed fields.
 
 Laws:
-- what parses is written back byte for byte; the manifest says nothing that does not follow from the other members;
-- a shown field fits a digest in the leaf of its own entry, so it cannot be moved to another or be made up;
-- of what is not shown, nothing is in the bundle but the digest.
+- encoding what was parsed gives the same bytes; the manifest states only what follows from the other members;
+- a disclosed field matches a digest in the leaf of its own entry, so it cannot be moved to another or be made up;
+- of an undisclosed field the bundle contains only the digest.
 
-Nothing here is proven: that the checkpoint is signed and leads to the leaves is for `verify`.
+Nothing is proven here: `verify` checks that the checkpoint is signed and covers the leaves.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ _LEAF_NAME: Final = re.compile(r"entries/(0|[1-9][0-9]{0,15})\.json")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceEntry:
-    """One entry: leaf as stored, inclusion proof, and the fields that are shown, in order of their digests.
+    """One entry: leaf as stored, inclusion proof, and the disclosed fields, sorted by digest.
 
-    Raises Malformed (`evidence.disclosure`) for a field that the leaf does not commit to, and for one shown twice.
+    Raises Malformed (`evidence.disclosure`) for a field that the leaf does not commit to, and for a duplicate.
     """
 
     index: int
@@ -78,7 +78,7 @@ class EvidenceEntry:
                 )
 
     def members(self, checkpoint: bytes) -> dict[str, bytes]:
-        """Its members of the archive."""
+        """Return the entry's members of the archive."""
         proof = TlogProof(index=self.index, hashes=self.hashes, checkpoint=checkpoint)
         members = {
             f"entries/{self.index}.json": self.leaf,
@@ -92,9 +92,11 @@ class EvidenceEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """checkpoint: the signed note over all entries, with its cosignatures. keys: of the log, as they stand beside it.
+    """An evidence bundle. checkpoint: the signed note over all entries, with its cosignatures. keys: of the log, as
+    published.
 
-    policy: what its owner calls enough cosignatures; who relies on the bundle has one of their own. Raises Malformed.
+    policy: the cosignatures that the log's owner considers sufficient; a verifier uses its own policy. Raises
+    Malformed.
     """
 
     checkpoint: bytes
@@ -111,11 +113,11 @@ class Bundle:
 
     @property
     def claimed(self) -> Checkpoint:
-        """What the checkpoint says, not verified. Raises Malformed."""
+        """The checkpoint's content, unverified. Raises Malformed."""
         return Checkpoint.parse(Note.parse(self.checkpoint).text)
 
     def encoded(self) -> bytes:
-        """The bytes that `parse` reads: the same for the same content."""
+        """Return the bytes that `parse` reads; deterministic."""
         members = {
             CHECKPOINT: self.checkpoint,
             KEYS: "".join(f"{key.formatted()}\n" for key in self.keys).encode(),
@@ -128,7 +130,7 @@ class Bundle:
 
     @classmethod
     def parse(cls, content: bytes) -> Bundle:
-        """Read a bundle. Raises Malformed (`evidence.*`, and those of its parts)."""
+        """Parse a bundle. Raises Malformed (`evidence.*`, and those of its parts)."""
         members = parse_archive(content)
         indexes = sorted(int(match[1]) for match in map(_LEAF_NAME.fullmatch, members) if match)
         if len(indexes) > ENTRIES_MAX:
@@ -166,7 +168,7 @@ class Bundle:
 
 
 def disclosure_of(text: str) -> Disclosure:
-    """Read a disclosure (RFC 9901) as we write them. Raises Malformed (`evidence.disclosure`, `ledger.disclosure`)."""
+    """Parse a disclosure (RFC 9901) in our form. Raises Malformed (`evidence.disclosure`, `ledger.disclosure`)."""
     try:
         array = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:

@@ -1,1 +1,1 @@
-"""Who is calling, and how it was proved."""
+"""Identity: who a caller is, and how that was proved."""

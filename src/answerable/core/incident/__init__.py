@@ -1,1 +1,1 @@
-"""What happened, told so that a person understands it."""
+"""Describe ledger entries for people, as timelines and events, and announce them to other systems."""

@@ -1,10 +1,11 @@
-"""What others are told when a right to act has ended, was held or may go on, and when a group is to know of an action.
+"""Announcements made from ledger entries: a right to act ended, was held or restored, or a group must be notified of an
+action.
 
-An announcement is made from one entry of the ledger, and from that alone: whoever reads the ledger again makes the same
-one, with the same id, so that none is lost between the two and none counts twice.
+An announcement is made from one ledger entry alone: a second reading of the ledger makes the same announcement with the
+same id, so that none is lost and none counts twice.
 
-Laws: it has names of agents, instances, tokens, tasks and things, and never the name of a person, a reason in
-somebody's words, an argument or a result; an entry that announces nothing makes nothing.
+Laws: an announcement contains names of agents, instances, tokens, tasks and things, and never the name of a person, a
+reason in somebody's words, an argument or a result; an entry that announces nothing produces nothing.
 """
 
 from __future__ import annotations
@@ -40,21 +41,20 @@ ANNOUNCED: Final = frozenset(
         Tag.HOLD_LIFTED,
     }
 )
-"""Entries that are announced; beside them those intents that a group is to be told of."""
+"""Tags of announced entries; in addition, intents of which a group must be notified."""
 _NOTIFY: Final = "notify"
 _REMOVED: Final = "removed"
-# As it stands in the leaf of an intent: most have no obligation, and are not read at all.
+# As it occurs in the leaf of an intent: most intents have no obligation, and are not parsed at all.
 _NOTIFY_IN_LEAF: Final = b'"notify"'
 ID_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """log, entry: where it stands in the ledger. kind, name: what it is about: a kind that can be revoked or held,
-    `instance`, or `group` for a notice. because: a stable word of ours, may be empty. by_person: whether a person did
-    it, where that is known. agent, mandate, capability, action, hold: empty where it is not about one. until: when a
-    hold runs out by itself, which nothing announces; 0 for never.
-    """
+    """An announcement made from one ledger entry. log, entry: its ledger entry. kind, name: the subject: a kind that
+    can be revoked or held, `instance`, or `group` for a notice. because: a stable word of ours, may be empty.
+    by_person: whether a person did it, where known. agent, mandate, capability, action, hold: empty where not
+    applicable. until: when a hold expires by itself, which is not announced; 0 for never."""
 
     log: str
     entry: int
@@ -72,19 +72,19 @@ class Announcement:
     until: int = 0
 
     def id(self, *receivers: str) -> str:
-        """The same for the same entry, and another one for each receiver: 22 characters that say nothing."""
+        """Return an id that is equal for the same entry and differs for each receiver: 22 opaque characters."""
         told = "\0".join((self.log, str(self.entry), self.change, self.kind, self.name, *receivers))
         return to_base64url(sha256(told.encode("utf-8", "surrogatepass")).digest()[:ID_BYTES])
 
     @property
     def place(self) -> str:
-        """The entry by which people find all about it."""
+        """The ledger entry, by which people find the details."""
         return f"{self.log}/{self.entry}"
 
 
 def announcements_in(stored: StoredEntry, log: str, find: FindKey) -> tuple[Announcement, ...]:
-    """What one entry announces. find: keys of subjects, for the groups that an intent names; where they are gone, so
-    is what it would have said. Raises Broken (`ledger.leaf_malformed`)."""
+    """Return what one entry announces. find: returns keys of subjects, for the groups that an intent names; notices
+    whose keys were destroyed are omitted. Raises Broken (`ledger.leaf_malformed`)."""
     if stored.tag == Tag.INTENT:
         return _notices(stored, log, find) if _NOTIFY_IN_LEAF in stored.leaf else ()
     if stored.tag not in ANNOUNCED:
@@ -126,7 +126,7 @@ def announcements_in(stored: StoredEntry, log: str, find: FindKey) -> tuple[Anno
         case Tag.AUTHORITY_CHANGED:
             return (_withdrawn(leaf, log, stored.index, at),) if leaf.get("state") == _REMOVED else ()
         case Tag.HOLD_LIFTED if not leaf.get("lifted_at"):
-            # One person agreed, and another one is wanted.
+            # One person agreed, and another one is still required.
             return ()
         case _:
             return (_held(leaf, log, stored, at),)
@@ -150,14 +150,14 @@ def _revoked(leaf: Mapping[str, JSONValue], log: str, index: int, at: UnixMillis
 
 
 def _withdrawn(leaf: Mapping[str, JSONValue], log: str, index: int, at: UnixMillis) -> Announcement:
-    """A generation of keys of the trust domain, by which nobody is to believe anything any more."""
+    """A removed generation of keys of the trust domain, which must no longer be trusted."""
     return Announcement(
         log=log, entry=index, at=at, change="revoked", kind="authority", name=_text(leaf, "authority")
     )
 
 
 def _held(leaf: Mapping[str, JSONValue], log: str, stored: StoredEntry, at: UnixMillis) -> Announcement:
-    """Of a hold that was placed or lifted: over what, as far as the entry says so."""
+    """A hold that was placed or lifted, with its target, as far as the entry states it."""
     kind, name = _text(leaf, "kind"), _text(leaf, "name")
     placed, source = stored.tag == Tag.HOLD_PLACED, _text(leaf, "source")
     since = whole(dict(leaf), "since" if placed else "lifted_at")

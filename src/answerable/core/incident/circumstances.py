@@ -1,6 +1,6 @@
-"""What stands around an action in its entry: purpose, claim of the agent, conditions, and what people alone may read.
+"""Describe the circumstances of an action from its entry: purpose, the agent's claim, conditions, and internal reasons.
 
-It is told for people: reasons that no agent is shown are among it.
+For people only: it includes reasons that no agent may see.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def circumstances(payload: Mapping[str, JSONValue]) -> list[str]:
-    """Short lines, most important first; none for what the entry does not say."""
+    """Return short lines, most important first; none for what the entry does not state."""
     lines = [f"purpose of the mandate: {plain(payload['purpose'])}"] if payload.get("purpose") else []
     if payload.get("reason"):
         lines.append(f"reason the agent claimed: {plain(payload['reason'])}")
@@ -25,8 +25,8 @@ def circumstances(payload: Mapping[str, JSONValue]) -> list[str]:
 
 
 def set_aside(decision: Mapping[str, JSONValue], approval: JSONValue) -> str:
-    """By what the forbids in its way were set aside. Which of them took the approval and which a condition, an entry
-    does not say."""
+    """Describe what lifted the forbids. An entry does not state which were lifted by the approval and which by a
+    condition."""
     lifted, conditions = decision.get("lifted"), decision.get("obligations")
     if not lifted:
         return f", after approval {short(approval)} was used up" if approval else ""

@@ -1,7 +1,7 @@
-"""Announcements as CloudEvents 1.0 in structured JSON, signed as Standard Webhooks 1.0 says.
+"""Format announcements as CloudEvents 1.0 in structured JSON, signed as Standard Webhooks 1.0 specifies.
 
-Law: what is signed are the bytes that are sent, with the id of the event and the time of this very try, so that a copy
-is told from a message by its time, and a repetition by its id.
+Law: the signature covers the bytes sent, the event's id and the time of this attempt, so that a replayed copy is
+detected by its time, and a repeated delivery by its id.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SPACE: Final = re.compile(rb"\s+")
 
 
 def cloud_event(told: Announcement, *, source: str, identity: str) -> bytes:
-    """The whole body of a message. source: URL of this deployment."""
+    """Return the whole body of a message. source: URL of this deployment."""
     known: dict[str, JSONValue] = {
         "agent": told.agent,
         "mandate": told.mandate,
@@ -55,13 +55,14 @@ def cloud_event(told: Announcement, *, source: str, identity: str) -> bytes:
 
 
 def left_out_event(count: int, *, name: str, source: str, identity: str, at: int) -> bytes:
-    """Says that so many were not kept, because too many waited already: the ledger has them all."""
+    """Return the event that states how many events were dropped because too many were queued: the ledger has
+    them all."""
     return _body(identity, source=source, kind=STREAM_TYPE, subject=name, at=at, content={"count": count})
 
 
 def webhook_secret(content: bytes) -> bytes:
-    """The key in a secret: `whsec_` and base64 of 24 to 64 bytes. Raises Malformed (`webhook.secret`), and shows
-    nothing of it."""
+    """Parse the key of a secret: `whsec_` and base64 of 24 to 64 bytes. Raises Malformed (`webhook.secret`), which
+    reveals nothing of it."""
     text = _SPACE.sub(b"", content).decode("ascii", "replace")
     try:
         key = b64decode(text.removeprefix(SECRET_PREFIX), validate=True)
@@ -76,7 +77,7 @@ def webhook_secret(content: bytes) -> bytes:
 
 
 def signed_headers(body: bytes, *, identity: str, at: int, secret: bytes) -> dict[str, str]:
-    """The fields of one try. at: Unix milliseconds of this try."""
+    """Return the headers of one attempt. at: Unix milliseconds of this attempt."""
     seconds = str(at // 1000)
     mac = digest(secret, b"%b.%b.%b" % (identity.encode(), seconds.encode(), body), sha256)
     return {

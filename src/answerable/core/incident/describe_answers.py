@@ -1,5 +1,4 @@
-"""What is told of answers to approvals, of reviews that broken glasses owe, and of questions that became void or were
-tests."""
+"""Describe entries about answers to approvals, reviews of emergency access, void approvals and tests."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ _VERBS: Final = {"approve": "approved", "deny": "denied", "break_glass": "broke 
 def answer_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """Who said what, why, in their words, what they proposed instead, and what became of the approval."""
+    """Describe an answer: who, verdict, reason, comment, proposal, and the resulting state of the approval."""
     verb = _VERBS.get(str(leaf.get("verdict")), "answered")
     person, approval = named("person", leaf, payload), short(leaf.get("approval"))
     if leaf.get("workflow"):
@@ -44,7 +43,7 @@ def answer_told(
 
 
 def void_told(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> tuple[str, tuple[str, ...]]:
-    """Why nothing runs by an approval any more."""
+    """Describe why an approval can no longer be used."""
     del payload
     told = leaf.get("because")
     because = " and ".join(plain(one) for one in told) if isinstance(told, list) else "something"
@@ -57,7 +56,7 @@ def void_told(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -
 def glass_reviewed_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """Who judged that an action ran without its approval, and how."""
+    """Describe the review of an emergency access."""
     person, approval = named("person", leaf, payload), short(leaf.get("approval"))
     late = ", late" if leaf.get("late") else ""
     text = f"{person} found the broken glass of approval {approval} {plain(leaf.get('verdict'))}{late}."
@@ -68,7 +67,7 @@ def glass_reviewed_told(
 def canary_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """That the question was a test, what was wrong with it, and whether anybody saw it."""
+    """Describe a revealed test: what was wrong with it, and whether anybody noticed."""
     ends = {"caught": "caught it", "let_through": "let it through"}
     how = ends.get(str(leaf.get("ended")))
     seen = f"{named('person', leaf, payload)} {how}" if how is not None else "nobody answered it"
@@ -86,5 +85,5 @@ def canary_told(
 
 
 def _is_unsigned(leaf: Mapping[str, JSONValue]) -> bool:
-    """Whether its entry calls an answer one that nobody signed."""
+    """Whether the entry marks an answer as unsigned."""
     return leaf.get("strength") is not None

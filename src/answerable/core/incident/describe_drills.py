@@ -1,4 +1,4 @@
-"""What is told of drills."""
+"""Describe entries about drills."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def drill_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """What was tried out on whose shadow, and what came of it."""
+    """Describe what was drilled, on which shadow agent, and the result."""
     came = "passed" if leaf.get("passed") is True else "FAILED"
     text = (
         f"A {plain(leaf.get('kind'))} drill of {plain(leaf.get('of'))} {plain(leaf.get('name'))}, run by "

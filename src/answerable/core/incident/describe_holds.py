@@ -1,4 +1,4 @@
-"""What an entry says of a hold: what stood still, since when and why, and who let it go on; told for people."""
+"""Describe entries about holds: what was held, since when and why, and who lifted it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def hold_placed_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """A hold came into force: a sentence, and what was on its way meanwhile."""
-    # Of a panic, `rule` is the press, which says nothing to people.
+    """Describe a hold that came into force, and what was in flight."""
+    # Of a panic, `rule` is the id of the press, which means nothing to people.
     pressed = leaf.get("source") == "panic"
     ruled = leaf.get("rule") and not pressed
     by = f"Rule {plain(leaf['rule'])}" if ruled else named("by", leaf, payload)
@@ -37,7 +37,7 @@ def hold_placed_told(
 def hold_lifted_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """Somebody signed that it may go on: a sentence, and why."""
+    """Describe a signed agreement to lift a hold."""
     details = [f"hold: {plain(leaf.get('hold'))}"]
     if payload.get("reason"):
         details.append(f"reason: {plain(payload['reason'])}")
@@ -51,7 +51,7 @@ def hold_lifted_told(
 def containment_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """What a stop stopped and could not stop, once all in flight had ended."""
+    """Describe a containment report, written once everything in flight had ended."""
     ended = leaf.get("ended")
     ends = (
         [f"{count} {status.replace('_', ' ')}" for status, count in ended.items()]

@@ -1,4 +1,4 @@
-"""What is told of documents that were applied, and of the keys that people sign with."""
+"""Describe entries about applied documents, and about the keys that people sign with."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def changed_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """Which documents were applied by whom, and whose keys that changed."""
+    """Describe which documents were applied by whom, and whose keys changed."""
     changes = payload.get("changes", payload)
     names = ", ".join(changes) if isinstance(changes, dict) else "documents"
     before, after = short(leaf.get("before")), short(leaf.get("after"))
@@ -28,7 +28,7 @@ def changed_told(
 def describe_keys(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """Whose keys are which, by the documents in force."""
+    """Describe whose keys are which, by the documents in force."""
     people = leaf.get("people")
     count = len(people) if isinstance(people, list) else 0
     who = "1 person signs" if count == 1 else f"{count} people sign"
@@ -37,7 +37,7 @@ def describe_keys(
 
 
 def signers_told(payload: Mapping[str, JSONValue]) -> tuple[str, ...]:
-    """One line for each person of whom the fields of an entry say it."""
+    """Return one line for each person whose keys the entry's fields state."""
     lines = []
     for name, said in payload.items():
         if name.startswith(SIGNS) and isinstance(said, dict):

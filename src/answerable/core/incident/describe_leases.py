@@ -1,4 +1,4 @@
-"""What is told of leases, and of the sessions that they opened."""
+"""Describe entries about leases, and the sessions opened with them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def lease_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """How a credential stands: used, gone, or not gone and why."""
+    """Describe the state of a credential: used, revoked, or not revoked and why."""
     state, end = leaf.get("state"), leaf.get("end")
     stands = {
         "named": "is being issued",
@@ -41,7 +41,7 @@ def lease_told(
 
 
 def session_told(leaf: Mapping[str, JSONValue]) -> tuple[str, ...]:
-    """What the target itself calls the session that an action ran in, one line each: to find it in the target's log."""
+    """Return the target's own names of an action's session, one line each, by which it is found in the target's log."""
     session = leaf.get("session")
     if not isinstance(session, dict):
         return ()

@@ -1,4 +1,4 @@
-"""What is told of duty: to whom a question was passed on, and who stands in for whom."""
+"""Describe entries about duty: escalations of approvals, and deputies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Told = tuple[str, tuple[str, ...]]
 
 
 def escalated_told(leaf: Mapping[str, JSONValue], _payload: Mapping[str, JSONValue]) -> _Told:
-    """Whom a question was passed on to."""
+    """Describe to whom an approval was escalated."""
     count = leaf.get("people_count")
     people = "1 person was" if count == 1 else f"{plain(count)} people were"
     text = (
@@ -29,7 +29,7 @@ def escalated_told(leaf: Mapping[str, JSONValue], _payload: Mapping[str, JSONVal
 
 
 def duty_told(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
-    """Who lets whom stand in, or that this is over."""
+    """Describe a new deputy, or the end of one."""
     of, to, group = named("of", leaf, payload), named("to", leaf, payload), plain(leaf.get("group"))
     if leaf.get("change") == "ended":
         because = f", because of documents ({plain(leaf.get('because'))})" if leaf.get("because") else ""
@@ -49,7 +49,7 @@ def duty_told(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -
 
 
 def answered_for(leaf: Mapping[str, JSONValue]) -> str:
-    """In whose place an answer was given, to be put behind who gave it; empty for nobody's."""
+    """Return on whose behalf an answer was given, to follow the answerer's name; empty for their own answer."""
     duty = leaf.get("duty")
     if not isinstance(duty, dict):
         return ""
@@ -60,4 +60,4 @@ DUTIES_TOLD: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSO
     Tag.APPROVAL_ESCALATED: escalated_told,
     Tag.DUTY: duty_told,
 }
-"""By tag."""
+"""The describing function of each tag."""

@@ -1,4 +1,4 @@
-"""What is told of people's passkeys."""
+"""Describe entries about people's passkeys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def passkey_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """Who may bring a passkey in, or has; or how many were turned away."""
+    """Describe an invitation, an enrolled passkey, or the number of refused attempts."""
     change = leaf.get("change")
     if change == "refused":
         counts = leaf.get("counts")
@@ -64,7 +64,7 @@ def _session_refused(
 def passkey_removed_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """Who removed which passkey of whom."""
+    """Describe who removed which passkey of whom."""
     called = f" {plain(payload['label'])}" if payload.get("label") else ""
     person, by = named("person", leaf, payload), named("by", leaf, payload)
     return f"{by} removed passkey{called} of {person}.", (f"key: {short(leaf.get('key'))}",)

@@ -1,4 +1,4 @@
-"""What entries say of policy sets, as sentences."""
+"""Describe entries about policy sets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HOW: Final = {
 def policy_changed_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """A policy set came into force. Entries from before it was told how say that it changed."""
+    """Describe a policy set that came into force. Old entries without `how` are described as a change."""
     how = _HOW.get(str(leaf.get("how")), "changed policies")
     proposed = f" that {short(leaf.get('author'))} proposed" if leaf.get("author") else ""
     text = f"{named('by', leaf, payload)} {how}{proposed}: {short(leaf.get('before'))} to {short(leaf.get('after'))}."
@@ -32,7 +32,7 @@ def policy_changed_told(
 def policy_proposed_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """A change of policy sets waits for its second person."""
+    """Describe a proposed change that waits for a second person."""
     changes = payload.get("changes")
     names = f" of {plain(', '.join(changes))}" if isinstance(changes, dict) else ""
     text = f"{named('author', leaf, payload)} proposed a change{names}: {short(leaf.get('before'))} to "
@@ -42,5 +42,5 @@ def policy_proposed_told(
 def withdrawn_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """A proposal does not wait any more."""
+    """Describe a withdrawn proposal."""
     return f"{named('by', leaf, payload)} took a proposal back.", (f"proposal {short(leaf.get('proposal'))}",)

@@ -1,4 +1,4 @@
-"""What was prepared and what was executed of it, in the words of a timeline."""
+"""Describe prepared objects and their execution."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def executed_told(payload: Mapping[str, JSONValue]) -> tuple[str, ...]:
-    """Of an intent: which entry says that what it executes was prepared."""
+    """Return, for an intent, which entry prepared the object that it executes."""
     found = payload.get("prepared")
     if not isinstance(found, dict):
         return ()
@@ -24,7 +24,7 @@ def executed_told(payload: Mapping[str, JSONValue]) -> tuple[str, ...]:
 
 
 def kept_told(payload: Mapping[str, JSONValue]) -> tuple[str, ...]:
-    """Of an outcome: what was kept to be executed, or why nothing was."""
+    """Return, for an outcome, what was stored for execution, or why nothing was."""
     found = payload.get("prepared")
     if not isinstance(found, dict):
         return ()

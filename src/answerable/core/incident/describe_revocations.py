@@ -1,4 +1,4 @@
-"""What an entry says of keys that nobody believes any more, and of what was taken back for good, told for people."""
+"""Describe entries about authorities and revocations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def authority_told(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> tuple[str, tuple[str, ...]]:
-    """An authority of the trust domain came, or went: a sentence, and no details."""
+    """Describe a changed authority of the trust domain."""
     name, domain = plain(leaf.get("authority")), plain(leaf.get("domain"))
     return f"Authority {name} of trust domain {domain} is now {plain(leaf.get('state'))}.", ()
 
@@ -21,7 +21,7 @@ def authority_told(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) ->
 def revoked_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """Something was revoked: a sentence, and what was on its way meanwhile."""
+    """Describe a revocation, and what was in flight."""
     kind = str(leaf.get("kind")).replace("_", " ")
     what = named("person", leaf, payload) if leaf.get("kind") == "owner" else plain(leaf.get("name"))
     details = [f"reason: {plain(payload['reason'])}"] if payload.get("reason") else []

@@ -1,4 +1,4 @@
-"""Stop rules that fired, as a story tells them."""
+"""Describe entries about stop rules that fired."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FIRED: Final = {"held": "stopped", "would_hold": "would have stopped", "warned"
 def rule_fired_told(
     leaf: Mapping[str, JSONValue], _payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """A stop rule fired: a sentence, and from which entries its number came."""
+    """Describe a stop rule that fired, with the entries behind its value."""
     fired = _FIRED.get(str(leaf.get("fired")), "looked at")
     details = [
         f"{plain(leaf.get('watches'))} of {plain(leaf.get('over'))} {plain(leaf.get('owner'))}: "

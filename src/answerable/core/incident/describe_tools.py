@@ -1,4 +1,4 @@
-"""What is told of tools whose definitions came into force."""
+"""Describe entries about tool definitions that came into force."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def tool_pinned_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """Who let which definition of a tool through."""
+    """Describe who approved which definition of a tool."""
     tool = f"tool {plain(leaf.get('tool'))} of server {plain(leaf.get('server'))}"
     definition = short(leaf.get("definition"))
     if leaf.get("source") == "first_sight":

@@ -1,4 +1,4 @@
-"""What is told of refusals at doors."""
+"""Describe entries about refusals at endpoints before authentication."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def door_refusal_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """Who was refused at which door, before there was an action."""
+    """Describe who was refused at which endpoint, before there was an action."""
     times, first, last = leaf.get("count"), leaf.get("first"), leaf.get("last")
     often = f"{plain(times)} messages were" if isinstance(times, int) and times > 1 else "A message was"
     who = f" of agent {plain(leaf.get('agent'))}" if leaf.get("agent") else ""

@@ -1,8 +1,8 @@
-"""A stream of events to one receiver (SSF 1.0, section 8.1), and a webhook, which is one that its owner set up.
+"""An event stream to one receiver (SSF 1.0, section 8.1), including webhooks, which the deployment's owner configures.
 
-Laws: a stream belongs to one receiver for ever; where it pushes to is one of the addresses that the owner of this
-deployment lists for that receiver, letter by letter; what we supply is never changed by what a receiver sends; what a
-receiver is not sent is counted and said.
+Laws: a stream belongs to one receiver for ever; it pushes only to an address that the deployment's owner lists for that
+receiver, compared literally; transmitter-supplied members are never changed by a request of a receiver; events that a
+receiver is not sent are counted and reported.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ METHODS: Final[tuple[Method, ...]] = get_args(Method)
 PUSH_URN: Final = "urn:ietf:rfc:8935"
 POLL_URN: Final = "urn:ietf:rfc:8936"
 VERIFY_SECONDS_MIN: Final = 10
-"""Between two verifications that a receiver asks for."""
+"""Minimum time between two verifications that a receiver requests."""
 DESCRIPTION_CHARS_MAX: Final = 200
 REASON_CHARS_MAX: Final = 200
 REQUESTED_MAX: Final = 64
@@ -45,13 +45,14 @@ _OURS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventStream:
-    """receiver: the agent that has it, or the name of a webhook. endpoint: where it is pushed to; empty for polling.
+    """A stream of events to one receiver. receiver: the agent that owns it, or the name of a webhook. endpoint: the
+    push address; empty for polling.
 
-    requested: event types, None for all that there are. removed: subjects that the receiver does not want to hear of,
-    as canonical JSON. groups: whom a webhook speaks to; stops: whether it is told of what ended. since: by log, the
-    first entry of which it is told. refused: how many its receiver refused for good. left_out: how many of those that
-    were not kept it has been told of. update: id of the event about its own status that is still to be sent, empty for
-    none. verified_at: when it was last asked to show that it works. revision: another one after every change.
+    requested: event types, None for all. removed: subjects that the receiver excluded, as canonical JSON. groups: those
+    a webhook serves; stops: whether it receives events about what ended. since: by log, the first entry it receives.
+    refused: events that its receiver permanently refused. left_out: how many of the dropped events it was told of.
+    update: id of the pending event about its own status, empty for none. verified_at: time of the last verification.
+    revision: changes with every modification.
     """
 
     id: str
@@ -92,7 +93,7 @@ class EventStream:
 
 
 def configuration(stream: EventStream, *, issuer: str, poll_url: str) -> dict[str, JSONValue]:
-    """As its receiver reads it. poll_url: where this stream is polled."""
+    """Return the configuration as its receiver reads it. poll_url: where this stream is polled."""
     delivery: dict[str, JSONValue] = (
         {"method": PUSH_URN, "endpoint_url": stream.endpoint}
         if stream.method == "push"
@@ -126,14 +127,14 @@ def configured(
     ours: Mapping[str, JSONValue],
     whole: bool,
 ) -> EventStream:
-    """The stream as its receiver wants it. endpoints: to which it may be pushed. ours: its configuration before, which
-    what we supply must agree with. whole: what is left out is taken away, else it stays.
+    """Return the stream with a receiver's changes. endpoints: permitted push addresses. ours: its configuration before,
+    with which transmitter-supplied members must agree. whole: omitted members are removed, else they stay.
 
     Raises Malformed (`event_stream.member`, `event_stream.endpoint`).
     """
     for name in sent.keys() - _SUPPLIED:
         if name not in _OURS:
-            continue  # What we do not know changes nothing.
+            continue  # Unknown members are ignored.
         if encode(sent[name]) != encode(ours.get(name)):
             raise EVENT_STREAM_MEMBER(f"`{name}` is ours to say, and is another one")
     if whole or "events_requested" in sent:
@@ -146,7 +147,7 @@ def configured(
 
 
 def subject_in(sent: Mapping[str, JSONValue]) -> str:
-    """The subject of a request, as canonical JSON. Raises Malformed (`event_stream.member`)."""
+    """Return the subject of a request, as canonical JSON. Raises Malformed (`event_stream.member`)."""
     subject = sent.get("subject")
     if not isinstance(subject, dict) or not isinstance(subject.get("format"), str):
         raise EVENT_STREAM_MEMBER("`subject` is an object with a text `format`")
@@ -157,7 +158,7 @@ def subject_in(sent: Mapping[str, JSONValue]) -> str:
 
 
 def status_in(sent: Mapping[str, JSONValue]) -> tuple[Status, str]:
-    """Status and reason of a request. Raises Malformed (`event_stream.member`)."""
+    """Return status and reason of a request. Raises Malformed (`event_stream.member`)."""
     wanted = next((one for one in STATUSES if one == sent.get("status")), None)
     if wanted is None:
         raise EVENT_STREAM_MEMBER(f"`status` is one of {', '.join(STATUSES)}")

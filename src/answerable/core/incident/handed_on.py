@@ -1,8 +1,8 @@
-"""Hops as entries tell them: who handed what of a mandate on to whom, and through whom an action came.
+"""Describe delegation hops from ledger entries: who delegated what of a mandate to whom, and the chain behind an
+action.
 
-Laws: the tree is made of what the log holds, each token once however often it was written down; what a hop may do is
-read from its own token, and where that cannot be opened nothing is said of it; nobody hides a hop by giving another the
-same id.
+Laws: the tree is built from the log, each token once even if recorded more than once; a hop's authority is read from
+its own token, and omitted where that cannot be decrypted; reusing the id of a hop for another does not hide it.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
     from answerable.core.mandate.hop_token import UnverifiedHop
 
 PHRASES_MAX: Final = 8
-"""Of one hop; how many more there are is said."""
+"""Maximum per hop; the number of further ones is stated."""
 
 ARROW: Final = " → "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedHop:
-    """One hop out of the entry in which its token was written down.
+    """One hop from the entry that records its token.
 
     name: digest of the token, hex. parent: `jti` of the hop above, empty for the first. expires_at: Unix milliseconds.
-    said: what its token says; None where the entry's fields cannot be opened.
+    said: the parsed token; None where the entry's fields cannot be decrypted.
     """
 
     name: str
@@ -61,12 +61,12 @@ class TracedHop:
 
     @property
     def authority(self) -> Authority | None:
-        """What it may do, where that can be read."""
+        """The hop's authority, where it can be read."""
         return self.said.authority if self.said is not None else None
 
 
 def traced_hop(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue] | None) -> TracedHop | None:
-    """The hop that an entry of what is cited tells of; None for one that tells of something else."""
+    """Return the hop in an entry of a cited statement; None for another statement."""
     if leaf.get("kind") != KIND:
         return None
     depth, expires = leaf.get("depth"), leaf.get("expires")
@@ -84,7 +84,7 @@ def traced_hop(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue] |
 
 
 def parent_of(hop: TracedHop, hops: Iterable[TracedHop]) -> TracedHop | None:
-    """The hop above, by the hash in the token where it can be read, else by its id."""
+    """Return the hop above, by the hash in the token where it can be read, else by its id."""
     above = [one for one in hops if one.jti == hop.parent and one.depth == hop.depth - 1]
     if hop.said is not None:
         for one in above:
@@ -94,7 +94,8 @@ def parent_of(hop: TracedHop, hops: Iterable[TracedHop]) -> TracedHop | None:
 
 
 def hop_sentence(hop: TracedHop, hops: Iterable[TracedHop] = ()) -> tuple[str, tuple[str, ...]]:
-    """What happened, as a sentence, and what more there is to know. hops: others of the story, for who handed on."""
+    """Return a sentence about the hop, and further details. hops: others of the timeline, to find the
+    delegating agent."""
     parent = parent_of(hop, hops) if hop.depth else None
     agent, mandate = plain(hop.agent), short(hop.mandate)
     phrases = narrowed(hop.authority, parent.authority if parent is not None else None)
@@ -114,7 +115,7 @@ def hop_sentence(hop: TracedHop, hops: Iterable[TracedHop] = ()) -> tuple[str, t
 
 
 def cited_sentence(leaf: Mapping[str, JSONValue]) -> tuple[str, tuple[str, ...]]:
-    """What was written down to be referred to, other than a hop, as a sentence, and what more there is to know."""
+    """Return a sentence about a cited statement other than a hop, and further details."""
     if leaf.get("kind") == CONSENT_KIND:
         agent, mandate = plain(leaf.get("agent")), short(leaf.get("mandate"))
         giver = f"The holder of hop {short(leaf.get('parent'))}"
@@ -127,7 +128,7 @@ def cited_sentence(leaf: Mapping[str, JSONValue]) -> tuple[str, tuple[str, ...]]
 
 
 def narrowed(child: Authority | None, parent: Authority | None) -> tuple[str, ...]:
-    """What a hop leaves of what its parent has, in a few words each; all of it where the parent is not known."""
+    """Return short phrases on how a hop narrows its parent's authority; on all of it where the parent is unknown."""
     if child is None:
         return ()
     phrases: list[str] = []
@@ -141,19 +142,20 @@ def narrowed(child: Authority | None, parent: Authority | None) -> tuple[str, ..
 
 
 def through(leaf: Mapping[str, JSONValue]) -> str:
-    """By whom an action was handed on, root first, to whoever acted; empty where nobody handed it on."""
+    """Return the chain of agents that delegated an action, root first; empty where nobody delegated it."""
     agents = [one.get("agent") for one in hops_of(leaf)]
     return f" through {ARROW.join(plain(one) for one in agents[:-1])}" if len(agents) > 1 else ""
 
 
 def hops_of(leaf: Mapping[str, JSONValue]) -> list[dict[str, JSONValue]]:
-    """The hops that an intent or a refusal names, root first; none where the agent acts under its own mandate."""
+    """Return the hops in the leaf of an intent or a refusal, root first; none where the agent acts under its own
+    mandate."""
     found = leaf.get("hops")
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def hop_detail(leaf: Mapping[str, JSONValue]) -> list[str]:
-    """Which hop the actor held, in one line; none where it was none."""
+    """Return one line on the hop that the acting agent held; none where it held none."""
     hops = hops_of(leaf)
     if not hops:
         return []
@@ -162,7 +164,7 @@ def hop_detail(leaf: Mapping[str, JSONValue]) -> list[str]:
 
 
 def moment_text(milliseconds: int) -> str:
-    """To the second, UTC."""
+    """Format a time to the second, UTC."""
     when = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return when.isoformat(timespec="seconds").replace("+00:00", "Z")
 
@@ -175,7 +177,7 @@ def _said(token: JSONValue) -> UnverifiedHop | None:
 
 
 def _matters(constraint: Constraint, authority: Authority) -> bool:
-    """A bound on a capability that the hop does not have any more needs no words."""
+    """Whether a constraint matters: one on a capability that the hop no longer has needs no words."""
     about, _, rest = constraint.key.partition(":")
     if not rest or about == "money":
         return True

@@ -1,4 +1,4 @@
-"""Arguments are kept in the ledger as they were; whoever only reads on does not need the secrets among them."""
+"""Hide secrets in arguments for display. The ledger stores arguments unchanged."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ HIDDEN: Final = "(hidden)"
 
 
 def hidden(value: JSONValue) -> JSONValue:
-    """The value with `(hidden)` in place of every member, at any depth, whose name says that it is a secret.
+    """Return the value with `(hidden)` in place of every member, at any depth, whose name marks it as a secret.
 
-    Raises RecursionError for what is nested deeper than Python calls.
+    Raises RecursionError for a value nested deeper than Python's call limit.
     """
     if isinstance(value, dict):
         return {name: HIDDEN if is_secret(name, below) else hidden(below) for name, below in value.items()}
@@ -27,7 +27,7 @@ def hidden(value: JSONValue) -> JSONValue:
 
 
 def payload_to_show(payload: Mapping[str, JSONValue]) -> dict[str, JSONValue]:
-    """An entry's payload with the secrets hidden among the arguments of its action, if it has any."""
+    """Return an entry's payload with the secrets in its action's arguments hidden, if it has an action."""
     action = payload.get("action")
     if not isinstance(action, dict) or "arguments" not in action:
         return dict(payload)

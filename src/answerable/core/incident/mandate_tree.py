@@ -1,6 +1,6 @@
-"""A mandate with everything that was handed on below it, and what was done at each place, out of the log.
+"""Build the delegation tree of a mandate from the log, with the actions done at each hop.
 
-Law: an action counts where its actor stood: at the last hop it came by, or at the mandate itself.
+Law: an action counts at the last hop of its chain, or at the mandate itself.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """Actions by how they ended. refused: those that are recorded one by one. unknown: nobody knows whether it took
-    effect. in_flight: begun and not ended."""
+    """Actions by how they ended. refused: those recorded individually. unknown: indeterminate ones. in_flight: begun
+    and not ended."""
 
     done: int = 0
     failed: int = 0
@@ -33,7 +33,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
-    """One hop at its place. above: the one that it hangs on, as far as the log knows it."""
+    """One hop in the tree. above: its parent, as far as the log has it."""
 
     hop: TracedHop
     above: TracedHop | None
@@ -42,7 +42,8 @@ class Branch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MandateTree:
-    """tally: of the mandate's own agent without a token. branches: each below the one it hangs on, oldest first."""
+    """A mandate with its delegation tree. tally: of the mandate's own agent without a token. branches: each after its
+    parent, oldest first."""
 
     tally: Tally
     branches: tuple[Branch, ...]
@@ -60,7 +61,7 @@ class _Growing:
 
 
 def grown(moments: Iterable[Moment], mandate: str) -> MandateTree:
-    """The tree of one mandate. moments: of the log, in order; those about other mandates are passed over."""
+    """Build the tree of one mandate. moments: of the log, in order; entries about other mandates are skipped."""
     tree = _Growing()
     for moment in moments:
         match moment.tag:
@@ -71,7 +72,7 @@ def grown(moments: Iterable[Moment], mandate: str) -> MandateTree:
             case Tag.OUTCOME | Tag.INDETERMINATE:
                 intent = moment.leaf.get("intent")
                 if isinstance(intent, int) and intent in tree.begun:
-                    # What turns up later corrects what was said before.
+                    # A later entry corrects an earlier one.
                     tree.ends[intent] = str(moment.leaf.get("status"))
             case Tag.REFUSAL if moment.leaf.get("mandate") == mandate:
                 _place(tree, moment.leaf).refused += 1
@@ -91,7 +92,7 @@ def _add_hop(tree: _Growing, moment: Moment, mandate: str) -> None:
 
 
 def _place(tree: _Growing, leaf: Mapping[str, JSONValue]) -> Tally:
-    """Where an action counts. An intent says by which entry it came; a refusal knows the id alone."""
+    """Return where an action counts. An intent names the entry of its hop; a refusal only the hop's id."""
     hops = hops_of(leaf)
     if not hops:
         return tree.own
@@ -116,7 +117,7 @@ def _count(tally: Tally, status: str) -> None:
 
 
 def _in_order(tree: _Growing) -> tuple[Branch, ...]:
-    """Each hop before those below it; one whose parent is not in the log stands at the top."""
+    """Return each hop before those below it; a hop whose parent is not in the log is at the top."""
     below: dict[str, list[TracedHop]] = {}
     above: dict[str, TracedHop | None] = {}
     by_id: dict[str, list[TracedHop]] = {}

@@ -1,4 +1,4 @@
-"""Announcements as Security Event Tokens (RFC 8417) of the Shared Signals Framework 1.0 and CAEP 1.0.
+"""Format announcements as Security Event Tokens (RFC 8417) of the Shared Signals Framework 1.0 and CAEP 1.0.
 
 | what                                             | event                       | subject                         |
 |--------------------------------------------------|-----------------------------|---------------------------------|
@@ -10,12 +10,11 @@
 | vendor, tenant, environment, everything          | session-revoked             | `complex`: tenant               |
 | trust domain                                     | session-revoked             | `uri`                           |
 | key, certificate, authority, credential          | credential-change, `revoke` | `uri` or `opaque`               |
-| a hold placed                                    | our own `hold-placed`; but for keys the above, too | as above |
+| a hold placed                                    | our own `hold-placed`; except for keys the above, too | as above |
 | a hold lifted                                    | our own `hold-lifted`       | as above                        |
 
-Laws: one event a token (interoperability profile), no `sub` and no `exp`; what no standard says is said by a type of
-our own and never by stretching one of theirs: a key that is held is not revoked, and a hold that is lifted revokes
-nothing.
+Laws: one event a token (interoperability profile), no `sub` and no `exp`; what no standard covers uses an event type of
+our own and never misuses a standard one: a held key is not revoked, and a lifted hold revokes nothing.
 """
 
 from __future__ import annotations
@@ -61,7 +60,8 @@ Event = tuple[str, "dict[str, JSONValue]"]
 
 
 def events_of(told: Announcement, issuer: str) -> tuple[Event, ...]:
-    """Type and claims of each token that says it, without issuer, audience and id; none for a notice to a group."""
+    """Return type and claims of each token for the announcement, without issuer, audience and id; none for a notice to
+    a group."""
     if told.change not in _DONE:
         return ()
     subject = subject_of(told, issuer)
@@ -72,7 +72,7 @@ def events_of(told: Announcement, issuer: str) -> tuple[Event, ...]:
 
 
 def subject_of(told: Announcement, issuer: str) -> dict[str, JSONValue]:
-    """The `sub_id` (RFC 9493; SSF 1.0, section 3)."""
+    """Return the `sub_id` (RFC 9493; SSF 1.0, section 3)."""
     kind, name = told.kind, told.name
     if kind == "token":
         return {"format": "jwt_id", "iss": issuer, "jti": name}
@@ -93,20 +93,20 @@ def subject_of(told: Announcement, issuer: str) -> dict[str, JSONValue]:
 
 
 def stream_event(kind: str, stream: str, claims: dict[str, JSONValue]) -> dict[str, JSONValue]:
-    """Claims of an event about a stream itself: verification, stream-updated."""
+    """Return the claims of an event about a stream itself: verification, stream-updated."""
     return {"sub_id": _opaque(stream), "events": {kind: claims}}
 
 
 def set_claims(
     content: Mapping[str, JSONValue], *, issuer: str, audience: str, identity: str, at: int
 ) -> dict[str, JSONValue]:
-    """The claims of a whole token. content: as `events_of` made it. at: Unix milliseconds."""
+    """Return the claims of a whole token. content: from `events_of`. at: Unix milliseconds."""
     return {**content, "iss": issuer, "aud": audience, "jti": identity, "iat": at // 1000}
 
 
 def matches(one: Mapping[str, JSONValue], other: Mapping[str, JSONValue]) -> bool:
-    """Whether two subjects match (SSF 1.0, section 8.1.3.1): simple ones where they are the same, complex ones where no
-    member that both have differs."""
+    """Whether two subjects match (SSF 1.0, section 8.1.3.1): simple ones if they are equal, complex ones if no common
+    member differs."""
     if one.get("format") == "complex" and other.get("format") == "complex":
         return all(encode(one[name]) == encode(other[name]) for name in one.keys() & other.keys())
     return encode(dict(one)) == encode(dict(other))

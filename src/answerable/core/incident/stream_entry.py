@@ -1,9 +1,9 @@
-"""What the entry about a stream of events says: whose it is, how it stands, and what its receiver changed of it, so
-that it can be made again without the register that keeps it.
+"""Build the entry about an event stream: its owner, its state, and the receiver's changes, so that the stream can be
+rebuilt without its register.
 
-What is only ours to count is not in it: what waits, what was refused, when it was verified. Nor is the header by which
-a receiver knows us, which is a secret of theirs: of a stream that had one, `authorized` says so, and it is to be paused
-until its receiver says the header anew.
+The entry omits our own counters: queued events, refusals, verifications. It also omits the header by which a receiver
+authenticates us, which is the receiver's secret: `authorized` states that a stream had one; a rebuilt stream is then
+paused until its receiver sends the header again.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ StreamChange = Literal["made", "configured", "status", "subject_added", "subject
 def stream_changed(
     stream: EventStream, change: StreamChange, *, at: UnixMillis, sealing: Sealing, subject: str = ""
 ) -> Entry:
-    """A receiver made, changed or removed its stream, which is as it stands from here on. subject: that it hears of
-    again, or no more, as canonical JSON."""
+    """Build the entry of a stream that a receiver made, changed or removed, with its new state. subject: one that was
+    added or removed, as canonical JSON."""
     members: dict[str, JSONValue] = {
         "agent": stream.receiver,
         "change": change,

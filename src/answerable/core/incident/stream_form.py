@@ -1,4 +1,4 @@
-"""A stream of events as it is kept: canonical JSON. Members that are new have defaults, so that old ones are read."""
+"""The stored form of an event stream: canonical JSON. New members have defaults, so that old streams can be read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NUMBERS = ("refused", "left_out", "verified_at")
 
 
 def encoded_stream(stream: EventStream) -> bytes:
-    """All but its id and revision, which stand beside it."""
+    """Encode everything except id and revision, which are stored beside it."""
     found: dict[str, JSONValue] = {name: getattr(stream, name) for name in (*_TEXTS, *_NUMBERS)}
     found |= {name: [*getattr(stream, name)] for name in _LISTS}
     return encode(
@@ -35,7 +35,7 @@ def encoded_stream(stream: EventStream) -> bytes:
 
 
 def stream_in(body: bytes, *, identity: str, revision: int) -> EventStream:
-    """Raises Malformed (`event_stream.kept`, `json.*`) for what we did not write."""
+    """Parse a stored stream. Raises Malformed (`event_stream.kept`, `json.*`) for data that we did not write."""
     kept = parse(body)
     if not isinstance(kept, dict):
         raise EVENT_STREAM_KEPT("not what is kept of a stream of events")

@@ -1,4 +1,4 @@
-"""What is told of streams of events."""
+"""Describe entries about event streams."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CHANGES: Final = {
 def stream_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """What a receiver did with its stream."""
+    """Describe what a receiver did with its stream."""
     change, status = str(leaf.get("change")), plain(leaf.get("status"))
     done = _CHANGES.get(change, f"changed a stream of events, which is {status}")
     details = [f"stream {short(leaf.get('stream'))}, {status}, by {plain(leaf.get('method'))}"]

@@ -1,8 +1,8 @@
-"""From ledger entries to plain sentences: who, for whom, why, what, decided how, with what result.
+"""Describe ledger entries as plain sentences: who, for whom, why, what, how it was decided, and the result.
 
-Laws: a sentence says only what an entry says; what an entry does not say is left out, never guessed; every sentence
-names the index of its entry; what somebody else wrote is printable, cut and on one line, so that nobody can write a
-line of the story; an argument whose name says that it is a secret is told without its value.
+Laws: a sentence states only what its entry states; anything missing is left out, never guessed; every sentence names
+the index of its entry; text by others is printable, cut and on one line, so that nobody can forge a line of the
+timeline; an argument whose name marks it as a secret is described without its value.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.incident.handed_on import TracedHop
 
-# Of `spiffe://TD/agent/NAME/INSTANCE`, split at its slashes.
+# Position of the instance in `spiffe://TD/agent/NAME/INSTANCE`, split at its slashes.
 _INSTANCE_SEGMENT: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """One entry, opened: its leaf and, when it has one, its payload (None when the payload was withheld)."""
+    """One decoded entry: its leaf and, if any, its payload (None when the payload was withheld)."""
 
     index: int
     tag: int
@@ -73,7 +73,8 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """at: Unix milliseconds. text: one sentence. details: further short lines, most important first."""
+    """One line of a timeline. at: Unix milliseconds. text: one sentence. details: further short lines, most important
+    first."""
 
     index: int
     at: int
@@ -82,7 +83,7 @@ class Line:
     details: tuple[str, ...] = ()
 
     def when(self) -> str:
-        """The time as ISO 8601 UTC with milliseconds."""
+        """Return the time as ISO 8601 UTC with milliseconds."""
         return (
             datetime.fromtimestamp(self.at / 1000, UTC)
             .isoformat(timespec="milliseconds")
@@ -110,15 +111,15 @@ KEYS: Final = (
     "mandate_named",
 )
 OVER: Final = ("instance", "parent")
-"""Members whose value has what belongs to it below: a name stands for its sub-agents, too."""
+"""Members whose value is a path: a name also matches its sub-agents."""
 
 
 def concerns(moment: Moment, names: frozenset[str]) -> bool:
     """Whether the entry names any of `names` (ids of actions, approvals, mandates, agents, instances or people, digests
-    of manifests), or is one."""
+    of manifests), or is one of them by index."""
     if str(moment.index) in names:
         return True
-    # Names of people and digests of actions stand in the fields; leaves have pseudonyms of them.
+    # Names of people and digests of actions are in the fields; leaves have pseudonyms of them.
     fields = moment.payload or {}
     values = [part.get(key) for part in (moment.leaf, fields) for key in KEYS]
     if any(isinstance(value, str) and value in names for value in values):
@@ -133,7 +134,7 @@ def concerns(moment: Moment, names: frozenset[str]) -> bool:
 
 
 def _is_within(instance: str, name: str) -> bool:
-    """Whether a SPIFFE ID is this one or below it. An instance of ours is known by its random part, too."""
+    """Whether a SPIFFE ID is this one or below it. An instance of ours also matches by its random part."""
     if name.startswith(SCHEME):
         return instance == name or instance.startswith(f"{name}/")
     return (
@@ -142,20 +143,21 @@ def _is_within(instance: str, name: str) -> bool:
 
 
 def linked(moment: Moment) -> frozenset[str]:
-    """The ids through which other entries belong to the same story: action and approval."""
+    """Return the ids that link other entries to the same timeline: action and approval."""
     values = (moment.leaf.get(key) for key in ("action", "approval"))
     return frozenset(value for value in values if isinstance(value, str) and value)
 
 
 def story(moments: Sequence[Moment], name: str) -> tuple[Moment, ...]:
-    """The entries that belong to `name`, in order: those that name it, those linked to them however far, how the leases
-    of these stood, and the beginning and end of every mandate they are under, but not the other actions under it."""
+    """Return the entries that belong to `name`, in order: those that name it, those linked to them at any distance, the
+    states of their leases, and the beginning and end of every mandate they are under, but not the other actions under
+    it."""
     found = {m.index: m for m in moments if concerns(m, frozenset((name,)))}
     ids: frozenset[str] = frozenset()
     while (more := ids.union(*(linked(m) for m in found.values()))) != ids:
         ids = more
         found.update((m.index, m) for m in moments if linked(m) & ids)
-    # Not linked by: a lease of a task serves many actions, whose stories are their own.
+    # Leases do not link entries: a task's lease serves many actions with timelines of their own.
     leases = {_text(m, "lease") for m in found.values()} - {""}
     stood = (m for m in moments if m.tag == Tag.LEASE and _text(m, "lease") in leases)
     found.update((m.index, m) for m in stood)
@@ -171,7 +173,7 @@ def _text(moment: Moment, member: str) -> str:
 
 
 def told(moment: Moment, hops: Sequence[TracedHop] = ()) -> Line:
-    """One entry as a sentence. Entries of unknown types are named by their tag and kept. hops: of the same story."""
+    """Describe one entry in a sentence. Unknown types are named by their tag and kept. hops: of the same timeline."""
     known = _TELLERS.get(moment.tag)
     leaf = moment.leaf
     at = leaf.get("at")
@@ -371,7 +373,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
 
 
 def _principal(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> str:
-    """Who a task is for; of a schedule, who answers for it, too."""
+    """Return the principal of a task; of a schedule also its owner."""
     name = named("principal", leaf, payload)
     schedule = schedule_of(name)
     if schedule is None:

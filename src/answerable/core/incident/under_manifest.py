@@ -1,7 +1,8 @@
-"""Which actions ran under which prompt and model: what is asked for, and what an entry says of it.
+"""Find which actions ran under a given manifest, prompt or model, and how well each field was known.
 
-Laws: a manifest is what its digest says, whoever wrote it down; of each field is told how well it was known when the
-action set out, by the entry of that action; what nobody wrote down is told as not written down, and never as measured.
+Laws: a manifest's content is what its digest covers, whoever recorded it; for each field the entry of the action
+determines how well it was known when the action began; an unrecorded grade is reported as unrecorded, never as
+measured.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from answerable.core.registry.manifests.manifest import Manifest
 
 Standing = Literal["measured", "claimed", "differs", "unwritten"]
-"""Of one field at one action: measured and as the manifest says; nobody measured it; something else was found;
-measured or not, the entry is from before it was written down."""
+"""State of one field at one action: measured and equal to the manifest; measured by nobody; found to differ; or
+unrecorded, because the entry is from before grades were recorded."""
 
 _HEX_256: Final = re.compile(r"[0-9a-f]{64}")
 _PREFIX: Final = "sha256:"
@@ -42,7 +43,7 @@ _PREFIX: Final = "sha256:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedManifest:
-    """Made by `wanted_manifest`. Empty texts ask for nothing; of several all must be so."""
+    """A search, made by `wanted_manifest`. Empty texts match everything; all others must match."""
 
     digest: str = ""
     prompt: str = ""
@@ -50,8 +51,8 @@ class WantedManifest:
     version: str = ""
 
     def fits(self, digest: str, manifest: Manifest | None) -> bool:
-        """Whether this manifest is meant. manifest: None where it is not known what it says, and then its digest alone
-        can be asked for."""
+        """Whether this manifest matches. manifest: None where its content is unknown; then it matches only by
+        digest."""
         if self.digest and self.digest != digest:
             return False
         if manifest is None:
@@ -63,7 +64,7 @@ class WantedManifest:
         )
 
     def told(self) -> str:
-        """For people."""
+        """Return a human-readable description of the search."""
         model = f"{self.model}@{self.version}" if self.version else self.model
         asked = (("manifest", self.digest), ("prompt", self.prompt), ("model", model))
         return ", ".join(f"{what} {shown(value)}" for what, value in asked if value)
@@ -71,7 +72,8 @@ class WantedManifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldThen:
-    """says: what the manifest said. grade: who measured it; `claimed` for nobody, empty where that was not written."""
+    """One field of a manifest as it was known when an action began. says: what the manifest said. grade: who measured
+    it; `claimed` for nobody, empty where unrecorded."""
 
     field: str
     says: str
@@ -80,8 +82,7 @@ class FieldThen:
 
 
 def wanted_manifest(*, manifest: str = "", prompt: str = "", model: str = "") -> WantedManifest:
-    """What somebody asks for. manifest: its digest, hex. prompt: digest, with `sha256:` or without. model:
-    `NAME[@VERSION]`.
+    """Parse a search. manifest: its digest, hex. prompt: digest, with `sha256:` or without. model: `NAME[@VERSION]`.
 
     Raises Malformed: `timeline.manifest`, `timeline.prompt`, `timeline.model`, `timeline.nothing`.
     """
@@ -114,8 +115,8 @@ def wanted_manifest(*, manifest: str = "", prompt: str = "", model: str = "") ->
 
 
 def manifest_told(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue] | None) -> Manifest | None:
-    """What the manifest says that an entry put into force, from its leaf, or from the token where the leaf does not
-    have it yet. None where neither can be read, or says something else than its digest."""
+    """Return the manifest that an entry put into force, from its leaf, or from the token where an old leaf lacks it.
+    None where neither can be read, or where its digest differs."""
     form, token = leaf.get("form"), (payload or {}).get("token")
     try:
         if form is not None:
@@ -132,14 +133,15 @@ def manifest_told(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue
 def fields_then(
     manifest: Manifest, intent: Mapping[str, JSONValue], drift: Collection[str]
 ) -> tuple[FieldThen, ...]:
-    """How well each field was known when an action set out. intent: its leaf, or another that tells of the caller.
+    """Return how well each field was known when an action began. intent: its leaf, or another leaf with the caller's
+    identity.
 
-    drift: fields in which its instance was known to differ at that moment.
+    drift: fields in which its instance was known to differ at that time.
     """
     measured, whole = intent.get("manifest_fields"), intent.get("manifest_grade")
     grades = measured if isinstance(measured, dict) else {}
-    # An entry from before fields were written down tells the worst grade of what matched, which field that was it does
-    # not; and where that is a claim nothing was measured.
+    # An old entry states only the worst grade among the matching fields, not which field had it; where that grade is a
+    # claim, nothing was measured.
     unwritten = measured is None and whole != "claimed"
     found: list[FieldThen] = []
     for name, says in manifest.said().items():

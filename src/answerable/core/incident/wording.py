@@ -1,4 +1,4 @@
-"""How things out of entries are written for people: one line, printable, cut, in nobody's quotation marks but ours."""
+"""Format values from entries for people: one line, printable, cut, quoted only by our own quotation marks."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ VALUE_CHARS_MAX: Final = 160
 
 
 def named(member: str, leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> str:
-    """A person: by name where the fields can be opened, else by the pseudonym of the leaf."""
+    """Return a person's name where the fields can be decrypted, else the pseudonym in the leaf."""
     name = payload.get(member)
     return plain(name) if isinstance(name, str) else short(leaf.get(member))
 
 
 def listed(value: JSONValue) -> str:
-    """Several of them, or `default` where there is none."""
+    """Join several values, or return `default` for none."""
     return ", ".join(plain(v) for v in value) if isinstance(value, list) and value else "default"
 
 
 def short(value: JSONValue) -> str:
-    """An id or a digest; of a long one its beginning."""
+    """Return an id or a digest; of a long one its beginning."""
     text = str(value)
     return shown(text if len(text) <= 26 else f"{text[:12]}…")[1:-1]
 
 
 def plain(value: JSONValue) -> str:
-    """As a person reads it. An upstream's answer may hold what our own canonical form refuses."""
+    """Return a value as text. An upstream's answer may contain what our own canonical form refuses."""
     try:
         text = (
             value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         )
     except RecursionError:
         text = "something nested too deeply to show"
-    # Our own reasons quote with backticks, which would be taken for somebody's attempt to end a quotation.
+    # Our own reasons quote with backticks, which would look like an attempt to end a quotation.
     return shown(text.replace("`", "'"), VALUE_CHARS_MAX)[1:-1]
 
 
 def proof_told(leaf: Mapping[str, JSONValue]) -> str:
-    """How the caller proved who it is."""
+    """Describe how the caller proved its identity."""
     proof = leaf.get("proof")
     if not isinstance(proof, dict):
         return "nothing on record"
@@ -53,13 +53,13 @@ def proof_told(leaf: Mapping[str, JSONValue]) -> str:
 
 
 def for_card(leaf: Mapping[str, JSONValue]) -> str:
-    """That it was the gateway who asked, for people who were about to be asked; empty where the agent did."""
+    """State that the gateway made the call, to show people what they would approve; empty where the agent did."""
     approval = leaf.get("preview_of")
     return f", asked by the gateway for the card of approval {short(approval)}," if approval else ""
 
 
 def instance_told(leaf: Mapping[str, JSONValue]) -> list[str]:
-    """What is known of the running instance, in one line; none where nothing is."""
+    """Describe what is known of the running instance, in one line; none where nothing is."""
     evidence, parts = leaf.get("evidence"), []
     if leaf.get("instance"):
         parts.append(f"instance {plain(leaf.get('instance'))}")
@@ -75,8 +75,8 @@ def instance_told(leaf: Mapping[str, JSONValue]) -> list[str]:
 
 
 def fields_told(leaf: Mapping[str, JSONValue]) -> str:
-    """Which fields of a manifest were measured, and by whom. An entry from before that was told says only how well the
-    worst that matched was known, which is not how well the rest was."""
+    """Describe which fields of a manifest were measured, and by whom. An old entry states only the worst grade among
+    the matching fields, which is not the grade of the others."""
     fields = leaf.get("manifest_fields")
     if not isinstance(fields, dict) or not fields:
         known = leaf.get("manifest_grade") == "claimed" or fields is not None
@@ -86,6 +86,6 @@ def fields_told(leaf: Mapping[str, JSONValue]) -> str:
 
 
 def measurer(grade: JSONValue) -> str:
-    """Who measured a process."""
+    """Return who measured a process."""
     words = {"kernel": "the kernel", "sidecar": "its sidecar", "gateway": "the gateway", "claimed": "nobody"}
     return words.get(str(grade), short(grade))

@@ -1,1 +1,1 @@
-"""A credential for one action or one window of a task: its terms, its states and its end."""
+"""Leases: short-lived credentials for one action or for one window of a task, with their terms, states and end."""

@@ -1,7 +1,7 @@
-"""The text beside a structured answer, for clients that show their model nothing else.
+"""Build the text form of a structured tool answer, for clients that show their model only text.
 
-Laws: the text is the same JSON, whole (MCP 2025-06-18, Tools, structured content), or a sentence about it: never a part
-of it that looks like all.
+Laws: the text is the same JSON, complete (MCP 2025-06-18, Tools, structured content), or a sentence about it: never a
+part of it that looks complete.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TEXT_BYTES_MAX: Final = 131_072
-"""Of the JSON. A longer one is in the structured content alone: it would count twice against what an answer may be."""
+"""Limit of the JSON text. A longer one is only in the structured content: it would count twice against the limit of an
+answer."""
 
 _encoder: Final = msgspec.json.Encoder()
 
 
 def answer_text(content: Mapping[str, object], *, summary: str) -> str:
-    """The text for this structured content. summary: says in words what it is, where it is too long."""
+    """Return the text for this structured content. summary: describes the content in words, used where the JSON is too
+    long."""
     told = _encoder.encode(content)
     if len(told) <= TEXT_BYTES_MAX:
         return told.decode()

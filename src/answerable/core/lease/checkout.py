@@ -1,7 +1,8 @@
-"""Which leases are out where the target itself keeps none: what each may do, until when, and what is open with it.
+"""Track the leases of a target that keeps none itself: what each may do, until when, and its open sessions.
 
-Laws: a name is out once; what has ended or is past its time serves nothing more, whoever still holds its credential;
-ending is done once, cuts what is open, and says how much that was. Nothing here outlives the process.
+Laws: a name is checked out once; a lease that has ended or expired serves nothing more, whoever still holds its
+credential; ending happens once, cuts the open sessions, and returns their number. The state is lost when the process
+ends.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ LEASES_MAX: Final = 100_000
 
 @dataclass(slots=True, kw_only=True)
 class CheckOut(Generic[Kept]):
-    """One lease. kept: what its issuer knows of it. expires_at: first instant at which it serves nothing.
+    """One lease. kept: the issuer's data about it. expires_at: first instant at which it serves nothing.
 
-    is_ended: it serves nothing more, and stays known until the target was told.
+    is_ended: it serves nothing more, and stays known until the target was informed.
     """
 
     name: LeaseName
@@ -39,14 +40,14 @@ class CheckOut(Generic[Kept]):
 
 
 class CheckOuts(Generic[Kept]):
-    """The leases that are out. For one event loop."""
+    """The leases of one target. For one event loop."""
 
     def __init__(self) -> None:
         self._out: dict[LeaseName, CheckOut[Kept]] = {}
         self._fading: list[tuple[int, LeaseName]] = []
 
     def put(self, name: LeaseName, kept: Kept, expires_at: UnixMillis, *, now: int = 0) -> CheckOut[Kept]:
-        """From now on it is out. now: what faded until then is forgotten. Raises Refused (`lease.taken`,
+        """Add a lease. now: forget the ended leases whose remainder expired by then. Raises Refused (`lease.taken`,
         `lease.crowd`)."""
         while self._fading and self._fading[0][0] <= now:
             self.drop(heappop(self._fading)[1])
@@ -58,18 +59,18 @@ class CheckOuts(Generic[Kept]):
         return out
 
     def find(self, name: LeaseName) -> CheckOut[Kept] | None:
-        """The one of this name, also when it has ended."""
+        """Return the lease of this name, including an ended one."""
         return self._out.get(name)
 
     def serving(self, name: LeaseName, at: UnixMillis) -> CheckOut[Kept]:
-        """The one of this name, if it serves. Raises Refused (`lease.gone`)."""
+        """Return the lease of this name, if it is valid. Raises Refused (`lease.gone`)."""
         out = self._out.get(name)
         if out is None or out.is_ended or at >= out.expires_at:
             raise LEASE_GONE(f"the lease {shown(name)} has ended, or was never issued")
         return out
 
     def end(self, name: LeaseName) -> int:
-        """Nothing is done with it any more; how many sessions were cut. It stays known until `drop`."""
+        """End the lease and return how many sessions were cut. It stays known until `drop`."""
         out = self._out.get(name)
         if out is None:
             return 0
@@ -80,13 +81,13 @@ class CheckOuts(Generic[Kept]):
         return len(cuts)
 
     def fade(self, name: LeaseName, until: int) -> None:
-        """It ended, and what it left may work until then: so long it stays known, and no longer."""
+        """Keep an ended lease known until this time, because what it left may work until then."""
         heappush(self._fading, (until, name))
 
     def drop(self, name: LeaseName) -> None:
-        """Forget it."""
+        """Remove the lease."""
         self._out.pop(name, None)
 
     def names(self) -> tuple[LeaseName, ...]:
-        """Every lease that is known, sorted."""
+        """Return every known lease, sorted."""
         return tuple(sorted(self._out))

@@ -1,7 +1,7 @@
-"""What an issuer mints, and what it can say of itself.
+"""The credential that an issuer mints, and the issuer's declared limits.
 
-Laws: a secret is in memory only, is in no representation of anything, and compares as nothing; what an issuer cannot do
-it says beforehand, and what a revocation left live it says afterwards.
+Laws: a secret is in memory only, appears in no representation, and never compares equal; an issuer declares beforehand
+what it cannot do, and a revocation reports what it left live.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from answerable.core.lease.use import Used
 
 Boundary = Literal["target", "broker", "nobody"]
-"""Who keeps a credential within its task: the target's own rules, the broker's checks alone, or nobody."""
+"""Which party limits a credential to its task: the target's own rules, the broker's checks alone, or nobody."""
 HIDDEN: Final = "(hidden)"
 
 
 class Secret:
-    """Texts that must not get out: shown, pickled and compared as nothing. `reveal` is called where it is used."""
+    """Confidential texts: hidden in every representation, not picklable, never equal. Call `reveal` only where the text
+    is used."""
 
     __slots__ = ("_texts",)
 
@@ -32,11 +33,11 @@ class Secret:
         self._texts = texts
 
     def reveal(self, name: str) -> str:
-        """One of them, to be used at once. Raises KeyError."""
+        """Return one text, for immediate use. Raises KeyError."""
         return self._texts[name]
 
     def names(self) -> tuple[str, ...]:
-        """What there is, without what it is."""
+        """Return the names of the texts, without their values."""
         return tuple(self._texts)
 
     def __repr__(self) -> str:
@@ -53,10 +54,11 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerTraits:
-    """boundary: who enforces what a credential may do. ends_by: who ends it when its time is up, whatever becomes of
-    the broker. revocable: whether it can be ended before. cuts_sessions: whether what is open with it is ended, too.
+    """What an issuer can and cannot do. boundary: which party enforces what a credential may do. ends_by: which party
+    ends it at expiry, whatever happens to the broker. revocable: whether it can be ended earlier. cuts_sessions:
+    whether its open sessions are ended, too.
 
-    ttl_seconds_min: the shortest life that the target gives; 0 for any.
+    ttl_seconds_min: the shortest lifetime that the target supports; 0 for any.
     """
 
     boundary: Boundary
@@ -68,7 +70,7 @@ class IssuerTraits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseOrder:
-    """What to mint. expires_at: Unix milliseconds, first instant at which it is good for nothing."""
+    """A credential to mint. expires_at: Unix milliseconds, first instant at which it is no longer valid."""
 
     name: LeaseName
     scope: Scope
@@ -77,7 +79,8 @@ class LeaseOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Credential:
-    """account: its name as the target's own log shows it, never a secret; empty where the target has none.
+    """A minted credential. account: its name as in the target's own log, never a secret; empty where the target has
+    none.
 
     expires_at: when the target itself ends it, or the broker where `ends_by` says so.
     """
@@ -90,8 +93,9 @@ class Credential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revoked:
-    """sessions_cut: what was open and was ended. left: what could not be ended and why, in words; empty for nothing.
-    live_until: until when that may still work, in Unix milliseconds; 0 where nothing is left."""
+    """Result of a revocation. sessions_cut: open sessions that were ended. left: what could not be ended and why, in
+    words; empty for nothing. live_until: until when the rest may still work, in Unix milliseconds; 0 where nothing is
+    left."""
 
     sessions_cut: int = 0
     left: tuple[str, ...] = ()
@@ -105,12 +109,12 @@ class Revoked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Performed:
-    """What came of one tool call at a target. result: an MCP `CallToolResult`; `isError` where the target said no.
+    """Result of one tool call at a target. result: an MCP `CallToolResult`; `isError` where the target refused.
 
-    session: what the server itself calls the session and the place in its log, as pairs such as
-    `("pg_session", "68f0a1b2.1f3c")`; the agent cannot forge them. It is recorded with the action. told: what the
-    session can say of what the call touched, for the rights of its kind alone. used: what these made of it; None where
-    it cannot be told.
+    session: the server's own name of the session and its place in the log, as pairs such as `("pg_session",
+    "68f0a1b2.1f3c")`; the agent cannot forge them. It is recorded with the action. told: what the session reports of
+    what the call touched, used only to compute the used rights. used: the used rights; None where they cannot be
+    determined.
     """
 
     result: Mapping[str, object]

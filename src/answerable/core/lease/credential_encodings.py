@@ -1,8 +1,8 @@
-"""How a secret is written by people and programs: whoever looks for one that passes, or hides one, looks for these.
+"""List the encodings of a secret, to detect or hide it wherever it occurs.
 
-Laws: as it is; escaped for JSON by the encoders of several languages, for HTML and for URLs; in hexadecimal, in UTF-16,
-and in base64 wherever in a longer text it begins. What is shorter than SPELLING_BYTES_MIN is in everything, and is no
-spelling, but for the secret as it is. Compression, encryption and a secret in parts are not seen.
+Laws: the secret as it is; escaped for JSON by the encoders of several languages, for HTML and for URLs; in hexadecimal,
+in UTF-16, and in base64 at any offset within a longer text. An encoding shorter than SPELLING_BYTES_MIN would match
+everywhere and is left out, except the secret itself. Compression, encryption and split secrets are not detected.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu
 
 
 def spellings_of(secret: str) -> frozenset[bytes]:
-    """All of them, the secret as it is among them."""
+    """Return all encodings, including the secret itself."""
     plain = secret.encode()
     found = {secret.encode("utf-16-le"), secret.encode("utf-16-be")}
     found |= {plain.hex().encode(), plain.hex().upper().encode()}
@@ -29,12 +29,12 @@ def spellings_of(secret: str) -> frozenset[bytes]:
 
 
 def _in_json(secret: str) -> set[bytes]:
-    """Some encoders escape what is no ASCII, some `/`, some what HTML or JavaScript takes for its own."""
+    """JSON encoders differ: some escape non-ASCII, some `/`, some what is special in HTML or JavaScript."""
     usual = json.dumps(secret, ensure_ascii=False)[1:-1]
     html = "".join(f"\\u{ord(one):04x}" if one in "<>&" else one for one in usual)
     script = "".join(f"\\u{ord(one):04x}" if one in "<>&'+=" else one for one in usual)
     found = {usual, json.dumps(secret)[1:-1], usual.replace("/", "\\/"), html, script}
-    # Half of them write the digits of an escape in capitals.
+    # About half of the encoders write the digits of an escape in upper case.
     found |= {_ESCAPE.sub(lambda at: "\\u" + at[1].upper(), one) for one in found}
     return {one.encode() for one in found}
 
@@ -45,7 +45,7 @@ def _in_html(secret: str) -> set[bytes]:
 
 
 def _in_urls(plain: bytes) -> set[bytes]:
-    """RFC 3986, section 2.1: whatever is not unreserved; of paths and forms what they leave or write otherwise."""
+    """RFC 3986, section 2.1: encode everything that is not unreserved; include the variants used in paths and forms."""
     found = set()
     for form in ("%{:02X}", "%{:02x}"):
         quoted = "".join(chr(one) if one in _UNRESERVED else form.format(one) for one in plain).encode()
@@ -57,7 +57,7 @@ def _in_urls(plain: bytes) -> set[bytes]:
 def _in_base64(plain: bytes) -> set[bytes]:
     found = set()
     for before in range(3):
-        # Of the first and the last group, only what no neighbour can change.
+        # Of the first and the last group use only the characters that no neighbour can change.
         first, last = (before * 8 + 5) // 6, (before + len(plain)) * 8 // 6
         for encode in (b64encode, urlsafe_b64encode):
             found.add(encode(bytes(before) + plain)[first:last])

@@ -1,9 +1,9 @@
-"""A secret that comes back in an answer is hidden before anybody sees it, in every spelling that is known.
+"""Hide a target's secrets in its answers, in every known encoding, before anybody sees them.
 
-Laws: what holds no secret comes back as it was; what is JSON is searched again once it is read, for there a character
-can be written in many ways; what is too short to tell from other text is refused as a secret when settings are read
-(`SECRET_CHARS_MIN`), not here. Other codings than those of `spellings` (compressed, encrypted, reversed) are not seen:
-answers in a coding that nobody asked for are not shown at all.
+Laws: content without a secret is unchanged; JSON is searched again after parsing, because a character can be escaped in
+many ways; a secret too short to distinguish from other text is refused when settings are read (`SECRET_CHARS_MIN`), not
+here. Encodings beyond `credential_encodings` (compressed, encrypted, reversed) are not detected: answers in an encoding
+that was not requested are not shown at all.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ HIDDEN: Final = b"[hidden: credential]"
 
 
 class Echoes:
-    """Hides the secrets that it was made with."""
+    """Hides the secrets that it was created with."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         found = {spelling for secret in secrets if secret for spelling in spellings_of(secret)}
         ordered = sorted(found, key=lambda one: (-len(one), one))
         self._pattern = re.compile(b"|".join(re.escape(one) for one in ordered)) if ordered else None
         self.bytes_max = max((len(one) for one in ordered), default=0)
-        """The longest spelling: how much must be read beyond a cut so that none is cut in two."""
+        """The longest encoding: how much must be read beyond a cut so that no secret is split."""
 
     def hidden_in(self, content: bytes) -> bytes:
-        """The content, with `[hidden: credential]` in place of each."""
+        """Return the content, with `[hidden: credential]` in place of each secret."""
         return content if self._pattern is None else self._pattern.sub(HIDDEN, content)
 
     def hidden_text(self, text: str) -> str:
-        """The same for a text."""
+        """Hide secrets in a text."""
         return self.hidden_in(text.encode("utf-8", "replace")).decode()
 
     def hidden_value(self, value: JSONValue) -> JSONValue:
-        """The same for each text of what was read from JSON, names of members included."""
+        """Hide secrets in every text of a parsed JSON value, including member names."""
         if isinstance(value, str):
             return self.hidden_text(value)
         if isinstance(value, list):
@@ -55,18 +55,18 @@ class Echoes:
 
 
 class EchoStream:
-    """The same for a text that comes piece by piece: what may be the start of a secret waits for the next piece."""
+    """Hide secrets in a text that arrives in pieces: a possible beginning of a secret waits for the next piece."""
 
     def __init__(self, credential_redaction: Echoes) -> None:
         self._echoes = credential_redaction
         self._waiting = b""
 
     def pass_on(self, piece: str) -> str:
-        """What can be shown by now."""
+        """Return the text that can be shown by now."""
         whole = self._echoes.hidden_in(self._waiting + piece.encode("utf-8", "replace"))
         keep = max(0, self._echoes.bytes_max - 1)
         at = len(whole) - keep
-        # Never in the middle of a character: one that begins before the cut waits with the rest.
+        # Never cut inside a character: one that begins before the cut waits with the rest.
         while 0 < at < len(whole) and whole[at] & 0xC0 == 0x80:
             at -= 1
         at = max(0, at)
@@ -74,6 +74,6 @@ class EchoStream:
         return ready.decode()
 
     def rest(self) -> str:
-        """What still waits, when nothing more comes."""
+        """Return the waiting text at the end of the stream."""
         ready, self._waiting = self._echoes.hidden_in(self._waiting), b""
         return ready.decode()

@@ -2,11 +2,11 @@
 
     named ──► issued ──► ended
       │         │          ▲
-      └─────────┴─► unrevoked (tried again until it is gone)
+      └─────────┴─► unrevoked (retried until it is gone)
 
-Laws: a lease is named, durably, before the target is asked for anything; it never outlives the order that named it;
-what ended never comes back; what could not be revoked stays `unrevoked`, with the reason, until it is gone, and no
-number of attempts makes it anything else.
+Laws: a lease is named, durably, before the target is called; it never outlives the order that named it; an ended lease
+never becomes valid again; a lease that could not be revoked stays `unrevoked`, with the reason, until it is gone, after
+any number of attempts.
 """
 
 from __future__ import annotations
@@ -35,17 +35,18 @@ PAUSE_MS_MAX: Final = 60_000
 _DOUBLINGS_MAX: Final = 10
 
 Under = tuple[str, str]
-"""Kind and name of something that the lease stands under: when that is ended or held, so is the lease."""
+"""Kind and name of something the lease depends on: when that is ended or held, so is the lease."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """log, intent: the entry that named it; a lease of a task window keeps the first. under: see Under; the nearest
-    first. scope: SHA-256 of what it may do, hex. account: its name at the target; empty before it was issued.
+    """A lease in its current state. log, intent: the entry that named it; a lease of a task window keeps the first.
+    under: see Under; the nearest first. scope: SHA-256 of what it may do, hex. account: its name at the target; empty
+    before it was issued.
 
-    Times are Unix milliseconds, 0 for not yet. expires_at: first instant at which it is good for nothing. uses: actions
-    that it was used for. why: why it was to end. fault: why it could not be revoked the last time, cut. attempts: to
-    revoke it that failed. live_until, left: what remained when it ended, as the issuer said.
+    Times are Unix milliseconds, 0 for not yet. expires_at: first instant at which it is no longer valid. uses: number
+    of actions that used it. why: the reason of its end. fault: why the last revocation failed, cut. attempts: failed
+    revocations. live_until, left: what remained when it ended, as the issuer reported.
     """
 
     name: LeaseName
@@ -82,11 +83,11 @@ class Lease:
         return self.state != "ended"
 
     def is_usable(self, at: UnixMillis) -> bool:
-        """Whether an action may be begun with it."""
+        """Whether an action may start with it."""
         return self.state == "issued" and at < self.expires_at
 
     def issued(self, at: UnixMillis, *, account: str, expires_at: UnixMillis) -> Lease:
-        """The target knows it. Raises Broken (`lease.state`) unless it was only named."""
+        """Return the lease after the target issued it. Raises Broken (`lease.state`) unless it was only named."""
         self._require("named")
         return replace(
             self,
@@ -97,21 +98,21 @@ class Lease:
         )
 
     def used(self, at: UnixMillis) -> Lease:
-        """An action is about to be begun with it. Raises Broken (`lease.state`)."""
+        """Return the lease before an action starts with it. Raises Broken (`lease.state`)."""
         self._require("issued")
         return replace(self, used_at=at, uses=self.uses + 1)
 
     def renewed(self, at: UnixMillis, expires_at: UnixMillis) -> Lease:
-        """It lives longer. Raises Broken (`lease.state`)."""
+        """Return the lease with a later expiry. Raises Broken (`lease.state`)."""
         self._require("issued")
         return replace(self, renewed_at=at, expires_at=max(self.expires_at, expires_at))
 
     def ended(self, at: UnixMillis, revoked: Revoked, *, why: str) -> Lease:
-        """Nothing of it works any more but what `revoked` says. Ending again changes nothing."""
+        """Return the ended lease, of which nothing works except what `revoked` says. Ending again changes nothing."""
         if self.state == "ended":
             return self
         end: LeaseEnd = "expired" if at >= self.expires_at else "revoked"
-        # Of one that was recalled, nobody knows whether it was issued: it has no scope.
+        # Whether a recalled lease was issued is unknown: it has no scope.
         was_issued = self.state != "named" or bool(revoked.sessions_cut) or not self.scope
         return replace(
             self,
@@ -127,7 +128,7 @@ class Lease:
         )
 
     def unrevoked(self, at: UnixMillis, fault: str, *, why: str, jitter: float) -> Lease:
-        """Revoking it failed; when it is tried again. jitter: 0 to 1, random."""
+        """Return the lease after a failed revocation, with the time of the next attempt. jitter: 0 to 1, random."""
         if self.state == "ended":
             return self
         return replace(
@@ -145,13 +146,14 @@ class Lease:
 
 
 def pause_ms(attempts: int, jitter: float) -> int:
-    """How long to wait after so many failures before: doubled each time up to a minute, and a random quarter less."""
+    """Return the pause after this many earlier failures: doubled each time up to a minute, minus up to a random
+    quarter."""
     whole = min(PAUSE_MS_MAX, PAUSE_MS_MIN << min(attempts, _DOUBLINGS_MAX))
     return int(whole * (1 - jitter / 4))
 
 
 def lease_window(text: str) -> LeaseWindow:
-    """Take a window from outside. Raises Malformed (`lease.window`)."""
+    """Validate an untrusted window. Raises Malformed (`lease.window`)."""
     for one in LEASE_WINDOWS:
         if one == text:
             return one

@@ -1,7 +1,7 @@
-"""Rights that are the items of lists among the members of grants: for kinds whose grants are no deeper than that.
+"""Rights of grants whose members are flat lists: each list item is one right.
 
-Laws: an item that is taken out takes nothing else with it; a list that would be empty is left out; where no list is
-left, there are no grants.
+Laws: removing an item removes nothing else; a list that would be empty is left out; where no list is left, there are no
+grants.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedRights:
-    """Implements ports.target_rights.TargetRights. members: name of a list of the grants, and how one item of it is
-    said. uses: whether a call (list, item, tool, arguments) used an item; None where that cannot be told."""
+    """Implements ports.target_rights.TargetRights. members: name of a list in the grants, and a function that describes
+    one item. uses: whether a call (list, item, tool, arguments) used an item; None where that cannot be determined."""
 
     members: Mapping[str, Callable[[JSONValue], str]]
     uses: Uses

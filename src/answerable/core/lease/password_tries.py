@@ -1,7 +1,7 @@
-"""Which password to try next, where the target refuses the one that is given out: it may be just being changed there.
+"""Choose the next password to try when a target refuses the current one, which a rotation may just have replaced.
 
-Law: each is tried once, and no more than TRIES_MAX of them; what may be right is asked anew each time, for a change
-that ended meanwhile is known by then.
+Law: each is tried once, and at most TRIES_MAX of them; the candidates are read again before each attempt, because a
+rotation may have ended meanwhile.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ TRIES_MAX: Final = 8
 
 
 def others_to_try(first: str, read: Callable[[], Iterable[str]]) -> Iterator[str]:
-    """Those after `first`. read: what may be right now, the likeliest first."""
+    """Yield the candidates after `first`. read: returns the current candidates, the likeliest first."""
     tried = {first}
     for _ in range(TRIES_MAX):
         other = next((one for one in read() if one not in tried), None)

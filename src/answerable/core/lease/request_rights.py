@@ -1,7 +1,7 @@
-"""Rights of grants whose `requests` say what is let through: each rule with each of its methods. What else such grants
-ask a target for is listed, and nobody tells whether it was needed.
+"""Rights of grants with HTTP `requests`: each rule with each of its methods is one right. Other members of such grants
+are listed, but whether an action needed them cannot be observed.
 
-Law: whichever rules let a request through, all of them were used.
+Law: every rule that permits a request counts as used by it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRights:
-    """Implements ports.target_rights.TargetRights. beside: members that are lists, or objects, of what the target is
-    asked for, with how one is called. method: of a call that names none."""
+    """Implements ports.target_rights.TargetRights. beside: other members, lists or objects, with the name of one item.
+    method: of a call that names none."""
 
     beside: Mapping[str, str]
     method: str = ""
@@ -56,7 +56,7 @@ class RequestRights:
     def used(
         self, scope: Scope, tool: str, arguments: Mapping[str, JSONValue], told: JSONValue
     ) -> Used | None:
-        """As the port says. A request that cannot be read here was not let through either, so nobody can tell."""
+        """Return what the port says; None for a request that cannot be parsed here, which was not permitted either."""
         grants = scope.thaw()
         if not isinstance(grants, dict) or "requests" not in grants:
             return Used(frozenset())

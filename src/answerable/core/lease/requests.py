@@ -1,11 +1,12 @@
-"""Which HTTP requests a lease lets through: the part `requests` of a scope, and what an agent asks for held against it.
+"""Decide which HTTP requests a lease permits: parse the `requests` of a scope, and compare an agent's request with
+them.
 
-Laws: paths and queries are texts, encoded once, by us, when they go out; whatever servers read in several ways (dot
-segments, empty segments, percent signs, backslashes, `;`, `?`, `#`, characters that others fold into these) is refused
-on both sides, so that what was compared is what is sent. Nothing in a text is a wildcard: `below` and `true` are no
-texts, so that no value of an action can become one. A path that is a list has a segment for each of its texts, so that
-no value in one can bring further segments; in a path that is a text it can. A query parameter that no rule names is
-refused, one that a rule names by its value must be there, once.
+Laws: paths and queries are plain texts, encoded once, by us, when they are sent; whatever servers parse differently
+(dot segments, empty segments, percent signs, backslashes, `;`, `?`, `#`, characters that normalise to these) is refused
+on both sides, so that what was compared is what is sent. No text is a wildcard: `below` and `true` are not texts, so no
+value of an action can become one. A path given as a list has one segment for each text, so that no value in it can add
+segments; a path given as text can contain several. A query parameter that no rule names is refused; one that a rule
+names with a value must be present, once.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ _UNSAFE: Final = re.compile(r"[%\\;?#]")
 _MEMBERS: Final = frozenset({"methods", "path", "below", "query"})
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _SAFE_IN_PATH: Final = _UNRESERVED | frozenset(b"/:@!$&'()*+,=")
-"""What RFC 3986 lets stand in a path as it is, without `;`."""
+"""Characters that RFC 3986 permits unencoded in a path, without `;`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRule:
-    """Requests that are let through. below: also every path under this one, a `/` further. query: for each parameter
-    the values that it must have one of; None for any value, or none."""
+    """Permitted requests. below: also every path under this one, after a `/`. query: for each parameter the values of
+    which it must have one; None for any value, or none."""
 
     methods: tuple[str, ...]
     path: str
@@ -49,7 +50,7 @@ class RequestRule:
     query: tuple[tuple[str, tuple[str, ...] | None], ...] = ()
 
     def lets(self, asked: AskedRequest) -> bool:
-        """Whether this rule lets it through. A rule of `GET` lets `HEAD`, which says less."""
+        """Whether this rule permits the request. A rule of `GET` permits `HEAD`, which returns less."""
         method = "GET" if asked.method == "HEAD" and "HEAD" not in self.methods else asked.method
         return method in self.methods and self._lets_path(asked.path) and self._lets_query(dict(asked.query))
 
@@ -71,14 +72,14 @@ class RequestRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedRequest:
-    """What an agent asks for, checked: made by `asked_request`."""
+    """An agent's request, validated by `asked_request`."""
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
 
     def target(self) -> str:
-        """Path and query as they go on the wire: ASCII, encoded once."""
+        """Return path and query as sent on the wire: ASCII, encoded once."""
         query = "&".join(
             f"{_encoded(name, _UNRESERVED)}={_encoded(value, _UNRESERVED)}" for name, value in self.query
         )
@@ -86,7 +87,7 @@ class AskedRequest:
 
 
 def asked_request(method: object, path: object, query: object = None) -> AskedRequest:
-    """Take what an agent asks for. query: an object of texts. Raises Refused (`target.arguments`)."""
+    """Validate an agent's request. query: an object of texts. Raises Refused (`target.arguments`)."""
     if method not in METHODS:
         raise TARGET_ARGUMENTS(f"the method {shown(method, 20)} is none of {', '.join(METHODS)}")
     if fault := path_fault(path):
@@ -102,7 +103,7 @@ def asked_request(method: object, path: object, query: object = None) -> AskedRe
 
 
 def let_request(rules: Iterable[RequestRule], asked: AskedRequest) -> AskedRequest:
-    """The request, if a rule lets it through. Raises Refused (`target.arguments`) with what would be."""
+    """Return the request, if a rule permits it. Raises Refused (`target.arguments`) with what is permitted."""
     rules = tuple(rules)
     if any(rule.lets(asked) for rule in rules):
         return asked
@@ -113,7 +114,7 @@ def let_request(rules: Iterable[RequestRule], asked: AskedRequest) -> AskedReque
 
 
 def rules_of(requests: JSONValue) -> tuple[RequestRule, ...]:
-    """The rules of a filled scope's part `requests`. Raises Refused (`lease.scope`) with its faults."""
+    """Parse the `requests` of a filled scope. Raises Refused (`lease.scope`) with the faults."""
     if faults := rule_faults(requests):
         raise LEASE_SCOPE(faults[0], reasons=faults)
     assert isinstance(requests, list)  # noqa: S101 - without faults it is one
@@ -121,7 +122,7 @@ def rules_of(requests: JSONValue) -> tuple[RequestRule, ...]:
 
 
 def rule_faults(requests: JSONValue, where: str = "requests") -> tuple[str, ...]:
-    """What is wrong with the part `requests` of a filled scope; empty when all of it is understood."""
+    """Return the faults of the `requests` of a filled scope; empty when all of it is understood."""
     if not isinstance(requests, list) or not 1 <= len(requests) <= RULES_MAX:
         return (f"`{where}` is a list of 1 to {RULES_MAX} objects with `methods` and `path`",)
     faults: list[str] = []
@@ -131,7 +132,7 @@ def rule_faults(requests: JSONValue, where: str = "requests") -> tuple[str, ...]
 
 
 def path_fault(path: object) -> str:
-    """Why this is no path that everybody reads alike; empty when it is."""
+    """Return why servers may parse this path differently; empty when it is unambiguous."""
     if not isinstance(path, str) or not path.startswith("/") or len(path) > PATH_CHARS_MAX:
         return (
             f"a path is a text of at most {PATH_CHARS_MAX} characters that begins with `/`, got {shown(path)}"
@@ -152,7 +153,7 @@ def path_fault(path: object) -> str:
 
 
 def segments_fault(path: JSONValue) -> str:
-    """As `path_fault`, of a rule: a text, or a list with a text for each segment."""
+    """Check the path of a rule like `path_fault`: a text, or a list with a text for each segment."""
     if not isinstance(path, list):
         return path_fault(path)
     if not path or not all(isinstance(one, str) for one in path):
@@ -162,7 +163,7 @@ def segments_fault(path: JSONValue) -> str:
 
 
 def joined(path: JSONValue) -> str:
-    """The path of a rule that has no faults, as one text."""
+    """Return the path of a faultless rule as one text."""
     return "/" + "/".join(map(str, path)) if isinstance(path, list) else str(path)
 
 

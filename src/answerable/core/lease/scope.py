@@ -1,8 +1,8 @@
-"""What a credential may do: the grants of a capability, filled from the action that was decided.
+"""Fill the grants of a capability from the decided action: the scope that limits the credential.
 
 Laws: filling is one pass over texts, so that a value that looks like a placeholder stays text; a placeholder without a
-value refuses; what was filled is frozen and known by its digest. Nothing here knows what a grant means: the issuer of
-the target does, and refuses what it does not understand.
+value refuses; the filled scope is frozen and identified by its digest. The meaning of a grant is unknown here: the
+target's issuer interprets it, and refuses what it does not understand.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Scope = FrozenJSON
 
 
 def filled(grants: JSONValue, values: Mapping[str, str]) -> Scope:
-    """The scope of one action. values: by name of the hole, such as `argument.case`.
+    """Return the scope of one action. values: by placeholder name, such as `argument.case`.
 
     Raises Refused (`lease.scope`) where a value is missing, too long or has control characters, and Malformed
     (`json.*`).
@@ -42,8 +42,8 @@ def scope_values(
     mandate: str,
     agent: str,
 ) -> dict[str, str]:
-    """What a scope may be filled with: names, and of the arguments texts and whole numbers, as the decided action has
-    them. given: by the names that the capability maps them to."""
+    """Return the values that may fill a scope: names, and arguments that are texts or whole numbers, as decided. given:
+    by the names that the capability maps them to."""
     values = {"resource": resource, "mandate": mandate, "agent": agent}
     for one in arguments:
         value = given.get(one.name)

@@ -1,7 +1,7 @@
-"""What in a configuration file is a secret: by the form of its value, by what it is called, and by the file it is in.
+"""Find secrets in a configuration file by the form of a value, by its name, and by the file's name.
 
-Laws: whatever is found comes with its line; references to secrets and places left open are none; no input makes this
-slow beyond its length, and what is found in one file is bounded.
+Laws: each finding has its line; references to secrets and placeholders are not reported; the run time is linear in the
+length of the input, and findings per file are bounded.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ VALUE_CHARS_MIN: Final = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundSecret:
-    """value: to be fingerprinted and dropped; in no representation."""
+    """A finding. value: to be fingerprinted and dropped; hidden in every representation."""
 
     kind: StandingKind
     line: int
@@ -79,7 +79,7 @@ _BEARER: Final = re.compile(r"^(?:Bearer|Basic|Token)\s+", re.IGNORECASE)
 
 
 def secrets_in(name: str, text: str) -> Iterator[FoundSecret]:
-    """Each secret of a file of this name, once a line and value; at most FOUND_MAX."""
+    """Yield each secret in a file of this name, once for a line and value; at most FOUND_MAX."""
     seen: set[tuple[int, str]] = set()
     for one in _all(name, text):
         if (one.line, one.value) not in seen:
@@ -103,14 +103,14 @@ def _all(name: str, text: str) -> Iterator[FoundSecret]:
             yield from _by_name(name, number, line)
         flag = _FLAG.fullmatch(whole) if len(whole) <= FLAG_CHARS_MAX else None
         if flag and number < len(lines):
-            # Of a list that has one argument on each line.
+            # A list with one command-line argument on each line.
             yield from _by_name(
                 name, number + 1, f"{flag[1]}={lines[number].strip(_LIST_MARKS)[:PIECE_CHARS]}"
             )
 
 
 def _pieces(line: str) -> Iterator[str]:
-    """A line in pieces that overlap, so that the longest secret is whole in one of them."""
+    """Split a line into overlapping pieces, so that even the longest secret is complete in one of them."""
     for start in range(0, max(1, len(line) - OVERLAP_CHARS), PIECE_CHARS - OVERLAP_CHARS):
         yield line[start : start + PIECE_CHARS]
 

@@ -1,9 +1,9 @@
-"""Whether a secret is in something that passes: as it is, or as people and programs commonly write it.
+"""Detect secrets in passing data, as they are or in common encodings.
 
-Laws: what is found is told by name, never shown; a secret that came in pieces is found like one that came whole. A
-planted secret (canary) opens nothing, so that whoever shows one has read what nobody should.
+Laws: findings are reported by name, never by value; a secret split over pieces of a stream is detected like a whole
+one. A planted secret (canary) opens nothing, so that its use shows that somebody read it without permission.
 
-What it does not see: encryption, compression, a secret cut into parts with something between, other alphabets.
+Not detected: encryption, compression, a secret split by other data, other alphabets.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 TRIED_MAX: Final = 2_000
-"""Forms that are looked for one after the other, which is the faster way as long as they are few."""
+"""Up to this many encodings are searched one after the other, which is faster for few."""
 PIECE_BYTES: Final = 65_536
 CANARY_OCTETS: Final = 64
 CANARY_FORMS: Final = ("aws", "github", "password", "slack", "url")
@@ -27,7 +27,7 @@ _UPPER: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
 class SecretWatch:
-    """Looks for any number of secrets. Its representation shows none."""
+    """Searches for any number of secrets. Its representation reveals none."""
 
     __slots__ = ("_by_form", "_by_start", "_overlap")
 
@@ -46,12 +46,13 @@ class SecretWatch:
         return f"SecretWatch({len(set(self._by_form.values()))} secrets)"
 
     def found_in(self, content: bytes) -> tuple[str, ...]:
-        """The names of those that are in it, sorted."""
+        """Return the names of the secrets in the content, sorted."""
         forms = self._by_form if len(self._by_form) <= TRIED_MAX else self._begun_in(content)
         return tuple(sorted({self._by_form[form] for form in forms if form in content}))
 
     def _begun_in(self, content: bytes) -> Iterator[bytes]:
-        """Forms whose beginning is in it: however many there are, it takes one look at each place."""
+        """Yield the encodings whose beginning is in the content, with one look-up at each position, however many there
+        are."""
         size = SPELLING_BYTES_MIN
         for start in range(0, len(content), PIECE_BYTES):
             piece = content[start : start + PIECE_BYTES + size - 1]
@@ -62,16 +63,16 @@ class SecretWatch:
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing to look for."""
+        """Whether there are no secrets to detect."""
         return not self._by_form
 
     def passing(self) -> PassingWatch:
-        """For what comes in pieces."""
+        """Return a watch for data that arrives in pieces."""
         return PassingWatch(self, self._overlap)
 
 
 class PassingWatch:
-    """One stream. Keeps as much of what passed as a secret could have begun in."""
+    """One stream. Keeps as much of the past data as the beginning of a secret may need."""
 
     def __init__(self, watch: SecretWatch, overlap: int) -> None:
         self._watch = watch
@@ -79,15 +80,15 @@ class PassingWatch:
         self._tail = b""
 
     def found_in(self, piece: bytes) -> tuple[str, ...]:
-        """The names of those that this piece completed, and of those in the end of the piece before."""
+        """Return the names of the secrets that this piece completed, and of those in the end of the piece before."""
         joined = self._tail + piece
         self._tail = joined[-self._overlap :] if self._overlap else b""
         return self._watch.found_in(joined)
 
 
 def texts_of(value: object) -> bytes:
-    """Every text and number within a JSON value, names of members included, one a line and as it is: to escape it once
-    more would hide it."""
+    """Return every text and number in a JSON value, including member names, one a line and unescaped, because escaping
+    again would hide a secret."""
     found: list[bytes] = []
     waiting = [value]
     while waiting:
@@ -110,7 +111,7 @@ def texts_of(value: object) -> bytes:
 
 
 def canary_value(form: str, octets: bytes) -> str:
-    """A secret that looks like one of the usual ones and opens nothing. Raises Malformed (`secret.canary_form`)."""
+    """Return a fake secret of a common form that opens nothing. Raises Malformed (`secret.canary_form`)."""
     if form not in CANARY_FORMS or len(octets) < CANARY_OCTETS:
         raise SECRET_CANARY_FORM(f"a canary looks like one of {', '.join(CANARY_FORMS)}")
     letters = "".join(_LETTERS[one % len(_LETTERS)] for one in octets)

@@ -1,7 +1,7 @@
-"""A standing secret: something that works without a lease, where it was found, and what could take its place.
+"""A standing secret that works without a lease: where it was found, and what could replace it.
 
-Laws: no value is here, only a fingerprint made with a key, so that two places with one secret are seen and nobody can
-try guesses against it; what is not known is said to be unknown, never left to look like nothing.
+Laws: no value is stored, only a keyed fingerprint, so that two places with the same secret are detected and nobody can
+test guesses against it; what is not known is reported as unknown, never as nothing.
 """
 
 from __future__ import annotations
@@ -46,18 +46,19 @@ REPLACEMENTS: Final[dict[StandingKind, str]] = {
     "target_account": "the smallest rights that the target's page names, and a password in the broker's store",
     "token": "a token for each action from its issuer, or the broker's store of secrets",
 }
-"""What could take the place of each kind, in words."""
+"""What could replace each kind, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingSecret:
-    """where: file, store or target. line: from 1; 0 where there are none. name: what it is called there.
+    """A standing secret that was found. where: file, store or target. line: from 1; 0 where there are none. name: its
+    name there.
 
     owner: who answers for it, or the account that owns its file; empty for unknown. since: when it was made, or its
-    file last changed, Unix milliseconds: it is at least so old; 0 for unknown. users: who used it, as far as is known.
+    file last changed, Unix milliseconds: its minimum age; 0 for unknown. users: who used it, as far as known.
     last_used_at: 0 for unknown. exposed: why others may have read it, in words; empty for nothing known. kept: where
-    the secret of an account is, such as `store:NAME`, never the secret. due: why it is to be replaced now; empty while
-    it is not, or nobody said when. instead: what could take its place, where more is known than its kind.
+    the secret of an account is stored, such as `store:NAME`, never the secret. due: why it is due for replacement;
+    empty while it is not, or without a schedule. instead: what could replace it, where more is known than its kind.
     """
 
     kind: StandingKind
@@ -76,17 +77,17 @@ class StandingSecret:
 
     @property
     def replacement(self) -> str:
-        """What could take its place."""
+        """What could replace the secret."""
         return self.instead or REPLACEMENTS[self.kind]
 
 
 def fingerprint_of(value: str, key: bytes) -> str:
-    """Twelve hexadecimal digits that are the same for the same value under one key, and tell nothing without it."""
+    """Return twelve hexadecimal digits that are equal for equal values under one key, and reveal nothing without it."""
     return hmac.new(key, _CONTEXT + value.encode(), sha256).hexdigest()[:FINGERPRINT_CHARS]
 
 
 def shared(found: Iterable[StandingSecret]) -> dict[str, int]:
-    """In how many places each secret lies that lies in more than one, by fingerprint."""
+    """Return the number of places of each secret found in more than one, by fingerprint."""
     counts: dict[str, int] = {}
     for one in found:
         if one.fingerprint:

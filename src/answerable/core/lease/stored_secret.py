@@ -1,8 +1,8 @@
-"""A secret that can do no better than to stand: what is known of it beside its value, and when it is to be replaced.
+"""Metadata of a standing secret in the broker's store: versions, uses, exposure, and when rotation is due.
 
-Laws: nothing here holds a value; a version that was retired is never given out again, and one that is given out is the
-newest that was not; a secret that was seen where it should not be is due until a newer version has taken its place; a
-version that is prepared is given to nobody but those who set it at the target, until it is settled.
+Laws: no value is stored here; a retired version is never checked out again, and the checked-out version is the newest
+not retired; an exposed secret is due until a newer version replaces it; a prepared version is given only to the code
+that sets it at the target, until it is settled.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretVersion:
-    """made_at: Unix milliseconds. retired_at: 0 while it may be given out."""
+    """One version of a stored secret. made_at: Unix milliseconds. retired_at: 0 while it may be checked out."""
 
     number: int
     made_at: UnixMillis
@@ -40,7 +40,7 @@ class SecretVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretUse:
-    """By whom, how often and when last. by: the target, or the lease's account, that it was checked out for."""
+    """Uses by one user. by: the target, or the lease's account, for which it was checked out."""
 
     by: str
     count: int
@@ -49,9 +49,9 @@ class SecretUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSecret:
-    """owner: who answers for it. about: what it opens. rotate_days: 0 for no schedule. exposed_at: 0 for never, or not
-    since the newest version was made; exposed_why: where it was seen. prepared_at: since when a next version is kept,
-    which the target may know already; 0 for none."""
+    """The metadata of a stored secret. owner: who answers for it. about: what it opens. rotate_days: 0 for no schedule.
+    exposed_at: 0 for never, or not since the newest version was made; exposed_why: where it was seen. prepared_at:
+    since when a next version is stored, which the target may know already; 0 for none."""
 
     name: str
     kind: SecretKind
@@ -65,11 +65,11 @@ class StoredSecret:
 
     @property
     def current(self) -> SecretVersion | None:
-        """The version that is given out; None when all were retired."""
+        """The version that is checked out; None when all were retired."""
         return next((one for one in reversed(self.versions) if not one.retired_at), None)
 
     def due(self, now: UnixMillis) -> str:
-        """Why it is to be replaced, in words; empty while it is not."""
+        """Return why it is due for rotation, in words; empty while it is not."""
         current = self.current
         if current is None:
             return ""
@@ -81,7 +81,7 @@ class StoredSecret:
         return ""
 
     def with_version(self, now: UnixMillis) -> StoredSecret:
-        """With one version more. Raises Refused (`secret.full`)."""
+        """Return the secret with one version more. Raises Refused (`secret.full`)."""
         if len(self.versions) >= VERSIONS_MAX:
             raise SECRET_FULL(f"{shown(self.name)} has {VERSIONS_MAX} versions: retire it, and begin another")
         number = self.versions[-1].number + 1 if self.versions else 1
@@ -89,19 +89,19 @@ class StoredSecret:
         return replace(self, versions=versions, exposed_at=NEVER, exposed_why="", prepared_at=NEVER)
 
     def prepared(self, now: UnixMillis) -> StoredSecret:
-        """With a next version that is not given out yet."""
+        """Return the secret with a prepared version that is not checked out yet."""
         return replace(self, prepared_at=now)
 
     def settled(self, now: UnixMillis) -> StoredSecret:
-        """With that version given out. What was seen after it was kept may have been it: then it is due all the same.
-        Raises Refused (`secret.full`)."""
+        """Return the secret with the prepared version made current. An exposure after it was stored may concern it:
+        then it is due at once. Raises Refused (`secret.full`)."""
         made = self.with_version(now)
         if self.prepared_at < self.exposed_at:
             return replace(made, exposed_at=self.exposed_at, exposed_why=self.exposed_why)
         return made
 
     def retired(self, now: UnixMillis, *, before: int = 0) -> StoredSecret:
-        """With every version retired, or those below `before`."""
+        """Return the secret with every version retired, or those below `before`."""
         return replace(
             self,
             prepared_at=self.prepared_at if before else NEVER,
@@ -112,12 +112,12 @@ class StoredSecret:
         )
 
     def exposed(self, now: UnixMillis, why: str) -> StoredSecret:
-        """Seen where it should not be."""
+        """Return the secret with an exposure noted."""
         return replace(self, exposed_at=now, exposed_why=checked_text(why, what="the reason"))
 
 
 def checked_secret_name(text: str) -> str:
-    """Raises Malformed (`secret.name`)."""
+    """Validate a secret's name. Raises Malformed (`secret.name`)."""
     if not _NAME.fullmatch(text):
         raise SECRET_NAME(
             f"{shown(text, 63)} is not the name of a secret: use 1 to 63 of a-z 0-9 . _ - with a letter or digit at "
@@ -127,14 +127,14 @@ def checked_secret_name(text: str) -> str:
 
 
 def checked_text(text: str, *, what: str) -> str:
-    """Owner, purpose, reason: one line. Raises Malformed (`secret.text`)."""
+    """Validate an owner, purpose or reason: one line. Raises Malformed (`secret.text`)."""
     if len(text) > TEXT_CHARS_MAX or not (text.isprintable() or not text):
         raise SECRET_TEXT(f"{what} is one line of at most {TEXT_CHARS_MAX} characters")
     return text
 
 
 def encoded_secret(secret: StoredSecret) -> dict[str, JSONValue]:
-    """As it is kept."""
+    """Encode for storage."""
     prepared: dict[str, JSONValue] = {"prepared_at": secret.prepared_at} if secret.prepared_at else {}
     return prepared | {
         "name": secret.name,
@@ -149,7 +149,7 @@ def encoded_secret(secret: StoredSecret) -> dict[str, JSONValue]:
 
 
 def decoded_secret(value: JSONValue) -> StoredSecret:
-    """What was kept. Raises Malformed (`secret.record`)."""
+    """Decode a stored record. Raises Malformed (`secret.record`)."""
     try:
         if not isinstance(value, dict) or not isinstance(value["versions"], list):
             raise TypeError

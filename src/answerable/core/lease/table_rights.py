@@ -1,6 +1,6 @@
-"""Rights of grants that are tables with verbs and columns, for kinds of databases.
+"""Rights of database grants: verbs on tables, and their columns.
 
-Laws: a table goes with its last verb; of columns nobody tells, so that they stay as long as their table.
+Laws: a table is removed with its last verb; the use of columns cannot be observed, so they stay as long as their table.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ VERBS: Final = ("select", "insert", "update", "delete")
 
 
 def table_rights(grants: JSONValue) -> tuple[Right, ...]:
-    """Verbs on tables, each table followed by its columns; empty where one is no object."""
+    """Return the verbs on tables, each table followed by its columns; empty where one is no object."""
     found: list[Right] = []
     for number, table in listed(grants, "tables"):
         if not isinstance(table, dict):
@@ -33,33 +33,33 @@ def table_rights(grants: JSONValue) -> tuple[Right, ...]:
 
 
 def narrowed_tables(grants: JSONValue, kept: Collection[str]) -> list[JSONValue]:
-    """The tables with the verbs at these places alone."""
+    """Return the tables reduced to the verbs at these places."""
     tables: list[JSONValue] = []
     for number, table in listed(grants, "tables"):
         if not isinstance(table, dict):
             return []
         verbs: list[JSONValue] = [verb for verb in verbs_of(table) if f"tables/{number}/{verb}" in kept]
         if verbs:
-            # Deleting takes whole rows, and a grant of it alone names no columns.
+            # Deleting removes whole rows, so a grant of it alone names no columns.
             left = {name: one for name, one in table.items() if name != "columns" or verbs != ["delete"]}
             tables.append({**left, "verbs": verbs})
     return tables
 
 
 def listed(value: JSONValue, member: str) -> Iterator[tuple[int, JSONValue]]:
-    """The items of a list that is a member, with their places; none where it is no list."""
+    """Yield the items of a member list, with their places; nothing where it is no list."""
     found = value.get(member) if isinstance(value, dict) else None
     return iter(enumerate(found if isinstance(found, list) else []))
 
 
 def verbs_of(table: dict[str, JSONValue]) -> list[str]:
-    """Of one table, in the order of VERBS."""
+    """Return the verbs of one table, in the order of VERBS."""
     given = table.get("verbs")
     return [verb for verb in VERBS if isinstance(given, list) and verb in given]
 
 
 def said_name(name: JSONValue) -> str:
-    """A name, or its parts, as one text."""
+    """Return a name, or its parts, as one text."""
     return ".".join(map(str, name)) if isinstance(name, list) else str(name)
 
 

@@ -1,7 +1,7 @@
-"""What a process minted at a target that cannot be asked for names, and what it must say of what it does not know.
+"""Remember what a process minted at a target that cannot list or revoke its credentials.
 
-Laws: whatever was begun is live until it was ended or its time is up; a name that this process never began is gone only
-if no process before it can have left it: until the longest life has passed since the start, nobody knows.
+Laws: whatever was begun is live until it was ended or has expired; a name that this process never began is gone only if
+no earlier process can have left it, which is uncertain until the longest lifetime has passed since the start.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class Unended:
-    """The memory of one issuer in one process. It holds what is live, so that it is as large as that."""
+    """The live leases of one issuer in one process."""
 
     def __init__(self, *, started_at: int, life_ms_max: int) -> None:
-        """started_at: when this process began to mint. life_ms_max: the longest that one lives at the target."""
+        """started_at: when this process began to mint. life_ms_max: the longest lifetime at the target."""
         self._known_from = started_at + life_ms_max
         self._live: dict[LeaseName, int] = {}
 
     def begin(self, name: LeaseName, *, expires_at: int, now: int) -> None:
-        """Remember it before the target is asked. Raises Refused (`lease.taken`)."""
+        """Remember a lease before the target is called. Raises Refused (`lease.taken`)."""
         if self._live.get(name, 0) > now:
             raise LEASE_TAKEN(f"a lease named `{name}` is live already")
         for one in [one for one, until in self._live.items() if until <= now]:
@@ -32,20 +32,20 @@ class Unended:
         self._live[name] = expires_at
 
     def end(self, name: LeaseName) -> None:
-        """It is gone at the target."""
+        """Note that the lease is gone at the target."""
         self._live.pop(name, None)
 
     def live(self, now: int) -> tuple[LeaseName, ...]:
-        """What may still work."""
+        """Return the leases that may still work."""
         return tuple(sorted(name for name, until in self._live.items() if until > now))
 
     def until(self, name: LeaseName, now: int) -> int:
-        """Until when it may work, whoever began it; 0 for never."""
+        """Return until when a lease may work, whichever process began it; 0 for never."""
         until = self._live.get(name, self._known_from)
         return until if until > now else 0
 
     def left(self, name: LeaseName, *, now: int, why: str) -> Revoked:
-        """The answer of a revocation that cannot end it. why: for what this process began."""
+        """Return the result of a revocation that cannot end the lease. why: for a lease that this process began."""
         until = self.until(name, now)
         if not until:
             return Revoked()

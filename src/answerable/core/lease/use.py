@@ -1,8 +1,8 @@
-"""Granted against used: the single rights of a lease's grants, what actions used of them, and what could go.
+"""Compare the rights granted by leases with those that actions used, and find which could be removed.
 
-Laws: a right is named by its place in the grants, never by a value, so that placeholders stay placeholders; only what
-succeeded is use; whatever is not known to be unused stays: one action whose use nobody can tell keeps every right, and
-of too few actions, or too short a time, nothing follows.
+Laws: a right is identified by its place in the grants, never by a value, so that placeholders stay placeholders; only
+successful actions count as use; everything not known to be unused stays: one action whose use is unknown keeps every
+right, and too few actions, or too short a time, allow no conclusion.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 RIGHTS_MAX: Final = 2_000
-"""Of one lease. What has more is not counted right by right."""
+"""Maximum per lease. Grants with more are not counted right by right."""
 RECORDED_MAX: Final = 200
-"""Rights that the record of one action names; past it its use is not told."""
+"""Maximum number of rights in the record of one action; past it its use is unknown."""
 ACTIONS_MIN: Final = 30
 DAYS_MIN: Final = 14
 DAY_MS: Final = 86_400_000
@@ -27,15 +27,15 @@ _PLACE: Final = re.compile(r"[a-zA-Z0-9_:.-]{1,64}(/[a-zA-Z0-9_:.-]{1,64}){0,7}"
 _HEX_32: Final = re.compile(r"[0-9a-f]{64}")
 
 Untold = Literal["not_told", "unreadable"]
-"""Why it is not known what an action used: nobody told, or what was written down cannot be read (any more)."""
+"""Why an action's use is unknown: it was not reported, or the record cannot be read (any more)."""
 UNTOLD: Final[tuple[Untold, ...]] = get_args(Untold)
 
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """place: where it is granted, such as `tables/0/select`. text: for people, with its placeholders. is_told: whether
-    it is ever known of this kind of right that it was not used; one of which it is not always stays. group: rights of
-    one group work together and with no others; empty where all of them do."""
+    """One right that grants give. place: where it is granted, such as `tables/0/select`. text: human-readable, with its
+    placeholders. is_told: whether its non-use can be observed; a right for which it cannot always stays. group: rights
+    of one group work together and with no others; empty where all of them do."""
 
     place: str
     text: str
@@ -50,26 +50,27 @@ class Right:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """Places of rights that one action used. unsure: that it may have used, which counts as much for keeping them."""
+    """The rights that one action used, by place. unsure: those it may have used, which are kept all the same."""
 
     sure: frozenset[str]
     unsure: frozenset[str] = frozenset()
 
     @property
     def all(self) -> frozenset[str]:
-        """Whatever it may have needed."""
+        """All rights that the action may have needed."""
         return self.sure | self.unsure
 
 
 def use_record(used: Used, scope: str) -> dict[str, JSONValue] | None:
-    """As it travels and is written down; None for more than a record holds. scope: digest of the scope, hex."""
+    """Return the record for transport and storage; None for more than a record holds. scope: digest of the
+    scope, hex."""
     if len(used.all) > RECORDED_MAX:
         return None
     return {"scope": scope, "sure": [*sorted(used.sure)], "unsure": [*sorted(used.unsure - used.sure)]}
 
 
 def checked_use(record: object) -> dict[str, JSONValue] | None:
-    """The record that came from outside, or None for what is none."""
+    """Validate an untrusted record; None for an invalid one."""
     if not isinstance(record, dict) or record.keys() != {"scope", "sure", "unsure"}:
         return None
     scope, sure, unsure = record["scope"], record["sure"], record["unsure"]
@@ -83,7 +84,7 @@ def checked_use(record: object) -> dict[str, JSONValue] | None:
 
 
 def used_in(record: object) -> tuple[str, Used] | None:
-    """Digest of the scope, and what was used; None for what is no record."""
+    """Return the digest of the scope, and the used rights; None for an invalid record."""
     found = checked_use(record)
     if found is None:
         return None
@@ -95,7 +96,8 @@ def used_in(record: object) -> tuple[str, Used] | None:
 
 @dataclass(slots=True, kw_only=True)
 class RightUse:
-    """sure, unsure: how many actions used it, or may have. last_at: of the last of both, Unix milliseconds."""
+    """How often one right was used. sure, unsure: how many actions used it, or may have. last_at: of the last of both,
+    Unix milliseconds."""
 
     sure: int = 0
     unsure: int = 0
@@ -104,11 +106,11 @@ class RightUse:
 
 @dataclass(slots=True, kw_only=True)
 class UseTally:
-    """Actions of one capability in a period, under one and the same template of its lease.
+    """Actions of one capability in a period, under the same template of its lease.
 
-    told: that succeeded and say what they used. untold: that succeeded and do not, by why. elsewise: that succeeded
-    under another template. failed: that the target refused or did not do. unended: whose end is not known. The last
-    three use nothing. first_at, last_at: of those that were told or untold; 0 for none.
+    told: successful ones with known use. untold: successful ones without, by reason. elsewise: successful ones under
+    another template. failed: those that the target refused or did not perform. unended: those whose end is unknown. The
+    last three use nothing. first_at, last_at: of the told and untold ones; 0 for none.
     """
 
     told: int = 0
@@ -122,11 +124,11 @@ class UseTally:
 
     @property
     def counted(self) -> int:
-        """Actions that succeeded under this template."""
+        """Number of successful actions under this template."""
         return self.told + sum(self.untold.values())
 
     def add(self, used: Used, at: int) -> None:
-        """One that succeeded."""
+        """Count a successful action."""
         self.told += 1
         self._seen(at)
         for place in used.all:
@@ -138,12 +140,12 @@ class UseTally:
             right.last_at = max(right.last_at, at)
 
     def add_untold(self, why: Untold, at: int) -> None:
-        """One that succeeded, and of which nobody knows what it used."""
+        """Count a successful action whose use is unknown."""
         self.untold[why] = self.untold.get(why, 0) + 1
         self._seen(at)
 
     def merge(self, other: UseTally) -> None:
-        """Those of another part of the same period."""
+        """Add the counts of another part of the same period."""
         self.told += other.told
         self.elsewise += other.elsewise
         self.failed += other.failed
@@ -168,7 +170,7 @@ UseOf = Literal["used", "may be used", "never used", "unknown", "no data"]
 
 
 def use_of(right: Right, tally: UseTally) -> UseOf:
-    """What is known of one right. `never used` is said only where every action of the period told what it used."""
+    """Return what is known of one right. `never used` requires that every action of the period reported its use."""
     use = tally.rights.get(right.place)
     if use is not None and use.sure:
         return "used"
@@ -181,7 +183,7 @@ def use_of(right: Right, tally: UseTally) -> UseOf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needed:
-    """How much must have been seen before less is proposed: actions that told what they used, and days since the first
+    """Required evidence before a narrower grant is proposed: actions with known use, and days since the first
     of them."""
 
     actions: int = ACTIONS_MIN
@@ -190,7 +192,8 @@ class Needed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Smaller:
-    """kept, dropped: rights. why_not: why nothing may be dropped, in words; empty where it may."""
+    """A proposal for narrower grants. kept, dropped: rights. why_not: why nothing may be dropped, in words; empty where
+    something may."""
 
     kept: tuple[Right, ...]
     dropped: tuple[Right, ...]
@@ -198,7 +201,7 @@ class Smaller:
 
 
 def smaller(rights: Collection[Right], tally: UseTally, needed: Needed, *, now: int) -> Smaller:
-    """What of these rights could go: those that nothing used in the whole period, where enough was seen of it.
+    """Return which of these rights could be removed: those unused in the whole period, given enough evidence.
 
     now: Unix milliseconds.
     """
@@ -225,9 +228,9 @@ def _too_little(tally: UseTally, needed: Needed, now: int) -> Iterable[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusals:
-    """What other grants would have refused of the actions that told. lacking: rights that were used, or may have been,
-    and are not there, with how many actions used each surely and unsurely. unknown: that nobody tells of and that are
-    not there either, so that it cannot be known. added: that were not granted. is_none: nothing would have been."""
+    """What other grants would have refused of the actions with known use. lacking: rights that were used, or may have
+    been, and are missing, with how many actions used each surely and unsurely. unknown: missing rights whose use cannot
+    be observed. added: rights not granted before. is_none: nothing would have been refused."""
 
     lacking: tuple[tuple[Right, RightUse], ...]
     unknown: tuple[Right, ...]
@@ -235,19 +238,19 @@ class Refusals:
 
     @property
     def is_none(self) -> bool:
-        """Whether every action that told what it used would have had all of it."""
+        """Whether every action with known use would have had all its rights."""
         return not self.lacking
 
 
 def refusals(rights: Collection[Right], tally: UseTally, others: Collection[Right]) -> Refusals:
-    """Hold what was used under these rights against others, which are compared by what they say, not by their places:
-    a person may have moved them."""
+    """Compare the use under these rights with other rights, matched by text, not by place: a person may have reordered
+    them."""
     then = _groups(others)
     lacking: list[tuple[Right, RightUse]] = []
     unknown: list[Right] = []
     for group in _groups(rights):
         used = {one.text for one in group if one.place in tally.rights}
-        # The group that takes over most of what was used of this one.
+        # The group that contains most of the used rights of this one.
         there = max(
             ({one.text for one in other} for other in then),
             key=lambda texts: len(used & texts),
@@ -255,7 +258,7 @@ def refusals(rights: Collection[Right], tally: UseTally, others: Collection[Righ
         )
         gone = [one for one in group if one.text not in there]
         lacking += [(one, tally.rights[one.place]) for one in gone if one.place in tally.rights]
-        # With a whole table its columns go, of which nobody tells: they were used by nothing but what used the table.
+        # A removed table loses its columns, whose use is unobservable: only actions on the table could have used them.
         kept = {_parent(one) for one in group if one.is_told and one.text in there}
         unknown += [one for one in gone if not one.is_told and _parent(one) in kept]
     before = [{one.text for one in group} for group in _groups(rights)]
@@ -275,5 +278,5 @@ def _groups(rights: Iterable[Right]) -> list[list[Right]]:
 
 
 def _parent(right: Right) -> str:
-    """What it is a right on: `tables/0` of `tables/0/select` and of `tables/0/columns/1`."""
+    """Return the object of the right: `tables/0` for `tables/0/select` and for `tables/0/columns/1`."""
     return "/".join(right.place.split("/")[:2])

@@ -1,4 +1,4 @@
-"""What gateway and broker call things on the socket between them: `docs/reference/wire/broker.md` specifies it."""
+"""Names on the socket between gateway and broker, as `docs/reference/wire/broker.md` specifies."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from answerable.errors.codes.leases import LEASE_LIST
 WARRANT_META: Final = "answerable/warrant"
 """Member of a call's `_meta`: the signed warrant."""
 DONE_META: Final = "answerable/done"
-"""Member of an answer's `_meta`: `{"lease": name, "session": {…}, "state": state of the lease}`, and where it can be
-told `"used": {"scope": digest, "sure": [place …], "unsure": [place …]}`."""
+"""Member of an answer's `_meta`: `{"lease": name, "session": {…}, "state": state of the lease}`, and where the use is
+known `"used": {"scope": digest, "sure": [place …], "unsure": [place …]}`."""
 EFFECT_DATA: Final = "answerable/effect"
-"""Member of an error's `data`: `none` when nothing was begun, `unknown` else."""
+"""Member of an error's `data`: `none` when nothing was begun, `unknown` otherwise."""
 
 MCP_PATH: Final = "/mcp/"
 CONTROL_PATH: Final = "/v1/"
@@ -23,13 +23,13 @@ LeaseList = Literal["open", "unrevoked", "ended"]
 LEASE_LISTS: Final[tuple[LeaseList, ...]] = get_args(LeaseList)
 LISTED_MAX: Final = 1_000
 NAMES_MAX: Final = 10_000
-"""In one question to end leases, or to recall them."""
+"""Maximum in one request to end leases, or to recall them."""
 WAIT_SECONDS_MAX: Final = 30.0
 BODY_BYTES_MAX: Final = 8_388_608
 
 
 def lease_list(text: str) -> LeaseList:
-    """Take one from outside. Raises Malformed (`lease.list`)."""
+    """Validate an untrusted list name. Raises Malformed (`lease.list`)."""
     for one in LEASE_LISTS:
         if one == text:
             return one

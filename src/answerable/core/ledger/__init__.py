@@ -1,1 +1,1 @@
-"""What happened, in order, and what may be said about it."""
+"""The entries of the tamper-evident ledger: their form, their contents, and what can be computed from them."""

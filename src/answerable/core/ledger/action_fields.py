@@ -1,6 +1,7 @@
-"""What entries about one action seal: the action, what was said about it, and what was decided beyond what leaves say.
+"""Build the sealed fields of entries about one action: the action, the texts about it, and the details of its decision.
 
-Where an obligation wants digests alone, the action, the one that was asked for and the questions to policy are digests.
+Under an obligation that logs digests only, the action, the originally requested action and the policy questions are
+stored as digests.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def decided_fields(verified: VerifiedRequest, decision: Decision) -> list[Field]:
-    """The action as it was frozen, who it is for and why, and the decision about it."""
+    """Build the fields for the frozen action, its principal and purpose, and the decision about it."""
     request, mandate = verified.request, verified.mandate
     digest_only = _digest_only(decision)
     fields = [
@@ -56,8 +57,8 @@ def decided_fields(verified: VerifiedRequest, decision: Decision) -> list[Field]
 
 
 def shown_fields(decision: Decision, approval: Approval) -> list[Field]:
-    """What people are shown and asked to sign: the object and the card, from which the hashes in their answers are made
-    again, and why they are asked."""
+    """Build the fields for what people are shown and asked to sign: the action object and the card, from which the
+    hashes in their answers are recomputed, and why they are asked."""
     digest_only = _digest_only(decision)
     return [
         content_field("object", approval.shown.bytes, digest_only=digest_only),
@@ -68,8 +69,8 @@ def shown_fields(decision: Decision, approval: Approval) -> list[Field]:
 
 
 def _under(approval: Approval) -> dict[str, JSONValue]:
-    """What the question is under, without which nobody could ask it again as it was: names that may be revoked, whose
-    data it is about, and who must answer."""
+    """The context needed to ask the same question again: names that may be revoked, the data subject, and the groups
+    that must answer."""
     return {
         "names": [[kind, name] for kind, name in approval.names],
         "requirements": [[one.group, one.count] for one in approval.requirements],
@@ -78,7 +79,7 @@ def _under(approval: Approval) -> dict[str, JSONValue]:
 
 
 def answer_fields(answer: Answer, signer: str) -> list[Field]:
-    """What a person answered, as they signed it. signer: their public JWK; empty for a passkey, whose key is in the
+    """Build the fields for a person's signed answer. signer: their public JWK; empty for a passkey, whose key is in the
     answer."""
     fields = [
         (b"groups", encode([*answer.groups])),
@@ -95,7 +96,7 @@ def answer_fields(answer: Answer, signer: str) -> list[Field]:
 
 
 def claimed_fields(request: ActionRequest, caller: VerifiedCaller) -> list[Field]:
-    """What the agent claimed, and the digest of the message that its proof covers."""
+    """Build the fields for what the agent claimed, and the digest of the message that its proof covers."""
     fields: list[Field] = [(b"message", b'"%b"' % caller.message_digest.hex().encode())]
     if request.reason:
         fields.append((b"reason", encode(request.reason)))
@@ -103,27 +104,28 @@ def claimed_fields(request: ActionRequest, caller: VerifiedCaller) -> list[Field
 
 
 def internal_fields(reasons: tuple[Reason, ...]) -> list[Field]:
-    """Reasons for people only; none where there are none."""
+    """Build the field of internal reasons, meant for people only; empty where there are none."""
     told: list[JSONValue] = [{"source": one.source, "text": one.internal} for one in reasons if one.internal]
     return [(b"internal", encode(told))] if told else []
 
 
 def content_field(name: str, content: bytes, *, digest_only: bool) -> Field:
-    """JSON bytes under a name, or their SHA-256 under the name of its digest."""
+    """Return JSON bytes under a name, or their SHA-256 under the name of its digest."""
     if digest_only:
         return f"{name}_digest".encode(), encode(sha256(content).hexdigest())
     return name.encode(), content
 
 
 def _digest_only(decision: Decision) -> bool:
-    """Whatever comes here was understood, for nothing else is done or asked."""
+    """Obligations that are not understood never reach this function: such actions are not performed and not asked
+    about."""
     return duties_of(decision.all_obligations).log == "digest"
 
 
 def said_members(answer: Answer, registry: str) -> dict[str, JSONValue]:
-    """What the leaf says of how somebody answered. opened: when this person first had it before them, Unix
-    milliseconds, as the server saw it; nothing where it did not. strength: of an answer that nobody signed. workflow:
-    that gave it, by the documents of this digest."""
+    """Build the leaf members on how somebody answered. opened: when the server first showed this person the approval,
+    Unix milliseconds; absent where unknown. strength: of an unsigned answer. workflow: the workflow that gave the
+    answer, under the registry documents of this digest."""
     members: dict[str, JSONValue] = {"strength": CHAT} if is_click(answer.token) else {}
     if answer.opened_at is not None:
         members["opened"] = answer.opened_at
@@ -133,7 +135,8 @@ def said_members(answer: Answer, registry: str) -> dict[str, JSONValue]:
 
 
 def in_place_members(answer: Answer, of: str) -> dict[str, JSONValue]:
-    """What the leaf of an answer says of whom it was given for, and where that is on record. of: pseudonym."""
+    """Build the leaf members that name the person on whose behalf a deputy answered, and the entry of the delegation.
+    of: pseudonym of that person."""
     place = answer.in_place_of
     if place is None:
         return {}

@@ -1,4 +1,4 @@
-"""What a caller is answered for one action that was governed."""
+"""The gateway's answer to a caller for one governed action."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Either an outcome with its receipt, or an approval that is still waited for.
+    """Either an outcome with its receipt, or a pending approval.
 
-    log: origin of the log that the receipts are of, where it is another process's; empty for our own. narrowed: the
-    arguments that policy narrowed, as they were then, in canonical JSON; empty where it narrowed none.
+    log: origin of the log of the receipts, where another process keeps it; empty for our own. narrowed: the arguments
+    as policy narrowed them, in canonical JSON; empty where policy narrowed none.
     """
 
     action_id: str = ""
@@ -33,7 +33,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def with_narrowing(answer: Answer, asked: VerifiedRequest, verified: VerifiedRequest) -> Answer:
-    """The answer, which says which arguments of the action were others than those that were asked for, if any were."""
+    """Return the answer with the arguments that policy changed from what was requested, if any."""
     if asked is verified:
         return answer
     before = asked.arguments

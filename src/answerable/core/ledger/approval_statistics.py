@@ -1,9 +1,10 @@
-"""The price of control, counted from entries: by tier and use case, how much ran alone, was asked about, was refused.
+"""Count actions, approvals, refusals and stops from ledger entries, by tier and use case: the statistics of what
+control costs.
 
-Laws: a figure is a function of the entries below one index and of nothing else, so that to count on is to count again;
-what an entry does not say is counted as not said; of a drill nothing is counted but that it was run; nothing here grows
-without a limit: past GROUPS_MAX groups the rest is one, past CELLS_MAX the oldest hours are in the total alone, and
-past QUESTIONS_MAX the oldest question is given up.
+Laws: a figure is a function of the entries below one index and of nothing else, so that counting on equals counting
+again; what an entry does not state is counted as not stated; of a drill only its run is counted; all memory is bounded:
+past GROUPS_MAX groups the rest is counted as one, past CELLS_MAX the oldest hours are only in the total, and past
+QUESTIONS_MAX the oldest question counts as unanswered.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ GROUPS_MAX: Final = 256
 CELLS_MAX: Final = 20_000
 QUESTIONS_MAX: Final = 20_000
 BEGUN_MAX: Final = 20_000
-"""Intents without an end whose group is kept in mind; that of others is looked up in the log."""
+"""Open intents whose group is held in memory; the group of others is read from the log."""
 EFFECTS_MAX: Final = 10_000
 HOUR_MS: Final = 3_600_000
 DRILL: Final = "drill"
-"""Where a hold is from that stops nothing but a shadow."""
+"""Source of a hold placed by a drill, which stops nothing but the drill's shadow agent."""
 NO_POLICY_CHANGED: Final = "registry"
-"""How policies changed where only what they are checked against did."""
+"""`how` of a policy change in which only the schema that policies are checked against changed."""
 TOTAL: Final = -1
-"""In place of an hour: since the first entry."""
+"""Key used in place of an hour for the total since the first entry."""
 
 _ENDS: Final = frozenset({"succeeded", "failed", "not_started", "indeterminate"})
 _PLAIN: Final[dict[int, str]] = {
@@ -47,11 +48,11 @@ _PLAIN: Final[dict[int, str]] = {
     Tag.POLICY_CHANGE: "policy_changes",
     Tag.DRILL: "drills",
 }
-"""Of no group: what is counted of an entry of such a tag."""
+"""Counter incremented by an entry of this tag; such entries belong to no group."""
 
 
 class Question(msgspec.Struct, frozen=True, array_like=True):
-    """People were asked, and have not decided. entry: where it stands."""
+    """An approval that people have not decided. entry: its ledger index."""
 
     entry: int
     at: int
@@ -61,7 +62,7 @@ class Question(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Effect(NamedTuple):
-    """entry: index of the one that says how it ended."""
+    """An action that took effect, or may have. entry: index of the entry that records the end."""
 
     entry: int
     at: int
@@ -69,8 +70,8 @@ class Effect(NamedTuple):
 
 
 class Figures:
-    """Of one log. entries: all below this index are counted, none above. from_hour: what was before this hour is in the
-    total alone."""
+    """The statistics of one log. entries: all entries below this index are counted, none above. from_hour: events
+    before this hour are only in the total."""
 
     def __init__(self) -> None:
         self.entries = 0
@@ -85,7 +86,7 @@ class Figures:
         self._changed: set[str] = set()
 
     def fold(self, stored: StoredEntry, intent: Callable[[int], StoredEntry]) -> None:
-        """Count the next entry. intent: an earlier entry of the log, by index."""
+        """Count the next entry. intent: returns an earlier entry of the log by index."""
         self.entries = stored.index + 1
         if stored.tag not in _READ:
             return
@@ -96,13 +97,13 @@ class Figures:
                 return
             leaf = _DECODER.decode(stored.leaf)
         except msgspec.MsgspecError:
-            # When is not known, so it is in the total alone.
+            # The time is unknown, so the entry is only in the total.
             self._add(0, UNSAID, "unreadable")
             return
         self._count(stored, leaf, intent)
 
     def was_traced(self, effect: Effect, *, found: bool, micros: int) -> None:
-        """An effect was followed to who answers for it, or could not be."""
+        """Count whether an effect could be traced to the person who answers for it."""
         for cell in self._touched(effect.at, effect.group):
             if found:
                 cell.traced += 1
@@ -111,8 +112,8 @@ class Figures:
                 cell.untraced += 1
 
     def within(self, since: int, now: int) -> dict[Group, Cell]:
-        """By group, what happened since a time, rounded down to its hour; since the first entry for 0. `unanswered` has
-        what ran out by now, too."""
+        """Return the figures by group since a time, rounded down to its hour; since the first entry for 0. `unanswered`
+        includes approvals that expired by `now`."""
         first = since // HOUR_MS
         hours = [TOTAL] if not since else [hour for hour in self._cells if hour >= first]
         found: dict[Group, Cell] = {}
@@ -125,7 +126,7 @@ class Figures:
         return found
 
     def waiting(self, now: int) -> dict[Group, int]:
-        """Questions that people can still answer, by group."""
+        """Return how many approvals people can still answer, by group."""
         found: dict[Group, int] = {}
         for one in self._questions.values():
             if one.expires > now:
@@ -188,7 +189,7 @@ class Figures:
             cell.containing.add(after)
 
     def _policies(self, event: EventLeaf) -> str:
-        """Those with which a log begins changed nothing that was decided in it."""
+        """Return the counter of a policy change. The policies with which a log begins changed no earlier decision."""
         if event.how == NO_POLICY_CHANGED:
             return ""
         total = self._cells[TOTAL]
@@ -226,7 +227,7 @@ class Figures:
         self._changed.add(f"?{leaf.approval}")
 
     def _answer(self, leaf: ActionLeaf) -> None:
-        """One that leaves the question open, because others are to answer as well, ends no wait."""
+        """An answer that leaves the approval pending, because others must answer too, ends no waiting time."""
         if leaf.state not in ("approved", "denied"):
             return
         asked = self._questions.pop(leaf.approval, None)
@@ -241,7 +242,8 @@ class Figures:
             cell.waits.add(leaf.at - asked.at)
 
     def _was_test(self, leaf: ActionLeaf) -> None:
-        """No agent asked, so that nobody was asked about an action: until this was said, nobody could know."""
+        """Remove a test from the count of approvals. No agent had made this request, which was unknown until this
+        entry."""
         asked = self._questions.pop(leaf.approval, None)
         if asked is not None:
             self._changed.add(f"?{leaf.approval}")
@@ -252,7 +254,7 @@ class Figures:
             setattr(cell, name, getattr(cell, name) + count)
 
     def _touched(self, at: int, group: Group) -> Iterator[Cell]:
-        """That of the total, and that of the hour unless it is forgotten."""
+        """Yield the cell of the total, and the cell of the hour unless it was dropped."""
         group, hour = self._held(group), at // HOUR_MS
         yield self._cell(TOTAL, group)
         if hour >= self.from_hour and at > 0:
@@ -283,7 +285,7 @@ class Figures:
     # --- keeping ------------------------------------------------------------------------------------------
 
     def take_changed(self) -> dict[str, bytes | None]:
-        """What changed since the last call, as a register keeps it; None for what is not there any more."""
+        """Return the rows that changed since the last call, in the form the register stores; None for a removed row."""
         changed, self._changed = self._changed, set()
         begun = self._begun.keys()
         changed.update(f"+{one}" for one in begun ^ self._begun_kept)
@@ -291,7 +293,7 @@ class Figures:
         return {name: self._row(name) for name in changed}
 
     def put_back(self, changed: Mapping[str, bytes | None]) -> None:
-        """What was taken could not be kept: it has changed still."""
+        """Mark rows as changed again because they could not be stored."""
         self._changed.update(changed)
 
     def _row(self, name: str) -> bytes | None:
@@ -312,7 +314,8 @@ class Figures:
 
 
 def restored(rows: Mapping[str, bytes], entries: int) -> Figures | None:
-    """What was kept up to an entry; None for what no version of ours wrote, which is then counted again."""
+    """Rebuild the statistics from stored rows, up to an entry. None for rows that no version of ours wrote, which are
+    then counted again."""
     figures, asked = Figures(), dict[str, Question]()
     begun, stops = dict[int, Group](), dict[int, Stop]()
     try:

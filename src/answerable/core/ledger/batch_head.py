@@ -1,4 +1,4 @@
-"""Batch heads: what the acknowledgement of an entry says about the log, signed, before any checkpoint covers it.
+"""Batch heads: a signed statement of the log's state, returned with an entry before any checkpoint covers the entry.
 
     answerable batch head v2
     <origin>
@@ -9,8 +9,8 @@
 Signed as a C2SP signed note by the log's Ed25519 key, under the key name `<origin>/batch-head`.
 
 Laws:
-- one batch has one head and at most one signature, made when somebody first asks for it;
-- a head is nothing before its batch is durable: asking then is a fault of ours, not an empty answer.
+- a batch has one head and at most one signature, made on first request;
+- a head does not exist before its batch is durable: requesting it earlier is a bug, not an empty answer.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ _LINES: Final = 5
 
 
 class HeadFields(NamedTuple):
-    """What a batch head says: `size` entries of the log `origin`, chain value after them, wall clock then."""
+    """Content of a batch head: `size` entries of the log `origin`, the chain value after them, and the
+    wall clock then."""
 
     origin: str
     size: int
@@ -42,13 +43,13 @@ class HeadFields(NamedTuple):
     at: int
 
     def text(self) -> bytes:
-        """The note text to sign."""
+        """Return the note text to sign."""
         lines = (HEADER, self.origin, str(self.size), b64encode(self.chain).decode(), str(self.at))
         return "".join(f"{line}\n" for line in lines).encode()
 
     @classmethod
     def parse(cls, text: bytes) -> HeadFields:
-        """Read a note text. Proves nothing by itself. Raises Malformed (`batch_head.line`, among others)."""
+        """Parse a note text. Verifies nothing. Raises Malformed (`batch_head.line`, among others)."""
         lines = text.decode("utf-8", "replace").split("\n")
         if len(lines) != _LINES + 1 or lines[0] != HEADER or lines[-1]:
             raise BATCH_HEAD_LINE(f"not a batch head: {shown(lines[0])}")
@@ -69,7 +70,7 @@ class HeadFields(NamedTuple):
 class BatchHead:
     """The head of one batch, shared by the receipts of all its entries. sign: as for checkpoints.
 
-    `fixed` is called once, by the ledger, when the batch is durable.
+    The ledger calls `fixed` once, when the batch is durable.
     """
 
     __slots__ = ("_fields", "_key", "_note", "_sign")
@@ -81,24 +82,24 @@ class BatchHead:
 
     @property
     def fields(self) -> HeadFields:
-        """What it says. Raises Broken (`ledger.batch_open`) before the batch is durable."""
+        """The content. Raises Broken (`ledger.batch_open`) before the batch is durable."""
         if self._fields is None:
             raise LEDGER_BATCH_OPEN()
         return self._fields
 
     def fixed(self, *, origin: str, size: int, chain: bytes, at: int) -> None:
-        """The batch is durable: from here on this is what its head says."""
+        """Set the content, now that the batch is durable."""
         self._fields = HeadFields(origin, size, chain, at)
 
     def signed(self) -> bytes:
-        """The head as a signed note, the same bytes every time. Raises Broken (`ledger.batch_open`)."""
+        """Return the head as a signed note, the same bytes every time. Raises Broken (`ledger.batch_open`)."""
         if self._note is None:
             self._note = signed_note(self.fields.text(), key=self._key, sign=self._sign).encoded()
         return self._note
 
 
 class ReceivedHead:
-    """The head of a batch of another process's log, as that process signed it. Proves nothing by itself."""
+    """The head of a batch in another process's log, as received. Proves nothing until it is verified."""
 
     __slots__ = ("_note",)
 
@@ -106,17 +107,17 @@ class ReceivedHead:
         self._note = note
 
     def signed(self) -> bytes:
-        """The signed note as received."""
+        """Return the signed note as received."""
         return self._note
 
 
 def batch_head_key(log_key: VerifierKey) -> VerifierKey:
-    """The log's key under the name that batch heads are signed with."""
+    """Return the log's key under the name that batch heads are signed with."""
     return VerifierKey.ed25519(f"{log_key.name}/batch-head", log_key.public)
 
 
 def verified_batch_head(note: bytes, *, key: VerifierKey) -> HeadFields:
-    """Read a batch head that the log with this key must have signed. key: the log's own, of its checkpoints.
+    """Parse a batch head and verify that the log with this key signed it. key: the log's checkpoint key.
 
     Raises Malformed, or Unverified with the steps of `Note.verify` and `batch_head.origin`.
     """

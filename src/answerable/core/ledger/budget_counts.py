@@ -1,10 +1,10 @@
-"""What the log says is used of budgets, counted in the order in which entries get their places.
+"""Count the used part of budgets from the log, in the order in which entries get their indexes.
 
-An intent takes what it reserved from each of its accounts; an outcome gives back what it returned, and takes what was
-used beyond the reservation. An intent of before there were other budgets says nothing, and took one call.
+An intent takes what it reserved from each of its accounts; an outcome returns what was not used, and takes what was
+used beyond the reservation. An intent written before budgets other than calls existed states none, and took one call.
 
-Laws: a count covers all entries below one index and none above; it is given out only once the log has all of those on
-stable storage, so what is kept of it is never ahead of the log.
+Laws: a count covers all entries below one index and none above; it is returned only once the log has all of those on
+stable storage, so that stored counts are never ahead of the log.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from answerable.core.mandate.budget import Amounts
 
 UNKEPT_ENTRIES_MAX: Final = 65_536
-"""After so many entries a count is kept although nothing was spent in them, so that no start reads them again."""
+"""After this many entries counts are stored even if nothing was spent, so that no start reads those entries again."""
 
 
 @dataclass(slots=True, kw_only=True)
 class BudgetCounts:
-    """entries: all intents and outcomes below this index are counted, none above."""
+    """The used amounts of every account. entries: all intents and outcomes below this index are counted, none above."""
 
     entries: int = 0
     _spending: Spending = field(default_factory=Spending)
@@ -35,22 +35,22 @@ class BudgetCounts:
     _kept_to: int = 0
 
     def restored(self, kept: Mapping[str, Amounts]) -> None:
-        """At a start: what was kept, before what the log says after that."""
+        """Load stored counts at a start, before the entries after them are counted."""
         for account, amounts in kept.items():
             self._spending.restore(account, amounts)
 
     def used(self) -> Mapping[str, Amounts]:
-        """What is used, by account."""
+        """Return the used amounts, by account."""
         return self._spending.all()
 
     def took(self, reserved: Reserved, index: int) -> None:
-        """An intent has this place in the log. Called in the order of the places."""
+        """Count an intent that got this index in the log. Call in the order of the indexes."""
         self._spending.take(reserved.accounts, reserved.amounts)
         self._changed.update(reserved.accounts)
         self.entries = index + 1
 
     def ended(self, reserved: Reserved, returned: Amounts, overrun: Amounts, index: int) -> None:
-        """The outcome of an intent that reserved so much has this place in the log. As `took`."""
+        """Count the outcome, at this index, of an intent that made this reservation. Call in index order, as `took`."""
         if returned or overrun:
             self._spending.give_back(reserved.accounts, returned)
             self._spending.take(reserved.accounts, overrun)
@@ -58,8 +58,9 @@ class BudgetCounts:
         self.entries = index + 1
 
     def due(self, durable: int) -> tuple[dict[str, Amounts], int] | None:
-        """What may be kept now that the log has `durable` entries on stable storage, and up to where."""
-        # Entries are counted as they get their places: of what is durable none is left to count.
+        """Return the counts that may be stored now that the log has `durable` entries on stable storage, and the index
+        up to which they go; None when nothing is due."""
+        # Entries are counted as they get their indexes, so every durable entry is already counted.
         self.entries = max(self.entries, durable)
         is_far = self.entries - self._kept_to >= UNKEPT_ENTRIES_MAX
         if self._waiting is None and (self._changed or is_far):
@@ -68,14 +69,14 @@ class BudgetCounts:
         return self._waiting if self._waiting is not None and self._waiting[1] <= durable else None
 
     def kept(self) -> None:
-        """What was due is on stable storage."""
+        """Note that the counts from `due` are on stable storage."""
         if self._waiting is not None:
             self._kept_to = self._waiting[1]
         self._waiting = None
 
 
 def reserved_by(leaf: Mapping[str, JSONValue]) -> Reserved:
-    """What the leaf of an intent says was reserved."""
+    """Return the reservation that the leaf of an intent states."""
     more = leaf.get("accounts")
     accounts = tuple(str(one) for one in more) if isinstance(more, list) else ()
     return Reserved(
@@ -84,7 +85,7 @@ def reserved_by(leaf: Mapping[str, JSONValue]) -> Reserved:
 
 
 def amounts_in(leaf: Mapping[str, JSONValue], name: str) -> Amounts:
-    """Amounts that a leaf has as this member; none where it has none."""
+    """Return the amounts in this member of a leaf; empty where it has none."""
     value = leaf.get(name)
     return (
         {key: amount for key, amount in value.items() if type(amount) is int}

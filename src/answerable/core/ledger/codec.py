@@ -1,11 +1,11 @@
-"""Bytes of the ledger's files. Readable for ever: a change is a new version or flag.
+"""Encode and decode the ledger's files. The format stays readable for ever: a change is a new version or flag.
 
 A log is a directory: `wal/<index of the first entry, 16 hex digits>.wal` are its segments; `tile/` the tree as C2SP
 tools read it; `checkpoint` is the newest signed checkpoint and `checkpoints.log` all of them, a blank line after each,
 `cosigned` and `cosigned.log` the same with cosignatures of witnesses; `log.pub` are the verifier keys, one a line;
-`head` says how far the writer had got and is evidence of nothing.
+`head` caches the writer's position and proves nothing.
 
-A segment is a file filled with zeros beforehand. All integers are big-endian.
+A segment is a file preallocated with zeros. All integers are big-endian.
 
     header, 128 bytes                              frame, 64 bytes and the entry
       0  8  magic 89 "ANSWAL" 0a                     0  4  mark f5 "ENT"; four zero bytes end the segment
@@ -20,13 +20,13 @@ A segment is a file filled with zeros beforehand. All integers are big-endian.
 
 The chain value after an entry is SHA-256(chain value before || leaf hash); before entry 0 it is
 SHA-256("answerable ledger chain v1" 0a || origin). The leaf hash is that of RFC 6962. The checksum is CRC-32 as in
-zlib, not CRC-32C, because an offline verifier may have only the standard library. Against a forger neither counts:
-that is what the tree and its signed checkpoints are for.
+zlib, not CRC-32C, because an offline verifier may have only the standard library. Neither detects a forger: the
+tree and its signed checkpoints do.
 
 Laws:
-- decode after encode gives the entry back, and any changed byte of a frame is noticed;
-- of two frames, a later `batch` proves that all before the later one were on stable storage when it was written;
-- `tail_after` calls a tail torn only if bytes are missing from it as a disk loses them, never if they are changed.
+- decoding an encoded entry returns it, and any changed byte of a frame is detected;
+- of two frames, a later `batch` proves that all entries before the later one were durable when it was written;
+- `tail_after` classifies a tail as torn only if bytes are missing as a disk loses them, never if bytes are changed.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ SEGMENT_HEADER_BYTES: Final = 128
 SEGMENT_BYTES_MAX: Final = 2**31
 FRAME_HEADER_BYTES: Final = 64
 STORED_LEAF_BYTES_MAX: Final = 65_535
-"""What the format can hold (C2SP tlog-tiles); writers keep to `entry.LEAF_BYTES_MAX`."""
+"""The limit of the format (C2SP tlog-tiles); writers keep to `entry.LEAF_BYTES_MAX`."""
 SECTOR_BYTES: Final = 512
-"""The piece of a file that a disk writes whole or not at all."""
+"""The unit that a disk writes completely or not at all."""
 
 _MAGIC: Final = b"\x89ANSWAL\n"
-# The first byte never occurs in UTF-8, so no leaf can hold the mark and a lost place is found again quickly.
+# The first byte never occurs in UTF-8, so no leaf can contain the mark, and the next frame is found again after damage.
 _MARK: Final = b"\xf5ENT"
 _END: Final = b"\x00\x00\x00\x00"
 _HEADER: Final = struct.Struct(">8sHHIQ32s32s36s")
@@ -73,14 +73,15 @@ _CHAIN_LABEL: Final = b"answerable ledger chain v1\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentHeader:
-    """first_index: of the segment's first entry. origin_hash: SHA-256. chain: value before the first entry."""
+    """Header of a segment. first_index: of the segment's first entry. origin_hash: SHA-256. chain: value before the
+    first entry."""
 
     first_index: int
     origin_hash: bytes
     chain: bytes
 
     def encoded(self) -> bytes:
-        """The bytes that `parse` reads."""
+        """Return the bytes that `parse` reads."""
         body = _HEADER.pack(
             _MAGIC,
             SEGMENT_VERSION,
@@ -123,7 +124,7 @@ class Frame(NamedTuple):
 
 
 class Passed(NamedTuple):
-    """What the header of a frame says. end: offset after the frame in the segment."""
+    """The header of a frame. end: offset after the frame in the segment."""
 
     chain: bytes
     end: int
@@ -131,9 +132,9 @@ class Passed(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tail:
-    """What follows the last good frame. fault: one line, empty when clean. state: `clean`, `torn` or `corrupt`.
+    """What follows the last valid frame. fault: one line, empty when clean. state: `clean`, `torn` or `corrupt`.
 
-    end: offset after the last byte that is not zero, at least where the tail starts.
+    end: offset after the last non-zero byte, at least the offset where the tail starts.
     """
 
     state: TailState
@@ -142,29 +143,30 @@ class Tail:
 
 
 def origin_hash(origin: str) -> bytes:
-    """What a segment header holds of the log's name."""
+    """Return the hash of the log's name in a segment header."""
     return sha256(origin.encode()).digest()
 
 
 def chain_start(origin: str) -> bytes:
-    """The chain value before entry 0."""
+    """Return the chain value before entry 0."""
     return sha256(_CHAIN_LABEL + origin.encode()).digest()
 
 
 def chained(chain: bytes, leaf_hash: bytes) -> bytes:
-    """The chain value after one more entry."""
+    """Return the chain value after one more entry."""
     return sha256(chain + leaf_hash).digest()
 
 
 def frame_header(leaf: bytes, attachment: bytes, *, chain: bytes, batch: int) -> bytes:
-    """The 64 bytes before `leaf` and `attachment`. chain: value after this entry. Lengths are the caller's care."""
+    """Build the 64 bytes before `leaf` and `attachment`. chain: value after this entry. The caller
+    checks the lengths."""
     body_crc = crc32(attachment, crc32(leaf))
     rest = _FRAME_REST.pack(len(leaf), len(attachment), 0, body_crc, batch, chain)
     return _MARK + _CRC.pack(crc32(rest)) + rest
 
 
 def decode_frame(segment: bytes, offset: int) -> Frame | None:
-    """The frame at `offset`, or None at the end: zeros, or nothing.
+    """Decode the frame at `offset`, or return None at the end: zeros, or nothing.
 
     Does not check the chain. Raises Malformed (`ledger.frame_*`) or Unverified (`ledger.frame_crc`).
     """
@@ -195,9 +197,9 @@ def decode_frame(segment: bytes, offset: int) -> Frame | None:
 
 
 def frame_passed(segment: bytes, offset: int) -> Passed | None:
-    """The frame at `offset` by its header alone; None unless that is sound and the frame ends within `segment`.
+    """Decode only the header of the frame at `offset`; None unless it is valid and the frame ends within `segment`.
 
-    For finding a place quickly: whoever uses the entry reads it with `decode_frame`.
+    For seeking: a caller that uses the entry reads it with `decode_frame`.
     """
     if len(segment) - offset < FRAME_HEADER_BYTES:
         return None
@@ -210,8 +212,8 @@ def frame_passed(segment: bytes, offset: int) -> Passed | None:
 
 
 def damaged_frame(segment: bytes, offset: int) -> Frame | None:
-    """The frame at `offset` where its header is sound but its body fails the checksum, so that a reader who only
-    reports can go on after it; else None."""
+    """Decode the frame at `offset` when its header is valid but its body fails the checksum, so that a reader that only
+    reports can continue after it; otherwise return None."""
     if len(segment) - offset < FRAME_HEADER_BYTES:
         return None
     mark, crc, rest = _FRAME.unpack_from(segment, offset)
@@ -226,17 +228,17 @@ def damaged_frame(segment: bytes, offset: int) -> Frame | None:
 
 
 def checked_link(frame: Frame, *, chain: bytes, leaf_hash: bytes) -> bytes:
-    """The chain value after the frame. Raises Unverified (`ledger.chain`) if the frame states another."""
+    """Return the chain value after the frame. Raises Unverified (`ledger.chain`) if the frame states another."""
     if chained(chain, leaf_hash) != frame.chain:
         raise LEDGER_CHAIN()
     return frame.chain
 
 
 def tail_after(segment: bytes, offset: int, *, next_index: int) -> Tail:
-    """Judge a segment from `offset`, where the last good frame ended and entry `next_index` would be.
+    """Classify a segment from `offset`, where the last valid frame ended and entry `next_index` would be.
 
-    Torn: what is there was being written when the power went, so no promise was made about it. Corrupt: something
-    else happened to it, or entries after it were written by a later sync, so it had been promised.
+    Torn: the bytes were being written when the power failed, so no promise was made about them. Corrupt: they were
+    altered in another way, or a later sync wrote entries after them, so their durability had been promised.
     """
     end = _end_of_content(segment, offset)
     if end == offset:
@@ -255,9 +257,10 @@ def tail_after(segment: bytes, offset: int, *, next_index: int) -> Tail:
 
 
 def notes_in(history: bytes) -> tuple[list[bytes], int]:
-    """The signed notes of `checkpoints.log`, or of a stretch that starts at a note, and how many bytes they take.
+    """Return the signed notes of `checkpoints.log`, or of a part of it that starts at a note, and how many bytes they
+    take.
 
-    Stops at a note with a zero byte: no note has one, one that a power cut tore may.
+    Stops at a note with a zero byte: no valid note has one, a note torn by a power failure may.
     """
     notes: list[bytes] = []
     start = 0
@@ -271,7 +274,7 @@ def notes_in(history: bytes) -> tuple[list[bytes], int]:
 
 
 def _end_of_content(segment: bytes, offset: int) -> int:
-    """Offset after the last byte that is not zero, at least `offset`. Goes backwards, block by block."""
+    """Return the offset after the last non-zero byte, at least `offset`. Scans backwards, block by block."""
     end = len(segment)
     while end > offset:
         start = max(offset, end - len(_ZEROS))
@@ -283,7 +286,7 @@ def _end_of_content(segment: bytes, offset: int) -> int:
 
 
 def _later_frame(segment: bytes, offset: int, next_index: int) -> int | None:
-    """Offset of a good frame after `offset` that was written by a later sync than entry `next_index`."""
+    """Return the offset of a valid frame after `offset` that a later sync than that of entry `next_index` wrote."""
     at = segment.find(_MARK, offset + 1)
     while at >= 0:
         try:
@@ -299,8 +302,8 @@ def _later_frame(segment: bytes, offset: int, next_index: int) -> int | None:
 def _lacks_bytes(segment: bytes, offset: int, end: int) -> bool:
     """Whether the frame at `offset` has a hole: zeros up to the end of the segment, or over a whole sector.
 
-    end: after the last byte that is not zero. A good frame of ours has no such hole: its leaf is JSON text, its
-    attachment salt and JSON text. Lengths count only under a good header checksum, so a changed length is no hole.
+    end: after the last non-zero byte. A valid frame has no such hole: its leaf is JSON text, its attachment salt and
+    JSON text. Lengths count only under a valid header checksum, so a changed length is no hole.
     """
     extent = offset + FRAME_HEADER_BYTES
     if len(segment) >= extent:

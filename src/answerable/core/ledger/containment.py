@@ -1,7 +1,7 @@
-"""What a hold stopped, what it came too late for, and what it could not stop.
+"""Containment report of a hold: what the hold stopped, what had already started, and what it could not stop.
 
-Laws: it is computed from ledgers, and kept nowhere beside them; whatever could not be found out is said; it is complete
-once nothing is on its way any more that had been started before the stop, and no credential is being taken back.
+Laws: the report is computed from ledgers and stored nowhere else; it states whatever could not be determined; it is
+complete once no action started before the hold is still running and no credential is being revoked.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 FLIGHTS_NAMED_MAX: Final = 1_000
 NAMED_MAX: Final = 200
-"""Of each kind of what was stopped or is still live; the rest is counted."""
+"""Per kind of what was stopped or is still live; the rest is counted."""
 
 FlightStatus = Literal["", "succeeded", "failed", "not_started", "indeterminate"]
-"""Empty while it is not known."""
+"""Empty while unknown."""
 LiveKind = Literal["svid", "token", "action", "lease"]
 
 
 class Flight(msgspec.Struct, frozen=True, kw_only=True):
-    """An action that had been started when the stop came, and had no end. index: of its intent in `log`.
+    """An action that was running when the hold was placed. index: of its intent in `log`.
 
-    status, ended_at, entry: how it ended, when, and the entry that says so; empty, 0 and -1 while that is not known.
-    due_at: by when it has ended, or is written down as one of which that is not known.
+    status, ended_at, entry: how it ended, when, and the entry that records it; empty, 0 and -1 while unknown. due_at:
+    latest time by which it has ended or is recorded as indeterminate.
     """
 
     log: str
@@ -45,7 +45,7 @@ class Flight(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StillLive(msgspec.Struct, frozen=True, kw_only=True):
-    """What a stop does not end. until: Unix milliseconds; 0 where nobody here can say. why: it could not be ended."""
+    """Something that a hold does not end. until: Unix milliseconds; 0 where unknown. why: why it could not be ended."""
 
     kind: LiveKind
     name: str
@@ -54,8 +54,8 @@ class StillLive(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StopPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one log says of a stop; see ContainmentReport. entry: of the placing; -1 in a log that has it not, where
-    `after` is by the clock: what began well after the hold was placed."""
+    """One log's part of the report; see ContainmentReport. entry: of the placing; -1 in a log without it, where `after`
+    is determined by the clock: actions that began well after the hold was placed."""
 
     log: str
     entry: int
@@ -72,17 +72,17 @@ class StopPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ContainmentReport(msgspec.Struct, frozen=True, kw_only=True):
-    """hold: as it stands now. log, entry: where its placing is on record; -1 where it is not, or not in this log.
+    """The effect of a hold. hold: in its current state. log, entry: where its placing is recorded; -1 where it is not,
+    or not in this log.
 
-    approvals: those that waited and were denied. instances: those that ended with it. mandates: open ones in its reach.
-    cut: upstream calls and streams that this process ended; None where an earlier process did, and nobody counts it
-    any more. last: the last action within reach that had ended by then and took effect, or may have. in_flight: the
-    oldest first, running: how many of all have no end yet. after: actions that the ledger has behind the placing and
-    that were started all the same: none, or something of ours is broken. done, counted: what took effect, or may have,
-    with whether it can be undone. live, live_count: see StillLive. is_live_all: False where there may be more. leases:
-    those that ended since within its reach, as the broker says; leases_due_at: by when the others that are being ended
-    are gone, or told as live with why they are not; 0 when there are none. recorded: entry of the report in this log;
-    -1 as long as there is none.
+    approvals: pending ones that were denied. instances: those that ended with the hold. mandates: open ones in its
+    scope. cut: upstream calls and streams that this process ended; None where an earlier process did, whose count is
+    lost. last: the last action in scope that had ended by then and took effect, or may have. in_flight: oldest first.
+    running: how many of all have no end yet. after: actions started although the ledger has the placing before them:
+    none, unless this software has a fault. done, counted: what took effect, or may have, with whether it can be undone.
+    live, live_count: see StillLive. is_live_all: False where there may be more. leases: those in scope that ended
+    since, as the broker reports. leases_due_at: latest time by which the leases being ended are gone, or reported as
+    live with the reason; 0 when there are none. recorded: entry of the report in this log; -1 while there is none.
     """
 
     hold: Hold
@@ -114,11 +114,12 @@ class ContainmentReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is on its way any more that had been started before the stop, and no lease is being ended."""
+        """Whether no action started before the hold is still running and no lease is being ended."""
         return not self.running and not self.leases_due_at
 
     @property
     def due_at(self) -> int:
-        """By when everything in flight has ended or is written down as not known, and leases are; 0 when nothing is."""
+        """Latest time by which all running actions and leases have ended or are recorded as unknown; 0 when there are
+        none."""
         flights = (one.due_at for one in self.in_flight if not one.status)
         return max(self.leases_due_at, max(flights, default=0))

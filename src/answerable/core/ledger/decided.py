@@ -1,4 +1,4 @@
-"""What a leaf says of a decision: which rules made it so, which were lifted, and under what obligations."""
+"""Build the part of a leaf that states a decision: the determining rules, the lifted ones, and the obligations."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 SOURCES_MAX: Final = 16
 SOURCES_CHARS_MAX: Final = 500
-"""Of all names in one list, so that a leaf has room for two such lists, and for budgets in several accounts."""
+"""Total length of the names in one list, so that a leaf has space for two such lists and for budgets in several
+accounts."""
 
 
 def decision_leaf(decision: Decision) -> DecisionLeaf:
-    """As much of it as a leaf has room for."""
+    """Return the decision for a typed leaf, cut to the space a leaf has."""
     return DecisionLeaf(
         by=sources(decision.determined_by),
         effect=decision.effect,
@@ -28,7 +29,7 @@ def decision_leaf(decision: Decision) -> DecisionLeaf:
 
 
 def decision_members(decision: Decision) -> dict[str, JSONValue]:
-    """The same for leaves that are written as JSON."""
+    """Return the same for leaves that are written as JSON."""
     return {
         "by": [*sources(decision.determined_by)],
         "effect": decision.effect,
@@ -39,12 +40,12 @@ def decision_members(decision: Decision) -> dict[str, JSONValue]:
 
 
 def narrowed_kinds(decision: Decision) -> list[str]:
-    """Kinds of the obligations under which the action that was asked for became this one."""
+    """Return the kinds of obligations that narrowed the requested action to this one."""
     return [*kinds_of(decision.wider.obligations)] if decision.wider is not None else []
 
 
 def sources(names: tuple[str, ...]) -> list[str]:
-    """As many of the names, in their order, as a leaf has room for."""
+    """Return the first names that fit into a leaf."""
     if len(names) == 1 and len(names[0]) <= SOURCES_CHARS_MAX:
         return [names[0]]
     kept: list[str] = []

@@ -1,10 +1,10 @@
-"""How people decide, told: figures by approver, rule and group, and what they say of whether asking did any good.
+"""Compute how people decide approvals: figures by approver, rule and group, and whether asking had any effect.
 
-Laws: a share of fewer than MINIMUM is no data and never a pass; each figure comes with what it is a share of, and with
-the entries that it is made of; of a test nothing is in any figure but those of tests.
+Laws: a share of too few answers or tests is no data and never a pass; each figure states its total and the entries it
+is made of; a test appears only in the figures about tests.
 
 The check of an approver or a rule is AP-04 of our catalogue: `fail` where too few tests were caught, `warn` where
-almost everything is approved faster than anybody can read, `no_data` where it cannot be told.
+almost everything is approved faster than anybody can read, `no_data` where there are too few answers.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ Verdict = Literal["ok", "warn", "fail", "no_data"]
 FAST_MS: Final = 3_000
 HOUR_MS: Final = 3_600_000
 ANSWERS_MIN: Final = 20
-"""Fewer answers say nothing of a habit."""
+"""Fewer answers do not show a habit."""
 TESTS_MIN: Final = 5
 APPROVED_PERCENT_WARN: Final = 95
 CAUGHT_PERCENT_MIN: Final = 80
 REMOVABLE_MIN: Final = 20
-"""So many decided questions of a rule, all approved, before it is said that it may not be needed."""
+"""A rule is reported as possibly unnecessary after this many decided approvals, all approved."""
 ENTRIES_MAX: Final = 100
-"""Named beside a figure: the newest of what it is made of."""
+"""Newest entries listed with a figure."""
 KEYS_MAX: Final = 1_000
-"""Rules, groups or people told apart; the rest is one."""
+"""Rules, groups or people counted separately; the rest is counted as one."""
 OTHERS: Final = "(others)"
 
 
 @dataclass(slots=True, kw_only=True)
 class Decided:
-    """What was decided by one person, or by one rule or group's questions. Counts; times in ms.
+    """Decisions of one person, or on the approvals of one rule or group. Counts; times in ms.
 
-    answered: approved and denied. times: from asking to the answer. looks: from when whoever answered first had it
-    before them, of those answers of which that is known. fast, fast_looks: sooner than FAST_MS. views: of questions,
-    from asking to when the first of those who answered had it before them, the same. busiest_hour: most in one hour of
-    the clock. asked: questions, waiting and unanswered those without a decision, by whether anybody still can. failed:
-    what ran by a yes and failed, or is not known. tests: that were answered (of a rule or group: that ended), caught
-    those denied. holds: that were placed on an agent or capability it asked about, afterwards. glass: that somebody let
-    run without their approval. void: of which people are asked anew, as what would have run had changed. entries: the
-    newest of what it is made of.
+    answered: approved and denied. times: from request to answer. looks: from when the first to answer had opened the
+    approval, where known. fast, fast_looks: less than FAST_MS. views: from request to when the first of those who
+    answered opened the approval, where known. busiest_hour: most in one clock hour. asked: approvals; waiting and
+    unanswered: those without a decision that can still be answered, or not any more. failed: approved actions that
+    failed or whose end is unknown. tests: answered ones (of a rule or group: ended ones); caught: those denied. holds:
+    placed afterwards on an agent or capability that it asked about. glass: actions run by emergency access without
+    approval. void: approvals that are requested anew because the action had changed. entries: the newest entries of the
+    figure.
     """
 
     answered: int = 0
@@ -74,7 +74,7 @@ class Decided:
     def decided(
         self, entry: int, *, at: int, took_ms: int, approves: bool, looked_ms: int | None = None
     ) -> None:
-        """One more answer or decision."""
+        """Count one more answer or decision."""
         self.answered += 1
         self.approved += approves
         self.denied += not approves
@@ -89,19 +89,19 @@ class Decided:
         self.made_of(entry)
 
     def tested(self, entry: int, *, caught: bool) -> None:
-        """One more test."""
+        """Count one more test."""
         self.tests += 1
         self.caught += caught
         self.made_of(entry)
 
     def made_of(self, entry: int) -> None:
-        """One more entry to look at."""
+        """Add one more entry to the figure."""
         self.entries.append(entry)
         del self.entries[:-ENTRIES_MAX]
 
     @property
     def verdict(self) -> Verdict:
-        """AP-04."""
+        """The result of check AP-04."""
         tested, counted = self.tests >= TESTS_MIN, self.answered >= ANSWERS_MIN
         if tested and self.caught * 100 < self.tests * CAUGHT_PERCENT_MIN:
             return "fail"
@@ -112,22 +112,23 @@ class Decided:
 
     @property
     def _too_fast(self) -> bool:
-        """Whether a tenth came faster than anybody reads: from asking on, or from where it was known to be opened."""
+        """Whether a tenth of the answers came faster than anybody reads, measured from the request or from the known
+        opening."""
         spreads = [self.times, *([self.looks] if self.looks.count >= ANSWERS_MIN else [])]
         return any(p10 < FAST_MS for one in spreads if (p10 := one.at(10)) is not None)
 
     @property
     def may_go(self) -> bool:
-        """Of a rule: everything it asked about was approved, and nothing bad came of any of it."""
+        """Whether a rule may be removed: every approval it required was given, and none had a bad effect."""
         harmless = not (self.denied or self.unanswered or self.failed or self.holds or self.glass)
         return harmless and self.approved >= REMOVABLE_MIN and self.caught == self.tests
 
 
 @dataclass(slots=True, kw_only=True)
 class OversightFigures:
-    """approvers: by pseudonym. tests, caught, unseen: of all tests that were told. views: as of `Decided`, of all
-    questions but tests. spoken: index of an answer of each
-    approver, in which their name is sealed."""
+    """The figures about how people decide. approvers: by pseudonym. tests, caught, unseen: over all tests that were
+    revealed. views: as in `Decided`, over all approvals except tests. spoken: index of an answer of each approver, in
+    which their name is sealed."""
 
     approvers: dict[str, Decided] = field(default_factory=dict)
     rules: dict[str, Decided] = field(default_factory=dict)
@@ -140,7 +141,7 @@ class OversightFigures:
 
 
 def oversight_figures(read: Oversight, *, since: int, now: int) -> OversightFigures:
-    """Of the questions asked since a time. Unix milliseconds."""
+    """Compute the figures of the approvals requested since a time. Unix milliseconds."""
     found = OversightFigures()
     held: dict[str, int] = {}
     for one in read.holds:
@@ -194,7 +195,7 @@ def _count(cell: Decided, asked: Question, *, now: int, stopped: bool) -> None:
             looked_ms=asked.looked_ms,
         )
     elif asked.void:
-        # People are asked anew, and that is another question.
+        # People are asked again, which counts as another approval.
         cell.void += 1
     elif now < asked.expires:
         cell.waiting += 1

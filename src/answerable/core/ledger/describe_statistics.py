@@ -1,4 +1,4 @@
-"""The price of control as it is told: of the logs of a deployment, together."""
+"""Control statistics combined over the logs of a deployment, as reported to users."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogTold:
-    """entries: that are counted. size: of the log now; None for the log of another process. at: as of when, Unix ms.
-    unread: what was kept of it is of another form than ours, so that nothing of it is in the figures. latency: of the
-    decisions of that process."""
+    """One log in the report. entries: number counted. size: current size of the log; None for the log of another
+    process. at: time of the count, Unix ms. unread: the stored counts have another format than ours and are not
+    included. latency: of the decisions of that process."""
 
     origin: str
     entries: int
@@ -26,8 +26,8 @@ class LogTold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatisticsView:
-    """since: the beginning of the first hour that is counted, Unix ms; 0 for the first entry. waiting: questions that
-    people can still answer, by group."""
+    """The combined control statistics of a deployment. since: start of the first counted hour, Unix ms; 0 for the first
+    entry. waiting: approvals that people can still answer, by group."""
 
     at: int
     since: int

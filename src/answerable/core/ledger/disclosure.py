@@ -1,7 +1,8 @@
-"""Disclosable fields: in the leaf a salted digest of each, in the attachment the fields themselves (RFC 9901).
+"""Selectively disclosable fields: the leaf holds a salted digest of each field, the attachment the fields themselves
+(RFC 9901).
 
-Laws: a digest tells nothing to who lacks the salt; a field shown with its salt is checked against the leaf alone; salts
-are random and used once, so that equal values have unequal digests.
+Laws: a digest reveals nothing without the salt; a field disclosed with its salt can be checked against the leaf alone;
+salts are random and used once, so that equal values have unequal digests.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
 DISCLOSURE_SALT_BYTES: Final = 18
 """144 bits, a multiple of three bytes, so that salts in a row are encoded at once."""
 FIELDS_MAX: Final = 64
-"""Of one entry, when it is read."""
+"""Maximum per entry on reading."""
 
 _SALT_CHARS: Final = 24
 _DIGEST_CHARS: Final = 43
 _NAME_AT: Final = _SALT_CHARS + 5
-"""Where in `["<salt>","<name>",<value>]` the name begins."""
+"""Offset of the name in `["<salt>","<name>",<value>]`."""
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 Field: TypeAlias = "tuple[bytes, bytes]"
@@ -37,7 +38,7 @@ Field: TypeAlias = "tuple[bytes, bytes]"
 
 
 class Sealing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What it takes to seal one subject's fields. random: that many unpredictable bytes."""
+    """What is needed to seal one subject's fields. random: returns that many unpredictable bytes."""
 
     key: SubjectKey
     random: Callable[[int], bytes]
@@ -52,20 +53,20 @@ class Disclosure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def encoded(self) -> str:
-        """The RFC 9901 disclosure: what is handed out."""
+        """The RFC 9901 disclosure, in the form in which it is handed out."""
         return _base64url(self.array).rstrip(b"=").decode()
 
     @property
     def digest(self) -> str:
-        """What the leaf's `_sd` holds of it."""
+        """The field's digest, as in the leaf's `_sd`."""
         return digest_of(self.array)
 
 
 def sealed_fields(fields: Sequence[Field], sealing: Sealing) -> tuple[list[str], bytes]:
-    """The digests for the leaf's `_sd`, sorted, and the attachment."""
+    """Return the digests for the leaf's `_sd`, sorted, and the attachment."""
     keys_end = DATA_KEY_BYTES + NONCE_BYTES
     chance = sealing.random(keys_end + DISCLOSURE_SALT_BYTES * len(fields))
-    # All salts, and further down all digests, in one go: this is most of what a record costs.
+    # All salts, and further down all digests, are encoded in one call: this is most of the cost of a record.
     salts = _base64url(chance[keys_end:])
     lines: list[bytes] = []
     hashed: list[bytes] = []
@@ -75,7 +76,7 @@ def sealed_fields(fields: Sequence[Field], sealing: Sealing) -> tuple[list[str],
         at += _SALT_CHARS
         lines.append(array)
         hashed.append(sha256(_base64url(array).rstrip(b"=")).digest())
-    # A zero byte after each digest gives it 44 characters of its own; the last holds nothing of it and is left out.
+    # A zero byte after each digest gives it 44 characters of its own; the last character is padding and is dropped.
     hashed.append(b"")
     text = _base64url(b"\0".join(hashed)).decode()
     digests = sorted(
@@ -89,20 +90,20 @@ def sealed_fields(fields: Sequence[Field], sealing: Sealing) -> tuple[list[str],
 
 
 class Section(NamedTuple):
-    """Fields that are sealed for one subject, beside those of others in the same entry."""
+    """Fields sealed for one subject, beside those of other subjects in the same entry."""
 
     fields: Sequence[Field]
     sealing: Sealing
 
 
 INNER: Final = "inner"
-"""Field of the first section: digests of fields that are in sections of their own and not in the leaf, for there may be
-more of them than a leaf has room for."""
+"""Field of the first section that lists digests of fields in separate sections, outside the leaf: there may be more of
+them than fit in a leaf."""
 
 
 def sealed_sections(sections: Sequence[Section], inner: Sequence[Section]) -> tuple[list[str], bytes]:
-    """As `sealed_fields`, each section for its own subject. inner: one field each, whose digests the first section has
-    and not the leaf (RFC 9901, section 4.2.6)."""
+    """Seal several sections like `sealed_fields`, each for its own subject. inner: sections of one field each, whose
+    digests are in the first section and not in the leaf (RFC 9901, section 4.2.6)."""
     within = [sealed_fields(*one) for one in inner]
     first, *others = sections
     if within:
@@ -127,7 +128,7 @@ _ARRAY: Final = msgspec.json.Decoder(tuple[str, str, msgspec.Raw])
 
 
 def parsed_disclosure(array: bytes) -> Disclosure:
-    """Read `["<salt>","<name>",<value>]`. Raises Malformed (`ledger.disclosure`)."""
+    """Parse `["<salt>","<name>",<value>]`. Raises Malformed (`ledger.disclosure`)."""
     try:
         _, name, value = _ARRAY.decode(array.decode())
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -136,7 +137,8 @@ def parsed_disclosure(array: bytes) -> Disclosure:
 
 
 def opened_fields(attachment: bytes, key: SubjectKey) -> tuple[Disclosure, ...]:
-    """The fields in an attachment, in the order in which they were sealed. Does not look at the leaf.
+    """Decrypt the fields in an attachment, in the order in which they were sealed. Does not check them against the
+    leaf.
 
     Raises Malformed (`ledger.disclosure`, `ledger.envelope`), Unverified (`ledger.envelope`).
     """
@@ -146,9 +148,9 @@ def opened_fields(attachment: bytes, key: SubjectKey) -> tuple[Disclosure, ...]:
 def committed_fields(
     attachment: bytes, key: SubjectKey, digests: object, wanted: frozenset[str]
 ) -> dict[str, bytes] | None:
-    """The values of those fields that are wanted, by name, as they were written: that they are JSON is for who reads
-    them. digests: the leaf's `_sd`; None where that has another number of fields, or lacks one of those that are
-    wanted: of the others no more than the name is looked at.
+    """Return the values of the wanted fields, by name, as written; the reader checks that they are JSON. digests: the
+    leaf's `_sd`. None where that has another number of fields, or lacks the digest of a wanted field. Of other fields
+    only the name is read.
 
     Raises as `opened_fields`.
     """
@@ -157,7 +159,7 @@ def committed_fields(
         return None
     found: dict[str, bytes] = {}
     for line in lines:
-        # As they are written, a plain name stands behind a salt of so many characters. Whatever else there is, is read.
+        # Our writer puts a plain name after a salt of fixed length. Any other form is parsed in full.
         end = line.find(b'",', _NAME_AT)
         plain = line[_NAME_AT:end] if line[_NAME_AT - 3 : _NAME_AT] == b'","' else b""
         if plain.replace(b"_", b"").isalpha():

@@ -1,7 +1,7 @@
-"""What was done under a name that was revoked: by the log of one process, and of all processes of a deployment.
+"""What was done under a revoked name, by the log of one process and over all processes of a deployment.
 
-Laws: what a log was not asked for is said beside what others answered; joining answers loses no count, and names first
-what cannot be undone.
+Laws: a log that could not be queried is listed beside the answers of the others; joining answers loses no count, and
+lists irreversible actions first.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ IN_FLIGHT_NAMED_MAX: Final = 1_000
 
 DoneStatus = Literal["succeeded", "indeterminate"]
 Undoing = Literal["not_reversible", "reversible", "read"]
-"""Whether the registry says that it can be undone. What was read cannot be unread."""
+"""Whether the registry says that the action can be undone. What was read cannot be unread."""
 
 _ORDER: Final[dict[Undoing, int]] = {"not_reversible": 0, "reversible": 1, "read": 2}
 
 
 class InFlight(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An action that had been started when something was ended, and had no end yet.
+    """An action that was running when something was ended.
 
-    log, index: of its intent. due_at: by when it has ended, or is written down as one of which that is not known.
+    log, index: of its intent. due_at: latest time by which it has ended or is recorded as indeterminate.
     """
 
     log: str
@@ -54,10 +54,10 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Effects(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Of one log. in_flight: the oldest first, at most IN_FLIGHT_NAMED_MAX; in_flight_count: all. done: as `ordered`.
-    counted: what was done, by `undoing`.
+    """The effects in one log. in_flight: oldest first, at most IN_FLIGHT_NAMED_MAX; in_flight_count: all. done: as
+    `ordered`. counted: number of done actions, by `undoing`.
 
-    looked_from: the first entry that was looked at, with `entries` entries there; what was done before it is not known.
+    looked_from: the first entry examined, with `entries` entries in the log; what was done before it is unknown.
     """
 
     log: str
@@ -70,20 +70,20 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class NotAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """A log whose process gave no answer: what it has in flight, and has done, is in no other answer. why: in words."""
+    """A log whose process gave no answer; no other answer covers its actions. why: in words."""
 
     log: str
     why: str
 
 
 def ordered(done: Iterable[Done]) -> tuple[Done, ...]:
-    """What cannot be undone first, then the newest first; at most DONE_NAMED_MAX."""
+    """Return irreversible actions first, then the newest first; at most DONE_NAMED_MAX."""
     found = sorted(done, key=lambda one: (_ORDER[one.undoing], -one.at, one.log, -one.index))
     return tuple(found[:DONE_NAMED_MAX])
 
 
 def counts(effects: Iterable[Effects]) -> dict[Undoing, int]:
-    """How much was done in all of these logs, by whether it can be undone."""
+    """Return how many actions were done in all of these logs, by whether they can be undone."""
     found = dict.fromkeys(_ORDER, 0)
     for one in effects:
         for undoing, count in one.counted.items():

@@ -1,10 +1,10 @@
-"""Entries: a leaf that goes into the tree, and an attachment that stays outside it.
+"""Build ledger entries: a leaf that goes into the Merkle tree, and an attachment that stays outside it.
 
 Laws: a leaf holds metadata, salted digests of the disclosable fields and pseudonyms, never arguments, results, free
-text or names of people; it is RFC 8785 JSON without floats, hashed as stored, at most 4 KiB; the fields are the
-attachment, encrypted for their subject, and the leaf's `payload` is SHA-256 over its bytes, hex.
+text or names of people; it is RFC 8785 JSON without floats, hashed as stored, at most `LEAF_BYTES_MAX` bytes; the
+fields are the attachment, encrypted for their subject, and the leaf's `payload` is SHA-256 over its bytes, hex.
 
-Leaves of version 1, whose attachment is salt and text as it is, can still be read (`opened_payload`).
+Leaves of version 1, whose attachment is salt and plain text, can still be read (`opened_payload`).
 """
 
 from __future__ import annotations
@@ -35,17 +35,18 @@ if TYPE_CHECKING:
     from answerable.core.ledger.runs import Run
 
 LEAF_BYTES_MAX: Final = 10_240
-"""4 KiB hold any leaf but that of an action that came by many hops, each of which needs up to 320 bytes."""
+"""4 KiB hold any leaf except that of an action with many delegation hops, each of which needs up to 320 bytes."""
 SALT_BYTES: Final = 16
-"""Before the text of an attachment of version 1."""
+"""Length of the salt before the text of a version 1 attachment."""
 LEAF_VERSION: Final = 2
 FIRST_LEAF_VERSION: Final = 1
 RESERVED_MEMBERS: Final = frozenset({"v", "tag", "at", "payload", "run", "_sd"})
-"""What `sealed_entry` writes itself: a field of such a name would change what the entry is."""
+"""Members that `sealed_entry` writes itself: a field with such a name would change the meaning of the entry."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """leaf: canonical bytes. attachment: what `SubjectKey.sealed` made of the fields, or empty."""
+    """An entry to be appended. leaf: canonical bytes. attachment: what `SubjectKey.sealed` made of the fields, or
+    empty."""
 
     tag: Tag
     leaf: bytes
@@ -53,7 +54,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class StoredEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An entry as read back. tag may be one this version does not know. leaf_hash: RFC 6962, 32 bytes."""
+    """An entry as read back. tag: possibly one that this version does not know. leaf_hash: RFC 6962, 32 bytes."""
 
     index: int
     tag: int
@@ -63,10 +64,10 @@ class StoredEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The entry is durable at `index`. It says nothing about being provable; that takes a checkpoint.
+    """States that the entry is durable at `index`. An inclusion proof additionally needs a checkpoint.
 
-    head: what the log says, on request signed, of its state after the batch of this entry; None where it was not
-    written by this process.
+    head: the log's state after the batch of this entry, signed on request; None where this process did not write the
+    entry.
     """
 
     index: int
@@ -87,9 +88,9 @@ def sealed_entry(
 ) -> Entry:
     """Build an entry. `members` go into the leaf beside those that every leaf has, `fields` are sealed.
 
-    sealing: needed exactly when there are fields. others, inner: fields for other subjects than that, as
-    `sealed_sections` has them. Raises Broken (`ledger.leaf_too_large`, `ledger.unsealed`, and
-    `ledger.reserved_member` for a member of a name that every leaf has).
+    sealing: needed exactly when there are fields. others, inner: fields for other subjects, as in `sealed_sections`.
+    Raises Broken (`ledger.leaf_too_large`, `ledger.unsealed`, and `ledger.reserved_member` for a member with a name
+    that every leaf has).
     """
     if not RESERVED_MEMBERS.isdisjoint(members):
         names = ", ".join(sorted(RESERVED_MEMBERS & members.keys()))
@@ -112,14 +113,14 @@ def sealed_entry(
 
 
 def entry_of(tag: Tag, leaf: bytes, attachment: bytes) -> Entry:
-    """An entry from a canonical leaf. Raises Broken (`ledger.leaf_too_large`)."""
+    """Build an entry from a canonical leaf. Raises Broken (`ledger.leaf_too_large`)."""
     if len(leaf) > LEAF_BYTES_MAX:
         raise LEDGER_LEAF_TOO_LARGE(f"a leaf is at most {LEAF_BYTES_MAX} bytes, got {len(leaf)}")
     return Entry(tag=tag, leaf=leaf, attachment=attachment)
 
 
 def opened_payload(attachment: bytes, *, committed: str) -> bytes:
-    """The payload of version 1 behind its salt, checked against the leaf's commitment (hex).
+    """Return the version 1 payload after its salt, checked against the leaf's commitment (hex).
 
     Raises Unverified (`ledger.payload_mismatch`).
     """

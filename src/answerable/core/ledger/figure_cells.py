@@ -1,4 +1,4 @@
-"""What is counted of one group in one time."""
+"""The counters of one group in one period, from which the control statistics are made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from answerable.core.ledger.spread import Spread
 
 
 class Group(NamedTuple):
-    """tier: of the capability, as text. Either is empty where the entry does not say it."""
+    """A group of actions. tier: of the capability, as text. Each member is empty where the entry does not state it."""
 
     tier: str
     use_case: str
@@ -19,20 +19,20 @@ class Group(NamedTuple):
 UNSAID: Final = Group("", "")
 DRILLS: Final = Group("", "(drills)")
 OTHERS: Final = Group("(others)", "(others)")
-"""No name of a use case has such characters."""
+"""Use case names cannot contain these characters."""
 
 
 class Cell(msgspec.Struct, array_like=True):
-    """What happened in one group, in one hour or at all. Append fields only: what was kept is read back by place.
+    """Counters of one group, for one hour or for the total. Append fields only: stored rows are decoded by position.
 
-    alone: set out without anybody being asked. asked: questions to people. refused: recorded one by one, counted: in
-    aggregate. after_approval: set out after people agreed. approved, denied: questions that were decided; unanswered:
-    that were not, as far as they are forgotten here. succeeded, failed, not_started, indeterminate: how it ended.
-    tasks: mandates issued. traced, untraced: effects that were followed to who answers for them, or could not be.
-    revoked, ended, held, lifted, unreadable: entries. policies_begun: a log got its first policies; policy_changes: it
-    got others. waits: for people, in ms. tracing: in µs. containing: from when a stop was in force to the end of the
-    last action that it came too late for, in ms. drills, drills_failed: that were run, and of these; nothing else of a
-    drill is counted. untimed: stops of which it cannot be told when they had contained everything.
+    alone: started without an approval. asked: approvals requested. refused: recorded individually; counted: in
+    aggregate. after_approval: started after people approved. approved, denied: decided approvals; unanswered: undecided
+    ones, counted when dropped from memory. succeeded, failed, not_started, indeterminate: how actions ended. tasks:
+    mandates issued. traced, untraced: effects that could, or could not, be traced to the person who answers for them.
+    revoked, ended, held, lifted, unreadable: entries. policies_begun: the first policies of a log; policy_changes:
+    later ones. waits: for people, in ms. tracing: in µs. containing: from when a stop was in force to the end of the
+    last action that was already running, in ms. drills, drills_failed: drills run, and those that failed; nothing else
+    of a drill is counted. untimed: stops for which the time until containment is unknown.
     """
 
     alone: int = 0
@@ -66,17 +66,17 @@ class Cell(msgspec.Struct, array_like=True):
 
     @property
     def actions(self) -> int:
-        """That were decided: each ran alone, was asked about or was refused. What ran after approval is the same action
-        as the one that was asked about."""
+        """Number of decided actions: each ran without approval, was asked about or was refused. An action that ran
+        after approval is the one that was asked about."""
         return self.alone + self.asked + self.refused + self.counted
 
     @property
     def effects(self) -> int:
-        """Actions that took effect, or may have."""
+        """Number of actions that took effect, or may have."""
         return self.succeeded + self.indeterminate
 
     def join(self, other: Cell) -> None:
-        """With all of another one."""
+        """Add all counters of another cell."""
         for name in COUNTED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.waits.join(other.waits)

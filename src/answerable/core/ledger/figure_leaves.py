@@ -1,4 +1,4 @@
-"""What is read of the leaves of entries when figures are counted."""
+"""The members of leaves that the control statistics read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class ActionLeaf(msgspec.Struct):
-    """What is read of the leaf of an entry about an action. agents: of counted refusals."""
+    """The members read from an entry about an action. agents: of counted refusals."""
 
     at: int
     agent: str = ""
@@ -21,9 +21,9 @@ class ActionLeaf(msgspec.Struct):
 
 
 class EventLeaf(msgspec.Struct):
-    """What is read of the leaf of another entry. how: policies changed. source: of a hold. lifted_at: 0 for what other
-    people are to sign as well. name: of what was stopped. agent: whose instance ended. passed: of a drill. since,
-    in_flight, in_flight_count: of a stop, and of what it came too late for."""
+    """The members read from any other entry. how: of a policy change. source: of a hold. lifted_at: 0 while other
+    people must sign too. name: of what was stopped. agent: whose instance ended. passed: of a drill. since, in_flight,
+    in_flight_count: of a stop, and of the actions already running then."""
 
     at: int
     how: object = ""

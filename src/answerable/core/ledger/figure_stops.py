@@ -1,6 +1,6 @@
-"""Stops that came too late for some actions: how long it took until the last of these had ended.
+"""Measure how long it takes after a stop until the actions that were already running have ended.
 
-Law: at most STOPS_MAX are kept in mind; past it the oldest is given up, and counts for no time.
+Law: at most STOPS_MAX stops are held in memory; past it the oldest is dropped and not measured.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ STOPS_MAX: Final = 1_000
 
 
 class Stop(msgspec.Struct, frozen=True, array_like=True):
-    """since: when it was in force, Unix milliseconds. left: intents that it came too late for, without an end yet."""
+    """A stop that waits for running actions. since: when the stop came into force, Unix milliseconds. left: intents
+    that were running then and have no end yet."""
 
     since: int
     left: tuple[int, ...]
 
 
 class Stops:
-    """Those that are not contained yet, by their entry."""
+    """The stops that still wait for running actions, by ledger entry."""
 
     def __init__(self, found: dict[int, Stop] | None = None) -> None:
         self._stops = found or {}
@@ -32,11 +33,11 @@ class Stops:
             self._waits_for(entry, stop.left)
 
     def find(self, entry: int) -> Stop | None:
-        """One of them."""
+        """Return the stop of this entry, if it is still waiting."""
         return self._stops.get(entry)
 
     def began(self, entry: int, since: int, left: list[int]) -> tuple[int, ...]:
-        """Returns the entries of those that changed."""
+        """Add a stop; return the entries of the stops that changed."""
         self._stops[entry] = Stop(since, tuple(left))
         self._waits_for(entry, left)
         if len(self._stops) <= STOPS_MAX:
@@ -46,8 +47,8 @@ class Stops:
         return (entry, oldest)
 
     def ended(self, intent: int) -> tuple[list[int], list[int]]:
-        """An intent has an end. Returns the entries of those that changed, and since when those were in force that are
-        contained by now."""
+        """Note the end of an intent. Return the entries of the stops that changed, and the `since` of those now
+        contained."""
         touched = [entry for entry in self._by_intent.pop(intent, ()) if entry in self._stops]
         contained: list[int] = []
         for entry in touched:

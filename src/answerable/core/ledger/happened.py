@@ -1,7 +1,8 @@
-"""What happened, as an entry says it, for those who count: the same that was counted when the entry was written.
+"""Rebuild the event that counters (trackers) saw from a ledger entry, exactly as it was counted when the entry was
+written.
 
-Laws: what an entry, or the question in it, says of its action counts before what the registry says of the capability
-now; what nobody can read any more is said to be unknown, never guessed.
+Laws: what an entry, or the policy question in it, states about its action takes precedence over what the registry says
+of the capability now; what can no longer be read is reported as unknown, never guessed.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ Members = dict[str, "JSONValue"]
 
 
 def nature_of(capability: Capability) -> Nature:
-    """What trackers ask of a capability beside its name."""
+    """Return the attributes of a capability, beside its name, that trackers use."""
     return capability.kind, capability.environment, capability.sensitivity
 
 
 def resource_in(capability: Capability, target: str, arguments: Mapping[str, JSONValue]) -> str | None:
-    """The key of what an action touches, by the mapping of its capability; None where it names nothing."""
+    """Return the key of the resource that an action touches, by its capability's mapping; None where it names none."""
     mapping = capability.resource
     name: JSONValue = mapping.fixed
     if mapping.argument:
@@ -47,7 +48,7 @@ def resource_in(capability: Capability, target: str, arguments: Mapping[str, JSO
 def attempted(
     event: EventKind, leaf: Members, fields: Members | None, capability: Capability | None
 ) -> Event:
-    """What the leaf of an intent, a refusal or a deferral says was attempted.
+    """Return the attempt that the leaf of an intent, a refusal or a deferral records.
 
     fields: of the entry; None where they cannot be read, or were not. capability: as the registry knows it now, if it
     does.
@@ -77,8 +78,8 @@ def attempted(
 
 
 def _shown_to_policy(arguments: Members, asked: JSONValue, capability: Capability | None) -> Members:
-    """The arguments by the names that policy knows them by: those that the question has, and for others as the
-    capability names them now."""
+    """Return the arguments under the names that policy uses: those in the question, and for others those that the
+    capability defines now."""
     named = named_arguments(capability.arguments, arguments) if capability is not None else arguments
     context = asked.get("context") if isinstance(asked, dict) else None
     shown = context.get("arguments") if isinstance(context, dict) else None
@@ -86,13 +87,13 @@ def _shown_to_policy(arguments: Members, asked: JSONValue, capability: Capabilit
 
 
 def _server(leaf: Members, action: JSONValue, capability: Capability | None) -> str:
-    """A deferral has it in its action only; empty where nobody knows it any more."""
+    """Return the server. A deferral states it only in its action; empty where it is no longer known."""
     acted = action.get("server") if isinstance(action, dict) else ""
     return str(leaf.get("server") or acted or (capability.server if capability is not None else ""))
 
 
 def whole(leaf: Members, name: str) -> int:
-    """A whole number that a leaf has; 0 where it has none."""
+    """Return a whole-number member of a leaf; 0 where it has none."""
     value = leaf.get(name)
     return value if type(value) is int else 0
 

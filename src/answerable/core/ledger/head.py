@@ -1,8 +1,10 @@
-"""The head file: where a log stood when it last wrote about itself. Evidence of nothing: what it says is looked up.
+"""The head file: size and chain value of a log when the file was last written, so that opening is fast.
+
+It proves nothing: every value is checked against the log.
 
 Laws:
-- `parse` takes only what `encoded` writes;
-- a head without `sealed` is of version 1: whoever opens such a log reads all of it.
+- `parse` accepts only what `encoded` writes;
+- a head without `sealed` is of version 1: such a log is read completely when it is opened.
 """
 
 from __future__ import annotations
@@ -25,11 +27,12 @@ HEAD_VERSION: Final = 2
 FIRST_HEAD_VERSION: Final = 1
 HEAD_BYTES_MAX: Final = 4 * 1_048_576
 OPEN_INTENTS_MAX: Final = 65_536
-"""With more of them than this a head does without `sealed`, and the next opening reads the whole log."""
+"""With more open intents than this a head omits `sealed`, and the next opening reads the whole log."""
 
 
 class OpenIntent(NamedTuple):
-    """An intent without an end. entry: its index. segment: the first index of its segment. offset: in there."""
+    """An intent without an end. entry: its index. segment: the first index of its segment. offset: position in the
+    segment."""
 
     entry: int
     segment: int
@@ -38,9 +41,10 @@ class OpenIntent(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedAt:
-    """The end of what the newest checkpoint covers: `size` entries, chain value, and the place after the last of them.
+    """The end of what the newest checkpoint covers: `size` entries, chain value, and the position after the last of
+    them.
 
-    segment: index of the first entry of the segment that the last sealed entry is in.
+    segment: index of the first entry of the segment that holds the last sealed entry.
     """
 
     size: int
@@ -51,8 +55,9 @@ class SealedAt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """Entries stored, chain value after them, whether the log was closed in order; where it is sealed, and the intents
-    below that without an end, in order. sealed: None in version 1, and where there is no checkpoint yet."""
+    """State of a log: number of entries, chain value after them, whether the log was closed properly; up to where it is
+    sealed, and the intents below that without an end, in order. sealed: None in version 1, and where there is no
+    checkpoint yet."""
 
     origin: str
     size: int
@@ -62,7 +67,7 @@ class Head:
     open: tuple[OpenIntent, ...] = ()
 
     def encoded(self) -> bytes:
-        """The bytes that `parse` reads."""
+        """Return the bytes that `parse` reads."""
         members: dict[str, JSONValue] = {
             "chain": self.chain.hex(),
             "clean": self.clean,
@@ -84,7 +89,8 @@ class Head:
 
     @classmethod
     def parse(cls, encoded: bytes) -> Head:
-        """Raises Malformed (`ledger.head`) for anything that `encoded` does not write, of either version."""
+        """Parse a head. Raises Malformed (`ledger.head`) for anything that `encoded` does not write,
+        of either version."""
         try:
             members = parse(encoded, limits=Limits(size_bytes_max=HEAD_BYTES_MAX))
             if isinstance(members, dict):
@@ -113,14 +119,14 @@ def head_of(
     sealed: SealedAt | None,
     opened: Sequence[OpenIntent],
 ) -> Head:
-    """A head that can be written: one of version 1 where there is no checkpoint yet, or too much is open."""
+    """Build a head: one of version 1 where there is no checkpoint yet, or too many intents are open."""
     if sealed is None or len(opened) > OPEN_INTENTS_MAX:
         return Head(origin=origin, size=size, chain=chain, clean=clean)
     return Head(origin=origin, size=size, chain=chain, clean=clean, sealed=sealed, open=tuple(opened))
 
 
 def _hangs_together(head: Head) -> bool:
-    """Whether sizes and places can be those of one log."""
+    """Whether sizes and positions can belong to one log."""
     if head.sealed is None:
         return True
     at = head.sealed

@@ -1,7 +1,7 @@
-"""The two leaves that every action writes, typed so that they are encoded without being vetted first.
+"""The typed leaves of intents and outcomes, which every action writes; typed for fast encoding without validation.
 
-Laws: members stand in canonical order and hold text, truth and integers below 2**53 only, so that the encoder's bytes
-are RFC 8785 as they come; a test holds them against `encode_ledger`.
+Laws: members are in canonical order and hold only text, booleans and integers below 2**53, so that the encoder's bytes
+are RFC 8785; a test compares them with `encode_ledger`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class DecisionLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """How it was decided. obligations: kinds of those that it is under; absent where there are none."""
+    """The decision on an action. obligations: kinds of those that apply; absent where there are none."""
 
     by: list[str]
     effect: str
@@ -30,7 +30,7 @@ class DecisionLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
 
 
 class ProofLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How the agent proved itself."""
+    """How the agent proved its identity."""
 
     binding: str
     kind: str
@@ -38,7 +38,8 @@ class ProofLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """An earlier entry. leaf: its leaf hash, hex. log: origin of its log; empty for that of the reference itself."""
+    """A reference to an earlier entry. leaf: its leaf hash, hex. log: origin of its log; empty for the log of the
+    reference itself."""
 
     entry: int
     leaf: str
@@ -54,12 +55,13 @@ class EvidenceLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
 
 
 HOPS_MAX: Final = 17
-"""Of one action, the root among them, as deep as a mandate can be handed on (`delegability.DEPTH_MAX`)."""
+"""Maximum for one action, including the root: the depth to which a mandate can be delegated
+(`delegability.DEPTH_MAX`)."""
 HOP_ID_CHARS_MAX: Final = 64
 
 
 class HopLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A hop that an action came by, and the entry in which its token was written down, once. id: its `jti`."""
+    """A delegation hop of an action, and the entry that records its token. id: its `jti`."""
 
     agent: str
     entry: int
@@ -68,21 +70,20 @@ class HopLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """Leaf of Tag.INTENT. approval: that it uses; absent where none. key: under which the upstream tells attempts
-    apart; absent where that is `action`. lease, lease_target: its name, and where it may be live; absent where no
-    broker acts. In entries from before 2026-12-01 the first three are there always, empty or the same.
+    """Leaf of Tag.INTENT. approval: the one it uses; absent where none. key: idempotency key sent upstream; absent
+    where equal to `action`. lease, lease_target: its name, and where it may be live; absent where no broker acts. In
+    entries from before 2026-12-01 the first three are always present, empty or equal.
 
     evidence, instance, manifest: absent where nothing is known beyond the proof.
 
-    manifest_fields: what was measured of it and matches, each with its grade; absent where nothing was, and in entries
-    from before it was told: all else that it says is claimed. manifest_grade: of the whole; absent without one, and in
-    entries from before it was told. hops: by which the
-    mandate was handed on, root first; absent where the agent is the mandate's own. narrowed: kinds of the obligations
-    under which another action, which is a sealed field, became this one; absent where it is the one that was asked for.
-    preview_of: the approval for whose card the gateway asked this, and not the agent; absent where the agent did.
-    reserved: amounts by budget, in order of name; absent for one call. accounts: where they were reserved beside the
-    mandate; absent where nowhere else. prepared_ref: the outcome of what prepared the object that is executed; absent
-    where none is.
+    manifest_fields: measured fields that match, each with its grade; absent where nothing was measured, and in entries
+    from before grades were recorded: all other fields are only claimed. manifest_grade: of the whole; absent without a
+    manifest, and in such older entries. hops: the delegation chain of the mandate, root first; absent where the agent
+    is the mandate's own. narrowed: kinds of the obligations that turned the requested action, which is a sealed field,
+    into this one; absent where the request was not changed. preview_of: the approval for whose card the gateway, not
+    the agent, called; absent otherwise. reserved: amounts by budget, sorted by name; absent for one call. accounts:
+    further accounts, beside the mandate, of the reservation; absent where none. prepared_ref: the outcome that prepared
+    the executed object; absent where none.
     """
 
     sd: list[str] = msgspec.field(name="_sd")
@@ -126,10 +127,11 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
 
 
 class OutcomeLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """Leaf of Tag.OUTCOME and Tag.INDETERMINATE. run: None for the end of an intent of an earlier opening.
+    """Leaf of Tag.OUTCOME and Tag.INDETERMINATE. run: None for the end of an intent from before the log was last
+    opened.
 
-    returned: of what the intent reserved, what was not used; overrun: what was used beyond. Both absent where nothing.
-    session: what a broker's target calls the session; absent where no broker acted, or the target has none.
+    returned: reserved amounts that were not used; overrun: amounts used beyond the reservation. Both absent where zero.
+    session: the target's name of the broker's session; absent where no broker acted, or the target has none.
     """
 
     sd: list[str] = msgspec.field(name="_sd")
@@ -151,12 +153,12 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 
 def encoded_leaf(leaf: IntentLeaf | OutcomeLeaf) -> bytes:
-    """The canonical bytes of a typed leaf."""
+    """Return the canonical bytes of a typed leaf."""
     return _ENCODER.encode(leaf)
 
 
 def evidence_leaf(identity: CallerIdentity) -> EvidenceLeaf | None:
-    """None for a caller of whom no more is known than the key that proves it."""
+    """Return the evidence; None for a caller of whom only the proving key is known."""
     if identity is UNKNOWN_IDENTITY or (
         not identity.instance and identity.source == "registered_key" and not identity.drifted
     ):
@@ -165,7 +167,7 @@ def evidence_leaf(identity: CallerIdentity) -> EvidenceLeaf | None:
 
 
 def identity_members(identity: CallerIdentity) -> dict[str, JSONValue]:
-    """The members about the running instance, as an intent has them, for a leaf that is not typed."""
+    """Return the members about the running instance, as an intent has them, for an untyped leaf."""
     members: dict[str, JSONValue] = {}
     evidence = evidence_leaf(identity)
     if evidence is not None:
@@ -183,5 +185,5 @@ def identity_members(identity: CallerIdentity) -> dict[str, JSONValue]:
 
 
 def proof_members(caller: VerifiedCaller) -> dict[str, JSONValue]:
-    """How the agent proved itself, as an intent has it, for a leaf that is not typed."""
+    """Return how the agent proved its identity, as an intent has it, for an untyped leaf."""
     return {"binding": caller.binding, "kind": caller.proof, "sequence": caller.sequence}

@@ -1,7 +1,7 @@
-"""What entries about a mandate seal: names of people, purpose, the token itself, and its integrity anchors.
+"""Build the sealed fields of entries about a mandate: names of people, purpose, the token, and its integrity anchors.
 
-The anchors are digests of what may be personal, and short enough to be guessed: in a leaf they would tell everybody
-who has a guess at the purpose that it is right. So they are fields like the others, to which the leaf commits salted.
+The anchors are digests of possibly personal values that are short enough to be guessed: in a leaf they would confirm
+every correct guess of the purpose. So they are sealed fields, to which the leaf commits with a salt.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 def mandate_fields(mandate: Mandate, *, audience: str, owner: str) -> list[Field]:
-    """owner: who answers for the schedule that gave it; empty where a person did."""
+    """Build the fields. owner: the person who answers for the schedule that gave the mandate; empty where a person gave
+    it."""
     return [
         (b"authority_hash", encode(authority_hash(mandate, audience=audience))),
         (b"intent_hash", encode(intent_hash(mandate, audience=audience))),
@@ -33,16 +34,17 @@ def mandate_fields(mandate: Mandate, *, audience: str, owner: str) -> list[Field
 
 
 def _session_fields(mandate: Mandate) -> list[Field]:
-    """What the login allows that it was given by; none where the login says nothing."""
+    """Build the field for the authority of the login session with which the mandate was given; empty where the session
+    states none."""
     session = session_of(mandate)
     return [(b"session", encode([detail_of(one) for one in session]))] if session else []
 
 
 def answering_fields(verified: VerifiedRequest) -> list[Field]:
-    """The person who answers for an action, where it is not the principal that its mandate names."""
+    """Build the field for the person who answers for an action, where that is not the principal of its mandate."""
     return _owner_fields(verified.principals[0] if len(verified.principals) > 1 else "")
 
 
 def _owner_fields(owner: str) -> list[Field]:
-    """None where the principal is a person, who answers for themselves."""
+    """Empty where the principal is a person, who answers for themselves."""
     return [(b"owner_name", encode(owner))] if owner else []

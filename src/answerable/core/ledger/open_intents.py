@@ -1,4 +1,4 @@
-"""Which intents have no end yet, followed leaf by leaf."""
+"""Track which intents have no end yet, leaf by leaf."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class _Peek(msgspec.Struct, gc=False):
-    """What a leaf says about itself. intent: of an end, the index of what it ends."""
+    """The members read of a leaf. intent: of an end, the index of the intent that it ends."""
 
     tag: int
     intent: object = None
@@ -27,12 +27,12 @@ _ENDS: Final = (int(Tag.OUTCOME), int(Tag.INDETERMINATE))
 
 
 def tag_of(leaf: bytes) -> int:
-    """The tag of a leaf. Raises Malformed (`ledger.leaf_malformed`) for what is no leaf."""
+    """Return the tag of a leaf. Raises Malformed (`ledger.leaf_malformed`) for bytes that are no leaf."""
     return _peek(leaf).tag
 
 
 class OpenIntents:
-    """The open intents below a place in the log, in the order in which they were begun."""
+    """The open intents below a position in the log, in the order in which they began."""
 
     __slots__ = ("_open",)
 
@@ -40,7 +40,7 @@ class OpenIntents:
         self._open = {intent.entry: intent for intent in opened}
 
     def saw(self, leaf: bytes, index: int, segment: int, offset: int) -> None:
-        """The next entry. segment: index of its segment's first entry. Raises Malformed as `tag_of`."""
+        """Take the next entry. segment: index of its segment's first entry. Raises Malformed as `tag_of`."""
         peek = _peek(leaf)
         if peek.tag == _INTENT:
             self._open[index] = OpenIntent(index, segment, offset)
@@ -48,7 +48,7 @@ class OpenIntents:
             self._open.pop(peek.intent, None)
 
     def all(self) -> tuple[OpenIntent, ...]:
-        """Where they are."""
+        """Return the positions of the open intents."""
         return tuple(self._open.values())
 
 

@@ -1,6 +1,7 @@
-"""A stored entry as people read it: its leaf, and its fields if there is a key for them.
+"""Decrypt a stored entry for display: its leaf, and its sealed fields where there is a key for them.
 
-Law: what cannot be opened is withheld, never guessed; fields whose digests are not in the leaf are not its fields.
+Law: fields that cannot be decrypted are withheld, never guessed; decrypted fields whose digests are not in the leaf are
+rejected.
 """
 
 from __future__ import annotations
@@ -37,11 +38,12 @@ _TOLD_AS: Final = {
     "of_name": "of",
     "to_name": "to",
 }
-"""Fields whose leaves have a member of the plainer name, so that they could not have it themselves."""
+"""Fields renamed for display. They cannot carry the plain name themselves, because their leaves have a member of that
+name."""
 
 
 def leaf_of(stored: StoredEntry) -> dict[str, JSONValue]:
-    """The leaf. Raises Broken (`ledger.leaf_malformed`) for one that no version of ours wrote."""
+    """Return the leaf as an object. Raises Broken (`ledger.leaf_malformed`) for one that no version of ours wrote."""
     leaf = parse(stored.leaf)
     if not isinstance(leaf, dict):
         raise LEDGER_LEAF_MALFORMED(f"entry {stored.index} has a leaf that is not an object")
@@ -49,9 +51,11 @@ def leaf_of(stored: StoredEntry) -> dict[str, JSONValue]:
 
 
 def disclosures_of(stored: StoredEntry, find: FindKey) -> tuple[Disclosure, ...] | None:
-    """The sealed fields of an entry of version 2, checked against its leaf; None when there is no key for any of them.
+    """Return the sealed fields of a version 2 entry, checked against its leaf; None when there is no key for any of
+    them.
 
-    Raises Unverified or Malformed (`ledger.*`) when the attachment is not what the leaf commits to; and as `leaf_of`.
+    Raises Unverified or Malformed (`ledger.*`) when the attachment is not the one that the leaf commits to; and as
+    `leaf_of`.
     """
     leaf = leaf_of(stored)
     if not stored.attachment:
@@ -61,8 +65,8 @@ def disclosures_of(stored: StoredEntry, find: FindKey) -> tuple[Disclosure, ...]
 
 
 def keys_gone(stored: StoredEntry, leaf: dict[str, JSONValue], find: FindKey) -> tuple[str, ...]:
-    """Ids, hex, of the keys of those whose inner fields in an entry cannot be opened any more. Raises as
-    `disclosures_of`."""
+    """Return the key ids, hex, of inner fields in an entry that can no longer be decrypted because their keys were
+    destroyed. Raises as `disclosures_of`."""
     fields, _ = _opened(stored, leaf, find)
     count = len(_listed(fields or ()))
     ids = [key_id_of(one) for one in sections_of(stored.attachment)[-count:]] if count else []
@@ -76,7 +80,7 @@ def _listed(fields: Sequence[Disclosure]) -> set[str]:
 def _opened(
     stored: StoredEntry, leaf: dict[str, JSONValue], find: FindKey
 ) -> tuple[tuple[Disclosure, ...] | None, tuple[Disclosure, ...]]:
-    """The fields that the leaf commits to, and those that one of them does."""
+    """Return the fields that the leaf commits to, and the inner fields that one of those commits to."""
     sections = sections_of(stored.attachment)
     keys = [find(key_id_of(one)) for one in sections]
     committed = leaf.get("_sd")
@@ -100,10 +104,10 @@ def _opened(
 
 
 def payload_of(stored: StoredEntry, leaf: dict[str, JSONValue], find: FindKey) -> dict[str, JSONValue] | None:
-    """The fields by name, whatever version wrote them; None when they cannot be opened.
+    """Return the fields by name, whatever version wrote them; None when they cannot be decrypted.
 
-    Names of people and the action are given under the names of the members that stand for them in leaves, and beside an
-    `action` its digest as `digest`.
+    Names of people and the action are returned under the names of the leaf members that represent them, and an `action`
+    is accompanied by its digest as `digest`.
     """
     try:
         if leaf.get("v") == FIRST_LEAF_VERSION:
@@ -111,13 +115,13 @@ def payload_of(stored: StoredEntry, leaf: dict[str, JSONValue], find: FindKey) -
         fields, inner = _opened(stored, leaf, find) if stored.attachment else ((), ())
         if not fields:
             return None
-        # Results of upstreams may hold what our canonical form refuses, so the lenient reader is right here.
+        # Results of upstreams may contain what our canonical form refuses, so they are read with the lenient parser.
         payload = {
             _TOLD_AS.get(one.name, one.name): json.loads(bytes(one.value), parse_constant=str)
             for one in fields
         }
         for one in inner:
-            # What is sealed apart, for whose data it is, belongs with the rest of its kind.
+            # Values that are sealed separately for another subject are merged with the rest of their field.
             payload[one.name] = {**payload.get(one.name, {}), **json.loads(bytes(one.value))}
         payload.pop(INNER, None)
         action = next((one.value for one in fields if one.name == "request"), None)

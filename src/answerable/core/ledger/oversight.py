@@ -1,9 +1,10 @@
-"""What became of each question to people, read from the entries: whom it asked, who answered what and how soon, what
-came of it, and whether it was a test.
+"""Read from the entries the course of each approval: whom it asked, who answered what and how fast, what followed, and
+whether it was a test.
 
-Laws: it is a function of the entries below one index and of nothing else, so that to read on is to read again; a test
-counts as a question like any other until an entry says that it was one, and from then on as a test alone; nothing here
-grows without a limit: past QUESTIONS_MAX the oldest question is given up, and from when on all are here is said.
+Laws: the result is a function of the entries below one index and of nothing else, so that reading on equals reading
+again; a test counts like any other approval until an entry reveals it as a test, and from then on only as a test; all
+memory is bounded: past QUESTIONS_MAX the oldest approval is dropped, and `complete_from` states since when all are
+held.
 """
 
 from __future__ import annotations
@@ -22,23 +23,23 @@ if TYPE_CHECKING:
 
 QUESTIONS_MAX: Final = 20_000
 RUNNING_MAX: Final = 20_000
-"""Intents after an approval whose end is waited for."""
+"""Approved intents that have no end yet."""
 HOLDS_MAX: Final = 2_000
 WORKFLOW: Final = "workflow "
-"""Before the name of one that answered."""
+"""Prefix of the name of a workflow that answered."""
 GLASS: Final = "break_glass"
-"""The verdict of somebody who let it run without its approval."""
+"""Verdict of a person who let the action run without its approval (emergency access)."""
 DRILL: Final = "drill"
-"""Where a hold is from that stops nothing but a shadow."""
+"""Source of a hold placed by a drill, which stops nothing but the drill's shadow agent."""
 
 TestEnd = Literal["caught", "let_through", "unseen"]
-"""A test was denied, approved, or nobody answered it while it could be."""
+"""A test was denied, approved, or not answered in time."""
 
 
 class Said(msgspec.Struct, frozen=True, gc=False):
-    """One answer. entry: where it stands. person: pseudonym, or WORKFLOW and a name. at: Unix milliseconds. opened:
-    when they first had it before them, the same; None where the server did not know. unsigned: a chat said that they
-    clicked."""
+    """One answer. entry: its ledger index. person: pseudonym, or WORKFLOW and a name. at: Unix milliseconds. opened:
+    when the person first opened the approval, Unix milliseconds; None where unknown. unsigned: only a chat reported the
+    click."""
 
     entry: int
     person: str
@@ -49,17 +50,17 @@ class Said(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def looked_ms(self) -> int | None:
-        """From when they first had it before them to the answer."""
+        """Time from first opening to the answer; None where unknown."""
         return max(0, self.at - self.opened) if self.opened is not None else None
 
 
 class Question(msgspec.Struct, gc=False):
-    """entry: that asks. rules: what determined that people are asked. groups: whom of. said: their answers, in order.
+    """The course of one approval. entry: its ledger index. rules: those that require the approval. groups: those asked.
+    said: the answers, in order.
 
-    state: `pending` until people have decided it. decided_at: Unix milliseconds, 0 before. looked_ms: of the answer
-    that decided it. failed: what ran after it failed, or how it ended is not known. glass: somebody let it run without
-    its approval. void: what would have run is not what was shown any more. test: how it ended, of a test that was told
-    to be one; empty for others.
+    state: `pending` until decided. decided_at: Unix milliseconds, 0 before. looked_ms: of the answer that decided it.
+    failed: the approved action failed, or its end is unknown. glass: somebody let it run without its approval. void:
+    the action that would run differs from what was shown. test: how a revealed test ended; empty for others.
     """
 
     entry: int
@@ -83,12 +84,12 @@ class Question(msgspec.Struct, gc=False):
 
     @property
     def wait_ms(self) -> int:
-        """From when it was asked to the answer that decided it."""
+        """Time from the request to the deciding answer."""
         return max(0, self.decided_at - self.at)
 
     @property
     def viewed_ms(self) -> int | None:
-        """From when it was asked to when the first of those who answered had it before them; None where not known."""
+        """Time from the request to the first opening by anyone who answered; None where unknown."""
         opened = [one.opened for one in self.said if one.opened is not None]
         return max(0, min(opened) - self.at) if opened else None
 
@@ -106,7 +107,7 @@ class _Decided(msgspec.Struct):
 
 
 class _Leaf(msgspec.Struct):
-    """What is read of the leaf of an entry about an action or an answer."""
+    """The members read from an entry about an action or an answer."""
 
     at: int
     agent: str = ""
@@ -132,8 +133,9 @@ class _Leaf(msgspec.Struct):
 
 
 class Oversight:
-    """Of one log. entries: all below this index are read, none above. complete_from: all questions from this time on
-    are here, Unix milliseconds; 0 for all there are. unreadable: entries that cannot be read, and count for nothing."""
+    """The approvals of one log. entries: all entries below this index are read, none above. complete_from: all
+    approvals from this time on are held, Unix milliseconds; 0 for all. unreadable: number of entries that cannot be
+    read and are skipped."""
 
     def __init__(self) -> None:
         self.entries = 0
@@ -174,7 +176,7 @@ class Oversight:
                 self._hold(stored.index, leaf)
 
     def questions(self, since: int = 0) -> Iterator[tuple[str, Question]]:
-        """Those that were asked since a time, Unix milliseconds, by the approval's id, oldest first."""
+        """Yield the approvals requested since a time, Unix milliseconds, with their ids, oldest first."""
         return ((name, one) for name, one in self._questions.items() if one.at >= since)
 
     def _ask(self, index: int, leaf: _Leaf) -> None:
@@ -214,7 +216,8 @@ class Oversight:
             asked.looked_ms = max(0, leaf.at - leaf.opened) if leaf.opened is not None else None
 
     def _tell(self, index: int, leaf: _Leaf) -> None:
-        """A test that is told twice, as its register was not written before a crash, is told once."""
+        """Reveal a test. A test that was recorded twice, because of a crash before the register was written, counts
+        once."""
         asked = self._questions.get(leaf.approval)
         if asked is None or asked.test:
             return

@@ -1,10 +1,11 @@
-"""A register as what the ledger says: what each entry makes of one row, as a pure function.
+"""Registers as projections of the ledger: pure functions that apply an entry to one row of a register.
 
 Laws of every projection:
-- an entry that is applied again changes nothing;
-- what has ended is not opened by an entry that is applied again;
-- what grants counts only with the signature by which it was given, under the keys of then; what ends needs none;
-- what cannot be made again as it was, because it cannot be opened, is closed and never guessed.
+- applying an entry again changes nothing;
+- applying an entry again never reopens what has ended;
+- an entry that grants something counts only with its signature, under the keys valid at that time; an entry that ends
+ something needs none;
+- a row that cannot be rebuilt, because its fields cannot be decrypted, is closed and never guessed.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 
 class Position(NamedTuple):
-    """Up to where a register is true of one log. entries: that were applied. leaf: hash of the last of them, hex.
-    last: index of the last one that it took anything from; -1 for none."""
+    """How far a register has applied one log. entries: number applied. leaf: hash of the last of them, hex. last: index
+    of the last entry that changed the register; -1 for none."""
 
     entries: int = 0
     leaf: str = ""
@@ -43,8 +44,8 @@ START: Final = Position()
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Under which keys something was signed: documents, and who owned which passkey (person by thumbprint), right
-    before an entry."""
+    """The keys in force right before an entry: registry documents, and the owner of each passkey (person by
+    thumbprint)."""
 
     documents: Mapping[str, bytes]
     passkeys: Mapping[str, str]
@@ -52,13 +53,13 @@ class World:
 
     @property
     def registry(self) -> RegistrySnapshot:
-        """What the documents say, made when it is first asked for. Raises Malformed (`registry.*`, `json.*`)."""
+        """The registry snapshot of the documents, built on first use. Raises Malformed (`registry.*`, `json.*`)."""
         if not self._made:
             self._made.append(snapshot_of(documents_in(self.documents)))
         return self._made[0]
 
     def after(self, tag: int, leaf: Members, fields: Members | None) -> World:
-        """The world after an entry; the same one where it says nothing of either."""
+        """Return the world after an entry; the same object where the entry changes neither documents nor passkeys."""
         if tag == Tag.REGISTRY_CHANGE:
             return World(changed_documents(self.documents, fields), self.passkeys)
         if tag == Tag.PASSKEY and leaf.get("change") == "added":
@@ -72,8 +73,8 @@ class World:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """An entry as a projection reads it. fields: as `payload_of` gives them; None where nobody can open them. world: as
-    it was right before it."""
+    """An entry as a projection reads it. fields: as `payload_of` returns them; None where they cannot be decrypted.
+    world: as it was right before the entry."""
 
     log: str
     index: int
@@ -85,22 +86,22 @@ class Told:
 
     @property
     def at(self) -> int:
-        """When it was written, Unix milliseconds."""
+        """When the entry was written, Unix milliseconds."""
         return self.whole("at")
 
     def text(self, name: str) -> str:
-        """A field that is text; empty where it is not there or cannot be opened."""
+        """Return a text field; empty where it is missing or cannot be decrypted."""
         value = (self.fields or {}).get(name)
         return value if isinstance(value, str) and _is_unicode(value) else ""
 
     def whole(self, name: str) -> int:
-        """A member of the leaf that is a whole number; 0 where it is not there."""
+        """Return a whole-number member of the leaf; 0 where it is missing."""
         value = self.leaf.get(name)
         return value if isinstance(value, int) else 0
 
     def sealed(self, name: str) -> JSONValue:
-        """A field without which the entry gives nothing. Raises Unverified (`ledger.key_gone`) where nobody can open
-        it."""
+        """Return a field that the entry requires. Raises Unverified (`ledger.key_gone`) where it
+        cannot be decrypted."""
         value = (self.fields or {}).get(name)
         if value is None:
             raise LEDGER_KEY_GONE(
@@ -118,7 +119,7 @@ def _is_unicode(value: str) -> bool:
 
 
 def octets_in(value: JSONValue, count: int) -> bytes | None:
-    """So many octets in hex; None for anything else."""
+    """Decode `count` octets from hex; None for anything else."""
     try:
         found = bytes.fromhex(value) if isinstance(value, str) else b""
     except ValueError:
@@ -128,11 +129,12 @@ def octets_in(value: JSONValue, count: int) -> bytes | None:
 
 KEY_GONE: Final = LEDGER_KEY_GONE.id
 WORLD_TAGS: Final = frozenset({Tag.REGISTRY_CHANGE, Tag.PASSKEY})
-"""Entries that say under which keys what comes after them is signed."""
+"""Entries that change the keys under which later entries are signed."""
 
 
 def changed_documents(documents: Mapping[str, bytes], fields: Members | None) -> dict[str, bytes]:
-    """The documents after a change. What cannot be opened, or read, stays as it was: their digest tells."""
+    """Return the documents after a change. Documents that cannot be decrypted or read stay as they were; a comparison
+    of digests detects this."""
     after = dict(documents)
     changes = (fields or {}).get("changes")
     for key, document in changes.items() if isinstance(changes, dict) else ():
@@ -145,5 +147,5 @@ def changed_documents(documents: Mapping[str, bytes], fields: Members | None) ->
 
 
 def documents_digest_of(documents: Mapping[str, bytes]) -> str:
-    """As entries name documents, before and after a change. Raises Malformed (`json.*`)."""
+    """Return the documents' digest, as entries state it before and after a change. Raises Malformed (`json.*`)."""
     return digest_of([parse(text) for text in documents.values()])

@@ -1,4 +1,4 @@
-"""An answer as its entry says it, and whether who answered has signed it: with a key that was theirs then."""
+"""Rebuild an answer from its ledger entry, and verify its signature under a key that the person had at that time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 
 def answer_in(told: Told) -> Answer | None:
-    """The answer that an entry has; None where nobody can open it, or where it says neither yes nor no."""
+    """Return the answer in an entry; None where it cannot be decrypted, or where it is neither an approval nor a
+    denial."""
     fields, leaf = told.fields or {}, told.leaf
     by, token, groups = told.text("person"), told.text("token"), fields.get("groups")
     verdict = next((one for one in VERDICTS if one == leaf.get("verdict")), None)
@@ -65,7 +66,8 @@ def _in_place_of(told: Told) -> OnBehalfOf | None:
 
 
 class Haste(NamedTuple):
-    """A yes that counts for how fast a person says it, as `flows.answering_pace` counts it. what: it is said to."""
+    """An approving answer that counts towards a person's pace, as `flows.approval.answering_pace` counts it. what: the
+    approval or batch."""
 
     person: str
     kind: str
@@ -74,7 +76,8 @@ class Haste(NamedTuple):
 
 
 def haste_in(told: Told) -> Haste | None:
-    """What an entry says that a person said yes to; None for another entry, a no, a workflow's or nobody's."""
+    """Return the approving answer that an entry records; None for another entry, a denial, a workflow's answer or an
+    anonymous one."""
     answer = answer_in(told) if told.tag == Tag.APPROVAL_ANSWER else None
     if answer is None or answer.workflow or answer.verdict == "deny":
         return None
@@ -83,9 +86,10 @@ def haste_in(told: Told) -> Haste | None:
 
 
 def answer_fault(answer: Answer, approval: Approval, told: Told) -> str:
-    """Why a yes does not count, in a word; empty where whoever it names has signed it for this very question."""
+    """Return why an approving answer does not count, as a code; empty where the named person signed it for exactly this
+    approval."""
     if is_click(answer.token):
-        # Nobody signed it: what a chat has said is worth nothing when it is read from a log that nobody signed for.
+        # A chat click has no signature. Read back from a log, it proves nothing.
         return "unsigned"
     try:
         said = _signed(answer, approval, told)
@@ -101,7 +105,8 @@ def answer_fault(answer: Answer, approval: Approval, told: Told) -> str:
 
 
 def _signed(answer: Answer, approval: Approval, told: Told) -> BatchSaid | PasskeyAnswer | None:
-    """What was signed, for the caller to compare; None where that has been done. Raises Unverified, Malformed."""
+    """Return what was signed, for the caller to compare; None where this function already compared it. Raises
+    Unverified, Malformed."""
     if is_of_batch(answer.token):
         return _of_batch(answer, told)
     if is_by_passkey(answer.token):
@@ -151,7 +156,8 @@ def _require_owner(key: str, answer: Answer, told: Told) -> None:
 
 
 def credential_in(token: str) -> str:
-    """The passkey that a kept answer names; empty where none signed it, or where it cannot be read."""
+    """Return the passkey id in a stored answer; empty where no passkey signed it, or where the answer
+    cannot be read."""
     if not token.startswith("{"):
         return ""
     try:

@@ -1,8 +1,8 @@
-"""Approvals as the ledger says that they stand: asked, answered, void, used, reviewed, denied by a stop.
+"""Rebuild the state of approvals from the ledger: requested, answered, void, used, reviewed, or denied by a stop.
 
-Laws, beside those of every projection: a yes counts only as it was signed, by whose key it was then, and only as many
-of them as the question wants; a question that cannot be made again as it was asked, or whose yes nobody signed, is
-void, so that people are asked anew.
+Laws, in addition to those of every projection: an approving answer counts only with a valid signature under a key its
+signer had then, and only up to the number that the approval requires; an approval that cannot be rebuilt as it was
+requested, or with an unsigned approving answer, becomes void, so that people are asked again.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _STOPS: Final = frozenset({Tag.HOLD_PLACED, Tag.MANDATE_CLOSED, Tag.REVOKED})
 
 
 def approvals_in(told: Told) -> tuple[str, ...]:
-    """The ids of the approvals that an entry speaks of."""
+    """Return the ids of the approvals that an entry concerns."""
     if told.tag in _STOPS:
         return tuple(one for one in _list(told.leaf.get("approvals")) if isinstance(one, str))
     name = told.leaf.get("approval")
@@ -58,9 +58,9 @@ def approvals_in(told: Told) -> tuple[str, ...]:
 
 
 def approval_after(known: Approval | None, told: Told) -> Approval | None:
-    """The approval after an entry; None where nothing is known of it.
+    """Return the approval after an entry; None for an unknown approval.
 
-    Raises Malformed and Unverified for a question that no version of ours wrote down.
+    Raises Malformed and Unverified for an approval that no version of ours wrote.
     """
     if told.tag == Tag.APPROVAL_ASKED:
         return known or _asked(told)
@@ -85,7 +85,7 @@ def approval_after(known: Approval | None, told: Told) -> Approval | None:
 def _answered(known: Approval, told: Told) -> Approval:
     answer = answer_in(told)
     if answer is None:
-        # Erased: the yes of somebody whom nobody can name counts for nothing; a no has ended it all the same.
+        # Erased fields: an approving answer without a name does not count, but a denial still ended the approval.
         is_ended = told.leaf.get("state") == "denied" and known.state == "pending"
         return replace(known, state="denied") if is_ended else known
     if any(one.token == answer.token for one in known.answers):
@@ -167,7 +167,7 @@ def _review(told: Told) -> Review:
 
 
 def _requirements(value: JSONValue) -> tuple[Requirement, ...] | None:
-    """Whose answers it takes; None where that cannot be read, all of it."""
+    """Return the required groups and counts; None unless all of it can be read."""
     found: list[Requirement] = []
     for one in value if isinstance(value, list) else (None,):
         match one:
@@ -179,7 +179,7 @@ def _requirements(value: JSONValue) -> tuple[Requirement, ...] | None:
 
 
 def _names(value: JSONValue) -> tuple[RevocationTarget, ...] | None:
-    """What may be revoked under it; None where that cannot be read, all of it."""
+    """Return the names that may be revoked; None unless all of it can be read."""
     found: list[RevocationTarget] = []
     for one in value if isinstance(value, list) else (None,):
         match one:
@@ -191,7 +191,7 @@ def _names(value: JSONValue) -> tuple[RevocationTarget, ...] | None:
 
 
 def more_ended(live: ApprovalState, told: ApprovalState) -> ApprovalState:
-    """Of two accounts of one approval the one by which less runs."""
+    """Of two states of one approval return the more restrictive one."""
     return live if live in ENDED and told not in ENDED else told
 
 

@@ -1,4 +1,4 @@
-"""Registry documents and what is kept of policy sets, as the ledger says that they stand."""
+"""Rebuild registry documents and policy set records from the ledger."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ Records = tuple[PolicyRecord, ...]
 
 
 def documents_in_change(told: Told) -> tuple[str, ...]:
-    """The keys of the documents that an entry changes, as far as it can be opened."""
+    """Return the keys of the documents that an entry changes, as far as it can be decrypted."""
     changes = (told.fields or {}).get("changes")
     return tuple(changes) if isinstance(changes, dict) else ()
 
 
 def document_after(key: str, told: Told) -> bytes | None:
-    """The document of this key after a change; None where it was removed."""
+    """Return the document of this key after a change; None where it was removed."""
     return changed_documents({}, told.fields).get(key)
 
 
 def records_of_kind(told: Told) -> tuple[str, ...]:
-    """The kinds of policy records that an entry is about."""
+    """Return the kinds of policy records that an entry concerns."""
     return (KEPT,) if told.tag == Tag.REGISTRY_CHANGE else (PROPOSALS,)
 
 
 def records_after(known: Records, told: Told) -> Records:
-    """The records of one kind after an entry, in the order in which they came.
+    """Return the records of one kind after an entry, in the order in which they were added.
 
-    Raises Unverified, Malformed for a proposal that nobody signed.
+    Raises Unverified, Malformed for an unsigned proposal.
     """
     if told.tag == Tag.REGISTRY_CHANGE:
         return _kept_after(known, told)
@@ -69,13 +69,13 @@ def _kept_after(known: Records, told: Told) -> Records:
     )
     before = next((one for one in known if one.id == kept.id), None)
     if before is not None and not told.leaf.get("policy_set"):
-        # An entry from before it said so.
+        # Entries written before the ledger recorded `policy_set` do not state it.
         kept = replace_body(kept, before.body)
     return with_kept(known, kept)
 
 
 def kept_record(documents: dict[str, bytes], *, policy_set: str, at: UnixMillis) -> PolicyRecord:
-    """What is kept of policy sets that others take the place of. at: until when they were in force."""
+    """Build the record of replaced policy sets. at: until when they were in force."""
     digest = documents_digest(documents)
     sets = KeptSets(
         digest=digest,
@@ -86,12 +86,12 @@ def kept_record(documents: dict[str, bytes], *, policy_set: str, at: UnixMillis)
 
 
 def replace_body(record: PolicyRecord, body: bytes) -> PolicyRecord:
-    """The same with another body."""
+    """Return the record with another body."""
     return msgspec.structs.replace(record, body=body)
 
 
 def with_kept(known: Records, kept: PolicyRecord) -> Records:
-    """Those that are kept after one more: the last KEPT_MAX."""
+    """Return the kept records with one more: the last KEPT_MAX."""
     return (*(one for one in known if one.id != kept.id), kept)[-KEPT_MAX:]
 
 
@@ -118,6 +118,6 @@ def _proposed_after(known: Records, told: Told) -> Records:
         documents={key: text.decode() for key, text in wanted.items()},
     )
     record = PolicyRecord(kind="proposal", id=proposal.id, at=at, body=msgspec.json.encode(proposal))
-    # Those that change what is no longer in force can never be published.
+    # Proposals that change policy sets no longer in force can never be published.
     waiting = (one for one in known if msgspec.json.decode(one.body, type=Proposal).before == before)
     return (*waiting, record)

@@ -1,4 +1,4 @@
-"""Mandates as the ledger says that they stand: issued, and closed before their end."""
+"""Rebuild mandates from the ledger: issued, and closed before their end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ MANDATE_TAGS: Final = frozenset({Tag.MANDATE_ISSUED, Tag.MANDATE_CLOSED})
 
 @dataclass(frozen=True, slots=True)
 class MandateRow:
-    """mandate: None for one that was closed before anything else was known of it; it is never in force then."""
+    """A mandate as rebuilt from the ledger. mandate: None for one that was closed before anything else was known of it;
+    such a mandate is never in force."""
 
     mandate: Mandate | None
     closed: bool
@@ -32,9 +33,9 @@ class MandateRow:
 
 
 def mandate_after(known: MandateRow | None, told: Told) -> MandateRow | None:
-    """The mandate after an entry; None where nothing is known of it.
+    """Return the mandate after an entry; None for an unknown mandate.
 
-    Raises Unverified, Malformed for one that was not given by whom it names, or whose person is erased.
+    Raises Unverified, Malformed for one that its named giver did not sign, or whose person was erased.
     """
     if told.tag == Tag.MANDATE_CLOSED:
         return (
@@ -45,7 +46,7 @@ def mandate_after(known: MandateRow | None, told: Told) -> MandateRow | None:
     told.sealed("token")
     place = Reference(entry=told.index, leaf=told.leaf_hash, log=told.log)
     if is_shadow_name(str(told.leaf.get("mandate"))):
-        # The keys of a drill stand in no document. Read back, its task is over: nobody acts under it again.
+        # The keys of a drill are in no document. When read back its mandate is closed: nobody acts under it again.
         return MandateRow(mandate_in(told.text("token")), closed=True, issued=place)
     registry = told.world.registry
     mandate = verify_mandate(
@@ -62,7 +63,7 @@ def mandate_after(known: MandateRow | None, told: Told) -> MandateRow | None:
 
 
 def giver_keys(registry: RegistrySnapshot, issuer: PrincipalId) -> tuple[PublicKey, ...]:
-    """The keys of a schedule or a person, who give mandates; none for a name that is nobody's."""
+    """Return the keys of the schedule or person that gives mandates; empty for an unknown name."""
     schedule = schedule_of(issuer)
     if schedule is not None:
         return registry.schedules[schedule].keys if schedule in registry.schedules else ()

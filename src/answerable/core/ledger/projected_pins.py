@@ -1,4 +1,4 @@
-"""Signed manifests of agents and pinned definitions of tools, as the ledger says that they came into force."""
+"""Rebuild signed agent manifests and pinned tool definitions from the ledger."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Pins = tuple[ToolPin, ...]
 
 
 def manifests_after(known: Manifests, told: Told) -> Manifests:
-    """The manifests of one agent after an entry, the one in force last.
+    """Return the manifests of one agent after an entry, the one in force last.
 
-    Raises Unverified, Refused, Malformed for one that its owner of then did not sign, or that nobody can open.
+    Raises Unverified, Refused, Malformed for one that the owner at that time did not sign, or that cannot be decrypted.
     """
     if any(one.digest == told.leaf.get("manifest") for one in known if told.fields is None):
         return known
@@ -43,10 +43,10 @@ def manifests_after(known: Manifests, told: Told) -> Manifests:
 
 
 def pins_after(known: Pins, told: Told) -> Pins:
-    """The definitions of one tool after an entry, the one in force last. One that came at first sight counts only as
-    the first one, for nobody signed it.
+    """Return the pinned definitions of one tool after an entry, the one in force last. A definition pinned at first
+    sight counts only as the first one, because nobody signed it.
 
-    Raises Unverified, Refused, Malformed for one that its owner of then did not sign.
+    Raises Unverified, Refused, Malformed for one that the owner at that time did not sign.
     """
     token = told.text("token")
     if any(_is_of(one, told) for one in known):

@@ -1,7 +1,8 @@
-"""What each kind of entry says. Leaves hold metadata; everything a person wrote or a system returned is a sealed field.
+"""Build the ledger entries about actions, approvals and mandates. Leaves hold metadata; texts by people and results of
+systems are sealed fields.
 
-`principal`, `person`, `by` and `digest` are pseudonyms wherever they stand in a leaf; the names are fields. No field
-has the name of a member of its leaf, for which SD-JWT libraries would refuse it (RFC 9901, section 7.1).
+`principal`, `person`, `by` and `digest` are pseudonyms in every leaf; the names are fields. No field has the name of a
+member of its leaf, because SD-JWT libraries would refuse it (RFC 9901, section 7.1).
 """
 
 from __future__ import annotations
@@ -86,8 +87,8 @@ def intent(
     reserved: Reserved,
     hops: list[HopLeaf],
 ) -> Entry:
-    """The entry that must be durable before the effect: decision, purpose and claimed reason inside. principal:
-    pseudonym. References are to entries before this one in the same log."""
+    """Build the intent, which must be durable before the effect, with decision, purpose and claimed reason. principal:
+    pseudonym. References are to earlier entries of the same log."""
     request, mandate, caller = verified.request, verified.mandate, verified.caller
     fields = [*decided_fields(verified, decision), *answering_fields(verified)]
     digests, attachment = sealed_fields(fields, sealing)
@@ -124,7 +125,7 @@ def intent(
         else Reference(entry=verified.prepared.entry, leaf=verified.prepared.leaf),
         principal=principal,
         proof=ProofLeaf(binding=caller.binding, kind=caller.proof, sequence=caller.sequence),
-        # One call of the mandate is what an intent takes that says nothing.
+        # An intent without amounts reserved one call of the mandate.
         reserved=None if reserved.amounts is ONE_CALL else {**reserved.amounts},
         run=run,
         server=request.server,
@@ -148,12 +149,12 @@ def outcome(
     result: bytes,
     result_digest: str,
 ) -> Entry:
-    """How an intent ended. result: the answer's bytes, or empty when there is none or no room for it.
+    """Build the outcome of an intent. result: the answer's bytes, or empty when there is none or it is too long.
 
     result_digest: SHA-256 of the whole answer, hex, where `result` is not all of it; else empty.
     """
     tag = Tag.INDETERMINATE if outcome.status == "indeterminate" else Tag.OUTCOME
-    # What an upstream said may be cut out of anything, lone surrogates included, and is written down nevertheless.
+    # The text of an upstream may contain anything, lone surrogates included, and is recorded nevertheless.
     detail = outcome.detail[:DETAIL_CHARS_MAX].encode("utf-8", "replace").decode()
     fields: list[Field] = [(b"detail", encode(detail))] if detail else []
     fields += [(b"used", encode(outcome.used))] if outcome.used is not None else []
@@ -161,7 +162,7 @@ def outcome(
     fields += [(b"result", result)] if result else []
     if result_digest:
         fields.append((b"result_digest", b'"%b"' % result_digest.encode()))
-    # One field there is always, for an outcome of which nothing can be opened is one whose fields were erased.
+    # Always write one field: an outcome without a field that can be decrypted is read as one whose fields were erased.
     fields = fields or [(b"detail", b'""')]
     digests, attachment = sealed_fields(fields, sealing)
     leaf = OutcomeLeaf(
@@ -202,13 +203,13 @@ def refusal(
     mandate_ref: Reference | None = None,
     tier: int | None = None,
 ) -> Entry:
-    """An action that was not allowed: nothing was done. mandate: None when the caller has none of that name. tier: of
-    the capability, as its tool raised it; None where it was refused before that was known.
+    """Build the entry of an action that was refused: nothing was done. mandate: None when the caller has none of that
+    name. tier: of the capability, as its tool raised it; None where the refusal came before it was known.
 
-    hops: by which it was handed on, where that was proved. question: what policy was asked, if it was, and the
-    references are to what it was decided under then, where that stands in the same log.
+    hops: the verified delegation chain. question: the policy question, if one was evaluated; the references are to what
+    the decision was based on, where that is in the same log.
 
-    What the caller merely said, such as the name of a mandate or a server that is not known, is not in the leaf.
+    Unverified claims of the caller, such as the name of an unknown mandate or server, are not in the leaf.
     """
     members: dict[str, JSONValue] = {
         "action": action_id,
@@ -230,7 +231,7 @@ def refusal(
     _refer(members, policy_ref=policy_ref, mandate_ref=mandate_ref)
     if hops:
         members["hops"] = [{"agent": hop.agent, "id": hop.jti} for hop in hops]
-    # Nothing was done with it, so nobody needs a credential among it again, wherever the agent put it.
+    # Nothing was done, so nobody needs a credential in this request again, wherever the agent put it.
     said = encode([reason.text for reason in reasons])
     fields = [(b"reasons", hidden_in(said)[0])]
     if mandate is None and request.mandate_id:
@@ -245,7 +246,8 @@ def refusal(
     if len(plain) <= REFUSED_ACTION_BYTES_MAX:
         fields += [(b"request", plain), *claimed]
     else:
-        # What was not done is kept by its digest and its beginning: no agent may fill the disk with what it may not do.
+        # Of a refused action that is too large only the digest and beginning are stored, so that no agent can fill the
+        # disk.
         start = plain[:REFUSED_ACTION_BYTES_MAX].decode("utf-8", "replace")
         fields += [(b"action_cut", encode(start)), (b"action_digest", encode(request.action.hex)), *claimed]
     if question:
@@ -258,8 +260,8 @@ def refusal(
 
 
 def refusals_counted(*, at: UnixMillis, by_agent: dict[str, int]) -> Entry:
-    """Refusals that were only counted: past an agent's quota. Those of strangers, by step, were here before they had
-    entries of their own (`records_doors`).
+    """Build the count of refusals past an agent's quota. Refusals of unauthenticated callers, by step, were counted
+    here before they had entries of their own (`records_doors`).
 
     Raises Broken (`ledger.leaf_too_large`) for more agents than fit.
     """
@@ -283,8 +285,8 @@ def approval_asked(
     mandate_ref: Reference | None = None,
     commits: str = "",
 ) -> Entry:
-    """An action was deferred. principal: pseudonym. The references are to what it was decided under. commits: to
-    whether it is a test, as `approval.canary` has it; empty where no tests are set up."""
+    """Build the entry of a deferred action. principal: pseudonym. The references are to what the decision was based on.
+    commits: the commitment to whether it is a test, as in `approval.canary`; empty where no tests are configured."""
     members: dict[str, JSONValue] = {
         "agent": approval.agent,
         "approval": approval.id,
@@ -321,8 +323,8 @@ def mandate_issued(
     owner: str = "",
     key_file: KeyFile | None = None,
 ) -> Entry:
-    """A signed mandate was registered. principal: pseudonym. owner: who answers for the schedule that gave it.
-    key_file: what a person signed it with; None where a schedule or an application did."""
+    """Build the entry of a registered mandate. principal: pseudonym. owner: the person who answers for the schedule
+    that gave it. key_file: the key with which a person signed it; None where a schedule or an application did."""
     members: dict[str, JSONValue] = {
         "agent": mandate.agent,
         **({"budgets": dict(mandate.budgets)} if mandate.budgets else {}),
@@ -348,10 +350,11 @@ def mandate_closed(
     mandate_ref: Reference | None = None,
     approvals: Sequence[str] = (),
 ) -> Entry:
-    """A mandate was closed before its end. by: who closed it, as the control door knows them. pseudonym: of `by`.
+    """Build the entry of a mandate closed before its end. by: who closed it, as authenticated by the control API.
+    pseudonym: of `by`.
 
-    mandate_ref: where it was issued, perhaps in the log of another shard; None where nobody knows any more.
-    approvals: ids of the questions that are denied by it.
+    mandate_ref: where it was issued, perhaps in the log of another shard; None where unknown. approvals: ids of the
+    pending approvals that this denies.
     """
     members: dict[str, JSONValue] = {
         "agent": mandate.agent,
@@ -367,7 +370,8 @@ def mandate_closed(
 
 
 def action_pseudonym(request: ActionRequest, sealing: Sealing) -> str:
-    """What a leaf says in place of the action digest: the same for one action under one subject, hex."""
+    """Return the pseudonym that a leaf contains in place of the action digest: equal for equal actions of one subject,
+    hex."""
     return sealing.key.pseudonym(b"action", request.action.digest)
 
 

@@ -1,5 +1,5 @@
-"""What the entries say about an answer of a person, and about an approval that is void: then what would run is not what
-people were shown any more."""
+"""Build the entries of a person's answer, and of an approval that became void because the action differs from what
+people were shown."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def approval_answer(
     keys_ref: Reference | None = None,
     registry: str = "",
 ) -> Entry:
-    """A person answered, signed. person, digest: pseudonyms. signer: their public JWK; empty for a passkey. in_place:
-    pseudonym of whom they stand in for, if for anybody. keys_ref: where that key is named as theirs. registry: digest
-    of the documents that say so of a workflow."""
+    """Build the entry of a signed answer. person, digest: pseudonyms. signer: the public JWK; empty for a passkey.
+    in_place: pseudonym of the person on whose behalf a deputy answered. keys_ref: the entry that states that the key is
+    theirs. registry: digest of the documents that define the answering workflow."""
     members: dict[str, JSONValue] = {
         "approval": approval.id,
         "digest": digest,
@@ -67,7 +67,8 @@ def approval_void(
     run: Run,
     digest: str,
 ) -> Entry:
-    """Nothing runs by it any more. because: what is not as it was shown, in words of ours, which need no sealing.
+    """Build the entry of an approval that can no longer be used. because: what differs from what was shown, in our own
+    words, which need no sealing.
 
     digest: pseudonym.
     """

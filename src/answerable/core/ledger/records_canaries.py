@@ -1,4 +1,4 @@
-"""What the entry says that tells a question to have been a test: what opens the commitment to it, and how it ended."""
+"""Build the entry that reveals an approval as a test: the opening of its commitment, and how the test ended."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def canary_told(
     keys_ref: Reference | None = None,
     registry: str = "",
 ) -> Entry:
-    """A question was a test. canary: as it ended. answer: what ended it, if anybody's did, sealed for them; person is
-    their pseudonym, signer their public JWK, empty for a passkey; keys_ref: where that key is named as theirs;
-    registry: digest of the documents that say so of a workflow."""
+    """Build the entry of a revealed test. canary: as it ended. answer: the answer that ended it, if any, sealed for the
+    person who gave it. person: their pseudonym. signer: their public JWK, empty for a passkey. keys_ref: the entry that
+    states that the key is theirs. registry: digest of the documents that define the answering workflow."""
     members: dict[str, JSONValue] = {
         "agent": approval.agent,
         "approval": approval.id,

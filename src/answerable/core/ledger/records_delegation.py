@@ -1,7 +1,7 @@
-"""What the entries about hops say: each token stands in the log once, and intents refer to it.
+"""Build the entries about delegation hops: each token is recorded once, and intents refer to it.
 
-What an agent consented to stands there before the token that was issued for it, and that token's entry refers to it; so
-whoever has both can hold what was issued to what was consented to, without asking anybody.
+An agent's consent is recorded before the token issued for it, and the token's entry refers to the consent. A reader of
+both entries can compare the issued token with the consent without querying anybody.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ def cited_hop(
     manifest: str = "",
     log: str = "",
 ) -> Entry:
-    """A hop that was issued, or that was signed by an agent and is used for the first time. principal: pseudonym.
+    """Build the entry of a hop that was issued, or that an agent signed and that is used for the first time. principal:
+    pseudonym.
 
-    parent: `jti` of the hop above, empty for the first one. log: origin of the log that it is written to. The token
-    itself is a field: it names a person.
+    parent: `jti` of the hop above, empty for the first. log: origin of the log that the entry is written to. The token
+    itself is a sealed field, because it names a person.
     """
     members = _members(hop, kind=KIND, mandate=mandate, parent=parent, principal=principal)
     if manifest:
@@ -46,7 +47,8 @@ def cited_hop(
         place = {"log": hop.consent.log} if hop.consent.log != log else {}
         members["consent"] = {"entry": hop.consent.entry, "leaf": hop.consent.leaf, **place}
     elif hop.depth and hop.form == "online":
-        # Issued for a token of its holder's own, which asks for nobody's consent: said, so that an omission shows.
+        # Issued for the holder's own token, so nobody's consent is needed. Recorded, so that a missing consent is
+        # detectable.
         members["own"] = True
     fields: list[Field] = [(b"principal_name", encode(hop.principal)), (b"token", encode(hop.token))]
     return sealed_entry(Tag.CITED, at=at, members=members, fields=fields, sealing=sealing)
@@ -55,7 +57,8 @@ def cited_hop(
 def cited_consent(
     hop: Hop, *, at: UnixMillis, sealing: Sealing, principal: str, mandate: str, parent: str
 ) -> Entry:
-    """A hop that an agent signed for another one, which exchanges it. parent: `jti` of the hop it was signed by."""
+    """Build the entry of a hop that an agent signed for another agent to exchange. parent: `jti` of the hop that signed
+    it."""
     members = _members(hop, kind=CONSENT_KIND, mandate=mandate, parent=parent, principal=principal)
     fields: list[Field] = [(b"principal_name", encode(hop.principal)), (b"token", encode(hop.token))]
     return sealed_entry(Tag.CITED, at=at, members=members, fields=fields, sealing=sealing)

@@ -1,5 +1,8 @@
-"""What the entry about a refusal at a door says: which door, why, by whose key, how often; where it came from and what
-it claimed are fields, for an address may be a person's, and a claim is a stranger's text."""
+"""Build the entry of refusals at an endpoint before authentication: which endpoint, why, by whose key, how often.
+
+Origin and claims are sealed fields, because an address may be a person's, and a claim is text of an unauthenticated
+caller.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def door_refusal(refusal: DoorRefusal, *, at: UnixMillis, sealing: Sealing) -> Entry:
-    """One refusal before there was an action, or several that are alike."""
+    """Build the entry of one refusal before there was an action, or of several similar ones."""
     members: dict[str, JSONValue] = {
         "code": refusal.code,
         "count": refusal.count,

@@ -1,6 +1,6 @@
-"""What the entry about a drill says: of what, under which shadow, and what came of it.
+"""Build and read the entry of a drill: what was drilled, under which shadow agent, and the result.
 
-The name of who ran it is a field; the leaf has a pseudonym. What was not as it should be is told in our own words.
+The name of the person who ran it is a sealed field; the leaf has a pseudonym. Faults are described in our own words.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def drill_run(drill: Drill, *, sealing: Sealing, by: str) -> Entry:
-    """A drill was run. by: pseudonym of who ran it."""
+    """Build the entry of a drill that was run. by: pseudonym of the person who ran it."""
     took: dict[str, JSONValue] = dict(drill.took)
     members: dict[str, JSONValue] = {
         "actions": drill.actions,
@@ -41,7 +41,7 @@ def drill_run(drill: Drill, *, sealing: Sealing, by: str) -> Entry:
         "passed": drill.passed,
         "shadow": drill.shadow,
         "took_ms": took,
-        # A story of the agent or the capability finds it.
+        # Lets a timeline of the agent or capability find the entry.
         drill.what.kind: drill.what.name,
     }
     fields = [(b"by_name", encode(drill.by))]
@@ -49,8 +49,8 @@ def drill_run(drill: Drill, *, sealing: Sealing, by: str) -> Entry:
 
 
 def drill_in(leaf: dict[str, JSONValue], *, by: str) -> Drill | None:
-    """The drill that an entry is about; None for one that this version did not write. by: who ran it, or what stands
-    for them."""
+    """Read the drill from a leaf; None for one that this version did not write. by: the person who ran it, or their
+    pseudonym."""
     match leaf:
         case {
             "drill": str(name), "kind": str(kind), "of": str(of), "name": str(of_name), "at": int(at),

@@ -1,7 +1,7 @@
-"""What the entries about duty say: whom a question that waits was passed on to, and who stands in for whom.
+"""Build the entries about on-call duty: to whom a pending approval was escalated, and who is deputy for whom.
 
-An entry about a question names those who were told by pseudonyms alone: it would else hold names of many people under
-the key of one.
+An entry about an approval names the notified people only by pseudonyms: otherwise it would hold names of many people
+under the key of one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TOLD_NAMED_MAX: Final = 32
 
 
 def approval_escalated(approval: Approval, told: Told, *, at: UnixMillis, people: Sequence[str]) -> Entry:
-    """The next people are told. people: their pseudonyms, at most `TOLD_NAMED_MAX`."""
+    """Build the entry of an escalation. people: pseudonyms of the people notified, at most `TOLD_NAMED_MAX`."""
     members: dict[str, JSONValue] = {
         "agent": approval.agent,
         "approval": approval.id,
@@ -56,9 +56,9 @@ def duty_given(
     kept: bytes,
     keys_ref: Reference | None = None,
 ) -> Entry:
-    """A person lets another one stand in. of, to: pseudonyms. signer: public JWK of who signed; empty for a passkey,
-    whose key is in what is signed. kept: the delegation as the register keeps it. keys_ref: where that key is named as
-    theirs."""
+    """Build the entry of a new deputy. of, to: pseudonyms. signer: public JWK of the signer; empty for a passkey, whose
+    key is in the signed statement. kept: the delegation as stored in the register. keys_ref: the entry that states that
+    the key is theirs."""
     members: dict[str, JSONValue] = {
         **_about(one, of=of, to=to),
         "change": "given",
@@ -90,8 +90,8 @@ def duty_ended(
     by_name: str,
     because: str = "",
 ) -> Entry:
-    """It counts no more, before its time. by: pseudonym of who said so; empty where it is not known. because: stable
-    code, where documents took away what it came from."""
+    """Build the entry of a delegation that ended early. by: pseudonym of the person who ended it; empty where unknown.
+    because: stable code, where a change of documents removed its basis."""
     members: dict[str, JSONValue] = {
         **_about(one, of=of, to=to),
         **({"because": because} if because else {}),

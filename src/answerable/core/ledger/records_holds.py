@@ -1,6 +1,6 @@
-"""What the entries about a hold say: what stands still, since when and why; and who said that it may go on.
+"""Build the entries about a hold: what is held, since when and why; and who agreed to lift it.
 
-The name of a person is a field, as are reasons, which somebody wrote, and what was signed; the leaf has pseudonyms.
+Names of people, reasons that people wrote, and signed statements are sealed fields; the leaf has pseudonyms.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _MEMBERS: Final = {
     "owner": "person",
     "server": "server",
 }
-"""Under which member a story finds the hold, by kind."""
+"""The leaf member by which a timeline finds the hold, by kind."""
 
 
 def hold_placed(
@@ -52,10 +52,11 @@ def hold_placed(
     in_flight: Sequence[int],
     approvals: Sequence[str] = (),
 ) -> Entry:
-    """A hold came into force. by: pseudonym of who placed it. person: pseudonym of whom it is about, for an `owner`.
+    """Build the entry of a hold that came into force. by: pseudonym of the person who placed it. person: pseudonym of
+    the held person, for an `owner`.
 
-    in_flight: ledger indexes of the intents within its reach that had been started and had no end by then. approvals:
-    ids of the questions that were denied by it.
+    in_flight: ledger indexes of the intents in scope that were running at that time. approvals: ids of the pending
+    approvals that the hold denied.
     """
     members: dict[str, JSONValue] = {
         **_about(hold, person),
@@ -87,9 +88,10 @@ def hold_lifted(
     key_file: KeyFile | None = None,
     rule_owner: str = "",
 ) -> Entry:
-    """A person signed that a hold be lifted, which lifted it if enough have. hold: as it is by then. by: their
-    pseudonym. person: as for `hold_placed`. key_file: what they signed with. rule_owner: of a hold that a rule placed
-    and that is lifted, by whom it was too much: of them the rule counts from nothing again."""
+    """Build the entry of a person's signed agreement to lift a hold, which lifts it if enough have agreed. hold: in its
+    state after the agreement. by: pseudonym of the signer. person: as for `hold_placed`. key_file: the key they signed
+    with. rule_owner: for a lifted hold that a stop rule placed, the owner of the exceeded count, which the rule
+    restarts at zero."""
     members: dict[str, JSONValue] = {
         **_about(hold, person),
         "agreed": len(hold.agreed),
@@ -110,8 +112,8 @@ def hold_lifted(
 def containment_report(
     report: ContainmentReport, *, at: UnixMillis, sealing: Sealing, person: str, body: dict[str, JSONValue]
 ) -> Entry:
-    """What a hold stopped and could not stop, once nothing is on its way any more. body: the report as the control API
-    tells it, a field. person: as for `hold_placed`."""
+    """Build the entry of a containment report, once nothing in scope is running any more. body: the report as the
+    control API returns it, a sealed field. person: as for `hold_placed`."""
     statuses = Counter(one.status for one in report.in_flight)
     last = report.last
     members: dict[str, JSONValue] = {

@@ -1,4 +1,4 @@
-"""What the entries about the make-up of agents say."""
+"""Build the entry of a registered agent manifest."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def manifest_registered(
     person: str,
     key_file: KeyFile | None = None,
 ) -> Entry:
-    """The signed manifest of an agent came into force.
+    """Build the entry of a signed agent manifest that came into force.
 
-    What it says stands in the leaf, for it names nobody: whoever has the log can tell under which prompt and model
-    something ran, and the digest proves it. sealing: of who signed it. signer: pseudonym of who signed it. by: who
-    handed it in, as the control door knows them. person: pseudonym of `by`. key_file: what they signed with.
+    Its form is in the leaf, because it names nobody: a reader of the log can tell under which prompt and model an
+    action ran, and the digest proves it. sealing: of the signer. signer: pseudonym of the signer. by: who submitted it,
+    as authenticated by the control API. person: pseudonym of `by`. key_file: the key used to sign.
     """
     members: dict[str, JSONValue] = {
         "agent": signed.manifest.agent,

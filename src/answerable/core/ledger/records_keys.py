@@ -1,8 +1,9 @@
-"""What entries say of the keys that people sign with: who had which from there on, each in a field of its own.
+"""Build the entries that record the signing keys of people: who has which keys from that entry on, each person in a
+separate field.
 
-Laws: of a person whose keys change an entry has all those that are theirs from then on, and none once they have none; a
-leaf names people by pseudonym alone, and what is said of one person can be shown without that of another; no key is in
-it, only thumbprints of public ones.
+Laws: when a person's keys change, an entry lists all keys that are theirs from then on, and an empty list once they
+have none; a leaf names people only by pseudonym, and what is stated of one person can be disclosed without that of
+another; the entries hold no keys, only thumbprints of public keys.
 """
 
 from __future__ import annotations
@@ -24,17 +25,18 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.documents import Principal
 
 PEOPLE_IN_CHANGE_MAX: Final = 24
-"""That the entry of a change names itself, beside what else it says; more are named in entries right after it."""
+"""People whose keys the entry of a change states itself, beside its other content; entries right after it state the
+rest."""
 PEOPLE_NAMED_MAX: Final = 48
-"""That one entry names of which this is all."""
+"""People in one entry that states only keys."""
 SIGNS: Final = "signs_"
-"""Before the two letters of a field about one person."""
+"""Prefix of the name of a field about one person; two letters follow."""
 
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 
 
 class Signs(NamedTuple):
-    """Whom an entry is about: name, pseudonym, and the thumbprints of all their keys, sorted."""
+    """The person an entry is about: name, pseudonym, and the thumbprints of all their keys, sorted."""
 
     name: str
     person: str
@@ -42,29 +44,29 @@ class Signs(NamedTuple):
 
 
 class NamedKeys(NamedTuple):
-    """What the ledger says last of a person's keys, and where."""
+    """The latest statement of the ledger about a person's keys, and its entry."""
 
     signs: Signs
     place: Reference
 
 
 class KeyFile(NamedTuple):
-    """What a person signed with: the public JWK, and where the ledger says that it is theirs."""
+    """The key with which a person signed: the public JWK, and the entry that states that it is theirs."""
 
     signer: str
     place: Reference
 
 
 def thumbprints_of(person: Principal | None) -> tuple[str, ...]:
-    """Of the keys that somebody signs with, sorted; none for nobody."""
+    """Return the thumbprints of a person's signing keys, sorted; empty for None."""
     return tuple(sorted(key.thumbprint for key in person.keys)) if person is not None else ()
 
 
 def changed_signers(
     before: Mapping[PrincipalId, Principal], after: Mapping[PrincipalId, Principal]
 ) -> Iterator[PrincipalId]:
-    """Who signs with other keys than before, in the order of their names: those who lose one first, so that nobody is
-    given a key in an entry before the one that takes it from another."""
+    """Yield the people whose signing keys changed, by name, those who lose a key first: no entry may assign a key to a
+    person before the entry that removes it from another."""
     changed = [
         name
         for name in sorted(before.keys() | after.keys())
@@ -80,13 +82,14 @@ def _loses(before: Principal | None, after: Principal | None) -> bool:
 
 
 def named_members(people: Sequence[Signs], *, more: int = 0) -> dict[str, JSONValue]:
-    """What a leaf says of them; nothing where there are none. more: that are named in entries right after it."""
+    """Build the leaf members that list these people; empty for none. more: number of people stated in entries right
+    after it."""
     members: dict[str, JSONValue] = {"people": [one.person for one in people]} if people else {}
     return {**members, "people_more": more} if more else members
 
 
 def named_fields(people: Sequence[Signs]) -> list[Field]:
-    """What is sealed of them, one field each."""
+    """Build the sealed fields about these people, one each."""
     return [
         (
             f"{SIGNS}{_LETTERS[place // len(_LETTERS)]}{_LETTERS[place % len(_LETTERS)]}".encode(),
@@ -104,8 +107,8 @@ def people_keys(
     people: Sequence[Signs],
     change: Reference | None = None,
 ) -> Entry:
-    """People sign with these keys by the registry of this digest. change: what this goes on with; None where it says
-    again what was so already, before somebody's signature."""
+    """Build the entry that states the keys of people under the registry with this digest. change: the entry that this
+    one continues; None where it repeats keys that were valid already, before a person's signature is recorded."""
     members: dict[str, JSONValue] = {"registry": registry, **named_members(people)}
     if change is not None:
         members["change_ref"] = {"entry": change.entry, "leaf": change.leaf}
@@ -114,15 +117,16 @@ def people_keys(
 
 
 def keys_members(reference: Reference | None) -> dict[str, JSONValue]:
-    """What the leaf of something that a person signed with a key file says: where that key is named as theirs."""
+    """Build the leaf member for something signed with a key file: a reference to the entry that states
+    whose key it is."""
     return {"keys_ref": {"entry": reference.entry, "leaf": reference.leaf}} if reference is not None else {}
 
 
 def key_file_members(key_file: KeyFile | None) -> dict[str, JSONValue]:
-    """As `keys_members`."""
+    """Return the members of `keys_members` for a key file; empty for None."""
     return keys_members(key_file.place if key_file is not None else None)
 
 
 def key_file_fields(key_file: KeyFile | None) -> list[Field]:
-    """The public key, without which nobody can check what was signed."""
+    """Build the field of the public key, which is needed to verify the signature."""
     return [(b"signer", encode(key_file.signer))] if key_file is not None else []

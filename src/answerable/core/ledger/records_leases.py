@@ -1,6 +1,7 @@
-"""What an entry about a lease says: how one stands. An account's name is no secret; secrets are nowhere near here.
+"""Build the entry of a lease's state. It names the account, which is not secret, and contains no secrets.
 
-Why something could not be revoked, and what is left, are fields: a target said so in words of its own.
+The reason for a failed revocation, and what is left at the target, are sealed fields, because they contain the target's
+own text.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def lease_stands(lease: Lease, *, change: int, at: UnixMillis, sealing: Sealing) -> Entry:
-    """How a lease stands since the broker's change of this number. at: when it is written down."""
+    """Build the entry of a lease's state after the broker's change of this number. at: when the entry is written."""
     members: dict[str, JSONValue] = {
         "account": lease.account,
         "agent": lease.agent,

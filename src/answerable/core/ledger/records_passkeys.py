@@ -1,9 +1,10 @@
-"""What the entries about people's passkeys say: who was invited by whom, which passkey is whose since when, and until
-when; sign-ins that were refused, as counts, so that nobody unverified can fill the ledger; and in whose session
-somebody was not its person.
+"""Build the entries about passkeys: invitations, passkeys added and removed, and refused sign-ins.
 
-Names are fields; so is the passkey with its public key, for it says which devices a person has. The leaf has its
-thumbprint, by which a stranger who was shown the fields finds which entries speak of the same one.
+Refused sign-ins are recorded as counts, so that no unauthenticated caller can fill the ledger. A refusal inside a
+person's session is recorded individually.
+
+Names are sealed fields; so is the passkey with its public key, because it reveals which devices a person has. The leaf
+has its thumbprint, by which an outside reader of the disclosed fields finds the entries about the same passkey.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 def person_invited(
     invitation: Invitation, *, at: UnixMillis, sealing: Sealing, person: str, by: str
 ) -> Entry:
-    """A person may bring a passkey in. person, by: pseudonyms of whom, and of who says so."""
+    """Build the entry of an invitation to enrol a passkey. person, by: pseudonyms of the invited and the inviting
+    person."""
     members: dict[str, JSONValue] = {
         "by": by,
         "change": "invited",
@@ -52,7 +54,8 @@ def passkey_added(
     by_name: str,
     invitation: bytes,
 ) -> Entry:
-    """A passkey came in. by, by_name: who let it. invitation: digest of the code, empty for a session of the person."""
+    """Build the entry of an enrolled passkey. by, by_name: who permitted it. invitation: digest of the code, empty when
+    enrolled in the person's own session."""
     members: dict[str, JSONValue] = {
         **_about(passkey, person),
         "attested": passkey.attested,
@@ -72,7 +75,7 @@ def passkey_added(
 def passkey_removed(
     passkey: Passkey, *, at: UnixMillis, sealing: Sealing, person: str, by: str, by_name: str
 ) -> Entry:
-    """A passkey does not stand any more."""
+    """Build the entry of a removed passkey."""
     fields = [
         (b"by_name", encode(by_name)),
         (b"label", encode(passkey.label)),
@@ -83,7 +86,7 @@ def passkey_removed(
 
 
 def sign_ins_refused(counts: Mapping[str, int], *, at: UnixMillis) -> Entry:
-    """How many sign-ins and enrolments were refused since the entry before, by code."""
+    """Build the entry that counts refused sign-ins and enrolments since the previous one, by code."""
     members: dict[str, JSONValue] = {
         "change": "refused",
         "counts": {one: counts[one] for one in sorted(counts)},
@@ -103,8 +106,8 @@ def session_refused(
     browser: str,
     address: str,
 ) -> Entry:
-    """Somebody in a session of a person did not show that they are this person. code: why it was refused. session: by
-    which its person sees it in their list. shown_by: whose passkey was shown; empty where none was."""
+    """Build the entry of a failed re-authentication in a person's session. code: the reason. session: the id by which
+    the person sees the session in their list. shown_by: owner of the passkey presented; empty where none was."""
     fields = [
         (b"address", encode(address)),
         (b"browser", encode(browser)),

@@ -1,4 +1,4 @@
-"""What the entry about the review of a broken glass says. Names, words and the signature are fields."""
+"""Build the entry of the review of an emergency access. Names, texts and the signature are sealed fields."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ def glass_reviewed(
     keys_ref: Reference | None = None,
     asks: AssuranceLevel = "any",
 ) -> Entry:
-    """Another person judged it, signed. person: their pseudonym. signer: their public JWK; empty for a passkey.
-    keys_ref: where that key is named as theirs. asks: how strong a signature the tier asked for."""
+    """Build the entry of another person's signed review. person: their pseudonym. signer: their public JWK; empty for a
+    passkey. keys_ref: the entry that states that the key is theirs. asks: the signature strength that the tier
+    required."""
     members: dict[str, JSONValue] = {
         "approval": approval.id,
         "late": late,

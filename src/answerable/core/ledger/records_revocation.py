@@ -1,6 +1,6 @@
-"""What the entry about a revocation says: what was ended, by whom, and what it came too late for.
+"""Build the entry of a revocation: what was ended, by whom, and which actions were already running.
 
-The name of a person is a field, as is the reason, which somebody wrote; the leaf has the person's pseudonym.
+The name of a person is a sealed field, as is the reason, which a person wrote; the leaf has the person's pseudonym.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from answerable.core.mandate.revocation import Revocation
 
 IN_FLIGHT_NAMED_MAX: Final = 256
-"""Intents that were in flight, by index, for which a leaf has room; the rest are counted."""
+"""Running intents that a leaf lists by index; the rest are counted."""
 APPROVALS_NAMED_MAX: Final = 200
-"""Questions that were denied by a stop, by id, for which a leaf has room beside these; the rest are counted."""
+"""Approvals denied by a stop that a leaf lists by id beside the intents; the rest are counted."""
 NAME_TOLD_TWICE_CHARS_MAX: Final = 256
 _MEMBERS: Final = {
     "mandate": "mandate",
@@ -33,7 +33,7 @@ _MEMBERS: Final = {
     "manifest": "manifest",
     "owner": "person",
 }
-"""Under which member a story finds the revocation, by kind."""
+"""The leaf member by which a timeline finds the revocation, by kind."""
 
 
 def revoked(
@@ -46,10 +46,11 @@ def revoked(
     in_flight: Sequence[int],
     approvals: Sequence[str] = (),
 ) -> Entry:
-    """Something was ended. by: pseudonym of who ended it. person: pseudonym of whom it is about, for an `owner`.
+    """Build the entry of a revocation. by: pseudonym of the person who revoked. person: pseudonym of the revoked
+    person, for an `owner`.
 
-    in_flight: ledger indexes of the intents that had been started under it and had no end, when it came into force.
-    approvals: ids of the questions that were denied by it.
+    in_flight: ledger indexes of the intents under it that were running when it came into force. approvals: ids of the
+    pending approvals that it denied.
     """
     kind, plain = revocation.what
     name = person if kind == "owner" else plain
@@ -74,7 +75,7 @@ def revoked(
 
 
 def denied_members(approvals: Sequence[str]) -> dict[str, JSONValue]:
-    """What the leaf of a stop says of the questions that it denied; nothing where there were none."""
+    """Build the leaf members of a stop that list the approvals it denied; empty where there were none."""
     if not approvals:
         return {}
     return {"approvals": [*approvals[:APPROVALS_NAMED_MAX]], "approvals_count": len(approvals)}

@@ -1,6 +1,6 @@
-"""What the entry says of a stop rule that fired: which, for whom, by which number from which entries, and what it held.
+"""Build the entry of a stop rule that fired: which rule, for whom, on which value from which entries, and what it held.
 
-From it and the entry of its hold follow how many rules fired, and how long it took to contain.
+With the entry of its hold this gives how many rules fired, and the time to containment.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.stop_rule import StopRule
 
 _TOLD: Final = frozenset({"agent", "instance", "mandate", "server", "capability"})
-"""Under which member a story finds it, by what is held."""
+"""Kinds of targets whose name is also a leaf member, by which a timeline finds the entry."""
 
 
 def rule_fired(
@@ -37,10 +37,10 @@ def rule_fired(
     hold: str,
     entries: Sequence[int],
 ) -> Entry:
-    """A rule fired. since: when it was too much. owner: by whom. counted: what is counted apart for it. what: that
-    stands still, would, or is about to.
+    """Build the entry of a rule that fired. since: when the limit was exceeded. owner: the subject that exceeded it.
+    counted: what is counted separately for that subject. what: the target that is held, would be, or is about to be.
 
-    hold: its id; empty for none. entries: that the number came from, as far as they are known, the newest last.
+    hold: id of the hold; empty for none. entries: those that the value came from, as far as known, the newest last.
     """
     members: dict[str, JSONValue] = {
         "counted": [*counted],

@@ -1,4 +1,5 @@
-"""What the entries about documents and statements say: what changed, and what intents refer to, written down once."""
+"""Build the entries about registry documents and policy sets that changed, and about statements that intents cite,
+written once."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 UNDRILLED_NAMED_MAX: Final = 200
 WORKFLOWS_NAMED_MAX: Final = 32
-"""Documents that an entry names; all of them are counted."""
+"""Documents that an entry names; all are counted."""
 
 
 def registry_change(
@@ -47,14 +48,16 @@ def registry_change(
     people: Sequence[Signs] = (),
     people_more: int = 0,
 ) -> Entry:
-    """Documents were applied. before, after: registry digests. changes: canonical JSON of the changed documents that
-    are nobody's personal data, sealed with the log's `own`. of_people: those of people, each for that person.
+    """Build the entry of applied documents. before, after: registry digests. changes: canonical JSON of the changed
+    documents that are nobody's personal data, sealed with the log's `own`. of_people: those of people, each for that
+    person.
 
-    sealing: of who applied them, for their name. pseudonym: of `by`. policy_set: that was in force until then. because:
-    why, where a rule of ours did it, in words that name nobody. undrilled: documents that are of a higher tier now
-    without the drills for it. workflows: names of those that changed, by which evidence finds the keys of their
-    answers. people: whose keys it changes, with those that are theirs from then on. people_more: of whom the entries
-    after it say that."""
+    sealing: of the person who applied them, for their name. pseudonym: of `by`. policy_set: in force until then.
+    because: the reason, where a rule of ours made the change, in words that name nobody. undrilled: documents that now
+    have a higher tier without the drills required for it. workflows: names of the changed workflows, by which evidence
+    finds the keys of their answers. people: those whose keys the change affects, with their keys from then on.
+    people_more: number of people stated in the entries after it.
+    """
     members: dict[str, JSONValue] = {"after": after, "before": before, "by": pseudonym}
     if because:
         members["because"] = because
@@ -80,12 +83,12 @@ def registry_change(
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """By whom policy sets come into force.
+    """How policy sets came into force.
 
     how: `one_person` and nobody signed, `two_people`, `rollback` by one, or `registry` where no policy set changed and
-    only what they are checked against. author: pseudonym; empty where there is none. proposal: its id. step: what
-    the one who put them into force signed; what the author signed stands in the entry of the proposal. key_file:
-    what `step` is signed with.
+    only the schema that they are checked against. author: pseudonym; empty where there is none. proposal: its id. step:
+    the statement signed by the person who put them into force; the author's is in the entry of the proposal. key_file:
+    the key that signed `step`.
     """
 
     how: str
@@ -109,9 +112,9 @@ def policy_change(
     schema_digest: str,
     published: Published,
 ) -> Entry:
-    """A policy set came into force. pseudonym: of `by`. before, after: digests that decisions name. documents: digest
-    of the documents. declared: what they declare beside their policies. schema_digest: hex, of the schema that they
-    were checked against; with it `after` is the digest of what is written here."""
+    """Build the entry of a policy set that came into force. pseudonym: of `by`. before, after: digests that decisions
+    name. documents: digest of the documents. declared: what they declare beside their policies. schema_digest: hex, of
+    the schema that they were checked against; with it `after` is the digest of the content of this entry."""
     members: dict[str, JSONValue] = {
         "after": after,
         "before": before,
@@ -138,8 +141,9 @@ def policy_proposed(
     attached: bytes,
     key_file: KeyFile | None = None,
 ) -> Entry:
-    """A change of policy sets was proposed. author: pseudonym. changes: canonical JSON of the changed documents.
-    attached: what the author says of their tests and of a simulation. key_file: what the author signed with."""
+    """Build the entry of a proposed change of policy sets. author: pseudonym. changes: canonical JSON of the changed
+    documents. attached: the author's statement about tests and a simulation. key_file: the key that the author signed
+    with."""
     members: dict[str, JSONValue] = {
         "after": proposal.after,
         "author": author,
@@ -161,7 +165,8 @@ def policy_proposed(
 def policy_withdrawn(
     proposal: Proposal, *, at: UnixMillis, sealing: Sealing, by: str, pseudonym: str
 ) -> Entry:
-    """A proposal was taken back. by: who did, as the control door knows them. pseudonym: of `by`."""
+    """Build the entry of a withdrawn proposal. by: who withdrew it, as authenticated by the control API. pseudonym: of
+    `by`."""
     members: dict[str, JSONValue] = {"by": pseudonym, "proposal": proposal.id}
     fields = [(b"by_name", encode(by))]
     return sealed_entry(Tag.POLICY_WITHDRAWN, at=at, members=members, fields=fields, sealing=sealing)
@@ -170,13 +175,13 @@ def policy_withdrawn(
 def cited_mandate(
     mandate: Mandate, *, at: UnixMillis, sealing: Sealing, principal: str, audience: str, owner: str = ""
 ) -> Entry:
-    """The mandate that intents after this entry refer to. principal: pseudonym. owner: as in `mandate_issued`."""
+    """Build the entry of a mandate that later intents cite. principal: pseudonym. owner: as in `mandate_issued`."""
     members: dict[str, JSONValue] = {"kind": "mandate", "name": mandate.id, "principal": principal}
     fields = mandate_fields(mandate, audience=audience, owner=owner)
     return sealed_entry(Tag.CITED, at=at, members=members, fields=fields, sealing=sealing)
 
 
 def cited_text(kind: str, digest: str, text: bytes, *, at: UnixMillis, sealing: Sealing) -> Entry:
-    """A policy set or tool definition that intents after this entry refer to. text: JSON. digest: hex, its name."""
+    """Build the entry of a policy set or tool definition that later intents cite. text: JSON. digest: hex, its name."""
     members: dict[str, JSONValue] = {"kind": kind, "name": digest}
     return sealed_entry(Tag.CITED, at=at, members=members, fields=[(b"text", text)], sealing=sealing)

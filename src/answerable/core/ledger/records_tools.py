@@ -1,4 +1,4 @@
-"""What the entries about definitions of tools say."""
+"""Build the entries of tool definitions that came into force."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def tool_approved(
     person: str,
     key_file: KeyFile | None = None,
 ) -> Entry:
-    """A definition came into force by its owner's signature.
+    """Build the entry of a definition that its owner signed.
 
-    previous: the definition before, empty for none. sealing: of who signed it. signer: pseudonym of who signed it. by:
-    who handed it in, as the control door knows them. person: pseudonym of `by`. key_file: what they signed with.
+    previous: the definition before, empty for none. sealing: of the signer. signer: pseudonym of the signer. by: who
+    submitted it, as authenticated by the control API. person: pseudonym of `by`. key_file: the key used to sign.
     """
     members: dict[str, JSONValue] = {
         **_members(pin, previous),
@@ -52,7 +52,7 @@ def tool_approved(
 
 
 def tool_first_seen(pin: ToolPin, *, at: UnixMillis, sealing: Sealing) -> Entry:
-    """A definition came into force because it was the first one seen, and the settings say so. sealing: the log's."""
+    """Build the entry of a definition that was pinned at first sight, as configured. sealing: the log's."""
     return sealed_entry(
         Tag.TOOL_PINNED,
         at=at,

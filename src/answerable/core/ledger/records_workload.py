@@ -1,7 +1,7 @@
-"""What the entries about running workloads say: enrolled, ended, documents issued, keys of the trust domain.
+"""Build the entries about running workloads: enrolled, ended, identity documents issued, keys of the trust domain.
 
-An instance has no name but its SPIFFE ID, so it needs no pseudonym; an operator has one. What was measured of an
-instance may name people (the subject of an OIDC token) and is a sealed field, as is the name of the operator.
+An instance is named only by its SPIFFE ID, so it needs no pseudonym; an operator has one. Measurements of an instance
+may name people (the subject of an OIDC token) and are a sealed field, as is the name of the operator.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ AuthorityState = Literal["prepared", "active", "old", "removed"]
 
 
 def workload_enrolled(instance: Instance, *, at: UnixMillis, sealing: Sealing | None = None) -> Entry:
-    """An instance was attested and given its name.
+    """Build the entry of an attested instance and its SPIFFE ID.
 
-    sealing: of the subject `agent:<name>`, under which its selectors and what else was measured are kept; without it
-    they are left out. A join token that was used up for it is named by its digest: it is not good again.
+    sealing: of the subject `agent:<name>`, which seals its selectors and other measurements; without it they are
+    omitted. A used join token is named by its digest, which cannot be used again.
     """
     members: dict[str, JSONValue] = {
         "agent": instance.agent,
@@ -55,7 +55,7 @@ def workload_enrolled(instance: Instance, *, at: UnixMillis, sealing: Sealing | 
 
 
 def _running(instance: Instance) -> dict[str, JSONValue]:
-    """What is known of an instance beyond its leaf, without which nobody could know it again."""
+    """Build the data of an instance beyond its leaf, which is needed to recognise it again."""
     return {
         "agent_up": instance.agent_up,
         "enrolled_at": instance.enrolled_at,
@@ -68,9 +68,9 @@ def _running(instance: Instance) -> dict[str, JSONValue]:
 def workload_ended(
     instance: Instance, *, at: UnixMillis, because: str, pseudonym: str = "", sealing: Sealing | None = None
 ) -> Entry:
-    """An instance ended. because: stable code.
+    """Build the entry of an ended instance. because: stable code.
 
-    pseudonym, sealing: of the operator who ended it, whose name is a field then; without for all other ends.
+    pseudonym, sealing: of the operator who ended it, whose name is then a sealed field; absent for all other ends.
     """
     members: dict[str, JSONValue] = {
         "agent": instance.agent,
@@ -94,10 +94,10 @@ def svid_issued(
     key: str = "",
     broker: SpiffeId | None = None,
 ) -> Entry:
-    """An identity document was issued. serial: of the certificate, hex, or SHA-256 of the token, hex.
+    """Build the entry of an issued identity document. serial: of the certificate, hex, or SHA-256 of the token, hex.
 
-    key: thumbprint or SHA-256 of what it is bound to; empty for a bearer document. broker: the instance that fetched
-    it for this one; None where that fetched it itself.
+    key: thumbprint or SHA-256 of the key it is bound to; empty for a bearer document. broker: the instance that fetched
+    it on behalf of this one; None where this one fetched it itself.
     """
     members: dict[str, JSONValue] = {
         "expires": expires,
@@ -120,8 +120,8 @@ def authority_changed(
     sequence: int,
     public: Authority | None = None,
 ) -> Entry:
-    """A generation of keys changed its state. authority: its id. sequence: of the bundle from here on. public: its
-    certificate and public keys, which the entry says so that nobody need believe a register about them."""
+    """Build the entry of a generation of keys that changed its state. authority: its id. sequence: of the bundle from
+    here on. public: its certificate and public keys, recorded so that nobody must trust a register for them."""
     members: dict[str, JSONValue] = {
         **(_public(public) if public is not None else {}),
         "authority": authority,

@@ -1,7 +1,7 @@
-"""Runs: the entries about one mandate since a log was opened, numbered and chained, so that a missing one shows.
+"""Number and chain the entries about one mandate within one opening of a log, so that a missing entry is detectable.
 
-Laws: numbers count from 0 without a gap; each entry names the leaf hash of the one before; a place is given to an entry
-only when the log has taken it.
+Laws: numbers count from 0 without a gap; each entry names the leaf hash of the one before; a number is assigned only
+when the log has accepted the entry.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 RUNS_MAX: Final = 10_000
-"""Runs that are kept in mind; past that the one begun first is forgotten, and its mandate begins another."""
+"""Runs held in memory; past that the oldest is dropped, and its mandate starts a new run."""
 RUN_ID_BYTES: Final = 8
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The place of one entry in its run, as the leaf says it. prev: hex, empty for the first."""
+    """The position of one entry in its run, as in the leaf. prev: hex, empty for the first."""
 
     id: str
     prev: str
@@ -27,7 +27,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Runs:
-    """The runs of one opening of one log. random: that many unpredictable bytes."""
+    """The runs of one opening of one log. random: returns that many unpredictable bytes."""
 
     __slots__ = ("_next", "_random")
 
@@ -36,7 +36,7 @@ class Runs:
         self._next: dict[str, Run] = {}
 
     def place(self, mandate: str) -> Run:
-        """Where the next entry about this mandate would stand. Asking twice gives the same."""
+        """Return the position of the next entry about this mandate. Repeated calls return the same."""
         found = self._next.get(mandate)
         if found is None:
             if len(self._next) >= RUNS_MAX:
@@ -45,5 +45,5 @@ class Runs:
         return found
 
     def taken(self, mandate: str, place: Run, leaf_hash: bytes) -> None:
-        """The log has taken an entry with this place."""
+        """Note that the log accepted an entry with this position."""
         self._next[mandate] = Run(id=place.id, prev=leaf_hash.hex(), seq=place.seq + 1)

@@ -1,8 +1,8 @@
-"""Proof that an entry of a shard is under the log of logs: its own proof, the head between the two, that head's proof.
+"""Prove that an entry of a shard is included in the log of logs: its own proof, the shard head, and that head's proof.
 
 Laws:
-- nothing is believed but the key of the log of logs: the shard's key is the one that the proved head names;
-- the shard's proof is against the very checkpoint in that head, no other.
+- the only trusted key is that of the log of logs: the shard's key is the one that the proved head names;
+- the shard's proof is against exactly the checkpoint in that head.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardProof:
-    """entry: proof file of the entry in its shard. head: leaf of the log of logs. under: proof file of that leaf."""
+    """The proof that an entry of a shard is included in the log of logs. entry: proof file of the entry in its shard.
+    head: leaf of the log of logs. under: proof file of that leaf."""
 
     entry: str
     head: bytes
     under: str
 
     def verify(self, *, leaf: bytes, origin: str, log_keys: Iterable[VerifierKey]) -> Checkpoint:
-        """Check that an entry with this leaf hash is in the shard that the head is of, under a checkpoint of the log of
-        logs called `origin`, which is returned.
+        """Check that an entry with this leaf hash is in the shard of the head, under a checkpoint of the log of logs
+        called `origin`, which is returned.
 
         Raises Malformed, or Unverified with the steps of `TlogProof.verify`, and `shard.head` where the two proofs do
-        not hang together.
+        not belong together.
         """
         under = TlogProof.parse(self.under.encode()).verify(
             leaf=leaf_hash(self.head), origin=origin, log_keys=log_keys
@@ -48,7 +49,8 @@ class ShardProof:
     def verify_under(
         self, policy: Policy, *, leaf: bytes, origin: str
     ) -> tuple[Checkpoint, tuple[Cosignature, ...]]:
-        """Check the same, and that witnesses cosigned the log of logs as the policy demands; returns who, and when."""
+        """Check the same, and that witnesses cosigned the log of logs as the policy demands; return the checkpoint and
+        the cosignatures."""
         found = TlogProof.parse(self.under.encode()).verify_under(
             policy, leaf=leaf_hash(self.head), origin=origin
         )

@@ -1,6 +1,6 @@
-"""Shards: several logs of one product, one for each process, and the log of logs that they are all in.
+"""Shards: the logs of a deployment, one for each process, and the log of logs that covers all of them.
 
-A leaf of the log of logs that covers a shard is of Tag.SHARD_HEAD. It holds a checkpoint of the shard, taken apart:
+A leaf of the log of logs that covers a shard is of Tag.SHARD_HEAD. It holds a checkpoint of the shard, by parts:
 
 | member      | meaning                                                                        |
 |-------------|--------------------------------------------------------------------------------|
@@ -10,12 +10,13 @@ A leaf of the log of logs that covers a shard is of Tag.SHARD_HEAD. It holds a c
 | `signature` | key id and signature of the checkpoint, base64, as in its signature line       |
 | `size`      | entries of the shard that it covers                                            |
 
-One of Tag.GAP says that a shard is not covered from here on: `origin`, `covered` (size of its last head, 0 without),
-`size` (that it shows now, 0 where it shows none) and `why`, one of `GAP_REASONS`.
+A leaf of Tag.GAP says that a shard is not covered from here on: `origin`, `covered` (size of its last head, 0 without),
+`size` (its published size, 0 without a checkpoint) and `why`, one of `GAP_REASONS`.
 
 Laws:
-- a head says nothing that its shard did not sign: the checkpoint can be put together from it again byte for byte;
-- heads of one shard have one key and never shrink, each a prefix of the next; what does not fit is a gap, not a head.
+- a head states only what its shard signed: the checkpoint can be rebuilt from it byte for byte;
+- heads of one shard have one key and never shrink, each a prefix of the next; a checkpoint that does not
+  fit is a gap, not a head.
 """
 
 from __future__ import annotations
@@ -47,19 +48,19 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import Entry
 
 HEADS: Final = "heads"
-"""What the log of logs is called where its shards are called by their names."""
+"""Name of the log of logs, beside the names of its shards."""
 SHARDS_MAX: Final = 256
 SHARD_NAME_CHARS_MAX: Final = 32
 GAP_REASONS: Final = ("rolled_back", "forked", "other_key", "unsigned", "missing")
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _RESERVED: Final = frozenset({HEADS, "batch-head"})
-"""Names under which other things than shards sign."""
+"""Names under which something other than a shard signs."""
 _ROOT: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def checked_shard_name(text: str) -> str:
-    """Return `text` when a shard can be called so: a-z, 0-9 and inner hyphens. Raises Malformed (`shard.name`)."""
+    """Return `text` if it is a valid shard name: a-z, 0-9 and inner hyphens. Raises Malformed (`shard.name`)."""
     if not _NAME.fullmatch(text) or len(text) > SHARD_NAME_CHARS_MAX or text in _RESERVED:
         raise SHARD_NAME(
             f"{shown(text)} is not the name of a shard: 1 to {SHARD_NAME_CHARS_MAX} of a-z, 0-9 and inner hyphens, and "
@@ -69,13 +70,13 @@ def checked_shard_name(text: str) -> str:
 
 
 def shard_origin(base: str, name: str) -> str:
-    """Name of the log of a shard, or of the log of logs. base: what all of them have in common."""
+    """Return the origin of a shard's log, or of the log of logs. base: their common prefix."""
     return f"{base}/{name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardHead:
-    """A checkpoint of a shard as the log of logs holds it; its signature was verified under `key` when it was made."""
+    """A checkpoint of a shard, as stored in the log of logs; its signature was verified under `key` on construction."""
 
     key: VerifierKey
     checkpoint: Checkpoint
@@ -88,12 +89,12 @@ class ShardHead:
 
     @property
     def size(self) -> int:
-        """Entries that it covers."""
+        """Number of entries that the head covers."""
         return self.checkpoint.size
 
     @classmethod
     def of_note(cls, encoded: bytes, *, key: VerifierKey) -> ShardHead:
-        """The head that a signed checkpoint makes. key: the shard's Ed25519 key; other signatures are left out.
+        """Build the head from a signed checkpoint. key: the shard's Ed25519 key; other signatures are dropped.
 
         Raises Malformed, or Unverified with the steps of `verified_checkpoint`.
         """
@@ -108,7 +109,7 @@ class ShardHead:
 
     @classmethod
     def of_leaf(cls, leaf: Mapping[str, JSONValue]) -> ShardHead:
-        """Read and verify what `entry` wrote. The key is the leaf's own word: whose it is must be learnt elsewhere.
+        """Read and verify a leaf that `entry` wrote. The key is only the leaf's own claim: check elsewhere whose it is.
 
         Raises Malformed (`shard.head`, among others), or Unverified as `of_note`.
         """
@@ -122,12 +123,12 @@ class ShardHead:
         return cls.of_note(Note(text=checkpoint.text(), signatures=(line,)).encoded(), key=key)
 
     def note(self) -> bytes:
-        """The shard's checkpoint as its key signed it."""
+        """Return the shard's signed checkpoint."""
         line = NoteSignature(name=self.key.name, key_id=self.key.key_id, signature=self.signature)
         return Note(text=self.checkpoint.text(), signatures=(line,)).encoded()
 
     def entry(self, *, at: UnixMillis) -> Entry:
-        """What the log of logs records. Raises Broken (`ledger.leaf_too_large`)."""
+        """Build the entry for the log of logs. Raises Broken (`ledger.leaf_too_large`)."""
         members: dict[str, JSONValue] = {
             "key": self.key.formatted(),
             "origin": self.origin,
@@ -140,7 +141,7 @@ class ShardHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardGap:
-    """A shard that is not covered any more, and why: one of `GAP_REASONS`. Sizes as in the leaf."""
+    """A shard that is no longer covered, and why: one of `GAP_REASONS`. Sizes as in the leaf."""
 
     origin: str
     why: str
@@ -149,7 +150,7 @@ class ShardGap:
 
     @classmethod
     def of_leaf(cls, leaf: Mapping[str, JSONValue]) -> ShardGap | None:
-        """What `entry` wrote; None for a gap that is about something else. Raises Malformed (`shard.head`)."""
+        """Read what `entry` wrote; None for a gap of another kind. Raises Malformed (`shard.head`)."""
         if "why" not in leaf or "covered" not in leaf:
             return None
         covered, size = leaf["covered"], leaf.get("size")
@@ -158,7 +159,7 @@ class ShardGap:
         return cls(origin=_text(leaf, "origin"), why=_text(leaf, "why"), covered=covered, size=size)
 
     def entry(self, *, at: UnixMillis) -> Entry:
-        """What the log of logs records."""
+        """Build the entry for the log of logs."""
         members: dict[str, JSONValue] = {
             "covered": self.covered,
             "origin": self.origin,
@@ -169,7 +170,7 @@ class ShardGap:
 
 
 class _Peek(msgspec.Struct, gc=False):
-    """What a leaf says about itself. origin, covered: of heads and gaps of shards."""
+    """The members read of a leaf. origin, covered: of heads and gaps of shards."""
 
     tag: int
     origin: str = ""
@@ -180,7 +181,7 @@ _PEEK: Final = msgspec.json.Decoder(_Peek)
 
 
 def members_of(leaf: bytes) -> dict[str, JSONValue]:
-    """The members of a leaf. Raises Malformed (`json.*`, `ledger.leaf_malformed`)."""
+    """Parse the members of a leaf. Raises Malformed (`json.*`, `ledger.leaf_malformed`)."""
     members = parse(leaf)
     if not isinstance(members, dict):
         raise LEDGER_LEAF_MALFORMED_MALFORMED("not a leaf")
@@ -188,7 +189,7 @@ def members_of(leaf: bytes) -> dict[str, JSONValue]:
 
 
 def covered_shard(leaf: bytes) -> str | None:
-    """The shard that a leaf of the log of logs says to be the head of; None for other leaves. Verifies nothing."""
+    """Return the shard that a head leaf of the log of logs claims to cover; None for other leaves. Verifies nothing."""
     try:
         peek = _PEEK.decode(leaf)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -197,7 +198,7 @@ def covered_shard(leaf: bytes) -> str | None:
 
 
 class Coverage:
-    """What the log of logs says of each shard, by origin.
+    """The state of each shard in the log of logs, by origin.
 
     heads: the newest of each. gaps: of those that are not covered now.
     """
@@ -205,11 +206,12 @@ class Coverage:
     def __init__(self) -> None:
         self.heads: dict[str, ShardHead] = {}
         self.gaps: dict[str, ShardGap] = {}
-        # Of each shard the newest leaves that were not taken in yet: whoever reads a long log verifies no others.
+        # The newest leaves of each shard, not yet verified: a reader of a long log verifies only these.
         self._new: dict[tuple[str, int], bytes] = {}
 
     def saw(self, encoded: bytes) -> None:
-        """The next leaf of the log of logs; counts once `take_in` was called. Raises Malformed for what is no leaf."""
+        """Take the next leaf of the log of logs; it counts after `take_in`. Raises Malformed for bytes that are no
+        leaf."""
         try:
             peek = _PEEK.decode(encoded)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -221,7 +223,7 @@ class Coverage:
             self._new[peek.origin, Tag.GAP] = encoded
 
     def take_in(self) -> None:
-        """Read and verify what was seen. Raises Malformed or Unverified for a head that is none."""
+        """Read and verify the leaves taken. Raises Malformed or Unverified for an invalid head."""
         while self._new:
             place = next(iter(self._new))
             leaf = members_of(self._new[place])
@@ -232,7 +234,7 @@ class Coverage:
             del self._new[place]
 
     def covered(self, head: ShardHead) -> None:
-        """A head was written."""
+        """Note that a head was written."""
         self.heads[head.origin] = head
         self.gaps.pop(head.origin, None)
 
@@ -245,10 +247,10 @@ def looked_at(
     note: bytes,
     proof: Callable[[int, Checkpoint], Sequence[bytes]],
 ) -> ShardHead | ShardGap:
-    """What a shard shows now, judged: the head that it makes, or why it makes none.
+    """Check a shard's current checkpoint and return its head, or the reason why it is not covered.
 
-    before: its last head. note: its newest checkpoint. proof: that its tree of a size, not 0, is a prefix of that of a
-    checkpoint. Raises what `proof` does.
+    before: its last head. note: its newest checkpoint. proof: returns the proof that its tree of a size, not 0, is a
+    prefix of that of a checkpoint. Raises what `proof` raises.
     """
     covered = before.size if before is not None else 0
     gap = partial(ShardGap, origin=origin, covered=covered)

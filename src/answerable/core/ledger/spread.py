@@ -1,10 +1,10 @@
-"""How long things took: a number of whole units for each, and what share of them took no longer than what.
+"""Collect durations as whole units and compute their percentiles with bounded memory.
 
-Up to EXACT_MAX values are kept as they are. More are counted in buckets, 32 to each doubling: what is told of them is
+Up to EXACT_MAX values are stored exactly. More are counted in buckets, 32 to each doubling: a reported percentile is
 the upper edge of a bucket, which is never below the true value and at most 1/32 above it. Up to 63 units even buckets
 are exact.
 
-Laws: order does not matter, and two joined are what all values in one would be.
+Laws: order does not matter, and joining two equals adding all values to one.
 """
 
 from __future__ import annotations
@@ -15,28 +15,29 @@ import msgspec
 
 EXACT_MAX = 64
 VALUE_MAX = 2**40 - 1
-"""Longer ones count as this."""
+"""Longer durations count as this."""
 _FINE = 32
 
 
 class Spread(msgspec.Struct, array_like=True):
-    """exact: while they are few, in order. buckets: how many are in each, once they are more."""
+    """A collection of durations. exact: the values in order, while there are at most EXACT_MAX. buckets: number of
+    values in each, once there are more."""
 
     exact: list[int] = []
     buckets: dict[int, int] = {}
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of values."""
         return len(self.exact) + sum(self.buckets.values())
 
     @property
     def is_exact(self) -> bool:
-        """Whether what is told of them is exact."""
+        """Whether reported percentiles are exact."""
         return not self.buckets
 
     def add(self, value: int) -> None:
-        """One more. What is below zero, by a clock that was set back, counts as zero."""
+        """Add a value. A negative value, caused by a clock that was set back, counts as zero."""
         value = min(max(value, 0), VALUE_MAX)
         if self.buckets:
             self._put(value, 1)
@@ -45,7 +46,7 @@ class Spread(msgspec.Struct, array_like=True):
         self._fill()
 
     def join(self, other: Spread) -> None:
-        """With all of another one."""
+        """Add all values of another spread."""
         if self.buckets or other.buckets:
             for value in [*self.exact, *other.exact]:
                 self._put(value, 1)
@@ -57,7 +58,7 @@ class Spread(msgspec.Struct, array_like=True):
         self._fill()
 
     def at(self, percent: int) -> int | None:
-        """What so many of a hundred were no longer than (nearest rank); None where there are none."""
+        """Return the percentile by nearest rank; None where there are no values."""
         count = self.count
         if not count:
             return None
@@ -83,12 +84,12 @@ class Spread(msgspec.Struct, array_like=True):
 
 
 def bucket_of(value: int) -> int:
-    """The number of the bucket of a value."""
+    """Return the bucket number of a value."""
     shift = max(0, value.bit_length() - 6)
     return shift * _FINE + (value >> shift)
 
 
 def upper_edge(number: int) -> int:
-    """The greatest value in a bucket."""
+    """Return the greatest value in a bucket."""
     shift = max(0, number // _FINE - 1)
     return ((number - shift * _FINE + 1) << shift) - 1

@@ -1,7 +1,7 @@
-"""The key of one subject: whose data an entry holds, that person's key encrypts.
+"""The encryption key of one data subject, which seals that person's data in entries (envelope encryption).
 
 Laws:
-- without the key neither fields nor salts can be had, and no pseudonym can be guessed; destroying it erases them;
+- without the key neither fields nor salts can be read, and no pseudonym can be guessed; destroying it erases them;
 - a data key encrypts one attachment, so its nonce may be zero; it is wrapped under the subject key with a random nonce.
 
 AES-256-GCM with random 96-bit nonces: one subject key may wrap 2**32 data keys (NIST SP 800-38D, section 8.3).
@@ -37,7 +37,8 @@ _ZERO_NONCE: Final = bytes(NONCE_BYTES)
 
 
 class SubjectKey:
-    """id: KEY_ID_BYTES that name the key and say nothing about the subject. Its repr shows the id alone."""
+    """The encryption key of one data subject. id: KEY_ID_BYTES that name the key and reveal nothing about the subject.
+    The repr contains only the id."""
 
     __slots__ = ("_associated", "_head", "_pseudonyms", "_wrapping", "id")
 
@@ -55,7 +56,8 @@ class SubjectKey:
         return f"SubjectKey({self.id.hex()})"
 
     def sealed(self, plaintext: bytes, *, data_key: bytes, nonce: bytes) -> bytes:
-        """The attachment that holds `plaintext`. data_key, nonce: DATA_KEY_BYTES and NONCE_BYTES, random, used once."""
+        """Build the attachment that encrypts `plaintext`. data_key, nonce: DATA_KEY_BYTES and NONCE_BYTES, random, used
+        once."""
         wrapped = self._wrapping.encrypt(nonce, data_key, self._associated)
         return b"".join(
             (
@@ -67,9 +69,10 @@ class SubjectKey:
         )
 
     def opened(self, attachment: bytes) -> bytes:
-        """The plaintext of an attachment of ours.
+        """Decrypt an attachment.
 
-        Raises Malformed (`ledger.envelope`), or Unverified (likewise) when it is another subject's or was changed.
+        Raises Malformed (`ledger.envelope`), or Unverified (likewise) when it belongs to another subject or was
+        changed.
         """
         if key_id_of(attachment) != self.id:
             raise LEDGER_ENVELOPE_UNVERIFIED("the attachment is another subject's")
@@ -85,17 +88,17 @@ class SubjectKey:
             raise LEDGER_ENVELOPE_UNVERIFIED("the attachment was changed") from None
 
     def pseudonym(self, label: bytes, value: bytes) -> str:
-        """A name for `value` that nobody without the key can guess: the same one every time, hex."""
+        """Return a pseudonym for `value` that nobody without the key can guess; deterministic, hex."""
         return hmac.digest(self._pseudonyms, label + b"\n" + value, "sha256").hex()
 
 
 def joined_sections(sections: Sequence[bytes]) -> bytes:
-    """Attachments of version 2, each under its own subject's key, as one of version 3."""
+    """Join version 2 attachments, each under its own subject's key, into one of version 3."""
     return b"".join((SECTIONS_VERSION, *(len(one).to_bytes(4) + one for one in sections)))
 
 
 def sections_of(attachment: bytes) -> tuple[bytes, ...]:
-    """The attachments of version 2 that one is made of; of version 2 itself that one.
+    """Split an attachment into its version 2 attachments; one of version 2 is returned alone.
 
     Raises Malformed (`ledger.envelope`) for one of another form.
     """
@@ -115,7 +118,8 @@ def sections_of(attachment: bytes) -> tuple[bytes, ...]:
 
 
 def key_id_of(attachment: bytes) -> bytes:
-    """Which subject key opens an attachment. Raises Malformed (`ledger.envelope`) for one of another form."""
+    """Return the id of the subject key that decrypts the attachment. Raises Malformed (`ledger.envelope`) for one of
+    another form."""
     if len(attachment) < ENVELOPE_HEAD_BYTES + TAG_BYTES or attachment[:1] != ENVELOPE_VERSION:
         raise LEDGER_ENVELOPE("not an attachment of version 2")
     return attachment[1 : 1 + KEY_ID_BYTES]

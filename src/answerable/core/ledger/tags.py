@@ -4,10 +4,10 @@
 |-----|------------|-----------------|--------------------------------------------------------------------------|
 | 1   | 2026-11-24 | genesis         | first entry of a log: its origin and signing key                         |
 | 2   | 2026-11-24 | intent          | an action that was decided `allow` and is about to be attempted          |
-| 3   | 2026-11-24 | outcome         | how an intent ended, told by the walk itself or corrected later          |
+| 3   | 2026-11-24 | outcome         | how an intent ended, recorded by the walk itself or corrected later      |
 | 4   | 2026-11-24 | indeterminate   | an intent whose end is not known; written by settling                    |
 | 5   | 2026-11-24 | refusal         | an action of a verified principal that was not allowed, with reasons     |
-| 6   | 2026-11-24 | refusals_counted| refusals past an agent's quota, as counts; until tag 45 of strangers, too |
+| 6   | 2026-11-24 | refusals_counted| refusals past a quota, as counts; before tag 45 of unauthenticated callers, too |
 | 7   | 2026-11-24 | approval_asked  | an action was deferred and people were asked                             |
 | 8   | 2026-11-24 | approval_answer | a person answered, signed                                                |
 | 9   | 2026-11-24 | mandate_issued  | a signed mandate was registered                                          |
@@ -17,7 +17,7 @@
 | 13  | 2026-11-24 | recovery        | the log was reopened after no orderly close; what was cut, if anything   |
 | 14  | 2026-11-24 | cited           | a mandate, policy set, tool, hop or consent, written once and referred to |
 | 15  | 2026-11-24 | lease           | a lease was issued, used, renewed, revoked, has expired or is unrevoked  |
-| 16  | 2026-11-24 | hold_placed     | a hold came into force over a reach                                      |
+| 16  | 2026-11-24 | hold_placed     | a hold came into force                                                   |
 | 17  | 2026-11-24 | hold_lifted     | a hold was lifted                                                        |
 | 18  | 2026-11-24 | key_change      | the log signs with another key from here on                              |
 | 19  | 2026-11-24 | erased          | a subject's key was destroyed, or an attachment removed                  |
@@ -29,21 +29,21 @@
 | 25  | 2026-11-24 | svid_issued         | an identity document was issued to an instance                       |
 | 26  | 2026-11-24 | authority_changed   | a key of the trust domain changed its state                          |
 | 27  | 2026-11-25 | revoked         | a token, hop, mandate, agent, key, manifest, owner, vendor or domain was ended |
-| 28  | 2026-11-27 | tool_pinned     | a definition of a tool came into force: signed by its owner, or at first sight |
+| 28  | 2026-11-27 | tool_pinned     | a tool definition came into force: signed by its owner, or at first sight      |
 | 29  | 2026-11-27 | policy_proposed | a change of policy sets was proposed, signed; a second person publishes it |
-| 30  | 2026-11-27 | containment_report  | what a hold stopped, what it came too late for, and what it could not stop |
-| 31  | 2026-11-27 | drill           | a stop, revocation or trace was tried out on a shadow, and what came of it |
+| 30  | 2026-11-27 | containment_report  | what a hold stopped, what had already started, and what it could not stop  |
+| 31  | 2026-11-27 | drill           | a stop, revocation or trace was tried on a shadow agent, and the result    |
 | 32  | 2026-11-27 | rule_fired          | a stop rule held something, would have, or is about to                    |
-| 33  | 2026-11-28 | passkey         | an invitation, a passkey that came in, or sign-ins refused, as counts     |
-| 34  | 2026-11-28 | passkey_removed | a passkey was removed; it never stands again                              |
-| 40  | 2026-11-28 | approval_void   | what would run is not what was shown any more; nothing runs by it         |
-| 36  | 2026-11-28 | glass_reviewed  | another person judged that an action ran without its approval             |
-| 38  | 2026-11-28 | approval_escalated  | the next people were told of a question that waits                    |
-| 39  | 2026-11-28 | duty            | a delegation of duty was given, signed, or ended before its time          |
-| 41  | 2026-11-28 | peoples_keys    | which keys people sign with from here on, beside what a change names itself |
-| 42  | 2026-11-28 | canary_told     | a question to people was a test: what was wrong with it, and who saw it  |
-| 44  | 2026-11-30 | policy_withdrawn    | a proposed change of policy sets was taken back; it does not wait any more |
-| 45  | 2026-11-30 | door_refusal    | who was refused at a door before there was an action, and why; how often |
+| 33  | 2026-11-28 | passkey         | an invitation, an enrolled passkey, or refused sign-ins, as counts        |
+| 34  | 2026-11-28 | passkey_removed | a passkey was removed; it never becomes valid again                       |
+| 40  | 2026-11-28 | approval_void   | the action differs from what was shown; the approval cannot be used       |
+| 36  | 2026-11-28 | glass_reviewed  | another person reviewed an action that ran by emergency access            |
+| 38  | 2026-11-28 | approval_escalated  | the next people were notified of a pending approval                   |
+| 39  | 2026-11-28 | duty            | a delegation of duty was given, signed, or ended early                    |
+| 41  | 2026-11-28 | peoples_keys    | keys that people sign with from here on, beside those a change states       |
+| 42  | 2026-11-28 | canary_told     | an approval was a test: what was wrong with it, and who noticed          |
+| 44  | 2026-11-30 | policy_withdrawn    | a proposed change of policy sets was withdrawn                             |
+| 45  | 2026-11-30 | door_refusal    | refusals at an endpoint before there was an action: who, why, how often  |
 | 46  | 2026-11-30 | event_stream        | an agent made, changed or removed a stream of events of its own          |
 """
 
@@ -54,7 +54,7 @@ from typing import Final
 
 
 class Tag(IntEnum):
-    """Entry types this version writes. Entries with other tags are kept byte for byte."""
+    """Entry types that this version writes. Entries with other tags are stored byte for byte."""
 
     GENESIS = 1
     INTENT = 2
@@ -119,4 +119,5 @@ OWED: Final = frozenset(
         Tag.CANARY_TOLD,
     }
 )
-"""Entries we owe because something already happened or is being stopped: they may use the space kept in reserve."""
+"""Entries that must be recorded because something already happened or is being stopped: they may use the reserved
+space."""

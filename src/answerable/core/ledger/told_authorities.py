@@ -1,4 +1,4 @@
-"""The generations of a trust domain as entries of the ledger tell them, to make one again that cannot be read."""
+"""Rebuild the key generations of a trust domain from ledger entries, to restore one that the register cannot read."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class ToldAuthorities:
-    """sequence: the highest of the bundle that an entry names."""
+    """The generations found. sequence: the highest bundle sequence that an entry names."""
 
     authorities: dict[str, Authority] = field(default_factory=dict)
     sequence: int = 0
 
     def note(self, leaf: dict[str, JSONValue]) -> None:
-        """Take an entry that an authority changed; one that does not say its keys tells nothing."""
+        """Take an entry of a changed authority. An entry without its keys adds no new generation."""
         name, state, at, sequence = (leaf.get(one) for one in ("authority", "state", "at", "sequence"))
         if isinstance(sequence, int):
             self.sequence = max(self.sequence, sequence)
@@ -48,7 +48,7 @@ class ToldAuthorities:
 
 
 def told_authorities(entries: Iterable[StoredEntry]) -> ToldAuthorities:
-    """What a log says of them. Raises Broken as `leaf_of`."""
+    """Collect the generations from the entries of a log. Raises Broken as `leaf_of`."""
     told = ToldAuthorities()
     for stored in entries:
         if stored.tag == Tag.AUTHORITY_CHANGED:
@@ -57,7 +57,7 @@ def told_authorities(entries: Iterable[StoredEntry]) -> ToldAuthorities:
 
 
 def is_whole(authority: Authority) -> bool:
-    """Whether its certificate is one of an authority and its keys are those that it is known by."""
+    """Whether the certificate is a signing authority's and the keys match their key ids."""
     try:
         check_signing(read_certificate(authority.certificate))
         return (thumbprint(authority.jwt_jwk), thumbprint(authority.wit_jwk)) == (
@@ -69,7 +69,7 @@ def is_whole(authority: Authority) -> bool:
 
 
 def _made(name: str, leaf: dict[str, JSONValue], at: UnixMillis) -> Authority:
-    """Prepared when it is first spoken of. Raises AnswerableError for an entry that does not say all of it."""
+    """Build a generation in state prepared. Raises AnswerableError for an entry without all its data."""
     jwt, wit = str(leaf.get("jwt_key")), str(leaf.get("wit_key"))
     not_before, not_after = leaf.get("not_before"), leaf.get("not_after")
     return Authority(

@@ -1,7 +1,7 @@
-"""The right to perform one recorded intent, once, before its deadline.
+"""A warrant: the right to perform one recorded intent, once, before its deadline.
 
 Laws: a warrant is made only from the receipt of a durable intent; it is redeemed at most once and never after its
-deadline; what it yields is the frozen action of that intent and nothing else.
+deadline; it yields the frozen action of that intent and nothing else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokeredAction:
-    """What a broker must know of an action beside its arguments. broker: its name. under: names that end its lease."""
+    """What a broker needs to know of an action beside its arguments. broker: its name. under: names whose end ends the
+    lease."""
 
     broker: str
     terms: LeaseTerms
@@ -33,9 +34,10 @@ class BrokeredAction:
 
 
 class Warrant:
-    """intent: index of the durable intent. idempotency_key and lease_name: chosen before the intent was written.
+    """The right to perform one intent. intent: index of the durable intent. idempotency_key and lease_name: chosen
+    before the intent was written.
 
-    brokered: what the broker must know, where one acts; its terms have the lease's name.
+    brokered: data for the broker, where one acts; its terms contain the lease's name.
 
     deadline: Unix milliseconds from which it cannot be redeemed.
     """
@@ -76,16 +78,16 @@ class Warrant:
 
     @property
     def digest(self) -> str:
-        """Of the frozen action, hex."""
+        """Digest of the frozen action, hex."""
         return self._action.hex
 
     @property
     def redeemed(self) -> bool:
-        """Whether somebody has taken the action out; if not, nothing was started."""
+        """Whether the action was taken out; if not, nothing was started."""
         return self._redeemed
 
     def redeem(self, *, now: UnixMillis) -> FrozenJSON:
-        """The frozen action, once.
+        """Return the frozen action, once.
 
         Raises Broken (`warrant.spent`) on a second call, Refused (`warrant.expired`) at or past the deadline.
         """

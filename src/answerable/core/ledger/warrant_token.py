@@ -1,9 +1,9 @@
-"""A warrant on its way to the broker: a JWS in compact form whose header `typ` is `answerable-warrant+jwt`.
+"""The signed form of a warrant for the broker: a compact JWS whose header `typ` is `answerable-warrant+jwt`.
 
-Laws: every claim is there and no other; it is believed under the gateway's own key alone, at the broker that it names,
-before its deadline, and once; whatever it says of arguments is compared with those that came.
+Laws: every claim is present and no other; the token is accepted only under the gateway's own key, by the broker that it
+names, before its deadline, and once; its statements about arguments are compared with the arguments received.
 
-It is read by hand: every text in it is bounded and none is empty, and a broker is told in words of its own what is off.
+Parsed by hand: every text is bounded and none is empty, and errors are described in the broker's own words.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _HEX_32: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class WarrantClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a gateway signs for the broker."""
+    """The claims that a gateway signs for the broker."""
 
     iss: Annotated[str, Meta(description="origin of the log that the intent is in")]
     aud: Annotated[str, Meta(description="name of the broker that may redeem it, exactly one")]
@@ -102,7 +102,7 @@ WARRANT: Final = Kind(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseTerms:
-    """What the credential for an action is to be. expires_at: Unix milliseconds."""
+    """The credential that an action needs. expires_at: Unix milliseconds."""
 
     name: LeaseName
     target: str
@@ -113,7 +113,7 @@ class LeaseTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedWarrant:
-    """What a warrant says to the broker. log: origin of the log. digest: of the frozen action, hex."""
+    """The content of a warrant for the broker. log: origin of the log. digest: of the frozen action, hex."""
 
     log: str
     broker: str
@@ -131,7 +131,7 @@ class SignedWarrant:
     under: tuple[Under, ...]
 
     def signed(self, key: SigningKey) -> str:
-        """The token. Raises Malformed (`statement.size`)."""
+        """Return the signed token. Raises Malformed (`statement.size`)."""
         lease = self.lease
         claims = WarrantClaims(
             iss=self.log,
@@ -156,7 +156,7 @@ class SignedWarrant:
         return WARRANT.sign(claims, key)
 
     def is_about(self, *, tool: str, arguments: JSONValue) -> bool:
-        """Whether the very action that was decided is the one that came. Raises Malformed (`json.*`)."""
+        """Whether the received call is exactly the decided action. Raises Malformed (`json.*`)."""
         came: JSONValue = {
             "arguments": arguments,
             "method": "tools/call",
@@ -167,7 +167,7 @@ class SignedWarrant:
 
 
 def verified_warrant(token: str, *, broker: str, keys: Iterable[PublicKey], now: UnixMillis) -> SignedWarrant:
-    """Read and check a token; redeeming it is the register's.
+    """Parse and verify a token; the register records its redemption.
 
     Raises Malformed (`warrant.malformed`, `warrant.lease`), Unverified (`warrant.key`, `warrant.signature` …,
     `warrant.audience`, `warrant.late`).
@@ -198,7 +198,7 @@ def _read(claims: Mapping[str, JSONValue]) -> SignedWarrant:
     action, name = _text(claims, "action"), checked_lease_name(_text(claims, "lease"))
     window = lease_window(_text(claims, "window"))
     if window == "action" and octets_of(name).hex() != action:
-        # A target's log leads to the action by this name; with another one it would lead nowhere, or astray.
+        # The target's log leads to the action through this name. Another name would lead nowhere, or to another action.
         message = f"the lease of a single action is named by it: action {shown(action)} has none called {shown(name)}"
         raise WARRANT_LEASE(message)
     return SignedWarrant(

@@ -1,1 +1,1 @@
-"""For whom, for what, and how far: the signed task an agent acts under."""
+"""Mandates and delegation: the signed task an agent acts under, for whom, and how far it goes."""

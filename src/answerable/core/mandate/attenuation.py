@@ -1,7 +1,7 @@
-"""Handing on less, never more: when one authority is narrower than another, and the widest that two have in common.
+"""Attenuation: compare two authorities, and compute the widest authority that both permit.
 
-Laws: `narrower` is an order, and total; what a narrower authority permits, the wider one permits; what is not
-understood is narrower than nothing but itself; `meet` is narrower than either side.
+Laws: `narrower` is an order, and total; what a narrower authority permits, the wider one permits; an unknown constraint
+is narrower than nothing but itself; `meet` is narrower than either side.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def narrower(child: Authority, parent: Authority) -> str | None:
-    """What the child has that its parent does not, as a person would say it; None when there is nothing.
+    """Return what makes the child wider than its parent, in human-readable words, or None if nothing does.
 
-    Every constraint of the parent must be there again, of the same key and type and no looser; nothing is inferred from
-    one type to another.
+    The child must repeat every constraint of the parent, with the same key and type and no looser bound. A constraint
+    of one type never implies a constraint of another type.
     """
     for scope in child.scopes:
         if not any(covers(held, scope) for held in parent.scopes):
@@ -38,9 +38,10 @@ def narrower(child: Authority, parent: Authority) -> str | None:
 
 
 def meet(parent: Authority, asked: Authority) -> Authority:
-    """What a parent may give to whoever asks for this: all that both name, within the bounds of both.
+    """Return the widest authority that both permit: the scopes that both cover, within the constraints of both.
 
-    Raises Malformed `delegation.nothing_in_common`: no scope, or two bounds that no action could keep both of.
+    Raises Malformed (`delegation.nothing_in_common`) if no scope is left, or if no action could satisfy two of the
+    bounds.
     """
     scopes = [scope for scope in asked.scopes if any(covers(held, scope) for held in parent.scopes)]
     scopes += [held for held in parent.scopes if any(covers(scope, held) for scope in asked.scopes)]

@@ -1,18 +1,19 @@
-"""What one hop may do: named capabilities, within typed bounds. The one form that terms, tokens and checks share.
+"""Authority of one hop: named capabilities within typed bounds. Terms, tokens and checks all use this form.
 
-| key of a constraint                       | fact it is about                                                         |
+| key of a constraint                       | fact that the constraint limits                                          |
 |-------------------------------------------|--------------------------------------------------------------------------|
 | `resource:CAPABILITY`                     | id of the resource that an action of this capability touches             |
-| `argument:CAPABILITY:NAME`                | that argument of it                                                      |
+| `argument:CAPABILITY:NAME`                | that argument of the action                                              |
 | `environment`, `sensitivity`, `kind`      | of the capability                                                        |
-| `system`                                  | the server it happens on                                                 |
-| `destination`                             | each place it sends to, as `email:…`, `host:…` or `name:…`               |
-| `calls`, `money:EUR`, `rows`, `bytes`, `tokens`, `wall_ms` | sums, of whoever counts                                 |
+| `system`                                  | the server that the action is called on                                  |
+| `destination`                             | each destination, as `email:…`, `host:…` or `name:…`                     |
+| `calls`, `money:EUR`, `rows`, `bytes`, `tokens`, `wall_ms` | sums, kept by the caller                                |
 
-`environment`, `sensitivity`, `kind`, `system` and `destination` may end in `:CAPABILITY`, and then hold for that one.
+`environment`, `sensitivity`, `kind`, `system` and `destination` may end in `:CAPABILITY`, and then limit that
+capability alone.
 
-Laws: an action is permitted only when a scope names its capability and every constraint that is about it holds; a key
-that is not in the table, a type that is not known and a fact that is not there refuse; no sum is taken for granted.
+Laws: an action is permitted only when a scope names its capability and every constraint about the action holds; a key
+that is not in the table, an unknown type and a missing fact refuse; a sum that nobody reserves refuses.
 """
 
 from __future__ import annotations
@@ -83,9 +84,9 @@ _MEMBERS: Final = frozenset({terms.DETAIL_TYPE, terms.SCOPES, terms.CONSTRAINTS}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """scopes and constraints in canonical order, each scope once, and one constraint per key and type.
+    """Scopes and constraints of a hop in canonical order: each scope once, and one constraint per key and type.
 
-    Raises Malformed (`delegation.malformed`) for what could not be written and read again.
+    Raises Malformed (`delegation.malformed`) for an authority that cannot be written to the wire and read back.
     """
 
     scopes: tuple[str, ...]
@@ -112,7 +113,7 @@ class Authority:
 
 
 def detail_of(authority: Authority) -> dict[str, JSONValue]:
-    """The `agent_delegation` object of RFC 9396's `authorization_details`; the inverse of `authority_in`."""
+    """Write the `agent_delegation` object of RFC 9396's `authorization_details`; the inverse of `authority_in`."""
     return {
         terms.DETAIL_TYPE: terms.DELEGATION,
         terms.SCOPES: list(authority.scopes),
@@ -121,7 +122,7 @@ def detail_of(authority: Authority) -> dict[str, JSONValue]:
 
 
 def authority_in(detail: JSONValue) -> Authority:
-    """Read one `agent_delegation` object. Raises Malformed (`delegation.malformed`), for an unknown member too."""
+    """Read one `agent_delegation` object. Raises Malformed (`delegation.malformed`), also for an unknown member."""
     if not isinstance(detail, dict) or detail.get(terms.DETAIL_TYPE) != terms.DELEGATION:
         raise DELEGATION_MALFORMED(f"expected an authorization detail of type `{terms.DELEGATION}`")
     unknown = [name for name in detail if name not in _MEMBERS]
@@ -133,7 +134,7 @@ def authority_in(detail: JSONValue) -> Authority:
     if not isinstance(scopes, list) or not isinstance(constraints, list):
         raise DELEGATION_MALFORMED("authorization detail must have lists in `scopes` and `constraints`")
     texts = tuple(scope for scope in scopes if isinstance(scope, str))
-    # Counted before they are read, so that a hostile list costs nothing.
+    # Check the number of items before reading them, so that a hostile list costs nothing.
     if len(texts) < len(scopes) or len(scopes) > SCOPES_MAX or len(constraints) > CONSTRAINTS_MAX:
         raise DELEGATION_MALFORMED(
             f"expected at most {SCOPES_MAX} scopes, all text, and at most {CONSTRAINTS_MAX} constraints"
@@ -142,10 +143,10 @@ def authority_in(detail: JSONValue) -> Authority:
 
 
 def authority_of(mandate: MandateTerms) -> Authority:
-    """The one authority that the terms of a mandate give; what it permits, they permit.
+    """Convert the terms of a mandate to one authority. Every action that the authority permits, the terms permit.
 
-    Raises Malformed: `delegation.ambiguous_grant` for two grants of one capability, which say "either, or" and cannot
-    be handed on; `delegation.malformed` for more than a token can hold.
+    Raises Malformed: `delegation.ambiguous_grant` if two grants name the same capability, since such grants are
+    alternatives and cannot be handed on; `delegation.malformed` for more scopes or constraints than a token can hold.
     """
     capabilities = [grant.capability for grant in mandate.grants]
     if len(set(capabilities)) < len(capabilities):
@@ -167,11 +168,11 @@ def authority_of(mandate: MandateTerms) -> Authority:
 
 
 def failure(authority: Authority, attempt: Attempt, *, reserved: Collection[str] = ()) -> Shortfall | None:
-    """Why the authority does not permit an attempted action, as code and sentence; None when it does.
+    """Return why the authority does not permit an action, as code and sentence, or None if it does.
 
-    reserved: sums (`calls`, `rows` …) that the caller takes, before the effect, from an account of this very hop with
-    the limits of `limits_of`. A sum that is bounded and not among them refuses. Codes: `delegation.scope_not_granted`,
-    `delegation.ceiling_exceeded`, `delegation.unknown_constraint`.
+    reserved: names of sums (`calls`, `rows` …) that the caller reserves, before the effect, from this hop's account
+    with the limits of `limits_of`. A bounded sum that is not in `reserved` refuses. Codes:
+    `delegation.scope_not_granted`, `delegation.ceiling_exceeded`, `delegation.unknown_constraint`.
     """
     if not authority.names(attempt.capability):
         return Shortfall(
@@ -195,17 +196,18 @@ def failure(authority: Authority, attempt: Attempt, *, reserved: Collection[str]
 
 
 def _unmet(constraint: Constraint, fact: JSONValue) -> str | None:
-    """As the constraint's own `failure`; a mail address lies in its domain, too, and nothing below it."""
+    """Return the constraint's own `failure`. A mail address also counts as its domain, and never as a subdomain."""
     why = constraint.failure(fact)
     if isinstance(fact, str) and fact.startswith(_EMAIL) and constraint.key.startswith(DESTINATION):
         in_domain = constraint.failure(_EMAIL + fact.rpartition("@")[2])
-        # What one of two spellings is allowed to be is allowed; what one of them must not be is not.
+        # An allow-list passes if it lists the address or its domain; a ban applies if it lists either of them.
         return why and in_domain if isinstance(constraint, OneOf) else why or in_domain
     return why
 
 
 def limits_of(authority: Authority) -> Mapping[str, int]:
-    """By sum, how much may be reserved under the hop. A lifetime bound is counted over the subtree too: not less."""
+    """Return how much may be reserved under the hop, by name of the sum. A `max_lifetime` bound is counted over the
+    subtree too, which is never less."""
     limits: dict[str, int] = {}
     for one in authority.constraints:
         if isinstance(one, MaxLifetime | MaxSubtree):
@@ -214,9 +216,9 @@ def limits_of(authority: Authority) -> Mapping[str, int]:
 
 
 def _facts(key: str, attempt: Attempt) -> tuple[JSONValue, ...] | None:
-    """What a key is about in this attempt: nothing when it is of another capability, None for an unknown key.
+    """Return the facts that a key limits: empty for a key of another capability, None for an unknown key.
 
-    A fact that should be there and is not is given as null, which no constraint lets pass.
+    A missing fact is returned as null, which no constraint lets pass.
     """
     if _SUM.fullmatch(key):
         return (None,)
@@ -244,7 +246,8 @@ def _facts(key: str, attempt: Attempt) -> tuple[JSONValue, ...] | None:
 
 
 def _constraint(caveat: Caveat, capability: str, *, of_all: bool) -> Constraint:
-    """of_all: a caveat of the whole mandate. Facts of an action need the capability's name in their key either way."""
+    """Convert one caveat. of_all: the caveat belongs to the whole mandate. Keys of `resource` and `argument` name the
+    capability either way."""
     end = "" if of_all else f":{capability}"
     match caveat:
         case ResourceIn(ids=ids):

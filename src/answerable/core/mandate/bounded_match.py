@@ -1,8 +1,8 @@
-"""Whether a value matches a pattern that somebody wrote, in bounded time.
+"""Match text against user-written patterns in bounded time.
 
-The engine of Python tries `(a+)+` on forty letters for hours, and nothing else runs in its process meanwhile: no call,
-no stop. So patterns are matched as JSON Schema has them (ECMA-262), by an engine that takes a time in proportion to the
-text, or counts its steps where a pattern looks around.
+Python's `re` can backtrack for hours on a pattern such as `(a+)+` with forty letters, which blocks every call and every
+stop in its process. So patterns follow JSON Schema (ECMA-262), and the engine needs time linear in the text, or counts
+backtracking steps for patterns with look-around.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
 BACKTRACKS_MAX: Final = 10_000
-"""Steps of a pattern that looks around before it counts as not matching."""
+"""Maximum backtracking steps of a pattern with look-around; beyond them the text counts as not matching."""
 
 _KEPT_MAX: Final = 256
 
 
 def matches_whole(pattern: str, text: str) -> bool:
-    """Whether the pattern matches all of the text.
+    """Whether the pattern matches the whole text.
 
-    Raises Malformed (`document.pattern`) where it is not known here, Unavailable (`extra.missing`).
+    Raises Malformed (`document.pattern`) if the engine does not support the pattern, Unavailable (`extra.missing`).
     """
     return _compiled(pattern).is_valid(text)
 

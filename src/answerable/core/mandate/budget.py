@@ -1,9 +1,9 @@
-"""Budgets: how much may be spent under a mandate, of what, and what one action takes of it.
+"""Budgets of a mandate: reserve what an action may take at most, and count what has been used.
 
-What can be budgeted is listed in `core/registry/documents/budget_name.py`.
+The list of possible budgets is in `core/registry/documents/budget_name.py`.
 
-Laws: what an action may take at most is reserved before it, in all accounts or in none; what is reserved in an account
-never exceeds its limit by one unit; an amount that is not known is not leave to spend; nothing wraps around.
+Laws: the most that an action may take is reserved before the action, in all accounts or in none; reservations in an
+account never exceed its limit; an unknown amount refuses; no counter overflows.
 """
 
 from __future__ import annotations
@@ -29,21 +29,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 Amounts: TypeAlias = Mapping[str, int]
-"""By name of the budget."""
+"""Amounts by name of the budget."""
 
 BUDGETS_MAX: Final = 16
-"""Of one account."""
+"""Most budgets of one account."""
 ACCOUNTS_MAX: Final = 16
-"""That one action is counted in: its mandate, and the hops it was handed on by."""
+"""Most accounts that one action is counted in: that of its mandate, and those of the hops in its chain."""
 NOTHING: Final[Amounts] = MappingProxyType({})
 ONE_CALL: Final[Amounts] = MappingProxyType({CALLS: 1})
 THE_MANDATE: Final = "the mandate"
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Where actions are counted: a mandate by its id, or a hop by its token's.
+    """An account in which actions are counted, with its limits.
 
-    limits: by name; what is absent has none. whose: for people, who is limited by it."""
+    id: the mandate's id, or one made from the hash of a hop's token. limits: by name of the budget; an absent budget
+    has no limit. whose: the human-readable owner of the limit.
+    """
 
     id: str
     limits: Amounts
@@ -51,14 +53,15 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Reserved(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What one action took, the same from each account. accounts: ids, the mandate's first."""
+    """What one action reserved: the same amounts from each account. accounts: account ids, the mandate's first."""
 
     accounts: tuple[str, ...]
     amounts: Amounts
 
 
 class Lack(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What stood in the way of a reservation: the account and whose it is, the budget, and what is left of it."""
+    """Why a reservation failed: the account and its owner (`whose`), the budget, its limit, the amount left and the
+    amount wanted."""
 
     account: str
     budget: str
@@ -68,7 +71,7 @@ class Lack(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     whose: str = THE_MANDATE
 
     def text(self) -> str:
-        """As a person would say it."""
+        """Return the human-readable sentence."""
         budget = "the mandate's budget" if self.whose == THE_MANDATE else f"{self.whose}: the budget"
         if self.budget == CALLS:
             return f"{budget} of {self.limit} calls is spent"
@@ -78,7 +81,10 @@ class Lack(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def checked_limits(limits: Iterable[tuple[str, object]]) -> tuple[tuple[str, int], ...]:
-    """Limits beside `calls`, each named once, sorted by name. Raises Malformed (`budget.name`, `budget.amount`)."""
+    """Check limits other than `calls`: each named once. Return them sorted by name.
+
+    Raises Malformed (`budget.name`, `budget.amount`).
+    """
     found: dict[str, int] = {}
     for name, limit in limits:
         if checked_budget(name) == CALLS:
@@ -94,16 +100,16 @@ def checked_limits(limits: Iterable[tuple[str, object]]) -> tuple[tuple[str, int
 
 
 def unit_of(budget: str) -> str:
-    """What a budget counts, for people."""
+    """Return the human-readable unit that a budget counts."""
     if budget.startswith(MONEY):
         return f"minor units of {budget.removeprefix(MONEY)}"
     return {WALL_MS: "milliseconds of upstream time"}.get(budget, budget)
 
 
 class Spending:
-    """What is used of all accounts. Not safe for several threads by itself; nothing here waits.
+    """The amounts used of all accounts. Not thread-safe; no method waits.
 
-    used: by account, then by budget. An account that was never counted in is at 0.
+    Amounts are stored by account, then by budget. An account that nothing was counted in is at 0.
     """
 
     __slots__ = ("_used",)
@@ -112,20 +118,20 @@ class Spending:
         self._used: dict[str, dict[str, int]] = {}
 
     def used(self, account: str) -> Amounts:
-        """A copy of what is used there."""
+        """Return a copy of the amounts used of one account."""
         return dict(self._used.get(account, NOTHING))
 
     def all(self) -> Mapping[str, Amounts]:
-        """A copy of all of it, by account."""
+        """Return a copy of all amounts used, by account."""
         return {account: dict(amounts) for account, amounts in self._used.items()}
 
     def calls(self, account: str) -> int:
-        """What is used of `calls`, by itself as it is asked at every action."""
+        """Return the `calls` used of an account. A method of its own since every action needs the number."""
         used = self._used.get(account)
         return used.get(CALLS, 0) if used is not None else 0
 
     def lack(self, accounts: Sequence[Account], amounts: Amounts) -> Lack | None:
-        """The first thing that is not there for this; None when all of it is."""
+        """Return the first budget that cannot cover these amounts, or None if all can."""
         for account in accounts:
             used = self._used.get(account.id, NOTHING)
             for name, amount in amounts.items():
@@ -143,9 +149,10 @@ class Spending:
         return None
 
     def reserve(self, accounts: Sequence[Account], amounts: Amounts) -> Lack | None:
-        """Take these amounts from every account, or from none and say what is lacking."""
+        """Reserve these amounts in every account. If one account lacks an amount, reserve nothing and return the
+        lack."""
         if amounts is ONE_CALL and len(accounts) == 1:
-            # Most actions are this, and what follows would come to the same.
+            # Fast path for the usual case; the general path gives the same result.
             account = accounts[0]
             used = self._used.get(account.id)
             calls = used.get(CALLS, 0) if used is not None else 0
@@ -159,12 +166,12 @@ class Spending:
         return lack
 
     def take(self, accounts: Iterable[str], amounts: Amounts) -> None:
-        """Count what was spent already, whatever the limits say; an amount stops at 2^53 - 1."""
+        """Count what has already been spent, regardless of the limits; a counter stops at 2^53 - 1."""
         for account in accounts:
             self._add(account, amounts)
 
     def give_back(self, accounts: Iterable[str], amounts: Amounts) -> None:
-        """Count it as not used; never below nothing."""
+        """Subtract amounts that were not used; a counter never falls below 0."""
         for account in accounts:
             used = self._used.get(account)
             if used is not None:
@@ -172,7 +179,7 @@ class Spending:
                     used[name] = max(0, used.get(name, 0) - amount)
 
     def restore(self, account: str, amounts: Amounts) -> None:
-        """Set what is used, as it was found at a start; never lowers it."""
+        """Set the amounts used, as read at startup; never lowers a counter."""
         used = self._used.setdefault(account, {})
         for name, amount in amounts.items():
             used[name] = max(amount, used.get(name, 0))

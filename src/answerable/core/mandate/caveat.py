@@ -1,18 +1,18 @@
-"""Caveats: tagged, checkable restrictions in a mandate.
+"""Caveats: tagged restrictions in a mandate that the gateway can check.
 
-Laws: a caveat can only restrict; tags are permanent, fields never move, new fields have defaults, and a change that
-cannot obey is a new tag; an unknown tag refuses. The wire form is `[tag, field, ...]`.
+Laws: a caveat can only restrict; tags are permanent, fields never change place, new fields have defaults, and a change
+that cannot follow these rules is a new tag; an unknown tag refuses. The wire form is `[tag, field, ...]`.
 
 | tag | since      | meaning                                                            |
 |-----|------------|--------------------------------------------------------------------|
 | 1   | 2026-11-24 | ResourceIn: the resource id is one of these                        |
-| 2   | 2026-11-24 | ArgumentEquals: the argument, as text, equals this value           |
+| 2   | 2026-11-24 | ArgumentEquals: the argument equals this value exactly             |
 | 3   | 2026-11-24 | ArgumentAtMost: the integer argument is present and at most this   |
 | 4   | 2026-11-24 | EnvironmentIs: the capability's environment is this one            |
-| 5   | 2026-11-25 | DestinationIn: everywhere it sends to is known and one of these    |
-| 6   | 2026-11-25 | SensitivityAtMost: the data it touches is known and no more so     |
+| 5   | 2026-11-25 | DestinationIn: every destination is known and one of these         |
+| 6   | 2026-11-25 | SensitivityAtMost: the sensitivity is known and at most this         |
 | 7   | 2026-11-25 | KindIn: the kind of action is one of these                         |
-| 8   | 2026-11-25 | SystemIn: the server it happens on is one of these                 |
+| 8   | 2026-11-25 | SystemIn: the server is one of these                               |
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from answerable.errors.codes.mandate import CAVEAT_MALFORMED, CAVEAT_UNKNOWN
 CAVEATS_MAX: Final = 32
 TAGS: Final = (1, 2, 3, 4, 5, 6, 7, 8)
 SENSITIVITIES: Final[tuple[Sensitivity, ...]] = get_args(Sensitivity)
-"""From what everybody may know to what hardly anybody may."""
+"""Sensitivities in rising order: public first."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a caveat can look at: plain values only, so that a rule needs no request to be tested.
+    """Facts of an attempted action: plain values only, so that caveats can be tested without a request.
 
-    kind, server, sensitivity, destination_type, destinations: empty when unknown, which no caveat about them lets pass.
-    destinations: everywhere the action sends to, each in its one spelling.
+    kind, server, sensitivity, destination_type, destinations: empty when unknown; a caveat about an unknown fact
+    refuses. destinations: every destination of the action, in canonical spelling.
     """
 
     capability: str
@@ -61,12 +61,12 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceIn:
-    """Tag 1."""
+    """Tag 1: the resource id is one of `ids`."""
 
     ids: tuple[str, ...]
 
     def failure(self, attempt: Attempt) -> str | None:
-        """Why the attempt is outside, as a person would say it; None when it is inside."""
+        """Return the human-readable reason why the attempt violates the caveat, or None if it does not."""
         if attempt.resource_id in self.ids:
             return None
         kind = attempt.resource_type.lower()
@@ -75,7 +75,7 @@ class ResourceIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArgumentEquals:
-    """Tag 2. Compared as text for strings and as exact value for integers and booleans."""
+    """Tag 2: the argument equals `value`, and has the same type."""
 
     name: str
     value: str | int | bool
@@ -91,7 +91,7 @@ class ArgumentEquals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArgumentAtMost:
-    """Tag 3. An absent or non-integer argument fails: unknown is not leave to act."""
+    """Tag 3: the argument is an integer of at most `maximum`. An absent or non-integer argument fails."""
 
     name: str
     maximum: int
@@ -107,7 +107,7 @@ class ArgumentAtMost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentIs:
-    """Tag 4."""
+    """Tag 4: the capability's environment is `environment`."""
 
     environment: str
 
@@ -120,7 +120,8 @@ class EnvironmentIs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationIn:
-    """Tag 5. All destinations must be allowed; a mail domain allows every address in it, and none below it."""
+    """Tag 5: every destination is in `allowed`. A mail domain allows every address in that domain, and none in a
+    subdomain."""
 
     type: DestinationType
     allowed: tuple[str, ...]
@@ -138,7 +139,7 @@ class DestinationIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensitivityAtMost:
-    """Tag 6. The data ceiling; sensitivities are ordered as in `SENSITIVITIES`."""
+    """Tag 6: the data ceiling. Sensitivities are ordered as in `SENSITIVITIES`."""
 
     ceiling: Sensitivity
 
@@ -153,7 +154,7 @@ class SensitivityAtMost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KindIn:
-    """Tag 7."""
+    """Tag 7: the kind of the action is one of `kinds`."""
 
     kinds: tuple[ActionKind, ...]
 
@@ -167,7 +168,7 @@ class KindIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemIn:
-    """Tag 8."""
+    """Tag 8: the server is one of `servers`."""
 
     servers: tuple[str, ...]
 
@@ -193,7 +194,7 @@ CaveatWire: TypeAlias = "list[JSONValue]"
 
 
 def to_wire(caveat: Caveat) -> CaveatWire:
-    """`[tag, field, ...]`; the inverse of `from_wire`."""
+    """Write a caveat as `[tag, field, ...]`; the inverse of `from_wire`."""
     match caveat:
         case ResourceIn(ids=ids):
             return [1, list(ids)]
@@ -213,8 +214,9 @@ def to_wire(caveat: Caveat) -> CaveatWire:
 
 
 def from_wire(wire: JSONValue) -> Caveat:
-    """Raises Malformed (`caveat.unknown`, `caveat.malformed`): a caveat that is not understood refuses everything."""
-    # `true` and `1.0` equal 1 in Python, and neither is a tag.
+    """Read a caveat. Raises Malformed (`caveat.unknown`, `caveat.malformed`): an unreadable caveat refuses
+    everything."""
+    # `true` and `1.0` equal 1 in Python, and neither is a valid tag.
     if not isinstance(wire, list) or not wire or type(wire[0]) is not int:
         raise CAVEAT_MALFORMED("a caveat must be a list that starts with its integer tag")
     match wire:
@@ -240,13 +242,14 @@ def from_wire(wire: JSONValue) -> Caveat:
 
 
 def _texts(values: list[JSONValue]) -> tuple[str, ...]:
-    """The values when all are text, else nothing."""
+    """Return the values if all are text, otherwise an empty tuple."""
     texts = tuple(one for one in values if isinstance(one, str))
     return texts if len(texts) == len(values) else ()
 
 
 def _destination(kind: str, allowed: tuple[str, ...]) -> DestinationIn | None:
-    """None for what is not in its one spelling: two readers could take it for two places."""
+    """Return None for a destination that is not in canonical spelling: two readers could take it for two
+    destinations."""
     found = next((one for one in DESTINATION_TYPES if one == kind), None)
     if found is None or not allowed:
         return None

@@ -1,17 +1,17 @@
-"""Constraints: one typed bound on one fact of an action, as Agent Delegation Chain writes them.
+"""Typed constraints of Agent Delegation Chain: each is one bound on one fact of an action.
 
 | type           | holds when                                                                             |
 |----------------|----------------------------------------------------------------------------------------|
 | `max`, `min`   | the fact is a whole number, at most or at least this                                   |
 | `one_of`       | the fact is exactly one of these                                                       |
 | `not_one_of`   | the fact is text, number or truth value, and none of these in any spelling             |
-| `prefix`       | the fact is text, begins with this, goes on where a segment ends, and plays no tricks  |
+| `prefix`       | the fact is text under this prefix at a segment boundary, and cannot be misread        |
 | `rank`         | the fact is in `order`, not after `rank`                                               |
-| `max_lifetime` | the sum over the hop's own actions is at most this, counted by whoever is trusted to   |
-| `max_subtree`  | the sum over the hop's and all later actions below it is at most this, counted so too  |
+| `max_lifetime` | the sum over the hop's own actions is at most this; the caller keeps the sum           |
+| `max_subtree`  | the sum over the actions of the hop and of all hops below is at most this; likewise    |
 
 Laws: `covers` is an order: what a constraint lets pass, every constraint that covers it lets pass too; a fact that is
-missing or of another kind never passes; a type that is not known lets nothing pass and covers only what is identical.
+missing or of another kind never passes; an unknown type lets nothing pass and covers only an identical constraint.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Scalar: TypeAlias = str | int | bool
-"""What a fact of an action can be: text, a whole number or a truth value."""
+"""A fact of an action: text, a whole number or a truth value."""
 
 KEY_CHARS_MAX: Final = 256
 TEXT_CHARS_MAX: Final = 1024
@@ -39,24 +39,24 @@ ORDER_MAX: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Max:
-    """`max`, per action."""
+    """`max`: an upper bound for each action."""
 
     key: str
     bound: int | float
     type: ClassVar[str] = terms.MAX
 
     def failure(self, fact: JSONValue) -> str | None:
-        """Why the fact does not pass, after the name of what it is of; None when it passes."""
+        """Return why the fact does not pass, as words that follow the fact's name, or None if it passes."""
         return None if type(fact) is int and fact <= self.bound else f"up to {self.bound}, got {_got(fact)}"
 
     def covers(self, child: Constraint) -> bool:
-        """Whether nothing passes the child that does not pass this."""
+        """Whether every fact that passes `child` also passes this constraint."""
         return isinstance(child, Max) and child.key == self.key and child.bound <= self.bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Min:
-    """`min`, per action."""
+    """`min`: a lower bound for each action."""
 
     key: str
     bound: int | float
@@ -73,7 +73,8 @@ class Min:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneOf:
-    """`one_of`. Text compares character by character: look-alikes, other cases and other compositions differ."""
+    """`one_of`: the fact is a member. Text is compared by code point: look-alikes, other cases and other Unicode
+    compositions differ."""
 
     key: str
     members: tuple[Scalar, ...]
@@ -92,7 +93,8 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotOneOf:
-    """`not_one_of`. What could be read as a banned text is banned: bans are where spelling tricks pay."""
+    """`not_one_of`: the fact is no member. A text that some reader could take for a banned text is banned too, since
+    respelling is the usual way around a ban."""
 
     key: str
     members: tuple[Scalar, ...]
@@ -116,7 +118,7 @@ class NotOneOf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prefix:
-    """`prefix`. A tricky text never passes, whatever it begins with."""
+    """`prefix`: the text lies under the prefix. A text that can be misread (`trick_in`) never passes."""
 
     key: str
     prefix: str
@@ -141,7 +143,7 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rank:
-    """`rank` with its `order`, from least to most permissive."""
+    """`rank` with its `order`, from least to most permissive: the fact is at or before `rank`."""
 
     key: str
     rank: str
@@ -162,14 +164,15 @@ class Rank:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaxLifetime:
-    """`max_lifetime`."""
+    """`max_lifetime`: a bound on a sum over the hop's own actions."""
 
     key: str
     bound: int | float
     type: ClassVar[str] = terms.MAX_LIFETIME
 
     def failure(self, fact: JSONValue) -> str | None:
-        """Always: one action cannot tell a sum. Whoever counts reserves against `limits_of` instead."""
+        """Return a reason always: one action does not reveal the sum. The caller reserves against `limits_of`
+        instead."""
         return f"{self.bound} in all, and nobody here counts them"
 
     def covers(self, child: Constraint) -> bool:
@@ -179,7 +182,7 @@ class MaxLifetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaxSubtree:
-    """`max_subtree`."""
+    """`max_subtree`: a bound on a sum over the hop and all hops below."""
 
     key: str
     bound: int | float
@@ -196,18 +199,19 @@ class MaxSubtree:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """A bound of a type that is not known here, kept so that a child can carry it on. canonical: the whole object."""
+    """A constraint of an unknown type, stored so that a child can repeat the constraint. canonical: the whole object as
+    canonical JSON."""
 
     key: str
     type: str
     canonical: bytes
 
     def failure(self, fact: JSONValue) -> str | None:
-        """Always: what is not understood may forbid this."""
+        """Return a reason always: an unknown constraint may forbid the action."""
         return f"within a bound of type {shown(self.type, 40)}, which is not known here"
 
     def covers(self, child: Constraint) -> bool:
-        """Only what is identical."""
+        """Whether `child` is identical."""
         return child == self
 
 
@@ -226,7 +230,7 @@ TYPES: Final = (
 
 
 def to_wire(constraint: Constraint) -> dict[str, JSONValue]:
-    """`{"key", TYPE}`, and `order` beside `rank`; the inverse of `from_wire`."""
+    """Write `{"key", TYPE}`, and `order` beside `rank`; the inverse of `from_wire`."""
     match constraint:
         case Unknown(canonical=canonical):
             whole = parse(canonical)
@@ -243,9 +247,9 @@ def to_wire(constraint: Constraint) -> dict[str, JSONValue]:
 
 
 def from_wire(wire: JSONValue) -> Constraint:
-    """Read one constraint. An object is closed: `key`, one typed bound, and nothing that its type does not have.
+    """Read one constraint. The object is closed: `key`, one typed bound, and no member that the type does not have.
 
-    A single bound of an unknown type is kept as `Unknown`. Raises Malformed (`delegation.malformed`).
+    An object with a single bound of an unknown type becomes `Unknown`. Raises Malformed (`delegation.malformed`).
     """
     if not isinstance(wire, dict):
         raise DELEGATION_MALFORMED("a constraint must be an object")
@@ -265,14 +269,15 @@ def from_wire(wire: JSONValue) -> Constraint:
 
 
 def made(constraint: Constraint) -> Constraint:
-    """The constraint, checked as if it had been read. Raises Malformed (`delegation.malformed`, `json.*`)."""
+    """Return the constraint, validated by a round trip through its wire form. Raises Malformed (`delegation.malformed`,
+    `json.*`)."""
     if from_wire(to_wire(constraint)) != constraint:
         raise DELEGATION_MALFORMED(f"constraint {shown(constraint.key, 60)} does not survive the wire")
     return constraint
 
 
 def met(one: Constraint, other: Constraint) -> Constraint | None:
-    """The widest constraint that both cover; None where the two cannot be compared, or have nothing in common."""
+    """Return the widest constraint that both cover, or None if the two cannot be compared or have nothing in common."""
     if one.covers(other):
         return other
     if other.covers(one):
@@ -286,7 +291,7 @@ def met(one: Constraint, other: Constraint) -> Constraint | None:
 
 
 def joined(one: Constraint, other: Constraint) -> Constraint:
-    """As `met`. Raises Malformed (`delegation.nothing_in_common`) where that is None."""
+    """Return `met(one, other)`. Raises Malformed (`delegation.nothing_in_common`) where that is None."""
     both = met(one, other)
     if both is None:
         raise DELEGATION_NOTHING_IN_COMMON(f"the bounds on {shown(one.key, 60)} have nothing in common")
@@ -297,7 +302,7 @@ def _number(wire: Mapping[str, JSONValue], kind: str) -> int | float:
     value = wire[kind]
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= INTEGER_MAX:
         raise DELEGATION_MALFORMED(f"`{kind}` must be a number of at most 2^53 - 1 either way")
-    # 5.0 and 5 are one number in JSON, and shall be one here.
+    # JSON does not distinguish 5.0 from 5, so both become the same integer.
     return int(value) if value == int(value) else value
 
 
@@ -361,7 +366,7 @@ def _text(value: JSONValue, what: str, chars_max: int) -> str:
 
 
 def _within(fact: JSONValue, members: tuple[Scalar, ...]) -> bool:
-    """`true` and 1 are equal in Python, and are not the same fact."""
+    """Whether the fact is a member of the same type: `True == 1` in Python, but the two are different facts."""
     return any(type(fact) is type(member) and fact == member for member in members)
 
 

@@ -1,7 +1,7 @@
-"""How far an agent may hand on what a mandate lets it do: how deep, how widely, and to whom.
+"""Delegability of a mandate: how deep, how widely and to whom an agent may hand on its authority.
 
-Laws: not at all unless it is said; nobody receives who is not named, by their own name, their use case or a group of
-their owner's.
+Laws: a mandate that does not mention delegation cannot be handed on; an agent may receive only if `to` lists its name,
+its use case or a group of its owner.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ _RECEIVER: Final = re.compile(r"(agent|use_case|group):(.*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delegability:
-    """depth_max: hops below the agent of the mandate. width_max: agents that each may hand on to.
+    """Limits of delegation. depth_max: hops below the mandate's agent. width_max: most agents that each agent may hand
+    on to.
 
-    to: who may receive, each `agent:NAME`, `use_case:NAME` or `group:NAME`, the last for agents whose owner is in it.
+    to: permitted receivers, each as `agent:NAME`, `use_case:NAME` or `group:NAME`; a group permits agents whose owner
+    is a member.
     """
 
     depth_max: int = 0
@@ -59,7 +61,7 @@ class Delegability:
             checked_name(found[2], what=found[1].replace("_", " "))
 
     def receives(self, *, agent: str, use_case: str, owner_groups: Iterable[str]) -> bool:
-        """Whether an agent may get a part of this at all; depth and width are for whoever counts hops."""
+        """Whether an agent is a permitted receiver. The caller that counts hops checks depth and width."""
         asked = {f"agent:{agent}", f"use_case:{use_case}", *(f"group:{group}" for group in owner_groups)}
         return not asked.isdisjoint(self.to)
 
@@ -68,7 +70,7 @@ NOT_DELEGABLE: Final = Delegability()
 
 
 def delegation_claim(delegability: Delegability) -> dict[str, JSONValue]:
-    """The claim `delegation`; left out altogether for a mandate that may not be handed on."""
+    """Write the claim `delegation`, which is omitted for a mandate that may not be handed on."""
     return {
         "depth_max": delegability.depth_max,
         "width_max": delegability.width_max,
@@ -77,7 +79,8 @@ def delegation_claim(delegability: Delegability) -> dict[str, JSONValue]:
 
 
 def delegability_in(claim: JSONValue) -> Delegability:
-    """The inverse of `delegation_claim`. Raises Malformed (`mandate.malformed`, `name.invalid`)."""
+    """Read the claim `delegation`; the inverse of `delegation_claim`. Raises Malformed (`mandate.malformed`,
+    `name.invalid`)."""
     if not isinstance(claim, dict) or claim.keys() != _MEMBERS:
         raise MANDATE_MALFORMED("claim `delegation` has `depth_max`, `width_max` and `to`, and nothing else")
     depth, width, to = claim["depth_max"], claim["width_max"], claim["to"]

@@ -1,14 +1,15 @@
-"""Chains of hops: who acts, on whose word, back to the mandate; each link checked before any is believed.
+"""Verify delegation chains: the hops from the acting agent back to the mandate. No hop is trusted before every link is
+checked.
 
 Laws, in the order of Agent Delegation Chain -02, section 5:
-1. every hop is signed as `hop_signature` asks: by a trusted issuer, or below the first by its parent's key;
-2. each hop names the one token above it by hash; 3. depth is counted, and the principal is the same throughout;
-4. no hop has more than its parent; 5. none outlives its parent, and all are in their time;
-6. whoever presents the chain proved the key of the last hop; 7. no hop is revoked, and unknown is not leave to act;
-8. every hop is for this deployment. What an action needs is asked of every hop by `chain_failure`.
+1. every hop is signed as `hop_signature` requires: by a trusted issuer, or below the first by its parent's key;
+2. each hop names its parent token by hash; 3. depth is counted, and the principal is the same throughout;
+4. no hop has more than its parent; 5. no hop outlives its parent, and all are within their validity period;
+6. the presenter proved possession of the last hop's key; 7. no hop is revoked, and an unknown status refuses;
+8. every hop is for this deployment. `chain_failure` checks an action against every hop.
 
-A chain that verifies does so at every length: each beginning of it is a chain. Nothing here waits or asks the world:
-keys, possession and status come in as values.
+Each beginning of a valid chain is itself a valid chain. This module does no I/O and never waits: the caller passes in
+keys, proof of possession and status.
 """
 
 from __future__ import annotations
@@ -56,26 +57,26 @@ if TYPE_CHECKING:
     from answerable.core.mandate.mandate import Shortfall
 
 DEPTH_MAX: Final = 16
-"""Of the last hop, whatever is configured; the first has depth 0."""
+"""Maximum depth of the last hop, whatever is configured; the first hop has depth 0."""
 DEPTH_USUAL: Final = 5
 CHAIN_CHARS_MAX: Final = 262_144
 OFFLINE_SECONDS_MAX: Final = 300
-"""How long a hop lasts that no token service signed: only the register can end it before."""
+"""Maximum lifetime of a hop that no token service signed: only the revocation register can end such a hop earlier."""
 CLOCK_LEEWAY_MS: Final = 60_000
-"""How far the clock of whoever signed may be ahead; an end is never late."""
+"""How far the signer's clock may be ahead. An expiry has no leeway."""
 SEPARATOR: Final = "~"
-"""Between the tokens of a chain in one field; no token has it."""
+"""Separator of the tokens of a chain in one field; no token contains it."""
 
 Status = Literal["valid", "revoked", "unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """One verified hop. form: `online` when a trusted issuer signed it, `offline` when its parent's own key did.
+    """One verified hop. form: `online` if a trusted issuer signed the hop, `offline` if its parent's key did.
 
     not_before, expires_at: Unix milliseconds, half-open. digest: SHA-256 of the token's characters. manifest, instance:
-    of what the token service issued it to, where it says so. single_use: it is good for one action. consent: the
-    hop that it was exchanged for, which stands in no chain with it, and binds it all the same.
+    those of the receiver, where the token service states them; else empty. single_use: the hop permits one action.
+    consent: the hop that this one was exchanged for; it is not part of the chain, and its limits still apply.
     """
 
     jti: str
@@ -99,15 +100,15 @@ class Hop:
 
     @property
     def hash(self) -> str:
-        """By which its children name it, as `par_hash`."""
+        """The hash by which children name this hop, as `par_hash`."""
         return signing_hash(self.token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """Verified hops, root first, at least one. Made by `verified_chain` alone.
+    """Verified hops, root first, at least one. Only `checked_chain` makes chains.
 
-    depth_limit: how many hops there may be; a hop below the last one is the next of them.
+    depth_limit: most hops the chain may have, a further hop included.
     """
 
     hops: tuple[Hop, ...]
@@ -115,27 +116,29 @@ class Chain:
 
     @property
     def leaf(self) -> Hop:
-        """Who acts."""
+        """The last hop, whose agent acts."""
         return self.hops[-1]
 
     @property
     def root(self) -> Hop:
-        """What the token service gave for the mandate."""
+        """The hop that the token service issued for the mandate."""
         return self.hops[0]
 
 
 def holder_not_asked(confirmation: Confirmation) -> bool:
-    """Instead of a proof of possession, where nobody presents the chain: when it is read, minted or audited."""
+    """Stand in for the proof of possession where nobody presents the chain: when a chain is read, minted or audited."""
     return True
 
 
 def status_not_asked(hop: Hop) -> Status:
-    """Instead of the register, where the caller asks it by itself, as the gateway does right before the effect."""
+    """Stand in for the register lookup where the caller checks status itself, as the gateway does right before the
+    effect."""
     return "valid"
 
 
 def split_chain(field: str) -> tuple[str, ...]:
-    """The tokens in a field, root first. Raises Malformed (`delegation.malformed`, `delegation.depth_invalid`)."""
+    """Split a field into its tokens, root first. Raises Malformed (`delegation.malformed`) and Unverified
+    (`delegation.depth_invalid`)."""
     if len(field) > CHAIN_CHARS_MAX:
         raise DELEGATION_MALFORMED(f"a chain has more than {CHAIN_CHARS_MAX} characters")
     tokens = tuple(field.split(SEPARATOR, DEPTH_MAX + 1))
@@ -155,8 +158,8 @@ def verified_chain(
 ) -> Chain:
     """Verify a chain, root first.
 
-    proved: whether the presenter proved possession of the last hop's key. status: what is known of a hop, whose
-    signature and parents were checked. depth_max: of the last hop, at most 16. Raises Malformed
+    proved: whether the presenter proved possession of the last hop's key. status: the known status of a hop, called
+    after its signature and parents were checked. depth_max: of the last hop, at most 16. Raises Malformed
     (`delegation.malformed`, `.non_canonical`, `.duplicate_member`, `.non_finite`) and Unverified, step `delegation`:
     `.signature_invalid`, `.par_hash_mismatch`, `.depth_invalid`, `.principal_altered`, `.mission_altered`,
     `.not_narrower`, `.expired`, `.holder_binding_failed`, `.revoked`, `.status_unknown`, `.audience_mismatch`.
@@ -188,8 +191,11 @@ def checked_chain(
     depth_max: int = DEPTH_USUAL,
     mission_needed: bool = True,
 ) -> Chain:
-    """As `verified_chain`, for hops that were read already. signatures: who may sign; anything but `DelegatorBound` is
-    for whoever mints, and for vectors of others. mission_needed: False for chains of others that name no mandate."""
+    """Verify a chain of hops that were already read; otherwise as `verified_chain`.
+
+    signatures: the rule for who may sign; only minting and foreign test vectors use another rule than `DelegatorBound`.
+    mission_needed: False for foreign chains that name no mandate.
+    """
     _check_count(hops)
     links = tuple(zip((None, *hops), hops, strict=False))
     forms = tuple(_at(index, signatures.form, hop, parent) for index, (parent, hop) in enumerate(links))
@@ -216,9 +222,10 @@ def checked_chain(
 def chain_failure(
     chain: Chain, attempt: Attempt, *, reserved: Collection[str] = ()
 ) -> tuple[Hop, Shortfall] | None:
-    """The first hop that does not permit an attempted action, root first, and why; None when all permit it.
+    """Return the first hop, root first, that does not permit an attempted action, and why; None if all hops permit the
+    action.
 
-    reserved: as for `failure`, taken from an account of every hop.
+    reserved: as for `failure`; the caller reserves these sums from an account of every hop.
     """
     for hop in chain.hops:
         why = failure(hop.authority, attempt, reserved=reserved)
@@ -246,7 +253,7 @@ def _check_parent(hop: UnverifiedHop, parent: UnverifiedHop | None) -> None:
 
 
 def _depth_limit(hops: Sequence[UnverifiedHop], depth_max: int) -> int:
-    """Step 3: what the first hop says of depth, held against how long the chain is."""
+    """Step 3: compare the depth limit in the first hop with the length of the chain."""
     limit, depth = hops[0].depth_limit, len(hops) - 1
     if type(limit) is not int or limit < 1:
         raise DELEGATION_DEPTH_INVALID_UNVERIFIED("hop 0: `del_max_depth` must be a positive whole number")
@@ -267,7 +274,7 @@ def _depth_limit(hops: Sequence[UnverifiedHop], depth_max: int) -> int:
 
 
 def _check_sameness(hop: UnverifiedHop, root: UnverifiedHop, mission_needed: bool) -> None:
-    """Step 3: for whom, and for which mandate."""
+    """Step 3: the principal and the mandate are those of the root."""
     if hop.principal != root.principal:
         raise DELEGATION_PRINCIPAL_ALTERED(
             f"acts for {shown(hop.principal, 60)}, the chain began for {shown(root.principal, 60)}"
@@ -279,7 +286,7 @@ def _check_sameness(hop: UnverifiedHop, root: UnverifiedHop, mission_needed: boo
 
 
 def _check_narrower(hop: UnverifiedHop, parent: UnverifiedHop, limit: int) -> int:
-    """Step 4. Returns the limit of depth that holds from here on."""
+    """Step 4. Return the depth limit that applies below this hop."""
     wider = narrower(hop.authority, parent.authority)
     own = limit if hop.depth_limit is None else hop.depth_limit
     if type(own) is not int or own < 1:
@@ -318,9 +325,10 @@ def _check_status(found: Status) -> None:
 
 
 def _check_audience(hop: Hop, audience: str) -> None:
-    """Step 8. Asked of every hop, not of the last alone: what was given for elsewhere is not handed on to here.
+    """Step 8. Checked for every hop, not for the last alone: a hop for another deployment cannot be handed on to this
+    one.
 
-    A hop for one resource of this deployment is for this deployment; which one it is, is asked where that is known.
+    A hop for one resource of this deployment passes; the caller that knows the resource checks which resource that is.
     """
     if not any(one == audience or one.startswith(f"{audience}/") for one in hop.audiences):
         raise DELEGATION_AUDIENCE_MISMATCH(
@@ -361,7 +369,7 @@ _Made = TypeVar("_Made")
 
 
 def _at(index: int, check: Callable[_Given, _Made], *given: _Given.args, **named: _Given.kwargs) -> _Made:
-    """Run a check, and say of which hop its error is."""
+    """Run a check, and prefix its error with the index of the hop."""
     try:
         return check(*given, **named)
     except Unverified as error:

@@ -1,7 +1,7 @@
-"""For whom and through whom: a mandate and the hops below it, as one thing that every step of the walk looks at.
+"""Lineage of an action: a mandate and the hops below it, as one value that every step of the action walk checks.
 
-Laws: effective authority is that of the mandate and of every hop at once, asked anew at each action; the first that
-says no is named; without hops it is the mandate's own agent that acts for the person.
+Laws: the effective authority is the intersection of the mandate and every hop, evaluated anew at each action; a refusal
+names the first hop that refuses; without hops the mandate's own agent acts for the person.
 """
 
 from __future__ import annotations
@@ -24,24 +24,25 @@ if TYPE_CHECKING:
     from answerable.core.mandate.mandate import Mandate
 
 ACCOUNT: Final = "hop:"
-"""What the ids of hops' accounts begin with."""
+"""Prefix of the account ids of hops."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DelegationLineage:
-    """hops: root first; the last one's holder acts."""
+    """A mandate and its hops. hops: root first; the holder of the last hop acts."""
 
     mandate: Mandate
     hops: tuple[Hop, ...] = ()
 
     @property
     def depth(self) -> int:
-        """How often it was handed on."""
+        """How many times the mandate was handed on."""
         return max(0, len(self.hops) - 1)
 
 
 def hops_shortfall(hops: tuple[Hop, ...], attempt: Attempt) -> Shortfall | None:
-    """None when every hop permits the attempt; otherwise the first that does not, named. Sums are left to accounts."""
+    """Return why the first refusing hop does not permit the attempt, with that hop named; None if every hop permits it.
+    Sums are left to the accounts."""
     for hop in hops:
         why = failure(hop.authority, attempt, reserved=limits_of(hop.authority).keys())
         if why is not None:
@@ -50,7 +51,7 @@ def hops_shortfall(hops: tuple[Hop, ...], attempt: Attempt) -> Shortfall | None:
 
 
 def hop_name(hops: tuple[Hop, ...], hop: Hop) -> str:
-    """Which part of a chain says no, for people."""
+    """Return the human-readable name of the part of a chain that refuses."""
     if not hop.depth:
         return f"what agent {shown(hop.agent, 60)} was given for this task"
     giver = hops[hop.depth - 1].agent
@@ -58,12 +59,12 @@ def hop_name(hops: tuple[Hop, ...], hop: Hop) -> str:
 
 
 def hop_accounts(hops: tuple[Hop, ...]) -> tuple[Account, ...]:
-    """Where an action is counted beside its mandate: in every hop, so that what is split over calls and over children
-    adds up. A hop that is good for one action has one call in all, its own and those of whoever it was handed on to.
+    """Return the accounts of the hops, in which an action is counted beside its mandate, so that splitting work over
+    calls and children still adds up. A single-use hop has one call in all, shared with every hop below it.
 
-    Accounts go by the hash that a hop's children name it by. Its `jti` is the choice of whoever signed it, who could
-    name the account of somebody else and empty it; and one hop with two spellings of its signature is one account.
-    A hop that was exchanged for a consent is counted in that one's account, too, which all share that came of it.
+    Account ids use the hash by which a hop's children name it. The `jti` is chosen by the signer, who could name and
+    empty another hop's account; with the hash, two spellings of one hop's signature are still one account. A hop that
+    was exchanged for a consent also counts in the consent's account, which all hops made from that consent share.
     """
     own = [
         Account(id=f"{ACCOUNT}{hop.hash}", limits=hop_limits(hop), whose=hop_name(hops, hop)) for hop in hops
@@ -77,11 +78,11 @@ def hop_accounts(hops: tuple[Hop, ...]) -> tuple[Account, ...]:
 
 
 def hop_limits(hop: Hop) -> Mapping[str, int]:
-    """By sum, what may be spent by a hop and all below it."""
+    """Return how much a hop and all hops below it may spend, by name of the sum."""
     return spendable(hop.authority, single_use=hop.single_use)
 
 
 def spendable(authority: Authority, *, single_use: bool) -> Mapping[str, int]:
-    """By sum, what may be spent by a hop of this authority. single_use: it is good for one action."""
+    """Return how much a hop of this authority may spend, by name of the sum. single_use: the hop permits one action."""
     limits = limits_of(authority)
     return {**limits, CALLS: min(1, limits.get(CALLS, 1))} if single_use else limits

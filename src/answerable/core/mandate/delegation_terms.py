@@ -1,7 +1,7 @@
-"""Every name that drafts about delegation put on the wire: a rename is a change of this file.
+"""Wire names from the delegation drafts. If a draft renames something, only this file changes.
 
 Revisions: Agent Delegation Chain is draft-asor-wimse-agent-delegation-chain, text of -02, which the published vectors
-match; -03 (2026-10-27) was compared by its abstract only. That a child is signed by the key its parent's `cnf` names is
+match; -03 (2026-10-27) was compared by its abstract only. That a child is signed by the key in its parent's `cnf` is
 draft-nandakumar-wimse-delegator-bound-chains-00 (2026-11-16), known by its abstract only. That such a child's `iss` is
 the thumbprint of that key is draft-niyikiza-oauth-attenuating-agent-tokens-01. `mission` is
 draft-mcguinness-oauth-mission, state of 2026-06-30. The rest is ratified: RFC 7519, 7800, 8705, 9068, 9278, 9396, 9449.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-# RFC 9068, section 2.1; RFC 7515, section 4.1.9, lets the prefix go.
+# RFC 9068, section 2.1; RFC 7515, section 4.1.9, permits omitting the prefix.
 TYP: Final = "at+jwt"
 TYPES: Final = frozenset({TYP, "application/at+jwt"})
 
@@ -31,14 +31,15 @@ KEY: Final = "jwk"
 KEY_THUMBPRINT: Final = "jkt"
 CERTIFICATE_THUMBPRINT: Final = "x5t#S256"
 
-# Ours: SHA-256, base64url, of what the kernel says of the process at the other end of a local socket.
+# Ours: SHA-256, base64url, of the kernel's description of the peer process of a local socket.
 PROCESS: Final = "answerable_process"
-# Ours: the manifest that the instance was measured against, hex; the instance; that the token is good for one action.
+# Ours: the digest (hex) of the manifest that the instance was measured against; the instance; whether the token permits
+# only one action.
 MANIFEST: Final = "answerable_manifest"
 INSTANCE: Final = "answerable_instance"
 SINGLE_USE: Final = "answerable_single_use"
-# Ours: the hop that a token was exchanged for, which is none of its chain: its hash, what may be spent by it, and where
-# it was written down before: entry, leaf hash and origin of the log.
+# Ours: the hop that a token was exchanged for, which is not part of the token's chain. Members: its hash, its spending
+# limits, and where it was recorded before: entry, leaf hash and origin of the log.
 CONSENT: Final = "answerable_consent"
 CONSENT_HASH: Final = "hash"
 CONSENT_LIMITS: Final = "limits"
@@ -47,14 +48,14 @@ CONSENT_LEAF: Final = "leaf"
 CONSENT_LOG: Final = "log"
 
 THUMBPRINT_URI: Final = "urn:ietf:params:oauth:jwk-thumbprint:sha-256:"
-"""Before the thumbprint of the key that signed (RFC 9278, section 3): `iss` of a hop that no token service signed."""
+"""Prefix of the thumbprint of the signing key (RFC 9278, section 3): `iss` of a hop that no token service signed."""
 
 # Agent Delegation Chain -02, section 3.
 DEPTH: Final = "del_depth"
 DEPTH_LIMIT: Final = "del_max_depth"
 PARENT_HASH: Final = "par_hash"
 CANONICAL_REMARK: Final = ("c14n", "JCS")
-"""A header member that says what is demanded anyway, and its only value."""
+"""An optional header member and its only permitted value; it states a requirement that applies anyway."""
 
 # Agent Delegation Chain -02, section 4; RFC 9396, section 2.
 DETAILS: Final = "authorization_details"
@@ -100,5 +101,5 @@ Outcome = Literal[
     "unknown_constraint",
     "mission_altered",
 ]
-"""The words of Agent Delegation Chain -02, section 5, in its order of checks; `mission_altered` is ours. The code of an
-error is `delegation.` and one of these."""
+"""Outcomes of Agent Delegation Chain -02, section 5, in its order of checks; `mission_altered` is ours. The code of an
+error is `delegation.` followed by one of these words."""

@@ -1,7 +1,7 @@
-"""Who may sign a hop: a token service that is trusted for its issuer, or the agent that hands on (delegator-bound).
+"""Check who signed a hop: a token service trusted for its issuer, or the delegating agent (delegator-bound).
 
-Laws: the issuer that a hop names decides which keys are tried, never the key that its header names; the algorithm is
-the key's own; a first hop is signed by a trusted issuer and by nobody else.
+Laws: the issuer that a hop names decides which keys are tried, never the key in its header; the algorithm is that of
+the key; only a trusted issuer can sign a first hop.
 """
 
 from __future__ import annotations
@@ -24,17 +24,20 @@ KeysOf: TypeAlias = Callable[[str], Iterable[PublicKey]]
 
 
 class Signatures(Protocol):
-    """Who may sign a hop. The one in use is `DelegatorBound`."""
+    """The rule for who may sign a hop. Production uses `DelegatorBound`."""
 
     def form(self, hop: UnverifiedHop, parent: UnverifiedHop | None) -> Form:
-        """How the hop is signed. Raises Unverified (`delegation.signature_invalid`) unless it is. parent: None for the
-        first hop; its own signature was checked before."""
+        """Return how the hop is signed. Raises Unverified (`delegation.signature_invalid`) if the signature is not
+        acceptable.
+
+        parent: None for the first hop; the caller has already checked the parent's own signature.
+        """
 
 
 class DelegatorBound:
-    """Trusted issuers sign any hop; the holder of a hop signs those right below it, with the key in its `cnf`.
+    """Trusted issuers sign any hop; the holder of a hop signs its direct children, with the key in the hop's `cnf`.
 
-    keys_of: keys that are trusted for an issuer, none for an unknown one.
+    keys_of: the keys trusted for an issuer, none for an unknown issuer.
     """
 
     __slots__ = ("_keys_of",)
@@ -43,7 +46,8 @@ class DelegatorBound:
         self._keys_of = keys_of
 
     def form(self, hop: UnverifiedHop, parent: UnverifiedHop | None) -> Form:
-        """As Signatures.form. The issuer that is named decides which keys are tried, never the key in the header."""
+        """Check the signature by the rule of this class. The named issuer decides which keys are tried, never the key
+        in the header."""
         holder = parent.confirmation if parent is not None else None
         if holder is not None and holder.method == "jkt" and hop.issuer == thumbprint_uri(holder.thumbprint):
             if holder.key is None:
@@ -63,8 +67,8 @@ class DelegatorBound:
 
 
 def check_signature(jws: CompactJWS, key: PublicKey) -> None:
-    """Raises Unverified (`delegation.signature_invalid`): another algorithm than the key's, another key's name, a
-    signature that does not fit."""
+    """Check a hop's signature by this key. Raises Unverified (`delegation.signature_invalid`) for another algorithm
+    than the key's, another `kid`, or an invalid signature."""
     if jws.header["kid"] != key.thumbprint:
         raise signature_fault("`kid` is not the thumbprint of the key that must have signed")
     try:
@@ -74,5 +78,5 @@ def check_signature(jws: CompactJWS, key: PublicKey) -> None:
 
 
 def signature_fault(message: str) -> Unverified:
-    """What every way of failing here is called; the message says which."""
+    """Return the error that every signature fault has; the message gives the reason."""
     return DELEGATION_SIGNATURE_INVALID(message)

@@ -1,7 +1,7 @@
-"""Minting hops: what our own verifier would refuse is refused here, before anybody has it.
+"""Mint hops. A hop that our own verifier would refuse is not returned.
 
-Laws: the new hop is read back and checked against its parents in every step but the parents' own signatures, status and
-possession, which whoever mints may not be able to check; nothing is minted that outlives or exceeds its parent.
+Laws: the new hop is read back and checked against its parents in every step except the parents' own signatures, status
+and possession, which the minter may be unable to check; no minted hop outlives or exceeds its parent.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HopTerms:
-    """What a new hop shall say. Times are cut to seconds, the end too.
+    """The content of a new hop. Times are truncated to whole seconds, the expiry too.
 
-    depth_limit: how many hops there may be in all; None leaves it as the parent has it, and the first hop needs it.
-    more: further claims, such as `act`, `txn`, `status` or `scope`, for readers that know them.
+    depth_limit: most hops in the chain; None inherits the parent's limit, and the first hop must set it. more: further
+    claims, such as `act`, `txn`, `status` or `scope`, for readers that know them.
     """
 
     jti: str
@@ -60,7 +60,7 @@ class HopTerms:
 
 
 def sign_hop(parents: Sequence[str], hop: HopTerms, *, key: SigningKey, depth_max: int = DEPTH_USUAL) -> str:
-    """Hand on without a token service: the token of a hop below `parents`, signed by the key their last one holds.
+    """Mint a hop below `parents` without a token service, signed by the key that the last parent holds.
 
     parents: tokens, root first. Raises what `verified_chain` would raise for the chain with the new hop at its own
     `issued_at`, and Malformed (`delegation.malformed`, `json.*`, `statement.size`).
@@ -75,7 +75,7 @@ def sign_hop(parents: Sequence[str], hop: HopTerms, *, key: SigningKey, depth_ma
 def issue_hop(
     parents: Sequence[str], hop: HopTerms, *, issuer: str, key: SigningKey, depth_max: int = DEPTH_USUAL
 ) -> str:
-    """A hop below `parents`, signed by the token service `issuer` with its key. Raises as `sign_hop` does."""
+    """Mint a hop below `parents`, signed by the token service `issuer` with its key. Raises as `sign_hop` does."""
     above = tuple(read_hop(token) for token in parents)
     if not above:
         raise DELEGATION_MALFORMED("the first hop of a chain needs its principal and mission")
@@ -83,7 +83,7 @@ def issue_hop(
 
 
 def issue_root(hop: HopTerms, *, issuer: str, principal: str, mission: Mission, key: SigningKey) -> str:
-    """The first hop of a chain, for a mandate. Raises as `sign_hop` does."""
+    """Mint the first hop of a chain, for a mandate. Raises as `sign_hop` does."""
     claims = _claims(hop, issuer=issuer, principal=principal, mission=mission, depth=0)
     return _minted((), hop, claims, key=key, depth_max=0)
 
@@ -147,8 +147,8 @@ def _minted(
 
 
 def _shared(audience: str, above: tuple[UnverifiedHop, ...]) -> str:
-    """The audience of the first hop that a new one lies within, as within those of all hops between: a hop for a whole
-    deployment may be handed on for one resource of it, and not the other way."""
+    """Return the audience of the first hop that contains the new hop's audience; every hop between must contain it too.
+    A hop for a whole deployment may be handed on for one resource of it, and not the other way round."""
     for hop in above:
         if not any(lies_within(audience, one) for one in hop.audiences):
             raise DELEGATION_AUDIENCE_MISMATCH(
@@ -159,12 +159,13 @@ def _shared(audience: str, above: tuple[UnverifiedHop, ...]) -> str:
 
 
 def lies_within(audience: str, wider: str) -> bool:
-    """Whether one audience is the other, or one resource of it."""
+    """Whether one audience equals the other, or is a resource of it."""
     return audience == wider or audience.startswith(f"{wider}/")
 
 
 class _LastAlone:
-    """Holds the new hop to the delegator-bound rule; of its parents it reads the form, and no signature."""
+    """The signature rule for minting: check the new hop by the delegator-bound rule, and derive the form of its parents
+    without checking their signatures."""
 
     __slots__ = ("_key", "_made")
 

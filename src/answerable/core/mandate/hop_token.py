@@ -1,11 +1,12 @@
-"""One hop on the wire: a JWT access token (RFC 9068) that says who may do what, for whom, and on whose word.
+"""Read one hop of a delegation chain: a JWT access token (RFC 9068) that states who may do what, for whom, and by whom
+it was granted.
 
 | claim                   | meaning                                                                                  |
 |-------------------------|------------------------------------------------------------------------------------------|
 | `iss`                   | the token service, or the thumbprint URI of the key that signed                          |
 | `sub`                   | the principal the chain acts for, the same on every hop                                  |
 | `client_id`             | the agent that acts                                                                      |
-| `aud`                   | deployments it is for, at least one                                                      |
+| `aud`                   | the deployments that accept the hop, at least one                                        |
 | `jti`                   | the hop's id                                                                             |
 | `iat`, `exp`, `nbf`     | seconds; `nbf` may be absent                                                             |
 | `cnf`                   | the agent's key: `jkt`, `jwk` or both for one key, or `x5t#S256`, or a process            |
@@ -15,8 +16,8 @@
 | `authorization_details` | one `agent_delegation` object, as in `authority.py`                                      |
 | `mission`               | `id` of the mandate, and `authority_hash`                                                |
 
-Laws: header and payload are canonical JSON to the byte, so that one hop has one token; nothing read here is believed
-before `delegation_chain` checked it; claims that are not listed are carried and never ask for more.
+Laws: header and payload are canonical JSON to the byte, so that one hop has one token; nothing read in this module is
+trusted before `delegation_chain` checked it; claims that are not listed are carried along and never grant anything.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ CLAIMS: Final = (
     terms.DETAILS,
     terms.MISSION,
 )
-"""In the order of the page that describes them."""
+"""In the order of the documentation page that describes them."""
 
 Method = Literal["jkt", "x5t#S256", "answerable_process"]
 
@@ -83,10 +84,11 @@ _AUTHORITY_HASH: Final = re.compile(r"sha-256:[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """Whose hop it is, by thumbprint of a key (RFC 7638) or of a certificate (RFC 8705), or by SHA-256 of what the
-    kernel says of a process of this machine.
+    """The holder of a hop, by thumbprint of a key (RFC 7638) or of a certificate (RFC 8705), or by SHA-256 of the
+    kernel's description of a local process.
 
-    key: the key itself where the token holds it; only who shows it there can hand on without a token service.
+    key: the public key, if the token contains it. Only a holder whose token contains the key can hand on without a
+    token service.
     """
 
     method: Method
@@ -96,7 +98,7 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mission:
-    """The mandate behind a chain, and the anchor of its authority."""
+    """The mandate behind a chain, and the digest of the mandate's authority."""
 
     id: str
     authority_hash: str
@@ -104,10 +106,11 @@ class Mission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
-    """The hop that an agent signed, for which the token service issued another one in its place.
+    """The hop that an agent signed, and that the token service exchanged for another hop.
 
-    hash: as its children would name it. limits: what may be spent by it, in all that came of it. entry, leaf, log:
-    index, leaf hash (hex) and log of the entry in which it was written down; -1 and empty in tokens that do not say it.
+    hash: the hash by which children would name the hop. limits: spending limits shared by all hops made from the
+    consent. entry, leaf, log: index, leaf hash (hex) and log of the ledger entry that recorded the hop; -1 and empty in
+    tokens that omit them.
     """
 
     hash: str
@@ -119,25 +122,25 @@ class Consent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawHop:
-    """A token with one reading: canonical, without duplicates, its claims not looked at."""
+    """A token with exactly one reading: canonical and without duplicate members. Its claims have not been checked."""
 
     jws: CompactJWS
     claims: Mapping[str, JSONValue]
 
     @property
     def token(self) -> str:
-        """The characters that came in."""
+        """The token as received."""
         return self.jws.token
 
     @property
     def hash(self) -> str:
-        """What `par_hash` of a child must be."""
+        """The hash that a child's `par_hash` must equal."""
         return signing_hash(self.token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnverifiedHop:
-    """What a token says of itself. Times are Unix milliseconds, half-open; not_before is 0 where nothing says it."""
+    """The unverified content of a token. Times are Unix milliseconds, half-open; not_before is 0 if `nbf` is absent."""
 
     raw: RawHop = field(repr=False)
     issuer: str
@@ -157,12 +160,12 @@ class UnverifiedHop:
 
 
 def read_hop(token: str) -> UnverifiedHop:
-    """Read a token; nothing in it is to be believed yet. Raises as `read_raw` and `read_claims` do."""
+    """Read a token without verifying it. Raises as `read_raw` and `read_claims` do."""
     return read_claims(read_raw(token))
 
 
 def read_raw(token: str) -> RawHop:
-    """Take a token apart and hold it against its canonical form.
+    """Split a token and check that header and payload are in canonical form.
 
     Raises Malformed: `delegation.malformed`, `.duplicate_member`, `.non_finite`, `.non_canonical`.
     """
@@ -187,8 +190,10 @@ def read_raw(token: str) -> RawHop:
 
 
 def read_claims(raw: RawHop) -> UnverifiedHop:
-    """Read the claims of a hop; depth and parent are read where they are checked. Raises Malformed
-    (`delegation.malformed`, for a key in `cnf` that is none too)."""
+    """Read the claims of a hop. `delegation_chain` checks depth and parent later, whatever their type.
+
+    Raises Malformed (`delegation.malformed`), also for an invalid key in `cnf`.
+    """
     claims = raw.claims
     details = claims.get(terms.DETAILS)
     if not isinstance(details, list) or len(details) != 1:
@@ -217,9 +222,10 @@ def read_claims(raw: RawHop) -> UnverifiedHop:
 
 
 def consent_in(hop: UnverifiedHop) -> Consent | None:
-    """What a hop was exchanged for, if the token service says so; an agent that signs by its own key has no say in it.
+    """Return the hop that this hop was exchanged for, if the token service states one. The claim is ignored in a hop
+    that an agent signed with its own key.
 
-    Raises Malformed (`delegation.malformed`): what cannot be read may be a bound.
+    Raises Malformed (`delegation.malformed`): an unreadable claim may contain a bound.
     """
     claim = hop.raw.claims.get(terms.CONSENT)
     if claim is None or hop.issuer.startswith(terms.THUMBPRINT_URI):
@@ -245,22 +251,23 @@ def consent_in(hop: UnverifiedHop) -> Consent | None:
 
 
 def signing_hash(token: str) -> str:
-    """Base64url of SHA-256 over header and payload as they were signed (Agent Delegation Chain -02, section 3)."""
+    """Return base64url of SHA-256 over the signed header and payload (Agent Delegation Chain -02, section 3)."""
     return to_base64url(sha256(token.rpartition(".")[0].encode("ascii")).digest())
 
 
 def confirmation_of(key: PublicKey) -> Confirmation:
-    """The holder of this key, who then may hand on by it."""
+    """Return the confirmation of the holder of this key, who can then hand on with the key."""
     return Confirmation(method="jkt", thumbprint=key.thumbprint, key=key)
 
 
 def confirmation_by(method: Method, thumbprint: str) -> Confirmation:
-    """The holder of a certificate, or of a process of this machine, who cannot hand on without a token service."""
+    """Return the confirmation of a certificate's or local process's holder, who cannot hand on without a token
+    service."""
     return Confirmation(method=method, thumbprint=thumbprint)
 
 
 def confirmation_claim(confirmation: Confirmation) -> dict[str, JSONValue]:
-    """`cnf`; the inverse of how it is read."""
+    """Write the claim `cnf`; the inverse of how `read_claims` reads it."""
     claim: dict[str, JSONValue] = {confirmation.method: confirmation.thumbprint}
     if confirmation.key is not None:
         claim[terms.KEY] = parse(confirmation.key.jwk.encode("ascii"))
@@ -268,7 +275,7 @@ def confirmation_claim(confirmation: Confirmation) -> dict[str, JSONValue]:
 
 
 def thumbprint_uri(thumbprint: str) -> str:
-    """`iss` of a hop that the holder of this key signed (RFC 9278)."""
+    """Return the `iss` of a hop signed by the holder of this key (RFC 9278)."""
     return f"{terms.THUMBPRINT_URI}{thumbprint}"
 
 
@@ -335,12 +342,12 @@ def _seconds(claims: Mapping[str, JSONValue], name: str) -> int | float:
 
 
 def _millis(seconds: int | float) -> UnixMillis:
-    """Cut, not rounded: an end never moves on."""
+    """Truncate, do not round, so that an expiry never moves later."""
     return UnixMillis(int(seconds * 1000))
 
 
 def _as_outcome(error: Malformed) -> Malformed:
-    """What the parser refused, under the word that Agent Delegation Chain has for it."""
+    """Convert a parser error to the outcome that Agent Delegation Chain defines for it."""
     message = f"claims of a hop: {error.message}"
     match error.code:
         case "json.duplicate_member":

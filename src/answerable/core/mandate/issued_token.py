@@ -1,7 +1,7 @@
-"""A token that was issued: who it is for, what it derives from, and its place in a status list.
+"""A token that was issued: its holder, the token it derives from, and its place in a status list.
 
-Laws: a child never outlives its parent; a place in a status list is never given to a second token; every name that a
-token can end by is its own, its parent's, or among `through`.
+Laws: a child never outlives its parent; a place in a status list is never given to a second token; every name whose
+revocation ends a token is its own, its parent's, or in `through`.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
 
 
 class StatusPlace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Where a token's status stands. list_number: which list. index: which place in it."""
+    """Where a token's status is published. list_number: number of the status list. index: place in that list."""
 
     list_number: int
     index: int
 
 
 class IssuedToken(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """jti: its id. parent: the `jti` it derives from, empty for one that was issued for a mandate. par_hash: the hash
-    by which its children name it; empty for a token that nothing can be derived from.
+    """An issued token. jti: its id. parent: the `jti` it derives from, empty for a token issued directly for a mandate.
+    par_hash: the hash by which its children name it; empty for a token that cannot have children.
 
-    key: thumbprint of the key it is bound to. manifest: digest of the agent's, hex, empty without one. trust_domain,
-    instance: of whom it was issued to, empty for none. expires_at: Unix milliseconds. through: names of what stands
-    between it and its parent and is in no register: hops that agents signed, and consents; sorted, and as many as a
-    chain can have. Of an instance among them its own name is enough: it ends with each that it is a sub-agent of.
+    key: thumbprint of the key it is bound to. manifest: digest of the agent's manifest, hex, empty without one.
+    trust_domain, instance: those of the receiver, empty for none. expires_at: Unix milliseconds. through: names of what
+    lies between this token and its parent and is in no register: hops that agents signed, and consents; sorted, and at
+    most as many as a chain can have. An instance among them needs only its own name, which implies each instance that
+    it is a sub-agent of.
     """
 
     jti: str
@@ -48,7 +49,7 @@ class IssuedToken(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defa
     through: tuple[RevocationTarget, ...] = ()
 
     def own_names(self) -> tuple[RevocationTarget, ...]:
-        """The names that it has by itself; those of its ancestors end it, too."""
+        """Return the token's own names. Revoking any of them, or a name of an ancestor, ends the token."""
         pairs: tuple[RevocationTarget, ...] = (
             RevocationTarget("token", self.jti),
             RevocationTarget("hop", self.par_hash),

@@ -1,6 +1,6 @@
-"""What stands beside a task and is not part of it: on the same systems, and in other environments.
+"""Find what a task does not include: other capabilities on the same systems, and other environments.
 
-Only for people who read a preview: nothing is allowed because it is missing here.
+Only the preview for people uses the result: a capability that is missing from it is not thereby allowed.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """capabilities: names of those on the systems of the task that are not in it. environments: likewise. beyond: names
-    of those that are in it, and that whoever gives it may not give.
-    """
+    """What a task does not include. capabilities: names of capabilities that are on the task's systems but not in the
+    task. environments: environments that the task does not act in. beyond: names of capabilities that are in the task,
+    although its giver may not give them."""
 
     capabilities: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
@@ -32,8 +32,10 @@ class LeftOut:
 def left_out(
     terms: MandateTerms, capabilities: Mapping[str, Capability], *, giver: Principal | None = None
 ) -> LeftOut:
-    """What the registered capabilities have beside those of the mandate. giver: who answers for it; None where nobody
-    is known who does, which is said elsewhere."""
+    """Compare the registered capabilities with those of the mandate.
+
+    giver: the principal who gives the task; None if unknown, which the caller reports separately.
+    """
     granted = [capabilities[grant.capability] for grant in terms.grants if grant.capability in capabilities]
     names, servers = {one.name for one in granted}, {one.server for one in granted}
     only = {one.environment for one in terms.caveats if isinstance(one, EnvironmentIs)}

@@ -1,7 +1,7 @@
-"""A mandate: a principal's signed statement that an agent has a task, and how far it goes.
+"""A mandate: a principal's signed statement that an agent has a task, and the limits of that task.
 
 Laws: an action is covered only when one grant names its capability and every caveat of that grant and of the mandate
-holds; outside its window, closed, or past its budget a mandate covers nothing.
+holds; outside its validity window, when closed, or past its budget a mandate covers nothing.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ GRANTS_MAX: Final = 64
 PURPOSE_CHARS_MAX: Final = 500
 LIFETIME_SECONDS_MAX: Final = 90 * 24 * 3600
 END_OF_TIME: Final = 253_402_300_800_000
-"""The year 10000 in Unix milliseconds: calendars end there."""
+"""The year 10000 in Unix milliseconds: Python's `datetime` ends there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """One allowed capability under its own caveats."""
+    """One allowed capability, with the caveats that restrict it."""
 
     capability: str
     caveats: tuple[Caveat, ...] = ()
@@ -48,12 +48,11 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MandateTerms:
-    """What a mandate says, signed or not yet. Not a right to anything: only a `Mandate` is.
+    """The content of a mandate, signed or not. Terms alone permit nothing: only a `Mandate` does.
 
-    not_before, expires_at: Unix milliseconds, half-open. calls_max: actions that may be started in all. budgets: other
-    limits, sorted by name.
-    principal: a person, or `schedule:NAME`. application: the registered application whose key signs for a person who
-    showed `id_token` to it; both empty where the principal's own key signs.
+    not_before, expires_at: Unix milliseconds, half-open. calls_max: most actions that may be started in all. budgets:
+    other limits, sorted by name. principal: a person, or `schedule:NAME`. application: the registered application whose
+    key signs for a person who presented `id_token` to it; both empty where the principal's own key signs.
     """
 
     id: MandateId
@@ -90,19 +89,20 @@ class MandateTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mandate(MandateTerms):
-    """token: the JWS as received; the signature was checked over those bytes and nothing re-encodes them."""
+    """Terms with their verified signature. token: the JWS as received; the signature was checked over those bytes,
+    which are never re-encoded."""
 
     token: str
 
 
 def account_of(mandate: Mandate) -> Account:
-    """Where actions under the mandate itself are counted, and how far."""
+    """Return the account in which actions under the mandate itself are counted, with its limits."""
     return Account(id=mandate.id, limits={CALLS: mandate.calls_max, **dict(mandate.budgets)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortfall:
-    """Why a mandate does not cover an attempt. `code` is stable, `text` is for people."""
+    """Why a mandate does not cover an attempt. `code` is stable, `text` is human-readable."""
 
     code: str
     text: str
@@ -111,7 +111,7 @@ class Shortfall:
 def shortfall(
     mandate: Mandate, *, attempt: Attempt, state: MandateState, calls_used: int, now: UnixMillis
 ) -> Shortfall | None:
-    """None when the mandate covers the attempt at `now`; otherwise the first reason that it does not."""
+    """Return the first reason why the mandate does not cover the attempt at `now`, or None if it does."""
     short = ended(mandate, state=state, calls_used=calls_used, now=now)
     if short is not None:
         return short
@@ -122,7 +122,7 @@ def shortfall(
 
 
 def ended(mandate: Mandate, *, state: MandateState, calls_used: int, now: UnixMillis) -> Shortfall | None:
-    """Why the mandate covers nothing at all at `now`; None when it covers something."""
+    """Return why the mandate covers nothing at all at `now`, or None if it may cover something."""
     if state != "open":
         return Shortfall(code=MANDATE_CLOSED_DECISION.id, text="the mandate for this task has been closed")
     if now < mandate.not_before:

@@ -1,11 +1,11 @@
-"""Integrity anchors of a mandate: what task was given, and what authority with it, each as one digest.
+"""Compute the integrity anchors of a mandate: one digest of its intent (the task), and one of its authority.
 
 The construction is that of Mission-Bound Authorization (draft-mcguinness-oauth-mission, section "Integrity Anchors"):
 `sha-256:` and base64url of SHA-256 over the canonical JSON (RFC 8785) of `{"iss", "typ", "value"}`. The issuer is the
 deployment that a mandate is for, as in its `aud`.
 
-Laws: both follow from the signed claims alone, so that anybody who has the token can compute them; every claim is in
-one of them or names who, where and when; a claim that is new here is a bound, and in the authority.
+Laws: both digests follow from the signed claims alone, so that anybody who has the token can compute them; every claim
+is in one of them or states who, where and when; a new claim is treated as a bound, and belongs to the authority.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 INTENT: Final = "mission-intent"
 AUTHORITY_SET: Final = "mission-authority-set"
 TERMS: Final = "answerable-mandate-terms"
-"""Of what a person's ID token is bound to; a name of ours, as the draft asks of types that it does not define."""
+"""Type of the anchor that a person's ID token is bound to. The name is ours, as the draft requires for types that it
+does not define."""
 GRANT_TYPE: Final = "answerable_grant"
 
 _OUTSIDE_AUTHORITY: Final = frozenset(
@@ -36,15 +37,16 @@ _OUTSIDE_AUTHORITY: Final = frozenset(
 
 
 def anchor(typ: str, *, issuer: str, value: JSONValue) -> str:
-    """`sha-256:…` over the envelope. Raises Malformed (`json.*`) for a value without a canonical form."""
+    """Return `sha-256:…` over the envelope. Raises Malformed (`json.*`) for a value without a canonical form."""
     octets = encode({"iss": issuer, "typ": typ, "value": value})
     return f"sha-256:{to_base64url(sha256(octets).digest())}"
 
 
 def intent_of(terms: MandateTerms, *, audience: str) -> dict[str, JSONValue]:
-    """The Mission Intent: goal, the resource where it is pursued, its end, and for which use case.
+    """Build the Mission Intent: the goal, the resource, the expiry, and the use case.
 
-    `resources` names the deployment, which is what guards the systems; which of them it opens is the authority's part.
+    `resources` names the deployment that guards the systems; which systems the agent may reach is part of the
+    authority.
     """
     resources: list[JSONValue] = [f"answerable:{audience}"]
     context: dict[str, JSONValue] = {"use_case": terms.use_case}
@@ -57,8 +59,8 @@ def intent_of(terms: MandateTerms, *, audience: str) -> dict[str, JSONValue]:
 
 
 def authority_set_of(terms: MandateTerms, *, audience: str) -> list[JSONValue]:
-    """One entry a grant, each complete in itself: capability, all caveats that hold for it, and the bounds of the
-    mandate: for whom, how many calls, from when until when, how far it may be handed on."""
+    """Build the authority set: one self-contained entry a grant, with the capability, all caveats that apply to it, and
+    the bounds of the mandate: principal, number of calls, validity window, and how far it may be handed on."""
     claims = claims_of(terms, audience=audience)
     bounds: dict[str, JSONValue] = {
         name: value for name, value in claims.items() if name not in _OUTSIDE_AUTHORITY
@@ -73,19 +75,19 @@ def authority_set_of(terms: MandateTerms, *, audience: str) -> list[JSONValue]:
 
 
 def intent_hash(terms: MandateTerms, *, audience: str) -> str:
-    """`intent_hash` of the draft."""
+    """Return the draft's `intent_hash`."""
     return anchor(INTENT, issuer=audience, value=intent_of(terms, audience=audience))
 
 
 def authority_hash(terms: MandateTerms, *, audience: str) -> str:
-    """`authority_hash` of the draft."""
+    """Return the draft's `authority_hash`."""
     return anchor(AUTHORITY_SET, issuer=audience, value=authority_set_of(terms, audience=audience))
 
 
 def terms_nonce(terms: MandateTerms, *, audience: str) -> str:
-    """The nonce that an ID token must have so that its person consents to exactly these terms, and to no others.
+    """Return the nonce that an ID token must contain to prove that its person consents to exactly these terms.
 
-    Over every claim but the token itself, the mandate's id and the application among them.
+    The nonce covers every claim except the ID token itself, the mandate's id and the application included.
     """
     claims = claims_of(terms, audience=audience)
     claims.pop("id_token", None)
@@ -93,8 +95,8 @@ def terms_nonce(terms: MandateTerms, *, audience: str) -> str:
 
 
 def _instant(milliseconds: int) -> str:
-    """RFC 3339 in UTC; milliseconds only where there are any."""
-    # Calendars end with the year 9999, and so does what we can write.
+    """Format as RFC 3339 in UTC, with milliseconds only if they are not zero."""
+    # `datetime` cannot represent years after 9999.
     milliseconds = min(milliseconds, END_OF_TIME - 1)
     when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
     whole = milliseconds % 1000 == 0

@@ -1,7 +1,7 @@
-"""Names of OAuth as the token service speaks it, each with its source.
+"""Wire names from OAuth that the token service uses, each with its source.
 
-RFC 6749, 7009, 7519, 7523, 7662, 8414, 8693, 8705, 8707, 9068, 9396, 9449, 9701, 9728 are settled. From a draft is
-`CLIENT_JWT_SPIFFE` (draft-ietf-oauth-spiffe-client-auth-02): a rename is a change of this file.
+RFC 6749, 7009, 7519, 7523, 7662, 8414, 8693, 8705, 8707, 9068, 9396, 9449, 9701, 9728 are final. `CLIENT_JWT_SPIFFE` is
+from a draft (draft-ietf-oauth-spiffe-client-auth-02): if the draft renames it, only this file changes.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Final
 GRANT_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 TYPE_ACCESS: Final = "urn:ietf:params:oauth:token-type:access_token"
 TYPE_JWT: Final = "urn:ietf:params:oauth:token-type:jwt"
-# Ours: the id of a mandate, which is a name and no credential. Only the agent of the mandate may exchange it.
+# Ours: the id of a mandate, which is a name and not a credential. Only the agent of the mandate may exchange it.
 TYPE_MANDATE: Final = "urn:answerable:params:oauth:token-type:mandate"
 
-# Ours: a hop that lives longer than a token for actions, to hand on from and to exchange.
+# Ours: a hop that lives longer than a token for actions, to be handed on from or exchanged.
 TYPE_DELEGATION: Final = "urn:answerable:params:oauth:token-type:delegation"
 
 # RFC 7523, section 2.2, and the draft
@@ -42,4 +42,4 @@ SIGNING_ALGORITHMS: Final = ("ES256", "Ed25519")
 AUTHORIZATION_DETAILS_TYPE: Final = "agent_delegation"
 
 RESOURCE_METADATA: Final = "/.well-known/oauth-protected-resource"
-"""Path of RFC 9728, section 3, before the path of the resource."""
+"""Well-known path (RFC 9728, section 3), inserted before the path of the resource."""

@@ -1,7 +1,7 @@
-"""What a mandate will and will not let an agent do, in sentences for the person who is about to sign it.
+"""Describe what a mandate allows and forbids, in sentences for the person who is about to sign it.
 
-Laws: every grant, every caveat, every bound and whether it may be handed on is said; what is not said is not allowed,
-and the last sentences say so.
+Laws: every grant, every caveat, every bound and the delegation rule is stated; what is not stated is not allowed, and
+the last sentences say so.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from answerable.core.mandate.delegability import Delegability
     from answerable.core.mandate.mandate import Grant, MandateTerms
 
-# Decimal places of minor units (ISO 4217), of the currencies that are shown in whole units too.
+# Decimal places of minor units (ISO 4217), for currencies that are also presented in whole units.
 _PLACES: Final = {"CHF": 2, "EUR": 2, "GBP": 2, "JPY": 0, "KWD": 3, "USD": 2}
 
 LISTED_MAX: Final = 12
-"""Things named that are left out; of more, only how many."""
+"""Most excluded things listed by name; beyond that, only their number is given."""
 
 _NOTHING: Final = LeftOut()
 _NUMBERS: Final = {2: "two", 3: "three", 4: "four", 5: "five"}
@@ -53,10 +53,11 @@ def preview(
     beside: LeftOut = _NOTHING,
     session: tuple[Authority, ...] = (),
 ) -> tuple[str, ...]:
-    """Plain sentences. titles: what capabilities are called for people, by name; others are called by their name.
+    """Write the preview as plain sentences. titles: human-readable titles by capability name; a capability without a
+    title is called by its name.
 
-    beside: what is registered and not part of the task, to be named as what it cannot do. session: what the login
-    allows that it was given by.
+    beside: what is registered and not part of the task, listed as what the agent cannot do. session: what the login
+    that gave the task allows.
     """
     titles = titles or {}
     start, end = _instant(terms.not_before), _instant(terms.expires_at)
@@ -86,7 +87,7 @@ def preview(
 
 
 def budget_sentences(terms: MandateTerms) -> list[str]:
-    """What it may spend in all, one sentence for each budget."""
+    """Write one sentence for each budget."""
     return [
         f"It can {_spent(name, limit)} in all; then it starts nothing more." for name, limit in terms.budgets
     ]
@@ -96,7 +97,7 @@ def _spent(name: str, limit: int) -> str:
     if name.startswith(MONEY):
         currency = name.removeprefix(MONEY)
         places = _PLACES.get(currency)
-        # A currency whose minor unit is not known here is not guessed: whoever signs would be shown another sum.
+        # Do not guess the decimal places of an unknown currency: the signer would read a wrong sum.
         whole = f" ({_decimal(limit, places)} {currency})" if places is not None else ""
         return f"spend at most {limit} minor units of {currency}{whole}"
     verb = {ROWS: "read or write", BYTES: "receive", TOKENS: "use"}.get(name, "take")
@@ -136,7 +137,7 @@ def _called(name: str, titles: Mapping[str, str]) -> str:
 
 
 def _some(names: list[str], word: str) -> str:
-    """The names with `word` before the last one; of many, how many more there are."""
+    """Join the names with `word` before the last one; replace names beyond `LISTED_MAX` by their number."""
     more = len(names) - LISTED_MAX
     if more > 0:
         return f"{', '.join(names[:LISTED_MAX])} {word} {more} more"
@@ -153,7 +154,7 @@ def _allowed(grant: Grant, titles: Mapping[str, str]) -> str:
 
 
 def _restriction(caveat: Caveat) -> str:
-    """What is left after `only`. Every value is shown in full: a person signs what they see."""
+    """Return the words that follow `only`. Every value is given in full: a person signs what they read."""
     match caveat:
         case ResourceIn(ids=ids):
             return f"on {_all(ids)}"

@@ -1,7 +1,8 @@
-"""Names that could be read as other names than they spell: what to look for before a prefix or a ban is believed.
+"""Detect resource names that some reader could take for another name, before a prefix or a ban is applied to them.
 
-Laws: nothing is decoded, folded or cleaned here, for whoever acts on the name may do it otherwise; a name that some
-reader could turn into another one is called tricky, and a tricky name is never within a prefix and never outside a ban.
+Laws: this module never decodes, folds or cleans a name, since the system that acts on the name may do so differently; a
+name that some reader could turn into another one is called tricky; a tricky name is never within a prefix and never
+outside a ban.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import unicodedata
 from typing import Final
 
 _PERCENT: Final = re.compile(r"%(.{0,2})", re.DOTALL)
-# What an escape may stand for: printable ASCII that neither separates, nor climbs, nor escapes again. Octets from 0x80
-# up are left out: some readers take `%c0%ae` for a full stop.
+# Harmless escapes: printable ASCII that is neither a separator, nor part of a dot segment, nor a further escape. Octets
+# from 0x80 up are excluded: some readers take `%c0%ae` for a full stop.
 _HARMLESS: Final = frozenset(
     f"{octet:02x}" for octet in range(0x20, 0x7F) if chr(octet) not in "./\\%;?#&:@=+"
 )
@@ -20,7 +21,7 @@ _SEGMENT_END: Final = "/"
 
 
 def trick_in(text: str) -> str | None:
-    """What makes a name tricky, after `has`; None for a plain one."""
+    """Return what makes a name tricky, as words that follow `has`, or None for a plain name."""
     if not text.isascii():
         if unicodedata.normalize("NFC", text) != text:
             return "letters composed in more than one way (not NFC)"
@@ -43,13 +44,14 @@ def trick_in(text: str) -> str | None:
 
 
 def _climbs(segment: str) -> bool:
-    """Some readers drop what follows `;`, others spaces and dots at the end, before they look for `..`."""
+    """Whether a segment could be read as `.` or `..`: some readers first drop what follows `;`, others trailing spaces
+    and dots."""
     plain = segment.partition(";")[0]
     return bool(segment) and not plain.strip(". ")
 
 
 def mixes_scripts(text: str) -> bool:
-    """Whether letters of more than one script are in it, so that one may be taken for another."""
+    """Whether the text contains letters of more than one script, which can look alike."""
     scripts = {
         unicodedata.name(character, "UNKNOWN").split(" ")[0]
         for character in text
@@ -59,9 +61,9 @@ def mixes_scripts(text: str) -> bool:
 
 
 def lies_under(prefix: str, text: str) -> bool:
-    """Whether `text` begins with `prefix` and goes on where a segment ends: `a/b` is under `a`, `ab` is not.
+    """Whether `text` lies under `prefix` at a segment boundary: `a/b` is under `a`, `ab` is not.
 
-    A prefix that ends in anything but a letter or digit, such as `case-`, says itself where it ends.
+    A prefix that ends in anything but a letter, mark or digit, such as `case-`, is its own boundary.
     """
     if not text.startswith(prefix):
         return False
@@ -71,6 +73,6 @@ def lies_under(prefix: str, text: str) -> bool:
 
 
 def folded(text: str) -> str:
-    """One form for names that differ only in case, in how a character is written, or in spaces and dots at the ends,
-    which some systems drop. For bans, never for leave."""
+    """Fold names that differ only in case, in Unicode form, or in leading and trailing spaces and dots, which some
+    systems drop, to one form. Use for bans only, never to permit."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).strip(" .")

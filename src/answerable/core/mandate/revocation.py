@@ -1,19 +1,19 @@
-"""What can be ended for good, and under which names somebody's right to act can be ended.
+"""Revocation targets: what can be revoked permanently, and under which names.
 
-| kind           | its name is                                          | ends                                         |
+| kind           | its name is                                          | revoking it ends                             |
 |----------------|------------------------------------------------------|----------------------------------------------|
 | `token`        | the `jti` of an issued token                         | that token and every token derived from it   |
 | `hop`          | the hash by which its children name it (`par_hash`)  | that hop and its subtree, however signed     |
-| `mandate`      | the id of the mandate                                | everything under it, in whatever chain       |
+| `mandate`      | the id of the mandate                                | everything under it, in any chain            |
 | `agent`        | the registered name, or the SPIFFE ID of an instance | the agent; the instance and its sub-agents   |
 | `key`          | thumbprint of a key, or SHA-256 of a certificate     | what it proves or signed                     |
-| `manifest`     | the digest of an agent manifest, hex                 | whatever runs as that manifest says          |
+| `manifest`     | the digest of an agent manifest, hex                 | every instance that runs by that manifest    |
 | `owner`        | the registered name of a person                      | what that person owns, gave or signed        |
 | `vendor`       | a `vendor` of servers or agents in the registry      | agents made with it, actions on its servers  |
-| `trust_domain` | the name of a SPIFFE trust domain                    | every instance that is known by an id of it  |
+| `trust_domain` | the name of a SPIFFE trust domain                    | every instance with an id in that domain     |
 
-Laws: what is revoked stays so; whoever acts under any revoked name does not act; a name that is not known yet can be
-revoked, so that nobody is quicker by not having been seen.
+Laws: a revocation is permanent; nothing that depends on a revoked name may act; an unknown name can be revoked, so that
+nobody escapes by not having been seen yet.
 """
 
 from __future__ import annotations
@@ -53,16 +53,16 @@ REVOCATION_KINDS: Final[tuple[RevocationKind, ...]] = get_args(RevocationKind)
 
 REASON_CHARS_MAX: Final = 500
 NAME_CHARS_MAX: Final = 2048
-"""As long as a SPIFFE ID may be."""
+"""The maximum length of a SPIFFE ID."""
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _HASH: Final = re.compile(r"[A-Za-z0-9_-]{43}")
-"""Base64url of SHA-256."""
+"""Base64url of a SHA-256 digest."""
 _PRINTABLE: Final = re.compile(r"[!-~]{1,256}")
 
 
 class RevocationTarget(NamedTuple):
-    """One name under which a right to act can be ended. Made by `revocable` where it comes from outside."""
+    """One name that can be revoked. Use `revocable` to make one from untrusted input."""
 
     kind: RevocationKind
     name: str
@@ -70,9 +70,9 @@ class RevocationTarget(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation:
-    """Something was ended. at: Unix milliseconds. by: who ended it, as the control door knows them.
+    """A revocation. at: Unix milliseconds. by: the revoking person, as the control listener authenticated them.
 
-    reason: why, in that person's words; may be empty. Raises Malformed (`revocation.reason`).
+    reason: that person's explanation; may be empty. Raises Malformed (`revocation.reason`).
     """
 
     what: RevocationTarget
@@ -87,9 +87,9 @@ class Revocation:
             )
 
     def refusal(self) -> Refused:
-        """What whoever acts under it is told: `revoked.<kind>`. Who ended it, and why, is not theirs to know."""
+        """Return the refusal that the caller receives, `revoked.<kind>`. It does not reveal who revoked, or why."""
         said = f"{described(self.what)} has been revoked"
-        # Each code is written out, so that the reference of errors lists them.
+        # Name each code separately, so that the generated error reference lists all of them.
         match self.what.kind:
             case "token":
                 return REVOKED_TOKEN(said)
@@ -112,8 +112,10 @@ class Revocation:
 
 
 def revocable(kind: str, name: str) -> RevocationTarget:
-    """A name in its one spelling. Raises Malformed: `revocation.kind`, `revocation.name`, `name.invalid`,
-    `spiffe_id.*`."""
+    """Convert a kind and a name to a target in canonical spelling.
+
+    Raises Malformed: `revocation.kind`, `revocation.name`, `name.invalid`, `spiffe_id.*`.
+    """
     known = next((one for one in REVOCATION_KINDS if one == kind), None)
     if known is None:
         raise REVOCATION_KIND(
@@ -123,19 +125,19 @@ def revocable(kind: str, name: str) -> RevocationTarget:
 
 
 def described(what: RevocationTarget) -> str:
-    """In words, such as: agent `scout`."""
+    """Describe a target, such as: agent `scout`."""
     return f"{what.kind.replace('_', ' ')} {shown(what.name)}"
 
 
 def hop_names(*, jti: str, par_hash: str) -> tuple[RevocationTarget, RevocationTarget]:
-    """The names of one hop of a chain: as a token, and as the hop that its children name."""
+    """Return the two names of one hop: its token id, and the hash by which its children name it."""
     return RevocationTarget("token", jti), RevocationTarget("hop", par_hash)
 
 
 def instance_names(instance: str) -> tuple[RevocationTarget, ...]:
-    """The names of a running instance: its trust domain, itself, and each instance that it is a sub-agent of.
+    """Return the names of a running instance: its trust domain, itself, and each instance that it is a sub-agent of.
 
-    instance: a SPIFFE ID in its one spelling; empty for a caller that is known by a key or a channel alone.
+    instance: a SPIFFE ID in canonical spelling; empty for a caller that is identified by a key or a channel alone.
     """
     if not instance.startswith(SCHEME):
         return ()
@@ -146,12 +148,12 @@ def instance_names(instance: str) -> tuple[RevocationTarget, ...]:
 
 
 def vendor_names(vendors: Iterable[str]) -> tuple[RevocationTarget, ...]:
-    """Those who supply what somebody or something is made of."""
+    """Return targets for these vendors. Empty names are skipped."""
     return tuple(RevocationTarget("vendor", one) for one in vendors if one)
 
 
 def owner_names(people: Iterable[str]) -> tuple[RevocationTarget, ...]:
-    """Those who answer for it."""
+    """Return targets for these owners. Empty names are skipped."""
     return tuple(RevocationTarget("owner", one) for one in people if one)
 
 
@@ -171,7 +173,7 @@ def _checked(kind: RevocationKind, name: str) -> str:
             return _matching(_HASH, name, "the hash of a hop: 43 characters of base64url")
         case "key":
             if _DIGEST.fullmatch(name):
-                # As `x5t#S256` has it (RFC 8705), and as callers are known by it.
+                # The spelling of `x5t#S256` (RFC 8705), by which callers are identified.
                 return to_base64url(bytes.fromhex(name))
             what = "the thumbprint of a key or certificate: 43 characters of base64url, or 64 hex digits"
             return _matching(_HASH, name, what)

@@ -1,7 +1,7 @@
-"""The mandate that a schedule gives for one due time: all of it follows from the schedule, its template and that time.
+"""Derive the mandate that a schedule gives for one due time from the schedule, its template and that time.
 
-Laws: for one due time there is one mandate, with one id; whatever differs from it in anything was not given by the
-schedule.
+Laws: each due time has exactly one mandate, with one id; a mandate that differs from it in anything was not given by
+the schedule.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.documents import MandateTemplate, Schedule
 
 RESERVED_IDS: Final = "schedule."
-"""How ids of mandates begin that schedules give, and no others: nobody can take an id before its schedule is due."""
+"""Prefix of mandate ids that is reserved for schedules: nobody can take such an id before its schedule is due."""
 
 
 def scheduled_terms(schedule: Schedule, template: MandateTemplate, *, start: UnixMillis) -> MandateTerms:
-    """The mandate for the due time `start`. Raises Malformed (`template.parameter`) for values that do not fit."""
+    """Return the mandate for the due time `start`. Raises Malformed (`template.parameter`) for values that do not
+    fit."""
     when = instant_of(start)
     day = {DATE_PLACEHOLDER: when.date().isoformat()}
     return filled(
@@ -38,6 +39,6 @@ def scheduled_terms(schedule: Schedule, template: MandateTemplate, *, start: Uni
 
 
 def is_due(schedule: Schedule, mandate: MandateTerms, *, now: UnixMillis) -> bool:
-    """Whether the mandate is for the due time in whose window we are."""
+    """Whether the mandate is for the due time whose window contains `now`."""
     start = due(schedule.rule, now)
     return start is not None and mandate.not_before == start

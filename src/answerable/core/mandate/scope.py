@@ -1,4 +1,5 @@
-"""Scopes: names of capabilities, alone or all below a dot (Agent Delegation Chain -02, section 4.1).
+"""Scopes: capability names, either one name or a wildcard for all names under a prefix (Agent Delegation Chain -02,
+section 4.1).
 
 | form     | example      | covers                                     |
 |----------|--------------|--------------------------------------------|
@@ -26,7 +27,7 @@ _OPAQUE: Final = re.compile(r"[!#-)+-\[\]-~]+")
 
 
 def checked_scope(text: str) -> str:
-    """The scope, if it has one of the three forms. Raises Malformed (`delegation.malformed`)."""
+    """Return the scope if it has one of the three forms. Raises Malformed (`delegation.malformed`)."""
     if len(text) <= SCOPE_CHARS_MAX and any(form.fullmatch(text) for form in (_LITERAL, _WILDCARD, _OPAQUE)):
         return text
     raise DELEGATION_MALFORMED(
@@ -35,12 +36,12 @@ def checked_scope(text: str) -> str:
 
 
 def is_wildcard(scope: str) -> bool:
-    """Whether it names more than one capability."""
+    """Whether the scope is a wildcard."""
     return _WILDCARD.fullmatch(scope) is not None
 
 
 def covers(held: str, asked: str) -> bool:
-    """Whether all that `asked` names is named by `held`; both as `checked_scope` gives them."""
+    """Whether `held` covers every name that `asked` covers. Both must have passed `checked_scope`."""
     if held == asked:
         return True
     inside = _LITERAL.fullmatch(asked) or _WILDCARD.fullmatch(asked)

@@ -1,12 +1,13 @@
-"""What the login of a person allows of the tasks that are given by it: claims of the ID token that was shown for them.
+"""Read what a person's login allows for the tasks given through it, from claims of the ID token presented with the
+mandate.
 
-| claim                   | what counts of it                                                                 |
+| claim                   | relevant part                                                                     |
 |-------------------------|-----------------------------------------------------------------------------------|
-| `scope`                 | words that begin with `answerable:` and go on with the name of a capability       |
+| `scope`                 | words that begin with `answerable:`, followed by the name of a capability         |
 | `authorization_details` | the one object of type `agent_delegation` (RFC 9396), as in `authority.py`        |
 
-Laws: either narrows every mandate that was given by that login, for good, and neither ever widens one; what is for
-others is none of our business; what is for us and cannot be read refuses the mandate.
+Laws: either claim permanently narrows every mandate given through that login, and never widens one; entries for other
+services are ignored; an entry for this product that cannot be read refuses the mandate.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ if TYPE_CHECKING:
 SCOPE: Final = "scope"
 SCOPE_PREFIX: Final = "answerable:"
 SESSION_ACCOUNT: Final = "session:"
-"""What the ids of accounts begin with in which a login's sums are counted, before the id of the mandate."""
+"""Prefix, before the id of the mandate, of accounts in which a login's sums are counted."""
 WHOSE: Final = "the login that this task was given by"
 
 
 def session_of(mandate: MandateTerms) -> tuple[Authority, ...]:
-    """What each claim of its login allows, none for a mandate of the person's own key, or of a login that says nothing.
+    """Return the authority that each claim of the login allows. Empty for a mandate signed by the person's own key, and
+    for a login without such claims.
 
     Raises Malformed (`mandate.session`, `oidc.malformed`).
     """
@@ -47,14 +49,14 @@ def session_of(mandate: MandateTerms) -> tuple[Authority, ...]:
 
 
 def within_session(authority: Authority, session: tuple[Authority, ...]) -> Authority:
-    """What is left of an authority. Raises Malformed (`delegation.nothing_in_common`)."""
+    """Restrict an authority to what the login allows. Raises Malformed (`delegation.nothing_in_common`)."""
     for one in session:
         authority = meet(authority, one)
     return authority
 
 
 def session_shortfall(session: tuple[Authority, ...], attempt: Attempt) -> Shortfall | None:
-    """Why the login does not permit an attempt, None when it does. Sums are left to accounts."""
+    """Return why the login does not permit an attempt, or None if it does. Sums are left to the accounts."""
     for one in session:
         why = failure(one, attempt, reserved=limits_of(one).keys())
         if why is not None:
@@ -63,7 +65,7 @@ def session_shortfall(session: tuple[Authority, ...], attempt: Attempt) -> Short
 
 
 def session_account(mandate: MandateTerms, session: tuple[Authority, ...]) -> tuple[Account, ...]:
-    """Where the sums that the login bounds are counted; none where it bounds none."""
+    """Return the account for the sums that the login bounds; empty if it bounds none."""
     limits: dict[str, int] = {}
     for one in session:
         for name, limit in limits_of(one).items():
@@ -72,7 +74,7 @@ def session_account(mandate: MandateTerms, session: tuple[Authority, ...]) -> tu
 
 
 def session_sentences(session: tuple[Authority, ...]) -> tuple[str, ...]:
-    """For people who read what a mandate allows."""
+    """Describe the login's limits in human-readable sentences."""
     found: list[str] = []
     for one in session:
         names = ", ".join(map(shown, one.scopes))

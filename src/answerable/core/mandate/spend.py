@@ -1,7 +1,7 @@
-"""What one action may take of budgets before it, and what it has not used after it.
+"""Compute the most that one action may take from budgets before it runs, and how much of that it did not use.
 
-Laws: only declared things count; what cannot be known refuses before the action, and is not given back after it; no
-more is given back than was reserved.
+Laws: only declared amounts count; an amount that cannot be known refuses before the action, and is not given back after
+it; no more is given back than was reserved.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ _ONLY_CALLS: Final = {CALLS}
 
 
 class Rest(NamedTuple):
-    """returned: of what was reserved, what was not used. overrun: what was used beyond it."""
+    """The difference between reservation and use. returned: the part that was reserved and not used. overrun: the use
+    beyond the reservation."""
 
     returned: Amounts
     overrun: Amounts
@@ -46,16 +47,17 @@ class Rest(NamedTuple):
 def spend_of(
     capability: Capability, arguments: Mapping[str, JSONValue], accounts: Sequence[Account], *, wall_ms: int
 ) -> Amounts:
-    """The most that this action takes of what the accounts limit, sorted by name.
+    """Return the most that this action takes of each budget that the accounts limit, sorted by name.
 
-    wall_ms: the longest that the upstream may take. Raises Refused: `budget.undeclared` where the capability does not
-    say what it takes, `budget.amount` where the arguments do not, `budget.currency` for money of another currency.
+    wall_ms: longest time, in milliseconds, that the upstream may take. Raises Refused: `budget.undeclared` if the
+    capability does not declare what it takes, `budget.amount` if the arguments give no valid amount, `budget.currency`
+    for money of another currency.
     """
     limited: set[str] = set()
     for account in accounts:
         limited.update(account.limits)
     if limited == _ONLY_CALLS:
-        # Nothing but calls is limited, which is how most mandates are.
+        # Fast path: most mandates limit nothing but calls.
         return ONE_CALL
     amounts = {CALLS: 1}
     for name in limited:
@@ -81,14 +83,14 @@ def rest_of(
     elapsed_ms: int,
     measures: Sequence[MeasureMapping],
 ) -> Rest:
-    """What of a reservation was not used, by how the action ended.
+    """Return what of a reservation was not used, by how the action ended.
 
     - `not_started`: all of it.
-    - `indeterminate`: nothing, for it is not known.
-    - `failed`: the call stays used; of `bytes` and `wall_ms` what was not used is given back; of money, `rows` and
-      `tokens` what the answer does not say was used.
-    - `succeeded`: the call stays used; of `bytes` and `wall_ms` what was not used is given back; of money, `rows` and
-      `tokens` what the answer says was not used, and nothing where it does not say.
+    - `indeterminate`: nothing, since the use is unknown.
+    - `failed`: the call stays used; the unused part of `bytes` and `wall_ms` is given back; of money, `rows` and
+     `tokens` everything beyond what the answer reports as used.
+    - `succeeded`: the call stays used; the unused part of `bytes` and `wall_ms` is given back; of money, `rows` and
+     `tokens` the part that the answer reports as unused, and nothing if the answer does not report the use.
     """
     if status == "not_started":
         return Rest(reserved, NOTHING)
@@ -115,7 +117,7 @@ def rest_of(
 
 
 def pointed_at(value: JSONValue, pointer: str) -> JSONValue:
-    """What a JSON pointer (RFC 6901) that is not empty leads to; None where it leads nowhere."""
+    """Return the value that a non-empty JSON pointer (RFC 6901) refers to, or None if it refers to nothing."""
     for part in pointer.split("/")[1:]:
         step = part.replace("~1", "/").replace("~0", "~")
         if isinstance(value, dict):
@@ -149,7 +151,8 @@ def _argument(declared: ReserveMapping, arguments: Mapping[str, JSONValue]) -> i
 
 
 def money_moved(capability: Capability, arguments: Mapping[str, JSONValue]) -> Amounts:
-    """The money that this action moves, whatever is limited; nothing where the capability does not say.
+    """Return the money that this action moves, whether or not a budget limits it; empty if the capability declares no
+    amount.
 
     Raises Refused as `spend_of`.
     """
@@ -160,7 +163,7 @@ def money_moved(capability: Capability, arguments: Mapping[str, JSONValue]) -> A
 
 
 def _money(capability: Capability, arguments: Mapping[str, JSONValue]) -> tuple[str, int]:
-    """The budget and the amount; no budget where the capability says that no money moves."""
+    """Return budget name and amount; an empty name if the capability declares that no money moves."""
     declared = capability.spending.amount
     if declared is None:
         raise BUDGET_UNDECLARED(
@@ -188,7 +191,7 @@ def _currency(declared: AmountMapping, arguments: Mapping[str, JSONValue]) -> st
 
 
 def _check_currency(account: Account, name: str) -> None:
-    """An account that limits money of some currency has nothing of the others."""
+    """Raise if the account limits money, and none of this currency."""
     known = sorted(limit for limit in account.limits if limit.startswith(MONEY))
     if name and known and name not in known:
         listed = ", ".join(limit.removeprefix(MONEY) for limit in known)

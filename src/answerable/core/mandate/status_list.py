@@ -1,15 +1,16 @@
-"""Token Status List (draft-ietf-oauth-status-list, text of revision 21): one array of small numbers says of every token
-whether it stands; verifiers elsewhere read it and ask again when its `ttl` is over.
+"""Token Status List (draft-ietf-oauth-status-list, text of revision 21): write, sign and verify lists of token
+statuses. One list is an array of small numbers, one a token; remote verifiers read it, and fetch it again after its
+`ttl`.
 
-    eyJ…  JWS in compact form, header `typ` = `statuslist+jwt`
-    {"exp": 1790000000, "iat": 1789999940, "status_list": {"bits": 1, "lst": "eNrbuRgAAhcBXQ"},
-     "sub": "https://gateway.example/status/1", "ttl": 60}
+   eyJ…  JWS in compact form, header `typ` = `statuslist+jwt`
+   {"exp": 1790000000, "iat": 1789999940, "status_list": {"bits": 1, "lst": "eNrbuRgAAhcBXQ"},
+    "sub": "https://gateway.example/status/1", "ttl": 60}
 
-`lst` is base64url of the zlib stream (RFC 1950) over the array; entry 0 stands in the lowest bits of byte 0.
+`lst` is base64url of the zlib stream (RFC 1950) over the array; entry 0 is in the lowest bits of byte 0.
 
-Laws: a list is read whole or not at all; reading takes no more memory than `STATUSES_BYTES_MAX`, whatever a stream
-would become; a place outside the list refuses, and so does a list that is too old, from the future or about something
-else; what a status does not say is never taken for valid.
+Laws: a list is read whole or not at all; reading takes no more memory than `STATUSES_BYTES_MAX`, whatever size the
+stream would unpack to; a place outside the list refuses, and so does a list that is expired, issued in the future or
+about another URI; a status other than `VALID` is never treated as valid.
 """
 
 from __future__ import annotations
@@ -50,9 +51,9 @@ Bits = Literal[1, 2, 4, 8]
 STATUS_LIST_TYP: Final = "statuslist+jwt"
 MEDIA_TYPE: Final = "application/statuslist+jwt"
 STATUSES_BYTES_MAX: Final = 1 << 20
-"""Of one list, unpacked: eight million tokens of one bit."""
+"""Of one unpacked list: eight million tokens of one bit."""
 PACKED_CHARS_MAX: Final = 1_500_000
-"""Of `lst`: what does not compress is a little longer packed than not."""
+"""Of `lst`. Data that does not compress is slightly longer packed than unpacked."""
 TTL_SECONDS_MAX: Final = 86_400
 URI_CHARS_MAX: Final = 2_048
 CLOCK_AHEAD_SECONDS_MAX: Final = 60
@@ -67,18 +68,18 @@ _ALPHABET: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusList:
-    """bits: of one status. statuses: the array, as it is before it is packed."""
+    """An unpacked status list. bits: bits per status. statuses: the array."""
 
     bits: Bits
     statuses: bytes
 
     @property
     def size(self) -> int:
-        """How many places it has."""
+        """Number of places in the list."""
         return len(self.statuses) * (8 // self.bits)
 
     def status(self, index: int) -> int:
-        """The status at this place. Raises Refused (`status.out_of_range`)."""
+        """Return the status at a place. Raises Refused (`status.out_of_range`)."""
         if type(index) is not int or not 0 <= index < self.size:
             raise STATUS_OUT_OF_RANGE(
                 f"the status list has {self.size} places, none of them {shown(index)}: the token is refused"
@@ -90,9 +91,10 @@ class StatusList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusListToken:
-    """A list as its issuer signed it. uri: `sub`. issued_at, expires_at: Unix seconds; expires_at 0 for no end said.
+    """The content of a signed status list. uri: `sub`. issued_at, expires_at: Unix seconds; expires_at is 0 if `exp` is
+    absent.
 
-    ttl: seconds after which who keeps it asks again; 0 for none said.
+    ttl: seconds after which a cached list must be fetched again; 0 if absent.
     """
 
     uri: str
@@ -103,7 +105,7 @@ class StatusListToken:
 
 
 def with_status(statuses: bytearray, *, bits: Bits, indexes: Iterable[int], status: int) -> None:
-    """Set the status of these places. Raises Malformed (`status.value`, `status.index`)."""
+    """Set the status of these places in `statuses`. Raises Malformed (`status.value`, `status.index`)."""
     if not 0 <= status < 1 << bits:
         raise STATUS_VALUE(f"{status} does not fit into {bits} bits")
     per_byte, mask = 8 // bits, (1 << bits) - 1
@@ -116,14 +118,14 @@ def with_status(statuses: bytearray, *, bits: Bits, indexes: Iterable[int], stat
 
 
 def packed(statuses: StatusList) -> dict[str, JSONValue]:
-    """The member `status_list`. Raises Malformed (`status.size`)."""
+    """Write the member `status_list`. Raises Malformed (`status.size`)."""
     if not 0 < len(statuses.statuses) <= STATUSES_BYTES_MAX:
         raise STATUS_SIZE(f"a status list has 1 to {STATUSES_BYTES_MAX} bytes")
     return {"bits": statuses.bits, "lst": to_base64url(zlib.compress(statuses.statuses, 9))}
 
 
 def unpacked(member: JSONValue) -> StatusList:
-    """Read the member `status_list`, whatever a stranger put there. Raises Malformed (`status.malformed`)."""
+    """Read the member `status_list` from untrusted input. Raises Malformed (`status.malformed`)."""
     if not isinstance(member, dict):
         raise STATUS_MALFORMED("`status_list` is not an object")
     bits = next((one for one in _BITS if type(member.get("bits")) is int and one == member["bits"]), None)
@@ -140,7 +142,8 @@ def unpacked(member: JSONValue) -> StatusList:
 def signed_status_list(
     statuses: StatusList, *, uri: str, at: UnixMillis, ttl: int, lifetime_seconds: int, key: SigningKey
 ) -> str:
-    """The status list token over these statuses. ttl, lifetime_seconds: how soon to ask again, how long it is good.
+    """Sign a status list token over these statuses. ttl: seconds until it must be fetched again. lifetime_seconds: how
+    long it is valid.
 
     Raises Malformed (`status.ttl`, `status.size`, `statement.size` for a list that does not fit a token).
     """
@@ -162,10 +165,10 @@ def signed_status_list(
 def verified_status_list(
     token: str, *, uri: str, keys: Iterable[PublicKey], now: UnixMillis
 ) -> StatusListToken:
-    """A status list that somebody handed over, as the answer for `uri`, signed by one of these keys.
+    """Verify a status list received from a third party as the answer for `uri`, signed by one of these keys.
 
-    Raises Malformed (`status.malformed`), Unverified (step `status`: `status.type`, `.key`, `.algorithm`,
-    `.signature`, `.uri` for a list about something else, `.expired`, `.future`).
+    Raises Malformed (`status.malformed`), Unverified (step `status`: `status.type`, `.key`, `.algorithm`, `.signature`,
+    `.uri` for a list about another URI, `.expired`, `.future`).
     """
     known = tuple(keys)
     claims = verified_claims(
@@ -185,7 +188,7 @@ def verified_status_list(
 
 
 def status_list_in(claims: Mapping[str, JSONValue], *, uri: str, now: UnixMillis) -> StatusListToken:
-    """The claims of a token whose signature was checked. Raises as `verified_status_list`."""
+    """Read the claims of a token whose signature was already checked. Raises as `verified_status_list`."""
     issued = _seconds(claims, "iat", needed=True)
     expires, ttl = _seconds(claims, "exp"), _seconds(claims, "ttl")
     if "ttl" in claims and ttl == 0:
@@ -210,9 +213,9 @@ def status_list_in(claims: Mapping[str, JSONValue], *, uri: str, now: UnixMillis
 
 
 def reference_of(status: JSONValue) -> tuple[str, int]:
-    """Uri and place that the claim `status` of a token names. Raises Malformed (`status.malformed`).
+    """Return URI and place that the claim `status` of a token names. Raises Malformed (`status.malformed`).
 
-    A token that names none of this kind is not one without a status: who asks here wants to know.
+    A token that names no status list is an error too: the caller needs a status.
     """
     named = status.get("status_list") if isinstance(status, dict) else None
     if not isinstance(named, dict):
@@ -226,7 +229,7 @@ def reference_of(status: JSONValue) -> tuple[str, int]:
 
 
 def _inflated(stream: bytes) -> bytes:
-    """Exactly one zlib stream, of a bounded size: one that would become more is not unpacked further."""
+    """Unpack exactly one zlib stream, and stop at the size limit (protection against decompression bombs)."""
     unpacking = zlib.decompressobj()
     try:
         found = unpacking.decompress(stream, STATUSES_BYTES_MAX + 1)

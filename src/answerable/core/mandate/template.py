@@ -1,7 +1,7 @@
-"""From a mandate template and the values a person filled in to the terms of a mandate.
+"""Fill in a mandate template: combine it with a person's parameter values into the terms of a mandate.
 
-Laws: a value must match its parameter's whole pattern; replacement is one pass, so no value can bring in a placeholder;
-nothing in a template can widen what its grants name.
+Laws: a value must match its parameter's whole pattern; replacement is one pass, so a value cannot introduce a
+placeholder; filling in cannot widen the template's grants.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     )
 
 VALUE_CHARS_MAX: Final = 200
-"""Longest value a person may fill in."""
+"""Maximum length of a value."""
 
 _INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,15}")
 _INTEGER_MAX: Final = 2**53 - 1
@@ -59,12 +59,11 @@ def filled(
     now: UnixMillis,
     application: str = "",
 ) -> MandateTerms:
-    """The terms a template gives with these values: from `now`, for the template's time and number of calls.
+    """Return the terms that a template gives with these values, valid from `now` for the template's lifetime.
 
-    application: the one that is to sign for the principal, if their own key is not to.
-
-    A grant's argument that is one placeholder alone takes its parameter's type, any other stays as written.
-    Raises Malformed (`template.parameter`) with what to change, for the first value that does not fit.
+    application: the application that will sign for the principal; empty if the principal's own key signs. A grant's
+    argument that consists of one placeholder takes the type of its parameter; any other argument stays text. Raises
+    Malformed (`template.parameter`) for the first value that does not fit, and says what to change.
     """
     values = _checked(template, parameters)
     types = {parameter.name: parameter.type for parameter in template.parameters}
@@ -89,7 +88,7 @@ def filled(
 
 
 def unfilled(template: MandateTemplate, parameters: Mapping[str, str]) -> tuple[TemplateParameter, ...]:
-    """The parameters that have no value yet, in the template's order."""
+    """Return the parameters that have no value yet, in the template's order."""
     return tuple(parameter for parameter in template.parameters if parameter.name not in parameters)
 
 
@@ -118,7 +117,7 @@ def _delegability(wanted: DelegationTemplate | None) -> Delegability:
 
 
 def _filled_budgets(template: MandateTemplate, values: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
-    """Limits with what a person filled in. Raises Malformed (`template.parameter`) for what no limit can be."""
+    """Return the limits with the values filled in. Raises Malformed (`template.parameter`) for an invalid limit."""
     found: dict[str, int] = {}
     for name, written in template.budgets:
         limit = written if isinstance(written, int) else int(replaced(written, values))
@@ -158,7 +157,7 @@ def _value(parameter: TemplateParameter, text: str) -> str:
 
 
 def _typed(kind: str, text: str, name: str) -> str | int | bool:
-    """The value of a filled-in text, of the type its parameter says."""
+    """Convert a value to the type of its parameter."""
     match kind:
         case "integer" | "minor_units":
             if not _INTEGER.fullmatch(text) or abs(int(text)) > _INTEGER_MAX:
@@ -197,7 +196,8 @@ def _grant_caveats(
 
 
 def _destination(kind: DestinationType, text: str) -> str:
-    """A filled-in value must be in its one spelling, or the mandate would cover nothing, or not what was meant."""
+    """Check that a destination is in canonical spelling. Otherwise the mandate would cover nothing, or something
+    else."""
     try:
         return checked_allowed(kind, text)
     except Malformed as error:

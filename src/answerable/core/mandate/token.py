@@ -1,10 +1,11 @@
-"""A mandate on the wire: a JWS in compact form whose header `typ` is `answerable-mandate+jwt`.
+"""Encode and verify mandates: a mandate is a compact JWS whose header `typ` is `answerable-mandate+jwt`.
 
-Times are milliseconds under names of their own, so that nobody reads them as the seconds of `nbf` and `exp` (RFC 7519).
+Times are milliseconds under names of our own, so that no reader takes them for the seconds of `nbf` and `exp` (RFC
+7519).
 
-Laws: all claims that the form needs are there, and none that it does not know; an unknown claim or caveat refuses, for
-it may be a restriction; a token is believed only under a key registered for the very principal, or application, that it
-names as its signer.
+Laws: all required claims are present, and no unknown ones; an unknown claim or caveat refuses, since it may be a
+restriction; a token is accepted only under a key registered for the principal, or application, that it names as its
+signer.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 
 
 class MandateClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is signed. What is of `Any` type is read by whose it is; the last four may be left out."""
+    """The signed claims. Claims of type `Any` are read by the modules that own them; the last four are optional."""
 
     iss: Annotated[str, Meta(description="who gives the task and signs: a person, or `schedule:NAME`")]
     sub: Annotated[str, Meta(description="the agent who gets it")]
@@ -107,7 +108,7 @@ MANDATE: Final = Kind(
 
 
 def claims_of(terms: MandateTerms, *, audience: str) -> dict[str, JSONValue]:
-    """The claims that say these terms; the inverse of `terms_of`."""
+    """Write the claims of these terms; the inverse of `terms_of`."""
     optional: dict[str, JSONValue] = {}
     if terms.delegability != NOT_DELEGABLE:
         optional["delegation"] = delegation_claim(terms.delegability)
@@ -150,14 +151,16 @@ def verify_mandate(
     audience: str,
     application_keys: Callable[[str], Iterable[PublicKey]] = lambda _: (),
 ) -> Mandate:
-    """Verify a mandate token. `keys_of` gives the keys registered for a principal, none for an unknown one;
-    `application_keys` those of an application, which alone count where one signs for the principal.
+    """Verify a mandate token.
 
-    Says nothing about time, budget or state: `shortfall` does, at every action. Raises Malformed
-    (`mandate.malformed`, `name.invalid`, `caveat.*`) and Unverified (step `mandate`: `mandate.type`,
-    `mandate.algorithm`, `mandate.key`, `mandate.signature`, `mandate.audience`).
+    keys_of: the keys registered for a principal, none for an unknown one. application_keys: those of an application;
+    only these count if the mandate names an application as its signer.
+
+    Does not check time, budget or state: `shortfall` does, at every action. Raises Malformed (`mandate.malformed`,
+    `name.invalid`, `caveat.*`) and Unverified (step `mandate`: `mandate.type`, `mandate.algorithm`, `mandate.key`,
+    `mandate.signature`, `mandate.audience`).
     """
-    # Which application it says to come from is believed only together with that application's signature.
+    # The claimed application is trusted only together with that application's signature.
     application = ""
 
     def issuer_of(unverified: Mapping[str, JSONValue]) -> str:
@@ -183,7 +186,7 @@ def verify_mandate(
 
 
 def audience_of(token: str) -> str:
-    """Which deployment a mandate is for, by its token, which was verified when it was taken in.
+    """Return the deployment that a mandate is for. The caller must have verified the token on receipt.
 
     Raises Malformed (`mandate.malformed`).
     """
@@ -192,13 +195,13 @@ def audience_of(token: str) -> str:
 
 
 def mandate_in(token: str) -> Mandate:
-    """The mandate that a token is, which was verified when it was taken in. Raises Malformed and Unverified."""
+    """Read a mandate from a token that was verified on receipt. Raises Malformed and Unverified."""
     claims = parse(read_compact(token, malformed=MANDATE_MALFORMED).payload, limits=_CLAIMS_LIMITS)
     return signed(terms_of(claims if isinstance(claims, dict) else {}), token)
 
 
 def signed(terms: MandateTerms, token: str) -> Mandate:
-    """The mandate that has these terms by this token; for callers that verified it or stored it verified."""
+    """Combine terms and token into a mandate; for callers that verified the token, or stored it verified."""
     return Mandate(
         id=terms.id,
         principal=terms.principal,
@@ -219,7 +222,7 @@ def signed(terms: MandateTerms, token: str) -> Mandate:
 
 
 def checked_id(text: str) -> str:
-    """Return `text` when it can be the id of a mandate: 1 to 64 of `A-Z a-z 0-9 . _ -`. Raises Malformed."""
+    """Return `text` if it can be the id of a mandate: 1 to 64 of `A-Z a-z 0-9 . _ -`. Raises Malformed."""
     if not _ID.fullmatch(text):
         raise MANDATE_MALFORMED(f"{shown(text)} is not the id of a mandate")
     return text
@@ -245,7 +248,8 @@ def _terms(said: MandateClaims, claims: Mapping[str, JSONValue]) -> MandateTerms
 
 
 def _application(claims: Mapping[str, JSONValue]) -> str:
-    """Whose key signs, if not the principal's own. A draft has no ID token yet, which is made for it."""
+    """Return the application whose key signs, or empty if the principal's own key does. A draft may name an application
+    without an ID token, since the token is made for the draft."""
     if "id_token" in claims and "application" not in claims:
         raise MANDATE_MALFORMED("an `id_token` is shown by an `application`, which is missing")
     if "application" not in claims:
@@ -278,7 +282,7 @@ def _caveats(wires: list[JSONValue]) -> tuple[Caveat, ...]:
 
 
 def _budget_claim(terms: MandateTerms) -> dict[str, JSONValue]:
-    """Absent without budgets, so that such a mandate is what it was before there were any."""
+    """Omit the claim without budgets, so that such a mandate is encoded as before budgets existed."""
     return {"budgets": dict(terms.budgets)} if terms.budgets else {}
 
 

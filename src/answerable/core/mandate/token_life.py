@@ -1,11 +1,11 @@
-"""How long and how often a token acts, by the tier of what it acts on.
+"""Limit how long and how often a token may be used for actions, by the tier of the target.
 
-A token that is made for handing on lives long, so that the chains below it do. Acting is another matter: whoever gets
-hold of the key has the token, too, and the riskier the action the shorter and the fewer.
+A token made for handing on lives long, so that the chains below it can. Acting with it is limited further, since an
+attacker who has the key also has the token: the riskier the action, the shorter the time and the fewer the uses.
 
-Laws: no setting raises a maximum past the ones here; what is not known counts as the highest tier there is; a token's
-age counts from when it is first good, whatever its `exp` says and whoever signed it; the tier that counts at an action
-is today's, not that of when the token was made.
+Laws: no setting raises a maximum past those in `acting_seconds`; what is unknown counts as the highest tier; a token's
+age counts from the start of its validity, whatever its `exp` says and whoever signed it; the tier is evaluated at the
+action, not when the token was made.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 
 TIER_MAX: Final = 3
 SINGLE_USE_TIER: Final = 3
-"""From this tier on a token is good for one action."""
+"""From this tier on a token permits one action."""
 
 _OWN_USE: Final = "use"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActingLimits:
-    """seconds: by tier, how long a token acts. They may be lower than `ACTING_SECONDS_MAX` and never higher."""
+    """Limits on acting. seconds: by tier, how long a token may act; never more than `ACTING_SECONDS_MAX`."""
 
     seconds: Seconds = ACTING_SECONDS_MAX
 
     def __post_init__(self) -> None:
-        """Raises Malformed (`token.limits`)."""
+        """Check the limits. Raises Malformed (`token.limits`)."""
         if any(not 1 <= one <= most for one, most in zip(self.seconds, ACTING_SECONDS_MAX, strict=True)):
             most = ", ".join(map(str, ACTING_SECONDS_MAX))
             raise TOKEN_LIMITS(
@@ -52,17 +52,17 @@ class ActingLimits:
             )
 
     def of_tier(self, tier: int) -> int:
-        """Seconds for a tier; a tier that is not known is the highest."""
+        """Return the seconds for a tier; an unknown tier counts as the highest."""
         return self.seconds[tier] if 0 <= tier <= TIER_MAX else self.seconds[TIER_MAX]
 
 
 def tier_of(
     authority: Authority, capabilities: Mapping[str, Capability], *, tier: Callable[[Capability], int]
 ) -> int:
-    """The highest tier of whatever the authority could be used for. capabilities: every one there is, by name. tier: at
-    which an action of one is decided.
+    """Return the highest tier of any capability that the authority covers.
 
-    A name that nothing is registered under counts as the highest, and so does a wildcard that covers nothing yet.
+    capabilities: all registered capabilities, by name. tier: the tier at which an action of a capability is decided. An
+    unregistered name counts as the highest tier, and so does a wildcard that covers nothing.
     """
     return max(_tier(scope, capabilities, tier) for scope in authority.scopes)
 
@@ -77,7 +77,7 @@ def _tier(scope: str, capabilities: Mapping[str, Capability], tier: Callable[[Ca
 
 
 def check_age(hops: tuple[Hop, ...], *, tier: int, limits: ActingLimits, now: UnixMillis) -> None:
-    """Whether the last of these hops may still act on something of this tier. Raises Refused (`delegation.too_old`)."""
+    """Check that the last hop is young enough to act on this tier. Raises Refused (`delegation.too_old`)."""
     if not hops:
         return
     leaf = hops[-1]
@@ -91,9 +91,10 @@ def check_age(hops: tuple[Hop, ...], *, tier: int, limits: ActingLimits, now: Un
 
 
 def own_use(hops: tuple[Hop, ...], *, tier: int) -> tuple[Account, ...]:
-    """The account in which the one action of the last hop is counted, where the tier allows no second one.
+    """Return the account that counts the single action of the last hop; empty if the tier allows more than one.
 
-    It is not that of the hop with all below it: what was made for handing on is not used up by those who got a part.
+    This account is separate from the hop's account, which includes all hops below: receivers of a delegated part do not
+    use up the delegator's own action.
     """
     if not hops or tier < SINGLE_USE_TIER:
         return ()

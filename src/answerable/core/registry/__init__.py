@@ -1,1 +1,1 @@
-"""What has been registered: who exists, who answers for it, and what may be done at all."""
+"""The registry: who exists, who answers for it, and what may be done at all."""

@@ -1,4 +1,4 @@
 """Transparency log formats and proofs: RFC 6962 trees, C2SP notes, checkpoints and proof files.
 
-Liftable as a library: nothing here knows what a leaf means, holds a key, or reads a file.
+Usable as a separate library: no module knows the meaning of a leaf, holds a private key, or reads a file.
 """

@@ -1,9 +1,8 @@
-"""Checkpoints (C2SP tlog-checkpoint): the note text that states a log's size and root.
+"""Read and verify checkpoints (C2SP tlog-checkpoint): the note text that states a log's size and root.
 
 Laws:
 - what parses is written back byte for byte;
-- a checkpoint is trusted only as `verified_checkpoint` returns it: signed by a key of that log, for that
-  origin.
+- a checkpoint is trusted only as returned by `verified_checkpoint`: signed by a key of that log, for that origin.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ EXTENSION_LINES_MAX: Final = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A log's `origin`, `size` in leaves, 32-byte `root`, and `extensions`: opaque lines, best empty."""
+    """A log's `origin`, `size` in leaves, 32-byte `root`, and `extensions`: opaque lines, preferably none."""
 
     origin: str
     size: int
@@ -53,30 +52,30 @@ class Checkpoint:
             raise CHECKPOINT_ROOT("empty tree with the root of another")
 
     def text(self) -> bytes:
-        """The note text to sign."""
+        """Return the note text to sign."""
         lines = (self.origin, str(self.size), b64encode(self.root).decode(), *self.extensions)
         return "".join(f"{line}\n" for line in lines).encode()
 
     @classmethod
     def parse(cls, text: bytes) -> Checkpoint:
-        """Read a note text. Proves nothing by itself. Raises Malformed."""
+        """Read a note text without verifying it. Raises Malformed."""
         origin, size, root = tree_head_of(text)
         extensions = text[:-1].decode().split("\n", 4 + EXTENSION_LINES_MAX)[3:]
         return cls(origin=origin, size=size, root=root, extensions=tuple(extensions))
 
 
 def verified_checkpoint(encoded: bytes, *, origin: str, log_keys: Iterable[VerifierKey]) -> Checkpoint:
-    """Read a signed checkpoint that a log called `origin` must have signed with one of `log_keys`.
+    """Read a checkpoint that must be signed for the log `origin` with one of `log_keys`.
 
-    Raises Malformed, or Unverified with the steps of `Note.verify`, `checkpoint.origin`, and
-    `checkpoint.extensions` where there are extension lines that no Ed25519 signature covers. Says nothing about
-    cosignatures: give it keys of the log only, never those of witnesses.
+    Raises Malformed, or Unverified with the steps of `Note.verify`, `checkpoint.origin`, and `checkpoint.extensions`
+    for extension lines that no Ed25519 signature covers. Cosignatures are not checked: pass keys of the log only, never
+    those of witnesses.
     """
     return checkpoint_in(Note.parse(encoded), origin=origin, log_keys=log_keys)
 
 
 def checkpoint_in(note: Note, *, origin: str, log_keys: Iterable[VerifierKey]) -> Checkpoint:
-    """The checkpoint in a note that is parsed already, verified as by `verified_checkpoint`."""
+    """Verify the checkpoint in a parsed note, as `verified_checkpoint` does."""
     signers = note.verify(log_keys)
     checkpoint = Checkpoint.parse(note.text)
     if checkpoint.origin != origin:

@@ -1,11 +1,11 @@
-"""Cosignatures (C2SP tlog-cosignature): what witnesses say about a checkpoint, and when.
+"""Make and verify cosignatures (C2SP tlog-cosignature): statements of witnesses about a checkpoint, with a time.
 
 Laws:
-- a cosignature says that its key saw this tree continue every earlier one of the same origin; with a time, that it was
-  the largest at that time. It says nothing about extension lines;
-- cosignatures by unknown keys are ignored, a bad one by a known key rejects the checkpoint;
+- a cosignature states that its cosigner has verified that this tree extends every earlier one of the same origin; with
+ a timestamp, that it was the largest tree at that time. It states nothing about extension lines;
+- cosignatures by unknown keys are ignored; a bad one by a known key rejects the checkpoint;
 - a key counts once, however often it signed;
-- private keys stay elsewhere: cosigning asks a callable.
+- this module never holds private keys: the caller passes in a signing function.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _SIGNATURE_BYTES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cosignature:
-    """A good cosignature by `cosigner`. timestamp: Unix seconds; 0 where it says nothing about the time."""
+    """A valid cosignature by `cosigner`. timestamp: Unix seconds; 0 if it states no time."""
 
     cosigner: VerifierKey
     timestamp: int
@@ -53,11 +53,11 @@ class Cosignature:
 def cosignature(
     checkpoint_text: bytes, *, key: VerifierKey, timestamp: int, sign: Callable[[bytes], bytes]
 ) -> NoteSignature:
-    """Cosign the text of a checkpoint with a key that is held elsewhere, at `timestamp` in Unix seconds.
+    """Cosign the text of a checkpoint through an external signing function, at `timestamp` in Unix seconds.
 
-    sign: takes the bytes to sign and returns the bare signature; ML-DSA-44 with an empty context. What it returned is
-    not verified. A log signs its own checkpoints with an ML-DSA-44 key in this way, too. Raises Malformed for a text
-    that is no checkpoint, a key of another type, a time out of range, or a signature of another length.
+    sign: takes the bytes to sign and returns the bare signature; ML-DSA-44 with an empty context. Its result is not
+    verified. A log signs its own checkpoints with an ML-DSA-44 key in this way, too. Raises Malformed for a text that
+    is not a checkpoint, a key of another type, a time out of range, or a signature of another length.
     """
     Checkpoint.parse(checkpoint_text)
     signature = sign(key.cosigned_text(checkpoint_text, timestamp))
@@ -70,11 +70,11 @@ def cosignature(
 
 
 def verified_cosignatures(note: Note, *, cosigners: Iterable[VerifierKey]) -> tuple[Cosignature, ...]:
-    """The good cosignatures on a checkpoint by these keys, in the order of their first lines; perhaps there are none.
+    """Return the valid cosignatures on a checkpoint by these keys, in the order of their first lines; may be empty.
 
-    Of several by one key the newest counts. Keys of other types than `COSIGNATURE_KINDS` are passed over. Says nothing
-    about the log's own signature. Raises Unverified, step `note.signature`, for a bad one; Malformed for a note that
-    is no checkpoint, and where two different keys share name and id.
+    Of several by one key the newest counts. Keys of other types than `COSIGNATURE_KINDS` are skipped. The log's own
+    signature is not checked. Raises Unverified, step `note.signature`, for a bad cosignature; Malformed for a note that
+    is not a checkpoint, and if two different keys share name and id.
     """
     Checkpoint.parse(note.text)
     newest: dict[VerifierKey, int] = {}

@@ -1,7 +1,7 @@
-"""What a cosigner signs (C2SP tlog-cosignature): the bytes under a timestamped signature, byte for byte.
+"""Build the exact bytes that a cosigner signs (C2SP tlog-cosignature).
 
-An Ed25519 cosigner signs the whole text of a checkpoint, an ML-DSA-44 cosigner its own name, the origin, size and root:
-extension lines are not covered, and only the text under an Ed25519 signature can be trusted to hold those it holds.
+An Ed25519 cosigner signs the whole text of a checkpoint; an ML-DSA-44 cosigner signs its own name, the origin, size and
+root. Its signature does not cover extension lines: only the text under an Ed25519 signature authenticates those.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SUBTREE_LABEL: Final = b"subtree/v1\n\x00"
 
 
 def ed25519_cosigned_text(timestamp: int, checkpoint_text: bytes) -> bytes:
-    """The bytes under a cosignature of type 0x04, made at `timestamp` in Unix seconds. Raises Malformed."""
+    """Return the bytes under a cosignature of type 0x04, made at `timestamp` in Unix seconds. Raises Malformed."""
     _require_timestamp(timestamp)
     return b"cosignature/v1\ntime %d\n" % timestamp + checkpoint_text
 
@@ -35,14 +35,15 @@ def ed25519_cosigned_text(timestamp: int, checkpoint_text: bytes) -> bytes:
 def ml_dsa_44_signed_text(
     *, cosigner: str, timestamp: int, origin: str, start: int, end: int, root: bytes
 ) -> bytes:
-    """The bytes under a signature of type 0x06 by the key named `cosigner`, over leaves `start` to `end` of a log.
+    """Return the bytes under a signature of type 0x06 by the key named `cosigner`, over leaves `start` to `end` of a
+    log.
 
-    timestamp: Unix seconds; 0 to say nothing about the time, which a start other than 0 demands. Raises Malformed.
+    timestamp: Unix seconds; 0 for no time, which a start other than 0 requires. Raises Malformed.
     """
     _require_timestamp(timestamp)
     if len(root) != HASH_BYTES:
         raise CHECKPOINT_ROOT(f"root of {len(root)} bytes, expected {HASH_BYTES}")
-    # A complete or cut subtree starts at a multiple of the next power of two at or above its length.
+    # A subtree, complete or at the right edge, starts at a multiple of the next power of two at or above its length.
     aligned = 1 << (end - start - 1).bit_length() if start < end else 1
     if not 0 <= start <= end <= SIZE_MAX or start % aligned or (start and (timestamp or start == end)):
         raise COSIGNATURE_SUBTREE(f"no subtree of leaves {start} to {end} to sign at time {timestamp}")
@@ -58,7 +59,7 @@ def ml_dsa_44_signed_text(
 
 
 def tree_head_of(text: bytes) -> tuple[str, int, bytes]:
-    """The first three lines of a checkpoint's text: origin, size and root, unchecked but for their spelling.
+    """Return origin, size and root from the first three lines of a checkpoint's text. Only their spelling is checked.
 
     Raises Malformed.
     """

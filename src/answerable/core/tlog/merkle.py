@@ -1,12 +1,12 @@
-"""The Merkle tree of RFC 6962: hashing, an append-only right edge, and proofs.
+"""Merkle trees of RFC 6962: hashing, an append-only right edge, and inclusion and consistency proofs.
 
 Laws:
 - a proof built for a tree verifies against that tree's roots, and no other bytes, index or size do;
-- verifying raises `Unverified` with the failed step, it never returns a boolean that a caller could ignore;
+- verification raises `Unverified` with the failed step; it never returns a boolean that a caller could ignore;
 - a tree of size 0 proves nothing: `verify_consistency` refuses old size 0. RFC 6962 defines no such proof,
-  the public vectors reject it, and a witness that sees a log for the first time decides by its own protocol
-  (C2SP tlog-witness, which there demands an empty proof, as `consistency_proof` builds it);
-- a hash is 32 bytes: other lengths are refused everywhere, even where the algorithm would never look at them.
+ the public vectors reject it, and a witness that first encounters a log decides by its own protocol
+ (C2SP tlog-witness, which requires an empty proof there, as `consistency_proof` builds it);
+- a hash is 32 bytes: other lengths are refused everywhere, even if the algorithm would not use the hash.
 
 Hashes are 32 bytes, sizes and indices at most 2**64 - 1.
 """
@@ -33,7 +33,7 @@ from answerable.errors.codes.tlog import (
 HASH_BYTES: Final = 32
 SIZE_MAX: Final = 2**64 - 1
 PROOF_HASHES_MAX: Final = 64
-"""Longest inclusion proof there is; consistency proofs are at most one hash longer."""
+"""Maximum length of an inclusion proof; consistency proofs are at most one hash longer."""
 EMPTY_ROOT: Final = sha256(b"").digest()
 """Root of the tree with no leaves (RFC 6962, section 2.1)."""
 
@@ -42,20 +42,19 @@ HashReader: TypeAlias = Callable[[int, int], bytes]
 
 
 def leaf_hash(entry: bytes) -> bytes:
-    """Hash of one entry: SHA-256(0x00 || entry)."""
+    """Return the hash of one entry: SHA-256(0x00 || entry)."""
     return sha256(b"\x00" + entry).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Hash of an inner node: SHA-256(0x01 || left || right)."""
+    """Return the hash of an inner node: SHA-256(0x01 || left || right)."""
     return sha256(b"\x01" + left + right).digest()
 
 
 class CompactRange:
     """The right edge of a growing tree: one hash for each complete subtree, largest first.
 
-    `append` costs one node hash on average. Holds at most 64 hashes whatever the size. Not shared between
-    threads.
+    `append` costs one node hash on average. Stores at most 64 hashes whatever the size. Not thread-safe.
     """
 
     __slots__ = ("_hashes", "_size")
@@ -66,7 +65,7 @@ class CompactRange:
 
     @classmethod
     def restored(cls, *, size: int, hashes: Sequence[bytes]) -> CompactRange:
-        """The range that `size` and `hashes` were read from. Raises Malformed unless they fit together."""
+        """Restore a range from `size` and `hashes`. Raises Malformed unless they fit together."""
         if not 0 <= size <= SIZE_MAX:
             raise TLOG_SIZE_RANGE(f"tree size {size} out of range")
         if len(hashes) != size.bit_count():
@@ -87,11 +86,11 @@ class CompactRange:
 
     @property
     def hashes(self) -> tuple[bytes, ...]:
-        """What `restored` takes back: one hash for each bit set in the size, most significant first."""
+        """The state for `restored`: one hash for each bit set in the size, most significant first."""
         return tuple(self._hashes)
 
     def append(self, leaf: bytes) -> None:
-        """Add one leaf hash at the right. Raises Malformed if it is not a hash or the tree is full."""
+        """Append one leaf hash. Raises Malformed if it is not a hash or the tree is full."""
         _require_hash(leaf)
         if self._size == SIZE_MAX:
             raise TLOG_SIZE_RANGE(f"tree is full at {SIZE_MAX} leaves")
@@ -103,7 +102,7 @@ class CompactRange:
         self._size += 1
 
     def root(self) -> bytes:
-        """Root hash of the tree so far; `EMPTY_ROOT` for no leaves. Changes nothing."""
+        """Return the root hash of the tree; `EMPTY_ROOT` for no leaves."""
         if not self._hashes:
             return EMPTY_ROOT
         root = self._hashes[-1]
@@ -112,7 +111,7 @@ class CompactRange:
         return root
 
     def copy(self) -> CompactRange:
-        """An independent range at the same size, to try a batch on before it is durable."""
+        """Return an independent copy, to compute the effect of a batch before it is durable."""
         twin = CompactRange()
         twin._size = self._size
         twin._hashes = self._hashes.copy()
@@ -120,7 +119,7 @@ class CompactRange:
 
 
 def root_of(leaves: Sequence[bytes]) -> bytes:
-    """Root hash over leaf hashes (RFC 6962, section 2.1). Raises Malformed if one is not a hash."""
+    """Return the root hash over leaf hashes (RFC 6962, section 2.1). Raises Malformed if one is not a hash."""
     level = list(leaves)
     for one in level:
         _require_hash(one)
@@ -134,7 +133,7 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
 
 
 def reader_over(leaves: Sequence[bytes]) -> HashReader:
-    """A `HashReader` over leaf hashes in memory; hashes of inner nodes are computed once and kept."""
+    """Return a `HashReader` over leaf hashes in memory; hashes of inner nodes are computed once and cached."""
     levels: list[Sequence[bytes]] = [leaves]
 
     def hash_at(level: int, index: int) -> bytes:
@@ -147,7 +146,7 @@ def reader_over(leaves: Sequence[bytes]) -> HashReader:
 
 
 def inclusion_proof(*, index: int, size: int, hash_at: HashReader) -> tuple[bytes, ...]:
-    """Proof that leaf `index` is in the tree of `size` leaves, from the leaf's sibling upwards.
+    """Build the proof that leaf `index` is in the tree of `size` leaves, from the leaf's sibling upwards.
 
     PATH of RFC 6962, section 2.1.1. Raises Malformed unless 0 <= index < size.
     """
@@ -167,10 +166,10 @@ def inclusion_proof(*, index: int, size: int, hash_at: HashReader) -> tuple[byte
 
 
 def consistency_proof(*, old_size: int, new_size: int, hash_at: HashReader) -> tuple[bytes, ...]:
-    """Proof that the tree of `old_size` leaves is a prefix of the tree of `new_size` leaves.
+    """Build the proof that the tree of `old_size` leaves is a prefix of the tree of `new_size` leaves.
 
-    PROOF of RFC 6962, section 2.1.2; empty for old size 0 and for equal sizes. Raises Malformed for a larger
-    old.
+    PROOF of RFC 6962, section 2.1.2; empty for old size 0 and for equal sizes. Raises Malformed if the old size is
+    larger.
     """
     if not 0 <= old_size <= new_size <= SIZE_MAX:
         raise PROOF_SIZE_RANGE(f"no proof from size {old_size} to size {new_size}")
@@ -187,7 +186,7 @@ def consistency_proof(*, old_size: int, new_size: int, hash_at: HashReader) -> t
             proof.append(_range_root(low, middle, hash_at))
             low = middle
     if low:
-        # The verifier knows the old root itself; a smaller complete subtree it must be given.
+        # The verifier has the old root, but not the root of a smaller complete subtree.
         proof.append(_range_root(low, high, hash_at))
     return tuple(reversed(proof))
 
@@ -259,12 +258,12 @@ def verify_consistency(
 
 
 def _split(count: int) -> int:
-    """The largest power of two smaller than `count` (count > 1)."""
+    """Return the largest power of two smaller than `count` (count > 1)."""
     return 1 << ((count - 1).bit_length() - 1)
 
 
 def _range_root(low: int, high: int, hash_at: HashReader) -> bytes:
-    """Root over leaves low to high; low is a multiple of the next power of two at or above high - low."""
+    """Return the root over leaves low to high; low is a multiple of the next power of two at or above high - low."""
     rights: list[tuple[int, int]] = []
     while low < high:
         level = (high - low).bit_length() - 1
@@ -277,7 +276,7 @@ def _range_root(low: int, high: int, hash_at: HashReader) -> bytes:
 
 
 def _path_lengths(index: int, size: int) -> tuple[int, int]:
-    """Hashes of an inclusion proof below and above the point where the path joins the tree's right edge."""
+    """Return the numbers of hashes of an inclusion proof below and above where the path joins the tree's right edge."""
     inner = (index ^ (size - 1)).bit_length()
     return inner, (index >> inner).bit_count()
 

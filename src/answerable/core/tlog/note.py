@@ -1,17 +1,17 @@
-"""Signed notes (C2SP signed-note): a text, a blank line, signature lines.
+"""Read, verify and sign notes (C2SP signed-note): a text, a blank line, signature lines.
 
 Laws:
 - what parses is written back byte for byte: text, signatures and their order;
-- signatures by unknown keys are ignored, a bad signature by a known key rejects the note, and without one
-  good signature by a known key the note is rejected; both by raising `Unverified`;
-- private keys stay elsewhere: signing asks a callable.
+- signatures by unknown keys are ignored; a bad signature by a known key rejects the note, and so does the lack of any
+ good signature by a known key; both raise `Unverified`;
+- this module never holds private keys: the caller passes in a signing function.
 
-`Note.verify` takes signatures of a log: Ed25519 (type 0x01) over any text, ML-DSA-44 (type 0x06) over the text of a
-checkpoint. Cosignatures are for `cosignature.verified_cosignatures`. Keys of other types parse, so that a file of keys
-can hold them, and their signatures count as unknown.
+`Note.verify` checks signatures of a log: Ed25519 (type 0x01) over any text, ML-DSA-44 (type 0x06) over the text of a
+checkpoint. `cosignature.verified_cosignatures` checks cosignatures. Keys of other types parse, so that a file of keys
+can contain them, and their signatures count as unknown.
 
-Verification of Ed25519 is that of RFC 8032 without the cofactor, as OpenSSL does it. Keys that are not canonical or of
-small order are refused when read, for with those one signature fits many texts.
+Verification of Ed25519 is that of RFC 8032 without the cofactor, as in OpenSSL. Keys that are not canonical or of small
+order are refused when read, since one signature under such a key can fit many texts.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ ED25519_COSIGNATURE: Final = 0x04
 ML_DSA_44_COSIGNATURE: Final = 0x06
 
 LOG_KINDS: Final = (ED25519, ML_DSA_44_COSIGNATURE)
-"""Types of signature that a log signs its checkpoints with."""
+"""Types of signatures with which a log signs its checkpoints."""
 COSIGNATURE_KINDS: Final = (ED25519_COSIGNATURE, ML_DSA_44_COSIGNATURE)
-"""Types of signature with a timestamp, which witnesses sign with."""
+"""Types of signatures with a timestamp, with which witnesses sign."""
 
 NOTE_BYTES_MAX: Final = 1_000_000
 SIGNATURES_MAX: Final = 64
-"""Signature lines in one note; C2SP asks for at least 16."""
+"""Most signature lines in one note; C2SP requires support for at least 16."""
 KEY_ID_BYTES: Final = 4
 ED25519_KEY_BYTES: Final = 32
 ED25519_SIGNATURE_BYTES: Final = 64
@@ -87,10 +87,9 @@ _SMALL_ORDER_Y: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifierKey:
-    """A public key with the name it signs under: `name`, 4-byte `key_id`, signature type `kind`, `public`
-    bytes.
+    """A public key with the name it signs under: `name`, 4-byte `key_id`, signature type `kind`, `public` bytes.
 
-    Name and key id together identify it. Raises Malformed when made from parts that do not fit.
+    Name and key id together identify it. Raises Malformed if the parts do not fit together.
     """
 
     name: str
@@ -115,17 +114,17 @@ class VerifierKey:
 
     @classmethod
     def ed25519(cls, name: str, public: bytes) -> VerifierKey:
-        """The key of type 0x01 with this name, of a log; its id is derived."""
+        """Make a key of type 0x01 with this name, for a log; its id is derived."""
         return cls._derived(name, ED25519, public)
 
     @classmethod
     def ed25519_cosignature(cls, name: str, public: bytes) -> VerifierKey:
-        """The key of type 0x04 with this name, of a witness; its id is derived."""
+        """Make a key of type 0x04 with this name, for a witness; its id is derived."""
         return cls._derived(name, ED25519_COSIGNATURE, public)
 
     @classmethod
     def ml_dsa_44(cls, name: str, public: bytes) -> VerifierKey:
-        """The key of type 0x06 with this name, of a log or a witness; its id is derived."""
+        """Make a key of type 0x06 with this name, for a log or a witness; its id is derived."""
         return cls._derived(name, ML_DSA_44_COSIGNATURE, public)
 
     @classmethod
@@ -143,14 +142,14 @@ class VerifierKey:
         return cls(name=parts[0], key_id=bytes.fromhex(parts[1]), kind=material[0], public=material[1:])
 
     def formatted(self) -> str:
-        """The text that `parse` reads."""
+        """Return the text that `parse` reads."""
         material = b64encode(bytes([self.kind]) + self.public).decode()
         return f"{self.name}+{self.key_id.hex()}+{material}"
 
     def verify(self, text: bytes, signature: bytes) -> None:
         """Check one signature over a note text. Raises Unverified, step `note.signature`.
 
-        Signatures of types 0x04 and 0x06 begin with their timestamp, and are over the text of a checkpoint.
+        Signatures of types 0x04 and 0x06 begin with their timestamp, and cover the text of a checkpoint.
         """
         try:
             if self.kind == ED25519:
@@ -170,7 +169,8 @@ class VerifierKey:
             raise NOTE_SIGNATURE_BAD(f"bad signature by {shown(self.name)}") from None
 
     def cosigned_text(self, text: bytes, timestamp: int) -> bytes:
-        """What this key signs to cosign the text of a checkpoint. Raises Malformed, also for keys that do not."""
+        """Return the bytes that this key signs to cosign the text of a checkpoint. Raises Malformed, also for keys that
+        cannot cosign."""
         if self.kind == ED25519_COSIGNATURE:
             return ed25519_cosigned_text(timestamp, text)
         if self.kind != ML_DSA_44_COSIGNATURE:
@@ -224,7 +224,7 @@ class Note:
         return cls(text=encoded[: blank + 1], signatures=tuple(_signature_of(line) for line in lines))
 
     def encoded(self) -> bytes:
-        """The bytes that `parse` reads."""
+        """Return the bytes that `parse` reads."""
         lines = (
             f"{_SIGNATURE_LINE}{one.name} {b64encode(one.key_id + one.signature).decode()}\n"
             for one in self.signatures
@@ -232,11 +232,10 @@ class Note:
         return self.text + b"\n" + "".join(lines).encode()
 
     def verify(self, keys: Iterable[VerifierKey]) -> tuple[VerifierKey, ...]:
-        """The keys, each once, by which the text is signed: at least one, and none of them badly.
+        """Verify the note, and return the keys that signed the text, each once: at least one.
 
-        Keys of other types than `LOG_KINDS` are passed over. Raises Unverified: step `note.signature` for a bad
-        signature by a known key, `note.signer` where no known key signed. Raises Malformed where two different keys
-        share name and id.
+        Keys of other types than `LOG_KINDS` are skipped. Raises Unverified: step `note.signature` for a bad signature
+        by a known key, `note.signer` if no known key signed. Raises Malformed if two different keys share name and id.
         """
         signers = tuple(dict.fromkeys(key for _, key in self.signatures_by(keys, kinds=LOG_KINDS)))
         if not signers:
@@ -246,10 +245,10 @@ class Note:
     def signatures_by(
         self, keys: Iterable[VerifierKey], *, kinds: Collection[int]
     ) -> tuple[tuple[NoteSignature, VerifierKey], ...]:
-        """The signatures by keys of these types, each with its key, all of them good; perhaps there are none.
+        """Verify and return the signatures by keys of these types, each with its key; may be empty.
 
-        Raises Unverified, step `note.signature`, for a bad one, and Malformed where two different keys share name and
-        id.
+        Raises Unverified, step `note.signature`, for a bad signature, and Malformed if two different keys share name
+        and id.
         """
         known: dict[tuple[str, bytes], VerifierKey] = {}
         for key in keys:
@@ -265,10 +264,10 @@ class Note:
 
 
 def signed_note(text: bytes, *, key: VerifierKey, sign: Callable[[bytes], bytes]) -> Note:
-    """Sign a text with an Ed25519 key that is held elsewhere; `sign` takes the text and returns 64 bytes.
+    """Sign a text through an external Ed25519 signing function: `sign` takes the text and returns 64 bytes.
 
-    Does not verify what `sign` returned: the caller who doubts it calls `verify`. Raises Malformed for a text
-    that is not a note text, a key of another type, or a signature of another length.
+    Does not verify the result of `sign`; call `Note.verify` for that. Raises Malformed for a text that is not a note
+    text, a key of another type, or a signature of another length.
     """
     if key.kind != ED25519:
         raise NOTE_KEY_TYPE(f"key of {shown(key.name)} does not sign notes")
@@ -282,7 +281,7 @@ def signed_note(text: bytes, *, key: VerifierKey, sign: Callable[[bytes], bytes]
 
 
 def key_id(name: str, kind: int, public: bytes) -> bytes:
-    """First four bytes of SHA-256(name || LF || type byte || public key)."""
+    """Return the first four bytes of SHA-256(name || LF || type byte || public key)."""
     return sha256(name.encode() + b"\n" + bytes([kind]) + public).digest()[:KEY_ID_BYTES]
 
 
@@ -295,7 +294,7 @@ def _signature_of(line: str) -> NoteSignature:
 
 
 def _require_sound_ed25519(public: bytes) -> None:
-    """Refuse keys under which a signature says nothing: not 32 bytes, not canonical, or of small order."""
+    """Refuse keys under which a signature proves nothing: not 32 bytes, not canonical, or of small order."""
     y = int.from_bytes(public, "little") & (2**255 - 1)
     if len(public) != ED25519_KEY_BYTES or y >= _FIELD_PRIME or y in _SMALL_ORDER_Y:
         raise NOTE_KEY_UNSOUND("not a sound ed25519 public key")

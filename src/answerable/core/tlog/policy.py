@@ -1,11 +1,11 @@
-"""Trust policies (C2SP tlog-policy): which logs are believed, and which witnesses must have cosigned.
+"""Trust policies (C2SP tlog-policy): which logs are trusted, and which witnesses must have cosigned.
 
 Laws:
-- what `text` writes is read back as an equal policy; comments and spacing are not kept;
-- each witness adds to the quorum in one way only, and a key of a log adds nothing: it may not be a witness's, too;
-- whether a quorum is met depends on known witnesses alone, and more cosignatures never make it unmet.
+- what `text` writes is read back as an equal policy; comments and spacing are dropped;
+- each witness adds to the quorum in one way only; a key of a log adds nothing, and may not also be a witness's;
+- whether a quorum is met depends on known witnesses alone, and further cosignatures never make it unmet.
 
-Names are octets without a meaning, as the format has it: not ASCII, they are held as UTF-8 with escapes.
+Names are arbitrary octets, as in the format: names that are not ASCII are stored as UTF-8 with surrogate escapes.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from answerable.errors.codes.tlog import CHECKPOINT_QUORUM_UNMET
 LOGS_MAX: Final = 256
 WITNESSES_MAX: Final = 256
 GROUPS_MAX: Final = 256
-"""C2SP asks for at least 32 of each."""
+"""Maxima; C2SP requires support for at least 32 of each."""
 POLICY_BYTES_MAX: Final = 1_048_576
 WORD_CHARS_MAX: Final = 4096
 NONE: Final = "none"
-"""The quorum that asks for no cosignature."""
+"""The quorum that requires no cosignature."""
 
 _EXPLAINED_MAX: Final = 8
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
@@ -53,7 +53,7 @@ _OCTETS: Final = "surrogateescape"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
-    """A log that is believed, by one of its keys; `key.name` is its origin."""
+    """A trusted log, identified by one of its keys; `key.name` is its origin."""
 
     key: VerifierKey
     url: str | None = None
@@ -61,7 +61,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Witness:
-    """A witness. `name` means something in its policy only."""
+    """A witness. `name` is local to its policy."""
 
     name: str
     key: VerifierKey
@@ -70,7 +70,7 @@ class Witness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Counts as a cosigner as soon as `threshold` of its members do: witnesses, and groups that stand before it."""
+    """A group counts as a cosigner once `threshold` of its members do: witnesses, and groups defined before it."""
 
     name: str
     threshold: int
@@ -79,7 +79,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """quorum: name of a witness or group, or `NONE`."""
+    """A trust policy. quorum: name of a witness or group, or `NONE`."""
 
     logs: tuple[Log, ...] = ()
     witnesses: tuple[Witness, ...] = ()
@@ -101,7 +101,7 @@ class Policy:
                     raise POLICY_KEY_TYPE(
                         f"key of {shown(key.name)} is of type {key.kind}, expected one of {list(kinds)}"
                     )
-        # One key under two names would count twice.
+        # Otherwise one key under two names would count twice.
         seen: set[bytes] = set()
         for key in (*logs, *witnesses):
             if key.public in seen:
@@ -132,7 +132,7 @@ class Policy:
             raise _undefined(self.quorum)
 
     def text(self) -> bytes:
-        """The file that `parse_policy` reads as this policy."""
+        """Return the file that `parse_policy` reads as this policy."""
         lines = [
             *(("log", one.key.formatted(), one.url) for one in self.logs),
             *(("witness", one.name, one.key.formatted(), one.url) for one in self.witnesses),
@@ -143,15 +143,15 @@ class Policy:
         return text.encode("utf-8", _OCTETS)
 
     def is_met_by(self, cosigners: Collection[VerifierKey | str]) -> bool:
-        """Whether cosignatures by these witnesses, given by key or by name in this policy, make the quorum.
+        """Whether cosignatures by these witnesses, given by key or by name in this policy, meet the quorum.
 
-        Who is no witness of the policy counts for nothing. Decides nothing about a checkpoint, as
-        `verified_checkpoint_under` does.
+        Cosigners that are not in the policy do not count. This is no verification of a checkpoint: see
+        `verified_checkpoint_under`.
         """
         return self._cosigned(cosigners)[self.quorum]
 
     def explain(self, cosigners: Collection[VerifierKey | str]) -> str:
-        """One line, of bounded length, that says which part of the quorum these witnesses leave open."""
+        """Return one line, of bounded length, that states which part of the quorum these witnesses leave unmet."""
         if self.quorum == NONE:
             return "no cosignature is needed"
         cosigned = self._cosigned(cosigners)
@@ -162,7 +162,7 @@ class Policy:
         return f"quorum {shown(self.quorum)} is not met: {'; '.join(lacking[:_EXPLAINED_MAX])}{more}"
 
     def _lacking(self, cosigned: dict[str, bool]) -> Iterator[str]:
-        """What is missing, from the quorum downwards."""
+        """Yield what is missing, from the quorum downwards."""
         groups = {group.name: group for group in self.groups}
         asked = [self.quorum]
         for name in asked:
@@ -176,12 +176,12 @@ class Policy:
             asked += absent
 
     def _cosigned(self, cosigners: Collection[VerifierKey | str]) -> dict[str, bool]:
-        """For each name whether it counts as a cosigner."""
+        """Return for each name whether it counts as a cosigner."""
         present = set(cosigners)
         cosigned = {one.name: one.name in present or one.key in present for one in self.witnesses}
         cosigned[NONE] = True
         for group in self.groups:
-            # Members stand before their group, so that one pass is enough however deep groups lie in one another.
+            # Members are defined before their group, so one pass is enough for any nesting.
             cosigned[group.name] = sum(cosigned[member] for member in group.members) >= group.threshold
         return cosigned
 
@@ -189,12 +189,12 @@ class Policy:
 def verified_checkpoint_under(
     encoded: bytes, policy: Policy, *, origin: str, log_keys: Iterable[VerifierKey] = ()
 ) -> tuple[Checkpoint, tuple[Cosignature, ...]]:
-    """Read a checkpoint that the log called `origin` signed and witnesses cosigned, as the policy demands.
+    """Read a checkpoint that the log `origin` signed and witnesses cosigned, as the policy requires.
 
-    Only logs of the policy with that origin are believed; `log_keys` where the policy lists no log at all. Returns
-    every good cosignature by a witness of the policy; their times are for the caller to judge. Raises Malformed, or
-    Unverified with the steps of `verified_checkpoint`, `note.signature` for a bad cosignature by a known witness,
-    and `checkpoint.quorum`.
+    Only logs of the policy with that origin are trusted; `log_keys` if the policy lists no log at all. Returns every
+    valid cosignature by a witness of the policy; the caller judges their times. Raises Malformed, or Unverified with
+    the steps of `verified_checkpoint`, `note.signature` for a bad cosignature by a known witness, and
+    `checkpoint.quorum`.
     """
     note = Note.parse(encoded)
     witnesses = [one.key for one in policy.witnesses]
@@ -212,8 +212,8 @@ def verified_checkpoint_under(
 def parse_policy(text: bytes) -> Policy:
     """Read a policy file of at most `POLICY_BYTES_MAX` bytes. Raises Malformed, with the line.
 
-    Stricter than C2SP in what no policy means: a key is a log's or a witness's, not both; keys are of types that are
-    verified here, Ed25519 and ML-DSA-44.
+    Stricter than C2SP where no sensible policy is affected: a key is a log's or a witness's, not both; keys are of
+    types that this module can verify, Ed25519 and ML-DSA-44.
     """
     if len(text) > POLICY_BYTES_MAX:
         raise POLICY_SIZE(f"policy of {len(text)} bytes, expected at most {POLICY_BYTES_MAX}")
@@ -221,7 +221,7 @@ def parse_policy(text: bytes) -> Policy:
     if control:
         raise POLICY_CONTROL(f"control character in policy: at byte {control.start()}")
     if text and not text.endswith(b"\n"):
-        # What was cut off might have been the end of a name.
+        # A truncated file could end in the middle of a name.
         raise POLICY_NEWLINE()
     reading = _Reading()
     for number, line in enumerate(text.decode("utf-8", _OCTETS).split("\n"), 1):
@@ -242,7 +242,7 @@ def parse_policy(text: bytes) -> Policy:
 
 
 class _Reading:
-    """The lines so far. What does not depend on their order is for `Policy` to check."""
+    """The lines read so far. `Policy` checks what does not depend on their order."""
 
     def __init__(self) -> None:
         self.logs: list[Log] = []
@@ -307,7 +307,7 @@ def _require_count(count: int, most: int, what: str) -> None:
 
 
 def _require_word(word: str) -> None:
-    """Raises Malformed unless `parse_policy` reads the word as it is written."""
+    """Check that `parse_policy` would read the word as written. Raises Malformed."""
     bad = any(c <= " " or c == "\x7f" for c in word) or not 1 <= len(word) <= WORD_CHARS_MAX
     try:
         bad = bad or word.encode("utf-8", _OCTETS).decode("utf-8", _OCTETS) != word

@@ -2,7 +2,7 @@
 
 Laws:
 - what parses is written back byte for byte;
-- `extra` is authenticated by nothing: verifying ignores it, and so must everyone who decides anything.
+- `extra` is not authenticated: verification ignores it, and no decision may use it.
 """
 
 from __future__ import annotations
@@ -36,10 +36,9 @@ PROOF_BYTES_MAX: Final = NOTE_BYTES_MAX + 2 * EXTRA_BYTES_MAX
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlogProof:
-    """Entry `index`, inclusion `hashes` from the leaf's sibling upwards, and the signed `checkpoint`
-    verbatim.
+    """A proof: entry `index`, inclusion `hashes` from the leaf's sibling upwards, and the signed `checkpoint` verbatim.
 
-    `extra` is opaque and unauthenticated; None where there is none. Nothing here is proven before `verify`.
+    `extra` is opaque and unauthenticated; None if absent. Nothing is proven before `verify` has returned.
     """
 
     index: int
@@ -86,18 +85,17 @@ class TlogProof:
         )
 
     def encoded(self) -> bytes:
-        """The bytes that `parse` reads; by convention in a file called `*.tlog-proof`."""
+        """Return the bytes that `parse` reads; by convention stored in a file called `*.tlog-proof`."""
         lines = [HEADER, f"index {self.index}", *(b64encode(one).decode() for one in self.hashes)]
         if self.extra is not None:
             lines.insert(1, f"extra {b64encode(self.extra).decode()}")
         return "\n".join(lines).encode() + b"\n\n" + self.checkpoint
 
     def verify(self, *, leaf: bytes, origin: str, log_keys: Iterable[VerifierKey]) -> Checkpoint:
-        """Check that the leaf hash is at `index` in the log called `origin`; returns the checkpoint it is
-        under.
+        """Check that the leaf hash is at `index` in the log `origin`, and return the checkpoint that includes it.
 
-        Raises Unverified with the steps of `verified_checkpoint` and `verify_inclusion`. Says nothing about
-        cosignatures: see `verify_under`.
+        Raises Unverified with the steps of `verified_checkpoint` and `verify_inclusion`. Cosignatures are not checked:
+        see `verify_under`.
         """
         checkpoint = verified_checkpoint(self.checkpoint, origin=origin, log_keys=log_keys)
         self._verify_inclusion(leaf, checkpoint)
@@ -106,7 +104,8 @@ class TlogProof:
     def verify_under(
         self, policy: Policy, *, leaf: bytes, origin: str, log_keys: Iterable[VerifierKey] = ()
     ) -> tuple[Checkpoint, tuple[Cosignature, ...]]:
-        """Check the same, and that witnesses cosigned the checkpoint as the policy demands; returns who, and when.
+        """Check the same, and that witnesses cosigned the checkpoint as the policy requires. Return the checkpoint and
+        the cosignatures.
 
         log_keys: as in `verified_checkpoint_under`. Raises Unverified with the steps of that and `verify_inclusion`.
         """

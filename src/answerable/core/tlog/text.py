@@ -1,4 +1,4 @@
-"""The smallest pieces of C2SP texts: lines, numbers and base64, each in its one spelling."""
+"""Parse the elements of C2SP texts: lines, numbers and base64, each in canonical spelling."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,19}")
 
 
 def require_text(text: bytes) -> str:
-    """The text decoded. Raises Malformed: not UTF-8, a control character, no final newline."""
+    """Decode a note text. Raises Malformed: not UTF-8, a control character, no final newline."""
     control = _CONTROL.search(text)
     if control:
         raise NOTE_CONTROL(f"control character in note: at byte {control.start()}")
@@ -28,10 +28,9 @@ def require_text(text: bytes) -> str:
 
 
 def base64_decoded(text: str, *, what: str) -> bytes:
-    """Decode standard base64 in its one canonical spelling (RFC 4648, section 4). Raises Malformed if not, or
-    empty.
+    """Decode standard base64 in canonical spelling (RFC 4648, section 4). Raises Malformed if not, or empty.
 
-    Stray bits and stray characters are refused, so that no two texts stand for the same bytes.
+    Spare bits and stray characters are refused, so that no two texts represent the same bytes.
     """
     try:
         decoded = b64decode(text, validate=True)

@@ -1,12 +1,12 @@
-"""Tiles and entry bundles (C2SP tlog-tiles): names, bytes, and trees read from them.
+"""Tiles and entry bundles (C2SP tlog-tiles): names, bytes, and reading trees from tiles.
 
 Laws:
 - a name has one spelling and a bundle one encoding: what parses is written back byte for byte;
-- `verified_hash_reader` hands out no hash before the tile that it came from has led to the root;
+- `verified_hash_reader` returns no hash before the tile that contains it was verified against the root;
 - whatever the size of the tree, at most `TILES_KEPT` full tiles are in memory, and the right edge of eight.
 
-Level 0 holds leaf hashes; each hash of a higher level is the root over a full tile below. A tile is partial only at the
-right edge, and is never hashed into the level above.
+Level 0 contains leaf hashes; each hash of a higher level is the root over a full tile below. A tile is partial only at
+the right edge, and a partial tile is never hashed into the level above.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from answerable.errors.codes.tlog import (
 TILE_HEIGHT: Final = 8
 TILE_WIDTH: Final = 256
 TILE_LEVELS: Final = 8
-"""Levels that a tree of at most 2**64 - 1 leaves fills."""
+"""Levels of a tree of at most 2**64 - 1 leaves."""
 LEVEL_MAX: Final = 63
 INDEX_MAX: Final = 2**56 - 1
 ENTRY_BYTES_MAX: Final = 65_535
@@ -46,7 +46,8 @@ _PATH: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileName:
-    """Which tile: `level` (None for a bundle of entries), `index` in its level, `width` in hashes or entries."""
+    """The name of a tile: `level` (None for a bundle of entries), `index` in its level, `width` in hashes or
+    entries."""
 
     level: int | None
     index: int
@@ -62,7 +63,7 @@ class TileName:
 
     @property
     def path(self) -> str:
-        """Where it is below the log's prefix: what `parse_tile_path` reads."""
+        """The path below the log's prefix, as `parse_tile_path` reads it."""
         digits = str(self.index)
         digits = digits.zfill(-(-len(digits) // 3) * 3)
         folders = "".join(f"x{digits[at : at + 3]}/" for at in range(0, len(digits) - 3, 3))
@@ -72,21 +73,21 @@ class TileName:
 
 
 ReadTile: TypeAlias = Callable[[TileName], bytes]
-"""Reads the bytes of one tile, with exactly the width that its name says."""
+"""Reads the bytes of one tile, with exactly the width in its name."""
 
 
 def tile_path(level: int, index: int, width: int = TILE_WIDTH) -> str:
-    """Path of a tile of hashes. Raises Malformed for numbers that no tile has."""
+    """Return the path of a tile of hashes. Raises Malformed for numbers that no tile has."""
     return TileName(level=level, index=index, width=width).path
 
 
 def entries_path(index: int, width: int = TILE_WIDTH) -> str:
-    """Path of a bundle of entries. Raises Malformed for numbers that no bundle has."""
+    """Return the path of a bundle of entries. Raises Malformed for numbers that no bundle has."""
     return TileName(level=None, index=index, width=width).path
 
 
 def parse_tile_path(path: str) -> TileName | None:
-    """The name of which this is the path; None for any other text."""
+    """Return the tile name of a path, or None for any other text."""
     match = _PATH.fullmatch(path)
     if match is None:
         return None
@@ -99,15 +100,15 @@ def parse_tile_path(path: str) -> TileName | None:
         )
     except Malformed:
         return None
-    # Leading zeros and a width of 256 have another spelling.
+    # Leading zeros, and an explicit width of 256, are not canonical.
     return name if name.path == path else None
 
 
 def tiles_of(size: int, *, since: int = 0) -> Iterator[TileName]:
-    """Every bundle and tile that a tree of `size` leaves has and one of `since` leaves does not.
+    """Yield every bundle and tile that a tree of `size` leaves has and a tree of `since` leaves does not.
 
-    Bundles come first, then tiles by level: a reader who finds a tile finds what is below it. Raises Malformed unless
-    0 <= since <= size.
+    Bundles come first, then tiles by level, so that a reader who finds a tile finds the tiles below it. Raises
+    Malformed unless 0 <= since <= size.
     """
     if not 0 <= since <= size <= SIZE_MAX:
         raise TLOG_SIZE_RANGE(f"no tiles between size {since} and size {size}")
@@ -128,7 +129,7 @@ def _tiles(size: int, since: int) -> Iterator[TileName]:
 
 
 def encode_bundle(leaves: Sequence[bytes]) -> bytes:
-    """A bundle of 1 to 256 entries. Raises Malformed for more, none, or an entry over 65,535 bytes."""
+    """Encode a bundle of 1 to 256 entries. Raises Malformed for more, none, or an entry over 65,535 bytes."""
     _require_count(len(leaves))
     for leaf in leaves:
         if len(leaf) > ENTRY_BYTES_MAX:
@@ -137,7 +138,7 @@ def encode_bundle(leaves: Sequence[bytes]) -> bytes:
 
 
 def decode_bundle(content: bytes, *, count: int) -> list[bytes]:
-    """The entries of a bundle of exactly `count` of them. Raises Malformed."""
+    """Decode the entries of a bundle of exactly `count` entries. Raises Malformed."""
     _require_count(count)
     entries: list[bytes] = []
     at = 0
@@ -153,7 +154,7 @@ def decode_bundle(content: bytes, *, count: int) -> list[bytes]:
 
 
 def tile_hashes(content: bytes, *, width: int) -> list[bytes]:
-    """The hashes of a tile. Raises Malformed unless there are exactly `width`."""
+    """Split a tile into its hashes. Raises Malformed unless there are exactly `width`."""
     if len(content) != width * HASH_BYTES:
         raise TILE_LENGTH(f"tile of {len(content)} bytes, expected {width} hashes of {HASH_BYTES}")
     return [content[at : at + HASH_BYTES] for at in range(0, len(content), HASH_BYTES)]
@@ -168,9 +169,10 @@ def _require_count(count: int) -> None:
 
 
 def hash_reader(size: int, read_tile: ReadTile) -> HashReader:
-    """Hashes of the tree of `size` leaves from tiles that are trusted, as those are that we wrote.
+    """Return a reader of the hashes of the tree of `size` leaves, from trusted tiles, such as our own.
 
-    The reader raises Malformed where the tree has no such subtree, or a tile has another length than its name says.
+    The reader raises Malformed for a subtree that the tree does not have, or a tile of another length than its name
+    states.
     """
     _require_size(size)
 
@@ -183,11 +185,11 @@ def hash_reader(size: int, read_tile: ReadTile) -> HashReader:
 
 
 def verified_hash_reader(size: int, root: bytes, read_tile: ReadTile) -> HashReader:
-    """Hashes of the tree of `size` leaves with this root, from tiles that anybody may have written.
+    """Return a verifying reader of the hashes of the tree of `size` leaves with this root, from untrusted tiles.
 
-    Reads the right edge at once, and with each further tile those above it. Raises Unverified, step `tile.root` (the
-    right edge does not have this root), the reader step `tile.hash` (a tile does not hash to its place in the one
-    above); both Malformed as `hash_reader`.
+    Reads the right edge at once, and with each further tile the tiles above it. Raises Unverified, step `tile.root`, if
+    the right edge does not have this root; the reader raises step `tile.hash` if a tile does not hash to its place in
+    the tile above; both raise Malformed as `hash_reader`.
     """
     edge = _edge(size, read_tile)
     if _range_of(size, edge).root() != root:
@@ -207,15 +209,16 @@ def verified_hash_reader(size: int, root: bytes, read_tile: ReadTile) -> HashRea
 
 
 def edge_from_tiles(size: int, read_tile: ReadTile) -> CompactRange:
-    """The compact range at `size`, from the partial tiles alone: at most eight. Raises Malformed as `hash_reader`.
+    """Return the compact range at `size`, from the partial tiles alone: at most eight. Raises Malformed as
+    `hash_reader`.
 
-    Its root depends on every byte of these tiles, so that comparing it with a signed one proves them.
+    Its root depends on every byte of these tiles, so comparing it with a signed root verifies them.
     """
     return _range_of(size, _edge(size, read_tile))
 
 
 def _edge(size: int, read_tile: ReadTile) -> dict[int, HashReader]:
-    """The partial tiles, by level."""
+    """Return the partial tiles, by level."""
     _require_size(size)
     edge: dict[int, HashReader] = {}
     for level in range(TILE_LEVELS):
@@ -238,7 +241,7 @@ def _range_of(size: int, edge: dict[int, HashReader]) -> CompactRange:
 
 
 def _read(name: TileName, read_tile: ReadTile) -> HashReader:
-    """A reader over one tile, as if it were a tree of its own."""
+    """Return a reader over one tile, treated as a tree of its own."""
     return reader_over(tile_hashes(read_tile(name), width=name.width))
 
 

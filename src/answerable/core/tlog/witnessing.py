@@ -1,8 +1,8 @@
-"""Requests to witnesses (C2SP tlog-witness, add-checkpoint): the bytes of a body, without HTTP.
+"""Encode and parse requests to witnesses (C2SP tlog-witness, add-checkpoint): the bytes of a body, without HTTP.
 
 Laws:
 - what parses is written back byte for byte;
-- only the form is judged: whether the checkpoint is signed, and continues the old one, is for the witness to verify.
+- only the form is checked: the witness verifies that the checkpoint is signed and extends the old one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _OLD: Final = "old "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddCheckpoint:
-    """A signed `checkpoint`, verbatim, with the `proof` from the tree of `old_size`: no hashes from size 0."""
+    """A signed `checkpoint`, verbatim, with the `proof` from the tree of `old_size`; no hashes from size 0."""
 
     old_size: int
     proof: tuple[bytes, ...]
@@ -71,6 +71,6 @@ class AddCheckpoint:
         )
 
     def encoded(self) -> bytes:
-        """The bytes that `parse` reads."""
+        """Return the bytes that `parse` reads."""
         lines = (f"{_OLD}{self.old_size}", *(b64encode(one).decode() for one in self.proof))
         return "".join(f"{line}\n" for line in lines).encode() + b"\n" + self.checkpoint

@@ -1,1 +1,1 @@
-"""Every stable error code, declared once: one module a subject, which says which names it holds."""
+"""Every stable error code, declared once, with one module for each subject."""

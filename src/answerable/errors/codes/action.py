@@ -1,4 +1,4 @@
-"""Error codes of one action: its arguments, its resource, and what was prepared for it."""
+"""Error codes of one action: its arguments, its resource, and its prepared object."""
 
 from __future__ import annotations
 

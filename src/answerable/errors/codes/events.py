@@ -1,4 +1,4 @@
-"""Error codes of events that go to subscribers."""
+"""Error codes of events sent to subscribers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Error codes of the ledger, of the registers made from it, and of what is read back from both."""
+"""Error codes of the ledger, of the registers built from it, and of reading both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Error codes of policy sets, of decisions on them, and of what is asked about them."""
+"""Error codes of policy sets, of their decisions, and of evaluating recorded questions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Error codes of the servers, of the command line, and of their settings."""
+"""Error codes of the servers, the command line, and their settings."""
 
 from __future__ import annotations
 

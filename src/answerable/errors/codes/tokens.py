@@ -1,4 +1,4 @@
-"""Error codes of OAuth tokens, of proofs of possession, and of clients that ask for tokens."""
+"""Error codes of OAuth tokens, proofs of possession, and clients that request tokens."""
 
 from __future__ import annotations
 

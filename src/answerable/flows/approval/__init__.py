@@ -1,1 +1,1 @@
-"""Answers of people, their channels, attention checks, oversight figures."""
+"""Record people's answers to approvals, notify people, send attention checks, and report oversight figures."""

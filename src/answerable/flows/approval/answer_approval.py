@@ -1,4 +1,5 @@
-"""A person answers a deferred action; the answer is signed over the digest of exactly what will run."""
+"""Verify and record a person's signed answer to a deferred action. The signature covers the digest of exactly the
+action that will run."""
 
 from __future__ import annotations
 
@@ -61,16 +62,16 @@ if TYPE_CHECKING:
 
 
 async def answer_approval(walk: Walk, approval_id: str, token: str, *, typed: str = "") -> Approval:
-    """Verify and record an answer that a person signed with a key file; returns the approval as it stands afterwards.
+    """Verify and record an answer that a person signed with a key file. Return the approval after the answer.
 
-    typed: the name that they typed, where `name_wanted` says one.
+    typed: the name that the person typed, where `name_wanted` requires one.
 
-    Raises Unverified when the signature, its claims or its nonce do not check, Refused (`approval.unknown`,
+    Raises Unverified when the signature, its claims or its nonce do not verify, Refused (`approval.unknown`,
     `approval.other_shard`, `approval.not_pending`, `approval.own_mandate`, `approval.own_agent`, `approval.not_asked`,
-    `approval.answered_already`, `approval.changed_meanwhile`, `approval.weak_signature`, `approval.not_narrower`; for
-    a yes, `approval.typed_name`, `approval.typed_often`, `approval.too_soon`, `approval.too_fast`,
-    `break_glass.too_many`, `revoked.*` and `held.*` of who answers, and `held.*` and `mandate.closed` of
-    what waits), Unavailable.
+    `approval.answered_already`, `approval.changed_meanwhile`, `approval.weak_signature`, `approval.not_narrower`; for a
+    yes also `approval.typed_name`, `approval.typed_often`, `approval.too_soon`, `approval.too_fast`,
+    `break_glass.too_many`, `revoked.*` and `held.*` of the person who answers, and `held.*` and `mandate.closed` of the
+    waiting action), Unavailable.
     """
     return await one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token, typed=typed))
 
@@ -89,12 +90,13 @@ async def answer_by_passkey(
     typed: str = "",
     session: str = "",
 ) -> Approval:
-    """Verify and record an answer that a person signed with a passkey at our own page.
+    """Verify and record an answer that a person signed with a passkey in the console. Return the approval after the
+    answer.
 
-    person: who is signed in there; the passkey must be theirs. nonce: as `open_to_answer` gave it. reason, narrower: of
-    a no, as `words_of` takes them; what was signed with other words does not check. typed: as `answer_approval` takes
-    it; session: in which they did. Raises as that, and Unverified (`passkey.*`), Malformed (`approval.malformed`,
-    `approval.reason`), Refused (`passkey.off`, `person.*`).
+    person: the signed-in person; the passkey must be theirs. nonce: from `open_to_answer`. reason, narrower: of a no,
+    as `words_of` takes them; a signature over other words does not verify. typed: as in `answer_approval`. session: the
+    console session in which the person typed. Raises as `answer_approval`, and Unverified (`passkey.*`), Malformed
+    (`approval.malformed`, `approval.reason`), Refused (`passkey.off`, `person.*`).
     """
     words = words_of(verdict, reason=reason, comment=comment, narrower=narrower)
     answer = partial(
@@ -114,7 +116,8 @@ async def answer_by_passkey(
 async def one_at_a_time(
     walk: Walk, approval_id: str, read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]]
 ) -> Approval:
-    """Take in one answer at a time. read: it, checked, with thumbprint and public JWK of what it is signed with."""
+    """Process one answer to an approval at a time. read: return the checked answer, and the thumbprint and public JWK
+    of its signing key."""
     with being_answered(walk, approval_id):
         now = walk.clock.now()
         approval = approval_here(walk, ApprovalId(approval_id))
@@ -123,7 +126,7 @@ async def one_at_a_time(
             recorded = await answer_on_record(walk, approval, answer, key=key, signer=signer, now=now)
             if isinstance(recorded, Approval):
                 return recorded
-            # 2. It counts only on top of what was seen when it was checked.
+            # 2. The answer counts only if the approval is still the one that was checked.
             check_swapped(is_swapped=walk.approvals.replace(recorded.after, was=recorded.was))
             if answer.verdict == GLASS:
                 tell_broken(walk, recorded.after, recorded.index)
@@ -134,8 +137,8 @@ async def one_at_a_time(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnRecord:
-    """An answer that the ledger has and that does not count yet. index: of its entry. left: the cancellation of whoever
-    left meanwhile, to be raised once it counts."""
+    """An answer that is in the ledger and does not count yet. index: of its ledger entry. left: the cancellation of a
+    caller who left meanwhile; raise it once the answer counts."""
 
     was: Approval
     after: Approval
@@ -145,10 +148,11 @@ class OnRecord:
 
 @contextmanager
 def being_answered(walk: Walk, approval_id: str) -> Iterator[None]:
-    """While one answer is taken in, no other one is. Raises Refused (`approval.changed_meanwhile`)."""
+    """Allow one answer to this approval at a time. Raises Refused (`approval.changed_meanwhile`) if another is in
+    progress."""
     answering = walk.under_way.answering
     if approval_id in answering:
-        # Two answers checked against the same state would both be written down, and only one would count.
+        # Two answers checked against the same state would both be recorded, and only one would count.
         raise APPROVAL_CHANGED_MEANWHILE("somebody else answers at this moment: look again")
     answering.add(approval_id)
     try:
@@ -158,7 +162,7 @@ def being_answered(walk: Walk, approval_id: str) -> Iterator[None]:
 
 
 def check_swapped(*, is_swapped: bool) -> None:
-    """Raises Refused (`approval.changed_meanwhile`)."""
+    """Refuse an answer if another answer replaced the approval first. Raises Refused (`approval.changed_meanwhile`)."""
     if not is_swapped:
         raise APPROVAL_CHANGED_MEANWHILE("somebody else answered at the same moment: look again")
 
@@ -250,7 +254,8 @@ def _by_passkey(
 
 
 def open_to_answer(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes, Approval, UnixMillis]:
-    """A nonce for one answer, what it answers, and until when it is good, Unix milliseconds. to: who opens it.
+    """Return a nonce for one answer, the approval, and when the nonce expires, Unix milliseconds. to: who opens the
+    approval.
 
     Raises Refused (`approval.unknown`, `approval.other_shard`, `approval.not_pending`), Unavailable.
     """
@@ -264,25 +269,26 @@ def open_to_answer(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes
 
 
 def approval_page(walk: Walk, approval_id: str) -> str:
-    """The address at which people answer this approval; empty where there is no console."""
+    """Return the console URL at which people answer this approval; empty where there is no console."""
     origins = walk.passkeys.origins if walk.passkeys is not None else ()
     return f"{origins[0]}/approvals/{approval_id}" if origins else ""
 
 
 def still_waits(walk: Walk, approval_id: str) -> bool:
-    """Whether people have still to answer; also true of an approval that is not known in this process."""
+    """Whether people still have to answer. Also true for an approval that this process does not know."""
     approval = walk.approvals.find(ApprovalId(approval_id))
     return approval is None or approval.state_at(walk.clock.now()) == "pending"
 
 
 def was_asked_by(walk: Walk, agent: AgentId, approval_id: str) -> bool:
-    """Whether there is such an approval and this agent asked for it. Raises Unavailable."""
+    """Whether this approval exists and this agent requested it. Raises Unavailable."""
     approval = walk.approvals.find(ApprovalId(approval_id))
     return approval is not None and approval.agent == agent
 
 
 def approval_here(walk: Walk, approval_id: ApprovalId) -> Approval:
-    """One that is answered here. Raises Refused (`approval.unknown`, `approval.other_shard`)."""
+    """Return an approval that is answered in this process's shard. Raises Refused (`approval.unknown`,
+    `approval.other_shard`)."""
     approval = walk.approvals.find(approval_id)
     if approval is None:
         raise APPROVAL_UNKNOWN(f"there is no approval {shown(approval_id)}")
@@ -293,12 +299,13 @@ def approval_here(walk: Walk, approval_id: ApprovalId) -> Approval:
 async def answer_on_record(
     walk: Walk, approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis
 ) -> OnRecord | Approval:
-    """Check an answer to what is `being_answered`, and write it down; of a test what became of it, and no more is to be
-    done. Raises as `answer_approval`."""
-    # 0. Whose key signed, where that is not on record yet; all else is checked after that. A crash here: it only is.
+    """Check an answer to an approval that the caller holds with `being_answered`, and record it in the ledger. For an
+    attention check, return the ended approval: nothing more is to be done. Raises as `answer_approval`."""
+    # 0. Record whose key signed, unless the ledger has that already. All other checks follow this await. A crash here
+    # leaves only that key entry.
     by_file = signer and not answer.workflow
     keys_ref = await key_on_record(walk, answer.by, key) if by_file else None
-    # Nobody's workflow is a deputy, and nobody breaks a glass in another one's place.
+    # A workflow's answer is never a deputy's, and a deputy never uses break-glass access in that role.
     alone = bool(answer.workflow) or answer.verdict == GLASS
     place = None if alone else in_place_of(walk, approval, answer.by, verdict=answer.verdict, now=now)
     if place is not None:
@@ -317,7 +324,7 @@ async def answer_on_record(
         return await notify_attention_check(
             walk, approval, at=now, answer=answer, signer=signer, keys_ref=keys_ref
         )
-    # 1. The answer is in the ledger before it counts. A crash after this line: it counts from the next start on.
+    # 1. The answer is in the ledger before it counts. After a crash here, it counts from the next start on.
     sealing, person = sealing_for(walk, principal_subject(answer.by)), pseudonym_of(walk, answer.by)
     asked = key_of(walk, approval.subject or principal_subject(approval.principal))
     digest = asked.pseudonym(b"action", approval.action.digest)
@@ -348,7 +355,8 @@ async def answer_on_record(
 
 
 def take_nonce(walk: Walk, about: str, nonce: bytes, now: UnixMillis, *, by: str) -> UnixMillis:
-    """Use up what this was opened with, and say when it was given. about: as it was given for. by: who answers with it.
+    """Use up a nonce and return when it was given, Unix milliseconds. about: the subject that it was given for. by: who
+    answers with it.
 
     Raises Unverified (`approval.nonce`), Unavailable.
     """
@@ -362,7 +370,8 @@ def take_nonce(walk: Walk, about: str, nonce: bytes, now: UnixMillis, *, by: str
 
 
 def _refuse_stopped(walk: Walk, approval: Approval, answer: Answer, key: str) -> None:
-    """Saying no is always possible. Raises Refused (`revoked.*`, `held.*`, `mandate.closed`)."""
+    """Refuse any verdict but a no if its signer is revoked or held, or the action is held or its mandate closed. A no
+    is always possible. Raises Refused (`revoked.*`, `held.*`, `mandate.closed`)."""
     fault = signer_fault(walk, answer.by, key)
     if fault is not None:
         raise fault
@@ -379,7 +388,8 @@ def _refuse_stopped(walk: Walk, approval: Approval, answer: Answer, key: str) ->
 
 
 def _require_own_shard(walk: Walk, approval: Approval) -> None:
-    """Question, answer and action stand in one log, that of the mandate: elsewhere an answer would be lost to it."""
+    """Refuse an approval whose mandate lives in another shard. Question, answer and action must be in the mandate's
+    log; an answer recorded in another log would be lost to it."""
     mandate = walk.mandates.find(approval.mandate)
     shard = shard_elsewhere(mandate, walk.ledger.origin) if mandate is not None else None
     if shard is not None:

@@ -1,7 +1,8 @@
-"""A workflow answers a deferred action by its own signature, over the same hashes that people sign.
+"""Verify and record a workflow's answer to a deferred action, signed with the workflow's key over the same hashes that
+people sign.
 
-Its answer is its owner's: the ledger names both, and together they count once. Who may say yes is in
-`core.approval.workflows`; that the process is the workflow's was measured just now, by `attest_workflow`.
+The answer counts as its owner's: the ledger names both, and together they count once. `core.approval.workflows` decides
+which workflows may say yes. `attest_workflow` has just measured that the calling process is the workflow.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def waiting_for_workflow(walk: Walk, workflow: Workflow) -> list[Approval]:
-    """What waits for this workflow: all that it could say yes to, and nothing else; oldest first."""
+    """Return the pending approvals that this workflow could say yes to, and no others; oldest first."""
     now = walk.clock.now()
     pending = walk.approvals.all(pending_only=True, now=now)
     behind = frozenset({workflow.ownership.owner, workflow.ownership.backup_owner} - {""})
@@ -44,7 +45,8 @@ def waiting_for_workflow(walk: Walk, workflow: Workflow) -> list[Approval]:
 
 
 def open_to_workflow(walk: Walk, workflow: Workflow, approval_id: str) -> tuple[bytes, Approval, UnixMillis]:
-    """As `open_to_answer`; what this workflow is not asked about is unknown to it. Raises Refused (`approval.*`)."""
+    """Open an approval as `open_to_answer` does. An approval that this workflow is not asked about is unknown to it.
+    Raises Refused (`approval.*`)."""
     found = next((one for one in waiting_for_workflow(walk, workflow) if one.id == approval_id), None)
     if found is None:
         raise APPROVAL_UNKNOWN(f"no approval {shown(approval_id)} waits for workflow {shown(workflow.name)}")
@@ -52,9 +54,10 @@ def open_to_workflow(walk: Walk, workflow: Workflow, approval_id: str) -> tuple[
 
 
 async def answer_as_workflow(walk: Walk, workflow: str, approval_id: str, token: str) -> Approval:
-    """Verify and record the answer of a workflow; returns the approval as it stands afterwards.
+    """Verify and record the answer of a workflow. Return the approval after the answer.
 
-    workflow: which of them it was measured to be. Raises as `answer_approval`, and Refused (`workflow.*`).
+    workflow: the name that the calling process was measured to be. Raises as `answer_approval`, and Refused
+    (`workflow.*`).
     """
     return await one_at_a_time(walk, approval_id, partial(_read, walk, name=workflow, token=token))
 

@@ -1,6 +1,6 @@
-"""A person answers a deferred action by a click in a chat: who they are, and whether a click counts, is asked again.
+"""Record a person's answer given by a click in a chat, after checking again who clicked and whether a click counts.
 
-It signs nothing. What the ledger has of it says that the chat said so, and calls it by that name.
+A click signs nothing. The ledger records that the chat reported it, and labels the answer as a click.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ INSTEAD: Final = "answer it at our page"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Click:
-    """What the chat said, with the chat's own signature checked. account: whose click it is, by the chat. nonce: what
-    stood behind the button. reason: code of a no; empty where none was chosen. place: of the message, `CHANNEL:TS`.
-    request: SHA-256 of what the chat sent, hex; sent_s: when, Unix seconds, as the chat says."""
+    """A click as the chat reported it, after the chat's signature was checked. account: the chat account that clicked.
+    nonce: the value behind the button. reason: code of a no; empty where none was chosen. place: of the message,
+    `CHANNEL:TS`. request: SHA-256 of the request from the chat, hex. sent_s: when the chat says it was sent, Unix
+    seconds."""
 
     account: ChatAccount
     nonce: bytes
@@ -58,8 +59,9 @@ class Click:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clicked:
-    """What came of a click. approval: as it stands, where the click answered it. why: it did not, in words for who
-    clicked. instead: the message as it is from now on, where it still waits under buttons that answer nothing."""
+    """The result of a click. approval: the approval after the answer; None where the click did not count. why: the
+    reason that it did not, for the person who clicked. instead: the message without buttons, where the approval still
+    waits under buttons that no longer work."""
 
     approval: Approval | None = None
     why: str = ""
@@ -67,8 +69,8 @@ class Clicked:
 
 
 async def take_click(walk: Walk, desk: ChatAnswerState, click: Click) -> Clicked:
-    """Record the answer, or say why it is none. What was offered answers once, also where the click is refused, but
-    only for the account that it was offered to. Raises Broken."""
+    """Record the answer, or return why the click does not count. An offer is used up by one click, even a refused one,
+    but only by the account that it was offered to. Raises Broken."""
     now = walk.clock.now()
     offered = desk.find(click.nonce, now)
     if offered is None:
@@ -79,7 +81,7 @@ async def take_click(walk: Walk, desk: ChatAnswerState, click: Click) -> Clicked
         )
     if offered.account != click.account:
         return Clicked(why="this was offered to somebody else, and does not count")
-    # From here on it answers nothing else. No await since it was found.
+    # Use up the offer. There is no await between `find` and `take`, so no other click can use it.
     desk.take(click.nonce)
     try:
         return Clicked(approval=await _answered(walk, desk, offered, click))
@@ -92,9 +94,9 @@ async def take_click(walk: Walk, desk: ChatAnswerState, click: Click) -> Clicked
 
 
 async def tell_clicked(walk: Walk, desk: ChatAnswerState, click: Click, clicked: Clicked) -> None:
-    """Say in the chat what came of it. Best effort: what was recorded stands, whatever the chat takes."""
+    """Report the result in the chat. Best effort: a recorded answer counts even if the chat takes no message."""
     if walk.reach is not None and clicked.approval is not None:
-        # What came of it is told to everybody who was asked, as of every other answer.
+        # Everybody who was asked hears of the result, as with every other answer.
         walk.reach.wake()
     if clicked.instead is not None:
         await desk.chat.withdraw(clicked.instead, click.place, now=walk.clock.now())
@@ -103,14 +105,15 @@ async def tell_clicked(walk: Walk, desk: ChatAnswerState, click: Click, clicked:
 
 
 async def _answered(walk: Walk, desk: ChatAnswerState, offered: Offered, click: Click) -> Approval:
-    # 1. What can be seen here is looked at first: the chat is only asked about a click that would count.
+    # 1. Local checks first: the chat is queried only about a click that would count.
     approval = approval_here(walk, offered.approval)
     _check(walk, approval, offered, click)
-    # 2. The chat is asked who that is now. A crash after this line: nothing was recorded, and the button is spent.
+    # 2. The chat says whose account that is now. After a crash here, nothing was recorded and the button is used up.
     why = await desk.chat.standing(click.account)
     if why:
         raise CLICK_ACCOUNT(f"the chat says of your account: {why}")
-    # 3. All is looked at again, as much may have happened meanwhile, and recorded as every answer is.
+    # 3. Check everything again, because state may have changed during the await; then record it like every other
+    # answer.
     return await one_at_a_time(walk, offered.approval, partial(_read, walk, offered=offered, click=click))
 
 
@@ -121,7 +124,7 @@ def _read(
     words = words_of(click.verdict, reason=click.reason)
     if not is_strong_enough(walk.limits, approval, CHAT):
         raise APPROVAL_WEAK_SIGNATURE("an action of this tier asks for a signature")
-    # A tier that asks for a look takes no click: there is none that anybody could know of.
+    # A tier with a minimum reading time takes no click: nobody can know how long the message was read.
     check_look(walk, approval, verdict=click.verdict, opened_at=now, now=now)
     answer = Answer(
         by=offered.person,
@@ -142,21 +145,21 @@ def _read(
             sent_s=click.sent_s,
             at=now,
         ),
-        # Of the message nobody knows whether they saw it.
+        # Nobody knows whether the person read the chat message; only a page view counts.
         opened_at=seen_at(walk, approval, offered.person, now),
     )
     return answer, "", ""
 
 
 def _check(walk: Walk, approval: Approval, offered: Offered, click: Click) -> None:
-    """Raises Refused (`approval.not_pending`, `click.changed`, `click.not_here`, `click.person`, `revoked.*`,
-    `held.*`), Unavailable."""
+    """Check that the offer still holds for this person and approval. Raises Refused (`approval.not_pending`,
+    `click.changed`, `click.not_here`, `click.person`, `revoked.*`, `held.*`), Unavailable."""
     state = approval.state_at(walk.clock.now())
     if state != "pending":
         raise APPROVAL_NOT_PENDING(f"it is {state}, and nobody is asked any more")
     if (approval.shown.hex, approval.card.hex) != (offered.action, offered.rendering):
         raise CLICK_CHANGED()
-    # By the registry of this moment, not of when the message went out.
+    # Use the registry of now, not that of when the message was sent.
     if account_of(walk, offered.person) != click.account:
         raise CLICK_PERSON(
             f"{shown(offered.person)} is not active here, or has another account in the chat by now"
@@ -170,7 +173,8 @@ def _check(walk: Walk, approval: Approval, offered: Offered, click: Click) -> No
 
 
 def _without_buttons(walk: Walk, offered: Offered) -> Message | None:
-    """The message as it goes to everybody else; None where nothing waits any more: then its end is told."""
+    """Return the message as receivers without buttons see it. None where the approval no longer waits: its end is
+    reported separately."""
     now = walk.clock.now()
     try:
         approval = approval_here(walk, offered.approval)

@@ -1,8 +1,8 @@
-"""A person answers many approvals that are alike with one signature over the list of all of them.
+"""Answer many similar approvals with one signature over the list of all of them.
 
-Each is answered as if it were alone: who may answer, what stands still and how strong the signature must be is checked
-for each, and what may not be answered so, or is not as it was any more, is left out and named. A yes covers only those
-that are alike; a no covers any of one group.
+Each approval is checked as if it were answered alone: who may answer, revocations and holds, and the strength of the
+signature. An approval that may not be answered this way, or has changed, is left out and reported. A yes covers only
+approvals that are alike; a no covers any approvals of one group.
 """
 
 from __future__ import annotations
@@ -56,15 +56,16 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 BETWEEN_MAX: Final = 16
-"""Answers of one list that are checked before others have their turn: actions do not wait for a long list."""
+"""Answers of one list that are checked before other tasks run: a long list must not delay actions."""
 REASONS_MAX: Final = 10
-"""Of a list of which nothing may be answered together."""
+"""Reasons reported when nothing of a list may be answered together."""
 CRITICAL: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedMany:
-    """nonce: for one answer to `batch`. ends: until when, Unix milliseconds. left_out: by id, why not."""
+    """A list that was opened for one answer. nonce: for one answer to `batch`. ends: when the nonce expires, Unix
+    milliseconds. left_out: reason by approval id."""
 
     nonce: bytes
     batch: Batch
@@ -75,15 +76,16 @@ class OpenedMany:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnsweredMany:
-    """answered: as they stand afterwards. left_out: by id, why not; nothing became of those."""
+    """The result of answering a list. answered: the approvals after the answer. left_out: reason by approval id; these
+    approvals are unchanged."""
 
     answered: tuple[Approval, ...]
     left_out: dict[str, str]
 
 
 def open_many(walk: Walk, seen: dict[str, str], verdict: Verdict, *, to: str = "") -> OpenedMany:
-    """A nonce for one answer to those of `seen` that may be answered together: id, and rendering hash in hex as the
-    person saw it. to: who opens them.
+    """Return a nonce for one answer to those of `seen` that may be answered together. seen: by approval id, the
+    rendering hash in hex that the person saw. to: who opens the list.
 
     Raises Malformed (`approval.batch`), Refused (`approval.batch_off`, `approval.none_alike`, `approval.not_together`,
     `approval.other_shard`), Unavailable.
@@ -106,16 +108,17 @@ def open_many(walk: Walk, seen: dict[str, str], verdict: Verdict, *, to: str = "
 
 
 def opening_of(batch: Batch) -> ApprovalId:
-    """Under what nonces for this very list are kept: no id of an approval, for those have no blanks."""
+    """Return the key under which nonces for this exact list are stored. It contains a space, so it cannot equal an
+    approval id."""
     return ApprovalId(f"many {batch.root.hex()}")
 
 
 async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMany:
-    """Verify an answer to exactly this list that a person signed with a key file, and record it for each.
+    """Verify an answer to exactly this list that a person signed with a key file, and record it for each approval.
 
-    Raises Unverified where signature, claims, list or nonce do not check, Malformed (`approval.batch`,
+    Raises Unverified where signature, claims, list or nonce do not verify, Malformed (`approval.batch`,
     `approval.malformed`), Refused (`approval.batch_off`, `approval.unknown`, `approval.not_together`,
-    `approval.too_fast`), and Unavailable where not one could be recorded: then nothing counts.
+    `approval.too_fast`), and Unavailable where not one answer could be recorded: then none counts.
     """
     batch, now = _list_of(walk, ids, "approve"), walk.clock.now()
     people = walk.registry.current.principals
@@ -161,8 +164,8 @@ async def answer_many_by_passkey(
     nonce: bytes,
     assertion: PasskeyAssertion,
 ) -> AnsweredMany:
-    """Verify an answer to exactly this list that a person signed with a passkey at our page, and record it for each.
-    words: signed with it.
+    """Verify an answer to exactly this list that a person signed with a passkey in the console, and record it for each
+    approval. words: the signed words.
 
     Raises as `answer_many`, and Unverified (`passkey.*`), Refused (`passkey.off`, `person.*`).
     """
@@ -215,8 +218,8 @@ async def _answered(
     *,
     by: PrincipalId,
 ) -> AnsweredMany:
-    """Each that still may be answered together: all on record first, then they count at once. What fails for one is
-    told of it and of no other."""
+    """Answer each approval that may still be answered together: record all answers first, then let them count at once.
+    A failure for one approval is reported for that approval alone."""
     fitting, left_out = _fitting(walk, [one.approval for one in batch.items], verdict)
     wanted = {one.id for one in fitting}
     taking = _Taking(left_out=left_out)
@@ -225,8 +228,8 @@ async def _answered(
         claim_yes(walk, by, root, walk.clock.now())
     with ExitStack() as under_way:
         try:
-            # 1. The ledger says each of them, in as few syncs as it needs. A crash after this line: those that it has
-            # count for nothing, and the person answers again.
+            # 1. The ledger records all of them in as few syncs as possible. After a crash here, the recorded answers do
+            # not count, and the person answers again.
             async with create_task_group() as tasks:
                 for index, item in enumerate(batch.items):
                     if item.approval in wanted:
@@ -234,7 +237,7 @@ async def _answered(
                     if index % BETWEEN_MAX == BETWEEN_MAX - 1:
                         await checkpoint()
         finally:
-            # 2. Those that it has count, also where whoever answered has left: all of them, after a crash all or none.
+            # 2. The recorded answers count even if the caller left: all of them. After a crash, all or none count.
             taking.count(walk)
     if verdict == "approve" and not (taking.after or taking.failed or taking.lost):
         let_go_yes(walk, by, root)
@@ -247,7 +250,7 @@ async def _answered(
 
 @dataclass(slots=True, kw_only=True)
 class _Taking:
-    """What becomes of the answers of one list."""
+    """The results so far of the answers of one list."""
 
     left_out: dict[str, str]
     after: list[Approval] = field(default_factory=list)
@@ -262,7 +265,7 @@ class _Taking:
         read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]],
         under_way: ExitStack,
     ) -> None:
-        """Write one down. It is under way until all count."""
+        """Record one answer. Its approval stays locked until all answers count."""
         with ExitStack() as own, self._told_of(name):
             own.enter_context(being_answered(walk, name))
             now = walk.clock.now()
@@ -278,7 +281,7 @@ class _Taking:
                 raise recorded.left
 
     def count(self, walk: Walk) -> None:
-        """Let those that are on record count. Synchronous, so that nobody who leaves comes between."""
+        """Let the recorded answers count. Synchronous, so that a cancellation cannot interrupt it."""
         if not self.on_record:
             return
         try:
@@ -294,7 +297,7 @@ class _Taking:
 
     @contextmanager
     def _told_of(self, name: str) -> Iterator[None]:
-        """What fails is told of this one."""
+        """Report a failure for this approval alone."""
         try:
             yield
         except Unavailable as fault:
@@ -306,7 +309,8 @@ class _Taking:
 
 
 def _fitting(walk: Walk, ids: Sequence[str], verdict: Verdict) -> tuple[list[Approval], dict[str, str]]:
-    """Those that may be answered together now, of the group of most of them, and why not the others."""
+    """Return the approvals that may be answered together now, from the group with most of them, and why the others may
+    not."""
     wanted = frozenset(ids)
     counts = [(sum(one.id in wanted for one in group.all), group) for group in groups_waiting(walk).groups]
     count, group = max(counts, key=lambda pair: pair[0], default=(0, None))
@@ -335,13 +339,13 @@ def _fitting(walk: Walk, ids: Sequence[str], verdict: Verdict) -> tuple[list[App
 
 
 def _tier(walk: Walk, approval: Approval) -> int:
-    """The higher of what was shown and what it is by now; what cannot be said any more is of the highest."""
+    """Return the higher of the tier that was displayed and the tier now; the highest tier for an unknown capability."""
     capability = walk.registry.current.capabilities.get(approval.capability)
     return max(tier_shown(approval), capability.tier if capability is not None else CRITICAL)
 
 
 def _list_of(walk: Walk, ids: Sequence[str], verdict: Verdict) -> Batch:
-    """The list that was signed: whatever became of them, what each showed is as it was."""
+    """Return the list that was signed, with the cards as displayed. It includes approvals that have ended since."""
     _check(walk, len(ids), verdict)
     found = [walk.approvals.find(ApprovalId(name)) for name in ids]
     unknown = next((name for name, one in zip(ids, found, strict=True) if one is None), None)
@@ -352,7 +356,7 @@ def _list_of(walk: Walk, ids: Sequence[str], verdict: Verdict) -> Batch:
 
 def _check(walk: Walk, count: int, verdict: Verdict) -> None:
     if verdict not in ("approve", "deny"):
-        # A glass is broken for one action, which somebody then answers for.
+        # Break-glass access is for one action, which one person then answers for.
         raise APPROVAL_BATCH("an answer to many is `approve` or `deny`")
     most = walk.limits.batch_items_max
     if not most:

@@ -1,9 +1,9 @@
-"""How fast a person says yes: so many times within an hour, and not before they have looked; and how many glasses they
-break within a day.
+"""Limit how fast a person says yes: a number per hour, a minimum reading time, and a number of break-glass uses per
+day.
 
-A no is bound by nothing. Who has said yes too often can still say no; another person answers the rest. What is counted
-is claimed before the answer is written down, in one step of the register that all processes share: of answers that come
-at one moment, at several processes, no more pass than of those that come one after the other.
+A no is never limited: a person past the limit can still say no, and another person answers the rest. Each yes is
+claimed before its answer is recorded, in one atomic step of the register that all processes share. Concurrent answers
+at several processes therefore pass no more often than sequential ones.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 DAY_MILLIS: Final = 86_400_000
 LOST_RACE: Final = "approval.changed_meanwhile"
-"""Of an answer that is on record and did not count."""
+"""Code of an answer that was recorded and did not count."""
 
 
 @contextmanager
 def counted(walk: Walk, approval: Approval, answer: Answer, now: UnixMillis) -> Iterator[None]:
-    """Count an answer while it is taken in, and not if nothing comes of it, or it was to a test. One of many that one
-    signature covers is counted with them; a workflow has its own pace.
+    """Count an answer while it is processed. Release the claim if the answer fails or was to an attention check. An
+    answer that belongs to a signed list is counted with the list; workflows have a pace of their own.
 
     Raises Refused (`approval.too_fast`, `break_glass.too_many`), Unavailable.
     """
@@ -50,19 +50,19 @@ def counted(walk: Walk, approval: Approval, answer: Answer, now: UnixMillis) -> 
     try:
         yield
     except Unavailable:
-        # It may be on record: it counts.
+        # The answer may be in the ledger, so it stays counted.
         raise
     except AnswerableError as fault:
         if fault.code != LOST_RACE:
             _let_go(walk, answer.by, answer.verdict, approval.id)
         raise
     if approval.canary is not None:
-        # They have just been told that it was one.
+        # The person has just learned that it was an attention check.
         _let_go(walk, answer.by, answer.verdict, approval.id)
 
 
 def claim_yes(walk: Walk, person: PrincipalId, what: str, now: UnixMillis) -> None:
-    """This person says yes once more within this hour. what: it is said to, an approval or the root of a list.
+    """Count one more yes of this person in this hour. what: the approval id, or the root of a list.
 
     Raises Refused (`approval.too_fast`), Unavailable.
     """
@@ -75,12 +75,12 @@ def claim_yes(walk: Walk, person: PrincipalId, what: str, now: UnixMillis) -> No
 
 
 def let_go_yes(walk: Walk, person: PrincipalId, what: str) -> None:
-    """Nothing came of it."""
+    """Release a claimed yes that had no effect."""
     _let_go(walk, person, "approve", what)
 
 
 def _let_go(walk: Walk, person: PrincipalId, kind: Haste, what: str) -> None:
-    # What cannot be let go is counted until its time is over: that is no reason to hide what became of the answer.
+    # A claim that cannot be released counts until its hour or day is over. That must not hide the result of the answer.
     with suppress(Unavailable):
         walk.openings.let_go(person, kind, what)
 
@@ -88,7 +88,8 @@ def _let_go(walk: Walk, person: PrincipalId, kind: Haste, what: str) -> None:
 def check_look(
     walk: Walk, approval: Approval, *, verdict: Verdict, opened_at: UnixMillis, now: UnixMillis
 ) -> None:
-    """Whether a person had it before them long enough for its tier to say yes. opened_at: since when they have.
+    """Check that a person had the approval open long enough for its tier before saying yes. opened_at: when they opened
+    it.
 
     Raises Refused (`approval.too_soon`).
     """

@@ -1,7 +1,7 @@
-"""Whether a question that is a test would reach those who are on duty, and disturb nobody else.
+"""Check that an attention check would reach the people on duty and disturb nobody else.
 
-A real question that finds nobody on duty goes to the whole group, for nothing may be lost; a test that does is not
-worth it. Asked as it is, whoever is told of it is told by the same routing as of any other.
+A real question that finds nobody on duty goes to the whole group, so that it is not lost. An attention check is not
+worth that. Once sent, it is routed like any other question.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 def reaches_duty(walk: Walk, verified: VerifiedRequest, decision: Decision, now: UnixMillis) -> bool:
-    """Whether every group with a duty that this would ask has enough people on duty now, and no quiet hours. True
-    where no group has a duty. Raises Unavailable."""
+    """Whether every group with a duty that this would ask has enough people on duty now and no quiet hours. True where
+    no group has a duty. Raises Unavailable."""
     duties, tier = walk.registry.current.duties, verified.resolved.capability.tier
     asked = [group for wanted in decision.requirements for group in wanted.groups]
     found = [duties[group] for group in asked if group in duties]
@@ -35,12 +35,12 @@ def reaches_duty(walk: Walk, verified: VerifiedRequest, decision: Decision, now:
         requirements=decision.requirements, tier=tier, created_at=now, barred=_barred(walk, verified)
     )
     routing = who_is_asked(question, staff_now(walk, now, groups=asked), now)
-    # Where a duty says nobody, or too few, it says why everybody is told.
+    # Routing gives a reason only where it departs from the duty: nobody, or too few, on duty.
     return not any(told.why for told in routing.due)
 
 
 def _barred(walk: Walk, verified: VerifiedRequest) -> frozenset[str]:
-    """Whose yes would not count, as of the question that this would be."""
+    """Return the people whose yes would not count for this question."""
     current, principal = walk.registry.current, verified.mandate.principal
     chain = (verified.caller.agent, *(hop.agent for hop in verified.hops))
     owners = [

@@ -1,7 +1,8 @@
-"""The figures of this log, counted on from where they were left, in short turns so that actions go on beside it.
+"""Count the oversight figures of this log from where counting stopped, in short turns so that actions continue
+meanwhile.
 
-The entries are the record. What is kept is a state up to an entry that is on stable storage; where it is missing, of
-another form or of a longer log than there is, the log is counted from its first entry again.
+The log entries are the record. The stored figures are a state up to an entry on stable storage. If that state is
+missing, has another form, or covers more entries than the log has, the log is counted from its first entry again.
 """
 
 from __future__ import annotations
@@ -23,24 +24,24 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 FORM: Final = 2
-"""Of what is kept. Another number when something is counted otherwise: what was kept before is counted again then."""
+"""Version of the stored form. Raise it when counting changes: figures stored in another form are counted again."""
 TURN_SECONDS: Final = 0.001
-"""Of work at once, before whatever else waits is let in."""
+"""Longest work at once, before other tasks run."""
 REST_SECONDS: Final = 0.002
-"""Between two turns, so that no more than a third of a core goes into it."""
+"""Pause between two turns, so that counting takes at most a third of a core."""
 ENTRIES_PER_LOOK: Final = 64
 TRACED_PER_PAGE_MAX: Final = 10
 PAGE_ENTRIES: Final = 1_024
-"""Of the effects in so many entries, or in as many as there are, so many are traced at most."""
+"""Of the effects in a page of this many entries, or fewer, at most `TRACED_PER_PAGE_MAX` are traced."""
 TRACED_PER_HOUR_MAX: Final = 600
 TRACED_AT_ONCE_MAX: Final = 100
-"""Of those that an hour allows. A trace holds the event loop for milliseconds, and a page is what came within a second:
-without an hour's bound a sample of each page costs most where actions are many."""
+"""Most traces saved up from the hourly allowance. A trace holds the event loop for milliseconds, and a page may be what
+arrived within a second: without an hourly limit, sampling would cost most when there are many actions."""
 Elsewhere: TypeAlias = "Callable[[Callable[[], None]], Awaitable[None]]"
 
 
 async def read_figures(walk: Walk, *, seconds_max: float) -> Figures:
-    """Count what is new in the log, for at most so long, and trace a sample of the effects in it.
+    """Count the new entries of the log for at most `seconds_max`, and trace a sample of their effects.
 
     Raises Unavailable, and Broken (`ledger.*`).
     """
@@ -59,15 +60,16 @@ async def read_figures(walk: Walk, *, seconds_max: float) -> Figures:
 
 
 async def keep_figures(walk: Walk, *, elsewhere: Elsewhere = anyio.to_thread.run_sync) -> None:
-    """Keep what changed. Raises Unavailable; what is not kept is counted at the next start.
+    """Store the figures that changed. Raises Unavailable; figures that are not stored are counted again at the next
+    start.
 
-    elsewhere: runs what waits for a disk, while actions go on.
+    elsewhere: runs a blocking disk write while actions continue.
     """
     desk, register = walk.figures, walk.figures.register
     if register is None or desk.figures is None:
         return
     async with desk.keeping:
-        # Of one state: nothing is awaited between these.
+        # Take one consistent state: there is no await between these reads.
         now, entries, changed = walk.clock.now(), desk.figures.entries, desk.figures.take_changed()
         keep = partial(
             register.keep,
@@ -98,7 +100,8 @@ def _restored(walk: Walk) -> Figures:
 
 
 async def _read_page(walk: Walk, figures: Figures, ends_at: float) -> None:
-    """Up to PAGE_ENTRIES, with a rest after each turn. A page is read to its end, so that the sample of it is one."""
+    """Read up to PAGE_ENTRIES entries, with a pause after each turn. Read to the end of the page unless time is up, so
+    that the sample is of the whole page."""
     clock, ledger = walk.clock, walk.ledger
     last = min(ledger.size, figures.entries + PAGE_ENTRIES) - 1
     rests_at = clock.monotonic() + TURN_SECONDS
@@ -114,7 +117,7 @@ async def _read_page(walk: Walk, figures: Figures, ends_at: float) -> None:
 
 
 async def _trace_page(walk: Walk, figures: Figures) -> None:
-    """Of the effects in a page as many as may be, evenly spread; all of them where they are few."""
+    """Trace as many effects of a page as allowed, evenly spread; all of them where they are few."""
     effects, figures.effects = figures.effects, []
     most = min(TRACED_PER_PAGE_MAX, _traces_left(walk))
     if not most:

@@ -1,4 +1,4 @@
-"""Tell that a question was a canary: when somebody has answered it, or when its time is over."""
+"""Reveal that a question was an attention check: when somebody has answered it, or when its time is over."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ async def notify_attention_check(
     signer: str = "",
     keys_ref: Reference | None = None,
 ) -> Approval:
-    """The approval as it stands once it has been told to be a test. answer: what ended it, already checked; signer: the
-    public JWK it is signed with; keys_ref: where that is named as theirs.
+    """Record that an approval was an attention check, end it, and return it. answer: the checked answer that ended it.
+    signer: the public JWK that signed the answer. keys_ref: the entry that names that key as the person's.
 
     Raises Refused (`approval.changed_meanwhile`), Unavailable.
     """
@@ -39,7 +39,7 @@ async def notify_attention_check(
         ended = replace(canary, ended="unseen")
     else:
         ended = replace(canary, ended="caught" if answer.verdict == "deny" else "let_through")
-    # 1. The ledger says that it was a test. A crash after this line: it is told once more, and counts once.
+    # 1. The ledger says that it was a test. After a crash here, it is revealed again, and counts once.
     sealing = sealing_for(walk, principal_subject(answer.by)) if answer is not None else None
     person = pseudonym_of(walk, answer.by) if answer is not None else ""
     entry = canary_told(
@@ -54,7 +54,7 @@ async def notify_attention_check(
         registry=walk.registry.current.digest,
     )
     _, left = await record_entry(walk, entry)
-    # 2. It is over for everybody who may answer.
+    # 2. It ends for everybody who may answer.
     answers = (*approval.answers, answer) if answer is not None else approval.answers
     after = replace(approval, state="void", answers=answers, canary=ended)
     if not walk.approvals.replace(after, was=approval):
@@ -67,7 +67,7 @@ async def notify_attention_check(
 
 
 async def tell_ended_canaries(walk: Walk) -> None:
-    """Tell those that nobody can answer any more: of which the time is over, or that something else has ended.
+    """Reveal the attention checks that nobody can answer any more: expired, or ended for another reason.
 
     Raises Unavailable.
     """
@@ -87,7 +87,7 @@ async def tell_ended_canaries(walk: Walk) -> None:
             try:
                 await notify_attention_check(walk, approval, at=now)
             except Refused:
-                # Held or revoked a moment ago: it is looked at again.
+                # It was answered, held or revoked a moment ago: the next call checks it again.
                 continue
             finally:
                 walk.under_way.answering.discard(name)

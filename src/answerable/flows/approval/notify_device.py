@@ -1,4 +1,4 @@
-"""A person has messages on a device of theirs, or has them no more."""
+"""Add or remove a person's device for push messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 def push_side(walk: Walk) -> PushSide:
-    """What devices need. Raises Refused (`push.off`)."""
+    """Return the push settings and register. Raises Refused (`push.off`)."""
     side = walk.reach.push if walk.reach is not None else None
     if side is None:
         raise PUSH_OFF()
@@ -32,7 +32,8 @@ def push_side(walk: Walk) -> PushSide:
 async def notify_device(
     walk: Walk, *, person: PrincipalId, endpoint: str, key: str, secret: str, label: str
 ) -> PushDevice:
-    """From now on messages for this person go to this device, too. key, secret: base64url, as its browser says them.
+    """Send this person's messages to this device, too, from now on. key, secret: base64url, as the browser reports
+    them.
 
     Raises Refused (`push.off`, `push.host`, `push.full`), Malformed (`push.device`), Unavailable.
     """
@@ -51,13 +52,13 @@ async def notify_device(
 
 
 async def devices_of(walk: Walk, person: PrincipalId) -> Sequence[PushDevice]:
-    """The devices of a person; none where push is off. Raises Unavailable."""
+    """Return the devices of a person; none where push is off. Raises Unavailable."""
     side = walk.reach.push if walk.reach is not None else None
     return await in_register(side.register.of, person) if side is not None else ()
 
 
 async def forget_device(walk: Walk, *, person: PrincipalId, device: str) -> None:
-    """No message goes to this device of the person any more. Raises Refused (`push.off`, `push.gone`), Unavailable."""
+    """Stop sending messages to this device of the person. Raises Refused (`push.off`, `push.gone`), Unavailable."""
     if not await in_register(push_side(walk).register.remove, device, person=person):
         raise PUSH_GONE()
 

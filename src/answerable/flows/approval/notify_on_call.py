@@ -1,7 +1,7 @@
-"""What people ask about duty: who is on call, what nobody covers, whose turn it is, and how the queue is.
+"""Answer questions about duty: who is on call, times that nobody covers, whose turn a question is, and queue health.
 
-Figures of the queue follow from the register of approvals and of duties alone (governance check AP-08); where there is
-nothing to count there is no figure.
+Queue figures follow from the registers of approvals and duties alone (governance check AP-08). Where there is nothing
+to count, the figure is absent.
 """
 
 from __future__ import annotations
@@ -27,16 +27,17 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 HEALTH_MAX: Final = 10_000
-"""Approvals that figures are made of, the newest first."""
+"""Approvals that the figures cover, the newest first."""
 BACKLOG_TOLD_MAX: Final = 100
 QUIET_TIER: Final = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnCall:
-    """first, second: who is on call, or stands in for who is. quiet_until: end of the quiet hours; None for none now.
+    """The people on call for one duty. first, second: the people on each line, or their deputies. quiet_until: end of
+    the current quiet hours; None for none.
 
-    covered: whether anybody is there; else the whole group is asked.
+    covered: whether anybody is on call; if not, the whole group is asked.
     """
 
     duty: Duty
@@ -46,13 +47,13 @@ class OnCall:
 
     @property
     def covered(self) -> bool:
-        """As above."""
+        """Whether anybody is on call."""
         return bool(self.first)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """Nobody of the group is on call from `begins` until `ends`. text: in words."""
+    """A time, from `begins` to `ends`, in which nobody of the group is on call. text: human-readable."""
 
     group: str
     begins: UnixMillis
@@ -62,8 +63,8 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """turn: whose turn it is by now. told: group and number of the steps that were told. next_at: of the next step;
-    None for none."""
+    """How far an approval has been routed. turn: the people whose turn it is now. told: group and step number of each
+    notified step. next_at: when the next step is due; None for none."""
 
     turn: tuple[PrincipalId, ...]
     told: tuple[tuple[str, int], ...]
@@ -73,9 +74,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueHealth:
-    """asked: questions of that time, of which `seen` were seen, at p50 and p95 after so many milliseconds; None for
-    none. expired_unseen: those that timed out and nobody had looked. waiting: now. backlog: how many wait for each who
-    may answer, the most first. since: of the oldest that was counted."""
+    """Health of the approval queue. asked: questions of the period. seen: how many of these were seen; half of those
+    within view_p50_ms, 95 % within view_p95_ms; None where none was. expired_unseen: expired questions that nobody had
+    opened. waiting: pending now. backlog: pending approvals per person who may answer, highest first. since: creation
+    time of the oldest one counted."""
 
     asked: int
     seen: int
@@ -89,12 +91,13 @@ class QueueHealth:
 
 
 def on_call_now(walk: Walk, at: UnixMillis, *, group: str = "") -> list[OnCall]:
-    """Of every duty, or of that of one group, by group. Raises Refused (`duty.none`), Unavailable."""
+    """Return who is on call for every duty, or for that of one group, sorted by group. Raises Refused (`duty.none`),
+    Unavailable."""
     duties = walk.registry.current.duties
     if group and group not in duties:
         raise DUTY_NONE(f"group {shown(group)} has no duty")
     wanted = [duties[one] for one in sorted(duties) if group in ("", one)]
-    # Who stands in is known of now alone: delegations may still be given and ended until then.
+    # Deputies are known for now only: delegations may be given or ended before `at`.
     staff = staff_now(walk, at, groups=[one.group for one in wanted])
     told: list[OnCall] = []
     for duty in wanted:
@@ -115,7 +118,7 @@ def on_call_now(walk: Walk, at: UnixMillis, *, group: str = "") -> list[OnCall]:
 
 
 def gaps_ahead(walk: Walk, *, days: int) -> list[Gap]:
-    """Times that nobody of a group covers, from now on. Raises Unavailable."""
+    """Return the coming times that nobody of a group covers. Raises Unavailable."""
     now, duties = walk.clock.now(), walk.registry.current.duties
     members = staff_now(walk, now, groups=list(duties)).members
     return [
@@ -126,17 +129,17 @@ def gaps_ahead(walk: Walk, *, days: int) -> list[Gap]:
 
 
 def groups_uncovered(walk: Walk) -> list[str]:
-    """Groups with a duty that has nobody on call at this moment. Raises Unavailable."""
+    """Return the groups whose duty has nobody on call at this moment. Raises Unavailable."""
     return [one.duty.group for one in on_call_now(walk, walk.clock.now()) if not one.covered]
 
 
 def route_of(walk: Walk, approval: Approval) -> Route:
-    """How far a question is on its way. Raises Unavailable."""
+    """Return how far a question has been routed. Raises Unavailable."""
     return routes_of(walk, [approval])[approval.id]
 
 
 def routes_of(walk: Walk, approvals: Sequence[Approval]) -> dict[str, Route]:
-    """As `route_of`, of several, by id. Raises Unavailable."""
+    """Return `route_of` for several approvals, by id. Raises Unavailable."""
     now = walk.clock.now()
     staff = staff_now(walk, now, groups=groups_asked(approvals))
     return {one.id: _route(walk, one, staff, now) for one in approvals}
@@ -159,7 +162,7 @@ def _route(walk: Walk, approval: Approval, staff: Staff, now: UnixMillis) -> Rou
 
 
 def queue_health(walk: Walk, *, since: UnixMillis) -> QueueHealth:
-    """The figures of what was asked since then, of the newest `HEALTH_MAX`. Raises Unavailable."""
+    """Return the figures of the questions asked since then, at most the newest `HEALTH_MAX`. Raises Unavailable."""
     now = walk.clock.now()
     found: list[Approval] = []
     for one in walk.approvals.all(pending_only=False, now=now):
@@ -184,8 +187,8 @@ def queue_health(walk: Walk, *, since: UnixMillis) -> QueueHealth:
 
 
 def seen_at(walk: Walk, approval: Approval) -> UnixMillis | None:
-    """When somebody who may answer first had it before them, at the latest when they answered, and not by a workflow of
-    theirs; None for never. What their answer says of it is in the ledger, too."""
+    """Return when a person who may answer first had the question open, at the latest when they answered; answers by
+    workflows do not count. None for never. The ledger also has what an answer says of this."""
     said = [one for one in approval.answers if not one.workflow]
     times = [one.at if one.opened_at is None else one.opened_at for one in said]
     first = _first_view(walk, approval)
@@ -205,7 +208,7 @@ def _backlog(walk: Walk, waiting: Sequence[Approval], now: UnixMillis) -> tuple[
 
 
 def standing_delegations(walk: Walk) -> frozenset[str]:
-    """Ids of the delegations of duty that count now. Raises Unavailable."""
+    """Return the ids of the delegations of duty in force now. Raises Unavailable."""
     return frozenset(one.id for one in standing_in(walk, walk.clock.now()))
 
 
@@ -220,5 +223,5 @@ def _first_view(walk: Walk, approval: Approval) -> UnixMillis | None:
 
 
 def _share(values: Sequence[int], percent: int) -> int | None:
-    """The nearest-rank percentile."""
+    """Return the nearest-rank percentile."""
     return values[max(0, -(-len(values) * percent // 100) - 1)] if values else None

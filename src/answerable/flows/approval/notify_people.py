@@ -1,9 +1,9 @@
-"""Telling people that actions wait for them, and what came of it, on the channels that reach them.
+"""Notify people on their channels that approvals wait for them, and of the result.
 
-What there is to tell is read off the registers again and again, so that a restart forgets nothing: a receiver is told
-at least once while the approval lives, and of its end within a bounded time. Each channel has its own task, its own
-pause and its own claim: one that is down keeps up neither the others nor any action, and of several processes one tells
-at a time. A try that ended without an answer may have reached its receiver, who is then told again.
+Pending messages are derived from the registers each round, so a restart loses nothing: each receiver is notified at
+least once while the approval is pending, and of its end within a bounded time. Each channel has its own task, pause and
+claim: a channel that is down delays no other channel and no action, and of several processes one sends at a time. A try
+that ended without an answer may have reached its receiver, who is then notified again.
 """
 
 from __future__ import annotations
@@ -53,20 +53,20 @@ if TYPE_CHECKING:
 ROUND_SECONDS: Final = 2.0
 FORGET_SECONDS: Final = 3_600.0
 AT_A_TIME: Final = 40
-"""Messages that are sent under one claim."""
+"""Messages sent under one claim."""
 PLANNED_AT_A_TIME: Final = 1_000
-"""Deliveries after which no further approval is looked at in this round."""
+"""Deliveries after which no further approval is planned in this round."""
 APPROVALS_AT_A_TIME: Final = 50
-"""That are looked at before others of this process have their turn."""
+"""Approvals planned before other tasks of this process run."""
 CLAIM_SPARE_MS: Final = 10_000
 WAIT_SECONDS_MAX: Final = 300.0
-"""Longest pause that a channel may ask for."""
+"""Longest pause that a channel may request."""
 _log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Due:
-    """One message on its way. of: what it is about, all of one receiver."""
+    """One message to send. of: its deliveries, all to one receiver."""
 
     message: Message
     what: Told
@@ -75,7 +75,7 @@ class _Due:
 
 @dataclass(slots=True, kw_only=True)
 class _Seen:
-    """What there is: not planned yet, to be sent now, and never to be told any more."""
+    """The work of one round: deliveries not stored yet, messages to send now, and deliveries that can never be made."""
 
     fresh: list[Delivery] = field(default_factory=list)
     due: list[_Due] = field(default_factory=list)
@@ -84,8 +84,8 @@ class _Seen:
 
 @dataclass(slots=True, kw_only=True)
 class _Round:
-    """What came of one round on one channel. until: when our claim ends. fault: why it cannot be put down who was told:
-    then nobody else is, as they would be again and again."""
+    """The result of one round on one channel. until: when this process's claim ends. fault: why deliveries cannot be
+    stored; then sending stops, because unrecorded receivers would be notified again and again."""
 
     until: int
     fault: Unavailable | None = None
@@ -96,7 +96,7 @@ class _Round:
 
 
 async def reach_always(walk: Walk, *, seconds: float = ROUND_SECONDS) -> None:
-    """Tell whoever is to be told, on every channel beside the others, until cancelled."""
+    """Send due messages on every channel, each in its own task, until cancelled."""
     desk = walk.reach
     if desk is None or not desk.channels:
         return
@@ -125,26 +125,26 @@ async def _reaching(walk: Walk, desk: NotificationState, channel: str, seconds: 
 
 
 async def notify_people(walk: Walk, desk: NotificationState, channel: str) -> int:
-    """Tell what is due on one channel, at most AT_A_TIME; returns how many were told. Raises Unavailable."""
-    # 1. Notices are put down before anything else. A crash before this line: the ledger says it, nobody is told.
+    """Send what is due on one channel, at most AT_A_TIME messages; return how many were sent. Raises Unavailable."""
+    # 1. Notices are stored first. After a crash before this line, the ledger has the event and nobody is notified.
     await _put_notices_down(walk, desk)
     now = walk.clock.now()
     state = await in_register(desk.register.open, channel, now=now)
-    # Where the clock was set back, nothing waits longer than the longest pause.
+    # If the clock was set back, wait no longer than the longest pause.
     if now < state.next_at <= now + WAIT_SECONDS_MAX * 1000:
         return 0
-    # 2. Without a write it is seen whether there is anything to tell.
+    # 2. Find out without a write whether there is anything to send.
     seen = await _seen(walk, desk, channel, since=state.since)
     if not (seen.fresh or seen.due or seen.missed):
         return 0
-    # 3. Ours, for as long as the longest tries may take. A crash after this line: another process's, then.
+    # 3. Claim the channel for as long as the longest tries may take. After a crash here, another process claims it.
     slowest = desk.limits.try_seconds_max * (AT_A_TIME / desk.limits.at_once_max)
     until = now + int(slowest * 1000) + CLAIM_SPARE_MS
     if not await in_register(desk.register.claim, channel, now=now, until=until):
         return 0
     came = _Round(until=until)
     try:
-        # 4. What is planned is put down first; another process may have told some of it meanwhile.
+        # 4. The plan is stored before sending, and read again: another process may have sent some of it meanwhile.
         seen = await _seen(walk, desk, channel, since=state.since)
         if seen.fresh:
             await in_register(desk.register.keep, seen.fresh)
@@ -152,7 +152,7 @@ async def notify_people(walk: Walk, desk: NotificationState, channel: str) -> in
         if seen.missed:
             await in_register(desk.register.keep, seen.missed)
             came.missed += len(seen.missed)
-        # 5. Each is put down as told as soon as the channel took it. A crash between the two: it is told again.
+        # 5. Each delivery is stored as told once the channel took it. After a crash between the two, it is sent again.
         await _tell(walk, desk, channel, seen.due, came)
     finally:
         attempts = state.attempts + 1 if came.down else 0
@@ -173,7 +173,7 @@ async def notify_people(walk: Walk, desk: NotificationState, channel: str) -> in
 
 
 async def _seen(walk: Walk, desk: NotificationState, channel: str, *, since: int) -> _Seen:
-    """since: when the channel was set up."""
+    """Return the work of this round. since: when the channel was set up."""
     now = walk.clock.now()
     looked = now - desk.limits.digest.window_ms - desk.limits.after_end_ms - walk.limits.approval_ttl_ms
     known = await in_register(desk.register.on, channel, since=looked)
@@ -187,7 +187,7 @@ async def _seen(walk: Walk, desk: NotificationState, channel: str, *, since: int
     there = {(one.about, one.to) for one in known}
     ours = [one for one in approvals.values() if _is_ours(walk, one)]
     for begin in range(0, len(ours), APPROVALS_AT_A_TIME):
-        # However many wait: actions go on between them.
+        # Let actions run between batches, however many approvals wait.
         await checkpoint()
         some = ours[begin : begin + APPROVALS_AT_A_TIME]
         seen.fresh += new_deliveries(walk, desk, channel, there=there, since=since, now=now, approvals=some)
@@ -198,7 +198,7 @@ async def _seen(walk: Walk, desk: NotificationState, channel: str, *, since: int
 
 
 async def _put_notices_down(walk: Walk, desk: NotificationState) -> None:
-    # One channel's task at a time: what another one had told of it meanwhile would be put back to what is planned.
+    # One channel's task at a time: a second one would reset deliveries that another has sent meanwhile to planned.
     async with desk.putting_down:
         while desk.notices:
             planned = [*notices_planned(walk, desk, desk.notices[0])]
@@ -214,12 +214,12 @@ def _sort_out(
     approvals: Mapping[ApprovalId, Approval],
     seen: _Seen,
 ) -> None:
-    """What is sent now, and what cannot be told any more."""
+    """Sort known deliveries into messages to send now and deliveries that can never be made."""
     now = walk.clock.now()
     asked: list[Delivery] = []
     others: list[_Due] = []
     for one in known:
-        # Where the clock was set back, nothing waits longer than the longest pause.
+        # If the clock was set back, wait no longer than the longest pause.
         later = now < one.next_at <= now + WAIT_SECONDS_MAX * 1000
         if one.missed or one.told in ("ended", "notice") or later:
             continue
@@ -242,7 +242,7 @@ def _sort_out(
             others.append(end)
         elif not one.told and (approval.canary is None or approval.canary.ended):
             seen.missed.append(missed(one))
-    # What can still be answered comes first.
+    # Questions that can still be answered are sent first.
     _sort_asked(walk, desk, asked, known, approvals, seen)
     seen.due += others
     del seen.due[AT_A_TIME:]
@@ -256,7 +256,8 @@ def _take_kept(one: Delivery, others: list[_Due], seen: _Seen) -> None:
 
 
 def _is_ours(walk: Walk, approval: Approval) -> bool:
-    """Of several processes the one that it can be answered at tells of it, as its link leads there."""
+    """Whether this process sends messages about the approval: the shard where it is answered does, as its link leads
+    there."""
     mandate = walk.mandates.find(approval.mandate) if walk.link is not None else None
     return mandate is None or shard_elsewhere(mandate, walk.ledger.origin) is None
 
@@ -292,12 +293,12 @@ def _sort_asked(
 def _of_end(
     walk: Walk, desk: NotificationState, one: Delivery, approval: Approval, *, now: UnixMillis
 ) -> _Due | None:
-    """That it is over, for whoever was told that it waits and for whose task it is; None for the others, and when it
-    is too late."""
+    """Return the message that an approval ended, for receivers who were notified that it waits and for the requester.
+    None for all others, and when it is too late."""
     requester = one.to.startswith(REQUESTER)
     wanted = requester or (one.told == "asked" and desk.channels[one.channel].updates)
     if approval.canary is not None and not approval.canary.ended:
-        # In a moment it is told that it was a test; else whose task it is hears of an action that nobody asked for.
+        # It is revealed in a moment; before that, the giver of the task would hear of an action that nobody requested.
         return None
     ended_at = max((answer.at for answer in approval.answers), default=approval.expires_at)
     if not wanted or now > max(ended_at, one.made_at) + desk.limits.after_end_ms:
@@ -316,7 +317,7 @@ def _of_end(
 
 
 async def _tell(walk: Walk, desk: NotificationState, channel: str, due: list[_Due], came: _Round) -> None:
-    """A few at a time; once the channel is found down, or another process may have it, the rest waits."""
+    """Send a few at a time. Once the channel is down, or another process may have claimed it, the rest waits."""
     limiter = anyio.CapacityLimiter(desk.limits.at_once_max)
     last_at = came.until - int(desk.limits.try_seconds_max * 1000)
 
@@ -351,7 +352,7 @@ async def _tell(walk: Walk, desk: NotificationState, channel: str, due: list[_Du
 
 
 async def _sent(walk: Walk, desk: NotificationState, channel: str, one: _Due) -> Sent:
-    """One receiver, at each of their addresses: it is enough that one of them took it."""
+    """Send to one receiver at each of their addresses: one that accepts is enough."""
     first = one.of[0]
     not_now = _not_told(walk, desk, channel, one)
     if not_now is not None:
@@ -370,8 +371,8 @@ async def _sent(walk: Walk, desk: NotificationState, channel: str, one: _Due) ->
 
 
 def _not_told(walk: Walk, desk: NotificationState, channel: str, one: _Due) -> Sent | None:
-    """Why a receiver is not to be told now, whatever was planned; None where they are: whoever was held or revoked, or
-    may not answer any more, reads nothing of what waits."""
+    """Return why a receiver must not be notified now; None where they may be. A person who is held or revoked, or may
+    not answer any more, must not read pending approvals."""
     first = one.of[0]
     try:
         if first.person and signer_fault(walk, first.person, "") is not None:
@@ -387,13 +388,13 @@ def _not_told(walk: Walk, desk: NotificationState, channel: str, one: _Due) -> S
 async def try_to_send(
     walk: Walk, desk: NotificationState, channel: str, message: Message, address: str, *, handle: str = ""
 ) -> Sent:
-    """One try, within its time. Never raises: a fault of the channel's own code is one of the channel."""
+    """Try once to send, within the time limit. Never raises: an exception in the channel means that it is down."""
     sent = Sent(state="down", why=f"no answer within {desk.limits.try_seconds_max:g} seconds")
     try:
         with anyio.move_on_after(desk.limits.try_seconds_max):
             sent = await desk.channels[channel].send(message, address, handle=handle, now=walk.clock.now())
     except Exception as error:
-        # What is wrong with one channel must end neither the others nor the server.
+        # A fault in one channel must stop neither the other channels nor the server.
         _log.exception("channel %s failed", channel)
         sent = Sent(state="down", why=f"it failed: {type(error).__name__}")
     return sent

@@ -1,4 +1,4 @@
-"""Put buttons on a message to one person, where a click of theirs would count and the message shows the whole card."""
+"""Add buttons to a chat message to one person, where their click would count and the message has the whole card."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def with_buttons(walk: Walk, message: Message, delivery: Delivery) -> Message:
-    """The message, with buttons for whom it goes to, or as it is: what goes to a place, is about several, or cannot be
-    looked into now has none."""
+    """Return the message with buttons for its receiver. Return it unchanged if it goes to a place, is about several
+    approvals, or cannot be checked now."""
     desk = walk.clicks
     if desk is None or message.kind != "asked" or delivery.channel != CHANNEL:
         return message

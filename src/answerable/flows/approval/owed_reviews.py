@@ -1,4 +1,4 @@
-"""Which broken glasses wait for another person's review, and telling people that one was broken."""
+"""List the uses of break-glass access that need another person's review, and notify people of each use."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def reviews(walk: Walk, *, open_only: bool = True) -> list[Owed]:
-    """Every broken glass whose review is owed, the one that is due first before others; with open_only false also
-    those that were reviewed. Raises Unavailable."""
+    """Return every use of break-glass access whose review is owed, the earliest due first. With open_only false,
+    include those already reviewed. Raises Unavailable."""
     found = (
         owed_review(one, review_ms=walk.limits.glass_review_ms)
         for one in walk.approvals.all(pending_only=False, now=walk.clock.now())
@@ -27,22 +27,22 @@ def reviews(walk: Walk, *, open_only: bool = True) -> list[Owed]:
 
 
 def counted_reviews(walk: Walk) -> dict[str, int]:
-    """How many are owed, and how many of others are overdue. Raises Unavailable."""
+    """Return how many reviews are owed and how many are overdue; each counts in one of the two. Raises Unavailable."""
     now = walk.clock.now()
     states = [one.state(now) for one in reviews(walk)]
     return {state: states.count(state) for state in ("owed", "overdue")}
 
 
 def answering_groups(approval: Approval) -> tuple[str, ...]:
-    """Groups whose people could have answered it, by the quorum or alone."""
+    """Return the groups whose people could have answered it, by the quorum or alone."""
     asked = (group for one in approval.requirements for group in one.groups)
     alone = (group for one in may_break(approval) for group in one.split(OR))
     return tuple(dict.fromkeys((*asked, *alone)))
 
 
 def tell_broken(walk: Walk, approval: Approval, index: int) -> None:
-    """Tell everybody who could have answered. index: of the entry that says so, which is durable: a channel that fails
-    changes nothing."""
+    """Notify everybody who could have answered. index: of the ledger entry of this use, which is durable: a channel
+    that fails changes nothing."""
     for group in answering_groups(approval):
         notice = Notice(
             group=group,

@@ -1,4 +1,5 @@
-"""Who is to be told of an approval or a notice on one channel. Reads the registry and the approvals; tells nobody."""
+"""Determine who is to be notified of an approval or a notice on a channel. Reads the registry and the approvals; sends
+nothing."""
 
 from __future__ import annotations
 
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 ENDED_AGO_MAX: Final = 3_600_000
-"""Milliseconds after its end in which an approval is looked at for the first time."""
+"""Milliseconds after its end in which an approval may still be planned for the first time."""
 
 
 def receivers_of(walk: Walk, approval: Approval, routes: Iterable[Route]) -> tuple[str, ...]:
-    """Everybody to whom the question goes on these routes: those who may answer it, and whose task it is.
+    """Return the receivers of the question on these routes: those who may answer it, and the giver of the task.
 
-    Where a group has a duty, it goes to those whose turn it is by now, and to the next ones when it is theirs.
+    Where a group has a duty, only those whose turn it is now are included; the next ones follow when their turn comes.
     """
     asked = {group for one in approval.requirements for group in one.groups}
     found: dict[str, None] = {}
@@ -48,7 +49,8 @@ def receivers_of(walk: Walk, approval: Approval, routes: Iterable[Route]) -> tup
 
 
 def _turn(walk: Walk, approval: Approval, asked: set[str]) -> Callable[[set[str]], Iterable[str]] | None:
-    """Of some of the groups asked, whose turn it is, who stands in for somebody included; None without a duty."""
+    """Return a function from groups to the people whose turn it is in them, deputies included. None where no asked
+    group has a duty."""
     if not asked & walk.registry.current.duties.keys() or approval.state != "pending":
         return None
     turn = route_of(walk, approval).turn
@@ -57,7 +59,7 @@ def _turn(walk: Walk, approval: Approval, asked: set[str]) -> Callable[[set[str]
 
 
 def receivers_of_notice(walk: Walk, notice: Notice, routes: Iterable[Route]) -> tuple[str, ...]:
-    """Everybody whom the notice is for on these routes."""
+    """Return the receivers of the notice on these routes."""
     found: dict[str, None] = {}
     for route in routes:
         if route.group not in (EVERYBODY, notice.group):
@@ -79,8 +81,8 @@ def new_deliveries(
     now: UnixMillis,
     approvals: Iterable[Approval],
 ) -> Iterator[Delivery]:
-    """What nobody planned yet. there: what is planned, by what it is about and receiver. since: when the channel was
-    set up: what ended before is nobody's news."""
+    """Yield the deliveries not planned yet. there: what is planned, as pairs of subject and receiver. since: when the
+    channel was set up; approvals that ended before it are not reported."""
     routes = desk.routes_on(channel)
     to_requesters = [one for one in routes if one.group == THE_REQUESTER]
     for approval in approvals:
@@ -88,14 +90,14 @@ def new_deliveries(
         over = state != "pending"
         if over and (approval.created_at < since or approval.expires_at + ENDED_AGO_MAX < now):
             continue
-        # Whoever was not asked while there was something to ask needs not hear that it is over.
+        # A person who was not asked while the approval was pending need not hear that it ended.
         for to in receivers_of(walk, approval, to_requesters if over else routes):
             if (approval.id, to) not in there:
                 yield Delivery(about=approval.id, channel=channel, to=to, made_at=now)
 
 
 def notices_planned(walk: Walk, desk: NotificationState, notice: Notice) -> Iterator[Delivery]:
-    """The deliveries of one notice, on every channel."""
+    """Yield the deliveries of one notice, on every channel."""
     now = walk.clock.now()
     body = message_text(notice_message(notice, now=now))
     for channel in desk.channels:
@@ -106,10 +108,10 @@ def notices_planned(walk: Walk, desk: NotificationState, notice: Notice) -> Iter
 
 
 def address_of(walk: Walk, desk: NotificationState, delivery: Delivery) -> tuple[str, ...]:
-    """Where a receiver is reached on the channel by now; empty for somebody who is not there or may not be told."""
+    """Return the receiver's addresses on the channel now; empty for a person who is not active or has no address."""
     if not delivery.person:
         return (delivery.to.removeprefix(PLACE),)
-    # Who was disabled since it was planned is not in force, and not among them.
+    # A person disabled since planning is not in force, and so not among the principals.
     person = walk.registry.current.principals.get(PrincipalId(delivery.person))
     if person is None:
         return ()
@@ -123,12 +125,12 @@ def _members(walk: Walk, groups: set[str]) -> Iterator[str]:
 
 
 def _givers(walk: Walk, approval: Approval) -> tuple[str, ...]:
-    """Whose task it is; of a schedule, who answers for it."""
+    """Return the giver of the task; for a schedule, its owner."""
     return (schedule_owner(approval.principal, walk.registry.current) or approval.principal,)
 
 
 def _barred(walk: Walk, approval: Approval) -> frozenset[str]:
-    """Those whose yes would not count, or who have answered: they are not asked."""
+    """Return those whose yes would not count or who have answered: they are not asked."""
     try:
         owners = agent_owners(walk, approval)
     except (AnswerableError, KeyError):

@@ -1,6 +1,7 @@
-"""Since when people have a question before them: kept in the register that all processes share.
+"""Record when each person first had an approval open, in the register that all processes share.
 
-Law: a line of a list counts for an answer to the list, which is over those lines, and for no answer to a card alone.
+Law: the view of a list line counts for an answer to the list, which covers those lines, and for no answer to a card
+alone.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 
 async def note_looks(walk: Walk, person: str, approvals: Iterable[Approval], *, lines: bool = False) -> None:
-    """A person has the cards of these before them; lines: a line of each. Best effort: where it cannot be kept, their
-    time begins when they are next shown it, or open it to answer."""
+    """Record that a person views the cards of these approvals; with lines, one list line of each. Best effort: if
+    storing fails, their time begins at the next view, or when they open the approval to answer."""
     now, looks = walk.clock.now(), walk.under_way.looks
     pending = [one for one in approvals if one.state_at(now) == "pending"]
     new = looks.new(person, [_line_of(one) if lines else one.id for one in pending])
@@ -36,9 +37,9 @@ async def note_looks(walk: Walk, person: str, approvals: Iterable[Approval], *, 
 def opened_at(
     walk: Walk, approval: Approval, person: str, given: UnixMillis, now: UnixMillis, *, listed: bool = False
 ) -> UnixMillis:
-    """When this person first had it before them, as far as it is known: by a page, or when they were given the nonce
-    that they answer with. listed: they answer a list, so that its line counts, too. Never before it was asked or after
-    now, whatever clocks did. Raises Unavailable."""
+    """Return when this person first had the approval open, as far as known: on a page, or when they got the nonce that
+    they answer with. given: when they got it. listed: they answer a list, so that a view of the list line counts, too.
+    The result is never before the approval was created or after now, even if clocks differ. Raises Unavailable."""
     found = [walk.openings.looked(approval.id, person)]
     if listed:
         found.append(walk.openings.looked(_line_of(approval), person))
@@ -46,13 +47,14 @@ def opened_at(
 
 
 def seen_at(walk: Walk, approval: Approval, person: str, now: UnixMillis) -> UnixMillis | None:
-    """When a page first showed it to this person; None where none did, as far as is known. Raises Unavailable."""
+    """Return when a page first displayed it to this person; None where none is known. Raises Unavailable."""
     seen = walk.openings.looked(approval.id, person)
     return _between(approval, seen, now) if seen is not None else None
 
 
 def _line_of(approval: Approval) -> str:
-    """What a look at its line is kept under: no id of an approval, for those have no blanks."""
+    """Return the key under which a view of its list line is stored. It contains a space, so it cannot equal an approval
+    id."""
     return f"line {approval.id}"
 
 

@@ -1,4 +1,4 @@
-"""How people decide, told from this log: by approver, rule and group of people, and by tier beside it."""
+"""Report from this log how people decide: by approver, rule and group of people, with figures by tier."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 READ_SECONDS_MAX: Final = 2.0
-"""How long whoever asks waits for what was not read yet; what is missing then is said."""
+"""How long the caller waits for entries that were not read yet. The report says what is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OversightTold:
-    """Of one log. since: Unix milliseconds, 0 for all. names: of approvers, by pseudonym; one who was erased has none.
-    entries: that were read, of size. complete_from: questions from before then may be missing. tiers: the price of
-    control in the same time, whose times are taken back to their hour."""
+    """Oversight figures of one log. since: Unix milliseconds, 0 for all. names: of approvers, by pseudonym; empty for a
+    person who was erased. entries: how many were read, of size. complete_from: questions before that time may be
+    missing. tiers: the statistics of the same period, whose times are rounded down to the hour."""
 
     origin: str
     at: UnixMillis
@@ -42,9 +42,9 @@ class OversightTold:
 async def report_oversight(
     walk: Walk, *, since: int = 0, seconds_max: float = READ_SECONDS_MAX
 ) -> OversightTold:
-    """Figures of the questions asked since a time, Unix milliseconds.
+    """Report figures of the questions asked since a time, Unix milliseconds.
 
-    Raises Refused (`stats.since`) for a time before the hours that are kept, Unavailable, Broken (`ledger.*`).
+    Raises Refused (`stats.since`) for a time before the stored hours, Unavailable, Broken (`ledger.*`).
     """
     tiers = await report_statistics(walk, since=since, others=False, seconds_max=seconds_max)
     read = await read_oversight(walk, seconds_max=seconds_max)
@@ -65,7 +65,7 @@ async def report_oversight(
 
 
 async def read_oversight(walk: Walk, *, seconds_max: float = READ_SECONDS_MAX) -> Oversight:
-    """Read on what is new in the log, for at most so long. Raises Unavailable, and Broken (`ledger.*`)."""
+    """Read the new entries of the log, for at most `seconds_max`. Raises Unavailable, and Broken (`ledger.*`)."""
     desk = walk.figures
     async with desk.looking:
         read = desk.oversight
@@ -77,7 +77,8 @@ async def read_oversight(walk: Walk, *, seconds_max: float = READ_SECONDS_MAX) -
 
 
 def _name(walk: Walk, person: str, index: int) -> str:
-    """As an answer of theirs has it; empty where it cannot be opened any more. A workflow's is no secret."""
+    """Return the name as an answer of that person has it; empty where it can no longer be opened. A workflow's name is
+    no secret."""
     if person.startswith(WORKFLOW):
         return person
     stored = walk.ledger.entry(index)

@@ -1,4 +1,4 @@
-"""The price of control, told: of this log as it is now, and of the others of the deployment as they were kept last."""
+"""Report the cost of control: of this log as it is now, and of the deployment's other logs as last stored."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 READ_SECONDS_MAX: Final = 2.0
-"""How long whoever asks waits for what was not counted yet; what is missing then is said."""
+"""How long the caller waits for entries that were not counted yet. The report says what is missing."""
 
 
 async def report_statistics(
     walk: Walk, *, since: int = 0, others: bool = True, seconds_max: float = READ_SECONDS_MAX
 ) -> StatisticsView:
-    """Of all logs together, our own first; without `others` of that alone.
+    """Report the statistics of all logs together, this process's log first; without `others`, of that log alone.
 
-    since: Unix milliseconds, taken back to the beginning of its hour; 0 for all.
+    since: Unix milliseconds, rounded down to the hour; 0 for all.
 
-    Raises Refused (`stats.since`) for a time before the hours that are kept, Unavailable, Broken (`ledger.*`).
+    Raises Refused (`stats.since`) for a time before the stored hours, Unavailable, Broken (`ledger.*`).
     """
     own = await read_figures(walk, seconds_max=seconds_max)
     now, origin, register = walk.clock.now(), walk.ledger.origin, walk.figures.register

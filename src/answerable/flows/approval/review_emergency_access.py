@@ -1,4 +1,4 @@
-"""Another person reviews a broken glass, signed with a key file or a passkey."""
+"""Verify and record another person's review of a use of break-glass access, signed with a key file or a passkey."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 
 
 async def review_emergency_access(walk: Walk, approval_id: str, token: str) -> Approval:
-    """Verify and record a review signed with a key file; returns the approval as it stands afterwards.
+    """Verify and record a review signed with a key file. Return the approval after the review.
 
-    Raises Unverified when the signature or its claims do not check, Refused (`approval.unknown`, `review.*`,
+    Raises Unverified when the signature or its claims do not verify, Refused (`approval.unknown`, `review.*`,
     `approval.changed_meanwhile`, `approval.weak_signature`, `registry.changed_meanwhile`, `revoked.*`, `held.*`),
     Unavailable.
     """
@@ -78,10 +78,10 @@ async def review_by_passkey(
     nonce: bytes,
     assertion: PasskeyAssertion,
 ) -> Approval:
-    """Verify and record a review signed with a passkey at our own page.
+    """Verify and record a review signed with a passkey in the console.
 
-    person: who is signed in there. nonce: as `open_to_review` gave it. Raises as `review_emergency_access`, and
-    Unverified (`passkey.*`, `approval.nonce`), Malformed (`review.malformed`), Refused (`passkey.off`, `person.*`).
+    person: the signed-in person. nonce: from `open_to_review`. Raises as `review_emergency_access`, and Unverified
+    (`passkey.*`, `approval.nonce`), Malformed (`review.malformed`), Refused (`passkey.off`, `person.*`).
     """
     if len(comment) > COMMENT_CHARS_MAX:
         raise REVIEW_MALFORMED(f"a comment has at most {COMMENT_CHARS_MAX} characters")
@@ -111,7 +111,7 @@ async def review_by_passkey(
 
 
 def open_to_review(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes, Owed, UnixMillis]:
-    """A nonce for one review, what it reviews, and until when it is good, Unix milliseconds. to: who opens it.
+    """Return a nonce for one review, the owed review, and when the nonce expires, Unix milliseconds. to: who opens it.
 
     Raises Refused (`approval.unknown`, `review.not_owed`, `review.done`).
     """
@@ -123,7 +123,7 @@ def open_to_review(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes
 
 
 def owed_at(walk: Walk, approval_id: str) -> Owed:
-    """The review of this approval, owed or done. Raises Refused (`approval.unknown`, `review.not_owed`)."""
+    """Return the review of this approval, owed or done. Raises Refused (`approval.unknown`, `review.not_owed`)."""
     approval = walk.approvals.find(ApprovalId(approval_id))
     if approval is None:
         raise APPROVAL_UNKNOWN(f"there is no approval {shown(approval_id)}")
@@ -134,12 +134,13 @@ def owed_at(walk: Walk, approval_id: str) -> Owed:
 
 
 def _nonce_of(owed: Owed) -> str:
-    """What was given to answer an approval reviews nothing; no id of an approval has a space."""
+    """Return the key of nonces for this review. It contains a space, so a nonce for answering an approval cannot serve
+    for its review."""
     return f"review {owed.approval.id}"
 
 
 def check_may_review(walk: Walk, owed: Owed, review: Review) -> None:
-    """Whether this person may give it. Raises Refused (`review.*`)."""
+    """Check that this person may give the review. Raises Refused (`review.*`)."""
     person = walk.registry.current.principals.get(review.by)
     current = walk.registry.current
     if review.by in {schedule_owner(owed.approval.principal, current), *agent_owners(walk, owed.approval)}:
@@ -156,7 +157,7 @@ def check_may_review(walk: Walk, owed: Owed, review: Review) -> None:
 async def _recorded(walk: Walk, owed: Owed, review: Review, *, key: str, signer: str) -> Approval:
     reviewing, name = walk.under_way.answering, owed.approval.id
     if name in reviewing:
-        # Two that are checked against the same state would both be on record, and only one would count.
+        # Two reviews checked against the same state would both be recorded, and only one would count.
         raise APPROVAL_CHANGED_MEANWHILE("somebody else reviews it at this moment: look again")
     reviewing.add(name)
     try:
@@ -166,14 +167,14 @@ async def _recorded(walk: Walk, owed: Owed, review: Review, *, key: str, signer:
 
 
 async def _recorded_alone(walk: Walk, owed: Owed, review: Review, *, key: str, signer: str) -> Approval:
-    # 0. Whose key signed, where that is not on record yet; all else is checked after that.
+    # 0. Record whose key signed, unless the ledger has that already. All other checks follow this await.
     keys_ref = await key_on_record(walk, review.by, key) if signer else None
     fault = signer_fault(walk, review.by, key)
     if fault is not None:
         raise fault
     check_may_review(walk, owed, review)
     approval = owed.approval
-    # 1. In the ledger before it counts. A crash after this line: the person reviews again.
+    # 1. The review is in the ledger before it counts. After a crash here, the person reviews again.
     entry = records_reviews.glass_reviewed(
         approval,
         review,
@@ -186,7 +187,7 @@ async def _recorded_alone(walk: Walk, owed: Owed, review: Review, *, key: str, s
         asks=asked_strength(walk.limits, approval),
     )
     _, left = await record_entry(walk, entry)
-    # 2. It counts only on top of what was seen: one that is used meanwhile is looked at again.
+    # 2. The review counts only on the approval that was checked. If the approval was used meanwhile, `_again` retries.
     after = replace(approval, review=review)
     if not walk.approvals.replace(after, was=approval):
         after = _again(walk, approval, review)
@@ -196,7 +197,7 @@ async def _recorded_alone(walk: Walk, owed: Owed, review: Review, *, key: str, s
 
 
 def _again(walk: Walk, approval: Approval, review: Review) -> Approval:
-    """What was reviewed ran, or ran out, at the same moment; another review of it does not count twice."""
+    """Apply the review to an approval that ran or expired at the same moment. A second review of it does not count."""
     found = walk.approvals.find(approval.id)
     if found is not None and found.review is None:
         after = replace(found, review=review)

@@ -1,7 +1,7 @@
-"""Ask people a canary now and then: a real action that they were asked about, with one thing in it made wrong.
+"""Send people an attention check now and then: a real action that they were asked about, with one detail made wrong.
 
-It goes the way of every question: verified, decided by the policies in force, recorded, kept and announced. What is
-decided otherwise than by asking people is not asked.
+It takes the path of every question: verified, decided by the policies in force, recorded, stored and announced. An
+action that policy does not defer to people is not sent.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ if TYPE_CHECKING:
 
 DAY_MS: Final = 86_400_000
 PATTERN_MS_MAX: Final = 4 * 3_600_000
-"""How long after people were asked about an action one like it is no surprise."""
+"""How long after people were asked about an action a similar one is no surprise."""
 LOOK_MS_MAX: Final = 600_000
-"""A process that stood still does not catch up."""
+"""Longest time counted per draw: a process that was suspended does not catch up."""
 TRIES_MAX: Final = 8
 CRITICAL: Final = 3
 _DRAW_BYTES: Final = 8
 
 
 async def send_attention_check(walk: Walk) -> Approval | None:
-    """Draw whether people are asked a canary now, and ask it; what was asked, if so.
+    """Draw whether to send an attention check now, and send it. Return the approval, or None.
 
-    However often this is called, one is asked `canaries_per_day` times a day by chance, never more often, while people
-    are asked real questions anyway. Raises Unavailable.
+    However often this is called, `canaries_per_day` are sent per day on average, never more, and only while people are
+    asked real questions anyway. Raises Unavailable.
     """
     now, desk = walk.clock.now(), walk.canaries
     since, desk.looked_at = desk.looked_at, now
@@ -65,9 +65,9 @@ async def send_attention_check(walk: Walk) -> Approval | None:
 
 
 async def asked_canary(walk: Walk, pattern: VerifiedRequest, now: UnixMillis) -> Approval | None:
-    """A canary like this action, asked of people; None where none can be made of it. Raises Unavailable."""
+    """Ask people about a wrong variant of this action; None where no variant is possible. Raises Unavailable."""
     if pattern.resolved.capability.preview is not None or pattern.prepared is not None:
-        # Whoever is asked sees what a tool said of it, and no tool is asked for a test.
+        # People would see what a tool reported about the action, and no tool is called for a test.
         return None
     preview = partial(preview_effect, walk, Governing(gather_facts, govern_action))
     wrong = [*made_wrong(pattern.resolved.capability, pattern.arguments)]
@@ -91,15 +91,15 @@ async def asked_canary(walk: Walk, pattern: VerifiedRequest, now: UnixMillis) ->
         is_open = walk.approvals.matching(verified.caller.agent, verified.mandate.id, action, now)
         asks = {group for one in decision.requirements for group in one.groups}
         people = {group for one in walk.registry.current.principals.values() for group in one.groups}
-        # What workflows alone answer says nothing of whether people look.
+        # A question that only workflows answer does not show whether people pay attention.
         wanted = asks & people & (set(walk.limits.canary_groups) or asks)
-        # Whoever waits for this very action waits for a real answer.
+        # A pending approval of this very action needs a real answer.
         if decision.effect != "defer" or is_open is not None or not wanted:
             continue
         if not reaches_duty(walk, verified, decision, now):
             continue
         canary = AttentionCheck(nonce=walk.entropy.bytes(NONCE_BYTES), wrong=what, argument=argument)
-        # They are looked for anew, also where this one is kept and could not be recorded.
+        # Have pending attention checks searched again, even if this one is stored and could not be recorded.
         walk.canaries.waiting = None
         return await ask_people(walk, verified, decision, at=facts.at, preview=preview, canary=canary)
     return None
@@ -119,7 +119,7 @@ def _changed(request: ActionRequest, arguments: dict[str, JSONValue], digest: by
 
 
 def _is_a_time(walk: Walk, now: UnixMillis) -> bool:
-    """Whether nothing speaks against it: what is critical waits alone, and nobody is tested all day."""
+    """Whether a test may be sent now: a pending critical question must wait alone, and daily limits apply."""
     pending = list(walk.approvals.all(pending_only=True, now=now))
     if any(one.canary is None and tier_shown(one) >= CRITICAL for one in pending):
         return False
@@ -132,7 +132,7 @@ def _is_a_time(walk: Walk, now: UnixMillis) -> bool:
 
 
 def _patterns(walk: Walk, now: UnixMillis) -> Iterator[VerifiedRequest]:
-    """Some of the last real actions, in no order that anybody knows."""
+    """Yield some of the last real actions in random order."""
     limits = walk.limits
     pending = list(walk.approvals.all(pending_only=True, now=now))
     mixed = sorted(walk.canaries.patterns, key=lambda _: walk.entropy.bytes(_DRAW_BYTES))
@@ -145,5 +145,5 @@ def _patterns(walk: Walk, now: UnixMillis) -> Iterator[VerifiedRequest]:
 
 
 def _drawn(walk: Walk, part: int, *, of: int) -> bool:
-    """True in `part` of so many times, by chance."""
+    """Return True with probability part/of."""
     return int.from_bytes(walk.entropy.bytes(_DRAW_BYTES), "big") * of < part << (8 * _DRAW_BYTES)

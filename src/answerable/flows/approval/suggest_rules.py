@@ -1,7 +1,7 @@
-"""Suggest standing rules from history: what people approved again and again, unchanged, and after they had looked.
+"""Suggest standing rules from history: actions that people approved repeatedly, unchanged, and after reading them.
 
-Nothing comes into force by it. What is suggested is a policy set document that goes the way of every change: proposed
-by one person on a signature, published by another.
+A suggestion changes nothing by itself. It is a policy set document that takes the path of every change: proposed by one
+person's signature, published by another.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ DAYS_MAX: Final = 90
 SUGGESTED_MAX: Final = 50
 READ_SECONDS_MAX: Final = 2.0
 OBJECTS_AT_ONCE: Final = 32
-"""That are opened before whatever else waits is let in."""
+"""Objects opened before other tasks run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alike:
-    """What questions have in common that one rule could answer."""
+    """What questions have in common so that one rule could answer them."""
 
     agent: str
     capability: str
@@ -51,9 +51,10 @@ class Alike:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuggestedRule:
-    """approved: questions that speak for it, of entries. people: how many said yes to them. waited_ms: how long they
-    waited for it, together. until: Unix milliseconds.
-    document: the PolicySet as it would be; None where nothing is suggested, and why_not says why."""
+    """A suggested rule, or why none is suggested. approved: how many of the questions were approved. entries: ledger
+    indexes of the questions. people: how many people said yes. waited_ms: total waiting time of the approved questions.
+    until: Unix milliseconds. document: the resulting PolicySet; None where nothing is suggested, and why_not says why.
+    """
 
     of: Alike
     approved: int
@@ -69,8 +70,8 @@ class SuggestedRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestions:
-    """asked: how many questions there were since then, by capability, the most first; without tests that are over.
-    entries: of the log that were read, of size."""
+    """The result of a search for rules. asked: number of questions in the period by capability, most first, without
+    ended tests. entries: how many of the log were read, of size."""
 
     rules: tuple[SuggestedRule, ...]
     asked: tuple[tuple[str, int], ...]
@@ -86,9 +87,9 @@ async def suggest_rules(
     days: int = DAYS_MAX,
     seconds_max: float = READ_SECONDS_MAX,
 ) -> Suggestions:
-    """Those for which enough speaks, and those for which only something does, with why not.
+    """Return the suggested rules, and the candidates with too little evidence together with the reason.
 
-    since: Unix milliseconds. approved_min: questions. days: until the rule ends. seconds_max: of reading.
+    since: Unix milliseconds. approved_min: questions. days: until the rule ends. seconds_max: time limit of reading.
 
     Raises Malformed (`standing_rule.days`), Unavailable, Broken (`ledger.*`).
     """
@@ -122,7 +123,7 @@ async def suggest_rules(
 
 
 def _who_missed(read: Oversight, since: int) -> frozenset[str]:
-    """Whoever let a test through: their yes is no evidence."""
+    """Return the people who let an attention check through: their yes is no evidence."""
     return frozenset(
         said.person for _, one in read.questions(since) if one.test == "let_through" for said in one.said
     )
@@ -165,7 +166,7 @@ async def _suggested(
 
 
 def _check_evidence(questions: Iterable[Question], missed: frozenset[str]) -> None:
-    """Whether all of them were approved by people who looked, and nothing bad came of any. Raises Malformed."""
+    """Check that people approved all of them after reading, and that none had a bad result. Raises Malformed."""
     for one in questions:
         if one.state != "approved":
             raise _no("not all were approved")
@@ -187,7 +188,7 @@ def _check_evidence(questions: Iterable[Question], missed: frozenset[str]) -> No
 
 
 async def _objects(walk: Walk, questions: Sequence[Question]) -> list[dict[str, JSONValue]]:
-    """What people were shown; between some of them whatever else waits is let in. Raises as `_object`."""
+    """Return the objects that people were shown, letting other tasks run in between. Raises as `_object`."""
     found = []
     for number, one in enumerate(questions, 1):
         found.append(_object(walk, one))
@@ -197,7 +198,8 @@ async def _objects(walk: Walk, questions: Sequence[Question]) -> list[dict[str, 
 
 
 def _object(walk: Walk, question: Question) -> dict[str, JSONValue]:
-    """What people were shown. Raises Malformed where it cannot be opened any more, or only its digest was kept."""
+    """Return the object that people were shown. Raises Malformed where it can no longer be opened, or only its digest
+    was recorded."""
     fields = disclosures_of(walk.ledger.entry(question.entry), walk.subject_keys.find) or ()
     shown_to_people = next((bytes(one.value) for one in fields if one.name == "object"), None)
     if shown_to_people is None:
@@ -206,7 +208,7 @@ def _object(walk: Walk, question: Question) -> dict[str, JSONValue]:
 
 
 def _document_with(walk: Walk, rule: str, condition: str, why: str) -> JSONValue:
-    """The one policy set that has the rule, with its exception. Raises Malformed (`standing_rule.*`)."""
+    """Return the first policy set that has the rule, with the exception added. Raises Malformed (`standing_rule.*`)."""
     faults: list[Malformed] = []
     for key, text in walk.registry.documents().items():
         if not key.startswith("PolicySet/"):

@@ -1,4 +1,4 @@
-"""How the channels that reach approvers are, and whether one of them works: a test message to one receiver."""
+"""Report the state of notification channels, and send a test message on one of them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _WHERE: Final = {
     "slack": "set `slack` in their Principal document and apply it",
     "push": "they turn it on in the console, under Passkeys",
 }
-"""What gives a person an address on a channel."""
+"""How a person gets an address on a channel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelView:
-    """A channel as it is seen. waiting: receivers that it is still to tell."""
+    """The state of a channel. waiting: receivers whose delivery failed and is still to be tried."""
 
     name: str
     state: ChannelState
@@ -40,7 +40,7 @@ class ChannelView:
 
 
 async def channels_seen(walk: Walk) -> tuple[ChannelView, ...]:
-    """Every channel that settings name. Raises Unavailable (`register.*`)."""
+    """Return every channel named in the settings. Raises Unavailable (`register.*`)."""
     desk, now = walk.reach, walk.clock.now()
     if desk is None:
         return ()
@@ -54,7 +54,7 @@ async def channels_seen(walk: Walk) -> tuple[ChannelView, ...]:
 
 
 async def channel_states(walk: Walk) -> dict[str, ChannelState]:
-    """How each channel is, by name. Raises Unavailable (`register.*`)."""
+    """Return the state of each channel, by name. Raises Unavailable (`register.*`)."""
     desk, now = walk.reach, walk.clock.now()
     if desk is None:
         return {}
@@ -63,14 +63,14 @@ async def channel_states(walk: Walk) -> dict[str, ChannelState]:
 
 
 async def told_of(walk: Walk, about: str) -> tuple[Delivery, ...]:
-    """Who was told of an approval, and who was not. Raises Unavailable (`register.*`)."""
+    """Return who was notified of an approval, and who was not. Raises Unavailable (`register.*`)."""
     return await in_register(walk.reach.register.of, about) if walk.reach is not None else ()
 
 
 async def try_channel(walk: Walk, channel: str, person: str) -> Sent:
     """Send a test message to a person, or where `person` is empty to the channel's own place.
 
-    Raises Refused (`channel.unknown`, `channel.receiver`), and what opening the channels does.
+    Raises Refused (`channel.unknown`, `channel.receiver`), and the exceptions of opening the channels.
     """
     desk = walk.reach
     if desk is not None:

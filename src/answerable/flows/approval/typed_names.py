@@ -1,4 +1,5 @@
-"""Whoever lets a critical action run has typed what it acts on; checked before anything of their answer is used up."""
+"""Check that a person who lets a critical action run has typed the name of its target. Runs before anything of the
+answer is used up."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def name_wanted(walk: Walk, approval: Approval) -> str:
-    """What is typed to let this run; empty where its tier asks for none. The higher counts of the tier that was shown
-    and that of now, and what cannot be said any more is of the highest."""
+    """Return the name to type to let this run; empty where its tier requires none. The higher of the displayed tier and
+    the tier now counts; an unknown capability counts as the highest."""
     capability = walk.registry.current.capabilities.get(approval.capability)
     tier = max(tier_shown(approval), capability.tier if capability is not None else CRITICAL)
     return name_to_type(approval) if tier >= CRITICAL else ""
@@ -35,8 +36,8 @@ def check_typed(
     now: UnixMillis,
     session: str = "",
 ) -> None:
-    """Whether this person typed the name, where it is wanted. A no needs none, and what waits no more asks for none.
-    session: at our page, the one in which they typed; empty for what they signed with a key file.
+    """Check that this person typed the name, where one is required. A no requires none, nor does an approval that is no
+    longer pending. session: the console session in which they typed; empty for an answer signed with a key file.
 
     Raises Refused (`approval.typed_name`, and after too many wrong ones `approval.typed_often`).
     """

@@ -1,1 +1,1 @@
-"""Stops, holds lifted and followed, panic."""
+"""Stop an agent, place the panic hold, lift and follow holds, and report what a stop reached."""

@@ -1,4 +1,4 @@
-"""Holds of whatever process end what is open in this one, within a moment."""
+"""Cut open calls and streams of this process when any process places a hold on them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 POLL_SECONDS: Final = 0.02
-"""While anything is open."""
+"""Poll interval while a call or stream is open."""
 REST_SECONDS: Final = 1.0
-"""While nothing is; what is opened ends the rest at once."""
+"""Longest wait while nothing is open; opening a call or stream ends the wait at once."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -24,18 +24,20 @@ _log: Final = logging.getLogger(__name__)
 async def follow_holds(
     walk: Walk, *, poll_seconds: float = POLL_SECONDS, rest_seconds: float = REST_SECONDS
 ) -> None:
-    """For ever: look whether anything was held, and cut what is within its reach. What fails is tried again.
+    """Check until cancelled whether a hold was placed, and cut the calls and streams within its reach. A failed check
+    is repeated.
 
-    Looks every `poll_seconds` while a call or a stream is open; else there is nothing to cut, and it waits for one.
+    Checks every `poll_seconds` while a call or a stream is open. Otherwise there is nothing to cut, and it waits for
+    one.
 
-    Nothing depends on it that is not open already: what is held starts nothing, whether this runs or not.
+    Only open calls and streams depend on this task: a held agent starts nothing, whether the task runs or not.
     """
     seen = -1
     while True:
         while not (walk.calls or walk.streams):
             await walk.opened.heard(seconds_max=rest_seconds)
         try:
-            # In this order: what is placed after the look at the epoch is another one.
+            # Read the epoch before cutting: a hold placed after that read changes the epoch again.
             epoch = walk.holds.epoch()
             if epoch != seen:
                 cut = cut_held(walk)

@@ -1,6 +1,8 @@
-"""People lift a hold, each with a signature over exactly what was placed: never the placer, and two where one could be.
+"""Verify and record a person's signed agreement to lift a hold, and lift it once enough people agree.
 
-What was denied meanwhile stays denied, and what was ended comes back only by attesting anew.
+The signature covers exactly the hold that was placed. The person who placed it cannot agree. Two people must agree
+where the placer is known only as a machine account, because one of them could be the placer. Actions denied meanwhile
+stay denied, and ended instances return only by a new attestation.
 """
 
 from __future__ import annotations
@@ -35,14 +37,15 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 ENTRIES_READ_MAX: Final = 100_000
-"""After a rule placed a hold, until the entry that says for whom it was too much: it is one of the next."""
+"""Entries read after a rule's hold to find the entry that names the owner who passed the limit; it follows shortly."""
 
 
 async def lift_hold(walk: Walk, hold: str, token: str) -> Hold:
-    """Take a person's signed word, record it, and lift the hold once enough have said so; returns it as it is then.
+    """Verify a person's signed agreement, record it, and lift the hold once enough people agree. Return the hold
+    afterwards.
 
-    Raises what `verified_lift` and `lifted` raise; Refused (`hold.unknown`, `hold.changed_meanwhile`, `revoked.*`,
-    `held.*` for a signer who is held); Unavailable.
+    Raises the exceptions of `verified_lift` and `lifted`; Refused (`hold.unknown`, `hold.changed_meanwhile`,
+    `revoked.*`, `held.*` for a signer who is held); Unavailable.
     """
     found = await anyio.to_thread.run_sync(walk.holds.get, HoldId(hold))
     if found is None:
@@ -58,16 +61,17 @@ async def lift_hold(walk: Walk, hold: str, token: str) -> Hold:
     after = lifted(found, agreement, current=current)
     lifting = walk.under_way.lifting
     if found.id in lifting:
-        # Two who were checked against the same state would both be written down, and only one would count.
+        # Two agreements checked against the same state would both be recorded, and only one would count.
         raise HOLD_CHANGED_MEANWHILE()
     lifting.add(found.id)
     try:
-        # One that was lifted wholly since it was read is no more among those that are being lifted.
+        # The hold may have been changed or fully lifted, by a call that has left `lifting`, since it was read.
         if await anyio.to_thread.run_sync(walk.holds.get, found.id) != found:
             raise HOLD_CHANGED_MEANWHILE()
-        # 1. On record before it counts. A crash after this line: lifted at the next start, if it was enough.
+        # 1. On record before it counts. After a crash here, the hold is lifted at the next start, if enough people
+        # agreed.
         left = await _record(walk, after, agreement, signed_with)
-        # 2. It counts only on top of what was seen when it was checked.
+        # 2. The agreement counts only if the hold is still the one that was checked.
         if not await written(lambda: walk.holds.replace(after, was=found)):
             raise HOLD_CHANGED_MEANWHILE()
         lifted_quota(walk, after)
@@ -95,7 +99,7 @@ async def _record(walk: Walk, hold: Hold, agreement: Agreement, signed_with: Key
     )
 
     def forget(_: Receipt) -> None:
-        # In the turn in which it has its place: what comes after the entry counts, and nothing from before it.
+        # In the same event-loop turn as the entry's place: only what follows the entry in the log counts.
         if owner:
             forget_counted(walk, hold.rule, owner)
 
@@ -104,7 +108,7 @@ async def _record(walk: Walk, hold: Hold, agreement: Agreement, signed_with: Key
 
 
 def _rule_owner(walk: Walk, hold: Hold) -> str:
-    """By whom it was too much, as the entry says that follows the hold; empty where none does."""
+    """Return the owner who passed the limit, from the entry that follows the hold; empty if there is none."""
     size = walk.ledger.size
     for stored in islice(walk.ledger.replay(first_entry_since(walk, hold.at, size)), ENTRIES_READ_MAX):
         if stored.tag == Tag.RULE_FIRED:

@@ -1,6 +1,6 @@
-"""What is held at a door where nothing is decided: whoever asks for a list or opens a stream of events.
+"""Refuse held callers at endpoints where no action is decided: tool lists and event streams.
 
-An action that is held is refused in the walk, with an entry that says so.
+A held action is refused in the walk, with a ledger entry.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def refuse_held(
     walk: Walk, caller: VerifiedCaller, mandate_id: str, server: str, *, delegation: str = ""
 ) -> None:
-    """Raises Refused (`held.<kind>`) when this caller, its task or this server is held, Unavailable when nobody can
-    say. Without I/O while nothing is new."""
+    """Refuse a held caller, mandate or server. Raises Refused (`held.<kind>`), and Unavailable when holds cannot be
+    read. Does no I/O while no hold is new."""
     _refuse(walk, _stream(walk, caller, mandate_id, server, delegation, _nothing, listens=False))
 
 
@@ -36,13 +36,13 @@ def open_stream(
     cut: Callable[[], None],
     listens: bool = False,
 ) -> Callable[[], None]:
-    """Have a stream cut once it is held; returns what ends that. cut: ends the stream; must not wait. listens: as
-    Stream.
+    """Register a stream to be cut once it is held. Return a function that ends the registration. cut: ends the stream;
+    must not wait. listens: as in Stream.
 
-    Raises as `refuse_held`: whoever is held opens none.
+    Raises as `refuse_held`: a held caller opens no stream.
     """
     stream = _stream(walk, caller, mandate_id, server, delegation, cut, listens=listens)
-    # In this order: what is held after the look finds it there.
+    # Register before checking: a hold placed after the check then finds the stream.
     walk.streams.add(stream)
     walk.opened.ring()
     try:

@@ -1,8 +1,8 @@
-"""What one ledger says of a stop: what was in flight then, what had taken effect before it, and what began after it.
+"""Determine from one ledger what a stop reached: actions in flight, effects before it, and actions that began after it.
 
-Read forward and kept, so that whoever watches a stop reads no entry twice. What was in flight is known by time: an
-action that had ended before the hold was placed was not; what began behind it is known by the entry of the hold, where
-this ledger has one.
+The scan reads forward and is stored, so that a caller who watches a stop reads no entry twice. In-flight actions are
+determined by time: an action that ended before the hold was placed was not in flight. Later actions are determined by
+the position of the hold's entry, if this ledger has one.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 _ENDED_BY_IT: Final = (BECAUSE, "parent.ended")
-"""Why instances end with a hold: themselves, and sub-agents with the instance above them."""
+"""Reasons for which instances end with a hold: the hold itself, or the end of the instance above a sub-agent."""
 
 PLACING_MILLIS: Final = 10_000
-"""How long a hold may be on its way into force; by the clock, as a log without its entry cannot tell."""
+"""Longest time for a hold to come into force. A log without the hold's entry can only use the clock."""
 SCANS_MAX: Final = 8
-"""Of stops that somebody watches; one that was forgotten is read again."""
+"""Scans stored at a time; a discarded scan is read again."""
 
 
 @dataclass(slots=True)
@@ -60,10 +60,10 @@ class _Action:
 
 @dataclass(slots=True, kw_only=True)
 class StopScan:
-    """entry, report: of the hold's placing and of its report in this log; -1 where there is none. lifted_at: when it
-    was lifted on record; 0 when it was not. last, done, counted: what had ended before the stop, and took effect or may
-    have. instances: the first of those that ended with it.
-    """
+    """The scan of one ledger for one hold. entry, report: index of the hold's entry and of its containment report in
+    this log; -1 where there is none. lifted_at: when the ledger says it was lifted; 0 for not. last, done, counted:
+    actions that ended before the stop and took effect, or may have. instances: the first instances that ended with the
+    hold."""
 
     walk: Walk
     hold: Hold
@@ -86,7 +86,7 @@ class StopScan:
         self._reader = LeafReader(self.walk)
 
     async def advance(self) -> None:
-        """Read what is new. Others are served meanwhile. Raises Unavailable, Broken."""
+        """Read new entries, letting other tasks run meanwhile. Raises Unavailable, Broken."""
         async with self._lock:
             size = self.walk.ledger.size
             if self.read_to >= size:
@@ -101,7 +101,7 @@ class StopScan:
             self.done = list(ordered(self.done))
 
     def in_flight(self) -> tuple[Flight, ...]:
-        """What had been started when the stop came, and had not ended."""
+        """Return the actions that had started and not ended when the hold was placed."""
         return tuple(
             self._flight(index, one)
             for index, one in self._open.items()
@@ -109,7 +109,8 @@ class StopScan:
         )
 
     def after(self) -> tuple[Flight, ...]:
-        """What began behind the hold's entry, while it held, and was not kept from starting."""
+        """Return the actions that began after the hold's entry, while it was in force, and were not prevented from
+        starting."""
         until = self._until()
         return tuple(
             self._flight(index, one)
@@ -120,7 +121,7 @@ class StopScan:
         )
 
     def effects(self) -> tuple[tuple[Done, ...], dict[Undoing, int]]:
-        """What took effect, or may have, up to now; and how many of each."""
+        """Return the actions that took effect, or may have, up to now, and how many of each kind of undoing."""
         done, counted = list(self.done), dict(self.counted)
         for one in self._unsettled():
             done.append(one)
@@ -128,7 +129,7 @@ class StopScan:
         return ordered(done), counted
 
     def last_effect(self) -> Done | None:
-        """The newest that had ended when the stop came and took effect, or may have."""
+        """Return the newest action that had ended when the hold was placed, and took effect or may have."""
         found = [one for one in (self.last,) if one is not None]
         for index, one in self._open.items():
             took = one.status in ("succeeded", "indeterminate")
@@ -163,9 +164,10 @@ class StopScan:
 
     def _end(self, index: int, end: End) -> None:
         one = self._open[end.intent]
-        # A true outcome that turned up later takes the place of one that was not known.
+        # A true outcome found later replaces an indeterminate one.
         one.status, one.ended_at, one.entry = cast("FlightStatus", end.status), end.at, index
-        # What may still get another end, or ended in the very millisecond of the stop, is judged when it is asked for.
+        # Keep actions that may still get another end, or that ended in the millisecond of the stop: they are judged on
+        # query.
         if one.ended_at >= self.hold.at or one.status == "indeterminate":
             return
         del self._open[end.intent]
@@ -207,11 +209,13 @@ class StopScan:
                 self.instances.append(name)
 
     def _is_before(self, index: int, one: _Action) -> bool:
-        """Without the entry of the hold in this log, what began while it was being placed counts as before."""
+        """Whether the action began before the hold. Without the hold's entry in this log, that includes the time of
+        placing."""
         return index < self.entry if self.entry >= 0 else one.leaf.at <= self.hold.at + PLACING_MILLIS
 
     def _had_ended(self, index: int, one: _Action) -> bool:
-        """Before the stop; of the very millisecond, the entry of the hold says which were in flight."""
+        """Whether the action had ended before the hold. In the same millisecond, the hold's entry says which were in
+        flight."""
         if not one.status or one.ended_at > self.hold.at:
             return False
         return one.ended_at < self.hold.at or (self.entry >= 0 and index not in self._listed)
@@ -233,7 +237,7 @@ class StopScan:
 
 
 def is_instance_under(walk: Walk, name: str, hold: Hold) -> bool:
-    """Whether an instance of this name, live or not, is within reach of a hold, by today's registry."""
+    """Whether an instance of this name, live or not, is within reach of a hold, by the registry now in force."""
     found = spiffe_id(name)
     agent = found.path.removeprefix(AGENT_PREFIX).partition("/")[0]
     names = (*agent_names(walk, AgentId(agent)), *instance_names(name))
@@ -241,7 +245,7 @@ def is_instance_under(walk: Walk, name: str, hold: Hold) -> bool:
 
 
 async def stop_part(walk: Walk, hold: Hold) -> StopPart:
-    """What this process's log says of a stop, up to now. Raises Unavailable, Broken."""
+    """Return this log's part of the report on a stop, up to now. Raises Unavailable, Broken."""
     scan = await scanned(walk, hold)
     flights, after = scan.in_flight(), scan.after()
     done, counted = scan.effects()
@@ -262,12 +266,12 @@ async def stop_part(walk: Walk, hold: Hold) -> StopPart:
 
 
 async def scanned(walk: Walk, hold: Hold) -> StopScan:
-    """The scan of this stop, read up to now. Raises Unavailable, Broken."""
+    """Return the scan of this stop, read up to now. Raises Unavailable, Broken."""
     found = walk.scans.pop(hold.id, None)
     if not isinstance(found, StopScan):
         start = max(0, walk.ledger.size - ENTRIES_LOOKED_AT_MAX)
         found = StopScan(walk=walk, hold=hold, looked_from=start, read_to=start)
-    # At the end: the one that was asked for longest ago is forgotten first.
+    # Insert at the end: the least recently used scan is discarded first.
     walk.scans[hold.id] = found
     while len(walk.scans) > SCANS_MAX:
         del walk.scans[next(iter(walk.scans))]

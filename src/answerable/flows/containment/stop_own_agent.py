@@ -1,6 +1,6 @@
-"""An agent stops itself: the instance that asks, with its sub-agents, or its whole agent, and nobody else.
+"""Let an agent stop itself: the calling instance with its sub-agents, or its whole agent, and no other agent.
 
-It cannot go on by itself: people lift the hold.
+The agent cannot lift the hold: people do.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 async def stop_own_agent(workloads: Workloads, asking: Instance, over: str, reason: str) -> Placed:
-    """asking: proved by its key. over: `instance` or `agent`. Raises Malformed (`enrolment.malformed`,
-    `hold.reason`), Unavailable."""
+    """Place a hold on the caller. asking: the instance, proved by its key. over: `instance` or `agent`. Raises
+    Malformed (`enrolment.malformed`, `hold.reason`), Unavailable."""
     if over not in ("instance", "agent"):
         raise ENROLMENT_MALFORMED("`over` is `instance` or `agent`: an agent stops itself")
     name = str(asking.id) if over == "instance" else asking.agent

@@ -1,4 +1,4 @@
-"""The panic button becomes a hold on everything, once for each press."""
+"""Place a hold on everything for a press of the panic button, once per press."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 async def trigger_emergency_stop(
     walk: Walk, press: Press, workloads: Workloads | None = None
 ) -> Placed | None:
-    """Hold everything for this press; None when it has been a hold before, lifted or not. Raises Unavailable: nobody
-    may go on as if nothing had been pressed."""
+    """Hold everything for this press. Return None if the press has had a hold before, lifted or not. Raises
+    Unavailable: the caller must not continue as if nothing had been pressed."""
     known = await anyio.to_thread.run_sync(walk.holds.all)
     if any(one.source == "panic" and press.is_held_by(one.rule, one.at) for one in known):
         return None

@@ -1,1 +1,1 @@
-"""What is counted of actions: budgets, trackers, stop rules, uses."""
+"""Count actions: budgets, history trackers, stop rules, and uses of agents."""

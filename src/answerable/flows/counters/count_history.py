@@ -1,9 +1,9 @@
-"""Counting what happens for the trackers of the policy sets in force, and asking what they counted.
+"""Count events for the trackers of the policy sets in force, and return the counted values.
 
-An action counts as `started` from its decision on, without an await in between, so that a thousand at once do not pass
-a limit of one: it has its place in the log at once, or waits for one and counts ahead of it. All else counts when its
-entry has its place in the log, before anything else runs: whatever comes to depend on it stands after it in the log,
-and is not there without it.
+An action counts as `started` from its decision on, without an await in between, so that a thousand concurrent actions
+do not pass a limit of one: its intent gets its place in the log at once, or the action counts while it waits for one.
+Every other event counts when its entry gets its place in the log, before any other task runs. A decision that depends
+on the event therefore follows it in the log.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ _ENDS: Final[Mapping[str, EventKind]] = {
     "failed": "failed",
     "indeterminate": "failed",
 }
-"""By status. What was not started neither succeeded nor failed."""
+"""Event by outcome status. An action that was not started neither succeeded nor failed."""
 _NONE: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 def history_of(walk: Walk, verified: VerifiedRequest, now: UnixMillis) -> Mapping[str, int]:
-    """The value of every tracker for this action. Raises Refused (`facts.unknown`) when one is not known."""
+    """Return the value of every tracker for this action. Raises Refused (`facts.unknown`) when a value is unknown."""
     if not walk.history.trackers:
         return _NONE
     values = walk.history.values(
@@ -64,7 +64,7 @@ def history_of(walk: Walk, verified: VerifiedRequest, now: UnixMillis) -> Mappin
 
 
 class Starting:
-    """One action as it starts: it counts once it has its place in the log, and ahead of it while it waits for one."""
+    """One action that starts. It counts from its place in the log on, and already while it waits for a place."""
 
     __slots__ = ("_at", "_begun", "_for_rules", "_happening", "_verified", "_walk")
 
@@ -75,12 +75,12 @@ class Starting:
         self._happening: StopRuleSignal | None = None
 
     def prepare(self) -> None:
-        """What stop rules are to be told: before anything is written, as it may not be to be had. Raises
+        """Prepare the signal for stop rules before anything is written, because it may be unavailable. Raises
         Unavailable."""
         self._happening = started(self._walk, self._verified, at=self._at)
 
     def waits(self) -> None:
-        """There is no place yet. Nothing else has run since the decision."""
+        """Count the action, which has no place yet. Nothing else has run since the decision."""
         if self._walk.history.is_counting:
             self._begun = self._event()
             self._walk.history.begin(self._begun)
@@ -88,7 +88,7 @@ class Starting:
             self._for_rules = begin(self._walk, self._happening)
 
     def placed(self, index: int) -> None:
-        """The intent has its place."""
+        """Count the action at the place of its intent in the log."""
         history = self._walk.history
         if self._begun is None and history.is_counting:
             history.placed(self._event(), index)
@@ -99,7 +99,7 @@ class Starting:
             count(self._walk, self._happening, index=index)
 
     def withdraw(self) -> None:
-        """No intent stands for it."""
+        """Remove the action from the counts: no intent is recorded for it."""
         if self._begun is not None:
             self._walk.history.withdraw(self._begun)
         withdraw(self._walk, self._for_rules)
@@ -111,7 +111,7 @@ class Starting:
 def count_ended(
     walk: Walk, of: VerifiedRequest | Event | None, outcome: Outcome, *, at: UnixMillis, index: int
 ) -> None:
-    """The end of an intent has its place in the log. of: what it was an intent of."""
+    """Count the end of an intent at its place in the log. of: the action or the `started` event of the intent."""
     event, kind = None, _ENDS.get(outcome.status)
     if of is not None and kind is not None and walk.history.is_counting:
         event = (
@@ -123,7 +123,8 @@ def count_ended(
 
 
 def count_denied(walk: Walk, verified: VerifiedRequest | None, *, at: UnixMillis, index: int | None) -> None:
-    """A refusal has its place in the log, or gets none. verified: None where it came before it was known what of."""
+    """Count a refusal at its place in the log; index None for a refusal that gets no entry. verified: None if the
+    request was refused before its action was known."""
     event = _attempt("denied", verified, at) if verified is not None and walk.history.is_counting else None
     if index is not None:
         walk.history.placed(event, index)
@@ -132,7 +133,7 @@ def count_denied(walk: Walk, verified: VerifiedRequest | None, *, at: UnixMillis
 
 
 def count_answered(walk: Walk, approval: Approval, *, at: UnixMillis, index: int) -> None:
-    """A person's answer has its place in the log. Only one that makes the approval complete is an event."""
+    """Count a person's answer at its place in the log. Only an answer that completes the approval is an event."""
     event = None
     if approval.state == "approved" and walk.history.is_counting:
         event = approved(approval, walk.registry.current, at)
@@ -140,7 +141,7 @@ def count_answered(walk: Walk, approval: Approval, *, at: UnixMillis, index: int
 
 
 def approved(approval: Approval, snapshot: RegistrySnapshot, at: UnixMillis) -> Event:
-    """That people lifted a deferral."""
+    """Return the event that people approved a deferred action."""
     capability = registered(snapshot, approval.capability)
     action = approval.action.thaw()
     members = action if isinstance(action, dict) else {}
@@ -163,14 +164,15 @@ def approved(approval: Approval, snapshot: RegistrySnapshot, at: UnixMillis) -> 
 
 
 def registered(snapshot: RegistrySnapshot, capability: str) -> Capability | None:
-    """A capability by its name, active or not."""
+    """Return a capability by name, active or not."""
     return snapshot.capabilities.get(capability) or snapshot.idle.get(capability)
 
 
 def started_by(walk: Walk, index: int) -> Event | None:
-    """What an intent of an earlier process was of, read from the log; None where that is no intent.
+    """Return the `started` event of an intent of an earlier process, from the log. None if the entry is no intent.
 
-    Raises Unavailable."""
+    Raises Unavailable.
+    """
     try:
         stored = walk.ledger.entry(index)
     except Malformed:
@@ -181,9 +183,9 @@ def started_by(walk: Walk, index: int) -> Event | None:
 
 
 def fields_of(walk: Walk, stored: StoredEntry, leaf: dict[str, JSONValue]) -> dict[str, JSONValue] | None:
-    """The sealed fields of an entry; None where they can no longer be read.
+    """Return the sealed fields of an entry. None where they can no longer be read.
 
-    Raises Unavailable when that cannot be told: what can be read later is not lost.
+    Raises Unavailable when the key cannot be looked up: fields that can be read later are not lost.
     """
     failure: Unavailable | None = None
 

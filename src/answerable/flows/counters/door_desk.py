@@ -1,7 +1,8 @@
-"""Who is refused at a door, before there is an action: noted at once without I/O, written down beside.
+"""Note messages refused at a listener before there is an action: at once and without I/O; ledger entries follow later.
 
-Laws: a refusal costs its sender's answer nothing but memory that is bounded; what a message claims is told as a claim;
-only whom a door knew for sure counts for a stop rule, for else any stranger could have any agent held.
+Laws: a refusal costs the response only bounded memory; what a message claims is recorded as a claim; only an agent that
+the listener authenticated counts for a stop rule, because otherwise any unauthenticated caller could have any agent
+held.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ EVERYDAY: Final = frozenset(
         "session.unknown", "session.missing", "http.too_many", "http.bodies_full",
     }
 )  # fmt: skip
-"""What honest clients meet too: how each begins, a restart of the server, a burst."""
+"""Refusals that honest clients also meet: at their first request, after a restart of the server, in a burst."""
 CLAIM_CHARS_MAX: Final = 120
 UNKNOWN_KEY: Final = "proof.key"
 
@@ -54,22 +55,22 @@ _log: Final = logging.getLogger("answerable.doors")
 
 @dataclass(slots=True, kw_only=True)
 class DoorDesk:
-    """walk: in which it counts. known: whose keys are whose. program_of: which program a local process runs, by pid and
-    start; empty where that cannot be had. Belongs to the event loop's thread."""
+    """Records refusals of all listeners. walk: counts them. known: maps keys to agents. program_of: the program of a
+    local process, by pid and start time; empty where unknown. Use only in the event loop's thread."""
 
     walk: Walk
     known: KnownCallers
     program_of: Callable[[int, int], str] = lambda _pid, _started: ""
 
     def at(self, door: Door) -> TellRefused:
-        """What this door calls with everybody that it refuses."""
+        """Return the function that this listener calls for every refusal."""
         return partial(self.refused, door)
 
     def refused(
         self, door: Door, said: AnswerableError | str, sender: Sender, *, agent: str = "", key: str = ""
     ) -> None:
-        """A message was refused, by this error or code. agent: whom the door knew for sure to have sent it; empty for
-        nobody. key: thumbprint of the key that it showed, where the error does not say. Never raises."""
+        """Note that a message was refused with this error or code. agent: the authenticated sender; empty for none.
+        key: thumbprint of the presented key, where the error does not have it. Never raises."""
         code = said if isinstance(said, str) else said.code
         if code in EVERYDAY or isinstance(said, Unavailable | Broken):
             return
@@ -96,8 +97,8 @@ class DoorDesk:
         if agent:
             walk.quota.note(AgentId(agent), now)
         if agent and rules_now(walk):
-            # Not when its entry is written: repetitions wait for theirs. After a start in between, what waited may
-            # count twice; it is never too little.
+            # Count now and not with the entry, because repetitions wait for theirs. After a restart in between, some
+            # may count twice; they never count too little.
             count(walk, turned_away(agent, code, at=now), index=None)
 
     def _seen(self, refusal: DoorRefusal, sender: Sender, owner: str) -> DoorRefusal:
@@ -113,7 +114,7 @@ class DoorDesk:
 
 
 async def record_door_refusals(walk: Walk, *, closing: bool = False) -> None:
-    """Write down what is due; with `closing`, all of it. Raises Unavailable; what is not written down then is due
+    """Record the refusals that are due; with `closing`, all of them. Raises Unavailable; what was not recorded is due
     again."""
     waiting = walk.door_refusals.due(walk.clock.now(), closing=closing)
     while waiting:
@@ -156,13 +157,14 @@ def _say(refusal: DoorRefusal, receipt: Receipt) -> None:
 
 
 def _claimed(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, str]:
-    """Agent and mandate that a message names, by its fields and by the tokens in them; nothing of it is proved."""
+    """Return agent and mandate that a message names in its headers and their tokens; none of it is proved."""
     agent = mandate = ""
     for name, value in headers:
         if name == _MANDATE:
             mandate = value.decode("ascii", "replace")
         elif name in _CHAINS:
-            # Of `Authorization: SCHEME TOKEN` the token; of a chain its first hop, which names the mandate, and last.
+            # Of `Authorization: SCHEME TOKEN`, read the token. Of a delegation chain, read the first hop, which names
+            # the mandate, and the last.
             hops = value.decode("ascii", "replace").rpartition(" ")[2].split(SEPARATOR)
             for one in dict.fromkeys((hops[0], hops[-1])):
                 with suppress(Malformed):
@@ -173,6 +175,6 @@ def _claimed(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, str]:
 
 
 def _claim(text: str, *, chars_max: int = CLAIM_CHARS_MAX) -> str:
-    """As it is kept: printable, cut, and no credential, which a name may be."""
+    """Return a claim as it is stored: printable, truncated, and without credentials, which a name may contain."""
     plain, _ = hidden_in(text.encode("utf-8", "replace"))
     return printable(plain.decode("utf-8", "replace")[:chars_max]) if text else ""

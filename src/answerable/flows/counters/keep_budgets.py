@@ -1,8 +1,8 @@
-"""What is used of budgets, kept beside the mandates, so that a start need not count a whole log again.
+"""Store budget counts beside the mandates, so that a start need not count the whole log again.
 
-The intents in the ledger, and what their outcomes give back, are the record. What is kept is a count up to an entry
-that is on stable storage; a start adds what comes after it. A count is never ahead of the log, so a crash makes a
-budget neither smaller nor larger than it was.
+The intents in the ledger, and the amounts that their outcomes return, are the record. The stored count goes up to an
+entry on stable storage; a start adds the entries after it. A count is never ahead of the log, so a crash makes no
+budget smaller or larger.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 
 def keep_budgets(walk: Walk) -> None:
-    """Keep the counts that the log has caught up with. Raises Unavailable; what is not kept is counted at the start."""
+    """Store the counts whose entries are on stable storage. Raises Unavailable; unstored counts are made again at the
+    start."""
     due = walk.budget_counts.due(walk.ledger.size)
     if due is not None:
         walk.mandates.keep_used(walk.ledger.origin, *due)
@@ -29,7 +30,7 @@ def keep_budgets(walk: Walk) -> None:
 
 
 def restore_budgets(walk: Walk) -> None:
-    """At a start: the kept counts, and the intents and outcomes after them.
+    """At a start, load the stored counts and add the intents and outcomes after them.
 
     Raises Broken (`ledger.entries_missing`) when more was counted than the log holds, and `ledger.leaf_malformed`.
     """
@@ -42,14 +43,14 @@ def restore_budgets(walk: Walk) -> None:
     counts = walk.budget_counts
     counts.restored(walk.mandates.kept_used(walk.ledger.origin))
     _count_on(walk, counted)
-    # All up to here is counted, whatever the last entries are.
+    # Everything up to here is counted, also if the last entries change no budget.
     counts.entries = walk.ledger.size
     for account, amounts in counts.used().items():
         walk.mandates.restore_used(account, amounts)
 
 
 def _count_on(walk: Walk, counted: int) -> None:
-    """The entries from `counted` on, in their order."""
+    """Count the entries from `counted` on, in order."""
     began: dict[int, Reserved] = {}
     for stored in walk.ledger.replay(counted):
         if stored.tag == Tag.INTENT:
@@ -64,7 +65,7 @@ def _count_on(walk: Walk, counted: int) -> None:
 
 
 def _reserved(walk: Walk, intent: JSONValue, began: dict[int, Reserved]) -> Reserved:
-    """Of the intent of an outcome, which may have been counted before this start."""
+    """Return the amounts reserved by the intent of an outcome, which may have been counted before this start."""
     if not isinstance(intent, int):
         raise LEDGER_LEAF_MALFORMED("an outcome does not name its intent")
     return began.get(intent) or reserved_by(leaf_of(walk.ledger.entry(intent)))

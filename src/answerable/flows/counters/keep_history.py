@@ -1,8 +1,8 @@
-"""What trackers counted, kept beside the log, so that a start need not read all of it again.
+"""Store tracker counts beside the log, so that a start need not read the whole log again.
 
-The entries are the record. What is kept is a state up to an entry that is on stable storage; a start folds in what
-comes after it. What is missing, because a tracker is new or nothing was kept, is read back from the log as far as the
-tracker looks: before anything is decided with it.
+The entries are the record. The stored state goes up to an entry on stable storage; a start folds in later entries. For
+a new tracker, or one without stored state, the log is read back as far as the tracker looks, before the tracker is used
+in any decision.
 """
 
 from __future__ import annotations
@@ -45,13 +45,12 @@ if TYPE_CHECKING:
     from answerable.ports.history_register import HistoryRegister
 
 DAY_MILLIS: Final = 86_400_000
-"""How far clocks may have been set back without an entry being overlooked, and how long after its end a mandate is
-kept in mind."""
+"""How far back clocks may be set without an entry being missed, and how long an ended mandate stays in memory."""
 ENTRIES_AT_A_TIME: Final = 100
 ASKED_MAX: Final = 20_000
-"""Deferrals that are kept in mind while reading; what others asked is looked up in the register of approvals."""
+"""Deferrals kept in memory while reading; older ones are looked up in the approval register."""
 LOOKS_MAX: Final = 3_000
-"""For entries on their way to the disk, so many times until it is given up."""
+"""Checks for entries on their way to the disk, before giving up."""
 _LOOK_SECONDS: Final = 0.01
 Elsewhere: TypeAlias = "Callable[[Callable[[str, HistoryState], None], str, HistoryState], Awaitable[None]]"
 Fold: TypeAlias = "Callable[[Walk, History, int], None]"
@@ -64,7 +63,7 @@ _ENDS: Final[dict[JSONValue, EventKind]] = {
 
 
 def restore_history(walk: Walk) -> None:
-    """At a start: what was kept, and what the log says after it. Raises Unavailable, and Broken (`ledger.*`)."""
+    """At a start, load the stored counts and fold in later entries. Raises Unavailable, and Broken (`ledger.*`)."""
     trackers = walk.registry.current.parts.trackers
     restore_counted(walk, walk.history, trackers, origin=walk.ledger.origin, fold=_fold)
     walk.history.forget_mandates(partial(_has_ended, walk, walk.clock.now()))
@@ -73,8 +72,8 @@ def restore_history(walk: Walk) -> None:
 def restore_counted(
     walk: Walk, counted: History, trackers: Sequence[Tracker], *, origin: str, fold: Fold
 ) -> None:
-    """At a start: what was kept for `origin` of these, and what the log says after it. fold: counts what the entries
-    from an index on say."""
+    """At a start, load the counts stored for `origin` for these trackers, and fold in later entries. fold: counts the
+    entries from an index on."""
     size, now = walk.ledger.size, walk.clock.now()
     counted.entries = size
     if not trackers:
@@ -82,7 +81,7 @@ def restore_counted(
     register = walk.history_register
     kept = register.kept(origin) if register is not None else _NOTHING_KEPT
     first = first_entry(walk, trackers, now)
-    # A state that goes further than the log is of another copy of it; an older one than is looked at is of no use.
+    # A state beyond the end of the log belongs to another copy of it; one from before `first` is too old to use.
     up_to = max([count for count in kept.entries.values() if first <= count <= size], default=0)
     places: dict[str, list[Place]] = {}
     for place in kept.places if up_to else ():
@@ -100,10 +99,10 @@ def restore_counted(
 
 
 class HistoryReading:
-    """What is missing for the trackers of these documents, being read back. What happens meanwhile is in it, too."""
+    """Reads back the missing counts for the trackers of these documents. Events that happen meanwhile are included."""
 
     def __init__(self, walk: Walk, snapshot: RegistrySnapshot) -> None:
-        """Begins now: what has a place in the log by now is read, and what gets one later is told."""
+        """Begin now: entries that have a place in the log are read; later events are passed in as they happen."""
         self._walk = walk
         self.trackers = snapshot.parts.trackers
         missing = walk.history.missing(self.trackers)
@@ -113,7 +112,7 @@ class HistoryReading:
 
     @property
     def is_read(self) -> bool:
-        """Whether all is read that happened before it began."""
+        """Whether everything is read that happened before the reading began."""
         return self._index >= self.back.before
 
     async def read(self) -> None:
@@ -126,7 +125,7 @@ class HistoryReading:
             await anyio.lowlevel.checkpoint()
 
     def adopt(self) -> None:
-        """Put the trackers into force. Raises Broken (`history.unread`) while not all is read."""
+        """Put the trackers into force. Raises Broken (`history.unread`) until everything is read."""
         if not self.is_read:
             raise HISTORY_UNREAD()
         self._walk.history.adopt(self.trackers, self.back)
@@ -134,7 +133,7 @@ class HistoryReading:
 
 @contextmanager
 def reading_back(walk: Walk, snapshot: RegistrySnapshot) -> Iterator[HistoryReading]:
-    """For the trackers of these documents, which are adopted in the block or not at all."""
+    """Open a reading for the trackers of these documents. It must be adopted within the block, or it is discarded."""
     reading = HistoryReading(walk, snapshot)
     try:
         yield reading
@@ -143,8 +142,8 @@ def reading_back(walk: Walk, snapshot: RegistrySnapshot) -> Iterator[HistoryRead
 
 
 async def read_unread_history(walk: Walk) -> bool:
-    """Read back what is missing for the trackers in force, after another process has put them there; says whether
-    there was anything. Until then their values are not known. Raises Unavailable, and Broken (`ledger.*`)."""
+    """Read back what trackers lack that another process has put into force; return whether any lacked anything. Until
+    then their values are unknown. Raises Unavailable, and Broken (`ledger.*`)."""
     if walk.history.is_read:
         return False
     with reading_back(walk, walk.registry.current) as reading:
@@ -155,15 +154,15 @@ async def read_unread_history(walk: Walk) -> bool:
             await anyio.sleep(_LOOK_SECONDS)
         else:
             raise LEDGER_BUSY("entries of the ledger do not get onto the disk: look at it")
-        # Other trackers may be in force by now than those that were begun with.
+        # The trackers in force may have changed since the reading began.
         walk.history.adopt(walk.registry.current.parts.trackers, reading.back)
     return True
 
 
 async def keep_history(walk: Walk, *, elsewhere: Elsewhere = anyio.to_thread.run_sync) -> None:
-    """Keep the state that the log has caught up with. Raises Unavailable; what is not kept is read at the start.
+    """Store the state whose entries are on stable storage. Raises Unavailable; unstored state is read at the start.
 
-    elsewhere: runs what waits for a disk, while actions go on.
+    elsewhere: runs a blocking disk write while actions continue.
     """
     if walk.history_register is None:
         return
@@ -184,13 +183,13 @@ async def _kept(
 
 
 def rules_origin(walk: Walk) -> str:
-    """Under which name a log's counts for stop rules are kept, beside those for trackers."""
+    """Return the name under which a log's counts for stop rules are stored, beside those for trackers."""
     return f"{walk.ledger.origin} stop rules"
 
 
 class HistoryReader:
-    """Folds entries, in their order, into a history. snapshot: where capabilities are looked up that an entry does not
-    describe itself."""
+    """Folds entries, in order, into a history. snapshot: to look up capabilities that an entry does not describe
+    itself."""
 
     def __init__(self, walk: Walk, history: History, snapshot: RegistrySnapshot) -> None:
         self._walk, self._history, self._snapshot = walk, history, snapshot
@@ -199,7 +198,7 @@ class HistoryReader:
         self._asked: dict[str, Event] = {}
 
     def fold(self, stored: StoredEntry) -> None:
-        """Count what an entry says."""
+        """Count the event of an entry."""
         event: Event | None = None
         if stored.tag == Tag.INTENT:
             event = self._begun[stored.index] = self._attempted("started", stored)
@@ -262,7 +261,7 @@ class HistoryReader:
 
 
 def _restored(tracker: Tracker, kept: KeptHistory, places: Sequence[Place], up_to: int) -> History | None:
-    """A tracker as it was kept; None where it was not, or where what was kept cannot be. places: its own."""
+    """Return the stored history of a tracker; None if none is stored or it does not decode. places: of this tracker."""
     digest = tracker_digest(tracker)
     if kept.entries.get(digest) != up_to:
         return None
@@ -284,8 +283,8 @@ def _fold(walk: Walk, history: History, start: int) -> None:
 
 
 def first_entry(walk: Walk, trackers: Sequence[Tracker], now: int) -> int:
-    """The entry from which on these look at the log. As far again as a window goes, and a day at least, is read beyond
-    it, for entries of a clock that was set back; and as far as deferrals lie before their answers."""
+    """Return the first entry that these trackers need. Reads beyond each window by the same length again, and at least
+    a day, to cover clocks that were set back, and by the longest time from a deferral to its answer."""
     since = now
     for tracker in trackers:
         within = tracker.within_seconds * 1000

@@ -1,8 +1,8 @@
-"""Noting which agents were used, for the rule that suspends dormant ones: each process reads its own log on.
+"""Note which agents were used, for the rule that suspends dormant agents. Each process reads its own log.
 
-An agent is in use when it was enrolled, had an intent or was refused, or when its document was applied. What is known
-of that is in the ledger; only what is new is read, and the first time only as far back as the rule looks. It is kept
-where the processes of all shards read it, so that it outlives a restart and nobody judges by one log alone.
+An agent is used when it is enrolled, has an intent or a refusal, or its document is applied. The ledger has all of
+that. Only new entries are read; the first reading goes back as far as the rule looks. The result is stored where the
+processes of all shards read it, so that it survives a restart and no agent is judged by one log alone.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 DAY_MILLIS: Final = 86_400_000
 ENTRIES_AT_A_TIME: Final = 500
 PAUSE_SECONDS: Final = 0.02
-"""Between two such readings: nobody waits for this, and actions do not wait either."""
+"""Pause between two such readings, so that actions do not wait."""
 AT_THE_END_MAX: Final = 5_000
-"""Entries that are read before a process ends; with more of them the next one goes on."""
+"""Most entries read before a process ends; beyond that the next process reads them."""
 
 _USED: Final = frozenset({Tag.INTENT, Tag.REFUSAL, Tag.WORKLOAD_ENROLLED})
 _AGENT_KEY: Final = "Agent/"
 
 
 async def note_uses(walk: Walk, uses: AgentUses, *, days: int, today: bool = False) -> None:
-    """Read our log on, to its end as it is now. days: how far the rule looks back; where that is further than before,
-    the log is read again from there. today: whether this is a day on which agents can be used, though nothing says so.
+    """Read this process's log up to its current end. days: how far the rule looks back; if that is further than before,
+    the log is read again from there. today: whether agents can be used today although no entry says so.
 
     Raises Unavailable (`register.*`).
     """
@@ -52,7 +52,8 @@ async def note_uses(walk: Walk, uses: AgentUses, *, days: int, today: bool = Fal
 
 
 async def note_last_uses(walk: Walk, uses: AgentUses, *, days: int) -> None:
-    """Before a process ends, so that no other has to wait for it to come back. What is much is left to the next one.
+    """Read the log before this process ends, so that no other process has to wait for its return. If much is unread,
+    leave it to the next process.
 
     Raises Unavailable (`register.*`).
     """
@@ -66,9 +67,9 @@ async def _read_to(walk: Walk, uses: AgentUses, days: int) -> int:
 
 
 async def _days_with_entries(walk: Walk, read: int, size: int, most: int) -> tuple[int, set[int]]:
-    """Where to read on, and on which days there are entries from there: at most the latest `most` before today.
+    """Return the index to read from, and the days that have entries from there: at most the latest `most` before today.
 
-    Where the clock was set back, days next to that may be overlooked: then it takes longer until an agent is dormant.
+    If the clock was set back, neighbouring days may be missed; an agent then becomes dormant later.
     """
     today = walk.clock.now() // DAY_MILLIS
     found: set[int] = set()
@@ -76,7 +77,7 @@ async def _days_with_entries(walk: Walk, read: int, size: int, most: int) -> tup
     while index > read and len(found) <= most:
         day = _at(walk.ledger.entry(index - 1)) // DAY_MILLIS
         if day <= today:
-            # Others are of a clock that was set back since.
+            # A day in the future comes from a clock that was set back since.
             found.add(day)
         index = first_entry_since(walk, day * DAY_MILLIS, index)
         await anyio.lowlevel.checkpoint()
@@ -115,7 +116,8 @@ def _note(walk: Walk, used: dict[AgentId, UnixMillis], stored: StoredEntry) -> N
 
 
 def first_entry_since(walk: Walk, since: int, size: int) -> int:
-    """Index of the first of `size` entries that is not older, by halving: times ascend but for clocks that were set."""
+    """Return the index of the first of `size` entries that is not older, by binary search: entry times ascend unless a
+    clock was set back."""
     low, high = 0, size
     while low < high:
         middle = (low + high) // 2

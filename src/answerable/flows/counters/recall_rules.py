@@ -1,9 +1,9 @@
-"""What stop rules counted, as the log says it: at a start, from where what was kept ends.
+"""Recount stop-rule events from the log at a start, from where the stored counts end.
 
-Laws: what fired and was placed counts no more, nor does anything from before the lift of what was placed; where no
-register knows the hold, it was not placed for good, and what was too much is still; a refusal under such a hold is of
-the attempt that tripped a rule right before a crash, and counts; what no entry says, such as refusals past a quota, is
-not counted again.
+Laws: counts that fired a placed hold are not counted again, nor is anything from before that hold was lifted; a hold
+that no register has was not placed durably, so its counts still pass the limit; a refusal under such a hold belongs to
+the attempt that tripped the rule right before a crash, and counts; events without an entry, such as refusals past a
+quota, are not counted again.
 """
 
 from __future__ import annotations
@@ -45,11 +45,12 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 HOPS_MAX: Final = 20_000
-"""Hops that are kept in mind while reading."""
+"""Hops kept in memory while reading."""
 
 
 def restore_rules(walk: Walk) -> int:
-    """At a start: count again what counts, and hold what was too much and is not held; returns how much is held for it.
+    """At a start, restore the counts and place holds for passed limits that have none; return how many holds that
+    placed.
 
     Raises Unavailable, and Broken (`ledger.*`).
     """
@@ -57,7 +58,7 @@ def restore_rules(walk: Walk) -> int:
     rules_now(walk)
     trackers = tuple(one.tracker for one in state.history.counters)
     restore_counted(walk, state.history, trackers, origin=rules_origin(walk), fold=_fold)
-    # Other counters are in force now than those that were begun with.
+    # Restoring replaced the counters: pair the rules with the new ones.
     counters = {one.name: one for one in state.history.counters}
     state.rules = tuple((rule, counters.get(rule.name)) for rule, _ in state.rules)
     return trip_restored(walk)
@@ -73,7 +74,7 @@ def _fold(walk: Walk, history: History, start: int) -> None:
 
 
 class RuleReader:
-    """Counts what entries say, in their order, for these rules."""
+    """Counts the events of entries, in order, for these rules."""
 
     def __init__(self, walk: Walk, history: History, rules: list[StopRule]) -> None:
         self._walk, self._history, self._rules = walk, history, rules
@@ -84,7 +85,7 @@ class RuleReader:
         self._noes: dict[tuple[str, str], int] = {}
 
     def fold(self, stored: StoredEntry) -> None:
-        """Count an entry."""
+        """Count the event of an entry."""
         if stored.tag == Tag.RULE_FIRED:
             leaf = leaf_of(stored)
             if leaf.get("fired") == "held" and self._knows(leaf.get("hold")):
@@ -103,7 +104,7 @@ class RuleReader:
                 self._history.happened(event)
 
     def told(self, stored: StoredEntry) -> StopRuleSignal | None:
-        """What an entry says happened; None where it is nothing that rules look at."""
+        """Return the signal of an entry; None if stop rules do not watch it."""
         leaf = leaf_of(stored)
         if stored.tag == Tag.INTENT:
             return self._attempted(stored, leaf, "started")
@@ -123,19 +124,19 @@ class RuleReader:
         return None
 
     def _is_known(self, leaf: Mapping[str, JSONValue]) -> bool:
-        """Whether it was refused for a hold that the register has."""
+        """Whether this was refused for a hold that the register has."""
         by = leaf.get("by")
         if not str(leaf.get("code")).startswith(HELD) or not isinstance(by, list) or len(by) < 2:
             return False
         return self._knows(by[1])
 
     def _knows(self, hold: JSONValue) -> bool:
-        """Whether the register has it, in force or not any more."""
+        """Whether the register has the hold, in force or no longer."""
         return self._walk.holds.get(HoldId(str(hold))) is not None
 
     def _attempted(self, stored: StoredEntry, leaf: dict[str, JSONValue], kind: str) -> StopRuleSignal:
         code = str(leaf.get("code") or "")
-        # What was refused before it was known what it is names its target in a field alone.
+        # A request refused before its action was known names its target only in a sealed field.
         nameless = self._with_targets and not leaf.get("capability")
         fields = fields_of(self._walk, stored, leaf) if self._with_fields or nameless else None
         action = (fields or {}).get("action") or (fields or {}).get("request")
@@ -167,7 +168,7 @@ class RuleReader:
         )
 
     def _touched(self, capability: Capability | None, action: Mapping[str, JSONValue]) -> str:
-        """Which resource of a canary an action is on; empty for none."""
+        """Return the canary resource that an action is on; empty for none."""
         target, arguments = action.get("target"), action.get("arguments")
         if capability is None or not isinstance(target, str) or not isinstance(arguments, dict):
             return ""
@@ -231,7 +232,7 @@ class RuleReader:
 
     def _sub_agent(self, leaf: dict[str, JSONValue]) -> StopRuleSignal | None:
         instance = str(leaf.get("instance"))
-        # What is recorded of it later changes it, and makes no other one.
+        # Later entries for the same instance change it and count no second sub-agent.
         if instance in self._enrolled:
             return None
         self._enrolled.add(instance)

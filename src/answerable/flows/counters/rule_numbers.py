@@ -1,6 +1,6 @@
-"""The numbers that stop rules look at, made again from what the log says, entry by entry, for a trial of one rule.
+"""Recompute from the log, entry by entry, the numbers that stop rules watch, for a trial of one rule.
 
-Of what would have stood still nothing is counted: it would not have happened.
+Actions that the rule would have held are not counted, because they would not have happened.
 """
 
 from __future__ import annotations
@@ -38,37 +38,37 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 Place = tuple[str, tuple[str, ...]]
-"""Owner, and what is counted apart."""
+"""Owner, and the keys that are counted separately."""
 
 
 class RuleNumber(Protocol):
-    """start: the first entry that counts for what happened since some time."""
+    """The number that one rule watches. start: index of the first entry that counts for the trial's period."""
 
     start: int
 
     def told(self, stored: StoredEntry) -> Sequence[StopRuleSignal]:
-        """What an entry says happened."""
+        """Return the signals of an entry."""
         ...
 
     def counted(self, stored: StoredEntry, stop_rule_signal: StopRuleSignal) -> Sequence[Place]:
-        """Count it; returns of whom it is to be looked at now."""
+        """Count the signal; return the places whose number must be checked now."""
         ...
 
     def passed_over(self, stored: StoredEntry) -> None:
-        """It would not have happened."""
+        """Note that the entry's action would have been held and does not count."""
         ...
 
     def value(self, place: Place, stop_rule_signal: StopRuleSignal, now: int) -> int | None:
-        """The number now; None where nobody can tell it any more."""
+        """Return the number now; None where it is no longer known."""
         ...
 
     def forget(self, place: Place) -> None:
-        """It was held for this, and is counted anew."""
+        """Reset the count of a place that was held."""
         ...
 
 
 def number_of(walk: Walk, rule: StopRule, since: int) -> RuleNumber:
-    """What this rule looks at. since: Unix milliseconds."""
+    """Return the number that this rule watches. since: Unix milliseconds."""
     if rule.watches == "refusal_flood":
         return _Refusals(walk, rule, since)
     tracker = tracker_of(rule)
@@ -79,7 +79,7 @@ def number_of(walk: Walk, rule: StopRule, since: int) -> RuleNumber:
 
 
 class _OwnCount:
-    """What a rule counts itself."""
+    """A number that the rule counts itself."""
 
     def __init__(self, walk: Walk, rule: StopRule, tracker: Tracker, since: int) -> None:
         self._rule, self._history = rule, History([tracker])
@@ -113,7 +113,7 @@ class _OwnCount:
 
 
 class _TrackerCount:
-    """A tracker of a policy set, which goes on counting whatever is held for it."""
+    """A number from a tracker of a policy set, which continues to count after a hold."""
 
     def __init__(self, walk: Walk, rule: StopRule, tracker: Tracker, since: int) -> None:
         self._walk, self._rule, self._tracker = walk, rule, tracker
@@ -126,7 +126,7 @@ class _TrackerCount:
     def told(self, stored: StoredEntry) -> Sequence[StopRuleSignal]:
         stop_rule_signal = self._reader.told(stored)
         if stop_rule_signal is None:
-            # The end of an action, or an answer to a question: counted, and looked at when its owner moves.
+            # The end of an action, or an answer to a question: counted now, and checked at the owner's next signal.
             self._count(stored)
             return ()
         if not self._tracker.same_resource or stored.tag not in (Tag.INTENT, Tag.REFUSAL):
@@ -170,7 +170,7 @@ class _TrackerCount:
 
 
 class _Refusals:
-    """The quota of refusals, as it is set now, and what went past the one that was set then."""
+    """The refusal quota, as now set, and refusals that passed the quota set at their time."""
 
     def __init__(self, walk: Walk, rule: StopRule, since: int) -> None:
         limits = walk.limits
@@ -187,7 +187,7 @@ class _Refusals:
             flooding = agents if isinstance(agents, dict) else {}
             return [StopRuleSignal(kind="flooded", at=at, agents=(one,)) for one in sorted(flooding)]
         if stored.tag == Tag.REFUSAL:
-            # Whatever it was refused for.
+            # Every refusal counts, for whatever reason.
             self._quota.take(AgentId(str(leaf.get("agent"))), UnixMillis(whole(leaf, "at")))
         stop_rule_signal = self._reader.told(stored)
         return (stop_rule_signal,) if stop_rule_signal is not None else ()

@@ -1,11 +1,11 @@
-"""Stop rules at work: what they counted, and what stands still because of it.
+"""Evaluate stop rules: count events, and place a hold in this process when a count passes its limit.
 
-Whatever is looked at here is in memory, and nothing here waits: between the event that was too much and the hold that
-follows from it nothing else runs. The hold is in force in this process from then on; whoever places what was tripped
-puts it into force in every other one, and writes it down.
+All state here is in memory and nothing here waits: no other task runs between the event that passes a limit and the
+hold. The hold is in force in this process from then on. A separate task puts it into force in every other process and
+records it.
 
-Laws: a rule never allows anything; what is too much for a rule and cannot be kept in mind is refused all the same; what
-may be missing in a number is too much.
+Laws: a rule never allows anything; an attempt that passes a limit whose hold cannot be stored is refused anyway; a
+number that may be incomplete counts as past the limit.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 
 def rules_now(walk: Walk) -> tuple[tuple[StopRule, Counter | None], ...]:
-    """The rules in force. What is new counts from here on; what another process put into force is followed."""
+    """Return the rules in force. New rules count from now on; rules put into force by another process are adopted."""
     state, current = walk.stop_rules, walk.registry.current
     if state.snapshot is not current:
         rules = [current.stop_rules[name] for name in sorted(current.stop_rules)]
@@ -69,10 +69,10 @@ def rules_now(walk: Walk) -> tuple[tuple[StopRule, Counter | None], ...]:
 
 
 def look(walk: Walk, stop_rule_signal: StopRuleSignal, *, attempt: bool = False) -> bool:
-    """Trip every rule for which this is too much; whether anything stands still now that did not.
+    """Trip every rule whose limit this signal passes. Return whether a new hold is in force.
 
-    attempt: it is about to happen, and counts. Raises Refused (`stop_rule.waiting`) where an attempt is too much and no
-    hold can be kept in mind.
+    attempt: the signal is about to happen, and counts. Raises Refused (`stop_rule.waiting`) where an attempt passes a
+    limit and no hold can be stored.
     """
     tripped = False
     for rule, counter in rules_now(walk):
@@ -91,7 +91,8 @@ def look(walk: Walk, stop_rule_signal: StopRuleSignal, *, attempt: bool = False)
 
 
 def count(walk: Walk, stop_rule_signal: StopRuleSignal, *, index: int | None) -> None:
-    """It has happened, on record at this place in the log, or on none; and what follows from it."""
+    """Count a signal that has happened, recorded at this place in the log or at none, and trip the rules whose limit it
+    passes."""
     state = walk.stop_rules
     for rule, _ in rules_now(walk):
         for event in events_of(rule, stop_rule_signal):
@@ -103,20 +104,20 @@ def count(walk: Walk, stop_rule_signal: StopRuleSignal, *, index: int | None) ->
 
 
 def name_entry(walk: Walk, stop_rule_signal: StopRuleSignal, index: int) -> None:
-    """What was counted before it had an entry has this one now."""
+    """Name the entry of a signal that was counted before it had one."""
     for rule, _ in rules_now(walk):
         for event in events_of(rule, stop_rule_signal):
             _name_entry(walk.stop_rules, rule.name, event.agent, index)
 
 
 def noted(walk: Walk, index: int | None) -> None:
-    """An entry of which nothing is counted, or all is, has its place in the log."""
+    """Note the place in the log of an entry that is counted already or not at all."""
     if index is not None:
         walk.stop_rules.history.placed(None, index)
 
 
 def begin(walk: Walk, stop_rule_signal: StopRuleSignal) -> list[Event]:
-    """It happens, and its entry has no place yet: it counts from here on, until it is withdrawn."""
+    """Count a signal whose entry has no place yet, until it is withdrawn. Return the counted events."""
     begun = [event for rule, _ in rules_now(walk) for event in events_of(rule, stop_rule_signal)]
     for event in begun:
         walk.stop_rules.history.begin(event)
@@ -125,13 +126,13 @@ def begin(walk: Walk, stop_rule_signal: StopRuleSignal) -> list[Event]:
 
 
 def withdraw(walk: Walk, begun: Sequence[Event]) -> None:
-    """What was begun has its place now, or gets none."""
+    """Withdraw events that have their place now or get none."""
     for event in begun:
         walk.stop_rules.history.withdraw(event)
 
 
 def forget_counted(walk: Walk, rule: str, owner: str) -> None:
-    """What a rule placed was lifted: what it counted of this owner so far trips nothing any more."""
+    """Forget what a rule counted of this owner, after its hold was lifted: it no longer trips the rule."""
     state = walk.stop_rules
     state.history.forget_owner(rule, owner)
     state.entries.pop((rule, owner), None)
@@ -141,7 +142,7 @@ def forget_counted(walk: Walk, rule: str, owner: str) -> None:
 
 
 def sweep(walk: Walk) -> None:
-    """Of limits that were passed: those that are still passed after their grace are held, others are done with."""
+    """Check limits that were passed: hold those still passed after their grace period, and forget the others."""
     state = walk.stop_rules
     rules = {rule.name: (rule, counter) for rule, counter in rules_now(walk)}
     for place, passed in list(state.passed.items()):
@@ -158,7 +159,8 @@ def sweep(walk: Walk) -> None:
 
 
 def trip_restored(walk: Walk) -> int:
-    """At a start: what was too much and led to no hold before the process ended; returns how much was held for it."""
+    """At a start, place holds for passed limits that had none when the process ended. Return how many holds that
+    placed."""
     before = len(walk.stop_rules.by_hold)
     for rule, counter in rules_now(walk):
         for owner, key, _ in list(counter.all()) if counter is not None else ():
@@ -203,7 +205,8 @@ def _value(
     owner: str,
     keys: Sequence[str],
 ) -> int | None:
-    """None where a tracker is not known: then the walk refuses, and what was passed stays so."""
+    """Return the rule's number. None where a tracker's value is unknown: then the walk refuses, and a passed limit
+    stays passed."""
     now = walk.clock.now()
     if rule.watches == "refusal_flood":
         return int(walk.quota.is_flooding(AgentId(owner), now))
@@ -232,14 +235,14 @@ def _passed(
     *,
     attempt: bool = False,
 ) -> bool:
-    """A limit is passed; whether anything stands still now that did not."""
+    """Handle a passed limit. Return whether a new hold is in force."""
     what, now = holdable_of(rule, stop_rule_signal, owner), walk.clock.now()
     try:
-        # Whoever holds it: it stands still, and is looked at again when it moves.
+        # It is held already, by whichever rule or person; the next signal checks it again.
         if walk.tripped.is_tripped(what, now) or is_held_by_people_or_rule(walk, what, now):
             return False
     except Unavailable:
-        # It happened, and is in the log: nobody may fail now. What cannot be told is held, once.
+        # The event is in the log, so nothing may fail now. Where holds cannot be read, hold once.
         pass
     trip = RuleTrigger(
         rule=rule,
@@ -258,14 +261,15 @@ def _passed(
 def _place(
     walk: Walk, rule: StopRule, owner: str, keys: tuple[str, ...], stop_rule_signal: StopRuleSignal
 ) -> Place:
-    """Where it is kept in mind that a limit is passed: by what the number is of, and nothing else takes it away."""
+    """Return the key of a passed limit in memory. It has only what the number is counted by, so that nothing else
+    clears it."""
     tracker = _tracker_in_force(walk, rule) if rule.watches == "tracker" else None
     is_of_resource = tracker is not None and tracker.same_resource
     return (rule.name, owner, stop_rule_signal.resource_key if is_of_resource else keys[0])
 
 
 def _is_due(walk: Walk, trip: RuleTrigger, stop_rule_signal: StopRuleSignal) -> bool:
-    """Whether it is to be held now: not within the grace, and not where the rule runs dry; then it is said, once."""
+    """Whether to place the hold now: not within the grace period, and not in a dry run. Both are reported once."""
     rule, state = trip.rule, walk.stop_rules
     if not rule.grace_seconds and not rule.dry_run:
         return True
@@ -311,7 +315,7 @@ def _held(walk: Walk, trip: RuleTrigger, stop_rule_signal: StopRuleSignal) -> bo
 
 
 def _say(state: StopRules, trip: RuleTrigger) -> None:
-    """What holds nothing is written down, unless there is too much of it."""
+    """Queue a report of a trip that holds nothing. Past TRIPS_MAX, count it only."""
     if len(state.said) >= TRIPS_MAX:
         state.unsaid += 1
         return

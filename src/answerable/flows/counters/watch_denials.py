@@ -1,9 +1,9 @@
-"""Telling stop rules that people said no to an agent once more.
+"""Signal to stop rules that people denied an agent's request.
 
-It counts once for each round of asking: what waited already when the last no that counts was said to the same agent
-about the same capability was asked before that, and is no variation of it. So whoever says no to two hundred at once
-says it once. A no that does not count begins no round: else an agent that always asks the next one before it hears of
-the last would never be counted.
+A denial counts once per round of requests. An approval that was already pending when the last counted denial was given,
+to the same agent for the same capability, was requested before that denial and is no variation of the denied request. A
+person who denies two hundred at once therefore counts once. A denial that does not count begins no round: otherwise an
+agent that always sends its next request before the last answer would never be counted.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 NOES_MAX: Final = 10_000
-"""Agents and capabilities that are kept in mind; past it the register is asked again."""
+"""Pairs of agent and capability kept in memory; past it, the register is read again."""
 
 
 def count_no(walk: Walk, after: Approval, *, at: UnixMillis, index: int) -> None:
-    """An answer has its place in the log, and `after` is what became of the approval: whether that is another no, and
-    what follows from it. Never raises: what cannot be read of earlier noes makes this one count."""
+    """Check whether an answer in the log is a denial that counts, and count it. after: the approval after the answer.
+    Never raises: if earlier denials cannot be read, this one counts."""
     if after.state != "denied" or not any(rule.watches in BY_PEOPLE for rule, _ in rules_now(walk)):
         return
     place, noes = (str(after.agent), after.capability), walk.stop_rules.noes
@@ -45,13 +45,14 @@ def count_no(walk: Walk, after: Approval, *, at: UnixMillis, index: int) -> None
 
 
 def is_new_round(approval: Approval, before: int, at: int) -> bool:
-    """Whether it was asked when the last no that counts had been said. before: when that was, Unix milliseconds; 0 for
-    none. at: when this one is said; if that is earlier, the clock was set back, and it counts."""
+    """Whether the approval was requested after the last denial that counts. before: time of that denial, Unix
+    milliseconds; 0 for none. at: time of this denial; if it is earlier, the clock was set back, and the denial counts.
+    """
     return not before or approval.created_at >= before or at < before
 
 
 def no_said(approval: Approval, snapshot: RegistrySnapshot, *, at: int) -> StopRuleSignal:
-    """What stop rules are told of a no."""
+    """Return the stop-rule signal of a denial."""
     capability = snapshot.capabilities.get(approval.capability)
     is_tool = capability is not None and capability.method == TOOLS_CALL
     return StopRuleSignal(
@@ -66,7 +67,7 @@ def no_said(approval: Approval, snapshot: RegistrySnapshot, *, at: int) -> StopR
 
 
 def _last_counted(walk: Walk, after: Approval) -> int:
-    """When people last said a no that counts, as the register has it, but for the answer that is being given."""
+    """Return the time of the last denial that counts, from the register, ignoring the approval being answered."""
     noes = sorted(
         (
             (answer.at, one.id, one)

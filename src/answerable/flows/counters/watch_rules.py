@@ -1,7 +1,8 @@
-"""Telling stop rules what happens in the walk, in the turn in which it happens.
+"""Signal to stop rules what happens in the walk, in the event-loop turn in which it happens.
 
-An attempt is looked at after its facts are gathered and before it is decided, so that what is too much is refused
-itself. What is refused, ends or is handed on counts when its entry has its place in the log, or while it waits for one.
+An attempt is evaluated after its facts are gathered and before it is decided, so that an attempt that passes a limit is
+refused itself. A refusal, an end or a delegation counts when its entry gets its place in the log, or while it waits for
+one.
 """
 
 from __future__ import annotations
@@ -39,12 +40,13 @@ def watched(
     walk: Walk,
     verified: VerifiedRequest,
 ) -> Facts:
-    """The facts for an action, once every stop rule has looked at the attempt: the hold that follows is among them.
+    """Return the facts for an action after every stop rule has evaluated the attempt; a hold that results is among
+    them.
 
-    again: gathers them where there is one, whatever was known before. Raises Refused as these two and `look` do.
+    again: gathers the facts after a new hold, ignoring cached ones. Raises Refused as `gather`, `again` and `look` do.
     """
     facts = gather(walk, verified)
-    # What stands still is looked at by no rule.
+    # No rule evaluates an action that is held already.
     if not rules_now(walk) or facts.hold is not None:
         return facts
     attempt = _attempt(walk, verified, facts.at, every_name=True)
@@ -52,13 +54,13 @@ def watched(
 
 
 def started(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> StopRuleSignal | None:
-    """What an intent will be for stop rules; None where there are none. Raises Unavailable."""
+    """Return the stop-rule signal that an intent will be; None where there are no rules. Raises Unavailable."""
     return _attempt(walk, verified, at) if rules_now(walk) else None
 
 
 class Denying:
-    """One refusal as it is written down: it counts while it waits for its place, and for good when it has one or gets
-    none."""
+    """One refusal being recorded. It counts while it waits for its place in the log, and permanently when it has one or
+    gets none."""
 
     __slots__ = ("_begun", "_happening", "_hold", "_walk")
 
@@ -83,18 +85,18 @@ class Denying:
             self._happening = _denied(walk, request, caller, at, code, mandate, hops, verified)
 
     def waits(self) -> None:
-        """There is no place for it yet."""
+        """Count the refusal, which has no place yet."""
         if self._happening is not None and self._counts():
             self._begun = begin(self._walk, self._happening)
 
     def placed(self, index: int | None) -> None:
-        """It has its place in the log, or gets none."""
+        """Count the refusal at its place in the log; index None if it gets none."""
         walk = self._walk
         withdraw(walk, self._begun)
         self._begun = []
         trip = walk.stop_rules.by_hold.get(self._hold) if index is not None else None
         if trip is not None and trip.of_attempt and index is not None:
-            # The entry that says that the rule fired is still to be written.
+            # The entry that says that the rule fired is not written yet.
             trip.entries.append(index)
             trip.of_attempt = False
         if self._happening is not None and self._counts():
@@ -103,23 +105,25 @@ class Denying:
             noted(walk, index)
 
     def flooded(self) -> None:
-        """It is past the quota of its agent, and gets no entry."""
+        """Evaluate the rules for a refusal past its agent's quota, which gets no entry."""
         if self._happening is not None:
             look(self._walk, self._happening)
 
     def _counts(self) -> bool:
-        """What is refused for a hold counts for nobody, but while nobody else knows of the hold: a crash forgets it."""
+        """Whether the refusal counts. A refusal for a hold counts only until other processes see the hold, because a
+        crash before that loses the hold."""
         return not self._hold or self._walk.tripped.is_waiting(self._hold)
 
 
 def count_overrun(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis, index: int) -> None:
-    """An action took more than was reserved for it, and its outcome that says so has its place in the log."""
+    """Count an overrun, at the place of its outcome in the log: an action used more than was reserved for it."""
     if rules_now(walk):
         count(walk, _attempt(walk, verified, at, kind="overrun"), index=index)
 
 
 def handed_on(givers: Iterable[str], mandate: str, instance: str, *, at: UnixMillis) -> StopRuleSignal:
-    """A hop or a sub-agent comes to be. givers: agents that hand on, the nearest first. instance: that does."""
+    """Return the signal of a new hop or sub-agent. givers: agents that delegate, the nearest first. instance: the
+    delegating instance."""
     return StopRuleSignal(
         kind="handed_on",
         at=at,
@@ -130,7 +134,7 @@ def handed_on(givers: Iterable[str], mandate: str, instance: str, *, at: UnixMil
 
 
 def givers_of(hops: Sequence[Hop]) -> tuple[str, ...]:
-    """Who handed on by the last of these hops, the nearest first."""
+    """Return the agents that delegated through these hops, the nearest first."""
     return tuple(hop.agent for hop in reversed(hops[:-1]))
 
 
@@ -142,7 +146,7 @@ def _attempt(
     kind: HappeningKind = "started",
     every_name: bool = False,
 ) -> StopRuleSignal:
-    """every_name: also that under which a refusal of it would be written down."""
+    """Return the signal of an attempt. every_name: include the pseudonym under which its refusal would be recorded."""
     capability, identity = verified.resolved.capability, verified.caller.identity
     subjects = [verified.subject]
     if every_name:
@@ -175,7 +179,7 @@ def _denied(
     verified: VerifiedRequest | None,
 ) -> StopRuleSignal:
     subject = principal_subject(mandate.principal) if mandate is not None else agent_subject(caller.agent)
-    # What its key cannot be had for cannot be written down either.
+    # Without the subject's key, the refusal cannot be recorded either.
     actions: tuple[str, ...] = ()
     with suppress(Unavailable):
         actions = _pseudonyms(walk, request, [subject])
@@ -188,7 +192,7 @@ def _denied(
         agents=_agents(caller, hops),
         mandate=mandate.id if mandate is not None else "",
         instances=instances_of(caller.identity.instance),
-        # What the caller merely said, and nobody registered, is no target.
+        # A target that only the caller names, and nobody registered, does not count.
         server=capability.server if capability is not None else "",
         tool=capability.target if capability is not None and capability.method == TOOLS_CALL else "",
         capability=capability.name if capability is not None else "",
@@ -206,7 +210,7 @@ def _agents(caller: VerifiedCaller, hops: Sequence[Hop]) -> tuple[str, ...]:
 
 
 def _pseudonyms(walk: Walk, request: ActionRequest, subjects: Sequence[str]) -> tuple[str, ...]:
-    """What entries say in place of the action: the same after a restart, and nobody's to read."""
+    """Return the pseudonyms of the action in entries: the same after a restart, and unreadable to others."""
     if not any(rule.watches == "identical_retry" for rule, _ in rules_now(walk)):
         return ()
     names = (action_pseudonym(request, sealing_for(walk, one)) for one in dict.fromkeys(subjects))

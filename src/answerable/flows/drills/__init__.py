@@ -1,1 +1,1 @@
-"""Drills of containment and their reports."""
+"""Run containment drills and write containment reports."""

@@ -1,14 +1,15 @@
-"""What came of a stop: told to whoever asks, as often as they ask, and written down once nothing is on its way.
+"""Report what a hold stopped and what it could not stop, and record the report once no action is in flight.
 
-The report is computed from the ledger, by whoever asks and whenever; what is written down is what could be said when
-the last action that was in flight had an end. A crash between the entry and the register: it is written a second time,
-and says the same.
+The report is computed from the ledger on every query. The recorded report says what was known when the last in-flight
+action had ended. After a crash between the ledger entry and the register, the report is recorded a second time with the
+same content.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -32,7 +33,7 @@ from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import AnswerableError, shown
 from answerable.errors.codes.containment import HOLD_UNKNOWN
-from answerable.flows.containment.scan_stop import is_instance_under, scanned, stop_part
+from answerable.flows.containment.scan_stop import SCANS_MAX, is_instance_under, scanned, stop_part
 from answerable.flows.leases.list_outstanding_access import outstanding_of
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.revocation.end_instance import written
@@ -52,19 +53,18 @@ if TYPE_CHECKING:
     from answerable.flows.trust_domain.workloads import Workloads
 
 RETRY_SECONDS: Final = 0.2
-"""How soon it is seen that the last action in flight has ended."""
+"""Poll interval for the end of in-flight actions."""
 REST_SECONDS: Final = 1.0
-"""How soon it is seen that there is a hold to report on."""
+"""Poll interval for holds to report on."""
 
 OTHERS_MILLIS: Final = 30_000
-"""Beyond the longest that an action in flight may take: how long a report waits for the ends that others know."""
+"""How long a report waits for ends known to other processes, beyond the longest duration of an action in flight."""
 LEASES_ENDING_MILLIS: Final = 30_000
-"""How long after its placing the report of a hold waits for leases that are being ended: what a broker by its defaults
-gives one attempt to revoke."""
+"""How long after a hold its report waits for ending leases: a broker's default timeout for one revocation."""
 RECORDED_SECONDS_MAX: Final = 60.0
-"""How long the report that is written down waits for other processes, beyond what the link gives them."""
+"""How long the recorded report waits for other processes, beyond the link's own timeout."""
 AT_A_TIME: Final = 4
-"""Holds that a round looks at, fewer than scans are kept: no log is read twice for them."""
+"""Holds per round; fewer than the stored scans, so that no log is read twice for them."""
 
 _AS_REVOKED: Final[dict[HoldKind, RevocationKind]] = {
     "agent": "agent",
@@ -75,9 +75,9 @@ _AS_REVOKED: Final[dict[HoldKind, RevocationKind]] = {
     "manifest": "manifest",
     "trust_domain": "trust_domain",
 }
-"""Holds whose tokens the register of tokens finds by the same name."""
+"""Holds whose tokens the token register finds under the same name."""
 _ON_TARGETS: Final = frozenset({"tool", "server", "capability", "credential"})
-"""Holds that stop nobody, but what they use."""
+"""Holds that stop no agent, only what agents use."""
 
 _SVID: Final = "whoever verifies it offline believes it until it runs out"
 _BELIEVED: Final = "a hold ends no token: whoever checks it offline, or by its status list, believes it"
@@ -88,7 +88,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 def hold_called(walk: Walk, name: HoldId) -> Hold:
-    """Raises Refused (`hold.unknown`)."""
+    """Return the hold. Raises Refused (`hold.unknown`)."""
     found = walk.holds.get(name)
     if found is None:
         raise HOLD_UNKNOWN(f"there is no hold {shown(name)}: see `answerable hold list`")
@@ -96,7 +96,8 @@ def hold_called(walk: Walk, name: HoldId) -> Hold:
 
 
 async def told_part(walk: Walk, name: str) -> StopPart:
-    """For the process of another shard: what our log says of a hold. Raises Refused (`hold.unknown`), Unavailable."""
+    """Return this log's part of a containment report, for the process of another shard. Raises Refused
+    (`hold.unknown`), Unavailable."""
     hold = await anyio.to_thread.run_sync(hold_called, walk, HoldId(name))
     return await stop_part(walk, hold)
 
@@ -104,8 +105,8 @@ async def told_part(walk: Walk, name: str) -> StopPart:
 async def report_containment(
     walk: Walk, hold: Hold, *, workloads: Workloads | None = None, others_seconds: float = OTHERS_SECONDS_MAX
 ) -> ContainmentReport:
-    """What the hold stopped and could not stop, as far as it is known now. others_seconds: how long the processes of
-    other shards are waited for; those that are silent are named. Raises Unavailable, Broken."""
+    """Report what the hold stopped and could not stop, as far as known now. others_seconds: how long to wait for the
+    processes of other shards; those that do not answer are named. Raises Unavailable, Broken."""
     parts, not_asked = await _elsewhere(walk, hold, others_seconds)
     own = await stop_part(walk, hold)
     parts, scan = (own, *parts), await scanned(walk, hold)
@@ -152,22 +153,44 @@ def _leases_due(hold: Hold, leases: LeasesWithin, now: int) -> int:
     return due if leases.ending and now < due else 0
 
 
-async def record_reports(
-    walk: Walk, *, workloads: Workloads | None = None, elsewhere: set[HoldId] | None = None
-) -> int:
-    """Write down what came of holds whose actions in flight have all ended; returns how many. Raises Unavailable,
-    Broken.
+@dataclass(slots=True)
+class ReportTurns:
+    """Whose turn it is among the holds to report on. elsewhere: holds in other logs, which are skipped. waited: holds
+    whose report had to wait, the one that waits longest for another look first."""
 
-    Each process does so for the holds that its own log has. elsewhere: those that it has not, which are not looked for
-    again; more are added.
+    elsewhere: set[HoldId] = field(default_factory=set)
+    waited: dict[HoldId, None] = field(default_factory=dict)
+
+    def take(self, unreported: Sequence[Hold]) -> list[Hold]:
+        """Return the holds of this round: those never looked at, then those that waited longest."""
+        found = {one.id: one for one in unreported if one.id not in self.elsewhere}
+        self.waited = {one: None for one in self.waited if one in found}
+        ordered_ids = [one for one in found if one not in self.waited] + list(self.waited)
+        return [found[one] for one in ordered_ids[:AT_A_TIME]]
+
+    def wait(self, hold: HoldId) -> None:
+        """Give up this hold's turn until every other has had one."""
+        self.waited.pop(hold, None)
+        self.waited[hold] = None
+
+
+async def record_reports(
+    walk: Walk, *, workloads: Workloads | None = None, turns: ReportTurns | None = None
+) -> int:
+    """Record the reports of holds whose in-flight actions have all ended; return how many were recorded. Raises
+    Unavailable, Broken.
+
+    Each process does so for the holds in its own log. turns: of earlier rounds, so that holds that must wait delay no
+    other.
     """
-    others: set[HoldId] = set() if elsewhere is None else elsewhere
-    waiting = await anyio.to_thread.run_sync(walk.holds.unreported)
+    turns = ReportTurns() if turns is None else turns
+    unreported = await anyio.to_thread.run_sync(walk.holds.unreported)
     done = 0
-    for hold in [one for one in waiting if one.id not in others][:AT_A_TIME]:
+    for hold in turns.take(unreported):
+        turns.wait(hold.id)
         scan = await scanned(walk, hold)
         if scan.entry < 0:
-            others.add(hold.id)
+            turns.elsewhere.add(hold.id)
             continue
         if scan.report < 0:
             if any(not one.status for one in scan.in_flight()):
@@ -177,7 +200,7 @@ async def record_reports(
             )
             longest = walk.limits.intent_ttl_ms + walk.limits.upstream_ms_max + OTHERS_MILLIS
             if report.running and walk.clock.now() < hold.at + longest:
-                # In another log; by then, its process has ended it, or has not been there to say so.
+                # The action is in another log. By that time its process has ended it, or was not there to say so.
                 continue
             if report.leases_due_at:
                 continue
@@ -188,21 +211,22 @@ async def record_reports(
 
 
 async def follow_reports(walk: Walk, *, workloads: Workloads | None = None) -> None:
-    """For ever: write down what came of holds as soon as it is known. What fails is tried again."""
-    elsewhere: set[HoldId] = set()
+    """Record the reports of holds as soon as they can be, until cancelled. A failed attempt is repeated."""
+    turns = ReportTurns()
     while True:
         rest = REST_SECONDS
         try:
             if await anyio.to_thread.run_sync(walk.holds.unreported):
-                rest = RETRY_SECONDS
-                await record_reports(walk, workloads=workloads, elsewhere=elsewhere)
+                await record_reports(walk, workloads=workloads, turns=turns)
+                # Past the scans that are kept, each look reads the log again.
+                rest = RETRY_SECONDS if len(turns.waited) <= SCANS_MAX else REST_SECONDS
         except AnswerableError as failed:
             _log.warning("what came of a hold cannot be written down right now: %s", failed.message)
         await anyio.sleep(rest)
 
 
 def told(report: ContainmentReport) -> dict[str, JSONValue]:
-    """As a JSON object, times in Unix milliseconds."""
+    """Return the report as a JSON object, times in Unix milliseconds."""
     hold = report.hold
     members = {name: getattr(report, name) for name in report.__struct_fields__ if name != "hold"}
     plain: dict[str, JSONValue] = msgspec.json.decode(msgspec.json.encode(members))
@@ -232,7 +256,7 @@ async def _record(walk: Walk, report: ContainmentReport) -> None:
 
 
 def _denied(walk: Walk, hold: Hold) -> tuple[str, ...]:
-    """Approvals that this hold denied, and nobody and nothing else."""
+    """Return the approvals that this hold denied."""
     return tuple(
         one.id for one in walk.approvals.all(pending_only=False, now=hold.at) if one.ended_by == hold.id
     )
@@ -245,7 +269,8 @@ async def _still_live(
     workloads: Workloads | None,
     leases: Sequence[StillLive],
 ) -> tuple[tuple[StillLive, ...], bool]:
-    """Those that nobody can say an end of first, then those that last longest; and whether these are all."""
+    """Return what is still live, first those whose end is unknown, then those that last longest; and whether the list
+    is complete."""
     found = [
         StillLive(kind="action", name=one.action, until=0, why=_UNKNOWN_END)
         for one in flights
@@ -257,7 +282,7 @@ async def _still_live(
         if not one.status
     ]
     found += leases
-    # Of tokens it is not known here which server they are shown to.
+    # This process does not know at which server a token is presented.
     is_all = walk.tokens is None or hold.what.kind not in _ON_TARGETS
     if hold.what.kind not in _ON_TARGETS:
         tokens, all_tokens = await anyio.to_thread.run_sync(_tokens, walk, hold)
@@ -285,7 +310,7 @@ def _tokens(walk: Walk, hold: Hold) -> tuple[list[StillLive], bool]:
 
 
 def _revocable_names(walk: Walk, hold: Hold) -> list[RevocationTarget]:
-    """Names by which tokens within reach are found: the hold's own, or every agent's that is within it."""
+    """Return the names by which tokens within reach are found: the hold's own, or that of every agent within reach."""
     kind, name = hold.what
     if kind in _AS_REVOKED:
         return [RevocationTarget(_AS_REVOKED[kind], name)]

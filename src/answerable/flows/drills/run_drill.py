@@ -1,6 +1,6 @@
-"""Trying out a stop, a revocation or a trace on a shadow, with every part that the real one would use but the effect.
+"""Run a drill of a stop, a revocation or a trace on a shadow agent, using every real part but the effect.
 
-The result is on record whatever it is; one that could not be recorded counts for nothing.
+The result is recorded whether the drill passed or not. A drill that could not be recorded does not count.
 """
 
 from __future__ import annotations
@@ -54,18 +54,18 @@ if TYPE_CHECKING:
     from answerable.flows.trust_domain.workloads import Workloads
 
 CALLERS: Final = 4
-"""Of the shadow at a time, which go on until they are refused."""
+"""Concurrent callers of the shadow, each of which continues until it is refused."""
 PAUSE_SECONDS: Final = 0.001
 GOES_ON_SECONDS: Final = 2.0
-"""How long a caller tries after the press has returned, before it says that it was never refused."""
+"""How long a caller tries after the press has returned, before it reports that it was never refused."""
 ENTRIES_PER_TURN: Final = 256
 REASON: Final = "a drill, on a shadow"
 
 
 @dataclass(slots=True, kw_only=True)
 class _Seen:
-    """What a drill saw. pressed, returned: on the monotonic clock; the latter 0 until the press has returned. ended:
-    the call on its way did."""
+    """Observations of one drill. pressed, returned: monotonic clock; returned is 0 until the press has returned. ended:
+    set when the in-flight call has ended."""
 
     stage: Stage
     pressed: float = 0.0
@@ -75,24 +75,24 @@ class _Seen:
     took: dict[str, int] = field(default_factory=dict)
 
     def now(self, milestone: str) -> None:
-        """It is so from now on."""
+        """Record that the milestone is reached now."""
         self.at(milestone, self.stage.walk.clock.monotonic())
 
     def at(self, milestone: str, moment: float) -> None:
-        """It was so at a moment; before the press counts as at it."""
+        """Record when the milestone was reached; a time before the press counts as the press."""
         self.took[milestone] = max(0, round((moment - self.pressed) * 1000))
 
     def expect(self, holds: bool, fault: str) -> None:
-        """A fault unless it holds."""
+        """Add a fault unless the condition is true."""
         if not holds:
             self.faults.append(fault)
 
 
 async def run_drill(workloads: Workloads, kind: DrillKind, what: Drilled, *, by: str) -> Drill:
-    """Run one drill and record what came of it; passed or not, it is returned.
+    """Run one drill, record the result and return it, passed or not.
 
-    by: who runs it, as the door knows them. Raises Refused (`drill.unknown`, `drill.inactive`, `drill.not_kept`), and
-    Unavailable where the drill could not be set up or recorded: then it counts for nothing.
+    by: who runs it, as authenticated at the endpoint. Raises Refused (`drill.unknown`, `drill.inactive`,
+    `drill.not_kept`), and Unavailable where the drill could not be set up or recorded: then it does not count.
     """
     walk = workloads.walk
     register = walk.drills.register
@@ -123,7 +123,7 @@ async def run_drill(workloads: Workloads, kind: DrillKind, what: Drilled, *, by:
         took=tuple(Milestone(name, ms) for name, ms in sorted(seen.took.items())),
     )
     entry = drill_run(drill, sealing=sealing_for(walk, LOG_SUBJECT), by=pseudonym_of(walk, by))
-    # 1. On record. A crash after this line: the next start finds it there.
+    # 1. On record. After a crash here, the next start finds the drill in the ledger.
     _, left = await record_entry(walk, entry)
     # 2. It counts.
     await written(partial(register.put, [drill]))
@@ -133,7 +133,7 @@ async def run_drill(workloads: Workloads, kind: DrillKind, what: Drilled, *, by:
 
 
 async def _press(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> None:
-    """A shadow in full swing is stopped: callers that do not listen, one call on its way, one question that waits."""
+    """Stop a busy shadow: callers that ignore answers, one call in flight and one question that waits."""
     stage, refusals = seen.stage, list[Refused | Unverified]()
     asked = (await stage.act(ASKS)).approval
     seen.expect(asked is not None, "no question was asked, so that none could be denied")
@@ -154,7 +154,7 @@ async def _press(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> Non
         seen.returned = stage.walk.clock.monotonic()
         seen.now("in_force_and_recorded")
         if hold is not None:
-            # What is revoked starts nothing more; only a hold cuts what is on its way.
+            # A revocation prevents new actions; only a hold cuts calls in flight.
             with anyio.move_on_after(GOES_ON_SECONDS):
                 await seen.ended.wait()
             seen.expect(seen.ended.is_set(), "the call on its way was not cut")
@@ -176,7 +176,7 @@ async def _press(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> Non
 
 
 async def _pressed(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> Hold | None:
-    """Press, and return the hold, if it is one."""
+    """Place the hold or revoke. Return the hold, if there is one."""
     stage = seen.stage
     walk, name = stage.walk, stage.shadow.name
     if kind == "stop":
@@ -191,14 +191,14 @@ async def _pressed(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> H
         )
         seen.expect(placed.recorded, "the hold could not be recorded")
         return placed.hold
-    # Of what can be revoked, a capability is reached by ending the task that gives it.
+    # A capability cannot be revoked itself, so revoke the mandate that grants it.
     revoked = RevocationTarget("agent", name) if what.kind == "agent" else RevocationTarget("mandate", name)
     await revoke_authority(walk, revoked, by=by, reason=REASON, workloads=stage.workloads, looks_back=False)
     return None
 
 
 async def _go_on(seen: _Seen, refusals: list[Refused | Unverified]) -> None:
-    """A caller that does not listen, until it is refused."""
+    """Act repeatedly, ignoring answers, until refused."""
     clock = seen.stage.walk.clock
     while not seen.returned or clock.monotonic() - seen.returned < GOES_ON_SECONDS:
         try:
@@ -236,7 +236,7 @@ async def _refused_anew(seen: _Seen) -> None:
 
 
 async def _until(seen: _Seen, milestone: str, holds: Callable[[], bool]) -> None:
-    """Note when something has become so; that it never does is found afterwards."""
+    """Record when a condition becomes true. If it never does, a later check reports that."""
     with anyio.move_on_after(SECONDS_MAX / 2):
         while not holds():  # noqa: ASYNC110 - no register tells when something becomes so
             await anyio.sleep(PAUSE_SECONDS)
@@ -254,7 +254,7 @@ def _has_ended(stage: Stage) -> bool:
 
 
 async def _accounted(seen: _Seen, pressed_at: int) -> None:
-    """By the ledger: every intent of the shadow has its end, and none that stands after the press took effect."""
+    """Check in the ledger that every intent of the shadow has an end, and none after the press took effect."""
     stage = seen.stage
     name, cut_off = stage.shadow.name, -1
     ends: dict[int, str] = {}
@@ -279,7 +279,7 @@ async def _accounted(seen: _Seen, pressed_at: int) -> None:
 
 
 async def _reported(seen: _Seen, hold: Hold, asked: Approval | None) -> None:
-    """By the report that people get: everything is in it, and it is complete."""
+    """Check that the report people get is complete and has everything."""
     stage = seen.stage
     report = await report_containment(stage.walk, hold, workloads=stage.workloads)
     seen.expect(report.is_complete, "the report is not complete: something is in flight")
@@ -294,7 +294,7 @@ async def _reported(seen: _Seen, hold: Hold, asked: Approval | None) -> None:
 
 
 async def _trace(seen: _Seen) -> None:
-    """From an effect back to who answers for it: who acted, by whose task, with whose yes."""
+    """Check that an effect can be traced to the acting agent, the giver of its task and the person who approved it."""
     stage = seen.stage
     alone, asked = await stage.act(ANSWERS), (await stage.act(ASKS)).approval
     seen.expect(asked is not None, "no question was asked")

@@ -1,7 +1,7 @@
-"""Where a drill runs: a shadow with a task, an instance and a key of its own, on every real part but the effect.
+"""Set up a drill: a shadow agent with its own task, instance and key, on every real part of the product but the effect.
 
-What a crash leaves of it ends by itself: its task and its hold run out within minutes, its agent is registered nowhere,
-so that its instance is ended by the next look, and its intents are settled like all others.
+After a crash, the remains end by themselves: the shadow's task and hold expire within minutes; its agent is registered
+nowhere, so the next check ends its instance; and its intents are settled like all others.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ if TYPE_CHECKING:
     from answerable.flows.trust_domain.workloads import Workloads
 
 SECONDS_MAX: Final = 60
-"""Of one drill; what is not so by then counts as not so."""
+"""Longest drill; a condition not reached by then counts as not reached."""
 LIFE_SECONDS: Final = SHADOW_SECONDS_MAX
-"""Of a shadow's task and of a hold on it."""
+"""Lifetime of a shadow's task, and of a hold on it."""
 ACTIONS_BEFORE: Final = 20
 """Effects of the shadow before the press."""
 CALLS_MAX: Final = 20_000
@@ -74,9 +74,9 @@ _OK: Final[dict[str, JSONValue]] = {
 
 @dataclass(slots=True, kw_only=True)
 class Stage:
-    """A drill that can begin. walk, workloads: on which the shadow acts. key: the instance's. started_at: when each
-    effect began, on the monotonic clock. in_swing: it did enough, or nothing more is coming. waiting, let_end: of the
-    call that is on its way. first_entry: of the drill."""
+    """A drill that is set up. walk, workloads: on which the shadow acts. key: the instance's. started_at: start of each
+    effect, monotonic clock. in_swing: set once enough effects happened, or no more will. waiting, let_end: of the call
+    in flight. first_entry: first ledger entry of the drill."""
 
     walk: Walk
     workloads: Workloads
@@ -93,7 +93,7 @@ class Stage:
     let_end: anyio.Event = field(default_factory=anyio.Event)
 
     async def act(self, how: str) -> Answer:
-        """One action of the shadow, from a message that its instance signs. Raises as the walk does."""
+        """Perform one action of the shadow, from a message that its instance signs. Raises as the walk does."""
         body = encode({ARGUMENT: how, "nonce": to_base64url(self.walk.entropy.bytes(_NONCE_BYTES))})
         message = sign_request(
             SignedRequest(
@@ -122,7 +122,7 @@ class Stage:
         return await govern_action(self.walk, request, caller)
 
     async def approve(self, approval: Approval) -> Approval:
-        """The shadow's approver says yes, signed. Raises as `answer_approval`."""
+        """Sign and give the yes of the shadow's approver. Raises as `answer_approval`."""
         now = self.walk.clock.now()
         nonce, _ = give_nonce(self.walk, approval.id)
         claims = answer_claims(
@@ -139,7 +139,7 @@ class Stage:
         return await answer_approval(self.walk, approval.id, token, typed=typed)
 
     async def tool(self, arguments: dict[str, JSONValue]) -> dict[str, JSONValue]:
-        """What the shadow's only tool does: nothing, at once or when it is let go."""
+        """Run the shadow's only tool. It touches nothing, and returns at once or when `let_end` is set."""
         self.started_at.append(self.walk.clock.monotonic())
         if len(self.started_at) >= ACTIONS_BEFORE:
             self.in_swing.set()
@@ -151,8 +151,8 @@ class Stage:
 
 @asynccontextmanager
 async def staged(workloads: Workloads, what: Drilled) -> AsyncIterator[Stage]:
-    """A stage, until the block ends. Raises Refused (`drill.unknown`, `drill.not_kept`, `drill.inactive`), Unavailable,
-    and what giving a task and enrolling an instance raise."""
+    """Set up a drill for the duration of the block. Raises Refused (`drill.unknown`, `drill.not_kept`,
+    `drill.inactive`), Unavailable, and the exceptions of issuing a mandate and enrolling an instance."""
     walk = workloads.walk
     ground = walk.drills.ground
     if ground is None:
@@ -212,7 +212,7 @@ async def staged(workloads: Workloads, what: Drilled) -> AsyncIterator[Stage]:
 
 
 def not_kept() -> Refused:
-    """Where this process keeps no drills."""
+    """Return the refusal of a process that stores no drills."""
     return DRILL_NOT_KEPT()
 
 
@@ -240,7 +240,7 @@ def _task(walk: Walk, shadow: Shadow, giver: SigningKey) -> str:
 
 
 async def _cleared(workloads: Workloads, mandate: MandateId | None, instance: Instance | None) -> None:
-    """What cannot be taken away now runs out by itself."""
+    """Close the shadow's mandate and end its instance. What cannot be ended now expires by itself."""
     with suppress(AnswerableError):
         if mandate is not None and workloads.walk.mandates.find(mandate) is not None:
             await close_mandate(workloads.walk, mandate, by=mandate)

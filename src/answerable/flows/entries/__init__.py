@@ -1,1 +1,1 @@
-"""Entries of the walk: statements cited, outcomes, refusals."""
+"""Write the ledger entries of the walk: cited statements, outcomes, refusals."""

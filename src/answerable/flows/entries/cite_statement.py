@@ -1,4 +1,4 @@
-"""What is large and repeated is written once per log; intents refer to it by index and leaf hash."""
+"""Write each large, repeated statement into the log once; intents refer to it by entry index and leaf hash."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 CITED_MAX = 50_000
-"""References that are kept in memory; past that the oldest is forgotten, and looked up in the register again."""
+"""References kept in memory; past that, the oldest is dropped and looked up in the register again."""
 
 
 class References(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Where the statements that an intent rests on stand in this log."""
+    """References to the statements that an intent depends on in this log."""
 
     mandate: Reference
     policy_set: Reference
@@ -40,7 +40,7 @@ class References(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def found_references(walk: Walk, verified: VerifiedRequest, policy_set: str) -> References | None:
-    """The references of an action, or None when a statement is not in the log yet. Without I/O."""
+    """Return the references of an action; None when a statement is not in the log yet. Does no I/O."""
     cited = walk.cited
     mandate = cited.get(("mandate", verified.mandate.id))
     policies = cited.get(("policy_set", policy_set))
@@ -54,13 +54,13 @@ def found_references(walk: Walk, verified: VerifiedRequest, policy_set: str) -> 
 
 
 async def cite_statements(walk: Walk, verified: VerifiedRequest, policy_set: str) -> None:
-    """Write what is missing. policy_set: digest of the set in force at this very moment.
+    """Write the missing statements. policy_set: digest of the policy set in force at this moment.
 
-    They stand before whatever is submitted after this returns, so an intent that is durable refers to durable entries.
+    The statements precede whatever is submitted after this returns, so a durable intent refers to durable entries.
     Raises Unavailable.
     """
     mandate, definition = verified.mandate, verified.definition
-    # Read before anything is waited for: later another set may be in force.
+    # Read the policy set before the first await: another set may be in force later.
     policies = _policy_set(walk, policy_set)
     own = sealing_for(walk, LOG_SUBJECT)
     if policies is not None:
@@ -78,21 +78,21 @@ async def cite_statements(walk: Walk, verified: VerifiedRequest, policy_set: str
 
 
 class DecidedUnder(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Where that stands which a denial or a question to people was decided under; None for what the log lacks."""
+    """References of a denial or an approval request; None for a statement that the log lacks."""
 
     policy_set: Reference | None = None
     mandate: Reference | None = None
 
 
 UNDER_NOTHING: Final = DecidedUnder()
-"""What was decided before any policy was asked."""
+"""References of a decision made before policy was evaluated."""
 
 
 def decided_under(walk: Walk, mandate: Mandate, policy_set: str) -> DecidedUnder:
-    """What a decision was made under that no intent follows, as far as it has been cited. Without I/O.
+    """Return the references of a decision without an intent, as far as they have been cited. Does no I/O.
 
-    Nothing is written down for it: whoever is refused must not make the log grow faster. Where a reference is
-    left out, the set stands where it was published and the mandate where it was issued, and the entry names both.
+    Writes nothing: a refused caller must not make the log grow faster. Where a reference is None, the entry that
+    published the policy set or issued the mandate has the statement, and the decision's entry names both.
     """
     return DecidedUnder(
         policy_set=walk.cited.get(("policy_set", policy_set)), mandate=walk.cited.get(("mandate", mandate.id))
@@ -100,7 +100,8 @@ def decided_under(walk: Walk, mandate: Mandate, policy_set: str) -> DecidedUnder
 
 
 def _policy_set(walk: Walk, digest: str) -> Callable[[], Entry] | None:
-    """Writes down the policy set in force, of which this is the digest; None where it is known to be written down."""
+    """Return a function that makes the entry of the policy set in force, which has this digest. None if it is known to
+    be cited."""
     if ("policy_set", digest) in walk.cited:
         return None
     statement, own = walk.decision_point.policy_statement, sealing_for(walk, LOG_SUBJECT)
@@ -123,13 +124,13 @@ def _mandate(walk: Walk, mandate: Mandate) -> Callable[[], Entry]:
 
 
 async def cite_hop(walk: Walk, hops: Sequence[Hop], mandate: Mandate, *, manifest: str = "") -> None:
-    """Write down the last of these hops, root first, if it does not stand in this log yet. Raises Unavailable."""
+    """Write the last of these hops, root first, unless this log has it. Raises Unavailable."""
     hop, parent = hops[-1], hops[-2].jti if len(hops) > 1 else ""
     person = sealing_for(walk, principal_subject(mandate.principal))
     principal = pseudonym_of(walk, mandate.principal)
 
     def then(index: int) -> None:
-        # Who has a token of its own exchanged hands nothing on.
+        # An agent that exchanges its own token delegates nothing.
         if len(hops) > 1 and hops[-2].agent != hop.agent and rules_now(walk):
             stop_rule_signal = handed_on(givers_of(hops), mandate.id, hops[-2].instance, at=walk.clock.now())
             count(walk, stop_rule_signal, index=index)
@@ -152,8 +153,8 @@ async def cite_hop(walk: Walk, hops: Sequence[Hop], mandate: Mandate, *, manifes
 
 
 async def cite_consent(walk: Walk, consent: Hop, parent: Hop, mandate: Mandate) -> Reference:
-    """Write down what an agent consented to, if it does not stand in this log yet, and where it stands: durably, for a
-    token will say so that outlives this process. parent: the hop that it was signed by. Raises Unavailable."""
+    """Write an agent's consent, unless this log has it, and return its durable place: a token that outlives this
+    process will cite it. parent: the hop that signed the consent. Raises Unavailable."""
     person = sealing_for(walk, principal_subject(mandate.principal))
     principal = pseudonym_of(walk, mandate.principal)
     name = (CONSENT_KIND, consent.digest.hex())
@@ -170,11 +171,11 @@ async def cite_consent(walk: Walk, consent: Hop, parent: Hop, mandate: Mandate) 
         ),
     )
     place = walk.cited[name]
-    # Of several who exchange it at once one has written it, and all wait for it.
+    # Of several concurrent exchanges one writes the entry, and all wait until it is durable.
     submitted = walk.consents_on_the_way.get(name)
     if submitted is not None:
         await submitted.durable()
-        # Those of callers who left meanwhile go with it.
+        # Also remove durable ones whose callers left meanwhile.
         on_the_way, durable = walk.consents_on_the_way, walk.ledger.size
         for one in [one for one, written in on_the_way.items() if written.receipt.index < durable]:
             del on_the_way[one]
@@ -188,9 +189,10 @@ async def _written(
     *,
     then: Callable[[int], None] | None = None,
 ) -> None:
-    """then: told the place of the entry before anything else runs, if it is written here."""
+    """Write the statement if the log lacks it. then: receives the entry's index before anything else runs, if it is
+    written."""
     while name not in walk.cited:
-        # Without waiting, so that of two who cite the same only one writes it.
+        # No await up to `submit`, so that of two concurrent citations only one is written.
         found = found_citation(walk, name)
         if found is not None:
             _remember(walk, name, found)

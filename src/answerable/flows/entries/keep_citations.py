@@ -1,8 +1,8 @@
-"""Where statements stand in the log, kept beside it, so that each is written once per log and not once per opening.
+"""Store an index of cited statements beside the log, so that each is written once per log and not once per opening.
 
-The entries are the record. What is kept is an index up to an entry that is on stable storage; a start reads what comes
-after it. Whatever is found is held against the log before it is used, so a register that was lost, or is of another
-copy of the log, makes a statement be written once more and nothing worse.
+The entries are the record. The stored index goes up to an entry on stable storage; a start reads the entries after it.
+A place found in the index is compared with the log before use. A register that was lost, or belongs to another copy of
+the log, therefore only causes a statement to be written once more.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from answerable.ports.citation_register import Cited
 
 UNKEPT_ENTRIES_MAX: Final = 65_536
-"""After so many entries it is kept that none of them is missing, so that no start reads them again."""
+"""After so many entries, store that none of them is missing, so that no start reads them again."""
 RECALLED_AT_ONCE: Final = 10_000
 
 
 def recall_citations(walk: Walk) -> int:
-    """At a start: index the statements that were written after what was kept. Says how many. Raises Unavailable."""
+    """At a start, index the statements written after the stored index; return how many. Raises Unavailable."""
     register, origin, end = walk.citations, walk.ledger.origin, walk.ledger.size
     if register is None:
         return 0
     count = 0
     found: dict[Cited, Reference] = {}
-    # A log that is shorter than what was kept of it is another copy: all of it is read.
+    # A log shorter than its stored index is another copy, so read all of it.
     start = register.kept_to(origin)
     for stored in walk.ledger.replay(start if start <= end else 0):
         name = _name_of(stored)
@@ -49,8 +49,8 @@ def recall_citations(walk: Walk) -> int:
 
 
 async def keep_citations(walk: Walk) -> None:
-    """Keep where those statements stand that are on stable storage by now. Raises Unavailable; what is not kept is read
-    at the next start."""
+    """Store the places of statements that are on stable storage by now. Raises Unavailable; unstored places are read at
+    the next start."""
     register, origin, end = walk.citations, walk.ledger.origin, walk.ledger.size
     if register is None:
         return
@@ -62,9 +62,10 @@ async def keep_citations(walk: Walk) -> None:
 
 
 def found_citation(walk: Walk, name: Cited) -> Reference | None:
-    """Where the log has a statement already, whenever it was written; None where that cannot be said.
+    """Return the place of a statement in the log, whenever it was written; None if unknown.
 
-    Raises Unavailable."""
+    Raises Unavailable.
+    """
     if name in walk.cited_unkept or walk.citations is None:
         return walk.cited_unkept.get(name)
     place = walk.citations.find(walk.ledger.origin, name)

@@ -1,4 +1,4 @@
-"""Step 9 of the walk, and the same step when settling or correcting: how an intent ended, on disk."""
+"""Step 9 of the walk: record durably how an intent ended. Also used when settling or correcting an intent."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import OpenIntent, Walk
 
 RESULT_BYTES_MAX: Final = 4 * 1024 * 1024
-"""Of an answer that an obligation wants kept in full; a longer one is cut like any other."""
+"""Longest answer stored in full for an obligation; a longer one is truncated like any other."""
 
 
 async def log_outcome(
     walk: Walk, warrant: Warrant, outcome: Outcome, opened: OpenIntent | None = None
 ) -> Receipt | None:
-    """Record how the warrant's intent ended; a caller who leaves does not stop it.
+    """Record how the warrant's intent ended, even if the caller leaves.
 
-    None when settling has told already that the end is not known, and this outcome knows no more. Raises Unavailable
-    with effect `unknown`, for the action may have been performed: the intent stays open and settling ends it, with
-    this outcome if nothing of it was written.
+    Return None when settling has already recorded the end as indeterminate, and this outcome knows no more. Raises
+    Unavailable with effect `unknown`, because the action may have been performed. The intent then stays open and
+    settling ends it, with this outcome if nothing of it was written.
     """
     try:
         return await end_intent(
@@ -58,19 +58,20 @@ async def end_intent(
     patient: bool = True,
     opened: OpenIntent | None = None,
 ) -> Receipt | None:
-    """Append the end of an intent. When there is no room for the answer's bytes, their digest alone is kept.
+    """Append the end of an intent. When there is no room for the answer's bytes, store only their digest.
 
-    Whoever comes first takes the intent off the open ones. To come second with an `indeterminate` adds nothing and
-    gives None; with anything else it is the true outcome that turned up later, a new entry. opened: the intent as it
-    was begun, if this process began it. Raises Unavailable, and the cancellation of a caller who left when all is done.
+    The first caller removes the intent from the open ones. A second `indeterminate` adds nothing and returns None; any
+    other second status is the true outcome found later, and gets a new entry. opened: the intent as this process began
+    it, if it did. Raises Unavailable, and, once all is recorded, the cancellation of a caller who left.
     """
     taken = walk.open_intents.pop(intent.index, None)
     if taken is None and outcome.status == "indeterminate":
         return None
-    # To come second must not take the key of a subject, which may not be had by now, nor lose the place in the run.
+    # A second caller uses `opened`: it must not need the subject's key, which may be unavailable by now, or lose its
+    # place in the run.
     of = taken or opened
     if of is None:
-        # Nobody knows what it had reserved, so nothing of it is given back.
+        # The reserved amounts are unknown, so nothing of them is returned.
         outcome = msgspec.structs.replace(outcome, returned=NOTHING, overrun=NOTHING)
     whole = result_bytes(outcome.result)
     kept = _kept(whole, of.log if of is not None else "", walk.limits.recorded_result_bytes_max)
@@ -93,14 +94,14 @@ async def end_intent(
 
 
 def _still_open(walk: Walk, taken: OpenIntent, outcome: Outcome, failed: Unavailable) -> OpenIntent:
-    """What is known of an end that found no room is told by settling as soon as there is some."""
+    """Return the open intent with what is known of its end: settling records that as soon as there is room."""
     if failed.effect == "unknown" or outcome.status == "indeterminate":
         return taken
     return msgspec.structs.replace(taken, known=outcome, due_at=walk.clock.now())
 
 
 def _count(walk: Walk, reserved: Reserved, outcome: Outcome, receipt: Receipt) -> None:
-    """The outcome has its place in the log: what it gives back can be spent by whatever comes after it there."""
+    """Return unspent amounts at the outcome's place in the log, so that later actions in the log can spend them."""
     walk.mandates.give_back(reserved.accounts, outcome.returned)
     walk.mandates.take_more(reserved.accounts, outcome.overrun)
     walk.budget_counts.ended(reserved, outcome.returned, outcome.overrun, receipt.index)
@@ -116,7 +117,8 @@ async def _recorded(
     digest: str,
     patient: bool,
 ) -> tuple[Receipt, BaseException | None]:
-    """The end of an intent of this process is in its run; of another's, only the key is found again."""
+    """Record the end of an intent, in the mandate's run if this process began it. For another process's intent, only
+    its key can be found again."""
     sealing = opened.sealing if opened is not None else None
     if sealing is None:
         sealing = sealing_of_entry(walk, intent.index)
@@ -152,7 +154,8 @@ async def _recorded(
 
 
 def result_bytes(result: dict[str, JSONValue] | None) -> bytes:
-    """An upstream's answer as JSON bytes; it may hold what our own canonical form refuses, such as huge integers."""
+    """Encode an upstream's answer as JSON bytes. It may have values that our canonical form refuses, such as huge
+    integers."""
     if result is None:
         return b""
     try:
@@ -162,7 +165,8 @@ def result_bytes(result: dict[str, JSONValue] | None) -> bytes:
 
 
 def _lenient(result: dict[str, JSONValue]) -> bytes:
-    """What no JSON can say must not keep an outcome from being recorded, nor from being read by strict readers."""
+    """Encode an answer that strict JSON cannot represent. The outcome must be recorded anyway, and strict readers must
+    be able to read it."""
     try:
         text = json.dumps(result, default=lambda odd: f"a {type(odd).__name__}")
         whole = json.loads(text, parse_constant=str)
@@ -172,7 +176,8 @@ def _lenient(result: dict[str, JSONValue]) -> bytes:
 
 
 def _kept(whole: bytes, log: Kept, limit: int) -> bytes:
-    """What of an answer is sealed: its beginning when it is long; all of it or nothing where an obligation says so."""
+    """Return the part of an answer that is sealed: its beginning if it is long; all or nothing where an obligation says
+    so."""
     if log == "digest":
         return b""
     return _cut(whole, RESULT_BYTES_MAX if log == "full" else limit)

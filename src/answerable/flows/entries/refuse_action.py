@@ -1,4 +1,4 @@
-"""Writing down that an action was not allowed, and saying so to the caller."""
+"""Record that an action was refused, and return the error for the caller."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class No:
-    """Why not. code is stable; reasons: one at least; determined_by names policies or rules.
+    """A refusal to record. code is stable; reasons: at least one; determined_by names policies or rules.
 
-    capability, mandate, hops: as far as they were verified before it was refused; verified: if all of it was.
-    question: what policy was asked, of the set with the digest policy_set; empty where none was. denial: what people
-    said, if it was they who said no.
+    capability, mandate, hops: as far as verified before the refusal. verified: the request, if all of it was verified.
+    question: the policy input, evaluated with the set of digest policy_set; empty where policy was not evaluated.
+    denial: people's answer, if people denied the action.
     """
 
     code: str
@@ -53,14 +53,14 @@ class No:
 
 
 def no_from(refused: Refused, verified: VerifiedRequest | None) -> No:
-    """The refusal of a verified principal by one of our own rules, ready to be recorded."""
+    """Return the record of a refusal by one of the product's own rules."""
     reasons = tuple(Reason(source=refused.code, text=text) for text in refused.reasons)
     no = No(code=refused.code, reasons=reasons, determined_by=(refused.code,), denial=refused.denial)
     return _about(no, verified) if verified is not None else no
 
 
 def no_of(decision: Decision, verified: VerifiedRequest) -> No:
-    """A deny decision, ready to be recorded."""
+    """Return the record of a deny decision."""
     reasons = decision.reasons or (Reason(source=POLICY_UNEXPLAINED.id, text="policy gave no reason"),)
     no = No(
         code=reasons[0].source,
@@ -85,9 +85,9 @@ def _about(no: No, verified: VerifiedRequest) -> No:
 async def refuse_action(walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No) -> Refused:
     """Record the refusal durably, within the agent's quota, and return the error to raise.
 
-    Past the quota the refusal is counted and gets no entry of its own (`entry_index` None). A caller who leaves does
-    not get away unrecorded. Raises Unavailable when the ledger takes nothing: the action is not done in that case
-    either, and its refusal is counted.
+    Past the quota, the refusal is counted and gets no entry of its own (`entry_index` None). A caller who leaves is
+    recorded anyway. Raises Unavailable when the ledger accepts nothing: the action is not done in that case either, and
+    its refusal is counted.
     """
     now = walk.clock.now()
     index: int | None = None
@@ -127,7 +127,7 @@ async def refuse_action(walk: Walk, request: ActionRequest, caller: VerifiedCall
 
 
 def _tried_under(walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No) -> Mandate | None:
-    """The mandate it was tried under, if the caller has that mandate."""
+    """Return the mandate that the action was tried under, if it is the caller's."""
     if no.mandate is not None or not request.mandate_id:
         return no.mandate
     named = walk.mandates.find(MandateId(request.mandate_id))
@@ -144,7 +144,7 @@ async def _recorded(
     placed: Callable[[Receipt], None],
     waits: Callable[[], None],
 ) -> tuple[Receipt, BaseException | None]:
-    """In the run of the mandate it was tried under, if the caller has that mandate."""
+    """Record the refusal, in the run of `mandate` if there is one."""
     subject = principal_subject(mandate.principal) if mandate is not None else agent_subject(caller.agent)
     sealing, action_id = sealing_for(walk, subject), walk.entropy.token()
     policy_set, under = no.policy_set or walk.decision_point.policy_set, UNDER_NOTHING

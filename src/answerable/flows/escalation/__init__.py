@@ -1,1 +1,1 @@
-"""Asking people: the request, who is on call, deputies."""
+"""Request approvals, route them to people on call, and appoint deputies."""

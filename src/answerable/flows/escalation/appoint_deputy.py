@@ -1,7 +1,7 @@
-"""A person lets another one stand in for them, for a time, signed; and it is ended before its time.
+"""Appoint a deputy: record a person's signed delegation of duty for a time, and end it early.
 
-The approvers of a group grow by this, so: only a member hands on, only their own right, only to whom the duty of the
-group lets stand in, and no longer than it says.
+A delegation adds an approver to a group. Therefore only a member delegates, only their own right, only to a person whom
+the group's duty accepts as deputy, and no longer than the duty allows.
 """
 
 from __future__ import annotations
@@ -61,28 +61,27 @@ if TYPE_CHECKING:
     from answerable.ports.duty_register import DutyRegister
 
 OF_ONE_MAX: Final = 16
-"""Delegations of one person that are not over."""
+"""Most delegations of one person that have not expired."""
 
 
 async def appoint_deputy(walk: Walk, token: str) -> DeputyStatement:
-    """Verify a delegation of duty that was signed by a key file, record it and put it into force.
+    """Verify a delegation of duty that was signed with a key file, record it and put it into force.
 
-    Raises what `verified_duty`, `check_times` raise; Refused (`duty.off`, `duty.none`, `duty.not_member`,
+    Raises the exceptions of `verified_duty` and `check_times`; Refused (`duty.off`, `duty.none`, `duty.not_member`,
     `duty.not_deputy`, `duty.too_many`, `person.unknown`, `revoked.*`, `held.*`), Malformed (`duty.duplicate`,
     `duty.full`), Unavailable.
     """
     terms, key = verified_duty(token, audience=walk.ledger.origin, keys_of=walk.registry.current.person_keys)
     signer = next(one.jwk for one in walk.registry.current.person_keys(terms.of) if one.thumbprint == key)
-    # Whose key signed, where that is not on record yet; all else is checked after that.
+    # Record whose key signed, unless the ledger has that already. All other checks follow this await.
     keys_ref = await key_on_record(walk, terms.of, key)
     one = _delegation(walk, terms, key=key, token=token)
     return await _put_into_force(walk, one, signer=signer, keys_ref=keys_ref)
 
 
 def open_duty(walk: Walk, claims: Mapping[str, JSONValue]) -> tuple[DutyTerms, bytes, bytes]:
-    """The terms as they will be signed by a passkey, a nonce for that, and the challenge; all that would be refused
-    then is refused here. claims: `id`, `aud` and `iat_ms` among them are ours. Raises as `appoint_deputy`.
-    """
+    """Return the terms that a passkey will sign, a nonce, and the challenge. Terms that would be refused later are
+    refused now. claims: this function sets `id`, `aud` and `iat_ms`. Raises as `appoint_deputy`."""
     now = walk.clock.now()
     terms = terms_in({**claims, "aud": walk.ledger.origin, "iat_ms": now, "id": walk.entropy.token()})
     _check(walk, terms)
@@ -98,9 +97,9 @@ async def delegate_by_passkey(
     nonce: bytes,
     assertion: PasskeyAssertion,
 ) -> DeputyStatement:
-    """As `appoint_deputy`, of what a person signed with a passkey at our own page. person: who is signed in there.
+    """Put a delegation into force that a person signed with a passkey in the console. person: the signed-in person.
 
-    Raises as that, and Unverified (`duty.nonce`, `passkey.*`), Refused (`passkey.off`, `person.*`).
+    Raises as `appoint_deputy`, and Unverified (`duty.nonce`, `passkey.*`), Refused (`passkey.off`, `person.*`).
     """
     terms = terms_in(claims)
     check_audience(terms, walk.ledger.origin)
@@ -118,9 +117,9 @@ async def delegate_by_passkey(
 
 
 async def end_duty(walk: Walk, delegation: str, *, by: str, because: str = "") -> DeputyStatement:
-    """It counts no more from now on. by: who says so; whether they may is for the door: a deputy and who they stand in
-    for may, and whoever runs the product. because: stable code, where documents took away what it came from;
-    then nobody need have said so, and `by` may be empty.
+    """End a delegation now. by: who ends it. The endpoint must check that they may: the deputy, the person they stand
+    in for, or an operator. because: stable code, where a registry change removed the delegation's basis; `by` may then
+    be empty.
 
     Raises Refused (`duty.off`, `duty.unknown`, `duty.ended`), Unavailable.
     """
@@ -131,7 +130,7 @@ async def end_duty(walk: Walk, delegation: str, *, by: str, because: str = "") -
     if one.ended_at:
         raise DUTY_ENDED(f"delegation of duty {one.id} was ended already")
     now = walk.clock.now()
-    # 1. On record. A crash after this line: ended at the next start.
+    # 1. On record. After a crash here, it is ended at the next start.
     entry = duty_ended(
         one,
         at=now,
@@ -143,7 +142,7 @@ async def end_duty(walk: Walk, delegation: str, *, by: str, because: str = "") -
         because=because,
     )
     _, left = await record_entry(walk, entry)
-    # 2. It counts no more, for whoever answered by it and has not been acted on, either.
+    # 2. It no longer counts, not even for an answer given by it whose action has not run.
     await written(partial(register.end, one.id, now))
     if left is not None:
         raise left
@@ -151,7 +150,7 @@ async def end_duty(walk: Walk, delegation: str, *, by: str, because: str = "") -
 
 
 def _delegation(walk: Walk, terms: DutyTerms, *, key: str, token: str) -> DeputyStatement:
-    """Raises as `_check`."""
+    """Check the terms and the signer, and return the delegation. Raises as `_check`."""
     _check(walk, terms)
     fault = signer_fault(walk, terms.of, key)
     if fault is not None:
@@ -171,7 +170,8 @@ def _delegation(walk: Walk, terms: DutyTerms, *, key: str, token: str) -> Deputy
 
 
 def _check(walk: Walk, terms: DutyTerms) -> None:
-    """Whether they may hand on, and the deputy may stand in. Raises Refused, Malformed, Unverified (`duty.stale`)."""
+    """Check that the person may delegate and that the deputy may stand in. Raises Refused, Malformed, Unverified
+    (`duty.stale`)."""
     duty = _duty(walk, terms.group)
     now = walk.clock.now()
     check_times(terms, now, days_max=duty.delegation_days_max)
@@ -216,7 +216,7 @@ async def _put_into_force(
 async def _recorded(
     walk: Walk, register: DutyRegister, one: DeputyStatement, *, signer: str, keys_ref: Reference | None
 ) -> DeputyStatement:
-    # 1. On record. A crash after this line: the next start puts it into the register.
+    # 1. On record. After a crash here, the next start puts it into the register.
     entry = duty_given(
         one,
         at=walk.clock.now(),
@@ -253,6 +253,6 @@ def _register(walk: Walk) -> DutyRegister:
 
 
 def _nonce_of(terms: DutyTerms) -> ApprovalId:
-    """Nonces of approvals and of these are kept together; no id of an approval has a space. Of one person there are as
-    many as of one approval. What is signed is over nonce and terms."""
+    """Return the key of nonces for a delegation by this person. It contains a space, so it cannot equal an approval id.
+    A person has as many such nonces as one approval has. The signature covers nonce and terms."""
     return ApprovalId(f"duty {terms.of}")

@@ -1,8 +1,8 @@
-"""Nonces that people's answers are made with: each for one thing, five minutes and one answer.
+"""Issue and use up nonces for people's answers: each is valid for one subject, one answer and five minutes.
 
-They are kept by their digests in the register that all processes share: an answer that was begun before a restart, or
-at another process, counts once. What is signed binds the nonce to the action, the card, the verdict and the words; here
-it is bound to what was opened, and to who opened it where that is known.
+The register that all processes share stores their digests, so that an answer begun before a restart, or at another
+process, counts once. The signature binds the nonce to the action, the card, the verdict and the words. The register
+binds it to the opened subject, and to the person who opened it if known.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def give_nonce(walk: Walk, about: str, *, to: str = "") -> tuple[bytes, UnixMillis]:
-    """A fresh nonce for one answer to this, and until when it is good, Unix milliseconds. to: who opens it, and alone
-    may answer with it; empty where that is not known, as at the control API. Raises Unavailable."""
+    """Return a fresh nonce for one answer, and when it expires, Unix milliseconds. about: the subject. to: the only
+    person who may use it; empty where unknown, as at the control API. Raises Unavailable."""
     now = walk.clock.now()
     nonce = walk.entropy.bytes(NONCE_BYTES)
     ends = UnixMillis(now + NONCE_MILLIS_MAX)
@@ -29,10 +29,11 @@ def give_nonce(walk: Walk, about: str, *, to: str = "") -> tuple[bytes, UnixMill
 
 
 def used_nonce(walk: Walk, about: str, nonce: bytes, now: UnixMillis, *, by: str = "") -> UnixMillis | None:
-    """When it was given for this, if it is in time, nobody else's and was not used before; it is now. Else None.
+    """Use up a nonce and return when it was given. None if it is for another subject or person, expired, or already
+    used.
 
-    One that was given later than now is of before the clock was set back, and by that clock its end would come late.
-    Raises Unavailable.
+    A nonce given later than now, from before the clock was set back, is refused: by the new clock it would expire too
+    late. Raises Unavailable.
     """
     given = walk.openings.take(nonce_digest(nonce), about=about, by=by, now=now)
     return given if given is not None and given - now <= AHEAD_MILLIS_MAX else None

@@ -1,7 +1,7 @@
-"""How often people may be asked: what waits of an agent and for a group, and how many were asked within an hour.
+"""Limit how often people are asked: pending approvals and questions per hour, for each agent and each group.
 
-What is too much is refused, never put into a longer queue. Counted from the register, so that restarts and other
-processes change nothing.
+A question past a limit is refused, never queued. Counts come from the register, so that restarts and other processes
+change nothing.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ def too_many(
     at: UnixMillis,
     ends: ApprovalId | None = None,
 ) -> Refused | None:
-    """Why nobody is asked about this action (`approval.too_many`); None where they are. Of people of several groups any
-    may answer, it is too many only where it is for each of these groups. ends: the approval in whose place they are
-    asked, which waits no more then. Raises Unavailable."""
+    """Return why nobody is asked about this action (`approval.too_many`); None where people are asked. Where people of
+    several groups may answer, every one of these groups must be past its limit. ends: the approval that the new one
+    replaces, which then no longer waits. Raises Unavailable."""
     agent, limits = verified.caller.agent, walk.limits
     waits: Counter[str] = Counter()
     asked: Counter[str] = Counter()
     by_agent = hour_of_agent = 0
     for one in walk.approvals.all(pending_only=False, now=at):
         if one.canary is not None:
-            continue  # A test takes nobody's place: else an agent could see that there is one.
+            continue  # An attention check uses no budget: otherwise an agent could detect it.
         is_waiting = one.state_at(at) == "pending" and one.id != ends
         is_recent = one.created_at > at - HOUR_MILLIS
         if not is_waiting and not is_recent:
@@ -50,7 +50,7 @@ def too_many(
         for group in {group for wanted in one.requirements for group in wanted.groups}:
             waits[group] += is_waiting
             asked[group] += is_recent
-    # Those on their way into the register: of this process, and few; whom they ask is not known yet.
+    # Questions of this process on their way into the register. They are few, and their groups are not known yet.
     every = len(walk.under_way.asking)
     coming = sum(other == agent for other, _, _ in walk.under_way.asking)
     if by_agent + coming >= limits.approvals_pending_per_agent_max:

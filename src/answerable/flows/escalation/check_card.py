@@ -1,7 +1,7 @@
-"""What was approved is what runs: the action as it would run now, held against what people were shown.
+"""Check that an action about to run is the one that was approved, and void approvals that no longer match.
 
-Arguments are matched by their digest before anything comes here. This is about the rest: the chain, the tool, what the
-agent is made of, the amounts, and the rules that an approval would lift.
+Arguments are matched by their digest beforehand. This module compares the rest: the delegation chain, the tool, the
+agent's manifest, the amounts, and the rules that an approval would lift.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 
 
 POLICY: Final = "what policy says"
-"""Of a question that is void for it, in the words of entries and cards: this changed."""
+"""The reason of a void question, in the words of entries and cards."""
 
 
 def card_mismatch(approval: Approval, verified: VerifiedRequest, decision: Decision) -> tuple[str, ...]:
-    """What of the action is not as this approval showed it, in words; empty where all is. Raises Refused."""
+    """Return what of the action differs from what this approval displayed, in words; empty where nothing does. Raises
+    Refused."""
     if approval.shown == NOTHING_SHOWN:
         return ("how people are asked",)
     amounts = money_moved(verified.resolved.capability, verified.arguments)
@@ -48,8 +49,8 @@ def card_mismatch(approval: Approval, verified: VerifiedRequest, decision: Decis
 def stale_approval(
     walk: Walk, facts: Facts, verified: VerifiedRequest, decision: Decision
 ) -> tuple[Approval, tuple[str, ...]] | None:
-    """The approval by which this would be allowed, if what would run is not what it showed, and what is other: then it
-    is decided again without that approval. Raises Refused."""
+    """Return the approval that would allow this action, and the differences, if the action is not the one it displayed.
+    The action is then decided again without that approval. Raises Refused."""
     if facts.approval is None or decision.effect != "allow":
         return None
     approval = walk.approvals.find(ApprovalId(facts.approval.id))
@@ -60,9 +61,9 @@ def stale_approval(
 
 
 async def void_denied(walk: Walk, verified: VerifiedRequest, decision: Decision, at: UnixMillis) -> None:
-    """Nobody is asked any more about what policy denies by now, whatever they say: their question is void. What people
-    have approved stays so, for what policy says may depend on the hour; and what a hold, a mandate or a hop denies is
-    ended where they are. Raises Unavailable."""
+    """Void a pending question about an action that policy now denies. An approval that people have given stays, because
+    the policy result may depend on the hour. Holds, mandates and hops end the approvals that they deny themselves.
+    Raises Unavailable."""
     request = verified.request
     waiting = walk.approvals.matching(verified.caller.agent, verified.mandate.id, request.action.digest, at)
     if waiting is None or waiting.state_at(at) != "pending" or not decision.question:
@@ -73,12 +74,11 @@ async def void_denied(walk: Walk, verified: VerifiedRequest, decision: Decision,
 
 
 async def void(walk: Walk, approval: Approval, because: tuple[str, ...]) -> None:
-    """It answers nothing any more, on record. Whoever changed it at the same moment goes first: it is looked at again
-    in any case. Raises Unavailable, and then it stands as before.
-    """
+    """Void an approval, on record. A concurrent change of the approval takes precedence; the caller reads it again in
+    any case. Raises Unavailable, and then the approval is unchanged."""
     voiding = walk.under_way.voiding
     if (first := voiding.get(approval.id)) is not None:
-        # Of those who find it so at the same time one writes it down.
+        # Of several concurrent callers one records it.
         await first.wait()
         return
     key = key_of(walk, approval.subject or principal_subject(approval.principal))
@@ -90,9 +90,9 @@ async def void(walk: Walk, approval: Approval, because: tuple[str, ...]) -> None
         return approval_void(approval, because, at=now, run=run, digest=digest)
 
     try:
-        # 1. The ledger says so. A crash after this line: whoever asks next finds it so again.
+        # 1. The ledger says so. After a crash here, the next request voids it again.
         _, left = await record_in_run(walk, approval.mandate, entry)
-        # 2. It is so.
+        # 2. The register says so.
         walk.approvals.replace(replace(approval, state="void", void_because=because), was=approval)
         if left is not None:
             raise left

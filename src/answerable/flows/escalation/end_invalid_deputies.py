@@ -1,7 +1,8 @@
-"""Delegations of duty end with what they came from: by documents that take it away, for good and on record.
+"""End delegations of duty whose basis a registry change removed, permanently and on record.
 
-Laws: what administrators took away does not come back by giving it back, so who was disabled and is there again hands
-on anew; a hold or a clock ends nothing: while a person is held their delegations do not count, and after that they do.
+Laws: a delegation that administrators ended does not return when its basis does, so a person who was disabled and
+enabled again must delegate anew; a hold or a clock ends no delegation: while a person is held their delegations do not
+count, and afterwards they do.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ KEY_GONE: Final = "key_gone"
 
 
 async def end_invalid_deputies(walk: Walk, *, by: str = "") -> int:
-    """End those that the documents in force carry no more, as `fallen` says; how many. by: who applied them; empty
-    where that is not known here, as of another process.
+    """End the delegations that the documents in force no longer support, as `fallen` says; return how many. by: who
+    applied the documents; empty where unknown, as after a change by another process.
 
-    Raises Unavailable: what is left is ended by the next look.
+    Raises Unavailable: the next check ends the rest.
     """
     register = walk.duties.register
     if register is None:
@@ -36,7 +37,8 @@ async def end_invalid_deputies(walk: Walk, *, by: str = "") -> int:
     count, now = 0, walk.clock.now()
     for one in register.delegations():
         if walk.registry.coming is not None:
-            # It may rest on what another process has applied and is not in force here yet: it is for good.
+            # It may depend on documents that another process applied and that are not in force here yet; ending it
+            # would be permanent.
             break
         because = fallen(walk.registry.current, one) if now < one.until else ""
         if not because:
@@ -44,16 +46,16 @@ async def end_invalid_deputies(walk: Walk, *, by: str = "") -> int:
         try:
             await end_duty(walk, one.id, by=by, because=because)
         except Refused:
-            # Somebody else has ended it at the same moment.
+            # Another caller ended it at the same moment.
             continue
         count += 1
     return count
 
 
 def fallen(current: RegistrySnapshot, one: DeputyStatement) -> str:
-    """Why a registry carries this delegation no more: who gave it or the deputy is not there or disabled, the one is
-    not of the group or the other may not stand in, the group has no duty, or the key file it is signed with is theirs
-    no more. Empty while it does. A passkey that was removed never comes back, and needs no end."""
+    """Return the code of why a registry no longer supports this delegation: the giver or the deputy is missing or
+    disabled, the giver left the group, the deputy may not stand in, the group has no duty, or the signing key file is
+    no longer the giver's. Empty while it does. A removed passkey is not checked: it never returns."""
     of, to = current.principals.get(one.of), current.principals.get(one.to)
     if of is None or to is None:
         return AWAY

@@ -1,8 +1,8 @@
-"""An approver asks for less instead: a no, and beside it what they would rather be asked about.
+"""Let an approver deny an action and propose a narrower one in its place.
 
-Nothing is asked or approved in the agent's name. The old question ends; the agent is told the arguments; when it calls
-with exactly these, that is an action of its own: proved, verified and decided as any other, by the policy of then, and
-if that asks for people, they get a card of its own, which says where the arguments come from.
+Nothing is requested or approved in the agent's name. The old question ends and the agent receives the proposed
+arguments. A call with exactly these is an action of its own: proved, verified and decided like any other, by the policy
+then in force. If policy asks people, the new card says where the arguments come from.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
 
 def narrowable_of(walk: Walk, approval: Approval) -> tuple[Narrowable, ...]:
-    """What of this action may be less; nothing where the registry does not say, or does not know it any more."""
+    """Return the arguments that may be narrowed; empty where the registry does not say so or no longer has the
+    capability."""
     capability = walk.registry.current.capabilities.get(approval.capability)
     return () if capability is None else narrowable_arguments(capability, _arguments(approval))
 
 
 def with_proposal(walk: Walk, approval: Approval, answer: Answer) -> Approval:
-    """The approval with the narrower action that this answer proposes, if it proposes one.
+    """Return the approval with the narrower action that this answer proposes, if it proposes one.
 
     Raises Malformed (`approval.malformed`, `json.*`), Refused (`approval.not_narrower`).
     """
@@ -43,7 +44,7 @@ def with_proposal(walk: Walk, approval: Approval, answer: Answer) -> Approval:
 
 
 def proposed_action(walk: Walk, approval: Approval, narrower: str) -> FrozenJSON:
-    """The narrower action, frozen. narrower: new values by argument, canonical JSON. Raises as `with_proposal`."""
+    """Freeze the narrower action. narrower: new values by argument, as canonical JSON. Raises as `with_proposal`."""
     changes = FrozenJSON.from_canonical(narrower.encode()).thaw()
     if not isinstance(changes, dict):
         raise APPROVAL_MALFORMED("what is proposed is an object of values by argument")
@@ -58,7 +59,7 @@ def proposed_action(walk: Walk, approval: Approval, narrower: str) -> FrozenJSON
 
 
 def proposed_before(walk: Walk, verified: VerifiedRequest, at: UnixMillis) -> tuple[str, ...]:
-    """What the card of a new question says of approvers who proposed exactly this action to this agent."""
+    """Return the note for a new card about an approver's proposal of exactly this action to this agent."""
     agent, mandate, action = verified.caller.agent, verified.mandate.id, verified.request.action
     found = (
         f"narrower than {one.id}, as proposed in its place"
@@ -70,7 +71,7 @@ def proposed_before(walk: Walk, verified: VerifiedRequest, at: UnixMillis) -> tu
 
 
 def asked_as_proposed(walk: Walk, approval: Approval) -> Approval | None:
-    """The question about the proposed action, if the agent has come back with it and it still counts."""
+    """Return the approval of the proposed action, if the agent has requested it and it still counts."""
     if approval.proposed == NOTHING_SHOWN:
         return None
     return walk.approvals.matching(

@@ -1,4 +1,4 @@
-"""Step 5 of the walk: an action waits for people, durably."""
+"""Step 5 of the walk: create or find the durable approval that an action waits for."""
 
 from __future__ import annotations
 
@@ -41,27 +41,28 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 Preview = Callable[["VerifiedRequest", "ApprovalId"], Awaitable["Lines"]]
-"""What people are shown of an action that waits for them. Raises Broken alone, and what cancels it."""
+"""Function that returns the lines displayed beside the card of a waiting action. Raises only Broken, and its
+cancellation."""
 
 
 async def request_approval(
     walk: Walk, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis, preview: Preview
 ) -> Approval:
-    """The approval this action waits for: the one asked for by the same agent, mandate and digest, or a new one.
+    """Return the approval that this action waits for: the one of the same agent, mandate and digest, or a new one.
 
-    One that asks for other people than policy does by now, about another subject, or that showed another action object
-    than there would be now, is void, as is one to which those who said yes to it count no more, and people are asked
-    anew. Raises Refused, recorded: `approval.denied` while a no
-    of people to this very question holds, `approval.too_many` when people are asked too much, `preview.deferred`
-    for what was asked for a card; and Unavailable. preview: what the card says beside, asked for each new question.
+    An existing approval is voided and people are asked anew if it asks other people than policy does now, is about
+    another subject, displayed another action object than there would be now, or lost a yes that it needs. Raises
+    Refused, recorded: `approval.denied` while a no of people to this very question is in force, `approval.too_many`
+    when people are asked too often, `preview.deferred` for an action that only previews a card; and Unavailable.
+    preview: called for each new question, for the additional lines of its card.
     """
     mandate, asking = verified.mandate, walk.under_way.asking
     if verified.request.preview_of:
-        # Nobody is asked about what would only tell them what they are asked about.
+        # Nobody is asked about an action that would only tell them what they are asked about.
         no = no_from(PREVIEW_DEFERRED(), verified)
         raise await refuse_action(walk, verified.request, verified.caller, no)
     key = (verified.caller.agent, mandate.id, verified.request.action.digest)
-    # Of those who ask for the same at the same time one writes it down; the others wait for it and find its approval.
+    # Of several concurrent requests for the same action one records it; the others wait and find its approval.
     while (first := asking.get(key)) is not None:
         await first.wait()
     noted: tuple[str, ...] = ()
@@ -70,7 +71,7 @@ async def request_approval(
     if waiting is not None:
         other = card_mismatch(waiting, verified, decision)
         if not other and lost_its_yes(walk, waiting, at):
-            # Whoever said yes left, or was stood in for by nobody any more: others are asked.
+            # A person who said yes left, or is no longer a deputy: other people must be asked.
             other = ("whose yes counts",)
         if not other:
             return waiting
@@ -78,7 +79,8 @@ async def request_approval(
         noted = (f"asked before, as {waiting.id}: since then {' and '.join(other)} changed",)
     said_no = walk.approvals.denied(*key, at) if waiting is None else None
     if said_no is not None and not {*card_mismatch(said_no, verified, decision)} - {ASKED_FOR}:
-        # People are asked once: who asks again gets their answer, also where something wider comes down to the same.
+        # People are asked once: a repeated request gets their answer, also if a wider request was narrowed to the same
+        # action.
         no = no_from(told_no(said_no), verified)
         raise await refuse_action(walk, verified.request, verified.caller, no)
     refused = too_many(walk, verified, decision, at=at, ends=stale[0].id if stale else None)
@@ -99,7 +101,8 @@ async def request_approval(
 
 
 def told_no(approval: Approval) -> Refused:
-    """What the agent is told of a no: not who of whom said it, but why, and whether asking again can help."""
+    """Return the error that tells the agent of a denial: not who denied it, but why, and whether a new request can
+    help."""
     return APPROVAL_DENIED(
         f"approval {approval.id} was denied by people; nothing has been done, and nobody is asked again about the same",
         reasons=denial_sentences(approval),
@@ -108,8 +111,8 @@ def told_no(approval: Approval) -> Refused:
 
 
 def _committed(walk: Walk, approval: ApprovalId, canary: AttentionCheck | None) -> str:
-    """What the ledger has of whether a question is a test, hex: what commits to it, or what nobody can open; empty
-    where no tests are set up."""
+    """Return the ledger's commitment, hex, to whether a question is an attention check. For a real question, it is
+    random bytes that nobody can open; empty where attention checks are off."""
     if canary is not None:
         return commitment(approval, canary.nonce, canary.wrong, canary.argument)
     return walk.entropy.bytes(NONCE_BYTES).hex() if walk.limits.canaries_per_day else ""
@@ -125,13 +128,14 @@ async def ask_people(
     noted: tuple[str, ...] = (),
     canary: AttentionCheck | None = None,
 ) -> Approval:
-    """A new question, recorded, kept and announced. canary: it is a test, which shows nowhere. Raises Unavailable."""
+    """Record, store and announce a new question. canary: it is an attention check, which nothing displays. Raises
+    Unavailable."""
     approval = await _question(walk, verified, decision, at=at, noted=noted, preview=preview, canary=canary)
     mandate = verified.mandate
     if canary is not None:
-        # What opens it is nowhere else: it is kept first, so that whatever the ledger has of it can be told.
+        # Store it first: only the register has what opens the commitment in the ledger.
         walk.approvals.add(approval)
-    # 1. The ledger says that people are asked. A crash after this line: the agent asks again, under a new id.
+    # 1. The ledger says that people are asked. After a crash here, the agent asks again, under a new id.
     sealing, principal = sealing_for(walk, verified.subject), pseudonym_of(walk, mandate.principal)
     under = decided_under(walk, mandate, decision.policy_set)
     commits = _committed(walk, approval.id, canary)
@@ -151,7 +155,7 @@ async def ask_people(
         )
 
     _, left = await record_in_run(walk, mandate.id, entry)
-    # 2. It waits; unless it was revoked or held meanwhile, by somebody who did not find it there to deny it.
+    # 2. It waits, unless it was revoked or held meanwhile by a caller who did not find it in the register to deny it.
     if canary is None:
         walk.approvals.add(approval)
     judged, now = judged_now(walk, verified), walk.clock.now()
@@ -160,7 +164,7 @@ async def ask_people(
     if judged.stopped(now) and walk.approvals.replace(denied, was=approval):
         approval = denied
     else:
-        # 3. People are told. Best effort: `answerable approval list` shows it in any case.
+        # 3. People are notified. Best effort: `answerable approval list` lists it in any case.
         tell_asked(walk, approval)
     if left is not None:
         raise left
@@ -168,7 +172,7 @@ async def ask_people(
 
 
 def _ends_at(walk: Walk, verified: VerifiedRequest, at: UnixMillis) -> UnixMillis:
-    """Nobody is asked about what could not be executed any more."""
+    """Return when the question expires: nobody is asked about an action that could no longer be executed."""
     prepared = (verified.prepared.expires_at,) if verified.prepared else ()
     return UnixMillis(min(at + walk.limits.approval_ttl_ms, verified.mandate.expires_at, *prepared))
 
@@ -194,7 +198,7 @@ async def _question(
         at=at,
         expires_at=expires_at,
         noted=noted,
-        # What an obligation keeps out of our own ledger is not put into a chat.
+        # What an obligation keeps out of the ledger must not be put into a chat.
         by_click=duties_of(decision.all_obligations).log != "digest"
         and offers_clicks(
             walk.limits,

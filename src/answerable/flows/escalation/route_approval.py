@@ -1,8 +1,8 @@
-"""A question on its way to people: who is on call is told first, the next ones when nothing comes of it.
+"""Route approvals to people: notify those on call first, and the next ones when nobody answers.
 
-Laws: whoever may answer may do so at any time, told or not; a step is on record before it is told, and told once; after
-a crash between the two it is told all the same; what is answered, denied, over or void is passed on to nobody; one turn
-looks at so many questions and not at all that wait.
+Laws: a person who may answer may do so at any time, notified or not; a step is recorded before it is notified, and
+notified once; after a crash between the two it is notified anyway; an approval that is answered, denied, expired or
+void is not routed further; one turn checks a limited number of questions, not all that wait.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger(__name__)
 
 LOOK_SECONDS_MAX: Final = 1.0
-"""How long a turn may be late, where a clock jumps or another process has changed something."""
+"""How late a turn may be, where a clock jumps or another process changed something."""
 AGAIN_MILLIS: Final = 5_000
-"""When a step is tried again that could not be put on record."""
+"""When a step that could not be recorded is tried again."""
 SCAN_CHUNK: Final = 500
 KEPT_MILLIS: Final = 90 * 86_400_000
-"""How long is kept what was told and seen."""
+"""How long notifications and views are stored."""
 
 
 def tell_asked(walk: Walk, approval: Approval) -> None:
-    """People are asked: told at once where their groups have no duty, else by whom it is that is on call."""
+    """Notify people of a new question: at once where their groups have no duty, otherwise by the duty's routing."""
     duties = walk.registry.current.duties
     if walk.duties.register is None or not any(
         group in duties for one in approval.requirements for group in one.groups
@@ -59,8 +59,8 @@ def tell_asked(walk: Walk, approval: Approval) -> None:
 
 
 async def follow_duties(walk: Walk) -> None:
-    """For ever. Where the register or the log cannot be had it is tried again, and the server's log says so: a question
-    that is told late is no reason for everything to end. Raises as the log does when it is broken."""
+    """Route questions until cancelled. If the register or the log is unavailable, log a warning and try again: a late
+    notification must not end the server. Raises as the log does when it is broken."""
     while walk.duties.register is not None:
         try:
             if walk.duties.scanned is not walk.registry.current:
@@ -77,7 +77,8 @@ async def follow_duties(walk: Walk) -> None:
 
 
 async def scan_waiting(walk: Walk) -> int:
-    """Look at everything that waits, soon: after a start, and after documents were applied; how many there are."""
+    """Schedule every pending question for a check, after a start and after documents were applied; return how many
+    there are."""
     desk, current, now = walk.duties, walk.registry.current, walk.clock.now()
     count = 0
     if not current.duties:
@@ -93,9 +94,9 @@ async def scan_waiting(walk: Walk) -> int:
 
 
 async def tell_due(walk: Walk) -> int:
-    """Tell every step that is due by now, of as many questions as one turn takes; how many were looked at.
+    """Notify every step that is due, for at most one turn's questions; return how many were checked.
 
-    Raises Unavailable, but for a log without room.
+    Raises Unavailable, except for a log without room.
     """
     desk, now = walk.duties, walk.clock.now()
     register = desk.register
@@ -134,25 +135,25 @@ async def _told(walk: Walk, register: DutyRegister, approval: Approval, told: To
     place = (approval.id, told.group, told.step)
     recorded = walk.duties.recorded
     if told.step != FIRST and place not in recorded:
-        # 1. On record. A crash after this line: the next start finds the entry, and tells without another one.
+        # 1. On record. After a crash here, the next start finds the entry, and notifies without another entry.
         people = [pseudonym_of(walk, one) for one in told.people[:TOLD_NAMED_MAX]]
         entry = approval_escalated(approval, told, at=now, people=people)
         _, left = await record_entry(walk, entry, then=lambda _: recorded.add(place))
         if left is not None:
             raise left
-    # 2. Told. A crash after this line: told once more.
+    # 2. Notified. After a crash here, they are notified once more.
     walk.channel.announce(approval, to=told.people, step=told.step)
-    # 3. Known as told.
+    # 3. Stored as notified.
     await written(partial(register.tell, approval.id, told.group, told.step, now))
     recorded.discard(place)
 
 
 def question_of(walk: Walk, approval: Approval) -> Question:
-    """What routing asks of an approval, as it stands now."""
+    """Return the routing input of an approval, as it is now."""
     register = walk.duties.register
     capability = walk.registry.current.capabilities.get(approval.capability)
     answered = frozenset(str(one.by) for one in approval.answers)
-    # A workflow has no eyes: what it said keeps nobody from being told.
+    # A workflow's answer does not show that a person has seen the question.
     looked = any(not one.workflow for one in approval.answers)
     seen = looked or (register is not None and register.first_view(approval.id) is not None)
     return Question(
@@ -168,7 +169,8 @@ def question_of(walk: Walk, approval: Approval) -> Question:
 
 
 def staff_now(walk: Walk, now: UnixMillis, *, groups: Collection[str]) -> Staff:
-    """Who is in these groups, with those who stand in, and without who is held or revoked. Raises Unavailable."""
+    """Return the members of these groups, including deputies, without people who are held or revoked. Raises
+    Unavailable."""
     current, everybody = walk.registry.current, _members(walk)
     members = {
         group: [one for one in everybody.get(group, ()) if signer_fault(walk, one, "") is None]
@@ -184,12 +186,12 @@ def staff_now(walk: Walk, now: UnixMillis, *, groups: Collection[str]) -> Staff:
 
 
 def groups_asked(approvals: Iterable[Approval]) -> frozenset[str]:
-    """Every group that one of these asks."""
+    """Return every group that one of these approvals asks."""
     return frozenset(group for approval in approvals for one in approval.requirements for group in one.groups)
 
 
 def _members(walk: Walk) -> Mapping[str, tuple[PrincipalId, ...]]:
-    """Members of every group, asked once for each registry."""
+    """Return the members of every group, computed once per registry."""
     desk, current = walk.duties, walk.registry.current
     if desk.members_of is not current:
         found: dict[str, list[PrincipalId]] = {}
@@ -202,9 +204,9 @@ def _members(walk: Walk) -> Mapping[str, tuple[PrincipalId, ...]]:
 
 
 async def note_view(walk: Walk, approval: Approval, person: PrincipalId) -> None:
-    """A person who may answer has it before them. Only the first time of each is kept, and only while it waits: so that
-    nobody can fill anything by looking. Best effort: what cannot be noted counts as unseen, and more people are told.
-    """
+    """Record that a person who may answer viewed the approval. Only the first view of each person is stored, and only
+    while the approval is pending, so that viewing cannot fill the register. Best effort: a view that cannot be stored
+    counts as none, and more people are notified."""
     register, now = walk.duties.register, walk.clock.now()
     if register is None or approval.state_at(now) != "pending" or person in cannot_say_yes(walk, approval):
         return
@@ -218,7 +220,7 @@ async def note_view(walk: Walk, approval: Approval, person: PrincipalId) -> None
 
 
 async def forget_duties(walk: Walk) -> int:
-    """Drop what nobody asks for any more. Raises Unavailable."""
+    """Delete data that is no longer needed. Raises Unavailable."""
     register = walk.duties.register
     before = _after(walk.clock.now(), -KEPT_MILLIS)
     return await written(partial(register.forget, before=before)) if register is not None else 0

@@ -1,1 +1,1 @@
-"""Streams of events to callers and subscribers."""
+"""Deliver event streams to receivers and webhooks (OpenID Shared Signals Framework)."""

@@ -1,8 +1,8 @@
-"""Sending what waits in streams: pushed as Security Event Tokens (RFC 8935), or to webhooks as signed CloudEvents.
+"""Deliver queued events: push them as Security Event Tokens (RFC 8935), or send them to webhooks as signed CloudEvents.
 
-At least once, in order, without end: what could not be sent is tried again with a pause that doubles, up to a bound.
-Of several processes one sends at a time; one that dies while it does is taken over when its claim runs out. What a
-receiver refuses for good is tried a few times, set aside, counted and said; the others go on.
+Delivery is at least once and in order. A failed delivery is repeated without end, with a pause that doubles up to a
+limit. Of several processes one sends at a time; if it dies, another takes over when its claim expires. An event that a
+receiver keeps refusing is set aside after a few tries, counted and reported; later events are still delivered.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 Sent = Literal["taken", "refused", "failed"]
 
 AT_A_TIME: Final = 20
-"""Messages that are sent under one claim, as far as they take no longer than one slow one."""
+"""Events sent under one claim, as long as together they take no longer than the slowest answer allowed."""
 CLAIM_ANSWERS: Final = 3
-"""For how many of the slowest answers a claim holds: one about the stream, one that ends late, and some to spare."""
+"""How many of the slowest answers a claim covers: one about the stream, one that ends late, and a reserve."""
 REFUSALS_MAX: Final = 5
-"""Tries of an event that its receiver refuses (400): its keys or its clock may be right a little later."""
+"""Tries of an event that its receiver refuses (400): the receiver's keys or clock may be corrected soon."""
 FIRST_RETRY_MILLIS: Final = 1_000
 ROUND_SECONDS: Final = 1.0
 ERROR_CHARS_MAX: Final = 80
@@ -43,7 +43,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 async def deliver_always(desk: EventState, *, seconds: float = ROUND_SECONDS) -> None:
-    """Send to every stream that has something to send, each beside the others, until cancelled."""
+    """Deliver to every stream that has queued events, each in its own task, until cancelled."""
     under_way: set[str] = set()
     async with anyio.create_task_group() as tasks:
         while True:
@@ -72,25 +72,27 @@ async def _delivering(desk: EventState, stream: str, under_way: set[str]) -> Non
 
 
 async def deliver_events(desk: EventState, identity: str) -> int:
-    """Send what is due in one stream, at most AT_A_TIME; returns how many were taken. Raises Unavailable, Broken."""
+    """Send what is due in one stream, at most AT_A_TIME events; return how many were accepted. Raises Unavailable,
+    Broken."""
     stream = await in_register(desk.register.find, identity)
     if stream is None or not desk.may_hear(stream):
         return 0
     now = desk.walk.clock.now()
     queue = await in_register(desk.register.queue, identity)
     open_now = stream.status == "enabled" and queue.waiting > 0
-    # Where the clock was set back, nothing waits longer than the longest pause.
+    # If the clock was set back, wait no longer than the longest pause.
     waits = now < queue.next_at <= now + desk.limits.retry_seconds_max * 1000
     if waits or not (open_now or stream.update):
         return 0
-    # 1. Ours, for as long as the longest tries may take. A crash after this line: another process's, then.
+    # 1. Claim the stream for as long as the longest tries may take. After a crash here, another process claims it
+    # later.
     claim = now + int(CLAIM_ANSWERS * desk.limits.answer_seconds_max * 1000)
     if not await in_register(desk.register.claim, identity, now=now, until=claim):
         return 0
     attempts, taken = queue.attempts, 0
     ends = desk.walk.clock.monotonic() + desk.limits.answer_seconds_max
     try:
-        # 2. What is to be said about the stream itself comes before it stops.
+        # 2. An update about the stream itself is sent before the stream stops.
         if stream.update and await _send_update(desk, stream) != "taken":
             attempts += 1
             return 0
@@ -104,7 +106,7 @@ async def deliver_events(desk: EventState, identity: str) -> int:
             if sent != "taken":
                 attempts += 1
                 break
-            # 3. Taken by its receiver. A crash before this line sends it once more.
+            # 3. The receiver accepted it. After a crash before this line, it is sent once more.
             await in_register(desk.register.taken, identity, [one.id], only_shown=False)
             attempts, taken = 0, taken + 1
     except AnswerableError:
@@ -120,7 +122,7 @@ async def deliver_events(desk: EventState, identity: str) -> int:
 
 
 async def _send(desk: EventState, stream: EventStream, one: Waiting) -> Sent:
-    """How one event fared; one that was refused often enough is set aside, and so taken."""
+    """Send one event. An event refused often enough is set aside, which counts as taken."""
     if stream.method == "webhook":
         return await _to_webhook(desk, stream, one.body, one.id)
     content = parse(one.body)
@@ -141,7 +143,7 @@ async def _send(desk: EventState, stream: EventStream, one: Waiting) -> Sent:
 
 
 async def set_aside(desk: EventState, stream: str, refused: dict[str, str]) -> None:
-    """Count events that their receiver refuses, and say so where it reads how its stream is. refused: error by id."""
+    """Count events that their receiver refuses, and report them in the stream's status. refused: error by event id."""
     reason = (
         f"refused {len(refused)}, the last one for {shown(next(reversed(refused.values())), ERROR_CHARS_MAX)}"
     )
@@ -153,7 +155,8 @@ async def set_aside(desk: EventState, stream: str, refused: dict[str, str]) -> N
 
 
 async def _send_update(desk: EventState, stream: EventStream) -> Sent:
-    """What we changed about the stream: its status, or how many were left out of a webhook."""
+    """Send the receiver a change of the stream made by this server: its status, or for a webhook the number of events
+    left out."""
     now = desk.walk.clock.now()
     if stream.method == "webhook":
         queue = await in_register(desk.register.queue, stream.id)
@@ -172,7 +175,7 @@ async def _send_update(desk: EventState, stream: EventStream) -> Sent:
 
 
 def update_of(stream: EventStream) -> dict[str, JSONValue]:
-    """The event about its status (SSF 1.0, section 8.1.5)."""
+    """Return the event about the stream's status (SSF 1.0, section 8.1.5)."""
     claims: dict[str, JSONValue] = {"status": stream.status}
     return stream_event(
         STREAM_UPDATED, stream.id, claims | ({"reason": stream.reason} if stream.reason else {})
@@ -186,14 +189,14 @@ def _updated(stream: EventStream, *, update: str, left_out: int) -> EventStream 
 
 
 async def _push(desk: EventState, stream: EventStream, token: str) -> tuple[Posted | None, Sent]:
-    """RFC 8935, section 2."""
+    """Push one token (RFC 8935, section 2)."""
     headers = {"content-type": SET_MEDIA_TYPE, "accept": "application/json"}
     if stream.authorization:
         headers["authorization"] = stream.authorization
     try:
         answer = await desk.post.post(stream.endpoint, headers, token.encode("ascii"))
     except Unavailable as error:
-        _log.info("%s: %s", stream.receiver, error.message)
+        _log.warning("%s: %s", stream.receiver, error.message)
         return None, "failed"
     if 200 <= answer.status < 300:
         return answer, "taken"
@@ -207,7 +210,7 @@ async def _to_webhook(desk: EventState, stream: EventStream, body: bytes, identi
     try:
         answer = await desk.post.post(stream.endpoint, headers, body)
     except Unavailable as error:
-        _log.info("webhook %s: %s", stream.receiver, error.message)
+        _log.warning("webhook %s: %s", stream.receiver, error.message)
         return "failed"
     if 200 <= answer.status < 300:
         return "taken"
@@ -216,7 +219,7 @@ async def _to_webhook(desk: EventState, stream: EventStream, body: bytes, identi
 
 
 def _error_in(answer: Posted | None) -> str:
-    """`err` of a receiver's answer (RFC 8935, section 2.3): a stranger's words."""
+    """Return `err` of a receiver's answer (RFC 8935, section 2.3). The text is untrusted."""
     try:
         said = parse(answer.body, limits=Limits(depth_max=4)) if answer is not None else None
     except Malformed:
@@ -226,5 +229,5 @@ def _error_in(answer: Posted | None) -> str:
 
 
 def _pause(attempts: int, seconds_max: int) -> int:
-    """Milliseconds before the next try."""
+    """Return the milliseconds before the next try."""
     return int(min(FIRST_RETRY_MILLIS * 2 ** min(attempts - 1, 20), seconds_max * 1000))

@@ -1,4 +1,4 @@
-"""What the flows that announce work with, put together by wiring."""
+"""State and helpers shared by the flows that announce and deliver events; wiring puts the state together."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CHANGES_MAX: Final = 8
-"""Tries to change a stream that others change at the same time."""
+"""Tries to change a stream that other callers change at the same time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventLimits:
-    """waiting_max: events that may wait in one stream. streams_max: of one receiver. answer_seconds_max: of one try.
+    """Limits. waiting_max: events queued in one stream. streams_max: streams of one receiver. answer_seconds_max:
+    longest wait for one answer.
 
     retry_seconds_max: longest pause between two tries. poll_seconds_max: how long a poll may wait for events.
     """
@@ -48,12 +49,13 @@ class EventLimits:
 
 @dataclass(slots=True, kw_only=True)
 class EventState:
-    """issuer: what the token service is called, known once it listens. receivers: agents that may have streams, each
-    with the addresses to which events may be pushed. webhooks: their secrets, by name. key: what events are signed
-    with; None where there is no receiver. read_to: up to which entry our log was read here; None before the first
-    round. polls: how many wait, by stream. refusals: by stream, the event that its receiver refused last, and how often
-    here. recorded: by receiver, since when its changes are counted (monotonic seconds), and how many bytes of them are
-    in the ledger since then. fault: why it cannot send; None where it can.
+    """State of event streams in one process. issuer: the token service's name, known once it listens. receivers: agents
+    that may have streams, each with the endpoints to which events may be pushed. webhooks: their secrets, by name. key:
+    signs events; None where there is no receiver. read_to: up to which entry this process has read its log; None before
+    the first round. polls: number of waiting polls, by stream. refusals: by stream, the event that its receiver refused
+    last, and how often in this process. recorded: by receiver, the start of its current counting period (monotonic
+    seconds), and the ledger bytes of its stream changes since then. creating: held while streams are counted.
+    fault: why nothing can be sent; None where it can.
     """
 
     walk: Walk
@@ -69,19 +71,20 @@ class EventState:
     polls: dict[str, int] = field(default_factory=dict)
     refusals: dict[str, tuple[str, int]] = field(default_factory=dict)
     recorded: dict[str, tuple[float, int]] = field(default_factory=dict)
+    creating: anyio.Lock = field(default_factory=anyio.Lock)
     fault: AnswerableError | None = None
 
     def tell(self) -> None:
-        """Wake whoever waits for events here."""
+        """Wake the tasks of this process that wait for events."""
         news, self.news = self.news, anyio.Event()
         news.set()
 
     def jwks(self) -> list[Mapping[str, JSONValue]]:
-        """The keys that events are signed with (RFC 7517)."""
+        """Return the public keys that events are signed with (RFC 7517)."""
         return [self.key.public_jwk()] if self.key is not None else []
 
     def may_hear(self, stream: EventStream) -> bool:
-        """Whether its receiver may be sent anything just now: still listed, and nothing about it revoked."""
+        """Whether the receiver may be sent anything now: it is still listed and not revoked."""
         if stream.method == "webhook":
             return stream.receiver in self.webhooks
         allowed = self.receivers.get(stream.receiver)
@@ -90,7 +93,7 @@ class EventState:
         return self.walk.revocations.find(agent_names(self.walk, AgentId(stream.receiver))) is None
 
     def signed(self, stream: EventStream, content: Mapping[str, JSONValue], *, identity: str, at: int) -> str:
-        """One Security Event Token for one receiver. Raises Broken (`event_stream.key`)."""
+        """Return one Security Event Token for one receiver. Raises Broken (`event_stream.key`)."""
         if self.key is None:
             raise EVENT_STREAM_KEY()
         claims = set_claims(content, issuer=self.issuer(), audience=stream.receiver, identity=identity, at=at)
@@ -98,7 +101,8 @@ class EventState:
 
 
 async def in_register(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """A call of the register off the event loop; what was begun is done, whoever leaves. Raises Unavailable."""
+    """Call the register in a thread. A call that has begun completes even if the caller is cancelled. Raises
+    Unavailable."""
     with anyio.CancelScope(shield=True):
         found = await anyio.to_thread.run_sync(partial(call, *args, **kwargs))
     return found  # noqa: RET504 - a scope may swallow an exception, as far as mypy knows
@@ -111,9 +115,9 @@ async def changed(
     *,
     record: Callable[[EventStream], Awaitable[BaseException | None]] | None = None,
 ) -> EventStream | None:
-    """Change a stream as it is by then; None where it is gone, or where `change` leaves it. record: told of what it
-    becomes, where that is something else, before it is so; returns the cancellation where the caller left. Raises
-    Unavailable (`event_stream.busy`, `register.*`), and what `change` and `record` raise."""
+    """Change the stream's current state. Return None if the stream no longer exists, or if `change` returns None.
+    record: called with the new state, where it differs, before it is stored; returns the cancellation of a caller who
+    left. Raises Unavailable (`event_stream.busy`, `register.*`), and the exceptions of `change` and `record`."""
     for _ in range(CHANGES_MAX):
         found = await in_register(desk.register.find, stream)
         wanted = change(found) if found is not None else None

@@ -1,4 +1,4 @@
-"""How streams of events and webhooks stand, for the owner of this deployment."""
+"""List the state of all event streams and webhooks, for the operator of this deployment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamState:
-    """may_hear: whether it is sent anything just now; not, where its receiver was revoked or is not listed any more."""
+    """A stream and its queue. may_hear: whether anything is sent to it now; false where its receiver was revoked or is
+    no longer listed."""
 
     stream: EventStream
     queue: QueueState
@@ -23,7 +24,7 @@ class StreamState:
 
 
 async def list_streams(desk: EventState) -> tuple[StreamState, ...]:
-    """All of them, in the order in which they were made. Raises Unavailable (`register.*`)."""
+    """Return all streams in the order of creation. Raises Unavailable (`register.*`)."""
     streams = await in_register(desk.register.streams)
     return tuple(
         [

@@ -1,4 +1,5 @@
-"""What a receiver does with its streams of events (SSF 1.0, section 8.1): its own, and nobody else's."""
+"""Create, read, change and delete event streams for their receiver (SSF 1.0, section 8.1). A receiver reaches only its
+own."""
 
 from __future__ import annotations
 
@@ -42,48 +43,51 @@ PREFIX: Final = "/ssf/"
 POLL: Final = PREFIX + "poll/"
 STATE_CHARS_MAX: Final = 1_024
 RECORDED_BYTES_MAX: Final = 1_048_576
-"""Of changes of one receiver's streams, in the ledger, in RECORDED_SECONDS."""
+"""Longest total of ledger entries for changes of one receiver's streams, in RECORDED_SECONDS."""
 RECORDED_SECONDS: Final = 3_600
 
 
 async def create_stream(
     desk: EventState, receiver: str, sent: Mapping[str, JSONValue]
 ) -> dict[str, JSONValue]:
-    """A new stream. Raises Malformed (`event_stream.*`), Refused (`event_stream.receiver`, `event_stream.count`)."""
+    """Create a stream. Raises Malformed (`event_stream.*`), Refused (`event_stream.receiver`, `event_stream.count`)."""
     allowed = _endpoints(desk, receiver)
     identity = desk.walk.entropy.token()
     log = desk.walk.ledger.origin
     fresh = EventStream(id=identity, receiver=receiver, method="poll", since={log: desk.walk.ledger.size})
     wanted = configured(fresh, sent, endpoints=allowed, ours={}, whole=True)
-    mine = [one for one in await in_register(desk.register.streams) if _is_of(one, receiver)]
-    if len(mine) >= desk.limits.streams_max:
-        raise EVENT_STREAM_COUNT(
-            f"a receiver has at most {desk.limits.streams_max} streams: change or delete one of them"
-        )
-    # 1. In the ledger. A crash after this line: a stream whose id its receiver never heard, and which is not kept.
-    left = await _recorded(desk, wanted, "made")
-    # 2. Kept.
-    await in_register(desk.register.put, wanted)
+    # Counting and storing wait for threads: another creation between them would count the same streams.
+    async with desk.creating:
+        mine = [one for one in await in_register(desk.register.streams) if _is_of(one, receiver)]
+        if len(mine) >= desk.limits.streams_max:
+            raise EVENT_STREAM_COUNT(
+                f"a receiver has at most {desk.limits.streams_max} streams: change or delete one of them"
+            )
+        # 1. In the ledger. After a crash here, the entry names a stream that is not stored and that its receiver never
+        # learned of.
+        left = await _recorded(desk, wanted, "made")
+        # 2. In the register.
+        await in_register(desk.register.put, wanted)
     if left is not None:
         raise left
     return _shown(desk, wanted)
 
 
 async def read_streams(desk: EventState, receiver: str) -> list[JSONValue]:
-    """All that the receiver has. Raises Refused (`event_stream.receiver`)."""
+    """Return all streams of the receiver. Raises Refused (`event_stream.receiver`)."""
     _endpoints(desk, receiver)
     return [_shown(desk, one) for one in await in_register(desk.register.streams) if _is_of(one, receiver)]
 
 
 async def read_stream(desk: EventState, receiver: str, identity: str) -> dict[str, JSONValue]:
-    """One of them. Raises Refused (`event_stream.receiver`, `event_stream.unknown`)."""
+    """Return one stream of the receiver. Raises Refused (`event_stream.receiver`, `event_stream.unknown`)."""
     return _shown(desk, await stream_of(desk, receiver, identity))
 
 
 async def change_stream(
     desk: EventState, receiver: str, sent: Mapping[str, JSONValue], *, whole: bool
 ) -> dict[str, JSONValue]:
-    """Update (PATCH), or with `whole` replace (PUT). Raises as `create_stream` and `read_stream`."""
+    """Update a stream (PATCH), or with `whole` replace it (PUT). Raises as `create_stream` and `read_stream`."""
     allowed = _endpoints(desk, receiver)
 
     def change(stream: EventStream) -> EventStream:
@@ -96,9 +100,9 @@ async def change_stream(
 
 
 async def delete_stream(desk: EventState, receiver: str, identity: str) -> None:
-    """With all that waits in it. Raises as `read_stream`."""
+    """Delete a stream and its queue. Raises as `read_stream`."""
     found = await stream_of(desk, receiver, identity)
-    # It ends first: a crash after this line, or a ledger that is full, and only the entry is missing.
+    # Remove the stream first: after a crash here, or with a full ledger, only the entry is missing.
     await in_register(desk.register.remove, found.id)
     left = await _recorded(desk, found, "removed")
     if left is not None:
@@ -106,15 +110,15 @@ async def delete_stream(desk: EventState, receiver: str, identity: str) -> None:
 
 
 async def read_status(desk: EventState, receiver: str, identity: str) -> dict[str, JSONValue]:
-    """Status, and why it is so. Raises as `read_stream`."""
+    """Return the status and its reason. Raises as `read_stream`."""
     return _status(await stream_of(desk, receiver, identity))
 
 
 async def change_status(
     desk: EventState, receiver: str, sent: Mapping[str, JSONValue]
 ) -> dict[str, JSONValue]:
-    """Enable, pause or disable. What waits in a stream that is disabled is forgotten. Raises as `read_stream`, and
-    Malformed (`event_stream.member`)."""
+    """Enable, pause or disable. Disabling deletes the queued events. Raises as `read_stream`, and Malformed
+    (`event_stream.member`)."""
     status, reason = status_in(sent)
     found = await _changed(
         desk,
@@ -130,8 +134,8 @@ async def change_status(
 
 
 async def add_subject(desk: EventState, receiver: str, sent: Mapping[str, JSONValue]) -> None:
-    """Hear of a subject again. All are there at first, so that one that was never removed changes nothing. Raises as
-    `change_status`."""
+    """Include a subject again. All subjects are included at first, so adding one that was never removed changes
+    nothing. Raises as `change_status`."""
     subject = subject_in(sent)
 
     def change(stream: EventStream) -> EventStream:
@@ -141,7 +145,7 @@ async def add_subject(desk: EventState, receiver: str, sent: Mapping[str, JSONVa
 
 
 async def remove_subject(desk: EventState, receiver: str, sent: Mapping[str, JSONValue]) -> None:
-    """Hear no more of a subject. Raises as `change_status`, and Refused (`event_stream.count`)."""
+    """Exclude a subject. Raises as `change_status`, and Refused (`event_stream.count`)."""
     subject = subject_in(sent)
 
     def change(stream: EventStream) -> EventStream:
@@ -157,7 +161,7 @@ async def remove_subject(desk: EventState, receiver: str, sent: Mapping[str, JSO
 
 
 async def verify_stream(desk: EventState, receiver: str, sent: Mapping[str, JSONValue]) -> None:
-    """Put a verification event into the stream. Raises as `change_status`, and Refused (`event_stream.too_often`,
+    """Queue a verification event. Raises as `change_status`, and Refused (`event_stream.too_often`,
     `event_stream.full`)."""
     state = sent.get("state")
     if state is not None and (not isinstance(state, str) or len(state) > STATE_CHARS_MAX):
@@ -181,8 +185,8 @@ async def verify_stream(desk: EventState, receiver: str, sent: Mapping[str, JSON
 
 
 async def stream_of(desk: EventState, receiver: str, identity: str) -> EventStream:
-    """One of the receiver's. Raises Refused: `event_stream.receiver`, and `event_stream.unknown`, also for another
-    one's, of which nobody learns that it is there."""
+    """Return a stream of the receiver. Raises Refused: `event_stream.receiver`, and `event_stream.unknown`, also for
+    another receiver's stream, so that its existence is not disclosed."""
     _endpoints(desk, receiver)
     found = await in_register(desk.register.find, identity)
     if found is None or not _is_of(found, receiver):
@@ -199,7 +203,8 @@ async def _changed(
     said: StreamChange | None = None,
     subject: str = "",
 ) -> EventStream:
-    """said: what its entry says of the change; without, it is nothing that a receiver said of its stream."""
+    """Change the receiver's stream. said: the change to record; None for a change that the receiver did not make
+    itself."""
     _endpoints(desk, receiver)
 
     async def record(wanted: EventStream) -> BaseException | None:
@@ -217,7 +222,7 @@ async def _changed(
 async def _recorded(
     desk: EventState, stream: EventStream, change: StreamChange, subject: str = ""
 ) -> BaseException | None:
-    """The change is on record; the cancellation where the caller left. Raises Refused (`event_stream.too_often`) and
+    """Record the change; return the cancellation where the caller left. Raises Refused (`event_stream.too_often`) and
     Unavailable (`ledger.*`)."""
     walk = desk.walk
     sealing = sealing_for(walk, agent_subject(stream.receiver))

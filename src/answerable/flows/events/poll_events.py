@@ -1,4 +1,4 @@
-"""Events that a receiver fetches (RFC 8936): it acknowledges what it has, and gets what waits."""
+"""Serve polls (RFC 8936): a receiver acknowledges the events it has, and gets those that wait."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from answerable.flows.events.event_desk import EventState
 
 EVENTS_MAX: Final = 100
-"""Of one answer."""
+"""Events in one answer."""
 ACKS_MAX: Final = 1_000
 ID_CHARS_MAX: Final = 256
 ERROR_CHARS_MAX: Final = 80
 POLLS_MAX: Final = 2
-"""Polls of one stream that may wait at once; another one is answered at once."""
+"""Polls of one stream that may wait concurrently; a further one is answered without waiting."""
 LOOK_SECONDS: Final = 0.5
-"""How often a poll that waits looks for what another process put into its stream."""
+"""How often a waiting poll checks for events queued by another process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
-    """A request (RFC 8936, section 2.2). errors: by id, why an event was not taken."""
+    """A poll request (RFC 8936, section 2.2). errors: by event id, why it was not accepted."""
 
     acks: tuple[str, ...] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Poll:
 
 
 def poll_in(sent: Mapping[str, JSONValue]) -> Poll:
-    """Raises Malformed (`event_stream.member`)."""
+    """Parse a poll request. Raises Malformed (`event_stream.member`)."""
     acks, errors = sent.get("ack", []), sent.get("setErrs", {})
     if not isinstance(acks, list) or not isinstance(errors, dict) or len(acks) + len(errors) > ACKS_MAX:
         raise EVENT_STREAM_MEMBER(
@@ -66,14 +66,14 @@ def poll_in(sent: Mapping[str, JSONValue]) -> Poll:
 
 
 async def poll_events(desk: EventState, receiver: str, identity: str, poll: Poll) -> dict[str, JSONValue]:
-    """What the receiver is answered. Raises Malformed, Refused (`event_stream.*`), Unavailable, Broken."""
+    """Return the answer to a poll. Raises Malformed, Refused (`event_stream.*`), Unavailable, Broken."""
     if (await stream_of(desk, receiver, identity)).method != "poll":
         raise EVENT_STREAM_MEMBER("this stream is pushed: change its `delivery` to poll it")
-    # 1. What it has is taken, if it was given it: nobody acknowledges what was never sent.
+    # 1. Remove acknowledged events, if they were sent: no receiver acknowledges an event that it never got.
     await _acknowledged(desk, identity, poll)
     if poll.count_max == 0:
         return {"sets": {}, "moreAvailable": (await in_register(desk.register.queue, identity)).waiting > 0}
-    # 2. What waits is given. A crash after this line: it is given again.
+    # 2. Send queued events. After a crash here, they are sent again.
     ends = anyio.current_time() + desk.limits.poll_seconds_max
     waits = not poll.at_once and desk.polls.get(identity, 0) < POLLS_MAX
     desk.polls[identity] = desk.polls.get(identity, 0) + waits
@@ -98,7 +98,7 @@ async def _acknowledged(desk: EventState, identity: str, poll: Poll) -> None:
         return
     refused = {}
     for one, error in poll.errors.items():
-        # One by one: only what was given and waits still can be refused, and it is counted once.
+        # One by one: only an event that was sent and still waits can be refused, and it is counted once.
         if await in_register(desk.register.taken, identity, [one], only_shown=True):
             refused[one] = error
     await in_register(desk.register.taken, identity, poll.acks, only_shown=True)

@@ -1,1 +1,1 @@
-"""What happened, told from the ledger: timelines and the person behind an action."""
+"""Reconstruct incidents from the ledger: timelines, and the person behind an action."""

@@ -1,4 +1,5 @@
-"""From any id to its story: action, approval, mandate, lease, agent, instance, manifest, person, digest or index."""
+"""Reconstruct the timeline of any id: action, approval, mandate, lease, agent, instance, manifest, person, digest or
+index."""
 
 from __future__ import annotations
 
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
 def reconstruct_timeline(
     entries: Iterable[StoredEntry], name: str, find_key: Callable[[bytes], SubjectKey | None]
 ) -> tuple[Line, ...]:
-    """Every entry that belongs to `name`, in order, as sentences; empty when the ledger does not know the name.
+    """Return every entry that belongs to `name`, in order, as sentences; empty when the ledger does not have the name.
 
-    The story of an action includes its approval, how its lease stood, its mandate's beginning and end and its outcome;
-    the story of a mandate all actions under it; that of a lease all that it served; that of a manifest or an instance
-    all that ran under or in it. What cannot be opened for want of a key is told from its leaf alone.
+    The timeline of an action includes its approval, the state of its lease, its mandate's beginning and end and its
+    outcome; that of a mandate, all actions under it; that of a lease, all actions that used it; that of a manifest or
+    an instance, all actions under or in it. An entry whose fields cannot be opened is described from its leaf alone.
     """
     moments = [opened_moment(stored, find_key) for stored in entries]
     found = story(moments, name)
@@ -33,12 +34,12 @@ def reconstruct_timeline(
 
 
 def hops_among(moments: Iterable[Moment]) -> tuple[TracedHop, ...]:
-    """Every hop that one of these entries writes down."""
+    """Return every hop that one of these entries records."""
     cited = (traced_hop(moment.leaf, moment.payload) for moment in moments if moment.tag == Tag.CITED)
     return tuple(hop for hop in cited if hop is not None)
 
 
 def opened_moment(stored: StoredEntry, find_key: Callable[[bytes], SubjectKey | None]) -> Moment:
-    """One entry, opened. Raises Broken (`ledger.leaf_malformed`)."""
+    """Return one entry, opened. Raises Broken (`ledger.leaf_malformed`)."""
     leaf = leaf_of(stored)
     return Moment(index=stored.index, tag=stored.tag, leaf=leaf, payload=payload_of(stored, leaf, find_key))

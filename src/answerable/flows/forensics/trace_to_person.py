@@ -1,7 +1,7 @@
-"""From an effect back to who answers for it: outcome, intent, the hops it came by, mandate, and the name in it.
+"""Trace an effect back to the accountable person: from outcome to intent, hops, mandate and the principal named there.
 
-Every step is by index and leaf hash in this log, as a stranger with the entries would go. Nothing is looked up in
-registers, which say what is now.
+Every step goes by index and leaf hash in this log, as an external auditor would go. No register is read, because
+registers have only the current state.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def person_behind(walk: Walk, index: int) -> str:
-    """The person who gave the task under which an effect came about, or who answers for the schedule that did; empty
-    where the log does not lead there, whether something is missing, erased, or not what it is referred to as.
+    """Return the person who gave the task of an effect, or the owner of the schedule that gave it. Empty where the
+    trace fails: an entry is missing, erased, or does not match its reference.
 
-    index: of the entry that says how it ended. Raises Unavailable.
+    index: of the entry that records the end. Raises Unavailable.
     """
     try:
         end = leaf_of(walk.ledger.entry(index))
@@ -47,7 +47,7 @@ def person_behind(walk: Walk, index: int) -> str:
 
 
 def _referred(walk: Walk, index: JSONValue, leaf_hash: JSONValue) -> StoredEntry | None:
-    """The entry, if it is the one that was meant."""
+    """Return the entry if its leaf hash matches the reference."""
     if type(index) is not int or not 0 <= index < walk.ledger.size or not isinstance(leaf_hash, str):
         return None
     stored = walk.ledger.entry(index)

@@ -1,1 +1,1 @@
-"""Leasing credentials: the broker, its accounts and secrets."""
+"""Lease credentials through the broker, and manage its accounts and secrets."""

@@ -1,7 +1,7 @@
-"""Granted against used: counting from the ledger what actions used of the grants of their leases, in short turns.
+"""Compare granted and used rights: count from the ledger, in short turns, what actions used of their leases' grants.
 
-An outcome says what was used, under the digest of the scope that it had. Whether that scope came from the template that
-is in force now is found by filling this template from the recorded action: what was used of another one is not counted.
+An outcome records the used rights and the digest of the scope. To check whether that scope came from the template now
+in force, this module fills the template from the recorded action. Use under another template is not counted.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _ENDED: Final = frozenset({Tag.OUTCOME, Tag.INDETERMINATE})
 
 
 class Leased(NamedTuple):
-    """A capability in force whose actions a broker does. target: the broker's."""
+    """A capability in force whose actions a broker performs. target: the broker's target."""
 
     capability: Capability
     lease: LeaseTemplate
@@ -55,15 +55,16 @@ class Leased(NamedTuple):
 
     @property
     def template(self) -> str:
-        """Digest of the grants as they are written, with their placeholders."""
+        """Return the digest of the grants as written, with their placeholders."""
         return self.lease.grants.hex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsePage:
-    """start, end: first index that was read, and the first that was not. size: of the ledger now. more: ask again, from
-    `end`. tallies: of this page alone, by capability; one that nothing is said of has none. templates: digests of those
-    that were counted under. others: names of the logs of other processes, each to be asked for as well."""
+    """Use counted in one page of the ledger. start, end: first index read, and first index not read. size: of the
+    ledger now. more: continue from `end`. tallies: of this page alone, by capability; a capability without use has
+    none. templates: digests of the templates counted under. others: names of other processes' logs, each to be queried
+    as well."""
 
     start: int
     end: int
@@ -75,7 +76,7 @@ class UsePage:
 
 
 def leased_capabilities(walk: Walk) -> dict[str, Leased]:
-    """Every capability in force whose actions a broker does, by name."""
+    """Return every capability in force whose actions a broker performs, by name."""
     current = walk.registry.current
     found: dict[str, Leased] = {}
     for name, capability in sorted(current.capabilities.items()):
@@ -86,7 +87,7 @@ def leased_capabilities(walk: Walk) -> dict[str, Leased]:
 
 
 def leased(walk: Walk, name: str) -> Leased:
-    """One of them. Raises Refused (`capability.unknown`, `capability.unleased`)."""
+    """Return one of these capabilities. Raises Refused (`capability.unknown`, `capability.unleased`)."""
     found = leased_capabilities(walk).get(name)
     if found is not None:
         return found
@@ -98,14 +99,14 @@ def leased(walk: Walk, name: str) -> Leased:
 
 
 async def rights_of(walk: Walk, one: Leased) -> Sequence[Right]:
-    """What its grants come to; empty where nobody can tell. Raises Unavailable (`broker.*`)."""
+    """Return the rights that its grants give; empty where unknown. Raises Unavailable (`broker.*`)."""
     return await broker_of(walk).asks.rights(one.target, one.lease.grants.thaw())
 
 
 async def count_lease_use(walk: Walk, *, since: int = 0, start: int = 0) -> UsePage:
-    """Count what is in the ledger from an index on, for at most PAGE_SECONDS_MAX.
+    """Count the use in the ledger from an index on, for at most PAGE_SECONDS_MAX.
 
-    since: Unix milliseconds, for the first page; later pages say where they start. Raises Unavailable.
+    since: Unix milliseconds, for the first page; later pages pass `start`. Raises Unavailable.
     """
     ends_at = walk.clock.monotonic() + PAGE_SECONDS_MAX
     known = leased_capabilities(walk)
@@ -129,9 +130,9 @@ async def count_lease_use(walk: Walk, *, since: int = 0, start: int = 0) -> UseP
 
 
 async def count_lease_use_elsewhere(walk: Walk, name: str, *, since: int = 0) -> UsePage:
-    """Count what is in the log of another process, all of it, as that stands on the disk.
+    """Count the use in another process's whole log, as it is on disk.
 
-    Raises Refused (`lease.log_unknown`), Unavailable and Broken (`ledger.*`): what cannot be read is not taken for
+    Raises Refused (`lease.log_unknown`), Unavailable and Broken (`ledger.*`): an unreadable log must not count as
     unused.
     """
     log = next((one for one in broker_of(walk).others() if one.name == name), None)
@@ -141,7 +142,7 @@ async def count_lease_use_elsewhere(walk: Walk, name: str, *, since: int = 0) ->
         try:
             return await _counted_beside(walk, log, since)
         except AnswerableError:
-            # Its process may be writing.
+            # The log's process may be writing to it.
             await anyio.sleep(TRY_SECONDS)
     return await _counted_beside(walk, log, since)
 
@@ -157,7 +158,7 @@ async def _counted_beside(walk: Walk, log: StoredLog, since: int) -> UsePage:
                 begun[stored.index] = stored
             elif stored.tag in _ENDED:
                 intent = whole(leaf_of(stored), "intent")
-                # One that ended unknown may have its true outcome yet.
+                # An indeterminate intent may still get its true outcome.
                 of = begun.get(intent) if stored.tag == Tag.INDETERMINATE else begun.pop(intent, None)
                 if of is not None:
                     counting.add(stored, of, since)
@@ -170,12 +171,12 @@ async def _counted_beside(walk: Walk, log: StoredLog, since: int) -> UsePage:
 class _Counting:
     def __init__(self, walk: Walk, known: Mapping[str, Leased]) -> None:
         self._walk, self._known = walk, known
-        # Most templates have no placeholders, or one: those without are filled once.
+        # Scopes of templates without placeholders never change, so they are computed once.
         self._whole = {name: one.template for name, one in known.items() if not _holes(one)}
         self.tallies: dict[str, UseTally] = {}
 
     def add(self, stored: StoredEntry, begun: StoredEntry, since: int) -> None:
-        """How an action ended. begun: its intent."""
+        """Count the end of an action. begun: its intent."""
         leaf, intent = leaf_of(stored), leaf_of(begun)
         at = whole(leaf, "at")
         if at < since:
@@ -212,7 +213,7 @@ class _Counting:
             tally.add(used, at)
 
     def _filled(self, one: Leased, begun: StoredEntry) -> str | None:
-        """Digest of the scope that the template in force now would have had for this action; None where the action
+        """Return the digest of the scope that the template now in force gives for this action; None where the action
         cannot be read."""
         leaf = leaf_of(begun)
         fields = fields_of(self._walk, begun, leaf)
@@ -233,13 +234,12 @@ class _Counting:
         try:
             return filled(one.lease.grants.thaw(), values).hex
         except Refused:
-            # The action lacks what this template is filled from, so that it had another one.
+            # The action lacks a value that this template needs, so it ran under another one.
             return ""
 
 
 def with_grants(document: JSONValue, grants: JSONValue) -> JSONValue:
-    """A capability's document with other grants, and nothing else about it changed. Raises Malformed
-    (`capability.lease`)."""
+    """Return a capability's document with other grants and no other change. Raises Malformed (`capability.lease`)."""
     copy = json.loads(json.dumps(document))
     lease = copy.get("spec", {}).get("lease") if isinstance(copy, dict) else None
     if not isinstance(lease, dict) or "grants" not in lease:

@@ -1,4 +1,4 @@
-"""Finding what works without a lease: in configuration that is shown, and in what the broker keeps."""
+"""Find long-lived secrets that work without a lease: in given configuration files and in the broker's secret store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingReport:
-    """unread: path and why. files: how many were read."""
+    """The result of a search in files. unread: path and reason. files: how many were read."""
 
     found: tuple[StandingSecret, ...]
     unread: tuple[tuple[str, str], ...]
@@ -26,7 +26,7 @@ class StandingReport:
 
 
 def find_static_secrets(files: ConfigurationFiles, paths: Iterable[str], *, key: bytes) -> StandingReport:
-    """What is in these files. key: of the fingerprints. Raises nothing."""
+    """Return the secrets in these files. key: of the fingerprints. Raises nothing."""
     found: list[StandingSecret] = []
     unread: list[tuple[str, str]] = []
     count = 0
@@ -54,14 +54,14 @@ def find_static_secrets(files: ConfigurationFiles, paths: Iterable[str], *, key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownUse:
-    """Of a secret. users: in words such as `target shop`, `capability case.read` and `agent scout`. last_at: Unix
-    milliseconds; 0 for unknown."""
+    """Known use of a secret. users: human-readable, such as `target shop`, `capability case.read` and `agent scout`.
+    last_at: Unix milliseconds; 0 for unknown."""
 
     users: tuple[str, ...] = ()
     last_at: UnixMillis | int = 0
 
     def and_also(self, other: KnownUse) -> KnownUse:
-        """Both, each user once."""
+        """Return both uses joined, each user once."""
         users = tuple(dict.fromkeys((*self.users, *other.users)))
         return KnownUse(users=users, last_at=max(self.last_at, other.last_at))
 
@@ -72,7 +72,7 @@ NOT_USED: Final = KnownUse()
 def stored_standing(
     store: SecretStore, now: UnixMillis, uses: Mapping[str, KnownUse] | None = None
 ) -> tuple[StandingSecret, ...]:
-    """The secrets of the store that may still be given out. uses: by name, what is known beyond the store's own record.
+    """Return the secrets of the store that may still be used. uses: by name, known use beyond the store's own record.
     Raises as the store does."""
     found = []
     for secret in store.listed():

@@ -1,8 +1,9 @@
-"""No standing secret passes: what holds one is refused or withheld, the secret is exposed from then on, and it is told
-by name alone.
+"""Keep the broker's long-lived secrets out of arguments, answers and errors: refuse or withhold content with one in it.
 
-Laws: nothing that holds a secret leaves the broker, whether or not the store can be written; the store knows it before
-the answer goes, or as soon as it can be written.
+The secret is marked as exposed and named in messages, never displayed.
+
+Laws: no content with a secret leaves the broker, whether or not the store can be written; the store records the
+exposure before the answer is sent, or as soon as it can be written.
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ if TYPE_CHECKING:
     from answerable.ports.upstream import Progress
 
 SMALL_BYTES: Final = 65_536
-"""Looked through at once; more goes to a thread, so that nobody waits behind it."""
+"""Content scanned in the event loop; larger content is scanned in a thread, so that other tasks do not wait."""
 NAMED_MAX: Final = 8
-"""In one sentence; each is exposed."""
+"""Names in one sentence; every secret found is marked as exposed."""
 WITHHELD: Final = "secret_withheld"
 
 _log: Final = logging.getLogger(__name__)
 
 
 def refuse_exposed(desk: SecretState | None, target: str) -> None:
-    """Raises Refused (`secret.exposed`): one of this target's secrets was seen, and is not replaced yet."""
+    """Refuse a target one of whose secrets was exposed and is not replaced yet. Raises Refused (`secret.exposed`)."""
     if desk is None or not desk.refuses_exposed:
         return
     for name in sorted(desk.used_by.get(target, frozenset()) & desk.exposed.keys()):
@@ -51,7 +52,8 @@ def refuse_exposed(desk: SecretState | None, target: str) -> None:
 
 
 async def refuse_passed(desk: SecretState | None, arguments: Mapping[str, JSONValue], *, by: str) -> None:
-    """Arguments that hold a secret are sent nowhere. by: who passed them, and how. Raises Refused (`secret.passed`)."""
+    """Refuse arguments that contain a secret, before anything is sent. by: who passed them, and how. Raises Refused
+    (`secret.passed`)."""
     found = await _found(desk, arguments)
     if desk is not None and found:
         await _expose(desk, found, f"passed by {by}")
@@ -63,7 +65,8 @@ async def refuse_passed(desk: SecretState | None, arguments: Mapping[str, JSONVa
 async def withheld(
     desk: SecretState | None, performed: Performed, *, by: str
 ) -> tuple[Performed, tuple[str, ...]]:
-    """What may be answered, and the names of the secrets that the answer held. by: what answered, and whom."""
+    """Return the answer that may be sent, and the names of the secrets found in the original one. by: what answered,
+    and whom."""
     found = await _found(desk, performed.result)
     if desk is None or not found:
         return performed, ()
@@ -79,7 +82,7 @@ async def withheld(
 async def without_secrets(
     desk: SecretState | None, failed: Refused | Unavailable, *, by: str
 ) -> Refused | Unavailable:
-    """The failure as it may be told."""
+    """Return the failure with any secret withheld."""
     found = await _found(desk, [failed.message, *getattr(failed, "reasons", ())])
     if desk is None or not found:
         return failed
@@ -91,7 +94,7 @@ async def without_secrets(
 
 
 def guarded(desk: SecretState | None, progress: Progress | None, *, by: str) -> Progress | None:
-    """Progress whose words hold no secret, whole or in pieces."""
+    """Wrap progress so that its messages contain no secret, whole or split."""
     if desk is None or progress is None:
         return progress
     passing = [one.passing() for one in desk.watches]
@@ -120,7 +123,7 @@ def _found_by(watches: tuple[SecretWatch, ...], content: bytes) -> tuple[str, ..
 
 
 async def _expose(desk: SecretState, names: tuple[str, ...], why: str) -> None:
-    """From here on they are exposed; the first place that is seen is the one that is told."""
+    """Mark these secrets as exposed. Only the first place found is recorded."""
     why = "".join(one if one.isprintable() else " " for one in why)[:TEXT_CHARS_MAX]
     for name in names:
         if name in desk.exposed:

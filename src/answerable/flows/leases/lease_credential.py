@@ -1,8 +1,8 @@
-"""Redeeming a warrant and minting its credential, in the order that leaves nothing live that has no name.
+"""Redeem a warrant and mint its credential, in an order that never leaves an unnamed credential live.
 
-1. the scope is understood, or nothing is done; 2. the warrant is redeemed and the lease named, in one durable write: a
-crash from here on leaves a name, which the next start ends; 3. the target is asked; 4. what it gave is on record before
-it is used.
+1. The scope is checked, or nothing is done. 2. The warrant is redeemed and the lease named, in one durable write. After
+a crash from here on, the next start ends the named lease. 3. The target issues the credential. 4. The lease is recorded
+as issued before the credential is used.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 PORT: Final = "credential_issuer"
 UNBOUND_TIER_MAX: Final = 0
-"""Of capabilities whose credentials nobody keeps to their task."""
+"""Highest tier of capabilities at a target where nobody restricts a credential to its task."""
 
 
 async def lease_credential(
     desk: BrokerState, target: DeskTarget, warrant: SignedWarrant
 ) -> tuple[Lease, Credential]:
-    """The credential for one warrant, minted for it, or of its task window.
+    """Mint the credential of one warrant, or reuse that of its task window.
 
     Raises Unverified (`warrant.late`), Refused (`lease.scope`, `lease.boundary`, `lease.ended`, `lease.other`: nothing
     was done), Broken (`warrant.spent`) and Unavailable with effect `none`: then the warrant is spent, and whatever may
@@ -50,7 +50,7 @@ async def lease_credential(
     """
     terms, now = warrant.lease, desk.clock.now()
     if now >= warrant.deadline:
-        # It may have waited for its turn here: by now its end may be on record as one that nobody knows.
+        # It may have queued for the target: its end may be on record as indeterminate by now.
         raise WARRANT_LATE("the time to perform this action has run out")
     faults = target.issuer.faults(terms.scope)
     if faults:
@@ -79,7 +79,7 @@ async def lease_credential(
         if lease.name in desk.ending:
             raise LEASE_ENDED(f"lease {shown(lease.name)} was ended while it was issued")
     except BaseException as failed:
-        # Its secret is in no hands any more; what the target may know of it goes by its name.
+        # No caller has the secret any more; what the target may know of the lease is ended by name.
         begin(
             desk,
             [lease.name],
@@ -97,7 +97,7 @@ async def lease_credential(
 async def _of_window(
     desk: BrokerState, target: DeskTarget, lease: Lease, warrant: SignedWarrant
 ) -> tuple[Lease, Credential]:
-    """The lease of this task window for another action. One that is just being issued is waited for."""
+    """Return the lease of this task window for another action. Waits for a lease that is being issued."""
     terms = warrant.lease
     same = (
         terms.window, terms.target, terms.scope.hex, warrant.mandate, warrant.agent, warrant.capability, warrant.log,
@@ -105,12 +105,12 @@ async def _of_window(
     if lease.window != "task" or same != (
         lease.window, lease.target, lease.scope, lease.mandate, lease.agent, lease.capability, lease.log,
     ):  # fmt: skip
-        # A copy of the warrant whose lease it is comes here as well: that is spent, and no other action's.
+        # A copy of the warrant that opened this lease also gets here: it is spent, and no other action's.
         if lease.log == warrant.log and lease.intent == warrant.intent:
             raise WARRANT_SPENT()
         raise LEASE_OTHER(f"lease {shown(lease.name)} is another's")
     if not set(warrant.under) <= set(lease.under):
-        # What ends this action would not end that credential.
+        # A revocation or hold that ends this action would not end that credential.
         raise LEASE_OTHER(f"lease {shown(lease.name)} does not stand under all that this action stands under")
     issuing = desk.issuing.get(lease.name)
     if issuing is not None:
@@ -120,7 +120,7 @@ async def _of_window(
     now = desk.clock.now()
     if 2 * (lease.expires_at - now) < terms.expires_at - now:
         await _renew(desk, target, lease, terms.expires_at)
-    # It may have been ended while it was renewed: what it is now counts, never what it was.
+    # The lease may have ended during the renewal: read its current state.
     lease, credential = _usable(desk, lease.name)
     lease = lease.used(desk.clock.now())
     desk.open.keep(lease)
@@ -130,7 +130,7 @@ async def _of_window(
 
 
 def _usable(desk: BrokerState, name: LeaseName) -> tuple[Lease, Credential]:
-    """As it stands in this moment. Raises Refused (`lease.ended`)."""
+    """Return the lease and credential as they are now. Raises Refused (`lease.ended`)."""
     lease, credential = desk.open.get(name), desk.credentials.get(name)
     if lease is None or credential is None or not lease.is_usable(desk.clock.now()) or name in desk.ending:
         raise LEASE_ENDED(f"lease {shown(name)} has ended")
@@ -138,7 +138,8 @@ def _usable(desk: BrokerState, name: LeaseName) -> tuple[Lease, Credential]:
 
 
 async def _renew(desk: BrokerState, target: DeskTarget, lease: Lease, expires_at: UnixMillis) -> None:
-    """Of a task that goes on. A target that cannot renew lets it end at its time. Raises Refused, Unavailable."""
+    """Extend the lease of a task that continues. If the target cannot renew, the lease ends at its time. Raises
+    Refused, Unavailable."""
     try:
         with anyio.fail_after(desk.limits.issue_seconds_max), no_stray_cancels(port=PORT, effect="none"):
             await target.issuer.renew(lease.name, expires_at)
@@ -156,13 +157,13 @@ async def _renew(desk: BrokerState, target: DeskTarget, lease: Lease, expires_at
 
 async def _redeem(desk: BrokerState, warrant: SignedWarrant, lease: Lease | None) -> None:
     redemption = Redemption(log=warrant.log, intent=warrant.intent, deadline=warrant.deadline, lease=lease)
-    # Whoever is cancelled here would not know whether there is a lease now.
+    # A caller cancelled in the middle could not know whether the lease exists.
     with anyio.CancelScope(shield=True):
         try:
             taken = await desk.writer.redeem(redemption)
         except Unavailable as failed:
             if failed.effect == "unknown" and lease is not None:
-                # It may stand in the register: then it is to end there, too.
+                # The lease may be in the register: then it must be ended there, too.
                 desk.open.keep(lease)
                 begin(desk, [lease.name], why="it could not be issued")
             raise
@@ -185,7 +186,7 @@ async def _minted(desk: BrokerState, target: DeskTarget, lease: Lease, warrant: 
             f"the target issued no credential within {desk.limits.issue_seconds_max:g} s"
         ) from None
     except Unavailable as failed:
-        # Whatever it left behind is ended by name; of the action itself nothing was begun.
+        # Remains at the target are ended by name; the action itself has not begun.
         raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
 
 

@@ -1,7 +1,7 @@
-"""What a broker knows of its leases and whom it asks, put together by wiring; and the index of what is open.
+"""State of a running broker: its targets, limits, queues and the index of open leases. Wiring puts it together.
 
-Laws: whatever may be live is in the index, from before the target is asked until the register says that it ended; one
-lease is ended by one task at a time, and who asks meanwhile waits for it.
+Laws: a lease that may be live is in the index from before the target is called until the register says that it ended;
+one task at a time ends a lease, and other callers wait for it.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ NO_TARGET: Final = "the settings name no such target any more"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseLimits:
-    """issue_seconds_max, revoke_seconds_max: for one answer of an issuer. release_seconds_max: how long an answer waits
-    for its lease to be gone; past it the answer goes, and the lease is ended behind it. enders_per_target: revocations
-    of one target at a time. kept_ms: how long ended leases are remembered."""
+    """Limits. issue_seconds_max, revoke_seconds_max: for one answer of an issuer. release_seconds_max: how long an
+    answer waits for its lease to end; after that the answer is sent and the lease ended later. enders_per_target:
+    concurrent revocations at one target. kept_ms: how long ended leases are stored."""
 
     issue_seconds_max: float = 15.0
     revoke_seconds_max: float = 30.0
@@ -49,8 +49,8 @@ class LeaseLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeskTarget:
-    """A target as the broker has it. acting: how many actions at a time. rights: what its grants come to, one by one;
-    None for a kind of which nobody tells."""
+    """A target of the broker. acting: limits concurrent actions. rights: lists the rights that grants give; None for a
+    kind of target without such a list."""
 
     issuer: CredentialIssuer
     target: BrokeredTarget
@@ -65,18 +65,18 @@ class DeskTarget:
         limits: LeaseLimits,
         rights: TargetRights | None = None,
     ) -> DeskTarget:
-        """With the limits of its own."""
+        """Return a target with its own limiter for actions."""
         acting = CapacityLimiter(limits.actions_per_target)
         return cls(issuer=issuer, target=target, acting=acting, rights=rights)
 
 
 @dataclass(slots=True, kw_only=True)
 class EndQueue:
-    """Leases of one target that are to be ended, with why, and how many tasks are at it. Each target has its own, and
-    apart from its actions: a dead target delays no other, and no flood of actions delays an end.
+    """Leases of one target that are to be ended, each with a reason, and the number of tasks that end them. Each target
+    has its own queue, apart from its actions: a dead target delays no other, and no flood of actions delays an end.
 
-    again: those that could not be revoked before. They come last, and no more than half of the tasks are at them
-    (retrying), so that what hangs there delays nothing that could be ended now.
+    again: leases whose revocation failed before. They come last, and at most half of the tasks (retrying) work on them,
+    so that a target that hangs there delays no lease that could be ended now.
     """
 
     waiting: deque[tuple[LeaseName, str]] = field(default_factory=deque)
@@ -86,12 +86,12 @@ class EndQueue:
 
 
 class OpenLeases:
-    """Every lease of which something may be live, by name and by what it stands under."""
+    """Every lease that may be live, by name and by the names that it depends on."""
 
     def __init__(self) -> None:
         self._leases: dict[LeaseName, Lease] = {}
         self._under: defaultdict[Under, set[LeaseName]] = defaultdict(set)
-        # What many leases share is kept once.
+        # Interned, because many leases share the same names.
         self._shared: dict[Under, Under] = {}
 
     def __len__(self) -> int:
@@ -101,11 +101,11 @@ class OpenLeases:
         return name in self._leases
 
     def get(self, name: LeaseName) -> Lease | None:
-        """As it stands, if it is open."""
+        """Return the lease as it is now, if it is open."""
         return self._leases.get(name)
 
     def keep(self, lease: Lease) -> None:
-        """It stands so now; one that ended is not here any more."""
+        """Store the lease's current state; remove it if it has ended."""
         known = self._leases.get(lease.name)
         if not lease.is_open:
             if known is not None:
@@ -119,15 +119,15 @@ class OpenLeases:
                 self._under[self._shared.setdefault(one, one)].add(lease.name)
 
     def within(self, names: Iterable[Under]) -> list[LeaseName]:
-        """Those that stand under any of these names, each once."""
+        """Return the leases that depend on any of these names, each once."""
         return list(dict.fromkeys(name for one in names for name in self._under.get(one, ())))
 
     def all(self) -> Collection[Lease]:
-        """All of them, a copy."""
+        """Return a copy of all open leases."""
         return tuple(self._leases.values())
 
     def unrevoked(self) -> list[Lease]:
-        """Those that could not be revoked, the longest open first."""
+        """Return the leases that could not be revoked, the longest open first."""
         found = [lease for lease in self._leases.values() if lease.state == "unrevoked"]
         return sorted(found, key=lambda lease: lease.named_at)
 
@@ -141,13 +141,14 @@ class OpenLeases:
 
 @dataclass(slots=True, kw_only=True)
 class BrokerState:
-    """name: of this broker, as warrants say it. credentials: of leases that may serve another action, in memory alone.
+    """State of one broker. name: of this broker, as in warrants. credentials: of leases that may serve another action;
+    in memory only.
 
-    ending: leases that are being ended, with what is set when that attempt is over. issuing: those that the target is
-    just asked for. queues: by target. due: when something is to be done that nobody asks for, as a heap of seconds of
-    the monotonic clock and names; set back, the wall clock lets nothing live longer. tasks: those that outlive a call.
-    is_stopping: whoever waits for changes is answered at once, so that the time of a stop is left to ending leases.
-    secrets: standing ones of the broker, which nothing that passes may hold; None where it has none.
+    ending: leases that are being ended, with an event set when that attempt is over. issuing: leases that the target is
+    being called for. queues: by target. due: a heap of monotonic seconds and names, of leases to check then; monotonic,
+    so that a wall clock set back does not extend a lease. tasks: those that outlive a call. is_stopping: callers that
+    wait for changes are answered at once, so that the time of a stop is left to ending leases. secrets: the broker's
+    long-lived secrets, which no content may have; None where it has none.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Writing changes of leases down: those of one moment in one transaction, each of which waits until it is durable."""
+"""Write lease changes to the register in batches: one transaction for concurrent changes, awaited until durable."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 BATCH_MAX: Final = 2_000
 WAITING_MAX: Final = 400_000
-"""As many as a broker may have to end at once at its start."""
+"""As many leases as a broker may have to end at once at its start."""
 
 _log: Final = logging.getLogger(__name__)
 
 
 class _Waiting:
-    """Who waits for a change to be written. answer: what the register said of it."""
+    """A caller waiting for its change to be written. answer: the register's answer."""
 
     __slots__ = ("answer", "failed", "written")
 
@@ -38,7 +38,7 @@ class _Waiting:
 
 
 class LeaseWriter:
-    """`run` must be running. Nothing is acknowledged that is not on stable storage."""
+    """Writes lease changes; `run` must be running. No change is acknowledged before it is on stable storage."""
 
     def __init__(self, register: LeaseRegister) -> None:
         self._register = register
@@ -47,7 +47,7 @@ class LeaseWriter:
         self._there = anyio.Event()
 
     async def run(self) -> None:
-        """Write whatever comes, until cancelled; what is under way then is written to its end."""
+        """Write queued changes until cancelled. A write that has begun completes."""
         while True:
             await self._there.wait()
             self._there = anyio.Event()
@@ -60,29 +60,35 @@ class LeaseWriter:
                     waiting.written.set()
 
     async def redeem(self, redemption: Redemption) -> Taken:
-        """As LeaseRegister.redeem, of one. Raises Unavailable (`register.*`); whoever is cancelled while waiting does
-        not know whether it was taken."""
+        """Redeem one warrant, as LeaseRegister.redeem does. Raises Unavailable (`register.*`). A caller cancelled while
+        waiting does not know whether it was redeemed."""
         waiting = self._waiting()
         self._redeemed.append((redemption, waiting))
         return (await self._written(waiting)).answer
 
     async def put(self, lease: Lease) -> None:
-        """As LeaseRegister.put, of one. Raises Unavailable."""
+        """Store one lease, as LeaseRegister.put does. Raises Unavailable."""
         waiting = self._waiting()
         self._put.append((lease, waiting))
         await self._written(waiting)
 
     async def put_all(self, leases: Iterable[Lease]) -> None:
-        """As LeaseRegister.put, of many: written together. Raises Unavailable where one of them may not be."""
-        together = [(lease, self._waiting()) for lease in leases]
+        """Store many leases together, as LeaseRegister.put does. Raises Unavailable where one of them may not be
+        stored."""
+        leases = list(leases)
+        self._require_room(len(leases))
+        together = [(lease, _Waiting()) for lease in leases]
         self._put += together
         for _, waiting in together:
             await self._written(waiting)
 
     def _waiting(self) -> _Waiting:
-        if len(self._redeemed) + len(self._put) >= WAITING_MAX:
-            raise REGISTER_BUSY()
+        self._require_room(1)
         return _Waiting()
+
+    def _require_room(self, count: int) -> None:
+        if len(self._redeemed) + len(self._put) + count > WAITING_MAX:
+            raise REGISTER_BUSY()
 
     async def _written(self, waiting: _Waiting) -> _Waiting:
         self._there.set()
@@ -92,7 +98,7 @@ class LeaseWriter:
         return waiting
 
     def _write(self, redeemed: list[tuple[Redemption, _Waiting]], put: list[tuple[Lease, _Waiting]]) -> None:
-        """In a thread of its own. Each of the two sorts is one transaction, and may fail without the other."""
+        """Write both kinds of changes, in a thread. Each kind is one transaction, and may fail without the other."""
         with _told([waiting for _, waiting in redeemed]):
             answers = self._register.redeem([change for change, _ in redeemed]) if redeemed else []
             for (_, waiting), answer in zip(redeemed, answers, strict=True):
@@ -104,7 +110,7 @@ class LeaseWriter:
 
 @contextmanager
 def _told(waiting: list[_Waiting]) -> Iterator[None]:
-    """Whatever goes wrong, those who wait hear of it: they wait for nothing else."""
+    """Report every failure to the waiting callers: nothing else would wake them."""
     failed: AnswerableError
     try:
         yield

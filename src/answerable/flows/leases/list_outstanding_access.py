@@ -1,9 +1,9 @@
-"""What third parties may still believe of an agent that was stopped: SVIDs that were issued and have not run out.
+"""List the SVIDs of a stopped agent that third parties may still accept: issued and not expired.
 
-Everything of ours refuses them from the next message on; whoever verifies offline does not know. The ledger has each
-before it leaves, so it is read back as far as the longest SVID can live, beside the event loop and each entry once.
-Where a deployment has several processes, the others have logs of their own: what is found here is not all then, and
-says so.
+Every part of this product refuses them from the next message on; a third party that verifies offline does not know. The
+ledger has each SVID before it is delivered. The log is therefore read back as far as the longest SVID lifetime, off the
+event loop and each entry once. With several processes, the others have logs of their own: the result is then
+incomplete, and says so.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ if TYPE_CHECKING:
     from answerable.flows.trust_domain.workloads import Workloads
 
 SVIDS_MAX: Final = 1_000
-"""Told one by one, those that last longest first."""
+"""Listed one by one, those that expire last first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outstanding:
-    """svids: those that last longest first. is_all: False where there may be others, in the log of another process or
-    further back than was read. last: by kind, the end of the one that lasts longest, also of those that are not
-    told one by one."""
+    """Outstanding SVIDs. svids: those that expire last first. is_all: false where there may be others, in another
+    process's log or further back than was read. last: by kind, the latest expiry, also of SVIDs that are not listed."""
 
     svids: tuple[OutstandingSvid, ...]
     is_all: bool
     last: Mapping[str, int]
 
     def until(self, *kinds: SvidKind, at_least: int) -> int:
-        """When nothing of these kinds is good any more. at_least: by the lives that are set now; what was issued while
-        longer ones were set may outlast that."""
+        """Return when no SVID of these kinds is valid any more. at_least: by the lifetimes set now; an SVID issued
+        under a longer setting may outlast that."""
         return max(at_least, *(self.last.get(kind, 0) for kind in kinds))
 
 
 async def outstanding_of_agent(workloads: Workloads, agent: AgentId) -> Outstanding:
-    """SVIDs of all instances of an agent, ended or not, that are good at third parties now. Reads the ledger alone."""
+    """Return the SVIDs of all instances of an agent, ended or not, that third parties accept now. Reads only the
+    ledger."""
     name = f"{SCHEME}{workloads.trust.domain}{AGENT_PREFIX}{agent}/"
     return await outstanding_of(workloads, lambda one: _is_of(one, name))
 
 
 async def outstanding_of_instance(workloads: Workloads, instance: str) -> Outstanding:
-    """SVIDs of one instance and its sub-agents, in the same way."""
+    """Return the outstanding SVIDs of one instance and its sub-agents, from the ledger."""
     return await outstanding_of(workloads, lambda one: _is_of(one, instance))
 
 
 async def outstanding_of(workloads: Workloads, is_meant: Callable[[str], bool]) -> Outstanding:
-    """SVIDs of the instances that are meant, by name, in the same way."""
+    """Return the outstanding SVIDs of the instances whose name is_meant accepts, from the ledger."""
     walk, issued, now = workloads.walk, workloads.issued, workloads.walk.clock.now()
     await issued.read(walk.ledger, now)
     found = [one for one in issued.kept if one.expires_at > now and is_meant(one.instance)]

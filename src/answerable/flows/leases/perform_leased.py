@@ -1,4 +1,4 @@
-"""What a warrant stands for, done at a target with a credential of its own, which is ended before the answer."""
+"""Perform a warrant's action at a target with a credential minted for it, and end the credential before the answer."""
 
 from __future__ import annotations
 
@@ -44,10 +44,11 @@ async def perform_leased(
     *,
     progress: Progress | None = None,
 ) -> tuple[Performed, Lease]:
-    """The result, and how the lease stands when the answer goes: ended where its window is one action.
+    """Perform the action. Return the result, and the lease when the answer is sent: ended where its window is one
+    action.
 
-    Cancelling it tells the target to stop and ends the lease all the same. An answer that holds a standing secret of
-    the broker is withheld, and its lease ended. Raises as `lease_credential`, Refused (`target.unknown`,
+    Cancelling it tells the target to stop, and the lease is ended anyway. An answer that contains a long-lived secret
+    of the broker is withheld, and its lease ended. Raises as `lease_credential`, Refused (`target.unknown`,
     `target.arguments`, `secret.passed`, `secret.exposed`) and Unavailable with effect `none` or `unknown` as the target
     says.
     """
@@ -72,7 +73,7 @@ async def _performed(
     by: str,
     progress: Progress | None,
 ) -> tuple[Performed, Lease]:
-    """What may be answered. The lease is being ended where its window is one action."""
+    """Return the answer that may be sent. A lease whose window is one action is being ended."""
     target = desk.targets.get(warrant.lease.target)
     if target is None:
         raise TARGET_UNKNOWN(f"this broker has no target {shown(warrant.lease.target)}")
@@ -110,8 +111,8 @@ def _used(
     arguments: Mapping[str, JSONValue],
     performed: Performed,
 ) -> Used | None:
-    """What it used of its scope, where it succeeded and the kind of target can tell. It is done by now: no fault in
-    telling changes what is said of it."""
+    """Return what the action used of its scope, if it succeeded and the kind of target can tell. The action is done by
+    now, so a fault here must not change its result."""
     if target.rights is None or performed.result.get("isError") is True:
         return None
     try:
@@ -122,7 +123,7 @@ def _used(
 
 
 async def _released(desk: BrokerState, lease: Lease) -> Lease:
-    """As it stands when its time to be released is over."""
+    """Return the lease after waiting at most release_seconds_max for its end."""
     if lease.window == "task":
         return desk.open.get(lease.name) or lease
     with anyio.move_on_after(desk.limits.release_seconds_max):

@@ -1,8 +1,8 @@
-"""Ending leases: the normal path, the retry, the start after a crash and the sweep of orphans, all by one function.
+"""End leases. One function serves the normal path, the retry, the start after a crash and the sweep of orphans.
 
-Laws: a lease is ended by its name alone, so that nothing of it need be remembered; a failure is on record, with its
-reason, and is tried again without end; no target delays another; what may be live stays in the index until the register
-holds that it is gone.
+Laws: a lease is ended by its name alone, so that nothing else of it need be stored; a failure is recorded with its
+reason and repeated without end; no target delays another; a lease that may be live stays in the index until the
+register records its end.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _log: Final = logging.getLogger(__name__)
 
 
 async def end_lease(desk: BrokerState, name: LeaseName, *, why: str) -> Lease | None:
-    """End it, or have another attempt at it, and say how it stands then; None for a name that nobody took here.
+    """End the lease, or try once more, and return its state afterwards; None for a name unknown to this broker.
 
-    Whoever asks while somebody else is at it waits for that attempt. Cancelling it leaves the attempt going.
+    Waits for an attempt that is already running. Cancelling the caller does not cancel the attempt.
     """
     begin(desk, [name], why=why)
     going = desk.ending.get(name)
@@ -44,14 +44,14 @@ async def end_lease(desk: BrokerState, name: LeaseName, *, why: str) -> Lease | 
 
 
 def end_within(desk: BrokerState, names: Iterable[Under], *, why: str) -> list[LeaseName]:
-    """Begin to end every lease that stands under one of these names; which they are. Waits for none of them."""
+    """Begin to end every lease that depends on one of these names; return their names. Waits for none of them."""
     found = desk.open.within(names)
     begin(desk, found, why=why)
     return found
 
 
 def begin(desk: BrokerState, names: Iterable[LeaseName], *, why: str) -> None:
-    """Begin to end those of these that are open. Never waits."""
+    """Begin to end those of these leases that are open. Never waits."""
     assert desk.tasks is not None  # noqa: S101 - wiring runs the desk
     for name in names:
         lease = desk.open.get(name)
@@ -67,7 +67,7 @@ def begin(desk: BrokerState, names: Iterable[LeaseName], *, why: str) -> None:
 
 
 async def _end_waiting(desk: BrokerState, queue: EndQueue) -> None:
-    """End what waits in this queue, one after another, until there is nothing that this task may take."""
+    """End the leases of this queue one after another, until there is none that this task may take."""
     retrying_max = max(1, desk.limits.enders_per_target // 2)
     try:
         while queue.waiting or (queue.again and queue.retrying < retrying_max):
@@ -84,8 +84,8 @@ async def _end_waiting(desk: BrokerState, queue: EndQueue) -> None:
 
 
 async def _attempt(desk: BrokerState, name: LeaseName, why: str) -> None:
-    """One attempt. Nothing leaves it but what is written down."""
-    # A lease that is just being issued is ended after that, or its account could come after its end.
+    """Try once to end a lease. Every failure is recorded and none is raised."""
+    # Wait for a lease that is being issued; otherwise its account could be created after its end.
     issuing = desk.issuing.get(name)
     if issuing is not None:
         await issuing.wait()
@@ -94,7 +94,8 @@ async def _attempt(desk: BrokerState, name: LeaseName, why: str) -> None:
         return
     stands = await _ended(desk, lease, why)
     try:
-        # It leaves the index only when the register holds that it is gone: it is never missing while it may be live.
+        # Write first: the lease leaves the index only when the register records its end, so it is never missing while
+        # live.
         await desk.writer.put(stands)
     except AnswerableError as failed:
         _log.error("how a lease ended cannot be written down, it is ended again: %s", failed.message)
@@ -107,7 +108,7 @@ async def _attempt(desk: BrokerState, name: LeaseName, why: str) -> None:
 
 
 async def _ended(desk: BrokerState, lease: Lease, why: str) -> Lease:
-    """How it stands after asking its issuer once."""
+    """Ask the issuer once to revoke the lease, and return the lease afterwards."""
     target = desk.targets.get(lease.target)
     fault = NO_TARGET
     if target is not None:
@@ -123,7 +124,7 @@ async def _ended(desk: BrokerState, lease: Lease, why: str) -> Lease:
         except TimeoutError:
             fault = f"the target gave no answer within {desk.limits.revoke_seconds_max:g} s"
         except Exception as broken:
-            # An issuer that breaks its promise is one that failed: the lease stays open.
+            # An issuer that breaks its contract counts as failed: the lease stays open.
             _log.exception("the issuer of target %s failed", lease.target)
             fault = f"its issuer failed: {type(broken).__name__}"
     jitter = int.from_bytes(desk.entropy.bytes(JITTER_BYTES), "big") / 0xFFFF
@@ -131,7 +132,7 @@ async def _ended(desk: BrokerState, lease: Lease, why: str) -> Lease:
 
 
 def schedule(desk: BrokerState, at: int, name: LeaseName) -> None:
-    """Look at this lease again at that time, in Unix milliseconds."""
+    """Check this lease again at that time, in Unix milliseconds."""
     due = (desk.clock.monotonic() + (at - desk.clock.now()) / 1000, name)
     heappush(desk.due, due)
     if desk.due_changed is not None and desk.due[0] == due:
@@ -139,7 +140,7 @@ def schedule(desk: BrokerState, at: int, name: LeaseName) -> None:
 
 
 def told(desk: BrokerState) -> None:
-    """Wake whoever waits for changes."""
+    """Wake the callers that wait for changes."""
     if desk.changed is not None:
         desk.changed.set()
         desk.changed = None

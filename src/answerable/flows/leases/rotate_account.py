@@ -1,8 +1,8 @@
-"""Changing a password of the broker's own, in the order that never locks it out.
+"""Rotate the password of one of the broker's own accounts, in an order that never locks the broker out.
 
-1. the new one is kept, beside the one that is given out; 2. the target is told; 3. the target lets us in with it; 4. it
-is the one that is given out. Cut off anywhere, one that the target takes is kept: whoever connects tries the one that
-is given out, and then the others, and the next attempt goes on with the new one that is kept.
+1. Store the new password beside the current one. 2. Set it at the target. 3. Log in with it at the target. 4. Make it
+the current one. After an interruption at any step, a password that the target accepts is stored: a connection tries the
+current one and then the others, and the next attempt continues with the stored new one.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ USER: Final = "rotation"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnSecret:
-    """A secret of the store that an account of the broker's own has. account: None where the broker cannot change it;
-    why_not says why, in words."""
+    """A stored secret of one of the broker's own accounts. account: None where the broker cannot change it; why_not:
+    human-readable reason."""
 
     name: str
     account: AdminAccount | None = None
@@ -36,11 +36,11 @@ class OwnSecret:
 
 
 async def rotate_account(store: SecretStore, own: OwnSecret, entropy: Entropy) -> StoredSecret:
-    """How the secret stands then. What an earlier attempt began is brought to its end.
+    """Rotate the secret and return it afterwards. Completes what an earlier attempt began.
 
-    Raises Refused: `secret.unrotatable` where the broker cannot, `secret.rotating` where somebody is at it,
-    `account.refused`, and as the store does; Unavailable (`account.*`, `secrets.*`). The one before works on, or the
-    new one does.
+    Raises Refused: `secret.unrotatable` where the broker cannot change it, `secret.rotating` where another rotation is
+    running, `account.refused`, and as the store does; Unavailable (`account.*`, `secrets.*`). Afterwards either the old
+    or the new password works.
     """
     account, name = own.account, own.name
     if account is None:

@@ -1,7 +1,7 @@
-"""Rotation that is done and not only due: by the running broker, on the day, after exposure, and after a crash.
+"""Rotate due secrets in the running broker: on schedule, after exposure, and after an interrupted rotation.
 
-Laws: one target that does not answer delays no other; a failure is tried again without end, in growing pauses; what the
-broker cannot change by itself is said, once for each reason, and stays due.
+Laws: one target that does not answer delays no other; a failed rotation is repeated without end, with growing pauses; a
+secret that the broker cannot change is reported once per reason, and stays due.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class _Attempts:
-    """failed: how often in a row, and when to try again, by name. said: what was told last of those that are not ours
-    to change."""
+    """Attempts by secret name. failed: failures in a row, and when to try again. said: the last reported reason, of
+    secrets that the broker cannot change."""
 
     going: set[str] = field(default_factory=set)
     failed: dict[str, tuple[int, float]] = field(default_factory=dict)
@@ -44,11 +44,11 @@ class _Attempts:
 
 
 async def keep_rotating(desk: SecretState) -> None:
-    """Forever: whatever is due, as soon as it is known."""
+    """Rotate every secret as soon as it is known to be due, until cancelled."""
     attempts = _Attempts()
     async with anyio.create_task_group() as tasks:
         while True:
-            # Before the look: what stirs after it is another event.
+            # Replace the event before checking: a change after that sets the new event.
             stirred = desk.stirred = anyio.Event()
             _begin(desk, attempts, tasks)
             with anyio.move_on_after(_pause(desk, attempts)):
@@ -56,7 +56,7 @@ async def keep_rotating(desk: SecretState) -> None:
 
 
 def due_now(desk: SecretState) -> Iterator[tuple[StoredSecret, str]]:
-    """Each secret that is to be replaced, and why; or whose rotation was begun and did not come to its end."""
+    """Yield each secret that must be replaced, with the reason, and each whose rotation was interrupted."""
     now = desk.clock.now()
     for one in desk.known:
         if one.kind != "static" or one.current is None:
@@ -101,7 +101,7 @@ async def _rotate(desk: SecretState, attempts: _Attempts, own: OwnSecret, why: s
     except AnswerableError as failed:
         _failed(desk, attempts, name, failed.message)
     except Exception as broken:
-        # A target that breaks its promise is one that failed: the others are rotated all the same.
+        # A target that breaks its contract counts as failed: the other secrets are rotated anyway.
         _log.exception("the rotation of %s failed", name)
         _failed(desk, attempts, name, type(broken).__name__)
     finally:
@@ -117,7 +117,7 @@ def _failed(desk: SecretState, attempts: _Attempts, name: str, why: str) -> None
 
 
 def _pause(desk: SecretState, attempts: _Attempts) -> float:
-    """Until the next of those that failed, or a look at the calendar."""
+    """Return the seconds until the next retry, or until the next check of due dates."""
     now = desk.clock.monotonic()
     waits = [at - now for name, (_, at) in attempts.failed.items() if name not in attempts.going]
     return max(0.05, min([EVERY_SECONDS, *waits]))

@@ -1,7 +1,7 @@
-"""What a running broker knows of its standing secrets, put together by wiring: how they stand, who uses them, what
-looks for them in passing.
+"""State of a running broker's long-lived secrets: which are known, used or exposed, and what scans content for them.
 
-Law: what the store says is taken over within a look; where it cannot be read, what was known stays in force.
+Law: a change in the store is adopted within one LOOK_SECONDS interval; where the store cannot be read, the last known
+state stays in force.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class SecretState:
-    """opens: the store, None while there is none. own: secrets of accounts of the broker's own, by name. used_by: names
-    of the secrets that a target uses, by target. refuses_exposed: nothing is begun at a target of whose secrets one was
-    exposed.
+    """Secrets of one broker. opens: returns the store, None while there is none. own: secrets of the broker's own
+    accounts, by name. used_by: names of the secrets that a target uses, by target. refuses_exposed: no action begins at
+    a target with an exposed secret.
 
-    elsewhere: what targets refer to that is not in the store, by a name with a blank in it, which no secret of the
-    store has. It is looked for alike; that it was exposed is known to this process alone.
+    elsewhere: secrets outside the store that targets refer to, by a name with a space in it, which no stored secret
+    has. Content is scanned for them, too; only this process knows of their exposure.
 
-    known: every secret, as it stood at the last look. exposed: those that were seen where they should not be, with
-    where. untold: those of which the store does not know it yet. burnt: exposed ones from elsewhere, as they were.
+    known: every stored secret, as last read. exposed: secrets found where they should not be, with the place. untold:
+    exposures that the store does not record yet. burnt: exposed secrets from elsewhere, with the value exposed.
     stirred: set when there is something to do.
     """
 
@@ -66,17 +66,17 @@ class SecretState:
 
     @property
     def watches(self) -> tuple[SecretWatch, ...]:
-        """Those that have something to look for."""
+        """Return the watches that have a secret to look for."""
         return tuple(one for one in (self.watch, self.watch_others) if not one.is_idle)
 
 
 async def look(desk: SecretState) -> None:
-    """Take over what the store says, and tell it what it does not know. Raises as the store does."""
+    """Adopt the store's state, and record exposures that it lacks. Raises as the store does."""
     await to_thread.run_sync(_look, desk)
 
 
 async def keep_looking(desk: SecretState) -> None:
-    """Forever. A store that cannot be read is said once for each reason."""
+    """Read the store until cancelled. Each reason for which it cannot be read is logged once."""
     said = ""
     while True:
         try:
@@ -97,7 +97,7 @@ def _look(desk: SecretState) -> None:
     if store is None:
         return
     for name, why in list(desk.untold.items()):
-        # One that is not there any more has nobody to be told.
+        # A secret that is no longer in the store has no exposure to record.
         with suppress(Refused):
             store.expose(name, why)
         desk.untold.pop(name, None)
@@ -113,7 +113,7 @@ def _look(desk: SecretState) -> None:
 
 
 def _look_elsewhere(desk: SecretState) -> None:
-    """What is in files and variables is read again now and then. One that is another is exposed no more."""
+    """Read files and variables again at intervals. A secret with a new value is no longer exposed."""
     now = desk.clock.monotonic()
     if now < desk.next_others_at:
         return

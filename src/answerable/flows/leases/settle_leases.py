@@ -1,5 +1,4 @@
-"""What ends leases that nobody ends: their time, a failure to be tried again, the start of the broker, and a look at
-what the targets themselves still know."""
+"""End leases that no caller ends: at expiry, on retry, at the broker's start, and accounts that targets still have."""
 
 from __future__ import annotations
 
@@ -28,8 +27,8 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Stray(NamedTuple):
-    """An account of ours that a target knows and that is no open lease. is_known: whether it was once; such a one is
-    taken away. One that never was may belong to another deployment at the same target, and is only told."""
+    """An account of this product that a target has and that is no open lease. is_known: whether it was a lease once;
+    then it is removed. One that never was may belong to another deployment at the same target, and is only reported."""
 
     target: str
     name: LeaseName
@@ -37,7 +36,8 @@ class Stray(NamedTuple):
 
 
 def reopen(desk: BrokerState) -> int:
-    """Take up what an earlier process left, and begin to end it: its secrets died with that process. How many."""
+    """Load the open leases of an earlier process and begin to end them: their credentials were lost with that process.
+    Return how many."""
     names = []
     for lease in desk.register.open_leases():
         desk.open.keep(lease)
@@ -47,7 +47,7 @@ def reopen(desk: BrokerState) -> int:
 
 
 async def keep_settling(desk: BrokerState) -> None:
-    """End what is due, until cancelled."""
+    """End due leases until cancelled."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_keep_forgetting, desk)
         while True:
@@ -68,16 +68,16 @@ def _end_if_due(desk: BrokerState, name: LeaseName) -> None:
     if lease.state == "unrevoked":
         begin(desk, [name], why=lease.why)
     elif now >= lease.expires_at or not lease.renewed_at:
-        # A clock that was set back meanwhile does not let it live longer.
+        # A clock that was set back meanwhile does not extend the lease.
         begin(desk, [name], why="its time ran out")
     else:
         schedule(desk, lease.expires_at, name)
 
 
 async def find_strays(desk: BrokerState) -> tuple[list[Stray], dict[str, str]]:
-    """What targets know of ours that is no open lease, and why some could not be asked, by target.
+    """Return the accounts at targets that are no open leases, and by target why some could not be queried.
 
-    Those that once were leases here are taken away at once.
+    Accounts that were leases of this broker are removed at once.
     """
     strays: list[Stray] = []
     faults: dict[str, str] = {}
@@ -102,7 +102,7 @@ async def find_strays(desk: BrokerState) -> tuple[list[Stray], dict[str, str]]:
 
 
 async def _take_away(desk: BrokerState, lease: Lease, faults: dict[str, str]) -> None:
-    """A target still knows what is on record as gone: that is a fault of somebody's, and it goes."""
+    """Revoke a lease that the register records as ended and the target still has, which is a fault."""
     _log.error("target %s still knows lease %s, which ended", lease.target, lease.name)
     try:
         await desk.targets[lease.target].issuer.revoke(lease.name)

@@ -1,1 +1,1 @@
-"""Witnesses, cosignatures, evidence bundles."""
+"""Gather and give witness cosignatures, publish checkpoints and the log of logs, and assemble evidence bundles."""

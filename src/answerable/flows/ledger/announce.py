@@ -1,8 +1,8 @@
-"""Announcing: our log is read on, and what it says that others are to know is put into their streams.
+"""Announce ledger entries: read this process's log and queue the events that others subscribe to in their streams.
 
-The entry comes first and is the source. A crash between it and the streams: the next start reads on from where the
-streams were last filled, and what is there already is passed over by its id. So none is lost and none is doubled here;
-a receiver may still be sent one twice, and knows it by its `jti`.
+The entry comes first and is the source. After a crash between entry and queue, the next start reads on from where the
+queues were last filled and skips queued events by their id. No event is lost or queued twice; a receiver may still be
+sent an event twice, and recognises it by its `jti`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 ENTRIES_AT_A_TIME: Final = 200
 PAUSE_SECONDS: Final = 0.01
-"""Between two such readings, so that actions do not wait."""
+"""Pause between two such readings, so that actions do not wait."""
 KEPT_AFTER_ENTRIES: Final = 5_000
-"""How many entries that announce nothing are read before that is kept, too."""
+"""Entries without announcements after which the read position is stored anyway."""
 ROUND_SECONDS: Final = 0.2
 _log: Final = logging.getLogger(__name__)
 
@@ -42,8 +42,8 @@ _log: Final = logging.getLogger(__name__)
 async def announce(
     desk: EventState, told: Sequence[Announcement], *, log: str = "", read_to: int = 0
 ) -> None:
-    """Put what these say into every stream whose receiver wants it. log, read_to: how far a log has been read with
-    that. Raises Unavailable (`register.*`)."""
+    """Queue these announcements in every stream whose receiver wants them. log, read_to: how far a log has been read,
+    stored in the same write. Raises Unavailable (`register.*`)."""
     streams = await in_register(desk.register.streams)
     events = [event for stream in streams for one in told for event in _for_stream(desk, stream, one)]
     await in_register(
@@ -56,14 +56,14 @@ async def announce(
 
 
 async def announce_new(desk: EventState) -> None:
-    """One round: what our log has that was not read. Raises Unavailable (`register.*`)."""
+    """Announce the new entries of this process's log, in one round. Raises Unavailable (`register.*`)."""
     walk = desk.walk
     log, size = walk.ledger.origin, walk.ledger.size
     streams = await in_register(desk.register.streams)
     if desk.read_to is None:
         start, first = await _beginning(desk, streams, log, size), size
         for stream in streams:
-            # A crash may have come between counting what was left out and saying so.
+            # A crash may have come between counting the events left out and reporting them.
             await _say_left_out(desk, stream.id)
     else:
         start = first = desk.read_to
@@ -72,13 +72,13 @@ async def announce_new(desk: EventState) -> None:
         return
     for stream in streams:
         if log not in stream.since:
-            # 1. From here on it is told of everything. A crash after this line: it still is, from this entry on.
+            # 1. Store from which entry on the stream gets everything. After a crash here, that stays in force.
             await changed(desk, stream.id, partial(_seen, log=log, first=first))
     kept = start
     while start < size:
         found, start = _read(desk, start, size)
         if found or start - kept >= KEPT_AFTER_ENTRIES:
-            # 2. What it says and how far we have read, in one write. A crash before it reads the same again.
+            # 2. Store events and read position in one write. After a crash before it, the same entries are read again.
             await announce(desk, found, log=log, read_to=start)
             kept = start
         desk.read_to = start
@@ -87,7 +87,7 @@ async def announce_new(desk: EventState) -> None:
 
 
 async def announce_always(desk: EventState, *, seconds: float = ROUND_SECONDS) -> None:
-    """Round after round, until cancelled. Nothing that fails here stops anything else."""
+    """Announce in rounds until cancelled. A failure here stops nothing else."""
     troubled = False
     while True:
         try:
@@ -102,7 +102,7 @@ async def announce_always(desk: EventState, *, seconds: float = ROUND_SECONDS) -
 
 
 async def _beginning(desk: EventState, streams: Sequence[EventStream], log: str, size: int) -> int:
-    """Where a process reads on: where its log was last read, and not before the first stream wanted to hear of it."""
+    """Return where a process reads on: where its log was last read, but not before the first stream's start."""
     known = [stream.since[log] for stream in streams if log in stream.since]
     if not known:
         return size
@@ -140,7 +140,8 @@ def _for_stream(desk: EventState, stream: EventStream, told: Announcement) -> It
 
 
 async def _say_left_out(desk: EventState, stream: str) -> None:
-    """A stream that is full: its receiver is told how many it was not sent, and is paused unless nobody could go on."""
+    """Tell the receiver of a full stream how many events were left out. Pause the stream, unless nobody could enable it
+    again."""
     queue = await in_register(desk.register.queue, stream)
     kept = await changed(
         desk, stream, partial(_paused, left_out=queue.left_out, limit=desk.limits.waiting_max)
@@ -159,11 +160,9 @@ def _paused(stream: EventStream, *, left_out: int, limit: int) -> EventStream | 
         return None
     update = f"{stream.id}.{stream.revision}"
     if stream.method == "webhook":
-        # Nobody could enable it again; the number is said as soon as it can be reached.
+        # Nobody could enable a paused webhook again; it gets the number as soon as it can be reached.
         return replace(stream, update=update) if not stream.update else None
     reason = f"{left_out} events were left out so far, because {limit} waited already"
     if stream.status == "paused":
-        update = (
-            stream.update
-        )  # Its receiver has been told, or will be, and reads the number when it comes back.
+        update = stream.update  # Its receiver was notified, or will be, and reads the number later.
     return replace(stream, status="paused", reason=reason, left_out=left_out, update=update)

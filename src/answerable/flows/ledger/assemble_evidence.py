@@ -1,4 +1,5 @@
-"""Making an evidence bundle: chosen entries with proofs, and of their fields those that were chosen to be shown."""
+"""Assemble an evidence bundle: selected entries with inclusion proofs, and those of their sealed fields that are
+disclosed."""
 
 from __future__ import annotations
 
@@ -68,8 +69,8 @@ _REFERENCES: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """A bundle ready to be handed over. withheld: entries whose fields were asked for and could not be opened.
-    witnessed: whether the quorum of the policy in it has seen its entries; also True where nobody's is asked for."""
+    """A finished evidence bundle. withheld: entries with requested fields that could not be opened. witnessed: whether
+    the quorum of the enclosed policy has cosigned its entries; also true where no quorum is required."""
 
     bundle: bytes
     origin: str
@@ -81,13 +82,13 @@ class Evidence:
 
 
 class Selection:
-    """Which entries are wanted: by index, or all of an action or of a mandate."""
+    """The entries wanted: by index, or all of an action or of a mandate."""
 
     def __init__(
         self, *, indexes: Iterable[int] = (), action: str = "", mandate: str = "", replay: bool = False
     ) -> None:
-        """replay: with what it takes to ask the decisions among them again. Raises Malformed (`evidence.nothing`) when
-        nothing is asked for."""
+        """replay: include what is needed to evaluate the decisions again. Raises Malformed (`evidence.nothing`) when
+        nothing is selected."""
         self.indexes = frozenset(indexes)
         self.replay = replay
         self.action, self.mandate = action, mandate
@@ -108,7 +109,7 @@ class Selection:
         return bool(self.action or self.mandate or self.replay)
 
     def take(self, stored: StoredEntry) -> None:
-        """Look at the next entry. Raises Malformed (`evidence.entries`) when too many are chosen."""
+        """Consider the next entry. Raises Malformed (`evidence.entries`) when too many are chosen."""
         if self.replay:
             self._note_stated(stored)
         if self.needs_all:
@@ -116,7 +117,7 @@ class Selection:
         if stored.index in self.indexes or (self.needs_all and self._is_about(stored)):
             self.chosen[stored.index] = stored
         elif self.action and stored.tag in _APPROVALS:
-            # The action that it was asked for comes later.
+            # The entry of the action that the approval was requested for comes later.
             self._of_approvals.setdefault(str(leaf_of(stored).get("approval")), []).append(stored.index)
         if stored.tag == Tag.DUTY:
             duty = leaf_of(stored)
@@ -136,7 +137,7 @@ class Selection:
             raise EVIDENCE_ENTRIES(f"more than {ENTRIES_MAX} entries are about that")
 
     def belonging(self) -> set[int]:
-        """Entries without which those chosen say little: the intents of ends, and the approvals of intents."""
+        """Return entries needed to understand the chosen ones: the intents of ends, and the approvals of intents."""
         found: set[int] = set()
         for stored in self.chosen.values():
             leaf = leaf_of(stored)
@@ -154,11 +155,12 @@ class Selection:
         return found | self._keys.of(found | self.chosen.keys())
 
     def _note_deputy(self, leaf: dict[str, JSONValue]) -> None:
-        """With an answer that was given for another one goes all that is on record of that: also that it was ended."""
+        """Add to a deputy's or workflow's answer every entry about the delegation, also its end, and the workflow's
+        document."""
         document = self._of_workflows.get(str(leaf.get("workflow")))
         if document is not None:
-            # Whose key it was that signed, by the document that was in force.
-            # And the last change of any, so that it is known to be by that.
+            # The document then in force says whose key signed; the last registry change proves that it was still in
+            # force.
             self._of_approvals.setdefault(str(leaf.get("approval")), []).extend((document, self._change))
         duty = leaf.get("duty")
         given = self._of_duties.get(str(duty.get("delegation"))) if isinstance(duty, dict) else None
@@ -166,12 +168,12 @@ class Selection:
             self._of_approvals.setdefault(str(leaf.get("approval")), []).extend(given)
 
     def _note_signer(self, leaf: dict[str, JSONValue]) -> None:
-        """Whose passkey it may have been that signed an answer or a review."""
+        """Add the passkeys of the person that may have signed an answer or a review."""
         passkeys = self._of_people.get(str(leaf.get("person")), ())
         self._of_approvals.setdefault(str(leaf.get("approval")), []).extend(passkeys)
 
     def _note_workflows(self, stored: StoredEntry) -> None:
-        """Where the documents of workflows stand, the latest of each, and the last change."""
+        """Note the latest entry with the document of each workflow, and the last registry change."""
         self._change = stored.index
         named = leaf_of(stored).get("workflows")
         for name in named if isinstance(named, list) else ():
@@ -182,7 +184,7 @@ class Selection:
             self._of_people.setdefault(str(leaf.get("person")), []).append(index)
 
     def _note_stated(self, stored: StoredEntry) -> None:
-        """Where policy sets and mandates stand: a denial may name what nothing referred to so far."""
+        """Note the entries of policy sets and mandates: a denial may name one that no entry has referred to yet."""
         if stored.tag in STATED:
             self._stated.setdefault(stated_name(stored.tag, leaf_of(stored)), stored.index)
 
@@ -208,10 +210,10 @@ def assemble_evidence(
     find: FindKey,
     policy: str,
 ) -> Evidence:
-    """The bundle of what `selection` has taken, of what its entries refer to, and of the log's first entry.
+    """Assemble the bundle of the entries in `selection`, the entries they refer to, and the log's first entry.
 
-    reveal: fields to show, `name` for every entry that has it or `index:name` for one. entry: reads one entry. policy:
-    a tlog-policy, left out where it does not speak of this log; empty when there is none. Blocks while it reads.
+    reveal: fields to disclose, `name` for every entry that has it or `index:name` for one. entry: reads one entry.
+    policy: a tlog-policy (C2SP), left out where it does not name this log; empty for none. Blocks while it reads.
 
     Raises Malformed: `evidence.nothing`, `evidence.entries`, `evidence.reveal` for a field that no entry has,
     `evidence.unsigned` for entries that no checkpoint covers yet; Unavailable and Broken as the port does.
@@ -223,7 +225,7 @@ def assemble_evidence(
         chosen[index] = entry(index)
     wanted = {0, *_referred(chosen.values())} - chosen.keys()
     while wanted:
-        # What is referred to refers on: an intent to its hops, and a hop to what was consented to. Always backwards.
+        # References continue: an intent refers to its hops, and a hop to its consent. They always point backwards.
         found = {index: entry(index) for index in wanted}
         chosen |= found
         wanted = _referred(found.values()) - chosen.keys()
@@ -254,12 +256,12 @@ def assemble_evidence(
 
 
 class _Asked:
-    """Fields that are to be shown."""
+    """The fields to disclose."""
 
     def __init__(
         self, reveal: Iterable[str], find: FindKey, *, replay: bool, signers: Collection[str]
     ) -> None:
-        """signers: pseudonyms of those who signed something in the bundle."""
+        """signers: pseudonyms of the persons who signed something in the bundle."""
         self._find, self._replay, self._signers = find, replay, signers
         self._found: dict[str, bool] = dict.fromkeys(reveal, False)
         self.withheld: list[int] = []
@@ -267,7 +269,7 @@ class _Asked:
             raise EVIDENCE_REVEAL(f"more than {REVEALS_MAX} fields to reveal")
 
     def of(self, stored: StoredEntry) -> tuple[Disclosure, ...]:
-        """Those of one entry, in order of their digests."""
+        """Return the fields of one entry to disclose, in order of their digests."""
         leaf = leaf_of(stored)
         again = shown_for_replay(stored.tag, leaf) if self._replay else frozenset()
         if not (self._found or again) or not stored.attachment or leaf.get("v") == FIRST_LEAF_VERSION:
@@ -287,7 +289,8 @@ class _Asked:
         return tuple(sorted(wanted, key=lambda one: one.digest))
 
     def require_all_found(self) -> None:
-        """Raises Malformed for what was asked for and is nowhere: a slip of the pen should not pass for a secret."""
+        """Raises Malformed for a requested field that no entry has, so that a typing error is not taken for a sealed
+        field."""
         lacking = [name for name, found in self._found.items() if not found]
         if lacking and not self.withheld:
             raise EVIDENCE_REVEAL(f"no entry of these has the field {shown(lacking[0])}")
@@ -299,7 +302,8 @@ def _referred(chosen: Iterable[StoredEntry]) -> set[int]:
         leaf = leaf_of(stored)
         began = leaf.get("intent") if stored.tag in _ENDS else None
         if type(began) is int:
-            # What prepared something ended it, and who had it prepared stands in the intent.
+            # For a prepared object, the reference is to the end of the preparing action; who requested it is in its
+            # intent.
             found.add(began)
         for member in _REFERENCES:
             index = _entry_of(leaf.get(member))
@@ -321,7 +325,7 @@ def _entry_of(reference: JSONValue) -> int | None:
 
 
 def _checkpoint_over(index: int, published: PublishedLog) -> bytes:
-    """The newest cosigned checkpoint if it covers the entry, else the newest."""
+    """Return the newest cosigned checkpoint if it covers the entry, otherwise the newest checkpoint."""
     for note in (published.cosigned(), published.checkpoint()):
         if note is not None and Checkpoint.parse(Note.parse(note).text).size > index:
             return note
@@ -331,7 +335,7 @@ def _checkpoint_over(index: int, published: PublishedLog) -> bytes:
 
 
 def _is_met(note: bytes, policy: Policy, origin: str, keys: tuple[VerifierKey, ...]) -> bool:
-    """As whoever gets the bundle will ask."""
+    """Whether the policy is met, checked as the bundle's receiver will check it."""
     try:
         verified_checkpoint_under(note, policy, origin=origin, log_keys=keys)
     except Unverified:
@@ -342,7 +346,7 @@ def _is_met(note: bytes, policy: Policy, origin: str, keys: tuple[VerifierKey, .
 def _trusted(
     published: PublishedLog, policy: str, origin: str
 ) -> tuple[tuple[VerifierKey, ...], Policy | None]:
-    """The log's keys, and the policy where it is about this log."""
+    """Return the log's keys, and the policy if it names this log."""
     first = published.key()
     if first is None:
         raise LEDGER_UNREADABLE("the log has no key beside it")

@@ -1,9 +1,9 @@
-"""What a witness does with a checkpoint (C2SP tlog-witness, add-checkpoint): check, remember, cosign.
+"""Check, store and cosign a checkpoint as a witness (C2SP tlog-witness, add-checkpoint).
 
 Laws:
-- nothing is cosigned that does not continue what was cosigned before, in size and in every leaf;
-- a cosignature leaves this room only after the checkpoint it is on is remembered for ever. Killed before that, nothing
-  was said; killed after it, the log asks again from the size that is remembered, and gets the same checkpoint cosigned;
+- a checkpoint is cosigned only if it extends the one cosigned before, in size and in every leaf;
+- a cosignature is sent only after its checkpoint is on stable storage. After a crash before that, nothing was sent;
+ after a crash after it, the log asks again from the stored size and gets the same checkpoint cosigned;
 - times of cosignatures on one log never go back.
 """
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from answerable.ports.witness_register import EvidenceKind, WitnessedLog, WitnessRegister
 
 CLOCK_BACK_SECONDS_MAX: Final = 60
-"""How far the clock may have gone back since the last cosignature: so far the time of that one is said again."""
+"""How far the clock may have gone back since the last cosignature; within that, the last time is used again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Cosigner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CosigningState:
-    """What a witness works with. cosigners: the preferred key first, never empty."""
+    """State of a witness. cosigners: the preferred key first, never empty."""
 
     register: WitnessRegister
     clock: Clock
@@ -59,7 +59,8 @@ class CosigningState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
-    """What was cosigned so far. at: seconds of the newest cosignature; size 0 and no note before the first."""
+    """The newest checkpoint cosigned for a log. at: time of its newest cosignature, seconds; size 0 and no note before
+    the first."""
 
     size: int
     root: bytes
@@ -68,10 +69,10 @@ class _Known:
 
 
 def cosign_checkpoint(desk: CosigningState, body: bytes) -> Cosigned | Remembered:
-    """Judge the body of one add-checkpoint request. Blocks while the checkpoint goes to the disk.
+    """Process the body of one add-checkpoint request. Blocks while the checkpoint is written to disk.
 
-    Raises Malformed; Refused (`witness.log.unknown`); Unverified, steps `consistency.*` for the proof and others
-    for the log's signature; Unavailable; Broken (`witness.state_damaged`).
+    Raises Malformed; Refused (`witness.log.unknown`); Unverified, steps `consistency.*` for the proof and others for
+    the log's signature; Unavailable; Broken (`witness.state_damaged`).
     """
     request = AddCheckpoint.parse(body)
     note = Note.parse(request.checkpoint)
@@ -92,14 +93,15 @@ def cosign_checkpoint(desk: CosigningState, body: bytes) -> Cosigned | Remembere
         if checkpoint.size > known.size:
             _keep(desk, checkpoint, known, body, "unproven")
         raise
-    # What strangers appended is not passed on: one good signature of each of the log's keys.
+    # Keep one valid signature of each of the log's keys, and drop signatures that third parties appended.
     by_key = {key: line for line, key in note.signatures_by(log.keys, kinds=LOG_KINDS)}
     signed = Note(text=note.text, signatures=tuple(by_key.values()))
     return _cosigned(desk, signed, known)
 
 
 def _checkpoint_in(note: Note) -> Checkpoint:
-    """Raises Malformed; Unverified for an empty tree with the root of another, which is no fault of form."""
+    """Parse the checkpoint. Raises Malformed; Unverified for size 0 with another root than that of the empty tree,
+    which is well-formed."""
     try:
         return Checkpoint.parse(note.text)
     except Malformed as fault:
@@ -109,7 +111,7 @@ def _checkpoint_in(note: Note) -> Checkpoint:
 
 
 def _known(desk: CosigningState, log: WitnessedLog) -> _Known:
-    """What is remembered, verified: what stands in a file is not taken at its word."""
+    """Return the stored checkpoint after verifying it: a file's content is not trusted."""
     if log.newest is None:
         return _Known(size=0, root=EMPTY_ROOT, at=0, note=None)
     try:
@@ -127,9 +129,9 @@ def _known(desk: CosigningState, log: WitnessedLog) -> _Known:
 
 
 def _verify_growth(checkpoint: Checkpoint, known: _Known, proof: tuple[bytes, ...]) -> None:
-    """Raises Unverified, steps `consistency.*`."""
+    """Check that the checkpoint extends the known one. Raises Unverified, steps `consistency.*`."""
     if known.size == 0:
-        # The empty tree is consistent with every tree, and the protocol wants no proof of that.
+        # The empty tree is consistent with every tree, and the protocol requires no proof of that.
         if proof:
             raise PROOF_LENGTH_UNVERIFIED(f"proof of {len(proof)} hashes from size 0, expected none")
         return
@@ -143,7 +145,7 @@ def _verify_growth(checkpoint: Checkpoint, known: _Known, proof: tuple[bytes, ..
 
 
 def _cosigned(desk: CosigningState, signed: Note, known: _Known) -> Cosigned | Remembered:
-    """Cosign, remember, and only then say so. signed: the note with signatures of the log alone."""
+    """Cosign, store, and only then return the cosignature. signed: the note with signatures of the log alone."""
     origin = Checkpoint.parse(signed.text).origin
     timestamp = _timestamp(desk.clock.now() // 1000, known.at)
     own = tuple(
@@ -151,7 +153,7 @@ def _cosigned(desk: CosigningState, signed: Note, known: _Known) -> Cosigned | R
     )
     cosigned = Note(text=signed.text, signatures=(*signed.signatures, *own)).encoded()
     if not desk.register.advance(origin, seen=known.note, newest=cosigned):
-        # Somebody else was faster: this cosignature has not been said, and never will be.
+        # A concurrent request was first: this cosignature has not been sent and never will be.
         log = desk.register.log(origin)
         if log is None:
             raise WITNESS_STATE_DAMAGED(f"log {shown(origin)} is gone from the witness")
@@ -161,7 +163,7 @@ def _cosigned(desk: CosigningState, signed: Note, known: _Known) -> Cosigned | R
 
 
 def _timestamp(now: int, before: int) -> int:
-    """Seconds for the next cosignature, never below the last. Raises Unavailable (`witness.clock_back`)."""
+    """Return the seconds for the next cosignature, never below the last. Raises Unavailable (`witness.clock_back`)."""
     if now >= before:
         return now
     if before - now > CLOCK_BACK_SECONDS_MAX:
@@ -173,7 +175,8 @@ def _timestamp(now: int, before: int) -> int:
 
 
 def _keep_what_cannot_be(desk: CosigningState, checkpoint: Checkpoint, known: _Known, body: bytes) -> None:
-    """The log signed this: of a log that only grows it cannot be the truth beside what was cosigned."""
+    """Store evidence against the log: it signed a checkpoint that an append-only log cannot have beside the cosigned
+    one."""
     if checkpoint.size == known.size and checkpoint.root != known.root:
         _keep(desk, checkpoint, known, body, "fork")
     elif checkpoint.size < known.size:
@@ -186,7 +189,7 @@ def _keep(
     if known.note is None:
         return
     evidence = Evidence(kind=kind, at=desk.clock.now(), size=checkpoint.size, known=known.note, request=body)
-    # A full disk must not keep the answer from an honest log: the answer tells it, too, that something is wrong.
+    # A full disk must not withhold the answer from an honest log: the answer also shows that something is wrong.
     with suppress(Unavailable):
         desk.register.keep_evidence(checkpoint.origin, evidence)
 

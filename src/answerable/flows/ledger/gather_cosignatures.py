@@ -1,8 +1,8 @@
-"""Asking witnesses to cosign the newest checkpoint, and learning from them whether our log went back.
+"""Gather witness cosignatures on the newest checkpoint, and detect from witnesses whether this log was rolled back.
 
-Beside the walk, never in it: a witness that is down, slow or lies delays no action, it becomes an alarm with a reason
-and a time. What a witness proves about us is another matter: a checkpoint that our key signed and that our log does not
-lead to ends the process (`ledger.rolled_back`), for no entry may follow on a history that others know differently.
+This runs beside the walk, never in it: a witness that is down, slow or lies delays no action and only raises an alarm
+with a reason and a time. Proof against this log is different. A checkpoint that its key signed and that its tree does
+not extend ends the process (`ledger.rolled_back`), because no entry may follow on a forked history.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from answerable.ports.witness import Witness
 
 TRIES_MAX: Final = 3
-"""Requests to one witness in one round: one to learn its size, one with the proof, one if somebody came between."""
+"""Requests to one witness in one round: to learn its size, to send the proof, and once more after a concurrent one."""
 
 WITNESS_PORT: Final = "witness"
 
@@ -48,7 +48,7 @@ State: TypeAlias = Literal["waiting", "ok", "alarm"]
 
 
 class WitnessedLedger(Protocol):
-    """The part of a ledger that witnesses see. Raises Unavailable as ports.Ledger does."""
+    """The part of a ledger that witnesses use. Raises Unavailable as ports.Ledger does."""
 
     @property
     def checkpoint(self) -> str:
@@ -56,23 +56,24 @@ class WitnessedLedger(Protocol):
         ...
 
     def consistency_proof(self, old_size: int, new_size: int) -> tuple[bytes, ...]:
-        """Proof that the tree of the first size is a prefix of that of the second, which a checkpoint covers."""
+        """Return the proof that the tree of the first size is a prefix of that of the second, which a checkpoint
+        covers."""
         ...
 
     def publish_cosigned(self, note: bytes) -> object:
-        """Make a checkpoint with its cosignatures the newest cosigned one, durably, if it says more than that. Called
-        in a thread.
+        """Durably make this the newest cosigned checkpoint, if it is newer or has more cosignatures. Called in a
+        thread.
 
-        Raises Malformed or Unverified for one that is not this log's, beside Unavailable and Broken.
+        Raises Malformed or Unverified for a checkpoint of another log, and Unavailable and Broken.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CosigningLimits:
-    """quorum: how many witnesses must have cosigned. round_seconds: between two rounds. skew_seconds_max: how far the
-    time of a cosignature may be from ours. stop_after_seconds: without a quorum, from when on actions are refused; 0 is
-    never."""
+    """Limits. quorum: number of witnesses that must cosign. round_seconds: between two rounds. skew_seconds_max: how
+    far a cosignature's time may differ from this clock. stop_after_seconds: time without a quorum after which actions
+    are refused; 0 for never."""
 
     quorum: int = 1
     round_seconds: float = 10.0
@@ -82,8 +83,8 @@ class CosigningLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessState:
-    """How one witness is. waiting: not asked yet, or just being started. size, cosigned_at: of its newest cosignature,
-    0 before the first.
+    """State of one witness. waiting: not queried yet, or just being started. size, cosigned_at: of its newest
+    cosignature, 0 before the first.
 
     reason: why there is an alarm; since: when it began. Times are Unix milliseconds.
     """
@@ -97,7 +98,7 @@ class WitnessState:
 
 
 class Cosigning:
-    """The witnesses of one log and how they stand. Belongs to the event loop's thread; rounds take turns."""
+    """The witnesses of one log and their states. Use only in the event loop's thread; rounds do not overlap."""
 
     def __init__(
         self,
@@ -108,7 +109,7 @@ class Cosigning:
         clock: Clock,
         limits: CosigningLimits,
     ) -> None:
-        """log_keys: those of the log, the first one named like its origin. Witnesses have different names."""
+        """log_keys: keys of the log, the first one named like its origin. Witnesses have different names."""
         self._ledger = ledger
         self._log_keys = tuple(log_keys)
         self._witnesses = tuple(witnesses)
@@ -123,21 +124,21 @@ class Cosigning:
         self.starting = StartingWitnesses(clock=clock)
 
     def states(self) -> tuple[WitnessState, ...]:
-        """How each witness is."""
+        """Return the state of each witness."""
         return tuple(self._states.values())
 
     @property
     def is_set_up(self) -> bool:
-        """Whether there are as many witnesses as the quorum takes."""
+        """Whether there are enough witnesses for the quorum."""
         return 0 < self._limits.quorum <= len(self._witnesses)
 
     @property
     def covered(self) -> int:
-        """Size of the newest checkpoint that a quorum has cosigned and that is published so; 0 before the first."""
+        """Size of the newest published checkpoint that a quorum has cosigned; 0 before the first."""
         return self._covered
 
     def refusal(self) -> Refused | None:
-        """Why no new action is taken just now; None while they are."""
+        """Return why new actions are refused now; None while they are accepted."""
         after, lacking = self._limits.stop_after_seconds, self._lacking_since
         if not after or lacking is None or self._clock.monotonic() - lacking < after:
             return None
@@ -146,11 +147,11 @@ class Cosigning:
         )
 
     async def gather(self) -> None:
-        """One round: each witness that has not cosigned the newest checkpoint is asked, all at the same time.
+        """Run one round: query, concurrently, each witness that has not cosigned the newest checkpoint.
 
-        What came is published as soon as the quorum is met, and again when all have been asked. Cancelled, the
-        witnesses that had not answered are in alarm. Raises Broken (`ledger.rolled_back`), and what the ledger
-        raises, except where it takes nothing now; nothing a witness does raises anything else.
+        Cosignatures are published as soon as the quorum is met, and again when all witnesses have been queried. On
+        cancellation, the witnesses that have not answered are in alarm. Raises Broken (`ledger.rolled_back`), and the
+        ledger's exceptions, except where it accepts nothing now; a witness's behaviour raises nothing else.
         """
         async with self._turn:
             encoded = self._ledger.checkpoint.encode()
@@ -174,13 +175,13 @@ class Cosigning:
                 self._covered = max(self._covered, Checkpoint.parse(note.text).size)
 
     async def gather_always(self) -> None:
-        """Rounds until cancelled. Raises as `gather`."""
+        """Run rounds until cancelled. Raises as `gather`."""
         while True:
             await self.gather()
             await anyio.sleep(self.starting.round_seconds(self._limits.round_seconds))
 
     async def _ask(self, witness: Witness, note: Note, failures: list[AnswerableError]) -> None:
-        """Never raises but when cancelled: what must end the round is put into `failures`."""
+        """Query one witness. Raises only on cancellation: an error that must end the round is added to `failures`."""
         try:
             signatures, at = await self._cosignatures(witness, note)
             self.starting.done(witness.name)
@@ -208,7 +209,7 @@ class Cosigning:
             raise
 
     async def _cosignatures(self, witness: Witness, note: Note) -> tuple[tuple[NoteSignature, ...], int]:
-        """Verified cosignatures of one witness on this checkpoint, and their time in seconds."""
+        """Return verified cosignatures of one witness on this checkpoint, and their time in seconds."""
         own = Checkpoint.parse(note.text)
         for _ in range(TRIES_MAX):
             old = self._sizes.get(witness.name, 0)
@@ -225,12 +226,14 @@ class Cosigning:
             await self._judge_size(witness, answer.size)
             self._sizes[witness.name] = answer.size
             if answer.size > own.size:
-                # Whoever has a newer checkpoint of ours may bring it to a witness: the next round brings it, too.
+                # A caller with a newer checkpoint of this log may have sent it to the witness: the next round sends it,
+                # too.
                 raise WITNESS_OVERTAKEN()
         raise WITNESS_ANSWER(f"it named another size after each of {TRIES_MAX} requests")
 
     def _verified(self, witness: Witness, note: Note, lines: bytes) -> tuple[tuple[NoteSignature, ...], int]:
-        """Raises Malformed or Unverified for what is not a fresh cosignature of this witness on this text."""
+        """Verify the witness's answer. Raises Malformed or Unverified for anything but its fresh cosignature on this
+        text."""
         answered = Note.parse(note.text + b"\n" + lines)
         newest: dict[tuple[str, bytes], tuple[int, NoteSignature]] = {}
         for line, key in answered.signatures_by(witness.keys(), kinds=COSIGNATURE_KINDS):
@@ -249,7 +252,7 @@ class Cosigning:
         return tuple(line for _, line in newest.values()), max(at for at, _ in newest.values())
 
     async def _judge_size(self, witness: Witness, size: int) -> None:
-        """A witness remembers another size than it was told. Raises Broken when we are the one who went back."""
+        """Judge a size other than the one sent. Raises Broken if this log went back, Unverified if the witness did."""
         if size <= self._newest().size:
             before = self._states[witness.name].size
             if size < before:
@@ -260,12 +263,13 @@ class Cosigning:
         copy = await self._copy(witness)
         newest = self._newest()
         if copy is None:
-            # It keeps no copy for others to see. Its word is enough to stop: to go on could fork the log.
+            # The witness publishes no copy. Its word is enough to stop: continuing could fork the log.
             raise rolled_back(witness.name, own=newest.size, theirs=size)
         raise self._contradiction(witness, copy) or _lied(size, copy.size)
 
     async def _judge_denial(self, witness: Witness, denied: Denied) -> AnswerableError:
-        """What to raise when a witness says no, and in the worst case that we do not continue what it cosigned."""
+        """Return what to raise when a witness denies; at worst, that this log does not extend what the witness
+        cosigned."""
         if denied.why != "inconsistent":
             return WITNESS_DENIED(f"it refused: {denied.why}")
         copy = await self._copy(witness)
@@ -276,7 +280,8 @@ class Cosigning:
         return self._contradiction(witness, copy) or _lied(copy.size, self._newest().size)
 
     async def _copy(self, witness: Witness) -> Checkpoint | None:
-        """The checkpoint that a witness shows, signed by us. None where it shows none. Raises Malformed, Unverified."""
+        """Return the witness's copy of the checkpoint, with this log's signature verified. None where it has none.
+        Raises Malformed, Unverified."""
         try:
             copy = await witness.newest(self._log_keys[0].name)
         except Unavailable:
@@ -300,14 +305,14 @@ class Cosigning:
         signatures = (*gathered.note.signatures, *gathered.signatures.values())
         cosigned = Note(text=gathered.note.text, signatures=signatures).encoded()
         try:
-            # In a thread: it syncs, and actions must not wait for that.
+            # In a thread: it syncs to disk, and actions must not wait for that.
             await to_thread.run_sync(self._ledger.publish_cosigned, cosigned)
         except Unavailable as failed:
             if failed.code not in TAKES_NOTHING_NOW:
                 raise
-            return  # As with checkpoints, a full disk only delays it: the next round tries again.
+            return  # As with checkpoints, a full disk only delays publishing: the next round tries again.
         except (Malformed, Unverified) as fault:
-            # The witnesses signed our own words, so the fault is in what we have on disk.
+            # The witnesses signed this log's own text, so the fault is in the files on disk.
             raise LEDGER_CORRUPT(f"a cosigned checkpoint cannot be published: {fault.message}") from None
         gathered.published = max(gathered.published, len(signatures) - len(gathered.note.signatures))
 
@@ -334,7 +339,8 @@ def contradiction(
     theirs: Checkpoint,
     proof: Callable[[int, int], tuple[bytes, ...]],
 ) -> Broken | None:
-    """Whether our newest checkpoint does not lead on from one that we signed and a witness cosigned.
+    """Return the fault if our newest checkpoint does not extend one that we signed and a witness cosigned; None if it
+    does.
 
     proof: makes consistency proofs from our own tree, from the first size to the second.
     """
@@ -359,7 +365,7 @@ def contradiction(
 
 
 def rolled_back(witness: str, *, own: int, theirs: int) -> Broken:
-    """Our log lost entries that a witness knows of."""
+    """Return the fault that our log lost entries that a witness knows."""
     return LEDGER_ROLLED_BACK(
         f"the log was rolled back: its newest checkpoint has size {own}, and witness {shown(witness)} cosigned size "
         f"{theirs}"
@@ -372,7 +378,8 @@ def _lied(said: int, size: int) -> Unverified:
 
 @dataclass(slots=True, kw_only=True)
 class _Gathered:
-    """What has come for one checkpoint. by: names of the witnesses. published: how many signatures are."""
+    """Cosignatures gathered for one checkpoint. by: names of the witnesses. published: how many signatures are
+    published."""
 
     note: Note | None
     signatures: dict[tuple[str, bytes], NoteSignature] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Which entries say whose key files signed what is in a bundle, and what of them is shown."""
+"""Find the entries that name the key files of a bundle's signers, and the fields of them to disclose."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ SIGNED: Final[Mapping[int, str]] = {
     Tag.POLICY_PROPOSED: "author",
     Tag.POLICY_CHANGE: "by",
 }
-"""What a person may sign with a key file, and the member of its leaf that has their pseudonym."""
+"""Entries that a person may sign with a key file, and the member of the leaf that has the signer's pseudonym."""
 SHOWS_NAME: Final = frozenset({"token", "step"})
-"""Fields that say in whose name something is signed: who shows one shows that name anyway."""
+"""Fields that contain the signer's name: disclosing one discloses that name anyway."""
 
 
 class KeysInEvidence:
-    """Where people's keys are named, and before what."""
+    """Entries that name people's keys, in log order."""
 
     def __init__(self) -> None:
         self._named: dict[str, list[int]] = {}
-        # Of an entry the signer, and how many entries name their keys until then.
+        # By entry index: the signer, and how many entries before it name the signer's keys.
         self._before: dict[int, tuple[str, int]] = {}
 
     def take(self, stored: StoredEntry) -> None:
-        """Look at the next entry."""
+        """Consider the next entry."""
         if stored.tag in NAMING:
             people = leaf_of(stored).get("people")
             for person in people if isinstance(people, list) else ():
@@ -52,7 +52,7 @@ class KeysInEvidence:
                 self._before[stored.index] = person, len(self._named[person])
 
     def of(self, indexes: Iterable[int]) -> set[int]:
-        """Entries that say until then which keys those have who signed these."""
+        """Return the entries that named the keys of these entries' signers before they signed."""
         found: set[int] = set()
         for index in indexes:
             person, count = self._before.get(index, ("", 0))
@@ -61,13 +61,14 @@ class KeysInEvidence:
 
 
 def signer_in(stored: StoredEntry) -> str:
-    """Pseudonym of the person who signed it, as far as the leaf says; empty where none did, or a workflow."""
+    """Return the pseudonym of the person who signed the entry, as far as the leaf says; empty for none, or for a
+    workflow."""
     leaf = leaf_of(stored)
     return "" if leaf.get("workflow") else str(leaf.get(SIGNED.get(stored.tag, ""), ""))
 
 
 def shows_keys_of(people: Iterable[str], fields: Iterable[Disclosure]) -> Iterable[Disclosure]:
-    """Of what an entry says of keys, what is about these people. people: pseudonyms."""
+    """Yield the fields about these people's keys. people: pseudonyms."""
     wanted = [b'"person":"%b"' % one.encode() for one in people if one]
     for one in fields:
         if one.name.startswith(SIGNS) and any(person in bytes(one.value) for person in wanted):

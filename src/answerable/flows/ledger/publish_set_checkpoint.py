@@ -1,7 +1,8 @@
-"""The log of logs: whoever keeps it writes down the newest checkpoint of each shard; every process reads what it says.
+"""Maintain and read the log of logs: one process writes the newest checkpoint of each shard into it, and every process
+reads it.
 
-A shard that went back, forked, changed its key or is gone gets no head: that is written down as a gap, it is in alarm,
-and it is not covered before it leads on from its last head again. What stands in the log of logs is never taken back.
+A shard that went back, forked, changed its key or disappeared gets no head: a gap is recorded, the shard is in alarm,
+and it is not covered until it extends its last head again. Entries in the log of logs are never taken back.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ _WHY: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardState:
-    """How one shard stands in the log of logs. waiting: it has no head yet. size: entries that its newest head covers.
+    """State of one shard in the log of logs. waiting: it has no head yet. size: entries that its newest head covers.
 
     reason: why there is an alarm.
     """
@@ -64,9 +65,9 @@ class ShardState:
 
 
 class Covering:
-    """What one process knows of the log of logs, and how it adds to it while it keeps it.
+    """One process's view of the log of logs, and the writer of it in the process that maintains it.
 
-    base: what the names of all logs begin with. Belongs to the event loop's thread.
+    base: common prefix of the names of all logs. Use only in the event loop's thread.
     """
 
     def __init__(self, *, base: str, clock: Clock) -> None:
@@ -79,21 +80,21 @@ class Covering:
         self._unreadable: dict[str, str] = {}
 
     def states(self) -> tuple[ShardState, ...]:
-        """How each shard stands, by name."""
+        """Return the state of each shard, by name."""
         heads, gaps = self._coverage.heads, self._coverage.gaps
         return tuple(
             self._state(origin) for origin in sorted({*heads, *gaps, *self._waiting, *self._unreadable})
         )
 
     def head_of(self, origin: str) -> ShardHead | None:
-        """The newest head of a shard that was read or written."""
+        """Return the newest head of a shard that was read or written."""
         return self._coverage.heads.get(origin)
 
     async def follow(self, heads: PublishedLog, key: VerifierKey) -> None:
-        """Read on in the log of logs while another process keeps it. key: its own.
+        """Read on in the log of logs while another process maintains it. key: the key of the log of logs.
 
-        Raises Broken (`ledger.rolled_back`) when it does not lead on from what was read before, or holds heads that
-        nobody signed (`ledger.corrupt`); and as the port.
+        Raises Broken (`ledger.rolled_back`) when it does not extend what was read before, or has unsigned heads
+        (`ledger.corrupt`); and as the port.
         """
         note = heads.checkpoint()
         if note is None:
@@ -109,16 +110,17 @@ class Covering:
         self._newest = newest
 
     async def recall(self, ledger: Ledger) -> None:
-        """Read on in the log of logs that this process keeps from now on. Raises as `follow`."""
+        """Read on in the log of logs that this process maintains from now on. Raises as `follow`."""
         for stored in ledger.replay(self._read):
             await self._saw(stored.leaf)
         self._take_in()
         self._newest = None
 
     async def cover(self, ledger: Ledger, shards: Sequence[PublishedLog]) -> bool:
-        """One round of whoever keeps the log of logs: what is new about each shard is written. Returns whether it was.
+        """Run one round of the maintaining process: write what is new about each shard. Return whether anything was
+        written.
 
-        Call `recall` before the first. A shard that cannot be read is in alarm and looked at again in the next round.
+        Call `recall` before the first round. A shard that cannot be read is in alarm and read again in the next round.
         Raises Unavailable as the ledger does.
         """
         before = self._read
@@ -159,7 +161,7 @@ class Covering:
         return ShardGap(origin=origin, why="missing", covered=covered, size=0)
 
     async def _write(self, ledger: Ledger, found: ShardHead | ShardGap) -> None:
-        """Write what is not written yet."""
+        """Write a head or gap that is not written yet."""
         coverage, origin = self._coverage, found.origin
         gap = coverage.gaps.get(origin)
         if found == gap or (gap is None and found == coverage.heads.get(origin)):
@@ -183,7 +185,8 @@ class Covering:
             self._coverage.take_in()
 
     def _require_continuation(self, heads: PublishedLog, newest: Checkpoint) -> None:
-        """A process that only reads remembers what it read: a log of logs that went back is noticed here, too."""
+        """Check that the log of logs extends what this process has read, so that a reading process also detects a
+        rollback."""
         before = self._newest
         if newest.size < self._read:
             raise _went_back(f"it has {newest.size} entries, {self._read} were read")
@@ -212,7 +215,7 @@ class Covering:
 
 
 def require_led_on(origin: str, *, shard: PublishedLog, heads: PublishedLog) -> None:
-    """A shard that starts leads on from its last head; what would be written else is a fork.
+    """Check that a starting shard extends its last head; otherwise its new entries would be a fork.
 
     Raises Broken (`ledger.rolled_back`), and as the port does.
     """

@@ -1,6 +1,6 @@
-"""Having witnesses see an intent before it is performed: a checkpoint over it, cosigned by a quorum, then the act.
+"""Have a quorum of witnesses cosign a checkpoint over an intent before the action is performed.
 
-It costs a round to the witnesses. Those who come together are covered by one checkpoint.
+This costs one round to the witnesses. One checkpoint covers concurrent intents.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from answerable.flows.ledger.gather_cosignatures import Cosigning
 
 RETRY_SECONDS: Final = 0.2
-"""Between two rounds for the same entry: a witness that is down stays so for longer than a moment."""
+"""Pause between two rounds for the same entry: a witness that is down stays down for longer than a moment."""
 
 
 class LedgerIntentWitness:
-    """Implements flows.walk.IntentWitness. seal: has the log publish a checkpoint over what is durable."""
+    """Implements flows.walk.IntentWitness. seal: has the log publish a checkpoint over its durable entries."""
 
     def __init__(self, cosigning: Cosigning, seal: Callable[[], Awaitable[None]]) -> None:
         self._cosigning = cosigning
@@ -27,11 +27,12 @@ class LedgerIntentWitness:
         self._turn = anyio.Lock()
 
     async def covers(self, index: int, *, seconds_max: float) -> bool:
-        """As the protocol says. Raises Unavailable and Broken as the ledger and `Cosigning.gather` do."""
+        """Whether a cosigned checkpoint covers the entry in time. Raises Unavailable and Broken as the ledger and
+        `Cosigning.gather` do."""
         with anyio.move_on_after(seconds_max):
             while self._cosigning.covered <= index:
                 async with self._turn:
-                    # Whoever waited for the turn may be covered by the round of the one before.
+                    # The round of the previous caller may cover this entry, too.
                     if self._cosigning.covered <= index:
                         await self._seal()
                         await self._cosigning.gather()
@@ -41,5 +42,5 @@ class LedgerIntentWitness:
 
 
 def intent_witness(cosigning: Cosigning, seal: Callable[[], Awaitable[None]]) -> LedgerIntentWitness | None:
-    """None where there is no quorum of witnesses to ask."""
+    """Return the witness of intents; None where the witnesses are too few for a quorum."""
     return LedgerIntentWitness(cosigning, seal) if cosigning.is_set_up else None

@@ -1,1 +1,1 @@
-"""Signing in, passkeys, invitations, ID tokens."""
+"""Sign people in, invite them, enrol and remove their passkeys, and attest workflows."""

@@ -1,7 +1,7 @@
-"""Which workflow is at the other end of a connection, measured at this moment.
+"""Determine which workflow is at the other end of a connection, by measuring the peer at this moment.
 
-Laws: what the connection shows is all that counts, and nothing is enrolled or kept; a process that is an agent, could
-be one, or was started by one is no workflow; a key that is or was an instance's is none of a workflow's.
+Laws: only what the connection presents counts, and nothing is enrolled or stored; a process that is an agent, could be
+one, or was started by one is no workflow; a key that is or was an instance's is not accepted for a workflow.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 async def attested_workflow(workloads: Workloads, channel: Channel | None) -> Workflow:
-    """The one active workflow that what the connection shows belongs to.
+    """Return the one active workflow whose attestation matches what the connection presents.
 
     Raises Unverified (`workflow.channel`, `process.*`, `mtls.*`), Refused (`workflow.unattested`, `workflow.ambiguous`,
     `workflow.is_agent`, `workflow.key_taken`, and as `standing_workflow`), Unavailable (`process.*`).
@@ -70,8 +70,8 @@ async def _shown_by(workloads: Workloads, channel: Channel | None) -> frozenset[
 
 
 def _spiffe_shown(workloads: Workloads, channel: Channel) -> tuple[str, ...]:
-    """The SPIFFE ID that another trust domain gave it; none where the certificate is no such document. Who has one of
-    our own domain is an instance of an agent."""
+    """Return the SPIFFE ID that another trust domain issued; none where the certificate is no SVID. The holder of an
+    SVID of our own domain is an agent's instance, and refused."""
 
     def foreign(domain: TrustDomain) -> TrustBundle | None:
         if domain == workloads.trust.domain:
@@ -99,7 +99,7 @@ async def _shown_by_process(workloads: Workloads, peer: PeerCredentials) -> froz
         )
     instances = workloads.instances
     for process in (facts.process, *facts.ancestors):
-        # Whose instance was ended runs on as what it was.
+        # The process of an ended instance still counts as an agent's.
         if instances.by_process(process) is not None or instances.process_ended(process):
             raise WORKFLOW_IS_AGENT("an agent runs as this process, or started it: no agent answers")
     return frozenset(workloads.attestor.unix(facts).selectors)

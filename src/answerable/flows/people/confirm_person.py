@@ -1,7 +1,7 @@
-"""A signed-in person shows once more who they are, for what matters most.
+"""Have a signed-in person authenticate again with a passkey before a critical operation (step-up authentication).
 
-Laws: what was begun for one session counts in that session alone, and is answered by a passkey of its own person; one
-that is not is on record with whose session it was.
+Laws: a confirmation begun for one session counts in that session alone, and a passkey of the same person must answer
+it; a refused confirmation is recorded with the person of the session.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSeen:
-    """A session as one request shows it. name: of the session. browser, address: what the request says, and from where
-    it comes."""
+    """A session as one request presents it. name: of the session. browser: as the request states; address: source."""
 
     name: str
     person: PrincipalId
@@ -36,8 +35,8 @@ class SessionSeen:
 
 
 def begin_confirmation(walk: Walk, seen: SessionSeen) -> Ceremony:
-    """A challenge for the person of this session, in it alone. Raises Refused (`passkey.off`, `person.*`, `revoked.*`,
-    `held.*`), Unavailable (`passkey.busy`)."""
+    """Return a challenge for the person of this session, valid in it alone. Raises Refused (`passkey.off`, `person.*`,
+    `revoked.*`, `held.*`), Unavailable (`passkey.busy`)."""
     person = person_standing(walk, seen.person).name
     return desk_of(walk).begun(
         "confirm", holder=seen.name, entropy=walk.entropy, now=walk.clock.now(), person=person
@@ -47,16 +46,16 @@ def begin_confirmation(walk: Walk, seen: SessionSeen) -> Ceremony:
 async def finish_confirmation(
     walk: Walk, seen: SessionSeen, ceremony: str, assertion: PasskeyAssertion
 ) -> None:
-    """Check the answer to what was begun, which is over by this.
+    """Check the answer to the challenge, and end the ceremony.
 
-    Raises Unverified (`passkey.*`), which is on record then; Malformed (`passkey.malformed`), Refused (`person.*`,
+    Raises Unverified (`passkey.*`), after recording it; Malformed (`passkey.malformed`), Refused (`person.*`,
     `revoked.*`, `held.*`), Unavailable.
     """
     desk = desk_of(walk)
     known = desk.register.find(assertion.credential_id)
     try:
         begun = desk.taken(ceremony, "confirm", holder=seen.name, now=walk.clock.now())
-        # Before its signature is asked about: what another person's device signed passes no count.
+        # Check the owner before the signature: another person's device must not advance a signature counter.
         if known is None or not known.person == begun.person == seen.person:
             raise PASSKEY_OTHER("this passkey is not one of who is signed in here")
         check_passkey(walk, assertion, challenge=begun.challenge)
@@ -68,8 +67,8 @@ async def finish_confirmation(
 
 
 async def record_refused_session(walk: Walk, seen: SessionSeen, code: str, *, shown_by: str = "") -> None:
-    """Write down that a session was not its person's, as far as could be seen. shown_by: whose passkey was shown, as it
-    says. The door sees to it that one session has few of these. Raises Unavailable."""
+    """Record that a session was not confirmed as its person's. shown_by: the claimed owner of the presented passkey.
+    The endpoint must limit how often one session causes this. Raises Unavailable."""
     entry = session_refused(
         code,
         at=walk.clock.now(),

@@ -1,4 +1,4 @@
-"""A person's device makes a passkey, and it comes into the register: by an invitation, or by a session of theirs."""
+"""Enrol a passkey that a person's device creates, by an invitation or from the person's own session."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 def begin_enrolment(walk: Walk, code: str, *, browser: str) -> Ceremony:
-    """A challenge for the device of whom a code invites. browser: in which it began. The code
-    stays good until a passkey has come in by it.
+    """Return a challenge for the device of the invited person. browser: in which the enrolment began. The code stays
+    valid until a passkey has been enrolled with it.
 
     Raises Unverified (`invitation.refused`), Refused (`passkey.off`, `person.*`, `revoked.*`, `held.*`), Malformed
     (`passkey.full`), Unavailable.
@@ -36,7 +36,7 @@ def begin_enrolment(walk: Walk, code: str, *, browser: str) -> Ceremony:
         now = walk.clock.now()
         if found is None or not found.is_good(now):
             if found is not None and now >= found.expires_at:
-                # It was seen to be over, and stays so if the clock is set back.
+                # Use up an expired invitation, so that it stays expired if the clock is set back.
                 desk.register.use_invitation(digest, now=now)
             raise not_good()
         person = person_standing(walk, found.person)
@@ -47,8 +47,8 @@ def begin_enrolment(walk: Walk, code: str, *, browser: str) -> Ceremony:
 
 
 def begin_own_enrolment(walk: Walk, name: str, *, session: str) -> Ceremony:
-    """A challenge for one more passkey of a person who has just shown who they are: the door makes sure of that.
-    session: theirs, in which it began.
+    """Return a challenge for one more passkey of a signed-in person. The endpoint must make sure that the person has
+    just authenticated. session: the person's session in which the enrolment began.
 
     Raises as `begin_enrolment`.
     """
@@ -80,10 +80,10 @@ async def finish_enrolment(
     browser: str = "",
     session: str = "",
 ) -> Passkey:
-    """Check what the device made, use the invitation up, record the passkey and put it into force.
+    """Verify what the device created, use up the invitation, record the passkey and put it into force.
 
-    ceremony: id of what was begun, which is over by this. label: what its person calls it. browser: where it comes by
-    an invitation; session: where it is one more of who is signed in, one of the two. Raises Unverified
+    ceremony: id of the ceremony, which ends with this call. label: chosen by the person. browser or session, exactly
+    one: browser for an enrolment by invitation, session for one more passkey of a signed-in person. Raises Unverified
     (`passkey.*`, `invitation.refused`), Malformed (`passkey.*`), Refused as `begin_enrolment`, Unavailable.
     """
     desk = desk_of(walk)
@@ -106,7 +106,7 @@ async def finish_enrolment(
             raise PASSKEY_DUPLICATE("this passkey is registered already")
         by = str(passkey.person)
         if begun.invitation:
-            # 1. Used up. A crash after this line: the person asks for a new invitation.
+            # 1. The invitation is used up. After a crash here, the person needs a new invitation.
             used = desk.register.use_invitation(begun.invitation, now=now)
             if used is None or used.person != begun.person:
                 raise not_good()
@@ -114,7 +114,7 @@ async def finish_enrolment(
     except AnswerableError as fault:
         desk.refused[fault.code] += 1
         raise
-    # 2. On record. A crash after this line: the next start puts it into the register.
+    # 2. On record. After a crash here, the next start puts the passkey into the register.
     entry = passkey_added(
         passkey,
         at=now,

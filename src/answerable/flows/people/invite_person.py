@@ -1,4 +1,4 @@
-"""Inviting one registered person to bring in a passkey."""
+"""Invite a registered person to enrol a passkey."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invited:
-    """code: shown once, here, and kept nowhere. Its repr does not show it."""
+    """A new invitation. code: returned only here, and stored nowhere. The repr omits it."""
 
     invitation: Invitation
     code: str
@@ -35,8 +35,8 @@ class Invited:
 
 
 async def invite_person(walk: Walk, name: str, *, by: str, seconds: int = LIFETIME_SECONDS) -> Invited:
-    """Make an invitation for a registered person, which ends the earlier ones of theirs. by: who does so, as the door
-    knows them.
+    """Make an invitation for a registered person and end the person's earlier ones. by: who invites, as authenticated
+    at the endpoint.
 
     Raises Refused (`passkey.off`, `person.*`, `revoked.*`, `held.*`), Malformed (`invitation.lifetime`,
     `invitation.full`), Unavailable.
@@ -47,7 +47,7 @@ async def invite_person(walk: Walk, name: str, *, by: str, seconds: int = LIFETI
     code = invitation_code(walk.entropy.bytes(CODE_BYTES))
     made = invitation(code, person=person.name, by=by, now=now, seconds=seconds)
     desk.register.forget_invitations(before=UnixMillis(now - KEPT_SECONDS * 1000))
-    # 1. On record. A crash after this line: nobody has the code, and it is asked for again.
+    # 1. On record. After a crash here, nobody has the code, and the invitation must be made again.
     entry = person_invited(
         made,
         at=now,
@@ -56,7 +56,7 @@ async def invite_person(walk: Walk, name: str, *, by: str, seconds: int = LIFETI
         by=pseudonym_of(walk, by),
     )
     _, left = await record_entry(walk, entry)
-    # 2. Good.
+    # 2. Valid.
     desk.register.invite(made)
     if left is not None:
         raise left

@@ -1,4 +1,4 @@
-"""Removing a passkey: sessions that it opened end, and it never stands again."""
+"""Remove a passkey permanently and end the sessions that it opened."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ if TYPE_CHECKING:
 
 
 async def remove_passkey(walk: Walk, name: str, *, by: str, person: str = "") -> Passkey:
-    """Remove the passkey of this id, base64url; what it was. by: who does so. person: whose it must be, if anybody's.
+    """Remove the passkey with this id, base64url, and return it. by: who removes it. person: the required owner; empty
+    for any.
 
-    Raises Refused (`passkey.off`, `passkey.unknown`), Unavailable. Where the ledger takes nothing, place a hold on the
+    Raises Refused (`passkey.off`, `passkey.unknown`), Unavailable. If the ledger accepts nothing, place a hold on the
     person or the key: that needs no record.
     """
     desk = desk_of(walk)
     passkey = passkey_called(walk, name)
     if person and passkey.person != person:
         raise _unknown(name)
-    # 1. On record. A crash after this line: the next start removes it.
+    # 1. On record. After a crash here, the next start removes the passkey.
     entry = passkey_removed(
         passkey,
         at=walk.clock.now(),
@@ -37,7 +38,7 @@ async def remove_passkey(walk: Walk, name: str, *, by: str, person: str = "") ->
         by_name=by,
     )
     _, left = await record_entry(walk, entry)
-    # 2. Gone, for every process.
+    # 2. Removed, for every process.
     desk.register.remove(passkey.id, at=walk.clock.now())
     if left is not None:
         raise left
@@ -45,7 +46,7 @@ async def remove_passkey(walk: Walk, name: str, *, by: str, person: str = "") ->
 
 
 def passkey_called(walk: Walk, name: str) -> Passkey:
-    """The one that stands under this id. Raises Refused (`passkey.off`, `passkey.unknown`)."""
+    """Return the registered passkey with this id. Raises Refused (`passkey.off`, `passkey.unknown`)."""
     for one in desk_of(walk).register.all():
         if to_base64url(one.id) == name:
             return one

@@ -1,7 +1,7 @@
-"""People sign in: by a passkey of theirs, or by the OpenID provider that their registry entry names.
+"""Sign people in with a passkey, or with the OpenID provider named in their registry entry.
 
-Laws: whoever signs in is registered, active and not held; each challenge is answered once; a sign-in that is refused
-is counted, and the ledger has the counts.
+Laws: a person who signs in is registered, active and not held; each challenge is answered once; refused sign-ins are
+counted, and the ledger has the counts.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedIn:
-    """Who has shown who they are, and by what: a passkey, or issuer and subject of an OpenID provider. shown_at: when
-    they did so to that provider; 0 for a passkey, which is now."""
+    """A person who has authenticated, with a passkey or as issuer and subject of an OpenID provider. shown_at: when
+    they authenticated to that provider; 0 for a passkey, which means now."""
 
     person: PrincipalId
     passkey: Passkey | None = None
@@ -40,13 +40,13 @@ class SignedIn:
 
 
 def begin_sign_in(walk: Walk, *, browser: str) -> Ceremony:
-    """A challenge for whoever holds a passkey. browser: in which it began. Raises Refused (`passkey.off`), Unavailable
-    (`passkey.busy`)."""
+    """Return a challenge for any registered passkey. browser: in which the sign-in began. Raises Refused
+    (`passkey.off`), Unavailable (`passkey.busy`)."""
     return desk_of(walk).begun("sign_in", holder=browser, entropy=walk.entropy, now=walk.clock.now())
 
 
 def finish_sign_in(walk: Walk, ceremony: str, assertion: PasskeyAssertion, *, browser: str) -> SignedIn:
-    """Check a passkey's answer to what was begun in this browser, which is over by this.
+    """Check a passkey's answer to the challenge begun in this browser, and end the ceremony.
 
     Raises Unverified (`passkey.*`), Malformed (`passkey.malformed`), Refused (`person.*`, `revoked.*`, `held.*`),
     Unavailable.
@@ -62,7 +62,8 @@ def finish_sign_in(walk: Walk, ceremony: str, assertion: PasskeyAssertion, *, br
 
 
 def check_passkey(walk: Walk, assertion: PasskeyAssertion, *, challenge: bytes) -> Passkey:
-    """The standing passkey that has signed this challenge at our pages, its count passed once and for good.
+    """Verify that a registered passkey signed this challenge for our origins, and advance its signature counter
+    durably.
 
     Raises Unverified (`passkey.*`), Malformed (`passkey.malformed`), Refused (`passkey.off`, `person.*`, `revoked.*`,
     `held.*`), Unavailable.
@@ -87,7 +88,7 @@ def check_passkey(walk: Walk, assertion: PasskeyAssertion, *, challenge: bytes) 
 
 
 async def sign_in_by_provider(walk: Walk, token: str, *, nonce: str, issuer: str) -> SignedIn:
-    """Check an ID token that this issuer was asked for and made for this nonce, and find whose it is.
+    """Verify an ID token requested from this issuer for this nonce, and find the registered person of its subject.
 
     Raises Malformed and Unverified (`oidc.*`, `person.*`), Refused (`passkey.off`, `person.*`, `revoked.*`, `held.*`),
     Unavailable.
@@ -112,13 +113,14 @@ async def sign_in_by_provider(walk: Walk, token: str, *, nonce: str, issuer: str
 
 
 def count_refused_sign_in(walk: Walk, code: str) -> None:
-    """Somebody came back from a provider, and not as they were sent: one more for the counts. Raises Refused
+    """Count a refused sign-in whose response from a provider does not match its request. Raises Refused
     (`passkey.off`)."""
     desk_of(walk).refused[code] += 1
 
 
 async def record_refused_sign_ins(walk: Walk) -> None:
-    """Write down how many were turned away since the last call. Raises Unavailable; then they are kept for the next."""
+    """Record the number of refused sign-ins since the last call. Raises Unavailable; then the counts are kept for the
+    next."""
     desk = walk.passkeys
     if desk is None or not desk.refused:
         return

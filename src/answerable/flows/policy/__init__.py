@@ -1,1 +1,1 @@
-"""Publishing, simulating, replaying policy sets."""
+"""Publish, explain, simulate, shadow and replay policy sets."""

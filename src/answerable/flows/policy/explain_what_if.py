@@ -1,7 +1,7 @@
-"""What agents could do at a moment, now or earlier: by the checks of the walk, asked without the single request.
+"""Explain which agents could use a capability at a moment, now or earlier, by the checks of the walk without a request.
 
-Laws: what the walk refuses whatever is asked is told as a no, by the walk's own code for it; what depends on facts of
-the single action is told as conditions; nothing here decides anything.
+Laws: what the walk would refuse for any request is a no, with the walk's own code. What depends on the single request
+is listed as conditions. This flow decides nothing.
 """
 
 from __future__ import annotations
@@ -38,15 +38,18 @@ if TYPE_CHECKING:
     from answerable.flows.walk.moment import Moment
 
 MANDATES_TOLD_MAX: Final = 100
-"""Of one agent, for which the policies are asked."""
+"""Mandates of one agent for which policies are evaluated."""
 _ORDER: Final = ("allow", "depends", "deny")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """One agent. mandates: under which it could. by, conditions: as in `Possible`, those of its mandates among them;
-    of a no, what the walk would refuse with, of the mandate that comes nearest to a yes. also: under its other
-    mandates, on other conditions, where none allows it whatever is asked."""
+    """The answer for one agent.
+
+    `mandates`: those under which the agent could act. `by`, `conditions`: as in `Possible`, including conditions of its
+    mandates; for a no, the codes with which the walk would refuse under the mandate that comes nearest to a yes.
+    `also`: answers under its other mandates, with other conditions, if none allows every request.
+    """
 
     agent: str
     effect: str
@@ -56,7 +59,7 @@ class Told:
     also: tuple[Told, ...] = ()
 
     def as_value(self) -> dict[str, Any]:
-        """For answers: only JSON types."""
+        """Return the answer as JSON types."""
         told: dict[str, Any] = {
             "agent": self.agent,
             "by": [*self.by],
@@ -68,10 +71,11 @@ class Told:
 
 
 def possible(moment: Moment, *, agents: tuple[str, ...], resource: str) -> list[Told]:
-    """Each of these agents, or all that were registered where none is named. resource: empty for any.
+    """Return the answer for each of these agents, or for all registered ones if none is named. `resource`: empty for
+    any.
 
-    Raises Malformed: `answers.unknown_name` for a name that no agent had, `policy.unreadable`; Unavailable where what
-    is revoked or held cannot be said.
+    Raises Malformed: `answers.unknown_name` for a name that no agent had, `policy.unreadable`; Unavailable if
+    revocations or holds cannot be read.
     """
     current = moment.registry.current
     known = {**current.agents, **current.idle_agents}
@@ -83,7 +87,7 @@ def possible(moment: Moment, *, agents: tuple[str, ...], resource: str) -> list[
 
 
 class _No(Exception):
-    """by: as the walk would refuse. stage: how far it came, of the checks in their order."""
+    """A refusal. `by`: the codes of the walk. `stage`: how far the checks came, in their order."""
 
     def __init__(self, stage: int, *by: str) -> None:
         super().__init__(*by)
@@ -95,7 +99,7 @@ class _Asking:
         self._moment, self._policies = moment, policies
         self._capability = moment.capability
         mapping = moment.capability.resource
-        # What always touches the same thing does so whatever is asked about.
+        # A capability with a fixed resource uses it in every request.
         self._resource = resource if mapping.argument else mapping.fixed
 
     def told(self, agent: Agent) -> Told:
@@ -118,7 +122,7 @@ class _Asking:
             found.setdefault((self._by_policies(agent, mandate), conditions), []).append(mandate.id)
         if not found:
             return Told(agent=agent.name, effect="deny", by=nearest[1].by)
-        # Those under which it takes least come first, and all of one condition together.
+        # Mandates with the fewest conditions first, grouped by equal conditions.
         best, *others = sorted(found, key=lambda one: (_ORDER.index(one[0].effect), len(one[1])))
         told = _way(agent.name, best, found[best])
         if told.effect != "depends":
@@ -130,7 +134,7 @@ class _Asking:
         return self._moment.state(mandate.id) == "open" and self._moment.at < mandate.expires_at
 
     def _conditions(self, agent: Agent, mandate: Mandate) -> tuple[str, ...]:
-        """What of a mandate depends on the single action, in the order in which the walk asks. Raises _No."""
+        """Return the conditions of a mandate that depend on the single request, in the walk's order. Raises _No."""
         moment, name = self._moment, self._capability.name
         current = moment.registry.current
         fault = shard_fault(mandate, moment.origin) or standing_fault(mandate, current)
@@ -172,7 +176,7 @@ class _Asking:
             yield f"if it was prepared before, with {shown(self._capability.executes.prepared_by)}"
 
     def _proofs(self, agent: Agent, mandate: Mandate) -> tuple[str, ...]:
-        """How the agent may prove itself, of what is revoked or held of that. Raises _No where every way is."""
+        """Return how the agent must prove itself, given revocations and holds. Raises _No if no way is left."""
         moment = self._moment
         task = mandate_names(moment, mandate)
         target = tuple(capability_names(moment.registry.current, self._capability))
@@ -197,7 +201,7 @@ class _Asking:
         raise _No(5, hold.fact().rule, hold.id)
 
     def _covering(self, mandate: Mandate) -> tuple[str, ...]:
-        """Conditions under which a mandate covers the capability. Raises _No where it does not."""
+        """Return the conditions under which a mandate covers the capability. Raises _No if it does not."""
         capability = self._capability
         attempt = Attempt(
             capability=capability.name,
@@ -240,8 +244,7 @@ class _Asking:
         )
 
     def _context(self, agent: Agent, mandate: Mandate) -> dict[str, Any]:
-        """What is known of the context, and what is not. A member in which something may be missing is not known at
-        all."""
+        """Return the known part of the policy context; members with a missing part are marked unknown as a whole."""
         moment, capability = self._moment, self._capability
         parts = moment.registry.current.parts
         members = members_of(capability, parts)
@@ -261,7 +264,7 @@ class _Asking:
                 "purpose": mandate.purpose,
                 "use_case": mandate.use_case,
             },
-            # Under its own mandate; what is handed on is not looked at.
+            # Under the agent's own mandate; delegation is not evaluated.
             "chain": {
                 "agents": [agent.name],
                 "depth": 0,
@@ -304,7 +307,7 @@ def _say_no(stage: int, fault: Refused | None) -> None:
 
 
 def _asked_of(caveat: Caveat, attempt: Attempt) -> str | None:
-    """What of a caveat depends on the single action, empty for nothing; None where it does not hold."""
+    """Return the condition that a caveat puts on the request; empty for none, None if the caveat cannot hold."""
     match caveat:
         case ArgumentEquals():
             return f"if argument {shown(caveat.name)} is {json.dumps(caveat.value)} (mandate)"

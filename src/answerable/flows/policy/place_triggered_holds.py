@@ -1,11 +1,11 @@
-"""Putting into force everywhere, and on record, what stop rules tripped in this process.
+"""Place holds that stop rules tripped in this process: into force in every process, and on record.
 
-What was tripped holds in this process already. Until it is placed here another process on the same registers goes on,
-and a crash forgets it: then the next start finds by what was counted that it was too much (`trip_restored`).
+A tripped hold is already in force in this process. Until it is placed, other processes on the same registers go on, and
+a crash loses it; the next start then finds from the counts that the limit was exceeded (`trip_restored`).
 
-Laws: a hold gets to every process before anything is carried out or written down, and waits for no warning, no dry run
-and none that fails; what fails is tried again. What the ledger needs to name a rule is made while there is room, so
-that a hold is on record on a full disk, too.
+Laws: a hold reaches every process before it is carried out or recorded, and does not wait for warnings, dry runs or
+failing holds. Failures are retried. The ledger keys that name a rule are created while there is room, so that a hold
+can be recorded on a full disk.
 """
 
 from __future__ import annotations
@@ -36,15 +36,16 @@ if TYPE_CHECKING:
     from answerable.flows.trust_domain.workloads import Workloads
 
 WRITTEN_PER_SECOND_MAX: Final = 50
-"""Each of them writes to the log, and may end instances: the walk goes on beside it. What is held waits for none of it,
-as it is in the register by then: these writes are bounded by how many holds may wait, and by the disk."""
+"""Trips written per second. Each writes to the log and may end instances, while the walk goes on. Holds do not wait for
+this: they are in the register by then, and the register's writes are bounded by the number of waiting holds and by the
+disk."""
 TURN_SECONDS: Final = 0.02
-"""Between two looks at what waits because so many were written down in this second."""
+"""Pause between two checks of what waits because this second's limit is used up."""
 SWEEP_SECONDS: Final = 0.5
 SAID_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 0.5
 FAILED_MAX: Final = 8
-"""Of one round: where so many fail it is the register or the log that does, and not one of them."""
+"""Failures in one round after which the register or the log, not a single trip, is taken to fail."""
 
 _SAID: Final = {"held": "holds", "would_hold": "would hold", "warned": "is about to hold"}
 _log: Final = logging.getLogger(__name__)
@@ -56,8 +57,10 @@ async def follow_rules(
     *,
     per_second_max: int = WRITTEN_PER_SECOND_MAX,
 ) -> None:
-    """For ever: place what was tripped, and beside that, so that no slow disk delays it, carry it out and write it
-    down, so many a second at most; and hold what is still too much after its grace."""
+    """Place tripped holds, and in a second task carry them out and record them, at a limited rate. Runs without end.
+
+    Two tasks, so that a slow disk does not delay placing. Also holds limits still exceeded after their grace period.
+    """
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_placing, walk)
         await _writing(walk, workloads, per_second_max)
@@ -66,10 +69,9 @@ async def follow_rules(
 async def place_triggered_holds(
     walk: Walk, workloads: Workloads | None = None, *, count_max: int = 1_000
 ) -> int:
-    """Place all that stop rules tripped, then carry out and write down so many of them, the oldest first; returns how
-    many that was.
+    """Place all tripped holds, then carry out and record up to `count_max` of them, oldest first. Return how many.
 
-    Raises what the first of them raised that failed, after the others were tried; it is done when this is called again.
+    Raises the first failure, after trying the others; call it again to retry.
     """
     found = _Round()
     await _place(walk, found, retry=True)
@@ -80,9 +82,10 @@ async def place_triggered_holds(
 
 
 def name_rules(walk: Walk, snapshot: RegistrySnapshot) -> bool:
-    """Make the keys under which the ledger names the rules of these documents, and the quota; whether all are there.
+    """Create the keys under which the ledger names the rules of these documents, and the quota. Return whether all
+    exist.
 
-    May wait for the disk. Called again, it makes those that there was no room for.
+    May wait for the disk. Call it again to create those for which there was no room.
     """
     with suppress(Unavailable):
         for rule in (QUOTA, *snapshot.stop_rules):
@@ -144,7 +147,7 @@ async def _writing(walk: Walk, workloads: Workloads | None, per_second_max: int)
 
 @dataclass(slots=True)
 class _Round:
-    """done: carried out and written down. failed: why the first that failed did."""
+    """Result of a round. `done`: trips carried out and recorded. `failed`: the first failure."""
 
     done: int = 0
     failures: int = 0
@@ -152,7 +155,7 @@ class _Round:
 
 
 async def _place(walk: Walk, found: _Round, *, retry: bool) -> None:
-    """In force in every process. A crash after this: each of them says by which rule."""
+    """Put tripped holds into force in every process. After a crash here each hold names its rule."""
 
     async def held(trip: RuleTrigger) -> None:
         await _held_everywhere(walk, trip)
@@ -166,7 +169,7 @@ async def _place(walk: Walk, found: _Round, *, retry: bool) -> None:
 async def _write(
     walk: Walk, workloads: Workloads | None, found: _Round, *, count_max: int, retry: bool
 ) -> None:
-    """Carried out, and on record which rule it was, and why; then what is only said."""
+    """Carry out holds and record their rule and reason; then record warnings and dry runs."""
 
     async def carried_out(trip: RuleTrigger) -> None:
         await _carried_out(walk, trip, workloads)
@@ -184,7 +187,7 @@ async def _write(
 async def _each(
     queue: TripQueue, end: Callable[[RuleTrigger], Awaitable[None]], found: _Round, *, count_max: int
 ) -> int:
-    """End so many of a queue at most; returns how many have come to their end. Those that fail stand aside."""
+    """End up to `count_max` trips of a queue. Return how many ended. Failed ones are put aside."""
     done = 0
     for _ in range(min(count_max, queue.due)):
         trip = queue.first()
@@ -208,14 +211,14 @@ async def _held_everywhere(walk: Walk, trip: RuleTrigger) -> None:
         return
     found = await hold_everywhere(walk, hold)
     trip.placed, trip.in_flight = found.hold, found.in_flight
-    # No more a matter of this process alone, and counted anew once it is lifted.
+    # The hold is in the shared register now; the rule counts from zero once it is lifted.
     walk.tripped.placed(hold)
     state.history.forget(trip.rule.name, trip.owner, trip.keys)
     state.entries.pop((trip.rule.name, trip.owner), None)
     if len(state.placed) < TRIPS_MAX:
         state.placed.append(trip)
     else:
-        # It is in force and says which rule it is of; whoever looks for what is not on record carries it out.
+        # The hold is in force and names its rule; `resume_holds` carries out unrecorded holds.
         state.by_hold.pop(hold.id, None)
         state.unsaid += 1
 

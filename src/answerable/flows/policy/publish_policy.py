@@ -1,4 +1,4 @@
-"""Policy sets come into force by two people: one proposes, another one publishes; and one signature takes it back."""
+"""Publish policy sets with two people: one proposes, another publishes. One signature rolls back to earlier sets."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 PENDING_MAX: Final = 50
-"""Proposals that may wait at once."""
+"""Proposals that may wait at a time."""
 ATTACHED_LIMITS: Final = Limits(size_bytes_max=262_144, depth_max=8)
 
 
 async def propose_policy(
     walk: Walk, token: str, documents: Sequence[JSONValue], *, removed: Sequence[str] = (), attached: str = ""
 ) -> Proposal:
-    """Record a signed proposal. documents: policy sets that are new or other; removed: names of those to take away.
+    """Record a signed proposal. `documents`: new or changed policy sets. `removed`: names of sets to remove.
 
-    Raises what `verified_step` raises; Malformed (`registry.faults`, `policy.*`, `publication.malformed`) for what
-    could not come into force; Refused (`publication.changed`, `publication.nothing`, `publication.too_many`,
-    `revoked.*`, `held.*`); Unavailable.
+    Raises as `verified_step`; Malformed (`registry.faults`, `policy.*`, `publication.malformed`) for sets that could
+    not come into force; Refused (`publication.changed`, `publication.nothing`, `publication.too_many`, `revoked.*`,
+    `held.*`); Unavailable.
     """
     records = records_of(walk)
     async with walk.under_way.applying:
@@ -77,7 +77,7 @@ async def propose_policy(
             raise PUBLICATION_TOO_MANY(
                 f"{len(waiting)} proposals wait, which is the limit: publish or withdraw some"
             )
-        # 1. In the ledger first. A crash after this line: it waits from the next start on.
+        # 1. Ledger first. After a crash here the proposal waits from the next start on.
         changes: dict[str, JSONValue] = {
             change.key: parse(plan.documents[change.key]) if change.key in plan.documents else None
             for change in plan.applied.changes
@@ -92,7 +92,7 @@ async def propose_policy(
             key_file=signed_with,
         )
         _, left = await record_entry(walk, entry)
-        # 2. It waits.
+        # 2. The proposal waits.
         body = msgspec.json.encode(proposal)
         records.put(PolicyRecord(kind="proposal", id=proposal.id, at=proposal.at, body=body))
     if left is not None:
@@ -103,7 +103,7 @@ async def propose_policy(
 async def publish_policy(walk: Walk, name: str, token: str) -> Applied:
     """Put a proposal into force on another person's signature.
 
-    Raises what `verified_step` raises; Unverified (`publication.other`) for a signature to something else; Refused
+    Raises as `verified_step`; Unverified (`publication.other`) for a signature to something else; Refused
     (`publication.unknown`, `publication.group`, `publication.own`, `publication.superseded`); Unavailable.
     """
     records = records_of(walk)
@@ -120,7 +120,7 @@ async def publish_policy(walk: Walk, name: str, token: str) -> Applied:
         if fault is not None:
             raise fault
         plan = await _planned_whole(walk, proposal.documents, before=proposal.before)
-        # What it speaks of may have gone since it was proposed.
+        # Names that the policies use may have been removed since the proposal.
         require_protection(plan.applied)
         published = Published(
             how="two_people",
@@ -130,16 +130,16 @@ async def publish_policy(walk: Walk, name: str, token: str) -> Applied:
             key_file=signed_with,
         )
         applied = await put_into_force(walk, plan, by=signed.by, published=published)
-        # A crash before this line: it waits for a change that has happened, and is forgotten as such.
+        # After a crash before this line the proposal changes sets no longer in force, and is removed as stale.
         records.remove("proposal", proposal.id)
     return applied
 
 
 async def rollback_policy(walk: Walk, name: str, token: str) -> Applied:
-    """Put policy sets that were in force before into force again, on one signature.
+    """Put earlier policy sets into force again, on one signature.
 
-    name: as `kept_set` takes it. Raises what `verified_step` and `kept_set` raise; Unverified (`publication.other`);
-    Refused (`publication.group`); Unavailable.
+    `name`: as `kept_set` takes it. Raises as `verified_step` and `kept_set`; Unverified (`publication.other`); Refused
+    (`publication.group`); Unavailable.
     """
     async with walk.under_way.applying:
         kept = kept_set(walk, name)
@@ -155,17 +155,17 @@ async def rollback_policy(walk: Walk, name: str, token: str) -> Applied:
 
 
 async def withdraw_proposal(walk: Walk, name: str, *, by: str) -> Proposal:
-    """Take a proposal back; that it was made stays in the ledger. by: who does, as the door knows them.
+    """Withdraw a proposal; the ledger keeps its entry. `by`: the operator, as the control endpoint knows them.
 
     Raises Refused (`publication.unknown`), Unavailable.
     """
     async with walk.under_way.applying:
         proposal = found_proposal(walk, name)
-        # 1. In the ledger. A crash after this line: the next start takes it away.
+        # 1. Ledger first. After a crash here the next start removes the proposal.
         sealing, pseudonym = sealing_for(walk, operator_subject(by)), pseudonym_of(walk, by)
         entry = policy_withdrawn(proposal, at=walk.clock.now(), sealing=sealing, by=by, pseudonym=pseudonym)
         _, left = await record_entry(walk, entry)
-        # 2. It does not wait any more.
+        # 2. The proposal no longer waits.
         records_of(walk).remove("proposal", proposal.id)
     if left is not None:
         raise left
@@ -173,7 +173,7 @@ async def withdraw_proposal(walk: Walk, name: str, *, by: str) -> Proposal:
 
 
 def found_proposal(walk: Walk, name: str) -> Proposal:
-    """The proposal of this id. Raises Refused (`publication.unknown`), Unavailable."""
+    """Return the proposal of this id. Raises Refused (`publication.unknown`), Unavailable."""
     record = records_of(walk).find("proposal", name)
     if record is None:
         raise PUBLICATION_UNKNOWN(
@@ -183,20 +183,22 @@ def found_proposal(walk: Walk, name: str) -> Proposal:
 
 
 def waiting_proposals(walk: Walk) -> tuple[Proposal, ...]:
-    """Every proposal, newest first. Raises Unavailable."""
+    """Return every proposal, newest first. Raises Unavailable."""
     return tuple(msgspec.json.decode(one.body, type=Proposal) for one in records_of(walk).all("proposal"))
 
 
 async def planned_sets(
     walk: Walk, documents: Sequence[JSONValue], removed: Sequence[str], *, same: bool = False
 ) -> RegistryChange:
-    """What these policy sets would change, checked and compiled. same: they may be in force. Raises as
-    `propose_policy`."""
+    """Check and compile these policy sets; return what they would change. `same`: they may already be in force.
+
+    Raises as `propose_policy`.
+    """
     return await _planned(walk, documents, removed, same=same)
 
 
 async def _verified(walk: Walk, token: str, wanted: PublicationStep) -> tuple[SignedStep, KeyFile]:
-    """The step, and what it is signed with; whose key that is, is on record then."""
+    """Return the verified step and the key file it was signed with; the key is on record on return."""
     signed = verified_step(
         token,
         wanted=wanted,
@@ -232,7 +234,8 @@ async def _planned(
 
 
 async def _planned_whole(walk: Walk, documents: dict[str, str], *, before: str) -> RegistryChange:
-    """All policy sets by these. Raises Refused (`publication.superseded`) unless those in force are of that digest."""
+    """Plan these as all the policy sets. Raises Refused (`publication.superseded`) unless the sets in force have digest
+    `before`."""
     present = policy_documents(walk.registry.documents())
     if documents_digest(present) != before:
         raise PUBLICATION_SUPERSEDED()
@@ -269,7 +272,7 @@ def _require_same(signed: SignedStep, *, before: str, after: str, proposal: str)
 
 
 def _forget_stale(walk: Walk) -> None:
-    """Proposals that change what is no longer in force can never be published."""
+    """Remove proposals based on sets that are no longer in force: they can never be published."""
     before = documents_digest(policy_documents(walk.registry.documents()))
     for proposal in waiting_proposals(walk):
         if proposal.before != before:

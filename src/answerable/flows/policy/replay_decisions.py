@@ -1,4 +1,4 @@
-"""Asking the ledger's decisions again, a stretch at a time: in short turns beside the actions, each entry read once."""
+"""Replay the ledger's decisions and compare them: one entry range per call, in short turns beside actions."""
 
 from __future__ import annotations
 
@@ -26,23 +26,26 @@ if TYPE_CHECKING:
     from answerable.verify.replayed import Replayed, Verdict
 
 ENTRIES_MAX: Final = 20_000
-"""Of one stretch."""
+"""Entries of one range."""
 STRETCH_SECONDS_MAX: Final = 0.5
 AT_ONCE: Final = 24
-"""Decisions that are asked in one turn, in another thread: some 3 ms."""
+"""Decisions evaluated in one turn, in a thread: about 3 ms."""
 REST_SECONDS: Final = 0.001
-"""Between two turns, for what else this process has to do."""
+"""Pause between two turns for other tasks of this process."""
 READ_AT_ONCE: Final = 256
-"""Entries that are read in one turn where nothing is asked."""
+"""Entries read in one turn without decisions."""
 TOLD_MAX: Final = 200
-"""Decisions of one stretch that are told beside being counted: those that are not the same."""
+"""Decisions of one range that are listed: those that are not the same."""
 TOLD: Final[tuple[Verdict, ...]] = ("differs", "cannot_tell")
 
 
 @dataclass(slots=True, kw_only=True)
 class Stretch:
-    """start, end: first entry that was asked, and the first that was not. size: of the ledger. reading: what stands
-    before is being read, and nothing was asked yet: go on at `end` all the same. counts: by verdict."""
+    """The result for one entry range.
+
+    `start`, `end`: first entry evaluated, and first entry not evaluated. `size`: of the ledger. `reading`: earlier
+    entries are still being read and nothing was evaluated; call again from `end`. `counts`: by verdict.
+    """
 
     start: int
     end: int
@@ -52,7 +55,7 @@ class Stretch:
     told: list[Replayed] = field(default_factory=list)
 
     def take(self, found: Sequence[Replayed]) -> None:
-        """Count them, and tell those that are not the same."""
+        """Count replayed decisions, and list those that are not the same."""
         self.counts.update(one.verdict for one in found)
         self.told += [one for one in found if one.verdict in TOLD][: TOLD_MAX - len(self.told)]
 
@@ -60,21 +63,21 @@ class Stretch:
 async def replay_decisions(
     walk: Walk, asked: AskedAgain, *, start: int = 0, stop: int | None = None, entries: int = ENTRIES_MAX
 ) -> Stretch:
-    """Ask the decisions from an entry on again, for at most STRETCH_SECONDS_MAX and so many entries.
+    """Replay the decisions from entry `start` on, for at most `STRETCH_SECONDS_MAX` seconds and `entries` entries.
 
-    stop: the first entry that is not asked. asked: of this log, the same for every call. Raises Unavailable, and Broken
-    (`ledger.*`).
+    `stop`: first entry not replayed. `asked`: state of the replay of this log, the same for every call. Raises
+    Unavailable, and Broken (`ledger.*`).
     """
     size = walk.ledger.size
     stop = min(size, size if stop is None else stop, start + min(entries, ENTRIES_MAX))
     stretch = Stretch(start=start, end=start, size=size)
     ends_at = walk.clock.monotonic() + STRETCH_SECONDS_MAX
     async with asked.turn:
-        # 1. What stands before is read once in the life of a process, whoever asks.
+        # 1. Read everything before `start`, once in the life of a process.
         stretch.reading = not await _read_to(walk, asked.places, min(start, size), ends_at)
         if stretch.reading:
             return stretch
-        # 2. From there on what decisions are made under is met before them.
+        # 2. From there on, statements that decisions refer to come before the decisions.
         before = StatedBefore(
             asked.places, lambda index: from_thread.run_sync(walk.ledger.entry, index), walk.subject_keys.find
         )
@@ -93,7 +96,7 @@ async def replay_decisions(
 
 
 async def _read_to(walk: Walk, places: StatedPlaces, start: int, ends_at: float) -> bool:
-    """Whether everything before an entry was looked at, as far as the time goes."""
+    """Read entries up to `start` until the time is up. Return whether all are read."""
     if places.read_to >= start:
         return True
     for stored in walk.ledger.replay(places.read_to):
@@ -110,7 +113,7 @@ async def _read_to(walk: Walk, places: StatedPlaces, start: int, ends_at: float)
 def _turns(
     walk: Walk, places: StatedPlaces, start: int, stop: int
 ) -> Iterator[tuple[list[StoredEntry], int]]:
-    """The decisions of each turn, and the first entry after it."""
+    """Yield the decisions of each turn, and the first entry after the turn."""
     decisions: list[StoredEntry] = []
     if start >= stop:
         return

@@ -1,7 +1,7 @@
-"""A policy set in the shadow: it decides everything after the one in force, and nothing comes of it.
+"""Shadow policy: evaluate a candidate policy set on every recorded decision, without any effect.
 
-It follows the ledger. So it is on no action's way, it can do nothing by itself, nothing that is recorded escapes it,
-and what it has seen is known after a restart. It does not see refusals past an agent's quota, which are only counted.
+The shadow follows the ledger. So it delays no action, cannot act, sees everything recorded, and survives a restart. It
+does not see refusals past an agent's quota, which are only counted.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ KIND: Final = "shadow"
 SET: Final = "set"
 ROUND_SECONDS_MAX: Final = 0.5
 DIFFERENCES_MAX: Final = 200
-"""The latest ones; all are counted."""
+"""The latest differences stored; all are counted."""
 
 
 async def start_shadow(
     walk: Walk, documents: Sequence[JSONValue], *, removed: Sequence[str] = (), by: str
 ) -> ShadowSet:
-    """Put policy sets into the shadow from now on, in the place of those there.
+    """Start shadowing these policy sets, in place of those shadowed now.
 
     Raises Malformed (`registry.faults`, `policy.*`), Refused (`publication.unknown`), Unavailable.
     """
@@ -57,7 +57,7 @@ async def start_shadow(
 
 
 def stop_shadow(walk: Walk) -> ShadowSet:
-    """Take the set out of the shadow, with all that was counted. Raises Refused (`shadow.none`), Unavailable."""
+    """Stop the shadow and delete its counts. Raises Refused (`shadow.none`), Unavailable."""
     shadow = shadow_set(walk)
     if shadow is None:
         raise SHADOW_NONE()
@@ -69,26 +69,26 @@ def stop_shadow(walk: Walk) -> ShadowSet:
 
 
 def shadow_set(walk: Walk) -> ShadowSet | None:
-    """The set in the shadow, whichever process put it there. Raises Unavailable."""
+    """Return the shadowed set, whichever process started it. Raises Unavailable."""
     record = records_of(walk).find(KIND, SET)
     return None if record is None else msgspec.json.decode(record.body, type=ShadowSet)
 
 
 def shadow_seen(walk: Walk, shadow: ShadowSet) -> ShadowSeen:
-    """How far it has followed this log. Raises Unavailable."""
+    """Return how far the shadow has followed this log. Raises Unavailable."""
     seen = walk.policies.seen
     if seen is None:
         record = records_of(walk).find(KIND, walk.ledger.origin)
         seen = None if record is None else msgspec.json.decode(record.body, type=ShadowSeen)
     if seen is None or seen.shadow != shadow.id:
-        # Another process put it there: it is followed from here on.
+        # Another process started it: follow it from now on.
         seen = ShadowSeen(shadow=shadow.id, began=walk.ledger.size, read_to=walk.ledger.size)
     walk.policies.seen = seen
     return seen
 
 
 async def follow_shadow(walk: Walk) -> bool:
-    """One round of at most ROUND_SECONDS_MAX, in turns; whether there is more to read. Raises Unavailable."""
+    """Run one round of at most `ROUND_SECONDS_MAX`. Return whether there is more to read. Raises Unavailable."""
     if walk.policies.records is None:
         return False
     shadow = await to_thread.run_sync(shadow_set, walk)
@@ -100,7 +100,7 @@ async def follow_shadow(walk: Walk) -> bool:
     try:
         walk.policies.shadow = await candidate(walk, walk.policies.shadow, documents, shadow.removed)
     except (Malformed, Refused) as fault:
-        # The registry changed under it. What is decided meanwhile waits until it fits again, and that is told.
+        # The registry changed and the set no longer compiles. Decisions wait until it does, and the fault is reported.
         seen.fault = fault.message
         await to_thread.run_sync(_keep, walk, seen)
         return False
@@ -122,7 +122,7 @@ async def follow_shadow(walk: Walk) -> bool:
 
 
 def _keep(walk: Walk, seen: ShadowSeen) -> None:
-    """What was counted, and how far: both at once, so that no entry counts twice after a crash."""
+    """Store counts and position in one write, so that no entry counts twice after a crash."""
     record = PolicyRecord(
         kind=KIND, id=walk.ledger.origin, at=walk.clock.now(), body=msgspec.json.encode(seen)
     )

@@ -1,4 +1,4 @@
-"""Asking a candidate what the ledger's decisions would have been: in short turns, so that actions go on beside it."""
+"""Simulate a candidate policy set on the ledger's past decisions, in short turns beside actions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 PAGE_SECONDS_MAX: Final = 0.5
 DIFFERENCES_MAX: Final = 500
-"""On one page."""
+"""Differences on one page."""
 
 _NO_TIERS: Final[Mapping[str, JSONValue]] = MappingProxyType({})
 DECIDED: Final[dict[int, Effect]] = {Tag.INTENT: "allow", Tag.REFUSAL: "deny", Tag.APPROVAL_ASKED: "defer"}
@@ -49,8 +49,12 @@ DECIDED: Final[dict[int, Effect]] = {Tag.INTENT: "allow", Tag.REFUSAL: "deny", T
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """start, end: first index that was read, and the first that was not. size: of the ledger now. more: ask again, from
-    `end`. tally, questions: of this page alone. policy_set: digest of the candidate. reading: nothing was asked yet."""
+    """One page of results.
+
+    `start`, `end`: first index read, and first index not read. `size`: of the ledger now. `more`: call again from
+    `end`. `tally`, `questions`: of this page alone. `policy_set`: digest of the candidate. `reading`: nothing was
+    evaluated yet.
+    """
 
     start: int
     end: int
@@ -65,15 +69,15 @@ class Page:
 
 @dataclass(slots=True, kw_only=True)
 class Trial:
-    """tiers: that capabilities would be of. questions: what was asked of people, and would be."""
+    """A simulation with changed tiers. `tiers`: by capability. `questions`: approvals, then and by the candidate."""
 
     tiers: Mapping[str, int]
     questions: QuestionsCompared = field(default_factory=QuestionsCompared)
 
     def count(self, was: Past, leaf: dict[str, JSONValue], found: Decision | CannotTell) -> None:
-        """One decision, and what the candidate says to it."""
+        """Count one decision and the candidate's decision."""
         if isinstance(found, CannotTell) or (leaf.get("approval") and was.effect == "allow"):
-            # What ran by a yes is the action that people were asked about.
+            # An action allowed by an approval was counted with its deferral.
             return
         tier = leaf.get("tier")
         before = str(tier) if type(tier) is int else ""
@@ -95,11 +99,11 @@ async def simulate_policy(
     start: int = 0,
     tiers: Mapping[str, JSONValue] = _NO_TIERS,
 ) -> Page:
-    """Ask a candidate what was decided from an index on, for at most PAGE_SECONDS_MAX.
+    """Evaluate a candidate on past decisions from an index on, for at most `PAGE_SECONDS_MAX` seconds.
 
-    since: Unix milliseconds, for the first page; later pages say where they start. tiers: of which capabilities would
-    be, by name; all others as they were. Raises Malformed (`registry.faults`, `policy.*`, `simulation.tier`), Refused
-    (`publication.nothing`, `publication.unknown`), Unavailable.
+    `since`: Unix milliseconds, for the first page; later pages pass `start`. `tiers`: changed tiers, by capability
+    name. Raises Malformed (`registry.faults`, `policy.*`, `simulation.tier`), Refused (`publication.nothing`,
+    `publication.unknown`), Unavailable.
     """
     trial = Trial(tiers=checked_tiers(tiers, walk.registry.current.capabilities))
     asking = await _candidate(walk, documents, removed)
@@ -132,7 +136,7 @@ async def simulate_policy(
 def compared(
     walk: Walk, asking: PolicyAsking, stored: StoredEntry, tally: Tally, *, trial: Trial | None = None
 ) -> Difference | None:
-    """What the candidate says of one entry, counted; None where it is no decision, or the same."""
+    """Evaluate the candidate on one entry and count it. Return the difference, if it is a decision and differs."""
     effect = DECIDED.get(stored.tag)
     if effect is None:
         if trial is not None and stored.tag == Tag.MANDATE_ISSUED:
@@ -159,7 +163,7 @@ def compared(
 
 
 def _was_test(walk: Walk, stored: StoredEntry, leaf: dict[str, JSONValue]) -> bool:
-    """Whether nobody but us asked: as long as a test is not told, it counts as what it looks like."""
+    """Whether the approval was an attention check whose result is announced. Until then it counts as a real one."""
     if stored.tag != Tag.APPROVAL_ASKED:
         return False
     approval = walk.approvals.find(ApprovalId(str(leaf.get("approval"))))
@@ -167,7 +171,7 @@ def _was_test(walk: Walk, stored: StoredEntry, leaf: dict[str, JSONValue]) -> bo
 
 
 def past_of(index: int, leaf: dict[str, JSONValue], effect: Effect, fields: dict[str, bytes]) -> Past:
-    """The decision as its leaf and its fields tell it."""
+    """Return the past decision from its leaf and fields."""
     told = leaf.get("decision")
     decision = told if isinstance(told, dict) else leaf
     by, at = decision.get("by"), leaf.get("at")
@@ -187,7 +191,7 @@ def past_of(index: int, leaf: dict[str, JSONValue], effect: Effect, fields: dict
 def fields_asked(
     walk: Walk, stored: StoredEntry, leaf: dict[str, JSONValue]
 ) -> tuple[dict[str, bytes], Unasked | None]:
-    """The opened fields of an entry, with its question; or why there is none to ask."""
+    """Return the opened fields of an entry, with its policy question; or why it cannot be evaluated."""
     if not stored.attachment and leaf.get("_sd"):
         return {}, "erased"
     try:
@@ -202,7 +206,7 @@ def fields_asked(
     if "question" not in named:
         return {}, "not_asked"
     if stored.tag == Tag.REFUSAL and "hidden" in named:
-        # A credential among the arguments was blotted out: what is left is not what was asked.
+        # A credential in the arguments was removed, so the rest is not what was evaluated.
         return {}, "hidden"
     return named, None
 
@@ -215,7 +219,7 @@ async def _candidate(walk: Walk, documents: Sequence[JSONValue], removed: Sequen
 async def candidate(
     walk: Walk, known: tuple[str, PolicyAsking] | None, documents: Sequence[JSONValue], removed: Sequence[str]
 ) -> tuple[str, PolicyAsking]:
-    """A set that can be asked, with the name of what it was made of. known: one that was made before.
+    """Compile a candidate; return it with the digest of its sources. `known`: an earlier candidate to reuse if equal.
 
     Raises Malformed (`registry.faults`, `policy.*`), Refused (`publication.unknown`), Unavailable.
     """
@@ -231,7 +235,7 @@ async def candidate(
 
 
 async def read_declared(walk: Walk, ends_at: float) -> bool:
-    """Whether the log was read to its end for what policy sets declared: once, and on from there."""
+    """Read what policy sets declared, continuing from the last call. Return whether the log is read to its end."""
     declared, size = walk.policies.declared, walk.ledger.size
     async for stored in in_turns(walk, declared.read_to, ends_at):
         declared.read_to = stored.index + 1

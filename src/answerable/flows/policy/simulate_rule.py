@@ -1,7 +1,7 @@
-"""What a stop rule would have held, had it been in force: by what the log says happened. Changes nothing.
+"""Simulate a stop rule: find the holds it would have placed on the recorded actions. Changes nothing.
 
-What would have stood still counts no more, and what of it was done nevertheless is counted as the price: a rule that
-would have stopped what people wanted done is seen before it stops anything.
+Actions that a simulated hold would have stopped no longer count towards the limit. Those that were done are reported as
+the price of the hold, so that a rule that stops wanted work is found before it is in force.
 """
 
 from __future__ import annotations
@@ -29,8 +29,11 @@ FIRINGS_MAX: Final = 1_000
 
 @dataclass(slots=True, kw_only=True)
 class Firing:
-    """One hold that there would have been. index, at: of the entry by which it was too much. stopped: actions that were
-    done under it nevertheless, as it was not there."""
+    """One hold that the rule would have placed.
+
+    `index`, `at`: of the entry that exceeded the limit. `stopped`: actions done although this hold would have stopped
+    them.
+    """
 
     index: int
     at: int
@@ -42,8 +45,11 @@ class Firing:
 
 @dataclass(slots=True, kw_only=True)
 class RuleTrial:
-    """start, end: first index that was read, and the first that was not. size: of the ledger then. unlisted: firings
-    past FIRINGS_MAX. unknown: how often the number of a tracker could not be told, as what was erased is not read."""
+    """The result of a simulation.
+
+    `start`, `end`: first index read, and first index not read. `size`: of the ledger then. `unlisted`: firings past
+    `FIRINGS_MAX`. `unknown`: how often a tracker's value was unknown because erased entries cannot be read.
+    """
 
     start: int
     end: int
@@ -54,9 +60,10 @@ class RuleTrial:
 
 
 async def simulate_rule(walk: Walk, name: str, *, since: int = 0) -> RuleTrial:
-    """For at most SECONDS_MAX of reading. since: Unix milliseconds; what happened within the window before is counted.
+    """Simulate the rule for at most `SECONDS_MAX` seconds of reading.
 
-    Raises Malformed (`stop_rule.unknown`).
+    `since`: Unix milliseconds; actions within the rule's window before it are counted, too. Raises Malformed
+    (`stop_rule.unknown`).
     """
     rule = walk.registry.current.stop_rules.get(name)
     if rule is None:
@@ -73,7 +80,7 @@ async def simulate_rule(walk: Walk, name: str, *, since: int = 0) -> RuleTrial:
 
 
 class _Trial:
-    """One rule over what happened, in its order."""
+    """Evaluates one rule over signals in order."""
 
     def __init__(self, rule: StopRule, number: RuleNumber, since: int) -> None:
         self._rule, self._number, self._since = rule, number, since
@@ -83,7 +90,7 @@ class _Trial:
         self.unlisted = self.unknown = 0
 
     def saw(self, stop_rule_signal: StopRuleSignal, stored: StoredEntry) -> None:
-        """Count it, and what would have been held for it."""
+        """Count a signal, and record the hold it would have caused."""
         self._after_grace(stop_rule_signal.at)
         held = self._holding(stop_rule_signal)
         if held is not None:
@@ -103,7 +110,7 @@ class _Trial:
                 self._passed.setdefault(place, (stop_rule_signal.at, stop_rule_signal, stored.index))
             else:
                 self._fire(place, value, stop_rule_signal, stored.index, stop_rule_signal.at)
-                # What is too much has not begun, and comes to no end that would count.
+                # The exceeding action would not have begun, so its end must not count.
                 self._number.passed_over(stored)
 
     def _after_grace(self, now: int) -> None:
@@ -127,7 +134,7 @@ class _Trial:
             self.unlisted += 1
 
     def _holding(self, stop_rule_signal: StopRuleSignal) -> Firing | None:
-        """What would have stood still of it."""
+        """Return the simulated hold that would have stopped the action of this signal, if any."""
         under = (
             *(("agent", one) for one in stop_rule_signal.agents),
             *(("instance", one) for one in stop_rule_signal.instances),

@@ -1,1 +1,1 @@
-"""Putting entries on disk, keys and pseudonyms for them, and reading them back in turns."""
+"""Write entries to the ledger, create their keys and pseudonyms, and read long ranges in short turns."""

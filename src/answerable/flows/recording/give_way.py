@@ -1,4 +1,4 @@
-"""Long reads of the log beside actions: short turns, and as long for others after each as it took."""
+"""Read the log in short turns beside actions, pausing after each turn for as long as the turn took."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from answerable.ports.clock import Clock
 
 ENTRIES_PER_TURN: Final = 32
-"""Between one and two milliseconds."""
+"""Takes one to two milliseconds."""
 
 
 @dataclass(slots=True)
 class Turns:
-    """The turns of one read."""
+    """Paces one read."""
 
     clock: Clock
     _begun: float = field(init=False)
@@ -25,7 +25,7 @@ class Turns:
         self._begun = self.clock.monotonic()
 
     async def after(self, count: int) -> None:
-        """Once so many entries were read: wait where a turn is over."""
+        """Pause if a turn is over. `count`: number of entries read so far."""
         if count % ENTRIES_PER_TURN == 0:
             await anyio.sleep(self.clock.monotonic() - self._begun)
             self._begun = self.clock.monotonic()

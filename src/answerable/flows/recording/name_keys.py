@@ -1,7 +1,7 @@
-"""Which key is whose stands in the ledger before anything does that a person signed with a key file.
+"""Record which key is whose in the ledger, before anything that a person signed with a key file takes effect.
 
-Laws: what changes people's keys says so before it counts; whatever is signed by a key file refers to the entry that
-says last whose key it is; an opened log says it once of each person who signs, if nothing that it knows of said it.
+Laws: a change of people's keys is recorded before it takes effect. Everything signed by a key file refers to the latest
+entry that names the key's owner. Each opened log names a signer's key once, if no known entry of it does.
 """
 
 from __future__ import annotations
@@ -38,21 +38,22 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 OTHERS_MAX: Final = 32
-"""Documents that a change names beside people, so that all of it has room."""
+"""Documents beside people that a change may name, so that the entry has room for people."""
 NAMED_MAX: Final = 10_000
-"""People of whom it is kept in memory where their keys were named."""
+"""People whose key entry is cached in memory."""
 
 
 async def signers_changed(walk: Walk, after: RegistrySnapshot) -> list[Signs]:
-    """Whose keys another registry changes, for a caller that holds `under_way.applying`.
+    """Return the people whose keys another registry changes. The caller must hold `under_way.applying`.
 
-    From here on nobody of them signs anything that refers to what was said before: whether the entry of the change is
-    in the log is not known to whoever could not write it. Raises Unavailable when a subject's key cannot be had.
+    Forgets their earlier entries at once, because a failed write may or may not have recorded the change. Raises
+    Unavailable if a subject's key cannot be read.
     """
     people, found = after.principals, list[Signs]()
     for name in changed_signers(walk.registry.current.principals, people):
         if name not in walk.pseudonyms:
-            # A key is made for each new person, on disk: thousands of them must not hold up everything else.
+            # Each new person needs a key written to disk: yield, so that thousands of people do not block the event
+            # loop.
             await checkpoint()
         found.append(_signs(walk, name, thumbprints_of(people.get(name))))
     for one in found:
@@ -61,7 +62,7 @@ async def signers_changed(walk: Walk, after: RegistrySnapshot) -> list[Signs]:
 
 
 def first_named(people: Sequence[Signs], *, others: int) -> Sequence[Signs]:
-    """Of these, whom the entry of the change names itself. others: documents that it names, too."""
+    """Return the people that the entry of the change names itself. `others`: number of documents it names, too."""
     return people[: PEOPLE_IN_CHANGE_MAX if others <= OTHERS_MAX else 0]
 
 
@@ -75,8 +76,10 @@ async def name_changed(
     sealing: Sealing,
     registry: str,
 ) -> BaseException | None:
-    """Note those whom the entry of a change has named, the first `named`, and name the others; and whether the caller
-    left meanwhile. Raises Unavailable: then nothing of the change counts."""
+    """Note the first `named` people, which the entry of a change has named, and record the others.
+
+    Returns the cancellation if the caller left. Raises Unavailable: then nothing of the change takes effect.
+    """
     change = _place(receipt)
     _note(walk, people[:named], change)
     left: BaseException | None = None
@@ -90,17 +93,17 @@ async def name_changed(
 
 
 async def key_on_record(walk: Walk, person: str, key: str, *, applying: bool = False) -> Reference:
-    """Where the ledger says that this key is this person's, who has just signed with it. key: thumbprint. applying: the
-    caller holds `under_way.applying`.
+    """Return the entry that says this key (thumbprint) is this person's, who has just signed with it; record one if
+    needed.
 
-    To be asked before all else is checked, for it may wait. Raises Refused (`registry.changed_meanwhile`) where other
-    documents came into force while it did; Unavailable.
+    `applying`: the caller holds `under_way.applying`. Call it before all other checks, because it may wait. Raises
+    Refused (`registry.changed_meanwhile`) if other documents came into force meanwhile; Unavailable.
     """
     before = walk.registry.current.digest
     place = _known(walk, person, key)
     if place is not None:
         return place
-    # Not while documents are applied: what is said here would stand after what takes the key away.
+    # Not while documents are applied: the new entry would follow the one that removes the key.
     async with _no_change(walk, applying=applying):
         _require_same(walk, before)
         place = _known(walk, person, key)
@@ -122,14 +125,14 @@ async def key_on_record(walk: Walk, person: str, key: str, *, applying: bool = F
 
 
 async def key_file(walk: Walk, person: str, key: str, *, applying: bool = False) -> KeyFile:
-    """The key itself, and where that is said; as `key_on_record`."""
+    """Return the key itself and its entry; as `key_on_record`."""
     place = await key_on_record(walk, person, key, applying=applying)
     keys = walk.registry.current.person_keys(person)
     return KeyFile(next(one.jwk for one in keys if one.thumbprint == key), place)
 
 
 def _known(walk: Walk, person: str, key: str) -> Reference | None:
-    """Where it is said already; None where what is said last of this person is not what is so."""
+    """Return the known entry; None if the last known entry of this person is out of date."""
     found = walk.keys_named.get(person)
     if found is None or found.signs != _signs(walk, person, _present(walk, person, key)):
         return None
@@ -154,7 +157,7 @@ def _signs(walk: Walk, person: str, keys: tuple[str, ...]) -> Signs:
 
 def _note(walk: Walk, people: Sequence[Signs], place: Reference) -> None:
     if len(walk.keys_named) + len(people) > NAMED_MAX:
-        # Then they are named once more, when they sign.
+        # They are recorded again when they sign next.
         walk.keys_named.clear()
     for one in people[:NAMED_MAX]:
         walk.keys_named[one.name] = NamedKeys(one, place)

@@ -1,4 +1,4 @@
-"""Reading the ledger in short turns, so that actions go on beside it."""
+"""Read the ledger in short turns with rests, so that actions go on beside the read."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 TURN_SECONDS: Final = 0.001
-"""Of work at once, before whatever else waits is let in."""
+"""Work in one turn before other tasks run."""
 REST_SECONDS: Final = 0.002
-"""Between two turns, so that no more than a third of a core goes into it."""
+"""Rest between two turns, so that reading uses at most a third of a core."""
 CLOCK_BACK_MS_MAX: Final = 60_000
 """How far clocks may have gone back between two entries."""
 
 
 def begins_at(walk: Walk, since: int) -> int:
-    """The first entry that may be of that time or later; clocks that went back make it an earlier one, never a later.
+    """Return the index of the first entry that may be of `since` (Unix milliseconds) or later.
 
-    since: Unix milliseconds.
+    If clocks went back, the result is earlier than needed, never later.
     """
     low, high = 0, walk.ledger.size
     while low < high:
@@ -39,7 +39,7 @@ def begins_at(walk: Walk, since: int) -> int:
 
 
 async def in_turns(walk: Walk, start: int, ends_at: float) -> AsyncIterator[StoredEntry]:
-    """Entries from an index on, with a rest after each turn, until the time is up."""
+    """Yield entries from an index on, resting after each turn, until `ends_at` (monotonic seconds)."""
     rests_at = walk.clock.monotonic() + TURN_SECONDS
     for stored in walk.ledger.replay(start):
         yield stored

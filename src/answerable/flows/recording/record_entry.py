@@ -1,4 +1,4 @@
-"""Putting an entry on disk when the caller may leave at any moment."""
+"""Write entries durably to the ledger even if the caller leaves (is cancelled) at any moment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from answerable.ports.ledger import Submitted
 
 PSEUDONYMS_MAX = 10_000
-"""People whose pseudonyms are kept in memory."""
+"""People whose pseudonyms are cached in memory."""
 
 
 async def record_entry(
@@ -33,7 +33,7 @@ async def record_entry(
     waits: Callable[[], None] | None = None,
     then: Callable[[Receipt], None] | None = None,
 ) -> tuple[Receipt, BaseException | None]:
-    """Make `entry`, which is in no run, durable whether the caller stays or leaves; as `record_in_run`."""
+    """Make `entry`, which is in no run, durable even if the caller leaves. Parameters and result as `record_in_run`."""
     submitted, left = await _submitted(walk, lambda: entry, patient=patient, waits=waits)
     if then is not None:
         then(submitted.receipt)
@@ -49,13 +49,15 @@ async def record_in_run(
     waits: Callable[[], None] | None = None,
     then: Callable[[Receipt], None] | None = None,
 ) -> tuple[Receipt, BaseException | None]:
-    """Make the next entry of a mandate's run durable whether the caller stays or leaves.
+    """Make the next entry of a mandate's run durable even if the caller leaves.
 
-    Returns its receipt, and the cancellation if the caller left; it must be raised again once what follows from the
-    entry has been done. make: gives the entry for a place in the run; asked again when the place was lost while waiting
-    for room. patient: wait for room; otherwise the entry has its place before anything else runs, or there is none.
-    waits, then: told before anything else runs that there is no place yet, and the place as soon as there is one.
-    Raises Unavailable, never a cancellation.
+    Returns its receipt, and the cancellation if the caller left; raise it again after doing what follows from the
+    entry.
+
+    `make`: returns the entry for a place in the run; called again if the place was lost while waiting for room.
+    `patient`: wait for room; otherwise the entry gets its place before anything else runs, or the call fails. `waits`,
+    `then`: called before anything else runs, when there is no place yet, and when there is one. Raises Unavailable,
+    never a cancellation.
     """
     runs = walk.runs
     place = runs.place(mandate)
@@ -89,7 +91,7 @@ async def record_in_run(
 
 
 def key_of(walk: Walk, subject: str) -> SubjectKey:
-    """The subject's key. Raises Unavailable with effect `none`: that a key may have been made is no effect."""
+    """Return the subject's key. Raises Unavailable with effect `none`: creating a key is no effect."""
     try:
         return walk.subject_keys.of(subject)
     except Unavailable as failed:
@@ -97,12 +99,12 @@ def key_of(walk: Walk, subject: str) -> SubjectKey:
 
 
 def sealing_for(walk: Walk, subject: str) -> Sealing:
-    """What it takes to seal fields for this subject. Raises Unavailable when its key cannot be had."""
+    """Return the sealing of fields for this subject. Raises Unavailable if its key cannot be read."""
     return Sealing(key=key_of(walk, subject), random=walk.entropy.bytes)
 
 
 def sealing_of_entry(walk: Walk, index: int) -> Sealing:
-    """What seals fields that belong with those of an earlier entry: its key, or the log's own where it has none."""
+    """Return the sealing for fields that belong with an earlier entry: its key, or the log's own if it has none."""
     with suppress(Malformed):
         key = walk.subject_keys.find(key_id_of(walk.ledger.entry(index).attachment))
         if key is not None:
@@ -111,7 +113,8 @@ def sealing_of_entry(walk: Walk, index: int) -> Sealing:
 
 
 def pseudonym_of(walk: Walk, person: str) -> str:
-    """What leaves say in place of a person's name. Raises Unavailable when the person's key cannot be had."""
+    """Return the pseudonym that leaves use in place of a person's name. Raises Unavailable if their key cannot be
+    read."""
     known = walk.pseudonyms.get(person)
     if known is None:
         if len(walk.pseudonyms) >= PSEUDONYMS_MAX:
@@ -128,7 +131,7 @@ async def _submitted(
     patient: bool,
     waits: Callable[[], None] | None = None,
 ) -> tuple[Submitted, BaseException | None]:
-    """The entry with its place in the log. A shield is built only when it is needed: it costs more than the record."""
+    """Get a place in the log. The cancel shield is built only if needed: it costs more than the record."""
     left: BaseException | None = None
     while True:
         entry = make()
@@ -154,7 +157,7 @@ async def _durable(submitted: Submitted, left: BaseException | None) -> tuple[Re
         except get_cancelled_exc_class() as gone:
             left = gone
     while True:
-        # The shield keeps out a leaving caller, not the end of a whole task, which may be asked for more than once.
+        # The shield holds off a leaving caller, but not the end of the whole task, which may be requested repeatedly.
         try:
             with CancelScope(shield=True):
                 receipt = await submitted.durable()

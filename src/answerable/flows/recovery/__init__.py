@@ -1,1 +1,1 @@
-"""What is read back from the ledger at start; settling."""
+"""Rebuild in-memory state and registers from the ledger at start, and settle open intents."""

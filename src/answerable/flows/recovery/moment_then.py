@@ -1,6 +1,6 @@
-"""What was in force at an earlier moment, by what the ledger says: documents, policies, mandates, budgets, ends, holds.
+"""Rebuild what was in force at an earlier moment from the ledger: documents, policies, mandates, budgets, ends, holds.
 
-Laws: what the ledger does not say is not known, and said so; what it says is read by the code that reads it at a start.
+Laws: what the ledger does not state is reported as unknown. Entries are read by the same code as at a start.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 _UNREACHED: Final = frozenset({"token", "hop", "manifest", "instance", "trust_domain", "credential"})
-"""Kinds of what was ended or held that depend on which instance acts, or by what hops, which is not told here."""
+"""Kinds of targets that depend on the acting instance or its hops, which this flow does not reconstruct."""
 
 
 @dataclass(slots=True)
 class Then:
-    """What was in force at a moment. Entries are taken in order, until the first that is later. Implements
+    """What was in force at a moment. Takes entries in order, until the first later one. Implements
     flows.refuse_revoked.Revoked, Held and CurrentManifests.
 
-    tools: definitions in force, by server and name, where the ledger lets them be read. held: holds that were not
-    lifted, by id. withheld: statements that could not be opened. unfollowed: revocations and holds of kinds that are
-    not looked at here.
+    `tools`: definitions in force, by server and name, if the ledger lets them be read. `held`: holds not lifted, by id.
+    `withheld`: number of statements that could not be opened. `unfollowed`: number of revocations and holds of kinds
+    that are not evaluated.
     """
 
     at: UnixMillis
@@ -67,7 +67,7 @@ class Then:
     _began: dict[int, Reserved] = field(default_factory=dict)
 
     def take(self, stored: StoredEntry, find: FindKey) -> bool:
-        """Look at the next entry; False once it is of later."""
+        """Take the next entry. Return False if it is later than the moment."""
         leaf = leaf_of(stored)
         at = leaf.get("at")
         if type(at) is int and at > self.at and stored.tag != Tag.GENESIS:
@@ -98,25 +98,28 @@ class Then:
         return True
 
     def find(self, names: Collection[RevocationTarget]) -> Revocation | None:
-        """The first revocation of any of these names, in the order of the names."""
+        """Return the first revocation of any of these names, in the order of the names."""
         return next((self.revoked[one] for one in names if one in self.revoked), None)
 
     def standing(self, names: Collection[HoldTarget]) -> tuple[Hold, ...]:
-        """The holds on these names that were not lifted, run out or not, in the order of the names."""
+        """Return the holds on these names that were not lifted, expired or not, in the order of the names."""
         return tuple(hold for one in names for hold in self.held.values() if hold.what == one)
 
     def current(self, agent: AgentId) -> SignedManifest | None:
-        """None: which manifest an agent had then is not looked at."""
+        """Return None: the manifests of agents are not reconstructed."""
         del agent
         return None
 
     def state(self, mandate: MandateId) -> MandateState:
-        """Open or closed then; unknown ones are closed."""
+        """Return whether a mandate was open then; an unknown mandate counts as closed."""
         return "open" if mandate in self.mandates and mandate not in self.closed else "closed"
 
     def moment(self, action: str, *, origin: str) -> Moment:
-        """As the checks of the walk look at it. Raises Malformed: `answers.registry_unknown` where the ledger does not
-        say all of the registry, `answers.unknown_name`."""
+        """Return the moment as the checks of the walk use it.
+
+        Raises Malformed: `answers.registry_unknown` if the ledger does not state the whole registry,
+        `answers.unknown_name`.
+        """
         current = self.snapshot()
         capability = named_capability(current, action)
         given: dict[AgentId, list[Mandate]] = {}
@@ -140,7 +143,7 @@ class Then:
         )
 
     def snapshot(self) -> RegistrySnapshot:
-        """The registry. Raises Malformed (`answers.registry_unknown`) where the ledger does not say all of it."""
+        """Return the registry. Raises Malformed (`answers.registry_unknown`) if the ledger does not state all of it."""
         found = snapshot_of([*self.documents.values()])
         if not self.registry or found.digest != self.registry:
             raise ANSWERS_REGISTRY_UNKNOWN()
@@ -193,6 +196,8 @@ class Then:
             self.mandates.setdefault(mandate.id, mandate)
 
     def _tool(self, capability: Capability) -> Mapping[str, Any]:
-        """At the tier that the hints of its tool came to then; a tier that the ledger does not say is not known.
-        Whether it was offered, and let through, the ledger does not say either."""
+        """Return the tool at the tier that its hints required then; unknown if the ledger does not state it.
+
+        The ledger does not state whether the tool was offered and let through.
+        """
         return unoffered(capability, self.tools.get((capability.server, capability.target)))

@@ -1,8 +1,8 @@
-"""The one reader: what the ledger says and the registers do not know is put into them before a door opens.
+"""Bring the registers up to the ledger at start (event-sourcing projection), before any listener opens.
 
-At a start the registers are brought up to the last entry of each log, or nothing starts. While the product runs each
-flow puts into its register what it has written down; the reader comes after it and only moves the positions on where
-the rows are as the entries say. Where they are not, the position stays and the next start brings them up.
+At a start the registers are brought up to the last entry of each log, or nothing starts. While the product runs, each
+flow writes to its register what it recorded. This reader follows and only advances the positions if the rows match the
+entries. If they do not match, the position stays and the next start brings them up.
 """
 
 from __future__ import annotations
@@ -37,18 +37,19 @@ if TYPE_CHECKING:
     from answerable.ports.projection import Difference, Projections
 
 ENTRIES_AT_ONCE: Final = 5_000
-"""Applied in one transaction; so many are in memory at most."""
+"""Entries applied in one transaction; bounds the memory used."""
 OLDER_MS: Final = 60_000
-"""Between the first and the last entry that registers do not know; positions move on much more often."""
+"""Time between the first and the last missing entry above which the registers are an older copy: positions advance much
+more often."""
 WORLDS_AT_ONCE: Final = 200
-"""Changes of documents or passkeys among them, each of which keeps a table of all documents."""
+"""Changes of documents or passkeys in one transaction; each stores a table of all documents."""
 NAMED_MAX: Final = 10
-"""Rows that are named; the rest are counted."""
+"""Rows that an error names; the rest are counted."""
 
 
 class Log(NamedTuple):
-    """A log as the reader reads it. entries: from an index on. until: `at` of an entry of another process's log from
-    which on that one may still be putting into its registers what it wrote; None for a log that nobody writes now."""
+    """A log to read. `entries`: iterates from an index on. `until`: `at` of the first entry of another process's log
+    that the process may still be writing to its registers; None for a log that nobody writes now."""
 
     origin: str
     entries: Callable[[int], Iterator[StoredEntry]]
@@ -57,10 +58,13 @@ class Log(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class CaughtUp:
-    """What a start did to the registers. rows: that the ledger knew and they did not, by register. mended: that were
-    not as it says, though nothing of ours wrote them. left_out: what entries say and what does not count. damaged:
-    documents that could not be read, and were made again. recalled: other registers that were written by other hands,
-    which are to be recalled from the whole ledger."""
+    """What a start did to the registers.
+
+    `rows`: rows that the registers lacked, by register. `mended`: rows that differed from the ledger, though this
+    product did not write them. `left_out`: content of entries that does not count. `damaged`: documents that could not
+    be read and were rebuilt. `recalled`: other registers changed by foreign writes, to be rebuilt from the whole
+    ledger.
+    """
 
     rows: Counter[str] = field(default_factory=Counter)
     mended: list[Difference] = field(default_factory=list)
@@ -72,18 +76,18 @@ class CaughtUp:
 def catch_up(
     registers: Projections, logs: Sequence[Log], find: FindKey, *, is_complete: bool = True
 ) -> CaughtUp:
-    """Bring the registers up to the last entry of each log, for the start of a process, before they are read.
-    logs: that of this process first. is_complete: no log is left out; else nothing can be said of what is more than
-    these say.
+    """Bring the registers up to the last entry of each log. For the start of a process, before the registers are read.
 
-    Raises Broken: `ledger.entries_missing` where a register knows more than a log, `register.beyond_ledger` for rows
-    that no entry speaks of, `register.documents` where the documents are not those of their last change. Raises
-    Unavailable.
+    `logs`: this process's log first. `is_complete`: no log is missing; otherwise rows beyond these logs cannot be
+    judged.
+
+    Raises Broken: `ledger.entries_missing` if a register knows more than a log, `register.beyond_ledger` for rows
+    without an entry, `register.documents` if the documents differ from their last recorded change. Raises Unavailable.
     """
     done = CaughtUp()
     done.damaged += registers.damaged_documents()
     if done.damaged:
-        # Before anything else is made: it counts under keys that the documents name.
+        # First, because everything else is verified with keys that the documents name.
         if not is_complete:
             raise _unreadable(done.damaged, "not every log can be read from which it is made again")
         whole = [log._replace(until=None) for log in logs]
@@ -91,17 +95,19 @@ def catch_up(
     touched = registers.touched()
     _project(registers, logs, find, done)
     if is_complete and (touched or not _are_documents_as_told(registers, logs)):
-        # What another process is about to put into the registers counts here, too: it is in a log.
+        # Include what another process is about to write to the registers: it is in a log.
         whole = [log._replace(until=None) for log in logs]
         _compare(registers, whole, find, done, by_others=bool(touched))
-    # After what is verified by passkeys: of those that somebody wrote none is left.
+    # After everything that passkeys verify: foreign rows are gone by then.
     done.recalled += registers.suspect(logs[0].origin)
     return done
 
 
 def confirm(registers: Projections, log: Log, find: FindKey) -> bool:
-    """Move the positions on up to the last entry, if the registers are as the entries say; whether they are. Raises
-    Unavailable, and Broken as `catch_up`."""
+    """Advance the positions to the last entry if the registers match the entries. Return whether they match.
+
+    Raises Unavailable, and Broken as `catch_up`.
+    """
     reading = _Reading(registers, (log,), find)
     told = list(reading)
     return not reading.reached or registers.confirm(told, reading.reached)
@@ -119,7 +125,7 @@ def _project(registers: Projections, logs: Sequence[Log], find: FindKey, done: C
 
 
 def _flush(registers: Projections, batch: list[Told], reading: _Reading, done: CaughtUp) -> None:
-    # After a crash the registers are behind by the last moments only: an older copy was put in place.
+    # After a crash only the last moments are missing. A longer gap means an older copy was restored.
     is_older = bool(batch) and not reading.is_whole and batch[-1].at - batch[0].at > OLDER_MS
     flushed = registers.flush(batch, reading.reached, is_older=is_older)
     done.rows.update(flushed.rows)
@@ -129,7 +135,7 @@ def _flush(registers: Projections, batch: list[Told], reading: _Reading, done: C
 
 
 class _Wanted(NamedTuple):
-    """An entry that somebody wants. counts: the position moves past it."""
+    """An entry that a register reads. `counts`: whether the position moves past it."""
 
     at: int
     log: str
@@ -139,15 +145,17 @@ class _Wanted(NamedTuple):
 
 
 class _Reading:
-    """The entries that somebody wants, of all logs in the order of their time. is_whole: everything is read. reached:
-    of each log, up to where it was read; worlds: changes of keys among what was read since it was last set to 0.
-    unopened: changes of documents that are nobody's and cannot be read; closed: what stands of people whose key is
-    gone, by the id of that."""
+    """Reads the entries that registers need, of all logs in time order.
+
+    `is_whole`: everything is read. `reached`: position reached in each log. `worlds`: changes of keys read since it was
+    last reset to 0. `unopened`: document changes that are not sealed for a person and cannot be read. `closed`:
+    documents of people whose key was destroyed, by key id.
+    """
 
     def __init__(self, registers: Projections, logs: Sequence[Log], find: FindKey) -> None:
         self._registers, self._logs, self._find = registers, logs, find
         self._places = {log.origin: registers.positions(log.origin) for log in logs}
-        # Where not all are true of one moment, the keys of then are only known by reading everything.
+        # If positions differ, only a read from the beginning tells which keys were valid at each entry.
         self.is_whole = any(len({one.entries for one in p.values()}) != 1 for p in self._places.values())
         self._world = World({}, {}) if self.is_whole else registers.world()
         self.reached: dict[str, Position] = {}
@@ -201,7 +209,7 @@ class _Reading:
                 at = leaf.get("at")
                 when = at if isinstance(at, int) else 0
                 is_young = is_young or (log.until is not None and when >= log.until)
-                # What its own process is putting into the registers at this moment is left to it, but for what ends.
+                # Leave what the log's own process is writing now to that process, except ends of mandates.
                 if not is_young or stored.tag == Tag.MANDATE_CLOSED:
                     yield _Wanted(when, log.origin, stored, leaf, counts=not is_young)
             last = stored if not is_young else last
@@ -224,13 +232,13 @@ def _missing(log: Log, register: str) -> Broken:
 
 
 def _are_documents_as_told(registers: Projections, logs: Sequence[Log]) -> bool:
-    """Whether the documents are those that the last change of them says, whichever log has it."""
+    """Whether the documents match their last recorded change, in whichever log."""
     wanted = _last_change(registers, logs)
     return documents_digest_of(registers.world().documents) in wanted
 
 
 def _last_change(registers: Projections, logs: Sequence[Log]) -> tuple[str, ...]:
-    """Digests of the documents by the last change of them."""
+    """Return the digest of the documents after their last change."""
     changes: list[tuple[int, str]] = []
     for log in logs:
         last = registers.positions(log.origin).get("documents", START).last
@@ -246,8 +254,10 @@ def _last_change(registers: Projections, logs: Sequence[Log]) -> tuple[str, ...]
 def _compare(
     registers: Projections, logs: Sequence[Log], find: FindKey, done: CaughtUp, *, by_others: bool
 ) -> None:
-    """Make all of it again from the whole ledger, and mend what is otherwise. by_others: something else than us has
-    written."""
+    """Rebuild everything from the whole ledger, and repair rows that differ.
+
+    `by_others`: whether something other than this product has written the registers.
+    """
     with registers.rebuilding() as told:
         made = CaughtUp()
         reading = _project(told, logs, find, made)
@@ -259,7 +269,7 @@ def _compare(
             else:
                 is_kept = _are_documents_as_told(registers, logs)
             if is_kept:
-                # Somebody's cannot be opened any more; those that are there are the ones that were applied.
+                # A person's document cannot be opened any more, but the stored documents are the applied ones.
                 found = [
                     one
                     for one in found
@@ -271,7 +281,7 @@ def _compare(
             else:
                 raise _undone(done.damaged)
         elif 0 < sum(one.beyond and _is_person(one) for one in found) <= len(reading.closed):
-            # Nobody is missing: who was taken out before their key was destroyed is in an older copy alone.
+            # No person is missing; a person removed before their key was destroyed is only in an older copy.
             is_closed = True
             gone += reading.closed.values()
         closed = {(one.register, one.row) for one in gone}
@@ -305,7 +315,7 @@ def _is_damaged(one: Difference, done: CaughtUp) -> bool:
 def _are_mended_as_told(
     registers: Projections, told: Projections, logs: Sequence[Log], damaged: Sequence[str]
 ) -> bool:
-    """Whether the documents are those of their last change once these alone are as the ledger tells them."""
+    """Whether the documents match their last change once only these are replaced by the ledger's version."""
     made = told.world().documents
     kept = {key: text for key, text in registers.world().documents.items() if key not in damaged}
     again = {key: made[key] for key in damaged if key in made}

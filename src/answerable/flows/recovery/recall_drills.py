@@ -1,6 +1,6 @@
-"""A register of drills that is older than the ledger: what it does not know is put back from the entries.
+"""Restore, from the ledger, drills that an older copy of the register lacks.
 
-Laws: only what the ledger says counts; a drill that this version cannot read counts for nothing.
+Laws: only what the ledger states counts. A drill that this version cannot read does not count.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class RecalledDrills:
-    """What entries say of drills, noted one by one."""
+    """Collects drills from entries."""
 
     walk: Walk
     drills: list[Drill] = field(default_factory=list)
 
     def note(self, stored: StoredEntry) -> None:
-        """Of an entry with tag `drill`. Raises Broken (`ledger.leaf_malformed`)."""
+        """Note an entry with tag `drill`. Raises Broken (`ledger.leaf_malformed`)."""
         leaf = leaf_of(stored)
         name = (payload_of(stored, leaf, self.walk.subject_keys.find) or {}).get("by")
         by = name if isinstance(name, str) else f"{NAMELESS_PREFIX}{leaf.get('by')}"
@@ -37,7 +37,7 @@ class RecalledDrills:
             self.drills.append(found)
 
     async def restored(self) -> int:
-        """Put back what the register does not know; returns how many there were. Raises Unavailable."""
+        """Put missing drills back into the register. Return how many. Raises Unavailable."""
         register = self.walk.drills.register
         if register is None or not self.drills:
             return 0

@@ -1,7 +1,7 @@
-"""A register of duties that is older than the ledger: what was told, given and ended since is so again.
+"""Restore, from the ledger, escalation steps and deputies that an older copy of the register of duties lacks.
 
-Laws: a step that is on record is not recorded again, and told once more at worst; a delegation that was ended on record
-does not come back; what cannot be opened any more, because its person was erased, does not, either.
+Laws: a recorded step is not recorded again; at worst its notification is sent again. A delegation whose end was
+recorded does not come back. A delegation that cannot be opened, because its person was erased, does not either.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class RecalledDuties:
-    """What entries say of duty, noted one by one."""
+    """Collects duties from entries."""
 
     walk: Walk
     given: list[DeputyStatement] = field(default_factory=list)
     ended: set[str] = field(default_factory=set)
 
     def note(self, stored: StoredEntry, origin: str) -> None:
-        """Of an entry with tag `approval_escalated` or `duty` of the log of that origin. Raises Broken
+        """Note an entry with tag `approval_escalated` or `duty` of the log `origin`. Raises Broken
         (`ledger.leaf_malformed`)."""
         leaf = leaf_of(stored)
         if stored.tag == Tag.APPROVAL_ESCALATED:
@@ -57,7 +57,7 @@ class RecalledDuties:
         self.given.append(replace(one, entry=stored.index, leaf=hashed, log=origin))
 
     async def restored(self) -> int:
-        """Bring the register to what the entries say; how many delegations it did not know. Raises Unavailable."""
+        """Bring the register up to the entries. Return how many delegations it lacked. Raises Unavailable."""
         register = self.walk.duties.register
         if register is None:
             return 0

@@ -1,8 +1,7 @@
-"""A register of passkeys that is older than the ledger: what came in and what was removed since is so again.
+"""Restore, from the ledger, added and removed passkeys that an older copy of the register lacks.
 
-Laws: a passkey that was removed on record does not stand again; an invitation that was used on record, or that another
-one of its person came after, is used; what
-cannot be opened any more, because its person was erased, does not come back.
+Laws: a passkey whose removal was recorded is not valid again. An invitation is used up if its use was recorded, or a
+later invitation of its person. A passkey that cannot be opened, because its person was erased, does not come back.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class RecalledPasskeys:
-    """What entries say of passkeys, noted one by one. removed: SHA-256 of credential ids, hex. invitations: digests of
-    those that are over; invited: of the last one, by the pseudonym of its person."""
+    """Collects passkeys from entries. `removed`: SHA-256 of credential ids, hex. `invitations`: digests of used-up
+    invitations. `invited`: last invitation, by the person's pseudonym."""
 
     walk: Walk
     added: list[Passkey] = field(default_factory=list)
@@ -36,7 +35,7 @@ class RecalledPasskeys:
     invited: dict[str, bytes] = field(default_factory=dict)
 
     def note(self, stored: StoredEntry) -> None:
-        """Of an entry with tag `passkey` or `passkey_removed`. Raises Broken (`ledger.leaf_malformed`)."""
+        """Note an entry with tag `passkey` or `passkey_removed`. Raises Broken (`ledger.leaf_malformed`)."""
         leaf = leaf_of(stored)
         if stored.tag == Tag.PASSKEY_REMOVED:
             self.removed.add(str(leaf.get("passkey")))
@@ -58,7 +57,7 @@ class RecalledPasskeys:
             return
 
     async def restored(self) -> int:
-        """Bring the register to what the entries say; how many passkeys it did not know. Raises Unavailable."""
+        """Bring the register up to the entries. Return how many passkeys it lacked. Raises Unavailable."""
         desk = self.walk.passkeys
         return await written(lambda: self._restored(desk.register)) if desk is not None else 0
 

@@ -1,7 +1,7 @@
-"""A register of what was prepared that is older than the ledger: what was executed since is used again.
+"""Mark, from the ledger, prepared objects as used that an older copy of the register takes for unused.
 
-Law: what an intent says was executed is not executed once more. What was prepared after the copy is not here, and is
-prepared anew.
+Law: an object that an intent says was executed is not executed again. Objects prepared after the copy are lost and must
+be prepared again.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class RecalledPrepared:
-    """What intents say was executed. used: by the action that had prepared it, the one that executed it."""
+    """Collects executed objects from intents. `used`: the executing action, by the action that prepared the object."""
 
     walk: Walk
     used: dict[str, str] = field(default_factory=dict)
 
     def note(self, stored: StoredEntry) -> None:
-        """Of an entry with tag `intent`. Raises Broken (`ledger.leaf_malformed`)."""
+        """Note an entry with tag `intent`. Raises Broken (`ledger.leaf_malformed`)."""
         match leaf_of(stored):
             case {"action": str(action), "prepared_ref": {"entry": int(entry), "leaf": str(leaf)}}:
                 try:
@@ -38,7 +38,7 @@ class RecalledPrepared:
                     self.used[str(leaf_of(outcome).get("action"))] = action
 
     async def restored(self) -> None:
-        """Use up again what the register takes for unused. Raises Unavailable."""
+        """Mark executed objects as used. Raises Unavailable."""
         register = self.walk.prepared
         if register is None:
             return

@@ -1,7 +1,7 @@
-"""A register of revocations that is older than the ledger: what it does not know is put back from the entries.
+"""Restore, from the ledger, revocations that an older copy of the register lacks.
 
-Law: an entry whose name nobody can open is told of, never passed over. Only a person's name is sealed; everything else
-that can be revoked stands in the leaf.
+Law: an entry whose name cannot be opened is reported, never skipped. Only a person's name is sealed; every other
+revocable name is in the leaf.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 
 def revocation_in(find: FindKey, stored: StoredEntry) -> Revocation | None:
-    """The revocation that an entry with tag `revoked` is about; None when it cannot be said of what.
+    """Return the revocation of an entry with tag `revoked`; None if its target cannot be opened.
 
-    Where only who did it cannot be opened, their pseudonym stands in, and the reason is empty. Raises Broken
+    If only the operator's name cannot be opened, their pseudonym is used and the reason is empty. Raises Broken
     (`ledger.leaf_malformed`).
     """
     leaf = leaf_of(stored)
     fields = payload_of(stored, leaf, find) or {}
     kind, since = str(leaf.get("kind")), leaf.get("since")
-    # The leaf has a person's pseudonym, under which nobody would ever be refused.
+    # The leaf has a person's pseudonym, which matches no name in a request.
     name = fields.get("person") if kind == "owner" else leaf.get("name")
     if not isinstance(name, str) or not isinstance(since, int):
         return None
@@ -49,20 +49,19 @@ def revocation_in(find: FindKey, stored: StoredEntry) -> Revocation | None:
 
 
 async def revoked_again(walk: Walk, found: Iterable[Revocation]) -> int:
-    """Put those into force that the register does not know, with the time of the first time; returns how many.
+    """Put missing revocations into force with their original time. Return how many.
 
-    The ledger has them and is not told again. Raises Unavailable.
+    They are in the ledger and are not recorded again. Raises Unavailable.
     """
     missing = [one for one in found if walk.revocations.find((one.what,)) is None]
     if not missing:
         return 0
     names = [one.what for one in missing]
-    # 1. In force, all with one write: there may be very many, and no door is open yet. A crash after this line: in
-    #    force, and recorded a second time at the next start.
+    # 1. In force, all with one write: there may be many, and no listener is open yet. After a crash here they are in
+    # force, and recorded a second time at the next start.
     count = await written(partial(walk.revocations.add_all, missing))
-    # 2. As at the first time; instances are ended by `restore_ended_authority`, once their own ends in the ledger are
-    #    known.
+    # 2. As after a new revocation. `restore_ended_authority` ends the instances, once it knows their own ends.
     await take_away(walk, names)
-    # 3. Nothing is left to be recorded.
+    # 3. Mark them as recorded.
     await written(partial(walk.revocations.recorded, names))
     return count

@@ -1,7 +1,7 @@
-"""Issued tokens that the ledger has and an older register does not know: they get their places in status lists back.
+"""Restore, from the ledger, issued tokens and their status list places that an older copy of the register lacks.
 
-Laws: a place that somebody's token names is given to nobody else; what does not stand here is not shown as valid to
-whoever goes by a list alone, whether a revocation, a closed mandate or the loss of its mandate is why.
+Laws: a place named by a token is not given to another token. A token that is no longer valid, because of a revocation,
+a closed mandate or a missing mandate, is not listed as valid for verifiers that use only the list.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class RecalledTokens:
-    """What entries say of hops that have not run out. For the start of a process, before a door opens."""
+    """Collects hops that have not expired from entries. For the start of a process, before a listener opens."""
 
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
@@ -44,8 +44,11 @@ class RecalledTokens:
         self._closed: set[MandateId] = set()
 
     def note(self, stored: StoredEntry) -> None:
-        """An entry with tag `cited`, or `mandate_closed`, as whoever closed it may have had no room for what follows.
-        Raises Broken (`ledger.leaf_malformed`)."""
+        """Note an entry with tag `cited` or `mandate_closed`; a mandate may have been closed without room for what
+        follows.
+
+        Raises Broken (`ledger.leaf_malformed`).
+        """
         leaf = leaf_of(stored)
         if stored.tag == Tag.MANDATE_CLOSED:
             self._closed.add(MandateId(str(leaf.get("mandate"))))
@@ -59,7 +62,7 @@ class RecalledTokens:
             self._hops[signing_hash(token)] = read_hop(token), leaf
 
     async def restored(self) -> int:
-        """Put back those that the register does not know; returns how many. Raises Unavailable."""
+        """Put missing tokens back into the register. Return how many. Raises Unavailable."""
         register = self._walk.tokens
         if register is None or not self._hops:
             return 0
@@ -75,10 +78,11 @@ class RecalledTokens:
         return await written(partial(register.restore, self._again)) if self._again else 0
 
     async def end_fallen(self) -> None:
-        """Of those that were put back, and of all under closed mandates, end what does not stand here, once it is known
-        what was revoked.
+        """End restored tokens that are not valid, and all tokens under closed mandates. Call once revocations are
+        restored.
 
-        Raises Unavailable."""
+        Raises Unavailable.
+        """
         walk, register = self._walk, self._walk.tokens
         if register is None:
             return
@@ -109,7 +113,7 @@ class RecalledTokens:
     def _token(
         self, register: TokenRegister, known: set[str], par_hash: str, place: StatusPlace
     ) -> IssuedToken:
-        """As it was kept when it was issued."""
+        """Rebuild the token as it was stored when it was issued."""
         hop, leaf = self._hops[par_hash]
         consent = consent_in(hop)
         through = {RevocationTarget("hop", consent.hash)} if consent is not None else set[RevocationTarget]()
@@ -141,7 +145,7 @@ class RecalledTokens:
         )
 
     def _place(self, hop: UnverifiedHop) -> StatusPlace | None:
-        """Its place in a list of ours; None for what names none."""
+        """Return its place in a status list of this service; None if it names none."""
         try:
             uri, index = reference_of(hop.raw.claims.get("status"))
         except Malformed:
@@ -153,7 +157,7 @@ class RecalledTokens:
 
 
 def _said(hop: UnverifiedHop, par_hash: str) -> tuple[RevocationTarget, ...]:
-    """As `names_in_hop`, of a hop that was written down."""
+    """As `names_in_hop`, for a recorded hop."""
     instance = _claim(hop, INSTANCE)
     domain = [one for one in instance_names(instance) if one.kind == "trust_domain"]
     consent = consent_in(hop)

@@ -1,8 +1,7 @@
-"""What has ended or was revoked stays so, also where an older copy of the registers is brought back: the ledger knows.
+"""Keep revoked and ended authority ended, from the ledger, after an older copy of the registers is restored.
 
-Runs at every start, over the entries that the register of mandates has not counted yet: after a crash these are the
-last few, of which the registers know already, and nothing changes. After an older copy was put in place they are all
-that came after it.
+Runs at every start, over the entries that the register of mandates has not counted yet. After a crash these are the
+last few, which the registers know already. After a restored copy these are all later entries.
 """
 
 from __future__ import annotations
@@ -46,10 +45,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recalled:
-    """What the ledger knew and the registers did not. ends: of instances and authorities. revocations: put back.
+    """What the ledger knew and the registers lacked.
 
-    tokens: issued ones that are in status lists again. nameless: entries with revocations and holds of which it cannot
-    be said who was revoked or held, whether in force or not. holds: in force again.
+    `ends`: of instances and authorities. `revocations`: put back. `tokens`: issued tokens back in status lists.
+    `nameless`: entries with revocations and holds whose target cannot be opened, in force or not. `holds`: in force
+    again.
     """
 
     ends: int
@@ -67,13 +67,14 @@ async def restore_ended_authority(
     others: Sequence[StoredLog] = (),
     suspect: bool = False,
 ) -> Recalled:
-    """Revoke and end again what the ledger says was revoked or ended from entry `since` on, remove authorities that
-    were removed, and give no sub-agent a number that one had; says what of this the registers did not know.
+    """Repeat revocations and ends that the ledger records from entry `since` on, remove removed authorities, and
+    reserve the numbers of earlier sub-agents. Return what the registers lacked.
 
-    others: the logs of the other shards, of which only what is held and revoked is looked for.
-    suspect: other hands than ours have written the registers, so that what they know is compared, too.
-    For the start of a process, before anything is in flight. Raises Unavailable; an authority that is removed again
-    while the trust domain cannot be opened is left to whoever opens it.
+    `others`: logs of the other shards, read only for holds and revocations. `suspect`: something other than this
+    product has written the registers, so that known rows are compared, too.
+
+    For the start of a process, before anything is in flight. Raises Unavailable. If the trust domain cannot be opened,
+    the removal of an authority is left to the process that opens it.
     """
     ended: dict[SpiffeId, str] = {}
     tokens = RecalledTokens(workloads.walk)
@@ -117,8 +118,8 @@ async def restore_ended_authority(
     given = _Given(held=held, passkeys=passkeys, duties=duties)
     for one in await _elsewhere(workloads.walk, others, given, whole=suspect):
         revoked.setdefault(one.what, one)
-    # Before everything else: who was revoked must not act, whatever becomes of the rest. Tokens before that, so that
-    # they are there to end.
+    # Revocations before everything else: a revoked agent must not act, whatever happens to the rest. Tokens come before
+    # that, so that revocations can end them.
     restored = await tokens.restored()
     again = await revoked_again(workloads.walk, revoked.values())
     holds = await held.restored()
@@ -140,7 +141,7 @@ async def restore_ended_authority(
 
 
 class _Given(NamedTuple):
-    """What notes entries, also of other logs."""
+    """Recall objects that also take entries of other logs."""
 
     held: RecalledHolds
     passkeys: RecalledPasskeys
@@ -150,7 +151,7 @@ class _Given(NamedTuple):
 async def _elsewhere(
     walk: Walk, logs: Sequence[StoredLog], given: _Given, *, whole: bool
 ) -> list[Revocation]:
-    """What the logs of the other shards say, noted; the revocations among it."""
+    """Note the entries of the other shards' logs. Return the revocations."""
     revoked: list[Revocation] = []
     for origin, stored in await told_elsewhere(walk, logs, whole=whole):
         if stored.tag == Tag.REVOKED:
@@ -181,7 +182,7 @@ async def _ended_again(workloads: Workloads, ended: dict[SpiffeId, str]) -> int:
         if found is None or found.state != "live":
             continue
         again = await written(partial(workloads.instances.end, identity, because=because))
-        # The ledger has these ends: of what ends with them, too, for they stand there one by one.
+        # The ledger has these ends one by one, including those of sub-agents.
         await written(partial(workloads.instances.recorded, [one.id for one in again if one.id in ended]))
         count += len(again)
     return count
@@ -190,7 +191,7 @@ async def _ended_again(workloads: Workloads, ended: dict[SpiffeId, str]) -> int:
 async def _ended_under(
     workloads: Workloads, revoked: Iterable[RevocationTarget], held: Iterable[HoldId]
 ) -> int:
-    """Those under what was revoked or is held, whose ends whoever did that had no room to write."""
+    """End the instances under what was revoked or is held, if the original flow had no room to write their ends."""
     now, count = workloads.walk.clock.now(), 0
     holds = [one for one in map(workloads.walk.holds.get, held) if one is not None and one.is_in_force(now)]
     try:
@@ -206,7 +207,8 @@ async def _ended_under(
 
 
 async def _lost_ends(workloads: Workloads, ended: dict[SpiffeId, str], keys: dict[SpiffeId, str]) -> int:
-    """Those that came and were ended after the copy was made: a sidecar of one would else be taken for a lost one."""
+    """Restore the ends of instances that came and ended after the copy: otherwise a sidecar of one could enrol again as
+    lost."""
     lost = [
         LostEnd(identity, keys[identity], because)
         for identity, because in ended.items()

@@ -1,9 +1,9 @@
-"""What stands in the logs of the other shards, for whoever starts with a register that may have lost it.
+"""Read revocations and holds from the logs of other shards, for a start with registers that may lack them.
 
-Each process puts back what its own log says. What is held or revoked in the log of one that has not started is in
-force all the same: whoever starts first reads it there.
+Each process restores what its own log states. A hold or revocation in the log of a process that has not started is in
+force as well: the first process to start reads it there.
 
-Law: where a register knows nothing of a log that cannot be read, nobody starts; it is not taken for empty.
+Law: if the registers know nothing of a log and it cannot be read, the start fails; the log is not taken for empty.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 LOOKED_FOR: Final = frozenset({Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT, Tag.REVOKED})
 GIVEN: Final = frozenset({Tag.PASSKEY, Tag.PASSKEY_REMOVED, Tag.DUTY})
-"""Beside these, where nothing is left of what others wrote over."""
+"""Additional tags, read when foreign writes have overwritten the registers."""
 TRIES_MAX: Final = 5
-"""Its process may be writing."""
+"""Its process may be writing to it."""
 TRY_SECONDS: Final = 0.05
 
 _log: Final = logging.getLogger(__name__)
@@ -37,8 +37,8 @@ _log: Final = logging.getLogger(__name__)
 async def told_elsewhere(
     walk: Walk, logs: Sequence[StoredLog], *, whole: bool = False
 ) -> list[tuple[str, StoredEntry]]:
-    """Entries of LOOKED_FOR in these logs that the registers may not know, in the order of each log, with its origin.
-    whole: all of them, and of GIVEN.
+    """Return the entries of these logs with tags in `LOOKED_FOR` that the registers may lack, with their log, in log
+    order. `whole`: all such entries, and those of `GIVEN`.
 
     Raises Unavailable (`ledger.shard_unreadable`).
     """
@@ -54,7 +54,7 @@ async def _told(walk: Walk, log: StoredLog, *, whole: bool) -> list[tuple[str, S
     for _ in range(TRIES_MAX):
         try:
             origin = log.origin()
-            # Whoever counted up to there placed it in the register before it was written down.
+            # Holds and revocations before this position were in the register before they were recorded.
             since = walk.mandates.used_up_to(origin) if origin else 0
             entries = log.entries(0 if whole else since) if origin else ()
             return [(origin, one) for one in entries if one.tag in wanted]

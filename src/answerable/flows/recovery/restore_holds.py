@@ -1,8 +1,8 @@
-"""A register of holds that is older than the ledger: what it does not know is put back from the entries.
+"""Restore, from the ledger, holds that an older copy of the register lacks.
 
-Laws: what was lifted on record, and signed by whom it takes, is not in force again, and what was placed on record
-is; an entry whose person nobody can name any more is told of, never passed over. Only a person's name is sealed; all
-else that is held stands in the leaf.
+Laws: a hold whose lift was recorded, with all required signatures, is not in force again; a hold whose placing was
+recorded is. An entry whose person cannot be named is reported, never skipped. Only a person's name is sealed; every
+other target is in the leaf.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger(__name__)
 
 NAMELESS_PREFIX: Final = "erased:"
-"""Before the pseudonym of a placer whose name cannot be opened: nobody is taken for another person than they are."""
+"""Prefix of the pseudonym of a placer whose name cannot be opened, so that they are not taken for another person."""
 
 
 @dataclass(slots=True, kw_only=True)
 class RecalledHolds:
-    """What entries say of holds, noted one by one. nameless: entries of which it cannot be said who is held.
+    """Collects holds from entries. `nameless`: entries whose target cannot be opened.
 
-    elsewhere: lifts on record in the log of another process, which puts them into force itself: they only keep what is
-    not known from being held again. suspect: other hands than ours have written the register, so that those that it
-    knows are compared with their entries.
+    `elsewhere`: lifts recorded by another process, which puts them into force itself; they only keep an unknown hold
+    from being placed again. `suspect`: something other than this product has written the register, so that known holds
+    are compared with their entries.
     """
 
     walk: Walk
@@ -51,8 +51,10 @@ class RecalledHolds:
     nameless: list[int] = field(default_factory=list)
 
     def note(self, stored: StoredEntry, *, own: bool = True) -> None:
-        """Of an entry with tag `hold_placed`, `hold_lifted` or `containment_report`. own: it is in the log of this
-        process. Raises Broken (`ledger.leaf_malformed`).
+        """Note an entry with tag `hold_placed`, `hold_lifted` or `containment_report`. `own`: it is in this process's
+        log.
+
+        Raises Broken (`ledger.leaf_malformed`).
         """
         leaf = leaf_of(stored)
         name = HoldId(str(leaf.get("hold")))
@@ -63,7 +65,7 @@ class RecalledHolds:
         if stored.tag == Tag.HOLD_PLACED:
             hold = hold_in(name, leaf, fields)
             if hold is None:
-                # Of those in another log its own process tells.
+                # For another log, its own process reports it.
                 self.nameless += [stored.index] if own else []
             else:
                 self.placed.setdefault(name, hold)
@@ -74,8 +76,8 @@ class RecalledHolds:
             (self.lifted if own else self.elsewhere)[name] = at
 
     async def restored(self) -> int:
-        """Put back what the register does not know, and lift what was on record and not in force yet; returns how many
-        are in force again. Raises Unavailable."""
+        """Put missing holds back, and complete recorded lifts. Return how many holds are in force again. Raises
+        Unavailable."""
         holds = self.walk.holds
         for name, at in self.lifted.items():
             known = holds.get(name)
@@ -91,14 +93,14 @@ class RecalledHolds:
             missing += changed
         if self.reported:
             await written(partial(holds.reported, self.reported))
-        # A register that does not know the hold may show as waiting what was denied by it.
+        # Such a register may list approvals as waiting that the hold denied.
         for one in missing:
             await written(partial(deny_approvals, self.walk, one))
         now = self.walk.clock.now()
         return sum(one.is_in_force(now) for one in missing)
 
     def _is_otherwise(self, recorded: Hold) -> bool:
-        """Whether the register says something else of whom it holds, and for how long."""
+        """Whether the register states another target, expiry or lift than the entry."""
         known = self.walk.holds.get(recorded.id)
         return known is None or (known.what, known.expires_at, known.lifted_at) != (
             recorded.what,
@@ -107,8 +109,7 @@ class RecalledHolds:
         )
 
     def _is_lifted(self, hold: Hold) -> bool:
-        """Whether as many as it takes have signed that this hold be lifted: what the log says of it alone is not enough
-        to let anybody go on."""
+        """Whether enough people signed the lift of this hold. The log's statement alone releases nothing."""
         agreed = (*hold.agreed, *self.agreed.get(hold.id, ()))
         signed = {one.by for one in agreed if self._is_signed(hold, one)}
         if len(signed) >= hold.persons_to_lift:
@@ -135,15 +136,15 @@ class RecalledHolds:
     def _as_recorded(self, hold: Hold) -> Hold:
         own = self.lifted.get(hold.id, 0)
         at = own if own and self._is_lifted(hold) else self.elsewhere.get(hold.id, 0)
-        # Of what one person agreed to, and is not lifted, people look anew.
+        # Agreements to a lift that is not complete are dropped: people decide again.
         return replace(hold, agreed=tuple(self.agreed[hold.id]) if at else (), lifted_at=at)
 
 
 def hold_in(name: HoldId, leaf: dict[str, JSONValue], fields: dict[str, JSONValue]) -> Hold | None:
-    """The hold that an entry with tag `hold_placed` is about; None when it cannot be said on whom."""
+    """Return the hold of an entry with tag `hold_placed`; None if its target cannot be opened."""
     kind, since, expires = str(leaf.get("kind")), leaf.get("since"), leaf.get("expires_at")
     source = next((one for one in HOLD_SOURCES if one == leaf.get("source")), None)
-    # The leaf has a person's pseudonym, under which nobody would ever be held.
+    # The leaf has a person's pseudonym, which matches no name in a request.
     held = fields.get("person") if kind == "owner" else leaf.get("name")
     if (
         not isinstance(held, str)

@@ -1,8 +1,7 @@
-"""Law 3 of the walk: every intent ends. Runs at start and on a timer, with the functions of the normal path.
+"""Settle open intents: end every intent without an outcome (law 3 of the walk), at start and on a timer.
 
-Time decides, not process liveness: an intent past its deadline plus the longest an upstream call may take is ended as
-`indeterminate`. A true outcome that turns up later is a new entry; nothing is rewritten. Running it twice changes
-nothing.
+Time decides, not process liveness: an intent past its deadline plus the longest upstream call is ended as
+`indeterminate`. A true outcome that arrives later is a new entry; nothing is rewritten. Settlement is idempotent.
 """
 
 from __future__ import annotations
@@ -31,12 +30,11 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 AGENTS_PER_ENTRY_MAX = 32
-"""So many names of agents, with their counts, fit into a leaf."""
+"""Names of agents, with their counts, that fit into one leaf."""
 
 
 def recover_from_ledger(walk: Walk) -> None:
-    """Rebuild what only the ledger knows: intents without an end, how much of each mandate's budget is used, where
-    statements stand, and what trackers counted.
+    """Rebuild what only the ledger knows: open intents, used budgets, places of cited statements, tracker counts.
 
     For the start of a process, before anything is in flight. Raises Broken (`ledger.leaf_malformed`) for an intent or
     an end that this version did not write.
@@ -49,14 +47,15 @@ def recover_from_ledger(walk: Walk) -> None:
 
 
 async def settle_open_intents(walk: Walk, *, overdue_only: bool = True) -> int:
-    """End every intent that is due; returns how many. At reopening nothing of this process is in flight, so intents
-    past their own deadline are due at once (`overdue_only=False`). Raises Unavailable; what is left is due again.
+    """End every intent that is due. Return how many.
 
-    Never waits for room: meanwhile the true outcome could turn up, and what is not known must not be said after it.
+    `overdue_only=False`: at reopening nothing is in flight, so that intents past their own deadline are due at once.
+    Raises Unavailable; the remaining intents stay due. Never waits for room: a true outcome could arrive meanwhile, and
+    `indeterminate` must not be recorded after it.
     """
     now = walk.clock.now()
     grace = 0 if overdue_only else walk.limits.upstream_ms_max
-    # What is due later than any intent of this moment was begun before the wall clock was set back: do not wait years.
+    # An intent due later than any new one began before the wall clock was set back: settle it now, not in years.
     latest = now + walk.limits.intent_ttl_ms + walk.limits.upstream_ms_max
     due = [
         index for index, one in walk.open_intents.items() if one.due_at - grace <= now or one.due_at > latest
@@ -65,7 +64,7 @@ async def settle_open_intents(walk: Walk, *, overdue_only: bool = True) -> int:
     for index in due:
         found = walk.open_intents.get(index)
         if found is None:
-            # Somebody else has ended it meanwhile: to tell what is known of it again would be a second end.
+            # Another task has ended it meanwhile: a second end must not be recorded.
             continue
         outcome = found.known or Outcome(
             status="indeterminate", detail="no outcome was recorded before the deadline"
@@ -78,9 +77,9 @@ async def settle_open_intents(walk: Walk, *, overdue_only: bool = True) -> int:
 
 
 async def record_counted_refusals(walk: Walk) -> None:
-    """Write down, in aggregate entries, the refusals that were only counted since the last call, sign-ins included.
+    """Record, in aggregate entries, refusals (and refused sign-ins) that were only counted since the last call.
 
-    Raises Unavailable; what is not written down then is kept for the next call.
+    Raises Unavailable; the remaining counts are included in the next call.
     """
     await record_refused_sign_ins(walk)
     while True:

@@ -1,1 +1,1 @@
-"""Applying documents and following what other processes apply."""
+"""Apply registry documents, and follow documents that other processes apply."""

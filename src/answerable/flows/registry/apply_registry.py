@@ -1,4 +1,4 @@
-"""Applying registry documents: checked whole, recorded, then in force at once."""
+"""Apply registry documents: check them as a whole, record the change, put them into force at once."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ if TYPE_CHECKING:
 
 FAULTS_SHOWN_MAX = 20
 INLINE_CHARS_MAX = 16_384
-"""Of policies: some 20 ms of work. More are checked in another thread."""
+"""Characters of policies checked on the event loop, about 20 ms; more are checked in a thread."""
 INLINE_DOCUMENTS_MAX = 500
-"""That are in force and given, for the same reason."""
+"""Documents in force and given, for the same reason."""
 _IN_GROUPS: Final = (PRINCIPAL, WORKFLOW)
-"""Kinds that are in groups."""
+"""Kinds of documents that belong to groups."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """key: `kind/name`."""
+    """A change of one document. `key`: `kind/name`."""
 
     key: str
     how: Literal["added", "changed", "removed"]
@@ -66,9 +66,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """What changed, or would. before, after: registry digests. inactive: what is registered but not in force.
-    undrilled: what is of a higher tier than before without the drills for it, where the settings allow that. void:
-    policies that are not what their authors mean, in whatever set."""
+    """What changed, or would change.
+
+    `before`, `after`: registry digests. `inactive`: documents that are registered but not in force. `undrilled`:
+    documents raised to a higher tier without the drills for it, if the settings allow that. `void`: policies, in any
+    set, that do not do what their authors mean.
+    """
 
     changes: tuple[Change, ...]
     inactive: tuple[Inactive, ...]
@@ -80,7 +83,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryChange:
-    """What would be put into force, checked whole and compiled."""
+    """A change that is checked as a whole and compiled, ready to put into force."""
 
     applied: Applied
     documents: dict[str, bytes]
@@ -98,18 +101,20 @@ async def apply_registry(
     dry_run: bool = False,
     prune: bool = False,
 ) -> Applied:
-    """Put documents into force beside those already there; with `prune`, instead of them.
+    """Put documents into force beside those already in force; with `prune`, instead of them.
 
-    because: why, where a rule of ours does it. Raises Malformed (`registry.faults`, `registry.call_seconds`,
-    `policy.*`, also as `require_protection` says) with everything that is wrong, and then nothing has changed; Refused
-    (`publication.two_people`) where policy sets need a second person, and as `planned`; Unavailable. A dry run checks
-    and says the same, and changes nothing.
+    `because`: the reason, if an automatic rule applies them. A dry run checks and reports the same, and changes
+    nothing.
+
+    Raises Malformed (`registry.faults`, `registry.call_seconds`, `policy.*`, also as `require_protection`) with all
+    faults, and then nothing has changed; Refused (`publication.two_people`) if policy sets need a second person, and as
+    `planned`; Unavailable.
     """
     if dry_run:
         plan = await planned_aside(walk, documents, prune=prune)
         require_protection(plan.applied)
         return plan.applied
-    # Who comes second plans on what the first has put into force.
+    # A concurrent second call plans on top of the first.
     async with walk.under_way.applying:
         plan = await planned_aside(walk, documents, prune=prune)
         require_protection(plan.applied)
@@ -126,33 +131,30 @@ async def apply_registry(
 async def put_into_force(
     walk: Walk, plan: RegistryChange, *, by: str, published: Published, because: str = ""
 ) -> Applied:
-    """The plan, for a caller that holds `under_way.applying` and knows that it may.
+    """Put a plan into force, for a caller that holds `under_way.applying` and has checked its right to.
 
-    by: who signed `published.step`, or else whom the control door knows.
-
-    Raises Unavailable.
+    `by`: who signed `published.step`, or the operator as the control endpoint knows them. Raises Unavailable.
     """
     if plan.applied.changes:
-        # 1. What new trackers look at is read, so that they know it before anything is decided with them.
+        # 1. Read the history that new trackers need, before anything is decided with them.
         with reading_back(walk, plan.snapshot) as reading:
             await reading.read()
-            # 2. The ledger says what changes before it counts. A crash after this line: the next start puts it into
-            #    force.
+            # 2. Record the change before it takes effect. After a crash here the next start puts it into force.
             now = walk.clock.now()
             left = await _record(walk, plan, by=by, because=because, published=published, now=now)
-            # 3. What was in force until now is kept, so that it can come back.
+            # 3. Store the policy sets in force until now, so that they can be restored.
             keep_policies(walk, policy_documents(plan.documents), at=now)
-            # What was on its way into the log when it was begun to be read stands before that.
+            # Read the entries that were being written when the first read began.
             await reading.read()
-            # 4. Documents on disk, then all swapped with no await between: no action sees one without the others.
+            # 4. Documents to disk, then swap everything without an await: no action sees a part of the change.
             _put(walk, plan, reading)
         if left is not None:
             raise left
-    # 5. Agents that are under something revoked now, or retired. A crash before this line: they are refused, and
-    #    who goes by status lists learns it when this is applied again or, of what is revoked, at the next start.
+    # 5. End tokens of agents that are now retired or under a revoked name. After a crash before this line they are
+    # refused, and status lists are updated when this is applied again or, for revocations, at the next start.
     await take_away_from_agents(walk)
     await take_away_from_retired(walk)
-    # 6. Duties that were handed on by what is no more. A crash before this line: whoever looks next ends them.
+    # 6. End deputies that are no longer valid. After a crash before this line the next check ends them.
     await end_invalid_deputies(walk, by=by)
     return plan.applied
 
@@ -163,7 +165,7 @@ def _put(walk: Walk, plan: RegistryChange, reading: HistoryReading) -> None:
     try:
         walk.registry.put(plan.documents)
     except Unavailable:
-        # A store that failed may have stored all the same; policies always belong to the documents in force.
+        # A failed write may have stored the documents; policies must always match the documents in force.
         if walk.registry.current.digest == plan.snapshot.digest:
             _swap(walk, plan, reading)
         raise
@@ -177,7 +179,7 @@ def _swap(walk: Walk, plan: RegistryChange, reading: HistoryReading) -> None:
 
 
 def tell_followers(walk: Walk) -> None:
-    """Other documents are in force: who follows them need not look."""
+    """Wake the followers of documents, so that they need not poll."""
     for bell in walk.registered:
         bell.ring()
 
@@ -185,8 +187,7 @@ def tell_followers(walk: Walk) -> None:
 async def planned_aside(
     walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = ()
 ) -> RegistryChange:
-    """As `planned`; in another thread where it takes long: ten thousand policies do, or a thousand documents, and
-    actions go on meanwhile."""
+    """As `planned`, in a thread if it takes long (thousands of policies or documents), so that actions go on."""
     plan = partial(planned, walk, documents, prune=prune, without=without)
     present = walk.registry.documents()
     chars = sum(len(text) for text in policy_documents(present).values())
@@ -205,7 +206,7 @@ def _policy_chars(document: JSONValue) -> int:
 def planned(
     walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = ()
 ) -> RegistryChange:
-    """Check everything that applying would check. without: keys that are taken away.
+    """Check everything that applying would check. `without`: keys to remove.
 
     Raises Malformed, Refused (`agent.retired`, `drill.missing`, `registry.reserved_name`), and Unavailable.
     """
@@ -242,9 +243,9 @@ def planned(
 
 
 def require_protection(applied: Applied) -> None:
-    """A forbid that names nobody, can never match or asks nobody protects nothing, and its author thinks that it does.
+    """Refuse a forbid that protects nothing: it names nobody, can never match, or defers to nobody.
 
-    Of sets that are new or other; what becomes so by other documents is told. Raises Malformed
+    Only in new or changed sets; a forbid that becomes void through other documents is reported. Raises Malformed
     (`policy.protects_nothing`).
     """
     given = {one.key for one in applied.changes if one.how != "removed"}
@@ -259,7 +260,7 @@ def require_protection(applied: Applied) -> None:
 def _void(
     walk: Walk, changes: tuple[Change, ...], documents: Sequence[JSONValue], snapshot: RegistrySnapshot
 ) -> tuple[SetFault, ...]:
-    """Looked for where sets change, or what they may name goes."""
+    """Find void policies, if sets change or names they may use are removed."""
     check = walk.policies.check
     concerns = any(
         one.key.startswith(POLICY_SET) or one.key.startswith(_IN_GROUPS) or one.how == "removed"
@@ -283,7 +284,7 @@ def _given(document: JSONValue, old: dict[str, bytes]) -> bytes:
 
 
 def check_call_seconds(snapshot: RegistrySnapshot, *, upstream_ms_max: int) -> None:
-    """Settling waits for the longest a call may take, so no server may be allowed longer.
+    """Check that no server may take longer per call than settlement waits.
 
     Raises Malformed (`registry.call_seconds`).
     """
@@ -296,14 +297,14 @@ def check_call_seconds(snapshot: RegistrySnapshot, *, upstream_ms_max: int) -> N
 
 
 def policy_text(snapshot: RegistrySnapshot) -> str:
-    """All registered policy sets as one text, in the order of their names; ids are unique across all of them."""
+    """Return all registered policy sets as one text, sorted by name; ids are unique across all of them."""
     return "\n".join(snapshot.policy_sets[name].policies for name in sorted(snapshot.policy_sets))
 
 
 async def _record(
     walk: Walk, plan: RegistryChange, *, by: str, because: str, published: Published, now: UnixMillis
 ) -> BaseException | None:
-    """What changes, in the ledger; and whether the caller left meanwhile."""
+    """Record the change in the ledger. Return the cancellation if the caller left."""
     people = await signers_changed(walk, plan.snapshot)
     subject = principal_subject(by) if published.step else operator_subject(by)
     sealing, pseudonym = sealing_for(walk, subject), pseudonym_of(walk, by)

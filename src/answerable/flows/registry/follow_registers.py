@@ -1,4 +1,4 @@
-"""Taking over what another process wrote into the registers that both read."""
+"""Take over what another process wrote into the shared registers."""
 
 from __future__ import annotations
 
@@ -32,11 +32,13 @@ class _Compiled:
 
 
 def follow_registers(walk: Walk, refresh: Callable[[], bool]) -> bool:
-    """Read what is new; returns whether there was anything. Documents with few policies are in force then; with many,
-    which take seconds to compile, `follow_documents` puts them there, and everything else holds meanwhile.
+    """Read what is new. Return whether there was anything.
 
-    refresh: takes over what others wrote, and says whether there was anything. Raises Unavailable, and Malformed for
-    documents that this process would not have applied: it must end then.
+    Documents with few policies are in force on return. Documents with many, which take seconds to compile, are left to
+    `follow_documents`; everything else is in force meanwhile.
+
+    `refresh`: takes over what others wrote, and returns whether there was anything. Raises Unavailable, and Malformed
+    for documents that this process would not have applied: the process must then end.
     """
     news = refresh()
     coming = walk.registry.coming
@@ -46,10 +48,9 @@ def follow_registers(walk: Walk, refresh: Callable[[], bool]) -> bool:
 
 
 async def follow_documents(walk: Walk) -> bool:
-    """Put the documents into force that another process applied last and that `follow_registers` left, compiled in
-    another thread, so that no action waits; returns whether they are.
+    """Put into force the documents that `follow_registers` left, compiled in a thread so that the event loop is free.
 
-    Raises Malformed as `follow_registers` does.
+    Returns whether they are in force. Raises Malformed as `follow_registers` does.
     """
     coming = walk.registry.coming
     if coming is None:
@@ -69,12 +70,12 @@ def _compiled(walk: Walk, coming: Coming) -> _Compiled:
 
 
 def _put_into_force(walk: Walk, compiled: _Compiled) -> bool:
-    """Documents and policies together, as when applied; nothing where something later is in force by now."""
-    # No await in here: no action sees the one without the other.
+    """Put documents and policies into force together. Does nothing if later ones are in force by now."""
+    # No await: no action sees the one without the other.
     if not walk.registry.take_over(compiled.coming, compiled.made):
         return False
     walk.decision_point = compiled.decision_point
-    # The values of trackers that are new have to be read; until then they are not known, and refuse.
+    # Values of new trackers are unknown until read, and unknown values refuse.
     walk.history.adopt(compiled.made.snapshot.parts.trackers)
     tell_followers(walk)
     return True

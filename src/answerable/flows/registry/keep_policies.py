@@ -1,4 +1,4 @@
-"""Keeping policy sets that were in force, so that one signature brings them back."""
+"""Store policy sets that were in force, so that one signature restores them."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ DIGEST_CHARS_MIN: Final = 8
 
 
 def records_of(walk: Walk) -> PolicyRegister:
-    """Where proposals and earlier sets are kept. Raises Unavailable (`publication.no_register`)."""
+    """Return the register of proposals and earlier sets. Raises Unavailable (`publication.no_register`)."""
     if walk.policies.records is None:
         raise PUBLICATION_NO_REGISTER()
     return walk.policies.records
 
 
 def keep_policies(walk: Walk, after: dict[str, bytes], *, at: UnixMillis) -> None:
-    """Keep the policy sets in force where others are about to take their place. at: of the entry that says so. Raises
-    Unavailable."""
+    """Store the policy sets in force before others replace them. `at`: of the entry that records the change.
+
+    Raises Unavailable.
+    """
     records, present = walk.policies.records, policy_documents(walk.registry.documents())
     if records is None or not present or present == after:
         return
@@ -39,7 +41,7 @@ def keep_policies(walk: Walk, after: dict[str, bytes], *, at: UnixMillis) -> Non
 
 
 def kept_sets(walk: Walk) -> tuple[tuple[int, KeptSets], ...]:
-    """Every set that was in force and is kept, with until when, the last one first. Raises Unavailable."""
+    """Return every stored set that was in force, with the time it ended, latest first. Raises Unavailable."""
     return tuple(
         (record.at, msgspec.json.decode(record.body, type=KeptSets))
         for record in records_of(walk).all("kept")
@@ -47,10 +49,9 @@ def kept_sets(walk: Walk) -> tuple[tuple[int, KeptSets], ...]:
 
 
 def kept_set(walk: Walk, name: str) -> KeptSets:
-    """The one of this digest, as of the documents or as decisions name it; its first characters are enough.
+    """Return the stored set with this digest, of its documents or as decisions name it; a prefix is enough.
 
-    name: empty for the one that was in force before this one. Raises Refused (`publication.unknown`,
-    `publication.ambiguous`), Unavailable.
+    `name`: empty for the previous set. Raises Refused (`publication.unknown`, `publication.ambiguous`), Unavailable.
     """
     present = documents_digest(policy_documents(walk.registry.documents()))
     found = [kept for _, kept in kept_sets(walk) if kept.digest != present]
@@ -66,7 +67,7 @@ def kept_set(walk: Walk, name: str) -> KeptSets:
             else f"no set {shown(name)} was in force, or it is in force"
         )
         raise PUBLICATION_UNKNOWN(f"{known}: `answerable policy history` lists them")
-    # The same documents under another registry were another set to decisions: the last one counts.
+    # The same documents under another registry had another decision digest: the latest counts.
     if name and len({kept.digest for kept in found}) > 1:
         message = f"{shown(name)} is the beginning of {len(found)} digests: give more of it"
         raise PUBLICATION_AMBIGUOUS(message)

@@ -1,4 +1,4 @@
-"""A higher tier takes a stop, a revocation and a trace that were tried out: whether documents raise one without."""
+"""Check that documents that raise a tier have passed the required drills: a stop, a revocation and a trace."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ SHOWN_MAX: Final = 10
 
 
 def undrilled_in(walk: Walk, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> tuple[Undrilled, ...]:
-    """What `new` raises above `old` without the drills for it. Both: canonical documents by `kind/name`.
+    """Return what `new` raises above `old` without the required drills. Both: canonical documents by `kind/name`.
 
-    Raises Refused (`drill.missing`) where the settings require them, and Unavailable.
+    Raises Refused (`drill.missing`) if the settings require drills, and Unavailable.
     """
     desk, now = walk.drills, walk.clock.now()
     missing: list[Undrilled] = []

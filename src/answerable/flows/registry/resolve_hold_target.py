@@ -1,7 +1,7 @@
-"""What somebody means who says only a name: what is called so, of whatever kind, and nothing where that is several.
+"""Resolve a bare name to the target of a hold: anything of exactly that name, of any kind, if it is unique.
 
-Laws: a name that several things have stops none of them before somebody says which; nothing is guessed from part of a
-name; what is not known yet is held by its kind.
+Laws: an ambiguous name stops nothing until a kind is given. Nothing is guessed from part of a name. A name that is not
+known yet can be held by giving its kind.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 NAME_CHARS_MAX: Final = 2_048
-"""Of what is held: a SPIFFE ID is the longest."""
+"""Maximum length of a target's name; a SPIFFE ID is the longest."""
 
 _DOCUMENTS: Final[dict[str, HoldKind]] = {
     "Agent": "agent",
@@ -34,10 +34,10 @@ _DOCUMENTS: Final[dict[str, HoldKind]] = {
 
 
 def resolve_hold_target(walk: Walk, name: str, kind: str = "") -> HoldTarget:
-    """What is called `name`, of this kind or, where none is said, of the only kind that has such a one.
+    """Return the target called `name`, of this kind or, without one, of the only kind that has such a name.
 
     Raises Malformed (as `holdable`), Refused: `holdable.unknown`, and `hold.ambiguous`, whose reasons are the commands
-    of which one is meant.
+    for each candidate.
     """
     if kind:
         return holdable(kind, name)
@@ -56,7 +56,7 @@ def resolve_hold_target(walk: Walk, name: str, kind: str = "") -> HoldTarget:
 
 
 def _called(walk: Walk, name: str) -> Iterator[HoldTarget]:
-    """Everything of this very name."""
+    """Yield every target of exactly this name."""
     current = walk.registry.current
     if name == EVERYTHING.kind:
         yield EVERYTHING
@@ -68,7 +68,7 @@ def _called(walk: Walk, name: str) -> Iterator[HoldTarget]:
         yield from _as("tool", name)
     documents = walk.registry.documents()
     for document, kind in _DOCUMENTS.items():
-        # Active or not: what comes into force later is stopped by then.
+        # Active or not: a document that comes into force later is then held.
         if f"{document}/{name}" in documents:
             yield from _as(kind, name)
     if walk.mandates.find(MandateId(name)) is not None:
@@ -77,7 +77,7 @@ def _called(walk: Walk, name: str) -> Iterator[HoldTarget]:
 
 
 def _said_of(walk: Walk, name: str) -> Iterator[HoldTarget]:
-    """What agents, servers and capabilities say of themselves."""
+    """Yield targets named in the documents of agents, servers and capabilities."""
     current = walk.registry.current
     agents, servers = current.agents.values(), current.servers.values()
     capabilities = current.capabilities.values()

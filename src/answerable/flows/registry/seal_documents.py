@@ -1,4 +1,4 @@
-"""Documents in the ledger, each sealed for whose data it is: those of people for them, the rest for nobody."""
+"""Seal changed documents for the ledger: each person's under that person's key, all others under the log's key."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 def changes_of_things(changed: Mapping[str, bytes | None]) -> bytes:
-    """Of changed documents, by `kind/name`, those that are nobody's personal data. changed: None for one removed."""
+    """Return changed documents that are not personal data, by `kind/name`. In `changed`, None means removed."""
     return encode({key: _document(text) for key, text in changed.items() if not key.startswith(PRINCIPAL)})
 
 
 async def changes_of_people(walk: Walk, changed: Mapping[str, bytes | None]) -> list[Section]:
-    """The others, each for that person. Raises Unavailable when a subject's key cannot be had."""
+    """Return the documents of people, each sealed for its person. Raises Unavailable if a key cannot be read."""
     found: list[Section] = []
     for key, text in changed.items():
         if not key.startswith(PRINCIPAL):
             continue
-        # A key is made for each new person, on disk: thousands of them must not hold up everything else.
+        # Each new person needs a key written to disk: yield, so that thousands of people do not block the event loop.
         await checkpoint()
         sealing = sealing_for(walk, principal_subject(key.removeprefix(PRINCIPAL)))
         found.append(Section([(b"changes", encode({key: _document(text)}))], sealing))

@@ -1,6 +1,6 @@
-"""Suspending, resuming and retiring an agent: in the registry, in its instances, and for a retired one in its mandates.
+"""Suspend, resume or retire an agent: in the registry, then its instances, and its mandates if it is retired.
 
-The registry comes first, as nothing else is needed for the agent to be refused from then on.
+The registry comes first, because it alone makes the agent refused from then on.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Standing = Literal["active", "suspended", "retired"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingChange:
-    """What was done, and what of it others cannot know yet.
+    """What was done, and until when others may not know of it.
 
-    changed: whether the registry said otherwise before. x509_until, jwt_until: when the last document of its instances
-    runs out at third parties that verify offline, by the lives that are set now (`list_outstanding_access` knows what
-    was issued under longer ones), Unix milliseconds; 0 where nothing was changed.
+    `changed`: whether the status was another one before. `x509_until`, `jwt_until`: when the last SVID of its instances
+    expires at third parties that verify offline, by the current lifetimes, Unix milliseconds; 0 if nothing was changed.
+    `list_outstanding_access` includes SVIDs issued with longer lifetimes.
     """
 
     agent: AgentId
@@ -47,10 +47,10 @@ class StandingChange:
 async def set_agent_status(
     workloads: Workloads, agent: AgentId, status: Standing, *, by: str, because: str = ""
 ) -> StandingChange:
-    """Put a status into force. Doing it again ends what came up meanwhile. because: why, where a rule does it.
+    """Put a status into force. Repeated, it ends what was started meanwhile. `because`: the reason, if a rule does it.
 
-    Raises Refused (`agent.unknown`, `agent.retired`: a retired agent stays so), Malformed (`registry.faults`) and
-    Unavailable; asked again, it goes on where it stopped.
+    Raises Refused (`agent.unknown`, `agent.retired`: a retired agent stays retired), Malformed (`registry.faults`) and
+    Unavailable; repeated, it resumes where it stopped.
     """
     walk = workloads.walk
     stored = walk.registry.documents().get(f"Agent/{agent}")
@@ -68,14 +68,14 @@ async def set_agent_status(
     ended = await end_agent(workloads, agent, because=f"agent.{status}", by=by)
     closed: list[MandateId] = []
     if status == "retired":
-        # Also where it was retired before, and a crash came between.
+        # Also if it was retired before and a crash came between.
         await take_away_from_retired(walk)
         for mandate in list(walk.mandates.all()):
             if mandate.agent == agent and walk.mandates.state(mandate.id) == "open":
                 await close_mandate(walk, mandate.id, by=by)
                 closed.append(mandate.id)
     limits = workloads.trust.limits
-    # Also where none was live: an instance that ended a moment ago may still hold documents.
+    # Also if no instance was live: one that ended a moment ago may still hold SVIDs.
     told = before != status or bool(ended)
     return StandingChange(
         agent=agent,

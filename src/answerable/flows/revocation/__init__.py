@@ -1,1 +1,1 @@
-"""Ending mandates, instances, leases and authority; placing holds and cutting calls."""
+"""End mandates, instances, leases and authority; place holds, and cut calls in flight."""

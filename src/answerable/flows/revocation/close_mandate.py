@@ -1,4 +1,4 @@
-"""Ending a mandate before its time: the next action under it is refused, in whichever shard it was issued."""
+"""Close a mandate before it expires: the next action under it is refused, in every shard."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ T = TypeVar("T")
 
 
 async def close_mandate(walk: Walk, mandate_id: str, *, by: str) -> Mandate:
-    """Close a mandate, and deny what waits for people under it; every call is recorded.
+    """Close a mandate, and deny the approvals that wait under it. Every call is recorded.
 
-    Raises Refused (`mandate.unknown`), Unavailable; `register.behind` once everything is done that can be done without
-    the registers.
+    Raises Refused (`mandate.unknown`), Unavailable; `register.behind` after everything possible without the registers
+    is done.
     """
     mandate = walk.mandates.find(MandateId(mandate_id))
     if mandate is None:
         raise MANDATE_UNKNOWN(f"mandate {shown(mandate_id)} is not known")
-    # Stopping comes first and needs no record to be safe. A crash after the next line: it is stopped, the person got no
-    # answer, closes it again, and that is recorded.
+    # Close first: a stop is safe without a record. After a crash on the next line the mandate is closed; the person got
+    # no answer and closes it again, which is recorded.
     behind: Unavailable | None = None
     try:
         walk.mandates.close(mandate.id)
@@ -59,7 +59,7 @@ async def close_mandate(walk: Walk, mandate_id: str, *, by: str) -> Mandate:
         raise told(f"mandate {mandate.id} is closed", behind, on_record=False) from unrecorded
     if behind is not None:
         raise told(f"mandate {mandate.id} is closed", behind, on_record=True)
-    # A crash before this line: the next start denies them, by the entry.
+    # After a crash before this line, the next start denies them, from the ledger entry.
     _, gone = await _stayed(lambda: drop_approvals(walk, _named(mandate.id)))
     left = left or gone
     if left is not None:
@@ -68,19 +68,17 @@ async def close_mandate(walk: Walk, mandate_id: str, *, by: str) -> Mandate:
 
 
 async def closed_wholly(walk: Walk, mandate: MandateId) -> None:
-    """What follows in the registers from a mandate that is closed: done twice, it does what was left undone. Raises
-    Unavailable."""
+    """Do what follows in the registers from a closed mandate. Idempotent. Raises Unavailable; repeat it then."""
     await _end_tokens(walk, mandate)
     await anyio.to_thread.run_sync(drop_approvals, walk, _named(mandate))
 
 
 async def _stayed(ask: Callable[[], T]) -> tuple[T, BaseException | None]:
-    """What it gives, off the event loop, whether the caller stays or leaves, and the cancellation if they left; it may
-    be asked twice then."""
+    """Run `ask` in a thread. Return its result, and the cancellation if the caller left; it may then run twice."""
     try:
         found = await written(ask)
     except anyio.get_cancelled_exc_class() as gone:
-        # By the event loop itself, which no scope keeps out.
+        # A cancellation by the event loop itself, which no cancel scope shields from.
         return ask(), gone
     return found, None
 
@@ -91,12 +89,12 @@ def _named(mandate: MandateId) -> frozenset[RevocationTarget]:
 
 async def _end_tokens(walk: Walk, mandate: MandateId) -> None:
     if walk.tokens is not None:
-        # Whoever goes by a status list is told, too.
+        # Also updates the status lists for outside verifiers.
         await anyio.to_thread.run_sync(walk.tokens.end, _named(mandate))
 
 
 async def _record(walk: Walk, mandate: Mandate, by: str, waiting: Sequence[Approval]) -> BaseException | None:
-    """On disk, whether the caller stays or leaves: then that is returned, to be raised again."""
+    """Record the close. Returns the cancellation if the caller left, to be raised again."""
     issued = walk.mandates.issued(mandate.id)
     if issued is not None and issued.log == walk.ledger.origin:
         issued = Reference(entry=issued.entry, leaf=issued.leaf)

@@ -1,7 +1,7 @@
-"""Ending streams of events whose caller, or the task that they were opened for, has ended.
+"""End event streams whose caller has ended, or the task they were opened for.
 
-What is held is cut at once (`cut_held`). An end may come from anything that a caller stands on, the registry and the
-time among it, in any process, so it is looked for.
+A hold cuts streams at once (`cut_held`). An end can come from anything that a caller depends on, including the registry
+and the clock, in any process, so this flow polls for it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 
 def cut_ended(walk: Walk) -> int:
-    """Cut every stream of this process that stands on something that has ended; returns how many were. Raises
-    Unavailable. Without I/O while nothing is new."""
+    """Cut every stream of this process that depends on something that has ended. Return how many were cut.
+
+    Raises Unavailable. Does no I/O while nothing has changed.
+    """
     now, count = walk.clock.now(), 0
     for stream in list(walk.streams):
         if _has_ended(walk, stream, now):

@@ -1,7 +1,7 @@
-"""Ending what is open within the reach of a hold: upstream calls on their way, and streams of events.
+"""Cut upstream calls in flight and event streams within the reach of a hold.
 
-Laws: whoever cuts a call cancels that call and nothing else, and what came of it is recorded as ever: as not known,
-unless the upstream said how it ended; a stream that is cut says nothing more.
+Laws: cutting a call cancels only that call. Its outcome is recorded as usual, as indeterminate unless the upstream
+reported the end. A stream that is cut sends nothing more.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 
 async def perform_warrant(walk: Walk, warrant: Warrant, progress: Progress | None) -> Outcome:
-    """As `Upstream.perform`, which it raises as; a call that was cut meanwhile has an outcome that says so."""
+    """Perform a warrant as `Upstream.perform` does, and raise as it does. A call that a hold cut returns an outcome
+    that says so."""
     calls, index, task = walk.calls, warrant.intent.index, asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine runs in one
     calls[index] = task
@@ -34,7 +35,7 @@ async def perform_warrant(walk: Walk, warrant: Warrant, progress: Progress | Non
         return await walk.upstream.perform(warrant, progress=progress)
     except asyncio.CancelledError:
         hold = walk.cut.get(index)
-        # Whoever else cancels this task means the task, which goes on to be cancelled.
+        # Any other cancellation is of the whole task, which must continue to be cancelled.
         if hold is None or task.uncancel() > 0:
             raise
         said = f"the call was cut: {hold.said()}"
@@ -45,7 +46,7 @@ async def perform_warrant(walk: Walk, warrant: Warrant, progress: Progress | Non
 
 
 def cut_held(walk: Walk) -> int:
-    """Cut whatever is open in this process and held now; returns how much was. Raises Unavailable."""
+    """Cut every call and stream of this process that is held now. Return how many were cut. Raises Unavailable."""
     now, count = walk.clock.now(), 0
     for index, task in list(walk.calls.items()):
         intent = walk.open_intents.get(index)
@@ -64,7 +65,7 @@ def cut_held(walk: Walk) -> int:
 
 
 async def end_listening(walk: Walk, stopping: anyio.Event) -> None:
-    """Once the process stops: end what only listens and would never end by itself. What is asked for has its grace."""
+    """On shutdown, end streams that only listen and would never end by themselves. Requests get their grace period."""
     await stopping.wait()
     for stream in [one for one in walk.streams if one.listens]:
         walk.streams.discard(stream)
@@ -77,12 +78,12 @@ def _counted(walk: Walk, hold: Hold) -> int:
 
 
 def hold_on(walk: Walk, stream: Stream) -> Hold | None:
-    """The first hold that reaches a stream now; None for none. Raises Unavailable."""
+    """Return the first hold that reaches a stream now, or None. Raises Unavailable."""
     return walk.holds.find(_reach_of_stream(walk, stream), walk.clock.now())
 
 
 def stream_names(walk: Walk, stream: Stream) -> tuple[RevocationTarget, ...]:
-    """The names that a stream is under: of its task, as far as one is known, else of its caller alone. Without I/O."""
+    """Return the names of a stream: those of its task, or of its caller alone if no task is known. Does no I/O."""
     caller = stream.caller
     if stream.delegation_lineage is not None:
         return task_names(walk, caller, stream.delegation_lineage.mandate, stream.delegation_lineage.hops)

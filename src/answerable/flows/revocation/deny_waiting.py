@@ -1,8 +1,8 @@
-"""Denying, for good, what waits for people and cannot be done any more: by a hold, a revocation or a closed mandate.
+"""Deny, for good, waiting approvals that a hold, a revocation or a closed mandate has made impossible.
 
-Laws: whoever stops something waits no longer for each question that waits: the register writes many at a time, and
-those that were asked under the same names are judged once; who ends or uses one at this very moment comes first, and
-is refused in the walk. A crash in between leaves some that wait: whoever goes on denies them.
+Laws: the register writes many approvals in one transaction, so that a stop does not wait for each. Approvals requested
+under the same names are judged once. A concurrent answer or use comes first, and the walk then refuses the action.
+After a crash in between some still wait, and the flow that resumes denies them.
 """
 
 from __future__ import annotations
@@ -27,23 +27,28 @@ if TYPE_CHECKING:
 CHANGES_MAX: Final = 1_000
 """How often an approval may change while it is being denied: each person answers once."""
 DENIED_AT_A_TIME: Final = 256
-"""In one transaction, which every other write waits for."""
+"""Approvals in one transaction, which every other write waits for."""
 _WAITING: Final = frozenset({"pending", "approved"})
 
 
 def waiting_under(walk: Walk, ended: frozenset[RevocationTarget]) -> list[Approval]:
-    """What waits for people, or may run by their yes, and was asked under one of these names. Raises Unavailable."""
+    """Return approvals that are pending or approved and unused, and were requested under one of these names.
+
+    Raises Unavailable.
+    """
     return _waiting(walk, lambda one: not ended.isdisjoint(names_of_approval(walk, one)))
 
 
 def drop_approvals(walk: Walk, ended: frozenset[RevocationTarget]) -> tuple[ApprovalId, ...]:
-    """Deny, for good, what waits under these names; says what this call denied. Raises Unavailable."""
+    """Deny, for good, what waits under these names. Return what this call denied. Raises Unavailable."""
     return _denied(walk, waiting_under(walk, ended))
 
 
 def deny_approvals(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
-    """Deny, for good, what waits within reach of a hold and was asked for before its end; says what this call denied.
-    Raises Unavailable."""
+    """Deny, for good, what waits within reach of a hold and was requested before its end. Return what this call denied.
+
+    Raises Unavailable.
+    """
     current = walk.registry.current
 
     def is_within(one: Approval) -> bool:
@@ -57,7 +62,7 @@ def deny_approvals(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
 
 
 def names_of_approval(walk: Walk, approval: Approval) -> tuple[RevocationTarget, ...]:
-    """What it was asked under, and what that is under by today's registry."""
+    """Return the names the approval was requested under, and the names these act under in the current registry."""
     current = walk.registry.current
     capability = current.capabilities.get(approval.capability)
     return (
@@ -69,14 +74,14 @@ def names_of_approval(walk: Walk, approval: Approval) -> tuple[RevocationTarget,
 
 
 def _waiting(walk: Walk, ends: Callable[[Approval], bool]) -> list[Approval]:
-    """ends: whether it is to end, by nothing but what it was asked under."""
+    """Return the waiting approvals that `ends` accepts; it may depend only on what an approval was requested under."""
     now = walk.clock.now()
     known: dict[tuple[object, ...], bool] = {}
     found: list[Approval] = []
     for one in walk.approvals.all(pending_only=False, now=now):
         if one.state_at(now) not in _WAITING:
             continue
-        # All that `names_of_approval` and the reach of a hold follow from: thousands may be asked under the same.
+        # Everything that `names_of_approval` and a hold's reach depend on: thousands of approvals may share it.
         under = (one.names, one.mandate, one.agent, one.capability)
         if under not in known:
             known[under] = ends(one)
@@ -86,7 +91,7 @@ def _waiting(walk: Walk, ends: Callable[[Approval], bool]) -> list[Approval]:
 
 
 def _denied(walk: Walk, found: Sequence[Approval], *, by: str = "") -> tuple[ApprovalId, ...]:
-    """by: the hold that denies them. Raises Unavailable: some may be denied by then."""
+    """Deny in batches. `by`: the hold that denies them. Raises Unavailable; some may be denied by then."""
     now = walk.clock.now()
     denied: list[ApprovalId] = []
     for start in range(0, len(found), DENIED_AT_A_TIME):
@@ -97,7 +102,7 @@ def _denied(walk: Walk, found: Sequence[Approval], *, by: str = "") -> tuple[App
 def _denied_at_once(
     walk: Walk, some: Sequence[Approval], now: UnixMillis, *, by: str
 ) -> tuple[ApprovalId, ...]:
-    """Who answers one of them meanwhile and leaves it waiting does not keep it from being denied."""
+    """Deny one batch. Retry approvals that were answered meanwhile and still wait."""
     left, denied = list(some), set[str]()
     for _ in range(CHANGES_MAX):
         swapped = walk.approvals.replace_many(

@@ -1,11 +1,11 @@
-"""Ending instances: one, all of an agent, those that ran out, and those whose process is gone.
+"""End instances: one, all of an agent, those not renewed in time, and those whose process is gone.
 
-Stopping comes first and needs no record to be safe; the record follows, and is tried again while there is none: the
-register says which ends are not recorded, so that a crash between the two loses none. An end that a crash parts from
-that word is recorded twice, never not at all. Of several processes with one register, the one that ended an instance
-records it; the others do where that has not come about within GRACE_SECONDS.
+The end comes first and is safe without a record. The record follows and is retried: the register marks ends that are
+not recorded, so that a crash in between loses none. After a crash between the ledger entry and its mark, an end is
+recorded twice, never zero times. Of several processes with one register, the process that ended an instance records it;
+another process does so after `GRACE_SECONDS`.
 
-Whatever may wait for a disk or for another process runs in a worker thread.
+Everything that may wait for a disk or another process runs in a worker thread.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ if TYPE_CHECKING:
 
 POLL_SECONDS: Final = 1.0
 SWEEP_SECONDS: Final = 5.0
-"""How often lapsed instances and dead processes are looked for."""
+"""How often expired instances and dead processes are looked for."""
 RECORDED_AT_A_TIME: Final = 64
-"""Ends in the ledger of which the register is told in one write; so many a crash makes us record twice at most."""
+"""Ends marked as recorded in one write; at most this many are recorded twice after a crash."""
 
 SHADOW_SECONDS_MAX: Final = 600
-"""How old the instance of a drill's shadow may get, as old as its task."""
+"""Maximum age of the instance of a drill's shadow agent, as for its task."""
 GRACE_SECONDS: Final = 10.0
 """How long an end may wait for the process that ended it to record it."""
 
 TOLD_BEFORE: Final = frozenset({"held", "revoked"})
-"""Why instances end whose leases were ended with all else that was held or revoked."""
+"""Reasons for ends whose leases were already ended with everything that was held or revoked."""
 
 T = TypeVar("T")
 
@@ -60,11 +60,13 @@ _log: Final = logging.getLogger(__name__)
 async def end_instance(
     workloads: Workloads, instance: SpiffeId, *, because: str, by: str = ""
 ) -> tuple[Instance, ...]:
-    """End it and its sub-agents; returns those that this call ended. because: stable code, such as `asked`. by: the
-    operator who wants it, as the control door knows them; the ledger names them, also where a crash comes between.
+    """End an instance and its sub-agents. Return those that this call ended.
 
-    Raises Refused (`instance.unknown`), and Unavailable where the end could not be recorded yet: it has ended all the
-    same, and is recorded by a later round of `follow_standing`. Where the register took nothing it may not have ended.
+    `because`: stable code, such as `asked`. `by`: the operator, as the control endpoint knows them; named in the ledger
+    even if a crash comes between.
+
+    Raises Refused (`instance.unknown`), and Unavailable if the end could not be recorded yet: the instance has ended,
+    and a later round of `follow_standing` records it. If the register accepted no write, it may not have ended.
     """
     if workloads.instances.find(instance) is None:
         raise INSTANCE_UNKNOWN(f"instance {shown(instance)} is not known")
@@ -73,7 +75,7 @@ async def end_instance(
     except Unavailable as failed:
         if failed.code != "register.unavailable":
             raise
-        # What stops it needs no room.
+        # A hold stops the instance even without room in the register.
         raise Unavailable(
             f"{failed.message}: it may not have ended. `answerable stop {shown(instance)} --kind instance` stops it "
             "also while nothing can be written, and `answerable panic` stops everything",
@@ -86,22 +88,22 @@ async def end_instance(
 async def end_agent(
     workloads: Workloads, agent: AgentId, *, because: str, by: str = ""
 ) -> tuple[Instance, ...]:
-    """End every instance of an agent. by, and raises Unavailable: as `end_instance`."""
+    """End every instance of an agent. `by`, and Unavailable: as `end_instance`."""
     return await _ended(workloads, [one.id for one in workloads.instances.of_agent(agent)], because, by)
 
 
 async def end_instances(
     workloads: Workloads, instances: Iterable[SpiffeId], *, because: str
 ) -> tuple[Instance, ...]:
-    """End these and their sub-agents; what has ended is left as it is. Raises Unavailable, as `end_instance`."""
+    """End these instances and their sub-agents; skip those that have ended. Raises Unavailable as `end_instance`."""
     return await _ended(workloads, [*instances], because)
 
 
 async def end_unfounded(workloads: Workloads) -> tuple[Instance, ...]:
-    """End every instance whose agent is not in force today: suspended, retired, gone, or its owner is disabled."""
+    """End every instance whose agent is not active now: suspended, retired, removed, or its owner is disabled."""
     current = workloads.walk.registry.current.agents
-    # The shadow of a drill is registered nowhere, and ends with its drill, which another process may run; what a crash
-    # leaves of one outlives its task by nothing.
+    # A drill's shadow agent is not in the registry. Its instance ends with the drill, which another process may run;
+    # after a crash the age limit ends it.
     oldest = workloads.walk.clock.now() - SHADOW_SECONDS_MAX * 1000
     names = {
         one.agent
@@ -117,8 +119,10 @@ async def end_unfounded(workloads: Workloads) -> tuple[Instance, ...]:
 
 
 async def end_lapsed(workloads: Workloads, *, at: UnixMillis | None = None) -> tuple[Instance, ...]:
-    """End what was not renewed in time, by the clock or, where that was set back, by `at`; and local processes that are
-    gone."""
+    """End instances not renewed in time, and local processes that are gone.
+
+    `at`: the time to compare with, for when the clock was set back; the clock's time by default.
+    """
     now = workloads.walk.clock.now() if at is None else at
     live = list(workloads.instances.live())
     lapsed = [one.id for one in live if not one.is_live(now)]
@@ -131,7 +135,7 @@ async def end_lapsed(workloads: Workloads, *, at: UnixMillis | None = None) -> t
 
 
 async def record_ends(workloads: Workloads, *, only: Collection[SpiffeId] | None = None) -> int:
-    """Write down ends that are not in the ledger yet, or of those `only` these; returns how many are now.
+    """Record ends that are not in the ledger yet. `only`: restrict to these. Return how many were recorded.
 
     Raises Unavailable.
     """
@@ -141,7 +145,7 @@ async def record_ends(workloads: Workloads, *, only: Collection[SpiffeId] | None
             chosen = [end for end in waiting if only is None or end[0].id in only]
             if not chosen and len(waiting) < UNRECORDED_MAX:
                 break
-            # What hides the chosen ones behind a full answer is recorded, whosever it is.
+            # A full answer of other ends may hide the chosen ones: record those first.
             chosen = chosen or list(waiting)
             for start in range(0, len(chosen), RECORDED_AT_A_TIME):
                 some = chosen[start : start + RECORDED_AT_A_TIME]
@@ -153,10 +157,10 @@ async def record_ends(workloads: Workloads, *, only: Collection[SpiffeId] | None
 async def follow_standing(
     workloads: Workloads, *, poll_seconds: float = POLL_SECONDS, sweep_seconds: float = SWEEP_SECONDS
 ) -> None:
-    """End what no longer stands, for ever; what fails is tried again with the next round.
+    """End what is no longer valid, in a loop without end. Failures are retried in the next round.
 
-    An instance ends within one poll after the registry that ends it is in force here. The walk itself does not wait
-    for that: an agent that is not active is refused at its next message.
+    An instance ends within one poll after the registry that ends it is in force in this process. The walk does not wait
+    for that: an inactive agent is refused at its next message.
     """
     judged: RegistrySnapshot | None = None
     seen: dict[SpiffeId, float] | None = None
@@ -182,7 +186,7 @@ async def follow_standing(
 
 
 async def written(change: Callable[[], T]) -> T:
-    """A change of the register that is made whether the caller stays or leaves, off the event loop."""
+    """Run a change of the register in a worker thread, completed even if the caller leaves."""
     with anyio.CancelScope(shield=True):
         found = await anyio.to_thread.run_sync(change)
     return found  # noqa: RET504 - a scope may swallow an exception, as far as mypy knows
@@ -202,7 +206,8 @@ async def _ended(
 
 
 async def _record_waiting(workloads: Workloads, seen: dict[SpiffeId, float] | None) -> dict[SpiffeId, float]:
-    """A round: at the start (None) all ends that wait, later those that have waited. Returns since when each has."""
+    """Run a round: at the start (`seen` is None) record all unrecorded ends, later those past `GRACE_SECONDS`. Return
+    since when each waits."""
     waiting = await anyio.to_thread.run_sync(workloads.instances.unrecorded)
     at = workloads.walk.clock.monotonic()
     if seen is None:
@@ -216,8 +221,10 @@ async def _record_waiting(workloads: Workloads, seen: dict[SpiffeId, float] | No
 
 
 async def _record(workloads: Workloads, ends: Sequence[tuple[Instance, str]]) -> None:
-    """Each in the ledger, and those that are, whatever becomes of the others, marked in the register. Their leases end
-    first, so that neither a full ledger nor a crash between the two leaves one."""
+    """Record each end, then mark the recorded ones in the register, whatever happens to the others.
+
+    Their leases end first, so that neither a full ledger nor a crash leaves one open.
+    """
     leased = [("instance", str(one.id)) for one, because in ends if because not in TOLD_BEFORE]
     await end_leases(workloads.walk, leased, why="its instance ended")
     done: list[SpiffeId] = []
@@ -237,7 +244,7 @@ async def _record(workloads: Workloads, ends: Sequence[tuple[Instance, str]]) ->
 
 
 def _end_entry(walk: Walk, instance: Instance, because: str) -> Entry:
-    """Raises Unavailable where an operator is to be named, and the key that seals the name cannot be had."""
+    """Make the entry. Raises Unavailable if it must name an operator and the sealing key cannot be read."""
     by = instance.ended_by
     return records_workload.workload_ended(
         instance,

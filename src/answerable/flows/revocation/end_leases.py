@@ -1,7 +1,8 @@
-"""Telling the broker what has ended, so that no credential outlives it; and writing down what the broker says.
+"""Report ended authority to the broker, so that no credential outlives it, and record what the broker reports.
 
-Laws: what could not be told is owed, and told as soon as the broker answers; after a start of either, every lease that
-is open is held against what is revoked, held and closed; what the broker said is on record before it hears that it is.
+Laws: an end that could not be reported is queued and reported as soon as the broker answers. After a start of either
+process, every open lease is checked against revocations, holds and closed mandates. A report of the broker is recorded
+before the broker gets the acknowledgement.
 """
 
 from __future__ import annotations
@@ -40,11 +41,10 @@ WAIT_SECONDS: Final = 20.0
 ANSWER_SECONDS_MAX: Final = 2.0
 RETRY_SECONDS: Final = 0.5
 UNUSED_SECONDS: Final = 5.0
-"""How often it is looked whether anything registered is a target of the broker, as long as nothing is; documents that
-come into force are told."""
+"""Poll interval while nothing registered uses the broker; new documents trigger a check, too."""
 RETRY_SECONDS_MAX: Final = 15.0
 STARTING_SECONDS: Final = 5.0
-"""How long a broker that does not answer may be one that has just been started, which nobody need hear of."""
+"""How long a broker that does not answer may be starting, without a warning in the log."""
 
 _ENDING: Final = "it is being ended"
 _REVOKED: Final = {str(kind): kind for kind in REVOCATION_KINDS}
@@ -54,8 +54,10 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetGo:
-    """What became of leases that were to end. ended, unrevoked: as the broker said by then; more: how many were still
-    being ended. unreached: why the broker could not be told; it will be, and until then they live to their own end.
+    """Result of ending leases.
+
+    `ended`, `unrevoked`: as the broker reported by then. `more`: number still being ended. `unreached`: why the broker
+    could not be told; it will be, and until then leases last until their own end.
     """
 
     ended: tuple[Lease, ...] = ()
@@ -65,13 +67,13 @@ class LetGo:
 
 
 async def end_leases(walk: Walk, names: Iterable[Under], *, why: str, wait_seconds: float = 0.0) -> LetGo:
-    """End every lease under these names, and wait so long for it. Never raises: what cannot be told now is owed."""
+    """End every lease under these names, waiting up to `wait_seconds`. Never raises: what fails now is queued."""
     side = walk.leases
     wanted = [(str(kind), name) for kind, name in names]
     if side is None or not wanted or not uses_broker(walk):
         return LetGo()
     try:
-        # Whoever stops something waits for nobody who hangs.
+        # A stop must not wait for a broker that hangs.
         with anyio.fail_after(wait_seconds + ANSWER_SECONDS_MAX):
             done = await side.asks.end(wanted, why=why, wait_seconds=wait_seconds)
     except (Unavailable, TimeoutError) as failed:
@@ -84,8 +86,11 @@ async def end_leases(walk: Walk, names: Iterable[Under], *, why: str, wait_secon
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeasesWithin:
-    """ended: names of leases within a hold's reach that ended since it was placed. live: those that are not gone.
-    ending: how many of them were not yet tried to the end."""
+    """Leases within a hold's reach.
+
+    `ended`: names of leases ended since the hold was placed. `live`: those that may still be live. `ending`: number of
+    those still being ended.
+    """
 
     ended: tuple[str, ...] = ()
     live: tuple[StillLive, ...] = ()
@@ -93,16 +98,16 @@ class LeasesWithin:
 
 
 async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
-    """How the leases within the reach of a hold stand. Never raises: a broker that cannot be asked is told as such."""
+    """Return the state of the leases within reach of a hold. Never raises: an unreachable broker is listed as such."""
     side = walk.leases
     if side is None or not uses_broker(walk):
         return LeasesWithin()
     now = walk.clock.now()
     try:
-        # In this order: what ends between the two questions is in both answers, and not in neither.
+        # In this order, a lease that ends between the two queries is in both answers, not in neither.
         still = await all_leases(walk, "open")
         over = await side.asks.leases("ended", LISTED_MAX)
-        # Of all that ended only the last are listed; what of it works on is listed to the last.
+        # Only the last ended leases are listed, but every lease with a remaining effect is.
         left = [one for one in await all_leases(walk, "unrevoked") if not one.is_open]
     except Unavailable as failed:
         why = f"{failed.message}; leases end by themselves in time, and it is asked again"
@@ -116,7 +121,7 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
         for one in mine
         if one.left
         and not one.is_open
-        # Of some nobody knows until when.
+        # For some leases it is not known until when they are live.
         and (one.live_until > now or (not one.live_until and one.ended_at >= hold.at))
     ]
     live += [
@@ -131,7 +136,7 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
 
 
 def uses_broker(walk: Walk) -> bool:
-    """Whether anything registered is a target of the broker, or was: leases outlive what is taken off the registry."""
+    """Whether anything registered is or was a target of the broker. Leases outlive removal from the registry."""
     side = walk.leases
     if side is not None and not side.is_used:
         side.is_used = any(server.target for server in walk.registry.current.servers.values())
@@ -139,7 +144,7 @@ def uses_broker(walk: Walk) -> bool:
 
 
 async def follow_leases(walk: Walk) -> None:
-    """For ever: tell the broker what is owed, and write down what it says. A broker that is away is asked again."""
+    """Tell the broker what is queued and record what it reports. Runs without end; retries a broker that is away."""
     side = walk.leases
     if side is None:
         return
@@ -151,7 +156,7 @@ async def follow_leases(walk: Walk) -> None:
 
 
 async def _has_leases_of_ours(walk: Walk, side: LeaseSide) -> bool:
-    """Whether a broker answers that has some of an earlier process of ours, for what is registered no more."""
+    """Whether the broker answers and has leases of an earlier process of this log, for targets no longer registered."""
     try:
         return any(lease.log == walk.ledger.origin for lease in await side.asks.leases("open", LISTED_MAX))
     except Unavailable:
@@ -176,11 +181,11 @@ async def _tell(walk: Walk, side: LeaseSide) -> None:
 
 
 async def _told(walk: Walk, side: LeaseSide) -> None:
-    """First what is known to have ended, however much else is open; then, page by page, what is open."""
+    """Tell the known ends first, then check the open leases page by page."""
     await _tell_owed(side)
     if not side.owed_all:
         return
-    # Set before the look: whoever owes all of it meanwhile has it looked at once more.
+    # Clear the flag before reading: a concurrent `owe_all` then causes another check.
     side.owed_all = False
     try:
         after = ""
@@ -206,9 +211,9 @@ async def _tell_owed(side: LeaseSide) -> None:
 
 
 def _why_over(walk: Walk, lease: Lease) -> str:
-    """Why a lease must not be open any more, empty where it may. Raises Unavailable."""
+    """Return why a lease must not be open any more; empty if it may. Raises Unavailable."""
     now = walk.clock.now()
-    # Of some kinds that a lease stands under nothing can be revoked, or held.
+    # Some kinds of names that a lease acts under cannot be revoked, or cannot be held.
     revocables = [RevocationTarget(_REVOKED[kind], name) for kind, name in lease.under if kind in _REVOKED]
     if walk.revocations.find(revocables) is not None:
         return "what it stands under was revoked"
@@ -221,7 +226,7 @@ def _why_over(walk: Walk, lease: Lease) -> str:
 
 
 def _why_unfounded(walk: Walk, lease: Lease) -> str:
-    """Why the registry of today has no room for a lease, empty where it has."""
+    """Return why the current registry no longer supports a lease; empty if it does."""
     current = walk.registry.current
     agent = current.agents.get(AgentId(lease.agent))
     if lease.agent and (agent is None or agent.status != "active"):
@@ -229,7 +234,7 @@ def _why_unfounded(walk: Walk, lease: Lease) -> str:
     if lease.capability and lease.capability not in current.capabilities:
         return "its capability is not in force"
     mandate = walk.mandates.find(MandateId(lease.mandate)) if lease.mandate else None
-    # What the fault says names people, and the broker's register is not sealed.
+    # The fault's message names people, and the broker's register is not sealed.
     stands = mandate is None or fallen(walk, mandate) is None
     return "" if stands else "its mandate does not stand any more"
 
@@ -245,7 +250,7 @@ async def _hear(walk: Walk, side: LeaseSide) -> None:
                 continue
             last, changes = await side.asks.changes(walk.ledger.origin, after, wait_seconds=WAIT_SECONDS)
             if last < (1 if after is None else after):
-                # Of what it does not know any more, or never did, the ledger has the names.
+                # The broker has lost its register. The ledger has the names of leases that the broker no longer knows.
                 unknown = await recall_leases(walk, side)
                 if after is not None or unknown:
                     _log.error(
@@ -271,12 +276,12 @@ async def _hear(walk: Walk, side: LeaseSide) -> None:
 
 
 async def _record(walk: Walk, side: LeaseSide, change: LeaseChange) -> None:
-    """One change, durable. Raises Unavailable."""
+    """Record one change durably. Raises Unavailable."""
     lease = change.lease
     if not lease.is_open or lease.state == "unrevoked":
         side.forget(lease.name)
     elif why := _why_over(walk, lease):
-        # Its warrant was on its way when what it stands under was ended or held, and the broker did not know it yet.
+        # The warrant was in flight when the authority was ended or held, before the broker knew of the lease.
         side.forget(lease.name)
         side.owe({("credential", lease.name): why})
     entry = lease_stands(

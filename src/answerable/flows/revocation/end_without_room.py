@@ -1,8 +1,10 @@
-"""Ending a right to act while the registers cannot be written: in force here, on record where the ledger has room.
+"""End authority while the registers cannot be written (disk full): in force in this process, and recorded in the ledger
+if it has room.
 
-Laws: while they cannot be written no action begins, whoever asks (`no_room`), for nobody could end it for good; what is
-ended then is in force in this process at once, and in every other one nothing begins either; the ledger is asked all
-the same, which keeps room for it, and brings it back at a start; once the registers can be written it is written.
+Laws: while the registers cannot be written, no action begins in any process (`no_room`), because nobody could end it
+for good. An end is in force at once in this process, and no other process begins an action. The ledger reserves room
+for such entries, and a start restores the end from them. When the registers can be written again, the end is written to
+them.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 def no_room(walk: Walk) -> Refused | None:
-    """Why no action begins at present, whoever asks, because the registers cannot be written. Without I/O."""
+    """Return why no action begins because the registers cannot be written; None if they can. Does no I/O."""
     why = walk.room.why if walk.room is not None else ""
     if not why:
         return None
@@ -40,12 +42,12 @@ def no_room(walk: Walk) -> Refused | None:
 
 
 def is_in_force(failed: Unavailable) -> bool:
-    """Whether what could not be written is in force in this process all the same."""
+    """Whether a change that could not be written is in force in this process."""
     return failed.code == REGISTER_BEHIND.id
 
 
 def told(what: str, failed: Unavailable, *, on_record: bool) -> Unavailable:
-    """What whoever ended something is told once everything was done that can be done without the registers."""
+    """Return the error for the caller after everything possible without the registers is done."""
     why = str(failed.__cause__.message if isinstance(failed.__cause__, Unavailable) else failed.message)
     if on_record:
         code = REGISTER_BEHIND
@@ -73,9 +75,11 @@ async def follow_room(
     closed: Callable[[MandateId], Awaitable[object]],
     seconds: float = LOOK_SECONDS,
 ) -> None:
-    """For ever: look whether the registers can be written, and let them have what they could not take. held, revoked,
-    closed: what else follows from a hold, from what was revoked and from a closed mandate, which is done again then.
-    What fails is tried again."""
+    """Poll whether the registers can be written, and write what they could not take. Runs without end.
+
+    `held`, `revoked`, `closed`: repeat what follows from a hold, a revocation and a closed mandate. Failures are
+    retried.
+    """
     room, said = walk.room, ""
     left: list[Callable[[], Awaitable[object]]] = []
     while room is not None:
@@ -91,7 +95,7 @@ async def follow_room(
                 left += [partial(revoked, one.what) for one in owed.revocations]
                 left += [partial(closed, one) for one in owed.mandates]
             if said and not why:
-                # Whoever reads this may end the process: what was ended is in the registers by now.
+                # An operator may end the process after reading this: everything is in the registers by now.
                 _log.warning("the registers can be written again")
                 said = ""
             while left and not why:

@@ -1,6 +1,7 @@
-"""An agent past its quota of refusals is held like anybody else: on the list, on record, with an end, across a restart.
+"""Place a hold on an agent that used up its quota of refusals, so that it is listed, recorded, has an end and survives
+a restart.
 
-No instance ends for it, and no approval: it is refused until its window ends or people lift the hold.
+No instance or approval ends because of it: the agent is refused until its window ends or a person lifts the hold.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 async def hold_flooding(walk: Walk, agent: AgentId, now: UnixMillis) -> None:
-    """Where its quota has just been used up. Never raises: it is held in memory all the same."""
+    """Place the hold if the agent's quota was just used up. Never raises: the agent is held in memory in any case."""
     found = walk.quota.begun(agent, now)
     if found is None:
         return
@@ -44,7 +45,7 @@ async def hold_flooding(walk: Walk, agent: AgentId, now: UnixMillis) -> None:
 
 
 def lifted_quota(walk: Walk, hold: Hold) -> None:
-    """People lifted such a hold: who it was of has its whole quota again."""
+    """Restore the whole quota of an agent after a person lifted its quota hold."""
     if hold.rule != QUOTA or not hold.lifted_at:
         return
     mandate = next((one for one in walk.mandates.all() if one.id == hold.what.name), None)

@@ -1,4 +1,4 @@
-"""Looking at leases from outside: what is open, what could not be revoked, what targets know that nobody explains."""
+"""List leases for operators: what is open, what could not be revoked, and who limits each capability's credential."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ SHOWN_MAX: Final = 100_000
 
 
 def broker_of(walk: Walk) -> LeaseSide:
-    """Raises Unavailable (`broker.none`)."""
+    """Return the lease state. Raises Unavailable (`broker.none`)."""
     if walk.leases is None:
         raise BROKER_NONE("there is no broker here")
     return walk.leases
 
 
 async def all_leases(walk: Walk, which: LeaseList) -> Sequence[Lease]:
-    """Every lease that is open or could not be revoked, by name, or those that ended last, the last first.
+    """Return every open or unrevoked lease, by name, or the last ended ones, latest first.
 
-    Open and unrevoked ones are told to the last: a list that is cut would not be exact. Raises Unavailable.
+    Open and unrevoked leases are listed completely: a truncated list would be wrong. Raises Unavailable.
     """
     asks = broker_of(walk).asks
     if which == "ended":
@@ -49,8 +49,10 @@ async def all_leases(walk: Walk, which: LeaseList) -> Sequence[Lease]:
 
 
 class BoundaryOf(NamedTuple):
-    """Who keeps the credential of a capability to its task. boundary: `unknown` where its server holds credentials of
-    its own, or the broker does not know the target."""
+    """Who limits the credential of a capability to its task.
+
+    `boundary`: `unknown` if its server holds credentials of its own, or the broker does not know the target.
+    """
 
     capability: str
     server: str
@@ -61,7 +63,7 @@ class BoundaryOf(NamedTuple):
 
 
 async def boundaries(walk: Walk) -> list[BoundaryOf]:
-    """Of every capability that is in force, by name. Raises Unavailable (`broker.*`) where any is the broker's."""
+    """Return the boundary of every capability in force, by name. Raises Unavailable (`broker.*`) if one needs it."""
     current = walk.registry.current
     brokered = any(server.target for server in current.servers.values())
     known = {one.name: one.traits for one in await broker_of(walk).asks.targets()} if brokered else {}

@@ -1,8 +1,8 @@
-"""Stopping what is named, at once and until it is lifted or has run out.
+"""Place a hold: stop a named agent, mandate, tool or other target at once, until the hold is lifted or expires.
 
-Stopping comes first and needs no record to be safe. When `place` of the register has returned, no process starts
-anything more within its reach; what follows only denies what waits, writes it down and ends what is open. A crash
-between the register and the ledger: the register says that it is not recorded, and the next start goes on from there.
+The stop comes first and is safe without a record. Once the register's `place` has returned, no process starts anything
+more within the hold's reach. The later steps deny what waits, record the hold and end what is open. After a crash
+between register and ledger, the register marks the hold as unrecorded and the next start resumes there.
 """
 
 from __future__ import annotations
@@ -41,25 +41,25 @@ if TYPE_CHECKING:
     from answerable.flows.trust_domain.workloads import Workloads
 
 GRACE_MILLIS: Final = 10_000
-"""How long a hold may wait for the process that placed it to record it; then whoever notices does."""
+"""How long a hold may wait for the process that placed it to record it; then any process does."""
 NAMED_MAX: Final = 200
 """Mandates and instances that an answer names; the rest are counted."""
 ENDED_AT_A_TIME: Final = 256
 BECAUSE: Final = "held"
-"""Why instances ended, as the ledger has it: the same process is let in again after the lift, if it attests anew."""
+"""Reason for ended instances in the ledger: the same process is admitted again after the lift, if it attests anew."""
 
 _log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """What a hold stopped, and what it came too late for.
+    """What a hold stopped, and for which actions it came too late.
 
-    is_new: whether this call placed it; else `hold` is the one that was in force. in_flight: within its reach, started
-    in this process before and not ended. mandates: open ones within its reach. approvals: those that waited and are
-    denied now. instances: those that ended. cut: upstream calls and streams that this process ended. recorded: False
-    where the ledger, or the register of instances, takes nothing: it is in force all the same, and is written down once
-    there is room.
+    `is_new`: whether this call placed it; otherwise `hold` is the one already in force. `in_flight`: actions of this
+    process within its reach that had started and not ended. `mandates`: open ones within its reach. `approvals`:
+    waiting ones that are now denied. `instances`: those that ended. `cut`: upstream calls and streams that this process
+    ended. `recorded`: False if the ledger or the register of instances accepts no write; the hold is in force, and is
+    recorded once there is room.
     """
 
     hold: Hold
@@ -76,8 +76,10 @@ class Placed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InForce:
-    """A hold that every process sees, and of which nothing is carried out yet. is_new, in_flight: as `Placed` says.
-    behind: why only this process sees it, if so."""
+    """A hold that every process sees, before its consequences are carried out.
+
+    `is_new`, `in_flight`: as in `Placed`. `behind`: why only this process sees it, if so.
+    """
 
     hold: Hold
     is_new: bool
@@ -87,7 +89,7 @@ class InForce:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarriedOut:
-    """As `Placed` says."""
+    """Consequences of a hold; fields as in `Placed`."""
 
     approvals: tuple[ApprovalId, ...]
     cut: int
@@ -106,11 +108,11 @@ async def place_hold(
     rule: str = "",
     workloads: Workloads | None = None,
 ) -> Placed:
-    """Put a hold into force; placed again, it answers with the one in force, and does again what a crash left undone.
+    """Put a hold into force. If it is in force already, return that one and complete what a crash left undone.
 
-    by: who does it, as the door knows them. expires_at: Unix milliseconds; 0 for no end. workloads: where there are
-    instances to end. Raises Malformed (`hold.reason`, `hold.expiry`), and Unavailable where it cannot be said what is
-    in force, or whether this is.
+    `by`: the operator, as the endpoint knows them. `expires_at`: Unix milliseconds; 0 for no end. `workloads`: for
+    ending instances. Raises Malformed (`hold.reason`, `hold.expiry`), and Unavailable if it is not known what is in
+    force, or whether this hold is.
     """
     wanted = Hold(
         id=hold_id(walk.entropy.bytes(ID_BYTES)),
@@ -126,8 +128,10 @@ async def place_hold(
 
 
 async def put_in_force(walk: Walk, wanted: Hold, *, workloads: Workloads | None = None) -> Placed:
-    """As `place_hold`, of a hold that has its id already. Raises Unavailable; `register.behind` once everything is done
-    that can be done without the registers."""
+    """As `place_hold`, for a hold that already has its id.
+
+    Raises Unavailable; `register.behind` after everything possible without the registers is done.
+    """
     with anyio.CancelScope(shield=True):
         found = await hold_everywhere(walk, wanted)
         done = await carry_out(walk, found.hold, found.in_flight, workloads=workloads)
@@ -151,20 +155,20 @@ async def put_in_force(walk: Walk, wanted: Hold, *, workloads: Workloads | None 
 
 
 async def hold_everywhere(walk: Walk, wanted: Hold) -> InForce:
-    """Put a hold into force, and nothing else, also where it cannot be written. Raises Unavailable."""
-    # 1. In force, in every process. A crash after this line: in force; all that follows is done at the next start.
-    # Whoever sees the hold first cuts what is in flight, and may have ended it before this task goes on.
+    """Put a hold into force, even if it cannot be written, and do nothing else. Raises Unavailable."""
+    # 1. In force, in every process. After a crash here the rest is done at the next start. Any process that sees the
+    # hold cuts what is in flight, possibly before this task continues; so copy the open intents first.
     opened = dict(walk.open_intents)
     hold, behind = await anyio.to_thread.run_sync(_placed, walk, wanted)
     if hold.id == wanted.id:
         walk.cuts.setdefault(hold.id, 0)
-    # 2. What it came too late for, before anything else happens here.
+    # 2. Find the actions it came too late for, before anything else runs in this process.
     in_flight = in_flight_under(walk, hold.what, opened)
     return InForce(hold=hold, is_new=hold.id == wanted.id, in_flight=in_flight, behind=behind)
 
 
 def _placed(walk: Walk, wanted: Hold) -> tuple[Hold, Unavailable | None]:
-    """The hold in force, and why the registers do not have it, if so."""
+    """Return the hold in force, and why the registers do not have it, if so."""
     try:
         return walk.holds.place(wanted), None
     except Unavailable as failed:
@@ -176,11 +180,11 @@ def _placed(walk: Walk, wanted: Hold) -> tuple[Hold, Unavailable | None]:
 async def carry_out(
     walk: Walk, hold: Hold, in_flight: Sequence[InFlight], *, workloads: Workloads | None = None
 ) -> CarriedOut:
-    """What follows from a hold that is in force: done twice, it does what a crash left undone. Raises Unavailable."""
+    """Carry out what follows from a hold in force. Idempotent: repeat it after a crash. Raises Unavailable."""
     with anyio.CancelScope(shield=True):
-        # 3. Nobody is asked any more about what is held, for good: a lift brings no approval back.
+        # 3. Deny the waiting approvals within reach, for good: a lift does not restore them.
         approvals = await _denied(walk, hold)
-        # 4. On record. 5. What is open in this process is cut. 6. Instances end.
+        # 4. Record. 5. Cut what is open in this process. 6. End instances.
         cut, instances, recorded = await _settled(walk, hold, in_flight, workloads, approvals)
     return CarriedOut(approvals=approvals, cut=cut, instances=instances, recorded=recorded)
 
@@ -204,26 +208,28 @@ async def _settled(
     workloads: Workloads | None,
     approvals: Sequence[ApprovalId],
 ) -> tuple[int, tuple[SpiffeId, ...], bool]:
-    """What was cut, which instances ended, and whether all of it is on record: where the ledger takes nothing, whatever
-    is open ends all the same."""
+    """Return what was cut, which instances ended, and whether everything is recorded.
+
+    If the ledger accepts no entry, everything open is ended anyway.
+    """
     unrecorded: Unavailable | None = None
     left: BaseException | None = None
     instances: tuple[SpiffeId, ...] = ()
     waits = not await anyio.to_thread.run_sync(walk.holds.is_recorded, hold.id)
     try:
-        # Of one that is on record already, nothing is written again.
+        # A hold already recorded is not written again.
         if waits:
             left = await _record(walk, hold, in_flight, approvals)
             if walk.room is not None and any(one.id == hold.id for one in walk.room.behind().holds):
-                # Kept in memory: the row is written with it, and the rest is done again then.
+                # The mark is in memory and is written with the hold's row; then the rest is done again.
                 walk.holds.recorded([hold.id])
     except Unavailable as failed:
         unrecorded = failed
-    # The other processes do so when they see it (`follow_holds`).
+    # Other processes cut when they see the hold (`follow_holds`).
     cut = cut_held(walk)
     await end_leases(walk, [hold.what], why="what it stands under is held")
     try:
-        # With their documents and sub-agents. A crash before the next line may record the hold a second time.
+        # With their SVIDs and sub-agents. After a crash before the next line, the hold may be recorded a second time.
         if workloads is not None:
             instances = await end_held_instances(workloads, hold)
         if waits and unrecorded is None:
@@ -238,7 +244,7 @@ async def _settled(
 
 
 async def hold_and_record(walk: Walk, wanted: Hold) -> None:
-    """Put a hold into force and on record, and do nothing that follows from one. Raises Unavailable."""
+    """Put a hold into force and record it, without any of its consequences. Raises Unavailable."""
     with anyio.CancelScope(shield=True):
         found = await hold_everywhere(walk, wanted)
         if found.is_new:
@@ -247,10 +253,9 @@ async def hold_and_record(walk: Walk, wanted: Hold) -> None:
 
 
 async def resume_holds(walk: Walk, workloads: Workloads | None = None, *, overdue_only: bool = True) -> int:
-    """Go on with holds that are in force and not in the ledger: deny, record, end; returns how many. Raises
-    Unavailable.
+    """Resume holds that are in force and not in the ledger: deny, record, end. Return how many. Raises Unavailable.
 
-    For the start of a process, where nobody else can be about to do it (`overdue_only=False`), and for a timer.
+    For the start of a process, when no other process can be about to do it (`overdue_only=False`), and for a timer.
     """
     now = walk.clock.now()
     waiting = await anyio.to_thread.run_sync(walk.holds.unrecorded)
@@ -258,12 +263,12 @@ async def resume_holds(walk: Walk, workloads: Workloads | None = None, *, overdu
     for one in due:
         in_flight, approvals = in_flight_under(walk, one.what), denied_by(walk, one)
         if one.is_in_force(now):
-            # Whoever put it into force may have ended before anything was denied.
+            # The process that placed it may have ended before anything was denied.
             approvals += await anyio.to_thread.run_sync(deny_approvals, walk, one)
             if workloads is not None:
                 await end_held_instances(workloads, one)
         left = await _record(walk, one, in_flight, approvals)
-        # Last: until then, the next start or round does all of it again.
+        # Last: until then the next start or round repeats all steps.
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(walk.holds.recorded, [one.id])
         if left is not None:
@@ -274,7 +279,7 @@ async def resume_holds(walk: Walk, workloads: Workloads | None = None, *, overdu
 async def _record(
     walk: Walk, hold: Hold, in_flight: Sequence[InFlight], approvals: Sequence[ApprovalId]
 ) -> BaseException | None:
-    """On disk, whether the caller stays or leaves: then that is returned, to be raised again."""
+    """Record the hold. Returns the cancellation if the caller left, to be raised again."""
     kind, name = hold.what
     about_person = kind == "owner"
     entry = records_holds.hold_placed(
@@ -291,13 +296,13 @@ async def _record(
 
 
 def denied_by(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
-    """The questions that this hold has denied. Raises Unavailable."""
+    """Return the approvals that this hold has denied. Raises Unavailable."""
     known = walk.approvals.all(pending_only=False, now=hold.at)
     return tuple(one.id for one in known if one.ended_by == hold.id)
 
 
 def open_mandates(walk: Walk, hold: Hold) -> tuple[MandateId, ...]:
-    """Those within its reach that nothing else ended."""
+    """Return the open mandates within reach of a hold."""
     now, current = walk.clock.now(), walk.registry.current
     return tuple(
         one.id

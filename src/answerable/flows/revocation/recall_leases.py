@@ -1,7 +1,7 @@
-"""Leases that the ledger names and a broker without memory does not: what may be live of them is ended by name.
+"""Send the broker the names of leases from the ledger after the broker lost its register, so that live ones are ended.
 
-Laws: an intent names its lease before anything is minted, so that every credential of the last day is named here; what
-an entry says has ended is not asked for again.
+Laws: an intent names its lease before anything is minted, so that every credential of the last day is named. A lease
+with an entry that it ended is not sent.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 LIFE_MS_MAX: Final = 2 * TTL_SECONDS_MAX * 1000
-"""No lease is older, renewed ones apart, whose task has entries of its own since."""
+"""Maximum age of a lease, apart from renewed ones, whose task has newer entries."""
 
 
 async def recall_leases(walk: Walk, side: LeaseSide) -> int:
-    """Tell the broker every name that may be live; how many of them it did not know. Raises Unavailable, Broken."""
+    """Send the broker every name that may be live. Return how many it did not know. Raises Unavailable, Broken."""
     named = await to_thread.run_sync(_named, walk)
     unknown = 0
     for start in range(0, len(named), NAMES_MAX):
@@ -36,7 +36,7 @@ async def recall_leases(walk: Walk, side: LeaseSide) -> int:
 
 
 def _named(walk: Walk) -> list[tuple[LeaseName, str]]:
-    """Names and targets of leases of the last day of which no entry says that they ended."""
+    """Return names and targets of leases of the last day without an entry that they ended."""
     targets = {name: server.target for name, server in walk.registry.current.servers.items()}
     found: dict[LeaseName, str] = {}
     for stored in walk.ledger.replay(_start(walk)):
@@ -52,14 +52,14 @@ def _named(walk: Walk) -> list[tuple[LeaseName, str]]:
                 found.pop(name, None)
             else:
                 found[name] = str(leaf.get("target"))
-        # What the registry says of the server today may be another target, which would know nothing of it.
+        # Prefer the recorded target: the registry may name another target now, which does not know the lease.
         elif target := str(leaf.get("lease_target") or targets.get(str(leaf.get("server")), "")):
             found.setdefault(name, target)
     return list(found.items())
 
 
 def _start(walk: Walk) -> int:
-    """The first entry that is not older than any lease may be."""
+    """Return the index of the first entry that is not older than a lease can be."""
     oldest = walk.clock.now() - LIFE_MS_MAX
     low, high = 0, walk.ledger.size
     while low < high:

@@ -1,8 +1,8 @@
-"""Ending a right to act, for good: by a token, hop, mandate, agent, key, manifest, owner, vendor or trust domain.
+"""Revoke authority for good: of a token, hop, mandate, agent, key, manifest, owner, vendor or trust domain.
 
-Stopping comes first and needs no record to be safe. When `add` of the register has returned, no process starts anything
-more under that name; what follows only says what that stopped, takes away what waits, and writes it down. A crash
-between the register and the ledger: the register says that it is not recorded, and the next start records it.
+The stop comes first and is safe without a record. Once the register's `add` has returned, no process starts anything
+more under that name. The later steps report what was stopped, deny what waits, and record the revocation. After a crash
+between register and ledger, the register marks it as unrecorded and the next start records it.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ if TYPE_CHECKING:
     from answerable.flows.trust_domain.workloads import Workloads
 
 GRACE_MILLIS: Final = 10_000
-"""How long a revocation may wait for the process that made it to record it; then whoever notices does."""
+"""How long a revocation may wait for the process that made it to record it; then any process does."""
 NAMED_MAX: Final = 200
 """Mandates, tokens and instances that an answer names; the rest are counted."""
 ENDED_AT_A_TIME: Final = 256
 BECAUSE: Final = "revoked"
-"""Why instances ended, as the ledger has it: a local process is not let in again as it runs."""
+"""Reason for ended instances in the ledger: a local process is not admitted again as it runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """What a revocation stopped, and what it came too late for.
+    """What a revocation stopped, and for which actions it came too late.
 
-    is_new: whether this call revoked it; else it was revoked before, and `revocation` is that one. mandates: open ones
-    under which nothing can be done any more. tokens: how many ended, with the first of their ids. approvals: those that
-    waited and are denied now. instances: SPIFFE IDs that ended. effects: what was in flight and what has been done
-    under it, by the log of each process of this deployment, this one's first. not_asked: of which that is not known.
+    `is_new`: whether this call revoked it; otherwise `revocation` is the earlier one. `mandates`: open ones that are
+    now unusable. `tokens`: first ids of the ended tokens. `approvals`: waiting ones that are now denied. `instances`:
+    SPIFFE IDs that ended. `effects`: what was in flight and what was done under the name, by log of each process of
+    this deployment, this one first. `not_asked`: processes that gave no answer.
     """
 
     revocation: Revocation
@@ -72,17 +72,17 @@ class Stopped:
 
     @property
     def in_flight(self) -> tuple[InFlight, ...]:
-        """Started before, and not ended; in all logs that could be asked."""
+        """Actions started before and not ended, in all logs that answered."""
         return tuple(found for one in self.effects for found in one.in_flight)
 
     @property
     def done(self) -> tuple[Done, ...]:
-        """What could not be undone first, of all logs that could be asked."""
+        """Actions done, irreversible ones first, in all logs that answered."""
         return ordered(found for one in self.effects for found in one.done)
 
 
 class TakenAway(NamedTuple):
-    """What was open under a name when it was revoked. tokens_count: how many ended. tokens: the first of their ids."""
+    """What was open under a revoked name. `tokens_count`: ended tokens. `tokens`: the first of their ids."""
 
     mandates: tuple[MandateId, ...]
     approvals: tuple[ApprovalId, ...]
@@ -99,30 +99,31 @@ async def revoke_authority(
     workloads: Workloads | None = None,
     looks_back: bool = True,
 ) -> Stopped:
-    """Revoke it; asked again, it says what there is to say now, and takes away what was added meanwhile.
+    """Revoke a name. Repeated, it reports the current state and ends what was added meanwhile.
 
-    by: who does it, as the control door knows them. workloads: where there are instances to end. looks_back: whether
-    ledgers are read for what was done, here and by the processes of other shards; an agent that gives tokens back must
-    not make us read them. Raises Malformed
-    (`revocation.reason`), Unavailable: where the effect is `unknown`, it may be in force and not be recorded yet;
-    `register.behind` once everything is done that can be done without the registers.
+    `by`: the operator, as the control endpoint knows them. `workloads`: for ending instances. `looks_back`: whether to
+    read the ledgers of this process and other shards for what was done; False for agents that return tokens, which must
+    not cause such reads.
+
+    Raises Malformed (`revocation.reason`), Unavailable: if the effect is `unknown`, the revocation may be in force and
+    not recorded yet; `register.behind` after everything possible without the registers is done.
     """
     revocation = Revocation(what=what, at=walk.clock.now(), by=by, reason=reason)
     with anyio.CancelScope(shield=True):
-        # 1. In force, in every process. A crash after this line: in force, recorded at the next start.
+        # 1. In force, in every process. After a crash here it is recorded at the next start.
         is_new, behind = await anyio.to_thread.run_sync(_added, walk, revocation)
-        # 2. What it came too late for, before anything else happens here.
+        # 2. Find the actions it came too late for, before anything else runs in this process.
         in_flight = in_flight_under(walk, what)
         if behind is not None:
             raise await _without_room(walk, revocation, in_flight, behind)
-        # 3. Nobody is asked any more about what cannot be done, and who goes by status lists is told. A crash after
-        #    this line: recorded at the next start.
+        # 3. Deny the waiting approvals, end tokens and update the status lists. After a crash here it is recorded at
+        #    the next start.
         taken = await take_away(walk, (what,))
-        # 4. On record. A crash after this line may record it a second time.
+        # 4. Record. After a crash here it may be recorded a second time.
         await _record_one(walk, what, in_flight, taken.approvals)
-        # 5. Instances end, and with them their documents here.
+        # 5. End instances, and with them their SVIDs in this process.
         instances = await end_revoked_instances(workloads, what) if workloads is not None else ()
-    # 6. Only read: a crash after this line has nothing left to leave behind.
+    # 6. Read only: a crash here leaves nothing undone.
     here = await effects_under(walk, what, in_flight, looks_back=looks_back)
     elsewhere, not_asked = await effects_elsewhere(walk, what) if looks_back else ((), ())
     found = walk.revocations.find((what,))
@@ -142,7 +143,7 @@ async def revoke_authority(
 
 
 def _added(walk: Walk, revocation: Revocation) -> tuple[bool, Unavailable | None]:
-    """Whether it is new, and why the registers do not have it, if so."""
+    """Return whether it is new, and why the registers do not have it, if so."""
     try:
         return walk.revocations.add(revocation), None
     except Unavailable as failed:
@@ -154,8 +155,7 @@ def _added(walk: Walk, revocation: Revocation) -> tuple[bool, Unavailable | None
 async def _without_room(
     walk: Walk, revocation: Revocation, in_flight: Sequence[InFlight], behind: Unavailable
 ) -> Unavailable:
-    """What is to be said once everything is done that can be done without the registers; the rest is done when they can
-    be written (`follow_room`)."""
+    """Do what is possible without the registers, and return the error. `follow_room` does the rest later."""
     await end_leases(walk, {revocation.what}, why="what it stands under was revoked")
     said = f"{described(revocation.what)} is revoked"
     try:
@@ -166,9 +166,9 @@ async def _without_room(
 
 
 async def take_away(walk: Walk, what: Collection[RevocationTarget]) -> TakenAway:
-    """End what was issued and deny what waits under names that are revoked; asked again, it takes what was added since.
+    """End tokens and leases and deny approvals under revoked names. Repeated, it ends what was added since.
 
-    Raises Unavailable: the revocations are in force all the same.
+    Raises Unavailable: the revocations are in force in any case.
     """
     names = frozenset(what)
     await end_leases(walk, names, why="what it stands under was revoked")
@@ -180,7 +180,7 @@ async def take_away(walk: Walk, what: Collection[RevocationTarget]) -> TakenAway
 
 
 async def revoked_wholly(walk: Walk, what: RevocationTarget, workloads: Workloads | None) -> None:
-    """What follows from a revocation that is in force: done twice, it does what was left undone. Raises Unavailable."""
+    """Do what follows from a revocation in force. Idempotent: repeat it to complete it. Raises Unavailable."""
     taken = await take_away(walk, (what,))
     await _record_one(walk, what, in_flight_under(walk, what), taken.approvals)
     if workloads is not None:
@@ -188,8 +188,10 @@ async def revoked_wholly(walk: Walk, what: RevocationTarget, workloads: Workload
 
 
 async def take_away_from_agents(walk: Walk) -> None:
-    """As `take_away`, for whoever came under a name by a change of the registry or of a manifest that was revoked
-    before: the status lists say of their tokens what is said here. Raises Unavailable."""
+    """As `take_away`, for agents that came under a revoked name by a change of the registry or of a manifest.
+
+    Updates the status lists for their tokens. Raises Unavailable.
+    """
     if walk.tokens is None:
         return
     revoked = frozenset(
@@ -202,8 +204,10 @@ async def take_away_from_agents(walk: Walk) -> None:
 
 
 async def take_away_from_retired(walk: Walk) -> None:
-    """The status lists say of tokens of agents that never come back, and of all that derive from them, that they have
-    ended; here they are refused already. Again is harmless. Raises Unavailable."""
+    """End the tokens of retired agents, and all tokens derived from them, in the status lists. Idempotent.
+
+    This process already refuses them. Raises Unavailable.
+    """
     if walk.tokens is None:
         return
     retired = retired_agents(parse(text) for text in walk.registry.documents().values())
@@ -212,16 +216,16 @@ async def take_away_from_retired(walk: Walk) -> None:
 
 
 async def record_revocations(walk: Walk, *, overdue_only: bool = True) -> int:
-    """Write down revocations that are in force and not in the ledger; returns how many. Raises Unavailable.
+    """Record revocations that are in force and not in the ledger. Return how many. Raises Unavailable.
 
-    For the start of a process, where nobody else can be about to do it (`overdue_only=False`), and for a timer.
+    For the start of a process, when no other process can be about to do it (`overdue_only=False`), and for a timer.
     """
     now = walk.clock.now()
     waiting = await anyio.to_thread.run_sync(walk.revocations.unrecorded)
     due = [one for one in waiting if not overdue_only or abs(now - one.at) >= GRACE_MILLIS]
     for one in due:
         in_flight = in_flight_under(walk, one.what)
-        # Whoever put it into force may have ended before anything was taken away.
+        # The process that revoked it may have ended before anything was taken away.
         taken = await take_away(walk, (one.what,))
         await _record(walk, one, in_flight, taken.approvals)
     return len(due)
@@ -257,7 +261,7 @@ async def _record(
 
 
 _BELOW_MANDATES: Final = frozenset({"token", "hop"})
-"""A mandate is above every token: nothing below it ends it, and there may be many to look at."""
+"""Kinds that cannot end a mandate: a mandate is above every token. Avoids searching many mandates."""
 
 
 def _open_mandates(walk: Walk, names: frozenset[RevocationTarget]) -> tuple[MandateId, ...]:
@@ -282,7 +286,7 @@ def _end_tokens(walk: Walk, names: frozenset[RevocationTarget]) -> tuple[int, tu
 
 
 async def end_revoked_instances(workloads: Workloads, what: RevocationTarget) -> tuple[Instance, ...]:
-    """End the instances under a name that is revoked, and their sub-agents. Raises Unavailable."""
+    """End the instances under a revoked name, and their sub-agents. Raises Unavailable."""
     walk = workloads.walk
     hit = [one.id for one in workloads.instances.live() if what in names_of_instance(walk, one)]
     ended: list[Instance] = []
@@ -292,7 +296,7 @@ async def end_revoked_instances(workloads: Workloads, what: RevocationTarget) ->
 
 
 def names_of_instance(walk: Walk, instance: Instance) -> tuple[RevocationTarget, ...]:
-    """Under which names an instance may be ended."""
+    """Return the names under which an instance may be ended."""
     key = instance.key.thumbprint if instance.key is not None else ""
     return (
         *agent_names(walk, instance.agent),

@@ -1,7 +1,7 @@
-"""What was done under a name: actions that are in flight, and those that have ended and cannot be stopped any more.
+"""Find what was done under a name: actions in flight, and ended actions that cannot be stopped any more.
 
-Read from the ledger, by what each intent's leaf says of whom and what it was under, in the registry as it is now. Each
-process knows its own log; whoever revokes asks the processes of the other shards, and says which gave no answer.
+Reads the ledger: each intent's leaf states what the action was under, evaluated in the current registry. Each process
+knows its own log. A revocation also queries the processes of the other shards, and lists those that gave no answer.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OTHERS_SECONDS_MAX: Final = 2.0
-"""How long whoever stops or revokes waits for what other processes know: what they start is stopped all the same."""
+"""How long a stop or revocation waits for other processes to report; what they start is stopped anyway."""
 ENTRIES_LOOKED_AT_MAX: Final = 500_000
-"""The newest of the ledger; what was done before them is not looked for, and that is said."""
+"""Newest ledger entries that are searched; the result states where the search began."""
 
 
 class _Proof(msgspec.Struct):
@@ -63,7 +63,7 @@ class _Hop(msgspec.Struct):
 
 
 class Intent(msgspec.Struct):
-    """What a leaf of Tag.INTENT says of whom and what the action is under."""
+    """The fields of a Tag.INTENT leaf that name what the action is under."""
 
     action: str
     agent: str
@@ -78,7 +78,7 @@ class Intent(msgspec.Struct):
 
 
 class End(msgspec.Struct):
-    """What a leaf of Tag.OUTCOME or Tag.INDETERMINATE says."""
+    """The fields of a Tag.OUTCOME or Tag.INDETERMINATE leaf."""
 
     intent: int
     status: str
@@ -88,13 +88,14 @@ class End(msgspec.Struct):
 def in_flight_under(
     walk: Walk, what: RevocationTarget | HoldTarget, opened: Mapping[int, OpenIntent] | None = None
 ) -> tuple[InFlight, ...]:
-    """Actions of this process, and those that an earlier one left open, that have been started and have no end.
+    """Return started actions without an end, of this process and of earlier ones that left them open.
 
-    Without an await, so that it is the state of one moment. Raises Broken for an intent that nobody here wrote.
+    No await, so that the result is one consistent moment. `opened`: intents open a moment ago, which count even if
+    ended since. Raises Broken for an intent that this program did not write.
     """
     found: list[InFlight] = []
     reader = LeafReader(walk)
-    # opened: those that were open a moment ago count, too, also where they have ended since.
+    # Include intents that were open a moment ago, even if they have ended since.
     intents = {**(opened or {}), **walk.open_intents}
     for index in sorted(intents):
         leaf, known = intent_in(walk.ledger.entry(index)), intents[index]
@@ -121,11 +122,10 @@ async def effects_under(
     *,
     looks_back: bool = True,
 ) -> Effects:
-    """What is in flight in this process, and what took effect under a name, or may have, among the newest entries of
-    its ledger. in_flight: as it was at the moment that counts, now where it is not given. looks_back: whether the
-    ledger is read at all.
+    """Return what is in flight under a name, and what took effect or may have, among the newest ledger entries.
 
-    Others are served meanwhile. Raises Unavailable, Broken.
+    `in_flight`: as of the moment that counts; by default as of now. `looks_back`: whether the ledger is read at all.
+    Yields to other tasks. Raises Unavailable, Broken.
     """
     ledger = walk.ledger
     flying = in_flight_under(walk, what) if in_flight is None else in_flight
@@ -143,7 +143,7 @@ async def effects_under(
                 started[stored.index] = leaf
         elif stored.tag in (Tag.OUTCOME, Tag.INDETERMINATE):
             end = msgspec.json.decode(stored.leaf, type=End)
-            # A true outcome that turned up later takes the place of one that was not known.
+            # A later true outcome replaces an indeterminate one.
             if end.intent in started:
                 ended.pop(end.intent, None)
                 if end.status in ("succeeded", "indeterminate"):
@@ -162,7 +162,7 @@ async def effects_under(
 async def effects_elsewhere(
     walk: Walk, what: RevocationTarget
 ) -> tuple[tuple[Effects, ...], tuple[NotAsked, ...]]:
-    """The same of every other shard of this deployment; as `answers_elsewhere`."""
+    """As `effects_under`, of every other shard of this deployment; returns as `answers_elsewhere`."""
     return await answers_elsewhere(walk.link, lambda link, origin: link.effects(origin, what))
 
 
@@ -172,8 +172,11 @@ async def answers_elsewhere(
     *,
     seconds_max: float = OTHERS_SECONDS_MAX,
 ) -> tuple[tuple[T, ...], tuple[NotAsked, ...]]:
-    """What every other shard of this deployment answers, asked at once, in the order of their logs; and those whose
-    process gave no answer in that time, each with why. Never raises for one that cannot be asked."""
+    """Ask every other shard of this deployment at once. Return the answers by log, and the logs without an answer in
+    time.
+
+    Never raises for a shard that cannot be asked; each such shard has a reason.
+    """
     told: dict[str, T] = {}
     silent: list[NotAsked] = []
     if link is None:
@@ -203,7 +206,7 @@ async def answers_elsewhere(
 
 
 class LeafReader:
-    """Finds out once for each kind of intent under which names it was: a long log has few kinds."""
+    """Finds the names of an intent, cached for each kind of intent, because a long log has few kinds."""
 
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
@@ -211,7 +214,7 @@ class LeafReader:
         self._reach: dict[tuple[frozenset[RevocationTarget], str], frozenset[HoldTarget]] = {}
 
     def is_under(self, leaf: Intent, what: RevocationTarget | HoldTarget) -> bool:
-        """Whether the intent of this leaf was under a name, as one that may be revoked or one that may be held."""
+        """Whether the intent of this leaf was under a name that was revoked or held."""
         names = self.names(leaf)
         if not isinstance(what, HoldTarget):
             return what in names
@@ -224,7 +227,7 @@ class LeafReader:
         return what in known
 
     def names(self, leaf: Intent) -> frozenset[RevocationTarget]:
-        """Under which names the intent of this leaf was."""
+        """Return the names that the intent of this leaf was under."""
         hops = (one.id for one in leaf.hops)
         key = (
             leaf.mandate, leaf.agent, leaf.instance, leaf.manifest, leaf.capability, leaf.proof.kind,
@@ -252,7 +255,7 @@ class LeafReader:
         return names
 
     def _hop_names(self, hop: _Hop) -> tuple[RevocationTarget, ...]:
-        """As `names_of_hop`, from the token that was written down; less where its field cannot be opened any more."""
+        """As `names_of_hop`, from the recorded token. Fewer names if its sealed field cannot be opened any more."""
         walk = self._walk
         stored = walk.ledger.entry(hop.entry)
         fields = payload_of(stored, leaf_of(stored), walk.subject_keys.find) or {}
@@ -272,8 +275,7 @@ class LeafReader:
         )
 
     def _keys(self, leaf: Intent) -> list[str]:
-        """A session's leaf does not say which key opened it: every key of its agent counts, rather too many than one
-        too few."""
+        """Return the keys that may have signed; for a session, whose leaf names none, every key of its agent."""
         if leaf.proof.kind == "signature":
             return [leaf.proof.binding]
         if leaf.proof.kind == "session_mac":
@@ -286,7 +288,7 @@ class LeafReader:
         return [bound if leaf.proof.kind == "dpop" else _hash_of(bound)]
 
     def done(self, index: int, leaf: Intent, status: str) -> Done:
-        """The action of this leaf, which has ended so."""
+        """Return the ended action of this leaf."""
         capability = self._walk.registry.current.capabilities.get(leaf.capability)
         return Done(
             log=self._walk.ledger.origin,
@@ -301,7 +303,7 @@ class LeafReader:
 
 
 def _hash_of(hexadecimal: str) -> str:
-    """A SHA-256 as it is named in tokens, base64url; empty for what is none."""
+    """Convert a SHA-256 from hex to the base64url form of tokens; empty if it is not one."""
     try:
         return to_base64url(bytes.fromhex(hexadecimal)) if hexadecimal else ""
     except ValueError:
@@ -309,7 +311,7 @@ def _hash_of(hexadecimal: str) -> str:
 
 
 def _undoing(capability: Capability | None) -> Undoing:
-    """What is not registered any more is taken for what cannot be undone."""
+    """Return how the effect can be undone. A capability no longer registered counts as irreversible."""
     if capability is None:
         return "not_reversible"
     if capability.kind == "read":
@@ -318,7 +320,7 @@ def _undoing(capability: Capability | None) -> Undoing:
 
 
 def intent_in(stored: StoredEntry) -> Intent:
-    """The leaf, strictly or not at all. Raises Broken (`ledger.leaf_malformed`)."""
+    """Return the leaf, decoded strictly. Raises Broken (`ledger.leaf_malformed`)."""
     try:
         return msgspec.json.decode(stored.leaf, type=Intent)
     except msgspec.MsgspecError:

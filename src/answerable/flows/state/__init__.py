@@ -1,1 +1,1 @@
-"""What a process holds in memory for its flows: limits, caches, queues. Imports no other room."""
+"""In-memory state of a process that the flows share: limits, caches, queues. Imports no other room."""

@@ -1,4 +1,4 @@
-"""What a process knows of its canaries while it runs."""
+"""State of attention checks (canaries) in this process."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ PATTERNS_MAX: Final = 16
 
 @dataclass(slots=True, kw_only=True)
 class AttentionCheckState:
-    """patterns: the last real actions that people were asked about, and when. waiting: canaries that were not told yet;
-    None until those of an earlier process were looked for. looked_at: when it was last drawn whether to ask one, Unix
-    milliseconds; 0 for not yet."""
+    """Attention checks of this process.
+
+    `patterns`: the last real actions that people were asked about, with the time. `waiting`: attention checks whose
+    result is not announced yet; None until those of an earlier process have been looked up. `looked_at`: time of the
+    last random draw on whether to send one, Unix milliseconds; 0 for never.
+    """
 
     patterns: deque[tuple[UnixMillis, VerifiedRequest]] = field(
         default_factory=lambda: deque(maxlen=PATTERNS_MAX)

@@ -1,7 +1,7 @@
-"""What clicks in a chat work with, put together by wiring: the chat, and what stands behind the buttons that are out.
+"""State of answers by a click in a chat: the chat port, and the offers behind the buttons that are out.
 
-What stands behind a button lives in this process alone: after a restart buttons of before answer nothing, and the link
-beside them leads to our page as ever.
+Offers are stored only in this process. After a restart older buttons answer nothing; the link beside them to the
+approval page still works.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from answerable.ports.entropy import Entropy
 
 CHANNEL: Final = "slack"
-"""The one channel on which a message may have buttons."""
+"""The only channel whose messages may have buttons."""
 OFFERS_MAX: Final = 20_000
-"""Out at a time; past it those that went out first answer nothing any more."""
+"""Open offers at a time; when full, the oldest offers are dropped and their buttons answer nothing."""
 NONCE_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
-    """What one person was offered to answer by a click. action, rendering: hashes in hex. ends: of the question."""
+    """An answer offered to one person by a button. `action`, `rendering`: hex hashes. `ends`: of the question."""
 
     approval: ApprovalId
     action: str
@@ -39,13 +39,16 @@ class Offered:
 
 @dataclass(slots=True, kw_only=True)
 class ChatAnswerState:
-    """chat: where the clicks come from. Nonces are kept as their digests: what is looked up tells nothing of others."""
+    """The offers behind the buttons of a chat.
+
+    `chat`: source of the clicks. Nonces are stored as digests, so that a lookup reveals nothing of other nonces.
+    """
 
     chat: ChatClicks
     _offers: OrderedDict[bytes, Offered] = field(default_factory=OrderedDict)
 
     def offer(self, offered: Offered, entropy: Entropy, now: UnixMillis) -> bytes:
-        """A fresh nonce for one click of this person's account."""
+        """Store an offer and return a fresh nonce for one click of this person's account."""
         while self._offers and (len(self._offers) >= OFFERS_MAX or self._first().ends <= now):
             self._offers.popitem(last=False)
         nonce = entropy.bytes(NONCE_BYTES)
@@ -53,12 +56,12 @@ class ChatAnswerState:
         return nonce
 
     def find(self, nonce: bytes, now: UnixMillis) -> Offered | None:
-        """What was offered by this nonce, if it was not taken and its time is not over."""
+        """Return the offer of this nonce, if it has not been taken and has not expired."""
         found = self._offers.get(sha256(nonce).digest())
         return found if found is not None and now < found.ends else None
 
     def take(self, nonce: bytes) -> None:
-        """It answers nothing any more."""
+        """Remove the offer of this nonce."""
         self._offers.pop(sha256(nonce).digest(), None)
 
     def _first(self) -> Offered:

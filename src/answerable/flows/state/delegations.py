@@ -1,6 +1,6 @@
-"""Chains of hops that callers name: verified once each, and remembered until they end.
+"""Cache of verified delegation chains: each chain that a caller presents is verified once, until it expires.
 
-What may change between two calls, whether a hop was revoked and whether the caller has its key, is not remembered.
+Not cached: whether a hop was revoked, and whether the caller holds its key. Both may change between two calls.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 CHAINS_MAX: Final = 10_000
-"""Chains remembered; past it the one that was not used for longest is verified anew."""
+"""Cached chains; when full, the least recently used chain is dropped."""
 CHARS_MAX: Final = 1 << 26
-"""Of all chains that are remembered: long ones push out more of the others."""
+"""Characters of all cached chains; a long chain displaces more of the others."""
 LINEAGES_MAX: Final = 64
-"""Of one chain, by what its holder wants to act on."""
+"""Cached lineages of one chain, by mandate and server."""
 
 _TAIL_CHARS: Final = 64
-"""By how much of its end a chain is looked up, which lies in the last signature; the rest is compared."""
+"""Characters at the end of a chain, in its last signature, used as cache key; the rest is compared."""
 
 
 def _nobody(_issuer: str) -> tuple[()]:
@@ -43,10 +43,9 @@ def _nobody(_issuer: str) -> tuple[()]:
 
 @dataclass(slots=True, kw_only=True)
 class KnownChain:
-    """A chain that verified, and what was found out about it in one registry.
+    """A verified chain, and the lineages found for it in one registry.
 
-    text: as it was presented. starts, ends: Unix milliseconds between which it holds. lineages: by the mandate that was
-    named and the server.
+    `text`: as presented. `starts`, `ends`: validity, Unix milliseconds. `lineages`: by named mandate and server.
     """
 
     text: str
@@ -59,13 +58,13 @@ class KnownChain:
     def delegation_lineage(
         self, current: RegistrySnapshot, mandate_id: str, server: str
     ) -> DelegationLineage | None:
-        """What was kept of it for this registry, None for nothing."""
+        """Return the lineage cached for this registry, or None."""
         return self.lineages.get((mandate_id, server)) if self.snapshot is current else None
 
     def keep(
         self, delegation_lineage: DelegationLineage, current: RegistrySnapshot, mandate_id: str, server: str
     ) -> None:
-        """Remember what holds for as long as this registry does."""
+        """Cache a lineage for as long as this registry is current."""
         if self.snapshot is not current or len(self.lineages) >= LINEAGES_MAX:
             self.snapshot, self.lineages = current, {}
         self.lineages[(mandate_id, server)] = delegation_lineage
@@ -73,9 +72,10 @@ class KnownChain:
 
 @dataclass(slots=True, kw_only=True)
 class Delegations:
-    """keys_of: keys of the token service, by issuer. audience: whom hops must be for: what the token service is called.
+    """Verifies and caches chains. `keys_of`: keys of the token service, by issuer. `audience`: name of the token
+    service, which hops must be issued for.
 
-    Without either, nothing that was handed on is believed. One walk's and one event loop's.
+    Without either, every chain is refused. For one walk and one event loop; not thread-safe.
     """
 
     keys_of: KeysOf = _nobody
@@ -84,13 +84,13 @@ class Delegations:
     _chars: int = 0
 
     def verified(self, text: str, now: UnixMillis) -> Chain:
-        """The chain in a field. Raises Malformed and Unverified (`delegation.*`) as `verified_chain` does."""
+        """Return the chain in a header field. Raises Malformed, Unverified (`delegation.*`) as `verified_chain`."""
         return self.known(text, now).chain
 
     def known(self, text: str, now: UnixMillis) -> KnownChain:
-        """The chain in a field, with what is remembered of it. Raises as `verified`."""
-        # Looking at all of a long field twice, once for its hash, would cost more than everything else here. Whoever
-        # sends another text with the same end gets nothing: it is compared whole, and verified where it differs.
+        """Return the chain in a header field with its cached lineages. Raises as `verified`."""
+        # Hashing a long field would cost more than the rest of the lookup. A different text with the same tail gains
+        # nothing: the whole text is compared, and verified if it differs.
         tail = text[-_TAIL_CHARS:]
         found = self._known.get(tail)
         if found is not None and found.text == text:
@@ -117,7 +117,7 @@ class Delegations:
         return made
 
     def forget(self) -> None:
-        """Verify everything anew: the token service's keys are others now."""
+        """Drop all cached chains: the token service's keys have changed."""
         self._known.clear()
         self._chars = 0
 

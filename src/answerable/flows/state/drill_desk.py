@@ -1,4 +1,4 @@
-"""What drills need beside the walk: where they are kept, what they run on, and whether a raise needs them."""
+"""What drills need beside the walk: their register, the walk they run on, and whether raising a tier requires one."""
 
 from __future__ import annotations
 
@@ -19,20 +19,25 @@ WalkT = TypeVar("WalkT")
 
 
 class DrillGround(Protocol[WalkT]):
-    """Makes the walk that a drill runs on: every register, the ledger, clock and chance are those of the product; the
-    documents are the shadow's, and so are the policies; the only tool is the given function; nobody is told of what
-    waits for approval."""
+    """Builds the walk that a drill runs on.
+
+    Registers, ledger, clock and entropy are the product's. Documents and policies are the shadow's. The only tool is
+    the given function. Nobody is notified of approvals.
+    """
 
     def __call__(self, walk: WalkT, shadow: Shadow, tool: Tool) -> WalkT:
-        """Raises Malformed where the documents cannot be in force together."""
+        """Raises Malformed if the documents cannot be in force together."""
         ...
 
 
 @dataclass(slots=True, kw_only=True)
 class DrillState(Generic[WalkT]):
-    """required: whether documents that raise a tier are refused until it was drilled; else that is told, on record.
+    """Settings and register of drills.
 
-    register: None where nothing is kept; then no drill counts, and none is run. ground: None likewise.
+    `required`: whether documents that raise a tier are refused until it was drilled; otherwise the missing drill is
+    reported and recorded.
+
+    `register`: None if nothing is stored; then no drill counts and none runs. `ground`: likewise.
     """
 
     required: bool = False

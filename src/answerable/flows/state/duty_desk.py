@@ -1,4 +1,4 @@
-"""What routing and delegations of duty need beside the walk: where they are kept, and which question is next."""
+"""State of approval routing and deputies: the register, and the queue of approvals to look at next."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ if TYPE_CHECKING:
     from answerable.ports.duty_register import DutyRegister
 
 DUE_MAX: Final = 200
-"""Questions looked at in one turn; between two turns others run."""
+"""Approvals handled in one turn before the event loop runs other tasks."""
 
 
 @dataclass(slots=True, kw_only=True)
 class OnCallState:
-    """register: None where nothing is routed, and everybody who may answer is told at once.
+    """Routing of approvals to people on call.
 
-    recorded: steps whose entry stands in the ledger, of which it is not known that they were told. scanned: the
-    registry by which all that waits was last looked at. members: of groups, in that registry.
+    `register`: None if approvals are not routed, so that everybody who may answer is notified at once.
+
+    `recorded`: steps with an entry in the ledger whose notification is not confirmed. `scanned`: the registry in which
+    all waiting approvals were last checked. `members`: of groups, in the registry `members_of`.
     """
 
     register: DutyRegister | None = None
@@ -38,7 +40,7 @@ class OnCallState:
     _heap: list[tuple[UnixMillis, ApprovalId]] = field(default_factory=list)
 
     def look(self, approval: ApprovalId, at: UnixMillis) -> None:
-        """Look at this question at that time, or before if that was said already."""
+        """Schedule a check of this approval at that time, or keep an earlier one."""
         known = self._times.get(approval)
         if known is None or at < known:
             self._times[approval] = at
@@ -46,7 +48,7 @@ class OnCallState:
         self.woken.set()
 
     def due(self, now: UnixMillis) -> list[ApprovalId]:
-        """At most `DUE_MAX` questions whose time has come, longest overdue first; they are taken off."""
+        """Return and remove at most `DUE_MAX` approvals whose time has come, longest overdue first."""
         found: list[ApprovalId] = []
         while self._heap and self._heap[0][0] <= now and len(found) < DUE_MAX:
             at, approval = heappop(self._heap)
@@ -56,5 +58,5 @@ class OnCallState:
         return found
 
     def next_at(self) -> UnixMillis | None:
-        """When the next one is due; may be sooner than need be."""
+        """Return when the next approval is due; may be earlier than needed."""
         return self._heap[0][0] if self._heap else None

@@ -1,4 +1,4 @@
-"""What a process knows of the figures of its log while it runs."""
+"""State of the statistics of this log while the process runs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class StatisticsState:
-    """figures: None until what was kept has been read. register: None where nothing is kept. anew: what is kept counts
-    for nothing. reading, keeping: held by whoever does. latency: of decisions, in this process. oversight: what became
-    of questions to people, as far as the log was read; looking: held by whoever reads it. traces_left: effects that may
-    be traced now, as of traces_at, monotonic seconds."""
+    """Statistics of this log.
+
+    `figures`: None until the stored figures have been read. `register`: None if figures are not stored.
+    `anew`: stored figures are ignored and everything is counted again. `reading`, `keeping`: locks for reading and
+      storing.
+    `latency`: of decisions, in this process.
+    `oversight`: results of approvals, as far as the log was read. `looking`: lock for reading them.
+    `traces_left`: effects that may be traced now, as of `traces_at` (monotonic seconds).
+    """
 
     figures: Figures | None = None
     register: FiguresRegister | None = None

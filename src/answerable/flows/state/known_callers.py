@@ -1,9 +1,9 @@
-"""Who is known here: from what a caller has proved possession of to its agent, and to the instance it is.
+"""Map what a caller has proved possession of to its agent and, if enrolled, to its instance.
 
-Laws: a registered key is its agent's, whatever was enrolled with it; an instance speaks only while it, its parent and
-its agent stand, and that is asked again for every message; one that was measured against another manifest than the
-one in force has drifted, and so has one whose parent has; of a trust domain without a bundle nothing is believed; who
-is no instance of ours was measured by nobody, and its manifest is shown as claimed.
+Laws: a registered key belongs to its agent, even if an instance was enrolled with it. An instance may speak only while
+it, its parent and its agent are valid, which is checked for every message. An instance measured against a manifest
+other than the one in force has drifted, and so has an instance whose parent has. Nothing of a trust domain without a
+bundle is trusted. A caller that is not an enrolled instance was not measured: its manifest is marked as claimed.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ SVIDS_REMEMBERED_MAX: Final = 4_096
 REGISTER_KEY: Final = (
     "if it is an agent of yours, add its public key to its Agent's `keys` and run `answerable apply`"
 )
-"""What to do next about a key that nobody has."""
+"""Next step for a key that no agent has."""
 
 _parsed_id = lru_cache(maxsize=4_096)(spiffe_id)
 
 
 class KnownKey(NamedTuple):
-    """Whom a key belongs to. enrolled: it is an instance's, which may end at any message."""
+    """The agent a key belongs to. `enrolled`: the key is an instance's, which may end at any message."""
 
     agent: Agent
     key: PublicKey
@@ -59,10 +59,10 @@ class KnownKey(NamedTuple):
 
 
 class KnownCallers:
-    """Synchronous, without I/O, safe for several threads.
+    """Looks up callers. Synchronous, without I/O, thread-safe.
 
-    manifest_of: digest of an agent's manifest in force, empty for none. Without it, what an instance was measured
-    against last is taken for in force.
+    `manifest_of`: digest of an agent's manifest in force, empty for none. Without it, the manifest that an instance was
+    last measured against counts as in force.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class KnownCallers:
         self._svids: dict[str, tuple[TrustBundle, X509Svid]] = {}
 
     def directory(self) -> AgentDirectory:
-        """Of the registry in force."""
+        """Return the directory of the registry in force."""
         snapshot = self._registry.current
         directory = self._directory
         if directory.snapshot is not snapshot:
@@ -91,7 +91,7 @@ class KnownCallers:
         return directory
 
     def by_key(self, thumbprint: str, now: UnixMillis) -> KnownKey:
-        """Raises Unverified: step `key` when nobody, or an instance that has ended, has it; `agent` when not active."""
+        """Return the agent of a key. Raises Unverified: `key` if unknown or its instance ended, `agent` if inactive."""
         found = self.directory().by_key.get(thumbprint)
         if found is not None:
             agent, key = found
@@ -104,7 +104,7 @@ class KnownCallers:
         return KnownKey(agent, instance.key, self._identity_of(instance), enrolled=True)
 
     def holder_of(self, thumbprint: str) -> str:
-        """The agent that a key is registered for, or was enrolled with, whether it stands or not; empty for nobody."""
+        """Return the agent that a key is registered for or was enrolled with, valid or not; empty for none."""
         found = self.directory().by_key.get(thumbprint)
         if found is not None:
             return found[0].name
@@ -112,9 +112,9 @@ class KnownCallers:
         return instance.agent if instance is not None else ""
 
     def by_name(self, name: SpiffeId, now: UnixMillis) -> tuple[Agent, CallerIdentity]:
-        """Whom a SPIFFE ID names that was proved: an instance of ours, or what is registered of others.
+        """Return the agent of a proved SPIFFE ID: an enrolled instance, or an ID that an agent's document names.
 
-        Raises Unverified: `key` when the instance has ended, `agent`, `channel` for nobody's or of several.
+        Raises Unverified: `key` if the instance has ended, `agent`, `channel` if no agent or several agents match.
         """
         instance = self._instances.find(name) if self._instances is not None else None
         if instance is not None:
@@ -126,13 +126,16 @@ class KnownCallers:
         return agent, self._seen(agent, "spiffe", "gateway", instance=str(name))
 
     def registered(self, agent: AgentId) -> CallerIdentity:
-        """What is known of a caller with a key registered for its agent."""
+        """Return the identity of a caller that proved a key registered for its agent."""
         manifest = self._manifest_of(agent) if self._manifest_of is not None else ""
         return CallerIdentity(manifest=manifest, manifest_grade="claimed") if manifest else UNKNOWN_IDENTITY
 
     def by_channel(self, channel: Channel, now: UnixMillis) -> tuple[Agent, ProofKind, CallerIdentity]:
-        """Whose connection it is. Raises Unverified: `proof` when it proves nothing, `channel` when nobody's or of
-        several, `agent`, `key` as by key, `svid` when the certificate is an SVID that does not stand."""
+        """Return the agent of a connection.
+
+        Raises Unverified: `proof` if the connection proves nothing, `channel` if no agent or several agents match,
+        `agent`, `key` as `by_key`, `svid` if the certificate is an SVID that is not valid.
+        """
         if channel.peer is not None:
             agent = self.directory().by_uid.get(channel.peer.uid)
             if agent is None:
@@ -146,7 +149,8 @@ class KnownCallers:
         return self._by_svid(channel, now)
 
     def _by_svid(self, channel: Channel, now: UnixMillis) -> tuple[Agent, ProofKind, CallerIdentity]:
-        """Our own SVIDs name an instance; the SPIFFE IDs of others, and certificates as such, are named by agents."""
+        """Identify a connection by its SVID. An SVID of this trust domain names an instance; agents name foreign SPIFFE
+        IDs and certificates in their documents."""
         measured = {f"mtls:sha256:{channel.certificate}"}
         svid, failed = None, None
         if self._trust is not None and channel.certificates:
@@ -170,14 +174,15 @@ class KnownCallers:
         return agent, "svid", identity
 
     def _note_peer(self, svid: X509Svid | None, channel: Channel, now: UnixMillis) -> None:
-        """Whoever issues certificates can name as many as it likes: each domain has room of its own."""
+        """Note a peer under its domain: an issuer can invent names, so each domain has its own limit."""
         if svid is not None:
             self._note(str(svid.id), now, source=f"domain {svid.id.trust_domain}", grade="gateway")
         else:
             self._note(f"mtls:sha256:{channel.certificate}", now, source="certificates", grade="gateway")
 
     def _note(self, name: str, now: UnixMillis, *, grade: Grade, source: str = "local users") -> None:
-        """Only who has proved what it is called is noted, so that nobody fills the list with names of his choice."""
+        """Note an unregistered agent. Only proved names are noted, so that a caller cannot fill the list with invented
+        names."""
         if self._sightings is not None:
             self._sightings.note("agent", name, now, source=source, grade=grade, how="connected")
 
@@ -194,7 +199,7 @@ class KnownCallers:
         return None
 
     def _svid(self, trust: TrustSource, channel: Channel, now: UnixMillis) -> X509Svid:
-        """The SVID of a connection, judged anew whenever its bundle has changed: a chain costs as much as a proof."""
+        """Return the SVID of a connection, cached until its bundle changes, because verifying is expensive."""
         remembered = self._svids.get(channel.certificate)
         if remembered is not None:
             bundle, svid = remembered
@@ -220,7 +225,7 @@ class KnownCallers:
     def _active(self, name: AgentId) -> Agent:
         agent = self._registry.current.agents.get(name)
         if agent is None:
-            # The code that the walk has for it: whoever asks, at whichever door, reads one word.
+            # The same code as in the walk, so that every listener gives the same one.
             raise AGENT_INACTIVE_UNVERIFIED(f"agent {shown(name)} is not active")
         return agent
 
@@ -230,7 +235,7 @@ class KnownCallers:
         return self._active(agent.name)
 
     def _identity_of(self, instance: Instance) -> CallerIdentity:
-        """A digest is shown only while it stands; a sub-agent is never better than its parent."""
+        """Return an instance's identity, with a digest only while in force; a sub-agent inherits its parent's drift."""
         standing = self._manifest_of(instance.agent) if self._manifest_of is not None else None
         parent = None
         if instance.parent and self._instances is not None:
@@ -259,7 +264,7 @@ class KnownCallers:
             source=source,
             grade=grade,
             manifest=manifest,
-            # Whoever it is, nobody has looked at what it is made of.
+            # Nobody measured this caller.
             manifest_grade="claimed" if manifest else "",
         )
 
@@ -267,10 +272,10 @@ class KnownCallers:
 def instance_stands(
     instances: InstanceRegister, trust: TrustSource | None, identity: CallerIdentity, now: UnixMillis
 ) -> bool:
-    """Whether the instance behind a caller that was proved earlier may still act; `Walk.stands`, once wiring binds it.
+    """Whether the instance behind an earlier proved caller may still act; wiring binds this to `Walk.stands`.
 
-    Those that are known by key or channel alone stand as their agents do; who is known by a SPIFFE ID of others, only
-    while there are authorities of that trust domain to believe.
+    Callers known by key or channel alone are valid as long as their agent is. Callers known by a foreign SPIFFE ID are
+    valid while this process has authorities of that trust domain.
     """
     if not identity.instance:
         return True
@@ -283,7 +288,7 @@ def instance_stands(
 
 
 def _is_vouched_for(trust: TrustSource | None, evidence: Evidence) -> bool:
-    """Whether the trust domain whose SVID the evidence is, if it is one, is still believed here."""
+    """Whether the trust domain whose SVID is the evidence, if any, still has authorities in this process."""
     domain = vouching_domain(evidence)
     if domain is None:
         return True
@@ -292,7 +297,7 @@ def _is_vouched_for(trust: TrustSource | None, evidence: Evidence) -> bool:
 
 
 def require_vouched(trust: TrustSource, instance: Instance) -> None:
-    """Raises Refused (`instance.unvouched`) once the trust domain by whose SVID it was enrolled is not believed."""
+    """Raise Refused (`instance.unvouched`) if the trust domain whose SVID enrolled it is no longer trusted."""
     if not _is_vouched_for(trust, instance.evidence):
         raise INSTANCE_UNVOUCHED(
             f"the trust domain by whose SVID {shown(instance.id)} was enrolled is not believed here any more"

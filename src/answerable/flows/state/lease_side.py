@@ -1,4 +1,4 @@
-"""What the gateway knows of leases: the broker it asks, how long they may live, and the task windows that are open."""
+"""State of leases in the gateway: the broker, lease lifetimes, and the open task windows."""
 
 from __future__ import annotations
 
@@ -26,25 +26,28 @@ OWED_MAX: Final = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseLives:
-    """How long leases live, in milliseconds. tier_ms_max: hard cap for each tier, from 0."""
+    """Lifetimes of leases, in milliseconds. `tier_ms_max`: hard cap for each tier, from 0."""
 
     action_ms: int = 60_000
     task_ms: int = 900_000
     tier_ms_max: tuple[int, int, int, int] = (900_000, 900_000, 900_000, 300_000)
 
     def ends(self, window: LeaseWindow, *, ttl_seconds: int, tier: int, at: UnixMillis) -> UnixMillis:
-        """When a lease of now ends at the latest, whatever else may end it sooner."""
+        """Return the latest end of a lease that begins now; other causes may end it earlier."""
         own = ttl_seconds * 1000 or (self.action_ms if window == "action" else self.task_ms)
         return UnixMillis(at + min(own, self.tier_ms_max[tier]))
 
 
 @dataclass(slots=True, kw_only=True)
 class LeaseSide:
-    """broker: as warrants name it. asks: how it is asked. windows: of tasks, by what makes them one, the least recently
-    used first; keys: of these, by name. owed: what the broker is to end and could not be told; owed_all: it is to be
-    asked for everything that is open. is_used: something registered is a target of the broker, or was since our start.
-    stirred: set when there is something to tell it. others: the logs of other processes that share the broker, as they
-    are now.
+    """The gateway's view of the broker and its leases.
+
+    `broker`: name in warrants. `asks`: port to the broker.
+    `windows`: open task windows by key, least recently used first; `keys`: their keys by lease name.
+    `owed`: ends that the broker could not be told yet; `owed_all`: the broker must check everything that is open.
+    `is_used`: whether something registered is a target of the broker, or was since this process started.
+    `stirred`: set when there is something to tell the broker.
+    `others`: current logs of other processes that share the broker.
     """
 
     broker: str
@@ -59,19 +62,19 @@ class LeaseSide:
     others: Callable[[], Sequence[StoredLog]] = tuple
 
     def owe(self, names: Mapping[Under, str]) -> None:
-        """Have these told to the broker as soon as it can be reached."""
+        """Queue these ends for the broker, to be reported as soon as it can be reached."""
         self.owed |= names
         if len(self.owed) > OWED_MAX:
             self.owed, self.owed_all = {}, True
         self.stirred.set()
 
     def owe_all(self) -> None:
-        """Have everything that is open held against what stands now."""
+        """Queue a check of every open lease against what is in force now."""
         self.owed_all = True
         self.stirred.set()
 
     def keep(self, key: tuple[str, ...], terms: LeaseTerms) -> None:
-        """This window is open, and was used last; past WINDOWS_MAX the one that was not for longest is forgotten."""
+        """Store an open window as the last used; past `WINDOWS_MAX` the least recently used window is dropped."""
         known = self.windows.get(key)
         if known is not None:
             self.forget(known.name)
@@ -81,7 +84,7 @@ class LeaseSide:
         self.keys[terms.name] = key
 
     def forget(self, name: LeaseName) -> None:
-        """This window serves nobody any more."""
+        """Drop a window so that no further action uses it."""
         key = self.keys.pop(name, None)
         if key is not None:
             del self.windows[key]

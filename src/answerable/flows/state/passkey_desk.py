@@ -1,4 +1,4 @@
-"""What signing in and passkeys need beside the walk: where they are kept, for which pages they are, what began."""
+"""State of sign-in and passkeys: the register, the pages they are for, and the WebAuthn ceremonies under way."""
 
 from __future__ import annotations
 
@@ -23,21 +23,23 @@ if TYPE_CHECKING:
     from answerable.ports.passkey_register import PasskeyRegister
 
 CEREMONY_SECONDS_MAX: Final = 300
-"""From challenge to answer: as long as a person may look for a key."""
+"""From challenge to answer: time for a person to find the security key."""
 CEREMONIES_MAX: Final = 2_000
-"""Under way at a time. Past it nobody can begin one until some have ended."""
+"""Ceremonies under way at a time. When full, new ones are refused until some have ended."""
 _ID_BYTES: Final = 16
 
 CeremonyKind = Literal["sign_in", "confirm", "enrol", "enrol_own"]
-"""What a ceremony is for: to open a session, to show once more who its person is, to bring a passkey in by an
-invitation, or by a session. One of a kind finishes nothing else."""
+"""Purpose of a ceremony: open a session, confirm its person again, enrol a passkey by an invitation, or enrol one from
+a session. A ceremony of one kind cannot finish another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ceremony:
-    """A challenge that waits for a device. person: who must answer; empty for whoever signs in. holder: who began it
-    and alone finishes it, a session or, where there is none, a browser. invitation: digest of the code that it came
-    by; empty for a session."""
+    """A challenge that waits for a device.
+
+    `person`: who must answer; empty for any sign-in. `holder`: the session, or the browser if there is none, that began
+    the ceremony and alone may finish it. `invitation`: digest of the invitation code; empty for a session.
+    """
 
     id: str
     kind: CeremonyKind
@@ -50,9 +52,13 @@ class Ceremony:
 
 @dataclass(slots=True, kw_only=True)
 class PasskeyState:
-    """rp_id: the name that passkeys are bound to. origins: of the pages at which they may sign. roots: PEM certificates
-    of whom to believe the model of a device from. groups: whose members may sign in; empty for every registered person.
-    refused: sign-ins that were turned away and are not written down yet, by code. ceremonies: of this process alone."""
+    """Sign-in by passkeys.
+
+    `rp_id`: the relying party id that passkeys are bound to. `origins`: of the pages at which they may sign.
+    `roots`: PEM certificates that are trusted to attest the model of a device. `groups`: whose members may sign in;
+    empty for every registered person. `refused`: refused sign-ins not written down yet, by code. `ceremonies`: in this
+    process only.
+    """
 
     register: PasskeyRegister
     rp_id: str
@@ -73,7 +79,7 @@ class PasskeyState:
         person: PrincipalId | None = None,
         invitation: bytes = b"",
     ) -> Ceremony:
-        """A new ceremony with a challenge of its own. Raises Unavailable (`passkey.busy`)."""
+        """Begin a ceremony with a fresh challenge. Raises Unavailable (`passkey.busy`)."""
         if len(self.ceremonies) >= self.ceremonies_max:
             self.ceremonies = {name: one for name, one in self.ceremonies.items() if now < one.expires_at}
         if len(self.ceremonies) >= self.ceremonies_max:
@@ -91,7 +97,7 @@ class PasskeyState:
         return one
 
     def taken(self, name: str, kind: CeremonyKind, *, holder: str, now: UnixMillis) -> Ceremony:
-        """The ceremony of this id, kind and holder, which is over by that in any case.
+        """Remove and return the ceremony of this id, kind and holder. It is removed even if the check fails.
 
         Raises Unverified (`passkey.ceremony`, `passkey.purpose`, `passkey.holder`).
         """
@@ -108,5 +114,5 @@ class PasskeyState:
 
 
 def no_desk() -> Refused:
-    """What to raise where nobody can sign in."""
+    """Return the refusal for a process without sign-in."""
     return PASSKEY_OFF()

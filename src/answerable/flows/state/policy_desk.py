@@ -1,4 +1,4 @@
-"""What publishing policy sets needs beside the walk: whose task it is, and what is kept."""
+"""State of policy publishing, simulation, shadowing and replay in this process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class Declared:
-    """What policy sets of this log declared, by the digest that decisions name, as far as the log was read."""
+    """Statements of this log's earlier policy sets, by the digest that decisions name, as far as the log was read."""
 
     read_to: int = 0
     parts: dict[str, PolicyParts] = field(default_factory=dict)
@@ -27,8 +27,8 @@ class Declared:
 
 @dataclass(slots=True, kw_only=True)
 class AskedAgain:
-    """What is kept between stretches of past decisions that are asked again: where in the log it stands what they were
-    made under, and how many were asked. turn: one stretch at a time is at work, whoever asks for more."""
+    """State of a replay of past decisions between two ranges: where the ledger states what they were made under, and
+    how many were evaluated. `turn`: only one range is evaluated at a time."""
 
     places: StatedPlaces = field(default_factory=StatedPlaces)
     count: int = 0
@@ -37,14 +37,18 @@ class AskedAgain:
 
 @dataclass(slots=True, kw_only=True)
 class PolicyState:
-    """publishers: group whose members put proposals of others into force; empty where one person is enough, on record.
+    """Publishing and trying of policy sets.
 
-    records: proposals and earlier sets; None where nothing is kept, and then nothing can be proposed. check: what is
-    wrong with sets that could be published; None where nobody looks.
-    compile_asking: makes candidates that can be asked; None where nothing can be simulated. candidate: the one that is
-    being simulated, with the digest of its documents and of the registry. shadow: likewise, the one that follows what
-    is decided. seen: how far, in this log; None until it was looked up. declared: of sets in force before. asked: of
-    past decisions that are asked again.
+    `publishers`: group whose members put other people's proposals into force; empty if one person is enough, on
+    record.
+
+    `records`: proposals and earlier sets; None if they are not stored, and then nothing can be proposed. `check`:
+    checks of sets that could be published; None for no checks.
+
+    `compile_asking`: compiles candidates for evaluation; None if nothing can be simulated. `candidate`: the candidate
+    in simulation, with the digest of its documents and of the registry. `shadow`: likewise, the candidate that is
+    evaluated beside live decisions. `seen`: progress of the shadow in this log; None until looked up. `declared`: of
+    earlier sets. `asked`: of replays.
     """
 
     publishers: str = ""

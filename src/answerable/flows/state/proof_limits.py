@@ -1,4 +1,4 @@
-"""Bounds on what callers may prove at a time."""
+"""Limits on callers' proofs: clock skew, nonces, sessions, connections."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from answerable.errors.codes.tlog import PROOF_LIMITS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofLimits:
-    """authorities: the `host[:port]` names this server answers to, lower case; a proof made for another server's name
-    is refused here, so that nobody can pass on what he was sent.
+    """Limits on proofs.
 
-    skew_seconds_max: how far `created` may be from our clock, either way. nonces_per_agent_max: signed messages of one
-    agent in twice that time; past it the agent is refused, and only it. sessions_per_agent_max: past it the least
-    recently used session of that agent ends; an enrolled instance has `SESSIONS_PER_INSTANCE_MAX`.
-    session_seconds: lifetime. connections_max: connections remembered.
+    `authorities`: the `host[:port]` names of this server, lower case; a proof made for another server's name is
+    refused, so that a proof received by one server cannot be forwarded to another.
+
+    `skew_seconds_max`: how far `created` may differ from this clock, either way. `nonces_per_agent_max`: signed
+    messages of one agent in twice that time; past it only that agent is refused. `sessions_per_agent_max`: past it the
+    least recently used session of that agent ends; an enrolled instance has `SESSIONS_PER_INSTANCE_MAX`.
+    `session_seconds`: lifetime. `connections_max`: connections cached.
     """
 
     authorities: frozenset[str]

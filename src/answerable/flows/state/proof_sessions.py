@@ -1,8 +1,8 @@
-"""Session keys that signed handshakes opened: whose each is, and when it ends.
+"""Session keys opened by signed handshakes: the agent of each, and when it ends.
 
-Laws: a session ends with the standing of its agent and key, and does not come back with it; who opens more than it may
-loses its own least recently used one, and nobody else's: what instances were enrolled for does not go for what their
-agent opens with its registered key, nor the other way round.
+Laws: a session ends when its agent or key stops being valid, and does not come back with it. An agent that opens too
+many sessions loses its own least recently used session, never another agent's. Sessions of instances and sessions of
+the agent's registered key have separate limits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SESSIONS_PER_INSTANCE_MAX: Final = 8
 
 
 class ProofSession:
-    """One of them. at, ends_at: seconds of the monotonic clock."""
+    """One session. `at`, `ends_at`: seconds of the monotonic clock."""
 
     __slots__ = ("agent", "binding", "ends_at", "enrolled", "key", "thumbprint", "used_at", "window")
 
@@ -37,7 +37,7 @@ class ProofSession:
 
 
 class ProofSessions:
-    """Synchronous, safe for several threads. per_agent_max: of those opened with registered keys."""
+    """The open sessions. Synchronous, thread-safe. `per_agent_max`: of sessions opened with registered keys."""
 
     def __init__(self, directory: AgentDirectory, *, per_agent_max: int) -> None:
         self._directory = directory
@@ -46,12 +46,12 @@ class ProofSessions:
         self._open: dict[str, ProofSession] = {}
 
     def find(self, name: str, *, at: float) -> ProofSession | None:
-        """One that has not ended."""
+        """Return the session of this name, if it has not ended."""
         session = self._open.get(name)
         return session if session is not None and at < session.ends_at else None
 
     def add(self, name: str, session: ProofSession, *, at: float) -> None:
-        """Open one, ending those that have to go for it."""
+        """Open a session; end expired ones, and the opener's least recently used ones past its limit."""
         with self._lock:
             self._make_room(session, at)
             self._open[name] = session
@@ -62,14 +62,14 @@ class ProofSessions:
             self._open.pop(name, None)
 
     def take(self, session: ProofSession, sequence: int, *, at: float) -> bool:
-        """Whether this number is used for the first time, which uses it up."""
+        """Use up a sequence number. Return whether it was unused."""
         with self._lock:
             fresh = session.window.accept(sequence)
         session.used_at = at
         return fresh
 
     def stand_by(self, directory: AgentDirectory) -> None:
-        """End those of agents and keys that the registry in force no longer stands by."""
+        """End the sessions of agents and keys that are no longer in the registry in force."""
         if directory is self._directory:
             return
         with self._lock:

@@ -1,4 +1,4 @@
-"""What telling people works with, put together by wiring: the channels, who is told on which, what is known."""
+"""State of notifications to people: the channels, the routes, and the notices waiting to be stored."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from answerable.ports.push_register import PushRegister
 
 NOTICES_MAX: Final = 1_000
-"""That wait in memory to be put down; what comes when so many wait is counted and not told. The ledger has it."""
+"""Notices waiting in memory to be stored. More are counted as lost and not sent; the ledger has the facts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReachLimits:
-    """digest: how many one receiver is told of one by one. after_end_ms: how long it is tried to tell what came of an
-    approval. kept_ms: how long it is remembered who was told. at_once_max: tries at a time on one channel.
-    try_seconds_max: how long one may take."""
+    """`digest`: how many notices one receiver gets one by one. `after_end_ms`: how long the result of an approval is
+    retried. `kept_ms`: how long deliveries are stored. `at_once_max`: concurrent tries on one channel.
+    `try_seconds_max`: time limit of one try."""
 
     digest: DigestLimits = field(default_factory=DigestLimits)
     after_end_ms: int = 3_600_000
@@ -40,7 +40,7 @@ class ReachLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushSide:
-    """key: by which this server is known to browsers, base64url. hosts: of push services that a device may name."""
+    """Web push. `key`: this server's public key, base64url. `hosts`: push services that a device may name."""
 
     register: PushRegister
     key: str
@@ -49,11 +49,11 @@ class PushSide:
 
 @dataclass(slots=True, kw_only=True)
 class NotificationState:
-    """Implements ports.approval_channel.ApprovalChannel: it remembers what is new and wakes who tells it.
+    """Implements ports.approval_channel.ApprovalChannel: stores what is new and wakes the task that sends it.
 
-    addresses: by channel, how a person is reached there; empty where they are not. name_answerers: channels on which it
-    is said who answered. notices: that are not put down yet, by whoever has `putting_down`. lost: those that were not
-    even kept. opens: gives the desk its channels. push: for devices of people; None where they are told on none.
+    `addresses`: by channel, how a person is reached there; empty if they are not. `name_answerers`: channels that name
+    who answered. `notices`: not stored yet; the holder of `putting_down` stores them. `lost`: notices dropped because
+    the queue was full. `opens`: sets the channels. `push`: for people's devices; None if push is not used.
     """
 
     register: DeliveryRegister
@@ -70,7 +70,7 @@ class NotificationState:
     push: PushSide | None = None
 
     def announce(self, approval: Approval, *, to: Sequence[PrincipalId] | None = None, step: int = 0) -> None:
-        """As the port says: the approval is in its register, where it is found, and whose turn it is with it."""
+        """As the port says. The approval itself is in its register, with whose turn it is."""
         del approval, to, step
         self.wake()
 
@@ -84,12 +84,12 @@ class NotificationState:
         self.wake()
 
     def wake(self) -> None:
-        """Have it looked at now whether there is something to tell."""
+        """Wake the task that sends notifications."""
         news, self.news = self.news, anyio.Event()
         news.set()
 
     def open_channels(self) -> None:
-        """Have the channels from now on, if they are not there yet. Raises what they raise: Malformed, Unavailable."""
+        """Open the channels if they are not open yet. Raises what they raise: Malformed, Unavailable."""
         if not self.channels and self.opens is not None:
             self.opens(self)
 

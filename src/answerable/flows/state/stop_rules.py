@@ -1,4 +1,4 @@
-"""What stop rules counted, tripped and said in one process: the state of `trigger_rules`."""
+"""State of the stop rules in one process: counters, passed limits, and trips to carry out (see `trigger_rules`)."""
 
 from __future__ import annotations
 
@@ -19,28 +19,29 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 PASSED_MAX: Final = 10_000
-"""Limits that are passed and kept in mind; past that a rule with a grace holds at once."""
+"""Passed limits in memory; past that a rule with a grace period holds at once."""
 TRIPS_MAX: Final = 20_000
-"""Of one kind that wait to be written down; what is past that is counted."""
+"""Trips of one kind that wait to be written; more are only counted."""
 ENTRIES_NAMED_MAX: Final = 16
-"""Of the entries that a number came from; the newest."""
+"""Newest entries named as the source of a number."""
 OWNERS_MAX: Final = 10_000
-"""Of which it is kept in mind which entries their numbers came from."""
+"""Owners whose source entries are in memory."""
 WAIT_SECONDS_MAX: Final = 86_400.0
-"""Of one wait at a bell: what a timer takes."""
+"""Longest single wait on a bell, the most a timer takes."""
 
 Place = tuple[str, str, str]
-"""Rule, owner, and what is counted apart."""
+"""Rule, owner, and the keys that are counted separately."""
 Fired = Literal["held", "would_hold", "warned"]
 
 
 @dataclass(slots=True, kw_only=True)
 class RuleTrigger:
-    """A rule that fired. value: the number that was more than the limit. hold: in force, where it is not only said.
+    """A rule that fired. `value`: the number that exceeded the limit. `hold`: the hold in force; None for a warning or
+    dry run.
 
-    entries: those that the number came from, the newest last, as far as they are in mind. of_attempt: the refusal of
-    the attempt that was too much is still to come, and is the newest of them. placed: the hold that every process sees;
-    in_flight: what it came too late for.
+    `entries`: the entries behind the number, newest last, as far as in memory. `of_attempt`: the refusal of the attempt
+    that exceeded the limit is still to be recorded, and will be the newest entry. `placed`: the hold in the shared
+    register. `in_flight`: the actions for which it came too late.
     """
 
     rule: StopRule
@@ -58,7 +59,7 @@ class RuleTrigger:
 
 
 class Bell:
-    """Rung by whoever adds something, in the event loop; heard by the one that takes it, so that nobody polls."""
+    """An event for one waiting task in the event loop, so that nothing polls. Any producer rings."""
 
     __slots__ = ("_has_rung", "_listening")
 
@@ -67,15 +68,15 @@ class Bell:
         self._listening: asyncio.Future[None] | None = None
 
     def ring(self) -> None:
-        """Wake who waits, or have the next wait end at once."""
+        """Wake the waiting task, or let the next wait return at once."""
         self._has_rung = True
         if self._listening is not None:
             _wake(self._listening)
 
     async def heard(self, *, seconds_max: float) -> None:
-        """Wait until it has rung since the last time that this was awaited, or so long."""
+        """Wait until the bell has rung since the last wait, at most `seconds_max` seconds."""
         if not self._has_rung:
-            # No cancel scope: one that runs out costs ten times as much as a timer, and there are many bells.
+            # Use a timer, not a cancel scope: an expiring scope costs ten times as much, and there are many bells.
             loop = asyncio.get_running_loop()
             self._listening = loop.create_future()
             timer = loop.call_later(min(seconds_max, WAIT_SECONDS_MAX), _wake, self._listening)
@@ -93,8 +94,10 @@ def _wake(listening: asyncio.Future[None]) -> None:
 
 
 class TripQueue:
-    """Trips in the order in which they fired. One that failed stands aside until all are tried again, and holds up
-    nobody; there is one that takes from it, and whoever adds to it does not wait."""
+    """Trips in the order in which they fired, for one consumer; producers do not wait.
+
+    A trip that failed is put aside until all are retried, so that it does not block others.
+    """
 
     __slots__ = ("_aside", "_bell", "_due")
 
@@ -108,29 +111,29 @@ class TripQueue:
 
     @property
     def due(self) -> int:
-        """How many are not aside."""
+        """The number of trips not put aside."""
         return len(self._due)
 
     def append(self, trip: RuleTrigger) -> None:
-        """The newest. Who waits for one is told."""
+        """Add the newest trip and ring the bell."""
         self._due.append(trip)
         self._bell.ring()
 
     def first(self) -> RuleTrigger | None:
-        """The oldest that is not aside; it stays until it is done or put aside."""
+        """Return the oldest trip not put aside; it stays until `done` or `put_aside`."""
         return self._due[0] if self._due else None
 
     def done(self) -> None:
-        """The first has come to its end."""
+        """Remove the first trip: it is complete."""
         self._due.popleft()
 
     def put_aside(self, count: int = 1) -> None:
-        """The first of them wait until all are tried again."""
+        """Put the first trips aside until all are retried."""
         for _ in range(count):
             self._aside.append(self._due.popleft())
 
     def retry(self) -> None:
-        """Those that stood aside are the oldest again."""
+        """Queue the trips put aside again, as the oldest."""
         if self._aside:
             self._aside.extend(self._due)
             self._due, self._aside = self._aside, deque()
@@ -138,8 +141,7 @@ class TripQueue:
 
 @dataclass(slots=True, kw_only=True)
 class Passed:
-    """since: monotonic seconds. keys: what was counted. is_said: a rule that runs dry has said by now what it would
-    hold."""
+    """A passed limit. `since`: monotonic seconds. `keys`: what was counted. `is_said`: reported by a dry-run rule."""
 
     since: float
     stop_rule_signal: StopRuleSignal
@@ -149,13 +151,14 @@ class Passed:
 
 @dataclass(slots=True, kw_only=True)
 class StopRules:
-    """rules: of `snapshot`, with what they counted. passed: limits that are passed and led to no hold.
+    """Counters and trips of the stop rules in force.
 
-    to_place, to_write: ring for each of `held`, and for each of the other two.
-    held: trips whose hold is on its way to the other processes. placed: those that it got to, to be carried out and
-    written down. said: warnings and dry runs, to be written down. by_hold: trips of the first two. unsaid: trips there
-    was no room to write down. entries: that numbers came from. noes: when people last said a no that counts, by agent
-    and capability.
+    `rules`: of `snapshot`, with their counters. `passed`: limits that are passed without a hold so far.
+
+    `to_place`, `to_write`: bells of `held`, and of `placed` and `said`. `held`: trips whose hold is not in the shared
+    register yet. `placed`: trips whose hold is, to be carried out and recorded. `said`: warnings and dry runs, to be
+    recorded. `by_hold`: trips of `held` and `placed`. `unsaid`: number of trips dropped because the queue was full.
+    `entries`: sources of the numbers. `noes`: time of the last denial by people that counts, by agent and capability.
     """
 
     snapshot: RegistrySnapshot | None = None

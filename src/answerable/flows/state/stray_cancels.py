@@ -1,5 +1,5 @@
-"""Cancellations that nobody asked for: libraries raise them when a connection breaks, and a task that takes one for its
-own ends without a word, with whatever it was to do."""
+"""Turn stray cancellations into errors. Libraries raise them when a connection breaks, and a task that takes one for
+its own cancellation would end silently with its work undone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def no_stray_cancels(*, port: str, effect: Effect) -> Iterator[None]:
-    """Raises Unavailable (`target.gave_up`) for a cancellation of which no scope around this knows."""
+    """Raise Unavailable (`target.gave_up`) for a cancellation that no surrounding cancel scope caused."""
     try:
         yield
     except anyio.get_cancelled_exc_class():

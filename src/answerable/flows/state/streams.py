@@ -1,4 +1,4 @@
-"""Streams of events to callers, as far as the walk has to know of them: to end those that are held."""
+"""Open event streams to callers, so that the walk can end those that are held."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Stream:
-    """A stream of events to one caller. lineage: the task it was opened for, as far as one is known. cut: ends it; must
-    not wait, and may be called more than once. listens: nothing is asked for on it, so nobody loses an answer where it
-    ends."""
+    """An event stream to one caller.
+
+    `delegation_lineage`: the task it was opened for, if known. `cut`: ends the stream; must not wait, and may be called
+    more than once. `listens`: the stream carries no requests, so that no answer is lost when it ends.
+    """
 
     caller: VerifiedCaller
     delegation_lineage: DelegationLineage | None

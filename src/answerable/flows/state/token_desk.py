@@ -1,4 +1,4 @@
-"""What the flows of the token service work with, put together by wiring, and what it signs with."""
+"""State of the token service: its registers, limits and signing keys."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from answerable.ports.token_register import TokenRegister
 
 PLACES_AHEAD: Final = 64
-"""Places in status lists that are taken at a time, with one write. Those left over at a crash stay nobody's."""
+"""Status list places taken with one write. Places left over at a crash stay unused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenLimits:
-    """Lifetimes in seconds. action: of a token for actions, unless its tier says less (`Walk.acting`).
+    """Lifetimes in seconds. `action`: of a token for actions, unless its tier has a shorter one (`Walk.acting`).
 
-    delegation: longest of a hop from which an agent hands on. status_list: how long others may go by a status list.
+    `delegation`: longest lifetime of a hop from which an agent delegates. `status_list`: how long others may use a
+    cached status list.
     """
 
     action: int = 60
@@ -37,8 +38,10 @@ class TokenLimits:
 
 @dataclass(slots=True, kw_only=True)
 class TokenState:
-    """issuer: what the service is called, known once it listens. keys: what it signs with, the newest first; older ones
-    are believed until what they signed has run out.
+    """The token service of this process.
+
+    `issuer`: name of the service, known once it listens. `keys`: signing keys, newest first; older keys stay trusted
+    until everything they signed has expired.
     """
 
     walk: Walk
@@ -50,17 +53,17 @@ class TokenState:
     _places: list[StatusPlace] = field(default_factory=list)
 
     def place(self) -> StatusPlace:
-        """A place in a status list, given once. Raises Unavailable (`register.*`)."""
+        """Return an unused place in a status list. Raises Unavailable (`register.*`)."""
         if not self._places:
             self._places.extend(self.tokens.take_places(PLACES_AHEAD))
         return self._places.pop()
 
     def public_keys(self, issuer: str) -> tuple[PublicKey, ...]:
-        """Those that are believed for an issuer: ours for ourselves, none for anybody else."""
+        """Return the keys trusted for an issuer: this service's keys for itself, none for others."""
         return tuple(key.public for key in self.keys) if issuer == self.issuer() else ()
 
     def jwks(self) -> list[Mapping[str, JSONValue]]:
-        """As strangers get them (RFC 7517)."""
+        """Return the public keys as a JWK set (RFC 7517), as unauthenticated callers get it."""
         found: list[Mapping[str, JSONValue]] = []
         for key in self.keys:
             members = parse(key.public.jwk.encode("ascii"))

@@ -1,7 +1,7 @@
-"""The register of holds with those in it that stop rules have tripped in this process and that are on their way there.
+"""Holds that stop rules tripped in this process, in front of the shared register until they are written there.
 
-A rule trips between two actions, and a register writes to a disk: what was tripped holds here at once, and everywhere
-when it has been placed.
+A rule trips between two actions, and writing the register takes disk I/O. So a tripped hold is in force in this process
+at once, and in every process once it is placed.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from answerable.ports.hold_register import HoldRegister
 
 TRIPPED_MAX: Final = 10_000
-"""Holds that wait to be placed, those that ran out meanwhile among them."""
+"""Holds waiting to be placed, including those that expired meanwhile."""
 
 
 class TriggeredHolds:
-    """Implements ports.hold_register.HoldRegister over another one. tripped: by what they hold. changed: told what is
-    held by a rule from now on, or is no more by that alone."""
+    """Implements ports.hold_register.HoldRegister over another register.
+
+    `tripped`: by what they hold. `changed`: called with each target that a tripped hold now holds, or no longer holds.
+    """
 
     def __init__(self, register: HoldRegister, *, changed: Callable[[HoldTarget], None]) -> None:
         self._register = register
@@ -33,8 +35,10 @@ class TriggeredHolds:
         self.tripped: dict[HoldTarget, Hold] = {}
 
     def trip(self, hold: Hold) -> bool:
-        """In force in this process from here on, without I/O, in place of one on the same name that has run out. False
-        where it has no room: nothing has changed."""
+        """Put a hold into force in this process, without I/O, in place of an expired one on the same target.
+
+        Returns False if there is no room; then nothing has changed.
+        """
         if len(self._ids) >= TRIPPED_MAX:
             return False
         self.tripped[hold.what] = hold
@@ -44,7 +48,7 @@ class TriggeredHolds:
         return True
 
     def placed(self, hold: Hold) -> None:
-        """The register has it."""
+        """Drop a tripped hold that the register now has."""
         self._ids.discard(hold.id)
         if self.tripped.get(hold.what) is hold:
             del self.tripped[hold.what]
@@ -52,7 +56,7 @@ class TriggeredHolds:
             self._changed(hold.what)
 
     def is_tripped(self, what: HoldTarget, at: UnixMillis) -> bool:
-        """Whether a hold on this name that is not placed yet is in force; without I/O."""
+        """Whether a hold on this target that is not placed yet is in force. Does no I/O."""
         hold = self.tripped.get(what)
         return hold is not None and hold.is_in_force(at)
 
@@ -61,7 +65,7 @@ class TriggeredHolds:
         return hold in self._ids
 
     def epoch(self) -> int:
-        """As the port says. Both numbers only ever grow, and so does their sum."""
+        """As the port says. Both numbers only grow, and so does their sum."""
         return self._register.epoch() + self._trips
 
     def standing(self, names: Collection[HoldTarget]) -> tuple[Hold, ...]:
@@ -93,7 +97,7 @@ class TriggeredHolds:
         self._register.put_right(holds)
 
     def all(self) -> Iterable[Hold]:
-        """As the port says; those that are on their way first."""
+        """As the port says; holds not placed yet come first."""
         waiting = [*self.tripped.values()]
         known = {one.id for one in waiting}
         return (*waiting, *(one for one in self._register.all() if one.id not in known))

@@ -1,4 +1,4 @@
-"""Whether an ID token that an application shows is of a person we believe, and was made for these terms."""
+"""Verify that an ID token names a registered issuer's person and was made for these terms (OpenID Connect)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class PersonVerifier:
-    """Judges ID tokens of people. Its issuers are its own: an issuer of workloads does not speak for people."""
+    """Verifies ID tokens of people. Has its own issuers: an issuer of workloads does not vouch for people."""
 
     def __init__(self, *, clock: Clock, keys: IssuerKeys, issuers: Iterable[PersonIssuer]) -> None:
         self._clock = clock
@@ -29,8 +29,11 @@ class PersonVerifier:
         self._issuers = {one.issuer: one for one in issuers}
 
     async def verify(self, token: str, *, nonce: str, issuer: str = "") -> ShownPerson:
-        """nonce: what the token must carry, the digest of what its person consents to. issuer: who was asked for it,
-        and alone may have made it (OpenID Connect Core, section 3.1.3.7); empty for one that an application brings.
+        """Return the person that the token names.
+
+        `nonce`: required in the token, the digest of what the person consents to. `issuer`: the issuer that was asked
+        for the token and alone may have made it (OpenID Connect Core, section 3.1.3.7); empty for a token that an
+        application brings.
 
         Raises Malformed (`oidc.malformed`), Unverified (`oidc.*`, `person.*`) and Unavailable (`issuer.*`).
         """

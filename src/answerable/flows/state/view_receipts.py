@@ -1,4 +1,4 @@
-"""Which looks of people at questions this process has kept already."""
+"""Which views of approvals by people this process has stored already."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 KNOWN_MAX: Final = 20_000
-"""Of those that were kept, remembered in this process, so that showing a card again writes nothing."""
+"""Views in memory, so that displaying a card again writes nothing."""
 
 
 @dataclass(slots=True)
 class ViewReceipts:
-    """By person and approval."""
+    """Stored views, by person and approval."""
 
     _known: OrderedDict[tuple[str, str], None] = field(default_factory=OrderedDict)
 
     def new(self, person: str, approvals: Iterable[str]) -> list[str]:
-        """Those that are not kept yet, as far as this process knows; now they are."""
+        """Return the approvals whose view is not stored yet as far as this process knows, and mark them as stored."""
         found = [one for one in approvals if (person, one) not in self._known]
         for one in found:
             self._known[person, one] = None
@@ -29,6 +29,6 @@ class ViewReceipts:
         return found
 
     def forget(self, person: str, approvals: Iterable[str]) -> None:
-        """They could not be kept after all."""
+        """Unmark views that could not be stored."""
         for one in approvals:
             self._known.pop((person, one), None)

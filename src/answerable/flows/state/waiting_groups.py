@@ -1,4 +1,4 @@
-"""Groups of the approvals that wait, kept in this process from one look to the next."""
+"""Groups of the waiting approvals, cached from one call to the next."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class WaitingGroups:
-    """Those that waited at the last look, in groups. It is bounded by what waits: what waits no more is let go."""
+    """The approvals that waited at the last call, in groups. Bounded by what waits: answered approvals are removed."""
 
-    # None where the groups are of others.
+    # None if the groups are out of date.
     _waiting: tuple[Approval, ...] | None = None
     _gathered: Gathered = field(default_factory=Gathered)
 
     def of(self, waiting: tuple[Approval, ...]) -> Grouped:
-        """Their groups; made anew only where others wait than at the last look."""
+        """Return the groups of these approvals; regroup only if they differ from the last call."""
         if waiting != self._waiting:
             try:
                 self._follow(waiting)
             except BaseException:
-                # Half of it is worth nothing: the next look begins anew.
+                # Half-updated groups are useless: begin anew at the next call.
                 self._gathered, self._waiting = Gathered(), None
                 raise
             self._waiting = waiting
         return self._gathered.grouped()
 
     def take_in(self, waiting: tuple[Approval, ...], *, most: int) -> bool:
-        """Read so many of those that were not there at the last look, which then need not; whether there are more. What
-        waits no more is let go: nobody may look for weeks."""
+        """Read up to `most` of the new approvals, so that the next `of` need not. Returns whether there are more.
+
+        Removes approvals that no longer wait, because `of` may not be called for weeks.
+        """
         if waiting == self._waiting:
             return False
         gathered, here = self._gathered, {one.id for one in waiting}
@@ -59,6 +61,6 @@ class WaitingGroups:
             if known is None:
                 gathered.add(one, features_of(one))
             elif known[0] is not one and known[0] != one:
-                # Somebody answered, for one, and others are asked yet.
+                # The approval changed, for example by one of several answers.
                 gathered.remove(name)
                 gathered.add(one, features_of(one))

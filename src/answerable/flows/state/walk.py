@@ -1,4 +1,4 @@
-"""The ports and limits that the walk of an action needs, put together by wiring."""
+"""Everything the walk of an action uses: ports, limits and in-memory state, put together by wiring."""
 
 from __future__ import annotations
 
@@ -89,14 +89,13 @@ if TYPE_CHECKING:
 
 
 class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An intent whose end is not on disk yet. due_at: Unix milliseconds from which settling may end it.
+    """An intent without an end on disk. `due_at`: Unix milliseconds from which settlement may end it.
 
-    mandate, sealing: of an intent of this process, whose end is in the same run and under the same key; else unknown.
-    known: how it ended, when that could not be written down at the time. reserved: what its outcome may give back of.
-    names, reach: what it may be revoked or held under; empty for an intent of an earlier process, whose leaf says as
-    much.
-    verified: what it is about; None for an intent of an earlier process, which says it itself. log: how an obligation
-    wants its answer kept.
+    `mandate`, `sealing`: of an intent of this process, whose end goes into the same run under the same key; otherwise
+    unknown. `known`: the outcome, if it could not be written at the time. `reserved`: the reservation that its outcome
+    may give back. `names`, `reach`: names it may be revoked or held under; empty for an intent of an earlier process,
+    whose leaf has them. `verified`: the request; None for an intent of an earlier process, whose entry has it. `log`:
+    how an obligation wants the answer stored.
     """
 
     action_id: str
@@ -113,20 +112,21 @@ class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class IntentWitness(Protocol):
-    """Waits until others have seen what the log holds. Raises Unavailable and Broken as the ledger does."""
+    """Waits until witnesses have cosigned the log. Raises Unavailable and Broken as the ledger does."""
 
     async def covers(self, index: int, *, seconds_max: float) -> bool:
-        """Whether the entry is in a checkpoint that a quorum of witnesses has cosigned, by then at the latest."""
+        """Wait until a checkpoint cosigned by a quorum covers the entry. Return False after `seconds_max`."""
         ...
 
 
 @dataclass(slots=True, kw_only=True)
 class InProgress:
-    """What this process is in the middle of, so that two who come together do not both write it down.
+    """Work under way in this process, so that two concurrent callers do not both write it.
 
-    asking: deferrals on their way into the ledger, by agent, mandate and action digest, with what is set when one is
-    there. voiding: approvals, likewise. answering: approvals. groups: of what waits. looks: of people at it, that are
-    kept. typed: wrong names of it. issuing: mandates. applying: documents. lifting: holds.
+    `asking`: deferrals being written, by agent, mandate and action digest, with the event set when one is written.
+    `voiding`: approvals being voided, likewise. `answering`: approvals being answered. `issuing`: mandates.
+    `groups`: of waiting approvals. `looks`: stored views of them. `typed`: wrong typed names.
+    `applying`: lock for documents. `lifting`: holds being lifted.
     """
 
     asking: dict[tuple[AgentId, MandateId, bytes], Event] = field(default_factory=dict)
@@ -142,9 +142,9 @@ class InProgress:
 
 @dataclass(slots=True, kw_only=True)
 class ToolsSeen:
-    """What was measured of tools, good for one registry, one policy set and one state of the upstreams.
+    """Cached measurements of tools, for one registry, one policy set and one generation of the upstreams.
 
-    by_agent: with the manifest that it was held against.
+    `by_agent`: with the manifest they were compared with.
     """
 
     snapshot: RegistrySnapshot | None = None
@@ -155,8 +155,8 @@ class ToolsSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolFit:
-    """capability, definition: what was held against each other. kind_fault, type_fault: what is wrong, if anything.
-    raised: the capability at the tier that the definition says at least."""
+    """How a capability fits a tool definition. `kind_fault`, `type_fault`: what does not fit, if anything. `raised`:
+    the capability at the tier that the definition requires at least."""
 
     capability: Capability
     definition: str
@@ -167,8 +167,8 @@ class ToolFit:
 
 @dataclass(slots=True, kw_only=True)
 class ToolsPinned:
-    """What was found out of pinned tools. revoked: whether who approved each was revoked, in one epoch, and which holds
-    stand on them. fits: how a capability fits the definition of its tool."""
+    """Cached results on pinned tools. `revoked`: whether each approver was revoked, in one epoch, and the holds on
+    them. `fits`: how each capability fits its tool's definition."""
 
     epoch: int = -1
     revoked: dict[tuple[str, str], tuple[ToolPin, bool, tuple[Hold, ...]]] = field(default_factory=dict)
@@ -177,48 +177,54 @@ class ToolsPinned:
 
 @dataclass(slots=True, weakref_slot=True, kw_only=True)
 class Walk:
-    """decision_point is swapped whole when a policy set is published; everything else stays.
+    """The ports, limits and state of one process. Publishing a policy set replaces `decision_point`; every other port
+    stays.
 
-    open_intents: by ledger index; whoever ends one takes it off before the end is written. calls: the tasks in which
-    upstreams are asked, by the same; cut: those of them that a hold ended. streams: of events to callers.
-    opened: rings for each call and each stream, for whoever cuts what is held. registered: ring when other documents
-    are in force, each for one who follows them.
-    cited: statements that stand in the log, by kind and name, as far as they are in mind. citations: where all of them
-    stand; None where nothing is kept. cited_unkept: those that are not kept there yet.
-    history: what the trackers of the policy sets in force counted. history_register: where it is kept; None where it is
-    not.
-    consents_on_the_way: those that may not be durable yet. pseudonyms: of people, by name. keys_named: where it says
-    which keys they sign with, the same.
-    people: judges ID tokens; None where no issuer's people are believed. passkeys: None where nobody can sign in.
-    reach: who is told on which channel; None where nobody ever is, as in a bench. clicks: for answers by a click in a
-    chat; None where none counts.
-    unwitnessed: why no action is taken while witnesses do not cosign, if that is so. witness: for actions that others
-    must have seen before they are done; None where no witness is set up for this log. room: whether registers can be
-    written; None where they are in memory.
-    stands: whether the instance behind a caller may still act at a time; asked again right before the effect. trust:
-    the bundles that it depends on; None where no trust domain is kept.
-    epochs: of the registers. worlds: all authority in force here, under one epoch, which is asked right before the
-    effect. plans: what verifying found out under it of callers, tasks and capabilities.
-    tokens: those that were issued here; None where none are. acting: how long each of them acts.
-    sightings: what was seen and is not registered, since it was last written down.
-    door_refusals: who was refused before there was an action.
-    delegations: chains of hops that callers name.
-    tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
-    policies: who publishes policy sets, and what is kept of them. figures: what is counted of all this. drills: what
-    they need. canaries: questions that are tests.
-    pins: the definitions of tools that are let through. tools_pinned: what was found out of them.
-    leases: the way to the broker; None where there is none. prepared: what waits to be executed; None where nothing is
-    kept, and then nothing that was prepared is executed.
-    link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
-    another one than ours. admitted: who was counted among those that another one handed a mandate on to, for good.
-    sessions: what the logins allow that mandates were given by. The terms of none of these ever change.
-    cuts: how much this process cut for a hold, where it placed it or cut anything. scans: of `scan_stop`, what was
-    read of stops that somebody watches.
-    duties: who is told of what waits, and who stands in for whom.
-    stop_rules: what they counted, and what they tripped that is not written down yet. tripped: `holds` itself, which it
-    is put around, with what rules have tripped in it.
-    holds: opened beside revocations. judged: under which names callers act and what of it was revoked or is held, as
-    long as `judged_in` is what there is: the epoch of both, how many manifests came into force, and the registry.
+    Actions in flight:
+    `open_intents`: by ledger index; the task that ends an intent removes it before the end is written.
+    `calls`: tasks of upstream calls, by the same index; `cut`: those that a hold ended. `streams`: of events to
+      callers.
+    `opened`: rings for each new call and stream, to wake the task that cuts what is held.
+    `under_way`: what is being written. `cuts`: how much this process cut, by hold. `scans`: of `scan_stop`, by
+      watched stop.
+    `registered`: bells that ring when new documents are in force, one for each follower.
+
+    Ledger:
+    `cited`: statements in the log, by kind and name, as far as in memory. `citations`: register of all of them; None
+      if they are not stored. `cited_unkept`: those not stored there yet.
+    `consents_on_the_way`: consents that may not be durable yet. `pseudonyms`: of people, by name. `keys_named`:
+      where the log names the keys they sign with, likewise.
+    `unwitnessed`: why no action is taken while witnesses do not cosign. `witness`: for actions that must be cosigned
+      before they run; None if this log has no witness. `room`: whether registers can be written; None if in memory.
+    `history`: counts of the trackers of the policy sets in force. `history_register`: None if they are not stored.
+
+    People:
+    `people`: verifies ID tokens; None if no issuer of people is trusted. `passkeys`: None if nobody can sign in.
+    `reach`: notifications; None if nobody is notified, as in a benchmark. `clicks`: answers by chat; None if not
+      allowed.
+    `duties`: routing of approvals and deputies. `canaries`: attention checks.
+
+    Authority:
+    `stands`: whether the instance behind a caller may act at a time; checked again right before the effect. `trust`:
+      the bundles that it depends on; None without a trust domain.
+    `epochs`: of the registers. `worlds`: all authority in force in this process under one epoch, compared right
+      before the effect. `plans`: cached results of verification for callers, tasks and capabilities in one epoch.
+    `tokens`: issued by this process; None if it issues none. `acting`: how long tokens may be used for actions.
+    `delegations`: chains of hops that callers present. `sessions`: what the logins behind mandates allow; immutable.
+    `admitted`: receivers already counted among those that a mandate was handed on to; never undone.
+    `judged`: the names callers act under, and which are revoked or held; valid while `judged_in` is current: the
+      epoch of both registers, the count of manifests that came into force, and the registry.
+    `holds`: `tripped` is `holds` itself, a wrapper that adds what stop rules tripped. `stop_rules`: their counts and
+      trips.
+
+    Tools and other processes:
+    `pins`: definitions of tools that are let through. `tools_pinned`, `tools_seen`: cached results on them.
+    `leases`: the broker; None if there is none. `prepared`: objects waiting to be executed; None if not stored, and
+      then no prepared object is executed.
+    `link`: to the processes of other shards, if any. `owners`: the logs that own mandates, where not this one.
+    `sightings`: unregistered assets seen since the last write. `door_refusals`: callers refused before there was an
+      action.
+    `policies`: publishing of policy sets. `figures`: statistics. `drills`: what drills need.
     """
 
     clock: Clock

@@ -1,4 +1,4 @@
-"""Every bound of the walk. A module of its own, so that settings are read without reading the walk."""
+"""Every limit of the walk, in a module of its own so that settings can be read without importing the walk."""
 
 from __future__ import annotations
 
@@ -11,28 +11,31 @@ from answerable.core.approval.workflows import NO_HIGH_TIERS, Allowed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalkLimits:
-    """Every bound of the walk, with its unit. Safe defaults.
+    """Every limit of the walk, with its unit and a safe default.
 
-    intent_ttl_ms: from the durable intent to the last moment its warrant can be redeemed.
-    upstream_ms_max: longest any upstream call may take; settling waits for the deadline plus this.
-    approval_ttl_ms: how long people have. approvals_pending_per_agent_max: actions one agent may have waiting.
-    preview_ms_max: how long people's card waits for what the action would do. signatures: how strong people's must be,
-    for each tier from 0. workflows: whether any may answer, the same. break_glass_ms: how long an action may run after
-    somebody broke its glass. glasses_per_day_max: that one person may break within a day. glass_review_ms: until when
-    each is reviewed.
-    backup_owners_approve: whether the backup owner of an agent may say yes to what it does, who has not signed for it.
-    batch_items_max: that one signature may answer; 0 for none. batch_tier_max: highest tier to which one signature may
-    say yes many times. approvals_pending_per_group_max: actions that may wait for one group.
-    asked_per_agent_per_hour_max, asked_per_group_per_hour_max: questions within an hour. answers_per_hour_max: times
-    that a person may say yes within an hour. look_seconds_min: how long they must have had it before them to say yes,
-    for each tier from 0.
-    canaries_per_day: questions to people a day that are tests, by chance; canaries_pending_max: at once.
-    canary_tier_min: of actions they are made of. canary_groups: whom they test; all people where empty.
-    recorded_result_bytes_max: of an answer, kept in the ledger; longer ones are cut and their digest kept whole.
-    pin_tools_at_first_sight: a tool of which no definition is in force is used as it is first seen, on record; else it
-    waits for its owner.
-    prepared_ttl_ms: how long what was prepared can be executed. prepared_bytes_max: of one such object.
-    prepared_waiting_per_agent_max: such objects that one agent may have waiting.
+    `intent_ttl_ms`: from the durable intent to the last moment its warrant can be redeemed.
+    `upstream_ms_max`: longest upstream call; settlement waits for the deadline plus this.
+    `approval_ttl_ms`: how long people have to answer. `approvals_pending_per_agent_max`: waiting actions of one agent.
+    `preview_ms_max`: how long a card waits for its preview. `signatures`: required strength of people's signatures,
+      for each tier from 0. `workflows`: whether workflows may answer, for each tier.
+    `break_glass_ms`: how long an action may run after emergency access. `glasses_per_day_max`: emergency accesses of
+      one person per day. `glass_review_ms`: time until each must be reviewed.
+    `backup_owners_approve`: whether an agent's backup owner may approve its actions, if they have not signed its
+      manifest.
+    `batch_items_max`: approvals that one signature may answer; 0 for none. `batch_tier_max`: highest tier at which
+      one signature may approve several. `approvals_pending_per_group_max`: actions that may wait for one group.
+    `asked_per_agent_per_hour_max`, `asked_per_group_per_hour_max`: requests for approval per hour.
+      `answers_per_hour_max`: approvals that one person may give per hour. `look_seconds_min`: seconds a card must be
+      displayed before it can be approved, for each tier from 0.
+    `canaries_per_day`: attention checks per day, at random; `canaries_pending_max`: at once. `canary_tier_min`: of
+      actions they are made from. `canary_groups`: whom they test; everybody if empty.
+    `recorded_result_bytes_max`: bytes of an answer stored in the ledger; longer answers are cut and their whole
+      digest stored.
+    `refusals_recorded_max`, `refusals_window_ms`: quota of recorded refusals of one agent in a window.
+    `pin_tools_at_first_sight`: whether a tool without a definition in force is pinned at first use, on record;
+      otherwise it waits for its owner.
+    `prepared_ttl_ms`: how long a prepared object can be executed. `prepared_bytes_max`: of one such object.
+    `prepared_waiting_per_agent_max`: such objects of one agent that may wait.
     """
 
     intent_ttl_ms: int = 10_000

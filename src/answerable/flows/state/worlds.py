@@ -1,9 +1,10 @@
-"""The world of a process, taken from its parts whenever its epoch is another one, and the plans that were made in it:
-what verifying finds out of a caller, what it acts under and what it asks for, but for the arguments.
+"""Cache the world (all authority in force in this process) and the plans made in it, by epoch.
 
-Laws: the epoch is read before the parts, so that what changes meanwhile is another epoch; what has an identity or a
-number of its own is compared at every look, and nobody has to say that it changed. A plan holds for one epoch, and no
-longer; nothing in it depends on a clock, on a counter or on an argument, which are asked for each action.
+A plan is the result of verifying a caller, its mandate and its capability, without the arguments.
+
+Laws: the epoch is read before the parts, so that a change meanwhile belongs to another epoch. Parts with an identity or
+a number of their own are compared at every read, so that nobody has to report their change. A plan is valid for one
+epoch only. Nothing in a plan depends on a clock, a counter or an argument; those are checked for each action.
 """
 
 from __future__ import annotations
@@ -47,14 +48,14 @@ if TYPE_CHECKING:
 PLANS_MAX: Final = 10_000
 
 PlanKey: TypeAlias = "tuple[str, bytes, str, str, str, AgentId, str, str, str, CallerIdentity]"
-"""Mandate as it was named, digest of the chain (empty for none), server, method, target; agent, key, certificate and
-process of the caller, and its identity as it was proved."""
+"""Named mandate, digest of the chain (empty for none), server, method, target; agent, key, certificate and process of
+the caller, and its identity as proved."""
 
 _ANYTHING: Final = frozenset({ANYTHING})
 
 
 class Parts(Protocol):
-    """What a world is taken from: everything of a process that a right to act comes from."""
+    """The parts of a process that authority comes from; a world is taken from them."""
 
     registry: RegistryStore
     decision_point: DecisionPoint
@@ -69,7 +70,7 @@ class Parts(Protocol):
 
     @property
     def unwitnessed(self) -> Callable[[], Refused | None]:
-        """Why no action is taken while witnesses do not cosign."""
+        """Return why no action is taken while witnesses do not cosign."""
         ...
 
     @property
@@ -83,7 +84,7 @@ class KnownWorlds:
 
     def __init__(self, epochs: Epochs, parts: Parts) -> None:
         self._epochs = epochs
-        # Who has the parts has this, and goes with it when nobody else has: files are closed then, and not some day.
+        # A weak reference avoids a cycle: files are closed as soon as the parts are dropped, not at some later time.
         self._ref = ref(parts)
         self._registry: RegistrySnapshot | None = None
         self._policies: DecisionPoint | None = None
@@ -115,11 +116,11 @@ class KnownWorlds:
         return self._world
 
     def change_of(self, what: HoldTarget) -> None:
-        """Something that no register keeps changed for whoever is within reach of this name."""
+        """Report a change that no register records, for everything within reach of this name."""
         self.change(frozenset({ChangeScope(f"{what.kind}/{what.name}")}))
 
     def _compare(self, parts: Parts) -> None:
-        """What changed is noted as known first: what changes after this line is another change."""
+        """Note the current parts before reporting the change: a later change is then another one."""
         self._registry, self._policies = parts.registry.current, parts.decision_point
         self._generation, self._late = parts.upstream.generation, parts.unwitnessed() is not None
         self._bundles = parts.trust.bundles() if parts.trust is not None else None
@@ -150,9 +151,9 @@ class KnownWorlds:
 class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an action is verified against.
 
-    identity: of the caller, with what was seen of its tools. capability: as it is registered; `resolved` has it at the
-    tier that its server's hints raise it to. judged: under which names the action stands. accounts: where it is
-    counted. The rest is as in `VerifiedRequest`.
+    `identity`: of the caller, with what was observed of its tools. `capability`: as registered; `resolved` has it at
+    the tier that its server's hints raise it to. `judged`: names the action acts under. `accounts`: where it is
+    counted. The other fields are as in `VerifiedRequest`.
     """
 
     epoch: Epoch
@@ -168,20 +169,20 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Plans:
-    """Those of one epoch, at most so many; past that all are made anew. One walk's and one event loop's."""
+    """Cached plans of one epoch. When full, the cache is cleared. For one walk and one event loop; not thread-safe."""
 
     def __init__(self, most: int = PLANS_MAX) -> None:
-        """most: 0 for none."""
+        """`most`: most plans cached; 0 for none."""
         self._most = most
         self._epoch: Epoch | None = None
         self._kept: dict[PlanKey, Plan] = {}
 
     def find(self, key: PlanKey, epoch: Epoch) -> Plan | None:
-        """The plan that is kept of this epoch."""
+        """Return the plan cached in this epoch, or None."""
         return self._kept.get(key) if epoch == self._epoch else None
 
     def keep(self, key: PlanKey, plan: Plan) -> None:
-        """Keep it while its epoch is the last one that any plan was made in."""
+        """Cache a plan; drop plans of earlier epochs."""
         if plan.epoch != self._epoch or len(self._kept) >= self._most:
             self._epoch, self._kept = plan.epoch, {}
         if self._most:

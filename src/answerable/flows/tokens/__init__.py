@@ -1,1 +1,1 @@
-"""Proofs of callers, mandates, tokens and their exchange."""
+"""Verify callers' proofs; issue, exchange, introspect and revoke mandate tokens."""

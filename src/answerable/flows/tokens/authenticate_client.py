@@ -1,10 +1,10 @@
-"""Who asks the token service: four ways to show it, none of them a secret that could be copied.
+"""Authenticate clients of the token service, in four ways; none uses a secret that could be copied.
 
-- the proofs that the gateway takes as well: a signature over this very request, a session's MAC, the kernel's word
-  about a process of this machine, a client certificate (RFC 8705), an X.509-SVID among them;
-- a JWT-SVID for this service alone (draft-ietf-oauth-spiffe-client-auth-02). It can be copied by whoever sees it, so it
-  says who asks, and what is issued is bound to a key that is proved besides;
-- a statement under the client's own key, good once (`private_key_jwt`, RFC 7523).
+- The gateway's proofs: a signature over this request, a session's MAC, the kernel's identification of a local
+ process, or a client certificate (RFC 8705), including an X.509-SVID. - A JWT-SVID for this service alone
+  (draft-ietf-oauth-spiffe-client-auth-02). It is a bearer token, so it only
+ identifies the client; what is issued is bound to a key that is proved in addition. - An assertion signed by the
+  client's own key, accepted once (`private_key_jwt`, RFC 7523).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _AUTHORIZATION: Final = (b"authorization", b"proxy-authorization")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One HTTP request as it came, with its connection. values: of its form."""
+    """One HTTP request as received, with its connection. `values`: form values."""
 
     method: str
     target: bytes
@@ -55,14 +55,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     values: Mapping[str, str] = {}
 
     def fields(self, name: bytes) -> tuple[bytes, ...]:
-        """Every value of a field, by its lower-case name."""
+        """Return every value of a header field, by its lower-case name."""
         return tuple(value for found, value in self.headers if found == name)
 
 
 class TokenClient(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An agent that asks. key, certificate, process: what it proved with this request, as in `VerifiedCaller`; what it
-    did not prove is empty.
-    """
+    """An authenticated agent. `key`, `certificate`, `process`: what it proved with this request, as in
+    `VerifiedCaller`; empty if not proved."""
 
     agent: AgentId
     identity: CallerIdentity
@@ -73,9 +72,9 @@ class TokenClient(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ClientAuthenticator:
-    """Synchronous, without I/O but that of the replay store, safe for several threads.
+    """Authenticates clients. Synchronous, without I/O except of the replay store, thread-safe.
 
-    issuer: the service's identifier, the only audience that assertions may have.
+    `issuer`: the service's identifier, the only accepted audience of assertions.
     """
 
     def __init__(
@@ -96,7 +95,7 @@ class ClientAuthenticator:
         self._issuer = issuer
 
     def authenticate(self, asked: Asked) -> TokenClient:
-        """The client of one request.
+        """Return the client of one request.
 
         Raises Unverified (step `client` and those of the gateway's proofs) and Malformed (`oauth.invalid_request`).
         """
@@ -153,7 +152,7 @@ class ClientAuthenticator:
         if said.client not in (known.agent.name, known.identity.instance):
             raise CLIENT_SUBJECT(f"the key is not that of {shown(said.client)}", key=said.thumbprint)
         at = self._clock.monotonic()
-        # Nobody knows what was accepted before the store began. On the wire are whole seconds, cut.
+        # Assertions accepted before the store began are unknown. Times in assertions are whole seconds, rounded down.
         if now - (at - self._replay.since) * 1000 >= said.issued_at + 1000:
             raise CLIENT_FORGOTTEN()
         answer = self._replay.accept(

@@ -1,8 +1,8 @@
-"""Exchanging a mandate, or what an agent was handed, for a token of its own (RFC 8693).
+"""Exchange a mandate, or a token delegated to an agent, for a token of the agent's own (RFC 8693).
 
-Two questions are decided apart, and both must be answered yes: may this agent act under that parent at all, and may it
-have this much. What is issued is within the mandate, every hop, what the parent consented to and what was asked for; it
-is bound to a key that the client proved with this very request; and it is in the ledger before anybody has it.
+Two questions are decided separately, and both need a yes: may this agent act under that parent at all, and may it have
+this much. The issued token is within the mandate, every hop, the parent's consent and the request. It is bound to a key
+that the client proved with this request, and it is in the ledger before the client gets it.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ JTI_BYTES: Final = 16
 
 
 class Granted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """chain: all hops, root first, as the gateway takes them. by_dpop: the token goes with DPoP proofs."""
+    """The issued token. `chain`: all hops, root first, as the gateway accepts them. `by_dpop`: it needs DPoP proofs."""
 
     token: str
     chain: str
@@ -90,16 +90,16 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 async def exchange_token(desk: TokenState, client: TokenClient, wanted: Exchange) -> Granted:
-    """A token for this client. Raises Malformed (`oauth.*`), Unverified, Refused, Unavailable."""
+    """Issue a token for this client. Raises Malformed (`oauth.*`), Unverified, Refused, Unavailable."""
     _check_form(wanted)
-    # Before anything is asked: what is revoked after this line is another epoch.
+    # Read the epoch first: a later revocation belongs to another epoch and is checked again.
     epoch = present(desk.walk)
     now = desk.walk.clock.now()
     confirmation = confirmation_for(desk, client, wanted.key, now)
     parent = parent_of(desk, client, wanted, confirmation, now)
     agent = _may_act(desk, client, parent)
     authority = _may_have(desk, client, parent, wanted)
-    # Of those who ask at once the register gives each place to one; it writes to a disk.
+    # The register admits each concurrent receiver separately; it writes to disk, so use a thread.
     agents = [*(hop.agent for hop in parent.hops), agent.name]
     await anyio.to_thread.run_sync(check_width, desk.walk, parent.mandate, agents)
     return await _issued(desk, client, wanted, parent, authority, confirmation, now, epoch)
@@ -120,7 +120,7 @@ def _check_form(wanted: Exchange) -> None:
 
 
 def _may_act(desk: TokenState, client: TokenClient, parent: Parent) -> Agent:
-    """The first question: whether this agent may act for that parent at all, by today's registry and register."""
+    """Decide the first question: whether this agent may act under that parent at all, by what is in force now."""
     walk, mandate = desk.walk, parent.mandate
     agent = walk.registry.current.agents.get(client.agent)
     if agent is None or agent.status != "active":
@@ -151,7 +151,7 @@ def _may_act(desk: TokenState, client: TokenClient, parent: Parent) -> Agent:
 
 
 def _may_have(desk: TokenState, client: TokenClient, parent: Parent, wanted: Exchange) -> Authority:
-    """The second question: whether it may have this much. What is not asked for is what the parent consented to."""
+    """Decide the second question: whether the agent may have this much. Default: what the parent consented to."""
     asked = parent.within
     if wanted.authorization_details:
         try:
@@ -178,7 +178,7 @@ def _may_have(desk: TokenState, client: TokenClient, parent: Parent, wanted: Exc
 
 
 def _reached(desk: TokenState, client: TokenClient, parent: Parent, given: Authority) -> Authority:
-    """Without what is beyond the person or an agent on the way today: readers beside us do not ask. Raises Refused."""
+    """Remove scopes beyond the giver or an agent of the chain now: outside verifiers do not check. Raises Refused."""
     current = desk.walk.registry.current
     agents = [
         current.agents.get(AgentId(name)) for name in (*(hop.agent for hop in parent.hops), client.agent)
@@ -205,7 +205,7 @@ def _only_detail(text: str) -> JSONValue:
 
 
 def _server(desk: TokenState, resource: str) -> str:
-    """The server that a resource names; empty for the whole gateway."""
+    """Return the server that a resource names; empty for the whole gateway."""
     issuer = desk.issuer()
     if resource in ("", issuer):
         return ""
@@ -232,7 +232,7 @@ async def _issued(
     now: UnixMillis,
     epoch: Present,
 ) -> Granted:
-    """Names first, then the ledger, then the register, and the token last: a crash leaves a record, and no token."""
+    """Issue the token: names, ledger, register, then the token. A crash leaves a record but no token."""
     walk, mandate, key = desk.walk, parent.mandate, desk.keys[0]
     jti = walk.entropy.bytes(JTI_BYTES).hex()
     is_action = wanted.requested_token_type == oauth_terms.TYPE_ACCESS
@@ -240,7 +240,7 @@ async def _issued(
         authority, walk.registry.current.capabilities, tier=lambda capability: tier_in_force(walk, capability)
     )
     seconds = min(desk.limits.action, walk.acting.of_tier(tier)) if is_action else desk.limits.delegation
-    # Seconds on the wire; a token never outlives what it derives from.
+    # Times in tokens are whole seconds; a token never outlives its parent.
     expires_at = UnixMillis(min(now // 1000 * 1000 + seconds * 1000, parent.expires_at // 1000 * 1000))
     if expires_at <= now:
         raise DELEGATION_EXPIRED_REFUSED()
@@ -287,7 +287,7 @@ async def _issued(
 
 
 def _audiences(parent: Parent, wanted: str) -> tuple[str, ...]:
-    """What is asked for; of what is for less than that, what the parent or its consent is for. Raises Refused
+    """Return the requested audience, or the parent's or consent's narrower ones. Raises Refused
     (`oauth.invalid_target`)."""
     above = parent.consent or (parent.hops[-1] if parent.hops else None)
     allowed = above.audiences if above is not None else (wanted,)
@@ -304,7 +304,7 @@ def _audiences(parent: Parent, wanted: str) -> tuple[str, ...]:
 def _more(
     client: TokenClient, parent: Parent, authority: Authority, issuer: str, place: StatusPlace, single: bool
 ) -> Mapping[str, JSONValue]:
-    """What readers beside us want: scope, status, the actors so far (RFC 8693, section 4.1), and what acts."""
+    """Return claims for outside verifiers: scope, status, actors (RFC 8693, section 4.1), instance, manifest."""
     uri = status_uri(issuer, place.list_number)
     claims: dict[str, JSONValue] = {
         "scope": " ".join(authority.scopes),
@@ -313,7 +313,7 @@ def _more(
     }
     act: dict[str, JSONValue] = {}
     for agent in (*(hop.agent for hop in parent.hops), client.agent):
-        # Names of agents are of this deployment: `iss` says whose a name is, and not who issued the token.
+        # Agent names belong to this deployment: in `act`, `iss` names whose name it is, not who issued the token.
         named: dict[str, JSONValue] = {"iss": issuer, "sub": agent, "sub_profile": "ai_agent"}
         act = {**named, "act": act} if act else named
     claims["act"] = act
@@ -327,7 +327,7 @@ def _more(
 
 
 def _consented(consent: Hop, where: Reference, log: str) -> Mapping[str, JSONValue]:
-    """It is exchanged as often as its taker likes, and stands in no chain of what is issued for it."""
+    """Return the claims that name the consent. It may be exchanged repeatedly, and is not part of the issued chain."""
     said: dict[str, JSONValue] = {
         delegation_terms.CONSENT_HASH: consent.hash,
         delegation_terms.CONSENT_LIMITS: dict(hop_limits(consent)),
@@ -341,8 +341,8 @@ def _consented(consent: Hop, where: Reference, log: str) -> Mapping[str, JSONVal
 def _record(
     desk: TokenState, client: TokenClient, parent: Parent, hop: Hop, place: StatusPlace
 ) -> IssuedToken:
-    """Below the nearest hop that was issued here. What agents signed between the two, and what it was exchanged for, is
-    in no register: it is found by their names."""
+    """Return the register row, below the nearest hop issued by this service. Hops that agents signed in between, and
+    the consent, are in no register; the row is found by their names."""
     above = ""
     through = (
         {RevocationTarget("hop", hop.consent.hash)} if hop.consent is not None else set[RevocationTarget]()
@@ -370,10 +370,10 @@ def _record(
 
 
 def _check_stands(desk: TokenState, mandate: Mandate, chain: Chain, epoch: Present) -> None:
-    """Asked once more when the register has the token: whoever revoked before that did not find it there to end it.
-    epoch: when it was asked first; what was found out then holds while it is the same.
+    """Check validity again after the register has the token: an earlier revocation did not find it there to end it.
 
-    Raises Refused (`revoked.<kind>`, `mandate.closed`), and the token has ended.
+    `epoch`: at the first check; if it is unchanged, the first results still hold. Raises Refused (`revoked.<kind>`,
+    `mandate.closed`) after ending the token.
     """
     walk = desk.walk
     try:
@@ -389,11 +389,11 @@ def _check_stands(desk: TokenState, mandate: Mandate, chain: Chain, epoch: Prese
 
 
 def _is_ours(desk: TokenState, hop: Hop) -> bool:
-    """Whether we issued this very hop: a `jti` alone is the choice of whoever signed it."""
+    """Whether this service issued this hop. Its `jti` alone proves nothing: the signer chooses it."""
     found = desk.tokens.find(hop.jti)
     return found is not None and found.par_hash == hop.hash
 
 
 def status_uri(issuer: str, number: int) -> str:
-    """Where a status list is."""
+    """Return the URL of a status list."""
     return f"{issuer}/oauth/status/{number}"

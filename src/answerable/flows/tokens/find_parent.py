@@ -1,4 +1,4 @@
-"""What an exchange hands on from, and what its token is bound to: both proved, neither merely named."""
+"""Find the parent that a token exchange derives from, and the key its token is bound to; both must be proved."""
 
 from __future__ import annotations
 
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a client asks for. consent: a hop that the parent signed for it. chain: hops above the subject token, root
-    first. key: thumbprint of the key that a DPoP proof of this request was made with; empty without one.
-    """
+    """A client's exchange request. `consent`: a hop that the parent signed for it. `chain`: hops above the subject
+    token, root first. `key`: thumbprint of the key of this request's DPoP proof; empty without one."""
 
     subject_token: str
     subject_token_type: str
@@ -43,9 +42,9 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Parent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What is handed on from: a mandate, and the hops below it. within: what of it this client may have at most.
+    """The parent: a mandate, and the hops below it. `within`: the most this client may have of it.
 
-    depth_limit: how many hops there may be. consent: the hop by which the one above agreed, where it is another agent.
+    `depth_limit`: how many hops there may be. `consent`: the hop by which the parent agreed, if it is another agent.
     """
 
     mandate: Mandate
@@ -57,7 +56,7 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def confirmation_for(desk: TokenState, client: TokenClient, key: str, now: UnixMillis) -> Confirmation:
-    """What the token is bound to: what this client proved with this very request, and nothing it merely named.
+    """Return what the token is bound to: a key that the client proved with this request, never one it only named.
 
     Raises Malformed (`oauth.invalid_request`), Unverified, Refused (`oauth.invalid_grant`).
     """
@@ -79,8 +78,10 @@ def confirmation_for(desk: TokenState, client: TokenClient, key: str, now: UnixM
 def parent_of(
     desk: TokenState, client: TokenClient, wanted: Exchange, confirmation: Confirmation, now: UnixMillis
 ) -> Parent:
-    """A mandate of the client's own, a token of its own, or another's that was consented to. Raises Malformed
-    (`oauth.*`), Refused."""
+    """Return the parent: the client's own mandate, its own token, or another agent's token with that agent's consent.
+
+    Raises Malformed (`oauth.*`), Refused.
+    """
     if wanted.subject_token_type == oauth_terms.TYPE_MANDATE:
         return _from_mandate(desk, client, wanted)
     if wanted.subject_token_type not in (oauth_terms.TYPE_ACCESS, oauth_terms.TYPE_DELEGATION):
@@ -112,14 +113,15 @@ def parent_of(
         hops=chain.hops,
         within=consent.leaf.authority,
         depth_limit=consent.depth_limit,
-        # The consent says what may be had; that it can be exchanged for five minutes at most does not end what is.
+        # The consent limits the authority. It can be exchanged for at most five minutes, but does not limit the token's
+        # life.
         expires_at=chain.leaf.expires_at,
         consent=consent.leaf,
     )
 
 
 def _is_for(hop: Hop, client: TokenClient, confirmation: Confirmation) -> bool:
-    """Whether a hop is this client's, by agent and by what it proved."""
+    """Whether a hop is for this client, by agent and by its proved key."""
     bound = hop.confirmation
     return (hop.agent, bound.method, bound.thumbprint) == (
         client.agent,

@@ -1,7 +1,8 @@
-"""What is known of a token now: for its holder, for those it was handed on by, and for our own processes (RFC 7662).
+"""Introspect a token (RFC 7662): for its holder, for the agents that delegated it, and for this service's own
+processes.
 
-Laws: whoever may not know gets the same answer as for a token that never was; what a chain of register, registry and
-mandate does not let act is not active, whatever its own claims say.
+Laws: a client that may not know gets the same answer as for an unknown token. A token that the registers, the registry
+or its mandate do not let act is not active, whatever its claims say.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ INACTIVE: dict[str, JSONValue] = {"active": False}
 
 
 def introspect_token(desk: TokenState, client: TokenClient, text: str) -> dict[str, JSONValue]:
-    """The answer. text: a root token, or a chain, root first. Raises Unavailable when it cannot be said."""
+    """Return the introspection response. `text`: a root token, or a chain, root first. Raises Unavailable if it is not
+    known."""
     try:
         chain = standing_chain(desk, text)
     except Unavailable:
@@ -63,7 +65,7 @@ def introspect_token(desk: TokenState, client: TokenClient, text: str) -> dict[s
 
 
 def standing_chain(desk: TokenState, text: str) -> Chain:
-    """A chain that could act now. Raises Refused for one that could not, Unavailable when that cannot be said."""
+    """Return a chain that could act now. Raises Refused if it could not, Unavailable if that is not known."""
     walk = desk.walk
     chain = verified_claim(walk, text, walk.clock.now())
     mandate = chain_mandate(walk, chain)
@@ -76,7 +78,7 @@ def standing_chain(desk: TokenState, text: str) -> Chain:
 
 
 def signed_introspection(desk: TokenState, client: TokenClient, found: dict[str, JSONValue]) -> str:
-    """The same answer as evidence that can be kept (RFC 9701, section 5)."""
+    """Sign the introspection response as a JWT that can be stored as evidence (RFC 9701, section 5)."""
     claims: dict[str, JSONValue] = {
         "iss": desk.issuer(),
         "aud": client.identity.instance or client.agent,
@@ -93,5 +95,5 @@ def _payload(token: str) -> bytes:
 
 
 def leaf_of(text: str) -> str:
-    """The last token of a chain."""
+    """Return the last token of a chain."""
     return text.rpartition(SEPARATOR)[2]

@@ -1,4 +1,4 @@
-"""Registering a mandate that a principal signed."""
+"""Issue a mandate that a principal signed: verify it, record it, put it into force."""
 
 from __future__ import annotations
 
@@ -43,14 +43,15 @@ if TYPE_CHECKING:
 async def issue_mandate(walk: Walk, token: str) -> Mandate:
     """Verify a signed mandate against the registry, record it and put it into force.
 
-    Raises Unverified when the signature or its claims do not check; Refused (`mandate.agent_inactive`,
-    `mandate.use_case`, `mandate.capability_unknown`, `mandate.expired`, `mandate.not_an_issuer`, `revoked.*`,
-    `held.*`); Malformed (`mandate.duplicate`, `caveat.*`, `mandate.malformed`, `oidc.malformed`); Unavailable.
+    Raises Unverified if the signature or its claims are not valid; Refused (`mandate.agent_inactive`,
+    `mandate.use_case`, `mandate.capability_unknown`, `mandate.expired`, `mandate.not_an_issuer`, `mandate.reserved_id`,
+    `mandate.beyond_giver`, `revoked.*`, `held.*`); Malformed (`mandate.duplicate`, `caveat.*`, `mandate.malformed`,
+    `oidc.malformed`); Unavailable.
 
-    A schedule's mandate is Refused (`mandate.not_due`, `mandate.schedule`) unless it is the one that is due now; one
-    that an application signed, unless the ID token in it was just made for these very terms (Unverified `person.*`,
-    `oidc.*`; Refused `mandate.application`, `mandate.other_person`), or that the login allows nothing of
-    (`mandate.session`). `mandate.reserved_id` and `mandate.beyond_giver` are Refused, too.
+    A schedule's mandate is Refused (`mandate.not_due`, `mandate.schedule`) unless it is the one due now. A mandate that
+    an application signed is refused unless its ID token was just made for these terms (Unverified `person.*`, `oidc.*`;
+    Refused `mandate.application`, `mandate.other_person`), or if the login allows none of its grants
+    (`mandate.session`).
     """
     current = walk.registry.current
     mandate = verify_mandate(
@@ -59,7 +60,7 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
         keys_of=lambda issuer: giver_keys(current, issuer),
         application_keys=lambda name: current.applications[name].keys if name in current.applications else (),
     )
-    # 0. Whose key signed, where that is not on record yet; all else is checked after that.
+    # 0. Record the signing key if the ledger lacks it; everything else is checked after that wait.
     own = not mandate.application and schedule_of(mandate.principal) is None
     signed_with = await key_file(walk, mandate.principal, signing_key_of(token)) if own else None
     _check_against_registry(mandate, current)
@@ -75,7 +76,7 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
     try:
         if mandate.application:
             await _check_person(walk, mandate)
-        # 1. In the ledger first. A crash after this line: the next start puts it into force.
+        # 1. Ledger first. After a crash here the next start puts the mandate into force.
         entry = records.mandate_issued(
             mandate,
             at=now,
@@ -110,12 +111,13 @@ def _check_schedule(mandate: Mandate, current: RegistrySnapshot, now: UnixMillis
 
 
 async def _check_person(walk: Walk, mandate: Mandate) -> None:
-    """Once, when it is issued: the token is stale soon after. That its person is still the one is asked for ever."""
+    """Verify the person's ID token, only at issue, because it expires soon. That it names the registered person is
+    checked at every action."""
     if walk.people is None:
         raise unknown_issuer(person_in(mandate.id_token)[0])
     nonce = terms_nonce(mandate, audience=walk.ledger.origin)
     await walk.people.verify(mandate.id_token, nonce=nonce)
-    # Whose token it is was compared with the registry, which may have changed while the issuer was asked for its keys.
+    # The registry may have changed while the issuer's keys were fetched.
     _check_against_registry(mandate, walk.registry.current)
     if (fault := session_fault(mandate)) is not None:
         raise fault

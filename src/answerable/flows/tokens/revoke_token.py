@@ -1,4 +1,4 @@
-"""An agent gives back a token, its own or one that derives from its own (RFC 7009)."""
+"""Revoke a token on request of an agent that holds it or an ancestor of it (RFC 7009)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 
 
 async def revoke_token(desk: TokenState, client: TokenClient, text: str) -> bool:
-    """End it with its whole subtree. text: a token, or a chain of which the last is meant; what an agent signed away
-    from here is known by its whole chain alone.
+    """End a token with its whole subtree. `text`: a token, or a chain whose last token is meant.
 
-    False, and nothing is done, for what is unknown or not this client's to end: to the client both are the same.
-    Raises Unavailable.
+    A hop that an agent signed is known only by its whole chain. Returns False and does nothing if the token is unknown
+    or not this client's to end, so that the client cannot tell the two apart. Raises Unavailable.
     """
     try:
         what = await _ended_by(desk, client, text)
@@ -38,7 +37,7 @@ async def revoke_token(desk: TokenState, client: TokenClient, text: str) -> bool
 
 
 async def _ended_by(desk: TokenState, client: TokenClient, text: str) -> RevocationTarget | None:
-    """The name under which it ends, if it is the client's to end. Raises Malformed, Refused."""
+    """Return the name under which the token ends, if the client may end it. Raises Malformed, Refused."""
     hop = read_hop(text.rpartition(SEPARATOR)[2])
     if await anyio.to_thread.run_sync(_may_end, desk, client, hop.jti):
         return RevocationTarget("token", hop.jti)
@@ -47,7 +46,7 @@ async def _ended_by(desk: TokenState, client: TokenClient, text: str) -> Revocat
     chain = verified_claim(desk.walk, text, desk.walk.clock.now())
     if client.agent not in {one.agent for one in chain.hops}:
         return None
-    # By its hash: its `jti` is the choice of whoever signed it, and may be that of somebody else's token.
+    # By its hash: the signer chose the `jti`, which may equal that of another agent's token.
     return RevocationTarget("hop", chain.leaf.hash)
 
 

@@ -1,6 +1,6 @@
-"""From a mandate to everything that was handed on below it: what stands, what has ended, and what was done where.
+"""Trace everything delegated below a mandate: what is valid, what has ended, and what was done where.
 
-The log says what happened; the registers say what stands now.
+The log states what happened; the registers state what is in force now.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
 
 
 MANDATE_STATES: Final = ("open", "held", "fallen", "closed", "revoked", "expired", "not_yet", "spent")
-"""`fallen`: who gave it may not give it any more, or its agent is not active."""
+"""`fallen`: its giver may no longer give it, or its agent is not active."""
 MANDATES_PER_TURN: Final = 64
 
 
 def trace_mandate(
     entries: Iterable[StoredEntry], mandate: str, find_key: Callable[[bytes], SubjectKey | None]
 ) -> MandateTree:
-    """The tree of a mandate out of the log's entries, in order. Raises Broken (`ledger.leaf_malformed`)."""
+    """Build the tree of a mandate from the log's entries, in order. Raises Broken (`ledger.leaf_malformed`)."""
     return grown((opened_moment(stored, find_key) for stored in entries), mandate)
 
 
 def mandate_state(walk: Walk, mandate: Mandate) -> tuple[str, str]:
-    """One of `MANDATE_STATES` as it is now; where it is held or fallen, by what, in words. Raises Unavailable."""
+    """Return one of `MANDATE_STATES` as of now, and if held or fallen, the reason in words. Raises Unavailable."""
     now, names = walk.clock.now(), mandate_names(walk, mandate)
     if walk.mandates.state(mandate.id) == "closed":
         return "closed", ""
@@ -63,8 +63,10 @@ def mandate_state(walk: Walk, mandate: Mandate) -> tuple[str, str]:
 
 
 async def mandates_in(walk: Walk, *states: str, agent: AgentId | None = None) -> list[Mandate]:
-    """Those that stand so now, of all agents or of this one, newest first. Of thousands it takes a while: others are
-    served meanwhile. Raises Unavailable."""
+    """Return the mandates in one of these states now, of all agents or of one, newest first.
+
+    Yields to other tasks, because there may be thousands. Raises Unavailable.
+    """
     found = []
     for number, mandate in enumerate(list(walk.mandates.all()), 1):
         if (agent is None or mandate.agent == agent) and mandate_state(walk, mandate)[0] in states:
@@ -75,9 +77,10 @@ async def mandates_in(walk: Walk, *states: str, agent: AgentId | None = None) ->
 
 
 def hop_states(walk: Walk, branches: Sequence[Branch], now: UnixMillis) -> Mapping[str, tuple[str, str]]:
-    """By name of the hop: `open`, `held`, `revoked` or `expired`, and what was held or revoked, in words.
+    """Return by hop name `open`, `held`, `revoked` or `expired`, and what was held or revoked, in words.
 
-    branches: each after the one it hangs on: what ends or holds a hop does so to all below it. Raises Unavailable.
+    `branches`: parents first, because what ends or holds a hop also ends or holds everything below it. Raises
+    Unavailable.
     """
     states: dict[str, tuple[str, str]] = {}
     for branch in branches:
@@ -100,8 +103,7 @@ def hop_states(walk: Walk, branches: Sequence[Branch], now: UnixMillis) -> Mappi
 
 
 def held_under(walk: Walk, names: Iterable[RevocationTarget], now: UnixMillis) -> str:
-    """What stands still of what acts under these names, in words with the hold's id; empty for nothing. Raises
-    Unavailable."""
+    """Return the hold on what acts under these names, in words with its id; empty for none. Raises Unavailable."""
     hold = walk.holds.find(reach_of(names, walk.registry.current), now)
     return f"{hold_described(hold.what)}, hold {hold.id}" if hold is not None else ""
 

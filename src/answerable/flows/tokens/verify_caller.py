@@ -1,12 +1,13 @@
-"""Who is calling: from a message and its connection to a proved caller. The only maker of `VerifiedCaller`.
+"""Verify who is calling: from a message and its connection to a proved caller. The only maker of `VerifiedCaller`.
 
-One of four proofs counts, and no bearer secret ever does:
-- a signature per message, with a nonce that is accepted once;
-- a MAC per message under the key of a session that a signed handshake opened;
-- the kernel's word about the process at the other end of a Unix socket;
-- the client certificate that the TLS handshake of the connection checked, pinned or an X.509-SVID.
-All bind the digest of the message and a sequence number. A message that carries a proof of its own stands or falls
-with it, whatever its connection could have proved.
+One of four proofs is required; a bearer secret is never accepted:
+
+- a signature per message, with a nonce that is accepted once; - a MAC per message under the key of a session
+  that a signed handshake opened; - the kernel's identification of the process at the other end of a Unix socket;
+  - the client certificate that the connection's TLS handshake verified, pinned or an X.509-SVID.
+
+All bind the digest of the message and a sequence number. If a message carries a proof of its own, only that proof
+counts, whatever its connection could have proved.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ _DIGEST_FIELD_BYTES: Final = len(digest_field(bytes(32)))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedSession:
-    """answer: body for the client, to be sent byte for byte."""
+    """An opened session. `answer`: body for the client, to be sent byte for byte."""
 
     caller: VerifiedCaller
     session: str
@@ -86,9 +87,9 @@ class OpenedSession:
 
 
 class ProvedHead(msgspec.Struct, kw_only=True, gc=False):
-    """Who sent the head of a message, which is enough to say whether its body is to be read; nothing is used up yet.
+    """The proved sender of a message head, enough to decide whether to read the body. Nothing is used up yet.
 
-    signature: of the message itself; None where it is the connection that says who it is.
+    `signature`: of the message itself; None if the connection identifies the sender.
     """
 
     verifier: CallerVerifier
@@ -104,21 +105,26 @@ class ProvedHead(msgspec.Struct, kw_only=True, gc=False):
     signature: Signature | None = None
 
     def over(self, digest: bytes) -> VerifiedCaller:
-        """The caller of the message with this body, once. digest: SHA-256 of the body. Raises Unverified:
-        step `digest` where the proof is over another body, `replay`, `quota`."""
+        """Return the caller of the message with this body, once. `digest`: SHA-256 of the body.
+
+        Raises Unverified: step `digest` if the proof is over another body, `replay`, `quota`.
+        """
         return self.verifier._over(self, digest)
 
     def use_up(self) -> None:
-        """Of a message that is refused unread: it was sent for the first time. Raises Unverified: step
-        `replay` where somebody sent a copy of it, `quota`."""
+        """Use up the proof of a message that is refused unread.
+
+        Raises Unverified: step `replay` if the message is a copy, `quota`.
+        """
         self.verifier._used_up(self)
 
 
 class CallerVerifier:
-    """Synchronous, without I/O, safe for several threads. Sessions, nonces and the epoch live as long as it does.
+    """Verifies callers. Synchronous, without I/O, thread-safe. Sessions, nonces and the epoch live as long as the
+    object.
 
-    The epoch names this replay memory. Every signature carries it, so a message that was accepted before a restart, or
-    by another process, can never be replayed here, whatever any clock says. A refusal tells the epoch (`challenge`).
+    The epoch names this replay memory. Every signature carries it, so that a message accepted before a restart, or by
+    another process, cannot be replayed to this one, whatever any clock says. A refusal states the epoch (`challenge`).
     """
 
     def __init__(
@@ -134,8 +140,8 @@ class CallerVerifier:
         sightings: DiscoveredAssets | None = None,
         account: int | None = None,
     ) -> None:
-        """manifest_of: digest of an agent's manifest in force, asked for callers that are no instance. account: user id
-        of this process; agents that come from it are noted in `beside`."""
+        """`manifest_of`: digest of an agent's manifest in force, for callers that are not instances. `account`: user id
+        of this process; agents that call from it are collected in `beside`."""
         self.known: Final = KnownCallers(
             registry=registry, instances=instances, trust=trust, manifest_of=manifest_of, sightings=sightings
         )
@@ -152,19 +158,19 @@ class CallerVerifier:
         self.epoch: Final = entropy.token()
 
     def challenge(self, step: str) -> str:
-        """Value of the WWW-Authenticate field of every 401: what a client needs to try again."""
+        """Return the WWW-Authenticate value of every 401: what a client needs to try again."""
         return f'Answerable epoch="{self.epoch}", step="{step}"'
 
     def refusal_fields(self, error: Unverified, path: str = "") -> tuple[tuple[bytes, bytes], ...]:
-        """Fields of a 401: what failed, and what a client needs to try again, which is the same at every path."""
+        """Return the fields of a 401: what failed, and what a client needs to try again. The same at every path."""
         return ((b"www-authenticate", self.challenge(error.step).encode("latin-1")),)
 
     def answer_fields(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
-        """Fields of any answer to a request with these: none, for these proofs need nothing."""
+        """Return the fields of an answer to such a request: none, because these proofs need nothing."""
         return ()
 
     def verify(self, message: SignedRequest, channel: Channel | None = None) -> VerifiedCaller:
-        """The proved caller of one message. Raises Unverified with the step that failed."""
+        """Return the proved caller of one message. Raises Unverified with the step that failed."""
         return self.prove(message, channel).over(sha256(message.body).digest())
 
     def head_of(
@@ -174,11 +180,11 @@ class CallerVerifier:
         headers: Iterable[tuple[bytes, bytes]],
         channel: Channel | None = None,
     ) -> ProvedHead:
-        """Who sent this head, before a byte of its body is read. Raises Unverified."""
+        """Return who sent this head, before a byte of its body is read. Raises Unverified."""
         return self.prove(request_from_http(method, target, headers, b""), channel)
 
     def prove(self, message: SignedRequest, channel: Channel | None = None) -> ProvedHead:
-        """Who sent this message, whatever its body is: all but digest and first use. Raises Unverified."""
+        """Return who sent this message, checking everything but digest and first use. Raises Unverified."""
         head = self._proved(message, channel)
         peer = channel.peer if channel is not None else None
         if peer is not None and peer.uid == self._account and head.agent not in self.beside:
@@ -307,7 +313,7 @@ class CallerVerifier:
         return sequence
 
     def _prove_mac(self, message: SignedRequest, signature: Signature) -> ProvedHead:
-        # A new registry snapshot ends the sessions of agents and keys that it no longer stands by.
+        # A new registry ends the sessions of agents and keys that it does not contain.
         self._sessions.stand_by(self.known.directory())
         session = self._sessions.find(signature.keyid, at=self._clock.monotonic())
         if session is None:
@@ -335,7 +341,7 @@ class CallerVerifier:
         return sequence
 
     def _session_identity(self, name: str, session: ProofSession, now: UnixMillis) -> CallerIdentity:
-        """As things stand at this message; a session does not outlive the instance that opened it."""
+        """Return the identity as of this message. A session does not outlive the instance that opened it."""
         if not session.enrolled:
             return self.known.registered(session.agent)
         try:
@@ -367,7 +373,7 @@ class CallerVerifier:
     def _over(self, head: ProvedHead, digest: bytes) -> VerifiedCaller:
         if head.signature is not None and head.request.content_digest != digest_field(digest):
             raise _of_key(PROOF_DIGEST("Content-Digest does not fit the body"), head.key)
-        # Last of all, so that what is forged uses nothing up.
+        # Last, so that a forged message uses nothing up.
         sequence = self._used_up(head)
         return VerifiedCaller(
             agent=head.agent,
@@ -384,6 +390,6 @@ class CallerVerifier:
 
 
 def _of_key(error: Unverified, key: str) -> Unverified:
-    """The error, with the key that the message showed where it does not name one: whoever tells of it says whose."""
+    """Add the key that the message named to an error without one, for the report of the refusal."""
     error.key = error.key or key
     return error

@@ -1,9 +1,9 @@
-"""Who holds the key that a token is bound to: from an HTTP message with `Authorization: DPoP` and its proof (RFC 9449).
+"""Verify DPoP (RFC 9449): that the sender of an HTTP message holds the key its access token is bound to.
 
-A token proves nothing by itself: `Bearer`, and whatever else `Authorization` may say, is refused before the token in it
-is looked at. Besides what RFC 9449 asks for, a proof carries one of our nonces, always, and covers the message: by a
-claim of its own, or by a signature over the message with the same key (`flows/tokens/verify_caller.py`). All of
-MCP's `tools/call` are POST to one URL, so method and URL alone would prove nothing of what is done.
+A token proves nothing by itself: `Bearer` and any other `Authorization` scheme is refused before its token is read.
+Beyond RFC 9449, a proof always carries a nonce of this server and covers the message: by a claim of its own, or by a
+signature over the message with the same key (`flows/tokens/verify_caller.py`). All MCP `tools/call` requests are POST
+to one URL, so method and URL alone would not bind the proof to what is done.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _OF_NOTHING: Final = sha256(b"").digest()
 
 _CREDENTIALS: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([A-Za-z0-9._~+/-]+=*)")
 _SIGNATURE_FIELD: Final = b"signature-input"
-# What only this proof reads, so that the check of a signature, which refuses every `Authorization`, does not see it.
+# Fields of this proof only. They are removed before the signature check, which refuses every `Authorization`.
 _OWN_FIELDS: Final = frozenset({terms.AUTHORIZATION_FIELD, terms.PROOF_FIELD})
 
 Token = TypeVar("Token")
@@ -63,11 +63,11 @@ Token = TypeVar("Token")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DpopLimits:
-    """urls: what the outside calls this server, each `https://HOST[:PORT][/PREFIX]`; the path of a request is appended.
-    No field of a message has a say in it, so a proxy in front needs no header that others could send.
+    """`urls`: external URLs of this server, each `https://HOST[:PORT][/PREFIX]`; the path of a request is appended. No
+    header changes them, so that a proxy in front needs no header that clients could forge.
 
-    skew_seconds_max: how far `iat` may be from our clock, either way. nonce_seconds: a nonce is good for one to two
-    times this long.
+    `skew_seconds_max`: how far `iat` may differ from this clock, either way. `nonce_seconds`: a nonce is valid for one
+    to two times this long.
     """
 
     urls: frozenset[str]
@@ -84,9 +84,9 @@ class DpopLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundToken(Generic[Token]):
-    """A token that was verified. key: `cnf.jkt` of it, RFC 7638 thumbprint; a token bound to no key counts for nothing.
+    """A verified access token. `key`: its `cnf.jkt`, an RFC 7638 thumbprint; a token bound to no key is refused.
 
-    content: what else its verifier made of it.
+    `content`: what else its verifier made of it.
     """
 
     key: str
@@ -100,10 +100,10 @@ class BoundToken(Generic[Token]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvedHolder(Generic[Token]):
-    """Somebody who has the key that the token is bound to, and used it for this very message.
+    """A sender that holds the token's key and used it for this message.
 
-    token: its text. key: thumbprint of the key. message_digest: SHA-256 of the body. binding, sequence: as in
-    `VerifiedCaller`. at: when it was checked, Unix milliseconds.
+    `token`: its text. `key`: thumbprint of the key. `message_digest`: SHA-256 of the body. `binding`, `sequence`: as in
+    `VerifiedCaller`. `at`: when it was checked, Unix milliseconds.
     """
 
     token: str
@@ -115,7 +115,7 @@ class ProvedHolder(Generic[Token]):
     at: UnixMillis
 
     def caller(self, agent: AgentId, identity: CallerIdentity) -> VerifiedCaller:
-        """The caller of the message. agent, identity: whom the key or the token belongs to, as the caller judged."""
+        """Return the caller of the message. `agent`, `identity`: those that the key or the token belongs to."""
         return VerifiedCaller(
             agent=agent,
             proof="dpop",
@@ -129,7 +129,7 @@ class ProvedHolder(Generic[Token]):
 
 
 class HolderHead(Generic[Token]):
-    """Who sent the head of a message that shows a token: enough to say whether its body is to be read."""
+    """The proved sender of the head of a message with a token, enough to decide whether to read the body."""
 
     __slots__ = ("_judge", "at", "content", "proof", "signed", "token", "until")
 
@@ -144,28 +144,32 @@ class HolderHead(Generic[Token]):
         at: UnixMillis,
         signed: ProvedHead | None,
     ) -> None:
-        """until: when the nonce of the proof is no longer good. signed: by a signature over the message, too."""
+        """`until`: end of the proof's nonce. `signed`: proved head of the message's signature, if it has one."""
         self._judge = judge
         self.proof, self.token, self.content = proof, token, content
         self.until, self.at, self.signed = until, at, signed
 
     def over(self, digest: bytes) -> ProvedHolder[Token]:
-        """The holder of the message with this body, once. digest: SHA-256 of the body. Raises Unverified (step `dpop`,
-        and those of the signature), counted, and Unavailable (`replay.*`)."""
+        """Return the holder of the message with this body, once. `digest`: SHA-256 of the body.
+
+        Raises Unverified (step `dpop`, and those of the signature), counted, and Unavailable (`replay.*`).
+        """
         return self._judge._over(self, digest)
 
     def use_up(self) -> None:
-        """Of a message that is refused unread: its proof was used for the first time. Raises Unverified (step `dpop`),
-        counted, and Unavailable (`replay.*`)."""
+        """Use up the proof of a message that is refused unread.
+
+        Raises Unverified (step `dpop`), counted, and Unavailable (`replay.*`).
+        """
         self._judge._used_up(self)
 
 
 class DpopVerifier(Generic[Token]):
-    """Synchronous, safe for several threads. What must not be forgotten is in the store; all processes share it, its
-    epoch and so the nonces.
+    """Verifies DPoP proofs. Synchronous, thread-safe. All processes share the replay store, its epoch and so the
+    nonces.
 
-    token_of: verifies an access token; raises the errors of the family. signed_by: verifies the head of a message that
-    carries a signature of its own, as `CallerVerifier.head_of`; None where none is taken.
+    `token_of`: verifies an access token; raises this family's errors. `signed_by`: verifies the head of a message with
+    a signature of its own, as `CallerVerifier.head_of`; None if signatures are not accepted.
     """
 
     def __init__(
@@ -187,16 +191,16 @@ class DpopVerifier(Generic[Token]):
         self._nonces = ServerNonces(
             store.epoch, server="\n".join(self._urls), bucket_seconds=limits.nonce_seconds
         )
-        # Numbers are never used twice under a name, so the name is of this run of this process.
+        # A sequence number is never used twice under a binding, so the binding names this run of the process.
         self._run: Final = entropy.token()
         self._numbers = count(1)
 
     def nonce_field(self) -> tuple[bytes, bytes]:
-        """For every answer, so that a client always has a nonce that is good (section 8.2)."""
+        """Return the nonce field for every answer, so that a client always has a valid nonce (section 8.2)."""
         return terms.NONCE_FIELD, self._nonces.current(self._clock.monotonic()).encode("ascii")
 
     def challenge(self, error: Unverified) -> tuple[tuple[bytes, bytes], ...]:
-        """Fields of a 401 (section 7.1): what failed, what to sign with, and a nonce."""
+        """Return the fields of a 401 (section 7.1): the error, the algorithms, and a nonce."""
         algorithms = " ".join(terms.ALGORITHMS)
         value = f'{terms.SCHEME} error="{challenge_error(error)}", algs="{algorithms}"'
         return (terms.CHALLENGE_FIELD, value.encode("ascii")), self.nonce_field()
@@ -204,16 +208,17 @@ class DpopVerifier(Generic[Token]):
     def verify(
         self, method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes
     ) -> ProvedHolder[Token]:
-        """Who holds the token of this message. headers: names in lower case, as in ASGI; target: path and query.
+        """Return who holds the token of this message. `headers`: names in lower case, as in ASGI. `target`: path and
+        query.
 
-        Raises Unverified (step `dpop`, and what `token_of` and `signed_by` raise) and Unavailable (`replay.*`).
+        Raises Unverified (step `dpop`, and as `token_of` and `signed_by`) and Unavailable (`replay.*`).
         """
         return self.head_of(method, target, headers).over(sha256(body).digest())
 
     def head_of(
         self, method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]]
     ) -> HolderHead[Token]:
-        """Who sent this head, before a byte of its body is read. Raises as `verify`."""
+        """Return who sent this head, before a byte of its body is read. Raises as `verify`."""
         proof: DpopProof | None = None
         try:
             token = _token(headers)
@@ -259,10 +264,10 @@ class DpopVerifier(Generic[Token]):
     def prove_key(
         self, method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes
     ) -> str:
-        """Thumbprint of the key that asks for a token, as at a token endpoint (section 5), where none is shown yet.
+        """Return the thumbprint of the key in a proof without a token, as at a token endpoint (section 5).
 
-        What the proof says of the body must fit; it need not say anything, for OAuth clients do not. Raises Unverified
-        (step `dpop`) and Unavailable (`replay.*`).
+        What the proof states of the body must match; it need not state anything, because OAuth clients do not. Raises
+        Unverified (step `dpop`) and Unavailable (`replay.*`).
         """
         proof: DpopProof | None = None
         try:
@@ -278,7 +283,7 @@ class DpopVerifier(Generic[Token]):
     def _for_this(
         self, proof: DpopProof, method: str, target: bytes, token: str | None
     ) -> tuple[float, UnixMillis]:
-        """Where the proof is for this request: until when its nonce is good, and the time. All that is cheap."""
+        """Check, cheaply, that the proof is for this request. Return the end of its nonce, and the time."""
         until = self._nonces.until(proof.nonce, self._clock.monotonic())
         if until is None:
             raise DPOP_NONCE()
@@ -294,7 +299,7 @@ class DpopVerifier(Generic[Token]):
         return until, now
 
     def _first_use(self, proof: DpopProof, until: float) -> None:
-        """Last of all, so that what is forged or stolen uses nothing up."""
+        """Use up the proof. Last, so that a forged or stolen proof uses nothing up."""
         partition, digest = use_of(proof)
         answer = self._store.accept(partition, digest, until=until, at=self._clock.monotonic())
         if answer == "seen":
@@ -303,7 +308,7 @@ class DpopVerifier(Generic[Token]):
             raise DPOP_QUOTA()
 
     def _urls_of(self, target: bytes) -> list[str]:
-        """What the outside calls this target. A query is covered by no proof of this kind, so none may be there."""
+        """Return the external URLs of this target. It must have no query, because a DPoP proof does not cover one."""
         try:
             path = target.decode("ascii")
             if normal_path(path) == path:
@@ -314,14 +319,14 @@ class DpopVerifier(Generic[Token]):
 
 
 def _of_key(error: Unverified, proof: DpopProof | None) -> Unverified:
-    """The error, with the key of the proof where one was read: whoever tells of it says whose."""
+    """Add the key of the proof to the error, if one was read, for the report of the refusal."""
     if proof is not None:
         error.key = proof.key.thumbprint
     return error
 
 
 def challenge_error(error: Unverified) -> terms.ChallengeError:
-    """What RFC 9449 calls a failure: sections 7.1 and 9."""
+    """Return RFC 9449's name of a failure (sections 7.1 and 9)."""
     if error.code == "dpop.nonce":
         return "use_dpop_nonce"
     proof_at_fault = error.step == "dpop" and error.code not in ("dpop.credential", "dpop.binding")
@@ -329,7 +334,7 @@ def challenge_error(error: Unverified) -> terms.ChallengeError:
 
 
 def has_credential(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether a message is to be judged here: it carries `Authorization` or a DPoP proof."""
+    """Whether a message carries `Authorization` or a DPoP proof, so that this verifier judges it."""
     return any(name in _OWN_FIELDS for name, _ in headers)
 
 

@@ -1,6 +1,6 @@
-"""The gateway's prover with one more proof: an access token in `Authorization: DPoP`, held by a key that is known here.
+"""Extend the gateway's prover with DPoP: an access token in `Authorization: DPoP`, held by a known agent's key.
 
-Everything else goes to the prover behind it, which refuses any other `Authorization`, `Bearer` above all.
+Every other message goes to the prover behind, which refuses any other `Authorization`, `Bearer` above all.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Fields = tuple[tuple[bytes, bytes], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenHead:
-    """As `ProvedHead`, of a message that shows a token. `request.delegation` ends with that token."""
+    """As `ProvedHead`, for a message with a token. `request.delegation` ends with that token."""
 
     request: SignedRequest
     held: HolderHead[str]
@@ -51,7 +51,7 @@ class TokenHead:
 
     @property
     def certificate(self) -> str:
-        """None was looked at."""
+        """Always empty: no certificate is checked."""
         return ""
 
     def over(self, digest: bytes) -> VerifiedCaller:
@@ -64,7 +64,7 @@ class TokenHead:
 
 
 def bound_token(keys_of: KeysOf) -> Callable[[str], BoundToken[str]]:
-    """Reads an access token of our own token service. Whether its chain stands is asked where it is used."""
+    """Return a reader of access tokens of this token service. The validity of the chain is checked where it is used."""
 
     def token_of(text: str) -> BoundToken[str]:
         try:
@@ -83,9 +83,9 @@ def _nowhere(_path: str) -> str:
 
 
 class HolderProver:
-    """As the gateway's `Prover` asks. Safe for several threads.
+    """Proves callers for the gateway, by tokens and by every other proof. Thread-safe.
 
-    metadata_of: URL of the metadata of the resource at a path, empty where there is none.
+    `metadata_of`: URL of the resource metadata at a path; empty if there is none.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class HolderProver:
         headers: Collection[tuple[bytes, bytes]],
         channel: Channel | None = None,
     ) -> ProvedHead | TokenHead:
-        """Who sent this head, before a byte of its body is read. Raises Unverified, Unavailable (`replay.*`)."""
+        """Return who sent this head, before a byte of its body is read. Raises Unverified, Unavailable (`replay.*`)."""
         if not _shows_token(headers):
             return self._verifier.head_of(method, target, headers, channel)
         fields = list(headers)
@@ -139,8 +139,8 @@ class HolderProver:
         return self._verifier.challenge(step)
 
     def refusal_fields(self, error: Unverified, path: str = "") -> Fields:
-        """Fields of a 401: what failed, what a client needs to try again, and where it reads who issues tokens for this
-        path (RFC 9728, section 5.1, which MCP asks of every 401)."""
+        """Return the fields of a 401: what failed, what a client needs to try again, and the URL that names who issues
+        tokens for this path (RFC 9728, section 5.1, required by MCP for every 401)."""
         where = self._metadata_of(path)
         named = f'resource_metadata="{where}"'.encode("ascii") if where else b""
         if error.step == "dpop" or error.code.startswith("delegation."):
@@ -154,7 +154,7 @@ class HolderProver:
         )
 
     def answer_fields(self, headers: Iterable[tuple[bytes, bytes]]) -> Fields:
-        """Fields of any answer to whoever shows a token: a nonce that is good (RFC 9449, section 8.2)."""
+        """Return the fields of any answer to a request with a token: a valid nonce (RFC 9449, section 8.2)."""
         return (self._holders.nonce_field(),) if _shows_token(headers) else ()
 
 

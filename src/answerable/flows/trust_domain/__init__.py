@@ -1,1 +1,1 @@
-"""The trust domain and its SVIDs: authorities, issuing, attestation of processes."""
+"""Run the SPIFFE trust domain: its authorities, SVID issuance, attestation of processes."""

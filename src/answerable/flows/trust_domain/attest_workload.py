@@ -1,7 +1,7 @@
-"""Attesting a workload: from what it shows, and what was measured, to evidence.
+"""Attest a workload: from what it presents and what was measured to verified evidence.
 
-Every way ends in an `Evidence` or an error; which agent it makes is for `core.identity.attestation.matching_agent`.
-Grade: `kernel` for what the kernel of this machine said, `gateway` for what we verified ourselves.
+Every method returns an `Evidence` or raises; `core.identity.attestation.matching_agent` decides which agent it is.
+Grade: `kernel` for facts from this machine's kernel, `gateway` for facts that the gateway verified itself.
 """
 
 from __future__ import annotations
@@ -67,9 +67,10 @@ NO_SSH: Final = SshTrust(authorities={}, hosts={}, revoked=frozenset())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttestationTerms:
-    """What is believed. issuers: by issuer. authorities: of certificates. ssh: authorities and host keys.
+    """Trusted attestation sources. `issuers`: OIDC issuers. `authorities`: of certificates. `ssh`: authorities and host
+    keys.
 
-    Empty everywhere: nothing but the kernel and our own join tokens is believed.
+    If all are empty, only the kernel and this deployment's join tokens are trusted.
     """
 
     issuers: tuple[IssuerTerms, ...] = ()
@@ -78,7 +79,7 @@ class AttestationTerms:
 
 
 class Attestor:
-    """Judges what workloads show. Safe in any thread; only `oidc` waits for others."""
+    """Verifies what workloads present. Thread-safe; only `oidc` waits for other systems."""
 
     def __init__(
         self,
@@ -91,7 +92,7 @@ class Attestor:
         domain: TrustDomain,
         trust: TrustSource,
     ) -> None:
-        """domain: our own. trust: the bundles of the others, by which their SVIDs are judged."""
+        """`domain`: this deployment's own. `trust`: bundles of foreign domains, used to verify their SVIDs."""
         self._domain = domain
         self._trust = trust
         self._clock = clock
@@ -104,12 +105,12 @@ class Attestor:
         self._lock = threading.Lock()
 
     def challenge(self) -> str:
-        """What a certificate's or a host's key is to sign: good once, for 60 seconds, in this process."""
+        """Return a challenge for a certificate's or host's key to sign: valid once, for 60 seconds, in this process."""
         with self._lock:
             return self._challenges.issue(self._entropy.token(), at=self._clock.monotonic())
 
     def unix(self, facts: ProcessFacts) -> Evidence:
-        """Evidence from what the kernel said about a local process."""
+        """Return evidence from what the kernel reported about a local process."""
         return checked_evidence("unix", "kernel", facts.selectors())
 
     def new_join_token(
@@ -120,7 +121,7 @@ class Attestor:
         extra: Iterable[str] = (),
         seconds: int = LIFETIME_SECONDS,
     ) -> str:
-        """Make a join token; the answer is the only time that it is seen. Old ones are forgotten on the way.
+        """Create a join token; its text is returned only here. Also deletes old join tokens.
 
         Raises Malformed (`name.invalid`, `attestation.selector`, `join_token.selector`, `join_token.lifetime`,
         `join_token.full`) and Unavailable.
@@ -134,7 +135,7 @@ class Attestor:
     def join_token(self, token: str) -> Evidence:
         """Use up a join token.
 
-        Raises Unverified (`join_token.refused`) alike for one that is unknown, used or expired, and Unavailable.
+        Raises Unverified (`join_token.refused`), the same for an unknown, used or expired token, and Unavailable.
         """
         digest = join_token_digest(token)
         found = self._tokens.consume(digest, now=self._clock.now())
@@ -143,10 +144,11 @@ class Attestor:
         return replace(checked_evidence("join_token", "gateway", found.selectors), join_token=digest.hex())
 
     async def oidc(self, token: str, audience: str = "") -> Evidence:
-        """Evidence from a token of a configured issuer. audience: expected instead of the one in its terms, if given.
+        """Return evidence from a token of a configured issuer. `audience`: expected instead of the configured one, if
+        given.
 
-        A bearer token: whoever has it may show it until it ends. Raises Malformed (`oidc.*`), Unverified (`oidc.*`) and
-        Unavailable (`issuer.*`).
+        This is a bearer token: anyone who has it can present it until it expires. Raises Malformed (`oidc.*`),
+        Unverified (`oidc.*`) and Unavailable (`issuer.*`).
         """
         hint = token_hint(token)
         terms = self._issuers.get(hint.issuer)
@@ -162,7 +164,7 @@ class Attestor:
     def x509_pop(
         self, chain: Sequence[bytes], signature: bytes, challenge: str, key_thumbprint: str
     ) -> Evidence:
-        """Evidence from a certificate (DER, leaf first) whose key signed challenge and key.
+        """Return evidence from a certificate (DER, leaf first) whose key signed the challenge and the enrolment key.
 
         Raises Malformed (`x509_pop.malformed`, `attestation.message`), Unverified (`challenge.*`, `x509_pop.*`).
         """
@@ -178,7 +180,8 @@ class Attestor:
         return checked_evidence("x509_pop", "gateway", selectors)
 
     def ssh(self, identity: str, signature: str, challenge: str, key_thumbprint: str) -> Evidence:
-        """Evidence from an SSH host key or host certificate whose key signed challenge and key.
+        """Return evidence from an SSH host key or host certificate whose key signed the challenge and the enrolment
+        key.
 
         Raises Malformed (`ssh.malformed`, `attestation.message`), Unverified (`challenge.*`, `ssh.*`).
         """
@@ -196,7 +199,8 @@ class Attestor:
     def x509_svid(
         self, chain: Sequence[bytes], signature: bytes, challenge: str, key_thumbprint: str
     ) -> Evidence:
-        """Evidence from another trust domain's X.509-SVID (DER, leaf first) whose key signed challenge and key.
+        """Return evidence from a foreign X.509-SVID (DER, leaf first) whose key signed the challenge and the enrolment
+        key.
 
         Raises Malformed (`attestation.message`) and Unverified (`challenge.*`, `svid.*`, `x509_pop.signature`,
         `attestation.own_domain`, `attestation.too_long`, `attestation.too_many`).
@@ -209,9 +213,9 @@ class Attestor:
         return self._named(svid.id)
 
     def jwt_svid(self, token: str, key_thumbprint: str) -> Evidence:
-        """Evidence from another trust domain's JWT-SVID that was made for this key's enrolment and nothing else.
+        """Return evidence from a foreign JWT-SVID whose only audience is the enrolment of this key.
 
-        Raises Malformed (`svid.malformed`) and Unverified (`svid.*`, and as `x509_svid` does `attestation.*`).
+        Raises Malformed (`svid.malformed`) and Unverified (`svid.*`, and `attestation.*` as `x509_svid`).
         """
         audience = enrolment_audience(self._domain, key_thumbprint)
         svid = verified_jwt_svid(
@@ -222,9 +226,9 @@ class Attestor:
         return self._named(svid.id)
 
     def mtls(self, certificate: bytes) -> Evidence:
-        """Evidence from the client certificate (DER) of a TLS connection, whose handshake proved its key.
+        """Return evidence from the client certificate (DER) of a TLS connection, whose handshake proved its key.
 
-        Raises Unverified (`mtls.certificate`, `mtls.expired`): a connection may outlive what it was opened with.
+        Raises Unverified (`mtls.certificate`, `mtls.expired`): a connection may outlive its certificate.
         """
         digest = standing_certificate(certificate, now=self._clock.now())
         return checked_evidence("mtls", "gateway", selector("mtls", "sha256", digest))
@@ -232,13 +236,13 @@ class Attestor:
     def _named(self, identity: SpiffeId) -> Evidence:
         found = spiffe_selectors(identity)
         if f"spiffe:id:{identity}" not in found:
-            # Who vouches for an instance is read out of this one selector for as long as it lives.
+            # The trust domain that vouches for an instance is read from this one selector during its whole life.
             raise ATTESTATION_TOO_LONG()
         return checked_evidence("spiffe", "gateway", found)
 
     def _foreign_bundle(self, domain: TrustDomain) -> TrustBundle | None:
-        """Who has a document of our own domain is an instance already, or was: an ended one must not come back by the
-        documents that it still holds."""
+        """Return a foreign bundle; refuse the own domain. A workload with an SVID of the own domain is or was an
+        instance, and an ended instance must not come back by an SVID that it still holds."""
         if domain == self._domain:
             raise ATTESTATION_OWN_DOMAIN(
                 f"an SVID of {shown(domain)} itself enrols nobody: it names an instance, whose key speaks for it"
@@ -246,6 +250,6 @@ class Attestor:
         return self._trust.bundle(domain)
 
     def _take(self, challenge: str) -> None:
-        # Only after the proof: who has no key cannot use up the challenge of somebody who has.
+        # Only after the proof: a caller without the key must not use up another caller's challenge.
         with self._lock:
             self._challenges.take(challenge, at=self._clock.monotonic())

@@ -1,8 +1,8 @@
-"""Issuing SVIDs of our trust domain: X.509, JWT and WIT.
+"""Issue SVIDs of this trust domain: X.509-SVID, JWT-SVID and WIT-SVID.
 
-Whoever calls has made sure who is asking; here only the name is checked. Nothing is issued beyond the end of what signs
-it, or while that is not valid. Each is verified by our own bundle before it leaves: nobody gets what we would not
-believe ourselves. Times are cut to seconds, for certificates and claims know no smaller ones.
+The caller has authenticated the workload; this flow checks only the name. Nothing is issued beyond the validity of the
+signing authority. Each SVID is verified with this domain's own bundle before it is returned. Times are rounded down to
+seconds, the resolution of certificates and claims.
 """
 
 from __future__ import annotations
@@ -31,23 +31,22 @@ if TYPE_CHECKING:
     from answerable.ports.entropy import Entropy
 
 LEAF_BACKDATE_MILLIS: Final = 30_000
-"""An X.509-SVID is valid from this long before it was issued, for readers whose clocks are behind, but never before the
-authority is."""
+"""An X.509-SVID is valid from this long before its issue, for clocks that are behind; never before its authority."""
 
 _CHANGED_MEANWHILE: Final = frozenset(
     {"authority_keys.missing", "svid.path", "svid.kid", "svid.trust_domain"}
 )
-"""What comes of signing with an authority that is being withdrawn."""
+"""Errors from signing with an authority that is being withdrawn."""
 
 Made = TypeVar("Made")
 
 
 class SvidIssuer:
-    """Signs with the active authority of a desk. From any thread; blocking where the authority's keys are.
+    """Issues SVIDs with the active authority. Thread-safe; blocks if the store of authority keys does.
 
-    Each call raises Malformed (`svid.issue`) for an id that is not a workload's of our trust domain, and Unavailable
-    (`authority.*`, `authority_keys.*`) when nothing may be signed now; Broken (`svid.issued`) when what was signed does
-    not verify, as by a key that is not the one it should be.
+    Each call raises Malformed (`svid.issue`) for an id that is not a workload of this trust domain, Unavailable
+    (`authority.*`, `authority_keys.*`) if nothing may be signed now, and Broken (`svid.issued`) if the result does not
+    verify, for example because of a wrong key.
     """
 
     def __init__(self, *, desk: TrustDomainState, clock: Clock, entropy: Entropy) -> None:
@@ -56,9 +55,9 @@ class SvidIssuer:
         self._entropy = entropy
 
     def x509(self, id: SpiffeId, public_key: SVIDPublicKey) -> X509Svid:
-        """A certificate over this key, whose possession the caller has checked. 1 hour unless the limits say otherwise.
+        """Issue a certificate over this key, whose possession the caller has checked. 1 hour unless the limits differ.
 
-        Raises Malformed (`svid.issue`) for a key of another kind, too.
+        Also raises Malformed (`svid.issue`) for an unsupported kind of key.
         """
 
         def made(signing: Signing, now: UnixMillis) -> X509Svid:
@@ -77,10 +76,10 @@ class SvidIssuer:
         return self._issued(id, made)
 
     def jwt(self, id: SpiffeId, audience: tuple[str, ...], *, manifest: ShownManifest | None = None) -> str:
-        """A JWT-SVID for these audiences, a bearer token. 5 minutes unless the limits say otherwise. manifest: that the
-        workload was measured by; the caller has made sure.
+        """Issue a JWT-SVID (a bearer token) for these audiences. 5 minutes unless the limits differ.
 
-        Raises what `jwt_svid` raises for audiences that cannot be.
+        `manifest`: the one the workload was measured against, as the caller has checked. Also raises as `jwt_svid` for
+        invalid audiences.
         """
 
         def made(signing: Signing, now: UnixMillis) -> str:
@@ -99,9 +98,9 @@ class SvidIssuer:
         return self._issued(id, made)
 
     def wit(self, id: SpiffeId, jwk: str, *, manifest: ShownManifest | None = None) -> str:
-        """A WIT-SVID over this public key, as long-lived as a JWT-SVID. manifest: as for `jwt`.
+        """Issue a WIT-SVID over this public key, with the lifetime of a JWT-SVID. `manifest`: as for `jwt`.
 
-        Raises what `wit_svid` raises for a key that cannot be.
+        Also raises as `wit_svid` for an invalid key.
         """
 
         def made(signing: Signing, now: UnixMillis) -> str:
@@ -132,7 +131,7 @@ class SvidIssuer:
             except (Unavailable, Unverified) as error:
                 if error.code not in _CHANGED_MEANWHILE:
                     raise
-                # Another authority signs by now, here or in another process; or this one's keys are lost.
+                # Another authority signs now, in this or another process, or this one's keys are lost.
                 self._desk.refresh()
                 after = self._desk.signing(now)
                 if after.authority.id == signing.authority.id:

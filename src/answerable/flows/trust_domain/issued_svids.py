@@ -1,5 +1,4 @@
-"""SVIDs that were issued and have not run out, as the log of this process says them: read beside the event loop, each
-entry once."""
+"""List issued SVIDs that have not expired, from this process's log: read in a thread, each entry once."""
 
 from __future__ import annotations
 
@@ -20,17 +19,17 @@ if TYPE_CHECKING:
     from answerable.ports.ledger import Ledger
 
 LIFE_MILLIS_MAX: Final = 86_400_000
-"""No SVID can be set to live longer, whatever is set now."""
+"""Upper bound of every SVID lifetime, whatever is configured now."""
 ENTRIES_READ_MAX: Final = 200_000
-"""Of the end of the log."""
+"""Entries read, from the end of the log."""
 ENTRIES_AT_A_TIME: Final = 500
 KEPT_MAX: Final = 20_000
-"""Remembered between two questions, those that last longest first."""
+"""SVIDs cached between two calls; those that expire last are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutstandingSvid:
-    """kind: x509, jwt or wit. serial: of the certificate, or digest of the token, as the ledger has it."""
+    """An unexpired SVID. `kind`: x509, jwt or wit. `serial`: of the certificate, or the token's digest."""
 
     instance: str
     kind: str
@@ -40,9 +39,10 @@ class OutstandingSvid:
 
 @dataclass(slots=True)
 class IssuedSvids:
-    """What the log says of SVIDs that have not run out, so that each question reads only what is new in it.
+    """Unexpired SVIDs in the log, cached so that each call reads only new entries.
 
-    begin, end: the entries that were read. is_cut: there were more than are kept. Belongs to the event loop's thread.
+    `begin`, `end`: range of entries read. `is_cut`: whether there were more than are cached. Use in the event loop's
+    thread only.
     """
 
     begin: int = 0
@@ -52,7 +52,7 @@ class IssuedSvids:
     turn: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def read(self, ledger: Ledger, now: int) -> None:
-        """Up to what the log has now."""
+        """Read the log up to its present end."""
         async with self.turn:
             if self.end < ledger.size - ENTRIES_READ_MAX:
                 self.begin = self.end = ledger.size - ENTRIES_READ_MAX
@@ -70,12 +70,12 @@ class IssuedSvids:
                 del self.kept[KEPT_MAX:]
 
     def is_all(self, ledger: Ledger, now: int) -> bool:
-        """Whether no other entry of this log can speak of one that has not run out."""
+        """Whether the cached list is complete: no unread entry can name an unexpired SVID."""
         return not self.is_cut and (self.begin == 0 or _at(ledger.entry(self.begin)) < now - LIFE_MILLIS_MAX)
 
 
 def _svids_in(entries: Iterable[StoredEntry]) -> tuple[int, list[OutstandingSvid]]:
-    """How many entries there are, and the SVIDs that they say."""
+    """Return the number of entries, and the SVIDs they name."""
     some = list(entries)
     found = [_svid_in(stored) for stored in some if stored.tag == Tag.SVID_ISSUED]
     return len(some), [one for one in found if one is not None]

@@ -1,8 +1,8 @@
-"""Keeping the trust domain: its authorities through their generations, its bundle, and the bundles of others.
+"""Run the SPIFFE trust domain: rotate its authorities, publish its bundle, and hold the bundles of federated domains.
 
-What is durable is written before anybody sees it; a key is named in the register before it is made. Blocking where
-keys and register are used (`open`, `tend`, `rotate`, `remove`, `set_federated`, `drop_federated`), from any thread;
-the look-ups are not.
+Durable state is written before anybody sees it; a key is named in the register before it is created. Calls that use
+keys and register block (`open`, `tend`, `rotate`, `remove`, `set_federated`, `drop_federated`) and are thread-safe;
+lookups do not block.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 FEDERATED_MAX: Final = 256
-"""Foreign trust domains."""
+"""Federated (foreign) trust domains."""
 RACES_MAX: Final = 8
-"""Changes of other processes after which one of ours is given up."""
+"""Concurrent changes by other processes after which a change is given up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signing:
-    """What a generation signs with."""
+    """The keys that an authority generation signs with."""
 
     authority: Authority
     x509: PortKey
@@ -66,10 +66,10 @@ class _Raced(Exception):
 
 
 class TrustDomainState:
-    """Implements ports.trust_source.TrustSource for our own domain and those it is federated with.
+    """Implements ports.trust_source.TrustSource for the own domain and the domains it is federated with.
 
-    Until `open` has returned there is no bundle and nothing signs. Several processes may share register and keys: each
-    sees what others changed at its next `tend` or `refresh`.
+    Until `open` has returned, there is no bundle and nothing is signed. Several processes may share register and keys:
+    each sees the others' changes at its next `tend` or `refresh`.
     """
 
     def __init__(
@@ -97,21 +97,22 @@ class TrustDomainState:
         self._bundles: Mapping[TrustDomain, TrustBundle] = MappingProxyType({})
         self._watchers = Watchers()
 
-    # --- its course ---------------------------------------------------------------------------------
+    # --- lifecycle ----------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Make the first authorities, or go on with those that there are. Idempotent.
+        """Create the first authorities, or resume the existing ones. Idempotent.
 
-        Raises Unavailable: `authority_keys.missing` when a key is gone that the register knows,
-        `authority_keys.changed` when it is another one, `authority.domain` when the domain was renamed: never does a
-        new authority take the place of one silently, `remove` is how an operator says so; what register and keys raise.
+        Raises Unavailable: `authority_keys.missing` if a key in the register is missing, `authority_keys.changed` if it
+        is another key, `authority.domain` if the domain was renamed; and what register and keys raise. A lost authority
+        is never replaced silently: an operator calls `remove`.
         """
         self._change(lambda now: self._keep(now, opening=True), opening=True)
 
     def tend(self) -> bool:
-        """Take over what other processes changed, and do what time asks for (`step_due`); True when a bundle changed.
+        """Take over other processes' changes, and do the rotation step that is due (`step_due`). Return whether a
+        bundle changed.
 
-        To be called on a timer. Raises Unavailable.
+        Call on a timer. Raises Unavailable.
         """
         self._require_open()
         before = self._bundles
@@ -119,13 +120,15 @@ class TrustDomainState:
         return self._bundles is not before
 
     def refresh(self) -> None:
-        """Take over what other processes changed. Raises Unavailable."""
+        """Take over other processes' changes. Raises Unavailable."""
         self._require_open()
         self._change(lambda now: self._take_foreign())
 
     def rotate(self, *, activate: bool) -> None:
-        """Prepare the next generation now, if none waits; with `activate` let it sign at once, announced or not: those
-        who have not fetched the bundle since refuse what it signs. Raises Refused (`authority.too_many`), Unavailable.
+        """Prepare the next authority generation now, if none is waiting; with `activate`, sign with it at once.
+
+        With `activate`, verifiers that have not fetched the bundle since refuse what it signs. Raises Refused
+        (`authority.too_many`), Unavailable.
         """
 
         def rotated(now: UnixMillis) -> None:
@@ -137,10 +140,11 @@ class TrustDomainState:
         self._change(rotated)
 
     def remove(self, authority_id: str) -> None:
-        """Mass revocation: take one out of the bundle and destroy its keys; where it signed another one does now.
+        """Mass revocation: remove an authority from the bundle and destroy its keys. If it was active, another one
+        signs.
 
-        Also good, without `open` before it, for a generation whose keys are lost. When no other one can be made the
-        removal stands, nothing signs and the fault is raised. Raises Refused (`authority.unknown`), Unavailable.
+        Works without `open`, for a generation whose keys are lost. If no other authority can be made, the removal still
+        holds, nothing is signed and the fault is raised. Raises Refused (`authority.unknown`), Unavailable.
         """
         done = False
         fault: Unavailable | None = None
@@ -150,7 +154,7 @@ class TrustDomainState:
             if not done:
                 self._write(without(self._set, authority_id, now))
                 done = True
-                # Nobody believes what they sign from here on, so that a fault may wait.
+                # The removed authority is no longer trusted from here on, so a fault may be raised later.
                 fault = self._sweep()
             if self._set.active is None:
                 self._advance(now)
@@ -160,11 +164,11 @@ class TrustDomainState:
             raise fault
 
     def authorities(self) -> tuple[Authority, ...]:
-        """All generations that are remembered, oldest first; removed ones until they would have run out."""
+        """Return all generations, oldest first; removed ones until they would have expired."""
         return () if self._current is None else self._current.authorities
 
     def signing(self, now: UnixMillis) -> Signing:
-        """What to sign with at this time. Raises Unavailable (`authority.*`, `authority_keys.*`)."""
+        """Return the keys to sign with at this time. Raises Unavailable (`authority.*`, `authority_keys.*`)."""
         current = self._require_open()
         authority = signing_authority(current, now)
         signing = self._signing
@@ -182,13 +186,13 @@ class TrustDomainState:
         return self._bundles
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
-        """As the port says; outside an event loop `changed` is called in the thread that made the change."""
+        """As the port says. Without an event loop, `changed` is called in the thread that made the change."""
         return self._watchers.add(changed)
 
     def set_federated(self, bundle: TrustBundle) -> None:
-        """Believe this bundle of a foreign domain from now on, also after a restart.
+        """Trust this bundle of a foreign domain from now on, also after a restart.
 
-        Raises Refused (`federation.own_domain`: nobody else speaks for ours; `federation.too_many`), Unavailable.
+        Raises Refused (`federation.own_domain`, `federation.too_many`), Unavailable.
         """
         if bundle.trust_domain == self.domain:
             message = f"a bundle of our own trust domain {shown(self.domain)} comes from nobody else"
@@ -206,7 +210,7 @@ class TrustDomainState:
         self._change(believed)
 
     def drop_federated(self, domain: TrustDomain) -> None:
-        """Believe nothing of this foreign domain any more. Raises Unavailable."""
+        """Stop trusting this foreign domain. Raises Unavailable."""
 
         def dropped(now: UnixMillis) -> None:
             self._register.drop_federated(domain)
@@ -215,7 +219,7 @@ class TrustDomainState:
         self._require_open()
         self._change(dropped)
 
-    # --- steps, under the lock ----------------------------------------------------------------------
+    # --- steps, with the lock held ------------------------------------------------------------------
 
     def _require_open(self) -> AuthoritySet:
         if self._current is None:
@@ -229,9 +233,9 @@ class TrustDomainState:
         return self._work
 
     def _change(self, change: Callable[[UnixMillis], None], *, opening: bool = False) -> None:
-        """One change at a time, from the newest state, again when another process was faster.
+        """Run one change at a time from the newest state, and repeat it if another process was faster.
 
-        What came of it is shown at its end, also of half a change; by one that fails to open nothing is.
+        The result is published at the end, even of an incomplete change, but not of a failed `open`.
         """
         with self._lock:
             try:
@@ -265,7 +269,7 @@ class TrustDomainState:
         self._end_beginning()
         if opening:
             self._check_keys(now)
-        # Before anything becomes old: what has just become old may be signing in another thread.
+        # Sweep before any authority becomes old: one that just became old may be signing in another thread.
         unswept = self._sweep()
         self._advance(now)
         self._take_foreign()
@@ -286,14 +290,14 @@ class TrustDomainState:
 
     def _activate(self, authority_id: str, now: UnixMillis) -> None:
         after = with_active(self._set, authority_id, now)
-        # One that cannot sign never takes the place of one that can.
+        # An authority that cannot sign never replaces one that can.
         for authority in after.authorities:
             if authority.id == authority_id:
                 checked_keys(authority, self._keys)
         self._write(after)
 
     def _drop(self, now: UnixMillis) -> None:
-        """Keys first, for what the register has forgotten nobody would destroy."""
+        """Remove expired generations. Keys first: once the register has forgotten a key, nothing would destroy it."""
         after = without_expired(self._set, now)
         expired = [a.id for a in self._set.authorities if after.find(a.id) is None]
         for authority_id in expired:
@@ -302,7 +306,7 @@ class TrustDomainState:
         self._destroyed.difference_update(expired)
 
     def _prepare(self, now: UnixMillis) -> str:
-        """A new generation in the bundle; its name is durable before its keys are made."""
+        """Prepare a new generation for the bundle. Its name is durable before its keys are created."""
         self._end_beginning()
         require_room(self._set)
         made = self._entropy.bytes(ID_BYTES).hex()
@@ -323,10 +327,10 @@ class TrustDomainState:
         self._work = after
 
     def _end_beginning(self) -> None:
-        """Undo a generation that somebody began and did not end."""
+        """Undo a generation whose creation was not completed."""
         begun = self._set.beginning
         if begun:
-            # Another revision, so that whoever may still be making them fails to add them.
+            # Write another revision, so that a process still creating these keys fails to add them.
             self._write(with_beginning(self._set, begun))
             self._destroy_keys(begun)
             self._write(with_beginning(self._set, ""))
@@ -338,7 +342,7 @@ class TrustDomainState:
                 checked_keys(authority, self._keys)
 
     def _sweep(self) -> Unavailable | None:
-        """What is old or removed signs nothing more: its private keys go. Tells what kept some of them."""
+        """Destroy the private keys of old and removed authorities. Return the fault that kept some of them."""
         unswept: Unavailable | None = None
         for authority in self._set.authorities:
             if not authority.may_sign and authority.id not in self._destroyed:
@@ -353,14 +357,14 @@ class TrustDomainState:
             self._keys.destroy(name)
         self._destroyed.add(authority_id)
 
-    # --- what others see ----------------------------------------------------------------------------
+    # --- published state ----------------------------------------------------------------------------
 
     def _take_foreign(self) -> None:
-        """The foreign bundles as the register has them now, but for those that cannot be read. Raises Unavailable."""
+        """Read the foreign bundles from the register, skipping unreadable ones. Raises Unavailable."""
         believed: dict[TrustDomain, tuple[bytes, TrustBundle]] = {}
         for domain, document in self._register.federated().items():
             if domain == self.domain:
-                continue  # ours was renamed to one that was foreign: nobody else speaks for it
+                continue  # the own domain was renamed to this formerly foreign one, for which nobody else may speak
             known = self._foreign.get(domain)
             if known is not None and known[0] == document:
                 believed[domain] = known
@@ -368,14 +372,14 @@ class TrustDomainState:
             try:
                 believed[domain] = document, parse_bundle(document, domain=domain)
             except Malformed as error:
-                # Nobody of that domain is believed until its bundle is brought again; our own goes on.
+                # That domain is untrusted until its bundle is set again; the own domain continues.
                 _log.error(
                     "the bundle of %s in the register cannot be read: %s", shown(domain), error.message
                 )
         self._foreign = believed
 
     def _show(self, current: AuthoritySet) -> None:
-        """Replace what look-ups see, whole, and tell those who watch when a bundle is another."""
+        """Replace the published bundles as a whole, and notify watchers if any bundle changed."""
         bundles = {domain: bundle for domain, (_, bundle) in self._foreign.items()}
         bundles[self.domain] = self._own(current)
         if bundles != dict(self._bundles):

@@ -1,4 +1,4 @@
-"""Making one generation of authorities, and checking that the keys of one are those that it was made with."""
+"""Create one authority generation, and check that stored keys are the ones it was created with."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def made_authority(
     now: UnixMillis,
     limits: TrustLimits,
 ) -> Authority:
-    """Three new keys, durable, and a certificate over the first. Raises Unavailable."""
+    """Create three durable keys, and a certificate over the first. Raises Unavailable."""
     x509_name, jwt_name, wit_name = key_names(authority_id)
     public = keys.create(x509_name)
     jwt, wit = jwk_text(keys.create(jwt_name)), jwk_text(keys.create(wit_name))
@@ -70,20 +70,20 @@ def made_authority(
 
 
 def new_serial(entropy: Entropy) -> int:
-    """159 random bits, which fill the 20 octets that a serial may have (RFC 5280, section 4.1.2.2)."""
+    """Return 159 random bits, which fill the 20 octets of a serial number (RFC 5280, section 4.1.2.2)."""
     return int.from_bytes(entropy.bytes(SERIAL_BYTES), "big") >> 1 or 1
 
 
 def whole_second(now: UnixMillis) -> UnixMillis:
-    """The second in which this is: certificates and claims know no smaller ones."""
+    """Round down to a whole second, the resolution of certificates and claims."""
     return UnixMillis(now // 1000 * 1000)
 
 
 def checked_keys(authority: Authority, keys: AuthorityKeys) -> tuple[PortKey, PortKey, PortKey]:
-    """The X.509, JWT and WIT key of a generation, to sign with.
+    """Return the X.509, JWT and WIT signing key of a generation.
 
-    Raises Unavailable: `authority_keys.missing` when one is gone, `authority_keys.changed` when one is not the key that
-    the generation was made with, and what `keys` raises.
+    Raises Unavailable: `authority_keys.missing` if a key is missing, `authority_keys.changed` if a key is not the one
+    the generation was created with, and what `keys` raises.
     """
     of_certificate = x509.load_der_x509_certificate(authority.certificate).public_key()
     if not isinstance(of_certificate, ec.EllipticCurvePublicKey):
@@ -96,8 +96,8 @@ def checked_keys(authority: Authority, keys: AuthorityKeys) -> tuple[PortKey, Po
 
 
 def require_ours(authority: Authority, domain: TrustDomain) -> None:
-    """Raises Unavailable: `authority.domain` when the generation is of another trust domain, `register.corrupt` when
-    its certificate is none of an authority."""
+    """Raise Unavailable: `authority.domain` if the generation is of another trust domain, `register.corrupt` if its
+    certificate is not an authority's."""
     try:
         name = check_signing(read_certificate(authority.certificate))
     except Unverified as error:

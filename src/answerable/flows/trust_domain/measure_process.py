@@ -1,7 +1,7 @@
-"""Measuring the processes of strangers, who start as many as they like: each measurement may read a whole program.
+"""Limit the measuring of unauthenticated local processes: each measurement may read a whole program.
 
-Laws: measurements have threads of their own, so nobody else waits for them; of one user one is under way at a time and
-a few wait; who finds no place is told at once to come again, unless it is one that is enrolled already.
+Laws: measurements run in threads of their own, so that nothing else waits for them. Of each user, one measurement runs
+at a time and a few wait. A request beyond that is refused at once, except for a process that is already enrolled.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WAITING_PER_USER_MAX: Final = 8
 
 
 class Measuring:
-    """Belongs to the event loop's thread."""
+    """Queues measurements. Use in the event loop's thread only."""
 
     __slots__ = ("_threads", "_turns", "_users")
 
@@ -34,15 +34,17 @@ class Measuring:
         self._users: dict[int, int] = {}
 
     async def measured(self, uid: int, observe: Callable[[], ProcessFacts]) -> ProcessFacts:
-        """What `observe` says of a process of this user. Raises Unavailable (`process.busy`), and what it raises."""
+        """Run `observe` for a process of this user and return the result. Raises Unavailable (`process.busy`), and as
+        `observe`."""
         async with self.turn(uid):
             return await self.in_thread(observe)
 
     @asynccontextmanager
     async def turn(self, uid: int, *, enrolled: bool = False) -> AsyncIterator[None]:
-        """Whose turn it is measures by `in_thread`. Raises Unavailable (`process.busy`).
+        """Wait for this user's turn; measure with `in_thread` while holding it. Raises Unavailable (`process.busy`).
 
-        enrolled: its instance lives, and it asks again because something changed, as all others then do: it waits.
+        `enrolled`: the process has a live instance and is measured again because of a change that affects all of them:
+        it may wait beyond the limit.
         """
         asking = self._users.get(uid, 0)
         if asking > WAITING_PER_USER_MAX and not enrolled:
@@ -59,5 +61,5 @@ class Measuring:
                 del self._users[uid], self._turns[uid]
 
     async def in_thread(self, observe: Callable[[], ProcessFacts]) -> ProcessFacts:
-        """What `observe` says. Not called when the caller is cancelled before there is a thread."""
+        """Run `observe` in a measuring thread. Not called if the caller is cancelled before a thread is free."""
         return await anyio.to_thread.run_sync(observe, limiter=self._threads)

@@ -1,4 +1,4 @@
-"""Telling those who wait for a change, each in the event loop that it waits in."""
+"""Notify watchers of a change, each in its own event loop."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ if TYPE_CHECKING:
 
 
 class Watchers:
-    """Whoever wants to be told. May be used from any thread."""
+    """The registered watchers. Thread-safe."""
 
     def __init__(self) -> None:
         self._tell: dict[object, Callable[[], None]] = {}
 
     def add(self, changed: Callable[[], None]) -> Callable[[], None]:
-        """Call `changed` in the event loop that runs here, or, where none does, in the thread that tells; returns what
-        ends it, after which it is not called again."""
+        """Register `changed`: called in the current event loop or, without one, in the notifying thread.
+
+        Returns the function that unregisters it; `changed` is not called after that.
+        """
         token = object()
 
         def tell_here() -> None:
@@ -32,7 +34,7 @@ class Watchers:
         else:
 
             def tell_there() -> None:
-                # The loop may have ended since; then nobody is there to be told.
+                # The loop may have ended; then there is no watcher to notify.
                 with suppress(RuntimeError):
                     loop.call_soon_threadsafe(tell_here)
 
@@ -44,6 +46,6 @@ class Watchers:
         return end
 
     def tell(self) -> None:
-        """Tell all of them."""
+        """Notify all watchers."""
         for tell in tuple(self._tell.values()):
             tell()

@@ -1,4 +1,4 @@
-"""What enrolling, renewing and ending instances need, put together by wiring."""
+"""Everything that enrolling, renewing and ending instances uses, put together by wiring."""
 
 from __future__ import annotations
 
@@ -37,12 +37,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadLimits:
-    """instance_seconds: life of an enrolment that is not renewed. sub_agents_max: live ones of one instance.
+    """Limits of workloads. `instance_seconds`: life of an enrolment without renewal. `sub_agents_max`: live ones of one
+    instance.
 
-    instances_per_agent_max: live ones of one agent, sub-agents included. forget_seconds: how long the particulars of an
-    ended instance are kept here; the ledger has them for good. instances_per_minute_max, documents_per_minute_max: of
-    one agent, new instances, and documents with what is recorded of changed instances: each costs entries in the
-    ledger, so an agent that starts processes without end must not fill it. Raises Malformed (`workloads.limits`).
+    `instances_per_agent_max`: live ones of one agent, sub-agents included. `forget_seconds`: how long details of an
+    ended instance are stored; the ledger has them for good. `instances_per_minute_max`, `documents_per_minute_max`: new
+    instances of one agent, and its SVIDs plus recorded changes of instances: each costs ledger entries, which an agent
+    that starts processes without end must not exhaust. Raises Malformed (`workloads.limits`).
     """
 
     instance_seconds: int = 3_600
@@ -69,12 +70,12 @@ class WorkloadLimits:
 
 @dataclass(slots=True, kw_only=True)
 class Workloads:
-    """Ports, limits and what this process is in the middle of.
+    """Ports, limits and the work under way in this process.
 
-    challenges, local_challenges: of self-proofs of keys, to those who come over TCP and to local processes: what was
-    asked for at one door is good at that one; used under the event loop alone. measuring: of local processes.
-    turns: processes, keys and instances that somebody is changing right now. sub_numbers: number of the last sub-agent
-    by parent. sidecars: whose measurements count as our sidecar's. issued: what the log says of SVIDs.
+    `challenges`, `local_challenges`: for self-proofs of keys, over TCP and from local processes; a challenge is valid
+    only at the endpoint that issued it. Use in the event loop only. `measuring`: of local processes. `turns`:
+    processes, keys and instances being changed now. `sub_numbers`: number of the last sub-agent, by parent. `sidecars`:
+    whose measurements count as the sidecar's. `issued`: unexpired SVIDs in the log.
     """
 
     walk: Walk
@@ -106,32 +107,31 @@ class Workloads:
         self._documents = Pace(self.limits.documents_per_minute_max)
 
     def challenge(self, *, local: bool = False) -> str:
-        """A fresh challenge for the self-proof of a key. local: of a process that came over a Unix socket."""
+        """Return a fresh challenge for the self-proof of a key. `local`: of a process connected by a Unix socket."""
         return self._challenges(local).issue(self.walk.entropy.token(), at=self.walk.clock.monotonic())
 
     def take_challenge(self, challenge: str, *, local: bool = False) -> None:
-        """Use one up that was given to the same kind of caller. Raises Unverified (`challenge.*`)."""
+        """Use up a challenge given to the same kind of caller. Raises Unverified (`challenge.*`)."""
         self._challenges(local).take(challenge, at=self.walk.clock.monotonic())
 
     def in_force(self) -> tuple[RegistrationEntry, ...]:
-        """What the agents of today's registry are known by; made once for each registry, since each look at a process
-        asks for it."""
+        """Return the registration entries of the current registry's agents. Cached for each registry."""
         current = self.walk.registry.current
         if self._in_force[0] is not current:
             self._in_force = current, tuple(entries_of(current.agents.values()))
         return self._in_force[1]
 
     def count_instance(self, agent: AgentId) -> None:
-        """Before a new instance is recorded. Raises Refused (`workloads.pace`)."""
+        """Count a new instance before it is recorded. Raises Refused (`workloads.pace`)."""
         self._count(self._new, agent, "new instances", self.limits.instances_per_minute_max)
 
     def count_document(self, agent: AgentId) -> None:
-        """Before a document is issued, or a change of an instance recorded. Raises Refused (`workloads.pace`)."""
+        """Count an SVID, or a recorded change of an instance, in advance. Raises Refused (`workloads.pace`)."""
         self._count(self._documents, agent, "documents and changes", self.limits.documents_per_minute_max)
 
     @asynccontextmanager
     async def turn(self, *names: str) -> AsyncIterator[None]:
-        """Whoever works on one of these names waits until nobody else of this process does."""
+        """Lock these names within this process; wait until no other task holds one of them."""
         while busy := next((self.turns[name] for name in names if name in self.turns), None):
             await busy.wait()
         ended = Event()
@@ -154,7 +154,7 @@ class Workloads:
 
 
 def entries_of(agents: Iterable[Agent]) -> Iterable[RegistrationEntry]:
-    """One for each set of selectors that an agent is known by."""
+    """Yield one entry for each set of selectors that identifies an agent."""
     return (
         RegistrationEntry(agent=agent.name, selectors=frozenset(selectors))
         for agent in agents

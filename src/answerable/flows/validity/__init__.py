@@ -1,1 +1,1 @@
-"""Whether mandates, keys, passkeys, manifests, deputies and workflows still count. Reads only."""
+"""Check whether mandates, keys, passkeys, manifests, deputies and workflows are still valid. Read-only."""

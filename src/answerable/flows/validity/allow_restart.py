@@ -1,7 +1,7 @@
-"""Whether a workload whose instance a server does not know any more may be enrolled anew: it says which key it had.
+"""Check whether a workload whose instance this server does not know may be enrolled again under its former key.
 
-Laws: naming a former key only ever takes something away, so that it needs no proof; what somebody ended stays ended,
-also where an older copy of the registers has forgotten that it was ever there.
+Laws: naming a former key only restricts the caller, so it needs no proof. An instance that was ended stays ended, even
+if an older copy of the registers has lost it.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 async def require_may_return(workloads: Workloads, former: str) -> None:
-    """Let pass whose former key, by its thumbprint, is nobody's here or of an instance that ran out.
+    """Pass if the former key (a thumbprint) is unknown in this process or belongs to an expired instance.
 
-    Raises Refused: `instance.still_known` where it is a live instance's, which renews by it; `instance.ended` where
-    somebody ended that instance; `revoked.*`, `held.*`. Raises Unavailable.
+    Raises Refused: `instance.still_known` if a live instance has the key and can renew with it; `instance.ended` if the
+    instance was ended; `revoked.*`, `held.*`. Raises Unavailable.
     """
     found = workloads.instances.by_key(former)
     if found is not None and found.is_live(workloads.walk.clock.now()):
@@ -40,8 +40,8 @@ async def require_may_return(workloads: Workloads, former: str) -> None:
 
 
 def unknown_key(workloads: Workloads, message: SignedRequest, error: Unverified) -> Unverified | None:
-    """What tells a workload that its instance is not known here at all, which is another thing than an end; None where
-    the message was refused for another reason. error: with which it was."""
+    """Return the error that tells a workload that its instance is unknown, as opposed to ended; None if the message was
+    refused for another reason. `error`: the refusal of the message."""
     if error.step != "key" or not message.signature_input:
         return None
     if workloads.instances.by_key(parse_signature(message).keyid) is not None:

@@ -1,4 +1,4 @@
-"""Whether what people answered still counts: by the registry, the keys, the holds and the duties of this moment."""
+"""Check whether people's answers to an approval are still valid under the current registry, keys, holds and duties."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def groups_now(walk: Walk, approval: Approval, answer: Answer) -> tuple[str, ...]:
-    """The groups in which this answer still counts: none once the person or the key that signed it is gone or held."""
+    """Return the groups in which this answer is still valid: none once the person or key is removed or held."""
     if answer.workflow:
         return groups_of_workflow(walk, approval, answer)
     person = walk.registry.current.principals.get(answer.by)
@@ -39,8 +39,11 @@ def groups_now(walk: Walk, approval: Approval, answer: Answer) -> tuple[str, ...
 
 
 def lost_its_yes(walk: Walk, approval: Approval, now: UnixMillis) -> bool:
-    """Whether people let this run, and too few of them count any more: nobody else can answer it, and it lets nothing
-    run. A glass that somebody broke is judged by the policy that names who may."""
+    """Whether an approved approval has lost too many valid answers to let the action run; nobody can answer it any
+    more.
+
+    Emergency access (break glass) is judged by the policy that names who may use it.
+    """
     if approval.state_at(now) != "approved":
         return False
     fact = approval.fact(partial(groups_now, walk, approval))

@@ -1,4 +1,4 @@
-"""Whether a click in a chat counts now: for the approval, for the person, and for an answer that was given by one."""
+"""Check whether an answer by a click in a chat is valid: for the approval, for the person, and for a given answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def why_no_click(walk: Walk, approval: Approval) -> str:
-    """Why nobody may answer this by a click now, in words; empty where somebody may. Raises Unavailable."""
+    """Return why nobody may answer this approval by a click now; empty if a click is allowed. Raises Unavailable."""
     fault = _fault(walk, approval)
     if fault:
         return fault
@@ -28,8 +28,8 @@ def why_no_click(walk: Walk, approval: Approval) -> str:
 
 
 def account_of(walk: Walk, person: PrincipalId) -> ChatAccount | None:
-    """The account in the chat that is this person's and nobody else's, by the registry of now; None where there is
-    none, or the person is not active."""
+    """Return the chat account that belongs to this person alone in the current registry; None if there is none or the
+    person is not active."""
     people = walk.registry.current.principals
     found = people.get(person)
     if found is None or found.status != "active" or not all(found.contacts.slack):
@@ -41,8 +41,10 @@ def account_of(walk: Walk, person: PrincipalId) -> ChatAccount | None:
 
 
 def groups_of_click(walk: Walk, approval: Approval, answer: Answer, person: Principal) -> tuple[str, ...]:
-    """The group in which an answer that was given by a click counts now: one of those that were asked, as a click is
-    one answer of one group, whatever policy asks by now; none where it counts no more. Raises Unavailable."""
+    """Return the group in which an answer by a click is valid now; empty if it is not valid. Raises Unavailable.
+
+    A click is one answer of one group: the first of the person's groups that was asked, whatever policy requires now.
+    """
     if not click_stands(walk, approval, answer):
         return ()
     asked = {group for one in approval.requirements for group in one.groups}
@@ -50,8 +52,8 @@ def groups_of_click(walk: Walk, approval: Approval, answer: Answer, person: Prin
 
 
 def click_stands(walk: Walk, approval: Approval, answer: Answer) -> bool:
-    """Whether an answer that was given by a click still counts: settings allow it, the account is still theirs, and
-    they are neither disabled, revoked nor held. Raises Unavailable."""
+    """Whether an answer by a click is still valid: the settings allow it, the account is still the person's, and the
+    person is not disabled, revoked or held. Raises Unavailable."""
     try:
         kept = click_in(answer.token)
     except Malformed:

@@ -1,10 +1,10 @@
-"""Who stands in for whom now, and in whose place somebody answers.
+"""Find the delegations of duty in force (who is a deputy for whom), and in whose place a person answers.
 
-Laws: a delegation counts while it lasts and all that it came from still stands (what documents take from it ends it,
-`end_invalid_deputies`): who gave it is in the group, and not
-disabled, revoked or held, what they signed it with is theirs, and the deputy may still be one; a deputy for whoever may
-not say yes may not, either; a weaker signature of who gave it never carries a stronger answer; whoever may answer in
-their own right does so and in nobody's place.
+Laws: a delegation is valid while it lasts and everything it depends on is valid: its giver is in the group and is not
+disabled, revoked or held, the key it was signed with is still the giver's, and the deputy may still be one. Changes of
+documents end it (`end_invalid_deputies`). A deputy of a person who may not approve may not approve, either. A giver's
+weaker signature never supports an answer that needs a stronger one. A person who may answer in their own right does so,
+not as a deputy.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 
 def standing_in(walk: Walk, now: UnixMillis) -> tuple[DeputyStatement, ...]:
-    """The delegations of duty that count now, the earliest first. Raises Unavailable."""
+    """Return the delegations of duty that are valid now, earliest first. Raises Unavailable."""
     register = walk.duties.register
     every = register.delegations() if register is not None else ()
     return tuple(one for one in every if one.lasts(now) and still_stands(walk, one))
 
 
 def still_stands(walk: Walk, one: DeputyStatement) -> bool:
-    """Whether all that it came from stands, whatever the time. Raises Unavailable."""
+    """Whether everything the delegation depends on is valid, at any time. Raises Unavailable."""
     current = walk.registry.current
     of, to = current.principals.get(one.of), current.principals.get(one.to)
     duty = current.duties.get(one.group)
@@ -53,15 +53,17 @@ def still_stands(walk: Walk, one: DeputyStatement) -> bool:
 
 
 def may_stand_in(duty: Duty, person: Principal) -> bool:
-    """Whether the duty lets this person be a deputy: a member of the group, or of one that it names for that."""
+    """Whether the person may be a deputy of the duty: a member of its group, or of one it names for deputies."""
     return bool({duty.group, *duty.deputies} & set(person.groups))
 
 
 def in_place_of(
     walk: Walk, approval: Approval, person: PrincipalId, *, verdict: Verdict, now: UnixMillis
 ) -> OnBehalfOf | None:
-    """In whose place this person answers, if in anybody's: the earliest delegation that helps. Nobody breaks a glass in
-    the place of another. Raises Unavailable."""
+    """Return in whose place this person answers, by the earliest delegation that applies; None if in nobody's.
+
+    Nobody can use emergency access (break glass) in the place of another person. Raises Unavailable.
+    """
     own = walk.registry.current.principals.get(person)
     asked = dict.fromkeys(group for one in approval.requirements for group in one.groups)
     if own is None or verdict not in ("approve", "deny") or not asked.keys().isdisjoint(own.groups):
@@ -79,8 +81,7 @@ def in_place_of(
 
 
 def cannot_say_yes(walk: Walk, approval: Approval) -> frozenset[str]:
-    """Everybody whose yes would not count, whatever group they are in: whose task it is, and who answers for one of its
-    agents."""
+    """Return everybody whose approval is never valid: the giver of the task, and the owners of its agents."""
     current = walk.registry.current
     names = {
         str(approval.principal),
@@ -91,10 +92,10 @@ def cannot_say_yes(walk: Walk, approval: Approval) -> frozenset[str]:
 
 
 def agent_owners(walk: Walk, approval: Approval) -> frozenset[str]:
-    """Who answers for the agent that asks, or for one that the task came by: none of them approves what it does.
+    """Return the owners of the acting agent and of every agent in its chain: none of them may approve its action.
 
-    That is its owner, and its backup owner once they have acted as one, by signing the manifest in force: then it does
-    what they vouched for. Where the settings say so, every backup owner.
+    A backup owner counts once they signed the manifest in force, because the agent then does what they vouched for. If
+    the settings say so, every backup owner counts.
     """
     chain = object_in(approval.shown)["chain"] if approval.shown != NOTHING_SHOWN else []
     names = [approval.agent, *(chain if isinstance(chain, list) else [])]
@@ -113,8 +114,11 @@ def agent_owners(walk: Walk, approval: Approval) -> frozenset[str]:
 
 
 def groups_still(walk: Walk, answer: Answer, person: Principal) -> tuple[str, ...]:
-    """The groups in which what this person answered counts now: their own, and the one in which they stood in, unless
-    that was ended. That its time is over takes nothing from an answer that was given before. Raises Unavailable."""
+    """Return the groups in which a person's answer is valid now: their own, and the group they were a deputy in.
+
+    A delegation that was ended removes its group; one whose time is over does not affect earlier answers. Raises
+    Unavailable.
+    """
     place, register = answer.in_place_of, walk.duties.register
     if place is None:
         return person.groups

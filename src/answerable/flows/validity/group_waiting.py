@@ -1,4 +1,4 @@
-"""The approvals that wait, in groups of those that are alike."""
+"""Group the waiting approvals that are alike."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 FOLLOW_SECONDS: Final = 2.0
-"""Between two turns in which what newly waits is read."""
+"""Pause between two turns that read new approvals."""
 TURN_MAX: Final = 250
-"""So many are read in one turn: actions do not wait for a long queue."""
+"""Approvals read in one turn, so that a long queue does not delay actions."""
 
 
 def groups_waiting(walk: Walk) -> Grouped:
-    """Groups of all that wait now, and those that stand alone. Raises Unavailable."""
+    """Return the groups of all waiting approvals, and the approvals that fit no group. Raises Unavailable."""
     return walk.under_way.groups.of(_waiting(walk))
 
 
 async def follow_waiting(walk: Walk) -> None:
-    """Until cancelled, read what newly waits, so that whoever looks at a long queue first does not wait for that."""
+    """Read new approvals in the background until cancelled, so that opening a long queue is fast."""
     seen = -1
     while True:
         more, size = False, walk.ledger.size
@@ -35,13 +35,13 @@ async def follow_waiting(walk: Walk) -> None:
                 more = walk.under_way.groups.take_in(_waiting(walk), most=TURN_MAX)
                 seen = seen if more else size
             except Unavailable:
-                # Whoever looks is told; the next turn tries again.
+                # The person who opens the queue gets the error; the next turn tries again.
                 more = False
         await anyio.sleep(0 if more else FOLLOW_SECONDS)
 
 
 def group_named(walk: Walk, name: str) -> Group:
-    """One that waits. Raises Refused (`approval_group.unknown`), Unavailable."""
+    """Return the waiting group of this id. Raises Refused (`approval_group.unknown`), Unavailable."""
     found = next((one for one in groups_waiting(walk).groups if one.id == name), None)
     if found is None:
         raise APPROVAL_GROUP_UNKNOWN(

@@ -1,4 +1,4 @@
-"""Holds that stand for another reason than a quota of refusals that is used up."""
+"""Find holds that exist for another reason than an exhausted quota of refusals."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 QUOTA: Final = "refusal-quota"
-"""The rule that such a hold says it is of; no document declares it."""
+"""Rule name of holds for an exhausted quota; no document declares it."""
 
 
 def is_held_by_people_or_rule(walk: Walk, what: HoldTarget, now: UnixMillis) -> bool:
-    """Whether it stands still for another reason than a quota, whose end a rule is there to outlast. Raises
-    Unavailable."""
+    """Whether a hold by a person or a stop rule is in force, not only a quota hold, which may end earlier.
+
+    Raises Unavailable.
+    """
     found = walk.holds.find((what,), now)
     if found is None or found.rule != QUOTA:
         return found is not None

@@ -1,4 +1,4 @@
-"""From a decided action to what its credential is to be: name, scope and life, chosen before the intent is written."""
+"""Choose the terms of an action's credential (name, scope, lifetime) before the intent is written."""
 
 from __future__ import annotations
 
@@ -21,24 +21,27 @@ if TYPE_CHECKING:
     from answerable.ports.entropy import Entropy
 
 WINDOW_LEFT_MS_MIN: Final = 1_000
-"""A window that ends sooner serves no further action."""
+"""A task window with less time left is not used for another action."""
 
 
 class ActionNames(NamedTuple):
-    """Names chosen before the intent is written. action: the id of this one attempt, which is its idempotency key, too.
-    brokered: what a broker is to know, where one acts."""
+    """Names chosen before the intent is written.
+
+    `action`: id of this attempt, also its idempotency key. `brokered`: what the broker needs to know; None without a
+    broker.
+    """
 
     action: str
     brokered: BrokeredAction | None
 
     @property
     def lease(self) -> str:
-        """Name of the lease, empty where there is none."""
+        """Name of the lease; empty if there is none."""
         return self.brokered.terms.name if self.brokered is not None else ""
 
     @property
     def lease_target(self) -> str:
-        """Where it may be live, empty where there is none."""
+        """Target where the lease may be live; empty if there is none."""
         return self.brokered.terms.target if self.brokered is not None else ""
 
 
@@ -46,7 +49,7 @@ UNNAMED: Final = ActionNames("", None)
 
 
 def name_action(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> ActionNames:
-    """The names of one attempt. Raises as `brokered_action`."""
+    """Choose the names of one attempt. Raises as `brokered_action`."""
     action_id = walk.entropy.bytes(NAME_BYTES).hex()
     return ActionNames(action_id, brokered_action(walk, verified, at=at, action_id=action_id))
 
@@ -54,9 +57,9 @@ def name_action(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> Act
 def brokered_action(
     walk: Walk, verified: VerifiedRequest, *, at: UnixMillis, action_id: str
 ) -> BrokeredAction | None:
-    """What the credential for an action is to be; None where no broker acts for it.
+    """Return the terms of the credential for an action; None if the action needs no broker.
 
-    Raises Unavailable (`broker.none`) where one should and there is none, Refused (`lease.scope`, `model.*`).
+    Raises Unavailable (`broker.none`) if it needs one and none is set up, Refused (`lease.scope`, `model.*`).
     """
     capability = verified.resolved.capability
     server = walk.registry.current.servers.get(verified.request.server)
@@ -112,8 +115,10 @@ def _window(
     at: UnixMillis,
     entropy: Entropy,
 ) -> LeaseTerms:
-    """The open window of this hop of this mandate, this capability and this very scope, or a new one. Whatever ends or
-    holds one of its actions must end its credential, so that all of them stand under the same names."""
+    """Return the terms of the open task window for this hop, mandate, capability and scope, or of a new window.
+
+    Ending or holding one action of a window must end its credential, so all its actions must act under the same names.
+    """
     hop = verified.hops[-1].hash if verified.hops else ""
     capability = verified.resolved.capability.name
     stands = (part for pair in under for part in pair)

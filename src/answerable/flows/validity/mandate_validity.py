@@ -1,6 +1,7 @@
-"""Whether a mandate still stands: its agent, use case, issuer and the key it was signed with are as they must be.
+"""Check whether a mandate is valid now: its agent, use case, issuer and signing key.
 
-Asked when a mandate is issued and again at every action, so that a stolen key or a lost role ends what was built on it.
+Checked when a mandate is issued and again at every action, so that a stolen key or a lost role ends every mandate based
+on it.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 SESSIONS_MAX: Final = 10_000
-"""Mandates of which is kept what their login allows; past that all are read again."""
+"""Mandates whose login session is cached; when full, the cache is cleared."""
 
 
 def standing_fault(mandate: Mandate, current: RegistrySnapshot) -> Refused | None:
-    """Why the mandate does not stand, or None: `mandate.agent_inactive`, `mandate.use_case`, `mandate.not_an_issuer`,
-    `mandate.issuer_key`, `mandate.schedule`, `mandate.application`, `mandate.other_person`."""
+    """Return why the mandate is not valid, or None: `mandate.agent_inactive`, `mandate.use_case`,
+    `mandate.not_an_issuer`, `mandate.issuer_key`, `mandate.schedule`, `mandate.application`, `mandate.other_person`."""
     agent = current.agents.get(mandate.agent)
     if agent is None or agent.status != "active":
         return MANDATE_AGENT_INACTIVE(f"agent {shown(mandate.agent)} is not active")
@@ -59,15 +60,15 @@ def standing_fault(mandate: Mandate, current: RegistrySnapshot) -> Refused | Non
 
 
 def schedule_owner(principal: str, current: RegistrySnapshot) -> str:
-    """Who answers for the schedule that is a mandate's principal; empty where the principal is a person."""
+    """Return the owner of the schedule that is a mandate's principal; empty if the principal is a person."""
     name = schedule_of(principal)
     schedule = current.schedules.get(name) if name is not None else None
     return schedule.ownership.owner if schedule is not None else ""
 
 
 def giver_fault(mandate: Mandate, capabilities: Iterable[str], current: RegistrySnapshot) -> Refused | None:
-    """Why who gave the mandate may not give one of these capabilities today, or None: `mandate.beyond_giver`. For a
-    schedule it is its owner who answers."""
+    """Return why the mandate's giver may not grant one of these capabilities now, or None: `mandate.beyond_giver`. A
+    schedule's giver is its owner."""
     name = schedule_owner(mandate.principal, current) or mandate.principal
     giver = current.principals.get(PrincipalId(name))
     for capability in capabilities:
@@ -79,8 +80,10 @@ def giver_fault(mandate: Mandate, capabilities: Iterable[str], current: Registry
 
 
 def session_fault(mandate: Mandate) -> Refused | None:
-    """Why nothing could ever be done under the login that the mandate was given by, or None. Raises Malformed
-    (`mandate.session`, `oidc.malformed`)."""
+    """Return why the login that gave the mandate allows none of its grants, or None.
+
+    Raises Malformed (`mandate.session`, `oidc.malformed`).
+    """
     session = session_of(mandate)
     if any(all(one.names(grant.capability) for one in session) for grant in mandate.grants):
         return None
@@ -88,8 +91,8 @@ def session_fault(mandate: Mandate) -> Refused | None:
 
 
 def known_session(walk: Walk, mandate: Mandate) -> tuple[Authority, ...]:
-    """What the login allows by which a mandate in force was given; it never changes, and is read once. Raises Malformed
-    as `session_fault`."""
+    """Return what the login behind a mandate in force allows. Cached, because it never changes. Raises Malformed as
+    `session_fault`."""
     if not mandate.id_token:
         return ()
     found = walk.sessions.get(mandate.id)
@@ -101,7 +104,7 @@ def known_session(walk: Walk, mandate: Mandate) -> tuple[Authority, ...]:
 
 
 def _schedule_fault(mandate: Mandate, use_case: UseCase, current: RegistrySnapshot) -> Refused | None:
-    """What a schedule gives is what its documents say today, word for word, and its owner may give such tasks."""
+    """Check that a schedule's mandate equals what its documents grant now, and that its owner may grant such tasks."""
     schedule = current.schedules.get(schedule_of(mandate.principal) or "")
     template = current.templates.get(schedule.template) if schedule is not None else None
     if schedule is None or template is None:
@@ -146,7 +149,7 @@ def _person_fault(mandate: Mandate, use_case: UseCase, current: RegistrySnapshot
 
 
 def _application_fault(mandate: Mandate, issuer: Principal, current: RegistrySnapshot) -> Refused | None:
-    """The application may still sign for this use case, and whom it showed is still registered as this person."""
+    """Check that the application may still sign, and that the ID token names the registered person."""
     name = mandate.application
     application = current.applications.get(name)
     if application is None or mandate.use_case not in application.use_cases:
@@ -169,10 +172,10 @@ def _application_fault(mandate: Mandate, issuer: Principal, current: RegistrySna
 
 
 def shard_fault(mandate: Mandate, origin: str) -> Refused | None:
-    """Why the mandate cannot be used where the log is called `origin`, or None: `mandate.other_shard`.
+    """Return why the mandate cannot be used in the log `origin`, or None: `mandate.other_shard`.
 
-    Its budget is counted in one log alone, the one that it was signed for. Another process may know it too, as both
-    read the same registers, and would count anew.
+    Its budget is counted only in the log it was signed for. Another process may know the mandate from shared registers,
+    and would count from zero.
     """
     shard = shard_elsewhere(mandate, origin)
     if shard is None:
@@ -184,7 +187,7 @@ def shard_fault(mandate: Mandate, origin: str) -> Refused | None:
 
 
 def shard_elsewhere(mandate: Mandate, origin: str) -> str | None:
-    """Which log the mandate is for, if it is another than the one called `origin`."""
+    """Return the log the mandate is for, if it is not `origin`; empty if unreadable."""
     try:
         audience = audience_of(mandate.token)
     except Malformed:
@@ -193,19 +196,19 @@ def shard_elsewhere(mandate: Mandate, origin: str) -> str | None:
 
 
 def still_stands(walk: Walk, mandate: Mandate) -> None:
-    """Raises Refused as `shard_fault` and `standing_fault` say."""
+    """Raise Refused as `shard_fault` and `standing_fault` say."""
     for fault in _faults_now(walk, mandate):
         if fault is not None:
             raise Refused(fault.message, code=fault.code)
 
 
 def fallen(walk: Walk, mandate: Mandate) -> Refused | None:
-    """As `standing_fault` in the registry in force, for who only tells of it."""
+    """Return the result of `standing_fault` in the registry in force, for lists and reports."""
     return _faults_now(walk, mandate)[1]
 
 
 def _faults_now(walk: Walk, mandate: Mandate) -> tuple[Refused | None, Refused | None]:
-    """By shard and by standing; asked once for each mandate and registry."""
+    """Return `shard_fault` and `standing_fault`, cached for each mandate and registry."""
     current = walk.registry.current
     if walk.standing_of is not current:
         walk.standing_of, walk.standing = current, {}
@@ -217,7 +220,7 @@ def _faults_now(walk: Walk, mandate: Mandate) -> tuple[Refused | None, Refused |
 
 
 def is_signed_by(token: str, keys: tuple[PublicKey, ...]) -> bool:
-    """Whether a statement, verified when it was taken in, names one of these keys as its own."""
+    """Whether a statement, verified when it was accepted, names one of these keys as its signing key."""
     try:
         kid = read_compact(token, malformed=STATEMENT_MALFORMED).header.get("kid")
     except Malformed:

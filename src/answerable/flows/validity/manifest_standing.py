@@ -1,4 +1,4 @@
-"""Whether the signed manifest of an agent stands in the registry as it is now."""
+"""Return an agent's signed manifest if it is valid in the current registry."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def standing_manifest(walk: Walk, agent: AgentId) -> SignedManifest | None:
-    """The manifest of an agent that stands in the registry as it is now; None when there is none. Without I/O.
+    """Return the agent's manifest if it is valid in the current registry; None if the agent has none. Does no I/O.
 
-    Raises Refused as `standing_fault` says where one was registered and does not stand any more: an agent whose make-up
-    nobody answers for now is not one without a manifest.
+    Raises Refused as `standing_fault` says if a manifest was registered and is no longer valid: such an agent must not
+    pass as one without a manifest.
     """
     signed = walk.manifests.current(agent)
     if signed is None:

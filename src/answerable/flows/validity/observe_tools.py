@@ -1,10 +1,10 @@
-"""Measuring the tools that the gateway offers an agent, by the very definitions that callers are shown.
+"""Measure the tools that the gateway offers an agent, and compare them with its manifest.
 
-Laws: what anybody else says about an agent's tools does not count here; which tools are an agent's follows from the
-registry and the policies in force, not from a mandate, so that it does not change with the task; a tool whose
-capability is not active just now is still one of them; what cannot be seen does not match.
+Laws: only definitions that the gateway offers count, not what anybody else claims. An agent's tools follow from the
+registry and the policies in force, not from a mandate, so that they do not change with the task. A tool whose
+capability is temporarily inactive still counts. Tools that cannot be read do not match.
 
-Measured once for each registry, policy set and reading of the upstreams' lists: with a message it costs a look-up.
+Measured once for each registry, policy set and generation of the upstreams; for each message it costs a lookup.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ GATEWAY: Final[Grade] = "gateway"
 
 
 def tools_fault(walk: Walk, agent: AgentId) -> str:
-    """Why an agent counts as one that differs from its manifest for the tools that it is offered; empty when it does
-    not, or its manifest says nothing of tools or does not stand. Without I/O. Never raises."""
+    """Return how the tools offered to an agent differ from its manifest; empty if they match, or if its manifest lists
+    no tools or is not valid. Does no I/O. Never raises."""
     signed = walk.manifests.current(agent)
     if signed is None or not signed.manifest.tools_digest:
         return ""
@@ -43,12 +43,12 @@ def tools_fault(walk: Walk, agent: AgentId) -> str:
 
 
 def with_tools(fields: tuple[tuple[str, Grade], ...]) -> tuple[tuple[str, Grade], ...]:
-    """What was measured of an agent, and beside it the tools, which the gateway saw to be those of the manifest."""
+    """Add the tools field, at gateway grade, to the measured fields of an agent."""
     return tuple(sorted({**dict(fields), TOOLS_FIELD: GATEWAY}.items()))
 
 
 def observed_tools(walk: Walk, agent: AgentId) -> ObservedTools:
-    """What the gateway sees now of the tools that it offers an agent. Without I/O. Never raises."""
+    """Measure the tools that the gateway offers an agent now. Does no I/O. Never raises."""
     try:
         signed = standing_manifest(walk, agent)
     except Refused:

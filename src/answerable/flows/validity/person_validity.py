@@ -1,4 +1,4 @@
-"""Who of the registered people may come in now."""
+"""Check which registered people may sign in now."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 
 def desk_of(walk: Walk) -> PasskeyState:
-    """Raises Refused (`passkey.off`) where there is none."""
+    """Return the sign-in state. Raises Refused (`passkey.off`) if there is none."""
     if walk.passkeys is None:
         raise no_desk()
     return walk.passkeys
 
 
 def person_standing(walk: Walk, name: str, *, key: str = "") -> Principal:
-    """The registered person, if what they do counts now. key: thumbprint of what they show; empty for none.
+    """Return the registered person if their actions are valid now. `key`: thumbprint of the key they use; empty for
+    none.
 
     Raises Refused (`person.unknown`, `person.disabled`, `person.group`, `revoked.*`, `held.*`), Unavailable.
     """
@@ -48,7 +49,7 @@ def person_standing(walk: Walk, name: str, *, key: str = "") -> Principal:
 
 
 def standing_passkey(walk: Walk, name: str) -> Passkey | None:
-    """The passkey of this name, if it stands. name: base64url of its id."""
+    """Return the passkey of this name (base64url of its id) if it is valid."""
     if walk.passkeys is None:
         return None
     return walk.passkeys.register.find(octets_in({"name": name}, "name", CREDENTIAL_ID_BYTES_MAX))

@@ -1,9 +1,9 @@
-"""Whether anything that a request acts under has been revoked, or stands still: asked before the decision and right
-before the effect, with one look at both.
+"""Check revocations and holds on every name an action depends on. Called before the decision and again before the
+effect.
 
-Laws: everybody and everything that a right to act comes from is among the names; what was found out holds for one epoch
-of the registers, one registry and the manifests that are in force, and never longer; of holds it is which stand, and
-the clock says at each question which of these are in force.
+Laws: the names cover everybody and everything that the authority comes from. A result is cached for one epoch of the
+registers, one registry and one set of manifests, and no longer. Of holds the cached result lists those not lifted; each
+call compares them with the clock.
 """
 
 from __future__ import annotations
@@ -43,77 +43,77 @@ if TYPE_CHECKING:
     from answerable.ports.worlds import Epoch
 
 JUDGED_MAX: Final = 10_000
-"""Callers and mandates of which it is kept in memory under which names they act."""
+"""Callers and mandates whose names are cached."""
 
 _OF_AGENTS: Final = frozenset({"key", "manifest", "owner", "vendor"})
-"""Kinds of names that agents come under by the registry and their manifests, and not by what they are called."""
+"""Kinds of names that an agent acts under because of the registry and its manifest, not because of its own name."""
 
 
 class CurrentRegistry(Protocol):
-    """One registry."""
+    """Provides a registry."""
 
     @property
     def current(self) -> RegistrySnapshot:
-        """Everything that is active in it."""
+        """Everything that is active in the registry."""
         ...
 
 
 class CurrentManifests(Protocol):
-    """Manifests in force."""
+    """Provides the manifests in force."""
 
     def current(self, agent: AgentId) -> SignedManifest | None:
-        """The one of an agent, or None."""
+        """Return the manifest of an agent, or None."""
         ...
 
 
 class Revoked(Protocol):
-    """What was ended for good."""
+    """Provides revocations."""
 
     def find(self, names: Collection[RevocationTarget]) -> Revocation | None:
-        """The first revocation of any of these names, in the order of the names."""
+        """Return the first revocation of any of these names, in the order of the names."""
         ...
 
 
 class Held(Protocol):
-    """What stands still."""
+    """Provides holds."""
 
     def standing(self, names: Collection[HoldTarget]) -> tuple[Hold, ...]:
-        """The holds on these names that are not lifted, run out or not."""
+        """Return the holds on these names that are not lifted, expired or not."""
         ...
 
 
 class InForce(Protocol):
-    """What names follow from: of the walk as it is, or of an earlier moment as a ledger tells it."""
+    """What names are derived from: the walk as it is now, or an earlier moment rebuilt from a ledger."""
 
     @property
     def registry(self) -> CurrentRegistry:
-        """Documents."""
+        """The registry."""
         ...
 
     @property
     def manifests(self) -> CurrentManifests:
-        """Of agents."""
+        """The manifests of agents."""
         ...
 
 
 class Ends(InForce, Protocol):
-    """The same, and what was ended or held of it."""
+    """The same, with revocations and holds."""
 
     @property
     def revocations(self) -> Revoked:
-        """For good."""
+        """The revocations."""
         ...
 
     @property
     def holds(self) -> Held:
-        """For a while."""
+        """The holds."""
         ...
 
 
 def judged_now(walk: Walk, verified: VerifiedRequest) -> Judged:
-    """What this request acts under, and what of that has been revoked or stands still, by whatever process.
+    """Return the names this request acts under, and which of them any process has revoked or held.
 
-    Without I/O while nothing was. Raises Unavailable when that cannot be said.
+    Does no I/O while nothing is revoked or held. Raises Unavailable if that cannot be read.
     """
     return judged_task(walk, verified.caller, verified.mandate, verified.hops, verified.resolved.capability)
 
@@ -121,7 +121,7 @@ def judged_now(walk: Walk, verified: VerifiedRequest) -> Judged:
 def judged_task(
     walk: Walk, caller: VerifiedCaller, mandate: Mandate, hops: tuple[Hop, ...], capability: Capability
 ) -> Judged:
-    """As `judged_now`, of whatever this caller asks of the capability for this task."""
+    """As `judged_now`, for any request of this caller for this capability under this mandate."""
     identity = caller.identity
     key = (
         mandate.id, caller.key, caller.certificate, identity.instance, identity.manifest, identity.measured,
@@ -131,8 +131,7 @@ def judged_task(
 
 
 def judged_caller(walk: Walk, agent: AgentId, identity: CallerIdentity, *shown: str) -> Judged:
-    """As `judged_now`, of a caller of whom it is not known yet what it asks for. shown: thumbprints of the key and the
-    certificate that it proved."""
+    """As `judged_now`, before the request is known. `shown`: thumbprints of the proved key and certificate."""
     key = ("", agent, identity.instance, identity.manifest, identity.measured, identity.key, *shown)
     return _judged(walk, key, lambda: (*agent_names(walk, agent), *caller_names(identity, shown)), None)
 
@@ -143,7 +142,7 @@ def _judged(
     names_of: Callable[[], tuple[RevocationTarget, ...]],
     capability: Capability | None,
 ) -> Judged:
-    # In this order: what is revoked after this line is another epoch, and asked for anew.
+    # Read in this order: a later revocation belongs to another epoch and is looked up again.
     epoch, manifests, current = walk.holds.epoch(), walk.manifests.changes(), walk.registry.current
     then = walk.judged_in
     if then is None or then[0] != epoch or then[1] != manifests or then[2] is not current:
@@ -157,7 +156,7 @@ def _judged(
 
 
 def caller_names(identity: CallerIdentity, shown: Iterable[str]) -> tuple[RevocationTarget, ...]:
-    """The names that a caller has of its own, whoever its agent is. shown: thumbprints of key and certificate."""
+    """Return the names of a caller itself, whatever its agent is. `shown`: thumbprints of its key and certificate."""
     names = (
         *instance_names(identity.instance),
         *(RevocationTarget("key", one) for one in (*shown, identity.key)),
@@ -167,8 +166,10 @@ def caller_names(identity: CallerIdentity, shown: Iterable[str]) -> tuple[Revoca
 
 
 def judged_under(ends: Ends, names: tuple[RevocationTarget, ...], capability: Capability | None) -> Judged:
-    """What of these names, the nearest first, has been revoked or stands still for who would use a capability under
-    them. Raises Unavailable when that cannot be said."""
+    """Return what is revoked or held of these names, nearest first, for a use of the capability.
+
+    Raises Unavailable if that cannot be read.
+    """
     reach = reach_of(names, ends.registry.current, capability=capability)
     return Judged(
         names=names, revocation=ends.revocations.find(names), reach=reach, holds=ends.holds.standing(reach)
@@ -176,21 +177,21 @@ def judged_under(ends: Ends, names: tuple[RevocationTarget, ...], capability: Ca
 
 
 def present(walk: Walk) -> tuple[Epoch, int, int, RegistrySnapshot]:
-    """What names follow from, and what of them was revoked: as long as this is the same, so is the answer."""
-    # In this order: what is revoked after this line is another epoch, and asked for anew.
+    """Return a value that changes whenever names or revocations may have changed."""
+    # Read in this order: a later revocation belongs to another epoch and is looked up again.
     return walk.worlds.epoch(), walk.holds.epoch(), walk.manifests.changes(), walk.registry.current
 
 
 def refuse_names(walk: Walk, names: Collection[RevocationTarget]) -> None:
-    """Raises Refused when what acts under one of these names was revoked (`revoked.<kind>`) or stands still
-    (`held.<kind>`), Unavailable when nobody can say."""
+    """Raise Refused if one of these names was revoked (`revoked.<kind>`) or is held (`held.<kind>`), Unavailable if
+    that cannot be read."""
     fault = names_fault(walk, names)
     if fault is not None:
         raise fault
 
 
 def names_fault(walk: Walk, names: Collection[RevocationTarget]) -> Refused | None:
-    """As `refuse_names`, returned. Raises Unavailable."""
+    """As `refuse_names`, but return the refusal. Raises Unavailable."""
     revocation = walk.revocations.find(names)
     if revocation is not None:
         return revocation.refusal()
@@ -199,9 +200,10 @@ def names_fault(walk: Walk, names: Collection[RevocationTarget]) -> Refused | No
 
 
 def signer_fault(walk: Walk, person: str, key: str) -> Refused | None:
-    """Why what this person signed with this key does not count now: `revoked.*`, `held.*`; None if it does.
+    """Return why this person's signature with this key is not valid now: `revoked.*`, `held.*`; None if it is valid.
 
-    Only holds on the person and the key: while everything stands still, people are who looks at it. Raises Unavailable.
+    Only holds on the person and the key count: while an emergency stop holds everything, people must still be able to
+    sign. Raises Unavailable.
     """
     revocation = walk.revocations.find((RevocationTarget("owner", person), RevocationTarget("key", key)))
     if revocation is not None:
@@ -213,8 +215,7 @@ def signer_fault(walk: Walk, person: str, key: str) -> Refused | None:
 def revocable_names(
     walk: Walk, caller: VerifiedCaller, mandate: Mandate, hops: tuple[Hop, ...], capability: Capability
 ) -> tuple[RevocationTarget, ...]:
-    """Every name that whatever this caller asks of the capability for this task is under, the nearest first. Without
-    I/O."""
+    """Return every name under which this caller uses the capability for this task, nearest first. Does no I/O."""
     names = (
         *task_names(walk, caller, mandate, hops),
         *capability_names(walk.registry.current, capability),
@@ -225,7 +226,7 @@ def revocable_names(
 def task_names(
     walk: Walk, caller: VerifiedCaller, mandate: Mandate, hops: tuple[Hop, ...]
 ) -> tuple[RevocationTarget, ...]:
-    """The names that whatever this caller does for this task is under, the nearest first. Without I/O."""
+    """Return the names that everything this caller does for this task acts under, nearest first. Does no I/O."""
     names = (
         *(name for hop in hops for name in names_of_hop(walk, hop)),
         *mandate_names(walk, mandate),
@@ -235,8 +236,8 @@ def task_names(
 
 
 def mandate_names(walk: InForce, mandate: Mandate) -> tuple[RevocationTarget, ...]:
-    """The names that everything under a mandate acts under: itself, who gave it with which key, who answers for the
-    schedule or the application that did, and its agent's."""
+    """Return the names that everything under a mandate acts under: the mandate, its giver and their key, the owner of
+    the schedule or application that gave it, and its agent's names."""
     current = walk.registry.current
     application = current.applications.get(mandate.application)
     names = (
@@ -250,7 +251,7 @@ def mandate_names(walk: InForce, mandate: Mandate) -> tuple[RevocationTarget, ..
 
 
 def agent_names(walk: InForce, agent: AgentId) -> tuple[RevocationTarget, ...]:
-    """The names that everything an agent does is under: itself, its manifest with who signed it, owners, vendors."""
+    """Return the names everything an agent does acts under: the agent, its manifest and signer, owners, vendors."""
     current = walk.registry.current
     names: list[RevocationTarget] = [RevocationTarget("agent", agent)]
     signed = walk.manifests.current(agent)
@@ -267,7 +268,7 @@ def agent_names(walk: InForce, agent: AgentId) -> tuple[RevocationTarget, ...]:
 
 
 def names_of_hop(walk: Walk, hop: Hop) -> tuple[RevocationTarget, ...]:
-    """The names that whatever comes by this hop acts under: what it says, and who answers for its agent today."""
+    """Return the names that everything through this hop acts under: the hop's own, and those of its agent now."""
     return tuple(
         dict.fromkeys(
             (*names_in_hop(hop), *agent_names(walk, AgentId(hop.agent)), *instance_names(hop.instance))
@@ -276,8 +277,8 @@ def names_of_hop(walk: Walk, hop: Hop) -> tuple[RevocationTarget, ...]:
 
 
 def names_in_hop(hop: Hop) -> tuple[RevocationTarget, ...]:
-    """The names that a hop says itself, whatever becomes of the registry: itself, what it was exchanged for, its agent,
-    its key, what it was issued to. An instance is named once, and not with those that it is a sub-agent of."""
+    """Return the names that a hop itself states, independent of the registry: the hop, its consent, agent, key,
+    manifest and instance. An instance is named once, without the parents of a sub-agent."""
     domain = [one for one in instance_names(hop.instance) if one.kind == "trust_domain"]
     names = (
         *hop_names(jti=hop.jti, par_hash=hop.hash),
@@ -292,8 +293,7 @@ def names_in_hop(hop: Hop) -> tuple[RevocationTarget, ...]:
 
 
 def agents_under(walk: Walk, names: Set[RevocationTarget]) -> tuple[RevocationTarget, ...]:
-    """Agents that act under one of these names by today's registry: by who answers for them, who supplies what they are
-    made of, and which manifest, by whose signature, is in force."""
+    """Return the agents under one of these names in the current registry: by owner, vendor or manifest in force."""
     wanted = frozenset(one for one in names if one.kind in _OF_AGENTS)
     if not wanted:
         return ()
@@ -304,14 +304,14 @@ def agents_under(walk: Walk, names: Set[RevocationTarget]) -> tuple[RevocationTa
 
 
 def capability_names(current: RegistrySnapshot, capability: Capability) -> Iterable[RevocationTarget]:
-    """The names that whoever uses a capability acts under: who answers for it, who supplies its server."""
+    """Return the names that a use of the capability acts under: its owner, and the vendor of its server."""
     server = current.servers.get(capability.server)
     yield from owner_names([capability.ownership.owner])
     yield from vendor_names([server.vendor] if server is not None else ())
 
 
 def signing_key_of(token: str) -> str:
-    """Thumbprint of the key that a statement, verified when it was taken in, names as its own; empty for none."""
+    """Return the thumbprint of the key that a statement, verified when it was accepted, names; empty for none."""
     try:
         return read_compact(token, malformed=STATEMENT_MALFORMED).header.get("kid", "")
     except Malformed:

@@ -1,6 +1,6 @@
-"""Under what a caller acts: its own mandate, or what was handed on to it by a chain of hops that starts at one.
+"""Verify what a caller acts under: its own mandate, or a chain of delegation hops that starts at a mandate.
 
-Both forms of a hop, signed by the token service or by the agent that hands on, are the same here.
+Hops signed by the token service and hops signed by the delegating agent are treated alike.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 ADMITTED_MAX: Final = 100_000
-"""Givers and receivers that are known to have been counted; past that the register is asked again."""
+"""Pairs of giver and receiver known to be counted; when full, the cache is cleared and the register is asked again."""
 
 
 def verify_lineage(
@@ -59,17 +59,19 @@ def verify_lineage(
     now: UnixMillis,
     anywhere: bool = False,
 ) -> DelegationLineage:
-    """What this caller says that it acts under, checked. server: on which it wants to act. anywhere: also under a
-    mandate of another shard, whose standing is asked there.
+    """Return the verified mandate and hops that this caller acts under.
+
+    `server`: the server it wants to act on. `anywhere`: accept a mandate of another shard, whose validity that shard
+    checks.
 
     Raises Refused: `mandate.*` as for a mandate of its own, and `delegation.*` for a chain that does not verify, whose
-    last hop is another's, that is for another server, or that reaches past what its mandate may be handed on to.
-    To how many is for `admit_receivers`, which waits.
+    last hop is another's, that is for another server, or that exceeds what its mandate may be handed on to. The number
+    of receivers is checked by `admit_receivers`, which waits.
     """
     if not delegation:
         return DelegationLineage(mandate=_own_mandate(walk, caller, mandate_id))
     known, current = _known(walk, delegation, now), walk.registry.current
-    # Asked at every call, of whoever calls: what is remembered below is about the chain alone.
+    # Check the holder at every call: the cached result below is about the chain alone.
     _check_holder(known.chain.leaf, caller)
     delegation_lineage = known.delegation_lineage(current, mandate_id, server)
     if delegation_lineage is None:
@@ -78,15 +80,14 @@ def verify_lineage(
         mandate = chain_mandate(walk, chain, mandate_id, anywhere=anywhere)
         _check_resource(chain, walk.delegations.audience(), server)
         delegation_lineage = DelegationLineage(mandate=mandate, hops=chain.hops)
-        # Terms of a mandate never change; all else that was asked is in this registry. Of whoever only looks nothing is
-        # kept.
+        # A mandate's terms never change, and everything else was checked in this registry. List requests cache nothing.
         if not anywhere:
             known.keep(delegation_lineage, current, mandate_id, server)
     return delegation_lineage
 
 
 def verified_claim(walk: Walk, delegation: str, now: UnixMillis) -> Chain:
-    """The chain, or a refusal that can be recorded: who names it has proved who it is. Raises Refused."""
+    """Return the verified chain. Raises Refused, which can be recorded because the caller has proved who it is."""
     return _known(walk, delegation, now).chain
 
 
@@ -98,8 +99,11 @@ def _known(walk: Walk, delegation: str, now: UnixMillis) -> KnownChain:
 
 
 def chain_mandate(walk: Walk, chain: Chain, mandate_id: str = "", *, anywhere: bool = False) -> Mandate:
-    """The mandate that a verified chain starts at, which stands and allows it. mandate_id: as the caller names it, or
-    empty. anywhere: as for `verify_lineage`. Raises Refused (`mandate.*`, `delegation.*`)."""
+    """Return the mandate that a verified chain starts at, checked to be valid and to allow the chain.
+
+    `mandate_id`: as the caller names it, or empty. `anywhere`: as for `verify_lineage`. Raises Refused (`mandate.*`,
+    `delegation.*`).
+    """
     root = chain.root
     named = root.mission.id if root.mission is not None else ""
     if mandate_id and mandate_id != named:
@@ -125,7 +129,7 @@ def _own_mandate(walk: Walk, caller: VerifiedCaller, mandate_id: str) -> Mandate
     if not mandate_id:
         raise MANDATE_MISSING()
     mandate = walk.mandates.find(MandateId(mandate_id))
-    # Worded alike, so that an agent cannot probe for the mandates of others.
+    # Same wording for both cases, so that an agent cannot probe for other agents' mandates.
     unknown = f"mandate {shown(mandate_id)} is not known, and no chain of delegation came with the request"
     if mandate is None:
         raise MANDATE_UNKNOWN(unknown)
@@ -136,7 +140,7 @@ def _own_mandate(walk: Walk, caller: VerifiedCaller, mandate_id: str) -> Mandate
 
 
 def _check_recordable(chain: Chain) -> None:
-    """An agent chooses the `jti` of what it signs; the intent has room for so much of it."""
+    """Check that the hops fit into an intent: an agent chooses the `jti` of a hop it signs."""
     if any(len(hop.jti) > HOP_ID_CHARS_MAX for hop in chain.hops):
         raise DELEGATION_MALFORMED_REFUSED(f"a `jti` has at most {HOP_ID_CHARS_MAX} characters")
     for hop in chain.hops:
@@ -147,13 +151,15 @@ def _check_recordable(chain: Chain) -> None:
 
 
 async def admit_receivers(walk: Walk, mandate: Mandate, hops: Sequence[Hop]) -> bool:
-    """Count everybody of this chain among those who have a part of the mandate, before any of them acts. Whether that
-    took a while, so that what was asked before may be otherwise by now. Raises as `check_width`."""
+    """Count every receiver of this chain in the mandate's register, before any of them acts.
+
+    Returns whether this waited, so that earlier checks must be repeated. Raises as `check_width`.
+    """
     agents = tuple(hop.agent for hop in hops)
     known = walk.admitted
     if all((mandate.id, *pair) in known for pair in pairwise(agents)):
         return False
-    # The register writes to a disk, which nobody else should wait for.
+    # The register writes to disk; do not block the event loop.
     await anyio.to_thread.run_sync(check_width, walk, mandate, agents)
     if len(known) >= ADMITTED_MAX:
         known.clear()
@@ -162,8 +168,11 @@ async def admit_receivers(walk: Walk, mandate: Mandate, hops: Sequence[Hop]) -> 
 
 
 def check_width(walk: Walk, mandate: Mandate, agents: Sequence[str]) -> None:
-    """Each of these has the mandate from the one before it, and is one of at most so many who do. An agent that hands
-    on to itself gives nothing away. Raises Refused (`delegation.width`), Unavailable (`register.*`)."""
+    """Check that each agent is one of at most `width_max` receivers of the agent before it. Handing on to itself is
+    free.
+
+    Raises Refused (`delegation.width`), Unavailable (`register.*`).
+    """
     width_max = mandate.delegability.width_max
     for giver, receiver in pairwise(agents):
         if giver != receiver and not walk.mandates.admit(
@@ -175,7 +184,7 @@ def check_width(walk: Walk, mandate: Mandate, agents: Sequence[str]) -> None:
 
 
 def _check_holder(leaf: Hop, caller: VerifiedCaller) -> None:
-    """A chain is of use to nobody but the holder of its last hop: a copy of it is a copy of what is public anyway."""
+    """Check that the caller holds the last hop: a chain is not secret, so a copy of it must be useless."""
     if not is_held_by(leaf, caller):
         raise DELEGATION_HOLDER_BINDING_FAILED(
             f"the last hop is for {shown(leaf.agent, 60)} and bound to a key that this caller did not prove"
@@ -183,12 +192,12 @@ def _check_holder(leaf: Hop, caller: VerifiedCaller) -> None:
 
 
 def is_held_by(leaf: Hop, caller: VerifiedCaller) -> bool:
-    """Whether a hop is this caller's, by agent and by what it proved."""
+    """Whether a hop is bound to this caller's agent and proof."""
     return leaf.agent == caller.agent and holds(caller, leaf.confirmation)
 
 
 def holds(caller: VerifiedCaller, confirmation: Confirmation) -> bool:
-    """Whether the caller proved what a hop's `cnf` names."""
+    """Whether the caller proved possession of what a hop's `cnf` names."""
     match confirmation.method:
         case "jkt":
             return caller.holds(key=confirmation.thumbprint)
@@ -198,7 +207,7 @@ def holds(caller: VerifiedCaller, confirmation: Confirmation) -> bool:
 
 
 def _check_resource(chain: Chain, issuer: str, server: str) -> None:
-    """Every hop is for all of this deployment, or for this very server."""
+    """Check that every hop is for the whole deployment or for this server."""
     for hop in chain.hops:
         if issuer not in hop.audiences and f"{issuer}/mcp/{server}" not in hop.audiences:
             raise DELEGATION_AUDIENCE_MISMATCH_REFUSED(
@@ -207,7 +216,7 @@ def _check_resource(chain: Chain, issuer: str, server: str) -> None:
 
 
 def _check_handing_on(walk: Walk, chain: Chain, mandate: Mandate) -> None:
-    """How deep and to whom, by today's registry: an agent that was stopped holds up everything below it."""
+    """Check depth and receivers by the current registry: an inactive agent blocks everything below it."""
     allowed, current = mandate.delegability, walk.registry.current
     below = len(chain.hops) - 1
     if below > allowed.depth_max:

@@ -1,5 +1,5 @@
-"""Whether a workflow stands: it is registered and active, its review is not overdue, and neither it, its key nor who
-owns it is revoked or held. Asked when it answers and again when the action is resumed."""
+"""Check whether a workflow is valid: registered, active, reviewed in time, and neither it, its key nor its owner
+revoked or held. Checked when it answers and again when the action is resumed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def standing_workflow(walk: Walk, name: str, *, key: str = "") -> Workflow:
-    """The workflow, if what it says counts now. key: thumbprint of what it signs with; empty for none.
+    """Return the workflow if its answers are valid now. `key`: thumbprint of its signing key; empty for none.
 
     Raises Refused (`workflow.unknown`, `workflow.review_overdue`, `workflow.owner`, `revoked.*`, `held.*`),
     Unavailable.
@@ -46,7 +46,7 @@ def standing_workflow(walk: Walk, name: str, *, key: str = "") -> Workflow:
 
 
 def involved_people(walk: Walk, approval: Approval) -> frozenset[str]:
-    """Who gave the task, answers for it, or owns an agent that it came by."""
+    """Return the people who gave the task, answer for it, or own an agent in its chain."""
     current = walk.registry.current
     principals = object_in(approval.shown)["principals"]
     mandate = walk.mandates.find(approval.mandate)
@@ -62,12 +62,12 @@ def involved_people(walk: Walk, approval: Approval) -> frozenset[str]:
 
 
 def why_not(walk: Walk, workflow: Workflow, approval: Approval) -> Refused | None:
-    """Why this workflow's yes would not count; None where it would. Raises Malformed (`approval.object`)."""
+    """Return why this workflow's approval would be invalid; None if valid. Raises Malformed (`approval.object`)."""
     return workflow_fault(workflow, approval, limits=walk.limits, involved=involved_people(walk, approval))
 
 
 def people_behind(walk: Walk, answer: Answer) -> frozenset[str]:
-    """Whose answer it is: of a deputy also who they stand in for, of a workflow everybody who owns it by now."""
+    """Return the people behind an answer: a deputy and the person they stand in for, or a workflow's current owners."""
     place, workflow = answer.in_place_of, walk.registry.current.workflows.get(answer.workflow)
     of = place.of if place is not None else ""
     backup = workflow.ownership.backup_owner if workflow is not None else ""
@@ -77,8 +77,11 @@ def people_behind(walk: Walk, answer: Answer) -> frozenset[str]:
 def counted_already(
     walk: Walk, approval: Approval, behind: frozenset[str], *, by_workflow: bool, but: Answer | None = None
 ) -> Answer | None:
-    """A yes to it of the same people, where that or the new one is a workflow's; None where there is none. behind:
-    whose the new one is, as `people_behind` has them. but: the new one, where it is among them."""
+    """Return an earlier approval by the same people if it or the new one is a workflow's; otherwise None.
+
+    `behind`: the people behind the new answer, as `people_behind` returns them. `but`: the new answer, if already
+    stored.
+    """
     yes = (one for one in approval.answers if one.verdict == "approve" and one != but)
     return next(
         (
@@ -91,7 +94,7 @@ def counted_already(
 
 
 def check_counts_once(walk: Walk, approval: Approval, answer: Answer) -> None:
-    """Whether a yes is not that of people who said it already, by their workflow or beside it.
+    """Check that an approval is not a second one of the same people, by their workflow or in person.
 
     Raises Refused (`approval.answered_already`).
     """
@@ -107,8 +110,8 @@ def check_counts_once(walk: Walk, approval: Approval, answer: Answer) -> None:
 
 
 def groups_of_workflow(walk: Walk, approval: Approval, answer: Answer) -> tuple[str, ...]:
-    """The groups in which a workflow's answer still counts: none once it, its key or its owner is gone or held, it
-    might not give this answer any more, or who owns it by now has said yes beside it."""
+    """Return the groups in which a workflow's answer is still valid. None once the workflow, its key or its owner is
+    removed or held, it may no longer give this answer, or one of its current owners has approved as well."""
     try:
         workflow = standing_workflow(walk, answer.workflow, key=signing_key_of(answer.token))
     except Refused:

@@ -1,4 +1,7 @@
-"""Whether an agent can start anything now, by the same names and reach that each of its actions is judged by."""
+"""Report whether a registered agent can start any action now: active, suspended, stopped by a hold, or revoked.
+
+Uses the same names and the same hold reach as the check of each action.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,11 @@ Standing = Literal["active", "suspended", "retired", "inactive", "stopped", "rev
 
 
 def standing_of(walk: Walk, name: str) -> tuple[Standing, str]:
-    """How a registered agent stands, and the id of the hold that stops it; empty where none does. A hold on one of its
-    instances, mandates or tools stops less than all of it, and is none of these; so does one on a key, where it proves
-    itself otherwise, too. Raises Unavailable."""
+    """Return the status of a registered agent, and the id of the hold that stops it, or an empty string.
+
+    A hold on only some of its instances, mandates or tools does not count as a stop. A hold or revocation of one key
+    counts only if the agent has no other way to prove itself. Raises Unavailable.
+    """
     current = walk.registry.current
     found = current.agents.get(AgentId(name))
     names = agent_names(walk, AgentId(name))
@@ -41,7 +46,10 @@ def standing_of(walk: Walk, name: str) -> tuple[Standing, str]:
 
 
 def holds_of_agent(walk: Walk, name: AgentId) -> Sequence[Hold]:
-    """Those in force that stop the agent, or it under one of its keys or mandates, newest first. Raises Unavailable."""
+    """Return the holds in force on the agent, on one of its keys or on one of its mandates, newest first.
+
+    Raises Unavailable.
+    """
     current, now = walk.registry.current, walk.clock.now()
     found = current.agents.get(name)
     ways = ways_to_prove(found) if found is not None else []

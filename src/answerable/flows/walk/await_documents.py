@@ -1,8 +1,8 @@
-"""Documents that another process applied are in force here before anything is decided or started.
+"""Make actions wait until documents that another process applied are in force in this process.
 
-What changed in the registers' file is known at the next look at the epoch; documents with many policies take seconds to
-compile, and until then nobody here can say whose right to act they end. So actions wait, and what is on its way is not
-started. For policy sets alone nobody waits: they hold once they are compiled (PUB-10).
+A change in the register file is noticed at the next read of the epoch. Documents with many policies take seconds to
+compile, and until then this process does not know whose authority they end. So actions wait, and an action already on
+its way is not started. Actions do not wait for policy sets alone: those take effect once they are compiled (PUB-10).
 """
 
 from __future__ import annotations
@@ -20,20 +20,22 @@ WAIT_SECONDS_MAX: Final = 10.0
 
 
 def are_coming(walk: Walk) -> bool:
-    """Whether actions wait for documents, as whoever has looked at the epoch knows."""
+    """Whether actions must wait for documents, as of the last read of the epoch."""
     coming = walk.registry.coming
     return coming is not None and not coming.only_policies
 
 
 def require_none_coming(walk: Walk) -> None:
-    """Raises Unavailable (`registry.coming`)."""
+    """Raise Unavailable (`registry.coming`) if documents of another process are not yet in force."""
     if are_coming(walk):
         raise REGISTRY_COMING()
 
 
 async def await_documents(walk: Walk) -> None:
-    """Until whoever follows the registers has put them into force. Raises Unavailable: `register.*` where nobody can
-    say whether there are any, and `registry.coming`."""
+    """Wait up to `WAIT_SECONDS_MAX` seconds until the follower of the registers has put pending documents into force.
+
+    Raises Unavailable: `register.*` if the register cannot be read, `registry.coming` after the time limit.
+    """
     walk.worlds.epoch()
     if not are_coming(walk):
         return

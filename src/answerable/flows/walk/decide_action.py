@@ -1,8 +1,8 @@
-"""Steps 3 and 4 of the walk as one, without an await: what is true, what is decided, and narrowed if that is asked.
+"""Gather facts, decide an action, and narrow its arguments if policy requires it (steps 3 and 4). No await in between.
 
-An action that policy narrows is another one: its arguments are checked again, facts are gathered again, and it is
-decided again, with the mandate before the policies as ever. That happens once: a second narrowing is refused, for then
-no two policies agree on how much is little enough.
+An action that policy narrows is a different action: its arguments are verified again, its facts are gathered again, and
+it is decided again, the mandate before the policies. This happens once. A second narrowing is refused, because the
+policies then do not agree on a bound.
 """
 
 from __future__ import annotations
@@ -32,10 +32,12 @@ if TYPE_CHECKING:
 def decide_action(
     walk: Walk, asked: VerifiedRequest, gather: Callable[[Walk, VerifiedRequest], Facts]
 ) -> tuple[VerifiedRequest, Facts, Decision]:
-    """The action as it may be done, what was true, and the decision about it. gather: step 3.
+    """Return the action as it may be performed, the facts, and the decision on it.
 
-    An allow or a question for people comes back only where every obligation is understood and can be kept. Raises
-    Refused as `gather` and `verify_request` do, `arguments.token`, and `obligation.unknown`, `obligation.conflict`,
+    `gather`: step 3, called once for each verified request.
+
+    An allow or a defer is returned only if every obligation is known and can be fulfilled. Raises Refused as `gather`
+    and `verify_request` do, `arguments.token`, and `obligation.unknown`, `obligation.conflict`,
     `obligation.unfulfillable`, `obligation.second_narrowing`.
     """
     began = walk.clock.monotonic()
@@ -75,7 +77,10 @@ def _decided(
 
 
 def duties_in_force(decision: Decision) -> Duties:
-    """What its obligations come to. Raises Refused (`obligation.unknown`, `obligation.conflict`)."""
+    """Return the duties that the decision's obligations combine to.
+
+    Raises Refused (`obligation.unknown`, `obligation.conflict`).
+    """
     obligations = decision.all_obligations
     if not obligations:
         return NO_DUTIES
@@ -86,7 +91,7 @@ def duties_in_force(decision: Decision) -> Duties:
 
 
 def _narrowed(walk: Walk, verified: VerifiedRequest, duties: Duties) -> VerifiedRequest | None:
-    """The action with narrower arguments; None where they are narrow enough."""
+    """Return the action with narrowed arguments; None if they are narrow enough already."""
     if not duties.narrow:
         return None
     before = verified.arguments
@@ -96,7 +101,7 @@ def _narrowed(walk: Walk, verified: VerifiedRequest, duties: Duties) -> Verified
     }
     if not changed:
         return None
-    # What policy calls by a name may lie deep in what the tool takes, and nothing but that is changed there.
+    # A policy argument name may point deep into the tool's arguments. Change only the value it points to.
     arguments = with_changed(verified.resolved.capability.arguments, verified.request.arguments, changed)
     if arguments is None:
         named = ", ".join(shown(name) for name in sorted(changed))

@@ -1,4 +1,4 @@
-"""From a prompt, a model or a manifest to the actions that ran under it, and how well that was known at each."""
+"""Find the actions that ran under a given prompt, model or manifest, and how well each fact was known at the time."""
 
 from __future__ import annotations
 
@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionUnder:
-    """manifest: digest. drifted: the running agent was known to differ from it. made_of: every field that it says, as
-    well as it was known then; empty where what it says cannot be read. outcome: how it ended, empty while it is not
-    known to have. line: the intent as a sentence."""
+    """An action that set out under a matching manifest.
+
+    `manifest`: digest. `drifted`: whether the running agent was known to differ from the manifest. `made_of`: the
+    manifest's fields, each with the evidence for it at the time; empty if the manifest cannot be read. `outcome`: how
+    the action ended; empty if not known. `line`: the intent as a sentence.
+    """
 
     action: str
     agent: str
@@ -41,8 +44,11 @@ class ActionUnder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundActions:
-    """manifests: digests of those that are meant and were registered, in order. unread: how many others were, of which
-    it cannot be read what they say, so that none of theirs is among the actions. actions: in the ledger's order."""
+    """The result of a search.
+
+    `manifests`: digests of the registered manifests that match, in order. `unread`: number of other manifests whose
+    content cannot be read, so that their actions are missing. `actions`: in ledger order.
+    """
 
     manifests: tuple[str, ...]
     unread: int
@@ -52,10 +58,9 @@ class FoundActions:
 def find_actions(
     entries: Iterable[StoredEntry], wanted: WantedManifest, find_key: Callable[[bytes], SubjectKey | None]
 ) -> FoundActions:
-    """Every action that set out under a manifest that is meant, of any agent and at any time.
+    """Return every action that set out under a matching manifest, of any agent and at any time.
 
-    Raises Refused (`timeline.manifest_unknown`) where the ledger knows no such manifest, Broken
-    (`ledger.leaf_malformed`).
+    Raises Refused (`timeline.manifest_unknown`) if the ledger has no such manifest, Broken (`ledger.leaf_malformed`).
     """
     manifests: dict[str, Manifest | None] = {}
     drift: dict[str, tuple[str, ...]] = {}
@@ -77,7 +82,7 @@ def find_actions(
                 leaf = leaf_of(stored)
                 if leaf.get("manifest"):
                     instance = str(leaf.get("instance"))
-                    # A sub-agent is made of what its parent is made of.
+                    # A sub-agent inherits the drift of its parent.
                     known = (*drift.get(instance, ()), *drift.get(parents.get(instance, ""), ()))
                     intents.append((stored, leaf, known))
             case Tag.OUTCOME | Tag.INDETERMINATE:
@@ -100,7 +105,7 @@ def find_actions(
 
 
 def action_told(one: ActionUnder) -> dict[str, JSONValue]:
-    """The same, for programs."""
+    """Return the action as JSON for programs."""
     return {
         "index": one.line.index,
         "at": one.line.when(),

@@ -1,7 +1,7 @@
-"""From the digest that an agent names to the bytes that were prepared, and to an action that carries them.
+"""Find a prepared object by the digest an agent names, and build the action that executes it.
 
-An agent says which prepared object is executed, and not one byte of it: what goes on from here, to policies, people,
-ledger and tool, is what the gateway froze when it was prepared.
+The agent sends only the digest, never a byte of the object. Policies, people, ledger and tool get the bytes that the
+gateway froze when the object was prepared.
 """
 
 from __future__ import annotations
@@ -42,12 +42,13 @@ def with_prepared(
     capability: Capability,
     delegation_lineage: DelegationLineage,
 ) -> tuple[ActionRequest, Executed | None]:
-    """The request as it will be sent, and the prepared object in it; the request itself where it executes none.
+    """Return the request as it will be sent and its prepared object; the same request and None if it executes none.
 
-    An object is good for the agent that had it prepared, under the mandate and the chain that it was prepared under.
-    Raises Refused: `prepared.arguments`, `prepared.digest`, `prepared.unknown`, also for what others prepared,
+    An object can be executed only by the agent that prepared it, under the same mandate and delegation chain.
+
+    Raises Refused: `prepared.arguments`, `prepared.digest`, `prepared.unknown` (also for objects of other agents),
     `prepared.other_mandate`, `prepared.used`, `prepared.expired`, `prepared.changed`, `prepared.altered`; and
-    `prepared.too_many` for one that prepares while too many wait. Raises Unavailable.
+    `prepared.too_many` for a request that prepares while too many objects wait. Raises Unavailable.
     """
     executes = capability.executes
     if executes is None:
@@ -85,8 +86,10 @@ def with_prepared(
 def check_executed(
     walk: Walk, executed: Executed | None, caller: VerifiedCaller, delegation_lineage: DelegationLineage
 ) -> None:
-    """Who or what prepared what an action has used up is still what it was then. Raises Refused (`prepared.unknown`,
-    `prepared.changed`), Unavailable."""
+    """Check that the tool, manifest and chain behind a prepared object already used by this action are unchanged.
+
+    Raises Refused (`prepared.unknown`, `prepared.changed`), Unavailable.
+    """
     if executed is None:
         return
     found = walk.prepared.get(executed.id) if walk.prepared is not None else None
@@ -96,9 +99,10 @@ def check_executed(
 
 
 def use_prepared(walk: Walk, executed: Executed | None, *, by: str) -> None:
-    """Use it up for an action, for good, before anything happens. What a crash after this line burned is prepared anew.
+    """Mark a prepared object as used by action `by`, for good, before the effect.
 
-    Raises Refused (`prepared.used`), Unavailable.
+    If the process crashes after this call, the object stays used and must be prepared again. Raises Refused
+    (`prepared.used`), Unavailable.
     """
     if executed is None:
         return
@@ -169,7 +173,7 @@ def _named(
 
 
 def _money_at(capability: Capability, executes: ExecuteMapping) -> str:
-    """Where in the object the amounts lie that budgets add up, so that people are shown them as money."""
+    """Return the pointer, inside the object, to the amounts that budgets add up, so that cards show them as money."""
     amount = capability.spending.amount
     pointer = next(
         (one.pointer for one in capability.arguments if amount and one.name == amount.argument), ""
@@ -183,7 +187,7 @@ def _money_at(capability: Capability, executes: ExecuteMapping) -> str:
 def _check_unchanged(
     walk: Walk, found: Prepared, caller: VerifiedCaller, delegation_lineage: DelegationLineage
 ) -> None:
-    """Who or what prepared it is what it was then."""
+    """Check that the tool, the manifest and the chain that prepared the object are the same now."""
     prepares = walk.registry.current.capabilities.get(found.capability)
     definition = walk.upstream.definition(prepares) if prepares is not None else None
     changed = (
@@ -197,11 +201,11 @@ def _check_unchanged(
 
 
 def _arguments(executes: ExecuteMapping, found: Prepared) -> dict[str, JSONValue]:
-    """What the tool gets: the bytes that were prepared, and their digest where it takes one."""
+    """Return the tool's arguments: the prepared bytes, and their digest if the tool takes one."""
     sent: dict[str, JSONValue] = {executes.argument: found.content.text}
     if executes.digest_argument:
         sent[executes.digest_argument] = f"{PREFIX}{found.digest}"
-    # Whatever a register gives back, nothing is sent under a digest that is not its own.
+    # Do not trust the register: never send bytes under a digest that is not theirs.
     if not compare_digest(digest_of(found.content.text), found.digest):
         raise PREPARED_USED("what was prepared was used a moment ago: prepare again")
     return sent

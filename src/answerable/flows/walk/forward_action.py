@@ -1,7 +1,7 @@
-"""Whichever process an action reaches, it is governed by the one that owns its mandate, which alone counts its budget.
+"""Forward an action to the process (shard) that owns its mandate, which alone counts the mandate's budget.
 
-The proof was checked here, over the bytes that arrived here. The frozen action, the agent's claims and who was proved
-go on as a whole; the owner decides, records and performs, and its answer is handed back.
+The process that received the bytes has checked the proof over them. It forwards the frozen action, the agent's claims
+and the proved caller together. The owner decides, records and performs, and its answer is returned.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from answerable.ports.upstream import Progress
 
 OWNERS_MAX: Final = 10_000
-"""Mandates whose owner is kept in mind; past that all are looked up again."""
+"""Mandates whose owner is cached; when full, the cache is cleared."""
 
 
 async def forward_action(
     walk: Walk, request: ActionRequest, caller: VerifiedCaller, *, progress: Progress | None = None
 ) -> Answer:
-    """Govern an action here, or send it on to the process that owns its mandate; once, and nothing is tried again.
+    """Govern an action in this process, or forward it to the owner of its mandate. Sends once; never retries.
 
     Raises as `govern_action` does, and Unavailable (`shard.*`), which says whether an effect is possible.
     """
@@ -40,12 +40,12 @@ async def forward_action(
         return await govern_action(walk, request, caller, progress=progress)
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise PROOF_OTHER_MESSAGE()
-    # From here on nothing is known here of what happens until the answer is there.
+    # From this line on, this process knows nothing of the action until the answer arrives.
     return await walk.link.forward(owner, request, caller, progress=progress)
 
 
 def _owner_elsewhere(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> str | None:
-    """The log of the process that this goes to; None where it is ours, or is refused and recorded here."""
+    """Return the log origin of the process to forward to; None if this process governs, or refuses and records."""
     mandate = _mandate_of(walk, request, caller)
     if mandate is None:
         return None
@@ -58,7 +58,7 @@ def _owner_elsewhere(walk: Walk, request: ActionRequest, caller: VerifiedCaller)
 
 
 def _mandate_of(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Mandate | None:
-    """The mandate at the root of what this caller acts under, as far as it is known here; None for what is refused."""
+    """Return the root mandate the caller acts under, if this process knows it; None if the request will be refused."""
     if not request.delegation:
         mandate = walk.mandates.find(MandateId(request.mandate_id))
         return mandate if mandate is not None and mandate.agent == caller.agent else None

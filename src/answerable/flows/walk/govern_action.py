@@ -1,12 +1,12 @@
-"""The walk of one action: parse → verify → gather → decide → (defer) → log intent → act → log outcome → answer.
+"""Govern one action: parse → verify → gather → decide → (defer) → log intent → act → log outcome → answer.
 
-Each step consumes what the step before made, so that it cannot be walked in another order. The five laws:
+Each step takes the result of the step before, so that the steps cannot run in another order. The five laws:
 
-1. No effect without a durable intent: only step 6 makes a warrant, only `Upstream.perform` redeems it, once.
-2. Names before effects: idempotency key and lease name are in the intent.
-3. Every intent ends: here, or by `settle_open_intents`.
-4. What was approved is what runs: an approval is matched by action digest, and decided again with it as a fact.
-5. Denials are entries too.
+1. No effect without a durable intent: only step 6 makes a warrant, and only `Upstream.perform` redeems it, once.
+2. Names before effects: the idempotency key and the lease name are in the intent.
+3. Every intent ends: in this flow, or by `settle_open_intents`.
+4. What was approved is what runs: an approval is matched by action digest, and is a fact in the final decision.
+5. Denials are recorded, too.
 """
 
 from __future__ import annotations
@@ -81,10 +81,11 @@ async def govern_action(
 ) -> Answer:
     """Govern one action from its proved caller to its recorded end.
 
-    Raises Unverified, Refused (recorded), Unavailable (says whether an effect is possible), Broken. Cancelling cancels
-    the upstream call alone: the outcome is recorded. A receipt of None: settling wrote that the end is not known.
+    Raises Unverified, Refused (recorded), Unavailable (says whether an effect is possible), Broken. Cancellation
+    cancels only the upstream call: the outcome is still recorded. A receipt of None means that settlement has already
+    recorded the end as indeterminate.
     """
-    # 2 verify, anew after each wait: nothing has happened if it fails; a verified principal's refusal is recorded.
+    # 2 verify, again after each wait: a failure has no effect; the refusal of a verified principal is recorded.
     verified, call, amounts, reserved, references, names = None, 0, ONE_CALL, None, None, UNNAMED
     try:
         while True:
@@ -93,7 +94,7 @@ async def govern_action(
             asked = verified = verify(walk, plan, request, caller)
             if await admit_receivers(walk, asked.mandate, asked.hops) or await pin_first_seen(walk, asked):
                 continue
-            # 3 gather, 4 decide: what policy narrows is another action from here on
+            # 3 gather, 4 decide: from here on, `verified` is the action as policy narrowed it.
             accounts, gather = plan.accounts, partial(watched, partial(facts_under, plan), gather_facts)
             verified, facts, decision = decide_action(walk, asked, gather)
             if decision.effect == "deny":
@@ -108,12 +109,12 @@ async def govern_action(
             references = found_references(walk, verified, decision.policy_set)
             if references is not None:
                 names = name_action(walk, verified, at=facts.at)
-                # No await between the decision and this reservation, so that nobody can spend what was just seen.
+                # No await between the decision and this reservation, so that no other action spends the same budget.
                 call, reserved = reserve(
                     walk, facts, accounts, amounts, executed=verified.prepared, action=names.action
                 )
                 break
-            # What the intent will refer to is not in the log yet. Writing it may take time, so it is decided again.
+            # The log lacks a statement that the intent will cite. Writing it takes time, so decide again.
             await cite_statements(walk, verified, decision.policy_set)
     except Refused as refused:
         request = request if verified is None else verified.request
@@ -122,20 +123,20 @@ async def govern_action(
         refusal = await refuse_action(walk, verified.request, caller, no_of(decision, verified))
         await void_denied(walk, verified, decision, facts.at)
         raise refusal
-    # 5 defer: a durable record waits for people; asking again finds the same one.
+    # 5 defer: a durable approval record waits for people; a repeated request finds the same record.
     if decision.effect == "defer":
         return await _asked_people(walk, asked, verified, decision, at=facts.at)
-    # 6 log intent: names are chosen first, then the intent is on disk, then there is a warrant.
+    # 6 log intent: choose the names, write the intent to disk, then make the warrant.
     assert references is not None and reserved is not None  # noqa: S101, PT018 - only an allow comes here
     grounds = Grounds(plan=plan, caller=caller, verified=verified, facts=facts, decision=decision)
     warrant, left = await log_intent(walk, grounds, references, names, call=call, reserved=reserved)
     opened = walk.open_intents.get(warrant.intent.index)
-    # 7 act: a crash from here to step 9 leaves an open intent, which settling ends as indeterminate.
+    # 7 act: a crash between this line and step 9 leaves an open intent, which settlement ends as indeterminate.
     began = walk.clock.monotonic() if WALL_MS in amounts else 0.0
     told = hidden_progress(verified, progress)
     outcome, broken_off = await act(walk, grounds, warrant, told or progress, left=left)
-    # 8 release: the broker ends the lease of one action before it answers; what it could not end it goes on ending.
-    # 9 log outcome, with what it gives back of what was reserved
+    # 8 release: the broker ends the lease of one action before it answers, and retries later if that fails.
+    # 9 log outcome, with the part of the reservation that is given back
     if amounts is not ONE_CALL or outcome.status == "not_started":
         elapsed_ms = ceil((walk.clock.monotonic() - began) * 1000) if WALL_MS in amounts else 0
         outcome = with_rest(outcome, reserved, verified, elapsed_ms=elapsed_ms)
@@ -156,25 +157,23 @@ async def govern_action(
 async def _asked_people(
     walk: Walk, asked: VerifiedRequest, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis
 ) -> Answer:
-    """Step 5. What people are shown beside the action is looked up by this very walk, as an action of its own."""
+    """Step 5: request approval. The preview for the card runs through this same walk as an action of its own."""
     preview = partial(preview_effect, walk, Governing(gather_facts, govern_action))
     approval = await request_approval(walk, verified, decision, at=at, preview=preview)
     return with_narrowing(Answer(approval=approval), asked, verified)
 
 
 def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
-    """Step 3 for who has no plan, or one from before a rule has tripped. Raises as `facts_under`, and Unavailable when
-    nobody can say what was revoked."""
+    """Step 3 without a current plan. Raises as `facts_under`, and Unavailable if revocations cannot be read."""
     return _facts(walk, verified, judged_now(walk, verified), accounts_of(verified))
 
 
 def facts_under(plan: Plan, walk: Walk, verified: VerifiedRequest) -> Facts:
-    """Step 3: what is true now. Registers are read in memory; none of them takes a default for the unknown.
+    """Step 3: gather the facts in force now, from memory. An unknown fact never gets a default value.
 
-    Raises Refused: `register.no_room` when the registers cannot be written, `ledger.unwitnessed` when witnesses have
-    not cosigned the ledger for longer than is allowed,
-    `revoked.<kind>` when something that the request acts under has been revoked, `facts.unknown` when a fact that
-    policy may ask for is not known.
+    Raises Refused: `register.no_room` if the registers cannot be written, `ledger.unwitnessed` if witnesses have not
+    cosigned the ledger for longer than is allowed, `revoked.<kind>` if something the request acts under has been
+    revoked, `facts.unknown` if a fact that policy may use is not known.
     """
     return _facts(walk, verified, plan.judged, plan.accounts)
 
@@ -217,10 +216,11 @@ async def log_intent(
     call: int,
     reserved: Reserved,
 ) -> tuple[Warrant, BaseException | None]:
-    """Step 6: the intent, with the decision inside, on disk; from its receipt the warrant. And whether the caller left.
+    """Step 6: write the intent with its decision to disk, and make the warrant from the receipt.
 
-    Nothing else runs between the decision and its place in the log, or between the decision and its waiting for one.
-    Raises Unavailable with effect `none`, whatever became of the entry: without a warrant nothing is performed.
+    Returns the warrant, and the exception to raise if the caller left meanwhile. No await between the decision and its
+    place in the log or in the queue for it. Raises Unavailable with effect `none`, even if the entry was written:
+    without a warrant nothing is performed.
     """
     verified, decision, facts = grounds.verified, grounds.decision, grounds.facts
     deadline = UnixMillis(facts.at + walk.limits.intent_ttl_ms)
@@ -310,11 +310,11 @@ async def act(
     *,
     left: BaseException | None,
 ) -> tuple[Outcome, BaseException | None]:
-    """Step 7: how it ended, and what to raise to the caller once that is on disk. left: the caller is gone already.
+    """Step 7: perform the action. Returns the outcome, and what to raise to the caller once the outcome is on disk.
 
-    Obligations that come before the effect come first: who is to be told is told, who is to have seen it has seen it.
-
-    What a broken upstream or a leaving caller leaves behind is `indeterminate` once the warrant has been redeemed.
+    `left`: set if the caller has already left. Obligations that come before the effect are fulfilled first: groups are
+    notified and witnesses have cosigned. After an upstream failure or a cancelled call, the outcome is `indeterminate`
+    if the warrant has been redeemed, otherwise `not_started`.
     """
     if left is not None:
         return Outcome(status="not_started", detail="the caller left before the start"), left
@@ -324,10 +324,10 @@ async def act(
     if unseen is not None:
         return unseen, raised
     try:
-        # Between this look and the start nothing else runs.
+        # No await between this check and the start.
         stopped = why_not_start(walk, grounds)
     except Unavailable as failed:
-        # Nothing was started: the intent ends here, and the caller is told what is the matter.
+        # Nothing was started: end the intent, and raise the failure to the caller.
         return Outcome(status="not_started", detail="what has been revoked or is held cannot be told"), failed
     if stopped:
         return Outcome(status="not_started", detail=stopped), None

@@ -1,7 +1,6 @@
-"""Credentials lying about: none goes to a tool with an agent's arguments, and none comes back to it in an answer, or in
-what a tool says of its progress.
+"""Keep credentials out of tool arguments, tool answers and progress messages.
 
-What is found is recorded by kind and number, with the refusal or the outcome; the string itself is not.
+A finding is recorded by kind and number, with the refusal or the outcome. The credential itself is not recorded.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from answerable.ports.upstream import Progress
 
 INLINE_BYTES_MAX: Final = 65_536
-"""A longer answer is searched beside the event loop."""
+"""Longer answers are searched in a worker thread, off the event loop."""
 NOT_READABLE: Final[dict[str, JSONValue]] = {
     "isError": True,
     "content": [{"type": "text", "text": "the answer held a credential and could not be shown without it"}],
@@ -33,9 +32,9 @@ NOT_READABLE: Final[dict[str, JSONValue]] = {
 
 
 def check_tokens(verified: VerifiedRequest) -> None:
-    """Raises Refused (`arguments.token`) when the action, or the reason that the agent gives, holds a credential.
+    """Raise Refused (`arguments.token`) if the action, or the reason the agent gives, contains a credential.
 
-    Only what the capability says that a tool needs, by name of the argument, may hold a credential.
+    Only the arguments that the capability names as credential arguments may contain one.
     """
     expected, request = verified.resolved.capability.credential_arguments, verified.request
     content = request.action.bytes
@@ -51,14 +50,14 @@ def check_tokens(verified: VerifiedRequest) -> None:
 
 
 class HiddenProgress:
-    """What a tool says of its progress, on its way to the caller, with every credential in it hidden."""
+    """Passes a tool's progress messages on to the caller with every credential in them hidden."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._found: Counter[str] = Counter()
 
     async def __call__(self, progress: float, total: float | None, message: str | None) -> None:
-        """Pass it on."""
+        """Hide credentials in the message and pass the progress on."""
         if message:
             content = message.encode("utf-8", "replace")
             if len(content) > INLINE_BYTES_MAX:
@@ -72,20 +71,22 @@ class HiddenProgress:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What was hidden so far."""
+        """Return the findings hidden so far."""
         return tuple(Finding(kind, number) for kind, number in sorted(self._found.items()))
 
 
 def hidden_progress(verified: VerifiedRequest, progress: Progress | None) -> HiddenProgress | None:
-    """What stands between tool and caller; None where nobody listens, or where the tool may answer with credentials."""
+    """Wrap `progress`; None if there is no listener, or if the tool may answer with credentials."""
     if progress is None or verified.resolved.capability.credential_answers:
         return None
     return HiddenProgress(progress)
 
 
 async def hide_tokens(outcome: Outcome, told: HiddenProgress | None = None) -> Outcome:
-    """The outcome with every credential in the answer hidden; how many of what kind is in its detail, with those that
-    were hidden in what was told of its progress."""
+    """Return the outcome with every credential in its answer hidden.
+
+    The detail states how many of what kind were hidden, including those that `told` hid in progress messages.
+    """
     if told is not None and told.findings:
         outcome = _noted(outcome, f"hidden in progress: {described(told.findings)}")
     if outcome.detail:
@@ -96,7 +97,7 @@ async def hide_tokens(outcome: Outcome, told: HiddenProgress | None = None) -> O
         return outcome
     whole = result_bytes(outcome.result)
     if len(whole) > INLINE_BYTES_MAX:
-        # It happened, and must be written down as it happened, whoever leaves meanwhile.
+        # The effect has happened and must be recorded, even if the caller leaves meanwhile.
         with anyio.CancelScope(shield=True):
             shown, findings = await anyio.to_thread.run_sync(hidden_in, whole)
     else:

@@ -1,7 +1,6 @@
-"""Obligations of an allow, kept around the effect: who is told, who has seen it, and what the agent gets to see.
+"""Fulfil the obligations of an allow around the effect: notify groups, wait for witnesses, redact the answer.
 
-By now every one of them is in the intent, which is durable: whatever becomes of this process, the ledger says under
-which conditions the action was allowed.
+Every obligation is already in the durable intent, so the ledger states the conditions of the allow even after a crash.
 """
 
 from __future__ import annotations
@@ -35,13 +34,13 @@ if TYPE_CHECKING:
 
 DETAIL_WITHHELD: Final = "what the upstream said about it is withheld by policy"
 WITNESS_SPARE_MS: Final = 500
-"""Of the life of a warrant, left for the act itself when witnesses have been waited for."""
-# Words of somebody else stand in backticks in whatever we write.
+"""Part of a warrant's life that is reserved for the action itself after waiting for witnesses."""
+# Answerable puts other parties' words in backticks in everything it writes.
 _QUOTED: Final = re.compile(r"`[^`]*`?")
 
 
 def tell_groups(walk: Walk, verified: VerifiedRequest, decision: Decision, warrant: Warrant) -> None:
-    """Tell those whom policy wants told. The intent says so already, so a channel that fails changes nothing."""
+    """Notify the groups that policy names. The intent already states the duty, so a failing channel changes nothing."""
     for group in duties_in_force(decision).notify:
         notice = Notice(
             group=group,
@@ -59,7 +58,11 @@ def tell_groups(walk: Walk, verified: VerifiedRequest, decision: Decision, warra
 async def await_witnesses(
     walk: Walk, decision: Decision, warrant: Warrant
 ) -> tuple[Outcome | None, BaseException | None]:
-    """None once the intent may be performed; else how it ends without a start, and what to raise to the caller."""
+    """Wait until witnesses have cosigned the intent, if policy requires it.
+
+    Returns (None, None) if the intent may be performed; otherwise the outcome without a start, and what to raise to the
+    caller.
+    """
     if not duties_in_force(decision).witnessed:
         return None, None
     said = "no quorum of witnesses has cosigned the intent in time"
@@ -79,7 +82,7 @@ async def await_witnesses(
 
 
 def heard(decision: Decision, progress: Progress | None) -> Progress | None:
-    """How progress reaches the agent: without the upstream's words where its answer is not to be seen as it is."""
+    """Wrap `progress` so that it drops the upstream's words if an obligation restricts the answer."""
     if progress is None or not duties_in_force(decision).about_answer:
         return progress
 
@@ -92,8 +95,10 @@ def heard(decision: Decision, progress: Progress | None) -> Progress | None:
 async def show_outcome(
     verified: VerifiedRequest, decision: Decision, outcome: Outcome, told: HiddenProgress | None
 ) -> Outcome:
-    """The outcome as the agent gets it and the ledger keeps it: obligations first, then no credential in it. told: what
-    was said of its progress."""
+    """Return the outcome that the agent gets and the ledger stores: obligations applied first, then credentials hidden.
+
+    `told`: the wrapper that hid credentials in progress messages.
+    """
     duties = duties_in_force(decision)
     if duties.about_answer:
         outcome = await _shown(verified, duties, outcome)
@@ -109,7 +114,7 @@ async def _shown(verified: VerifiedRequest, duties: Duties, outcome: Outcome) ->
     request = verified.request
     looked = partial(shown_answer, outcome.result, duties, method=request.method, target=request.target)
     if len(result_bytes(outcome.result)) > INLINE_BYTES_MAX:
-        # It happened, and must be written down as it happened, whoever leaves meanwhile.
+        # The effect has happened and must be recorded, even if the caller leaves meanwhile.
         with anyio.CancelScope(shield=True):
             result, said = await anyio.to_thread.run_sync(looked)
     else:
@@ -119,7 +124,7 @@ async def _shown(verified: VerifiedRequest, duties: Duties, outcome: Outcome) ->
 
 
 def _wordless(outcome: Outcome) -> str:
-    """The detail without words of the upstream, which may be those that nobody is to see."""
+    """Return the detail without words of the upstream, which may contain what the obligation hides."""
     if outcome.status == "failed" and outcome.detail:
         return DETAIL_WITHHELD
     return _QUOTED.sub("`withheld`", outcome.detail)

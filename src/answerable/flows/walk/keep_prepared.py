@@ -1,9 +1,9 @@
-"""What a tool prepared, frozen and kept before its agent hears of it.
+"""Freeze and store what a tool prepared, before its agent gets the answer.
 
-1. It is frozen from what the tool answered, before anything in the answer is hidden. What the agent may not see as it
-   is, is not kept: nobody executes by a digest what he was shown otherwise.
-2. The outcome in the ledger says its digest. A crash after this: nothing is kept, and the agent was told nothing.
-3. It is in the register. A crash after this: it waits, and who does not know its digest cannot use it.
+1. Freeze the object from the tool's answer, before anything in the answer is hidden. If the agent gets an altered
+   answer, the object is not stored: nobody may execute by digest an object that the agent saw differently.
+2. Write its digest to the ledger with the outcome. After a crash here nothing is stored, and the agent has no answer.
+3. Store it in the register. After a crash here it waits, and cannot be used without its digest.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ async def log_prepared(
     told: Outcome,
     opened: OpenIntent | None,
 ) -> tuple[Outcome, Receipt | None]:
-    """Step 9 of the walk, with what was prepared around it; for an action that prepares nothing it is `log_outcome`.
+    """Step 9 of the walk: write the outcome, with the prepared object around it. Equals `log_outcome` if nothing is
+    prepared.
 
-    answered: as the tool said it; told: as the agent will get it. Raises as `log_outcome`.
+    `answered`: the outcome as the tool gave it. `told`: the outcome as the agent will get it. Raises as `log_outcome`.
     """
     told = _with_digest(walk, verified, answered, told)
     receipt = await log_outcome(walk, warrant, told, opened)
@@ -49,13 +50,15 @@ async def log_prepared(
 
 
 def _with_digest(walk: Walk, verified: VerifiedRequest, answered: Outcome, told: Outcome) -> Outcome:
-    """Step 1: the outcome that says what was prepared, or why nothing was; as it is where the capability prepares
-    nothing, or did not succeed."""
+    """Step 1: return the outcome with the digest of the prepared object, or with the reason why nothing is stored.
+
+    Returns it unchanged if the capability prepares nothing or the action did not succeed.
+    """
     executing = walk.registry.index.executing(verified.resolved.capability.name)
     if not executing or answered.status != "succeeded" or walk.prepared is None:
         return told
     if verified.request.preview_of:
-        # We asked it for a card, and no agent hears of the answer.
+        # The gateway asked for this answer to make an approval card; no agent gets it.
         return told
     try:
         content = _frozen(walk, answered, told)
@@ -89,9 +92,10 @@ def _kept(
     action: str,
     receipt: Receipt | None,
 ) -> Outcome:
-    """Step 3: kept, and the outcome says so; or it says why not. receipt: of the outcome in the ledger.
+    """Step 3: store the object and return the outcome; with the reason if the object cannot be stored.
 
-    What this agent prepared before under the same terms and has not executed yet is not kept twice.
+    `receipt`: of the outcome in the ledger. An object that the agent prepared before under the same terms, and that
+    still waits, is not stored twice.
     """
     said = told.prepared
     if said is None or not said["kept"] or walk.prepared is None:
@@ -140,7 +144,7 @@ def _frozen(walk: Walk, answered: Outcome, told: Outcome) -> PreparedText:
 
 
 def _same(walk: Walk, verified: VerifiedRequest, content: PreparedText) -> Prepared | None:
-    """What waits already and is the same in everything that counts when it is executed."""
+    """Return a waiting object with the same content and the same terms of execution."""
     caller, now = verified.caller, walk.clock.now()
     kept = walk.prepared.named(caller.agent, content.digest) if walk.prepared is not None else ()
     wanted = (

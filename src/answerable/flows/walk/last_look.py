@@ -1,8 +1,8 @@
-"""The last look before the effect: whether all that an action was decided on still stands.
+"""Check right before the effect that everything the action was decided on is still valid.
 
-Laws: between this look and the start nothing else runs; where the epoch is another one than that of the plan, whatever
-changed since is asked anew, and an action that would not be allowed now is not started; what begins or ends by its time
-is asked each time; what cannot be told is a no.
+Laws: no await between this check and the start. If the epoch differs from the plan's epoch, everything that changed is
+checked again, and an action that would not be allowed now is not started. Time-dependent conditions are checked every
+time. If a check cannot be made, the action is not started.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class Grounds(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What an action was decided on. caller: as it was proved."""
+    """What an action was decided on. `caller`: the caller as proved, before tool observations are added."""
 
     plan: Plan
     caller: VerifiedCaller
@@ -47,7 +47,10 @@ class Grounds(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def why_not_start(walk: Walk, grounds: Grounds) -> str:
-    """Why an action whose intent is on disk is not started now; empty where it is. Raises Unavailable."""
+    """Return why an action with a durable intent must not start now; an empty string if it may.
+
+    Raises Unavailable.
+    """
     plan, verified = grounds.plan, grounds.verified
     moved = walk.worlds.epoch() != plan.epoch
     if are_coming(walk):
@@ -59,8 +62,11 @@ def why_not_start(walk: Walk, grounds: Grounds) -> str:
 
 
 def _ended(walk: Walk, verified: VerifiedRequest, judged: Judged) -> str:
-    """Whoever stopped the task or the agent while the intent was on its way to the disk wins. What begins or ends by
-    its time is in no epoch, and a mandate is closed here before its file says so: both are looked at each time."""
+    """Check what can end without a new epoch: holds by their time, the instance, and the mandate.
+
+    A stop that arrives while the intent is being written wins. This process closes a mandate in memory before the
+    register file says so.
+    """
     stopped = "" if judged.free else judged.stopped(walk.clock.now())
     if stopped:
         return f"{stopped} before the start"
@@ -72,7 +78,7 @@ def _ended(walk: Walk, verified: VerifiedRequest, judged: Judged) -> str:
 
 
 def _withdrawn(walk: Walk, verified: VerifiedRequest) -> str:
-    """What is told in words of its own, where something changed."""
+    """Return the reason for changes that have a message of their own: the tool pin, or an agent's status."""
     unpinned = pin_outdated(walk, verified)
     if unpinned is not None:
         return unpinned.message
@@ -84,7 +90,7 @@ def _withdrawn(walk: Walk, verified: VerifiedRequest) -> str:
 
 
 def _otherwise(walk: Walk, grounds: Grounds) -> str:
-    """Why it would not be allowed in the world of now, which is another one than it was decided in."""
+    """Decide the action again in the current world, and return why it would not be allowed."""
     try:
         said = _decided_now(walk, walk.worlds.current(), grounds)
     except (Malformed, Refused, Unverified) as fault:
@@ -93,7 +99,7 @@ def _otherwise(walk: Walk, grounds: Grounds) -> str:
 
 
 def _decided_now(walk: Walk, world: World, grounds: Grounds) -> str:
-    """Raises what `verify_again` raises, and Malformed for an approval that cannot be read."""
+    """Return why it would not be allowed now. Raises as `verify_again`, and Malformed for an unreadable approval."""
     verified, before = grounds.verified, grounds.decision
     unable = world.late or no_room(walk)
     if unable is not None:
@@ -126,6 +132,6 @@ def _decided_now(walk: Walk, world: World, grounds: Grounds) -> str:
 
 
 def _approved_now(walk: Walk, facts: Facts) -> ApprovalFact | None:
-    """The approval that let it run, with the answers that still count."""
+    """Return the approval that let the action run, with only those answers that are still valid."""
     found = walk.approvals.find(ApprovalId(facts.approval.id)) if facts.approval is not None else None
     return found.fact(partial(groups_now, walk, found)) if found is not None else None

@@ -1,4 +1,4 @@
-"""What a caller's mandate could ever allow, so that lists show nothing else."""
+"""List the capabilities that a caller's mandate could allow, so that tool lists contain nothing else."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ if TYPE_CHECKING:
 def list_capabilities(
     walk: Walk, caller: VerifiedCaller, mandate_id: str, server: str, *, delegation: str = ""
 ) -> frozenset[tuple[str, str]]:
-    """Pairs of method and target, as capabilities name them, that could be allowed on `server`.
+    """Return pairs of method and target, as capabilities name them, that could be allowed on `server`.
 
-    Empty for a mandate that is unknown, closed, fallen, outside its window, of a shard out of reach or another agent's,
-    for an agent that may do nothing, for an instance that has ended or may not act for its drift, and where anything
-    that it acts under was revoked or is held.
-    Not a decision: what is listed may still be refused, and what is refused here is refused when called. Never raises;
-    does no I/O.
+    Empty if the mandate is unknown, closed, fallen, outside its window, another agent's, or of a shard out of reach; if
+    the agent may do nothing; if the instance has ended or may not act because of its drift; or if anything the caller
+    acts under was revoked or is held.
+
+    This is not a decision: a listed capability may still be refused, and one left out is refused when called. Never
+    raises; does no I/O.
     """
-    # The present time, not that of the proof: an event stream asks again long after it was opened.
+    # Use the present time, not the time of the proof: an event stream calls this long after it was opened.
     now = walk.clock.now()
     delegation_lineage = shown_lineage(walk, caller, mandate_id, delegation, server, now)
     if delegation_lineage is None or walk.mandates.state(delegation_lineage.mandate.id) != "open":
@@ -48,7 +49,7 @@ def list_capabilities(
     if _is_stopped(walk, caller, delegation_lineage, server, now):
         return frozenset()
     current = walk.registry.current
-    # Also what a tool says about itself is kept from an agent that may not use it as it is.
+    # An agent that may not use a tool does not get its description either.
     if agent_fault(walk, caller.agent, now) is not None or fallen(walk, mandate) is not None:
         return frozenset()
     if caller.identity.drifted and current.agents[caller.agent].drift == "refuse":
@@ -77,7 +78,7 @@ def list_capabilities(
 def shown_lineage(
     walk: Walk, caller: VerifiedCaller, mandate_id: str, delegation: str, server: str, now: UnixMillis
 ) -> DelegationLineage | None:
-    """What the caller acts under, as far as that can be said here; of another shard's mandate only that it is there."""
+    """Return what the caller acts under, as far as this process knows; of another shard only that a mandate exists."""
     if not delegation:
         mandate = walk.mandates.find(MandateId(mandate_id))
         return (
@@ -102,7 +103,7 @@ def shown_lineage(
 def _is_stopped(
     walk: Walk, caller: VerifiedCaller, delegation_lineage: DelegationLineage, server: str, now: UnixMillis
 ) -> bool:
-    """Where nobody can say, nothing is shown."""
+    """Whether the caller or the server is revoked or held. If this cannot be read, the answer is yes."""
     try:
         refuse_names(walk, task_names(walk, caller, delegation_lineage.mandate, delegation_lineage.hops))
         return walk.holds.find(server_reach(server, walk.registry.current), now) is not None
@@ -111,7 +112,7 @@ def _is_stopped(
 
 
 def _is_held(walk: Walk, capability: Capability, now: UnixMillis) -> bool:
-    """A tool that nobody may use at the moment is in no list."""
+    """Whether the capability is held now, or its holds cannot be read. A held tool is in no list."""
     try:
         return walk.holds.find(reach_of((), walk.registry.current, capability=capability), now) is not None
     except Unavailable:
@@ -119,8 +120,10 @@ def _is_held(walk: Walk, capability: Capability, now: UnixMillis) -> bool:
 
 
 def _is_let_through(walk: Walk, capability: Capability) -> bool:
-    """What nobody approved is kept from models, too: they read what a tool says of itself. One that is not offered now
-    is not in any list all the same."""
+    """Whether the tool's definition is approved, or not offered now.
+
+    An unapproved description must not reach a model. A tool that is not offered now is in no list anyway.
+    """
     definition = walk.upstream.definition(capability)
     try:
         return definition is None or pin_fault(walk, capability, definition) is None

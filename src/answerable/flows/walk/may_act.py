@@ -1,6 +1,6 @@
-"""Whether an agent may act at all, and whether who gave it a task may: what does not depend on what is asked.
+"""Checks on the agent and on the giver of its mandate that do not depend on the arguments of a request.
 
-The walk asks this of each request, and who tells people what could be done asks the same.
+Used for each request, and by the flows that report which actions are possible.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def active_agent(walk: Walk, name: AgentId) -> Agent:
-    """Its document. Raises Refused (`agent.inactive`)."""
+    """Return the agent's document. Raises Refused (`agent.inactive`)."""
     current = walk.registry.current
     if (fault := inactive_fault(current, name)) is not None:
         raise fault
@@ -40,7 +40,7 @@ def active_agent(walk: Walk, name: AgentId) -> Agent:
 
 
 def inactive_fault(current: RegistrySnapshot, name: AgentId) -> Refused | None:
-    """Why nothing is done for an agent in this registry (`agent.inactive`); None where it is active."""
+    """Return the refusal for an agent that is not active in this registry (`agent.inactive`); None if it is active."""
     agent = current.agents.get(name)
     if agent is None or agent.status != "active":
         return AGENT_INACTIVE(f"agent {shown(name)} is not active")
@@ -48,8 +48,10 @@ def inactive_fault(current: RegistrySnapshot, name: AgentId) -> Refused | None:
 
 
 def ways_to_prove(agent: Agent) -> list[tuple[RevocationTarget, ...]]:
-    """How an active agent may prove itself, each with the names that it then acts under beside its own; without any for
-    what no key of the registry is behind."""
+    """Return the ways an active agent can prove itself, each as the names it then acts under beside the agent's own.
+
+    An empty way means a proof that uses no key of the registry.
+    """
     keys = [
         *(key.thumbprint for key in agent.keys),
         *(to_base64url(bytes.fromhex(one)) for one in agent.certificates),
@@ -59,14 +61,16 @@ def ways_to_prove(agent: Agent) -> list[tuple[RevocationTarget, ...]]:
 
 
 def check_tools(walk: Walk, agent: AgentId) -> None:
-    """Raises Refused (`agent.drifted`) where the tools offered are others than its manifest says, whoever calls."""
+    """Raise Refused (`agent.drifted`) if the tools offered now differ from the agent's manifest."""
     if fault := tools_fault(walk, agent):
         raise AGENT_DRIFTED(f"{fault}: its owner signs what is offered, or what is signed is offered")
 
 
 def check_quota(walk: Walk, agent: AgentId, at: UnixMillis, mandate: str = "") -> None:
-    """Raises Refused past its quota of refusals, as the hold says that stands for it: `held.agent` for all that it
-    does, `held.mandate` for what it does under this mandate."""
+    """Raise Refused if the agent is past its quota of refusals.
+
+    `held.agent`: everything the agent does is held. `held.mandate`: everything under this mandate is held.
+    """
     if not walk.quota.is_held(agent, at, mandate):
         return
     why = "agent was refused too often in this window; `answerable hold list` says until when"
@@ -76,8 +80,10 @@ def check_quota(walk: Walk, agent: AgentId, at: UnixMillis, mandate: str = "") -
 
 
 def agent_fault(walk: Walk, name: AgentId, at: UnixMillis) -> Refused | None:
-    """Why nothing that this agent asks for is done, whichever of its instances asks; None where something may be, as
-    far as that is known where no server is connected."""
+    """Return why nothing that this agent requests is done, for any of its instances; None if something may be done.
+
+    Tools are compared with the manifest only while the upstream is running.
+    """
     try:
         agent = active_agent(walk, name)
         if agent.drift == "refuse":
@@ -93,8 +99,11 @@ def agent_fault(walk: Walk, name: AgentId, at: UnixMillis) -> Refused | None:
 def given_fault(
     mandate: Mandate, capability: str, agents: Iterable[str], current: RegistrySnapshot
 ) -> Refused | None:
-    """Why a capability is beyond who gave the mandate (`mandate.beyond_giver`), or beyond one of these agents, whatever
-    a mandate says and whoever handed on to them (`capability.ceiling`); None where it is not."""
+    """Return the refusal for a capability beyond the giver of the mandate (`mandate.beyond_giver`), or beyond the
+    registered ceiling of one of `agents` (`capability.ceiling`); None if neither.
+
+    The ceiling holds whatever the mandate or a delegation grants.
+    """
     fault = giver_fault(mandate, [capability], current)
     if fault is not None:
         return fault
@@ -108,8 +117,10 @@ def given_fault(
 
 
 def offered_definition(walk: Walk, capability: Capability) -> ToolDefinition:
-    """What the server says of a capability's tool now, where that is let through. Raises Refused (`upstream.unknown`,
-    and as `pin_fault` says), Unavailable."""
+    """Return the definition that the server offers for a capability's tool now, if it is let through.
+
+    Raises Refused (`upstream.unknown`, and as `pin_fault` says), Unavailable.
+    """
     definition = listed_definition(walk, capability)
     if (fault := pin_fault(walk, capability, definition)) is not None:
         raise fault
@@ -117,7 +128,10 @@ def offered_definition(walk: Walk, capability: Capability) -> ToolDefinition:
 
 
 def listed_definition(walk: Walk, capability: Capability) -> ToolDefinition:
-    """What the server says of a capability's tool now, let through or not. Raises Refused (`upstream.unknown`)."""
+    """Return the definition that the server offers for a capability's tool now, let through or not.
+
+    Raises Refused (`upstream.unknown`).
+    """
     definition = walk.upstream.definition(capability)
     if definition is None:
         raise UPSTREAM_UNKNOWN_REFUSED(

@@ -1,4 +1,4 @@
-"""What was in force at a moment, as the checks of the walk look at it: of now, by the registers that the walk asks."""
+"""Snapshot of what is in force at one moment, for asking who could use a capability; `moment_now` builds it."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ if TYPE_CHECKING:
     from answerable.flows.validity.refuse_revoked import CurrentManifests, Held, Revoked
 
 AT_ONCE: Final = 64
-"""Agents that are looked at before others are let in."""
+"""Agents checked in one turn before the event loop runs other tasks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A registry that nobody changes while it is asked. Implements flows.refuse_revoked.CurrentRegistry."""
+    """A registry that does not change while it is queried. Implements flows.refuse_revoked.CurrentRegistry."""
 
     current: RegistrySnapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """One moment, and one capability. Implements flows.refuse_revoked.Ends.
+    """One moment, for one capability. Implements flows.refuse_revoked.Ends.
 
-    origin: of the log, for which mandates are. mandates: of each agent, newest first. used, lack: of budgets, as the
-    register of mandates says. statement: the policy sets in force. capability: that is asked about. tool: what policy
-    sees of it, at the tier that its tool is of; or why nobody can use it. agents: why an agent can do nothing.
-    nobody: why nobody can do anything. is_offered: whether it is known what servers offer.
+    `origin`: of the log that mandates name. `mandates`: by agent, newest first. `used`, `lack`: of budgets, as in the
+    register of mandates. `statement`: the policy sets in force. `capability`: the capability in question. `tool`: what
+    policy sees of it, at the tier its tool has; or why nobody can use it. `agents`: agents that can do nothing, with
+    the reason. `nobody`: why nobody can do anything. `is_offered`: whether it is known what servers offer.
     """
 
     at: UnixMillis
@@ -74,7 +74,7 @@ class Moment:
 
 
 async def moment_now(walk: Walk, action: str) -> Moment:
-    """Now, for this capability. What is in memory is asked here, in short turns.
+    """Build the snapshot of now for this capability from memory, yielding to the event loop between agents.
 
     Raises Malformed: `answers.unknown_name`, `policy.statement`; Unavailable.
     """
@@ -110,7 +110,7 @@ async def moment_now(walk: Walk, action: str) -> Moment:
 
 
 def named_capability(current: RegistrySnapshot, action: str) -> Capability:
-    """An active one. Raises Malformed (`answers.unknown_name`)."""
+    """Return the active capability of this name. Raises Malformed (`answers.unknown_name`)."""
     capability = current.capabilities.get(action)
     if capability is None:
         raise ANSWERS_UNKNOWN_NAME(f"no active capability was called {shown(action)} then")
@@ -118,8 +118,10 @@ def named_capability(current: RegistrySnapshot, action: str) -> Capability:
 
 
 def unoffered(capability: Capability, tool: JSONValue | None) -> Mapping[str, Any]:
-    """What policy sees of a capability where it is not known what its server offers, by the definition of its tool in
-    force; a tier that cannot be said without one is not known."""
+    """Return what policy sees of a capability when it is not known what its server offers.
+
+    Uses the pinned definition. A tier that depends on an unknown definition is marked unknown.
+    """
     if not is_pinned(capability) or capability.tier >= UNHINTED_TIER:
         return capability_facts(capability)
     digest = sha256(encode(tool)).hexdigest() if tool is not None else ""

@@ -1,4 +1,4 @@
-"""Remembering, without I/O, that somebody proved asked for what nobody registered; it is refused all the same."""
+"""Note sightings of unregistered servers, tools and agents, without I/O. The request itself is refused anyway."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 
 def note_unregistered(walk: Walk, caller: VerifiedCaller, server: str, target: str = "") -> None:
-    """A server, or a tool of a registered one. A name may be anything, a credential too, and is written down. Never
-    raises."""
+    """Note a server that is not registered, or a tool of a registered server. Never raises.
+
+    Credentials in the name are hidden, because the name is written down.
+    """
     is_server = server not in walk.registry.current.servers
     if not is_server and not target:
-        # Registered a moment ago.
+        # The server was registered a moment ago.
         return
     name = server if is_server else f"{server}/{target}"
     plain, _ = hidden_in(name.encode("utf-8", "replace"))
@@ -33,8 +35,11 @@ def note_unregistered(walk: Walk, caller: VerifiedCaller, server: str, target: s
 
 
 def note_stranger(walk: Walk, evidence: Evidence) -> None:
-    """Somebody who asked to be enrolled and belongs to no agent. Only what was proved is noted; who proves much has
-    room of its own for it. Never raises."""
+    """Note a workload that asked to be enrolled and belongs to no agent. Never raises.
+
+    Only proved evidence is noted. Each source of evidence has its own limit of sightings, so that one source cannot
+    displace those of another.
+    """
     walk.sightings.note(
         "agent",
         stranger_name(evidence),

@@ -1,8 +1,8 @@
-"""Letting tools through as they were when somebody who answers for them said yes to them, and in no other form.
+"""Pin tools to the definition that their owner approved, and block any other definition.
 
-Laws: a definition that nobody let through reaches no agent: it is neither listed nor called; what a capability's
-document names counts before what was signed; who signed must not have been revoked since; at first sight a definition
-comes into force only where the settings say so, once, and on record.
+Laws: a definition that nobody let through is neither listed nor called. A definition named in a capability's document
+takes precedence over a signed approval. An approval does not count once its signer has been revoked. A definition is
+pinned at first sight only if the settings allow it, once, and with a ledger entry.
 """
 
 from __future__ import annotations
@@ -52,17 +52,19 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 CLOCK_AHEAD_MS_MAX: Final = 60_000
-"""How far the signer's clock may run ahead of ours."""
+"""How far a signer's clock may run ahead of the gateway's."""
 REMEMBERED_MAX: Final = 10_000
-"""Capabilities and definitions of which it is kept in memory how they fit."""
+"""Capabilities whose fit with a definition is cached."""
 
 
 def pin_fault(walk: Walk, capability: Capability, definition: ToolDefinition) -> Refused | None:
-    """Why this definition of a capability's tool is not let through, or None: `tool.not_pinned`, `tool.changed`,
-    `tool.approver_revoked`, `tool.riskier`, `tool.mapping`, `tool.unreadable`. Without I/O.
+    """Return why this definition of a capability's tool is not let through, or None. Does no I/O.
 
-    A definition that nobody has said anything about passes where the settings pin at first sight: whoever uses it has
-    `pin_first_seen` called before. Raises Unavailable when nobody can say what was revoked.
+    Codes: `tool.not_pinned`, `tool.changed`, `tool.approver_revoked`, `tool.riskier`, `tool.mapping`,
+    `tool.unreadable`.
+
+    A definition that nobody has judged passes if the settings pin at first sight; the caller must then call
+    `pin_first_seen` before use. Raises Unavailable if revocations cannot be read.
     """
     if not is_pinned(capability):
         return None
@@ -71,10 +73,10 @@ def pin_fault(walk: Walk, capability: Capability, definition: ToolDefinition) ->
 
 
 async def pin_first_seen(walk: Walk, verified: VerifiedRequest) -> bool:
-    """Where the settings say so, bring into force the definition that a request was checked against, if none is yet.
-    Whether it is by now, so that what was asked before may be otherwise.
+    """Pin the definition that a request was checked against, if the settings pin at first sight and none is pinned yet.
 
-    Raises Refused (`tool.changed`) where another process pinned another one meanwhile, and Unavailable.
+    Returns whether a pin is in force now, so that the request must be verified again. Raises Refused (`tool.changed`)
+    if another process pinned another definition meanwhile, and Unavailable.
     """
     capability, definition = verified.resolved.capability, verified.definition
     if not walk.limits.pin_tools_at_first_sight or not is_pinned(capability) or capability.definition:
@@ -92,10 +94,10 @@ async def pin_first_seen(walk: Walk, verified: VerifiedRequest) -> bool:
                 text=definition.text,
                 at=now,
             )
-            # 1. In the ledger first. A crash after this line: recorded, never in force; the next use does it again.
+            # 1. Ledger first. After a crash here the pin is recorded but not in force; the next use records it again.
             entry = tool_first_seen(pin, at=now, sealing=sealing_for(walk, LOG_SUBJECT))
             _, left = await record_entry(walk, entry)
-            # 2. In force, unless another process was quicker: then its definition counts.
+            # 2. In force, unless another process was faster: then its definition counts.
             with suppress(Malformed):
                 walk.pins.put(pin, over="")
             if left is not None:
@@ -107,16 +109,16 @@ async def pin_first_seen(walk: Walk, verified: VerifiedRequest) -> bool:
 
 
 async def approve_tool(walk: Walk, token: str, *, by: str) -> ToolPin:
-    """Verify an owner's signed yes to the definition that the server gives now, record it and put it into force. The
-    very same one again is no change and is not recorded.
+    """Verify an owner's signed approval of the definition offered now, record it and put it into force.
 
-    by: who hands it in. Raises what `verified_approval` raises; Unverified (`tool.future`); Refused (`tool.declared`,
-    `tool.unseen`, `tool.other_definition`, `revoked.*`); Malformed (`tool.pin_outdated`, `tool.older`); Unavailable.
+    An approval that is already in force changes nothing and is not recorded again. `by`: who submits it. Raises as
+    `verified_approval`; Unverified (`tool.future`); Refused (`tool.declared`, `tool.unseen`, `tool.other_definition`,
+    `revoked.*`); Malformed (`tool.pin_outdated`, `tool.older`); Unavailable.
     """
     approval = verified_approval(token, current=walk.registry.current)
-    # One after the other, and not while documents are applied: who owns the tool must not change under us.
+    # Serialised with other approvals and with applied documents: the tool's owner must not change meanwhile.
     async with walk.under_way.applying:
-        # 0. Whose key signed, where that is not on record yet; all else is checked after that.
+        # 0. Record the signing key if the ledger lacks it; everything else is checked after that wait.
         signed_with = await key_file(walk, approval.signed_by, approval.key, applying=True)
         now = walk.clock.now()
         kept = walk.pins.current(approval.server, approval.tool)
@@ -124,7 +126,7 @@ async def approve_tool(walk: Walk, token: str, *, by: str) -> ToolPin:
             return kept
         pin = _approved(walk, approval, now)
         check_order(pin, kept, over=approval.previous)
-        # 1. In the ledger first. A crash after this line: recorded, never in force; it is handed in again.
+        # 1. Ledger first. After a crash here the approval is recorded but not in force; submit it again.
         entry = tool_approved(
             pin,
             at=now,
@@ -144,7 +146,7 @@ async def approve_tool(walk: Walk, token: str, *, by: str) -> ToolPin:
 
 
 def offered_text(walk: Walk, server: str, tool: str) -> bytes | None:
-    """What a server says of a tool now, as it would be pinned; None while it does not offer it. Without I/O."""
+    """Return a tool's definition as its server offers it now, in pinned form; None if not offered. Does no I/O."""
     for capability in capabilities_of(walk.registry.current, server, tool):
         definition = walk.upstream.definition(capability)
         if definition is not None:
@@ -157,7 +159,7 @@ def offered_text(walk: Walk, server: str, tool: str) -> bytes | None:
 
 
 def _approved(walk: Walk, approval: ToolApproval, now: UnixMillis) -> ToolPin:
-    """What an approval brings into force; raises when it must not."""
+    """Return the pin that an approval puts into force. Raises if it must not be in force."""
     if approval.signed_at > now + CLOCK_AHEAD_MS_MAX:
         ahead = approval.signed_at - now
         raise TOOL_FUTURE(f"the approval was signed {ahead} ms from now: look at the signer's clock")
@@ -230,7 +232,7 @@ def _unlike_pinned(walk: Walk, capability: Capability, digest: str) -> Refused |
 
 
 def _is_revoked(walk: Walk, pin: ToolPin) -> bool:
-    """Whether who approved it is revoked or held: found out once for each epoch, but for which holds have run out."""
+    """Whether the approver is revoked or held. Looked up once per epoch; hold times are checked on each call."""
     memory = walk.tools_pinned
     epoch = walk.holds.epoch()
     if memory.epoch != epoch:
@@ -246,22 +248,26 @@ def _is_revoked(walk: Walk, pin: ToolPin) -> bool:
 
 
 def is_pin_by_clock(walk: Walk, capability: Capability) -> bool:
-    """Whether a hold stands on who approved a capability's tool that was just let through: when it begins or ends, the
-    tool is let through no more, or again."""
+    """Whether a hold is recorded on the approver of a tool that was just let through.
+
+    Such a tool changes between allowed and blocked when the hold begins or ends, so a plan with it must not be cached.
+    """
     known = walk.tools_pinned.revoked.get((capability.server, capability.target))
     return known is not None and bool(known[2])
 
 
 def at_hinted_tier(walk: Walk, capability: Capability, definition: ToolDefinition) -> Capability:
-    """The capability at the tier that the server's hints, and what they leave out, raise it to; they never lower it."""
+    """Return the capability at the tier that the server's hints, or missing hints, raise it to; never lower."""
     if not is_pinned(capability):
         return capability
     return _fit(walk, capability, definition).raised
 
 
 def tier_in_force(walk: Walk, capability: Capability) -> int:
-    """The tier that an action of a capability would be decided at now. A tool that nothing is known of, or that cannot
-    be read, is one without hints. Never raises; no I/O."""
+    """Return the tier at which an action of this capability would be decided now.
+
+    An unknown or unreadable tool counts as a tool without hints. Never raises; does no I/O.
+    """
     if not is_pinned(capability):
         return capability.tier
     definition = walk.upstream.definition(capability)
@@ -272,8 +278,10 @@ def tier_in_force(walk: Walk, capability: Capability) -> int:
 
 
 def pin_outdated(walk: Walk, verified: VerifiedRequest) -> Refused | None:
-    """Why the definition that a request was checked against is not let through any more, right before it is performed;
-    None while it is. Raises Unavailable as `pin_fault` does."""
+    """Return why a verified request's definition is no longer let through, right before it is performed; None if it is.
+
+    Raises Unavailable as `pin_fault` does.
+    """
     capability = verified.resolved.capability
     if not is_pinned(capability):
         return None
@@ -284,7 +292,7 @@ def _misdescribed(walk: Walk, capability: Capability, definition: ToolDefinition
     try:
         fit = _fit(walk, capability, definition)
     except Malformed as error:
-        # It was written by us a moment ago, so it is larger or deeper than anything that is read.
+        # The gateway wrote this text itself, so it can only exceed the reader's limits on size or depth.
         return _blocked(capability, error.message, TOOL_UNREADABLE)
     if fit.kind_fault:
         return _blocked(capability, fit.kind_fault, TOOL_RISKIER)
@@ -297,7 +305,7 @@ def _blocked(capability: Capability, why: str, code: RefusedCode) -> Refused:
 
 
 def _fit(walk: Walk, capability: Capability, definition: ToolDefinition) -> ToolFit:
-    """Found out once for each definition of a capability. Raises Malformed."""
+    """Return how a definition fits a capability, computed once for each definition. Raises Malformed."""
     kept = walk.tools_pinned.fits
     known = kept.get(capability.name)
     if known is None or known.capability is not capability or known.definition != definition.digest:

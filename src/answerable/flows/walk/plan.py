@@ -1,7 +1,7 @@
-"""Step 2 of the walk, as far as it does not depend on the arguments: whose this is, what it would use, and under what.
+"""Plan an action: verify agent, mandate, capability, tool and budget accounts (step 2, without the arguments).
 
-Found out once for each caller, task and capability in one epoch, and kept as a plan. What a clock or a counter says is
-asked for each action: quotas, the life of hops, and what the upstream offers at this very moment.
+A plan is made once for each caller, task and capability in one epoch, and cached. What depends on a clock or a counter
+is checked for each action: quotas, the age of hops, and what the upstream offers now.
 """
 
 from __future__ import annotations
@@ -51,24 +51,24 @@ if TYPE_CHECKING:
 
 
 def find_plan(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Plan:
-    """What this request is verified against, in the epoch of now.
+    """Return the plan that this request is verified against, in the current epoch.
 
-    Raises Unverified (`proof.other_message`) when the proof was over other bytes; Refused with `agent.inactive`,
+    Raises Unverified (`proof.other_message`) if the proof covers other bytes. Raises Refused: `agent.inactive`,
     `agent.drifted`, `manifest.*`, `held.agent`, `held.mandate`, `capability.unknown`, `capability.ceiling`,
     `mandate.unknown`, `mandate.other_agent`, `mandate.other_shard`, `mandate.beyond_giver`, `mandate.session`,
-    `delegation.*`, `upstream.unknown`, and what `pin_fault` says; Unavailable where nobody can say what is in force:
-    `registry.coming` while documents of another process are not.
+    `delegation.*`, `upstream.unknown`, and as `pin_fault` says. Raises Unavailable if the state in force cannot be
+    read, and `registry.coming` while documents of another process are not in force yet.
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise PROOF_OTHER_MESSAGE()
-    # Before anything that the plan is made of: what changes after this line is another epoch.
+    # Read the epoch before anything the plan is made of: any later change then belongs to another epoch.
     epoch = walk.worlds.epoch()
     require_none_coming(walk)
     key = _key_of(walk, request, caller)
     known = walk.plans.find(key, epoch) if key is not None else None
     if known is not None:
         _check_by_clock(walk, known, caller)
-        # From a list that the server has said meanwhile to be outdated nothing is offered.
+        # The server may have announced meanwhile that its tool list is outdated.
         if listed_definition(walk, known.capability).digest == known.definition.digest:
             return known
     plan = _made(walk, request, caller, epoch)
@@ -78,11 +78,11 @@ def find_plan(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Pla
 
 
 def _key_of(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> PlanKey | None:
-    """None for a chain that does not verify: what is refused has no plan."""
+    """Return the cache key; None for a chain that does not verify, because refusals are not cached."""
     chain = b""
     if request.delegation:
         try:
-            # The last hop names every one above it by hash, so that its digest stands for all of them.
+            # The last hop names all hops above it by hash, so its digest identifies the whole chain.
             chain = verified_claim(walk, request.delegation, walk.clock.now()).leaf.digest
         except Refused:
             return None
@@ -96,7 +96,7 @@ def _check_by_clock(walk: Walk, plan: Plan, caller: VerifiedCaller) -> None:
     mandate, hops = plan.delegation_lineage.mandate, plan.delegation_lineage.hops
     check_quota(walk, caller.agent, caller.at, mandate.id)
     if hops:
-        # The tier that is registered, and the one that hints raise it to: settings may give the lower one less time.
+        # Check the registered tier and the tier raised by hints: settings may allow the lower tier less time.
         for tier in (plan.capability.tier, plan.resolved.capability.tier):
             check_age(hops, tier=tier, limits=walk.acting, now=walk.clock.now())
 
@@ -148,7 +148,7 @@ def _made(walk: Walk, request: ActionRequest, caller: VerifiedCaller, epoch: Epo
 def _at_hinted_tier(
     walk: Walk, resolved: Resolved, definition: ToolDefinition, delegation_lineage: DelegationLineage
 ) -> Resolved:
-    """Where a server says that its tool is riskier than the owner wrote, all that depends on the tier asks for that."""
+    """Raise the tier to the server's hints if they are riskier than the owner's document, and check hop ages again."""
     hinted = at_hinted_tier(walk, resolved.capability, definition)
     if hinted is resolved.capability:
         return resolved
@@ -160,14 +160,16 @@ def _session(walk: Walk, mandate: Mandate) -> tuple[Authority, ...]:
     try:
         return known_session(walk, mandate)
     except Malformed as fault:
-        # Of a mandate that was taken in before anybody asked: what cannot be read may be a bound.
+        # A mandate accepted before this check existed. An unreadable session may be a bound, so refuse.
         raise Refused(fault.message, code=fault.code) from None
 
 
 def _check_drift(walk: Walk, caller: VerifiedCaller) -> None:
-    """Raises Refused: `agent.drifted`, also where another manifest came into force since the proof, and where the tools
-    offered are others than the manifest says, whoever calls; and `manifest.*` for one that nobody answers for any more.
-    An agent without one is none of this."""
+    """Raise Refused: `agent.drifted` if the instance differs from its manifest, if another manifest came into force
+    since the proof, or if the offered tools differ; `manifest.*` if nobody answers for the manifest any more.
+
+    An agent without a manifest passes.
+    """
     standing = standing_manifest(walk, caller.agent)
     identity = caller.identity
     outdated = standing is not None and identity.instance and identity.manifest != standing.digest
@@ -179,7 +181,7 @@ def _check_drift(walk: Walk, caller: VerifiedCaller) -> None:
 
 
 def _with_tools_seen(walk: Walk, caller: VerifiedCaller) -> VerifiedCaller:
-    """Whoever proved himself could not know what the gateway sees of the tools; policy and ledger do from here on."""
+    """Add what the gateway observes of the tools to the caller's identity, for policy and ledger."""
     signed = walk.manifests.current(caller.agent)
     if signed is None or not signed.manifest.tools_digest:
         return caller
@@ -195,6 +197,6 @@ def _with_tools_seen(walk: Walk, caller: VerifiedCaller) -> VerifiedCaller:
 
 
 def _principals(mandate: Mandate, walk: Walk) -> tuple[PrincipalId, ...]:
-    """The person who answers first: the owner of a schedule answers for what it gives."""
+    """Return the mandate's principals, the answerable person first: a schedule's owner answers for its mandates."""
     owner = schedule_owner(mandate.principal, walk.registry.current)
     return (PrincipalId(owner), mandate.principal) if owner else (mandate.principal,)

@@ -1,12 +1,12 @@
-"""What an action would do, asked of a tool that only reads, for the people who are asked to approve it.
+"""Preview an action for its approval card by calling a read-only tool.
 
-Asking is itself an action of the same agent under the same mandate: it is decided, its intent is in the ledger before
-anything is sent, its lease has a name there, and its outcome stands there, too. So a preview reads nothing that the
-agent may not read, and what it reads goes on the card and never to the agent.
+The preview is itself an action of the same agent under the same mandate: it is decided, its intent and outcome are in
+the ledger, and its lease has a name there. So it reads nothing that the agent may not read. The result goes on the card
+and never to the agent.
 
-Laws: whatever becomes of it, people are asked, and told why there is no preview; what would be refused, or would itself
-wait for people, is not tried, so that it is no refusal of the agent's; it never takes the last of a budget that the
-action needs; it is asked once for each question, in bounded time.
+Laws: people are asked even if the preview fails, and the card states why there is none. A preview that would be refused
+or deferred is not tried, so that it does not count as a refusal of the agent. It never takes budget that the action
+needs. It runs once for each approval, in bounded time.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Governing(NamedTuple):
-    """How actions are governed, given by who governs this one. gather: step 3 of the walk. govern: the walk."""
+    """The functions that govern actions, passed in to avoid an import cycle. `gather`: step 3. `govern`: the walk."""
 
     gather: Callable[[Walk, VerifiedRequest], Facts]
     govern: Callable[[Walk, ActionRequest, VerifiedCaller], Awaitable[Answer]]
@@ -59,7 +59,7 @@ class Governing(NamedTuple):
 async def preview_effect(
     walk: Walk, governing: Governing, verified: VerifiedRequest, approval: ApprovalId
 ) -> Lines:
-    """The lines for the card of `approval`. Raises Broken; whatever else goes wrong is one of the lines."""
+    """Return the preview lines for the card of `approval`. Raises Broken; any other fault becomes a line."""
     lines = destination_lines(verified.destinations)
     mapping = verified.resolved.capability.preview
     if mapping is None:
@@ -76,7 +76,7 @@ async def preview_effect(
     except AnswerableError as failed:
         told = ((NONE, failed.message),)
     except Exception as failed:
-        # Whatever is wrong with the way to a server, people are asked all the same.
+        # People are asked whatever fails on the way to a server.
         _log.exception("the preview of an action broke")
         told = ((NONE, f"the way to the server broke: {type(failed).__name__}"),)
     return bounded([*lines, *told])
@@ -85,7 +85,7 @@ async def preview_effect(
 def _request(
     verified: VerifiedRequest, capability: Capability, arguments: dict[str, JSONValue], approval: ApprovalId
 ) -> ActionRequest:
-    """Made of the message that the agent's proof covers, and not of the agent's words. Raises Malformed."""
+    """Build the preview request from the message that the agent's proof covers. Raises Malformed."""
     request = verified.request
     made = action_request(
         server=capability.server,
@@ -100,7 +100,7 @@ def _request(
 
 
 def _arguments(mapping: PreviewMapping, arguments: dict[str, JSONValue]) -> dict[str, JSONValue]:
-    """What the tool is asked with; what the action leaves out is left out."""
+    """Map the action's arguments to the preview tool's arguments; absent arguments stay absent."""
     if mapping.arguments is None:
         return arguments
     found = {
@@ -111,7 +111,7 @@ def _arguments(mapping: PreviewMapping, arguments: dict[str, JSONValue]) -> dict
 
 
 def _check(walk: Walk, governing: Governing, verified: VerifiedRequest, request: ActionRequest) -> None:
-    """Whether it may be tried, without trying. Raises Refused, Unavailable."""
+    """Check, without calling the tool, that the preview would be allowed. Raises Refused, Unavailable."""
     asked = verify_request(walk, request, verified.caller)
     capability = asked.resolved.capability
     name = shown(capability.name)
@@ -134,7 +134,7 @@ def _check(walk: Walk, governing: Governing, verified: VerifiedRequest, request:
 
 
 def _check_budget(walk: Walk, verified: VerifiedRequest, asked: VerifiedRequest) -> None:
-    """The action must be left what it needs. Raises Refused."""
+    """Check that the preview leaves the budget that the action needs. Raises Refused."""
     accounts, own_accounts = accounts_of(verified), accounts_of(asked)
     needed, own = spend_on(walk, verified, accounts), spend_on(walk, asked, own_accounts)
     together = {name: needed.get(name, 0) + own.get(name, 0) for name in {**needed, **own}}
@@ -151,7 +151,7 @@ async def _asked(
     capability: Capability,
     request: ActionRequest,
 ) -> Lines:
-    """What the tool said. Raises AnswerableError as the walk does."""
+    """Run the preview and return the lines for the card. Raises AnswerableError as the walk does."""
     server = shown(capability.server)
     seconds = walk.limits.preview_ms_max / 1000
     answer: Answer | None = None
@@ -174,5 +174,5 @@ def _words(outcome: Outcome) -> str:
     how = {"failed": "it said no", "indeterminate": "what came of it is not known"}.get(
         outcome.status, "it was not asked"
     )
-    # Whoever's words these are, they stand in quotation marks.
+    # Quote the detail: it may be the upstream's words.
     return f"{how}: {shown(outcome.detail, DETAIL_CHARS_MAX)}" if outcome.detail else how

@@ -1,6 +1,6 @@
-"""Whether a caller stands, asked at a door before a byte of what it sends is read.
+"""Refuse revoked or held callers at the listener, before a byte of their message is read.
 
-What is refused here is refused whatever it asks for; the walk asks again, of what it asks for, and right before an
+Such a caller is refused whatever it requests. The walk checks again for the requested action, and right before an
 effect.
 """
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def standing_of_caller(
     walk: Walk, agent: AgentId, identity: CallerIdentity, key: str = "", certificate: str = ""
 ) -> Refused | None:
-    """Why nothing of this caller is done now: `revoked.<kind>`, `held.<kind>`; None where it stands.
+    """Return why nothing of this caller is done now: `revoked.<kind>`, `held.<kind>`; None if it may act.
 
-    Without I/O while nothing was revoked or held since. Raises Unavailable when nobody can say.
+    Does no I/O while no revocation or hold is new. Raises Unavailable if revocations or holds cannot be read.
     """
     now = walk.clock.now()
     judged = judged_caller(walk, agent, identity, key, certificate)

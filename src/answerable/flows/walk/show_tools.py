@@ -1,4 +1,4 @@
-"""How tools stand: what their servers say of them now, beside the definitions that are let through. Without I/O."""
+"""Report each tool's state: the definition its server offers now, beside the definition that is let through. No I/O."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolState:
-    """capability: name of the one that stands for the tool; empty for none. offered, pinned: digests; empty for none.
+    """The state of one tool.
 
-    source: by whose word the pinned one is in force. pin: of the register, where that counts. text: as offered now.
-    blocked: why it cannot be used now, if that is for its definition. tier: the highest that an action of it is decided
-    at; None where no capability stands for it. unhinted_accepted: whether one accepts that hints are left out.
+    `capability`: name of the capability for the tool; empty if none. `offered`, `pinned`: digests; empty if none.
+    `source`: what put the pinned definition into force. `pin`: from the register, if it counts. `text`: the definition
+    offered now. `blocked`: why the definition cannot be used now. `tier`: the highest tier at which its actions are
+    decided; None without a capability. `unhinted_accepted`: whether a capability accepts missing hints.
     """
 
     server: str
@@ -47,7 +48,7 @@ class ToolState:
 
 
 def tool_states(walk: Walk, server: str) -> list[ToolState]:
-    """Every tool that a server offers, a capability names or a pin is of, by name.
+    """Return every tool that a server offers, a capability names or a pin is for, sorted by name.
 
     Raises Refused (`server.unknown`).
     """
@@ -63,7 +64,7 @@ def tool_states(walk: Walk, server: str) -> list[ToolState]:
 
 
 def tool_state(walk: Walk, server: str, tool: str) -> ToolState:
-    """One of them. Raises Refused (`server.unknown`, `tool.unknown`)."""
+    """Return the state of one tool. Raises Refused (`server.unknown`, `tool.unknown`)."""
     for state in tool_states(walk, server):
         if state.tool == tool:
             return state
@@ -73,7 +74,7 @@ def tool_state(walk: Walk, server: str, tool: str) -> ToolState:
 
 
 def changes_of(walk: Walk, state: ToolState) -> tuple[ToolChange, ...]:
-    """What is offered now against what is in force. Of a definition that a document names the text may not be known."""
+    """Compare the offered definition with the one in force, whose text may be unknown if a document names it."""
     new = _read(state.text)
     if new is None or state.offered == state.pinned:
         return ()
@@ -88,14 +89,14 @@ def changes_of(walk: Walk, state: ToolState) -> tuple[ToolChange, ...]:
 
 
 def weight_of(walk: Walk, state: ToolState) -> tuple[tuple[str, bool], ...]:
-    """What the hints of a tool, as offered now, come to: sentences, each with whether it deserves a second look."""
+    """Return the meaning of a tool's hints as offered now: sentences, each with whether it needs attention."""
     tool = _read(state.text)
     found = capabilities_of(walk.registry.current, state.server, state.tool)
     return tuple(told for capability in found for told in told_weight(capability, tool))
 
 
 def neighbours(walk: Walk) -> Iterator[tuple[str, str]]:
-    """Server and name of every tool that a registered server offers."""
+    """Yield server and name of every tool that a registered server offers."""
     for server in walk.registry.current.servers:
         for name in walk.upstream.tools(server) or ():
             yield server, name

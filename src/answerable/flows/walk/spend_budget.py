@@ -1,6 +1,7 @@
-"""Budgets on the walk: what an action takes before it, and what of it is given back after.
+"""Reserve budgets before an action, and give back what it did not use.
 
-The reservation is in the intent and what is given back in the outcome, so that a restart counts both from the log.
+The reservation is in the intent and the returned amounts are in the outcome, so that a restart recounts both from the
+log.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 
 
 def accounts_of(verified: VerifiedRequest) -> tuple[Account, ...]:
-    """Where the action is counted: the mandate first, then the login that it was given by, then every hop that it was
-    handed on by, and last the one action that a token of the highest tier is good for, by the tier of today."""
+    """Return the accounts that the action counts against, in this order: the mandate, the login session that gave it,
+    every delegation hop, and the single use of a token of the highest tier (by the current tier)."""
     hops, tier = verified.hops, verified.resolved.capability.tier
     return task_accounts(verified.mandate, verified.session, hops, tier)
 
@@ -45,7 +46,7 @@ def accounts_of(verified: VerifiedRequest) -> tuple[Account, ...]:
 def task_accounts(
     mandate: Mandate, session: tuple[Authority, ...], hops: tuple[Hop, ...], tier: int
 ) -> tuple[Account, ...]:
-    """As `accounts_of`, of whatever is done on this tier for this task."""
+    """As `accounts_of`, for any action of this tier under this task."""
     return (
         account_of(mandate),
         *session_account(mandate, session),
@@ -55,7 +56,7 @@ def task_accounts(
 
 
 def spend_on(walk: Walk, verified: VerifiedRequest, accounts: tuple[Account, ...]) -> Amounts:
-    """The most that the action takes. Raises Refused as `spend_of` does: what is not known is not leave to spend."""
+    """Return the most that the action can spend. Raises Refused as `spend_of`: an unknown amount may not be spent."""
     if not verified.mandate.budgets and len(accounts) == 1:
         return ONE_CALL
     capability = verified.resolved.capability
@@ -66,7 +67,7 @@ def spend_on(walk: Walk, verified: VerifiedRequest, accounts: tuple[Account, ...
 
 
 def require_left(walk: Walk, accounts: tuple[Account, ...], amounts: Amounts) -> None:
-    """Before people are asked to approve what could not be done. Raises Refused (`mandate.budget_spent`)."""
+    """Check the budget before people are asked for approval. Raises Refused (`mandate.budget_spent`)."""
     lack = walk.mandates.lack(accounts, amounts)
     if lack is not None:
         raise _spent(lack)
@@ -81,11 +82,11 @@ def reserve(
     executed: Executed | None = None,
     action: str = "",
 ) -> tuple[int, Reserved]:
-    """Take the amounts from all accounts, and use up what was prepared and the approval, all for good before anything
-    happens. executed: what was prepared, for this action.
+    """Take the amounts from all accounts, and use up the prepared object and the approval, for good, before the effect.
 
-    Returns how many calls of the mandate are used now. An approval burned by a crash after this line fails closed:
-    people are asked again. Raises Refused.
+    `executed`: the prepared object. `action`: id of the action that uses it. Returns the number of calls of the mandate
+    used so far. If the process crashes after this call, the approval stays used and people are asked again. Raises
+    Refused.
     """
     call = walk.mandates.reserve(accounts, amounts)
     if call is None:
@@ -94,7 +95,8 @@ def reserve(
         raise _spent(call)
     reserved = Reserved(accounts=tuple(one.id for one in accounts), amounts=amounts)
     try:
-        # Of those who race, whoever takes this first goes on; in the other order two could take one each.
+        # Take the prepared object before the approval. In the other order, two racing callers could each take one and
+        # both fail.
         use_prepared(walk, executed, by=action)
         if facts.approval is not None and not walk.approvals.use(ApprovalId(facts.approval.id), facts.at):
             raise APPROVAL_USED()
@@ -105,12 +107,12 @@ def reserve(
 
 
 def unreserve(walk: Walk, reserved: Reserved) -> None:
-    """Give back what no durable intent stands for."""
+    """Give back a reservation that no durable intent records."""
     walk.mandates.give_back(reserved.accounts, reserved.amounts)
 
 
 def with_rest(outcome: Outcome, reserved: Reserved, verified: VerifiedRequest, *, elapsed_ms: int) -> Outcome:
-    """The outcome with what of its reservation it gives back, measured from the answer itself."""
+    """Return the outcome with the part of its reservation that is given back, measured from the answer itself."""
     amounts, result = reserved.amounts, outcome.result
     rest = rest_of(
         amounts,

@@ -1,4 +1,4 @@
-"""Step 2 of the walk: from a proved caller and an untrusted request to a verified request."""
+"""Verify a request (step 2 of the walk): from a proved caller and an untrusted request to a verified request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> VerifiedRequest:
-    """Check that the proof covers this request, and that agent, capability, mandate and arguments are known and fit.
+    """Check that the proof covers this request, and that agent, capability, mandate and arguments are known and valid.
 
     Raises as `find_plan` and `verify` do.
     """
@@ -35,13 +35,13 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
 
 
 def verify(walk: Walk, plan: Plan, request: ActionRequest, caller: VerifiedCaller) -> VerifiedRequest:
-    """Check that the arguments are known and fit. plan: that was just found for this request of this caller.
+    """Check the arguments against a plan that was just found for this request and caller.
 
-    Raises Refused with `arguments.invalid`, `resource.unknown`, `destination.unknown`, `destination.invalid`, and
+    Raises Refused: `arguments.invalid`, `resource.unknown`, `destination.unknown`, `destination.invalid`, and
     `prepared.*` as `with_prepared` says; Unavailable.
     """
     caller = _as_seen(caller, plan)
-    # From here on only what was frozen counts, whatever became of the caller's own object.
+    # From here on use only the frozen request; the caller's own object may change.
     request, prepared = with_prepared(walk, request, caller, plan.capability, plan.delegation_lineage)
     return _fitting(plan, request, caller, prepared)
 
@@ -49,15 +49,17 @@ def verify(walk: Walk, plan: Plan, request: ActionRequest, caller: VerifiedCalle
 def verify_again(
     walk: Walk, plan: Plan, verified: VerifiedRequest, caller: VerifiedCaller
 ) -> VerifiedRequest:
-    """What was verified, by all that is in force now. plan: found now. caller: as it was proved. What is prepared is
-    this action's by now. Raises as `verify`."""
+    """Verify a verified request again by what is in force now. Raises as `verify`.
+
+    `plan`: found now. `caller`: as proved. The prepared object is already used by this action.
+    """
     caller = _as_seen(caller, plan)
     check_executed(walk, verified.prepared, caller, plan.delegation_lineage)
     return _fitting(plan, verified.request, caller, verified.prepared)
 
 
 def _as_seen(caller: VerifiedCaller, plan: Plan) -> VerifiedCaller:
-    """With what the gateway sees of its tools, which policy and ledger know from here on."""
+    """Return the caller with the plan's identity, which includes what the gateway observed of its tools."""
     if caller.identity == plan.identity:
         return caller
     return structs.replace(caller, identity=plan.identity)
@@ -89,9 +91,9 @@ def _fitting(
 
 
 def _subject(arguments: dict[str, JSONValue], resolved: Resolved, mandate: Mandate) -> str:
-    """Whose data it is: what the capability says, and the mandate's principal where it says nothing."""
+    """Return the data subject: the one the capability maps, or else the mandate's principal."""
     mapping = resolved.capability.subject
-    # An argument may have any name, the empty one too, which is no mapping.
+    # An argument may have any name, even the empty one, which means no mapping.
     name = _id_in(mapping.argument, arguments, resolved) if mapping.argument else ""
     return named_subject(mapping.type, name) if name else principal_subject(mandate.principal)
 
@@ -109,7 +111,7 @@ def _resource_id(arguments: dict[str, JSONValue], resolved: Resolved) -> str:
 
 
 def _destinations(arguments: dict[str, JSONValue], resolved: Resolved) -> tuple[str, ...]:
-    """What cannot be read as one place, the upstream might read as another, whatever the mandate says of places."""
+    """Return the destinations. Refuse an ambiguous one: the upstream might take it for another place."""
     mapping = resolved.capability.destination
     if not mapping.type:
         return ()
@@ -120,7 +122,7 @@ def _destinations(arguments: dict[str, JSONValue], resolved: Resolved) -> tuple[
 
 
 def _id_in(argument: str, arguments: dict[str, JSONValue], resolved: Resolved) -> str:
-    """What an argument, or the part of the target that is called so, names; empty when it names nothing."""
+    """Return the id that an argument or a target variable holds; empty if it holds none."""
     value = dict(resolved.variables).get(argument, arguments.get(argument))
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)

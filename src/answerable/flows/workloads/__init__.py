@@ -1,1 +1,1 @@
-"""Enrolment, manifests, bundles, dormancy of workloads."""
+"""Enrol workloads, register and compare their manifests, follow trust bundles, suspend dormant agents."""

@@ -1,7 +1,8 @@
-"""Changing the authorities of our trust domain, and writing every change down.
+"""Change the trust domain's authorities (rotate, remove), and record every change.
 
-An authority's state is recorded after it has changed: stopping must not wait for a record, and what a rotation did is
-known only then. What a crash left unrecorded is recorded by the next process, which begins with the states it finds.
+A state is recorded after it has changed: a stop must not wait for a record, and only the change itself shows what a
+rotation did. Changes that a crash left unrecorded are recorded by the next process, which begins with the states it
+finds.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 
 class AuthorityChanges:
-    """Belongs to the event loop's thread. alone: entered in a worker thread around every change, so that processes that
-    share keys do not make or sweep them at the same time."""
+    """Changes authorities. Use in the event loop's thread only. `alone`: a lock entered in a worker thread around every
+    change, so that processes sharing keys do not create or sweep them at the same time."""
 
     def __init__(
         self,
@@ -43,7 +44,7 @@ class AuthorityChanges:
         self._turn = anyio.Lock()
 
     async def tend(self) -> None:
-        """Rotate where time asks for it, take over what other processes changed. Raises Unavailable."""
+        """Do the rotation step that is due, and take over other processes' changes. Raises Unavailable."""
         await self._changed(self._desk.tend)
 
     async def rotate(self, *, activate: bool) -> None:
@@ -51,7 +52,7 @@ class AuthorityChanges:
         await self._changed(lambda: self._desk.rotate(activate=activate))
 
     async def remove(self, authority: str) -> None:
-        """Mass revocation of all that one authority signed. Raises Refused (`authority.unknown`), Unavailable."""
+        """Revoke everything that one authority signed. Raises Refused (`authority.unknown`), Unavailable."""
         await self._changed(lambda: self._desk.remove(authority))
 
     async def _changed(self, change: Callable[[], object]) -> None:
@@ -60,7 +61,7 @@ class AuthorityChanges:
             try:
                 await anyio.to_thread.run_sync(self._changed_alone, change)
             except (Refused, Unavailable) as failed:
-                # Also half a change is written down.
+                # Record an incomplete change, too.
                 fault = failed
             await self._record()
         if fault is not None:
@@ -87,12 +88,12 @@ class AuthorityChanges:
 
 
 def known_authority(desk: TrustDomainState, named: str) -> str:
-    """The id that begins so; people type as much of it as they like. Raises Refused (`authority.unknown`)."""
+    """Return the id of the only authority with this prefix. Raises Refused (`authority.unknown`)."""
     found = [one.id for one in desk.authorities() if one.id.startswith(named)]
     if len(found) == 1:
         return found[0]
     if len(named) == 32:
-        # Of a domain that did not open, nothing is known here but what the operator says.
+        # If the domain did not open, no authorities are known: take a whole id as given.
         return named
     message = f"{shown(named)} is the beginning of {len(found)} authorities, expected exactly one"
     raise AUTHORITY_UNKNOWN(message)

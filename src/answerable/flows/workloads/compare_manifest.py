@@ -1,8 +1,8 @@
-"""Holding what was measured of an instance against the manifest that its agent's owner signed.
+"""Compare what was measured of an instance with the signed manifest of its agent, and find drift.
 
-Laws: silence is no measurement, and takes no drift away; an instance names a manifest only once something of it was
-measured and matched, or where it says nothing that is measured beside an agent; what was measured is held against every
-manifest that comes into force later, until something else is measured.
+Laws: a missing measurement does not count as one and removes no drift. An instance names a manifest only if some field
+was measured and matched, or if the manifest states no measurable field. Measurements are compared with every later
+manifest, until something else is measured.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ NAMES_SHOWN_MAX: Final = 8
 
 
 class KnownField(NamedTuple):
-    """says: what the manifest says. grade: who measured that it is so; `claimed` where nobody did, or it is not so."""
+    """A field of the manifest. `says`: its stated value. `grade`: who measured that it matches; `claimed` if nobody
+    did, or it differs."""
 
     field: str
     says: str
@@ -55,11 +56,15 @@ class KnownField(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """manifest: digest for the instance to name, empty for none; grade: how well that is known as a whole, fields: what
-    of it was measured and matches, each with its grade. drift: names of fields that count as drift and are kept with
-    the instance; unmeasured: those of them that nobody has measured against the manifest in force. measured: what is
-    known of the instance itself from here on. tools: why the tools that the gateway offers are not those of the
-    manifest, as far as it can see them; never kept, for that changes without it.
+    """The result of a comparison.
+
+    `manifest`: digest for the instance to name, empty for none. `grade`: of the manifest as a whole.
+    `fields`: measured and matching fields, each with its grade.
+    `drift`: fields that count as drift and are stored with the instance. `unmeasured`: those that nobody measured
+      against the manifest in force.
+    `measured`: what is known of the instance itself from here on.
+    `tools`: whether the tools that the gateway offers differ from the manifest, as far as it can see; never stored,
+      because this changes independently.
     """
 
     manifest: str
@@ -71,14 +76,17 @@ class Comparison:
     tools: bool = False
 
     def let_in(self, agent: Agent) -> Comparison:
-        """Itself. Raises Refused as `fault` says."""
+        """Return the comparison itself. Raises Refused as `fault` says."""
         if (fault := self.fault(agent)) is not None:
             raise fault
         return self
 
     def fault(self, agent: Agent) -> Refused | None:
-        """Why an instance like this is not let on, where its agent's rule says so: `manifest.drifted` where something
-        differs or has, `manifest.unmeasured` where all that is wrong is that nobody measured."""
+        """Return why the agent's drift rule refuses such an instance; None if it does not.
+
+        `manifest.drifted` if a field differs or has differed; `manifest.unmeasured` if the only fault is a missing
+        measurement.
+        """
         if not (self.drift or self.tools) or agent.drift != "refuse":
             return None
         differing = [name for name in self.drift if name not in self.unmeasured]
@@ -103,12 +111,12 @@ def compared(
     before: Instance | None = None,
     parent: Instance | None = None,
 ) -> Comparison:
-    """What is known of an instance, against the manifest in force; nothing to compare with without one.
+    """Compare an instance with the manifest in force; without a manifest there is nothing to compare.
 
-    measured: just now, by who asks. before: the instance as it was: what was measured of it is kept, and what had
-    drifted still has, unless it is measured now. parent: of a sub-agent, which is made of what its parent is made of as
-    far as nothing else was measured. Of tools nobody's word counts, for the gateway sees them itself. Raises Refused as
-    `standing_manifest` says, where a manifest was registered that nobody answers for now.
+    `measured`: just now, by the enroller. `before`: the instance as it was; its measurements and drift stay unless
+    measured again. `parent`: of a sub-agent, which inherits the parent's measurements where it has none. Reported tools
+    are ignored, because the gateway sees them itself. Raises Refused as `standing_manifest` if a manifest was
+    registered and is no longer valid.
     """
     own = kept_after(_kept(before), _without_tools(measured))
     known = own if parent is None else kept_after(_kept(parent), own)
@@ -122,7 +130,7 @@ def compared(
     unmeasured = unmeasured_fields(findings) if named != standing.digest else ()
     names = drift_after(findings, earlier, needed=unmeasured)
     fields = measured_fields(findings)
-    # Of the tools the gateway answers at every message: who is offered others has drifted, whatever is said here.
+    # The gateway checks tools at every message: an agent that is offered other tools has drifted in any case.
     seen = with_tools(fields)
     matched = named == standing.digest or not names or any(finding.verdict == "match" for finding in findings)
     return Comparison(
@@ -144,11 +152,12 @@ def words_of(
     agent_up: bool,
     program: Measured | None = None,
 ) -> Measured | None:
-    """What counts of what an enroller says, and what the kernel says beside it; None where nobody says anything.
+    """Return what counts of an enroller's statement, plus what the kernel reported; None if there is neither.
 
-    measured: by its own words, which are claims unless the settings know it for our sidecar. evidence: of who enrols:
-    of a local process that is no sidecar it tells which program the agent is. agent_up: of the process. program: what
-    the kernel said of the agent that a sidecar started, and what nobody else can show.
+    `measured`: the enroller's statement, which is a claim unless the settings know the enroller as the sidecar.
+    `evidence`: of the enroller; for a local process that is not a sidecar it names the agent's program. `agent_up`: of
+    the process. `program`: what the kernel reported of the agent process that a sidecar started, which no other
+    enroller can present.
     """
     sidecar = workloads.sidecars.believes(evidence, agent_up=agent_up)
     seen = program if sidecar else program_in(evidence.selectors) if evidence.source == "unix" else None
@@ -159,13 +168,13 @@ def words_of(
 
 
 def is_another_program(now: Evidence, before: Evidence) -> bool:
-    """Whether the kernel says that a process runs something else than before. What could not be read is not another."""
+    """Whether the kernel reports another program than before; an unreadable one does not count as another."""
     seen = program_in(now.selectors).values
     return bool(seen) and seen != program_in(before.selectors).values
 
 
 def as_compared(instance: Instance, made: Comparison) -> Instance:
-    """The instance as it is known after a comparison."""
+    """Return the instance with the result of a comparison."""
     return replace(
         instance,
         manifest=made.manifest,
@@ -177,7 +186,7 @@ def as_compared(instance: Instance, made: Comparison) -> Instance:
 
 
 def shown_now(workloads: Workloads, instance: Instance) -> ShownManifest:
-    """Which manifest an instance is shown with now, as the walk sees it. Without I/O. Never raises."""
+    """Return the manifest an instance is listed with now, as the walk sees it. Does no I/O. Never raises."""
     walk = workloads.walk
     try:
         signed = standing_manifest(walk, instance.agent) if workloads.manifests is not None else None
@@ -193,8 +202,10 @@ def shown_now(workloads: Workloads, instance: Instance) -> ShownManifest:
 
 
 def known_now(workloads: Workloads, instance: Instance) -> tuple[KnownField, ...]:
-    """Each field that the manifest in force says of what an agent is made of, and how well it is known of this
-    instance; none without a manifest that stands. Without I/O. Never raises."""
+    """Return each composition field of the manifest in force, and how well it is known of this instance.
+
+    Empty without a valid manifest. Does no I/O. Never raises.
+    """
     walk = workloads.walk
     try:
         signed = standing_manifest(walk, instance.agent) if workloads.manifests is not None else None
@@ -217,7 +228,7 @@ def known_now(workloads: Workloads, instance: Instance) -> tuple[KnownField, ...
 
 
 def drift_now(workloads: Workloads, instance: Instance) -> tuple[str, ...]:
-    """Names of the fields in which an instance differs from its manifest now, its tools among them."""
+    """Return the fields in which an instance differs from its manifest now, including its tools."""
     tools = (TOOLS,) if tools_fault(workloads.walk, instance.agent) else ()
     return (*instance.drift, *tools)
 

@@ -1,11 +1,10 @@
-"""Giving a running process a name of its own, once what it is has been measured; and keeping that name in force.
+"""Enrol a running process as an instance with a SPIFFE ID, based on what was measured, and renew it.
 
-Laws:
-- the ledger knows an instance before anybody can act as it;
-- which agent it is follows from what was measured and from today's registry, never from what it says;
-- a key is of one instance, and of nothing else, for good, and an instance never gets another one: who wants a new key
-  enrols anew and ends the instance of the old one;
-- a sub-agent has its parent's agent, a key of its own, and never a longer life.
+Laws: - the ledger knows an instance before anybody can act as it; - which agent it is follows from measurements
+  and the current registry, never from its own statement; - a key belongs to one instance for good and to nothing
+  else, and an instance never gets another key: for a new key,
+ enrol again and end the instance of the old one; - a sub-agent has its parent's agent, a key of its own, and
+  never a longer life.
 """
 
 from __future__ import annotations
@@ -60,15 +59,16 @@ async def enrol(
     program: Measured | None = None,
     parent: SpiffeId | None = None,
 ) -> Instance:
-    """The instance for what was measured: a new one, or for a live local process that asks again its own.
+    """Return the instance for what was measured: a new one, or the existing one of a live local process.
 
-    key: whose possession the caller has proved; None for a process that its connection speaks for. process: of a local
-    process, `boot-id:pid:start`. agent_up: that process was seen to run our own `answerable agent up`. measured: what
-    it says it measured, which counts as that of our sidecars alone; None where it says nothing, as a process that its
-    connection speaks for. program: what the kernel said of the process that a sidecar started as the agent. parent: of
-    a sub-agent, whose word the caller has proved; then `evidence` is that of the parent, and so is what drifted and is
-    not measured now. Raises Refused (`attestation.unknown`, `attestation.ambiguous`, `agent.inactive`,
-    `manifest.drifted`, `manifest.unmeasured`, `instance.*`), Malformed (`instance.duplicate`) and Unavailable.
+    `key`: key whose possession the caller has proved; None for a process identified by its connection. `process`: of a
+    local process, `boot-id:pid:start`. `agent_up`: the process was observed to run `answerable agent up`. `measured`:
+    what the process says it measured, which counts only from a sidecar; None if it says nothing. `program`: what the
+    kernel reported of the process that a sidecar started as the agent. `parent`: of a sub-agent, whose proof the caller
+    has checked; `evidence` and drift are then the parent's, unless measured now.
+
+    Raises Refused (`attestation.unknown`, `attestation.ambiguous`, `agent.inactive`, `manifest.drifted`,
+    `manifest.unmeasured`, `instance.*`), Malformed (`instance.duplicate`) and Unavailable.
     """
     if parent is not None:
         return await _enrol_sub_agent(workloads, parent, key, measured)
@@ -89,7 +89,7 @@ async def enrol(
                 )
             await end_instance(workloads, own.id, because="instance.expired")
         if process:
-            # Also after the end above: somebody else's may have come before it.
+            # Also after the end above: another end of this process may have come first.
             _check_may_return(workloads, process)
         if key is not None:
             _check_new_key(workloads, key)
@@ -121,13 +121,14 @@ async def renew(
     measured: Measured | None = None,
     program: Measured | None = None,
 ) -> Instance:
-    """Lengthen the life of an instance that asked for it by its key or its connection, measured again.
+    """Extend the life of an instance that asked for it by its key or its connection, and measure it again.
 
-    evidence: measured just now, where that is possible; else what was measured at enrolment is held against today's
-    registry. agent_up: of the process that was measured just now. measured: what is not in it is as it was measured
-    before. program: what the kernel said of the process that a sidecar started as the agent. Before half its life is
-    over, nothing changes and nothing is recorded unless there is something new. Raises as `enrol`, and Refused
-    `instance.ended`, `attestation.changed`. What drifted is known from here on, also where that is refused.
+    `evidence`: measured just now, if possible; otherwise the evidence of the enrolment is matched with the current
+    registry. `agent_up`: of the process measured just now. `measured`: missing fields stay as measured before.
+    `program`: what the kernel reported of the process that a sidecar started as the agent.
+
+    In the first half of its life nothing is changed or recorded unless something is new. Drift is stored even if the
+    renewal is refused. Raises as `enrol`, and Refused `instance.ended`, `attestation.changed`.
     """
     async with workloads.turn(f"instance:{instance}"):
         found = live_instance(workloads, instance)
@@ -160,10 +161,10 @@ async def renew(
 
 
 async def compare_again(workloads: Workloads, instance: SpiffeId) -> Instance | None:
-    """Hold what is kept of an instance against the manifest in force now, without asking it: who still fits goes on,
-    who does not acts as drifted. Its life is as long as before. None when it has ended.
+    """Compare an instance's stored measurements with the manifest in force, without contacting the instance.
 
-    Raises Refused (`workloads.pace`, `manifest.*` for a manifest that does not stand) and Unavailable.
+    A matching instance continues; any other acts as drifted. Its life is not extended. Returns None if it has ended.
+    Raises Refused (`workloads.pace`, `manifest.*` for a manifest that is not valid) and Unavailable.
     """
     async with workloads.turn(f"instance:{instance}"):
         try:
@@ -179,8 +180,10 @@ async def compare_again(workloads: Workloads, instance: SpiffeId) -> Instance | 
 
 
 def live_instance(workloads: Workloads, instance: SpiffeId) -> Instance:
-    """The instance if it and its agent may act now. Raises Refused (`instance.unknown`, `.ended`, `.unvouched`,
-    `agent.inactive`, `revoked.*`)."""
+    """Return the instance if it and its agent may act now.
+
+    Raises Refused (`instance.unknown`, `.ended`, `.unvouched`, `agent.inactive`, `revoked.*`).
+    """
     found = workloads.instances.find(instance)
     if found is None:
         raise codes.INSTANCE_UNKNOWN(f"instance {shown(instance)} is not known")
@@ -196,10 +199,10 @@ def live_instance(workloads: Workloads, instance: SpiffeId) -> Instance:
 
 
 def agent_of(workloads: Workloads, evidence: Evidence) -> Agent:
-    """The active agent that what was measured belongs to.
+    """Return the active agent that the evidence belongs to.
 
-    Raises Refused: `attestation.unknown`, `attestation.ambiguous`, and `agent.inactive` where it would have been one
-    that is not in force.
+    Raises Refused: `attestation.unknown`, `attestation.ambiguous`, and `agent.inactive` if the matching agent is not
+    active.
     """
     current = workloads.walk.registry.current
     name = matching_agent(workloads.in_force(), evidence.selectors)
@@ -217,7 +220,7 @@ async def _enrol_sub_agent(
     if key is None:
         raise codes.INSTANCE_NO_KEY("a sub-agent has a key of its own")
     async with workloads.turn(f"key:{key.thumbprint}", f"instance:{parent}"):
-        # First of all: what is looked at below holds for as long as nothing else runs.
+        # Read this first: no await may come between the checks below.
         last = await anyio.to_thread.run_sync(partial(workloads.instances.last_sub_agent, parent))
         above = live_instance(workloads, parent)
         if above.parent:
@@ -251,9 +254,9 @@ async def _enrol_sub_agent(
 
 async def _put_into_force(workloads: Workloads, instance: Instance) -> Instance:
     workloads.count_instance(instance.agent)
-    # 1. In the ledger first. A crash after this line: recorded, never in force; the process enrols anew.
+    # 1. Ledger first. After a crash here the instance is recorded but not in force; the process enrols again.
     left = await _record(workloads, instance, is_new=True)
-    # 2. In force, unless what it rests on ended meanwhile.
+    # 2. In force, unless something it depends on ended meanwhile.
     _active(workloads, instance.agent)
     _refuse_revoked(workloads, instance)
     if instance.parent and _parent_of(workloads, instance) is None:
@@ -271,7 +274,7 @@ async def _put_into_force(workloads: Workloads, instance: Instance) -> Instance:
 
 
 async def _change(workloads: Workloads, changed: Instance) -> None:
-    """Recorded, then in force; an instance that ended meanwhile stays ended."""
+    """Record a change, then put it into force. An instance that ended meanwhile stays ended."""
     workloads.count_document(changed.agent)
     left = await _record(workloads, changed)
     _active(workloads, changed.agent)
@@ -283,9 +286,9 @@ async def _change(workloads: Workloads, changed: Instance) -> None:
 
 
 async def _still_stands(workloads: Workloads, instance: Instance) -> None:
-    """What was written while others went on, holds: nobody ended the instance, or its agent, before it was there.
+    """Check that nobody ended the instance or its agent while the change was being written.
 
-    Who ends the instances of an agent has not seen one whose write was on its way, so that it is ended here.
+    A flow that ends the instances of an agent does not see one that is being written, so it is ended here.
     """
     try:
         _active(workloads, instance.agent)
@@ -305,7 +308,7 @@ def _ended_meanwhile(instance: Instance) -> Refused:
 
 
 def _check_may_return(workloads: Workloads, process: str) -> None:
-    """A process whose instance somebody ended is not let in again as it runs: else its next look would undo the end."""
+    """Refuse a process whose instance was ended: otherwise its next enrolment would undo the end."""
     because = workloads.instances.process_ended(process)
     if because and because not in MAY_RETURN:
         message = f"the instance of this process was ended ({shown(because, 40)}): start the process anew"
@@ -316,7 +319,7 @@ async def _record(workloads: Workloads, instance: Instance, *, is_new: bool = Fa
     walk = workloads.walk
 
     def then(placed: Receipt) -> None:
-        # Before it is in force: whoever has too many is refused this one.
+        # Count before the instance is in force, so that the one that exceeds a limit is refused.
         if is_new and instance.parent and rules_now(walk):
             given = handed_on([instance.agent], "", instance.parent, at=walk.clock.now())
             count(walk, given, index=placed.index)
@@ -328,7 +331,7 @@ async def _record(workloads: Workloads, instance: Instance, *, is_new: bool = Fa
 
 
 def _asked_again(own: Instance, agent: Agent, key: PublicKey | None) -> None:
-    """A live process that asks once more keeps its name, and its key."""
+    """Check that a live process that enrols again keeps its agent and its key."""
     if own.agent != agent.name:
         message = "the process was enrolled as another agent: end that instance, or start the process anew"
         raise codes.ATTESTATION_CHANGED(message)
@@ -338,7 +341,7 @@ def _asked_again(own: Instance, agent: Agent, key: PublicKey | None) -> None:
 
 
 def _same_agent(workloads: Workloads, found: Instance, evidence: Evidence | None) -> Agent:
-    """The agent of an instance, if it still would be the one."""
+    """Return the agent of an instance if its evidence still matches that agent."""
     if found.parent:
         return _active(workloads, found.agent)
     agent = agent_of(workloads, evidence or found.evidence)
@@ -348,7 +351,7 @@ def _same_agent(workloads: Workloads, found: Instance, evidence: Evidence | None
 
 
 def _check_new_key(workloads: Workloads, key: PublicKey) -> None:
-    """A key that is or was an instance's, or is registered to anybody, speaks for that one alone."""
+    """Refuse a key that is or was an instance's, or that is registered to anybody."""
     if workloads.instances.by_key(key.thumbprint) is not None:
         raise codes.INSTANCE_KEY_TAKEN()
     if key.thumbprint in _registered_keys(workloads.walk.registry.current):
@@ -377,14 +380,14 @@ def _active(workloads: Workloads, name: AgentId) -> Agent:
 
 
 def _refuse_revoked(workloads: Workloads, instance: Instance) -> None:
-    """What an instance can be revoked or held by beside its agent: for one that was, no document is made."""
+    """Check an instance's own names for revocations and holds; a revoked or held instance gets no SVID."""
     key = instance.key.thumbprint if instance.key is not None else ""
     own = (RevocationTarget("key", key), RevocationTarget("manifest", instance.manifest))
     refuse_names(workloads.walk, (*instance_names(str(instance.id)), *own))
 
 
 def _parent_of(workloads: Workloads, instance: Instance) -> Instance | None:
-    """The live parent of a sub-agent; None for others, and where it has ended."""
+    """Return the live parent of a sub-agent; None if it is no sub-agent or the parent has ended."""
     if not instance.parent:
         return None
     parent = workloads.instances.find(spiffe_id(instance.parent))

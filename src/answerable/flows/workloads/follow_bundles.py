@@ -1,8 +1,8 @@
-"""Keeping the bundles of foreign trust domains fresh.
+"""Refresh the bundles of federated trust domains (SPIFFE Federation).
 
-Beside the walk, never in it: a domain whose source is down, slow or lies keeps its last good bundle, and becomes an
-alarm with a reason and a time. What cannot be refreshed for too long is dropped: from then on nothing of that domain is
-believed, for keys may have been withdrawn meanwhile.
+Runs beside the walk, never in it. A domain whose source is down, slow or faulty keeps its last good bundle and raises
+an alarm with reason and time. A bundle that cannot be refreshed for too long is dropped and its domain is untrusted,
+because keys may have been withdrawn meanwhile.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceState:
-    """How the source of one trust domain is. waiting: not asked yet. Times are Unix milliseconds, 0 for never.
+    """State of one trust domain's source. `waiting`: not fetched yet. Times are Unix milliseconds, 0 for never.
 
-    fetched_at: when it last gave its bundle. next_at: when it is asked again at the latest. reason: why there is an
-    alarm; since: when it began. dropped: nothing of this domain is believed until its source answers.
+    `fetched_at`: last successful fetch. `next_at`: latest time of the next fetch. `reason`: of the alarm. `since`:
+    begin of the alarm. `dropped`: the domain is untrusted until its source answers.
     """
 
     trust_domain: TrustDomain
@@ -69,7 +69,7 @@ class _Followed:
 
 
 class BundleFollowing:
-    """The sources of foreign bundles and how they stand. Belongs to the event loop's thread."""
+    """The sources of foreign bundles and their states. Use in the event loop's thread only."""
 
     def __init__(
         self,
@@ -82,8 +82,8 @@ class BundleFollowing:
         entropy: Entropy,
         stale_seconds_max: float = STALE_SECONDS_MAX,
     ) -> None:
-        """bundle: what is known of a domain, also from before this process. put, drop: replace it, or give it up;
-        blocking, called in worker threads.
+        """`bundle`: the known bundle of a domain, also from before this process. `put`, `drop`: replace or drop a
+        bundle; blocking, called in worker threads.
 
         Raises Malformed (`federation.duplicate`) for two sources of one domain.
         """
@@ -106,12 +106,14 @@ class BundleFollowing:
             )
 
     def states(self) -> tuple[SourceState, ...]:
-        """How each source is."""
+        """Return the state of each source."""
         return tuple(one.state for one in self._followed.values())
 
     async def drop_unlisted(self, held: Iterable[TrustDomain]) -> tuple[TrustDomain, ...]:
-        """Give up what is held of foreign domains that have no source any more: the end of a relationship (SPIFFE
-        Federation, section 6.3). To be called once before `follow`, without our own domain. Raises what `drop` raises.
+        """Drop the bundles of foreign domains without a source: the end of a relationship (SPIFFE Federation, section
+        6.3).
+
+        Call once before `follow`, without the own domain. Raises what `drop` raises.
         """
         ended = tuple(domain for domain in held if domain not in self._followed)
         for domain in ended:
@@ -119,13 +121,13 @@ class BundleFollowing:
         return ended
 
     async def follow(self) -> None:
-        """One task a source, until cancelled. Raises Broken; all else that goes wrong with a source is in its state."""
+        """Follow every source in its own task, until cancelled. Raises Broken; the state has other faults."""
         async with anyio.create_task_group() as tasks:
             for one in self._followed.values():
                 tasks.start_soon(self._follow, one)
 
     async def refresh(self, domain: TrustDomain) -> SourceState:
-        """Ask the source of this domain now. Raises Malformed (`federation.unknown`); a failure is in the state."""
+        """Fetch this domain's bundle now. Raises Malformed (`federation.unknown`); a failed fetch is in the state."""
         one = self._followed.get(domain)
         if one is None:
             raise FEDERATION_UNKNOWN(f"{shown(domain)} is not a federated trust domain")
@@ -137,7 +139,7 @@ class BundleFollowing:
             await one.endpoint.wait(await self._refresh(one))
 
     async def _refresh(self, one: _Followed) -> float:
-        """Ask once; returns how many seconds to wait now. Takes turns: an older answer must not come in later."""
+        """Fetch once. Return the seconds to wait. Serialised, so that an older answer never overwrites a newer one."""
         async with one.turn:
             return await self._asked(one)
 
@@ -147,11 +149,11 @@ class BundleFollowing:
         try:
             fetched = await one.endpoint.fetch()
             if fetched.trust_domain != domain:
-                # The port promises otherwise; a bundle under another name would speak for a domain it must not.
+                # The port promises this; check, because such a bundle would speak for a domain that is not its own.
                 raise BUNDLE_DOMAIN(f"a bundle of {shown(fetched.trust_domain)} came for {shown(domain)}")
             known = self._bundle(domain)
             if successor(known, fetched) != known:
-                # In a thread: it syncs, and actions must not wait for that.
+                # In a thread, because it syncs to disk and actions must not wait.
                 await to_thread.run_sync(self._put, fetched)
         except Broken:
             raise

@@ -1,4 +1,4 @@
-"""After a new manifest: running instances are held against it by what is kept of them, and nobody waits for any."""
+"""Compare running instances with each new manifest, from their stored measurements, without any action waiting."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _log: Final = logging.getLogger(__name__)
 
 
 async def follow_manifests(workloads: Workloads, *, poll_seconds: float = POLL_SECONDS) -> None:
-    """Compare what runs with every manifest that comes into force, for ever; what fails is tried again.
+    """Compare running instances with every manifest that comes into force, without end. Failures are retried.
 
-    Until an instance has been compared it acts as one that has drifted, so that nothing gets ahead of this.
+    An instance that has not been compared yet acts as drifted, so that nothing escapes the comparison.
     """
     compared: dict[AgentId, str] = {}
     while True:
@@ -35,16 +35,16 @@ async def follow_manifests(workloads: Workloads, *, poll_seconds: float = POLL_S
 
 
 async def compare_running(workloads: Workloads, compared: dict[AgentId, str]) -> None:
-    """One round. compared: by agent, the manifest whose instances were all held against it; brought up to date.
+    """Run one round. `compared`: by agent, the manifest all its instances were compared with; updated.
 
-    Parents go before their sub-agents, which are no better. Raises Refused (`workloads.pace`) and Unavailable; what was
-    done until then stays done.
+    Parents go before their sub-agents, which inherit drift. Raises Refused (`workloads.pace`) and Unavailable;
+    completed comparisons stay.
     """
     for agent in list(workloads.walk.registry.current.agents):
         try:
             standing = standing_manifest(workloads.walk, agent)
         except Refused:
-            # One that has fallen is held against nobody: its instances act as drifted until it stands again.
+            # A manifest that is not valid is not compared: its instances act as drifted until it is valid again.
             standing = None
         digest = standing.digest if standing is not None else ""
         if compared.get(agent, "") == digest:

@@ -1,4 +1,4 @@
-"""Issuing SPIFFE documents to instances: what leaves is in the ledger before it leaves."""
+"""Issue SVIDs to instances; each is recorded in the ledger before it is returned."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ async def x509_svid(
     *,
     broker: SpiffeId | None = None,
 ) -> X509Svid:
-    """A certificate for a live instance over a key whose possession it has proved, or that we made for it.
+    """Issue a certificate for a live instance over a key that it proved, or that was created for it.
 
-    broker: the live instance that fetches it for that one; recorded with it. Raises Refused (`instance.*`,
+    `broker`: the live instance that fetches it on behalf of `instance`; recorded with it. Raises Refused (`instance.*`,
     `agent.inactive`, `workloads.pace`), Unavailable.
     """
     _admit(workloads, instance, broker)
@@ -50,7 +50,7 @@ async def x509_svid(
 async def jwt_svid(
     workloads: Workloads, instance: SpiffeId, audience: tuple[str, ...], *, broker: SpiffeId | None = None
 ) -> str:
-    """A bearer token for others, for a live instance. broker, and raises: as `x509_svid`."""
+    """Issue a JWT-SVID, a bearer token, for a live instance. `broker`, and errors: as `x509_svid`."""
     shown = shown_now(workloads, _admit(workloads, instance, broker))
     token = await anyio.to_thread.run_sync(partial(workloads.issuer.jwt, instance, audience, manifest=shown))
     digest = sha256(token.encode()).hexdigest()
@@ -59,7 +59,7 @@ async def jwt_svid(
 
 
 async def wit_svid(workloads: Workloads, instance: SpiffeId, key: EllipticCurvePublicKey, jwk: str) -> str:
-    """A workload identity token bound to `key`; jwk: the same key as text. Raises as `x509_svid`."""
+    """Issue a WIT-SVID bound to `key`. `jwk`: the same key as text. Raises as `x509_svid`."""
     shown = shown_now(workloads, _admit(workloads, instance))
     token = await anyio.to_thread.run_sync(partial(workloads.issuer.wit, instance, jwk, manifest=shown))
     digest = sha256(token.encode()).hexdigest()
@@ -68,7 +68,7 @@ async def wit_svid(workloads: Workloads, instance: SpiffeId, key: EllipticCurveP
 
 
 def _admit(workloads: Workloads, instance: SpiffeId, broker: SpiffeId | None = None) -> Instance:
-    """Before anything is signed: what is refused costs neither a signature nor an entry."""
+    """Check the instance before anything is signed: a refusal costs neither a signature nor an entry."""
     if broker is not None:
         live_instance(workloads, broker)
     found = live_instance(workloads, instance)
@@ -77,7 +77,7 @@ def _admit(workloads: Workloads, instance: SpiffeId, broker: SpiffeId | None = N
 
 
 def _end_of(token: str) -> UnixMillis:
-    """`exp` of a token that we have just made."""
+    """Return `exp` of a token that was just made."""
     claims = parse(read_compact(token, malformed=SVID_MALFORMED).payload)
     end = claims.get("exp") if isinstance(claims, dict) else None
     if not isinstance(end, int):
@@ -106,7 +106,7 @@ async def _record(
     _, left = await record_entry(workloads.walk, entry)
     if left is not None:
         raise left
-    # It may have ended while the entry was written; then nothing leaves.
+    # The instance may have ended while the entry was written; then nothing is returned.
     live_instance(workloads, instance)
     if broker is not None:
         live_instance(workloads, broker)

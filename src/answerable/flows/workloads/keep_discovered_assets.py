@@ -1,4 +1,4 @@
-"""Writing down what was seen and is not registered, in one write for all of it; and taking out what is by now."""
+"""Store sightings of unregistered assets, in one write, and remove what is registered by now."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from answerable.ports.sightings import Sightings
 
 OFFERED_AGAIN_MILLIS: Final = 3_600_000
-"""How old `last` of an offered tool may be."""
+"""Maximum age of an offered tool's `last`."""
 SERVERS_MAX: Final = 500
-"""Of one client's configuration."""
+"""Servers read from one client's configuration."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Looked:
-    """What an earlier look at the lists of servers was good for: registry, reading of the lists, and until when."""
+    """The last read of the servers' tool lists: registry, generation of the lists, and until when it is current."""
 
     snapshot: RegistrySnapshot | None = None
     generation: int = -1
@@ -43,10 +43,10 @@ def keep_discovered_assets(
     offered: Iterable[Sighting] = (),
     walk: Walk | None = None,
 ) -> int:
-    """Called on a timer, never for a message; tells how many different things were seen. Blocking.
+    """Store a batch. Call on a timer, never for a message. Return how many different assets were seen. Blocking.
 
-    offered: what servers offer, as `offered_tools` says. walk: where the registry has changed, whose it is: what is in
-    it leaves. Raises Unavailable (`register.*`): what was seen waits for the next time then.
+    `offered`: as `offered_tools` returns. `walk`: if the registry has changed; then what it contains is removed. Raises
+    Unavailable (`register.*`): the batch then waits for the next call.
     """
     seen, gone = batch.take(), [*batch.take_gone()]
     try:
@@ -63,8 +63,10 @@ def keep_discovered_assets(
 
 
 def offered_tools(walk: Walk, looked: Looked) -> tuple[Sighting, ...]:
-    """The tools that registered servers offer and no capability names: nobody can call them. Empty where nothing can be
-    new since the last look. Without I/O. Never raises."""
+    """Return the tools that registered servers offer and no capability names; nobody can call them.
+
+    Empty if nothing can be new since the last read. Does no I/O. Never raises.
+    """
     current, generation, now = walk.registry.current, walk.upstream.generation, walk.clock.now()
     if looked.snapshot is current and looked.generation == generation and now < looked.until:
         return ()
@@ -75,14 +77,13 @@ def offered_tools(walk: Walk, looked: Looked) -> tuple[Sighting, ...]:
         listed = [_offered(server, tool, now) for tool in sorted(walk.upstream.tools(server) or ())]
         unknown = [one for one in listed if not registered(one)]
         found += unknown[:SOURCE_MAX]
-        # A server may list more than there is room for; the first by name are told one by one.
+        # A server may list more tools than fit; only the first by name are listed one by one.
         found += [one.as_other() for one in unknown[SOURCE_MAX:]]
     return tuple(found)
 
 
 def unregistered(walk: Walk, sightings: Sightings) -> list[Sighting]:
-    """The inventory, without what is registered now; those seen last first. Blocking. Raises Unavailable
-    (`register.*`)."""
+    """Return the unregistered inventory, last seen first. Blocking. Raises Unavailable (`register.*`)."""
     registered = registered_now(walk)
     return [one for one in sightings.all() if one.name == OTHERS or not registered(one)]
 
@@ -90,7 +91,7 @@ def unregistered(walk: Walk, sightings: Sightings) -> list[Sighting]:
 def configured_servers(
     agent: AgentId, servers: Iterable[tuple[str, str, str]], *, at: UnixMillis
 ) -> tuple[Sighting, ...]:
-    """What a client's configuration says: name, what it is reached by, and the file. Its word, and nobody else's."""
+    """Return the servers in a client's configuration (name, address, file) as sightings of grade `claimed`."""
     return tuple(
         Sighting(
             kind="server",
@@ -107,7 +108,7 @@ def configured_servers(
 
 
 def put_configured(walk: Walk, sightings: Sightings, found: Iterable[Sighting], *, agent: AgentId) -> int:
-    """In place of what was said of this agent's project before; returns how many are not registered. Blocking.
+    """Replace the sightings of this agent's project. Return how many are not registered. Blocking.
 
     Raises Unavailable (`register.*`).
     """
@@ -119,13 +120,13 @@ def put_configured(walk: Walk, sightings: Sightings, found: Iterable[Sighting], 
 
 
 def _plain(text: str) -> str:
-    """A name may be anything, a credential too, and is written down."""
+    """Hide credentials in a name, because it is written down."""
     found, _ = hidden_in(text.encode("utf-8", "replace"))
     return found.decode()
 
 
 def registered_now(walk: Walk) -> Registered:
-    """What is registered, in force or not."""
+    """Return what is registered, active or not."""
     return Registered(
         walk.registry.current, (one.noun for one in shapes_of(documents_in(walk.registry.documents())).nouns)
     )

@@ -1,4 +1,4 @@
-"""What a sub-agent is called, and what is known of it through its parent."""
+"""Choose the name of a sub-agent, and derive its evidence from its parent."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 
 def sub_agent_number(name: SpiffeId) -> int:
-    """Of the sub-agent of this name; 0 for the name of anything else."""
+    """Return the number in a sub-agent's name; 0 for any other name."""
     number = name.path.rpartition("/sub-")[2]
     return int(number) if number.isdecimal() else 0
 
 
 def sub_agent_evidence(parent: Instance) -> Evidence:
-    """What is known about a sub-agent: who its parent is, as well as that is known."""
+    """Return a sub-agent's evidence: its parent, with the parent's grade."""
     return Evidence(source="parent", grade=parent.evidence.grade, selectors=(f"spiffe:id:{parent.id}",))
 
 
 def next_sub_agent(workloads: Workloads, parent: Instance, last: SpiffeId | None) -> SpiffeId:
-    """The next number that no sub-agent of this parent has had. last: that the register had last, forgotten or not."""
+    """Return a name that no sub-agent of this parent has had. `last`: the register's last, forgotten or not."""
     name = parent.id.path.rpartition("/")[2]
     number = sub_agent_number(last) if last is not None else 0
-    # Behind those, too, that were written down here and never came into force.
+    # Also skip numbers that were recorded in this process and never came into force.
     number = max(number, workloads.sub_numbers.get(parent.id, 0)) + 1
     workloads.sub_numbers[parent.id] = number
     return agent_instance_id(workloads.trust.domain, parent.agent, name, sub=f"sub-{number}")

@@ -1,4 +1,4 @@
-"""Proving an entry of a shard to who trusts the log of logs alone."""
+"""Prove an entry of a shard to a verifier that trusts only the log of logs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def prove_to_peer(index: int, *, shard: PublishedLog, heads: PublishedLog) -> ShardProof:
-    """Proof of one entry against the newest head of its shard, and of that against the log of logs: against its newest
+    """Prove an entry against the newest head of its shard, and that head against the log of logs: against its newest
     cosigned checkpoint if that covers the head.
 
     Raises Malformed (`proof.index_range`) while no head under a checkpoint covers the entry, and as the port does.
@@ -39,7 +39,7 @@ def prove_to_peer(index: int, *, shard: PublishedLog, heads: PublishedLog) -> Sh
 
 
 def newest_head(heads: PublishedLog, origin: str) -> ShardHead | None:
-    """The newest head of the shard called `origin`; None where there is none. Raises as the port does."""
+    """Return the newest head of the shard `origin`, or None. Raises as the port does."""
     return next((head for _, _, head in _heads_newest_first(heads, origin)), None)
 
 

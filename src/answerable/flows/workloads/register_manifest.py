@@ -1,4 +1,4 @@
-"""Registering a manifest that an agent's owner signed, and saying which one stands now."""
+"""Register a manifest that an agent's owner signed, and put it into force."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
 
 CLOCK_AHEAD_MS_MAX: Final = 60_000
-"""How far the signer's clock may run ahead of ours."""
+"""How far a signer's clock may run ahead of the gateway's."""
 
 
 async def register_manifest(walk: Walk, token: str, *, by: str) -> SignedManifest:
-    """Verify a signed manifest against the registry, record it and put it into force. The one in force again is no
-    change and is not recorded.
+    """Verify a signed manifest against the registry, record it and put it into force.
 
-    by: who hands it in. Raises what `verified_manifest` raises; Unverified (`manifest.future`); Malformed
-    (`manifest.older`) unless it was signed after the one in force; Unavailable.
+    A manifest already in force changes nothing and is not recorded again. `by`: who submits it. Raises as
+    `verified_manifest`; Unverified (`manifest.future`); Malformed (`manifest.older`) unless it was signed after the one
+    in force; Unavailable.
     """
     signed = verified_manifest(token, current=walk.registry.current)
-    # One after the other, and not while documents are applied: who owns the agent must not change under us.
+    # Serialised with other manifests and with applied documents: the agent's owner must not change meanwhile.
     async with walk.under_way.applying:
-        # 0. Whose key signed, where that is not on record yet; all else is checked after that.
+        # 0. Record the signing key if the ledger lacks it; everything else is checked after that wait.
         signed_with = await key_file(walk, signed.signed_by, signed.key, applying=True)
         now = walk.clock.now()
         fault = standing_fault(signed, walk.registry.current)
@@ -40,7 +40,7 @@ async def register_manifest(walk: Walk, token: str, *, by: str) -> SignedManifes
             raise fault
         if _is_in_force(walk, signed, now):
             return signed
-        # 1. In the ledger first. A crash after this line: recorded, never in force; it is handed in again.
+        # 1. Ledger first. After a crash here the manifest is recorded but not in force; submit it again.
         entry = manifest_registered(
             signed,
             at=now,
@@ -53,7 +53,7 @@ async def register_manifest(walk: Walk, token: str, *, by: str) -> SignedManifes
         _, left = await record_entry(walk, entry)
         # 2. In force.
         walk.manifests.put(signed)
-        # 3. Whoever signed it may have been revoked before. A crash before this line: the next start does this.
+        # 3. Its signer may have been revoked before. After a crash before this line the next start does this.
         await take_away_from_agents(walk)
     if left is not None:
         raise left
@@ -61,7 +61,7 @@ async def register_manifest(walk: Walk, token: str, *, by: str) -> SignedManifes
 
 
 def _is_in_force(walk: Walk, signed: SignedManifest, now: UnixMillis) -> bool:
-    """Whether this very token is in force; raises when it must not come into force."""
+    """Whether this token is in force already. Raises if it must not come into force."""
     agent = signed.manifest.agent
     if signed.signed_at > now + CLOCK_AHEAD_MS_MAX:
         ahead = signed.signed_at - now

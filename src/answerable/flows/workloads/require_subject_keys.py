@@ -1,4 +1,4 @@
-"""At a start: a store of subject keys that knows none of the log's newest keys is not the store of this log."""
+"""Check at start that the store of subject keys belongs to this log."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ ENTRIES_LOOKED_AT: Final = 256
 
 
 def require_subject_keys(ledger: Ledger, keys: SubjectKeys) -> None:
-    """Raises Unavailable (`subject_keys.lost`) when newest entries are sealed and there is a key for none of them.
+    """Raise Unavailable (`subject_keys.lost`) if the newest entries are sealed and none of their keys is in the store.
 
-    Going on would give the same people other pseudonyms, and a backup could no longer be put back without losing keys.
+    With a wrong store the same people would get other pseudonyms, and a backup could not be restored without losing
+    keys.
     """
     sealed = False
     for stored in ledger.replay(max(0, ledger.size - ENTRIES_LOOKED_AT)):

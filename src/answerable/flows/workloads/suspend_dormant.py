@@ -1,15 +1,15 @@
-"""Suspending agents that nobody has used for a long time: an identity that is not needed is only a way in.
+"""Suspend dormant agents: an identity that is not used only adds attack surface.
 
-Laws:
-- only days count on which it could have been used: those (UTC) with an entry in a ledger, which a server that runs
-  makes every time its authorities change, and those on which a server made a round. A server that was off for a
-  year, or a clock that jumps a year ahead, adds one day at most;
-- an agent is dormant when it was not used today, nor on the last `days` such days before, in the log of any shard;
-- the first round suspends nobody, nor does one for which the clock has gone ahead of the time that has passed;
-- a shard that has not told what it saw since the round began is waited for, unless all that it published is known:
-  until then nobody is suspended, and the log of this process says whom it waits for.
+Laws: - only days on which an agent could have been used count: days (UTC) with an entry in a ledger, which a
+  running server
+ writes at every change of its authorities, and days on which a server made a round. A server that was off for a
+ year, or a clock that jumps a year ahead, adds one day at most; - an agent is dormant if no shard's log saw it
+  today or on the last `days` counted days; - the first round suspends nobody, nor does a round in which the
+  clock ran ahead of the elapsed time; - a round waits for each shard that has not reported since it began,
+  unless everything it published is known. Until
+ then nobody is suspended, and this process's log names the shards it waits for.
 
-Of several processes that judge, the one whose log comes first by name does.
+Of several processes that judge, the one whose log comes first by name suspends.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ if TYPE_CHECKING:
     from answerable.ports.agent_uses import AgentUses, LogRead
 
 RULE: Final = "rule:dormant"
-"""Who suspends, as the ledger names it."""
+"""Name under which the ledger records the suspension."""
 AHEAD_MILLIS_MAX: Final = 3_600_000
-"""How far the clock may go ahead of the time that has passed since it was looked at last."""
+"""How far the clock may run ahead of the elapsed time since the last round."""
 ROUND_SECONDS: Final = 3_600.0
 NOTE_SECONDS: Final = 60.0
-"""How often each process notes what it saw, where others judge by it."""
+"""How often each process stores what it saw, where others depend on it."""
 PATIENCE: Final = 5
-"""Looks at a shard that tells nothing, before the log says so."""
+"""Checks of a silent shard before a warning is logged."""
 
 _log: Final = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
 class Dormancy:
-    """Where a process is in its rounds.
+    """Progress of a process's rounds.
 
-    clock: wall and monotonic time of an earlier round, in milliseconds, by which the clock is judged. asked: how often
-    each log had been told of when this round began; None between rounds. candidates: who was dormant then, as far as
-    was known. waiting: the logs that have not told since. looks: how often they were looked at.
+    `clock`: wall and monotonic time of an earlier round, in milliseconds, to detect jumps. `asked`: how often each log
+    had reported when this round began; None between rounds. `candidates`: agents dormant then, as far as known.
+    `waiting`: logs that have not reported since. `looks`: number of checks of them.
     """
 
     clock: tuple[int, float] | None = None
@@ -70,12 +70,11 @@ async def suspend_dormant(
     days: int,
     logs: Callable[[], Mapping[str, int]] = dict,
 ) -> tuple[AgentId, ...]:
-    """One round: suspend active agents without use for `days`; returns them. 0 days suspends nobody.
+    """Run one round: suspend active agents without use for `days` days, and return them. 0 days suspends nobody.
 
-    logs: how many entries each log of this deployment has published, by origin. Where others have to tell first,
-    `dormancy.waiting` says which, nobody is suspended, and the next call goes on with this round. Where fewer days are
-    known on which agents could have been used, nobody is suspended. Raises Unavailable, Malformed (`registry.*`), and
-    as `logs` does.
+    `logs`: how many entries each log of this deployment has published, by origin. If other shards must report first,
+    `dormancy.waiting` names them, nobody is suspended, and the next call continues this round. If fewer counted days
+    are known, nobody is suspended. Raises Unavailable, Malformed (`registry.*`), and as `logs` does.
     """
     walk = workloads.walk
     if days < 1 or walk.ledger.size == 0:
@@ -98,9 +97,9 @@ async def suspend_dormant(
         return ()
     candidates, dormancy.asked, dormancy.candidates = dormancy.candidates, None, frozenset()
     if any(log < walk.ledger.origin for log in told if log in others):
-        # It runs, and judges the same.
+        # That shard's process is running and reaches the same result.
         return ()
-    # Only who was dormant all along: whoever was resumed meanwhile is in use, though its log has not told yet.
+    # Only agents dormant since the round began: an agent resumed meanwhile is in use, even if its log has not reported.
     suspended = [name for name in await _dormant(workloads, uses, days) if name in candidates]
     for name in suspended:
         why = f"it was not used for {days} days"
@@ -117,8 +116,10 @@ async def follow_dormancy(
     note_seconds: float = NOTE_SECONDS,
     logs: Callable[[], Mapping[str, int]] = dict,
 ) -> None:
-    """A round now and then, for ever; what fails is tried again. Between rounds it notes what this process saw, for
-    other shards. Returns at once where 0 days are set. Cancelled by whoever began it."""
+    """Run a round from time to time until cancelled; failures are retried. Returns at once for 0 days.
+
+    Between rounds it stores what this process saw, for other shards.
+    """
     dormancy = Dormancy()
     due_at = anyio.current_time()
     while days:
@@ -137,7 +138,7 @@ async def follow_dormancy(
 
 
 def _is_known(read: LogRead | None, told: bool, published: int, days: int) -> bool:
-    """Whether all that a log says of uses is known here, or was a moment ago."""
+    """Whether everything a log states about uses is known, or was known a moment ago."""
     if read is None:
         return published == 0
     return read.window >= days and (told or read.read_to >= published)
@@ -153,7 +154,7 @@ def _say_waiting(dormancy: Dormancy) -> None:
 
 
 def _is_clock_sound(walk: Walk, dormancy: Dormancy) -> bool:
-    """False for the first round, and once after each jump: from then on the clock is judged by where it is now."""
+    """Whether the clock is consistent. False for the first round, and once after each jump."""
     now, elapsed = walk.clock.now(), walk.clock.monotonic() * 1000
     before = dormancy.clock
     if before is not None and now - before[0] - (elapsed - before[1]) <= AHEAD_MILLIS_MAX:
@@ -165,7 +166,7 @@ def _is_clock_sound(walk: Walk, dormancy: Dormancy) -> bool:
 
 
 async def _dormant(workloads: Workloads, uses: AgentUses, days: int) -> list[AgentId]:
-    """Active agents that no log saw on any of the last `days` days before today; none where fewer are known."""
+    """Return active agents that no log saw on the last `days` counted days before today; none if fewer are known."""
     walk = workloads.walk
     today = walk.clock.now() // DAY_MILLIS
     counted = sorted(day for day in await anyio.to_thread.run_sync(uses.days) if day <= today)[-days - 1 :]
@@ -181,6 +182,6 @@ async def _dormant(workloads: Workloads, uses: AgentUses, days: int) -> list[Age
 
 
 def _lives(workloads: Workloads, agent: AgentId) -> bool:
-    """An instance that is renewed is in use, whatever it does."""
+    """Whether an agent has a live instance, which counts as use."""
     now = workloads.walk.clock.now()
     return any(one.is_live(now) for one in workloads.instances.of_agent(agent))

@@ -1,8 +1,8 @@
-"""Noticing that the wall clock was set back, and saying what follows from it.
+"""Detect that the wall clock was set back, log a warning, and end what had expired before.
 
-Sequences, serials, uses and ends are durable and do not go back with it, and instances and invitations whose time had
-run out are ended before their time comes again. What a clock that is set back can do is let a document that had ended
-count again here, and keep keys from signing that are not valid yet.
+Sequences, serials, uses and ends are durable and do not go back with the clock, and expired instances and invitations
+are ended before their time comes again. A clock set back can still make an expired SVID valid again in this process,
+and prevents signing with keys that are not valid yet.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS: Final = 5.0
 LOOKED_AT: Final = 1_000
-"""Entries, the last ones."""
+"""Last entries that are read."""
 SET_BACK_MILLIS: Final = 2_000
-"""Less is what a clock that is kept right by a time server does now and then."""
+"""Smaller steps are normal corrections by a time server."""
 ADVICE: Final = (
     "until it is right, nothing is signed by keys that are not valid yet, and what had ended by it, such as a "
     "JWT-SVID, may count again here: set it right, and have a time server keep it so"
@@ -42,8 +42,11 @@ _log: Final = logging.getLogger(__name__)
 async def watch_clock(
     workloads: Workloads, *, sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 ) -> NoReturn:
-    """For ever. Tells of a wall clock that stands before the newest entry of the ledger, and of each time that it was
-    set back while this ran; instances and invitations that had run out by then are ended."""
+    """Log a warning if the wall clock is behind the newest ledger entry, and each time it is set back. Runs without
+    end.
+
+    Instances and invitations that had expired before are ended.
+    """
     walk = workloads.walk
     newest = newest_entry(walk)
     if (behind := newest - walk.clock.now()) > SET_BACK_MILLIS:
@@ -59,16 +62,18 @@ async def watch_clock(
                 await _forget_invitations(walk, latest)
                 await end_lapsed(workloads, at=latest)
             except AnswerableError as error:
-                # They have ended all the same, or the register cannot be written and nobody enrols either.
+                # They have ended in any case, or the register cannot be written and nothing can enrol either.
                 _log.warning("what had run out is not ended yet: %s", error.message)
-        # A jump ahead is no news until it is taken back.
+        # A jump ahead needs no warning until it is undone.
         ahead = now
 
 
 async def end_what_had_lapsed(workloads: Workloads) -> None:
-    """Before any door opens: end instances whose time had run out by an entry of the ledger that is later than the
-    clock, which was set back since; not those that were enrolled or renewed after that entry. Invitations that had run
-    out by it are over, one made after that entry among them: its person asks for another. Raises Unavailable."""
+    """Before any listener opens, end instances that had expired by a ledger entry that is later than the clock.
+
+    Instances enrolled or renewed after that entry continue. Invitations expired by it end, including one made after
+    that entry: its person asks for another. Raises Unavailable.
+    """
     walk = workloads.walk
     newest = newest_entry(walk)
     if newest <= walk.clock.now():
@@ -90,15 +95,15 @@ async def end_what_had_lapsed(workloads: Workloads) -> None:
 
 
 async def _forget_invitations(walk: Walk, latest: int) -> None:
-    """Those that had run out at the latest time that was seen here."""
+    """Delete invitations that had expired at the latest time seen."""
     if (desk := walk.passkeys) is not None:
         await written(partial(desk.register.forget_invitations, before=UnixMillis(latest + 1)))
 
 
 def newest_entry(walk: Walk) -> int:
-    """The latest time at which one of the last entries of the ledger was written, Unix milliseconds; 0 without any.
+    """Return the latest time of the last ledger entries, Unix milliseconds; 0 without entries.
 
-    Not of the very last alone: whoever comes back while we start may have one written at the clock's new time.
+    Not of the last entry alone: another process may write one with the corrected clock while this one starts.
     """
     return max((int(str(leaf_of(stored)["at"])) for stored in _last_entries(walk)), default=0)
 
@@ -108,5 +113,5 @@ def _last_entries(walk: Walk) -> Iterator[StoredEntry]:
 
 
 def _ahead(walk: Walk) -> int:
-    """Of the clock that never goes back; it changes only when the wall clock is set."""
+    """Return the difference of the wall clock and the monotonic clock; it changes only when the wall clock is set."""
     return walk.clock.now() - int(walk.clock.monotonic() * 1000)

@@ -1,4 +1,4 @@
-"""Contract suites: what each port promises, as tests that run on any adapter."""
+"""Contract suites: the promises of each port as tests that run on any adapter."""
 
 from __future__ import annotations
 

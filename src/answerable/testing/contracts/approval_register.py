@@ -1,4 +1,4 @@
-"""What every ApprovalRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the ApprovalRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LATER = UnixMillis(START + 1000)
 
 
 def approved(waiting: Approval) -> Approval:
-    """The approval after bob said yes."""
+    """Return the approval after bob has approved it."""
     bob = PrincipalId("bob")
     token = signed_answer(
         waiting, nonce=bytes(32), by=bob, verdict="approve", audience=AUDIENCE, at=LATER, key=signing_key(bob)
@@ -37,10 +37,10 @@ def approved(waiting: Approval) -> Approval:
 
 
 class ApprovalRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> ApprovalRegister:
-        """A register whose state is kept in that directory, if anywhere; opening again is a restart."""
+        """Open a register that stores its state, if at all, in that directory; opening again is a restart."""
         raise NotImplementedError
 
     def test_a_no_of_people_is_found_until_its_time_is_over_or_something_newer_is_there(
@@ -187,7 +187,7 @@ class ApprovalRegisterContract:
 
 
 class DurableApprovalRegisterContract(ApprovalRegisterContract):
-    """For a register that promises to survive a restart."""
+    """Contract cases for registers that persist their state."""
 
     def test_approvals_answers_and_uses_survive_a_restart(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)

@@ -1,4 +1,4 @@
-"""What every AuthorityKeys promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the AuthorityKeys port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RACERS = 8
 
 
 def fits(public: ec.EllipticCurvePublicKey, signature: bytes, message: bytes) -> bool:
-    """Whether this is ECDSA over SHA-256 by that key."""
+    """Whether this is an ECDSA signature over SHA-256 by that key."""
     try:
         public.verify(signature, message, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:
@@ -32,15 +32,15 @@ def fits(public: ec.EllipticCurvePublicKey, signature: bytes, message: bytes) ->
 
 
 def same(one: ec.EllipticCurvePublicKey | None, other: ec.EllipticCurvePublicKey) -> bool:
-    """Whether two public keys are one."""
+    """Whether two public keys are equal."""
     return one is not None and one.public_numbers() == other.public_numbers()
 
 
 class AuthorityKeysContract:
-    """For any store of keys. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any store of keys. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> AuthorityKeys:
-        """A store whose keys are kept in that directory, if anywhere; opening again is a restart."""
+        """Open a store that stores its keys, if at all, in that directory; opening again is a restart."""
         raise NotImplementedError
 
     def test_a_key_signs_what_its_public_half_verifies(self, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ class AuthorityKeysContract:
 
 
 class DurableAuthorityKeysContract(AuthorityKeysContract):
-    """For a store that promises to survive a restart."""
+    """Contract cases for stores that persist their state."""
 
     def test_keys_survive_a_restart_and_destroyed_ones_stay_gone(self, tmp_path: Path) -> None:
         keys = self.opened(tmp_path)

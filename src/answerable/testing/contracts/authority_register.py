@@ -1,4 +1,4 @@
-"""What every AuthorityRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the AuthorityRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RACERS = 8
 
 
 def authority(number: int = 1, state: AuthorityState = "prepared") -> Authority:
-    """A generation that differs from every other one in each field."""
+    """Return an authority that differs from those with other numbers in every field."""
     return Authority(
         id=f"{number:032x}",
         state=state,
@@ -43,10 +43,10 @@ FIRST = AuthoritySet(authorities=(authority(),), sequence=2**52, revision=1)
 
 
 class AuthorityRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> AuthorityRegister:
-        """A register whose state is kept in that directory; opening again is a restart."""
+        """Open a register that stores its state in that directory; opening again is a restart."""
         raise NotImplementedError
 
     def test_nothing_is_read_before_anything_was_written(self, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ class AuthorityRegisterContract:
 
     def test_what_was_written_is_read_whole_and_in_order(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
-        # Newest id first, so that an order by id would show.
+        # Newest id first, to detect a register that orders by id.
         every = tuple(authority(number, state) for number, state in zip((9, 7, 8, 3), STATES, strict=True))
         written = AuthoritySet(authorities=every, sequence=7, revision=3, beginning="ab" * 16)
         claim(register.replace(written, expected=None), "nothing was there")
@@ -110,7 +110,7 @@ class AuthorityRegisterContract:
 
 
 class DurableAuthorityRegisterContract(AuthorityRegisterContract):
-    """For a register that promises to survive a restart."""
+    """Contract cases for registers that persist their state."""
 
     def test_all_survives_a_restart(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)

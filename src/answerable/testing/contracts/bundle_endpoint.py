@@ -1,4 +1,5 @@
-"""What every BundleEndpoint promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the BundleEndpoint port. To test an adapter, subclass it and implement `place` and the three
+bundles."""
 
 from __future__ import annotations
 
@@ -17,44 +18,44 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS = 0.3
 SLACK_SECONDS = 20.0
-"""More than any machine needs, and less than for ever."""
+"""More than any machine needs, and still bounded."""
 
 
 class Place(Protocol):
-    """An endpoint and what stands behind it."""
+    """An endpoint and control over what it serves."""
 
     endpoint: BundleEndpoint
 
     def show(self, bundle: TrustBundle) -> None:
-        """From now on this bundle is behind the endpoint. Its name may be another than the endpoint's."""
+        """Serve this bundle from now on. Its domain may differ from the endpoint's."""
         ...
 
     def spoil(self) -> None:
-        """From now on there is something that is no bundle."""
+        """Serve something that is no bundle from now on."""
         ...
 
     async def remove(self) -> None:
-        """From now on nothing answers."""
+        """Stop answering from now on."""
         ...
 
 
 class BundleEndpointContract:
-    """For any endpoint. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any endpoint. `tmp_path` is an empty directory of the test."""
 
     def place(self, tmp_path: Path) -> AbstractAsyncContextManager[Place]:
-        """An endpoint with `first()` behind it."""
+        """Yield an endpoint that serves `first()`."""
         raise NotImplementedError
 
     def first(self) -> TrustBundle:
-        """A bundle of the endpoint's domain with at least one authority."""
+        """Return a bundle of the endpoint's domain with at least one authority."""
         raise NotImplementedError
 
     def second(self) -> TrustBundle:
-        """Another one."""
+        """Return another bundle of the same domain."""
         raise NotImplementedError
 
     def foreign(self) -> TrustBundle:
-        """One of another domain."""
+        """Return a bundle of another domain."""
         raise NotImplementedError
 
     async def test_it_gives_what_is_there_under_the_configured_name(self, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What every OpeningRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the OpeningRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 RACERS = 12
 OF_ONE_MAX, OF_UNKNOWN_MAX = 60, 80
 LOOKS_MAX = 8
-"""A register in these tests keeps so many."""
+"""Limit of the register in these tests."""
 ENDS = UnixMillis(START + 1_000)
 HOUR_AGO = UnixMillis(START - 3_600_000)
 LATER = UnixMillis(START + 1)
 
 
 def digest_of(number: int) -> bytes:
-    """Of one nonce of many."""
+    """Return the digest of a numbered nonce."""
     return nonce_digest(number.to_bytes(32, "big"))
 
 
 class OpeningRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> OpeningRegister:
-        """A register of at most OF_ONE_MAX, OF_UNKNOWN_MAX and LOOKS_MAX, kept in that directory, if anywhere; opening
-        again is a restart."""
+        """Open a register with the limits OF_ONE_MAX, OF_UNKNOWN_MAX and LOOKS_MAX, stored, if at all, in that
+        directory; opening again is a restart."""
         raise NotImplementedError
 
     def test_a_nonce_is_taken_once_in_time_for_what_it_is_for_and_by_whom(self, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ class OpeningRegisterContract:
 
 
 class DurableOpeningRegisterContract(OpeningRegisterContract):
-    """For a register that promises to survive a restart, and to be shared by processes."""
+    """Contract cases for registers that persist their state and are shared by processes."""
 
     def test_everything_survives_a_restart(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
@@ -163,7 +163,7 @@ class DurableOpeningRegisterContract(OpeningRegisterContract):
 def take(
     register: OpeningRegister, number: int, *, about: str = "a-1", by: str = "bob", now: UnixMillis = LATER
 ) -> UnixMillis | None:
-    """Of one nonce of many."""
+    """Take a numbered nonce."""
     return register.take(digest_of(number), about=about, by=by, now=now)
 
 
@@ -176,15 +176,15 @@ def say(
     at: UnixMillis = START,
     since: UnixMillis = HOUR_AGO,
 ) -> int | None:
-    """One claim of three that are allowed."""
+    """Make one claim; three are allowed."""
     return register.claim(
         person, "break_glass" if kind == "break_glass" else "approve", what, at=at, since=since, most=3
     )
 
 
 def patient(one: Callable[[], int | None]) -> int | None:
-    """What came of it once others let it write: a busy machine may take longer over their writes than a register waits,
-    and what was refused so had no effect."""
+    """Retry a call until other writers release the database: on a busy machine they may hold it longer than a register
+    waits, and a call refused in this way had no effect."""
     while True:
         try:
             return one()
@@ -194,7 +194,7 @@ def patient(one: Callable[[], int | None]) -> int | None:
 
 
 def raced(one: Callable[[int], int | None]) -> list[int | None]:
-    """What became of RACERS who did it at the same moment."""
+    """Return the results of RACERS concurrent calls."""
     found: list[int | None] = []
     start = threading.Barrier(RACERS)
 

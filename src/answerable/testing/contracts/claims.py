@@ -1,4 +1,4 @@
-"""How a contract suite states what must hold, whatever test runner runs it."""
+"""Assertions for contract suites that work with any test runner."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ if TYPE_CHECKING:
 
 
 def claim(holds: bool, sentence: str) -> None:
-    """Raises AssertionError with the sentence when it does not hold."""
+    """Check a condition. Raises AssertionError with the sentence if it does not hold."""
     if not holds:
         raise AssertionError(sentence)
 
 
 def lacks(trait: str) -> NoReturn:
-    """The adapter does not have what a test is about: it is skipped by that name, and not taken for passed."""
+    """Skip a test because the adapter lacks the tested trait; the test is reported as skipped under that name, not as
+    passed."""
     raise SkipTest(f"not a trait of this adapter: {trait}")
 
 
 @contextmanager
 def raises(kind: type[Exception], code: str, sentence: str) -> Iterator[None]:
-    """The block must raise this very error, with this code."""
+    """Check that the block raises this error with this code."""
     try:
         yield
     except kind as error:

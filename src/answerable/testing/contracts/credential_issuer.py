@@ -1,6 +1,6 @@
-"""What every CredentialIssuer promises, shown on the real target. Subclass in a test module, with a fixture `bench`.
+"""Contract suite of the CredentialIssuer port, run against the real target. Subclass it and provide a fixture `bench`.
 
-Whether something is let through is asked of the target itself, with the credential used directly: never of the issuer.
+Whether an action is allowed is determined by using the credential directly at the target, never by asking the issuer.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ NEVER_ISSUED: Final = lease_name(bytes(15) + b"\xfe")
 
 
 class IssuerBench(ABC):
-    """A real target, an issuer on it, and a way to use its credentials without it.
+    """A real target, its issuer, and direct use of the issued credentials.
 
-    scope: one that can be granted. hostile: scopes that must be refused or, where their texts are only names, must come
-    out as those very names; none of them may do anything else.
+    scope: one that can be granted. hostile: scopes that must be refused or, if their texts are only names, must be
+    granted under exactly those names; none may have any other effect.
     """
 
     issuer: CredentialIssuer
@@ -45,34 +45,36 @@ class IssuerBench(ABC):
 
     @abstractmethod
     def now(self) -> UnixMillis:
-        """The time by which orders are dated."""
+        """Return the time by which orders are dated."""
 
     @abstractmethod
     async def use(self, credential: Credential) -> bool:
-        """Do what the scope allows, directly and by a new connection: whether the target let it."""
+        """Do what the scope allows, directly on a new connection; whether the target allowed it."""
 
     @abstractmethod
     def neighbours(self) -> Mapping[str, Callable[[Credential], Awaitable[bool]]]:
-        """What lies next to the scope (another table, verb, queue, host …), each tried directly: whether it was let."""
+        """Return actions next to the scope (another table, verb, queue, host …); each is tried directly and returns
+        whether the target allowed it."""
 
     async def hold_open(self, credential: Credential) -> Callable[[], Awaitable[bool]] | None:
-        """Open a session directly and keep it: whether it still does what the scope allows. None where none is."""
+        """Open a session directly and keep it open; return a function that tells whether the session still works. None
+        if the target has no sessions."""
         return None
 
     async def stop(self) -> bool:
-        """Make the target unreachable; False where issuing and revoking ask no target."""
+        """Make the target unreachable; False if issuing and revoking contact no target."""
         return False
 
     async def start(self) -> None:
-        """Have it back, with what it kept."""
+        """Make the target reachable again, with its stored state."""
         return
 
     async def passed(self, credential: Credential) -> None:
-        """Wait or turn clocks until the credential's time is up, for the target."""
+        """Wait, or advance clocks, until the target considers the credential expired."""
         raise NotImplementedError("say how, where `ends_by` is `target`")
 
     def order(self, number: int = 1, *, of: Scope | None = None, ttl_ms: int = TTL_MS) -> LeaseOrder:
-        """An order of its own for each number. of: of another scope than that of the bench."""
+        """Return an order that is distinct for each number. of: a scope other than the bench's."""
         name = lease_name(number.to_bytes(16, "big"))
         return LeaseOrder(
             name=name, scope=self.scope if of is None else of, expires_at=UnixMillis(self.now() + ttl_ms)
@@ -80,7 +82,7 @@ class IssuerBench(ABC):
 
 
 async def made_at_once(bench: IssuerBench) -> dict[int, Credential]:
-    """Many leases, by their numbers."""
+    """Issue many leases concurrently, by their numbers."""
     made: dict[int, Credential] = {}
 
     async def one(number: int) -> None:
@@ -99,14 +101,15 @@ async def revoked_at_once(bench: IssuerBench, made: Mapping[int, Credential]) ->
 
 
 def odd_scopes(bench: IssuerBench) -> tuple[Scope, ...]:
-    """That no issuer understands whole."""
+    """Return scopes that no issuer fully understands."""
     own = bench.scope.thaw()
     assert isinstance(own, dict)  # noqa: S101 - every grammar of scopes is an object
     return freeze({**own, "unheardOf": True}), freeze({}), freeze([]), freeze(None)
 
 
 class CredentialIssuerContract:
-    """For any issuer. The target behind `bench` is the test's own, and has no lease on it when a test begins."""
+    """Contract cases for any issuer. The target behind `bench` belongs to the test, and has no lease when a test
+    begins."""
 
     async def test_a_credential_does_what_its_scope_says(self, bench: IssuerBench) -> None:
         credential = await bench.issuer.issue(bench.order())
@@ -150,7 +153,8 @@ class CredentialIssuerContract:
         claim(await bench.use(credential), "it works at first")
         revoked = await bench.issuer.revoke(credential.lease)
         claim(not revoked.is_gone and bool(revoked.left), "it says what is left, and until when")
-        # Who cannot revoke cannot tell either whether it was revoked before, or another process issued it.
+        # Without revocation the issuer cannot tell either whether a lease was revoked before or was issued by another
+        # process.
         await bench.issuer.revoke(credential.lease)
         await bench.issuer.revoke(NEVER_ISSUED)
 
@@ -268,7 +272,7 @@ class CredentialIssuerContract:
         if not await bench.stop():
             lacks("a target that is asked")
         try:
-            # Nothing is raised.
+            # Must not raise.
             await bench.issuer.close()
         finally:
             await bench.start()

@@ -1,4 +1,4 @@
-"""What every DeliveryRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the DeliveryRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ if TYPE_CHECKING:
     from answerable.ports.delivery_register import DeliveryRegister
 
 DELIVERIES_MAX = 5
-"""A register in these tests keeps so many."""
+"""Limit of the register in these tests."""
 RACERS = 8
 
 
 def sample_delivery(about: str = "a-1", *, to: str = "person:bob", at: int = 1_000) -> Delivery:
-    """One of many."""
+    """Return a sample delivery."""
     return Delivery(about=about, channel="email", to=to, made_at=at)
 
 
 class DeliveryRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> DeliveryRegister:
-        """A register of at most DELIVERIES_MAX, kept in that directory, if anywhere; opening again is a restart."""
+        """Open a register of at most DELIVERIES_MAX, stored, if at all, in that directory; opening again is a
+        restart."""
         raise NotImplementedError
 
     def test_what_is_kept_is_found_by_what_it_is_about_and_by_channel(self, tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ class DeliveryRegisterContract:
 
 
 class DurableDeliveryRegisterContract(DeliveryRegisterContract):
-    """For a register that is kept."""
+    """Contract cases for registers that persist their state."""
 
     def test_a_restart_forgets_nothing(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)

@@ -1,4 +1,4 @@
-"""What every DrillRegister promises."""
+"""Contract suite of the DrillRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def sample_drill(number: int = 1, *, name: str = "scout", kind: DrillKind = "stop", at: int = 1_000) -> Drill:
-    """A drill of an agent that failed in one thing."""
+    """Return a drill of an agent with one fault."""
     return Drill(
         id=DrillId(f"drill_{number:022d}"),
         kind=kind,
@@ -33,11 +33,11 @@ def sample_drill(number: int = 1, *, name: str = "scout", kind: DrillKind = "sto
 
 
 class DrillRegisterContract(ABC):
-    """The promises that every implementation keeps."""
+    """Contract cases for any register."""
 
     @abstractmethod
     def opened(self, tmp_path: Path) -> DrillRegister:
-        """The register; the same one again for the same folder where it is durable."""
+        """Open the register; for the same directory, the same register again if it is durable."""
 
     def test_what_was_put_is_found_by_what_it_is_of_newest_first(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
@@ -58,7 +58,7 @@ class DrillRegisterContract(ABC):
 
 
 class DurableDrillRegisterContract(DrillRegisterContract):
-    """The promises of one that outlives its process."""
+    """Contract cases for registers that persist their state."""
 
     def test_another_process_finds_what_was_put(self, tmp_path: Path) -> None:
         one, other = self.opened(tmp_path), self.opened(tmp_path)

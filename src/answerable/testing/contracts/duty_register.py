@@ -1,4 +1,4 @@
-"""What every DutyRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the DutyRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 RACERS = 16
 DELEGATIONS_MAX = 12
-"""A register in these tests keeps so many."""
+"""Limit of the register in these tests."""
 WAITING, OTHER = ApprovalId("waits"), ApprovalId("waits-too")
 ALICE, BOB = PrincipalId("alice"), PrincipalId("bob")
 
 
 def sample_delegation(number: int = 0, *, of: str = "bob", to: str = "dan") -> DeputyStatement:
-    """One of many."""
+    """Return a sample delegation of duty."""
     return DeputyStatement(
         id=f"delegation-of-duty-{number:04}",
         group="approvers",
@@ -43,10 +43,11 @@ def sample_delegation(number: int = 0, *, of: str = "bob", to: str = "dan") -> D
 
 
 class DutyRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> DutyRegister:
-        """A register of at most DELEGATIONS_MAX, kept in that directory, if anywhere; opening again is a restart."""
+        """Open a register of at most DELEGATIONS_MAX, stored, if at all, in that directory; opening again is a
+        restart."""
         raise NotImplementedError
 
     def test_a_step_is_told_once(self, tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ class DutyRegisterContract:
 
 
 class DurableDutyRegisterContract(DutyRegisterContract):
-    """For a register that outlives the process."""
+    """Contract cases for registers that persist their state."""
 
     def test_everything_is_there_after_a_restart(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
@@ -142,7 +143,7 @@ class DurableDutyRegisterContract(DutyRegisterContract):
 
 
 def raced(call: Callable[[], bool]) -> int:
-    """How many of RACERS who call at once are told yes."""
+    """Return how many of RACERS concurrent calls returned true."""
     won: list[bool] = []
     start = threading.Barrier(RACERS)
 

@@ -1,4 +1,4 @@
-"""What every Epochs promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the Epochs port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ ROVER = ChangeScope("agent/rover")
 
 
 class EpochsContract:
-    """For any epochs. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any epochs. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> Epochs:
-        """Epochs of registers that are kept in that directory; opening again is another process."""
+        """Open epochs of registers stored in that directory; opening again is another process."""
         raise NotImplementedError
 
     def test_the_number_stays_while_nothing_changes_and_each_change_makes_it_another(

@@ -1,4 +1,4 @@
-"""What every EventRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the EventRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RACERS = 8
 
 
 def sample_stream(name: str = "one") -> EventStream:
-    """With something in every member."""
+    """Return a stream with a value in every member."""
     return EventStream(
         id=name,
         receiver="siem",
@@ -43,19 +43,19 @@ def sample_stream(name: str = "one") -> EventStream:
 
 
 def sample_event(name: str, stream: str = "one") -> Waiting:
-    """One event."""
+    """Return a sample event."""
     return Waiting(stream=stream, id=name, at=5, body=b'{"id":"%b"}' % name.encode())
 
 
 class EventRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> EventRegister:
-        """A register whose state is kept in that directory, if anywhere; opening again is a restart."""
+        """Open a register that stores its state, if at all, in that directory; opening again is a restart."""
         raise NotImplementedError
 
     def with_streams(self, tmp_path: Path, *names: str) -> EventRegister:
-        """One that has these streams."""
+        """Open a register that has these streams."""
         register = self.opened(tmp_path)
         for name in names or ("one",):
             register.put(sample_stream(name))
@@ -168,7 +168,7 @@ class EventRegisterContract:
 
 
 class DurableEventRegisterContract(EventRegisterContract):
-    """For registers whose state outlives the process."""
+    """Contract cases for registers that persist their state."""
 
     def test_streams_and_what_waits_survive_a_restart(self, tmp_path: Path) -> None:
         register = self.with_streams(tmp_path)

@@ -1,4 +1,4 @@
-"""What every FiguresRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the FiguresRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def keep(
     entries: int = 7,
     anew: bool = False,
 ) -> None:
-    """With what does not matter filled in."""
+    """Store the changes, with defaults for the other arguments."""
     register.keep(origin, changed, entries=entries, form=3, at=1_000 + entries, beside=b"{}", anew=anew)
 
 
 class FiguresRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> FiguresRegister:
-        """A register whose state is kept in that directory, if anywhere; opening again is a restart."""
+        """Open a register that stores its state, if at all, in that directory; opening again is a restart."""
         raise NotImplementedError
 
     def test_what_was_kept_is_found_by_log_and_as_it_was(self, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ class FiguresRegisterContract:
 
 
 class DurableFiguresRegisterContract(FiguresRegisterContract):
-    """For registers that outlive the process."""
+    """Contract cases for registers that persist their state."""
 
     def test_what_was_kept_is_there_after_a_restart(self, tmp_path: Path) -> None:
         keep(self.opened(tmp_path), {"a": b"1"})

@@ -1,4 +1,4 @@
-"""What every HistoryRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the HistoryRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def state(
     trackers: Iterable[str] = (REFUNDS, READS),
     fresh: Iterable[str] = (),
 ) -> HistoryState:
-    """What changed up to an entry."""
+    """Return the changes up to an entry."""
     return HistoryState(entries=entries, trackers=frozenset(trackers), fresh=frozenset(fresh), places=places)
 
 
 class HistoryRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> HistoryRegister:
-        """A register whose state is kept in that directory, if anywhere; opening again is a restart."""
+        """Open a register that stores its state, if at all, in that directory; opening again is a restart."""
         raise NotImplementedError
 
     def test_what_was_kept_is_found_by_log_and_as_it_was(self, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ class HistoryRegisterContract:
 
 
 class DurableHistoryRegisterContract(HistoryRegisterContract):
-    """For registers that outlive the process."""
+    """Contract cases for registers that persist their state."""
 
     def test_what_was_kept_is_there_after_a_restart(self, tmp_path: Path) -> None:
         place = (REFUNDS, "scout", "")

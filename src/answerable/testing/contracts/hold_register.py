@@ -1,4 +1,4 @@
-"""What every HoldRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the HoldRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RACERS = 8
 def sample_hold(
     number: int = 1, what: HoldTarget = SCOUT, *, by: str = "uid:1000", at: int = 0, ends: int = 0
 ) -> Hold:
-    """Somebody stopped something. at, ends: milliseconds after the start of the tests' clock; 0 for no end."""
+    """Return a sample hold. at, ends: milliseconds after the start of the tests' clock; 0 for no end."""
     return Hold(
         id=HoldId(f"hold_{number:022d}"),
         what=what,
@@ -40,7 +40,7 @@ def sample_hold(
 
 
 def sample_lift(hold: Hold, *people: str) -> Hold:
-    """The hold, lifted by these."""
+    """Return the hold, lifted by these people."""
     agreed = tuple(
         Agreement(by=PrincipalId(one), key="k", reason="looked at", at=NOW, token=f"token of {one}")
         for one in people
@@ -49,10 +49,11 @@ def sample_lift(hold: Hold, *people: str) -> Hold:
 
 
 class HoldRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> tuple[HoldRegister, RevocationRegister]:
-        """A register whose state is kept in that directory, if anywhere, and the one beside it; again is a restart."""
+        """Open a register and the revocation register beside it, stored, if at all, in that directory; opening again is
+        a restart."""
         raise NotImplementedError
 
     def test_what_was_placed_is_found_by_its_name_and_by_no_other(self, tmp_path: Path) -> None:
@@ -220,7 +221,7 @@ class HoldRegisterContract:
 
 
 class DurableHoldRegisterContract(HoldRegisterContract):
-    """For registers whose state outlives the process."""
+    """Contract cases for registers that persist their state."""
 
     def test_holds_survive_a_restart_and_so_does_what_is_not_recorded(self, tmp_path: Path) -> None:
         register, _ = self.opened(tmp_path)

@@ -1,4 +1,4 @@
-"""What every InstanceRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the InstanceRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RACERS = 8
 def instance(
     name: str = "1", *, sub: str = "", key: str | None = None, process: str = "", agent: str = "scout"
 ) -> Instance:
-    """A live instance of agent `agent`; a sub-agent of the instance `name` when `sub` is given."""
+    """Return a live instance of agent `agent`; a sub-agent of the instance `name` if `sub` is given."""
     domain = trust_domain("answerable.test")
     return Instance(
         id=agent_instance_id(domain, AgentId(agent), name, sub=sub),
@@ -45,16 +45,16 @@ def instance(
 
 
 def thumbprint(one: Instance) -> str:
-    """Of its key, which it has."""
+    """Return the thumbprint of the instance's key, which must exist."""
     assert one.key is not None  # noqa: S101 - for the type checker
     return one.key.thumbprint
 
 
 class InstanceRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> InstanceRegister:
-        """A register whose state is kept in that directory, if anywhere; opening again is a restart."""
+        """Open a register that stores its state, if at all, in that directory; opening again is a restart."""
         raise NotImplementedError
 
     def test_what_was_added_is_found_as_it_was_by_id_key_and_process(self, tmp_path: Path) -> None:
@@ -335,7 +335,7 @@ class InstanceRegisterContract:
 
 
 class DurableInstanceRegisterContract(InstanceRegisterContract):
-    """For registers that outlive their process."""
+    """Contract cases for registers that persist their state."""
 
     def test_everything_is_there_after_a_restart(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)

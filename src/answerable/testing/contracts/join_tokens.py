@@ -1,4 +1,4 @@
-"""What every JoinTokens promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the JoinTokens port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 RACERS = 64
 TOKENS_MAX = 20
-"""A register in these tests keeps this many."""
+"""Limit of the register in these tests."""
 
 
 def sample(number: int = 0, *, now: int = START, seconds: int = 600) -> JoinToken:
-    """One of many tokens."""
+    """Return a sample token."""
     text = join_token_text(number.to_bytes(32, "big"))
     agent = AgentId("biller")
     extra = ("join_token:name:batch",)
@@ -31,10 +31,11 @@ def sample(number: int = 0, *, now: int = START, seconds: int = 600) -> JoinToke
 
 
 class JoinTokensContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> JoinTokens:
-        """A register of at most TOKENS_MAX tokens, kept in that directory, if anywhere; opening again is a restart."""
+        """Open a register of at most TOKENS_MAX tokens, stored, if at all, in that directory; opening again is a
+        restart."""
         raise NotImplementedError
 
     def test_a_token_is_used_once_and_says_what_it_grants(self, tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ class JoinTokensContract:
 
 
 class DurableJoinTokensContract(JoinTokensContract):
-    """For a register that promises stable storage on return."""
+    """Contract cases for registers that promise stable storage on return."""
 
     def test_what_was_added_and_used_is_so_after_a_restart(self, tmp_path: Path) -> None:
         tokens = self.opened(tmp_path)

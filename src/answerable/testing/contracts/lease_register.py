@@ -1,4 +1,4 @@
-"""What every LeaseRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the LeaseRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOW = UnixMillis(START)
 
 
 def sample_lease(number: int = 1, *, log: str = LOG, target: str = "prod-db") -> Lease:
-    """A lease that was named and no more."""
+    """Return a lease that was named and is not issued yet."""
     return Lease(
         name=lease_name(number.to_bytes(16, "big")),
         target=target,
@@ -42,20 +42,20 @@ def sample_lease(number: int = 1, *, log: str = LOG, target: str = "prod-db") ->
 
 
 def sample_redemption(number: int = 1, lease: Lease | None = None, *, log: str = LOG) -> Redemption:
-    """Of the warrant of this intent."""
+    """Return the redemption of the warrant of this intent."""
     return Redemption(log=log, intent=number, deadline=UnixMillis(NOW + 10_000), lease=lease)
 
 
 def issued(lease: Lease) -> Lease:
-    """The same, once the target knows it."""
+    """Return the lease after the target has issued it."""
     return lease.issued(NOW, account=f"ans_{lease.name}", expires_at=lease.expires_at)
 
 
 class LeaseRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> LeaseRegister:
-        """A register whose state is kept in that directory, if anywhere."""
+        """Open a register that stores its state, if at all, in that directory."""
         raise NotImplementedError
 
     def test_a_warrant_is_redeemed_once(self, tmp_path: Path) -> None:
@@ -159,10 +159,10 @@ class LeaseRegisterContract:
 
 
 class DurableLeaseRegisterContract(LeaseRegisterContract):
-    """For registers that survive a restart, and are one process's at a time."""
+    """Contract cases for registers that persist their state and belong to one process at a time."""
 
     def closed(self, register: LeaseRegister) -> None:
-        """Let go of it, as a process does that ends."""
+        """Release the register, as a process does that ends."""
         raise NotImplementedError
 
     def test_what_was_taken_is_there_after_a_restart(self, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What every Ledger promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the Ledger port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ ORIGIN = "ledger.example/contract"
 
 
 class ClosableLedger(Ledger, Protocol):
-    """A ledger that its owner can end."""
+    """A ledger that its owner can close."""
 
     async def close(self) -> None:
-        """End it in order."""
+        """Close it in order."""
         ...
 
 
 def log_key(origin: str = ORIGIN) -> tuple[VerifierKey, Callable[[bytes], bytes]]:
-    """The key that a sample log signs with; it follows from the origin and protects nothing."""
+    """Return the key with which a sample log signs; it is derived from the origin and protects nothing."""
     private = Ed25519PrivateKey.from_private_bytes(sha256(origin.encode()).digest())
     return VerifierKey.ed25519(origin, private.public_key().public_bytes_raw()), private.sign
 
 
 SUBJECT = SubjectKey(id=bytes(16), secret=bytes(32))
-"""Whose data the entries of this suite hold."""
+"""The subject of the entries in this suite."""
 
 
 def refusal_entry(number: int, payload: bytes = b"{}") -> Entry:
-    """A new entry, not an owed one."""
+    """Return a new entry that is not owed."""
     chance = SeededEntropy(number)
     return sealed_entry(
         Tag.REFUSAL,
@@ -61,29 +61,29 @@ def refusal_entry(number: int, payload: bytes = b"{}") -> Entry:
 
 
 def intent_entry(number: int) -> Entry:
-    """An intent, as far as a ledger looks at one."""
+    """Return an intent, with the members that a ledger checks."""
     return sealed_entry(Tag.INTENT, at=START, members={"action": f"action-{number}"})
 
 
 def end_entry(intent: int, tag: Tag = Tag.OUTCOME) -> Entry:
-    """The end of the intent at this index, as far as a ledger looks at one."""
+    """Return the end of the intent at this index, with the members that a ledger checks."""
     return sealed_entry(tag, at=START, members={"intent": intent})
 
 
 def owed_entry(number: int) -> Entry:
-    """An entry that the reserve is for."""
+    """Return an entry for which the reserve exists."""
     return sealed_entry(Tag.MANDATE_CLOSED, at=START, members={"mandate": f"mandate-{number}"})
 
 
 class LedgerContract:
-    """For any ledger. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any ledger. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> ClosableLedger:
-        """A log of `ORIGIN`, signed with `log_key`. Called with the event loop running."""
+        """Open a log of `ORIGIN`, signed with `log_key`. Called with the event loop running."""
         raise NotImplementedError
 
     async def opened_full(self, tmp_path: Path) -> ClosableLedger:
-        """The same with no room left but the reserve, which has room for at least one small owed entry."""
+        """Open a log with no room left but the reserve, which has room for at least one small owed entry."""
         raise NotImplementedError
 
     def test_entries_stand_in_the_order_of_their_receipts(self, tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ class LedgerContract:
 
 
 class DurableLedgerContract(LedgerContract):
-    """For ledgers that outlive their process. `opened` on the same directory is a restart."""
+    """Contract cases for ledgers that persist their entries. `opened` on the same directory is a restart."""
 
     def test_what_was_acknowledged_is_there_after_a_restart(self, tmp_path: Path) -> None:
         async def run() -> None:

@@ -1,4 +1,4 @@
-"""What every MandateRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the MandateRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ RACERS = 8
 
 
 def account(calls: int, *, id: str = M1, **limits: int) -> Account:
-    """Of the first mandate, when not said otherwise; budgets beside calls by name."""
+    """Return an account, by default of the first mandate; limits other than calls by name."""
     return Account(id=id, limits={"calls": calls, **limits})
 
 
 def took(register: MandateRegister, calls: int) -> int | None:
-    """One call more under the first mandate, whose limit this is: how many are used then, or None."""
+    """Reserve one call under the first mandate with this limit; return the number of calls used, or None if refused."""
     found = register.reserve((account(calls),), ONE_CALL)
     return found if isinstance(found, int) else None
 
 
 class MandateRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> MandateRegister:
-        """A register whose state is kept in that directory, if anywhere; opening again is a restart."""
+        """Open a register that stores its state, if at all, in that directory; opening again is a restart."""
         raise NotImplementedError
 
     def test_what_was_added_is_found_as_it_was(self, tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def _race(race: Callable[[], None]) -> None:
 
 
 class DurableMandateRegisterContract(MandateRegisterContract):
-    """For a register that promises to survive a restart."""
+    """Contract cases for registers that persist their state."""
 
     def test_kept_counts_survive_a_restart_and_belong_to_one_log(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)

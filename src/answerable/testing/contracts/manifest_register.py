@@ -1,4 +1,4 @@
-"""What every ManifestRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the ManifestRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RACERS = 8
 
 
 def sample_manifest(agent: str = "scout", *, model: str = "claude-sonnet-4-5") -> Manifest:
-    """What an agent of the sample registry is made of."""
+    """Return a manifest of an agent of the sample registry."""
     return Manifest(
         agent=AgentId(agent),
         model_name=model,
@@ -39,7 +39,7 @@ def sample_manifest(agent: str = "scout", *, model: str = "claude-sonnet-4-5") -
 
 
 def sample_signed(manifest: Manifest | None = None, *, owner: str = "alice", at: int = 0) -> SignedManifest:
-    """The same, signed with the owner's sample key. at: milliseconds after the start of the tests' clock."""
+    """Return a manifest signed with the owner's sample key. at: milliseconds after the start of the tests' clock."""
     token = signed_manifest(
         manifest or sample_manifest(),
         owner=PrincipalId(owner),
@@ -50,10 +50,10 @@ def sample_signed(manifest: Manifest | None = None, *, owner: str = "alice", at:
 
 
 class ManifestRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> ManifestRegister:
-        """A register whose state is kept in that directory, if anywhere; opening again is a restart."""
+        """Open a register that stores its state, if at all, in that directory; opening again is a restart."""
         raise NotImplementedError
 
     def test_what_was_put_is_in_force_as_it_was(self, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ class ManifestRegisterContract:
 
 
 class DurableManifestRegisterContract(ManifestRegisterContract):
-    """For registers whose state outlives the process."""
+    """Contract cases for registers that persist their state."""
 
     def test_manifests_survive_a_restart(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)

@@ -1,4 +1,4 @@
-"""What every PasskeyRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the PasskeyRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 RACERS = 16
 PASSKEYS_MAX = 24
 INVITATIONS_MAX = 20
-"""A register in these tests keeps so many."""
+"""Limit of the register in these tests."""
 
 
 def sample_passkey(seed: str = "phone", *, person: str = "alice", count: int = 0) -> Passkey:
-    """One of many, each under a key of its own."""
+    """Return a sample passkey with its own key."""
     device = SoftPasskey(seed=seed)
     return Passkey(
         id=device.id,
@@ -47,17 +47,17 @@ def sample_passkey(seed: str = "phone", *, person: str = "alice", count: int = 0
 
 
 def sample_invitation(number: int = 0, *, seconds: int = 900) -> Invitation:
-    """One of many."""
+    """Return a sample invitation."""
     code = invitation_code(number.to_bytes(16))
     return invitation(code, person=PrincipalId(f"guest-{number}"), by="operator", now=START, seconds=seconds)
 
 
 class PasskeyRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> PasskeyRegister:
-        """A register of at most PASSKEYS_MAX and INVITATIONS_MAX, kept in that directory, if anywhere; opening again is
-        a restart."""
+        """Open a register of at most PASSKEYS_MAX and INVITATIONS_MAX, stored, if at all, in that directory; opening
+        again is a restart."""
         raise NotImplementedError
 
     def test_what_was_added_is_found_whole_and_by_whose_it_is(self, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ class PasskeyRegisterContract:
 
 
 class DurablePasskeyRegisterContract(PasskeyRegisterContract):
-    """For registers whose state outlives the process."""
+    """Contract cases for registers that persist their state."""
 
     def test_all_of_it_survives_a_restart(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)

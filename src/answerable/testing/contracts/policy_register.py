@@ -1,4 +1,4 @@
-"""What any register of policy sets must do."""
+"""Contract suite of the PolicyRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def sample_proposal(name: str = "one", *, at: int = 1) -> PolicyRecord:
-    """One that waits."""
+    """Return a pending proposal."""
     proposal = Proposal(
         id=name,
         by="alice",
@@ -33,7 +33,7 @@ def sample_proposal(name: str = "one", *, at: int = 1) -> PolicyRecord:
 
 
 def sample_kept(name: str = "one") -> PolicyRecord:
-    """Sets that were in force."""
+    """Return a record of sets that were in force."""
     body = msgspec.json.encode(KeptSets(digest=name, policy_set="c" * 64, documents={}))
     return PolicyRecord(kind="kept", id=name, at=3, body=body)
 
@@ -42,10 +42,10 @@ _FIRST, _SECOND, _KEPT = sample_proposal(), sample_proposal("two", at=2), sample
 
 
 class PolicyRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> PolicyRegister:
-        """A register whose state is kept in that directory, if anywhere; opening again is a restart."""
+        """Open a register that stores its state, if at all, in that directory; opening again is a restart."""
         raise NotImplementedError
 
     def test_what_was_put_is_found_as_it_was_and_by_its_kind(self, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ class PolicyRegisterContract:
 
 
 class DurablePolicyRegisterContract(PolicyRegisterContract):
-    """For registers whose state outlives the process."""
+    """Contract cases for registers that persist their state."""
 
     def test_records_survive_a_restart(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)

@@ -1,4 +1,4 @@
-"""What every PreparedRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the PreparedRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SCOUT = AgentId("scout")
 
 
 def sample_prepared(number: int = 0, *, agent: str = "scout", text: str = '{"a":"é"}') -> Prepared:
-    """One of many, made a millisecond after the one before; all of one text have one digest."""
+    """Return a sample, made a millisecond after the one before; those with the same text have the same digest."""
     content = PreparedText(format="json", text=text)
     return Prepared(
         id=f"prepared-{agent}-{number}",
@@ -46,10 +46,10 @@ def sample_prepared(number: int = 0, *, agent: str = "scout", text: str = '{"a":
 
 
 class PreparedRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> PreparedRegister:
-        """A register kept in that directory, if anywhere; opening again is a restart."""
+        """Open a register that stores its state, if at all, in that directory; opening again is a restart."""
         raise NotImplementedError
 
     def test_what_is_kept_is_found_by_its_id_and_by_its_digest_newest_first(self, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ class PreparedRegisterContract:
 
 
 class DurablePreparedRegisterContract(PreparedRegisterContract):
-    """For registers whose state outlives the process."""
+    """Contract cases for registers that persist their state."""
 
     def test_all_of_it_survives_a_restart(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)

@@ -1,4 +1,4 @@
-"""What every PushRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the PushRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def sample_device(number: int = 0, *, person: str = "bob", label: str = "phone") -> PushDevice:
-    """One of many, at an address of its own."""
+    """Return a sample device with its own address."""
     return PushDevice(
         person=PrincipalId(person),
         endpoint=f"https://push.example/{number}",
@@ -30,10 +30,10 @@ def sample_device(number: int = 0, *, person: str = "bob", label: str = "phone")
 
 
 class PushRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> PushRegister:
-        """A register kept in that directory, if anywhere; opening again is a restart."""
+        """Open a register that stores its state, if at all, in that directory; opening again is a restart."""
         raise NotImplementedError
 
     def test_a_device_is_found_by_its_id_and_by_its_person(self, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ class PushRegisterContract:
 
 
 class DurablePushRegisterContract(PushRegisterContract):
-    """For a register that is kept."""
+    """Contract cases for registers that persist their state."""
 
     def test_a_restart_forgets_nothing(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)

@@ -1,4 +1,4 @@
-"""What every RegistryStore promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the RegistryStore port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class RegistryStoreContract:
-    """For any store. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any store. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> RegistryStore:
-        """A store whose state is kept in that directory, if anywhere; opening again is a restart."""
+        """Open a store that stores its state, if at all, in that directory; opening again is a restart."""
         raise NotImplementedError
 
     def test_a_new_store_is_empty(self, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ class RegistryStoreContract:
 
 
 class DurableRegistryStoreContract(RegistryStoreContract):
-    """For a store that promises to survive a restart."""
+    """Contract cases for stores that persist their state."""
 
     def test_documents_and_snapshot_survive_a_restart(self, tmp_path: Path) -> None:
         store = self.opened(tmp_path)

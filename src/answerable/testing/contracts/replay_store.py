@@ -1,4 +1,4 @@
-"""What every ReplayStore promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the ReplayStore port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -16,32 +16,33 @@ if TYPE_CHECKING:
 RACERS = 64
 PARTITIONS_MAX = 4
 USES_MAX = 8
-"""A store in these tests keeps room for this much."""
+"""Limits of the store in these tests."""
 START = 1_000.0
 
 
 def partition(number: int) -> bytes:
-    """Whose a use is."""
+    """Return the partition of a numbered owner."""
     return number.to_bytes(32, "big")
 
 
 def digest(number: int) -> bytes:
-    """Which use it is. All of them overlap with their neighbours, so that a search may not take a part for a whole."""
+    """Return a numbered digest. All of them overlap with their neighbours, to detect a search that matches across
+    entries."""
     return b"\1" * 14 + number.to_bytes(2, "big")
 
 
 def used(
     store: ReplayStore, number: int = 1, *, by: int = 1, until: float = START + 60, at: float = START
 ) -> ReplayAnswer:
-    """One use."""
+    """Accept one use."""
     return store.accept(partition(by), digest(number), until=until, at=at)
 
 
 class ReplayStoreContract:
-    """For any store. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any store. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> ReplayStore:
-        """A store of PARTITIONS_MAX partitions with USES_MAX uses each."""
+        """Open a store of PARTITIONS_MAX partitions with USES_MAX uses each."""
         raise NotImplementedError
 
     def test_a_use_is_new_once_until_its_time_has_passed(self, tmp_path: Path) -> None:
@@ -147,7 +148,7 @@ class ReplayStoreContract:
         claim(first.epoch == first.epoch, "which stay while it is open")
 
     def test_a_store_says_since_when_it_remembers(self, tmp_path: Path) -> None:
-        """opened: at START."""
+        """The store is opened at START."""
         store = self.opened(tmp_path)
         claim(store.since == START, "since it was made")
         used(store)
@@ -171,7 +172,7 @@ class ReplayStoreContract:
 
 
 class SharedReplayStoreContract(ReplayStoreContract):
-    """For a store that processes share: opening again in the same directory is another process."""
+    """Contract cases for stores that processes share: opening again in the same directory is another process."""
 
     def test_what_one_process_accepted_the_other_has_seen(self, tmp_path: Path) -> None:
         ours, theirs = self.opened(tmp_path), self.opened(tmp_path)

@@ -1,4 +1,4 @@
-"""What every RevocationRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the RevocationRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RACERS = 8
 
 
 def sample_revocation(kind: RevocationKind = "agent", name: str = "scout", *, at: int = 0) -> Revocation:
-    """Somebody ended something. at: milliseconds after the start of the tests' clock."""
+    """Return a sample revocation. at: milliseconds after the start of the tests' clock."""
     what = revocable(kind, name)
     return Revocation(
         what=what, at=UnixMillis(START + at), by="operator", reason="its key was seen elsewhere"
@@ -29,10 +29,10 @@ def sample_revocation(kind: RevocationKind = "agent", name: str = "scout", *, at
 
 
 class RevocationRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> RevocationRegister:
-        """A register whose state is kept in that directory, if anywhere; opening again is a restart."""
+        """Open a register that stores its state, if at all, in that directory; opening again is a restart."""
         raise NotImplementedError
 
     def test_what_was_added_is_found_by_its_name_and_by_no_other(self, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ class RevocationRegisterContract:
 
 
 class DurableRevocationRegisterContract(RevocationRegisterContract):
-    """For registers whose state outlives the process."""
+    """Contract cases for registers that persist their state."""
 
     def test_revocations_survive_a_restart_and_so_does_what_is_not_recorded(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)

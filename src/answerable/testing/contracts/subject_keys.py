@@ -1,4 +1,4 @@
-"""What every SubjectKeys promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the SubjectKeys port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ ODD = (
     "Customer:e\N{COMBINING ACUTE ACCENT}", "Customer:\ud800", "Customer:'); DROP TABLE subject_keys; --",
     "Customer:%", "Customer:_", "Customer:" + "x" * 10_000, "Customer:" + "x" * 10_001,
 )  # fmt: skip
-"""Names that a store might take for others, or for something else."""
+"""Names that a store might confuse with others, or interpret."""
 
 
 def sealed_with(key: SubjectKey) -> bytes:
-    """An attachment that this key opens."""
+    """Return an attachment that this key opens."""
     sealing = Sealing(key=key, random=SeededEntropy("contract").bytes)
     return sealed_fields([(b"detail", b'"of one subject"')], sealing)[1]
 
 
 def opens(key: SubjectKey | None, attachment: bytes) -> bool:
-    """Whether this key, if there is one, opens the attachment."""
+    """Whether this key, if any, opens the attachment."""
     try:
         return key is not None and len(opened_fields(attachment, key)) == 1
     except AnswerableError:
@@ -42,7 +42,7 @@ def opens(key: SubjectKey | None, attachment: bytes) -> bool:
 
 
 def same(one: SubjectKey | None, other: SubjectKey) -> bool:
-    """Whether two keys are one: by id, by what they open and by the pseudonyms they make."""
+    """Whether two keys are the same: by id, by what they open and by the pseudonyms they make."""
     return (
         one is not None
         and one.id == other.id
@@ -53,10 +53,10 @@ def same(one: SubjectKey | None, other: SubjectKey) -> bool:
 
 
 class SubjectKeysContract:
-    """For any store of subject keys. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any store of subject keys. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> SubjectKeys:
-        """A store whose keys are kept in that directory, if anywhere; opening again is a restart."""
+        """Open a store that stores its keys, if at all, in that directory; opening again is a restart."""
         raise NotImplementedError
 
     def test_a_subject_has_one_key_however_often_it_is_asked_for(self, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ class SubjectKeysContract:
 
 
 class DurableSubjectKeysContract(SubjectKeysContract):
-    """For a store that promises stable storage before first use."""
+    """Contract cases for stores that promise stable storage before first use."""
 
     def test_a_key_is_there_after_a_restart(self, tmp_path: Path) -> None:
         keys = self.opened(tmp_path)

@@ -1,4 +1,4 @@
-"""What every TokenRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the TokenRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def sample_token(
     through: Iterable[RevocationTarget] = (),
     **more: str,
 ) -> IssuedToken:
-    """A token of the sample mandate."""
+    """Return a token of the sample mandate."""
     return IssuedToken(
         jti=jti,
         parent=parent,
@@ -58,11 +58,11 @@ THROUGH: Final = (
     RevocationTarget("manifest", "b" * 64),
     RevocationTarget("trust_domain", "example.net"),
 )
-"""Names of what stands between a token and its parent."""
+"""Names of the authorities between a token and its parent."""
 
 
 def sample_tree(register: TokenRegister) -> dict[str, IssuedToken]:
-    """root → (left → (leaf, twig), right), and another root alone, in a register."""
+    """Register a tree of tokens and return them: root → (left → (leaf → twig), right), and a separate root."""
     parents = {"root": "", "left": "root", "right": "root", "leaf": "left", "twig": "leaf", "other": ""}
     agents = {"left": "rover", "leaf": "third", "other": "fourth"}
     places = register.take_places(len(parents))
@@ -75,10 +75,10 @@ def sample_tree(register: TokenRegister) -> dict[str, IssuedToken]:
 
 
 class TokenRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> TokenRegister:
-        """A register whose state is kept in that directory, if anywhere; opening again is a restart."""
+        """Open a register that stores its state, if at all, in that directory; opening again is a restart."""
         raise NotImplementedError
 
     def test_a_token_is_found_as_it_was_and_has_not_ended(self, tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ class TokenRegisterContract:
         lost = self.opened(tmp_path / "after")
         lost.take_places(1)
         nobodys = StatusList(bits=1, statuses=lost.statuses(1))
-        # One of them stands where the new list has a place of nobody's that says that it ended.
+        # The place of one token is one that the new list has marked as ended although no token had it.
         decoy = next(place for place in range(nobodys.size) if nobodys.status(place))
         places = {
             "root": StatusPlace(list_number=1, index=decoy),
@@ -296,7 +296,7 @@ class TokenRegisterContract:
 
 
 class DurableTokenRegisterContract(TokenRegisterContract):
-    """For registers whose state outlives the process."""
+    """Contract cases for registers that persist their state."""
 
     def test_tokens_ends_and_taken_places_survive_a_restart(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)

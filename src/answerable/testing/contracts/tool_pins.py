@@ -1,4 +1,4 @@
-"""What every ToolPinRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the ToolPinRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ RACERS = 8
 def sample_pin(
     description: str = "Reads a case", *, tool: str = "get_case", at: int = 0, by: str = "alice"
 ) -> ToolPin:
-    """A definition in force. at: milliseconds after the start of the tests' clock. by: empty for first sight."""
+    """Return a definition in force. at: milliseconds after the start of the tests' clock. by: empty for a pin on first
+    sight."""
     text = encode({"name": tool, "description": description, "inputSchema": {"type": "object"}})
     return ToolPin(
         server="crm",
@@ -39,10 +40,10 @@ def sample_pin(
 
 
 class ToolPinRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> ToolPinRegister:
-        """A register whose state is kept in that directory, if anywhere; opening again is a restart."""
+        """Open a register that stores its state, if at all, in that directory; opening again is a restart."""
         raise NotImplementedError
 
     def test_what_was_put_is_in_force_as_it_was(self, tmp_path: Path) -> None:
@@ -108,7 +109,7 @@ class ToolPinRegisterContract:
 
 
 class DurableToolPinRegisterContract(ToolPinRegisterContract):
-    """For registers whose state outlives the process."""
+    """Contract cases for registers that persist their state."""
 
     def test_pins_survive_a_restart(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)

@@ -1,4 +1,4 @@
-"""What every WitnessRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+"""Contract suite of the WitnessRegister port. To test an adapter, subclass it and implement `opened`."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ RACERS = 8
 
 
 def key(seed: int = 1, origin: str = ORIGIN) -> VerifierKey:
-    """A log's key."""
+    """Return a log's key."""
     private = Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32)
     return VerifierKey.ed25519(origin, private.public_key().public_bytes_raw())
 
 
 def note(size: int) -> bytes:
-    """What a register keeps without asking what it is."""
+    """Return a note; a register stores notes without parsing them."""
     return f"{ORIGIN}\n{size}\n\n— signed\n".encode()
 
 
 def evidence(size: int, kind: EvidenceKind = "fork") -> Evidence:
-    """A piece of evidence of its own for each size."""
+    """Return a distinct piece of evidence for each size."""
     return Evidence(kind=kind, at=START, size=size, known=note(1), request=b"old 1\n\n" + note(size))
 
 
 class WitnessRegisterContract:
-    """For any register. `tmp_path` is an empty directory of the test's own."""
+    """Contract cases for any register. `tmp_path` is an empty directory of the test."""
 
     def opened(self, tmp_path: Path) -> WitnessRegister:
-        """A register whose state is kept in that directory; opening again, after `closed`, is a restart."""
+        """Open a register that stores its state in that directory; opening again, after `closed`, is a restart."""
         raise NotImplementedError
 
     def closed(self, register: WitnessRegister) -> None:
-        """Give up what `opened` took."""
+        """Release what `opened` took."""
         raise NotImplementedError
 
     def test_a_log_is_known_once_it_was_added_and_by_its_hash_too(self, tmp_path: Path) -> None:

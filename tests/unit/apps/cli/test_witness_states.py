@@ -1,4 +1,4 @@
-"""Claims about what people are told of the witnesses."""
+"""Claims about what people are told of the witnesses, and of receivers that take no events."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from answerable.apps.control_api.application import control_app
+from answerable.core.incident.event_stream import EventStream
 from answerable.flows.ledger.gather_cosignatures import WitnessState
 from tests.probes.typed_lines import typed
 from tests.worlds.control import memory_product
@@ -19,8 +20,10 @@ ALARM = WitnessState(
 )
 
 
-def said(data: Path, *arguments: str, code: int = 0, alarmed: bool) -> str:
+def said(data: Path, *arguments: str, code: int = 0, alarmed: bool = False, attempts: int = 0) -> str:
     product = memory_product()
+    product.events.register.put(EventStream(id="s-1", receiver="siem", method="push", endpoint="https://s"))
+    product.events.register.release("s-1", attempts=attempts, next_at=1_795_000_000_000)
     if alarmed:
         product = replace(product, witnesses=(*product.witnesses, ALARM))
 
@@ -49,3 +52,10 @@ def test_the_doctor_finds_a_witness_in_alarm(tmp_path: Path) -> None:
     told = said(tmp_path, "doctor", code=5, alarmed=True)
     assert "witness far.example/w" in told
     assert "it was not reached" in told
+
+
+def test_the_doctor_finds_a_receiver_that_has_taken_no_event_for_long(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    assert "siem" not in said(tmp_path, "doctor")
+    assert "receiver siem" in said(tmp_path, "doctor", attempts=7)
+    assert "tried 8 times" in said(tmp_path, "doctor", code=5, attempts=8)

@@ -37,3 +37,16 @@ async def test_the_owner_reads_what_waits_what_was_left_out_and_when_it_is_tried
     assert second["heard"] is False
     assert second["next_at"] is None
     assert "secret" not in str(found)
+
+
+@pytest.mark.requirement("SSF-08")
+async def test_keys_in_the_address_of_a_receiver_are_shown_to_nobody():
+    bench = await Bench().registered()
+    desk = desk_on(bench, register=fresh(SqliteEventRegister))
+    pushed = "https://siem:s3cret@siem.example:8443/events?token=s3cret&s3cret"
+    desk.register.put(stream("s-1", method="push", endpoint=pushed))
+    found = await list_event_streams(
+        SimpleNamespace(product=SimpleNamespace(events=desk), query={}, walk=bench.walk)
+    )
+    [one] = found["items"]
+    assert one["endpoint"] == "https://siem.example:8443/events?token=…&…"

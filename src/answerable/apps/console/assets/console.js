@@ -1,4 +1,4 @@
-// Forms that need a passkey, and pages that follow what happens. Every rule is the server's.
+// Submit forms that need a passkey, and refresh pages on news. The server enforces every rule.
 "use strict";
 (() => {
   const { assertion, confirmed, enrol, post, signIn, told } = window.answerable;
@@ -39,7 +39,7 @@
     }
   }
 
-  // What is proposed instead: new numbers, and of lists the places that are kept.
+  // Return the narrower proposal: new numbers, and the indexes of the list items that stay.
   function less(form) {
     const found = {};
     for (const one of form.querySelectorAll("[data-less]")) if (one.value !== "") found[one.dataset.less] = Number(one.value);
@@ -66,7 +66,7 @@
       glass.focus();
       throw new Error(`Say why in at least ${glass.dataset.least} characters.`);
     }
-    // The words are taken once, before they are signed: what is written meanwhile is no part of the answer.
+    // Read the words once, before signing: text typed meanwhile is not part of the answer.
     const said = { verdict, comment: value(verdict === "break_glass" ? "glass" : "comment") };
     if (verdict === "deny") said.reason = pressed.dataset.reason ?? "";
     if (said.reason === "narrower") said.narrower = less(form);
@@ -107,7 +107,7 @@
         else location.assign(next);
       });
     } else if (form.dataset.fresh === "no") {
-      // What matters most wants that its person shows once more who they are.
+      // The most sensitive changes require a recent verification of the person.
       event.preventDefault();
       busy(form, async () => {
         await confirmed();
@@ -121,14 +121,14 @@
   function take() {
     if (!code || location.hash.length < 2) return;
     code.value = location.hash.slice(1);
-    // The code stays in no history of the browser.
+    // Keep the code out of the browser's history.
     history.replaceState(null, "", location.pathname);
     document.getElementById("label").focus();
   }
   addEventListener("hashchange", take);
   take();
 
-  // Keys move the focus and never press: nobody says yes by a slip.
+  // Keys only move the focus and never press a button, so that nobody approves by accident.
   function move(step) {
     const items = [...document.querySelectorAll("[data-item]")];
     const at = items.indexOf(document.activeElement) + step;
@@ -160,7 +160,7 @@
     const stream = new EventSource(address);
     const news = () => paused || document.body.dispatchEvent(new Event("news"));
     stream.addEventListener("news", news);
-    // What came after the page was drawn, or while the server was away, is news as well.
+    // Refresh on every connection: there may be news since the page was rendered or while the server was away.
     stream.addEventListener("open", news);
     stream.addEventListener("ended", () => {
       stream.close();

@@ -1,4 +1,4 @@
-// Has this browser told when something waits: it asks the person, then hands over where and how it is reached.
+// Subscribe this browser to push notifications: ask the person, then send the subscription to the server.
 "use strict";
 (() => {
   const { confirmed, post, told } = window.answerable;
@@ -10,7 +10,7 @@
     btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 
   function worker() {
-    // The one address that this policy lets through is our own.
+    // This policy allows only the console's own script address.
     const ours = "/worker.js";
     const policy = window.trustedTypes?.createPolicy("answerable-worker", { createScriptURL: () => ours });
     return policy ? policy.createScriptURL(ours) : ours;

@@ -1,4 +1,4 @@
-// Lets somebody stand in: the device signs the terms that the server makes of the form. Every rule is the server's.
+// Delegate duty: the device signs the terms that the server derives from the form. The server enforces every rule.
 "use strict";
 (() => {
   const { assertion, post, told } = window.answerable;

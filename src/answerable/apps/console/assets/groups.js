@@ -1,9 +1,9 @@
-// Answers for many that are alike. Every rule is the server's.
+// Answer many similar approvals at once. The server enforces every rule.
 "use strict";
 (() => {
   const { assertion, post } = window.answerable;
 
-  // One signature over the list that the page shows.
+  // Sign once over the list that the page displays.
   async function answerMany(said) {
     const rows = [...document.querySelectorAll("tr[data-id]")];
     const seen = Object.fromEntries(rows.map((one) => [one.dataset.id, one.dataset.rendering]));

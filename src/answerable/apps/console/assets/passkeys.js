@@ -1,4 +1,4 @@
-// Passkeys: what a page asks of the device, and what it hands to the server. Nothing is decided here.
+// Run passkey ceremonies on the device and send the results to the server. Nothing is decided here.
 "use strict";
 (() => {
   const octets = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));

@@ -1,4 +1,4 @@
-// Shows what was pushed, and opens our own page. Nothing that came in says where to: an id is all that is used of it.
+// Display push messages and open the console's own page. A message cannot choose the address: only its id is used.
 "use strict";
 const ID = /^[A-Za-z0-9_-]{1,128}$/;
 
@@ -7,7 +7,7 @@ self.addEventListener("push", (event) => {
   try {
     said = event.data.json();
   } catch {
-    // What cannot be read is shown as that, as browsers want something shown.
+    // Show a default text for an unreadable message, because browsers require a notification.
   }
   const text = (value, limit) => (typeof value === "string" ? value.slice(0, limit) : "");
   event.waitUntil(

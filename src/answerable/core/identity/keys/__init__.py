@@ -1,1 +1,1 @@
-"""Keys and signatures in the forms that arrive."""
+"""Public and private keys, and the signatures made with them."""

@@ -1,10 +1,10 @@
-"""Signed statements as JWS in compact form (RFC 7515): joserfc makes and verifies them, we read strictly before it.
+"""Sign and verify statements as compact JWS (RFC 7515). This module parses strictly first; joserfc signs and verifies.
 
 Laws:
-- one token has one reading: base64url without padding or spare bits, JSON without duplicates, no header we do not know;
+- one token has one reading: base64url without padding or spare bits, JSON without duplicates, no unknown header member;
 - the algorithm follows from the key; the header may only agree with it (RFC 8725, sections 3.1 and 3.2), and joserfc is
-  told this one algorithm and this one key for every token;
-- a statement says what it is in `typ`, so that one kind is never taken for another (RFC 8725, section 3.11).
+ given this one algorithm and this one key for every token;
+- a statement declares its kind in `typ`, so that one kind is never taken for another (RFC 8725, section 3.11).
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ if TYPE_CHECKING:
 TOKEN_CHARS_MAX: Final = 65_536
 HEADER_BYTES_MAX: Final = 512
 JWE_PARTS: Final = 5
-"""Of an encrypted token in compact form (RFC 7516, section 3.1)."""
+"""Number of parts of an encrypted token in compact form (RFC 7516, section 3.1)."""
 PAYLOAD_DEPTH_MAX: Final = 8
 
 JOSE_NAMES: Final[Mapping[Algorithm, str]] = {"ed25519": "Ed25519", "ecdsa-p256-sha256": "ES256"}
-"""`alg` of each algorithm: RFC 9864, section 2.2, and RFC 7518, section 3.4."""
+"""JOSE `alg` of each algorithm: RFC 9864, section 2.2, and RFC 7518, section 3.4."""
 
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
-# Members that joserfc does not know and that change nothing; each reader says by itself which ones it lets through.
+# Members that joserfc does not know and that have no effect; each reader decides which of them it accepts.
 _REMARKS: Final = {"c14n": HeaderParameter("canonical form of header and payload", "str")}
 _HEADER_MEMBERS: Final = frozenset({"alg", "kid", "typ"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompactJWS:
-    """A token with one reading, unverified. token: the very characters that came in, for `check_compact`."""
+    """A parsed token with one reading, not yet verified. token: the characters as received, for `check_compact`."""
 
     header: Mapping[str, str]
     payload: bytes
@@ -57,7 +57,7 @@ class CompactJWS:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCodes:
-    """What is raised of a token of one kind, by what is wrong with it."""
+    """The error codes for one kind of token, by fault."""
 
     malformed: MalformedCode
     type: UnverifiedCode
@@ -67,7 +67,7 @@ class TokenCodes:
 
 
 class _OneAlgorithm(jose.JWSRegistry):
-    """What joserfc may accept, with room for the longest header that `read_compact` lets through."""
+    """The only algorithm that joserfc may accept, with room for the longest header that `read_compact` accepts."""
 
     max_header_length = (HEADER_BYTES_MAX * 4 + 2) // 3  # characters of base64url
 
@@ -76,7 +76,7 @@ class _OneAlgorithm(jose.JWSRegistry):
 
 
 def split_compact(token: str, *, malformed: MalformedCode) -> tuple[str, str, str]:
-    """Header, payload and signature, each still in base64url. Raises Malformed (`malformed`)."""
+    """Return header, payload and signature, each still in base64url. Raises Malformed (`malformed`)."""
     if len(token) > TOKEN_CHARS_MAX:
         raise malformed(f"token has more than {TOKEN_CHARS_MAX} characters")
     parts = token.split(".")
@@ -91,7 +91,7 @@ def split_compact(token: str, *, malformed: MalformedCode) -> tuple[str, str, st
 
 
 def header_members(header: bytes, *, malformed: MalformedCode, depth_max: int = 1) -> dict[str, JSONValue]:
-    """The members of a decoded header. depth_max: more than 1 where a key may lie in it.
+    """Return the members of a decoded header. depth_max: more than 1 if the header may contain a key.
 
     Raises Malformed (`malformed`).
     """
@@ -105,14 +105,14 @@ def header_members(header: bytes, *, malformed: MalformedCode, depth_max: int = 
 
 
 def read_compact(token: str, *, malformed: MalformedCode) -> CompactJWS:
-    """Take a token apart; nothing in it is to be believed yet. Raises Malformed (`malformed`)."""
+    """Parse a token without verifying it. Raises Malformed (`malformed`)."""
     header, payload, _ = (
         from_base64url(part, malformed=malformed) for part in split_compact(token, malformed=malformed)
     )
     members = header_members(header, malformed=malformed)
     texts = {name: value for name, value in members.items() if isinstance(value, str)}
     if texts.keys() != members.keys():
-        # `crit`, `b64`, `jwk`, `x5c`: whatever is not text would change how the token is to be read.
+        # A member that is not text (`crit`, `b64`, `jwk`, `x5c`) would change how the token is processed.
         raise malformed("token header has a member that is not text")
     return CompactJWS(header=texts, payload=payload, token=token)
 
@@ -122,7 +122,8 @@ def check_compact(
 ) -> None:
     """Check algorithm and signature against one key.
 
-    Raises Unverified: `algorithm` unless the header names the key's own, `signature` for all that joserfc refuses.
+    Raises Unverified: `algorithm` unless the header names the key's own algorithm, `signature` for anything that
+    joserfc refuses.
     """
     prepared = verifying_key(key)
     expected = JOSE_NAMES[prepared.algorithm]
@@ -143,7 +144,8 @@ def verified_claims(
     issuer_of: Callable[[Mapping[str, JSONValue]], str],
     keys_of: Callable[[str], Iterable[PublicKey]],
 ) -> dict[str, JSONValue]:
-    """The claims of a statement of kind `typ`, signed by a key of the issuer that `issuer_of` finds in them.
+    """Verify a statement of kind `typ` and return its claims. `issuer_of` finds the issuer in the claims; `keys_of`
+    gives the issuer's keys.
 
     Raises these codes, and what `issuer_of` raises.
     """
@@ -173,9 +175,9 @@ def verified_claims(
 
 
 def signed_statement(claims: Mapping[str, JSONValue], *, typ: str, key: SigningKey) -> str:
-    """The compact token over the canonical JSON of the claims. Raises Malformed (`json.*`, `statement.size`).
+    """Sign the canonical JSON of the claims as a compact token. Raises Malformed (`json.*`, `statement.size`).
 
-    An Ed25519 token follows from key and claims; for ES256 the library draws a fresh nonce each time.
+    An Ed25519 token is determined by key and claims; for ES256 the library draws a fresh nonce each time.
     """
     name = JOSE_NAMES[key.algorithm]
     header = {"alg": name, "kid": key.public.thumbprint, "typ": typ}
@@ -188,7 +190,7 @@ def signed_statement(claims: Mapping[str, JSONValue], *, typ: str, key: SigningK
 
 
 def from_base64url(part: str, *, malformed: MalformedCode) -> bytes:
-    """One part of a token: RFC 7515, section 2, and no second spelling of the same bytes.
+    """Decode one part of a token (RFC 7515, section 2); a second spelling of the same bytes is refused.
 
     Raises Malformed (`malformed`).
     """

@@ -1,8 +1,8 @@
-"""The key that Security Event Tokens are signed with: RSA with RS256, as receivers of CAEP's interoperability profile
-demand (at least 2048 bits), and nothing but them.
+"""The key that signs Security Event Tokens: RSA with RS256, as CAEP's interoperability profile requires (at least 2048
+bits). Nothing else is signed with it.
 
-Law: no token of ours is believed by this key. It stands in a key set of its own, so that whoever checks access tokens
-never comes across it.
+Law: no other token of ours is accepted under this key. The key is published in a key set of its own, so that a verifier
+of access tokens never loads it.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ EXPONENT: Final = 65_537
 
 
 class EventKey:
-    """A private key. Its repr shows the thumbprint alone."""
+    """A private RSA key. Its repr contains the thumbprint alone."""
 
     __slots__ = ("_key", "_registry", "kid")
 
     def __init__(self, pem: bytes) -> None:
-        """pem: PKCS #8. Raises Malformed (`key.kind`); the message holds nothing of the key."""
+        """Load a key. pem: PKCS #8. Raises Malformed (`key.kind`); the message contains nothing of the key."""
         try:
             key = serialization.load_pem_private_key(pem, password=None)
         except (ValueError, TypeError):
@@ -49,12 +49,12 @@ class EventKey:
         return f"EventKey({ALGORITHM}, {self.kid})"
 
     def public_jwk(self) -> dict[str, JSONValue]:
-        """As strangers get it (RFC 7517)."""
+        """Return the public key in its published form (RFC 7517)."""
         members = self._key.as_dict(private=False)
         found: dict[str, JSONValue] = {name: str(members[name]) for name in ("kty", "n", "e")}
         return {**found, "kid": self.kid, "use": "sig", "alg": ALGORITHM}
 
     def signed(self, claims: Mapping[str, JSONValue], *, typ: str) -> str:
-        """A token in compact form. Raises Malformed (`json.*`)."""
+        """Sign the claims as a compact token. Raises Malformed (`json.*`)."""
         header = {"alg": ALGORITHM, "kid": self.kid, "typ": typ}
         return jose.serialize_compact(header, encode(dict(claims)), self._key, registry=self._registry)

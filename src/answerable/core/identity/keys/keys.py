@@ -1,11 +1,11 @@
-"""Keys of callers and issuers: strict JWKs in, one fast check per signature out.
+"""Keys of callers and issuers: validate JWKs strictly, then sign and verify with prepared keys.
 
 Laws:
 - a key has one form: `public_key` keeps only the members RFC 7638 hashes, in their canonical order;
 - the algorithm follows from the key alone, never from what a message claims;
-- Ed25519 keys outside the prime-order group are refused when they are registered, and libsodium refuses the rest of
-  what RFC 8032 leaves loose (non-canonical or low-order points, S not below the group order) when it verifies; where
-  joserfc verifies, OpenSSL bounds S just so and compares R byte for byte with the one that must come out.
+- Ed25519 keys outside the prime-order group are refused at registration; libsodium refuses at verification what RFC
+ 8032 leaves open (non-canonical or low-order points, S not below the group order); where joserfc verifies, OpenSSL also
+ bounds S, and compares R byte for byte with the expected value.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 Algorithm = Literal["ed25519", "ecdsa-p256-sha256"]
-"""Names of RFC 9421 section 6.2.2."""
+"""Algorithm names of RFC 9421, section 6.2.2."""
 
 SEED_BYTES: Final[Mapping[Algorithm, int]] = {"ed25519": 32, "ecdsa-p256-sha256": 48}
-"""Random bytes that `new_private_jwk` takes. P-256 takes 128 bits more than its order, so that the remainder is even
-to the point that nobody can tell (FIPS 186-5, A.2.1)."""
+"""Random bytes that `new_private_jwk` takes. P-256 takes 128 bits more than the size of its order, which makes the bias
+of the remainder negligible (FIPS 186-5, A.2.1)."""
 SIGNATURE_BYTES: Final = 64
 PREPARED_KEYS_MAX: Final = 4096
 
 _COORDINATE_BYTES: Final = 32
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _SHA256: Final = ec.ECDSA(hashes.SHA256())
-# RFC 6979: the nonce of each signature follows from key and message, so that signing needs no chance.
+# RFC 6979: the nonce follows from key and message, so that signing needs no randomness.
 _SHA256_DETERMINISTIC: Final = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
 
-# What a public JWK may say besides the members that make the key, and the only values that say nothing new.
+# Optional members of a public JWK, and the only values that agree with the key.
 _REMARKS: Final[Mapping[Algorithm, Mapping[str, tuple[JSONValue, ...]]]] = {
     "ed25519": {"alg": ("Ed25519", "EdDSA"), "use": ("sig",), "key_ops": (["verify"],)},
     "ecdsa-p256-sha256": {"alg": ("ES256",), "use": ("sig",), "key_ops": (["verify"],)},
@@ -69,9 +69,9 @@ _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicKey:
-    """A public key as a JWK (RFC 7517): OKP/Ed25519 or EC/P-256. `thumbprint` is RFC 7638 SHA-256, base64url.
+    """A public key as a JWK (RFC 7517): OKP/Ed25519 or EC/P-256. thumbprint: RFC 7638 SHA-256, base64url.
 
-    Made by `public_key`, which checks; `jwk` is its canonical JSON with the required members only.
+    Only `public_key`, which validates, makes it. jwk: canonical JSON with the required members only.
     """
 
     jwk: str
@@ -79,31 +79,31 @@ class PublicKey:
 
 
 def public_key(jwk: dict[str, JSONValue] | str) -> PublicKey:
-    """Check a public JWK, given as a mapping or as JSON text, and give it its one form.
+    """Validate a public JWK, given as a mapping or as JSON text, and convert it to canonical form.
 
-    `kid`, `use`, `alg` and `key_ops` may be there when they fit, and are dropped. Raises Malformed: `key.private`
-    when it holds a private or symmetric member (its value is never shown), `key.kind`, `key.member`, `key.point`,
-    `json.*`.
+    `kid`, `use`, `alg` and `key_ops` are accepted if they agree with the key, and dropped. Raises Malformed:
+    `key.private` for a private or symmetric member (the message never contains its value), `key.kind`, `key.member`,
+    `key.point`, `json.*`.
     """
     return _public_key(_members(jwk))
 
 
 def verify_signature(key: PublicKey, message: bytes, signature: bytes) -> None:
-    """Check an Ed25519 signature (RFC 8032) or a P-256 one in its 64-byte form r || s (RFC 7518, section 3.4).
+    """Check an Ed25519 signature (RFC 8032) or a P-256 signature in its 64-byte form r || s (RFC 7518, section 3.4).
 
-    Raises Unverified (`proof.signature`), and Malformed when the key was not made by `public_key`.
+    Raises Unverified (`proof.signature`), and Malformed if the key was not made by `public_key`.
     """
     verifying_key(key).verify(message, signature)
 
 
 @lru_cache(maxsize=PREPARED_KEYS_MAX)
 def verifying_key(key: PublicKey) -> VerifyingKey:
-    """The prepared form of a key; remembered, because preparing costs as much as a third of a check."""
+    """Return the prepared form of a key. Cached, since preparing costs up to a third of a verification."""
     return VerifyingKey(key)
 
 
 class VerifyingKey:
-    """A public key ready to check signatures. Never changes."""
+    """A public key prepared for checking signatures. Immutable."""
 
     __slots__ = ("_curve_key", "_ed25519", "algorithm", "thumbprint")
 
@@ -119,7 +119,7 @@ class VerifyingKey:
             self._curve_key = _p256(members)
 
     def verify(self, message: bytes, signature: bytes) -> None:
-        """Raises Unverified (`proof.signature`)."""
+        """Check a signature. Raises Unverified (`proof.signature`)."""
         if len(signature) != SIGNATURE_BYTES:
             raise PROOF_SIGNATURE()
         try:
@@ -132,19 +132,19 @@ class VerifyingKey:
             raise PROOF_SIGNATURE() from None
 
     def jose_key(self) -> OKPKey | ECKey:
-        """The same key as the object that joserfc verifies with."""
+        """Return the key as the object that joserfc verifies with."""
         if self._curve_key is None:
             return OKPKey.import_key(ed25519.Ed25519PublicKey.from_public_bytes(self._ed25519))
         return ECKey.import_key(self._curve_key)
 
 
 class SigningKey:
-    """A private key. Its repr shows the thumbprint; the secret leaves it only as signatures and by `jose_key`."""
+    """A private key. Its repr contains the thumbprint only; the secret is exposed only through `jose_key`."""
 
     __slots__ = ("_curve_key", "_ed25519", "algorithm", "public")
 
     def __init__(self, private_jwk: dict[str, JSONValue] | str) -> None:
-        """Raises Malformed (`key.*`); no message holds anything of the key."""
+        """Load a private JWK. Raises Malformed (`key.*`); no message contains anything of the key."""
         members = dict(_members(private_jwk))
         if "d" not in members:
             raise KEY_NOT_PRIVATE()
@@ -170,14 +170,15 @@ class SigningKey:
         return f"SigningKey({self.algorithm}, {self.public.thumbprint})"
 
     def sign(self, message: bytes) -> bytes:
-        """64 bytes: Ed25519 (RFC 8032), or r || s of deterministic ECDSA (RFC 6979)."""
+        """Return a signature of 64 bytes: Ed25519 (RFC 8032), or r || s of deterministic ECDSA (RFC 6979)."""
         if self._curve_key is None:
             return bindings.crypto_sign(message, self._ed25519)[:SIGNATURE_BYTES]
         r, s = decode_dss_signature(self._curve_key.sign(message, _SHA256_DETERMINISTIC))
         return r.to_bytes(_COORDINATE_BYTES, "big") + s.to_bytes(_COORDINATE_BYTES, "big")
 
     def jose_key(self) -> OKPKey | ECKey:
-        """The same key as the object that joserfc signs with. It holds the secret: use it at once, never keep it."""
+        """Return the key as the object that joserfc signs with. It contains the secret: use it at once, and never store
+        it."""
         if self._curve_key is None:
             seed = self._ed25519[:_COORDINATE_BYTES]
             return OKPKey.import_key(ed25519.Ed25519PrivateKey.from_private_bytes(seed))
@@ -185,7 +186,7 @@ class SigningKey:
 
 
 def new_private_jwk(algorithm: Algorithm, seed: bytes) -> dict[str, JSONValue]:
-    """A private JWK from `SEED_BYTES[algorithm]` fresh random bytes. Raises Malformed (`key.seed`)."""
+    """Make a private JWK from `SEED_BYTES[algorithm]` fresh random bytes. Raises Malformed (`key.seed`)."""
     if len(seed) != SEED_BYTES[algorithm]:
         raise KEY_SEED(f"seed of {len(seed)} bytes, expected {SEED_BYTES[algorithm]}")
     if algorithm == "ed25519":
@@ -198,7 +199,7 @@ def new_private_jwk(algorithm: Algorithm, seed: bytes) -> dict[str, JSONValue]:
 
 
 def ed25519_public(key: PublicKey) -> bytes:
-    """The 32 bytes of an Ed25519 key. Raises Malformed (`key.not_ed25519`)."""
+    """Return the 32 bytes of an Ed25519 key. Raises Malformed (`key.not_ed25519`)."""
     octets = from_base64url_32(str(_members(key.jwk).get("x", "")))
     if octets is None or _members(key.jwk).get("kty") != "OKP":
         raise KEY_NOT_ED25519()
@@ -244,7 +245,8 @@ def _public_key(members: Mapping[str, JSONValue]) -> PublicKey:
 
 @lru_cache(maxsize=PREPARED_KEYS_MAX)
 def _is_point(octets: bytes) -> bool:
-    """Whether these are an Ed25519 key; remembered, because asking costs half of a check, for each hop."""
+    """Whether the octets are a valid Ed25519 key. Cached, since the check costs half of a verification, for each
+    hop."""
     return bool(bindings.crypto_core_ed25519_is_valid_point(octets))
 
 

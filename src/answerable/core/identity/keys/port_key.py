@@ -1,7 +1,7 @@
-"""A private key that is elsewhere, in the shape that cryptography and joserfc sign with.
+"""Adapt a private key held in another process or device to the interface that cryptography and joserfc sign with.
 
-Law: it can sign with ECDSA over SHA-256 on P-256 and nothing else; whatever asks for the secret is refused, for the
-secret is not here.
+Law: the key signs with ECDSA over SHA-256 on P-256 and nothing else; any access to the secret is refused, since this
+process does not have the secret.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ CURVE_BITS = 256
 
 
 class PortKey(ec.EllipticCurvePrivateKey):
-    """For `CertificateBuilder.sign` and, by `jose_key_of`, for joserfc. Its repr shows nothing of the key.
+    """A remote private key for `CertificateBuilder.sign` and, through `jose_key_of`, for joserfc. Its repr contains
+    nothing of the key.
 
-    sign: ECDSA over SHA-256 of the message it is given, as DER; what it raises passes through. Every other use raises
+    sign: ECDSA over SHA-256 of the message passed in, as DER; its exceptions pass through. Every other use raises
     Broken (`port_key.use`).
     """
 
     __slots__ = ("_public", "_sign")
 
     def __init__(self, public_key: ec.EllipticCurvePublicKey, sign: Callable[[bytes], bytes]) -> None:
-        """Raises Broken (`port_key.use`) for a public key that is not on P-256."""
+        """Wrap a key. Raises Broken (`port_key.use`) for a public key that is not on P-256."""
         if not isinstance(public_key.curve, ec.SECP256R1):
             raise _unfit("a key on another curve than P-256")
         self._public = public_key
@@ -43,34 +44,34 @@ class PortKey(ec.EllipticCurvePrivateKey):
         return "PortKey(P-256)"
 
     def public_key(self) -> ec.EllipticCurvePublicKey:
-        """The public half."""
+        """Return the public half of the key."""
         return self._public
 
     @property
     def curve(self) -> ec.EllipticCurve:
-        """P-256."""
+        """The curve of the key, P-256."""
         return self._public.curve
 
     @property
     def key_size(self) -> int:
-        """Bits of the curve."""
+        """Bits of the curve's field."""
         return CURVE_BITS
 
     def sign(
         self, data: bytes | bytearray | memoryview, signature_algorithm: ec.EllipticCurveSignatureAlgorithm
     ) -> bytes:
-        """DER (RFC 3279, section 2.2.3). Raises Broken for another algorithm, and what the port raises."""
+        """Sign, as DER (RFC 3279, section 2.2.3). Raises Broken for another algorithm, and what the port raises."""
         algorithm = signature_algorithm.algorithm
         if not isinstance(signature_algorithm, ec.ECDSA) or not isinstance(algorithm, hashes.SHA256):
             raise _unfit("another signature than ECDSA over SHA-256")
         return self._sign(bytes(data))
 
     def exchange(self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey) -> NoReturn:
-        """Refused."""
+        """Raise Broken: refused."""
         raise _unfit("a key exchange")
 
     def private_numbers(self) -> NoReturn:
-        """Refused."""
+        """Raise Broken: refused."""
         raise _unfit("the private number")
 
     def private_bytes(
@@ -79,7 +80,7 @@ class PortKey(ec.EllipticCurvePrivateKey):
         format: serialization.PrivateFormat,
         encryption_algorithm: serialization.KeySerializationEncryption,
     ) -> NoReturn:
-        """Refused."""
+        """Raise Broken: refused."""
         raise _unfit("the private key")
 
     def __copy__(self) -> PortKey:
@@ -90,8 +91,8 @@ class PortKey(ec.EllipticCurvePrivateKey):
 
 
 def jose_key_of(key: ec.EllipticCurvePrivateKey) -> ECKey:
-    """What joserfc signs with, for a key that may be elsewhere: it is told the public members, as it would otherwise
-    ask for the private number just to look whether the key has a `use`."""
+    """Wrap a key for joserfc. The public members are passed in explicitly, since joserfc would otherwise read the
+    private number merely to look up `use`."""
     return ECKey(key, ECKey.import_key(key.public_key()).as_dict())
 
 

@@ -1,4 +1,4 @@
-"""Names of principals. Ids are distinct types, never bare strings.
+"""Names of principals and agents, as distinct types instead of bare strings.
 
 Laws: a name is exact and case-sensitive; names that could be mistaken for another are refused when they are made.
 """
@@ -16,15 +16,16 @@ PrincipalId = NewType("PrincipalId", str)
 UnixMillis = NewType("UnixMillis", int)
 
 SCHEDULE_PREFIX: Final = "schedule:"
-"""Before the name of a schedule that gives mandates, where a person's name stands otherwise: no person has a colon."""
+"""Prefix of a schedule that gives mandates, in fields that otherwise hold a person's name: no person's name contains a
+colon."""
 WORKFLOW_PREFIX: Final = "workflow:"
-"""Before the name of a workflow that answers approvals."""
+"""Prefix of a workflow that answers approvals."""
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 
 
 def checked_name(text: str, *, what: str) -> str:
-    """Return `text` when it is a registry name: 1 to 63 of `a-z 0-9 . _ -`, alphanumeric at both ends.
+    """Return `text` if it is a registry name: 1 to 63 of `a-z 0-9 . _ -`, alphanumeric at both ends.
 
     Raises Malformed (`name.invalid`).
     """
@@ -36,17 +37,17 @@ def checked_name(text: str, *, what: str) -> str:
 
 
 def agent_id(text: str) -> AgentId:
-    """Raises Malformed (`name.invalid`)."""
+    """Read the name of an agent. Raises Malformed (`name.invalid`)."""
     return AgentId(checked_name(text, what="agent"))
 
 
 def principal_id(text: str) -> PrincipalId:
-    """Raises Malformed (`name.invalid`)."""
+    """Read the name of a person. Raises Malformed (`name.invalid`)."""
     return PrincipalId(checked_name(text, what="principal"))
 
 
 def issuer_id(text: str) -> PrincipalId:
-    """Who may give a mandate: a person, or `schedule:NAME`. Raises Malformed (`name.invalid`)."""
+    """Read the name of a mandate's issuer: a person, or `schedule:NAME`. Raises Malformed (`name.invalid`)."""
     name = schedule_of(text)
     if name is None:
         return principal_id(text)
@@ -54,21 +55,21 @@ def issuer_id(text: str) -> PrincipalId:
 
 
 def answerer_id(text: str) -> PrincipalId:
-    """Who may answer an approval: a person, or `workflow:NAME`. Raises Malformed (`name.invalid`)."""
+    """Read the name of an approval's answerer: a person, or `workflow:NAME`. Raises Malformed (`name.invalid`)."""
     name = workflow_of(text)
     return principal_id(text) if name is None else workflow_id(name)
 
 
 def workflow_id(name: str) -> PrincipalId:
-    """How a workflow names itself where a person's name stands otherwise. Raises Malformed (`name.invalid`)."""
+    """Return the id of a workflow in fields that otherwise hold a person's name. Raises Malformed (`name.invalid`)."""
     return PrincipalId(f"{WORKFLOW_PREFIX}{checked_name(name, what='workflow')}")
 
 
 def workflow_of(answerer: str) -> str | None:
-    """The name of the workflow that is meant; None where a person is."""
+    """Return the name of the workflow, or None if the answerer is a person."""
     return answerer.removeprefix(WORKFLOW_PREFIX) if answerer.startswith(WORKFLOW_PREFIX) else None
 
 
 def schedule_of(issuer: str) -> str | None:
-    """The name of the schedule that is meant; None where a person is."""
+    """Return the name of the schedule, or None if the issuer is a person."""
     return issuer.removeprefix(SCHEDULE_PREFIX) if issuer.startswith(SCHEDULE_PREFIX) else None

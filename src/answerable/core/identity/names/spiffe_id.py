@@ -1,7 +1,7 @@
-"""SPIFFE IDs: the one name of a running workload (SPIFFE-ID standard, sections 2.1 to 2.4).
+"""Parse and build SPIFFE IDs, the names of running workloads (SPIFFE-ID standard, sections 2.1 to 2.4).
 
 Laws: an id has one spelling; what the standard forbids (ports, user info, percent-encoding, dot segments, empty
-segments) is refused, never mended; scheme and trust domain compare without case and are kept in lower case.
+segments) is refused, never corrected; scheme and trust domain compare without case and are stored in lower case.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SEGMENT: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpiffeId:
-    """path: empty for the trust domain itself, else `/a/b`. Made by `spiffe_id` and `agent_instance_id`."""
+    """A SPIFFE ID, made by `spiffe_id` or `agent_instance_id`. path: empty for the trust domain itself, else `/a/b`."""
 
     trust_domain: TrustDomain
     path: str
@@ -44,7 +44,7 @@ class SpiffeId:
 
 
 def trust_domain(name: str) -> TrustDomain:
-    """Raises Malformed (`spiffe_id.trust_domain`)."""
+    """Read the name of a trust domain. Raises Malformed (`spiffe_id.trust_domain`)."""
     if not _TRUST_DOMAIN.fullmatch(name):
         raise SPIFFE_ID_TRUST_DOMAIN(f"trust domain {shown(name)} is not 1 to 255 of a-z 0-9 . - _")
     return TrustDomain(name)
@@ -64,7 +64,7 @@ def spiffe_id(text: str) -> SpiffeId:
 
 
 def agent_instance_id(domain: TrustDomain, agent: AgentId, instance: str, *, sub: str = "") -> SpiffeId:
-    """Name of one running instance of an agent, or of one sub-agent in it: `/agent/NAME/INSTANCE[/SUB]`.
+    """Return the id of one running instance of an agent, or of one sub-agent in it: `/agent/NAME/INSTANCE[/SUB]`.
 
     Raises Malformed (`spiffe_id.path`, `spiffe_id.length`).
     """

@@ -1,9 +1,9 @@
-"""Every name that the SPIFFE standards put on the wire: a rename is a change of this file.
+"""Wire names from the SPIFFE standards. If a standard renames something, only this file changes.
 
-Only the messages of the Workload API and the Broker API have tables of their own, beside the code that makes them.
+Only the messages of the Workload API and the Broker API have tables of their own, beside the code that encodes them.
 
-Revision: spiffe/spiffe at 665a28f3253ecdce59f26f3ef29c0d6408b37c3d, 2026-07-01, where all standards but WIT-SVID and
-the Broker API are stable, and those two are incubating. What WIT-SVID takes from WIMSE is of
+Revision: spiffe/spiffe at 665a28f3253ecdce59f26f3ef29c0d6408b37c3d, 2026-07-01, in which all standards but WIT-SVID and
+the Broker API are stable, and those two are incubating. What WIT-SVID takes from WIMSE follows
 draft-ietf-wimse-workload-creds, state of 2026-08-06.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 REVISION: Final = "665a28f3253ecdce59f26f3ef29c0d6408b37c3d"
-"""Commit of spiffe/spiffe that the names are of."""
+"""Commit of spiffe/spiffe that the names come from."""
 
 # SPIFFE Trust Domain and Bundle (stable), sections 4.1, 4.2 and 5.1.
 KEYS: Final = "keys"
@@ -36,11 +36,11 @@ KEY_OPS: Final = "key_ops"
 VERIFY: Final = "verify"
 SIGNING_USE: Final = "sig"
 
-# JWT-SVID, section 2.1, and WIT-SVID, sections 2.3 and 3.2: the nine algorithms there are, by kind of key.
+# JWT-SVID, section 2.1, and WIT-SVID, sections 2.3 and 3.2: the nine permitted algorithms, by kind of key.
 EC_ALGORITHMS: Final[dict[str, str]] = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
 RSA_ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 ISSUED_ALGORITHM: Final = "ES256"
-"""What our own authorities sign with."""
+"""The algorithm that our own authorities sign with."""
 
 # JWT-SVID, section 2.3; RFC 7519, section 4.1.
 TYP: Final = "typ"
@@ -54,10 +54,11 @@ NOT_BEFORE: Final = "nbf"
 ISSUER: Final = "iss"
 JWT_ID: Final = "jti"
 
-# JWT-SVID, section 3, and WIT-SVID, section 3.8: claims that the standards do not describe are permitted, and are to be
-# collision-resistant (RFC 7519, section 2). Ours is by its UUID.
+# JWT-SVID, section 3, and WIT-SVID, section 3.8, permit further claims with collision-resistant names (RFC 7519,
+# section 2). A UUID makes ours so.
 MANIFEST: Final = "answerable-manifest-7be24ac8-aab4-4c11-86fa-4137e7538c1a"
-"""What the workload was measured to be made of, by the word of the domain in `sub`: `{digest, drifted, grade}`."""
+"""The manifest that the workload was measured against, as stated by the trust domain in `sub`: `{digest, drifted,
+grade}`."""
 
 # WIT-SVID (incubating), sections 2.2 and 3.2; RFC 7800, section 3.2.
 WIT_TYPE: Final = "wit+jwt"

@@ -1,9 +1,9 @@
-"""The URL of a request, in one spelling: scheme, authority and path after RFC 3986, sections 6.2.2 and 6.2.3.
+"""Normalise the URL of a request: scheme, authority and path after RFC 3986, sections 6.2.2 and 6.2.3.
 
 Laws:
-- two texts that name the same place come out equal, and whatever could be read in two ways is refused: user
-  information, a query or fragment, an escaped host, a port with zeros in front, a character that no URL holds;
-- an escaped slash stays escaped, for it is no separator (section 2.2).
+- two texts that name the same target give the same result, and whatever could be read in two ways is refused: user
+ information, a query or fragment, an escaped host, a port with leading zeros, a character that no URL may contain;
+- an escaped slash stays escaped, since it is not a separator (section 2.2).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
 
 def normal_url(url: str) -> str:
-    """The one spelling of an http or https URL without query. Raises Malformed (`url.malformed`)."""
+    """Normalise an http or https URL without query. Raises Malformed (`url.malformed`)."""
     if len(url) > URL_CHARS_MAX:
         raise URL_MALFORMED(f"a URL has at most {URL_CHARS_MAX} characters, got {len(url)}")
     found = _URL.fullmatch(url)
@@ -47,9 +47,9 @@ def normal_url(url: str) -> str:
 
 
 def normal_path(path: str) -> str:
-    """The one spelling of a path: escapes in upper case and only where needed, no dot segments, `/` for none.
+    """Normalise a path: escapes in upper case and only where needed, no dot segments, `/` for an empty path.
 
-    Raises Malformed (`url.malformed`) for what is no path or begins otherwise than with a slash.
+    Raises Malformed (`url.malformed`) for text that is not a path or does not begin with a slash.
     """
     if _PATH.fullmatch(path) is None:
         raise URL_MALFORMED(f"{shown(path)} is not the path of a URL")
@@ -63,7 +63,7 @@ def _only_where_needed(escape: re.Match[str]) -> str:
 
 
 def _without_dot_segments(path: str) -> str:
-    """RFC 3986, section 5.2.4, for a path that begins with a slash."""
+    """Remove dot segments (RFC 3986, section 5.2.4) from a path that begins with a slash."""
     kept: list[str] = []
     segments = path.split("/")[1:]
     for segment in segments:

@@ -1,1 +1,1 @@
-"""Passkeys, invitations and ID tokens of people."""
+"""People: passkeys, invitations and ID tokens."""

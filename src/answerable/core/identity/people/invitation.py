@@ -1,8 +1,8 @@
-"""Invitations: a code that an administrator hands to one registered person, good once and for minutes, to bring a
-passkey in.
+"""Invitations: single-use codes, valid for minutes, with which an administrator lets one registered person add a
+passkey.
 
-Laws: we keep the SHA-256 of a code, never the code; it has 128 random bits, so the digest gives nothing away; it is for
-one person, and a passkey that comes in by it is theirs.
+Laws: only the SHA-256 of a code is stored, never the code; the code has 128 random bits, so the digest does not reveal
+it; an invitation is for one person, and a passkey added with it belongs to that person.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ CODE_BYTES: Final = 16
 LIFETIME_SECONDS: Final = 900
 LIFETIME_SECONDS_MAX: Final = 86_400
 KEPT_SECONDS: Final = 86_400
-"""How long an invitation can be looked up after its end."""
+"""How long an invitation can be looked up after its expiry."""
 INVITATIONS_MAX: Final = 10_000
-"""Kept at a time, used and expired ones included until they are forgotten."""
+"""Most invitations stored at a time, including used and expired ones that have not been forgotten yet."""
 
 _PREFIX: Final = "ainv_"
 _FORM: Final = re.compile(r"ainv_[A-Za-z0-9_-]{22}")
@@ -34,7 +34,8 @@ _FORM: Final = re.compile(r"ainv_[A-Za-z0-9_-]{22}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
-    """digest: SHA-256 of the code's text. by: who made it, as the door knows them. used_at: None while it is unused."""
+    """A stored invitation. digest: SHA-256 of the code's text. by: the creator, as the listener authenticated them.
+    used_at: None while unused."""
 
     digest: bytes
     person: PrincipalId
@@ -44,26 +45,28 @@ class Invitation:
     used_at: UnixMillis | None = None
 
     def is_good(self, now: UnixMillis) -> bool:
-        """Whether it may be used at `now`; not before it was made, for then the clock was set back."""
+        """Whether the invitation may be used at `now`. False before its creation, which means that the clock was set
+        back."""
         return self.used_at is None and self.created_at <= now < self.expires_at
 
 
 def invitation_code(secret: bytes) -> str:
-    """The code, from fresh random bytes. Raises Malformed (`invitation.secret`)."""
+    """Make a code from fresh random bytes. Raises Malformed (`invitation.secret`)."""
     if len(secret) != CODE_BYTES:
         raise INVITATION_SECRET(f"a code takes {CODE_BYTES} random bytes, got {len(secret)}")
     return _PREFIX + to_base64url(secret)
 
 
 def invitation_digest(code: str) -> bytes:
-    """What an invitation is found by. Raises Unverified (`invitation.refused`); the message never shows the code."""
+    """Return the digest by which an invitation is looked up. Raises Unverified (`invitation.refused`); the message
+    never contains the code."""
     if not _FORM.fullmatch(code):
         raise not_good()
     return sha256(code.encode("ascii")).digest()
 
 
 def invitation(code: str, *, person: PrincipalId, by: str, now: UnixMillis, seconds: int) -> Invitation:
-    """What is kept of a new one. Raises Malformed (`invitation.lifetime`)."""
+    """Return the record to store for a new code. Raises Malformed (`invitation.lifetime`)."""
     if not 1 <= seconds <= LIFETIME_SECONDS_MAX:
         raise INVITATION_LIFETIME(f"an invitation lives 1 to {LIFETIME_SECONDS_MAX} seconds, not {seconds}")
     return Invitation(
@@ -76,5 +79,5 @@ def invitation(code: str, *, person: PrincipalId, by: str, now: UnixMillis, seco
 
 
 def not_good() -> Unverified:
-    """One answer for a code that is unknown, used or late: a stranger learns nothing from it."""
+    """Return the same error for an unknown, used or expired code, so that an unauthenticated caller learns nothing."""
     return INVITATION_REFUSED()

@@ -1,8 +1,8 @@
-"""What is kept of a signature by a passkey: all that a stranger needs to check it again, years later.
+"""Store passkey signatures with everything that a third party needs to check them again years later.
 
-Each statement that people sign by passkey keeps these members beside its own, in one canonical JSON text: an answer,
-its part of an answer to many, a review, a delegation of duty. Laws: whose passkey it is, and what the challenge is made
-of, is for who asks; a text that names another key than the one in it is no evidence.
+Each statement that people sign by passkey stores these members beside its own, in one canonical JSON text: an answer,
+its part of an answer to many, a review, a delegation of duty. Laws: the caller decides whose passkey it is and what the
+challenge is made of; a text that names another key than the one that it contains is no evidence.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 
 class KeptAssertion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """nonce, public_key: base64url. key: thumbprint of the passkey. origins: of the pages that it may be used at."""
+    """A stored passkey signature. nonce, public_key: base64url. key: thumbprint of the passkey. origins: origins of the
+    pages at which the passkey may be used."""
 
     nonce: str
     key: str
@@ -41,7 +42,7 @@ class KeptAssertion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 def assertion_members(
     passkey: Passkey, *, nonce: bytes, origins: tuple[str, ...], assertion: PasskeyAssertion
 ) -> dict[str, JSONValue]:
-    """The members that are kept of a signature that has been checked."""
+    """Return the members to store for a signature that has been checked."""
     return {
         "nonce": to_base64url(nonce),
         "key": passkey.key,
@@ -53,19 +54,18 @@ def assertion_members(
 
 
 def check_kept(kept: KeptAssertion, challenge: bytes, *, other_key: Unverified) -> bytes:
-    """Check that this passkey signed this challenge; the id of its credential. other_key: raised where the key is not
-    the one that is named.
+    """Check that the stored passkey signed this challenge, and return its credential id. other_key: the error for a key
+    that does not match the thumbprint.
 
-    Raises Malformed (`passkey.malformed`), Unverified (`passkey.*`), `other_key`, Unavailable (`extra.missing`) where a
-    fault of what can be looked at without that package is not found.
+    Raises Malformed (`passkey.malformed`), Unverified (`passkey.*`), `other_key`, Unavailable (`extra.missing`) if
+    everything that can be checked without webauthn is valid.
     """
     assertion = assertion_in({**kept.assertion})
     public_key = octets_in({"public_key": kept.public_key}, "public_key", PUBLIC_KEY_BYTES_MAX)
     try:
         named = check_algorithm(public_key)
     except Unavailable:
-        # What stands before the signature needs no package: it is held against the challenge all the same, and
-        # `asserted` then raises this.
+        # Without webauthn the challenge, origin and flags are still checked; then `asserted` raises this error.
         named = kept.key
     if named != kept.key:
         raise other_key

@@ -1,10 +1,11 @@
-"""ID tokens of people, shown by an application that gives a mandate for them (OpenID Connect Core, 2 and 3.1.3.7).
+"""Verify ID tokens of people, presented by an application that gives a mandate on their behalf (OpenID Connect Core, 2
+and 3.1.3.7).
 
 Laws:
-- a token counts for the one statement whose digest is its nonce, so that it cannot be shown again for another;
-- it was just made, for us alone, and its person logged in not too long ago: who stays logged in for ever consents to
-  nothing;
-- it is an ID token: an access token, which many hold, is none.
+- a token counts only for the statement whose digest is its nonce, so that it cannot be presented again for another;
+- the token was issued recently, for this deployment alone, and its person logged in recently: a session without end is
+ no consent;
+- the token is an ID token: access tokens, which many parties hold, are refused.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ if TYPE_CHECKING:
     from answerable.core.identity.people.person_issuer import PersonIssuer
 
 FRESH_SECONDS: Final = 300
-"""From when the provider made the token to when it is shown here."""
+"""Maximum time between the issue of the token and its presentation."""
 
 _TYPES: Final = frozenset({"jwt"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownPerson:
-    """Whom a verified ID token is about. logged_in_at: Unix milliseconds."""
+    """The person that a verified ID token identifies. logged_in_at: Unix milliseconds."""
 
     issuer: str
     subject: str
@@ -83,16 +84,16 @@ def verified_person(
 
 
 def person_in(token: str) -> tuple[str, str]:
-    """Issuer and subject of an ID token that was verified when it was taken in. Raises Malformed (`oidc.malformed`)."""
+    """Return issuer and subject of an ID token that was verified on receipt. Raises Malformed (`oidc.malformed`)."""
     claims = claimed(token)
     return str(claims.get("iss")), str(claims.get("sub"))
 
 
 def unknown_issuer(issuer: str) -> Unverified:
-    """What to raise for a token of an issuer whose people are not believed."""
+    """Return the error for a token of an issuer that is not trusted for people."""
     return PERSON_ISSUER(f"people of issuer {shown(issuer)} are not believed here")
 
 
 def other_issuer(issuer: str, *, asked: str) -> Unverified:
-    """What to raise for a token of one issuer where another one was asked for it."""
+    """Return the error for a token of one issuer where another issuer was expected."""
     return PERSON_ISSUER(f"{shown(asked)} was asked, and the ID token is one of {shown(issuer)}")

@@ -1,13 +1,14 @@
-"""Passkeys of people: what is kept of one, and whether an assertion of it is good (WebAuthn Level 3, 7.1 and 7.2).
+"""Passkeys of people: the stored form of a passkey, and the verification of its assertions (WebAuthn Level 3, 7.1 and
+7.2).
 
 Laws:
-- whoever signs was verified by their device, which says so itself: presence alone is not enough;
-- an assertion is good for one challenge, at the console's own pages, in no frame of somebody else's;
-- the algorithm follows from the key that was registered, and only algorithms of a short list are registered;
-- nothing of a check depends on the time or on a browser: years later a stranger comes to the same answer.
+- the device states that it verified its user: user presence alone is not enough;
+- an assertion is good for one challenge, at the console's own pages, and not inside a frame of another site;
+- the algorithm follows from the registered key, and only algorithms of a short list are registered;
+- the verification depends on neither time nor browser: a third party gets the same result years later.
 
-What the standard demands of bytes is checked by py_webauthn; what comes before it here only says more clearly what is
-wrong, and refuses what that library does not look at: frames of others, and members that are given twice.
+py_webauthn checks what the standard requires of the bytes. This module's own checks run first: they give clearer
+errors, and refuse what the library does not check: frames of other sites, and duplicate members.
 """
 
 from __future__ import annotations
@@ -44,10 +45,11 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 
 ALGORITHMS: Final = (-8, -7, -257)
-"""COSE algorithms of keys that are registered, the preferred first: EdDSA, ES256, and RS256 for TPMs of older PCs."""
+"""COSE algorithms of keys that can be registered, the preferred first: EdDSA, ES256, and RS256 for TPMs of older
+PCs."""
 RSA_BITS_MIN: Final = 2048
 CREDENTIAL_ID_BYTES_MAX: Final = 1023
-"""WebAuthn Level 3, 4: credential id."""
+"""WebAuthn Level 3, 4: maximum length of a credential id."""
 PUBLIC_KEY_BYTES_MAX: Final = 2048
 CLIENT_DATA_BYTES_MAX: Final = 4096
 AUTHENTICATOR_DATA_BYTES_MAX: Final = 4096
@@ -56,9 +58,9 @@ LABEL_CHARS_MAX: Final = 60
 TRANSPORTS: Final = ("ble", "cable", "hybrid", "internal", "nfc", "smart-card", "usb")
 CHALLENGE_BYTES: Final = 32
 PASSKEYS_MAX: Final = 100_000
-"""That stand at a time, of all people."""
+"""Most passkeys stored at a time, of all people."""
 PASSKEYS_OF_ONE_MAX: Final = 20
-"""Of one person."""
+"""Most passkeys of one person."""
 
 _RP_HASH_END: Final = 32
 _FLAGS_AT: Final = 32
@@ -71,10 +73,11 @@ _ASSERTION_MEMBERS: Final = frozenset({"credential_id", "client_data", "authenti
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passkey:
-    """A credential of one person. id: 1 to 1023 bytes. public_key: COSE_Key. key: its thumbprint (RFC 9679), under
-    which it is held and revoked like other keys. rp_id: the name that it is bound to. aaguid: the model of its device,
-    as the device says. sign_count: as it was last told. backup_eligible: it may be copied to other devices. transports:
-    how browsers reach it. attested: a configured root vouches for the model of its device."""
+    """A credential of one person. id: 1 to 1023 bytes. public_key: COSE_Key. key: its thumbprint (RFC 9679), by which
+    the passkey is held and revoked like other keys. rp_id: the relying party id that it is bound to. aaguid: the model
+    of its device, as the device states it. sign_count: the last reported count. backup_eligible: whether it may be
+    copied to other devices. transports: how browsers reach it. attested: whether a configured root attests the device
+    model."""
 
     id: bytes
     public_key: bytes
@@ -91,13 +94,13 @@ class Passkey:
 
     @property
     def name(self) -> str:
-        """Its id as it is written everywhere, base64url."""
+        """The credential id in base64url, the form used in all texts."""
         return to_base64url(self.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasskeyAssertion:
-    """What a browser hands over when a passkey has signed: all bytes as they came, which is what evidence keeps."""
+    """A passkey's assertion as a browser returns it: all bytes as received, which is what evidence stores."""
 
     credential_id: bytes
     client_data: bytes
@@ -105,7 +108,7 @@ class PasskeyAssertion:
     signature: bytes
 
     def members(self) -> dict[str, JSONValue]:
-        """As JSON, its octets in base64url."""
+        """Return the assertion as JSON, with octets in base64url."""
         return {
             "authenticator_data": to_base64url(self.authenticator_data),
             "client_data": to_base64url(self.client_data),
@@ -115,7 +118,7 @@ class PasskeyAssertion:
 
 
 def assertion_in(members: JSONValue) -> PasskeyAssertion:
-    """Read back what `members` made. Raises Malformed (`passkey.malformed`)."""
+    """Read what `members` wrote. Raises Malformed (`passkey.malformed`)."""
     if not isinstance(members, dict) or members.keys() != _ASSERTION_MEMBERS:
         raise PASSKEY_MALFORMED(
             "an assertion has credential_id, client_data, authenticator_data and signature"
@@ -140,12 +143,12 @@ def asserted(
 ) -> int:
     """Check an assertion of one credential, and return the new sign count.
 
-    credential_id, public_key: of the registered passkey. challenge: the bytes that had to be signed. origins: of the
-    pages at which that may happen. sign_count: what the passkey last said; 0 where nobody remembers.
+    credential_id, public_key: of the registered passkey. challenge: the bytes that had to be signed. origins: origins
+    of the pages at which signing is permitted. sign_count: the last reported count; 0 if none is stored.
 
     Raises Malformed (`passkey.malformed`), Unverified (`passkey.other`, `passkey.type`, `passkey.challenge`,
     `passkey.origin`, `passkey.frame`, `passkey.rp`, `passkey.user`, `passkey.counter`, `passkey.algorithm`,
-    `passkey.signature`), Unavailable (`extra.missing`) where all is good that is looked at before the key.
+    `passkey.signature`), Unavailable (`extra.missing`) if everything that is checked before the key is valid.
     """
     if not hmac.compare_digest(assertion.credential_id, credential_id):
         raise PASSKEY_OTHER("the assertion is of another passkey")
@@ -163,8 +166,8 @@ def asserted(
 
 
 def check_ceremony(client_data: bytes, *, wanted: str, challenge: bytes, origins: Sequence[str]) -> None:
-    """What the browser says of the page: its kind of ceremony, its challenge, its origin, and that no other site has it
-    in a frame. Raises as `asserted`."""
+    """Check the browser's client data: the kind of ceremony, the challenge, the origin, and that no other site framed
+    the page. Raises as `asserted`."""
     try:
         said = parse(client_data, limits=_CLIENT_DATA)
     except Malformed as fault:
@@ -187,12 +190,12 @@ def check_ceremony(client_data: bytes, *, wanted: str, challenge: bytes, origins
 
 
 def check_algorithm(public_key: bytes) -> str:
-    """The thumbprint of a COSE key (RFC 9679) that is one of ours.
+    """Return the thumbprint of a COSE key (RFC 9679) with a permitted algorithm.
 
     Raises Malformed (`passkey.malformed`), Unverified (`passkey.algorithm`), Unavailable (`extra.missing`).
     """
     require_replay("webauthn", "signatures by passkeys cannot be checked")
-    # Half of what it imports is for attestations; only who checks a passkey waits for it.
+    # Imported on use: half of what webauthn imports is for attestations, and only passkey checks should pay for it.
     from webauthn.helpers import (
         decode_credential_public_key,
         decoded_public_key_to_cryptography,
@@ -204,12 +207,12 @@ def check_algorithm(public_key: bytes) -> str:
         DecodedRSAPublicKey,
     )
 
-    # It would take a bare curve point, too, as devices of long ago gave it, and guess the algorithm.
+    # The library would also accept a bare curve point, as very old devices sent, and guess the algorithm.
     if not 0 < len(public_key) <= PUBLIC_KEY_BYTES_MAX or public_key[0] >> 5 != 5:
         raise PASSKEY_MALFORMED("the public key is no COSE key")
     try:
         key = decode_credential_public_key(public_key)
-        # A point off its curve, or a number in place of octets, is found out here and not at the first signature.
+        # Detects a point off its curve, or a number in place of octets, now instead of at the first signature.
         decoded_public_key_to_cryptography(key)
     except Exception as fault:
         raise _unreadable("the public key", fault) from None
@@ -227,7 +230,7 @@ def check_algorithm(public_key: bytes) -> str:
 
 
 def check_room(person: PrincipalId, *, held: int, all_held: int, all_max: int = PASSKEYS_MAX) -> None:
-    """Whether one more passkey of a person may come in. Raises Malformed (`passkey.full`)."""
+    """Check that one more passkey of a person fits. Raises Malformed (`passkey.full`)."""
     if held >= PASSKEYS_OF_ONE_MAX:
         raise PASSKEY_FULL(f"{shown(person)} has {held} passkeys, the most there can be: remove one first")
     if all_held >= all_max:
@@ -235,7 +238,7 @@ def check_room(person: PrincipalId, *, held: int, all_held: int, all_max: int = 
 
 
 def octets_in(members: Mapping[str, JSONValue], name: str, bytes_max: int) -> bytes:
-    """1 to `bytes_max` octets from base64url, in its one spelling. Raises Malformed (`passkey.malformed`)."""
+    """Decode 1 to `bytes_max` octets from canonical base64url. Raises Malformed (`passkey.malformed`)."""
     text = members.get(name)
     octets = b""
     if isinstance(text, str) and text.isascii() and len(text) <= bytes_max * 4 // 3 + 4:
@@ -249,7 +252,7 @@ def octets_in(members: Mapping[str, JSONValue], name: str, bytes_max: int) -> by
 
 
 def check_user(flags: int) -> None:
-    """That the device says a person was there, and who. Raises Unverified (`passkey.user`)."""
+    """Check that the device reports user presence and user verification. Raises Unverified (`passkey.user`)."""
     if not flags & _USER_PRESENT or not flags & _USER_VERIFIED:
         raise PASSKEY_USER(
             "the device did not verify who used it: set up a PIN, a fingerprint or a face on it"
@@ -257,7 +260,7 @@ def check_user(flags: int) -> None:
 
 
 def _counted(data: bytes, rp_id: str) -> int:
-    """The sign count. Raises as `asserted`."""
+    """Check the authenticator data, and return its sign count. Raises as `asserted`."""
     if not _COUNT_END <= len(data) <= AUTHENTICATOR_DATA_BYTES_MAX:
         raise PASSKEY_MALFORMED(f"authenticator data of {len(data)} bytes")
     if not hmac.compare_digest(data[:_RP_HASH_END], sha256(rp_id.encode()).digest()):
@@ -297,7 +300,7 @@ def _check_signature(
             credential_current_sign_count=count,
             require_user_verification=True,
         )
-    except Exception as fault:  # bytes of a stranger: whatever it is, it is no proof
+    except Exception as fault:  # untrusted bytes: any failure means that this is no proof
         raise PASSKEY_SIGNATURE(f"the signature does not check: {type(fault).__name__}") from None
 
 

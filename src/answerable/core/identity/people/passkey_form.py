@@ -1,4 +1,4 @@
-"""A passkey as JSON: what the register keeps, what an entry of the ledger seals, and what doors tell of it."""
+"""Convert passkeys to and from JSON, as stored in the register, sealed in ledger entries and returned by listeners."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _COUNT_MAX: Final = 2**32 - 1
 
 
 def passkey_members(passkey: Passkey) -> dict[str, JSONValue]:
-    """All that is kept of a passkey."""
+    """Return all stored members of a passkey."""
     return {
         "aaguid": passkey.aaguid,
         "attested": passkey.attested,
@@ -47,7 +47,7 @@ def passkey_members(passkey: Passkey) -> dict[str, JSONValue]:
 
 
 def passkey_in(members: JSONValue) -> Passkey:
-    """Read back what `passkey_members` made. Raises Malformed (`passkey.*`, `name.invalid`)."""
+    """Read what `passkey_members` wrote. Raises Malformed (`passkey.*`, `name.invalid`)."""
     if not isinstance(members, dict):
         raise PASSKEY_MALFORMED("a passkey is a JSON object")
     public_key = octets_in(members, "public_key", PUBLIC_KEY_BYTES_MAX)

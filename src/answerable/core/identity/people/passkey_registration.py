@@ -1,8 +1,8 @@
-"""A new passkey, made by a person's device: from what the browser hands over to what is kept (WebAuthn Level 3, 7.1).
+"""Verify the registration of a new passkey, and convert it to the stored form (WebAuthn Level 3, 7.1).
 
-Laws: the device says that it verified who made it; whether somebody vouches for its model is told and changes nothing
-else, for most devices of people keep that to themselves; nobody vouches but the roots that were configured; where the
-maker's certificate says for which model it is, the device is of that model (8.2: `id-fido-gen-ce-aaguid`).
+Laws: the device states that it verified its user; attestation of the device model is recorded and has no other effect,
+since most personal devices do not provide it; only configured roots attest; if the attestation certificate names a
+model, it is the model of the device (8.2: `id-fido-gen-ce-aaguid`).
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ ATTESTATION_BYTES_MAX: Final = 65_536
 _MEMBERS: Final = frozenset({"credential_id", "client_data", "attestation", "transports"})
 _MODEL_OID: Final = "1.3.6.1.4.1.45724.1.1.4"
 _OCTETS_16: Final = b"\x04\x10"
-"""DER: an octet string of 16 bytes follows."""
+"""DER header of an octet string of 16 bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasskeyRegistration:
-    """What a browser hands over when a device has made a passkey. attestation: the attestation object, CBOR."""
+    """A new passkey as a browser returns it. attestation: the attestation object, CBOR."""
 
     credential_id: bytes
     client_data: bytes
@@ -61,7 +61,7 @@ class PasskeyRegistration:
 
 
 def registration_in(members: JSONValue) -> PasskeyRegistration:
-    """From JSON whose octets are base64url. Transports that are not known are left out.
+    """Read a registration from JSON whose octets are base64url. Unknown transports are omitted.
 
     Raises Malformed (`passkey.malformed`).
     """
@@ -89,8 +89,9 @@ def registered(
     now: UnixMillis,
     roots: Sequence[bytes] = (),
 ) -> Passkey:
-    """Check a new passkey of a person. label: what they call it. roots: PEM certificates of whom to believe the model
-    of a device from; where one vouches, the passkey is `attested`. Certificates are checked at the time of the machine.
+    """Verify a new passkey of a person. label: the person's name for it. roots: PEM certificates that are trusted to
+    attest device models; if one attests the device, the passkey is `attested`. Certificates are checked at this
+    machine's current time.
 
     Raises Malformed (`passkey.malformed`, `passkey.label`), Unverified (`passkey.type`, `passkey.challenge`,
     `passkey.origin`, `passkey.frame`, `passkey.rp`, `passkey.user`, `passkey.algorithm`, `passkey.attestation`).
@@ -117,7 +118,7 @@ def registered(
 
 
 def checked_label(label: str) -> str:
-    """What a person calls a passkey: 1 to 60 printable characters. Raises Malformed (`passkey.label`)."""
+    """Check a person's name for a passkey: 1 to 60 printable characters. Raises Malformed (`passkey.label`)."""
     text = " ".join(label.split())
     if not 0 < len(text) <= LABEL_CHARS_MAX or not text.isprintable():
         raise PASSKEY_LABEL(f"call it something: 1 to {LABEL_CHARS_MAX} printable characters")
@@ -140,7 +141,7 @@ def _verified(
         except Unverified:
             pass
         else:
-            # In other formats the library believes roots of its own, beside those that were configured.
+            # For other formats the library also trusts built-in roots, in addition to the configured ones.
             ours = (AttestationFormat.PACKED, AttestationFormat.FIDO_U2F, AttestationFormat.TPM)
             return made, made.fmt in ours and _has_chain(registration.attestation)
     return _checked(registration, challenge, rp_id, origins, ()), False
@@ -182,7 +183,7 @@ def _checked(
         )
     except InvalidRegistrationResponse as fault:
         raise _refused(str(fault)) from None
-    except Exception as fault:  # bytes of a stranger: whatever it is, it is no passkey
+    except Exception as fault:  # untrusted bytes: any failure means that this is no passkey
         raise PASSKEY_MALFORMED(f"the attestation cannot be read: {type(fault).__name__}") from None
 
 
@@ -206,9 +207,10 @@ def _refused(said: str) -> Unverified:
 
 
 def _check_model(attestation: bytes, model: bytes) -> None:
-    """The model of the maker's certificate, where it says one, against that of the device. py_webauthn leaves that out.
+    """Compare the model in the attestation certificate, if it names one, with that of the device. py_webauthn omits
+    this check.
 
-    Devices of FIDO U2F name no model, so that format has nothing to compare. Raises Unverified, Malformed.
+    FIDO U2F devices name no model, so that format has nothing to compare. Raises Unverified, Malformed.
     """
     from cryptography import x509
     from webauthn.helpers import parse_attestation_object
@@ -230,7 +232,7 @@ def _check_model(attestation: bytes, model: bytes) -> None:
 
 
 def _has_chain(attestation: bytes) -> bool:
-    """Whether certificates vouch for it: a device that signs for itself says nothing about its model."""
+    """Whether the attestation has a certificate chain: a self-attested device proves nothing about its model."""
     from webauthn.helpers import parse_attestation_object
 
     return bool(parse_attestation_object(attestation).att_stmt.x5c)

@@ -1,4 +1,4 @@
-"""OpenID providers whose people are believed, as settings name them; their tokens are read in `oidc_person`."""
+"""Settings of the OpenID providers that are trusted to identify people; `oidc_person` reads their tokens."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Final
 
 LOGIN_SECONDS_MAX: Final = 3_600
-"""From when the person logged in, unless the settings say otherwise."""
+"""Default maximum time since the person's login."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonIssuer:
-    """An OpenID provider whose people are believed. audience: the client id under which it knows this deployment."""
+    """An OpenID provider that is trusted to identify people. audience: this deployment's client id at the provider."""
 
     issuer: str
     audience: str

@@ -1,1 +1,1 @@
-"""Proofs that a caller holds a key or channel."""
+"""Proofs that a caller possesses a key or uses a channel."""

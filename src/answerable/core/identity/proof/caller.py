@@ -14,19 +14,19 @@ ProofKind = Literal["signature", "session_mac", "unix_peer", "mtls", "svid", "dp
 
 
 class VerifiedCaller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Made only by the verifying flow, from a proof over the very bytes the action was parsed from, and by the link
-    between processes of one deployment, from what that flow made in another of them.
+    """A caller with proven possession. Only the verifying flow makes one, from a proof over the exact bytes that the
+    action was parsed from, and the link between processes of one deployment, from a caller verified in another process.
 
     agent: the registered agent the key or channel belongs to.
-    proof: how possession was shown.
+    proof: how possession was proved.
     binding: what the proof was bound to, as text for the record: key thumbprint, session, certificate or peer.
     sequence: number of this message under that binding; never accepted twice.
     message_digest: SHA-256 of the message bytes the proof covers, 32 bytes.
     at: when it was checked, Unix milliseconds.
-    identity: the running instance behind it, and how well that is known.
-    key: RFC 7638 thumbprint of the key that possession was shown of, empty where it was none.
-    certificate: `x5t#S256` (RFC 8705, section 3.1) of the client certificate that showed it, else empty.
-    process: SHA-256, base64url, of what the kernel said of the process that it comes from, else empty.
+    identity: the running instance that called, and how well it is known.
+    key: RFC 7638 thumbprint of the key whose possession was proved, else empty.
+    certificate: `x5t#S256` (RFC 8705, section 3.1) of the client certificate of the proof, else empty.
+    process: SHA-256, base64url, of the kernel's description of the calling process, else empty.
     """
 
     agent: AgentId
@@ -41,8 +41,8 @@ class VerifiedCaller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     process: str = ""
 
     def holds(self, *, key: str = "", certificate: str = "", process: str = "") -> bool:
-        """Whether the proof is by what a token's `cnf` names, `jkt`, `x5t#S256` or a process: by every one that is
-        given, and at least one is. Compared in constant time."""
+        """Whether the proof matches a token's `cnf`: `jkt`, `x5t#S256` or a process. Every given value must match, and
+        at least one must be given. Compared in constant time."""
         if not (key or certificate or process):
             return False
         return _fits(key, self.key) and _fits(certificate, self.certificate) and _fits(process, self.process)

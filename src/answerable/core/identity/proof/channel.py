@@ -1,4 +1,4 @@
-"""What the connection itself proves about its other end, before any message is read."""
+"""Facts that a connection itself proves about its peer, before any message is read."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Final
 from answerable.core.base64url import to_base64url
 
 CHANNEL_EXTENSION: Final = "answerable.peer"
-"""Where the front puts the `Channel` of a request: `scope["extensions"][CHANNEL_EXTENSION]`."""
+"""Where the HTTP front stores the `Channel` of a request: `scope["extensions"][CHANNEL_EXTENSION]`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerCredentials:
-    """The process that connected to a Unix socket, as the kernel recorded it at that moment.
+    """The process that connected to a Unix socket, as the kernel recorded it at connection time.
 
-    started: its start in clock ticks since boot, 0 when it was gone already; with the pid it names one process.
+    started: start time in clock ticks since boot, 0 if the process had already exited; together with the pid it
+    identifies one process.
     """
 
     pid: int
@@ -28,11 +29,11 @@ class PeerCredentials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """One message on one connection; made by the server's front for each request.
+    """One message on one connection; the server's HTTP front makes it for each request.
 
-    connection: number of the connection in this process, ascending. sequence: number of the message on it, from 1.
-    peer: of Unix sockets. certificate: SHA-256 of the client certificate that the TLS handshake checked, hex.
-    certificates: the chain that the client sent, DER, its own first; what lies behind that one is not checked.
+    connection: number of the connection in this process, ascending. sequence: number of the message on the connection,
+    from 1. peer: for Unix sockets. certificate: SHA-256, hex, of the client certificate that the TLS handshake
+    verified. certificates: the chain that the client sent, DER, its own certificate first; the others are not verified.
     A plain TCP connection has neither and proves nothing.
     """
 
@@ -44,17 +45,17 @@ class Channel:
 
     @property
     def uid(self) -> int | None:
-        """User id of the process at the other end, None where the kernel does not say."""
+        """User id of the peer process, None if the kernel does not report it."""
         return self.peer.uid if self.peer is not None else None
 
     @property
     def certificate_thumbprint(self) -> str:
-        """`x5t#S256` (RFC 8705, section 3.1) of the client certificate, empty where there is none or a Unix peer."""
+        """`x5t#S256` (RFC 8705, section 3.1) of the client certificate, empty without one and for a Unix peer."""
         return _thumbprint(self.certificate) if self.certificate and self.peer is None else ""
 
     @property
     def process(self) -> str:
-        """SHA-256, base64url, of what names the process at the other end; empty for none that the kernel can name."""
+        """SHA-256, base64url, of what identifies the peer process; empty if the kernel identifies none."""
         peer = self.peer
         return _process(peer.uid, peer.pid, peer.started) if peer is not None and peer.started else ""
 

@@ -1,7 +1,8 @@
-"""A client's own signed statement of who it is, to the token service (RFC 7523, section 3; `private_key_jwt`).
+"""Verify client assertions: a client's signed statement of its identity to the token service (RFC 7523, section 3;
+`private_key_jwt`).
 
-Laws: it is for this issuer in so many letters, short-lived, and good once; the key is looked up by `kid` and decides
-the algorithm; whom the key belongs to decides who the client is, and `iss` and `sub` can only agree with that.
+Laws: the audience is exactly this issuer; the assertion is short-lived and single-use; the key is looked up by `kid`
+and determines the algorithm; the key's owner determines the client, and `iss` and `sub` can only agree with that.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 LIFETIME_SECONDS_MAX: Final = 300
 SKEW_MILLIS: Final = 30_000
 AHEAD_MILLIS: Final = 5_000
-"""How far `iat` may be ahead of our clock: it says whether an assertion is older than what is remembered of those that
-were used, and is wrong about that by as much as the client's clock is."""
+"""How far `iat` may be ahead of our clock. `iat` decides whether an assertion is older than the memory of used
+assertions, and is as wrong as the client's clock."""
 ASSERTION_CHARS_MAX: Final = 4_096
 ID_CHARS_MAX: Final = 256
 CLAIMS_DEPTH_MAX: Final = 3
@@ -44,9 +45,9 @@ _HEADER_KNOWN: Final = _HEADER_NEEDED | {"typ"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientAssertion:
-    """A verified assertion. client: what `iss` and `sub` both say. thumbprint: of the key that signed it. id: `jti`.
+    """A verified assertion. client: the value of `iss` and `sub`. thumbprint: of the key that signed it. id: `jti`.
 
-    issued_at: what `iat` says, and where it says nothing the earliest that it can be by its end.
+    issued_at: `iat`, or without it the earliest time that `exp` permits.
     """
 
     client: str
@@ -59,10 +60,10 @@ class ClientAssertion:
 def verified_assertion(
     token: str, *, issuer: str, key_of: Callable[[str], PublicKey], now: UnixMillis
 ) -> ClientAssertion:
-    """Whom an assertion names. key_of: the key with a thumbprint; raises Unverified when nobody has it.
+    """Verify an assertion. key_of: returns the key with a thumbprint; raises Unverified if no client has the key.
 
-    Says nothing about its first use, which the caller checks. Raises Malformed (`client.malformed`), Unverified (step
-    `client`: `client.type`, `.algorithm`, `.signature`, `.audience`, `.time`, `.subject`).
+    Does not check that the assertion is used once: the caller does. Raises Malformed (`client.malformed`), Unverified
+    (step `client`: `client.type`, `.algorithm`, `.signature`, `.audience`, `.time`, `.subject`).
     """
     if len(token) > ASSERTION_CHARS_MAX:
         raise CLIENT_MALFORMED(f"an assertion has at most {ASSERTION_CHARS_MAX} characters")
@@ -97,7 +98,7 @@ def verified_assertion(
 
 
 def _expiry(claims: Mapping[str, JSONValue], now: UnixMillis) -> UnixMillis:
-    """Ends are never stretched; a beginning may be ahead of our clock a little."""
+    """Return `exp`. An expiry has no leeway; a start may be slightly ahead of our clock."""
     ends = _time(claims, "exp")
     if ends is None or now >= ends or ends - now > LIFETIME_SECONDS_MAX * 1000 + SKEW_MILLIS:
         raise CLIENT_TIME(

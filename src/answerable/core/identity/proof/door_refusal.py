@@ -1,4 +1,4 @@
-"""What was refused at a door before there was an action: by which door, why, and all that is known of who sent it."""
+"""A refusal at a listener, before an action existed: the listener, the reason, and all that is known of the sender."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Door = Literal[
 ]
 
 UNKNOWN_SOURCE: Final = "unknown"
-"""Of a connection that says nothing about its other end."""
+"""Source of a connection that reveals nothing about its peer."""
 IPV6_PREFIX: Final = 64
-"""Bits of an address that one customer of a network is given; below them anybody has as many as it likes."""
+"""Address bits that a network assigns to one customer, who can choose the lower bits freely."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """What a connection and the head of a message say about who sent it. headers: lower-case names; nothing in them is
-    proved. address: of TCP, as text."""
+    """The sender, as described by a connection and the head of a message. headers: lower-case names; unproven. address:
+    of TCP, as text."""
 
     channel: Channel | None = None
     address: str = ""
@@ -37,7 +37,7 @@ class Sender:
 
     @property
     def source(self) -> str:
-        """Whose room it takes: all that one user or one host sends is bounded together."""
+        """The rate-limit key: everything that one user or one host sends shares one bound."""
         peer = self.channel.peer if self.channel is not None else None
         if peer is not None:
             return f"uid {peer.uid}"
@@ -51,7 +51,7 @@ class Sender:
         return str(found)
 
     def told(self, program: str = "") -> str:
-        """In one line. program: that a local process runs, where it is known."""
+        """Describe the sender in one line. program: the program that a local process runs, if known."""
         peer = self.channel.peer if self.channel is not None else None
         if peer is not None:
             runs = f" program {program}" if program else ""
@@ -63,7 +63,7 @@ class Sender:
 
 
 def sender_of(scope: Mapping[str, Any]) -> Sender:
-    """Who sent an HTTP request, as its ASGI scope has it."""
+    """Return the sender of an HTTP request, from its ASGI scope."""
     channel = (scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
     client = scope.get("client")
     return Sender(
@@ -76,12 +76,12 @@ def sender_of(scope: Mapping[str, Any]) -> Sender:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorRefusal:
-    """One refusal, or several that are alike.
+    """One refusal, or several alike.
 
-    code: stable. source: as `Sender.source`; empty for all that there was no room to tell apart. peer: as
-    `Sender.told`. key: RFC 7638 thumbprint of the key that the proof named, empty where it named none; only where
-    `agent` is given was it proved to be the sender's. agent: whom door or attestation knew it to be, empty for nobody.
-    agent_named, mandate_named: what the message claimed. first, last: when. count: in all.
+    code: stable. source: as `Sender.source`; empty for refusals that could not be recorded separately. peer: as
+    `Sender.told`. key: RFC 7638 thumbprint of the key that the proof named, empty if it named none; possession was
+    proved only if `agent` is given. agent: the agent that the listener or attestation identified, else empty.
+    agent_named, mandate_named: what the message claimed. first, last: times. count: number of refusals.
     """
 
     door: Door
@@ -97,7 +97,7 @@ class DoorRefusal:
     mandate_named: str = ""
 
     def and_then(self, later: DoorRefusal) -> DoorRefusal:
-        """Both in one, told as the earlier."""
+        """Merge both into one, described as the earlier one."""
         return replace(
             self,
             first=min(self.first, later.first),
@@ -107,15 +107,16 @@ class DoorRefusal:
 
 
 class TellRefused(Protocol):
-    """What a door calls with everybody that it refuses: `flows.door_desk.DoorDesk.refused` at this door."""
+    """The callback that a listener calls for every sender it refuses: `flows.door_desk.DoorDesk.refused` bound to the
+    listener."""
 
     def __call__(
         self, said: AnswerableError | str, sender: Sender, *, agent: str = "", key: str = ""
     ) -> None:
-        """said: the error, or its code. agent: whom the door knew for sure; empty for nobody. key: thumbprint of the
-        key that was shown, where the error does not say. Never raises."""
+        """Record a refusal. said: the error, or its code. agent: the agent that the listener identified with certainty,
+        else empty. key: thumbprint of the presented key, if the error does not contain it. Never raises."""
         ...
 
 
 def untold(said: AnswerableError | str, sender: Sender, *, agent: str = "", key: str = "") -> None:
-    """At a door that stands alone nobody is told."""
+    """Do nothing: the callback of a listener that runs alone."""

@@ -1,8 +1,10 @@
-"""Which refusals at doors are still to be written down: the first of each kind one by one, the others as counts.
+"""Decide which refusals at listeners are still to be recorded in the ledger: the first of each kind individually, the
+others as counts.
 
-Laws: noting costs no I/O and bounded memory, so strangers can cause none; whoever causes refusals has room of its own,
-so that nobody drives out what others caused; nothing is lost but by a crash: what there is no room for is counted under
-its source, and past that under its door and code; what is written is bounded by time, whoever sends what.
+Laws: recording costs no I/O and bounded memory, so unauthenticated callers can cause neither; each source has its own
+allowance, so that no source displaces the refusals of another; only a crash loses refusals: a refusal beyond the
+allowance is counted under its source, and beyond that under its listener and code; the number of ledger entries is
+bounded over time, whoever sends what.
 """
 
 from __future__ import annotations
@@ -21,32 +23,32 @@ if TYPE_CHECKING:
 ROOM_ENTRIES: Final = 32
 """Entries that one source, or one agent, may cause at once."""
 ROOM_REFILL_MILLIS: Final = 120_000
-"""After which it may cause one more: 30 an hour."""
+"""Time after which a source may cause one more entry: 30 an hour."""
 TOTAL_ENTRIES: Final = 512
 """Entries that all sources together may cause at once."""
 TOTAL_REFILL_MILLIS: Final = 30_000
-"""After which they may cause one more: 120 an hour."""
+"""Time after which all sources together may cause one more entry: 120 an hour."""
 AGAIN_MILLIS: Final = 600_000
-"""How long repetitions are counted before they are written down, at the longest; a crash loses what waits."""
+"""Longest time for which repetitions are counted before they are recorded; a crash loses waiting counts."""
 SOON_MILLIS: Final = 60_000
-"""How long the first repetitions are; each time after it takes twice as long."""
+"""Time for which the first repetitions are counted; it doubles each time after that."""
 FORGOTTEN_MILLIS: Final = 3_600_000
-"""After which the next one of the kind is a first one again."""
+"""Time after which the next refusal of the kind counts as a first one again."""
 ROWS_MAX: Final = 4_096
 ROOMS_MAX: Final = 4_096
 OTHERS_MAX: Final = 512
-"""Pairs of door and code; both are ours, so that nobody else can make more."""
+"""Most pairs of listener and code. Both are defined in this product, so that no caller can create more."""
 
 CLOCK_MAX: Final = 2**53
-"""Later than any clock: an allowance that begins then is full, and begins to refill when it is first asked."""
+"""Later than any clock: an allowance that begins then is full, and starts to refill at its first use."""
 
 Place = tuple[str, str, str, str, str]
-"""Door, code, source, key, agent: what is one kind."""
+"""Listener, code, source, key and agent: what defines one kind of refusal."""
 
 
 @dataclass(slots=True)
 class _Allowance:
-    """So many at once, and one more each so many milliseconds."""
+    """A token bucket: at most `most` at once, and one more each `refill_millis`."""
 
     most: int
     refill_millis: int
@@ -57,7 +59,8 @@ class _Allowance:
         self.left = self.most
 
     def refilled(self, at: int) -> int:
-        """How many are left now. A clock that was set back gives nothing, and takes nothing for longer than it was."""
+        """Refill, and return how many are left. If the clock was set back, nothing is refilled until the clock has made
+        up the difference."""
         self.at = min(self.at, at)
         more = (at - self.at) // self.refill_millis
         if more:
@@ -68,8 +71,9 @@ class _Allowance:
 
 @dataclass(slots=True)
 class _Row:
-    """like: the first of them, as it was told. room: whose entries it takes. waiting: what is not written down yet.
-    told_at: when it was written down last, 0 before. apart: how long repetitions wait then."""
+    """Refusals of one kind. like: the first of them, as described then. room: the allowance that its entries take from.
+    waiting: refusals not recorded yet. told_at: time of the last record, 0 before. apart: how long repetitions wait
+    after that."""
 
     like: DoorRefusal
     room: str = ""
@@ -78,12 +82,12 @@ class _Row:
     apart: int = SOON_MILLIS // 2
 
     def add(self, refusal: DoorRefusal) -> None:
-        """One more that is alike."""
+        """Count one more refusal of the kind."""
         again = replace(self.like, first=refusal.first, last=refusal.last, count=refusal.count)
         self.waiting = again if self.waiting is None else self.waiting.and_then(again)
 
     def take(self, at: int) -> DoorRefusal:
-        """What waits, as written down now."""
+        """Return the waiting refusals, and treat them as recorded now."""
         waiting, self.waiting, self.told_at = self.waiting, None, at
         self.apart = min(2 * self.apart, AGAIN_MILLIS)
         self.like = replace(self.like, last=waiting.last) if waiting is not None else self.like
@@ -92,7 +96,8 @@ class _Row:
 
 @dataclass(slots=True)
 class DoorRefusals:
-    """Belongs to one thread. totals: of each door and code since the start, for operators."""
+    """All refusals that are not recorded yet. For use by one thread. totals: counts by listener and code since the
+    start, for operators."""
 
     totals: dict[tuple[Door, str], int] = field(default_factory=dict)
     _rows: dict[Place, _Row] = field(default_factory=dict)
@@ -105,8 +110,9 @@ class DoorRefusals:
     def note(
         self, refusal: DoorRefusal, seen: Callable[[DoorRefusal], DoorRefusal], *, room: str = ""
     ) -> bool:
-        """One refusal; whether it is told apart from others, or was before. seen: adds what is dearer to find out, and
-        is asked for the first of a kind. room: whose entries it takes; its source's where it is empty."""
+        """Count a refusal; return whether it has a row of its own, new or existing. seen: adds details that are
+        expensive to find out, called for the first refusal of a kind only. room: the allowance to take from; that of
+        the source if empty."""
         kind = (refusal.door, refusal.code)
         if kind in self.totals or len(self.totals) < OTHERS_MAX:
             self.totals[kind] = self.totals.get(kind, 0) + 1
@@ -123,7 +129,8 @@ class DoorRefusals:
         return False
 
     def due(self, at: UnixMillis, *, closing: bool = False) -> list[DoorRefusal]:
-        """What is to be written down now, each of which is taken for written. closing: nothing waits any longer."""
+        """Return the refusals to record now, and treat them as recorded. closing: include those that would wait
+        longer."""
         found: list[DoorRefusal] = []
         for place, row in list(self._rows.items()):
             if row.waiting is None:
@@ -144,7 +151,7 @@ class DoorRefusals:
         return found
 
     def put_back(self, refusals: Iterable[DoorRefusal]) -> None:
-        """What could not be written down waits for the next time."""
+        """Queue refusals again that could not be recorded."""
         for one in refusals:
             row = self._rows.get(_place(one)) if one.source else None
             if row is None:
@@ -154,7 +161,7 @@ class DoorRefusals:
             row.told_at = 0
 
     def _takes(self, room: str, at: int) -> bool:
-        """Whether one more entry may be caused; then it is."""
+        """Take one entry from the allowance, and return whether there was one."""
         own = self._rooms.get(room)
         if own is None:
             if len(self._rooms) >= ROOMS_MAX:
@@ -167,7 +174,7 @@ class DoorRefusals:
         return True
 
     def _overflow(self, refusal: DoorRefusal) -> None:
-        """Under its source, where that has caused what it may, or under its door and code alone."""
+        """Count under the source if that has a row or can get one, else under listener and code alone."""
         bare = replace(refusal, key="", agent="")
         row = self._rows.get(_place(bare))
         if row is not None:

@@ -1,13 +1,13 @@
-"""DPoP proofs (RFC 9449, sections 4.2 and 4.3): read strictly, judged against what is known here, and made.
+"""DPoP proofs (RFC 9449, sections 4.2 and 4.3): parse and check the proofs of requests, and make proofs.
 
 Laws:
-- a proof has one reading, and its header holds `typ`, `alg` and `jwk` and nothing else;
-- the algorithm follows from the key in it; the header may only agree, and names from before RFC 9864 are understood;
-- it is for one method at one configured URL: no field of the message says what that URL is;
-- whoever shows a token has proved nothing before the key in its `cnf` has signed, over that token.
+- a proof has one reading, and its header contains `typ`, `alg` and `jwk` and nothing else;
+- the algorithm follows from the key in the header; `alg` may only agree, and names from before RFC 9864 are accepted;
+- the proof is for one method at one configured URL: no field of the message determines that URL;
+- presenting a token proves nothing until the key in its `cnf` has signed a proof over that token.
 
-That a proof is used once is not judged here: see `ports/replay_store.py`. The checks of `check_proof` come before the
-signature because they cost a hundredth of it.
+This module does not check that a proof is used once: see `ports/replay_store.py`. The checks of `check_proof` run
+before the signature check since they cost a hundredth of it.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ if TYPE_CHECKING:
 
 PROOF_CHARS_MAX: Final = 4096
 IDENTIFIER_CHARS_MAX: Final = 128
-"""Of `jti`."""
+"""Maximum length of `jti`."""
 IDENTIFIER_CHARS_MIN: Final = 8
 NONCE_CHARS_MAX: Final = 128
 HEADERS_REMEMBERED_MAX: Final = 4096
-"""Headers whose key was prepared already; a client's is the same in all its proofs."""
+"""Cached headers with their prepared key; a client sends the same header in all its proofs."""
 
 _HEADER_DEPTH_MAX: Final = 3  # The header, the key in it, and its `key_ops`.
 _CLAIMS_LIMITS: Final = Limits(size_bytes_max=PROOF_CHARS_MAX, depth_max=4)
@@ -78,10 +78,11 @@ _OPTIONAL_CLAIMS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DpopProof:
-    """A proof with one reading. Worth nothing until `check_proof` and `check_signature` have returned.
+    """A parsed proof, untrusted until `check_proof` and `check_signature` have returned.
 
-    key: the one in its header. identifier: `jti`. issued_at: `iat`, Unix seconds. token_digest: `ath`; nonce;
-    message_digest: our claim `answerable/message`; each empty when absent. signed, signature: what to verify.
+    key: the key in the header. identifier: `jti`. issued_at: `iat`, Unix seconds. token_digest: `ath`; nonce;
+    message_digest: our claim `answerable/message`; each empty when absent. signed, signature: the bytes to verify, and
+    the signature over them.
     """
 
     key: PublicKey
@@ -97,7 +98,7 @@ class DpopProof:
 
 
 def read_proof(text: str) -> DpopProof:
-    """Take a proof apart and check its form; nothing in it is to be believed yet.
+    """Parse a proof and check its form, without verifying it.
 
     Raises Unverified with step `dpop`: `dpop.malformed`, `dpop.type`, `dpop.algorithm`, `dpop.key`.
     """
@@ -141,10 +142,10 @@ def check_proof(
     skew_seconds_max: int,
     token: str | None,
 ) -> None:
-    """Whether a proof is for this request, now. All but nonce, signature and first use.
+    """Check that a proof is for this request, now: everything except nonce, signature and first use.
 
-    urls: those under which the outside knows the target, in the spelling of `normal_url`. token: the access token that
-    came with it, None where a key asks for its first one.
+    urls: public URLs of the target, in the spelling of `normal_url`. token: the access token of the request, None where
+    a key requests its first token.
 
     Raises Unverified with step `dpop`: `dpop.method`, `dpop.url`, `dpop.time`, `dpop.token`.
     """
@@ -159,10 +160,10 @@ def check_proof(
 
 
 def check_signature(proof: DpopProof, *, thumbprint: str | None) -> None:
-    """Whether the key in the proof made it, and is the one asked for.
+    """Check the signature by the key in the proof, and that this is the expected key.
 
-    thumbprint: `cnf.jkt` of the token, compared in constant time; None where there is no token yet and any key will do.
-    Raises Unverified with step `dpop`: `dpop.binding`, `dpop.signature`.
+    thumbprint: `cnf.jkt` of the token, compared in constant time; None where there is no token yet and any key is
+    accepted. Raises Unverified with step `dpop`: `dpop.binding`, `dpop.signature`.
     """
     if thumbprint is not None and not compare_digest(
         proof.key.thumbprint.encode(), thumbprint.encode("utf-8", "surrogatepass")
@@ -175,9 +176,9 @@ def check_signature(proof: DpopProof, *, thumbprint: str | None) -> None:
 
 
 def check_message(proof: DpopProof, digest: bytes, *, needed: bool) -> None:
-    """Whether the proof is over the body with this SHA-256, too.
+    """Check that the proof also covers the body with this SHA-256.
 
-    needed: refuse a proof that says nothing of the body. Raises Unverified with step `dpop` (`dpop.message`).
+    needed: refuse a proof that does not cover a body. Raises Unverified with step `dpop` (`dpop.message`).
     """
     if not proof.message_digest:
         if needed:
@@ -189,15 +190,17 @@ def check_message(proof: DpopProof, digest: bytes, *, needed: bool) -> None:
 
 
 def use_of(proof: DpopProof) -> tuple[bytes, bytes]:
-    """Under what a `ReplayStore` keeps this proof: whose it is, 32 bytes, and which one of his, 16 bytes.
+    """Return the names by which a `ReplayStore` stores this proof: its key, 32 bytes, and the proof among those of the
+    key, 16 bytes.
 
-    By `jti` as RFC 9449, section 11.1, has it, so that another proof with the same one is refused, too.
+    The second name derives from `jti`, as in RFC 9449, section 11.1, so that another proof with the same `jti` is
+    refused, too.
     """
     return sha256(proof.key.thumbprint.encode()).digest(), sha256(proof.identifier.encode()).digest()[:16]
 
 
 def token_digest(token: str) -> str:
-    """`ath` of an access token (section 4.2)."""
+    """Return the `ath` of an access token (section 4.2)."""
     return to_base64url(sha256(token.encode("utf-8", "surrogatepass")).digest())
 
 
@@ -212,10 +215,10 @@ def dpop_proof(
     nonce: str = "",
     message: bytes | None = None,
 ) -> str:
-    """A proof for one request. identifier: 96 or more fresh random bits as text. issued_at: Unix seconds.
+    """Make a proof for one request. identifier: 96 or more fresh random bits as text. issued_at: Unix seconds.
 
-    message: the body that goes along; None to say nothing of it. Raises Malformed (`url.malformed`), and Unverified
-    (step `dpop`) when the result would be refused for its form, so that a client learns it first.
+    message: the body of the request; None to leave it uncovered. Raises Malformed (`url.malformed`), and Unverified
+    (step `dpop`) if a server would refuse the form of the result, so that the client detects this first.
     """
     claims: dict[str, JSONValue] = {
         terms.JTI: identifier,
@@ -243,7 +246,7 @@ def _header_of(key: PublicKey, algorithm: str) -> str:
 
 @lru_cache(maxsize=HEADERS_REMEMBERED_MAX)
 def _key_in(part: str) -> PublicKey:
-    """The key in a header, by the header's very characters, which are the same in all proofs of one client.
+    """Return the key in a header. Cached by the header's characters, which are the same in all proofs of one client.
 
     Raises Malformed (`dpop.malformed`) and Unverified.
     """
@@ -281,7 +284,7 @@ def _same_url(said: str, expected: str) -> bool:
 
 
 def _text(claims: dict[str, JSONValue], name: str, chars_min: int, chars_max: int, *, needed: bool) -> str:
-    """A claim as printable ASCII, so that comparing and logging it never surprises; empty when it may be absent."""
+    """Read a claim as printable ASCII, which is safe to compare and to log; empty if the claim may be absent."""
     if name not in claims and not needed:
         return ""
     value = claims.get(name)

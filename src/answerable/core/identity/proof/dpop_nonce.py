@@ -1,13 +1,13 @@
-"""Nonces of a server for DPoP proofs (RFC 9449, sections 8 and 9), each made from a key and the time.
+"""Make and check server nonces for DPoP proofs (RFC 9449, sections 8 and 9), each derived from a key and the time.
 
 Laws:
 - a nonce is good for the rest of its bucket and all of the next, so for one to two times `bucket_seconds`;
-- time is that of a clock that never goes back and that all who share the key share, so no change of the wall clock
-  makes an old nonce good again;
+- time is a monotonic clock that all holders of the key share, so a change of the wall clock never makes an old nonce
+ good again;
 - another key, or another server under the same key, has other nonces.
 
-A nonce bounds how far ahead proofs can be made and how long one must be remembered. It is no proof of being the first:
-all clients are told the same one, and only a `ReplayStore` counts uses.
+A nonce bounds how far ahead proofs can be made, and how long a proof must be remembered. It does not prove first use:
+all clients receive the same nonce, and only a `ReplayStore` counts uses.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _LABEL: Final = b"answerable dpop nonce 1\0"
 
 
 class ServerNonces:
-    """Safe for several threads: what it remembers, anybody could work out anew from key and time."""
+    """The nonces of one server. Thread-safe: the cached state can be recomputed from key and time."""
 
     __slots__ = ("_bucket_seconds", "_key", "_known", "_server")
 
     def __init__(self, key: bytes, *, server: str, bucket_seconds: int = BUCKET_SECONDS) -> None:
-        """key: at least 32 unpredictable bytes, of all processes of the server and of nobody else.
+        """key: at least 32 unpredictable bytes, shared by all processes of the server and nobody else.
 
         Raises Malformed (`dpop.limits`).
         """
@@ -48,18 +48,19 @@ class ServerNonces:
         self._key: Final = key
         self._server: Final = sha256(server.encode()).digest()
         self._bucket_seconds: Final = bucket_seconds
-        # Bucket, its nonce and the one before: replaced as a whole, so that no thread sees half of it.
+        # Bucket, its nonce and the previous one. Replaced as a whole, so that no thread sees a partial update.
         self._known: tuple[int, str, str] = (-1, "", "")
 
     def __repr__(self) -> str:
         return "ServerNonces()"
 
     def current(self, at: float) -> str:
-        """What a client is told now. at: seconds of the clock that never goes back."""
+        """Return the nonce to send to clients now. at: seconds of the monotonic clock."""
         return self._around(at)[1]
 
     def until(self, nonce: str, at: float) -> float | None:
-        """When a nonce ends that is good now, in seconds of the same clock; None for any other. In constant time."""
+        """Return when a currently good nonce expires, in seconds of the same clock; None for any other nonce. Constant
+        time."""
         bucket, current, previous = self._around(at)
         offered = nonce.encode("utf-8", "surrogatepass")
         is_current = compare_digest(offered, current.encode())

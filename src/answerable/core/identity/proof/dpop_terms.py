@@ -1,6 +1,6 @@
-"""Every name that DPoP puts on the wire: a rename is a change of this file.
+"""Wire names of DPoP. If the standard renames something, only this file changes.
 
-RFC 9449 (September 2023) unless another source is named. Names that are ours are at the end.
+RFC 9449 (September 2023) unless another source is named. Our own names are at the end.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ TOKEN_TYPE: Final = "DPoP"  # noqa: S105 - the name of a kind of token
 ChallengeError = Literal["invalid_token", "invalid_dpop_proof", "use_dpop_nonce"]
 
 ALGORITHMS: Final = ("ES256", "Ed25519")
-"""What we sign with and ask for: RFC 7518, section 3.4, and RFC 9864, section 2.2."""
+"""Algorithms that we sign with and advertise: RFC 7518, section 3.4, and RFC 9864, section 2.2."""
 OLD_ED25519: Final = "EdDSA"
-"""What clients from before RFC 9864 call Ed25519: taken from them when the key is one, never written."""
+"""Name of Ed25519 in clients from before RFC 9864: accepted if the key is an Ed25519 key, never written."""
 
-# Ours. RFC 9449 covers method and URL only; what follows covers the message, as `hta` does in draft-niyikiza-oauth-
-# attenuating-agent-tokens-01 for arguments alone.
+# Ours. RFC 9449 covers method and URL only; this claim covers the message, as `hta` does for arguments alone in
+# draft-niyikiza-oauth-attenuating-agent-tokens-01.
 MESSAGE: Final = "answerable/message"
-"""Claim: SHA-256 of the body's bytes, in base64url without padding."""
+"""Claim: SHA-256 of the body, in base64url without padding."""

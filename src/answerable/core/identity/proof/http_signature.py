@@ -1,16 +1,16 @@
-"""Proof of possession carried by a message: one strict profile of HTTP Message Signatures (RFC 9421).
+"""Proof of possession in an HTTP message: one strict profile of HTTP Message Signatures (RFC 9421).
 
-    Content-Digest: sha-256=:<digest of the body, also of an empty one>:
-    Signature-Input: answerable=("@method" "@authority" "@request-target" "content-digest" "answerable-mandate"
-        "answerable-delegation");created=<Unix seconds>;keyid="<key or session>";alg="<algorithm>";nonce="<nonce>";
-        tag="answerable-1"
-    Signature: answerable=:<signature or MAC>:
+   Content-Digest: sha-256=:<digest of the body, also of an empty one>:
+   Signature-Input: answerable=("@method" "@authority" "@request-target" "content-digest" "answerable-mandate"
+       "answerable-delegation");created=<Unix seconds>;keyid="<key or session>";alg="<algorithm>";nonce="<nonce>";
+       tag="answerable-1"
+   Signature: answerable=:<signature or MAC>:
 
 Laws:
-- one text for one meaning: order, spacing and base64 are fixed, so any other spelling is refused and nothing is ever
-  normalised before it is checked;
-- `answerable-mandate` and `answerable-delegation` are covered exactly when the header is there;
-- algorithm, key name and nonce go together in the grammar: a MAC never names a key, a signature never a session.
+- each meaning has one text: order, spacing and base64 are fixed, so any other spelling is refused, and nothing is
+ normalised before it is checked;
+- `answerable-mandate` and `answerable-delegation` are covered exactly when the header is present;
+- the grammar binds algorithm, key name and nonce: a MAC never names a key, a signature never a session.
 
 `docs/reference/wire/proof-of-possession.md` is the specification.
 """
@@ -35,20 +35,20 @@ MANDATE_HEADER: Final = "answerable-mandate"
 DELEGATION_HEADER: Final = "answerable-delegation"
 TARGET_BYTES_MAX: Final = 2048
 DELEGATION_BYTES_MAX: Final = 32_768
-"""Of a chain of hops in one field; longer ones go into the message."""
+"""Maximum length of a delegation chain in one header field; longer chains go into the message."""
 UNKNOWN_EPOCH: Final = "0" * 26
-"""What a signer writes before a refusal has told it the epoch."""
+"""Epoch that a signer uses before a refusal has told it the current epoch."""
 SEQUENCE_MAX: Final = 10**15 - 1
 
-# By whether a mandate and whether a delegation is covered.
+# By whether the mandate and whether the delegation is covered.
 _COVERED: Final = {
     (mandate, delegation): b'("@method" "@authority" "@request-target" "content-digest"%b%b)'
     % (b' "answerable-mandate"' if mandate else b"", b' "answerable-delegation"' if delegation else b"")
     for mandate in (False, True)
     for delegation in (False, True)
 }
-# By group: 1 the parameters as signed, 2 mandate covered, 3 delegation covered, 4 created, then either 5 thumbprint,
-# 6 algorithm, 7 epoch, 8 random part, or 9 session, 10 sequence number.
+# Groups: 1 the parameters as signed, 2 mandate covered, 3 delegation covered, 4 created, then either 5 thumbprint, 6
+# algorithm, 7 epoch, 8 random part, or 9 session, 10 sequence number.
 _INPUT: Final = re.compile(
     rb'answerable=(\("@method" "@authority" "@request-target" "content-digest"( "answerable-mandate")?'
     rb'( "answerable-delegation")?\)'
@@ -58,7 +58,7 @@ _INPUT: Final = re.compile(
     rb'|;keyid="([0-9a-z]{26})";alg="hmac-sha256";nonce="([1-9][0-9]{0,14})")'
     rb';tag="answerable-1")'
 )
-# The last character before the padding carries spare bits; only the spelling with zeros there is let in.
+# The last character before the padding has spare bits; only the spelling in which they are zero is accepted.
 _SIGNATURE: Final = re.compile(rb"answerable=:([A-Za-z0-9+/]{85}[AQgw]==):")
 _MAC: Final = re.compile(rb"answerable=:([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=):")
 _METHOD: Final = re.compile(r"[A-Z]{1,16}")
@@ -67,7 +67,7 @@ _AUTHORITY: Final = re.compile(rb"[a-z0-9._:\[\]-]{1,255}")
 _MANDATE: Final = re.compile(rb"[!-~]{1,200}")
 _DELEGATION: Final = re.compile(rb"[A-Za-z0-9_.~-]{1,%d}" % DELEGATION_BYTES_MAX)
 
-# Positions of the fields that are read, by ASGI's lower-case names.
+# Positions of the fields that are read, by lower-case name as in ASGI.
 _HOST, _DIGEST, _SIGNATURE_INPUT, _SIGNATURE_VALUE, _MANDATE_VALUE, _DELEGATION_VALUE = range(6)
 _FIELDS: Final = {
     b"host": _HOST,
@@ -83,7 +83,7 @@ _FIELDS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedRequest:
-    """Untrusted: the parts of one HTTP request that a proof covers, as received, and the proof.
+    """The parts of one HTTP request that a proof covers, as received, and the proof. Untrusted.
 
     target: path and query as on the wire. authority: the Host field. mandate, delegation: the fields Answerable-Mandate
     and Answerable-Delegation, empty when absent. A message without `signature_input` and `signature` carries no proof
@@ -102,22 +102,23 @@ class SignedRequest:
 
     @property
     def mandate_id(self) -> str:
-        """The mandate the caller names, empty for none. Trust it no further than the proof over this message."""
+        """The mandate that the caller names, empty for none. Trust it only as far as the proof over this message."""
         return self.mandate.decode("ascii")
 
     @property
     def chain(self) -> str:
-        """The hops the caller names, root first, joined by `~`; empty for none. Trusted as little."""
+        """The hops that the caller names, root first, joined by `~`; empty for none. Trust them only as far as the
+        proof."""
         return self.delegation.decode("ascii")
 
 
 class Signature(NamedTuple):
-    """A parsed proof; a named tuple because it is made for every message, at a quarter of a frozen dataclass's price.
+    """A parsed proof. A named tuple, since one is made for every message, at a quarter of the cost of a frozen
+    dataclass.
 
-    parameters: the bytes of `@signature-params` as received.
-
-    keyid: thumbprint of the key, or the session. nonce: 22 characters, or the sequence number. epoch: empty for a
-    MAC. created: Unix seconds. value: 64 bytes of a signature, 32 of a MAC.
+    parameters: the bytes of `@signature-params` as received. keyid: thumbprint of the key, or the session. nonce: 22
+    characters, or the sequence number. epoch: empty for a MAC. created: Unix seconds. value: 64 bytes of a signature,
+    32 of a MAC.
     """
 
     parameters: bytes
@@ -132,10 +133,11 @@ class Signature(NamedTuple):
 def request_from_http(
     method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes
 ) -> SignedRequest:
-    """Pick out what a proof covers. `headers` have lower-case names, as in ASGI; `target` is path and query.
+    """Extract the parts of a request that a proof covers. headers: with lower-case names, as in ASGI. target: path and
+    query.
 
-    Raises Unverified: step `credential` when the message carries any Authorization field, for no bearer secret is
-    accepted anywhere; step `proof` when a field is doubled or outside its grammar.
+    Raises Unverified: step `credential` if the message carries any Authorization field, since bearer secrets are
+    accepted nowhere; step `proof` if a field occurs twice or violates its grammar.
     """
     found: list[bytes | None] = [None, None, None, None, None, None]
     for name, value in headers:
@@ -173,7 +175,7 @@ def request_from_http(
 
 
 def parse_signature(message: SignedRequest) -> Signature:
-    """Read the proof of a message. Raises Unverified (step `proof`) for anything outside the grammar."""
+    """Parse the proof of a message. Raises Unverified (step `proof`) for anything outside the grammar."""
     match = _INPUT.fullmatch(message.signature_input)
     if (
         match is None
@@ -185,7 +187,7 @@ def parse_signature(message: SignedRequest) -> Signature:
     value = (_SIGNATURE if session is None else _MAC).fullmatch(message.signature)
     if value is None:
         raise PROOF_MALFORMED("Signature does not follow the grammar of `answerable-1`")
-    # By position, as naming seven members would cost as much as reading the field.
+    # Positional arguments: naming seven members would cost as much as parsing the field.
     if session is None:
         named = cast("ProofAlgorithm", algorithm.decode("ascii"))
         keyid, epoch_text, nonce_text = (
@@ -199,12 +201,12 @@ def parse_signature(message: SignedRequest) -> Signature:
 
 
 def digest_field(digest: bytes) -> bytes:
-    """Content-Digest (RFC 9530) for a SHA-256 digest, 32 bytes."""
+    """Return the Content-Digest field (RFC 9530) for a SHA-256 digest, 32 bytes."""
     return b"sha-256=:%b:" % b2a_base64(digest, newline=False)
 
 
 def signature_base(message: SignedRequest, parameters: bytes) -> bytes:
-    """The bytes that are signed (RFC 9421 section 2.5)."""
+    """Return the bytes that are signed (RFC 9421 section 2.5)."""
     named = b'"answerable-mandate": %b\n' % message.mandate if message.mandate else b""
     if message.delegation:
         named += b'"answerable-delegation": %b\n' % message.delegation
@@ -223,9 +225,11 @@ def sign_request(
     nonce: str,
     sign: Callable[[bytes], bytes],
 ) -> SignedRequest:
-    """The message with digest, input and signature filled in. nonce: `<epoch>.<22 characters>`, or a sequence number.
+    """Return the message with digest, input and signature filled in. nonce: `<epoch>.<22 characters>`, or a sequence
+    number.
 
-    Raises Unverified (step `proof`) when the result would be refused for its form, so that a signer learns it first.
+    Raises Unverified (step `proof`) if a verifier would refuse the form of the result, so that the signer detects this
+    first.
     """
     parameters = b'%b;created=%d;keyid="%b";alg="%b";nonce="%b";tag="answerable-1"' % (
         _COVERED[message.mandate != b"", message.delegation != b""],

@@ -1,10 +1,10 @@
-"""What was accepted before: nonces of an agent, for as long as a replay could otherwise pass, and numbers of messages
-on connections.
+"""Replay protection in memory: the nonces that an agent has used, for as long as a replay could pass otherwise, and the
+message numbers of connections.
 
 Laws:
-- a nonce is accepted once, whatever the wall clock does: what is forgotten leaves behind a floor, and nothing created
-  at or before the floor is accepted any more;
-- the memory of one agent is bounded, and full means refused.
+- a nonce is accepted once, whatever the wall clock does: forgetting a nonce raises a floor, and nothing created at or
+ before the floor is accepted any more;
+- the memory of one agent is bounded; when it is full, messages are refused.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ Acceptance = Literal["new", "seen", "forgotten", "full"]
 
 
 class ReplayMemory:
-    """Nonces by the second they were created in. The caller holds a lock.
+    """Used nonces, by the second of their creation. The caller holds a lock.
 
-    nonces_max: how many are remembered. retention_seconds: how long after a nonce's acceptance it could still pass
-    the check of time, measured on a clock that never goes back.
+    nonces_max: how many are remembered. retention_seconds: how long after its acceptance a nonce could still pass the
+    time check, measured on a monotonic clock.
     """
 
     __slots__ = ("_count", "_floor", "_nonces_max", "_retention_seconds", "_seconds", "accepted")
@@ -30,10 +30,10 @@ class ReplayMemory:
         self._count = 0
         self._floor = -1
         self.accepted = 0
-        """How many were accepted in all."""
+        """Number of nonces accepted in all."""
 
     def accept(self, nonce: str, *, created: int, at: float) -> Acceptance:
-        """Remember the nonce; `created` in Unix seconds, `at` in monotonic seconds."""
+        """Check and remember a nonce. created: Unix seconds. at: monotonic seconds."""
         if created <= self._floor:
             return "forgotten"
         found = self._seconds.get(created)
@@ -54,7 +54,7 @@ class ReplayMemory:
         return "new"
 
     def _forget(self, at: float) -> None:
-        # A second stays while its youngest nonce could still pass, so a whole second is forgotten at once.
+        # A second is forgotten as a whole, once even its most recently accepted nonce could no longer pass.
         for created in [
             c for c, (_, last) in self._seconds.items() if at - last[0] > self._retention_seconds
         ]:
@@ -65,8 +65,8 @@ class ReplayMemory:
 class ConnectionSequences:
     """The last message number of each connection. The caller holds a lock.
 
-    Only the `connections_max` most recently used connections are remembered; what is forgotten leaves behind a floor,
-    and a connection that is not remembered and not above the floor is refused, so it has to be made anew.
+    Only the `connections_max` most recently used connections are remembered. Forgetting a connection raises a floor; an
+    unknown connection at or below the floor is refused, so the client must reconnect.
     """
 
     __slots__ = ("_connections_max", "_floor", "_last")
@@ -77,13 +77,13 @@ class ConnectionSequences:
         self._floor = -1
 
     def accept(self, connection: int, sequence: int) -> bool:
-        """True when the number is above all earlier ones of this connection."""
+        """Whether the number is above all earlier numbers of this connection; then it is remembered."""
         last = self._last.pop(connection, None)
         if last is None:
             if connection <= self._floor:
                 return False
             last = 0
-        # Popped and put back, so that the order of the dict is the order of last use.
+        # Remove and insert again, so that the dict is ordered by last use.
         self._last[connection] = max(last, sequence)
         if len(self._last) > self._connections_max:
             oldest = next(iter(self._last))

@@ -1,14 +1,14 @@
-"""A session: one signed handshake, then a MAC per message under a key that both sides derived and nobody sent.
+"""Sessions: after one signed handshake, each message carries a MAC under a key that both sides derived and never sent.
 
-    POST /session   signed with the agent's key; body {"version":1,"x25519":"<ephemeral public key>"}
-    200             {"lifetime_seconds":3600,"session":"<name>","version":1,"x25519":"<ephemeral public key>"}
+   POST /session   signed with the agent's key; body {"version":1,"x25519":"<ephemeral public key>"}
+   200             {"lifetime_seconds":3600,"session":"<name>","version":1,"x25519":"<ephemeral public key>"}
 
-    key = HKDF-SHA256(secret = X25519(own private, other public),
-                      salt   = SHA-256(signature base of the request || 0x00 || body of the answer),
-                      info   = "answerable session 1")                                          (RFC 7748, RFC 5869)
+   key = HKDF-SHA256(secret = X25519(own private, other public),
+                     salt   = SHA-256(signature base of the request || 0x00 || body of the answer),
+                     info   = "answerable session 1")                                          (RFC 7748, RFC 5869)
 
-Laws: the key depends on every byte that both sides signed or said, so whoever changes one byte of the handshake gets
-another key; a sequence number is accepted once, within a window, in any order (RFC 4303 section 3.4.3).
+Laws: the key depends on every byte that either side signed or sent, so an attacker who changes one byte of the
+handshake gets another key; a sequence number is accepted once, within a window, in any order (RFC 4303 section 3.4.3).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from answerable.errors.codes.people import SESSION_MALFORMED
 SESSION_TARGET: Final = b"/session"
 LIFETIME_SECONDS_MAX: Final = 3600
 WINDOW: Final = 1024
-"""How far behind the highest sequence number a message may arrive."""
+"""How far below the highest sequence number a message's number may be."""
 EPHEMERAL_BYTES: Final = 32
 
 _VERSION: Final = 1
@@ -43,7 +43,8 @@ _NAME_LENGTH: Final = 26
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionAnswer:
-    """What the server says. session: 26 characters. x25519: 32 bytes. lifetime_seconds: 1 to `LIFETIME_SECONDS_MAX`."""
+    """The server's answer to a handshake. session: 26 characters. x25519: 32 bytes. lifetime_seconds: 1 to
+    `LIFETIME_SECONDS_MAX`."""
 
     session: str
     x25519: bytes
@@ -51,17 +52,17 @@ class SessionAnswer:
 
 
 def ephemeral_public(private: bytes) -> bytes:
-    """The X25519 public key of 32 fresh random bytes."""
+    """Return the X25519 public key of 32 fresh random bytes."""
     return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
 
 
 def encode_offer(x25519: bytes) -> bytes:
-    """Body of the handshake request."""
+    """Encode the body of the handshake request."""
     return encode({"version": _VERSION, "x25519": to_base64url(x25519)})
 
 
 def parse_offer(body: bytes) -> bytes:
-    """The client's ephemeral public key, 32 bytes. Raises Malformed (`session.malformed`, `json.*`)."""
+    """Read the client's ephemeral public key, 32 bytes. Raises Malformed (`session.malformed`, `json.*`)."""
     value = parse(body, limits=_LIMITS)
     if not isinstance(value, dict) or set(value) != {"version", "x25519"} or not _known(value["version"]):
         raise SESSION_MALFORMED("a session offer holds `version` 1 and `x25519`, nothing else")
@@ -69,7 +70,7 @@ def parse_offer(body: bytes) -> bytes:
 
 
 def encode_answer(answer: SessionAnswer) -> bytes:
-    """Body of the handshake answer; it is part of the key, so it must reach the client byte for byte."""
+    """Encode the body of the handshake answer. The key depends on it, so it must reach the client byte for byte."""
     return encode(
         {
             "lifetime_seconds": answer.lifetime_seconds,
@@ -81,7 +82,7 @@ def encode_answer(answer: SessionAnswer) -> bytes:
 
 
 def parse_answer(body: bytes) -> SessionAnswer:
-    """Raises Malformed (`session.malformed`, `json.*`)."""
+    """Read the body of the handshake answer. Raises Malformed (`session.malformed`, `json.*`)."""
     value = parse(body, limits=_LIMITS)
     if not isinstance(value, dict) or set(value) != {"lifetime_seconds", "session", "version", "x25519"}:
         raise SESSION_MALFORMED("the session answer has unknown or missing members")
@@ -94,9 +95,9 @@ def parse_answer(body: bytes) -> SessionAnswer:
 
 
 def derive_key(*, private: bytes, public: bytes, signature_base: bytes, answer: bytes) -> bytes:
-    """The session key, 32 bytes, from one's own private and the other's public ephemeral key.
+    """Derive the session key, 32 bytes, from the own private and the other side's public ephemeral key.
 
-    Raises Malformed (`session.malformed`) for a public key of low order, with which the secret would be known to all.
+    Raises Malformed (`session.malformed`) for a public key of low order, which would make the secret public.
     """
     try:
         secret = X25519PrivateKey.from_private_bytes(private).exchange(
@@ -109,7 +110,7 @@ def derive_key(*, private: bytes, public: bytes, signature_base: bytes, answer: 
 
 
 class SessionKey:
-    """HMAC-SHA256 (RFC 2104) under one key, with both pads hashed once. Its repr shows nothing."""
+    """HMAC-SHA256 (RFC 2104) under one key, with both pads hashed once. Its repr reveals nothing."""
 
     __slots__ = ("_inner", "_outer")
 
@@ -119,7 +120,7 @@ class SessionKey:
         self._outer = sha256(bytes(octet ^ 0x5C for octet in padded))
 
     def mac(self, message: bytes) -> bytes:
-        """32 bytes."""
+        """Return the MAC, 32 bytes."""
         inner = self._inner.copy()
         inner.update(message)
         outer = self._outer.copy()
@@ -127,22 +128,23 @@ class SessionKey:
         return outer.digest()
 
     def accepts(self, message: bytes, mac: bytes) -> bool:
-        """Whether `mac` is right, in constant time."""
+        """Whether `mac` is correct. Compared in constant time."""
         return hmac.compare_digest(self.mac(message), mac)
 
 
 class SequenceWindow:
-    """Which sequence numbers have been accepted. Not safe for use by two threads at once: the caller holds a lock."""
+    """The accepted sequence numbers of one session. Not thread-safe: the caller holds a lock."""
 
     __slots__ = ("_highest", "_seen")
 
     def __init__(self) -> None:
         self._highest = 0
-        # Bit n stands for the number n below the highest.
+        # Bit n represents the number that is n below the highest.
         self._seen = 1
 
     def accept(self, sequence: int) -> bool:
-        """True once for each number from 1 on; False when it was seen, or lies `WINDOW` or more below the highest."""
+        """Whether the number is new: True once for each number from 1 on; False if it was accepted before, or lies
+        `WINDOW` or more below the highest."""
         ahead = sequence - self._highest
         if ahead > 0:
             self._seen = ((self._seen << ahead) | 1) & _MASK if ahead < WINDOW else 1

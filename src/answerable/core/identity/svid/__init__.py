@@ -1,1 +1,1 @@
-"""SPIFFE identity documents and trust bundles."""
+"""SPIFFE identity documents (SVIDs), signing authorities and trust bundles."""

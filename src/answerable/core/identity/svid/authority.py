@@ -1,12 +1,13 @@
-"""The signing authorities of our trust domain: generations that are prepared, then active, then old, then gone.
+"""The signing authorities of our trust domain, and their rotation: generations are prepared, then active, then old,
+then removed.
 
 Laws:
-- a generation moves prepared -> active -> old -> removed, never back, and may be removed from any of them;
-- at most one is active, and it is in the bundle before and after: published for `TrustLimits.announce_millis` before
-  time makes it active, and until all that it signed has run out;
-- what is removed is out of the bundle at once and for good;
-- the sequence of the bundle grows with every change of what is in it, and never otherwise (SPIFFE Trust Domain and
-  Bundle, section 4.1.1);
+- a generation moves prepared -> active -> old -> removed, never back, and may be removed from any state;
+- at most one generation is active; it is in the bundle for `TrustLimits.announce_millis` before time activates it, and
+ until all that it signed has expired;
+- a removed generation leaves the bundle at once and permanently;
+- the sequence of the bundle grows with every change of its content, and never otherwise (SPIFFE Trust Domain and
+ Bundle, section 4.1.1);
 - a clock that is set back moves nothing: no generation becomes younger, and none signs before it is valid.
 """
 
@@ -31,18 +32,19 @@ from answerable.errors.codes.identity import (
 
 AuthorityState = Literal["prepared", "active", "old", "removed"]
 STATES: Final[tuple[AuthorityState, ...]] = ("prepared", "active", "old", "removed")
-"""In the only order in which a generation passes through them."""
+"""The states, in the only order in which a generation passes through them."""
 
 AUTHORITIES_MAX: Final = 32
-"""Generations that are remembered at once, removed ones among them until they would have run out."""
+"""Most generations stored at once, including removed ones until they would have expired."""
 ID_BYTES: Final = 16
 BACKDATE_MILLIS: Final = 60_000
-"""A new authority is valid from this long before it was made, for readers whose clocks are behind."""
+"""How long before its creation a new authority's validity begins, for verifiers whose clocks are behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustLimits:
-    """How long things live and how often others look. Raises Malformed (`authority.limits`) when they do not fit."""
+    """Lifetimes of authorities and SVIDs, and the refresh hint. Raises Malformed (`authority.limits`) if they
+    contradict each other."""
 
     x509_seconds: int = 3_600
     jwt_seconds: int = 300
@@ -64,17 +66,18 @@ class TrustLimits:
 
     @property
     def announce_millis(self) -> int:
-        """How long a new authority is in the bundle before time lets it sign: one refresh hint, and half the life of
-        an X.509-SVID, after which those who hold one have fetched again."""
+        """How long a new authority is in the bundle before time lets it sign: one refresh hint, and half the lifetime
+        of an X.509-SVID, after which every holder of one has fetched the bundle again."""
         return self.refresh_hint_seconds * 1000 + self.x509_seconds * 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """One generation: an X.509, a JWT and a WIT authority. Keys are named here and kept in ports.authority_keys.
+    """One generation: an X.509, a JWT and a WIT authority. The private keys are stored in ports.authority_keys, under
+    the names given here.
 
-    id: 32 hex digits. certificate: DER. jwt_jwk, wit_jwk: public keys as canonical JWKs, known in the bundle by their
-    thumbprints jwt_kid and wit_kid. since: when it came into its present state.
+    id: 32 hex digits. certificate: DER. jwt_jwk, wit_jwk: public keys as canonical JWKs, listed in the bundle under
+    their thumbprints jwt_kid and wit_kid. since: when it entered its present state.
     """
 
     id: str
@@ -106,20 +109,20 @@ class Authority:
 
     @property
     def is_published(self) -> bool:
-        """Whether it is in the bundle."""
+        """Whether the generation is in the bundle."""
         return self.state != "removed"
 
     @property
     def may_sign(self) -> bool:
-        """Whether its private keys are still needed."""
+        """Whether the private keys are still needed."""
         return self.state in ("prepared", "active")
 
     def is_valid(self, now: UnixMillis) -> bool:
-        """Whether its certificate is good at this time."""
+        """Whether the certificate is valid at this time."""
         return self.not_before <= now < self.not_after
 
     def share_passed(self, now: UnixMillis, numerator: int, denominator: int) -> bool:
-        """Whether that share of its life is over."""
+        """Whether `numerator / denominator` of the lifetime is over."""
         return (now - self.not_before) * denominator >= (self.not_after - self.not_before) * numerator
 
 
@@ -127,8 +130,8 @@ class Authority:
 class AuthoritySet:
     """All generations of a trust domain, oldest first, and the sequence of its bundle.
 
-    revision: counts every change, for compare-and-swap. beginning: the generation whose keys are being made, so that a
-    crash leaves none behind unseen; empty when none is.
+    revision: counts every change, for compare-and-swap. beginning: the generation whose keys are being made, empty for
+    none; after a crash it identifies orphaned keys.
     """
 
     authorities: tuple[Authority, ...]
@@ -137,7 +140,7 @@ class AuthoritySet:
     beginning: str = ""
 
     def __post_init__(self) -> None:
-        """Raises Malformed (`authority.set`)."""
+        """Check the set. Raises Malformed (`authority.set`)."""
         ids = [authority.id for authority in self.authorities]
         if len(set(ids)) != len(ids) or len(ids) > AUTHORITIES_MAX:
             raise AUTHORITY_SET(f"at most {AUTHORITIES_MAX} authorities, each once, got {len(ids)}")
@@ -148,21 +151,21 @@ class AuthoritySet:
 
     @property
     def active(self) -> Authority | None:
-        """The one that signs."""
+        """The generation that signs."""
         return next((a for a in self.authorities if a.state == "active"), None)
 
     @property
     def prepared(self) -> Authority | None:
-        """The one that signs next: the oldest that waits."""
+        """The generation that signs next: the oldest prepared one."""
         return next((a for a in self.authorities if a.state == "prepared"), None)
 
     @property
     def published(self) -> tuple[Authority, ...]:
-        """What is in the bundle."""
+        """The generations in the bundle."""
         return tuple(a for a in self.authorities if a.is_published)
 
     def find(self, authority_id: str) -> Authority | None:
-        """The generation of this id, or None."""
+        """Return the generation with this id, or None."""
         return next((a for a in self.authorities if a.id == authority_id), None)
 
 
@@ -170,16 +173,16 @@ Step = Literal["prepare", "activate", "replace", "drop"]
 
 
 def key_names(authority_id: str) -> tuple[str, str, str]:
-    """Names of the X.509, JWT and WIT key of a generation, known before it is made."""
+    """Return the names of the X.509, JWT and WIT key of a generation, which are known before the keys are made."""
     return f"{authority_id}-x509", f"{authority_id}-jwt", f"{authority_id}-wit"
 
 
 def step_due(current: AuthoritySet, now: UnixMillis, limits: TrustLimits) -> Step | None:
-    """What time asks for next; ask again after each step until it is None.
+    """Return the next step that is due; call again after each step until the result is None.
 
-    drop: something has run out. prepare: half of the active one's life is over and nobody waits. activate: five
-    sixths are over, and the next one has been announced for long enough, or the active one has run out. replace: there
-    is none that could sign, so a new one is made and signs at once, announced or not.
+    drop: a generation that is not active has expired. prepare: half of the active generation's lifetime is over and
+    none is prepared. activate: five sixths are over, and the next generation has been announced for long enough, or the
+    active one has expired. replace: no generation can sign, so a new one is made and signs at once, announced or not.
     """
     if any(a.not_after <= now for a in current.authorities if a.state != "active"):
         return "drop"
@@ -194,7 +197,8 @@ def step_due(current: AuthoritySet, now: UnixMillis, limits: TrustLimits) -> Ste
 
 
 def with_prepared(current: AuthoritySet, new: Authority) -> AuthoritySet:
-    """Where there is no room, the ones that were removed first are forgotten before their time.
+    """Add a prepared generation. If there is no room, forget the generations that were removed first, before they
+    expire.
 
     Raises Refused (`authority.too_many`), Broken (`authority.state`).
     """
@@ -208,7 +212,7 @@ def with_prepared(current: AuthoritySet, new: Authority) -> AuthoritySet:
 
 
 def with_active(current: AuthoritySet, authority_id: str, now: UnixMillis) -> AuthoritySet:
-    """Let a prepared one sign; the one that did is old from now on.
+    """Activate a prepared generation; the previously active one becomes old.
 
     Raises Refused (`authority.not_prepared`), Unavailable (`authority.not_yet_valid`) while it is not valid.
     """
@@ -222,7 +226,8 @@ def with_active(current: AuthoritySet, authority_id: str, now: UnixMillis) -> Au
 
 
 def without(current: AuthoritySet, authority_id: str, now: UnixMillis) -> AuthoritySet:
-    """Take one out of the bundle, at once and for good. Raises Refused (`authority.unknown`) unless it is in it."""
+    """Remove a generation from the bundle, at once and permanently. Raises Refused (`authority.unknown`) unless it is
+    published."""
     chosen = current.find(authority_id)
     if chosen is None or not chosen.is_published:
         raise AUTHORITY_UNKNOWN(f"authority {shown(authority_id, 40)} is not in the bundle")
@@ -231,33 +236,33 @@ def without(current: AuthoritySet, authority_id: str, now: UnixMillis) -> Author
 
 
 def without_expired(current: AuthoritySet, now: UnixMillis) -> AuthoritySet:
-    """Forget all that have run out, except one that is still active: it ends when another takes its place."""
+    """Forget all expired generations, except an active one: it ends when another takes its place."""
     after = tuple(a for a in current.authorities if a.not_after > now or a.state == "active")
     return _changed(current, after, now)
 
 
 def with_beginning(current: AuthoritySet, authority_id: str) -> AuthoritySet:
-    """Note, before it is done, that keys of this generation are made; the empty id ends that."""
+    """Record, before it happens, that the keys of this generation are made; the empty id ends that."""
     return replace(current, beginning=authority_id, revision=current.revision + 1)
 
 
 def first_set(now: UnixMillis) -> AuthoritySet:
-    """No authorities yet. The sequence is at least the clock's seconds from the start and at every change, so that a
-    domain whose state was lost, or brought back from a copy, goes on above what it had published."""
+    """Return an empty set. The sequence is at least the clock's seconds, now and at every change, so that a domain
+    whose state was lost, or restored from a backup, continues above what it had published."""
     return AuthoritySet(authorities=(), sequence=max(0, now // 1000), revision=0)
 
 
 def require_room(current: AuthoritySet) -> None:
-    """Raises Refused (`authority.too_many`)."""
+    """Check that one more generation can be published. Raises Refused (`authority.too_many`)."""
     if len(current.published) >= AUTHORITIES_MAX:
         message = f"{AUTHORITIES_MAX} authorities are in the bundle already: remove some, or wait until they run out"
         raise AUTHORITY_TOO_MANY(message)
 
 
 def signing_authority(current: AuthoritySet, now: UnixMillis) -> Authority:
-    """The one to sign with at this time.
+    """Return the generation to sign with at this time.
 
-    Raises Unavailable: `authority.none`, `authority.not_yet_valid` when the clock stands before its begin,
+    Raises Unavailable: `authority.none`, `authority.not_yet_valid` if the clock is before its validity,
     `authority.expired`. Nothing is signed then.
     """
     active = current.active
@@ -275,7 +280,7 @@ def _activated(authority: Authority, chosen: str, now: UnixMillis) -> Authority:
 
 
 def _changed(current: AuthoritySet, after: tuple[Authority, ...], now: UnixMillis) -> AuthoritySet:
-    """The sequence grows when the bundle differs: states other than removed look the same from outside."""
+    """Increase the sequence if the published content differs: other changes of state are not visible in the bundle."""
     differs = [a.id for a in after if a.is_published] != [a.id for a in current.published]
     sequence = max(current.sequence + 1, now // 1000) if differs else current.sequence
     return replace(current, authorities=after, sequence=sequence, revision=current.revision + 1)

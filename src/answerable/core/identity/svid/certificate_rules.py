@@ -1,6 +1,7 @@
-"""What the X509-SVID standard asks of one certificate, leaf or signing, before any path is looked for.
+"""Check single certificates, leaf or signing, against the X509-SVID standard, before any path is built.
 
-Laws: a certificate has one reading or is refused; what its key may be and do is decided here, not by a library.
+Laws: a certificate has one reading or is refused; this module, not a library, decides which keys and usages are
+permitted.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SVIDCertificate:
-    """A certificate that `read_certificate` took apart; nothing of it is verified.
+    """A parsed certificate, made by `read_certificate`; nothing in it is verified.
 
     uris: all URI names of the subject, in order. is_authority: `cA`. purposes: extended key usage, None without one.
     """
@@ -52,7 +53,7 @@ class SVIDCertificate:
 
 
 def read_certificate(der: bytes) -> SVIDCertificate:
-    """Take apart one DER certificate and check what holds for leaf and signing certificates alike (sections 2, 4.3).
+    """Parse one DER certificate, and check what applies to leaf and signing certificates alike (sections 2, 4.3).
 
     Raises Unverified: `svid.certificate` unless it is an X.509 v3 certificate with a positive serial number and each
     extension once, `svid.key`, `svid.key_usage` without a critical key usage, `svid.san`.
@@ -63,7 +64,7 @@ def read_certificate(der: bytes) -> SVIDCertificate:
     if not 0 < certificate.serial_number < 1 << SERIAL_BITS_MAX:
         raise SVID_CERTIFICATE("serial number is not positive or has more than 20 octets")
     if not der.endswith(b"\x00" + certificate.signature):
-        # The count of unused bits in the signature is not signed, and readers pass over it.
+        # The number of unused bits is not covered by the signature, and verifiers ignore it.
         raise SVID_CERTIFICATE("the signature is not a whole number of octets")
     if key is None:
         raise SVID_KEY("the key is not RSA of 2048 to 8192 bits nor EC on P-256, P-384 or P-521")
@@ -82,7 +83,7 @@ def read_certificate(der: bytes) -> SVIDCertificate:
 
 
 def leaf_id(leaf: SVIDCertificate) -> SpiffeId:
-    """The SPIFFE ID of a leaf, after all that the standard asks of one (sections 2, 3.1, 4, 5.2).
+    """Check the rules for a leaf (sections 2, 3.1, 4, 5.2), and return its SPIFFE ID.
 
     Raises Unverified: `svid.uri_san` unless there is exactly one URI, `svid.id` unless it is a SPIFFE ID with a path,
     `svid.authority` for a signing certificate, `svid.key_usage`, `svid.purpose`.
@@ -104,7 +105,8 @@ def leaf_id(leaf: SVIDCertificate) -> SpiffeId:
 
 
 def check_signing(signer: SVIDCertificate) -> SpiffeId | None:
-    """The SPIFFE ID of a signing certificate, or None without one (sections 3.2, 4.1, 4.3).
+    """Check the rules for a signing certificate, and return its SPIFFE ID, or None without one (sections 3.2, 4.1,
+    4.3).
 
     Raises Unverified: `svid.signer` unless it may sign certificates, `svid.uri_san`, `svid.id` for an id with a path.
     """
@@ -121,7 +123,7 @@ def check_signing(signer: SVIDCertificate) -> SpiffeId | None:
 
 
 def authority_key(der: bytes) -> SVIDPublicKey:
-    """The key of an authority's certificate. Raises Malformed (`bundle.authority`) unless it may sign SVIDs."""
+    """Return the key of an authority's certificate. Raises Malformed (`bundle.authority`) unless it may sign SVIDs."""
     try:
         authority = read_certificate(der)
         check_signing(authority)
@@ -131,7 +133,7 @@ def authority_key(der: bytes) -> SVIDPublicKey:
 
 
 def _parsed(der: bytes) -> tuple[x509.Certificate, x509.Extensions, SVIDPublicKey | None]:
-    """Everything in a certificate that the library would otherwise parse, and trip over, when it is first asked for."""
+    """Parse everything in a certificate that the library parses lazily, so that parse errors occur here."""
     try:
         certificate = x509.load_der_x509_certificate(der)
         for name in (certificate.issuer, certificate.subject):
@@ -140,7 +142,7 @@ def _parsed(der: bytes) -> tuple[x509.Certificate, x509.Extensions, SVIDPublicKe
         return certificate, certificate.extensions, accepted_key(certificate.public_key())
     except (
         ValueError,
-        TypeError,  # a name attribute of a type that it cannot have
+        TypeError,  # a name attribute of an impossible type
         OverflowError,
         UnsupportedAlgorithm,
         x509.DuplicateExtension,
@@ -175,7 +177,7 @@ def _uris(certificate: x509.Certificate, extensions: x509.Extensions) -> tuple[s
 
 
 def _is_authority(extensions: x509.Extensions) -> bool:
-    """`cA`, which is false where nothing is said (RFC 5280, section 4.2.1.9)."""
+    """Whether `cA` is set; the default is false (RFC 5280, section 4.2.1.9)."""
     constraints = _extension(extensions, x509.BasicConstraints)
     return constraints is not None and constraints.value.ca
 

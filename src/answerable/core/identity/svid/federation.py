@@ -1,7 +1,8 @@
-"""Foreign trust domains: where their bundles come from, how often, and which one replaces which (SPIFFE Federation).
+"""SPIFFE Federation: configure the sources of foreign trust domains' bundles, schedule their refresh, and order
+bundles.
 
-Laws: the trust domain of a bundle is the configured one, never one that a document or a server names; a source speaks
-for one domain and a domain has one source; our own domain has none; a bundle never gives way to an older one.
+Laws: the trust domain of a bundle is the configured one, never one that a document or a server names; a source serves
+one domain and a domain has one source; our own domain has none; a bundle is never replaced by an older one.
 """
 
 from __future__ import annotations
@@ -33,20 +34,20 @@ Profile = Literal["https_web", "https_spiffe", "workload_api", "file"]
 PROFILES: Final[tuple[Profile, ...]] = ("https_web", "https_spiffe", "workload_api", "file")
 
 REFRESH_SECONDS_DEFAULT: Final = 300
-"""Where a bundle has no refresh hint (SPIFFE Federation, section 4.1)."""
+"""Interval for a bundle without refresh hint (SPIFFE Federation, section 4.1)."""
 REFRESH_SECONDS_MIN: Final = 10
 REFRESH_SECONDS_MAX: Final = 86_400
 FIRST_RETRY_SECONDS: Final = 10
-"""After the first failure while nothing is known of the domain; doubled up to the default interval."""
+"""Interval after the first failure while no bundle is known; doubled up to the default interval."""
 JITTER: Final = 0.1
-"""Part of an interval by which it is shortened at most, so that many who started together do not stay together."""
+"""Largest fraction by which an interval is shortened, so that processes that started together spread out."""
 STALE_SECONDS_MAX: Final = 259_200
-"""A bundle that could not be refreshed for so long is no longer believed: keys may have been withdrawn since."""
+"""A bundle that could not be refreshed for this long is no longer trusted: keys may have been withdrawn since."""
 SOURCES_MAX: Final = 256
 URL_CHARS_MAX: Final = 2048
 
-# Scheme, host (a name, an IPv4 address, or an IPv6 address in brackets), port; then nothing but printable ASCII without
-# a backslash, which some readers take for a slash.
+# Scheme, host (a name, an IPv4 address, or an IPv6 address in brackets), port; then printable ASCII without a
+# backslash, which some parsers take for a slash.
 _ENDPOINT_URL: Final = re.compile(
     r"https://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[1-9][0-9]{0,4})?(?:[/?#][!-\[\]-~]*)?"
 )
@@ -55,11 +56,11 @@ _SOCKET: Final = re.compile(r"unix:///[!-~]+|tcp://(?:[0-9.]+|\[[0-9A-Fa-f:.]+\]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FederationSource:
-    """Where the bundle of one trust domain comes from; made by `federation_source`.
+    """The source of one trust domain's bundle; made by `federation_source`.
 
-    address: URL of the endpoint, `unix:///path` or `tcp://ip:port` of a Workload API, or path of a file.
-    endpoint_id: of https_spiffe, what the server must be. file: path of the authorities for https_web (PEM; empty for
-    the system's), or of the bundle for the first contact of https_spiffe; empty without one.
+    address: URL of the endpoint, `unix:///path` or `tcp://ip:port` of a Workload API, or path of a file. endpoint_id:
+    for https_spiffe, the SPIFFE ID that the server must have. file: path of the CA certificates for https_web (PEM;
+    empty for the system's), or of the bundle for the first contact of https_spiffe; empty without one.
     """
 
     trust_domain: TrustDomain
@@ -72,8 +73,8 @@ class FederationSource:
 def federation_source(text: str) -> FederationSource:
     """Read one setting. Raises Malformed: `federation.*`, `spiffe_id.*`.
 
-    `TD https_web URL [CA-FILE]`, `TD https_spiffe URL SPIFFE-ID [BUNDLE-FILE]`, `TD workload_api unix:///SOCKET` or
-    `TD file PATH`.
+    Forms: `TD https_web URL [CA-FILE]`, `TD https_spiffe URL SPIFFE-ID [BUNDLE-FILE]`, `TD workload_api unix:///SOCKET`
+    or `TD file PATH`.
     """
     words = text.split()
     if len(words) < 3:
@@ -119,7 +120,8 @@ def federation_sources(texts: Iterable[str], *, own: TrustDomain) -> tuple[Feder
 
 
 def check_endpoint_url(url: str) -> None:
-    """Section 5.2.1.1 and 5.2.2.1: `https`, no user info. Raises Malformed (`federation.url`)."""
+    """Check an endpoint URL (sections 5.2.1.1 and 5.2.2.1): `https`, no user info. Raises Malformed
+    (`federation.url`)."""
     if len(url) > URL_CHARS_MAX or not _ENDPOINT_URL.fullmatch(url):
         raise FEDERATION_URL(
             f"a bundle endpoint is `https://HOST[:PORT]/PATH` without user info, not {shown(url)}"
@@ -127,10 +129,11 @@ def check_endpoint_url(url: str) -> None:
 
 
 def successor(known: TrustBundle | None, fetched: TrustBundle) -> TrustBundle:
-    """The bundle to go on with: the fetched one. Raises Unverified (`bundle.sequence`) when it is older than the known.
+    """Return the fetched bundle as the one to use. Raises Unverified (`bundle.sequence`) if it is older than the known
+    one.
 
-    Section 4.2: the sequence orders bundles, and where one has none, the one that came last counts. An equal sequence
-    does not keep a change out: the withdrawal of a key must not wait for the publisher's counter.
+    Section 4.2: the sequence orders bundles; if either has none, the later fetch counts. An equal sequence does not
+    block a change: the withdrawal of a key must not wait for the publisher's counter.
     """
     if known is None or known.sequence is None or fetched.sequence is None:
         return fetched
@@ -143,7 +146,7 @@ def successor(known: TrustBundle | None, fetched: TrustBundle) -> TrustBundle:
 
 
 def refresh_seconds(bundle: TrustBundle | None) -> int:
-    """How long to wait until the next look: the hint within its bounds, or the default."""
+    """Return the seconds until the next refresh: the hint within its bounds, or the default."""
     hint = bundle.refresh_hint if bundle is not None else None
     if hint is None or hint <= 0:
         return REFRESH_SECONDS_DEFAULT
@@ -151,10 +154,10 @@ def refresh_seconds(bundle: TrustBundle | None) -> int:
 
 
 def retry_seconds(known: TrustBundle | None, failures: int) -> int:
-    """How long to wait after so many failures in a row.
+    """Return the seconds to wait after so many consecutive failures.
 
-    With a bundle, its interval and not less, so that nobody presses on an endpoint in trouble (section 6.2), and not
-    more, so that withdrawn keys are learnt of. Without one, from 10 seconds doubling up to the default interval.
+    With a known bundle, exactly its interval: not less, so that a failing endpoint is not overloaded (section 6.2), and
+    not more, so that withdrawn keys are noticed. Without one, 10 seconds, doubling up to the default interval.
     """
     if known is not None:
         return refresh_seconds(known)
@@ -162,12 +165,12 @@ def retry_seconds(known: TrustBundle | None, failures: int) -> int:
 
 
 def jittered(seconds: float, chance: bytes) -> float:
-    """Up to a tenth shorter. chance: two random bytes."""
+    """Shorten an interval by up to a tenth. chance: two random bytes."""
     return seconds * (1 - JITTER * int.from_bytes(chance[:2], "big") / 0xFFFF)
 
 
 def bundle_unavailable(domain: TrustDomain, why: str, *, code: UnavailableCode) -> Unavailable:
-    """What every source of bundles raises; `why` is shown to operators."""
+    """Return the error that every source of bundles raises; operators read `why`."""
     return code(f"bundle of {shown(domain)}: {why}")
 
 
@@ -181,7 +184,8 @@ def _workload_id(text: str) -> SpiffeId:
 
 
 def check_socket(address: str) -> None:
-    """SPIFFE Workload Endpoint, section 4: a Unix socket without authority, or an IP address and a port.
+    """Check the address of a Workload API (SPIFFE Workload Endpoint, section 4): a Unix socket without authority, or an
+    IP address and a port.
 
     Raises Malformed (`federation.socket`).
     """

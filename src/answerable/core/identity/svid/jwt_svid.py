@@ -1,10 +1,11 @@
-"""JWT-SVIDs: bearer tokens that name a workload to one audience (JWT-SVID standard, sections 2 to 4).
+"""Issue and verify JWT-SVIDs: bearer tokens that identify a workload to one audience (JWT-SVID standard, sections 2 to
+4).
 
-Laws: a token is for the audience that verifies it, in so many letters; `kid` is always there, for a key is looked up
-and never tried (section 2.2 lets it be absent, other verifiers do not); what the standard does not list is not in the
-header; RSA and EC sign, EdDSA, MACs and `none` never.
+Laws: the verifier's audience must match exactly; `kid` is required, since keys are looked up and never tried (section
+2.2 lets it be absent, other verifiers do not); the header contains only what the standard lists; RSA and EC sign,
+EdDSA, MACs and `none` never.
 
-A JWT-SVID can be copied by whoever sees it: nothing in this product takes one for a proof of who is calling.
+Anyone who sees a JWT-SVID can copy it: nothing in this product accepts one as proof of the caller's identity.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ AUDIENCE_CHARS_MAX: Final = 2048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JwtSvid:
-    """A verified token. claims: all of them, as signed."""
+    """A verified token. claims: all claims, as signed."""
 
     id: SpiffeId
     audience: tuple[str, ...]
@@ -62,10 +63,10 @@ def jwt_svid(
     sign: ec.EllipticCurvePrivateKey,
     manifest: ShownManifest | None = None,
 ) -> str:
-    """A token signed with ES256; times are cut to seconds. sign: the authority's key, or a `PortKey` for it. manifest:
-    that the workload was measured by, as a private claim.
+    """Issue a token signed with ES256; times are truncated to seconds.
 
-    Raises Malformed (`svid.issue`, `svid.audience`), and what `sign` raises.
+    sign: the authority's key, or a `PortKey` for it. manifest: the manifest that the workload was measured against,
+    added as a private claim. Raises Malformed (`svid.issue`, `svid.audience`), and what `sign` raises.
     """
     _check_audience(audience)
     claims = dated_claims(id, issued_at, expires_at)
@@ -77,7 +78,7 @@ def jwt_svid(
 def verified_jwt_svid(
     token: str, *, audience: str, bundle_of: Callable[[TrustDomain], TrustBundle | None], now: UnixMillis
 ) -> JwtSvid:
-    """Whom a token names, to this audience, now.
+    """Verify a token for this audience and time.
 
     Raises Malformed (`svid.malformed`) and Unverified with step `svid`: `svid.type`, `.id`, `.trust_domain`, `.kid`,
     `.algorithm`, `.signature`, `.audience`, `.expired`, `.not_yet_valid`.
@@ -94,7 +95,7 @@ def verified_jwt_svid(
 
 
 def _audience(claims: Mapping[str, JSONValue]) -> tuple[str, ...]:
-    """RFC 7519, section 4.1.3: one text or an array of them."""
+    """Read `aud` (RFC 7519, section 4.1.3): one text or an array of texts."""
     value = claims.get(terms.AUDIENCE)
     items = value if isinstance(value, list) else [value]
     texts = tuple(item for item in items if isinstance(item, str) and item)

@@ -1,7 +1,7 @@
-"""What JWT-SVIDs and WIT-SVIDs have in common: how a token is taken apart, whose key it needs, how long it holds.
+"""Common parts of JWT-SVIDs and WIT-SVIDs: parse a token, find its key, and check its validity period.
 
-Laws: a token is read strictly before anything in it is believed; the key comes from the bundle of the trust domain in
-`sub`, by `kid`, and from the list for this kind of token alone; a token without end is refused.
+Laws: a token is parsed strictly before anything in it is trusted; the key comes from the bundle of the trust domain in
+`sub`, by `kid`, and from the list for this kind of token alone; a token without expiry is refused.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from answerable.core.identity.workload.instance import ShownManifest
 
 SKEW_MILLIS: Final = 30_000
-"""By how much the clock of an issuer may be ahead of ours where a token has `nbf`. An end is never stretched."""
+"""How far an issuer's clock may be ahead of ours for `nbf`. An expiry has no leeway."""
 SECONDS_MAX: Final = 253_402_300_799
-"""9999-12-31T23:59:59Z: a later time in a token is a mistake."""
+"""9999-12-31T23:59:59Z: a later time in a token is an error."""
 
 
 def read_header(token: str, *, types: frozenset[str], needs_type: bool) -> CompactJWS:
-    """Take a token apart whose header has `alg`, `kid` and `typ` and nothing else.
+    """Parse a token whose header has `alg`, `kid` and `typ` and nothing else.
 
     Raises Malformed (`svid.malformed`), Unverified (`svid.type`).
     """
@@ -59,7 +59,7 @@ def read_header(token: str, *, types: frozenset[str], needs_type: bool) -> Compa
 
 
 def read_claims(jws: CompactJWS) -> Mapping[str, JSONValue]:
-    """Raises Malformed (`svid.malformed`)."""
+    """Read the claims of a token. Raises Malformed (`svid.malformed`)."""
     limits = Limits(size_bytes_max=TOKEN_CHARS_MAX, depth_max=PAYLOAD_DEPTH_MAX)
     try:
         claims = parse(jws.payload, limits=limits)
@@ -71,7 +71,7 @@ def read_claims(jws: CompactJWS) -> Mapping[str, JSONValue]:
 
 
 def subject_of(claims: Mapping[str, JSONValue]) -> SpiffeId:
-    """The workload in `sub`. Raises Unverified (`svid.id`) unless it is a SPIFFE ID with a path."""
+    """Return the workload in `sub`. Raises Unverified (`svid.id`) unless it is a SPIFFE ID with a path."""
     text = claims.get(terms.SUBJECT)
     if not isinstance(text, str):
         raise SVID_ID("the token has no `sub`")
@@ -85,7 +85,7 @@ def subject_of(claims: Mapping[str, JSONValue]) -> SpiffeId:
 
 
 def bundle_for(domain: TrustDomain, bundle_of: Callable[[TrustDomain], TrustBundle | None]) -> TrustBundle:
-    """Raises Unverified (`svid.trust_domain`) when we believe nothing of this domain."""
+    """Return the bundle of a trust domain. Raises Unverified (`svid.trust_domain`) if the domain is not trusted."""
     bundle = bundle_of(domain)
     if bundle is None or bundle.trust_domain != domain:
         raise SVID_TRUST_DOMAIN(f"trust domain {shown(domain)} has no bundle here")
@@ -93,8 +93,8 @@ def bundle_for(domain: TrustDomain, bundle_of: Callable[[TrustDomain], TrustBund
 
 
 def check_signed(jws: CompactJWS, authorities: Mapping[str, str], domain: TrustDomain) -> None:
-    """Raises Unverified: `svid.kid` when the bundle has no such key for this kind of token, `svid.algorithm`,
-    `svid.signature`."""
+    """Check the signature of a token. Raises Unverified: `svid.kid` if the bundle has no such key for this kind of
+    token, `svid.algorithm`, `svid.signature`."""
     kid = jws.header[terms.KID]
     jwk = authorities.get(kid)
     if jwk is None:
@@ -103,9 +103,9 @@ def check_signed(jws: CompactJWS, authorities: Mapping[str, str], domain: TrustD
 
 
 def expiry_of(claims: Mapping[str, JSONValue], now: UnixMillis) -> UnixMillis:
-    """When the token ends, after `exp`, `nbf` and `iat` were looked at (RFC 7519, sections 4.1.4 to 4.1.6).
+    """Return when the token expires, after checking `exp`, `nbf` and `iat` (RFC 7519, sections 4.1.4 to 4.1.6).
 
-    Raises Malformed (`svid.malformed`) for a time that is none, Unverified: `svid.expired`, also without `exp`,
+    Raises Malformed (`svid.malformed`) for an invalid time, Unverified: `svid.expired`, also without `exp`,
     `svid.not_yet_valid`.
     """
     ends, begins = _time(claims, terms.EXPIRES), _time(claims, terms.NOT_BEFORE)
@@ -122,8 +122,8 @@ def expiry_of(claims: Mapping[str, JSONValue], now: UnixMillis) -> UnixMillis:
 def signed_claims(
     claims: dict[str, JSONValue], *, typ: str, kid: str, sign: ec.EllipticCurvePrivateKey
 ) -> str:
-    """The token. Raises Malformed (`svid.issue`) for a `kid` that no bundle may hold or a token of more than
-    `TOKEN_CHARS_MAX` characters, `json.*`, and what `sign` raises."""
+    """Sign claims as a token. Raises Malformed (`svid.issue`) for a `kid` that no bundle may contain or a token of more
+    than `TOKEN_CHARS_MAX` characters, `json.*`, and what `sign` raises."""
     if not 0 < len(kid) <= KID_CHARS_MAX:
         raise SVID_ISSUE(f"a `kid` has 1 to {KID_CHARS_MAX} characters")
     token = signed_token({terms.KID: kid, terms.TYP: typ}, encode(claims), sign)
@@ -133,7 +133,7 @@ def signed_claims(
 
 
 def dated_claims(name: SpiffeId, issued_at: UnixMillis, expires_at: UnixMillis) -> dict[str, JSONValue]:
-    """`sub`, `iat` and `exp` of a token to be issued, cut to seconds. Raises Malformed (`svid.issue`)."""
+    """Return `sub`, `iat` and `exp` for a token to issue, truncated to seconds. Raises Malformed (`svid.issue`)."""
     first, last = issued_at // 1000, expires_at // 1000
     if not name.path:
         raise SVID_ISSUE(f"{shown(name)} names a trust domain, and a token is of a workload")
@@ -143,9 +143,10 @@ def dated_claims(name: SpiffeId, issued_at: UnixMillis, expires_at: UnixMillis) 
 
 
 def manifest_claim(shown: ShownManifest | None) -> dict[str, JSONValue]:
-    """The claim that says by which manifest the workload was measured; none where it was measured by none that stands.
+    """Return the claim that states by which manifest the workload was measured; empty if no valid manifest applies.
 
-    It is our word about our own workloads, for whoever trusts our domain. Nothing here ever reads it from a token.
+    The claim is our statement about our own workloads, for verifiers that trust our domain. This product never reads it
+    from a token.
     """
     if shown is None or not shown.digest:
         return {}
@@ -160,7 +161,7 @@ def manifest_claim(shown: ShownManifest | None) -> dict[str, JSONValue]:
 
 
 def _time(claims: Mapping[str, JSONValue], name: str) -> UnixMillis | None:
-    """NumericDate (RFC 7519, section 2), which may have a fraction."""
+    """Read a NumericDate (RFC 7519, section 2), which may have a fraction."""
     if name not in claims:
         return None
     value = claims[name]

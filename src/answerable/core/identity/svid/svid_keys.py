@@ -1,10 +1,11 @@
-"""Public keys of SPIFFE authorities and workloads: RSA, and EC on P-256, P-384 and P-521, and what they sign.
+"""Public keys of SPIFFE authorities and workloads (RSA, and EC on P-256, P-384 and P-521), and the signatures they
+verify.
 
 Laws:
-- a key has one form, its canonical JWK with the members that make it, and `alg` where it had one that says more;
-- the key decides which algorithms there are, of the nine that JWT-SVID section 2.1 and WIT-SVID section 2.3 name; a
-  header may only choose among them, and EdDSA, MACs and `none` are never among them;
-- RSA has 2048 to 8192 bits and an exponent that fits 31 bits (NIST SP 800-131A; bounds what one check may cost).
+- a key has one form, its canonical JWK with the required members, and `alg` where the key had one that narrows;
+- the key determines the permitted algorithms, of the nine that JWT-SVID section 2.1 and WIT-SVID section 2.3 name; a
+ header may only choose among them, and EdDSA, MACs and `none` are never permitted;
+- RSA has 2048 to 8192 bits and an exponent that fits 31 bits (NIST SP 800-131A; bounds the cost of one check).
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ RSA_BITS_MAX: Final = 8192
 RSA_EXPONENT_MAX: Final = 2**31 - 1
 PREPARED_KEYS_MAX: Final = 1024
 KID_CHARS_MAX: Final = 256
-"""Of the name that a bundle gives a key."""
+"""Maximum length of the name that a bundle gives a key."""
 
 _CURVES: Final[Mapping[str, ec.EllipticCurve]] = {
     "P-256": ec.SECP256R1(),
@@ -63,7 +64,7 @@ SVIDPublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 
 class _OneAlgorithm(jose.JWSRegistry):
-    """What joserfc may accept, with room for the longest token that `read_compact` lets through."""
+    """The only algorithm that joserfc may accept, with room for the longest token that `read_compact` accepts."""
 
     max_header_length = (HEADER_BYTES_MAX * 4 + 2) // 3  # characters of base64url
     max_payload_length = TOKEN_CHARS_MAX
@@ -74,11 +75,11 @@ class _OneAlgorithm(jose.JWSRegistry):
 
 
 def canonical_jwk(members: Mapping[str, JSONValue]) -> str | None:
-    """Check a public JWK and give it its one form; None for a kind of key that we do not use: another `kty`, `crv` or
-    `alg`, RSA outside its bounds, or one that `use` or `key_ops` (RFC 7517, sections 4.2 and 4.3) keep from verifying.
-    All members but those of the key and `alg` are dropped.
+    """Validate a public JWK and convert it to canonical form. Return None for a kind of key that we do not use: another
+    `kty`, `crv` or `alg`, RSA outside its bounds, or a key that `use` or `key_ops` (RFC 7517, sections 4.2 and 4.3)
+    exclude from verifying. All members except those of the key and `alg` are dropped.
 
-    Raises Malformed: `key.private` when it holds a private or symmetric member, `key.kind` without `kty`, `key.member`,
+    Raises Malformed: `key.private` for a private or symmetric member, `key.kind` without `kty`, `key.member`,
     `key.point`.
     """
     if not _PRIVATE_MEMBERS.isdisjoint(members):
@@ -108,7 +109,7 @@ def _may_verify(members: Mapping[str, JSONValue]) -> bool:
 
 
 def jwk_text(key: SVIDPublicKey, *, alg: JSONValue = None) -> str:
-    """The canonical JWK of a key. alg: kept for RSA, where it narrows; for EC it follows from the curve.
+    """Write the canonical JWK of a key. alg: included for RSA, where it narrows; for EC it follows from the curve.
 
     Raises Malformed (`key.algorithm`, `key.kind`).
     """
@@ -130,14 +131,14 @@ def jwk_text(key: SVIDPublicKey, *, alg: JSONValue = None) -> str:
 
 
 def thumbprint(jwk: str) -> str:
-    """RFC 7638 with SHA-256 of a canonical JWK, base64url."""
+    """Return the RFC 7638 thumbprint (SHA-256, base64url) of a canonical JWK."""
     members = _members(jwk)
     members.pop(terms.ALG, None)
     return to_base64url(sha256(encode(members)).digest())
 
 
 def accepted_key(key: object) -> SVIDPublicKey | None:
-    """The key if it is of a kind and size that may make or carry an SVID, else None."""
+    """Return the key if its kind and size may sign or be named in an SVID, else None."""
     if isinstance(key, ec.EllipticCurvePublicKey):
         return key if key.curve.name in _JOSE_CURVES else None
     if not isinstance(key, rsa.RSAPublicKey) or not RSA_BITS_MIN <= key.key_size <= RSA_BITS_MAX:
@@ -146,7 +147,8 @@ def accepted_key(key: object) -> SVIDPublicKey | None:
 
 
 def algorithms_of(key: SVIDPublicKey, *, alg: str | None = None) -> tuple[str, ...]:
-    """Names in `alg` that fit a key; alg: the only one when its JWK names one. Raises Malformed (`key.kind`)."""
+    """Return the `alg` names that fit a key. alg: the only permitted name, if the key's JWK has one. Raises Malformed
+    (`key.kind`)."""
     if accepted_key(key) is None:
         raise KEY_KIND("expected RSA of 2048 to 8192 bits, or EC on P-256, P-384 or P-521")
     if alg is not None:
@@ -159,7 +161,7 @@ def algorithms_of(key: SVIDPublicKey, *, alg: str | None = None) -> tuple[str, .
 def check_token(jws: CompactJWS, jwk: str) -> None:
     """Check algorithm and signature of a token against one key, given as `canonical_jwk` wrote it.
 
-    Raises Unverified: `svid.algorithm` unless the header names one that fits the key, `svid.signature`.
+    Raises Unverified: `svid.algorithm` unless the header names an algorithm that fits the key, `svid.signature`.
     """
     key, allowed = _prepared(jwk)
     name = jws.header.get(terms.ALG, "")
@@ -168,12 +170,12 @@ def check_token(jws: CompactJWS, jwk: str) -> None:
     try:
         jose.deserialize_compact(jws.token, key, registry=_OneAlgorithm(name))
     except (JoseError, ValueError):
-        # ValueError: OpenSSL will not even look at some signatures that no honest signer makes.
+        # ValueError: OpenSSL rejects some malformed signatures before checking them.
         raise SVID_SIGNATURE() from None
 
 
 def signed_token(header: dict[str, str], claims: bytes, key: ec.EllipticCurvePrivateKey) -> str:
-    """A compact token of ES256 by a key on P-256, which may be elsewhere (`port_key`). Raises what the key raises."""
+    """Sign a compact token with ES256 by a P-256 key, which may be remote (`port_key`). Raises what the key raises."""
     name = terms.ISSUED_ALGORITHM
     return jose.serialize_compact(
         {**header, terms.ALG: name}, claims, jose_key_of(key), registry=_OneAlgorithm(name)
@@ -202,7 +204,7 @@ def _members(jwk: str) -> dict[str, JSONValue]:
 
 
 def _ec_key(members: Mapping[str, JSONValue], curve: ec.EllipticCurve) -> ec.EllipticCurvePublicKey:
-    """RFC 7518, section 6.2.1: coordinates of full length, of a point on the curve."""
+    """Read an EC key (RFC 7518, section 6.2.1): coordinates of full length, of a point on the curve."""
     size = (curve.key_size + 7) // 8
     x, y = (_octets(members, name) for name in ("x", "y"))
     if len(x) != size or len(y) != size:
@@ -215,7 +217,7 @@ def _ec_key(members: Mapping[str, JSONValue], curve: ec.EllipticCurve) -> ec.Ell
 
 
 def _rsa_key(members: Mapping[str, JSONValue]) -> rsa.RSAPublicKey | None:
-    """RFC 7518, section 6.3.1; None when it is outside our bounds."""
+    """Read an RSA key (RFC 7518, section 6.3.1). Return None if it is outside our bounds."""
     modulus, exponent = (_octets(members, name) for name in ("n", "e"))
     if not modulus[0] or not exponent[0]:
         raise KEY_MEMBER("`n` and `e` have no leading zero bytes")

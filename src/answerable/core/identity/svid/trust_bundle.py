@@ -1,15 +1,15 @@
-"""Trust bundles: the public keys of a trust domain (SPIFFE Trust Domain and Bundle, sections 4 and 5).
+"""Trust bundles: read and write the public keys of trust domains (SPIFFE Trust Domain and Bundle, sections 4 and 5).
 
 Laws:
 - the trust domain is the one that the caller configured; no document names its own;
 - a bundle without keys trusts nothing: all SVIDs of its domain are refused (section 4.1.3);
-- a key of a kind or use that we do not know is no key; a key that is broken spoils the whole document;
-- reading back what was written gives the same bundle.
+- a key of an unknown kind or use is ignored; a malformed key invalidates the whole document;
+- writing a bundle and reading it back gives the same bundle.
 
-Stricter than the standards, on purpose: an `x509-svid` entry with a `kid`, with two certificates, or whose key is not
-its certificate's is refused (X509-SVID section 6.2 would take the first certificate), certificates must be those of
-signing authorities, and a `kid` is given once. RSA keys out of bounds and unknown `alg` count as unknown kinds, so that
-one odd key does not keep the withdrawal of another from arriving. Integers end at 2**53 - 1.
+Deliberately stricter than the standards: an `x509-svid` entry with a `kid`, with two certificates, or whose key differs
+from its certificate's is refused (X509-SVID section 6.2 would take the first certificate), certificates must be those
+of signing authorities, and no `kid` occurs twice. RSA keys out of bounds and unknown `alg` count as unknown kinds, so
+that one unusual key does not block the withdrawal of another. Integers end at 2**53 - 1.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ BUNDLE_BYTES_MAX: Final = 1_048_576
 BUNDLE_MAP_BYTES_MAX: Final = 8_388_608
 BUNDLE_DEPTH_MAX: Final = 8
 KEYS_MAX: Final = 256
-"""Entries in `keys` of one bundle."""
+"""Most entries in `keys` of one bundle."""
 DOMAINS_MAX: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustBundle:
-    """All that SVIDs of one trust domain are judged by.
+    """The keys against which SVIDs of one trust domain are verified.
 
     x509_authorities: DER certificates. jwt_authorities, wit_authorities: canonical public JWK text by `kid`, as
     `svid_keys.canonical_jwk` writes it. sequence, refresh_hint (seconds): as published, or None.
@@ -64,7 +64,8 @@ class TrustBundle:
     refresh_hint: int | None = None
 
     def __post_init__(self) -> None:
-        """Raises Malformed (`bundle.kid`): WIT-SVID section 6.1 wants a `kid` to be unique in the whole bundle."""
+        """Check the bundle. Raises Malformed (`bundle.kid`): WIT-SVID section 6.1 requires each `kid` to be unique in
+        the bundle."""
         both = self.jwt_authorities.keys() & self.wit_authorities.keys()
         if both:
             raise BUNDLE_KID(f"two keys have the `kid` {shown(min(both), 60)}")
@@ -73,12 +74,12 @@ class TrustBundle:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of this domain may be believed."""
+        """Whether the bundle has no keys, so that nothing of this domain is trusted."""
         return not (self.x509_authorities or self.jwt_authorities or self.wit_authorities)
 
 
 def parse_bundle(text: bytes, *, domain: TrustDomain) -> TrustBundle:
-    """Read a bundle document (JWK Set). domain: as configured by whoever fetched it.
+    """Read a bundle document (JWK Set). domain: the configured trust domain that it was fetched for.
 
     Raises Malformed: `json.*`, `bundle.kind`, `.keys`, `.size`, `.sequence`, `.refresh_hint`, `.key`, `.kid`,
     `.authority`.
@@ -88,18 +89,18 @@ def parse_bundle(text: bytes, *, domain: TrustDomain) -> TrustBundle:
 
 
 def parse_jwt_bundle(text: bytes, *, domain: TrustDomain) -> TrustBundle:
-    """Read what `FetchJWTBundles` of a Workload API gives: a plain JWK Set of JWT-SVID keys, with or without `use`
+    """Read an answer of a Workload API's `FetchJWTBundles`: a plain JWK Set of JWT-SVID keys, with or without `use`
     (SPIFFE Workload API, section 6.2.2). An entry with another `use` is ignored. Raises Malformed as `parse_bundle`."""
     return _plain_bundle(text, domain, terms.JWT_SVID_USE)
 
 
 def parse_wit_bundle(text: bytes, *, domain: TrustDomain) -> TrustBundle:
-    """As `parse_jwt_bundle`, for `FetchWITBundles`."""
+    """Read an answer of `FetchWITBundles`; otherwise as `parse_jwt_bundle`."""
     return _plain_bundle(text, domain, terms.WIT_SVID_USE)
 
 
 def parse_bundle_map(text: bytes) -> Mapping[TrustDomain, TrustBundle]:
-    """Read a bundle map (section 5), from somebody who may speak for all these domains.
+    """Read a bundle map (section 5). The sender must be authorised for all these domains.
 
     Raises Malformed as `parse_bundle`, `json.duplicate_member` for a domain given twice, and `spiffe_id.trust_domain`.
     """
@@ -114,12 +115,12 @@ def parse_bundle_map(text: bytes) -> Mapping[TrustDomain, TrustBundle]:
 
 
 def encoded_bundle(bundle: TrustBundle) -> bytes:
-    """The bundle document, with all uses. Raises Malformed (`bundle.authority`) for a certificate that is none."""
+    """Write the bundle document, with all uses. Raises Malformed (`bundle.authority`) for an invalid certificate."""
     return encode(_document(bundle))
 
 
 def encoded_bundle_map(bundles: Mapping[TrustDomain, TrustBundle]) -> bytes:
-    """The bundle map; refresh hints of its bundles are left out (section 5.1.1)."""
+    """Write the bundle map; refresh hints of its bundles are omitted (section 5.1.1)."""
     documents: dict[str, JSONValue] = {}
     for domain, bundle in bundles.items():
         document = _document(bundle)
@@ -129,13 +130,13 @@ def encoded_bundle_map(bundles: Mapping[TrustDomain, TrustBundle]) -> bytes:
 
 
 def encoded_jwt_bundle(bundle: TrustBundle) -> bytes:
-    """JWT-SVID keys alone as a plain JWK Set, for the Workload API (section 6.2.2): `kid` always, no `use`, which
-    readers that know no SPIFFE refuse."""
+    """Write the JWT-SVID keys alone as a plain JWK Set, for the Workload API (section 6.2.2): always with `kid`, and
+    without `use`, which readers outside SPIFFE refuse."""
     return encode({terms.KEYS: _jwk_entries(bundle.jwt_authorities)})
 
 
 def encoded_wit_bundle(bundle: TrustBundle) -> bytes:
-    """As `encoded_jwt_bundle`, of WIT-SVID keys."""
+    """Write the WIT-SVID keys alone; otherwise as `encoded_jwt_bundle`."""
     return encode({terms.KEYS: _jwk_entries(bundle.wit_authorities)})
 
 
@@ -215,7 +216,7 @@ def _entries(value: JSONValue) -> tuple[dict[str, JSONValue], list[dict[str, JSO
 
 
 def _certificate(entry: Mapping[str, JSONValue]) -> bytes | None:
-    """The DER certificate of an `x509-svid` entry, or None when the entry is to be ignored."""
+    """Return the DER certificate of an `x509-svid` entry, or None for an entry to ignore."""
     jwk = _checked_jwk(entry)
     chain = entry.get(terms.X5C)
     if jwk is None or chain is None or chain == []:

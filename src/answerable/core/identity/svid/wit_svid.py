@@ -1,11 +1,12 @@
-"""WIT-SVIDs: tokens that name a workload and the key it holds (WIT-SVID standard, incubating, sections 2 to 4).
+"""Issue and verify WIT-SVIDs: tokens that name a workload and the key it holds (WIT-SVID standard, incubating, sections
+2 to 4).
 
-Laws: a token is worth nothing without proof of possession of the key in it, so what `verified_wit_svid` returns is the
-key to ask that proof from, not a caller; there is no `aud`, and no `iss` that OpenID discovery could follow; `jti` is
-no replay key, since two instances may hold the same.
+Laws: a token proves nothing without proof of possession of the key in it, so `verified_wit_svid` returns the key to
+demand that proof from, not a caller; there is no `aud`, and no `iss` that OpenID discovery could follow; `jti` is not
+usable for replay detection, since two instances may have the same.
 
-Stricter than the standard, on purpose: header members it does not know are refused, where section 2 would ignore them,
-and `cnf` holds `jwk` alone.
+Deliberately stricter than the standard: unknown header members are refused, where section 2 would ignore them, and
+`cnf` contains `jwk` alone.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ _TOKEN_ID_CHARS_MAX: Final = 256
 class WitSvid:
     """A verified token, whose bearer has yet to prove possession of `key`.
 
-    key: the public key in `cnf`, as canonical JWK without `alg`; algorithm: the only one it may prove with.
+    key: the public key in `cnf`, as canonical JWK without `alg`. algorithm: the only algorithm permitted for that
+    proof.
     """
 
     id: SpiffeId
@@ -77,11 +79,12 @@ def wit_svid(
     jti: str = "",
     manifest: ShownManifest | None = None,
 ) -> str:
-    """A token signed with ES256; times are cut to seconds. sign: the authority's key, or a `PortKey` for it.
+    """Issue a token signed with ES256; times are truncated to seconds. sign: the authority's key, or a `PortKey` for
+    it.
 
-    jwk: the workload's public key, with `alg` if it is RSA. jti: left out when empty. manifest: that the workload
-    was measured by, as a private claim. Raises Malformed (`key.*`,
-    `svid.cnf` for a kind of key that a WIT-SVID cannot hold, `svid.issue`), and what `sign` raises.
+    jwk: the workload's public key, with `alg` if it is RSA. jti: omitted when empty. manifest: the manifest that the
+    workload was measured against, added as a private claim. Raises Malformed (`key.*`, `svid.cnf` for a kind of key
+    that a WIT-SVID cannot contain, `svid.issue`), and what `sign` raises.
     """
     members = parse(jwk.encode("utf-8", "surrogatepass")) if isinstance(jwk, str) else dict(jwk)
     if not isinstance(members, dict):
@@ -105,7 +108,8 @@ def wit_svid(
 def verified_wit_svid(
     token: str, *, bundle_of: Callable[[TrustDomain], TrustBundle | None], now: UnixMillis
 ) -> WitSvid:
-    """Whom a token names, and the key that its bearer must prove possession of. Never take it as proof by itself.
+    """Verify a token; return its workload, and the key that its bearer must prove possession of. The token alone is no
+    proof.
 
     Raises Malformed (`svid.malformed`) and Unverified with step `svid`: `svid.type`, `.id`, `.trust_domain`, `.kid`,
     `.algorithm`, `.signature`, `.cnf`, `.audience` when it has one, `.issuer`, `.expired`, `.not_yet_valid`.
@@ -124,14 +128,14 @@ def verified_wit_svid(
 
 
 def _check_issuer(claims: Mapping[str, JSONValue]) -> None:
-    """Section 3.7: OpenID discovery starts from an `https` URL."""
+    """Refuse an `iss` that OpenID discovery could follow, an `https` URL (section 3.7)."""
     issuer = claims.get(terms.ISSUER, "")
     if not isinstance(issuer, str) or issuer.strip().lower().startswith(("https:", "http:")):
         raise SVID_ISSUER()
 
 
 def _confirmation(claims: Mapping[str, JSONValue]) -> tuple[str, str]:
-    """Key and algorithm in `cnf` (section 3.2; RFC 7800, section 3.2)."""
+    """Return key and algorithm in `cnf` (section 3.2; RFC 7800, section 3.2)."""
     confirmation = claims.get(terms.CONFIRMATION)
     if not isinstance(confirmation, dict) or confirmation.keys() != {terms.CONFIRMED_KEY}:
         raise SVID_CNF("the token has no `cnf` with `jwk` and nothing else")
@@ -147,7 +151,8 @@ def _confirmation(claims: Mapping[str, JSONValue]) -> tuple[str, str]:
 
 
 def _confirmed(members: Mapping[str, JSONValue]) -> tuple[str, str] | None:
-    """The key without `alg`, and its one algorithm; None where it has none or several. Raises Malformed (`key.*`)."""
+    """Return the key without `alg`, and its one algorithm; None if it has none or several. Raises Malformed
+    (`key.*`)."""
     text = canonical_jwk(members)
     if text is None:
         return None

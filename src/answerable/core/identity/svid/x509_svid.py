@@ -1,18 +1,18 @@
-"""X.509-SVIDs: who a certificate chain speaks for, and how ours are made (X509-SVID standard, sections 2 to 5).
+"""Issue X.509-SVIDs, and verify which workload a certificate chain identifies (X509-SVID standard, sections 2 to 5).
 
 Laws:
-- the bundle is chosen by the trust domain in the leaf first, and a path is looked for to that bundle alone, never to
-  another domain's authorities nor to those of the system;
-- an intermediate that names another trust domain than the leaf's is refused, also where no path needs it;
-- a certificate that may sign identifies nobody; one that identifies somebody signs nothing.
+- the trust domain in the leaf selects the bundle first, and a path is built to that bundle alone, never to another
+ domain's authorities nor to those of the system;
+- an intermediate that names another trust domain than the leaf's is refused, even if no path needs it;
+- a certificate that may sign identifies nobody; a certificate that identifies a workload signs nothing.
 
-Paths (RFC 5280, section 6) are built and checked by `cryptography.x509.verification`: signatures, names, validity of
-every certificate and the authority itself, path length, name constraints (those on URIs are refused as unsupported,
-which X509-SVID section 4.2 warns of), unknown critical extensions, weak algorithms. Its extension policy can be opened
-so far that a leaf needs no DNS name. All rules of SPIFFE about single certificates are ours, in `certificate_rules`,
-and are applied to every certificate before a path is looked for. A loop of our own over `verify_directly_issued_by`
-would have to repeat what the library does. It wants authorities to have a subject, as RFC 5280 section 4.1.2.6 does,
-and looks at whole seconds, so validity is checked once more along the path that it found.
+`cryptography.x509.verification` builds and checks paths (RFC 5280, section 6): signatures, names, validity of every
+certificate and the authority itself, path length, name constraints (those on URIs are refused as unsupported, which
+X509-SVID section 4.2 warns of), unknown critical extensions, weak algorithms. Its extension policy can be relaxed so
+that a leaf needs no DNS name. All SPIFFE rules about single certificates are in `certificate_rules`, and are applied to
+every certificate before a path is built. A loop of our own over `verify_directly_issued_by` would have to repeat what
+the library does. The library requires authorities to have a subject, as RFC 5280 section 4.1.2.6 does, and compares
+whole seconds, so validity is checked once more along the path that it found.
 """
 
 from __future__ import annotations
@@ -57,18 +57,18 @@ if TYPE_CHECKING:
     from answerable.core.identity.svid.trust_bundle import TrustBundle
 
 CHAIN_CERTIFICATES_MAX: Final = 4
-"""In what is presented: a leaf and up to three intermediates."""
+"""Most certificates in a presented chain: a leaf and up to three intermediates."""
 STORES_MAX: Final = 64
-"""Sets of authorities that are kept prepared."""
+"""Most sets of authorities that are cached in prepared form."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that RFC 5280 can write.
+_LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second that RFC 5280 can represent.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class X509Svid:
     """A verified identity. chain: the intermediates as presented, without the leaf, so that `leaf` and `chain` together
-    are what TLS sends; empty when an authority signed the leaf. public_key: SubjectPublicKeyInfo, DER."""
+    are what TLS sends; empty if an authority signed the leaf. public_key: SubjectPublicKeyInfo, DER."""
 
     id: SpiffeId
     leaf: bytes
@@ -80,7 +80,7 @@ class X509Svid:
 
 
 def presented_id(chain: Sequence[bytes]) -> SpiffeId:
-    """Whom a chain claims to speak for, after the rules on its form; nothing is verified, no key looked at.
+    """Return the claimed SPIFFE ID of a chain. Only the form is checked: no signature and no authority.
 
     chain: DER, leaf first. Raises Unverified (`svid.chain` and as `verified_x509_svid`).
     """
@@ -90,7 +90,7 @@ def presented_id(chain: Sequence[bytes]) -> SpiffeId:
 def verified_x509_svid(
     chain: Sequence[bytes], *, bundle_of: Callable[[TrustDomain], TrustBundle | None], now: UnixMillis
 ) -> X509Svid:
-    """Who speaks through this chain (DER, leaf first), whose holder must have proved possession of the leaf's key.
+    """Verify a chain (DER, leaf first). Its holder must already have proved possession of the leaf's key.
 
     Raises Unverified with step `svid`: `svid.chain`, `.certificate`, `.key`, `.key_usage`, `.san`, `.uri_san`, `.id`,
     `.authority`, `.purpose`, `.signer`, `.other_domain`, `.trust_domain` when its domain has no bundle or no authority,
@@ -124,11 +124,11 @@ def leaf_certificate(
     not_after: UnixMillis,
     sign: ec.EllipticCurvePrivateKey,
 ) -> bytes:
-    """The DER certificate of a workload: no subject, one critical URI name, both TLS purposes (sections 3.1, 4).
+    """Issue the DER certificate of a workload: no subject, one critical URI name, both TLS purposes (sections 3.1, 4).
 
-    sign: the issuer's key, or a `PortKey` that stands for it. Times are cut to seconds. Raises Malformed
-    (`svid.issue`) for an id without a path or of another trust domain than the issuer's, for a key that could not be
-    verified, and for times that do not fit or end after the issuer; and what `sign` raises.
+    sign: the issuer's key, or a `PortKey` for it. Times are truncated to seconds. Raises Malformed (`svid.issue`) for
+    an id without a path or of another trust domain than the issuer's, for a key that a verifier would refuse, and for
+    an invalid validity period or one that ends after the issuer's; and what `sign` raises.
     """
     authority = read_certificate(issuer.public_bytes(Encoding.DER))
     domain = check_signing(authority)
@@ -163,14 +163,14 @@ def authority_certificate(
     not_before: UnixMillis,
     not_after: UnixMillis,
 ) -> bytes:
-    """The self-signed DER certificate of a trust domain's authority, which signs leaves only (sections 3.2, 4).
+    """Make the self-signed DER certificate of a trust domain's authority, which signs leaves only (sections 3.2, 4).
 
-    key: its key, or a `PortKey` that stands for it. Raises Malformed (`svid.issue`), and what the key raises.
+    key: the authority's key, or a `PortKey` for it. Raises Malformed (`svid.issue`), and what the key raises.
     """
     subject = x509.Name(
         [
             x509.NameAttribute(NameOID.COMMON_NAME, "SPIFFE authority"),
-            # Two authorities of a domain never share a name: path building would have to try both.
+            # Makes the subject unique: with equal subjects, path building would have to try both authorities.
             x509.NameAttribute(NameOID.SERIAL_NUMBER, f"{serial:x}"),
         ]
     )
@@ -224,7 +224,8 @@ def _check_path(
 
 @lru_cache(maxsize=STORES_MAX)
 def _store(authorities: tuple[bytes, ...]) -> verification.Store:
-    """Raises Unverified where a bundle that nobody parsed holds a certificate that may not sign."""
+    """Return a verification store. Raises Unverified for a certificate that may not sign, in a bundle that was not
+    parsed."""
     certificates = [read_certificate(der) for der in authorities]
     for certificate in certificates:
         check_signing(certificate)
@@ -232,7 +233,7 @@ def _store(authorities: tuple[bytes, ...]) -> verification.Store:
 
 
 def _check_validity(certificate: x509.Certificate, now: UnixMillis) -> None:
-    """RFC 5280, section 4.1.2.5: from the first instant through the last, both included."""
+    """Check the validity period (RFC 5280, section 4.1.2.5): both ends are included."""
     if now < _millis(certificate.not_valid_before_utc):
         raise SVID_NOT_YET_VALID("a certificate of the chain is not yet valid")
     if now > _millis(certificate.not_valid_after_utc):

@@ -1,1 +1,1 @@
-"""Attestation, enrolment and instances of workloads."""
+"""Workloads: attestation, enrolment and running instances."""

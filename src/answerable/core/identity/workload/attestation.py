@@ -1,8 +1,9 @@
-"""Attestation: what was measured about a workload, and which agent it therefore is.
+"""Attestation: validate the selectors measured of a workload, and find the agent that they identify.
 
-Laws: an entry matches when all of its selectors were measured, and an empty one never does; the most specific entry
-wins, and where two agents could be meant nobody is; what cannot be written as a selector exactly is left out, never
-cut; a token that was made for one agent makes no other; a program that no user is named with makes nobody anything.
+Laws: an entry matches when all of its selectors were measured, and an empty entry never does; the most specific entry
+wins, and if two agents remain, none is chosen; a value that cannot be written exactly as a selector is omitted, never
+truncated; a join token made for one agent identifies no other; an entry that names a program without a user matches
+nothing.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ if TYPE_CHECKING:
 ENTRIES_MAX: Final = 100_000
 STEP: Final = "attestation"
 DOMAIN_TAG: Final = "answerable-enrol"
-"""Also the namespace of `ssh-keygen -Y sign`: no other statement of such a key begins with it."""
+"""First line of the signed message, and the namespace of `ssh-keygen -Y sign`: no other statement of such a key begins
+with it."""
 
 SHOWN_AGAIN: Final[frozenset[Source]] = frozenset({"spiffe", "mtls"})
-"""Evidence that an instance shows anew whenever it renews: who vouches for it can take that back at any time."""
+"""Evidence that an instance must present again at each renewal: its issuer can withdraw it at any time."""
 
 _PROGRAM: Final = ("unix:path:", "unix:sha256:")
 _USER: Final = "unix:uid:"
@@ -52,7 +54,7 @@ _OPEN_KEYS: Final = {
     "oidc": re.compile(r"claim\.[A-Za-z0-9_.-]{1,128}"),
     "aws": re.compile(r"tag\.[A-Za-z0-9_.-]{1,128}"),
 }
-"""By type, keys that are not listed one by one: their rest is chosen by others."""
+"""By type, patterns of keys that are not listed one by one, since their rest is chosen outside this product."""
 
 _VALUES: Final[Mapping[str, re.Pattern[str]]] = {
     "unix:uid": _NUMBER,
@@ -124,14 +126,15 @@ _VALUES: Final[Mapping[str, re.Pattern[str]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationEntry:
-    """Whatever shows all of these selectors is an instance of this agent; an empty set never matches."""
+    """A registration: a workload with all of these selectors is an instance of this agent; an empty set never
+    matches."""
 
     agent: AgentId
     selectors: frozenset[str]
 
 
 def checked_selector(text: str) -> str:
-    """Return `text` when it is a selector `type:key:value` that something here measures.
+    """Return `text` if it is a selector `type:key:value` that this product measures.
 
     Raises Malformed (`attestation.selector`).
     """
@@ -147,8 +150,8 @@ def checked_selector(text: str) -> str:
 
 
 def selector(kind: str, key: str, value: object) -> tuple[str, ...]:
-    """The selector as a tuple of one; empty where key or value cannot be written in one, so that nothing is cut, and no
-    part of a key is taken for a value."""
+    """Return the selector as a tuple of one; empty if key or value cannot be written exactly. A key with a colon is
+    refused, since part of it would be read as the value."""
     if ":" in key:
         return ()
     try:
@@ -158,10 +161,10 @@ def selector(kind: str, key: str, value: object) -> tuple[str, ...]:
 
 
 def checked_evidence(source: Source, grade: Grade, selectors: Iterable[str]) -> Evidence:
-    """Evidence with its selectors sorted and each once.
+    """Return evidence with its selectors sorted and each once.
 
-    Raises Malformed (`attestation.selector`), and Unverified (`attestation.too_many`): leaving some out could make the
-    workload another agent.
+    Raises Malformed (`attestation.selector`), and Unverified (`attestation.too_many`): omitting selectors could make
+    the workload match another agent.
     """
     found = sorted({checked_selector(text) for text in selectors})
     if len(found) > SELECTORS_MAX:
@@ -170,8 +173,8 @@ def checked_evidence(source: Source, grade: Grade, selectors: Iterable[str]) -> 
 
 
 def fits_every_user(selectors: Iterable[str]) -> bool:
-    """Whether these name a program and not who runs it. Any user of the machine may start any program, and have it do
-    what they like (a debugger, a preloaded library), so that a program alone tells nobody from anybody."""
+    """Whether the selectors name a program without its user. Any user of the machine may start any program and control
+    it (a debugger, a preloaded library), so a program alone identifies nobody."""
     listed = tuple(selectors)
     return any(one.startswith(_PROGRAM) for one in listed) and not any(
         one.startswith(_USER) for one in listed
@@ -179,11 +182,11 @@ def fits_every_user(selectors: Iterable[str]) -> bool:
 
 
 def matching_agent(entries: Iterable[RegistrationEntry], selectors: Collection[str]) -> AgentId | None:
-    """The agent whose entry says most of what was measured, or None when no entry matches.
+    """Return the agent of the most specific matching entry, or None if no entry matches.
 
-    The winner's set holds every matching set of any other agent, and more. A set that fits every user matches nothing,
-    however it came to be registered. Raises Refused (`attestation.ambiguous`)
-    where no entry does.
+    The winner's selectors are a proper superset of every matching set of any other agent. An entry that fits every user
+    never matches, however it was registered. Raises Refused (`attestation.ambiguous`) if several agents match and none
+    wins.
     """
     measured = frozenset(selectors)
     bound = {AgentId(text.removeprefix(_BOUND_AGENT)) for text in measured if text.startswith(_BOUND_AGENT)}
@@ -206,8 +209,8 @@ def matching_agent(entries: Iterable[RegistrationEntry], selectors: Collection[s
 
 
 def possession_message(challenge: str, key_thumbprint: str) -> bytes:
-    """What a certificate's or a host's key signs: domain tag, challenge and the RFC 7638 thumbprint of the key that is
-    to be enrolled, each on a line of its own, so that a signature serves this challenge and this key alone.
+    """Return the message that a certificate's or a host's key signs: domain tag, challenge and the RFC 7638 thumbprint
+    of the key to enrol, each on its own line, so that a signature is good for this challenge and this key alone.
 
     Raises Malformed (`attestation.message`).
     """
@@ -218,16 +221,16 @@ def possession_message(challenge: str, key_thumbprint: str) -> bytes:
 
 
 def enrolment_audience(domain: TrustDomain, key_thumbprint: str) -> str:
-    """What a JWT-SVID that attests is made for: enrolment in this trust domain, of this very key.
+    """Return the audience of a JWT-SVID used as attestation: enrolment of this key in this trust domain.
 
-    So it is no bearer token: who copies it can enrol nobody but the key that it names.
+    The JWT-SVID is therefore no bearer token: a copy of it can enrol only the key that it names.
     """
     return f"spiffe://{domain}/answerable/enrolment/{key_thumbprint}"
 
 
 def spiffe_selectors(identity: SpiffeId) -> tuple[str, ...]:
-    """What a verified SPIFFE ID gives: itself, and each name that it stands below, by whole segments of its path up to
-    its trust domain, so that no name is taken for the beginning of another."""
+    """Return the selectors of a verified SPIFFE ID: the id itself, and each prefix of whole path segments up to its
+    trust domain, so that a name is never taken for a prefix of another."""
     above, found = str(identity), [*selector("spiffe", "id", identity)]
     for _ in range(identity.path.count("/")):
         above = above.rpartition("/")[0]
@@ -236,8 +239,8 @@ def spiffe_selectors(identity: SpiffeId) -> tuple[str, ...]:
 
 
 def vouching_domain(evidence: Evidence) -> TrustDomain | None:
-    """The trust domain whose SVID the evidence is; None for evidence of another kind. Raises Malformed
-    (`spiffe_id.*`) for what no attestation made."""
+    """Return the trust domain whose SVID the evidence is, or None for evidence of another kind. Raises Malformed
+    (`spiffe_id.*`) for evidence that no attestation made."""
     if evidence.source != "spiffe":
         return None
     named = next((one for one in evidence.selectors if one.startswith(_SPIFFE_ID)), _SPIFFE_ID)

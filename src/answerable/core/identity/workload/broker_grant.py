@@ -1,7 +1,8 @@
-"""Who may fetch identity documents for whom, as whoever runs the server has set it.
+"""Grants of the Broker API: which processes may fetch identity documents for which workloads, as configured by the
+operator.
 
-Laws: nobody may broker who is not listed; a broker reaches the listed workloads and no others; there is no word for
-all of them.
+Laws: a process that is not listed may not broker; a broker reaches the listed workloads and no others; there is no
+wildcard.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 GRANTS_MAX: Final = 256
 WORKLOADS_MAX: Final = 256
-"""In one grant."""
+"""Maximum for one grant."""
 
 _AGENT: Final = "agent:"
 _KERNEL: Final = "unix:"
@@ -30,14 +31,16 @@ _KERNEL: Final = "unix:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerGrant:
-    """One broker and whom it may fetch for; made by `broker_grants`. Both as names, in the sense of `names_of`."""
+    """One broker and the workloads that it may fetch for; made by `broker_grants`. Both are names in the sense of
+    `names_of`."""
 
     broker: str
     workloads: frozenset[str]
 
 
 def broker_grants(texts: Iterable[str], *, own: TrustDomain) -> tuple[BrokerGrant, ...]:
-    """Read the setting, each `BROKER WORKLOAD [WORKLOAD ...]`, with names of processes as `names_of` gives them.
+    """Read the setting. Each text is `BROKER WORKLOAD [WORKLOAD ...]`, with names of processes as `names_of` gives
+    them.
 
     own: our trust domain. Raises Malformed (`broker.grant`).
     """
@@ -48,14 +51,14 @@ def broker_grants(texts: Iterable[str], *, own: TrustDomain) -> tuple[BrokerGran
 
 
 def names_of(domain: TrustDomain, agent: AgentId | None, selectors: Collection[str]) -> frozenset[str]:
-    """Everything that a grant may call a measured process by: what the kernel said of it, and the agent it belongs to,
-    as `agent:NAME` and as the SPIFFE ID of all its instances. agent: None for a process that belongs to none."""
+    """Return all names by which a grant may refer to a measured process: its kernel selectors, and its agent, as
+    `agent:NAME` and as the SPIFFE ID of all its instances. agent: None for a process that belongs to none."""
     kernel = frozenset(one for one in selectors if one.startswith(_KERNEL))
     return kernel if agent is None else kernel | {f"{_AGENT}{agent}", _agent_spiffe_id(domain, agent)}
 
 
 def within_reach(grants: Iterable[BrokerGrant], broker: Collection[str]) -> frozenset[str]:
-    """What the workloads that this process may fetch for are called; empty for one that is no broker."""
+    """Return the names of the workloads that this process may fetch for; empty if the process is no broker."""
     return frozenset(name for one in grants if one.broker in broker for name in one.workloads)
 
 

@@ -1,11 +1,11 @@
-"""Challenges for proofs of possession: numbered, handed out without being remembered, taken once.
+"""Issue and check single-use challenges for proofs of possession, without storing them.
 
-Laws: a challenge is of this process (it carries a MAC under a secret made at start), of the last minute, and taken at
-most once; neither asking for challenges nor taking them costs memory, which is one bit for each of the last
-ISSUED_MAX, made at the start. So nobody can use up what others need: a challenge is good for its minute unless
-ISSUED_MAX more are asked for in it, some 70,000 a second, which no door of ours can answer.
+Laws: a challenge belongs to this process (it carries a MAC under a secret made at start), is less than a minute old,
+and is taken at most once; neither issuing nor taking costs memory beyond one bit for each of the last ISSUED_MAX,
+allocated at start. So no caller can exhaust the challenges of others: a challenge stays good for its minute unless
+ISSUED_MAX more are issued within it, some 70,000 a second, which no listener of ours can serve.
 
-How many challenges there were since the start can be read from their numbers, and is no secret.
+Challenges carry ascending numbers, so their total since the start is public.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from answerable.errors.codes.workloads import CHALLENGE_EXPIRED, CHALLENGE_UNKNO
 
 LIFETIME_SECONDS: Final = 60
 ISSUED_MAX: Final = 4_194_304
-"""Challenges that may be asked for after one before that one is good no longer: 512 KiB of bits."""
+"""Number of later challenges after which a challenge is no longer good: 512 KiB of bits."""
 SECRET_BYTES: Final = 32
 
 _FORM: Final = re.compile(r"[0-9]{1,12}\.[0-9]{1,15}\.[0-9a-z]{26}\.[A-Za-z0-9_-]{43}")
 
 
 class Challenges:
-    """Issues and takes challenges. The caller holds a lock around `issue` and `take`. Times are monotonic seconds."""
+    """The challenges of one process. The caller holds a lock around `issue` and `take`. Times are monotonic seconds."""
 
     __slots__ = ("_issued", "_issued_max", "_secret", "_taken")
 
@@ -34,11 +34,11 @@ class Challenges:
         self._secret: Final = secret
         self._issued_max: Final = issued_max
         self._issued = 0
-        # One bit for each number, which it shares with those a multiple of `issued_max` away: set when it is taken.
+        # One bit for each number modulo `issued_max`, set when the challenge is taken.
         self._taken: Final = bytearray((issued_max + 7) // 8)
 
     def issue(self, chance: str, *, at: float) -> str:
-        """A new challenge; `chance` is a fresh token of the system's entropy, so that nobody knows it beforehand."""
+        """Issue a challenge. chance: a fresh random token, which makes the challenge unpredictable."""
         number = self._issued
         self._issued += 1
         place, bit = self._bit(number)
@@ -47,18 +47,18 @@ class Challenges:
         return f"{text}.{self._mac(text)}"
 
     def check(self, challenge: str, *, at: float) -> None:
-        """Raises Unverified (`challenge.unknown`, `challenge.expired`)."""
+        """Check a challenge without taking it. Raises Unverified (`challenge.unknown`, `challenge.expired`)."""
         text, _, mac = challenge.rpartition(".")
         if not _FORM.fullmatch(challenge) or not hmac.compare_digest(self._mac(text), mac):
             raise CHALLENGE_UNKNOWN()
         created, number, _ = text.split(".")
-        # The second it was made in is not counted, so that a challenge lives at least as long as promised.
+        # The comparison in whole seconds is inclusive, so that a challenge lives at least as long as promised.
         in_time = 0 <= int(at) - int(created) <= LIFETIME_SECONDS
         if not in_time or self._issued - int(number) > self._issued_max:
             raise CHALLENGE_EXPIRED()
 
     def take(self, challenge: str, *, at: float) -> None:
-        """Check it, and use it up.
+        """Check a challenge, and mark it as taken.
 
         Raises Unverified (`challenge.unknown`, `challenge.expired`, `challenge.used`).
         """

@@ -1,4 +1,4 @@
-"""The client certificate of a TLS connection: what it is called, and whether it stands at this moment."""
+"""Check the client certificate of a TLS connection: whether it is valid now, and its SHA-256."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def standing_certificate(der: bytes, *, now: UnixMillis) -> str:
-    """The SHA-256 of a certificate that is valid now, hex. Who issued it, the TLS handshake has judged.
+    """Return the SHA-256, hex, of a certificate that is valid now. The TLS handshake has already verified the issuer.
 
-    Raises Unverified (`mtls.certificate` for none or one that cannot be read, `mtls.expired`).
+    Raises Unverified (`mtls.certificate` for none or an unreadable one, `mtls.expired`).
     """
     try:
         certificate = x509.load_der_x509_certificate(der)

@@ -1,7 +1,7 @@
-"""What a workload says when it asks to be enrolled, and how it shows that it holds the keys that it names.
+"""Enrolment requests of workloads: make and verify the proof that the workload holds the keys that it names.
 
-Laws: a self-proof is over one challenge, one trust domain and every other member of the request, so that it serves this
-request alone, and nobody puts another key into it; a certificate request is asked for its key and nothing else.
+Laws: a self-proof covers one challenge, one trust domain and every other member of the request, so that it is good for
+this request alone, and nobody can replace a key in it; of a certificate request only the key is used.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _CLAIMS: Final = frozenset({"aud", "challenge", "request"})
 def enrolment_proof(
     request: Mapping[str, JSONValue], *, challenge: str, domain: TrustDomain, key: SigningKey
 ) -> str:
-    """The self-proof: a compact JWS by the key that is to be enrolled, for the member `proof`. Raises Malformed."""
+    """Make the self-proof: a compact JWS by the key to enrol, for the member `proof`. Raises Malformed."""
     claims: dict[str, JSONValue] = {
         "aud": domain,
         "challenge": challenge,
@@ -61,7 +61,8 @@ def enrolment_proof(
 def verified_enrolment_proof(
     token: str, request: Mapping[str, JSONValue], *, key: PublicKey, domain: TrustDomain
 ) -> str:
-    """The challenge that `key` signed for this very request; whether it is ours and fresh, the caller checks.
+    """Verify that `key` signed this request, and return the challenge. The caller checks that the challenge is ours and
+    fresh.
 
     request: without the member `proof`. Raises Malformed (`enrolment.malformed`), Unverified (`enrolment.*`).
     """
@@ -91,17 +92,17 @@ def verified_enrolment_proof(
 
 
 def enrolled_key(value: JSONValue) -> PublicKey:
-    """The proof key that a request names: a public JWK. Raises Malformed (`enrolment.malformed`, `key.*`)."""
+    """Read the proof key that a request names: a public JWK. Raises Malformed (`enrolment.malformed`, `key.*`)."""
     if not isinstance(value, dict):
         raise ENROLMENT_MALFORMED("`key` is a public JWK")
     return public_key(value)
 
 
 def certificate_request_key(der: bytes) -> ec.EllipticCurvePublicKey:
-    """The P-256 key whose owner signed this certificate request (RFC 2986, section 4.2).
+    """Return the P-256 key that signed this certificate request (RFC 2986, section 4.2).
 
-    Names and extensions that it asks for are not read: what a certificate says follows from the instance. Raises
-    Malformed (`enrolment.csr`) and Unverified (`enrolment.csr_signature`).
+    Requested names and extensions are ignored: the instance determines the content of its certificate. Raises Malformed
+    (`enrolment.csr`) and Unverified (`enrolment.csr_signature`).
     """
     if len(der) > CSR_BYTES_MAX:
         raise ENROLMENT_CSR(f"a certificate request has at most {CSR_BYTES_MAX} bytes")
@@ -119,14 +120,15 @@ def certificate_request_key(der: bytes) -> ec.EllipticCurvePublicKey:
 
 
 def ec_thumbprint(key: ec.EllipticCurvePublicKey) -> str:
-    """RFC 7638 SHA-256 of a P-256 key, as keys of callers have it."""
+    """Return the RFC 7638 SHA-256 thumbprint of a P-256 key, as for keys of callers."""
     numbers = key.public_numbers()
     x, y = (to_base64url(number.to_bytes(32, "big")) for number in (numbers.x, numbers.y))
     return public_key({"crv": "P-256", "kty": "EC", "x": x, "y": y}).thumbprint
 
 
 def spki_digest(key: ec.EllipticCurvePublicKey) -> str:
-    """SHA-256 of the SubjectPublicKeyInfo, hex: what the ledger says a certificate is bound to."""
+    """Return the SHA-256 of the SubjectPublicKeyInfo, hex: the key that a certificate is bound to, as the ledger
+    records it."""
     return sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 

@@ -1,7 +1,7 @@
-"""The one key of a foreign issuer's JWK Set that may have signed a token.
+"""Find the one key in a foreign issuer's JWK Set that may have signed a token.
 
-Laws: the algorithm must fit the key's type, and where the key names its use or algorithm, those too; a key id that two
-keys share names none of them; symmetric keys, and keys that show their private half, are passed over.
+Laws: the algorithm must fit the key's type and, if the key names its use or algorithm, those too; a key id that occurs
+twice identifies no key; symmetric keys, and keys that expose their private half, are skipped.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ ALGORITHMS: Final[Mapping[str, tuple[str, str]]] = {
     "ES384": ("EC", "P-384"),
     "ES512": ("EC", "P-521"),
     "Ed25519": ("OKP", "Ed25519"),
-    # The older, polymorphic name (RFC 8037) of what RFC 9864 calls Ed25519; only for keys on that curve.
+    # The older, polymorphic name (RFC 8037) for what RFC 9864 calls Ed25519; accepted only for keys on that curve.
     "EdDSA": ("OKP", "Ed25519"),
 }
-"""`alg` that is accepted, with `kty` and `crv` of the keys it goes with."""
+"""Accepted values of `alg`, with `kty` and `crv` of the keys that fit."""
 
 _CURVES: Final[Mapping[str, ec.EllipticCurve]] = {
     "P-256": ec.SECP256R1(),
@@ -56,12 +56,12 @@ class _Wanted:
 
 
 def key_ids(key_set: bytes) -> frozenset[str]:
-    """The key ids in a set. Raises Malformed (`oidc.key_set`)."""
+    """Return the key ids in a set. Raises Malformed (`oidc.key_set`)."""
     return frozenset(kid for key in _keys(key_set) if isinstance(kid := key.get("kid"), str))
 
 
 def issuer_key(key_set: bytes, *, kid: str | None, algorithm: str) -> RSAKey | ECKey | OKPKey:
-    """The key that `kid` names, fit for `algorithm`; without a `kid` the only key that fits.
+    """Return the key that `kid` names, if it fits `algorithm`; without a `kid` the only key that fits.
 
     Raises Malformed (`oidc.key_set`) and Unverified (`oidc.key`).
     """
@@ -108,7 +108,7 @@ def _fits(key: Mapping[str, JSONValue], wanted: _Wanted) -> bool:
 
 
 def _imported(key: Mapping[str, JSONValue], wanted: _Wanted) -> RSAKey | ECKey | OKPKey:
-    """Only from the members that make the key: certificates and addresses beside them are not looked at."""
+    """Import the key from its required members only: certificates and URLs beside them are ignored."""
     if wanted.kind == "RSA":
         modulus, exponent = _number(key["n"]), _number(key["e"])
         if not RSA_BITS_MIN <= modulus.bit_length() <= RSA_BITS_MAX or not 3 <= exponent < 2**32:

@@ -1,7 +1,8 @@
-"""Join tokens: a secret that an operator hands to one new workload, good once and for minutes.
+"""Join tokens: single-use secrets, valid for minutes, that an operator hands to one new workload.
 
-Laws: we keep the SHA-256 of a token, never the token; it has 256 random bits, so the digest gives nothing away; it says
-for which agent it was made, and selectors of a token are of type `join_token` only: who makes tokens measures nothing.
+Laws: only the SHA-256 of a token is stored, never the token; the token has 256 random bits, so the digest does not
+reveal it; it names the agent that it was made for, and selectors of a token are of type `join_token` only, since its
+maker measures nothing.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ SECRET_BYTES: Final = 32
 LIFETIME_SECONDS: Final = 600
 LIFETIME_SECONDS_MAX: Final = 86_400
 KEPT_SECONDS: Final = 86_400
-"""How long a token can be looked up after its end."""
+"""How long a token can be looked up after its expiry."""
 TOKENS_MAX: Final = 10_000
-"""Kept at a time, used and expired ones included until they are forgotten."""
+"""Most tokens stored at a time, including used and expired ones that have not been forgotten yet."""
 
 _PREFIX: Final = "ajt_"
 _FORM: Final = re.compile(r"ajt_[A-Za-z0-9_-]{43}")
@@ -39,7 +40,8 @@ _FORM: Final = re.compile(r"ajt_[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinToken:
-    """digest: SHA-256 of the token's text. selectors: what it grants. used_at: None while it is unused."""
+    """A stored join token. digest: SHA-256 of the token's text. selectors: what it grants. used_at: None while
+    unused."""
 
     digest: bytes
     name: str
@@ -50,19 +52,21 @@ class JoinToken:
     used_at: UnixMillis | None = None
 
     def is_good(self, now: UnixMillis) -> bool:
-        """Whether it may be used at `now`; not before it was made, for then the clock was set back."""
+        """Whether the token may be used at `now`. False before its creation, which means that the clock was set
+        back."""
         return self.used_at is None and self.created_at <= now < self.expires_at
 
 
 def join_token_text(secret: bytes) -> str:
-    """The token, from fresh random bytes. Raises Malformed (`join_token.secret`)."""
+    """Make a token from fresh random bytes. Raises Malformed (`join_token.secret`)."""
     if len(secret) != SECRET_BYTES:
         raise JOIN_TOKEN_SECRET(f"a join token takes {SECRET_BYTES} random bytes, got {len(secret)}")
     return _PREFIX + to_base64url(secret)
 
 
 def join_token_digest(text: str) -> bytes:
-    """What a token is found by. Raises Unverified (`join_token.refused`); the message never shows the token."""
+    """Return the digest by which a token is looked up. Raises Unverified (`join_token.refused`); the message never
+    contains the token."""
     if not _FORM.fullmatch(text):
         raise JOIN_TOKEN_REFUSED("this is no join token")
     return sha256(text.encode("ascii")).digest()
@@ -71,7 +75,7 @@ def join_token_digest(text: str) -> bytes:
 def join_token(
     text: str, *, name: str, agent: AgentId, extra: Iterable[str] = (), now: UnixMillis, seconds: int
 ) -> JoinToken:
-    """What is kept of a new token. extra: further names, as selectors `join_token:name:NAME`.
+    """Return the record to store for a new token. extra: further names, as selectors `join_token:name:NAME`.
 
     Raises Malformed (`name.invalid`, `attestation.selector`, `join_token.selector`, `join_token.lifetime`).
     """

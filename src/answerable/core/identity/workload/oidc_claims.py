@@ -1,12 +1,12 @@
-"""Workload tokens of OpenID issuers: signature, terms, and the selectors that their claims give.
+"""Verify workload tokens of OpenID issuers: signature, terms, and the selectors that their claims give.
 
 Laws:
-- the algorithm is on our list and of the key's own kind, so that no public key is ever taken for a MAC secret;
-- issuer and audience are exactly the expected ones, and the audience is the only one: a token made for somebody else as
-  well could be handed on by them;
-- a token has an end, and lives no longer than its issuer's terms allow;
-- selectors of a shape (`oidc_shapes`) come only from issuers that are configured for it: any other could write the same
-  claims (OpenID Connect Core, section 3.1.3.7; RFC 8725; RFC 9068, section 4).
+- the algorithm is on our list and fits the key's type, so that no public key is ever used as a MAC secret;
+- issuer and audience are exactly the expected ones, and the audience is the only one: another recipient of the same
+ token could pass it on;
+- a token has an expiry, and lives no longer than its issuer's terms allow;
+- selectors of a shape (`oidc_shapes`) come only from issuers that are configured for it: any other issuer could write
+ the same claims (OpenID Connect Core, section 3.1.3.7; RFC 8725; RFC 9068, section 4).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ TOKEN_CHARS_MAX: Final = 16_384
 SKEW_SECONDS: Final = 60
 LIFETIME_SECONDS_MAX: Final = 86_400
 SUBJECT_CHARS_MAX: Final = 255
-"""OpenID Connect Core, section 2."""
+"""Maximum length of `sub` (OpenID Connect Core, section 2)."""
 
 _TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 _HEADER_MEMBERS: Final = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
@@ -63,7 +63,8 @@ _NOT_SELECTORS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerTerms:
-    """An issuer whose tokens are believed. issuer: exactly its `iss`. audience: what its tokens must be made for.
+    """A trusted issuer. issuer: its exact `iss`. audience: the required audience of its tokens. kind: shape of its
+    claims.
 
     lifetime_seconds_max: longest time between `iat` and `exp` of a token.
     """
@@ -76,7 +77,7 @@ class IssuerTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenHint:
-    """What an unverified token says of itself; good for choosing where to look, and for nothing else."""
+    """Unverified contents of a token; use them only to choose where to look up keys."""
 
     issuer: str
     kid: str
@@ -84,7 +85,7 @@ class TokenHint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadClaims:
-    """A verified token. selectors: what it gives, sorted. expires_at: its end."""
+    """A verified token. selectors: the selectors that it gives, sorted. expires_at: its expiry."""
 
     issuer: str
     subject: str
@@ -94,7 +95,7 @@ class WorkloadClaims:
 
 
 def token_hint(token: str) -> TokenHint:
-    """Issuer and key id as written, unverified. Raises Malformed (`oidc.malformed`)."""
+    """Read issuer and key id as written, unverified. Raises Malformed (`oidc.malformed`)."""
     jws = _read(token)
     issuer = _claims(jws).get("iss")
     return TokenHint(issuer=issuer if isinstance(issuer, str) else "", kid=jws.header.get("kid", ""))
@@ -125,10 +126,10 @@ def verified_workload(token: str, *, key_set: bytes, terms: IssuerTerms, now: Un
 def verified_token(
     token: str, *, key_set: bytes, terms: IssuerTerms, now: UnixMillis, types: frozenset[str]
 ) -> dict[str, JSONValue]:
-    """The claims of a token whose signature, issuer, audience and times are right, and whose `typ`, if it has one, is
-    of `types`, in lower case. What it is about is for the caller.
+    """Verify signature, issuer, audience and times of a token, and that `typ`, if present, is in `types` (lower case).
+    Return the claims; the caller checks the subject.
 
-    Raises as `verified_workload`, but for its subject.
+    Raises as `verified_workload`, except for the subject.
     """
     jws = _read(token)
     _check_header(jws.header, types)
@@ -145,7 +146,7 @@ def verified_token(
 
 
 def claimed(token: str) -> dict[str, JSONValue]:
-    """The claims of a token as written; only for one that was verified when it was taken in.
+    """Return the claims of a token as written; only for a token that was verified on receipt.
 
     Raises Malformed (`oidc.malformed`).
     """
@@ -156,12 +157,12 @@ class _OneAlgorithm(jose.JWSRegistry):
     def __init__(self, name: str) -> None:
         super().__init__(algorithms=[name])
         self._name = name
-        # Header, payload and signature were bounded by the length of the token.
+        # The length of the token already bounds header, payload and signature.
         self.max_header_length = TOKEN_CHARS_MAX
 
     def get_alg(self, name: str) -> JWSAlgModel:
-        """This one whatever is asked for, and without the library's warning about the name `EdDSA`: keys on its other
-        curve were refused before."""
+        """Return the one algorithm, whatever the name. Avoids the library's warning about the name `EdDSA`: keys on its
+        other curve were refused before."""
         return self.algorithms[self._name]
 
 
@@ -217,9 +218,9 @@ def _check_times(claims: Mapping[str, JSONValue], terms: IssuerTerms, now: UnixM
 
 
 def millis(claims: Mapping[str, JSONValue], name: str) -> UnixMillis:
-    """A claim that is a date in seconds, in milliseconds. Raises Unverified (`oidc.time`)."""
+    """Convert a claim in seconds to milliseconds. Raises Unverified (`oidc.time`)."""
     value = claims.get(name)
-    # A boolean is an integer to Python, and no date.
+    # A boolean is an integer in Python, and not a date.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
         raise OIDC_TIME(f"`{name}` is not a date in seconds")
     return UnixMillis(int(value * 1000))

@@ -1,14 +1,15 @@
-"""What the tokens of well-known issuers look like: which claims of theirs are selectors, and what must agree in them.
+"""Claims of well-known OpenID issuers: which of them become selectors, and which must agree with each other.
 
-Laws: a claim that the workload itself chooses gives nothing; what is only unique within something else is written with
-it; a token that contradicts itself, or is of a person, is refused. Names of claims, and where each is documented:
+Laws: a claim that the workload itself chooses gives no selector; an id that is unique only within a parent is written
+with that parent; a token that contradicts itself, or belongs to a person, is refused. Names of claims, and where each
+is documented:
 
 - Kubernetes, bound service account tokens: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin
 - GitHub Actions: https://docs.github.com/en/actions/reference/security/oidc
 - AWS, `sts:GetWebIdentityToken`: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_outbound_token_claims.html
 - Google Cloud, instance identity: https://cloud.google.com/compute/docs/instances/verifying-instance-identity
 - Microsoft Entra ID: https://learn.microsoft.com/en-us/entra/identity-platform/access-token-claims-reference and
-  https://learn.microsoft.com/en-us/entra/identity-platform/optional-claims-reference
+ https://learn.microsoft.com/en-us/entra/identity-platform/optional-claims-reference
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     Claims: TypeAlias = Mapping[str, JSONValue]
 
 Kind = Literal["oidc", "kubernetes", "github", "aws", "gcp", "azure"]
-"""What an issuer's tokens are about."""
+"""The kind of issuer, which determines the shape of its claims."""
 
 LIFETIME_SECONDS_MAX: Final[Mapping[Kind, int]] = {"azure": 87_000}
-"""Where it is more than a day: Entra ID dates its tokens for a day five minutes back."""
+"""Longest token lifetime, for issuers that exceed a day: Entra ID issues tokens for a day, dated five minutes back."""
 
 _DNS_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
@@ -50,7 +51,7 @@ _GITHUB_CLAIMS: Final = (
     "ref_type", "ref_protected", "head_ref", "base_ref", "environment", "workflow", "workflow_ref", "job_workflow_ref",
     "event_name", "actor", "actor_id", "runner_environment", "enterprise", "enterprise_id",
 )  # fmt: skip
-# Not `request_tags`: whoever asks for the token writes them.
+# `request_tags` is excluded: the requester of the token writes it.
 _AWS_CLAIMS: Final = (
     ("org_id", "org_id"),
     ("ou_path", "ou_path"),
@@ -67,7 +68,7 @@ _AZURE_CLAIMS: Final = (
 
 
 def shaped_selectors(kind: Kind, claims: Claims) -> Iterator[str]:
-    """The selectors that a verified token of this kind gives beside those of every OpenID token.
+    """Return the selectors that a verified token of this kind gives, besides those of every OpenID token.
 
     Raises Unverified (`oidc.kubernetes`, `oidc.github`, `oidc.aws`, `oidc.gcp`, `oidc.azure`).
     """
@@ -76,14 +77,15 @@ def shaped_selectors(kind: Kind, claims: Claims) -> Iterator[str]:
 
 
 def text_selector(kind: str, key: str, value: JSONValue) -> tuple[str, ...]:
-    """Texts as they are and truth values as JSON writes them; numbers have many spellings, so they give nothing."""
+    """Return the selector of a text claim, or of a boolean as JSON writes it. Numbers give none, since they have many
+    spellings."""
     if isinstance(value, bool):
         value = "true" if value else "false"
     return selector(kind, key, value) if isinstance(value, str) else ()
 
 
 def _kubernetes(claims: Claims) -> Iterator[str]:
-    """Bound service account tokens: the claim `kubernetes.io` and `sub` must tell the same."""
+    """Bound service account tokens: the claim `kubernetes.io` and `sub` must agree."""
     about = _object(claims, _KUBERNETES)
     names = (about.get("namespace"), _object(about, "serviceaccount").get("name"))
     if not all(isinstance(name, str) and _DNS_NAME.fullmatch(name) for name in names):
@@ -97,7 +99,7 @@ def _kubernetes(claims: Claims) -> Iterator[str]:
 
 
 def _github(claims: Claims) -> Iterator[str]:
-    """Of a workflow's run. `sub` can be written anew by an organisation, so that nothing is read out of it."""
+    """A workflow run. An organisation can customise `sub`, so it is not parsed."""
     repository, owner = claims.get("repository"), claims.get("repository_owner")
     if not isinstance(repository, str) or repository.count("/") != 1:
         raise OIDC_GITHUB("the claim `repository` is not `OWNER/NAME`")
@@ -108,7 +110,7 @@ def _github(claims: Claims) -> Iterator[str]:
 
 
 def _aws(claims: Claims) -> Iterator[str]:
-    """Of an IAM principal; its ARN is `sub`, and names the account that the token says it is of."""
+    """An IAM principal: `sub` is its ARN, which must name the account in `aws_account`."""
     arn, about = claims.get("sub"), _object(claims, _AWS)
     parts = arn.split(":", 5) if isinstance(arn, str) else []
     account = about.get("aws_account")
@@ -125,9 +127,9 @@ def _aws(claims: Claims) -> Iterator[str]:
 
 
 def _gcp(claims: Claims) -> Iterator[str]:
-    """Of a service account, with the instance it runs on where the token was asked for in full.
+    """A service account, with its instance if the token was requested in full format.
 
-    An instance has a name within a project's zone only, and anybody may give one of that name to his own.
+    An instance name is unique within a project's zone only, and other projects can use the same name.
     """
     email = claims.get("email")
     if email is not None and claims.get("email_verified") is not True:
@@ -146,10 +148,10 @@ def _gcp(claims: Claims) -> Iterator[str]:
 
 
 def _azure(claims: Claims) -> Iterator[str]:
-    """Of an application or managed identity, in either version of the token.
+    """An application or managed identity, in either version of the token.
 
-    The tenant is part of the issuer's address (`sts.windows.net/TENANT/`, `login.microsoftonline.com/TENANT/v2.0`), so
-    that an issuer is believed for one tenant.
+    The tenant is part of the issuer's URL (`sts.windows.net/TENANT/`, `login.microsoftonline.com/TENANT/v2.0`), so that
+    an issuer is trusted for one tenant.
     """
     tenant, issuer = claims.get("tid"), claims.get("iss")
     if not isinstance(tenant, str) or not isinstance(issuer, str) or tenant not in issuer.split("/")[3:]:

@@ -1,7 +1,8 @@
-"""Whose word about what an agent is made of counts as our own sidecar's.
+"""Decide whether a workload's enroller counts as our own sidecar, whose measurements of the agent are trusted.
 
-Laws: who is not named here measures nothing, whatever it says; by default that is our own `answerable agent up` on this
-machine, and nobody elsewhere; a set of selectors is believed of who shows all of it, and an empty one of nobody.
+Laws: measurements of an enroller that is not configured here are not trusted; the default is our own `answerable agent
+up` on this machine, and no remote process; a set of selectors matches an enroller that has all of them, and an empty
+set matches none.
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ if TYPE_CHECKING:
 Method = Literal["unix", "join_token", "oidc", "x509_pop", "ssh_host_key"]
 METHODS: Final[tuple[Method, ...]] = get_args(Method)
 AGENT_UP: Final = "agent-up"
-"""The word for processes of this machine that run our own `answerable agent up`."""
+"""The setting's word for local processes that run our own `answerable agent up`."""
 SIDECARS_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sidecars:
-    """Made by `sidecars_in`. agent_up: our own program on this machine. methods: everybody who is attested so. sets:
-    who shows all selectors of one of them."""
+    """The trusted sidecars; made by `sidecars_in`. agent_up: trust our own program on this machine. methods: trust
+    every enroller attested by these methods. sets: trust enrollers that have all selectors of one set."""
 
     agent_up: bool = True
     methods: frozenset[str] = frozenset()
     sets: tuple[frozenset[str], ...] = ()
 
     def believes(self, evidence: Evidence, *, agent_up: bool) -> bool:
-        """Whether what this enroller says it measured counts as measured by our sidecar.
+        """Whether measurements reported by this enroller count as measured by our sidecar.
 
-        agent_up: it is a process of this machine that was seen to run our own `answerable agent up`.
+        agent_up: the enroller is a local process that was observed to run our own `answerable agent up`.
         """
         if agent_up and self.agent_up and evidence.source == "unix":
             return True
@@ -47,7 +48,7 @@ class Sidecars:
 
 
 def sidecars_in(texts: Iterable[str]) -> Sidecars:
-    """Read the setting: each text is `agent-up`, a method of attestation, or selectors with blanks between them.
+    """Read the setting: each text is `agent-up`, an attestation method, or selectors separated by spaces.
 
     Raises Malformed (`attestation.sidecar`).
     """

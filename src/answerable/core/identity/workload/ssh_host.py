@@ -1,8 +1,8 @@
-"""SSH hosts: a host certificate that a configured authority signed, or a host key that is known.
+"""Attest SSH hosts: by a host certificate that a configured authority signed, or by a known host key.
 
-Laws: a certificate counts when it is one of a host, not of a user, is valid now, has no critical option, names hosts
-without wildcards, and its authority was trusted for each name that is believed; an authority signs with Ed25519, ECDSA
-or RSA with SHA-2; a withdrawn key counts nowhere (OpenSSH, PROTOCOL.certkeys; sshd(8), known hosts).
+Laws: a certificate counts if it is a host certificate, not a user's, is valid now, has no critical option, names hosts
+without wildcards, and its authority is trusted for each name; an authority signs with Ed25519, ECDSA or RSA with SHA-2;
+a revoked key counts nowhere (OpenSSH, PROTOCOL.certkeys; sshd(8), known hosts).
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ _HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9.:_-]{0,251}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SshTrust:
-    """Whose SSH keys are believed, by fingerprint. authorities: with the patterns of host names they may certify:
-    a name, `*.` and a domain, or `*`. hosts: known host keys with their names. revoked: neither."""
+    """The trusted SSH keys, by fingerprint. authorities: with the patterns of host names that they may certify: a name,
+    `*.` and a domain, or `*`. hosts: known host keys with their names. revoked: keys trusted as neither."""
 
     authorities: dict[str, tuple[str, ...]]
     hosts: dict[str, tuple[str, ...]]
@@ -59,8 +59,8 @@ class SshTrust:
 
 
 def ssh_trust(text: str) -> SshTrust:
-    """Read configured keys, in the form of OpenSSH's `known_hosts`: `HOST,HOST KEY`, `@cert-authority PATTERN,.. KEY`,
-    `@revoked * KEY`; empty lines and `#` remarks too. Raises Malformed (`ssh.known_hosts`) with the line."""
+    """Read configured keys in the format of OpenSSH's `known_hosts`: `HOST,HOST KEY`, `@cert-authority PATTERN,.. KEY`,
+    `@revoked * KEY`; empty lines and `#` comments are skipped. Raises Malformed (`ssh.known_hosts`) with the line."""
     authorities: dict[str, tuple[str, ...]] = {}
     hosts: dict[str, tuple[str, ...]] = {}
     revoked: set[str] = set()
@@ -94,10 +94,10 @@ def ssh_trust(text: str) -> SshTrust:
 def verified_ssh_host(
     identity: str, *, signature: str, message: bytes, trust: SshTrust, now: UnixMillis
 ) -> tuple[str, ...]:
-    """The selectors of a host whose key signed `message`, sorted.
+    """Return the selectors of a host whose key signed `message`, sorted.
 
-    identity: host key or host certificate, one line as in its `.pub` file. signature: what `ssh-keygen -Y sign -n
-    answerable-enrol` makes. Raises Malformed (`ssh.malformed`) and Unverified (`ssh.certificate`, `ssh.expired`,
+    identity: host key or host certificate, one line as in its `.pub` file. signature: output of `ssh-keygen -Y sign -n
+    answerable-enrol`. Raises Malformed (`ssh.malformed`) and Unverified (`ssh.certificate`, `ssh.expired`,
     `ssh.unknown`, `ssh.revoked`, `ssh.key`, `ssh.namespace`, `ssh.algorithm`, `ssh.signature`).
     """
     found = read_identity(identity)
@@ -113,7 +113,7 @@ def verified_ssh_host(
         wires = (wire_form(key),)
     if fingerprint(key) in trust.revoked:
         raise SSH_REVOKED("the host key was revoked")
-    # The key that the signature names says nothing; it may only be the one that was shown, or its certificate.
+    # The key named in the signature proves nothing; it must equal the presented key or certificate.
     if made.public not in wires:
         raise SSH_KEY()
     check_signature(made, key, namespace=DOMAIN_TAG, message=message)
@@ -168,7 +168,8 @@ def _check_authority_signature(certificate: ssh.SSHCertificate, authority: SshKe
 
 
 def _is_sha2(certificate: ssh.SSHCertificate, authority: rsa.RSAPublicKey) -> bool:
-    """The library takes RSA with SHA-1 too, and does not tell; the signature ends the certificate, with its name."""
+    """Whether the authority signed with SHA-2. The library also accepts RSA with SHA-1, and does not report which; the
+    certificate ends with the algorithm name and the signature."""
     wire = wire_of_line(certificate.public_bytes())
     size = (authority.key_size + 7) // 8
     found = wire[:-size]

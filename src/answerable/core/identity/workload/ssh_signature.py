@@ -1,7 +1,7 @@
-"""Signatures made with `ssh-keygen -Y sign` (OpenSSH, PROTOCOL.sshsig), and OpenSSH public keys.
+"""Parse and verify signatures made with `ssh-keygen -Y sign` (OpenSSH, PROTOCOL.sshsig), and read OpenSSH public keys.
 
 Laws: one key, one namespace, one message; the algorithm follows from the key: Ed25519, ECDSA with the hash of its
-curve, RSA with SHA-512 only; whatever is left over anywhere makes the whole thing unreadable.
+curve, RSA with SHA-512 only; trailing bytes anywhere make the input unreadable.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RSA_BITS_MIN: Final = 2048
 RSA_BITS_MAX: Final = 8192
 
 UNREADABLE: Final = (ValueError, UnsupportedAlgorithm, NotImplementedError)
-"""What the library raises for octets that are no key: compressed points are not implemented."""
+"""What the library raises for octets that are no key; compressed points are not implemented."""
 
 SshKey = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
@@ -50,7 +50,7 @@ _CURVES: Final[Mapping[str, tuple[bytes, hashes.HashAlgorithm]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SshSignature:
-    """A signature taken apart; nothing in it is to be believed yet. public: the key as the wire has it."""
+    """A parsed signature, not verified. public: the key in wire format."""
 
     public: bytes
     namespace: bytes
@@ -61,7 +61,7 @@ class SshSignature:
 
 
 def read_signature(text: str) -> SshSignature:
-    """Read the armoured form. Raises Malformed (`ssh.malformed`)."""
+    """Parse the armoured form. Raises Malformed (`ssh.malformed`)."""
     found = _ARMOUR.fullmatch(text.replace("\r\n", "\n")) if len(text) <= SIGNATURE_CHARS_MAX else None
     if found is None:
         raise SSH_MALFORMED("this is no SSH signature in PEM-like armour")
@@ -87,7 +87,10 @@ def read_signature(text: str) -> SshSignature:
 
 
 def check_signature(signature: SshSignature, key: SshKey, *, namespace: str, message: bytes) -> None:
-    """Raises Unverified (`ssh.namespace`, `ssh.algorithm`, `ssh.signature`). Does not look at `signature.public`."""
+    """Verify a signature by this key; the caller compares `signature.public`.
+
+    Raises Unverified (`ssh.namespace`, `ssh.algorithm`, `ssh.signature`).
+    """
     if signature.namespace != namespace.encode("ascii"):
         raise SSH_NAMESPACE()
     digest = _HASHES.get(signature.hash_name)
@@ -102,7 +105,7 @@ def check_signature(signature: SshSignature, key: SshKey, *, namespace: str, mes
 
 
 def algorithm_of(key: SshKey) -> bytes:
-    """Name of the only signature algorithm that is accepted from this key."""
+    """Return the name of the only signature algorithm that is accepted from this key."""
     if isinstance(key, ed25519.Ed25519PublicKey):
         return b"ssh-ed25519"
     if isinstance(key, rsa.RSAPublicKey):
@@ -111,7 +114,7 @@ def algorithm_of(key: SshKey) -> bytes:
 
 
 def read_identity(line: str) -> SshKey | ssh.SSHCertificate:
-    """A public key or certificate in OpenSSH's one-line form. Raises Malformed (`ssh.malformed`)."""
+    """Read a public key or certificate in OpenSSH's one-line form. Raises Malformed (`ssh.malformed`)."""
     found = _KEY_LINE.fullmatch(line) if len(line) <= KEY_CHARS_MAX else None
     if found is None:
         raise SSH_MALFORMED("this is no OpenSSH public key or certificate on one line")
@@ -125,7 +128,7 @@ def read_identity(line: str) -> SshKey | ssh.SSHCertificate:
 
 
 def checked_key(key: object) -> SshKey:
-    """Raises Malformed (`ssh.malformed`) for kinds and sizes of keys that are not accepted."""
+    """Return the key if its kind and size are accepted. Raises Malformed (`ssh.malformed`) if not."""
     if isinstance(key, ed25519.Ed25519PublicKey):
         return key
     if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _CURVES:
@@ -136,22 +139,23 @@ def checked_key(key: object) -> SshKey:
 
 
 def wire_form(key: SshKey) -> bytes:
-    """The key as OpenSSH writes it on the wire (RFC 4253, section 6.6)."""
+    """Return the key in OpenSSH's wire format (RFC 4253, section 6.6)."""
     return wire_of_line(ssh.serialize_ssh_public_key(key))
 
 
 def wire_of_line(line: bytes) -> bytes:
-    """The binary part of a one-line public key or certificate that the library wrote."""
+    """Return the binary part of a one-line public key or certificate that the library wrote."""
     return b64decode(line.split(b" ")[1])
 
 
 def fingerprint(key: SshKey) -> str:
-    """As `ssh-keygen -l` shows it: `SHA256:` and base64 without padding."""
+    """Return the fingerprint as `ssh-keygen -l` prints it: `SHA256:` and base64 without padding."""
     return "SHA256:" + b64encode(sha256(wire_form(key)).digest()).rstrip(b"=").decode("ascii")
 
 
 def strings(data: bytes, count: int) -> tuple[list[bytes], bytes]:
-    """So many length-prefixed strings (RFC 4251, section 5), and the rest. Raises Malformed (`ssh.malformed`)."""
+    """Read `count` length-prefixed strings (RFC 4251, section 5), and return them with the rest. Raises Malformed
+    (`ssh.malformed`)."""
     found: list[bytes] = []
     for _ in range(count):
         size = int.from_bytes(data[:4], "big")

@@ -1,8 +1,8 @@
-"""Proof of possession of an X.509 certificate that a configured authority issued.
+"""Attest workloads by possession of an X.509 certificate that a configured authority issued.
 
-Laws: the path is built with cryptography's RFC 5280 verifier, to configured authorities only, never the system's; the
-leaf may sign and is no authority; its key signs our challenge and the key to be enrolled, so that a certificate alone,
-which is public, proves nothing. Revocation lists are not asked: withdraw the authority, or the registration.
+Laws: cryptography's RFC 5280 verifier builds the path, to configured authorities only, never the system's; the leaf may
+sign and is no authority; its key signs our challenge and the key to enrol, so that a certificate alone, which is
+public, proves nothing. Revocation lists are not consulted: remove the authority or the registration instead.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ _UNDERSTOOD: Final = frozenset(
         ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
     }
 )
-"""Extensions of a leaf that may be critical."""
+"""Extensions that may be critical in a leaf."""
 _UNREADABLE: Final = (
     ValueError,
-    TypeError,  # a name attribute of a type that it cannot have
+    TypeError,  # a name attribute of an impossible type
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
     x509.InvalidVersion,
@@ -58,7 +58,7 @@ _UNREADABLE: Final = (
 
 
 def authorities_in(pem: bytes) -> tuple[x509.Certificate, ...]:
-    """The configured authorities. Raises Malformed (`x509_pop.authorities`)."""
+    """Read the configured authorities. Raises Malformed (`x509_pop.authorities`)."""
     try:
         found = tuple(x509.load_pem_x509_certificates(pem))
         constraints = [
@@ -80,11 +80,10 @@ def verified_x509_pop(
     authorities: Sequence[x509.Certificate],
     now: UnixMillis,
 ) -> tuple[str, ...]:
-    """The selectors of a certificate whose owner signed `message`, sorted. chain: DER, leaf first.
+    """Return the selectors of a certificate whose owner signed `message`, sorted. chain: DER, leaf first.
 
-    signature: by the leaf's key: RSA-PSS with SHA-256 and a salt of 32 bytes, ECDSA in DER with the hash of the
-    curve's size, or Ed25519. Raises Malformed (`x509_pop.malformed`) and Unverified (`x509_pop.chain`,
-    `x509_pop.signature`).
+    signature: by the leaf's key: RSA-PSS with SHA-256 and a salt of 32 bytes, ECDSA in DER with the hash of the curve's
+    size, or Ed25519. Raises Malformed (`x509_pop.malformed`) and Unverified (`x509_pop.chain`, `x509_pop.signature`).
     """
     leaf, *others = _loaded(chain)
     anchor = _anchor(leaf, others, authorities, now)
@@ -99,7 +98,7 @@ def _loaded(chain: Sequence[bytes]) -> list[x509.Certificate]:
     try:
         loaded = [x509.load_der_x509_certificate(one) for one in chain]
         for one in loaded:
-            # Read in full now: the library reads these late.
+            # Read in full now, since the library parses these lazily.
             _ = one.extensions, one.not_valid_before_utc, one.not_valid_after_utc
             _ = tuple(one.issuer), tuple(one.subject)
         loaded[0].public_key()
@@ -165,13 +164,13 @@ def _is_of_a_client(
 
 
 def check_possession(key: object, signature: bytes, message: bytes) -> None:
-    """That the owner of a certificate's public key signed this message, as `verified_x509_pop` says.
+    """Check that the owner of a certificate's public key signed this message, by the algorithms of `verified_x509_pop`.
 
     Raises Unverified (`x509_pop.signature`).
     """
     if len(signature) <= SIGNATURE_BYTES_MAX:
         try:
-            # The verifier looks at the keys of authorities only.
+            # The path verifier checks the keys of authorities only, so check the leaf's key size here.
             if isinstance(key, rsa.RSAPublicKey) and RSA_BITS_MIN <= key.key_size <= RSA_BITS_MAX:
                 pss = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.DIGEST_LENGTH)
                 key.verify(signature, message, pss, hashes.SHA256())

@@ -1,1 +1,1 @@
-"""The nouns that are registered, one kind a module."""
+"""The registered nouns as values, one kind a module."""

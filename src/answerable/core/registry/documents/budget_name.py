@@ -1,12 +1,12 @@
-"""What can be budgeted, by name, and which amounts there are.
+"""Names of budgets, and the range of amounts.
 
 | budget      | counts                                                                               |
 |-------------|--------------------------------------------------------------------------------------|
 | `calls`     | actions; the claim `calls_max` of a mandate is its limit                             |
-| `money:EUR` | minor units of that currency, of what actions move                                   |
-| `rows`      | rows that are read or written                                                        |
-| `bytes`     | of answers, as JSON                                                                  |
-| `tokens`    | of language models that actions use                                                  |
+| `money:EUR` | minor units of that currency that actions move                                       |
+| `rows`      | rows that actions read or write                                                      |
+| `bytes`     | bytes of answers, as JSON                                                            |
+| `tokens`    | tokens of language models that actions use                                           |
 | `wall_ms`   | milliseconds that upstream systems take                                              |
 
 Laws: an amount is a whole number from 0 to 2^53 - 1; a name that is not in the table is no budget.
@@ -26,9 +26,9 @@ BYTES: Final = "bytes"
 TOKENS: Final = "tokens"
 WALL_MS: Final = "wall_ms"
 MONEY: Final = "money:"
-"""Before a currency: three capital letters, as in ISO 4217."""
+"""Prefix of a currency: three capital letters, as in ISO 4217."""
 MONEY_SPENT: Final = "money"
-"""What an answer may say of it: its currency is that of the reservation."""
+"""The name by which an answer reports money spent; the currency is that of the reservation."""
 AMOUNT_MAX: Final = 2**53 - 1
 
 _PLAIN: Final = frozenset({CALLS, ROWS, BYTES, TOKENS, WALL_MS})
@@ -36,7 +36,7 @@ _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
 
 def money_in(currency: str) -> str:
-    """The budget of a currency. Raises Malformed (`budget.name`) unless it is three capital letters."""
+    """Return the budget of a currency. Raises Malformed (`budget.name`) unless it is three capital letters."""
     if not _CURRENCY.fullmatch(currency):
         raise BUDGET_NAME(
             f"{shown(currency, 40)} is not a currency: expected three capital letters such as `EUR`"
@@ -45,7 +45,7 @@ def money_in(currency: str) -> str:
 
 
 def checked_budget(name: str) -> str:
-    """The name, if it is that of a budget. Raises Malformed (`budget.name`)."""
+    """Return the name if it is that of a budget. Raises Malformed (`budget.name`)."""
     if name in _PLAIN:
         return name
     if name.startswith(MONEY):
@@ -57,5 +57,5 @@ def checked_budget(name: str) -> str:
 
 
 def is_amount(value: object) -> bool:
-    """Whether it is a whole number from 0 to 2^53 - 1."""
+    """Whether the value is a whole number from 0 to 2^53 - 1."""
     return type(value) is int and 0 <= value <= AMOUNT_MAX

@@ -1,7 +1,7 @@
-"""A capability: one kind of action on one upstream that a mandate can name and a policy can decide.
+"""Capabilities: one kind of action on one upstream that a mandate can name and a policy can decide.
 
-Laws: targets are matched exactly, or by a URI template whose variables take one path segment each; what the
-capability does not expose is invisible to policy; what neither schema nor capability allows is refused.
+Laws: targets are matched exactly, or by a URI template whose variables take one path segment each; policy cannot see
+what the capability does not expose; an argument that neither schema nor capability allows is refused.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from answerable.core.registry.documents.spending import UNDECLARED, SpendMapping
 ActionKind = Literal[
     "read", "write", "delete", "execute", "pay", "communicate", "egress", "delegate", "admin"
 ]
-"""communicate: telling people or agents something. egress: fetching a page or calling a host, which is sending, too.
-delegate: handing work on. admin: changing who may do what."""
+"""communicate: informing people or agents. egress: fetching a page or calling a host, which sends data, too. delegate:
+handing work on. admin: changing who may do what."""
 ACTION_KINDS: Final[tuple[ActionKind, ...]] = get_args(ActionKind)
 KIND_VERBS: Final[dict[ActionKind, str]] = {"egress": "reach other hosts", "admin": "administer"}
-"""How a kind is told where its own name is no verb."""
+"""Verbs for kinds whose name is not a verb."""
 ArgumentType = Literal["string", "boolean", "integer", "minor_units", "decimal", "string_set"]
 Sensitivity = Literal["public", "internal", "confidential", "restricted"]
 
@@ -41,8 +41,8 @@ class ArgumentMapping:
     """How one argument appears to policy, under `context.arguments.<name>`.
 
     type: `integer` and `minor_units` become Cedar Long, `decimal` (a decimal string with at most four places) becomes
-    the Cedar decimal extension, `string_set` a Set of String. Floats have no mapping: Cedar has none. pointer: where it
-    lies in what the tool takes, as `pointing` reads it; empty for the member of that name.
+    the Cedar decimal extension, `string_set` a Set of String. Floats have no mapping, since Cedar has none. pointer:
+    its place in the tool's arguments, as `pointing` reads it; empty for the member of that name.
     """
 
     name: str
@@ -62,7 +62,8 @@ class ResourceMapping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectMapping:
-    """Whose personal data an action is about: what the argument names, as a `type`. Empty: the mandate's principal."""
+    """Whose personal data an action is about: the entity of type `type` that the argument names. Empty: the mandate's
+    principal."""
 
     type: str = ""
     argument: str = ""
@@ -73,10 +74,10 @@ PRINCIPAL_IS_SUBJECT = SubjectMapping()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecuteMapping:
-    """What a capability executes: objects that another one prepared. prepared_by: that capability, on the same server.
+    """A capability that executes objects prepared by another one. prepared_by: that capability, on the same server.
 
-    argument: takes the digest from the agent, and carries the prepared bytes to the tool. digest_argument: carries
-    `sha256:<hex>` of them to the tool, so that it can compare; empty where it takes none.
+    argument: receives the digest from the agent, and carries the prepared bytes to the tool. digest_argument: carries
+    their `sha256:<hex>` to the tool, so that it can compare; empty if the tool takes none.
     """
 
     prepared_by: str
@@ -86,16 +87,16 @@ class ExecuteMapping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capability:
-    """name: as mandates and policies call it. target: tool name, prompt name, or resource URI template.
+    """A registered capability. name: as in mandates and policies. target: tool name, prompt name, or resource URI
+    template.
 
-    open_members: top-level argument members allowed although the upstream's schema does not name them.
-    tier: 0 (no risk) to 3 (critical). idempotent: the upstream may be asked twice without harm.
-    spending: what its actions take of budgets. credential_arguments: those in which a credential is let through to the
-    tool. credential_answers: whether one that the tool answers with is let through to the agent. definition: SHA-256 of
-    the tool's definition, hex, if the document says which one is let through. unhinted_accepted: what the server leaves
-    out of the tool's hints does not raise the tier. lease: what its credential may do, where a broker acts for it.
-    preview: what shows people beforehand what its actions would do.
-    executes: what it executes that was prepared before; None where agents say all of it themselves.
+    open_members: top-level argument members allowed although the upstream's schema does not name them. tier: 0 (no
+    risk) to 3 (critical). idempotent: the upstream may be called twice without harm. spending: what its actions take of
+    budgets. credential_arguments: arguments in which a credential may pass to the tool. credential_answers: whether a
+    credential in the tool's answer may pass to the agent. definition: SHA-256, hex, of the permitted tool definition,
+    if the document pins one. unhinted_accepted: hints that the server omits do not raise the tier. lease: what its
+    credential may do, where a broker acts for it. preview: the capability that previews the effects of its actions.
+    executes: the capability that prepares what it executes; None if agents pass everything themselves.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Where a person is reached, beside the console: what an administrator wrote down for them."""
+"""Contacts of a person besides the console, as an administrator registered them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 CONTACT_KEYS: Final = ("email", "slack")
 _SLACK_KEYS: Final = ("team", "user")
-# Narrower than RFC 5321 on purpose: no quoted local parts, no comments, no literals, nothing that ends a header.
+# Deliberately narrower than RFC 5321: no quoted local parts, no comments, no literals, nothing that ends a header.
 _EMAIL: Final = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+"
@@ -24,7 +24,8 @@ _USER: Final = re.compile(r"[UW][A-Z0-9]{2,40}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contacts:
-    """email: an address. slack: id of the workspace and of the person there. Empty where there is none."""
+    """A person's contacts. email: an address. slack: ids of the workspace and of the member. Each is empty if not
+    registered."""
 
     email: str = ""
     slack: tuple[str, str] = ("", "")
@@ -34,7 +35,7 @@ NO_CONTACTS: Final = Contacts()
 
 
 def contacts_in(spec: Fields) -> Contacts:
-    """Read the fields of a person, noting every fault."""
+    """Read the contact fields of a person. Records every fault."""
     email = spec.text(
         "email", default="", chars_max=254, check=matching(_EMAIL, "an address such as `alice@example.com`")
     )
@@ -47,5 +48,5 @@ def contacts_in(spec: Fields) -> Contacts:
 
 
 def is_email(text: str) -> bool:
-    """Whether it is an address as `email` takes it."""
+    """Whether the text is an address that the field `email` accepts."""
     return len(text) <= 254 and _EMAIL.fullmatch(text) is not None

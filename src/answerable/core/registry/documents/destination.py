@@ -1,8 +1,8 @@
-"""Where an action sends something: a mail address, a host, or a name in a system; each in one spelling only.
+"""Destinations of actions: a mail address, a host, or a name in a system, each in canonical spelling.
 
-Laws: what has two spellings is brought to one, and what could be taken for another is refused instead of guessed at;
-a list with one unreadable destination is unreadable as a whole; a destination that nothing names is unknown, never
-everywhere.
+Laws: spellings of the same destination are normalised to one, and a destination that could be taken for another is
+refused, not guessed; a list with one unreadable destination is unreadable as a whole; an action that names no
+destination has an unknown one, which no rule treats as any destination.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ DestinationType = Literal["email", "host", "name"]
 DESTINATION_TYPES: Final[tuple[DestinationType, ...]] = get_args(DestinationType)
 
 DESTINATIONS_MAX: Final = 100
-"""Of one action."""
+"""Most destinations of one action."""
 BELOW: Final = "*."
-"""Before a domain: every host below it."""
+"""Prefix of a domain that stands for every host below it."""
 ARGUMENTS_MAX: Final = 16
-"""Arguments of one capability that name destinations."""
+"""Most arguments of one capability that name destinations."""
 
 _HOST_CHARS_MAX: Final = 253
 _URL_CHARS_MAX: Final = 2048
@@ -43,10 +43,10 @@ _PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationMapping:
-    """Which arguments of a capability name where it sends something, or where it always does.
+    """Which arguments of a capability name its destinations, or its fixed destination.
 
-    type: `email` for addresses, `host` for hosts and URLs, `name` for anything else that is compared as it stands.
-    Empty everywhere: the capability does not say where it goes.
+    type: `email` for addresses, `host` for hosts and URLs, `name` for anything else, compared as written. All empty:
+    the capability declares no destination.
     """
 
     type: DestinationType | Literal[""] = ""
@@ -58,7 +58,7 @@ NO_DESTINATION: Final = DestinationMapping()
 
 
 def normalised(kind: DestinationType, text: str) -> str:
-    """The one spelling of a destination: an address, a host with its port where that is not the usual one, a name.
+    """Normalise a destination: an address, a host with its port unless that is the default one, or a name.
 
     Domains become lower-case. Raises Malformed (`destination.invalid`) for whatever could be read in two ways: other
     scripts, display names, lists, routes, userinfo, escapes, numbers that some readers take for IP addresses.
@@ -79,7 +79,7 @@ def normalised(kind: DestinationType, text: str) -> str:
 
 
 def checked_allowed(kind: DestinationType, text: str) -> str:
-    """Return what a mandate may allow: a destination in its one spelling, or for mail a whole domain.
+    """Check an entry of a mandate's allow-list: a normalised destination, or for mail a whole domain.
 
     Raises Malformed (`destination.invalid`) for anything else.
     """
@@ -98,12 +98,13 @@ def checked_allowed(kind: DestinationType, text: str) -> str:
 
 
 def admits(allowed: tuple[str, ...], destination: str) -> bool:
-    """Whether a normalised destination is one of those, or lies in a mail domain that is. Nothing below a domain is."""
+    """Whether a normalised destination is in the list, or lies in a mail domain of the list. Subdomains do not
+    match."""
     return destination in allowed or destination.rpartition("@")[2] in allowed
 
 
 def wider_names(kind: str, text: str) -> Iterator[str]:
-    """The text itself, and every member of a class that would have each destination that it stands for."""
+    """Yield the text itself, and every class member that would include all destinations that the text stands for."""
     yield text
     if kind == "email":
         yield text.rpartition("@")[2]
@@ -118,10 +119,10 @@ def wider_names(kind: str, text: str) -> Iterator[str]:
 def destinations_of(
     mapping: DestinationMapping, arguments: Mapping[str, JSONValue], variables: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Every destination that an action names, normalised; empty when its capability does not say where it goes.
+    """Return every destination that an action names, normalised; empty if its capability declares none.
 
-    variables: what a URI template took from the target. Raises Malformed (`destination.invalid`,
-    `destination.unknown`) when one cannot be read, or none is named although the capability says where to look.
+    variables: values that a URI template took from the target. Raises Malformed (`destination.invalid`,
+    `destination.unknown`) if a destination cannot be read, or if the declared arguments name none.
     """
     if not mapping.type:
         return ()
@@ -146,11 +147,11 @@ def destinations_of(
 
 
 def _host(text: str) -> str:
-    """Of a bare authority, or of a URL, in which nothing before the path may hide another host."""
+    """Normalise the host of a bare authority, or of a URL; nothing before the path may hide another host."""
     if len(text) > _URL_CHARS_MAX or " " in text or "\\" in text:
         raise _fault(text, "is not a host or a URL")
     scheme = _SCHEME.match(text)
-    # Everything up to the first of these is the authority (RFC 3986, section 3.2).
+    # The authority ends at the first of these characters (RFC 3986, section 3.2).
     authority = re.split(r"[/?#]", text[scheme.end() :], maxsplit=1)[0] if scheme else text
     parts = _AUTHORITY.fullmatch(authority)
     if parts is None:
@@ -166,7 +167,8 @@ def _host(text: str) -> str:
 
 
 def _domain(text: str, whole: str) -> str:
-    """A DNS name or IPv4 address, lower-case. What some resolvers take for an address and others for a name is none."""
+    """Normalise a DNS name or IPv4 address to lower case. Text that only some resolvers take for an address is
+    refused."""
     lowered = text.lower()
     labels = lowered.split(".")
     if (

@@ -1,4 +1,5 @@
-"""The other registered nouns. Each is one document of kind = class name; all are values, valid on construction."""
+"""The other registered nouns: people, use cases, agents, servers, templates, applications, schedules, workflows, policy
+sets. Each comes from one document whose kind is the class name; all are values, valid on construction."""
 
 from __future__ import annotations
 
@@ -18,11 +19,11 @@ from answerable.core.registry.documents.time_rule import TimeRule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """A person who may issue mandates, own things and answer approvals, with the keys they sign with.
+    """A person who may issue mandates, own things and answer approvals, with their signing keys.
 
-    A disabled one is not in force, and with it what needs it as an owner. oidc: issuer and subject under which an
-    OpenID provider knows them. capabilities: what they may give at all, themselves or by a schedule that they own;
-    empty for no such bound. contacts: where they are reached.
+    A disabled person is not in force, and neither is anything that needs them as an owner. oidc: issuer and subject
+    that an OpenID provider uses for the person. capabilities: what the person may give at all, directly or by a
+    schedule that they own; empty for no bound. contacts: how to reach the person.
     """
 
     name: PrincipalId
@@ -35,15 +36,15 @@ class Principal:
     contacts: Contacts = NO_CONTACTS
 
     def gives(self, capability: str) -> bool:
-        """Whether a capability is among what they may give."""
+        """Whether the person may give this capability."""
         return not self.capabilities or capability in self.capabilities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseCase:
-    """Why agents exist: the business purpose that mandates belong to.
+    """The business purpose that mandates belong to.
 
-    issuers: groups whose members may issue mandates for it, beside its owner and backup owner.
+    issuers: groups whose members may issue mandates for it, besides its owner and backup owner.
     """
 
     name: str
@@ -54,16 +55,15 @@ class UseCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """An autonomous process and the channels on which it can prove itself.
+    """An autonomous process and the channels on which it can prove its identity.
 
-    tier: the harm that it can do, 0 none to 3 critical; None leaves that to its manifest. unix_uids: user ids whose
-    Unix-socket connections speak for it. certificates: SHA-256 of client certificates, hex. attestation: sets of
-    selectors, each sorted; a process in which all of one set were measured is an instance of it. drift: what becomes of
-    actions of an instance that differs from the agent's manifest: refused, or let through and marked for policy and
-    ledger. broker: it may fetch documents of the processes that the settings list for it. vendors: who supplies what it
-    is made of, its model and its framework. capabilities: its ceiling, beyond which no mandate and nobody who hands on
-    to it takes it; empty for none. tenant: on whose behalf it runs, where
-    one deployment serves several; empty for nobody in particular.
+    tier: the harm that it can do, 0 none to 3 critical; None takes the tier of its manifest. unix_uids: user ids whose
+    Unix-socket connections identify it. certificates: SHA-256 of client certificates, hex. attestation: sets of
+    selectors, each sorted; a process with all selectors of one set is an instance of it. drift: how to treat actions of
+    an instance that differs from the agent's manifest: refuse them, or pass them marked for policy and ledger. broker:
+    it may fetch documents for the processes that the settings list. vendors: suppliers of its model and its framework.
+    capabilities: its ceiling, which no mandate and no delegator can exceed; empty for none. tenant: the tenant it runs
+    for, where one deployment serves several; empty for none.
     """
 
     name: AgentId
@@ -83,15 +83,15 @@ class Agent:
     tenant: str = ""
 
     def reaches(self, capability: str) -> bool:
-        """Whether a capability is within its ceiling."""
+        """Whether a capability is within the agent's ceiling."""
         return not self.capabilities or capability in self.capabilities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """An upstream MCP server: stdio when `command` is set, streamable HTTP when `url` is, a target of the broker when
+    """An upstream MCP server: stdio if `command` is set, streamable HTTP if `url` is, a target of the broker if
     `target` is. Environment values may be secret references (`env:NAME`, `file:PATH`), resolved where the server is
-    started. vendor: who supplies it. tenant: whose it is, where one deployment serves several."""
+    started. vendor: its supplier. tenant: its tenant, where one deployment serves several."""
 
     name: str
     command: str = ""
@@ -107,10 +107,10 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantTemplate:
-    """One allowed capability of a mandate template; values may hold `{parameter}` placeholders.
+    """One allowed capability of a mandate template; values may contain `{parameter}` placeholders.
 
-    resources: allowed resource ids, empty for any. arguments: exact values per argument, of the argument's own type.
-    maxima: inclusive upper bounds per integer argument. destinations: where it may send, empty for anywhere.
+    resources: allowed resource ids, empty for any. arguments: exact values by argument, of the argument's own type.
+    maxima: inclusive upper bounds by integer argument. destinations: allowed destinations, None for any.
     """
 
     capability: str
@@ -122,7 +122,7 @@ class GrantTemplate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateParameter:
-    """A value a person fills in; `pattern` is a full-match regular expression. title: what to ask a person for."""
+    """A value that a person fills in. pattern: full-match regular expression. title: the human-readable label."""
 
     name: str
     pattern: str
@@ -132,7 +132,7 @@ class TemplateParameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DelegationTemplate:
-    """How far a mandate of the template may be handed on; to whom by name, use case, or group of the owner."""
+    """How far a mandate of the template may be handed on, and to whom: by name, use case, or group of the owner."""
 
     depth_max: int
     width_max: int
@@ -143,10 +143,10 @@ class DelegationTemplate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MandateTemplate:
-    """A mandate with holes, so that a person fills in two fields and not a policy.
+    """A mandate with parameters, so that a person fills in a few fields instead of writing a policy.
 
-    budgets: limits by name, as numbers or as one placeholder of a parameter that is one.
-    ceiling: most sensitive data it may touch, kinds and systems it is for; empty where it is not limited so.
+    budgets: limits by name, as numbers or as one placeholder of a numeric parameter. ceiling: most sensitive data that
+    it may touch. kinds, systems: allowed kinds and systems. Each is empty for no limit.
     """
 
     name: str
@@ -167,9 +167,9 @@ class MandateTemplate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """A program through which people give tasks: it signs mandates for those who show it an ID token.
+    """A program through which people give tasks: it signs mandates for people who present an ID token to it.
 
-    use_cases: those for which it may. It can give nothing by itself.
+    use_cases: the use cases for which it may sign. It can give nothing on its own behalf.
     """
 
     name: str
@@ -181,9 +181,9 @@ class Application:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """A task that is given again and again without a person, at the times of its rule; its owner answers for it.
+    """A task that is given repeatedly without a person, at the times of its rule; its owner answers for it.
 
-    values: of the template's parameters; `{date}` in them is the day of the time at which it is due.
+    values: of the template's parameters; `{date}` in them is replaced by the day of the due time.
     """
 
     name: str
@@ -197,17 +197,17 @@ class Schedule:
 
 PRINCIPAL: Final = "Principal/"
 WORKFLOW: Final = "Workflow/"
-"""Before the name of one, where a document is kept under kind and name."""
+"""Prefixes of the keys under which documents are stored: kind and name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
-    """Software of somebody's, and no AI, that may answer approvals in its owner's stead: a change-management system,
-    the check of a payment run.
+    """Software that is not an AI and may answer approvals in its owner's stead: a change-management system, the check
+    of a payment run.
 
-    groups: for which it answers; no person is in any of them. capabilities: of whose actions, each named. tier_max: the
-    highest tier of an action that it may answer. attestation: as an agent's; only what was measured to be one of these
-    sets answers as this workflow.
+    groups: groups for which it answers; no person may be in any of them. capabilities: the capabilities whose actions
+    it may answer, each named. tier_max: the highest tier of such an action. attestation: as an agent's; only a process
+    that matches one of these sets answers as this workflow.
     """
 
     name: str
@@ -223,7 +223,7 @@ class Workflow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySetDocument:
-    """Cedar policy text, and what it declares beside; its schema is generated from that and the capabilities."""
+    """Cedar policy text and its declarations; its schema is generated from those and the capabilities."""
 
     name: str
     policies: str
@@ -231,4 +231,4 @@ class PolicySetDocument:
 
 
 Owned = Agent | UseCase | Capability | Application | Schedule | StopRule | Workflow
-"""What somebody must answer for before it is in force."""
+"""Nouns that are in force only with complete ownership."""

@@ -1,7 +1,7 @@
-"""The duty of a group: who of its members is on call when, when they are let be, and who is asked next.
+"""The duty of a group: which members are on call when, its quiet hours, and its escalation.
 
-Laws: duty says who is told and who comes first, never who may answer; what it does not cover is covered by the whole
-group.
+Laws: duty decides who is notified and in which order, never who may answer; at times that the duty does not cover, the
+whole group is on call.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STEP_ASKS: Final[tuple[StepAsks, ...]] = get_args(StepAsks)
 DUTIES_MAX: Final = 256
 SHIFTS_MAX: Final = 64
 PEOPLE_MAX: Final = 32
-"""Of one shift."""
+"""Most people of one shift."""
 STEPS_MAX: Final = 8
 STEP_SECONDS_MAX: Final = 7 * 24 * 3600
 TURN_DAYS_MAX: Final = 366
@@ -38,8 +38,8 @@ CRITICAL: Final = 3
 class DayTimes:
     """A part of some days, by the wall clock of the duty's time zone: minutes after midnight.
 
-    Where `stops_at` is not after `starts_at` it goes on into the next day; both alike are a whole day. days: on which
-    it begins.
+    If `stops_at` is not after `starts_at` it continues into the next day; if both are equal it is a whole day. days:
+    the days on which it begins.
     """
 
     days: tuple[Weekday, ...] = WEEKDAYS
@@ -49,10 +49,11 @@ class DayTimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shift:
-    """people: all of them at once, or by turns of `turn_days` days from `first` on where that is not 0.
+    """A shift of the duty. people: all at once, or in turns of `turn_days` days counted from `first` if `turn_days` is
+    not 0.
 
-    times: which part of which days, every week, from `first` to `last` of the calendar, where these are given, both
-    included. begins, ends: instead of that, one stretch by the wall clock, its end not included.
+    times: which part of which days, every week, between the dates `first` and `last`, if given, both included. begins,
+    ends: instead of `times`, one period by the wall clock, its end not included.
     """
 
     people: tuple[PrincipalId, ...]
@@ -67,7 +68,7 @@ class Shift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuietHours:
-    """Times at which questions of tiers below `tier` disturb nobody. They wait, and time out as ever."""
+    """Times at which questions of tiers below `tier` notify nobody. They wait, and time out as usual."""
 
     times: DayTimes
     tier: int = CRITICAL
@@ -75,9 +76,10 @@ class QuietHours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EscalationStep:
-    """after_seconds: from when people are asked. when: nobody who may answer has seen it, or it is not answered.
+    """A step of the escalation. after_seconds: when people are asked. when: condition: no permitted person has seen the
+    question, or it is unanswered.
 
-    asks: the second line, the whole group, the on-call of `group`, or whoever owns the capability.
+    asks: the second line, the whole group, the on-call people of `group`, or the capability's owner.
     """
 
     after_seconds: int
@@ -88,10 +90,10 @@ class EscalationStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
-    """zone: IANA name of a time zone, whose wall clock all times are of. steps: by time.
+    """The duty of one group. zone: IANA name of the time zone of all wall-clock times. steps: ordered by time.
 
-    deputies: groups whose members may stand in for a member of `group`, beside its own. delegation_days_max: how long
-    at most.
+    deputies: groups whose members may be deputy for a member of `group`, besides the group's own. delegation_days_max:
+    longest duration of such a delegation.
     """
 
     name: str

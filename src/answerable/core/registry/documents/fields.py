@@ -1,6 +1,6 @@
-"""Reading one JSON mapping field by field, noting every fault on the way instead of stopping at the first.
+"""Read a JSON mapping field by field, and record every fault instead of stopping at the first.
 
-Laws: what is not known is a fault; a value of the wrong type is never converted; a fault names its place.
+Laws: an unknown field is a fault; a value of the wrong type is never converted; a fault names its place.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ Value = TypeVar("Value", str, int)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing wrong with a set of documents.
+    """One fault in a set of documents.
 
-    document: index in the sequence given. path: JSON pointer (RFC 6901) inside it. kind: `shape` when the document
-    cannot be read as what it says it is, `reference` when what it points at is missing or does not fit.
+    document: index in the sequence given. path: JSON pointer (RFC 6901) inside it. kind: `shape` if the document is not
+    valid for its kind, `reference` if something that it refers to is missing or does not fit.
     """
 
     document: int
@@ -54,12 +54,12 @@ class Fault:
 
 
 def pointer(path: str, name: str | int) -> str:
-    """A JSON pointer one step further."""
+    """Extend a JSON pointer by one step."""
     return f"{path}/{str(name).replace('~', '~0').replace('/', '~1')}"
 
 
 def nearest(word: str, known: tuple[str, ...]) -> str:
-    """`; did you mean ...?` when one of the known words is close, otherwise the known words."""
+    """Return `; did you mean ...?` if one of the known words is similar, otherwise a list of the known words."""
     close = get_close_matches(word, known, n=1, cutoff=0.6)
     if not close:
         folded = {name.lower(): name for name in known}
@@ -68,13 +68,13 @@ def nearest(word: str, known: tuple[str, ...]) -> str:
 
 
 def near(word: str, known: tuple[str, ...]) -> str:
-    """`; did you mean ...?` or nothing, where the whole list would be too long to help."""
+    """Return `; did you mean ...?` or nothing, where the whole list would be too long to help."""
     hint = nearest(word, known)
     return hint if hint.startswith("; did") else ""
 
 
 def type_name(value: JSONValue) -> str:
-    """What a JSON value is, in the words of a document's author."""
+    """Return the type of a JSON value in the words of a document's author."""
     match value:
         case None:
             return "nothing"
@@ -91,7 +91,7 @@ def type_name(value: JSONValue) -> str:
 
 
 class Fields:
-    """One mapping of one document. Readers return the value, or a harmless stand-in after noting a fault."""
+    """One mapping of one document. After a fault, a reader returns a harmless placeholder value."""
 
     __slots__ = ("_document", "_faults", "_silent", "_values", "path")
 
@@ -102,7 +102,7 @@ class Fields:
         self._faults = faults
         self.path = path
         self._values: Mapping[str, JSONValue] = {}
-        # Where the whole mapping is at fault, its fields are not also reported as missing, one by one.
+        # If the mapping itself is faulty, do not also report each of its fields as missing.
         self._silent = not isinstance(value, dict)
         if not isinstance(value, dict):
             self.fault(f"expected a mapping, got {type_name(value)}", code=DOCUMENT_TYPE.id)
@@ -118,14 +118,14 @@ class Fields:
                 )
 
     def fault(self, message: str, *at: str | int, code: str) -> None:
-        """Note a fault at this mapping, or below it at `at`."""
+        """Record a fault at this mapping, or below it at `at`."""
         path = self.path
         for step in at:
             path = pointer(path, step)
         self._faults.append(Fault(document=self._document, path=path, code=code, message=message))
 
     def has(self, name: str) -> bool:
-        """Whether the field was written at all."""
+        """Whether the field is present."""
         return name in self._values
 
     def text(
@@ -136,7 +136,8 @@ class Fields:
         chars_max: int = TEXT_CHARS_MAX,
         check: Callable[[str], object] | None = None,
     ) -> str:
-        """Text of 1 to `chars_max` characters. `check` may raise Malformed; without a default the field is needed."""
+        """Read text of 1 to `chars_max` characters. Without a default the field is required. check: may raise
+        Malformed."""
         if name not in self._values:
             return self._absent(name, default, "")
         value = self._values[name]
@@ -148,7 +149,7 @@ class Fields:
         return value if self._text_fits(value, chars_max, check, name) else ""
 
     def integer(self, name: str, *, minimum: int, maximum: int, default: int | None = None) -> int:
-        """An integer in the closed range."""
+        """Read an integer in the closed range."""
         if name not in self._values:
             return self._absent(name, default, minimum)
         value = self._values[name]
@@ -162,7 +163,7 @@ class Fields:
         return value
 
     def flag(self, name: str, *, default: bool) -> bool:
-        """True or false."""
+        """Read a boolean."""
         value = self._values.get(name, default)
         if not isinstance(value, bool):
             self.fault(f"expected true or false, got {type_name(value)}", name, code=DOCUMENT_TYPE.id)
@@ -170,7 +171,7 @@ class Fields:
         return value
 
     def choice(self, name: str, options: tuple[Option, ...], *, default: Option | None = None) -> Option:
-        """One of the options, exactly as written."""
+        """Read one of the options, exactly as written."""
         if name not in self._values:
             if default is None:
                 self._absent(name, None, "")
@@ -186,16 +187,16 @@ class Fields:
 
     @property
     def readable(self) -> bool:
-        """Whether there is a mapping at all; where there is none, that is the one fault to tell."""
+        """Whether the value is a mapping; if not, that is already recorded as the only fault."""
         return not self._silent
 
     def count(self, name: str) -> int | None:
-        """How many items a list has as it is written; None where there is no list."""
+        """Return the number of items of a list, or None if there is no list."""
         value = self._values.get(name)
         return len(value) if isinstance(value, list) else None
 
     def items(self, name: str) -> tuple[JSONValue, ...]:
-        """The items of a list; an absent list is empty."""
+        """Read the items of a list; an absent list is empty."""
         value = self._values.get(name, [])
         if not isinstance(value, list):
             self.fault(f"expected a list, got {type_name(value)}", name, code=DOCUMENT_TYPE.id)
@@ -213,7 +214,7 @@ class Fields:
         unique: bool = True,
         empty: bool = False,
     ) -> tuple[str, ...]:
-        """A list of texts, no two alike when `unique`; `empty` lets the empty text in."""
+        """Read a list of texts. unique: no two are equal. empty: the empty text is allowed."""
         found: list[str] = []
         for index, item in enumerate(self.items(name)):
             if not isinstance(item, str):
@@ -225,7 +226,7 @@ class Fields:
         return tuple(found)
 
     def pairs(self, name: str) -> tuple[tuple[str, JSONValue], ...]:
-        """The members of a mapping whose keys are free, sorted by key."""
+        """Read the members of a mapping with arbitrary keys, sorted by key."""
         value = self._values.get(name, {})
         if not isinstance(value, dict):
             self.fault(f"expected a mapping, got {type_name(value)}", name, code=DOCUMENT_TYPE.id)
@@ -236,7 +237,7 @@ class Fields:
         return tuple(sorted(value.items()))
 
     def section(self, name: str, known: tuple[str, ...], *, needed: bool = True) -> Fields:
-        """A mapping one level down; absent is empty, and a fault when it is needed."""
+        """Read a nested mapping. If it is absent it is empty, and a fault if it is needed."""
         below = self._below(self._values.get(name, {}), known, name)
         if name not in self._values and needed:
             self._absent(name, None, "")
@@ -244,7 +245,7 @@ class Fields:
         return below
 
     def sections(self, name: str, known: tuple[str, ...]) -> list[Fields]:
-        """A list of mappings."""
+        """Read a list of mappings."""
         return [self._below(item, known, name, index) for index, item in enumerate(self.items(name))]
 
     def _below(self, value: JSONValue, known: tuple[str, ...], *at: str | int) -> Fields:
@@ -281,7 +282,7 @@ class Fields:
 
 
 def checked_pattern(text: str) -> None:
-    """Raises Malformed (`document.pattern`) unless the text is a regular expression."""
+    """Check that the text is a regular expression. Raises Malformed (`document.pattern`)."""
     try:
         re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
@@ -289,7 +290,7 @@ def checked_pattern(text: str) -> None:
 
 
 def matching(pattern: re.Pattern[str], what: str) -> Callable[[str], None]:
-    """A check that a text is `what`."""
+    """Return a check that a text matches the pattern. what: description for the error message."""
 
     def check(text: str) -> None:
         if not pattern.fullmatch(text):

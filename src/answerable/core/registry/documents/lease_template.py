@@ -1,7 +1,8 @@
-"""What the credential of a capability may do at its target, for how long, with holes for the action that it serves.
+"""Lease templates: what the credential of a capability may do at its target and for how long, with placeholders for the
+action.
 
-Laws: a hole is the whole of a brace, in a text; names of members, numbers and lists are never made from values; a hole
-is filled by what the decided action says, or nothing is minted.
+Laws: a placeholder is a whole pair of braces in a text; names of members, numbers and lists are never filled in; a
+placeholder is filled from the decided action, or no credential is minted.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ TEXTS_MAX: Final = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseTemplate:
-    """window: what the lease serves. ttl_seconds: its longest life; 0 for the default of the window. grants: a JSON
-    object of the target's own grammar. model: the argument that names a language model, which must be the one that the
-    agent's manifest says; empty for none."""
+    """A lease template. window: whether a lease serves one action or a task. ttl_seconds: its longest lifetime; 0 for
+    the window's default. grants: a JSON object in the target's own grammar. model: the argument that names a language
+    model, which must be the model of the agent's manifest; empty for none."""
 
     window: LeaseWindow
     ttl_seconds: int
@@ -36,9 +37,9 @@ class LeaseTemplate:
 
 
 def holes_in(grants: JSONValue) -> tuple[str, ...]:
-    """The names of the holes, in order of appearance, each once.
+    """Return the names of the placeholders, in order of appearance, each once.
 
-    Raises Malformed (`lease.placeholder`) for a brace that is no hole.
+    Raises Malformed (`lease.placeholder`) for a brace that is not part of a placeholder.
     """
     found: list[str] = []
     for text in _texts(grants):

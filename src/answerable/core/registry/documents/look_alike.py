@@ -1,7 +1,7 @@
-"""Which known name somebody meant who wrote one that is not known.
+"""Suggest the known name that a writer probably meant by an unknown one.
 
-A word that looks like a known one is found by its skeleton: as it is read, not as it is coded. Only for advice: a name
-that is not known is refused whether or not something looks like it.
+A look-alike is found by its skeleton: compared by how text is drawn, not how it is encoded. Suggestions are advice
+only: an unknown name is refused whether or not it resembles another.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Letters of other scripts, and hyphens, that are drawn like these (Unicode UTS 39, confusables), after case folding.
+# Letters of other scripts, and hyphens, that look like these (Unicode UTS 39, confusables), after case folding.
 _DRAWN_ALIKE: Final = {
     0x0131: "i", 0x0261: "g", 0x0269: "i", 0x028B: "u", 0x03B1: "a", 0x03B2: "b", 0x03B3: "y", 0x03B5: "e",
     0x03B9: "i", 0x03BA: "k", 0x03BD: "v", 0x03BF: "o", 0x03C1: "p", 0x03C4: "t", 0x03C5: "u", 0x03C7: "x",
@@ -35,10 +35,10 @@ Likeness = Literal["looks like", "near"]
 
 
 def skeleton(text: str) -> str:
-    """The text as it is read: case, script, digits for letters and separators taken for one another."""
+    """Reduce a text to how it looks: case, script, digits for letters, and separators are unified."""
     read = text.casefold()
     if not read.isascii():
-        # Of plain letters none is drawn as another one, and nothing of them goes away.
+        # ASCII letters need neither the mapping nor the removal of characters.
         read = unicodedata.normalize("NFKD", read).translate(_DRAWN_ALIKE)
         read = "".join(c for c in read if not unicodedata.combining(c) and unicodedata.category(c) != "Cf")
     for pair, one in _READ_ALIKE:
@@ -47,8 +47,8 @@ def skeleton(text: str) -> str:
 
 
 def disguised(text: str) -> str:
-    """The first letter of another script, or of another width, in a word with plain ones that it is drawn like; empty
-    where there is none. Nobody writes such a word by hand."""
+    """Return the first look-alike letter of another script, or of another width, in a word that also has plain ASCII
+    letters; empty if there is none. Such words are not typed by accident."""
     for found in () if text.isascii() else _WORD.finditer(text):
         word = found[0]
         if word.isascii() or not _PLAIN.search(word):
@@ -61,7 +61,7 @@ def disguised(text: str) -> str:
 
 
 def meant(word: str, known: Iterable[str]) -> tuple[Likeness, str] | None:
-    """The known name that a word looks like, or is near; None when there is none."""
+    """Return the known name that a word looks like, or is similar to; None if there is none."""
     names = sorted(known)
     word = word[:WORD_CHARS_MAX]
     read = skeleton(word)
@@ -75,7 +75,7 @@ def meant(word: str, known: Iterable[str]) -> tuple[Likeness, str] | None:
 
 
 def _one_apart(one: str, other: str) -> bool:
-    """Whether one letter added, left out, changed or swapped with its neighbour makes the one the other."""
+    """Whether the two differ by one letter added, removed, changed or swapped with its neighbour."""
     if one == other or abs(len(one) - len(other)) > 1:
         return False
     start = 0

@@ -1,10 +1,10 @@
-"""Who is on call at a moment, whether it is a quiet one, and which stretches of time nobody covers.
+"""Compute from a duty who is on call at a moment, when quiet hours end, and which periods nobody covers.
 
-Wall clocks are read by `zoneinfo` (IANA time zone database). Where a clock is set, a wall time comes twice or never and
-has two readings (PEP 495): a shift begins at the earlier and ends at the later of them. So a shift from 22:00 to 06:00
-has seven, eight or nine hours, no minute is lost, and for an hour the people of two shifts may be on call.
+`zoneinfo` converts wall-clock times (IANA time zone database). At a clock change a wall time occurs twice or never and
+has two readings (PEP 495): a shift begins at the earlier and ends at the later reading. So a shift from 22:00 to 06:00
+lasts seven, eight or nine hours, no minute is lost, and for an hour the people of two shifts may be on call.
 
-Laws: the end of a shift is not part of it; of shifts that overlap the people of all are on call; a turn belongs to the
+Laws: the end of a shift is not part of it; of overlapping shifts the people of all are on call; a turn belongs to the
 day on which the shift begins.
 """
 
@@ -28,12 +28,12 @@ _Stretch = tuple[UnixMillis, UnixMillis]
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """The time zone. Raises KeyError or ValueError for a name that this machine's database does not know."""
+    """Return the time zone. Raises KeyError or ValueError for a name that this machine's database does not contain."""
     return ZoneInfo(name)
 
 
 def on_call(duty: Duty, now: UnixMillis, line: Line = "first") -> tuple[PrincipalId, ...]:
-    """Everybody who is on call in this line, each once, in the order of the shifts. now: Unix milliseconds."""
+    """Return everybody who is on call in this line, each once, in the order of the shifts. now: Unix milliseconds."""
     zone = zone_of(duty.zone)
     today = _local(now, zone).date()
     found = (
@@ -48,12 +48,12 @@ def on_call(duty: Duty, now: UnixMillis, line: Line = "first") -> tuple[Principa
 
 
 def quiet_until(duty: Duty, tier: int, now: UnixMillis) -> UnixMillis | None:
-    """When the quiet hours end in which this moment is, for questions of this tier; None where it is in none."""
+    """Return when the current quiet hours end for questions of this tier, or None outside quiet hours."""
     if duty.quiet is None or tier >= duty.quiet.tier:
         return None
     zone = zone_of(duty.zone)
     ends = now
-    # Quiet hours that join into one another are one; a week of them is as long as any can be without a gap.
+    # Adjoining quiet hours are merged. More than a week of them cannot occur without a gap.
     for _ in range(len(WEEKDAYS) + 1):
         today = _local(ends, zone).date()
         stretches = _of_days(duty.quiet.times, zone, today - timedelta(days=1), today)
@@ -67,7 +67,8 @@ def quiet_until(duty: Duty, tier: int, now: UnixMillis) -> UnixMillis | None:
 def cover_gaps(
     duty: Duty, members: Collection[PrincipalId], *, since: UnixMillis, days: int
 ) -> tuple[_Stretch, ...]:
-    """Stretches in which none of `members` is on call in the first line, in order; at most `GAP_DAYS_MAX` days on."""
+    """Return the periods in which none of `members` is on call in the first line, in order, for at most `GAP_DAYS_MAX`
+    days."""
     zone = zone_of(duty.zone)
     until = UnixMillis(since + min(days, GAP_DAYS_MAX) * 86_400_000)
     from_day, to_day = _local(since, zone).date() - timedelta(days=1), _local(until, zone).date()
@@ -90,7 +91,7 @@ def cover_gaps(
 
 
 def gap_text(duty: Duty, gap: _Stretch) -> str:
-    """A gap as people of the group say it: `Sat 2026-12-05 00:00 to 08:00 (Europe/Berlin)`."""
+    """Format a gap for people: `Sat 2026-12-05 00:00 to 08:00 (Europe/Berlin)`."""
     begins, ends = (_local(moment, zone_of(duty.zone)) for moment in gap)
     until = f"{ends:%H:%M}" if ends.date() == begins.date() else f"{ends:%a %Y-%m-%d %H:%M}"
     return f"{begins:%a %Y-%m-%d %H:%M} to {until} ({duty.zone})"
@@ -99,7 +100,8 @@ def gap_text(duty: Duty, gap: _Stretch) -> str:
 def _stretches(
     shift: Shift, zone: ZoneInfo, from_day: date, to_day: date
 ) -> Iterator[tuple[UnixMillis, UnixMillis, tuple[PrincipalId, ...]]]:
-    """The stretches of a shift that begin between two days, both included; one that is given by its ends always."""
+    """Yield the periods of a shift that begin between two days, both included; a shift with fixed ends always
+    yields."""
     if shift.begins is not None and shift.ends is not None:
         yield _earlier(shift.begins, zone), _later(shift.ends, zone), shift.people
     if shift.times is None:

@@ -1,4 +1,4 @@
-"""Who answers for a registered thing (check REG-02: lacking any of these, it never becomes active)."""
+"""Ownership of registered things (check REG-02: a thing that lacks any of these fields never becomes active)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ AUDIT_LEVELS = ("standard", "full")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ownership:
-    """Empty fields are allowed here, so that what is missing can be listed; `missing` says which.
+    """The people who answer for a thing. Fields may be empty, so that `missing` can list what is missing.
 
-    review_date: ISO 8601 date by which the owner looks at it again.
+    review_date: ISO 8601 date of the next review by the owner.
     """
 
     owner: str = ""
@@ -22,7 +22,7 @@ class Ownership:
     review_date: str = ""
 
     def missing(self) -> tuple[str, ...]:
-        """Names of the fields that are still empty, as written in the documents."""
+        """Return the names of the empty fields, as written in the documents."""
         named = {
             "owner": self.owner,
             "backupOwner": self.backup_owner,
@@ -34,4 +34,4 @@ class Ownership:
 
 
 UNOWNED: Final = Ownership()
-"""Nobody answers yet."""
+"""No owner yet."""

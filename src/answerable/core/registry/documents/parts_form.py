@@ -1,7 +1,8 @@
-"""What policy sets declare, as one JSON value: part of what the digest of a policy set is of, and of its record.
+"""Convert the declarations of policy sets to and from JSON. The digest and the record of a policy set include this
+form.
 
-Laws: reading gives back what was written; what is not said is left out, so that a part that gets a further member with
-a default keeps its digest.
+Laws: reading gives back what was written; default values are omitted, so that a part keeps its digest when a further
+member with a default is added.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def form_of_parts(parts: PolicyParts) -> JSONValue:
-    """The parts as JSON; an empty object for none."""
+    """Write the parts as JSON; an empty object for none."""
     return _form(parts)
 
 
 def parts_of_form(form: JSONValue) -> PolicyParts:
-    """What `form_of_parts` wrote. Raises Malformed (`policy.parts`) for anything else."""
+    """Read what `form_of_parts` wrote. Raises Malformed (`policy.parts`) for anything else."""
     try:
         return msgspec.convert(form, PolicyParts)
     except msgspec.ValidationError as fault:

@@ -1,6 +1,7 @@
-"""`{name}` placeholders in the texts of a mandate template.
+"""Find and replace `{name}` placeholders in the texts of a mandate template.
 
-Laws: replacement is one pass, so a value that looks like a placeholder stays text; a brace is always a placeholder's.
+Laws: replacement is one pass, so a value that looks like a placeholder stays text; every brace belongs to a
+placeholder.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def placeholders_in(text: str) -> tuple[str, ...]:
-    """The names in order of appearance. Raises Malformed (`template.placeholder`) for a stray brace."""
+    """Return the names in order of appearance. Raises Malformed (`template.placeholder`) for a stray brace."""
     rest = _PLACEHOLDER.sub("", text)
     if "{" in rest or "}" in rest:
         raise TEMPLATE_PLACEHOLDER(f"{shown(text)} has a brace that is not a placeholder like `{{name}}`")
@@ -26,5 +27,5 @@ def placeholders_in(text: str) -> tuple[str, ...]:
 
 
 def replaced(text: str, values: Mapping[str, str]) -> str:
-    """The text with every placeholder replaced. Raises KeyError for a name without a value; callers check first."""
+    """Replace every placeholder in the text. Raises KeyError for a name without a value; callers check first."""
     return _PLACEHOLDER.sub(lambda found: values[found[1]], text)

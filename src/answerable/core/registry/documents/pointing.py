@@ -1,18 +1,18 @@
-"""Arguments that lie deep in what a tool takes, under names of their own.
+"""Resolve JSON pointers to nested arguments of tools, so that policy can use them under names of their own.
 
-Laws: a pointer (RFC 6901) says one place, or with `*` every item of a list there; of several items none is passed over,
-one that lacks what is looked for is `null` among them, which fits no type; what is not there at all is absent, as at
-the top, and what is there in another shape fits no type, either.
+Laws: a pointer (RFC 6901) refers to one place, or with `*` to every item of a list; no item is skipped: an item without
+the value gives `null`, which fits no type; an absent place gives an absent argument, as at the top level; a place of
+another shape gives a value that fits no type.
 
-Steps in braces are words, and a member of such a name cannot be pointed at:
+Steps in braces are words, so a member with such a name cannot be referred to:
 
-| word        | takes                                                          | where       |
+| word        | gives                                                          | position    |
 |-------------|----------------------------------------------------------------|-------------|
-| `{json}`    | the value that a text holds, read strictly                     | anywhere    |
-| `{count}`   | how many items a list has                                      | at the end  |
-| `{sum}`     | the sum of whole numbers, none of which is below zero          | at the end  |
+| `{json}`    | the JSON value in a text, parsed strictly                      | anywhere    |
+| `{count}`   | the number of items of a list                                  | at the end  |
+| `{sum}`     | the sum of whole numbers, none of which is negative            | at the end  |
 | `{largest}` | the largest of whole numbers; of an empty list 0               | at the end  |
-| `{same}`    | the value that all items have; no value fits where they differ | at the end  |
+| `{same}`    | the value that all items have; fits no type if they differ     | at the end  |
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 POINTER: Final = re.compile(r"(?:/(?:[^~/]|~[01])+){1,16}")
 EVERY: Final = "*"
-"""A step that takes every item of a list; a member of this name cannot be pointed at."""
+"""The step that selects every item of a list; a member with this name cannot be referred to."""
 VALUES_MAX: Final = 1_000
-"""Past it the value fits no type."""
+"""Most values of one pointer; beyond that the result fits no type."""
 JSON: Final = "{json}"
 COUNT: Final = "{count}"
 SUM: Final = "{sum}"
@@ -44,7 +44,7 @@ _WORD: Final = re.compile(r"\{[^{}]*\}")
 
 
 def word_fault(pointer: str) -> str:
-    """What is wrong with the words in a pointer; empty when nothing is."""
+    """Return what is wrong with the words in a pointer, or empty if nothing is."""
     steps = pointer.split("/")[1:]
     for number, step in enumerate(steps):
         if not _WORD.fullmatch(step):
@@ -59,8 +59,8 @@ def word_fault(pointer: str) -> str:
 
 
 def value_at(value: JSONValue, pointer: str) -> JSONValue:
-    """What lies there; of several items the list of all, or what a word makes of them. None when there is nothing.
-    Never raises."""
+    """Return the value at a pointer; for several items the list of all, or the result of a word. None if there is
+    nothing. Never raises."""
     steps = [_unescaped(step) for step in pointer.split("/")[1:]]
     if steps[-1] in AT_THE_END:
         return _together(_follow(value, steps[:-1]), steps[-1])
@@ -70,12 +70,12 @@ def value_at(value: JSONValue, pointer: str) -> JSONValue:
 def named_arguments(
     mappings: Iterable[ArgumentMapping], arguments: dict[str, JSONValue]
 ) -> dict[str, JSONValue]:
-    """The arguments, and beside them those that are named by a pointer. Such a name hides a member that is called so at
-    the top: it says what policy, mandates and budgets mean by it."""
+    """Return the arguments together with those named by a pointer. Such a name hides a top-level member of the same
+    name: it defines what policy, mandates and budgets mean by that name."""
     named = arguments
     for mapping in mappings:
         if mapping.pointer:
-            # Most capabilities have none, and pay nothing for it.
+            # Most capabilities have no pointers, and should not pay for the copy.
             named = dict(arguments) if named is arguments else named
             named.pop(mapping.name, None)
             value = value_at(arguments, mapping.pointer)
@@ -87,8 +87,8 @@ def named_arguments(
 def with_changed(
     mappings: Iterable[ArgumentMapping], arguments: dict[str, JSONValue], changed: Mapping[str, JSONValue]
 ) -> dict[str, JSONValue] | None:
-    """The arguments as a tool takes them, with other values for those that are changed by their name: each where it
-    lies. None when one lies in every item of a list, inside a text, or in what is not there."""
+    """Return the tool's arguments with changed values, each put at its argument's place. None if a place is in every
+    item of a list, inside a text, or does not exist."""
     pointers = {mapping.name: mapping.pointer for mapping in mappings if mapping.pointer}
     result = dict(arguments)
     for name, value in changed.items():
@@ -102,7 +102,7 @@ def with_changed(
 
 
 def _put(value: JSONValue, steps: list[str], wanted: JSONValue) -> JSONValue:
-    """The value with what is wanted at a place; None where what it lies in is not there."""
+    """Return the value with `wanted` at a place; None if the parent of that place does not exist."""
     if not steps:
         return wanted
     step, below = steps[0], steps[1:]
@@ -159,7 +159,7 @@ def _read(value: JSONValue) -> JSONValue:
 
 
 def _together(value: JSONValue, word: str) -> JSONValue:
-    """One value for a list. What is no list, or holds what the word cannot take, fits no type."""
+    """Reduce a list to one value. A value that is not a list, or has an unsuitable item, fits no type."""
     if value is None:
         return None
     if not isinstance(value, list) or len(value) > VALUES_MAX or None in value:
@@ -178,7 +178,7 @@ def _together(value: JSONValue, word: str) -> JSONValue:
 
 
 def _misfit() -> JSONValue:
-    """Something is there and not as the pointer says. To call it absent would hide it from whoever forbids it."""
+    """Return a value that fits no type. An absent value instead would hide the argument from rules that forbid it."""
     return [None]
 
 

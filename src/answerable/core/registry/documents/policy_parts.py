@@ -1,6 +1,7 @@
-"""What a policy set declares beside its policies: what it wants counted, timed, classed and scored.
+"""The declarations of a policy set besides its policies: trackers, time windows, destination classes and risk factors.
 
-Laws: everything declared has a name of its own kind; a tracker over an agent has a window; every part is bounded.
+Laws: every declaration has a name that is unique in its kind; a tracker over an agent has a window; every part is
+bounded.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from answerable.core.registry.documents.destination import DestinationType
 from answerable.core.registry.documents.time_rule import Weekday
 
 EventKind = Literal["started", "succeeded", "failed", "denied", "approved"]
-"""`started`: the intent is written. `failed`: also one whose end is not known. `approved`: people lifted a deferral."""
+"""started: the intent is recorded. failed: includes actions with an unknown outcome. approved: people lifted a
+deferral."""
 EVENT_KINDS: Final[tuple[EventKind, ...]] = get_args(EventKind)
 
 TRACKERS_MAX: Final = 64
@@ -25,14 +27,14 @@ WITHIN_SECONDS_MAX: Final = 90 * 24 * 3600
 POINTS_MAX: Final = 1000
 
 UNKNOWN_CLASS: Final = "unknown"
-"""Of a destination that no class names; of an action that does not say where it goes though it sends."""
+"""Class of a destination that no class contains, and of a sending action that names no destination."""
 NO_CLASS: Final = "none"
-"""Of an action that sends nothing anywhere."""
+"""Class of an action that sends nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventMatch:
-    """Which events count. Each list is empty for any; all that are not must hold."""
+    """Which events count. An empty list matches any event; all other lists must match."""
 
     event: EventKind = "started"
     capabilities: tuple[str, ...] = ()
@@ -42,7 +44,7 @@ class EventMatch:
     sensitivities: tuple[Sensitivity, ...] = ()
 
     def covers(self, capability: Capability) -> bool:
-        """Whether an event of this capability can count."""
+        """Whether events of this capability can count."""
         chosen: tuple[tuple[tuple[str, ...], str], ...] = (
             (self.capabilities, capability.name),
             (self.kinds, capability.kind),
@@ -55,11 +57,11 @@ class EventMatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tracker:
-    """A number about what happened before, shown as `context.history.<name>`.
+    """A number about earlier events, available to policy as `context.history.<name>`.
 
-    over: whose entries. matches: one for a count or a sum; the steps, first to last, for a sequence.
-    sum: the argument that is added up, of type integer or minor_units; empty for a number of events or steps.
-    within_seconds: how far back; 0 for as long as the mandate lasts. same_resource: on the resource decided on only.
+    over: whose entries. matches: one for a count or a sum; the steps, first to last, for a sequence. sum: the argument
+    to add up, of type integer or minor_units; empty to count events or steps. within_seconds: how far back; 0 for the
+    whole mandate. same_resource: only events on the resource being decided on.
     """
 
     name: str
@@ -73,11 +75,11 @@ class Tracker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeWindow:
-    """A time that policy knows by name, shown as `context.windows.<name>`: true while it lasts.
+    """A named time window, available to policy as `context.windows.<name>`: true while the window is open.
 
-    begins, ends: Unix milliseconds, the end not included; 0 for without. days: empty for all. starts_at, stops_at:
-    minutes after midnight UTC; a window whose stop is not after its start goes on into the next day, which counts
-    as part of the day it began on. Both 0: the whole day.
+    begins, ends: Unix milliseconds, the end not included; 0 for unbounded. days: empty for all. starts_at, stops_at:
+    minutes after midnight UTC; a window whose stop is not after its start continues into the next day, and that part
+    belongs to the day on which it began. Both 0: the whole day.
     """
 
     name: str
@@ -90,8 +92,8 @@ class TimeWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationClass:
-    """Destinations under one name, the more trusted the earlier in its set. members: in their one spelling; one that
-    begins with `*.` is every host below a domain, one without `@` for mail a whole domain."""
+    """A named class of destinations; earlier classes of a set are more trusted. members: in canonical spelling; a
+    member that begins with `*.` is every host below a domain, a member without `@` for mail is a whole domain."""
 
     name: str
     type: DestinationType
@@ -106,9 +108,9 @@ FactorFact = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskFactor:
-    """Points for one comparison. fact, of: what is looked at, and which argument, tracker or window of that kind.
+    """Points for one comparison. fact, of: the compared fact, and which argument, tracker or window it is.
 
-    at_least, at_most: for numbers, both included. one_of: for texts. Neither: for what is true or not.
+    at_least, at_most: for numbers, both included. one_of: for texts. Neither: for booleans.
     """
 
     name: str
@@ -122,7 +124,7 @@ class RiskFactor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyParts:
-    """Of one set, or of all that are published together."""
+    """The declarations of one set, or of all sets that are published together."""
 
     trackers: tuple[Tracker, ...] = ()
     windows: tuple[TimeWindow, ...] = ()

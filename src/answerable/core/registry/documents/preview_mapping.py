@@ -1,4 +1,4 @@
-"""Which capability shows, before an action, what the action would do, and what it is asked with."""
+"""Which capability previews the effects of an action, and the arguments for that preview."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewMapping:
-    """capability: a tool of the same server that only reads. arguments: what that tool takes, by name, each with where
-    it lies in what the action takes, a member's name or a JSON pointer; None where it takes the very same."""
+    """A preview. capability: a tool of the same server that only reads. arguments: the tool's arguments by name, each
+    with its source in the action's arguments, a member's name or a JSON pointer; None to pass the action's own
+    arguments."""
 
     capability: str
     arguments: tuple[tuple[str, str], ...] | None = None

@@ -1,4 +1,4 @@
-"""Names that other people's servers give to their tools, prompts and resources, as far as they may be registered.
+"""Check the names that upstream servers give to their tools, prompts and resources, before they are registered.
 
 Laws: names compare exactly and case-sensitively; a name that could be mistaken for another is refused.
 """
@@ -20,9 +20,9 @@ _LATIN_LOOK_ALIKES: Final = frozenset({"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKE
 
 
 def checked_public_name(name: str, *, what: str) -> str:
-    """A tool, prompt or server name as it may be registered: NFC, no control, format, private or confusable character.
+    """Check a tool, prompt or server name: NFC, no control, format, private or confusable character.
 
-    Only characters that cannot be mistaken for others are let in: ASCII, or letters and digits of one script (a name
+    Only characters that cannot be mistaken for others are allowed: ASCII, or letters and digits of one script (a name
     that mixes ASCII letters with non-ASCII letters is refused). Raises Malformed (`name.invalid`).
     """
     if not name or len(name) > PUBLIC_NAME_CHARS_MAX or unicodedata.normalize("NFC", name) != name:
@@ -48,9 +48,9 @@ def checked_public_name(name: str, *, what: str) -> str:
 
 
 def checked_plain_target(name: str, *, what: str) -> str:
-    """A tool or prompt name: as `checked_public_name`, without braces. Raises Malformed (`name.invalid`).
+    """Check a tool or prompt name: as `checked_public_name`, without braces. Raises Malformed (`name.invalid`).
 
-    Braces are kept for URI templates, so that no tool's name can be taken for one.
+    Braces are reserved for URI templates, so that no tool name can be taken for one.
     """
     if "{" in name or "}" in name:
         raise NAME_INVALID(f"{what} {shown(name)} has braces; only resource URIs take variables")
@@ -58,9 +58,10 @@ def checked_plain_target(name: str, *, what: str) -> str:
 
 
 def checked_uri_template(text: str, *, what: str) -> tuple[str, ...]:
-    """The variable names of a resource URI or level-1 URI template (RFC 6570), in order.
+    """Return the variable names of a resource URI or level-1 URI template (RFC 6570), in order.
 
-    Raises Malformed (`name.invalid`): not an ASCII URI with a scheme, braces that are no variable, a variable twice.
+    Raises Malformed (`name.invalid`) for text that is not an ASCII URI with a scheme, braces without a variable, or a
+    repeated variable.
     """
     if len(text) > PUBLIC_NAME_CHARS_MAX or not _URI.fullmatch(text):
         raise NAME_INVALID(f"{what} {shown(text)} is not a URI of printable ASCII with a scheme")

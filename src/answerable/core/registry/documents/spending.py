@@ -1,6 +1,6 @@
-"""What a capability says about how much its actions spend.
+"""What a capability declares about the spending of its actions.
 
-Laws: what is not declared is not known, and not taken for nothing; that an action spends nothing is declared as 0.
+Laws: an amount that is not declared is unknown, and not taken for zero; an action that spends nothing declares 0.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmountMapping:
-    """How much money an action moves. argument: holds it, in minor units; empty when `fixed` says it.
+    """How much money an action moves. argument: contains the amount, in minor units; empty if `fixed` states it.
 
-    currency: fixed, or in `currency_argument`. A fixed 0 needs neither.
+    currency: fixed, or read from `currency_argument`. A fixed 0 needs neither.
     """
 
     argument: str = ""
@@ -23,9 +23,9 @@ class AmountMapping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReserveMapping:
-    """The most that one action spends of a budget: `fixed`, or what `argument` says.
+    """The most that one action spends of a budget: `fixed`, or the value of `argument`.
 
-    default: what holds when the argument is absent; None refuses then.
+    default: used if the argument is absent; None refuses then.
     """
 
     budget: str
@@ -36,8 +36,8 @@ class ReserveMapping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureMapping:
-    """Where in an answer it says what was really spent: a JSON pointer (RFC 6901) to a whole number or a list. budget:
-    `rows`, `tokens`, or `money`, in minor units of the currency that was reserved."""
+    """Where an answer states the actual spending. pointer: a JSON pointer (RFC 6901) to a whole number or a list.
+    budget: `rows`, `tokens`, or `money`, in minor units of the reserved currency."""
 
     budget: str
     pointer: str
@@ -45,14 +45,14 @@ class MeasureMapping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpendMapping:
-    """All of it. amount: None where nobody said whether money moves."""
+    """All spending declarations of a capability. amount: None if it is not declared whether money moves."""
 
     amount: AmountMapping | None = None
     reserves: tuple[ReserveMapping, ...] = ()
     measures: tuple[MeasureMapping, ...] = ()
 
     def declares(self, budget: str) -> bool:
-        """Whether it is known how much an action takes of `rows`, `bytes` or `tokens` at most."""
+        """Whether the capability declares the most that an action takes of `rows`, `bytes` or `tokens`."""
         return any(one.budget == budget for one in self.reserves)
 
 

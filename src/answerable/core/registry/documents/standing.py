@@ -1,7 +1,7 @@
-"""What applying a document does to an agent that somebody has stopped.
+"""Preserve an agent's stopped status when its document is applied again.
 
-Laws: a document that says nothing of standing changes none, so that a file that is applied once more gives nobody back;
-a retired agent stays so, whatever a document says.
+Laws: a document without a status changes none, so that applying a file again does not reactivate a stopped agent; a
+retired agent stays retired, whatever a document says.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STOPPED: Final = frozenset({"suspended", RETIRED})
 
 
 def retired_agents(documents: Iterable[JSONValue]) -> Iterator[AgentId]:
-    """Names of those that never come back."""
+    """Yield the names of retired agents, which never become active again."""
     for one in documents:
         match one:
             case {"kind": "Agent", "metadata": {"name": str(name)}, "spec": {"status": "retired"}}:
@@ -30,9 +30,9 @@ def retired_agents(documents: Iterable[JSONValue]) -> Iterator[AgentId]:
 
 
 def with_standing(document: JSONValue, stored: JSONValue) -> JSONValue:
-    """A sound document as it is put in the place of the one that is stored under its name.
+    """Return a valid document as it replaces the one stored under its name.
 
-    Raises Refused (`agent.retired`) for one that gives a retired agent another status.
+    Raises Refused (`agent.retired`) for a document that gives a retired agent another status.
     """
     match document, stored:
         case (

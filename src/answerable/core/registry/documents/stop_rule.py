@@ -1,6 +1,6 @@
-"""A stop rule: what it watches, how much of it is too much, and what stands still then.
+"""Stop rules: what a rule watches, its limit, and what it puts on hold.
 
-Laws: a rule only ever stops; a rule that is registered is in force, whoever owns it, until it is taken away.
+Laws: a rule only ever stops; a registered rule is in force, whoever owns it, until it is removed.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ RULE_OVER: Final[tuple[RuleOver, ...]] = get_args(RuleOver)
 RuleHolds = Literal["agent", "instance", "mandate", "tool", "server", "capability"]
 RULE_HOLDS: Final[tuple[RuleHolds, ...]] = get_args(RuleHolds)
 TARGETS: Final[frozenset[RuleHolds]] = frozenset({"tool", "server", "capability"})
-"""What is acted on; the others act."""
+"""Holds on the targets of actions; the other kinds are holds on those who act."""
 BY_PEOPLE: Final[frozenset[Watched]] = frozenset({"denied_variation"})
-"""Counted when people answer: then no instance is known, and nothing is stopped but who acts."""
+"""Events counted when people answer: no instance is known then, so only holds on those who act are possible."""
 UNCOUNTED: Final[frozenset[Watched]] = frozenset({"canary", "refusal_flood", "tracker"})
-"""What has no window of its own: the first touch, the quota of refusals, and a tracker, which has its own."""
+"""Rules without a window of their own: the first touch, the quota of refusals, and a tracker, which has one."""
 
 STOP_RULES_MAX: Final = 64
 LIMIT_MAX: Final = 1_000_000
 GRACE_SECONDS_MAX: Final = 3_600
 EXPIRES_SECONDS_MAX: Final = 90 * 24 * 3600
 CANARIES_MAX: Final = 100
-"""Of one list."""
+"""Maximum for each list."""
 CANARY_CHARS_MIN: Final = 6
-"""Of an argument value: shorter ones are found in what nobody meant."""
+"""Minimum length of an argument value: shorter texts occur by coincidence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canary:
-    """What nobody has a reason to touch: capabilities, ids of resources, and texts that an argument has in it."""
+    """Decoys that no legitimate action touches: capabilities, ids of resources, and texts contained in an argument."""
 
     capabilities: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
@@ -59,10 +59,11 @@ NO_CANARY: Final = Canary()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRule:
-    """limit: what is let be; one more is too much. within_seconds: how far back is counted; 0 where nothing is.
+    """A stop rule. limit: the highest count without a hold. within_seconds: how far back is counted; 0 if nothing is.
 
-    over: by whom it is counted. tracker: its name, for a rule that watches one. grace_seconds: how long it only warns.
-    dry_run: it says what it would hold, and holds nothing. expires_seconds: how long its holds last; 0 for no end.
+    over: by which subject it is counted. tracker: name of the tracker to watch. grace_seconds: how long the rule only
+    warns. dry_run: the rule reports what it would hold, and holds nothing. expires_seconds: how long its holds last; 0
+    for no end.
     """
 
     name: str

@@ -1,4 +1,5 @@
-"""When a schedule is due: at times of the day or every so many minutes, on some days, between two dates; all in UTC.
+"""Due times of schedules: at times of the day or at an interval of minutes, on some days, between two dates; all in
+UTC.
 
 Laws: a moment belongs to one due time at most; outside the window after a due time nothing is due; a rule has an end.
 """
@@ -20,10 +21,11 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeRule:
-    """at: minutes after midnight, in order; every: minutes between due times, from the first midnight on; one of both.
+    """A rule. at: minutes after midnight, in order. every: minutes between due times, from the first midnight on.
+    Exactly one of both is set.
 
-    within: minutes after a due time in which a mandate may be given for it. days: on which it is due, all when empty.
-    first, last: days of the calendar, both included.
+    within: minutes after a due time in which a mandate may be given for it. days: days on which it is due, all if
+    empty. first, last: dates, both included.
     """
 
     first: date
@@ -35,7 +37,7 @@ class TimeRule:
 
 
 def due(rule: TimeRule, now: UnixMillis) -> UnixMillis | None:
-    """The due time for which a mandate may be given now; None when nothing is due."""
+    """Return the due time for which a mandate may be given now, or None if nothing is due."""
     moment = _EPOCH + timedelta(milliseconds=now)
     begins = datetime.combine(rule.first, time(), UTC)
     if rule.every:
@@ -55,12 +57,12 @@ def due(rule: TimeRule, now: UnixMillis) -> UnixMillis | None:
 
 
 def instant_of(at: UnixMillis) -> datetime:
-    """A due time as a date and a time of day."""
+    """Convert a due time to a `datetime` in UTC."""
     return _EPOCH + timedelta(milliseconds=at)
 
 
 def said(rule: TimeRule) -> str:
-    """The rule as a person would say it."""
+    """Return the rule in human-readable words."""
     when = (
         f"every {rule.every} minutes"
         if rule.every

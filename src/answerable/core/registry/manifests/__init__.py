@@ -1,1 +1,1 @@
-"""What an agent is made of, signed by its owner."""
+"""Manifests: what an agent is made of, signed by its owner."""

@@ -1,7 +1,8 @@
-"""What an agent is made of, as its owner says it: model, prompt, tools, framework, code, image, environment, tier.
+"""Agent manifests: what an agent is made of, as its owner states it: model, prompt, tools, framework, code, image,
+environment, tier.
 
-Laws: a manifest has one canonical form and so one digest; a digest is `sha256:` and 64 hex digits or is not said at
-all; what is not known is a fault; what a manifest does not say, nothing can match.
+Laws: a manifest has one canonical form and so one digest; a digest is `sha256:` and 64 hex digits or is omitted; an
+unknown field is a fault; nothing can match a field that the manifest omits.
 """
 
 from __future__ import annotations
@@ -48,13 +49,13 @@ DIGEST_FIELDS: Final[frozenset[ManifestField]] = frozenset(
 MADE_OF_FIELDS: Final[tuple[ManifestField, ...]] = tuple(
     name for name in MANIFEST_FIELDS if name not in ("environment", "tier")
 )
-"""What a running agent is made of, so that somebody could measure it. Environment and tier are where it belongs: they
-are held against the registry."""
+"""Fields about what a running agent is made of, which can be measured. Environment and tier are excluded: they are
+compared with the registry."""
 
 MANIFEST_KIND: Final = "AgentManifest"
 API_VERSION: Final = "answerable/v1"
 FORM_VERSION: Final = 1
-"""Of the canonical form; a change of what is hashed raises it."""
+"""Version of the canonical form; it increases with every change of what is hashed."""
 TEXT_CHARS_MAX: Final = 128
 TIER_MAX: Final = 3
 
@@ -77,7 +78,8 @@ _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """Made by `manifest_in` or `manifest_of`, or checked when it is made. An empty text says nothing.
+    """A manifest, made by `manifest_in` or `manifest_of`; validated on construction. An empty text means that the
+    manifest omits the field.
 
     tier: 0 (no risk) to 3 (critical). Raises Malformed (`name.invalid`, `manifest.malformed`).
     """
@@ -111,20 +113,20 @@ class Manifest:
             raise MANIFEST_MALFORMED(f"tier must be 0 to {TIER_MAX}, got {shown(self.tier)}")
 
     def said(self) -> dict[ManifestField, str]:
-        """Every field that says something, as text, in the order of `MANIFEST_FIELDS`."""
+        """Return every field that the manifest states, as text, in the order of `MANIFEST_FIELDS`."""
         texts = {name: str(getattr(self, name)) for name in MANIFEST_FIELDS}
         return {name: text for name, text in texts.items() if text}
 
 
 def checked_digest(text: str) -> str:
-    """Return `text` when it is `sha256:` and 64 lower-case hex digits. Raises Malformed (`manifest.digest`)."""
+    """Return `text` if it is `sha256:` and 64 lower-case hex digits. Raises Malformed (`manifest.digest`)."""
     if not _DIGEST.fullmatch(text):
         raise MANIFEST_DIGEST(f"{shown(text)} is not `sha256:` and 64 lower-case hex digits")
     return text
 
 
 def checked_text(text: str) -> str:
-    """Return `text` when it is 1 to 128 printable characters without blanks at its ends.
+    """Return `text` if it is 1 to 128 printable characters without leading or trailing blanks.
 
     Raises Malformed (`manifest.text`).
     """
@@ -136,10 +138,10 @@ def checked_text(text: str) -> str:
 
 
 def form_of(manifest: Manifest) -> dict[str, JSONValue]:
-    """The JSON object whose canonical encoding is hashed and signed; the inverse of `manifest_of`.
+    """Return the JSON object whose canonical encoding is hashed and signed; the inverse of `manifest_of`.
 
-    All members, always, but those of `_ADDED_FIELDS`, which are there when they say something: a manifest from before
-    they were known keeps its digest, and who does not know them refuses what says more than he understands.
+    All members are always present, except those of `_ADDED_FIELDS`, which are present only if they are stated: a
+    manifest from before their introduction keeps its digest, and an older reader refuses a manifest that states them.
     """
     members: dict[str, JSONValue] = {"v": FORM_VERSION, "agent": manifest.agent}
     for name in MANIFEST_FIELDS:
@@ -150,7 +152,7 @@ def form_of(manifest: Manifest) -> dict[str, JSONValue]:
 
 
 def manifest_digest(manifest: Manifest) -> str:
-    """SHA-256 of the canonical JSON of `form_of`, hex."""
+    """Return the SHA-256, hex, of the canonical JSON of `form_of`."""
     return sha256(encode(form_of(manifest))).hexdigest()
 
 
@@ -188,8 +190,10 @@ def manifest_of(form: JSONValue) -> Manifest:
 
 
 def manifest_in(document: JSONValue) -> Manifest:
-    """Read a document of kind AgentManifest, as people write it. Raises Malformed (`manifest.malformed` with every
-    fault and its place)."""
+    """Read a document of kind AgentManifest, as people write it.
+
+    Raises Malformed (`manifest.malformed` with every fault and its place).
+    """
     faults: list[Fault] = []
     top = Fields(document, known=_TOP_KEYS, document=0, path="", faults=faults)
     if (version := top.text("apiVersion")) and version != API_VERSION:
@@ -222,7 +226,7 @@ def manifest_in(document: JSONValue) -> Manifest:
 
 
 def manifest_document(manifest: Manifest) -> dict[str, JSONValue]:
-    """The document that says this manifest; the inverse of `manifest_in`. What is not said is left out."""
+    """Write the document of this manifest; the inverse of `manifest_in`. Omitted fields stay omitted."""
     spec: dict[str, JSONValue] = {}
     for key, name, version in (
         ("model", manifest.model_name, manifest.model_version),

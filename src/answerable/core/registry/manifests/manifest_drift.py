@@ -1,9 +1,9 @@
-"""What a running agent is made of, measured, against what its manifest says.
+"""Compare the measurements of a running agent with its manifest, and decide whether the agent has drifted.
 
-Laws: only what somebody measured can match; a value that was merely claimed matches nothing, and differs when it says
-something else; what the manifest does not say is not compared; a grade is shown as it came and never raised; a drift
-ends with a measurement that matches, never with silence; what was measured is kept until something else is found; what
-the kernel found nobody but the kernel takes back.
+Laws: only a measured value can match; a claimed value never matches, and differs if it is another value; fields that
+the manifest omits are not compared; a grade is reported as it came and never raised; a drift ends with a matching
+measurement, never with a missing one; a measurement is stored until another value is found; only the kernel overrides a
+measurement of the kernel.
 """
 
 from __future__ import annotations
@@ -35,19 +35,18 @@ VALUE_CHARS_MAX: Final = 512
 NEEDED_FIELDS: Final[frozenset[ManifestField]] = frozenset(
     {"prompt_digest", "code_digest", "executable_digest"}
 )
-"""What is measured wherever an agent runs beside our sidecar or on this machine, so that what was not measured was kept
-from us. Tools are seen by the gateway alone, an image by who starts it: they are compared where somebody measured
-them."""
+"""Fields that are measured wherever an agent runs beside our sidecar or on this machine, so that a missing measurement
+means that it was withheld. Only the gateway measures tools, and only the starter of an image measures the image: these
+fields are compared where they were measured."""
 
 _PROGRAM: Final = "unix:sha256:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What was found, by field, each with who found it. An empty value is one that was not found.
+    """Measured values by field, each with the grade of its source. Empty values are dropped.
 
-    Raises Malformed: `manifest.field` for a field or grade that there is none of, `manifest.value`,
-    `manifest.digest`.
+    Raises Malformed: `manifest.field` for an unknown field or grade, `manifest.value`, `manifest.digest`.
     """
 
     values: Mapping[ManifestField, tuple[str, Grade]]
@@ -68,7 +67,8 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldFinding:
-    """found: empty when nothing was. grade: of what was found, None when nothing was."""
+    """The comparison of one field. found: empty if nothing was found. grade: of the found value, None if nothing was
+    found."""
 
     field: ManifestField
     expected: str
@@ -79,11 +79,10 @@ class FieldFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedTools:
-    """What the gateway itself saw of the tools that it offers an agent.
+    """The gateway's own observation of the tools that it offers an agent.
 
-    digest: as `tools_digest` makes it, empty where they could not all be seen. why: why not, empty otherwise.
-    tools: pairs of server and name that the digest is over. expected: what the manifest says, empty where it says
-    nothing of tools.
+    digest: as `tools_digest` makes it, empty if not all tools could be observed. why: the reason for that, else empty.
+    tools: pairs of server and name that the digest covers. expected: the manifest's digest, empty if it states none.
     """
 
     digest: str
@@ -93,31 +92,31 @@ class ObservedTools:
 
     @property
     def verdict(self) -> Verdict:
-        """`match` only for what was seen and is what the manifest says; `unmeasured` where it could not be seen."""
+        """`match` only for observed tools that equal the manifest's; `unmeasured` if they could not be observed."""
         if self.why or not self.expected:
             return "unmeasured"
         return "match" if self.digest == self.expected else "differs"
 
     @property
     def drifted(self) -> bool:
-        """Whether the agent counts as one that differs: what cannot be seen may be anything."""
+        """Whether the agent counts as drifted. Tools that cannot be observed count as different."""
         return bool(self.expected) and self.verdict != "match"
 
 
 def drift(manifest: Manifest, measured: Measured) -> tuple[FieldFinding, ...]:
-    """One finding for each field that the manifest says, in the order of `MANIFEST_FIELDS`."""
+    """Return one finding for each field that the manifest states, in the order of `MANIFEST_FIELDS`."""
     return tuple(
         _finding(name, expected, measured.values.get(name)) for name, expected in manifest.said().items()
     )
 
 
 def drifted_fields(findings: Iterable[FieldFinding]) -> tuple[ManifestField, ...]:
-    """The fields that differ; empty when none does, which is not to say that all were measured."""
+    """Return the fields that differ. An empty result does not mean that all fields were measured."""
     return tuple(finding.field for finding in findings if finding.verdict == "differs")
 
 
 def unmeasured_fields(findings: Iterable[FieldFinding]) -> tuple[ManifestField, ...]:
-    """The fields of `NEEDED_FIELDS` that the manifest says and nobody measured."""
+    """Return the fields of `NEEDED_FIELDS` that the manifest states and nobody measured."""
     return tuple(
         finding.field
         for finding in findings
@@ -128,8 +127,8 @@ def unmeasured_fields(findings: Iterable[FieldFinding]) -> tuple[ManifestField, 
 def drift_after(
     findings: Sequence[FieldFinding], earlier: Collection[str], *, needed: Collection[str] = ()
 ) -> tuple[ManifestField, ...]:
-    """What counts as drift from here on: what differs, what is needed and was not measured, and what had drifted before
-    unless it was measured now and matches, or the manifest does not say it any more.
+    """Return the fields that count as drifted from now on: fields that differ, needed fields that were not measured,
+    and fields that had drifted before, unless they were measured now and match, or the manifest no longer states them.
 
     earlier: fields that had drifted. needed: fields that nobody has ever measured against this manifest.
     """
@@ -143,9 +142,9 @@ def drift_after(
 
 
 def kept_after(kept: Measured, found: Measured) -> Measured:
-    """What is known of something that was looked at again. What was measured now takes the place of what was known; a
-    claim only where it says something else, for then what was measured before may be true no more. What the kernel
-    said stands until the kernel says something else: nobody beside it sees what runs."""
+    """Merge a new measurement into the stored one. A measured value replaces the stored value; a claim replaces it only
+    if it is another value, since the earlier measurement may no longer be true. A value from the kernel is replaced
+    only by the kernel, since no other source sees what actually runs."""
     values = dict(kept.values)
     for name, (value, grade) in found.values.items():
         known = values.get(name)
@@ -157,18 +156,18 @@ def kept_after(kept: Measured, found: Measured) -> Measured:
 
 
 def measured_in(kept: Iterable[tuple[str, str, Grade]]) -> Measured:
-    """What is kept of an instance, as it was measured. Raises Malformed, as `Measured`."""
+    """Return the stored measurements of an instance as a `Measured`. Raises Malformed, as `Measured`."""
     return Measured(values={cast("ManifestField", name): (value, grade) for name, value, grade in kept})
 
 
 def kept_form(measured: Measured) -> tuple[tuple[str, str, Grade], ...]:
-    """The inverse of `measured_in`, in the order of `MANIFEST_FIELDS`."""
+    """Return the form to store; the inverse of `measured_in`, in the order of `MANIFEST_FIELDS`."""
     return tuple((name, *measured.values[name]) for name in MANIFEST_FIELDS if name in measured.values)
 
 
 def measured_fields(findings: Iterable[FieldFinding]) -> tuple[tuple[str, Grade], ...]:
-    """The fields that somebody measured and that match, each with its grade, sorted by name. All others that a
-    manifest says are claimed, or differ."""
+    """Return the fields that were measured and match, each with its grade, sorted by name. All other fields of the
+    manifest are claimed, or differ."""
     return tuple(
         sorted(
             (one.field, one.grade)
@@ -179,10 +178,11 @@ def measured_fields(findings: Iterable[FieldFinding]) -> tuple[tuple[str, Grade]
 
 
 def known_grade(stated: Iterable[str], measured: Iterable[tuple[str, Grade]]) -> Grade:
-    """How well a manifest is known to be what runs: the worst grade of all that it says of what an agent is made of.
+    """Return how well a manifest is known to be what runs: the worst grade of all that it states about what an agent is
+    made of.
 
-    stated: names of the fields that it says. measured: those that were measured and match. What was not is `claimed`,
-    so one claimed field makes the whole no better than that; `claimed` too where it says nothing.
+    stated: names of the fields that it states. measured: the fields that were measured and match. All others count as
+    `claimed`, so one claimed field makes the whole `claimed`; so is a manifest that states none.
     """
     grades = dict(measured)
     told = [grades.get(name, "claimed") for name in stated if name in MADE_OF_FIELDS]
@@ -190,15 +190,15 @@ def known_grade(stated: Iterable[str], measured: Iterable[tuple[str, Grade]]) ->
 
 
 def as_told_by(found: Measured, *, sidecar: bool) -> Measured:
-    """What somebody told of itself. sidecar: whether it is known to be our own program, which reads before it tells;
-    of everybody else all of it is a claim, whatever they call it."""
+    """Return a workload's own report with the grades that it deserves. sidecar: whether the reporter is our own
+    program, which measures; from any other reporter all values are claims, whatever grade it states."""
     if sidecar:
         return found
     return Measured(values={name: (value, "claimed") for name, (value, _) in found.values.items()})
 
 
 def program_in(selectors: Iterable[str]) -> Measured:
-    """What the kernel said about the program of a process, from the selectors of its evidence."""
+    """Return the kernel's measurement of a process's program, from the selectors of its evidence."""
     digests = [text.removeprefix(_PROGRAM) for text in selectors if text.startswith(_PROGRAM)]
     found: dict[ManifestField, tuple[str, Grade]] = {}
     if digests:
@@ -207,9 +207,9 @@ def program_in(selectors: Iterable[str]) -> Measured:
 
 
 def merged(*parts: Measured) -> Measured:
-    """What several measured, together: the better grade counts.
+    """Merge the measurements of several sources: the better grade wins.
 
-    Raises Malformed (`manifest.conflict`) where two of one grade found different values.
+    Raises Malformed (`manifest.conflict`) if two sources of one grade found different values.
     """
     best: dict[ManifestField, tuple[str, Grade]] = {}
     for part in parts:

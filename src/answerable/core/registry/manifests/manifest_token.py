@@ -1,7 +1,7 @@
-"""A signed manifest on the wire: a JWS in compact form whose header `typ` is `answerable-manifest+jwt`.
+"""Sign and verify manifest tokens: compact JWS whose header `typ` is `answerable-manifest+jwt`.
 
-Laws: all claims are there and no others; a manifest is believed only under a key that is registered now for somebody
-who owns the agent now, as owner or backup owner; who loses the agent or the key loses the manifest with it.
+Laws: all claims are present and no others; a manifest is accepted only under a key that is registered now for the
+agent's current owner or backup owner; an owner who loses the agent or the key invalidates the manifest.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _LIMITS: Final = Limits(size_bytes_max=TOKEN_CHARS_MAX, depth_max=PAYLOAD_DEPTH_
 
 
 class ManifestClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an owner signs who answers for a manifest. manifest: as `manifest_of` reads it."""
+    """The claims that the answerable owner signs. manifest: as `manifest_of` reads it."""
 
     iss: Annotated[str, Meta(description="the principal who signed; the key is theirs")]
     sub: Annotated[str, Meta(description="the agent; the same as `manifest.agent`")]
@@ -74,7 +74,8 @@ MANIFEST: Final = Kind(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedManifest:
-    """Made by `verified_manifest`, or by `stored_manifest` from a token that was verified when it was taken in.
+    """A verified manifest token; made by `verified_manifest`, or by `stored_manifest` from a token that was verified on
+    receipt.
 
     key: thumbprint of the key that signed it. digest: of the manifest, hex.
     """
@@ -88,21 +89,20 @@ class SignedManifest:
 
 
 def manifest_claims(manifest: Manifest, *, owner: PrincipalId, at: UnixMillis) -> ManifestClaims:
-    """What is signed. at: now."""
+    """Return the claims to sign. at: the current time."""
     return ManifestClaims(iss=owner, sub=manifest.agent, iat_ms=at, manifest=form_of(manifest))
 
 
 def signed_manifest(manifest: Manifest, *, owner: PrincipalId, key: SigningKey, at: UnixMillis) -> str:
-    """The manifest token. at: now. Raises Malformed (`json.*`)."""
+    """Sign a manifest token. at: the current time. Raises Malformed (`json.*`)."""
     return MANIFEST.sign(manifest_claims(manifest, owner=owner, at=at), key)
 
 
 def verified_manifest(token: str, *, current: RegistrySnapshot) -> SignedManifest:
-    """Verify a manifest token against the registry as it is now.
+    """Verify a manifest token against the current registry.
 
-    Raises Malformed (`manifest.*`, `name.invalid`), Unverified (step `manifest`: `manifest.type`,
-    `manifest.algorithm`, `manifest.key`, `manifest.signature`, `manifest.subject`), and Refused as `standing_fault`
-    says.
+    Raises Malformed (`manifest.*`, `name.invalid`), Unverified (step `manifest`: `manifest.type`, `manifest.algorithm`,
+    `manifest.key`, `manifest.signature`, `manifest.subject`), and Refused as listed for `standing_fault`.
     """
     signed = _signed(token, MANIFEST.verified(token, current.person_keys))
     fault = standing_fault(signed, current)
@@ -112,7 +112,7 @@ def verified_manifest(token: str, *, current: RegistrySnapshot) -> SignedManifes
 
 
 def stored_manifest(token: str) -> SignedManifest:
-    """Read a token that was verified when it was taken in; never one from outside.
+    """Read a token that was verified on receipt; never use it for untrusted input.
 
     Raises Malformed (`manifest.*`, `name.invalid`), Unverified (`manifest.type`, `manifest.subject`).
     """
@@ -127,9 +127,9 @@ def stored_manifest(token: str) -> SignedManifest:
 
 
 def standing_fault(signed: SignedManifest, current: RegistrySnapshot) -> Refused | None:
-    """Why the manifest does not stand in this registry, or None: `manifest.agent_inactive`, `manifest.not_an_owner`,
-    `manifest.signer_key`, `manifest.environment`, `manifest.tier`. Without cryptography, so that it can be asked at
-    every action."""
+    """Return why the manifest is not in force in this registry, or None: `manifest.agent_inactive`,
+    `manifest.not_an_owner`, `manifest.signer_key`, `manifest.environment`, `manifest.tier`. Uses no cryptography, so
+    that it can be called at every action."""
     manifest = signed.manifest
     agent = current.agents.get(manifest.agent)
     if agent is None or agent.status != "active":

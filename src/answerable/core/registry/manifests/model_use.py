@@ -1,8 +1,8 @@
-"""Whether a language model that an agent asks is the one that it is made of, as its manifest says.
+"""Check that a language model that an agent calls is the model in its manifest.
 
-Laws: a manifest that names no model allows none; a name is compared as it is written, and never by how it begins, but
-for a date at its end, which says a version; a manifest that says a version is not met by a name without one, for such
-names move; what cannot be told is refused.
+Laws: a manifest that names no model allows none; names are compared exactly, never by prefix, except for a date suffix,
+which is a version; a manifest with a version is not satisfied by a name without one, since providers redirect such
+names; an undecidable case is refused.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _DATED: Final = re.compile(r"(.+?)[-@](20[0-9]{6}|20[0-9]{2}-[0-9]{2}-[0-9]{2})"
 
 
 def check_model(manifest: Manifest | None, model: str) -> None:
-    """Raises Refused: `model.unstated` where no manifest says which model the agent is made of, `model.other` where it
-    is another one."""
+    """Check the model. Raises Refused: `model.unstated` if no manifest states the agent's model, `model.other` for
+    another model."""
     if manifest is None or not manifest.model_name:
         raise MODEL_UNSTATED()
     if model not in _names(manifest) and not _is_dated_name(manifest, model):
@@ -33,12 +33,12 @@ def check_model(manifest: Manifest | None, model: str) -> None:
 
 
 def _names(manifest: Manifest) -> tuple[str, ...]:
-    """What a provider may call it."""
+    """Return the names that a provider may use for the manifest's model."""
     name, version = manifest.model_name, manifest.model_version
     return (f"{name}-{version}", f"{name}@{version}") if version else (name,)
 
 
 def _is_dated_name(manifest: Manifest, model: str) -> bool:
-    """Whether it is some dated version of a model of which the manifest says no version."""
+    """Whether the name is a dated version of a model for which the manifest states no version."""
     found = _DATED.fullmatch(model)
     return found is not None and not manifest.model_version and found[1] == manifest.model_name

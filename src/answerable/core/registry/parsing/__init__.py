@@ -1,1 +1,1 @@
-"""From documents to nouns, with every fault."""
+"""Parse documents into registered nouns, and collect every fault."""

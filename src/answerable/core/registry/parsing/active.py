@@ -1,8 +1,8 @@
-"""From all registered documents to the snapshot of what is active, and to what keeps the rest from being so.
+"""Build the snapshot of active things from all registered documents, and explain why the others are inactive.
 
-Laws: a thing without complete ownership is not active (check REG-02), nor is one that points at something missing or
-inactive; a policy set or a stop rule is never left out quietly, for that could drop a forbid or a stop; the same
-documents give the same snapshot and digest, in whatever order they come.
+Laws: a thing without complete ownership is not active (check REG-02), nor is one that refers to something missing or
+inactive; a policy set or a stop rule is never silently omitted, since that could drop a forbid or a stop; the same
+documents give the same snapshot and digest, in any order.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.parsing.parse import Kind, Registered, Shapes
 
 APPROVERS_MIN: Final = 2
-"""Members of an approver group below which one absent person stops all approvals (check REG-02)."""
+"""Minimum members of an approver group: with fewer, one absent person blocks all approvals (check REG-02)."""
 
 _EVERY_USER: Final = (
     "this names a program that any user may start: add the user that it runs as, `unix:uid:N`"
@@ -73,7 +73,7 @@ N = TypeVar(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inactive:
-    """Why a registered thing is not in force. missing: ownership fields still empty, as written in documents."""
+    """Why a registered thing is not in force. missing: empty ownership fields, as written in documents."""
 
     kind: Kind
     name: str
@@ -83,7 +83,7 @@ class Inactive:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something the owner should look at; it stops nothing. `code` is stable."""
+    """A finding for the owner's attention; it blocks nothing. `code` is stable."""
 
     kind: Kind
     name: str
@@ -92,7 +92,7 @@ class Finding:
 
 
 def faults_of(documents: Sequence[JSONValue]) -> tuple[Fault, ...]:
-    """Everything wrong with a set of documents, in their order: shapes first seen, then what they point at.
+    """Return all faults of a set of documents, in their order: faults of shape, then faults of reference.
 
     Never raises. Incomplete ownership is not a fault: see `inactive`.
     """
@@ -101,9 +101,9 @@ def faults_of(documents: Sequence[JSONValue]) -> tuple[Fault, ...]:
 
 
 def faults_of_new(documents: Sequence[JSONValue]) -> tuple[Fault, ...]:
-    """As `faults_of`, for documents that are not registered yet: with what an earlier release let in and this one does
-    not. What is registered with such a fault is left where it is, or nothing else could be applied, and counts for
-    nothing (see `findings`). Never raises."""
+    """Return the faults of documents that are to be registered: `faults_of`, and entries that an earlier release
+    accepted and this one refuses. Documents already registered with such an entry stay registered, or nothing else
+    could be applied, but the entry has no effect (see `findings`). Never raises."""
     found = [
         Fault(
             document=one.document,
@@ -123,7 +123,7 @@ def _sets_for_every_user(found: Registered) -> list[int]:
 
 
 def snapshot_of(documents: Sequence[JSONValue]) -> RegistrySnapshot:
-    """What is active in a set of documents. Raises Malformed (`registry.faults`) for any fault of shape."""
+    """Build the snapshot of what is active. Raises Malformed (`registry.faults`) for any fault of shape."""
     shapes = _sound(documents)
     down = _why_inactive(shapes)
     active = [found for found in shapes.nouns if (found.kind, found.name) not in down]
@@ -148,12 +148,12 @@ def snapshot_of(documents: Sequence[JSONValue]) -> RegistrySnapshot:
 
 
 def digest_of(documents: Sequence[JSONValue]) -> str:
-    """SHA-256, hex, of the canonical JSON object that holds each document under its `kind/name`."""
+    """Return the SHA-256, hex, of the canonical JSON object that contains each document under its `kind/name`."""
     return sha256(encode({document_key(document): document for document in documents})).hexdigest()
 
 
 def stored_form(documents: Sequence[JSONValue]) -> dict[str, bytes]:
-    """Each document's canonical JSON by `kind/name`, as registry stores keep it.
+    """Return each document's canonical JSON by `kind/name`, as registry stores hold it.
 
     Raises Malformed: `document.unnamed`, `document.declared_twice`, `json.*`.
     """
@@ -167,9 +167,9 @@ def stored_form(documents: Sequence[JSONValue]) -> dict[str, bytes]:
 
 
 def documents_in(stored: Mapping[str, bytes]) -> list[JSONValue]:
-    """The inverse of `stored_form`, in order of `kind/name`.
+    """Read stored documents, in order of `kind/name`; the inverse of `stored_form`.
 
-    Raises Malformed: `json.*`, and `registry.key` where a document is kept under another's name.
+    Raises Malformed: `json.*`, and `registry.key` for a document stored under another document's key.
     """
     documents: list[JSONValue] = []
     for key in sorted(stored):
@@ -181,7 +181,7 @@ def documents_in(stored: Mapping[str, bytes]) -> list[JSONValue]:
 
 
 def inactive(documents: Sequence[JSONValue]) -> list[Inactive]:
-    """What is registered and not in force, with every reason. Raises Malformed (`registry.faults`)."""
+    """Return what is registered and not in force, with every reason. Raises Malformed (`registry.faults`)."""
     shapes = _sound(documents)
     down = _why_inactive(shapes)
     return [
@@ -194,7 +194,8 @@ def inactive(documents: Sequence[JSONValue]) -> list[Inactive]:
 
 
 def findings(documents: Sequence[JSONValue], *, today: str) -> list[Finding]:
-    """What an owner should look at: overdue reviews, too few approvers, agents and owners that can prove nothing.
+    """Return findings for owners: overdue reviews, too few approvers, agents and owners that cannot prove their
+    identity.
 
     today: ISO 8601 date. Raises Malformed (`registry.faults`).
     """
@@ -261,7 +262,7 @@ def _sound(documents: Sequence[JSONValue]) -> Shapes:
 
 
 def _why_inactive(shapes: Shapes) -> dict[tuple[Kind, str], tuple[str, ...]]:
-    """Reasons by thing. Kinds are visited so that what others depend on has been judged before."""
+    """Return the reasons by thing. Kinds are visited in order of dependency, so that dependencies are decided first."""
     broken: dict[int, list[str]] = {}
     for fault in reference_faults(shapes):
         broken.setdefault(fault.document, []).append(fault.message)

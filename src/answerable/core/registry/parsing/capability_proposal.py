@@ -1,7 +1,8 @@
-"""From a tool's definition to the document of a capability that its owner only has to read, correct and sign for.
+"""Propose a capability document for a tool, from the tool's definition. The owner reads, corrects and signs for the
+proposal.
 
-Laws: what is guessed is guessed for the worse, and said; a server's hints raise the tier and never lower it; nothing
-that the server wrote becomes anybody's ownership, and without an owner a capability is not active.
+Laws: guesses assume the worst case, and are reported as notes; a server's hints raise the tier and never lower it;
+nothing that the server wrote sets the ownership, and a capability without an owner is not active.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _TIERS: Final[dict[ActionKind, int]] = {
     "read": 0, "write": 1, "communicate": 1, "egress": 1, "delegate": 1, "delete": 2, "execute": 2, "pay": 2,
     "admin": 2,
 }  # fmt: skip
-"""Lowest of each kind, whatever hints say."""
+"""Lowest tier of each kind, whatever the hints say."""
 _TYPES: Final[dict[str, ArgumentType]] = {"string": "string", "boolean": "boolean", "integer": "integer"}
 _RESOURCE_WORDS: Final = (
     "id",
@@ -73,14 +74,15 @@ _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """document: a Capability without ownership. notes: what to look at, one line each, most important first."""
+    """A proposal. document: a Capability without ownership. notes: what to review, one line each, most important
+    first."""
 
     document: dict[str, JSONValue]
     notes: tuple[str, ...]
 
 
 def proposed(server: str, tool: Mapping[str, JSONValue], *, taken: Iterable[str] = ()) -> Proposal:
-    """What would be registered for a tool. taken: names of capabilities there are. Never raises."""
+    """Propose a capability for a tool. taken: names of existing capabilities. Never raises."""
     target = str(tool.get("name", ""))
     schema = tool.get("inputSchema")
     known = arguments_in(schema)
@@ -183,7 +185,7 @@ def _tier(tool: Mapping[str, JSONValue], kind: ActionKind, notes: list[str]) -> 
 
 
 def _arguments(known: Mapping[str, ToolArgument], notes: list[str]) -> tuple[list[JSONValue], dict[str, str]]:
-    """The mappings, and the name of each path among them."""
+    """Return the argument mappings, and the name of each mapped path."""
     found: list[JSONValue] = []
     names: dict[str, str] = {}
     left_out: list[str] = []
@@ -216,7 +218,7 @@ def _arguments(known: Mapping[str, ToolArgument], notes: list[str]) -> tuple[lis
 
 
 def _argument_name(path: str, taken: set[str]) -> str:
-    """The last step where that is free, else the whole path."""
+    """Return the last step of the path if that name is free, else the whole path."""
     steps = [step for step in path.split("/")[1:] if step != "*"]
     for name in (steps[-1] if steps else "", "_".join(steps)):
         if ARGUMENT_NAME.fullmatch(name) and name not in taken:
@@ -294,7 +296,7 @@ def _coaz_notes(mappings: tuple[CoazMapping, ...]) -> list[str]:
 
 
 def _type(text: str) -> str:
-    """An entity type out of anything."""
+    """Make a Cedar entity type name from any text."""
     words = [word for word in _words(text) if word not in ("id", "uri", "path", "name")] or _words(text)
     name = "".join(word.capitalize() for word in words)[:TYPE_CHARS_MAX]
     name = name if name[:1].isalpha() else f"Thing{name}"[:TYPE_CHARS_MAX]

@@ -1,4 +1,4 @@
-"""What duties say about people and groups: what must be there, and what somebody should look at."""
+"""Check what duties refer to, people and groups, and list findings about uncovered times."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ GAPS_TOLD_MAX: Final = 3
 
 
 def duty_faults(duty: Duty, shapes: Shapes) -> Iterator[tuple[str, str, str]]:
-    """Path, code and message. Whether a person on call is in the group is no fault: nobody is to be kept from taking
-    a person out of a group because a rota names them."""
+    """Yield path, code and message of each fault. A person on call outside the group is no fault: a rota must not
+    prevent removing a person from a group."""
     people = tuple(sorted(name for kind, name in shapes.declared if kind == "Principal"))
     for index, shift in enumerate(duty.shifts):
         for place, name in enumerate(shift.people):
@@ -49,7 +49,8 @@ def duty_faults(duty: Duty, shapes: Shapes) -> Iterator[tuple[str, str, str]]:
 
 
 def duty_notes(duty: Duty, shapes: Shapes, today: str) -> Iterator[tuple[str, str]]:
-    """Code and message of what does not stop anything: strangers on call, and times that nobody covers."""
+    """Yield code and message of each finding that blocks nothing: people on call outside the group, and uncovered
+    times."""
     members = active_members(shapes, duty.group)
     strangers = dict.fromkeys(who for shift in duty.shifts for who in shift.people if who not in members)
     if strangers:
@@ -72,7 +73,7 @@ def duty_notes(duty: Duty, shapes: Shapes, today: str) -> Iterator[tuple[str, st
 
 
 def active_members(shapes: Shapes, group: str) -> frozenset[PrincipalId]:
-    """Who of the group is not disabled."""
+    """Return the active members of the group."""
     return frozenset(
         found.noun.name
         for found in shapes.nouns

@@ -1,6 +1,6 @@
-"""What two capabilities must be, of which one prepares and the other executes.
+"""Check pairs of capabilities of which one prepares an object and the other executes it.
 
-Law: what prepares can be done again and again without harm, for nobody was asked about it.
+Law: preparing can be repeated without harm, since it needs no approval.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PREPARE_TIER_MAX: Final = 2
 
 
 def execute_faults(capability: Capability, shapes: Shapes) -> Iterator[tuple[str, str, str]]:
-    """What is wrong between a capability that executes and the one that prepares: path, code and message."""
+    """Yield path, code and message of each fault between an executing capability and its preparing capability."""
     executes = capability.executes
     if executes is None:
         return

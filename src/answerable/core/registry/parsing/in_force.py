@@ -1,7 +1,7 @@
-"""Which documents are in force in one process, and which another process has stored since.
+"""Track which documents are in force in this process, and which another process has stored since.
 
-Laws: what another process stored comes into force only when somebody takes it over, ready made; what was seen earlier
-never replaces what was seen, or put into force, later.
+Laws: documents that another process stored come into force only through an explicit takeover of their prepared form; an
+earlier observation never replaces a later one, or documents put into force later.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 POLICY_SET: Final = "PolicySet/"
-"""How the keys of policy sets begin."""
+"""Prefix of the keys of policy sets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InForce:
-    """Documents, by `kind/name`, with what is made of them."""
+    """Documents by `kind/name`, with the snapshot and index built from them."""
 
     documents: Mapping[str, bytes]
     snapshot: RegistrySnapshot
@@ -31,7 +31,7 @@ class InForce:
 
 
 def in_force(documents: Mapping[str, bytes]) -> InForce:
-    """What is made of stored documents; of many it takes long. Raises Malformed (`registry.*`, `json.*`)."""
+    """Build the snapshot and index of stored documents; slow for many. Raises Malformed (`registry.*`, `json.*`)."""
     kept = dict(documents)
     snapshot = snapshot_of(documents_in(kept))
     return InForce(documents=kept, snapshot=snapshot, index=CapabilityIndex(snapshot.capabilities.values()))
@@ -39,8 +39,8 @@ def in_force(documents: Mapping[str, bytes]) -> InForce:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coming:
-    """Documents that another process stored. number: which of its kind, counted by who saw it. only_policies: whether
-    nothing but policy sets differs from what is in force."""
+    """Documents that another process stored. number: order of observation in this process. only_policies: whether only
+    policy sets differ from what is in force."""
 
     number: int
     documents: Mapping[str, bytes]
@@ -48,23 +48,23 @@ class Coming:
 
 
 class DocumentsInForce:
-    """The documents of one process, and what is coming. For one thread at a time."""
+    """The documents in force in this process, and those waiting for takeover. For one thread at a time."""
 
     __slots__ = ("_seen", "_void", "coming", "present")
 
     def __init__(self) -> None:
         self.present = in_force({})
         self.coming: Coming | None = None
-        """The latest that another process stored; None where these are in force."""
+        """The latest documents that another process stored; None if those are in force."""
         self._seen = 0
         self._void = 0
 
     def put(self, made: InForce) -> None:
-        """What this process has stored itself is in force, and nothing that was seen before it comes any more."""
+        """Put into force what this process has stored itself, and discard everything observed before."""
         self.present, self.coming, self._void = made, None, self._seen
 
     def see(self, documents: Mapping[str, bytes]) -> None:
-        """What is stored now, whoever stored it."""
+        """Observe the documents that are stored now, by whichever process."""
         if documents == self.present.documents:
             self.coming, self._void = None, self._seen
         elif self.coming is None or documents != self.coming.documents:
@@ -77,7 +77,7 @@ class DocumentsInForce:
             )
 
     def take_over(self, coming: Coming, made: InForce) -> bool:
-        """Put into force what was coming, unless something later is; says whether it was."""
+        """Put the waiting documents into force, unless something later is in force. Return whether they were."""
         if coming.number <= self._void:
             return False
         self.present, self._void = made, coming.number

@@ -1,7 +1,7 @@
-"""From plain JSON documents (`apiVersion`, `kind`, `metadata`, `spec`) to the registered nouns.
+"""Parse plain JSON documents (`apiVersion`, `kind`, `metadata`, `spec`) into the registered nouns.
 
-Laws: every fault of every document is found in one pass; what is not known is a fault; a document with a fault of
-shape makes no noun; names are unique within a kind.
+Laws: one pass finds every fault of every document; an unknown field is a fault; a document with a fault of shape makes
+no noun; names are unique within a kind.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ _REFERENCE: Final = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:.+)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
-    """One noun and the place it came from. document: index in the sequence given."""
+    """One noun and its document. document: index in the sequence given."""
 
     document: int
     kind: Kind
@@ -133,7 +133,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shapes:
-    """What the documents say, taken one by one. declared: `(kind, name)` of all, readable or not."""
+    """The result of parsing each document by itself. declared: `(kind, name)` of all, readable or not."""
 
     nouns: tuple[Registered, ...]
     declared: frozenset[tuple[Kind, str]]
@@ -141,7 +141,7 @@ class Shapes:
 
 
 def shapes_of(documents: Sequence[JSONValue]) -> Shapes:
-    """Read each document by itself. Never raises: faults are in the answer, in the order of the documents."""
+    """Parse each document by itself. Never raises: the result contains the faults, in the order of the documents."""
     faults: list[Fault] = []
     if len(documents) > DOCUMENTS_MAX:
         message = f"expected at most {DOCUMENTS_MAX} documents, got {len(documents)}"
@@ -167,7 +167,7 @@ def shapes_of(documents: Sequence[JSONValue]) -> Shapes:
 
 
 def document_key(document: JSONValue) -> str:
-    """`kind/name`, under which a document is stored. Raises Malformed (`document.unnamed`)."""
+    """Return `kind/name`, the key under which a document is stored. Raises Malformed (`document.unnamed`)."""
     match document:
         case {"kind": str(kind), "metadata": {"name": str(name)}}:
             return f"{kind}/{name}"
@@ -257,7 +257,7 @@ def _server(spec: Fields, name: str) -> Server:
 
 
 def _names_secret(variable: str) -> bool:
-    """Whether a variable's name says that its value is a secret, and not merely where one is kept."""
+    """Whether a variable's name indicates that its value is a secret, and not merely the location of one."""
     upper = variable.upper()
     return _SECRET_WORD.fullmatch(upper) is not None and _PLACE_WORD.fullmatch(upper) is None
 

@@ -1,7 +1,8 @@
-"""What policy sets say about one another and about the rest of the registry.
+"""Check the references of policy sets to each other and to the rest of the registry.
 
-Laws: all sets share one namespace of each kind, so a name that two of them have is a fault of both; what a tracker adds
-up and what a factor compares has the type for it wherever it can be met, or history would be counted too low.
+Laws: all sets share one namespace for each kind of declaration, so a name in two sets is a fault of both; an argument
+that a tracker sums or a factor compares must have a suitable type in every capability that can match, or history would
+be counted too low.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.parsing.parse import Kind, Shapes
 
 _Found = tuple[str, str, str]  # path, code, message
-_Placed = tuple[int, _Found]  # document before it
+_Placed = tuple[int, _Found]  # the index of the document, and its fault
 _Part = Tracker | TimeWindow | DestinationClass | RiskFactor
 
 _SUMMABLE: Final = ("integer", "minor_units")
@@ -54,8 +55,8 @@ _LISTS: Final[tuple[tuple[str, str, int, Callable[[PolicyParts], tuple[_Part, ..
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
-    """What there is to name. types: of the arguments of each capability. all_sets, all_capabilities: whether each of
-    them could be read, so that none is missed."""
+    """Everything that a set can refer to. types: argument types of each capability. all_sets, all_capabilities: whether
+    all of them could be read, so that a missing name is certain."""
 
     sets: tuple[tuple[int, PolicySetDocument], ...]
     capabilities: dict[str, Capability]
@@ -65,13 +66,13 @@ class _Known:
     all_capabilities: bool
 
     def names(self, key: str) -> tuple[str, ...]:
-        """Of all parts of one list, over all sets."""
+        """Return the names of all parts of one list, over all sets."""
         parts = next(read for name, _, _, read in _LISTS if name == key)
         return tuple(one.name for _, found in self.sets for one in parts(found.parts))
 
 
 def policy_faults(shapes: Shapes) -> dict[int, list[_Found]]:
-    """Faults of reference of each policy set, by the index of its document. Never raises."""
+    """Return the reference faults of each policy set, by the index of its document. Never raises."""
     known = _known(shapes)
     faults: dict[int, list[_Found]] = {}
     for document, fault in (*_together(known), *_each(known)):
@@ -90,7 +91,7 @@ def _known(shapes: Shapes) -> _Known:
     }
     kinds = [kind for kind, _ in shapes.declared]
     return _Known(
-        # In the order of their names, in which they are published.
+        # Sorted by name, the order in which sets are published.
         sets=tuple(sorted(sets, key=lambda one: one[1].name)),
         capabilities=capabilities,
         types=types,
@@ -101,7 +102,7 @@ def _known(shapes: Shapes) -> _Known:
 
 
 def _together(known: _Known) -> Iterator[_Placed]:
-    """What is wrong with all sets as one: names that two have, too many parts, destinations that two classes have."""
+    """Yield the faults of all sets together: names in two sets, too many parts, destinations in two classes."""
     for key, what, most, read in _LISTS:
         holders: dict[str, list[tuple[int, str, str]]] = {}
         count = 0
@@ -123,7 +124,7 @@ def _together(known: _Known) -> Iterator[_Placed]:
         for document, found in known.sets
         for index, one in enumerate(found.parts.destinations)
     ]
-    # Inside one set this is a fault of shape already.
+    # Duplicates inside one set are already faults of shape.
     for place, member, text, earlier in covered(one for _, _, _, one in classes):
         (document, _, index, _), (_, first, _, wider) = classes[place], classes[earlier]
         where = f"class {shown(wider.name)} of PolicySet {shown(first)}"
@@ -159,7 +160,8 @@ def _exists(kind: Kind, name: str, known: _Known, path: str) -> Iterator[_Found]
 
 
 def _sum_faults(tracker: Tracker, known: _Known, path: str) -> Iterator[_Found]:
-    """What is named must have the argument. Of all others that match some must, and none as something else."""
+    """Check the summed argument: a named capability must have it; of the others that match, at least one must have it,
+    and none with another type."""
     (match,) = tracker.matches
     for name in match.capabilities:
         types = known.types.get(name, {tracker.sum: ""})
@@ -205,7 +207,8 @@ def _factor_faults(factor: RiskFactor, known: _Known, at: str) -> Iterator[_Foun
 def _type_faults(
     argument: str, capabilities: Mapping[str, Mapping[str, str]], wanted: tuple[str, ...], path: str
 ) -> Iterator[_Found]:
-    """One fault for all capabilities that have the argument as something else; the first by name stands for them."""
+    """Yield one fault for all capabilities in which the argument has another type, with the first by name as the
+    example."""
     others = sorted(
         (name, types[argument])
         for name, types in capabilities.items()

@@ -1,9 +1,9 @@
-"""Whether the capability that a `preview` names can show effects without having any.
+"""Check that the capability named by a `preview` can preview effects without having any.
 
-Laws: it is a tool of the same server that reads, without any risk; where a broker acts, its credential is no other than
-that of the action itself, for one question; what it tells is about the same person's data, so that it is kept under the
-same key. Whether the server itself says that the tool only reads is asked whenever it is used, for the server may say
-something else tomorrow.
+Laws: it is a reading tool of the same server, without any risk; where a broker acts, its credential equals that of the
+action itself, for one call; its answer concerns the same person's data, so that it is stored under the same key.
+Whether the server itself declares the tool read-only is checked at every use, since the server may change that at any
+time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CODE: Final = "capability.preview"
 
 
 def preview_faults(capability: Capability, shapes: Shapes) -> Iterator[tuple[str, str, str]]:
-    """Path, code and message of each fault of its `preview`. Never raises."""
+    """Yield path, code and message of each fault of the capability's `preview`. Never raises."""
     if capability.preview is None or not capability.preview.capability:
         return
     at, name = "/spec/preview/capability", capability.preview.capability

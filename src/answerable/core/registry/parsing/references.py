@@ -1,7 +1,7 @@
-"""What documents say about one another: whether each thing that is named exists, and fits.
+"""Check the references between documents: whether each named thing exists, and fits.
 
-Laws: a fault is reported at the document that points, never at the one pointed at; a document that is itself unreadable
-still counts as declared, so that one mistake is not reported twice.
+Laws: a fault is reported at the referring document, never at the one referred to; an unreadable document still counts
+as declared, so that one mistake is not reported twice.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _PYTHON_TYPE: Final = {
 
 
 def reference_faults(shapes: Shapes) -> tuple[Fault, ...]:
-    """Every fault between documents, in their order. Never raises."""
+    """Return every fault between documents, in their order. Never raises."""
     groups = {
         group for found in shapes.nouns if isinstance(found.noun, Principal) for group in found.noun.groups
     }
@@ -116,7 +116,8 @@ def _noun_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
 
 
 def _lease_faults(capability: Capability, shapes: Shapes) -> Iterator[_Found]:
-    """What a broker does is done with a credential of its own, and nobody else's can say what that may do."""
+    """Check that a capability on a target of the broker has a lease, which states what its credential may do, and no
+    other capability has."""
     server = next(
         (
             found.noun
@@ -157,7 +158,7 @@ def _ownership_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
 
 
 def _group_faults(found: Registered, groups: set[str]) -> Iterator[_Found]:
-    """Groups exist by having members."""
+    """Check that each named group has a member; a group exists only through its members."""
     if isinstance(found.noun, MandateTemplate) and found.noun.delegation is not None:
         for index, group in enumerate(found.noun.delegation.groups):
             if group not in groups:
@@ -200,7 +201,8 @@ def _template_faults(template: MandateTemplate, shapes: Shapes) -> Iterator[_Fou
 
 
 def _reach_faults(template: MandateTemplate, shapes: Shapes) -> Iterator[_Found]:
-    """What a template says of systems, kinds, data, destinations and receivers, against what its grants name."""
+    """Check a template's systems, kinds, data ceiling, destinations and receivers against the capabilities of its
+    grants."""
     for index, name in enumerate(template.systems):
         yield from _exists(shapes, "Server", name, f"/spec/systems/{index}")
     capabilities = {found.name: found.noun for found in shapes.nouns if isinstance(found.noun, Capability)}
@@ -226,7 +228,8 @@ def _reach_faults(template: MandateTemplate, shapes: Shapes) -> Iterator[_Found]
 
 
 def _schedule_faults(schedule: Schedule, shapes: Shapes) -> Iterator[_Found]:
-    """A schedule gives each parameter of its template a value; whether it fits is said when it is due."""
+    """Check that a schedule gives each parameter of its template a value; the value itself is checked when the schedule
+    is due."""
     yield from _exists(shapes, "MandateTemplate", schedule.template, "/spec/template")
     template = next(
         (
@@ -256,7 +259,8 @@ def _schedule_faults(schedule: Schedule, shapes: Shapes) -> Iterator[_Found]:
 
 
 def _rule_faults(rule: StopRule, shapes: Shapes) -> Iterator[_Found]:
-    """What a stop rule watches is there; a rule past as many as are looked at is one nobody would look at."""
+    """Check that what a stop rule watches exists. Rules beyond the maximum are faults, since they would not be
+    evaluated."""
     for index, name in enumerate(rule.canary.capabilities):
         yield from _exists(shapes, "Capability", name, f"/spec/canary/capabilities/{index}")
     sets = [found.noun for found in shapes.nouns if isinstance(found.noun, PolicySetDocument)]
@@ -273,7 +277,7 @@ def _rule_faults(rule: StopRule, shapes: Shapes) -> Iterator[_Found]:
 def _grant_faults(
     grant: GrantTemplate, capability: Capability, parameters: Mapping[str, TemplateParameter], at: str
 ) -> Iterator[_Found]:
-    """Values of another type than the capability's argument would make a mandate that never covers anything."""
+    """Check the types of a grant's values: a value of another type than the capability's argument would never match."""
     mapped = {argument.name: argument.type for argument in capability.arguments}
     for name, value in grant.arguments:
         expected = _PYTHON_TYPE.get(mapped.get(name, ""))
@@ -296,7 +300,7 @@ def _grant_faults(
 
 
 def _budget_faults(template: MandateTemplate, capability: Capability, at: str) -> Iterator[_Found]:
-    """A capability that does not say what it takes of a budget is refused under a mandate that has one."""
+    """Check that a capability declares its use of each budget; otherwise it would be refused under the mandate."""
     for name, _ in template.budgets:
         spending = capability.spending
         known = spending.amount is not None if name.startswith(MONEY) else spending.declares(name)
@@ -310,7 +314,7 @@ def _budget_faults(template: MandateTemplate, capability: Capability, at: str) -
 
 
 def _type_of(value: str | int | bool, parameters: Mapping[str, TemplateParameter]) -> type:
-    """The type a template's value has once filled: a lone placeholder takes its parameter's type."""
+    """Return the type of a template's value once filled in: a lone placeholder takes its parameter's type."""
     if isinstance(value, str):
         names = placeholders_in(value)
         if len(names) == 1 and value == f"{{{names[0]}}}" and names[0] in parameters:
@@ -319,7 +323,8 @@ def _type_of(value: str | int | bool, parameters: Mapping[str, TemplateParameter
 
 
 def _claimed_twice(shapes: Shapes) -> dict[int, list[_Found]]:
-    """Targets, keys, user ids, certificates and sets of selectors that two things claim: both are out."""
+    """Return a fault for each claim of two things to one target, key, user id, certificate or set of selectors; both
+    are at fault."""
     claims: dict[tuple[str, ...], list[tuple[Registered, str]]] = {}
     for found in shapes.nouns:
         for claim, path in _claims(found):
@@ -340,7 +345,7 @@ def _claimed_twice(shapes: Shapes) -> dict[int, list[_Found]]:
 def _claims(found: Registered) -> Iterator[tuple[tuple[str, ...], str]]:
     match found.noun:
         case Capability(server=server, method=method, target=target):
-            # Templates that differ in nothing but the names of their variables match the same targets.
+            # Templates that differ only in the names of their variables match the same targets.
             yield ("target", server, method, _VARIABLE.sub("{}", target)), "/spec/target"
         case Agent(keys=keys, unix_uids=uids, certificates=certificates, attestation=sets):
             yield from ((("key", key.thumbprint), f"/spec/keys/{i}") for i, key in enumerate(keys))

@@ -1,7 +1,7 @@
-"""`set.yaml`: what a policy set in a directory is called, which groups it asks, and what it declares.
+"""Read `set.yaml`, the head of a policy set in a directory: its name, its approver groups, and its declarations.
 
-Laws: what is not known is a fault; the four lists are those of a `PolicySet` document, letter for letter, and are read
-there and nowhere else.
+Laws: an unknown field is a fault; the four lists have exactly the form of a `PolicySet` document, whose parser reads
+them.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 HEAD_KEYS: Final = ("name", "groups", *PARTS_KEYS)
 GROUP_KEYS: Final = ("name", "membersMin")
 MEMBERS_MIN: Final = 2
-"""Where nothing is said: with fewer, one absent person stops all approvals."""
+"""Default: with fewer members, one absent person blocks all approvals."""
 MEMBERS_MAX: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApproverGroup:
-    """A group that the policies of a set may ask. members_min: people that it must have to be relied on."""
+    """A group that the policies of a set may ask. members_min: members that it must have."""
 
     name: str
     members_min: int = MEMBERS_MIN
@@ -37,7 +37,7 @@ class ApproverGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetHead:
-    """lists: `trackers` and the rest, as they were written."""
+    """The head of a set. lists: `trackers` and the other declaration lists, as written."""
 
     name: str
     groups: tuple[ApproverGroup, ...]
@@ -45,7 +45,7 @@ class SetHead:
 
 
 def head_in(value: JSONValue, faults: list[Fault], *, document: int = 0) -> SetHead:
-    """Read `set.yaml`; faults are noted, never raised."""
+    """Read `set.yaml`. Records faults, and never raises."""
     top = Fields(value, known=HEAD_KEYS, document=document, path="", faults=faults)
     name = top.text("name", check=lambda text: checked_name(text, what="policy set"))
     groups: list[ApproverGroup] = []
@@ -64,7 +64,7 @@ def head_in(value: JSONValue, faults: list[Fault], *, document: int = 0) -> SetH
 
 
 def compiled_document(head: SetHead, policies: str) -> dict[str, JSONValue]:
-    """The registry document that a directory stands for."""
+    """Return the registry document that a directory compiles to."""
     return {
         "apiVersion": API_VERSION,
         "kind": "PolicySet",

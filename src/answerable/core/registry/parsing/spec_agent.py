@@ -1,7 +1,7 @@
-"""The spec of an Agent document: whom it belongs to, and by what its processes are known.
+"""Parse the spec of an Agent document: ownership, ceiling, and the proofs by which its processes are identified.
 
-Laws: a set of selectors is never empty, for it would match whatever comes; sets are kept sorted, so that two spellings
-of one set are one set.
+Laws: a set of selectors is never empty, since it would match every process; sets are stored sorted, so that two
+spellings of one set are equal.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ AGENT_KEYS: Final = (
     "ownership",
 )
 ATTESTATION_SETS_MAX: Final = 64
-"""Of one agent."""
+"""Maximum for one agent."""
 
 _SHA256_HEX: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def agent_in(spec: Fields, name: str) -> Agent:
-    """Read the spec of an agent, noting every fault."""
+    """Read the spec of an agent. Records every fault."""
     statuses: tuple[Literal["active", "suspended", "retired"], ...] = ("active", "suspended", "retired")
     drifts: tuple[Literal["refuse", "mark"], ...] = ("refuse", "mark")
     return Agent(
@@ -84,7 +84,7 @@ def _unix_uids(spec: Fields) -> tuple[int, ...]:
 
 
 def attestation_in(spec: Fields) -> tuple[tuple[str, ...], ...]:
-    """The sets of selectors under `attestation`, each sorted."""
+    """Read the sets of selectors under `attestation`, each sorted."""
     sets: list[tuple[str, ...]] = []
     listed = spec.items("attestation")
     if len(listed) > ATTESTATION_SETS_MAX:

@@ -1,4 +1,4 @@
-"""The spec of a Capability document."""
+"""Parse the spec of a Capability document."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _ENTITY_TYPES_TAKEN: Final = frozenset({"Action", "Agent", "Principal", "UseCase
 
 
 def capability_in(spec: Fields, name: str) -> Capability:
-    """Read the spec; faults are noted, never raised."""
+    """Read the spec. Records faults, and never raises."""
     method = spec.choice("method", GOVERNED_METHODS, default="tools/call")
     target, variables = _target(spec, method)
     if name in ACTION_KINDS:
@@ -98,7 +98,7 @@ def capability_in(spec: Fields, name: str) -> Capability:
 
 
 def _target(spec: Fields, method: str) -> tuple[str, tuple[str, ...]]:
-    """The target, and the variables it takes from a URI."""
+    """Return the target, and the variables of its URI template."""
     target = spec.text("target")
     if not target:
         return "", ()
@@ -124,7 +124,8 @@ def _definition(spec: Fields, method: str) -> str:
 
 
 def _unhinted_accepted(spec: Fields, method: str) -> bool:
-    """Whether the owner accepts that hints are left out. One word says it, so that it is never there by chance."""
+    """Whether the owner accepts that hints are omitted. It takes an explicit word, so that it is never set by
+    accident."""
     if not spec.has("unhinted"):
         return False
     if method != "tools/call":
@@ -152,7 +153,7 @@ def _resource(spec: Fields, method: str, variables: tuple[str, ...]) -> Resource
 
 
 def _subject(spec: Fields, method: str, variables: tuple[str, ...]) -> SubjectMapping:
-    """Whose data it is, under whose key the ledger keeps it."""
+    """Read whose personal data the action is about, which selects the ledger's encryption key."""
     if not spec.has("subject"):
         return SubjectMapping()
     subject = spec.section("subject", SUBJECT_KEYS)
@@ -167,7 +168,7 @@ def _subject(spec: Fields, method: str, variables: tuple[str, ...]) -> SubjectMa
 def _check_variable(
     section: Fields, argument: str, method: str, variables: tuple[str, ...], *, code: str
 ) -> None:
-    """A resource that is read has no arguments but the variables of its URI."""
+    """Check that the argument is a variable of the URI, since `resources/read` has no other arguments."""
     if argument and method == "resources/read" and argument not in variables:
         have = f"; known here: {', '.join(variables)}" if variables else ""
         section.fault(f"the target has no variable {shown(argument)}{have}", "argument", code=code)

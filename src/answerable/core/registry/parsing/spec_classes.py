@@ -1,7 +1,7 @@
-"""Classes of destinations in a PolicySet document.
+"""Parse the destination classes of a PolicySet document.
 
-Laws: a member has one spelling; a member that an earlier class already has is a fault, for it would be dead text that
-its author relies on.
+Laws: members are in canonical spelling; a member that an earlier class covers is a fault, since it would have no effect
+although its author relies on it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CODE: Final = "policy_set.destination"
 
 
 def classes_in(items: Iterable[tuple[Fields, str]]) -> tuple[DestinationClass, ...]:
-    """Read the classes, first to last; faults are noted, never raised."""
+    """Read the classes, first to last. Records faults, and never raises."""
     places: list[Fields] = []
     found: list[DestinationClass] = []
     for item, name in items:
@@ -43,7 +43,7 @@ def classes_in(items: Iterable[tuple[Fields, str]]) -> tuple[DestinationClass, .
             item.fault("`members` is missing", code=DOCUMENT_MISSING.id)
         elif item.count("members") == 0:
             item.fault("a class has at least one member", "members", code=DOCUMENT_SIZE.id)
-        # Members that are at fault are left out, and the places of the others would not be those of the document.
+        # A class with faulty members is left out: the indexes of its other members would not match the document.
         if kind is not None and item.count("members") == len(members):
             places.append(item)
             found.append(DestinationClass(name=name, type=kind, members=members))
@@ -54,7 +54,8 @@ def classes_in(items: Iterable[tuple[Fields, str]]) -> tuple[DestinationClass, .
 
 
 def covered(classes: Iterable[DestinationClass]) -> Iterator[tuple[int, int, str, int]]:
-    """Members that an earlier class has: index of the class, index of the member, the member, index of the earlier."""
+    """Yield members that an earlier class covers: index of the class, index of the member, the member, index of the
+    earlier class."""
     seen: dict[tuple[DestinationType, str], int] = {}
     for index, one in enumerate(classes):
         for number, text in enumerate(one.members):
@@ -66,7 +67,7 @@ def covered(classes: Iterable[DestinationClass]) -> Iterator[tuple[int, int, str
 
 
 def checked_member(kind: DestinationType, text: str) -> None:
-    """Raises Malformed (`destination.invalid`) unless a class can have it as it is spelt."""
+    """Check that a class can contain this member in this spelling. Raises Malformed (`destination.invalid`)."""
     if kind != "host" or not text.startswith(BELOW):
         checked_allowed(kind, text)
         return

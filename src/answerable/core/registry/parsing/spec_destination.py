@@ -1,4 +1,4 @@
-"""The `destination` of a Capability, and where a grant may send: the parts of specs that name places."""
+"""Parse destinations: the `destination` of a Capability, and the allowed destinations of a grant."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 DESTINATION_KEYS: Final = ("type", "arguments", "fixed")
 ALLOWED_KEYS: Final = ("type", "oneOf")
 ALLOWED_MAX: Final = 64
-"""Destinations of one grant."""
+"""Most destinations of one grant."""
 
 
 def destination_in(spec: Fields, method: str, variables: tuple[str, ...]) -> DestinationMapping:
-    """Where a capability sends what it is given; faults are noted, never raised."""
+    """Read the destination of a capability. Records faults, and never raises."""
     if not spec.has("destination"):
         return NO_DESTINATION
     section = spec.section("destination", DESTINATION_KEYS)
@@ -58,7 +58,8 @@ def destination_in(spec: Fields, method: str, variables: tuple[str, ...]) -> Des
 
 
 def allowed_in(grant: Fields) -> tuple[DestinationType, tuple[str, ...]] | None:
-    """Where a grant may send to; texts may hold placeholders, whose values are checked when they are filled in."""
+    """Read the allowed destinations of a grant; texts may contain placeholders, whose values are checked when filled
+    in."""
     if not grant.has("destinations"):
         return None
     section = grant.section("destinations", ALLOWED_KEYS)

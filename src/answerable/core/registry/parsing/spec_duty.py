@@ -1,4 +1,4 @@
-"""The spec of a Duty document."""
+"""Parse the spec of a Duty document."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _CODE: Final = "duty.shift"
 
 
 def duty_in(spec: Fields, name: str) -> Duty:
-    """Read the spec; faults are noted, never raised."""
+    """Read the spec. Records faults, and never raises."""
     shifts = [_shift(one) for one in spec.sections("shifts", SHIFT_KEYS)]
     steps = [_step(one) for one in spec.sections("escalation", STEP_KEYS)]
     for key, found, most in (("shifts", shifts, SHIFTS_MAX), ("escalation", steps, STEPS_MAX)):
@@ -179,7 +179,7 @@ def _checked_weekday(text: str) -> None:
 
 
 def _checked_zone(text: str) -> None:
-    """Looked up only where it has the form of a name: the database is files, and a name part of a path."""
+    """Check a time zone. The form is checked first, since the look-up uses the name as part of a file path."""
     try:
         if not _ZONE.fullmatch(text):
             raise ValueError

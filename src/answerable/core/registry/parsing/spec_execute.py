@@ -1,4 +1,4 @@
-"""The `executes` of a Capability document."""
+"""Parse `executes` of a Capability document."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ CODE: Final = "capability.executes"
 
 
 def execute_in(spec: Fields, method: str, credentials: tuple[str, ...]) -> ExecuteMapping | None:
-    """The `executes` of a capability's spec, None where it says none; faults are noted. credentials: arguments in which
-    a credential is let through."""
+    """Read `executes`; None if absent. Records faults. credentials: arguments in which a credential may pass."""
     if not spec.has("executes"):
         return None
     executes = spec.section("executes", EXECUTES_KEYS)

@@ -1,4 +1,5 @@
-"""The specs of those who give mandates beside people with keys: applications, schedules, people of an OpenID issuer."""
+"""Parse the specs of mandate givers other than people with keys: applications, schedules, people of an OpenID
+issuer."""
 
 from __future__ import annotations
 
@@ -30,9 +31,9 @@ APPLICATION_KEYS: Final = ("useCases", "keys", "status", "ownership")
 SCHEDULE_KEYS: Final = ("template", "values", "rule", "keys", "status", "ownership")
 RULE_KEYS: Final = ("at", "everyMinutes", "withinMinutes", "days", "from", "until")
 NAME_CHARS_MAX: Final = 40
-"""Of a schedule: its name is part of the ids of its mandates."""
+"""Maximum length of a schedule's name, which is part of the ids of its mandates."""
 TIMES_MAX: Final = 96
-"""Due times in one day."""
+"""Most due times in one day."""
 VALUE_CHARS_MAX: Final = 200
 DATE_PLACEHOLDER: Final = "date"
 
@@ -42,7 +43,7 @@ _STATUSES: Final[tuple[Literal["active", "disabled"], ...]] = ("active", "disabl
 
 
 def oidc_in(spec: Fields) -> tuple[str, str] | None:
-    """Issuer and subject under which an OpenID provider knows a person (OpenID Connect Core, section 2)."""
+    """Read issuer and subject by which an OpenID provider identifies a person (OpenID Connect Core, section 2)."""
     if not spec.has("oidc"):
         return None
     section = spec.section("oidc", OIDC_KEYS)
@@ -52,7 +53,7 @@ def oidc_in(spec: Fields) -> tuple[str, str] | None:
 
 
 def application_in(spec: Fields, name: str) -> Application:
-    """Read the spec of an application, noting every fault."""
+    """Read the spec of an application. Records every fault."""
     use_cases = spec.texts("useCases", check=name_of("use case"))
     if not use_cases:
         spec.fault(
@@ -68,7 +69,7 @@ def application_in(spec: Fields, name: str) -> Application:
 
 
 def schedule_in(spec: Fields, name: str) -> Schedule:
-    """Read the spec of a schedule, noting every fault."""
+    """Read the spec of a schedule. Records every fault."""
     if len(name) > NAME_CHARS_MAX:
         message = f"a schedule's name has at most {NAME_CHARS_MAX} characters, got {len(name)}"
         spec.fault(message, code=DOCUMENT_SIZE.id)
@@ -131,7 +132,7 @@ def _times(section: Fields) -> tuple[int, ...]:
 
 
 def _day(section: Fields, name: str, *, default: str | None) -> date:
-    """A rule has an end: what runs for ever is looked at by nobody."""
+    """Read a date. The last day has no default: a rule without an end would never be reviewed."""
     text = section.text(name, default=default, check=checked_date)
     return date.fromisoformat(text) if text else date(1970, 1, 1)
 

@@ -1,4 +1,4 @@
-"""The `lease` of a Capability document."""
+"""Parse `lease` of a Capability document."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TTL_SECONDS_MAX: Final = 86_400
 
 
 def lease_template_in(spec: Fields, arguments: tuple[ArgumentMapping, ...]) -> LeaseTemplate | None:
-    """The `lease` of a capability's spec, None where it says none; faults are noted."""
+    """Read `lease`; None if absent. Records faults."""
     if not spec.has("lease"):
         return None
     lease = spec.section("lease", LEASE_KEYS)

@@ -1,4 +1,4 @@
-"""Limits of a whole MandateTemplate: kinds of action, data, and how far it may be handed on."""
+"""Parse the limits of a whole MandateTemplate: kinds of action, data ceiling, and delegation."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _SENSITIVITIES: Final[tuple[Sensitivity, ...]] = get_args(Sensitivity)
 
 
 def ceiling_in(spec: Fields) -> Sensitivity | Literal[""]:
-    """The most sensitive data a mandate may touch; empty where it is not limited."""
+    """Read the most sensitive data that a mandate may touch; empty for no limit."""
     return spec.choice("ceiling", _SENSITIVITIES) if spec.has("ceiling") else ""
 
 
 def kinds_in(spec: Fields) -> tuple[ActionKind, ...]:
-    """The kinds of action a mandate is for; empty for all."""
+    """Read the kinds of action that a mandate is for; empty for all."""
 
     def check(text: str) -> None:
         if text not in ACTION_KINDS:
@@ -42,7 +42,7 @@ def kinds_in(spec: Fields) -> tuple[ActionKind, ...]:
 
 
 def delegation_in(spec: Fields) -> DelegationTemplate | None:
-    """How far it may be handed on; not at all where nothing is said."""
+    """Read how far a mandate may be handed on; None if it may not."""
     if not spec.has("delegation"):
         return None
     section = spec.section("delegation", DELEGATION_KEYS)
@@ -63,7 +63,7 @@ def delegation_in(spec: Fields) -> DelegationTemplate | None:
 
 
 def unreachable(template: MandateTemplate, capability: Capability) -> str | None:
-    """Why a granted capability could never be used under the template's own limits; None when it could."""
+    """Return why a granted capability could never be used under the template's own limits, or None if it could."""
     name = f"capability {shown(capability.name)}"
     if template.systems and capability.server not in template.systems:
         return f"{name} is on {shown(capability.server)}, which is not among the template's systems"

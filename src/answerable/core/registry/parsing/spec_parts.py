@@ -1,4 +1,4 @@
-"""What the four lists of a PolicySet document have in common: bounded, named, and with words of a closed list."""
+"""Common parsing of the four declaration lists of a PolicySet document: bounded, named, with closed vocabularies."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ PART_NAME_CHARS_MAX: Final = 63
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9]+")
 _CEDAR_WORDS: Final = frozenset({"else", "false", "has", "if", "in", "is", "like", "then", "true"})
-"""What Cedar does not take after a dot."""
+"""Reserved words that Cedar does not accept after a dot."""
 
 
 def parts_listed(spec: Fields, key: str, known: tuple[str, ...], most: int) -> list[Fields]:
-    """The mappings of a list, and nothing else that is in it; none of them when they are too many."""
+    """Read the mappings of a list, skipping unreadable items; empty if there are too many."""
     found = spec.sections(key, known)
     if len(found) > most:
         spec.fault(f"expected at most {most} items, got {len(found)}", key, code=DOCUMENT_SIZE.id)
@@ -37,7 +37,7 @@ def parts_listed(spec: Fields, key: str, known: tuple[str, ...], most: int) -> l
 
 
 def named_in(items: list[Fields], what: str) -> list[tuple[Fields, str]]:
-    """Each with its name, which is a word of policies; a name twice is a fault."""
+    """Return each item with its name, which policies use; a duplicate name is a fault."""
     found: list[tuple[Fields, str]] = []
     taken: set[str] = set()
     for item in items:
@@ -51,7 +51,7 @@ def named_in(items: list[Fields], what: str) -> list[tuple[Fields, str]]:
 
 
 def checked_part_name(text: str) -> None:
-    """Raises Malformed (`document.pattern`) unless policies can write the text after a dot."""
+    """Check that policies can write the text after a dot. Raises Malformed (`document.pattern`)."""
     if text in _CEDAR_WORDS:
         message = f"{shown(text)} is a word of Cedar's own, which cannot stand after a dot: take another name"
         raise DOCUMENT_PATTERN(message)
@@ -65,19 +65,19 @@ def checked_part_name(text: str) -> None:
 
 
 def one_of(item: Fields, key: str, options: tuple[Option, ...]) -> Option | None:
-    """The option that is written, which must be; None for a fault, so that nothing is concluded from it."""
+    """Read a required option; None after a fault, so that nothing is derived from it."""
     text = item.text(key, check=known_word(options))
     return next((option for option in options if option == text), None)
 
 
 def chosen_in(item: Fields, key: str, options: tuple[Option, ...]) -> tuple[Option, ...]:
-    """Those of a list of options, in the order in which they are written; an absent list is empty."""
+    """Read a list of options, in the order in which they are written; an absent list is empty."""
     texts = item.texts(key, check=known_word(options))
     return tuple(option for text in texts for option in options if option == text)
 
 
 def known_word(options: tuple[str, ...]) -> Callable[[str], None]:
-    """A check that a text is one of them, to the letter."""
+    """Return a check that a text is exactly one of the options."""
 
     def check(text: str) -> None:
         if text not in options:

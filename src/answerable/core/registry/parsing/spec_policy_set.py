@@ -1,4 +1,5 @@
-"""The spec of a PolicySet document: its policies, and what they want counted, timed, classed and scored."""
+"""Parse the spec of a PolicySet document: its policies, and its trackers, windows, destination classes and risk
+factors."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 POLICIES_CHARS_MAX: Final = 900_000
 NAMED_MAX: Final = 100
-"""Capabilities, servers or environments that one match names."""
+"""Most capabilities, servers or environments that one match may name."""
 
 PARTS_KEYS: Final = ("trackers", "windows", "destinations", "risk")
 POLICY_SET_KEYS: Final = ("policies", *PARTS_KEYS)
@@ -54,14 +55,14 @@ _WINDOW: Final = "policy_set.window"
 
 
 def policy_set_in(spec: Fields, name: str) -> PolicySetDocument:
-    """Read the spec; faults are noted, never raised."""
+    """Read the spec. Records faults, and never raises."""
     return PolicySetDocument(
         name=name, policies=spec.text("policies", chars_max=POLICIES_CHARS_MAX), parts=parts_in(spec)
     )
 
 
 def parts_in(spec: Fields) -> PolicyParts:
-    """Read the four lists of a mapping that may have them; faults are noted, never raised."""
+    """Read the four declaration lists of a mapping. Records faults, and never raises."""
     trackers = parts_listed(spec, "trackers", TRACKER_KEYS, TRACKERS_MAX)
     windows = parts_listed(spec, "windows", WINDOW_KEYS, WINDOWS_MAX)
     classes = parts_listed(spec, "destinations", CLASS_KEYS, CLASSES_MAX)
@@ -132,7 +133,7 @@ def _names(item: Fields, key: str, what: str) -> tuple[str, ...]:
 
 
 def within_in(item: Fields) -> int:
-    """What `within` says, in seconds; 0 where nothing is said, and where what is said is a fault."""
+    """Read `within` in seconds; 0 if it is absent or faulty."""
     text = item.text("within", default="")
     if not text:
         return 0
@@ -180,7 +181,7 @@ def _window(item: Fields, name: str) -> TimeWindow:
 
 
 def _instant(item: Fields, key: str) -> int:
-    """Unix milliseconds, after 1970 began; 0 where nothing is said."""
+    """Read an instant after 1970 as Unix milliseconds; 0 if absent."""
     text = item.text(key, default="", check=_millis)
     return _millis(text) if text else 0
 

@@ -1,4 +1,4 @@
-"""The `preview` of a Capability document."""
+"""Parse `preview` of a Capability document."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ARGUMENTS_MAX: Final = 50
 
 
 def preview_in(spec: Fields, method: str) -> PreviewMapping | None:
-    """The `preview` of a capability's spec, None where it says none; faults are noted."""
+    """Read `preview`; None if absent. Records faults."""
     if not spec.has("preview"):
         return None
     if method != "tools/call":

@@ -1,6 +1,6 @@
-"""Risk factors in a PolicySet document: which fact each looks at, and what it is compared with.
+"""Parse the risk factors of a PolicySet document: the fact of each, and its comparison.
 
-Laws: a comparison fits the fact; what could never give points is a fault.
+Laws: a comparison fits the fact; a factor that could never give points is a fault.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ _HOW: Final[dict[Comparison, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Fact:
-    """by: comparisons that fit. of: what `of` names; empty for nothing. low, high: the numbers that it can be."""
+    """What a kind of fact permits. by: permitted comparisons. of: what `of` names; empty for nothing. low, high: range
+    of the number."""
 
     by: tuple[Comparison, ...]
     of: str = ""
@@ -65,7 +66,7 @@ _FACTS: Final[dict[FactorFact, _Fact]] = {
 
 
 def factor_in(item: Fields, name: str) -> RiskFactor:
-    """Read one factor; faults are noted, never raised."""
+    """Read one factor. Records faults, and never raises."""
     points = item.integer("points", minimum=1, maximum=POINTS_MAX)
     word = one_of(item, "fact", tuple(_FACTS))
     if word is None:
@@ -92,14 +93,14 @@ def factor_in(item: Fields, name: str) -> RiskFactor:
 
 
 def comparison_of(factor: RiskFactor) -> Comparison:
-    """What a factor does with its fact."""
+    """Return the kind of comparison of a factor."""
     if factor.one_of:
         return "text"
     return "truth" if factor.at_least is None and factor.at_most is None else "number"
 
 
 def _fits(item: Fields, word: str, fact: _Fact) -> bool:
-    """Whether the comparison that is written is one, and fits the fact."""
+    """Whether exactly one comparison is written, and fits the fact."""
     written: list[Comparison] = ["number"] if any(item.has(key) for key in _BOUNDS) else []
     written += ["text"] if item.has("oneOf") else []
     if len(written) > 1:

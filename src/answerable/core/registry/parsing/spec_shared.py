@@ -1,4 +1,4 @@
-"""Parts that specs of several kinds have in common: ownership, keys, names, patterns, dates."""
+"""Parsers shared by several kinds of specs: ownership, keys, names, patterns, dates."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ if TYPE_CHECKING:
 INTEGER_MAX: Final = 2**53 - 1
 OWNERSHIP_KEYS: Final = ("owner", "backupOwner", "approverGroup", "auditLevel", "reviewDate")
 ARGUMENT_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.$-]{0,63}|_[A-Za-z0-9.$-][A-Za-z0-9_.$-]{0,62}")
-"""An argument that policies and mandates can name. Two leading underscores are kept for Cedar's own members."""
+"""Names of arguments in policies and mandates. Two leading underscores are reserved for Cedar's own members."""
 TIME_OF_DAY: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def ownership_in(spec: Fields) -> Ownership:
-    """Ownership may be incomplete: that keeps a thing from becoming active (REG-02) and is no fault of the document."""
+    """Read ownership. It may be incomplete: that keeps a thing from becoming active (REG-02) and is no fault of the
+    document."""
     fields = spec.section("ownership", OWNERSHIP_KEYS, needed=False)
     level = fields.choice("auditLevel", AUDIT_LEVELS, default="") if fields.has("auditLevel") else ""
     return Ownership(
@@ -45,7 +46,7 @@ def ownership_in(spec: Fields) -> Ownership:
 
 
 def keys_in(spec: Fields) -> tuple[PublicKey, ...]:
-    """The public keys listed under `keys`."""
+    """Read the public keys listed under `keys`."""
     found: list[PublicKey] = []
     for index, item in enumerate(spec.items("keys")):
         if not isinstance(item, dict):
@@ -63,30 +64,30 @@ def keys_in(spec: Fields) -> tuple[PublicKey, ...]:
 
 
 def name_of(what: str) -> Callable[[str], str]:
-    """A check that a text is a registry name."""
+    """Return a check that a text is a registry name."""
     return lambda text: checked_name(text, what=what)
 
 
 def without_nul(text: str) -> None:
-    """Raises Malformed (`document.pattern`) for a zero character, which would cut the text short elsewhere."""
+    """Refuse a NUL character, which would truncate the text in C programs. Raises Malformed (`document.pattern`)."""
     if "\x00" in text:
         raise DOCUMENT_PATTERN("text holds a zero character")
 
 
 def on_one_line(text: str) -> None:
-    """Raises Malformed (`document.pattern`) unless people can read the text on one line."""
+    """Check that the text is printable and on one line. Raises Malformed (`document.pattern`)."""
     if not text.isprintable():
         raise DOCUMENT_PATTERN("expected printable text on one line")
 
 
 def minutes_of(text: str) -> int:
-    """Minutes after midnight of a time of day, which was checked to be one."""
+    """Convert a checked time of day to minutes after midnight."""
     hours, _, minutes = text.partition(":")
     return int(hours) * 60 + int(minutes)
 
 
 def checked_date(text: str) -> None:
-    """Raises Malformed (`document.date`) unless the text is an ISO 8601 calendar date."""
+    """Check that the text is an ISO 8601 calendar date. Raises Malformed (`document.date`)."""
     try:
         if not _DATE.fullmatch(text):
             raise ValueError

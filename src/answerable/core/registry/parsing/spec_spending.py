@@ -1,4 +1,4 @@
-"""The members of a Capability document that say what its actions spend."""
+"""Parse the members of a Capability document that declare the spending of its actions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _CODE: Final = "capability.spending"
 
 
 def spending_in(spec: Fields, arguments: tuple[ArgumentMapping, ...]) -> SpendMapping:
-    """Read them; faults are noted, never raised."""
+    """Read the spending declarations. Records faults, and never raises."""
     if not any(spec.has(name) for name in SPENDING_KEYS):
         return UNDECLARED
     types = {argument.name: argument.type for argument in arguments}
@@ -117,7 +117,7 @@ def _measures(spec: Fields) -> tuple[MeasureMapping, ...]:
 
 
 def _argument(section: Fields, key: str, types: Mapping[str, str], expected: str) -> str:
-    """An argument that the capability declares, of the type that can be counted on."""
+    """Read the name of a declared argument of the expected type."""
     name = section.text(key, default="", check=matching(ARGUMENT_NAME, "an argument name"))
     if name and types.get(name) != expected:
         section.fault(

@@ -1,4 +1,4 @@
-"""The spec of a StopRule document."""
+"""Parse the spec of a StopRule document."""
 
 from __future__ import annotations
 
@@ -50,11 +50,12 @@ _CODE: Final = "stop_rule.key"
 
 
 def stop_rule_in(spec: Fields, name: str) -> StopRule:
-    """Read the spec; faults are noted, never raised."""
+    """Read the spec. Records faults, and never raises."""
     watches = spec.choice("watches", WATCHED)
     ownership = ownership_in(spec)
     if missing := ownership.missing():
-        # Unlike what may act, a rule that is not in force lets more happen: it is never left out quietly.
+        # A stop rule that is not in force permits more, not less, so incomplete ownership is a fault and not silently
+        # inactive.
         spec.fault(f"ownership lacks {', '.join(missing)}", "ownership", code=STOP_RULE_OWNERSHIP.id)
     _check_keys(spec, watches)
     over = spec.choice("over", RULE_OVER, default="agent")

@@ -1,4 +1,4 @@
-"""The spec of a MandateTemplate document."""
+"""Parse the spec of a MandateTemplate document."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _PARAMETER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 
 def template_in(spec: Fields, name: str) -> MandateTemplate:
-    """Read the spec; faults are noted, never raised."""
+    """Read the spec. Records faults, and never raises."""
     parameters = _parameters(spec)
     purpose = spec.text("purpose", check=placeholders_in)
     grants = tuple(_grant(item) for item in spec.sections("grants", GRANT_KEYS))
@@ -99,7 +99,7 @@ def _grant(item: Fields) -> GrantTemplate:
 
 
 def _budgets(spec: Fields, parameters: tuple[TemplateParameter, ...]) -> tuple[tuple[str, int | str], ...]:
-    """Limits by name: whole numbers, or one placeholder of a parameter that is a whole number."""
+    """Read limits by name: whole numbers, or one placeholder of a whole-number parameter."""
     whole = {f"{{{one.name}}}" for one in parameters if one.type in ("integer", "minor_units")}
     found: list[tuple[str, int | str]] = []
     for name, value in spec.pairs("budgets"):
@@ -142,7 +142,7 @@ def _parameters(spec: Fields) -> tuple[TemplateParameter, ...]:
 
 
 def _check_placeholders(spec: Fields, template: MandateTemplate) -> None:
-    """Every placeholder is declared, and every declared parameter is used."""
+    """Check that every placeholder is declared, and every declared parameter is used."""
     texts: list[tuple[str, tuple[str | int, ...]]] = [(template.purpose, ("purpose",))]
     for number, grant in enumerate(template.grants):
         at = ("grants", number)

@@ -1,7 +1,7 @@
-"""The spec of a Workflow document: software that answers approvals, and that its owner says is no AI.
+"""Parse the spec of a Workflow document: software that answers approvals and that its owner declares not to be an AI.
 
-Laws: it says so in so many words, for nobody can measure it; a set of selectors that names a program alone names
-everybody who may start it, so a local one names its user too.
+Laws: the declaration is explicit, since it cannot be measured; a set of selectors with a program alone matches
+everybody who may start that program, so a set for a local process must also name its user.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ UID_SELECTOR: Final = "unix:uid:"
 
 
 def workflow_in(spec: Fields, name: str) -> Workflow:
-    """Read the spec of a workflow, noting every fault."""
+    """Read the spec of a workflow. Records every fault."""
     statuses: tuple[Literal["active", "disabled"], ...] = ("active", "disabled")
     if not spec.has("ai"):
         message = "say `ai: false`: no model decides in it, which its owner answers for"

@@ -1,7 +1,7 @@
-"""What keeps workflows apart from people and from agents.
+"""Check that workflows are separate from people and from agents.
 
-Laws: no person is in a group of a workflow, so that a rule which asks people is never met by a program; no process can
-be a workflow and an agent, by what is measured of it.
+Laws: no person is in a group of a workflow, so that a program never satisfies a rule that asks people; no process can
+match both a workflow and an agent by its measurements.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def workflow_faults(workflow: Workflow, shapes: Shapes) -> Iterator[tuple[str, str, str]]:
-    """Path, code and message of each fault between a workflow and other documents."""
+    """Yield path, code and message of each fault between a workflow and other documents."""
     for index, group in enumerate(workflow.groups):
         person = next(
             (
@@ -42,7 +42,7 @@ def workflow_faults(workflow: Workflow, shapes: Shapes) -> Iterator[tuple[str, s
 
 
 def _agent_like(chosen: frozenset[str], shapes: Shapes) -> str | None:
-    """An agent whose processes these selectors fit, or whose selectors fit what these fit."""
+    """Return an agent whose processes could match these selectors, or the other way round."""
     for found in shapes.nouns:
         if not isinstance(found.noun, Agent):
             continue

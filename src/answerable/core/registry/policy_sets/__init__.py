@@ -1,1 +1,1 @@
-"""Policy sets as they are declared, published and kept."""
+"""Policy sets as they are declared, published and stored."""

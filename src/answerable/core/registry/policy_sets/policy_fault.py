@@ -1,6 +1,6 @@
-"""What is wrong with a policy set in a directory: the place, a stable code, and what was probably meant.
+"""Faults of a policy set in a directory: the place, a stable code, and the likely intention.
 
-Laws: every fault has a file and a line, so that nobody has to look for it; all faults are told at once.
+Laws: every fault has a file and a line; all faults are reported at once.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class PolicyFault:
-    """file: relative to the directory, with `/`. line: counted from 1. code: stable; the message's wording is not."""
+    """A fault. file: relative to the directory, with `/`. line: counted from 1. code: stable; the message's wording is
+    not."""
 
     file: str
     line: int
@@ -23,8 +24,8 @@ class PolicyFault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetFault:
-    """Of a registered set, whose key is the file of the fault. voids_forbid: whether it is a forbid's, which protects
-    less than its author means, or nothing."""
+    """A fault of a registered set, whose key is the file of the fault. voids_forbid: whether the fault is in a forbid,
+    which then protects less than its author intends, or nothing."""
 
     fault: PolicyFault
     voids_forbid: bool

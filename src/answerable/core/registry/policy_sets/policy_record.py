@@ -1,4 +1,4 @@
-"""What is kept of policy sets beside the registry: proposals, sets that were in force, the set in the shadow."""
+"""Records about policy sets outside the registry: proposals, former sets, and the shadow set."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import msgspec
 RecordKind = Literal["proposal", "kept", "shadow"]
 RECORD_KINDS: Final[tuple[RecordKind, ...]] = ("proposal", "kept", "shadow")
 KEPT_MAX: Final = 50
-"""Sets that stay; the ones that were in force longest ago go. What they were stays in the ledger."""
+"""Most former sets stored; those in force longest ago are removed. Their content stays in the ledger."""
 
 
 class PolicyRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is kept. id: of its kind. at: Unix milliseconds. body: JSON of what it is."""
+    """One record. id: unique in its kind. at: Unix milliseconds. body: JSON of the content."""
 
     kind: RecordKind
     id: str
@@ -22,10 +22,11 @@ class PolicyRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of policy sets that waits for its second person.
+    """A change of policy sets that awaits its second person.
 
-    documents: canonical JSON of all policy sets as they are to be, by `kind/name`. before, after: their digests.
-    token: what the author signed, with which key. attached: canonical JSON, as the author says.
+    documents: canonical JSON of all policy sets as proposed, by `kind/name`. before, after: digests of the sets in
+    force and as proposed. token: the author's signed token. key: its signing key. attached: canonical JSON provided by
+    the author.
     """
 
     id: str
@@ -41,7 +42,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptSets(msgspec.Struct, frozen=True, kw_only=True):
-    """Policy sets as they were in force together. policy_set: digest that decisions named then. at: until when."""
+    """Policy sets that were in force together. policy_set: the digest that decisions named then. at: the end of that
+    time."""
 
     digest: str
     policy_set: str

@@ -1,7 +1,8 @@
-"""A policy set as it is written down once in a log: all that asking it again takes.
+"""The statement of a policy set in a log, recorded once: everything that is needed to evaluate the policy set again.
 
-Laws: the digest by which decisions name a policy set is the SHA-256 of these bytes; of the schema it was checked under
-they hold the digest, for a decision does not look at it, and it is large; reading gives back what was written.
+Laws: the digest by which decisions name a policy set is the SHA-256 of these bytes; they contain only the digest of the
+schema that the set was checked under, since a decision does not use the schema, and it is large; reading gives back
+what was written.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ _MEMBERS: Final = {"parts", "policies", "schema_digest"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyStatement:
-    """policies: Cedar text. parts: what the sets declare; None where it was not written down, in a log from before it
-    was. schema_digest: hex, of the schema that the registered capabilities made; empty where it was not."""
+    """A statement. policies: Cedar text. parts: the declarations of the sets; None in logs from before they were
+    recorded. schema_digest: hex, of the schema generated from the registered capabilities; empty if not recorded."""
 
     policies: str
     parts: PolicyParts | None
@@ -33,7 +34,7 @@ class PolicyStatement:
 
 
 def policy_statement(policies: str, *, parts: PolicyParts, schema: JSONValue) -> FrozenJSON:
-    """The canonical bytes, with their digest. No member `parts` where nothing is declared."""
+    """Return the canonical bytes with their digest. The member `parts` is omitted if nothing is declared."""
     whole: dict[str, JSONValue] = {"policies": policies, "schema_digest": freeze(schema).hex}
     if parts != NO_PARTS:
         whole["parts"] = form_of_parts(parts)
@@ -41,7 +42,7 @@ def policy_statement(policies: str, *, parts: PolicyParts, schema: JSONValue) ->
 
 
 def read_statement(text: bytes) -> PolicyStatement:
-    """Read what a log says a policy set was. Raises Malformed (`policy.statement`, `policy.parts`, `json.*`)."""
+    """Read a policy set from a log. Raises Malformed (`policy.statement`, `policy.parts`, `json.*`)."""
     value = parse(text, limits=Limits(size_bytes_max=STATEMENT_BYTES_MAX))
     if isinstance(value, str):
         return PolicyStatement(policies=value, parts=None, schema_digest="")

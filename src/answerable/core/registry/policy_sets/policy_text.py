@@ -1,7 +1,7 @@
-"""Policy text as its statements, before Cedar reads it.
+"""Split policy text into statements, and bound its size and nesting before Cedar parses it.
 
-Cedar's parser recurses: brackets nested some 700 deep, or one expression of some 10,000 terms, end the process. So the
-bounds here are checked first, far below, by whoever reads a policy: also by a stranger who verifies.
+Cedar's parser is recursive: brackets nested some 700 deep, or one expression of some 10,000 terms, crash the process.
+So every reader of a policy checks these much lower bounds first, third-party verifiers included.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n\r]*|[()\[\]{};]', re.DOTAL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """One policy as written, with comments before it; line counts from 1."""
+    """One policy as written, with the comments before it. line: counted from 1."""
 
     line: int
     text: str
 
 
 def statements(text: str) -> tuple[Statement, ...]:
-    """Split at the semicolons between policies; what follows the last one is a statement if it is not blank.
+    """Split at the semicolons between policies; the text after the last one is a statement if it is not blank.
 
     Raises Malformed (`policy.too_large`) for a text, a policy or a nesting beyond its bound.
     """

@@ -1,7 +1,7 @@
-"""Signed steps of publishing policy sets: a JWS in compact form whose header `typ` is `answerable-policy+jwt`.
+"""Sign and verify the steps of publishing policy sets: compact JWS whose header `typ` is `answerable-policy+jwt`.
 
-Laws: a step speaks of one change, from one digest to another; for anything else it is worth nothing; an old step is no
-step; all claims are there and no others; nobody publishes what they proposed, under whichever key.
+Laws: a step is good for one change, from one digest to another, and for nothing else; a stale step is refused; all
+claims are present and no others; nobody publishes their own proposal, under whichever key.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PublicationStep = Literal["propose", "publish", "rollback"]
 
 
 class StepClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a person signs who takes a step."""
+    """The claims that a person signs for a step."""
 
     iss: Annotated[str, Meta(description="the person who takes the step")]
     aud: Annotated[str, Meta(description="the log of the deployment, exactly one")]
@@ -89,7 +89,7 @@ PUBLICATION: Final = Kind(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedStep:
-    """What a person signed, with the signature checked. key: thumbprint. at: when, Unix milliseconds."""
+    """A step with a verified signature. key: thumbprint. at: time of signing, Unix milliseconds."""
 
     by: PrincipalId
     key: str
@@ -105,7 +105,7 @@ class SignedStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What a person is about to sign; see the claims."""
+    """The content of a step to be signed; see the claims."""
 
     step: PublicationStep
     before: str
@@ -116,7 +116,7 @@ class Terms:
 
 
 def step_claims(terms: Terms, *, by: PrincipalId, audience: str, at: UnixMillis) -> StepClaims:
-    """What is signed. at: now."""
+    """Return the claims to sign. at: the current time."""
     return StepClaims(
         iss=by,
         aud=audience,
@@ -133,7 +133,7 @@ def step_claims(terms: Terms, *, by: PrincipalId, audience: str, at: UnixMillis)
 def verified_step(
     token: str, *, wanted: PublicationStep, audience: str, current: RegistrySnapshot, now: UnixMillis
 ) -> SignedStep:
-    """Verify a step against the registry as it is now. Whether the person may take it is for `publisher_fault` to say.
+    """Verify a step against the current registry. `publisher_fault` checks whether the person may take it.
 
     Raises Malformed (`publication.malformed`, `name.invalid`) and Unverified (step `publication`: `publication.type`,
     `publication.algorithm`, `publication.key`, `publication.signature`, `publication.audience`, `publication.other`,
@@ -161,7 +161,8 @@ def verified_step(
 
 
 def publisher_fault(signed: SignedStep, *, group: str, current: RegistrySnapshot) -> Refused | None:
-    """Why this person may not put policy sets into force: `publication.group`. group: empty for no bound."""
+    """Return why this person may not put policy sets into force: `publication.group`. group: empty for no
+    restriction."""
     person = current.principals[signed.by]
     if group and group not in person.groups:
         return PUBLICATION_GROUP(
@@ -173,10 +174,11 @@ def publisher_fault(signed: SignedStep, *, group: str, current: RegistrySnapshot
 def own_fault(
     signed: SignedStep, *, author: PrincipalId, key: str, current: RegistrySnapshot
 ) -> Refused | None:
-    """Why this is the author's own proposal: `publication.own`. key: thumbprint of the key that it was signed with.
+    """Return why this counts as publishing one's own proposal: `publication.own`. key: thumbprint of the proposal's
+    signing key.
 
-    Neither a second key of theirs helps nor, to whoever has it now, the key that the proposal was signed with: the
-    registry knows no key and no login under two names at a time.
+    Neither a second key of the author helps, nor a second person who now has the proposal's signing key: the registry
+    never has one key or one login under two names at a time.
     """
     publisher, proposer = current.principals[signed.by], current.principals.get(author)
     theirs = {one.thumbprint for one in publisher.keys}
@@ -189,15 +191,15 @@ def own_fault(
 
 
 def proposal_id(token: str) -> str:
-    """The id of a proposal: of its signed token, so that it names exactly one."""
+    """Return the id of a proposal, derived from its signed token, so that it identifies exactly one."""
     return sha256(token.encode()).hexdigest()[:32]
 
 
 def policy_documents(documents: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The policy sets among registered documents, by `kind/name`."""
+    """Return the policy sets among registered documents, by `kind/name`."""
     return {key: text for key, text in sorted(documents.items()) if key.startswith(POLICY_SET)}
 
 
 def documents_digest(documents: Mapping[str, bytes]) -> str:
-    """SHA-256 of the canonical JSON object of these documents by their keys, hex."""
+    """Return the SHA-256, hex, of the canonical JSON object of these documents by their keys."""
     return freeze({key: parse(text) for key, text in documents.items()}).hex

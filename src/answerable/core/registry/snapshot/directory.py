@@ -1,6 +1,7 @@
-"""From what a caller can prove (a key, a user id, a certificate, a SPIFFE ID) to the one agent it belongs to.
+"""Look up the agent that a proof (a key, a user id, a certificate, a SPIFFE ID) belongs to.
 
-Laws: what two active agents claim belongs to neither; an agent that is not active is found only where no active one is.
+Laws: a proof that two active agents claim belongs to neither; an inactive agent is found only if no active agent claims
+the proof.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 SHOWN_BY_CONNECTIONS: Final = ("spiffe:id:", "mtls:sha256:")
-"""Selectors that a TLS connection to the gateway shows by itself."""
+"""Selectors that a TLS connection to the gateway proves by itself."""
 
 Proof = TypeVar("Proof")
 Found = TypeVar("Found")
 
 
 class AgentDirectory:
-    """Look-up built once per registry snapshot; one dict hit each.
+    """A look-up built once per registry snapshot; one dict access each.
 
     by_key: thumbprint to agent and key. by_uid: user id of Unix-socket peers. by_certificate: SHA-256, hex.
-    by_selector: by what a connection alone can show, the attestation sets of active agents that ask for it;
-    idle_by_selector: those of the others.
+    by_selector: selectors that a connection alone can prove, to the attestation sets of active agents that contain
+    them. idle_by_selector: likewise for inactive agents.
     """
 
     __slots__ = ("by_certificate", "by_key", "by_selector", "by_uid", "idle_by_selector", "snapshot")
@@ -53,7 +54,7 @@ class AgentDirectory:
 
 
 def registered_under(snapshot: RegistrySnapshot, uid: int) -> frozenset[AgentId]:
-    """Active agents that are known by this user id, alone or with more."""
+    """Return the active agents that are identified by this user id, alone or with other selectors."""
     selector = f"unix:uid:{uid}"
     return frozenset(
         name
@@ -76,7 +77,8 @@ def _by_selector(agents: Iterable[Agent]) -> dict[str, tuple[RegistrationEntry, 
 def _unambiguous(
     active: Mapping[AgentId, Agent], claims: Iterable[tuple[Proof, Agent, Found]]
 ) -> dict[Proof, Found]:
-    """Claims of active agents come first; a later claim of another active agent takes the proof from both."""
+    """Keep unambiguous claims only. Claims of active agents come first; a second active claimant removes the proof from
+    both."""
     found: dict[Proof, Found] = {}
     owner: dict[Proof, Agent] = {}
     for proof, agent, target in claims:

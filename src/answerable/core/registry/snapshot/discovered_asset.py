@@ -1,8 +1,8 @@
-"""What was seen at work and is not registered: agents, servers and tools that nobody answers for yet.
+"""Inventory of discovered assets: agents, servers and tools that were observed but are not registered.
 
-Laws: noting costs no I/O and bounded memory, so strangers can cause none; whoever causes sightings has room of its own,
-so that nobody drives out what others caused, however many names it makes up; what there is no room for is counted,
-under the empty name, which nothing else has; of what one source caused, what was seen last stays.
+Laws: recording costs no I/O and bounded memory, so unauthenticated callers can cause neither; each source has its own
+allowance, so that no source displaces the sightings of another, however many names it makes up; sightings beyond the
+allowance are counted under the empty name, which nothing else has; of one source, the latest sightings stay.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 
 SightingKind = Literal["agent", "server", "tool"]
 SIGHTINGS_MAX: Final = 10_000
-"""Kept in all; past it the sources that have most give up what they caused longest ago."""
+"""Most sightings stored in all; beyond that the sources with the most sightings lose their oldest."""
 SOURCE_MAX: Final = 500
-"""Names kept of one source; what is past them is counted."""
+"""Most names stored for one source; further ones are counted."""
 BATCH_MAX: Final = 2_000
-"""Different ones noted between two writes."""
+"""Most different sightings between two writes."""
 BATCH_SOURCE_MAX: Final = 50
-"""Of one source."""
+"""Most different sightings of one source between two writes."""
 NAME_CHARS_MAX: Final = 256
 COUNT_MAX: Final = 2**53 - 1
 OTHERS: Final = ""
-"""Name of what there was no room for."""
+"""Name under which sightings beyond the allowance are counted."""
 NAMELESS: Final = "?"
 
 Place = tuple[SightingKind, str, str]
-"""Kind, name, source: what is one thing."""
+"""Kind, name and source: what identifies one asset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """name: SPIFFE ID or selectors of an agent, name of a server, or `server/tool`; empty for all that there was no
-    room for. source: who caused it: `agent NAME` that asked for it, `server NAME` that offers it, `user UID` whose
-    process it is, and so on. grade: how well it is known that it is there. how: in a few words. direct: a client is set
-    up to reach it past the gateway, where we refuse nothing. first, last: when. count: in all.
-    """
+    """Observations of one asset. name: SPIFFE ID or selectors of an agent, name of a server, or `server/tool`; empty
+    for sightings beyond the allowance. source: the cause of the sighting: `agent NAME` that requested the asset,
+    `server NAME` that offers it, `user UID` that runs it, and so on. grade: how reliable the sighting is. how: short
+    description. direct: a client is configured to reach the asset without the gateway, where nothing can be refused.
+    first, last: times. count: number of sightings."""
 
     kind: SightingKind
     name: str
@@ -55,11 +55,11 @@ class Sighting:
 
     @property
     def place(self) -> Place:
-        """What it is a sighting of."""
+        """The identity of the asset."""
         return (self.kind, self.name, self.source)
 
     def and_then(self, later: Sighting) -> Sighting:
-        """Both in one."""
+        """Merge both into one."""
         newer = later if later.last >= self.last else self
         return replace(
             newer,
@@ -69,19 +69,19 @@ class Sighting:
         )
 
     def as_other(self) -> Sighting:
-        """The same without its name, to be counted only."""
+        """Return the sighting without its name, to be counted only."""
         return replace(self, name=OTHERS, how="", direct=False)
 
 
 def printable(name: str) -> str:
-    """A name that somebody chose, as it is kept: cut, without what is not printable, and never empty."""
+    """Return a foreign name in its stored form: truncated, without unprintable characters, and never empty."""
     cut = "".join(sign if sign.isprintable() else "?" for sign in name[:NAME_CHARS_MAX])
     return cut or NAMELESS
 
 
 class DiscoveredAssets:
-    """What was seen since the last write. Of what several threads note at the same instant a count may be lost, nothing
-    else: what is counted here decides nothing, and a lock would be asked for with messages of strangers."""
+    """Sightings since the last write. If several threads record at the same instant, a count may be lost, nothing else:
+    the counts decide nothing, and a lock would be contended by unauthenticated messages."""
 
     __slots__ = ("_gone", "_named", "_seen")
 
@@ -101,7 +101,7 @@ class DiscoveredAssets:
         how: str = "",
         direct: bool = False,
     ) -> None:
-        """Something unregistered was seen. Never raises; a name is kept as `printable` says."""
+        """Record a sighting of something unregistered. Never raises; a name is stored as `printable` returns it."""
         self._add(
             Sighting(
                 kind=kind,
@@ -116,22 +116,23 @@ class DiscoveredAssets:
         )
 
     def leave(self, kind: SightingKind, name: str) -> None:
-        """It is registered now. Never raises; past BATCH_MAX the next time tells."""
+        """Record that an asset is registered now. Never raises; beyond BATCH_MAX it is recorded at the next
+        occasion."""
         if len(self._gone) < BATCH_MAX:
             self._gone[kind, printable(name)] = None
 
     def take(self) -> tuple[Sighting, ...]:
-        """Everything noted so far, which is forgotten here."""
+        """Return everything recorded so far, and remove it from this object."""
         seen, self._seen, self._named = self._seen, {}, {}
         return tuple(seen.values())
 
     def take_gone(self) -> tuple[tuple[SightingKind, str], ...]:
-        """What has left, which is forgotten here."""
+        """Return the assets that are registered now, and remove them from this object."""
         gone, self._gone = self._gone, {}
         return tuple(gone)
 
     def put_back(self, sightings: Iterable[Sighting]) -> None:
-        """What could not be written waits for the next time."""
+        """Queue sightings again that could not be written."""
         for one in sightings:
             self._add(one)
 
@@ -146,7 +147,7 @@ class DiscoveredAssets:
                 discovered_asset = discovered_asset.as_other()
                 earlier = seen.get(discovered_asset.place)
         if earlier is None and len(seen) >= 2 * BATCH_MAX:
-            # So many sources that even their counts are too many.
+            # There are so many sources that even their counts exceed the bound.
             return
         seen[discovered_asset.place] = (
             discovered_asset if earlier is None else earlier.and_then(discovered_asset)

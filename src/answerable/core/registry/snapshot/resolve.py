@@ -1,6 +1,6 @@
-"""From what a caller names (server, method, target) to the one capability that stands for it.
+r"""Resolve what a caller names (server, method, target) to the one capability for it.
 
-Laws: exact names first; a URI template variable takes one non-empty segment and never `..`, `.`, `%`, `/` or `\\`.
+Laws: exact names first; a URI template variable takes one non-empty segment and never `..`, `.`, `%`, `/` or `\`.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _SEGMENT = r"[A-Za-z0-9_~@:+=,-][A-Za-z0-9._~@:+=,-]*"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """variables: what the URI template took from the target, as text."""
+    """A resolved target. variables: values that the URI template took from the target, as text."""
 
     capability: Capability
     variables: tuple[tuple[str, str], ...] = ()
 
 
 class CapabilityIndex:
-    """Look-up built once per registry snapshot; one dict hit for exact targets.
+    """A look-up built once per registry snapshot; one dict access for exact targets.
 
-    Raises Malformed (`capability.target_claimed_twice`) when two capabilities claim the same target.
+    Raises Malformed (`capability.target_claimed_twice`) if two capabilities claim the same target.
     """
 
     __slots__ = ("_exact", "_executes", "_templates")
@@ -57,7 +57,8 @@ class CapabilityIndex:
             self._exact[claimed] = Resolved(capability=capability)
 
     def resolve(self, server: str, method: str, target: str) -> Resolved | None:
-        """The capability for this target, or None. A target that two templates match resolves to none: ambiguous."""
+        """Return the capability for this target, or None. A target that two templates match is ambiguous and gives
+        None."""
         found = self._exact.get((server, method, target))
         if found is not None:
             return found
@@ -69,7 +70,7 @@ class CapabilityIndex:
         return matches[0] if len(matches) == 1 else None
 
     def executing(self, prepares: str) -> Sequence[Capability]:
-        """The capabilities that execute what this one prepares; none for one that prepares nothing."""
+        """Return the capabilities that execute what this capability prepares; empty if it prepares nothing."""
         return self._executes.get(prepares, ())
 
 

@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrySnapshot:
-    """digest: SHA-256 of the canonical documents, hex. All mappings are read-only and keyed by exact name;
-    duties by their group.
+    """A snapshot of the registry. digest: SHA-256 of the canonical documents, hex. All mappings are read-only and keyed
+    by exact name; duties by their group.
 
-    idle: capabilities that are registered and not active. They resolve to nothing and are offered to nobody; policies
-    may name them, so that what becomes inactive in an emergency takes no policy set along. idle_agents: agents that
-    are; nothing is done for them, and who asks as one of them is told so, and not that nobody knows it.
+    idle: capabilities that are registered and not active. They never resolve and are never offered; policies may still
+    name them, so that deactivating a capability in an emergency does not invalidate a policy set. idle_agents:
+    registered agents that are not active; they are refused, and told that they are inactive instead of unknown.
     """
 
     digest: str
@@ -59,13 +59,13 @@ class RegistrySnapshot:
     duties: Mapping[str, Duty] = field(default_factory=lambda: MappingProxyType({}))
 
     def person_keys(self, name: str) -> tuple[PublicKey, ...]:
-        """The keys that a registered person signs with; none for a name that is nobody's."""
+        """Return the signing keys of a registered person; empty for an unknown name."""
         person = self.principals.get(PrincipalId(name))
         return person.keys if person is not None else ()
 
     @property
     def parts(self) -> PolicyParts:
-        """What all sets declare together, in the order of their names, in which they are published."""
+        """The declarations of all policy sets together, in the order of their names, in which they are published."""
         sets = [self.policy_sets[name].parts for name in sorted(self.policy_sets)]
         return PolicyParts(
             trackers=tuple(one for parts in sets for one in parts.trackers),

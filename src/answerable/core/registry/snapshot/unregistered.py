@@ -1,4 +1,4 @@
-"""Whether what was seen is registered by now: then it leaves the inventory, in force or not."""
+"""Decide whether a discovered asset is registered by now; if so it leaves the inventory, in force or not."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 JOINED: Final = " + "
-"""Between the selectors by which a stranger is called."""
+"""Separator of the selectors in the name of an unknown workload."""
 _ADDRESS: Final = re.compile(
     r"([a-z][a-z0-9+.-]*)://(?:[^/?#@]*@)?(?:\[([^\]]*)\]|([^/?#:]*))", re.IGNORECASE
 )
 DIGITS: Final = 12
-"""Of a program's digest, in the name of a local process."""
+"""Digits of a program's digest in the name of a local process."""
 
 
 def process_name(uid: int, sha256: str) -> str:
-    """What a local process is called that belongs to no agent: by what it cannot choose freely."""
+    """Return the inventory name of a local process without an agent: made of what the process cannot choose freely."""
     return f"uid {uid} sha256 {sha256[:DIGITS] or '?'}"
 
 
 def stranger_name(evidence: Evidence) -> str:
-    """What is called so that asked to be enrolled and belongs to no agent: all that was proved of it."""
+    """Return the inventory name of a workload that requested enrolment and matches no agent: everything that was proved
+    of it."""
     told = dict(
         one.rsplit(":", 1) for one in evidence.selectors if one.startswith(("unix:uid:", "unix:sha256:"))
     )
@@ -41,18 +42,19 @@ def stranger_name(evidence: Evidence) -> str:
 
 
 def key_name(thumbprint: str) -> str:
-    """What somebody is called of whom nothing is known but a key, by its RFC 7638 thumbprint."""
+    """Return the inventory name of a caller of whom only a key is known, by its RFC 7638 thumbprint."""
     return f"key:{thumbprint}"
 
 
 def configured_name(server: str, reached: str) -> str:
-    """What a server is called that a client's configuration names: whoever calls his own by a registered name is not
-    taken for that one while it is reached by another program, or at another host."""
+    """Return the inventory name of a server in a client's configuration. It includes how the server is reached, so that
+    a server that reuses a registered name with another program or host is not taken for the registered one."""
     return f"{server} ({reached})"
 
 
 def reached_by(server: Server) -> str:
-    """The program's name, or scheme and host of the address, as the collector says it of a client's configuration."""
+    """Return the program's name, or scheme and host of the URL, in the form that the collector reports from a client's
+    configuration."""
     if server.command:
         return server.command.replace("\\", "/").rpartition("/")[2]
     found = _ADDRESS.match(server.url)
@@ -60,7 +62,7 @@ def reached_by(server: Server) -> str:
 
 
 class Registered:
-    """What is registered, to hold sightings against. Made once for each registry."""
+    """The registered things, to compare sightings with. Make one for each registry snapshot."""
 
     def __init__(self, snapshot: RegistrySnapshot, nouns: Iterable[object] = ()) -> None:
         """nouns: of all documents, in force or not."""
@@ -77,7 +79,7 @@ class Registered:
             self._sets += [frozenset([f"mtls:sha256:{one}"]) for one in agent.certificates]
 
     def __call__(self, one: Sighting) -> bool:
-        """Whether it leaves."""
+        """Whether the sighting is of something registered."""
         if one.kind == "tool":
             return one.name in self._tools
         if one.kind == "server":

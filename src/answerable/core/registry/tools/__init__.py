@@ -1,1 +1,1 @@
-"""Definitions of tools: digests, pins, hints, differences."""
+"""Tool definitions of upstream servers: digests, pins, hints and differences."""

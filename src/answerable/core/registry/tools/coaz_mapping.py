@@ -1,7 +1,7 @@
-"""What a server says itself of how its tool maps to authorization: `inputSchema["x-authzen-mapping"]` (COAZ, for MCP).
+"""Read a server's own mapping of its tool to authorization: `inputSchema["x-authzen-mapping"]` (COAZ, for MCP).
 
-Laws: it is the server's word and only ever a proposal for people to read; an expression is understood where it points
-at one place in the arguments, or is plain text, and told as it stands where it does more; nothing is evaluated.
+Laws: the mapping is the server's claim and only ever a proposal for people to read; an expression is interpreted if it
+selects one place in the arguments, or is plain text, and quoted unchanged otherwise; nothing is evaluated.
 
 A mapping has one key, `evaluation` or `evaluations`, shaped like a body of that AuthZEN call; texts that begin with `$`
 are CEL over `params` and `token`, `$$` is a dollar sign.
@@ -34,8 +34,8 @@ _STEP: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoazTerm:
-    """One leaf. place: dotted, such as `resource.id`. text: as the server wrote it. pointer: into the arguments, where
-    it is one place there. fixed: where it is plain text."""
+    """One leaf of a mapping. place: dotted, such as `resource.id`. text: as the server wrote it. pointer: JSON pointer
+    into the arguments, if it selects one place there. fixed: the plain text, if it is one."""
 
     place: str
     text: str
@@ -45,17 +45,18 @@ class CoazTerm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoazMapping:
-    """One evaluation that the server would have asked for."""
+    """One evaluation that the server proposes."""
 
     terms: tuple[CoazTerm, ...]
 
     def term(self, place: str) -> CoazTerm | None:
-        """The leaf of that place."""
+        """Return the leaf at that place, or None."""
         return next((term for term in self.terms if term.place == place), None)
 
 
 def coaz_mappings(schema: JSONValue) -> tuple[tuple[CoazMapping, ...], str]:
-    """Those in an input schema, and why they are not understood; both empty where there is none. Never raises."""
+    """Return the mappings in an input schema, and why they are not understood; both empty if there is none. Never
+    raises."""
     given = schema.get(MEMBER) if isinstance(schema, dict) else None
     if given is None:
         return (), ""
@@ -75,7 +76,7 @@ def coaz_mappings(schema: JSONValue) -> tuple[tuple[CoazMapping, ...], str]:
 
 
 def pointer_of(expression: str) -> str:
-    """The JSON pointer that a CEL expression amounts to where it only selects from the arguments; empty otherwise."""
+    """Return the JSON pointer for a CEL expression that only selects from the arguments; empty otherwise."""
     text = expression.strip()
     if not text.startswith(_ROOT):
         return ""

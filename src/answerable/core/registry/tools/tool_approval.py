@@ -1,8 +1,8 @@
-"""An owner's yes to a tool on the wire: a JWS in compact form whose header `typ` is `answerable-tool+jwt`.
+"""Sign and verify an owner's approval of a tool definition: a compact JWS whose header `typ` is `answerable-tool+jwt`.
 
-Laws: all claims are there and no others; it is believed only under a key that is registered now for somebody who owns a
-capability of this very tool now, as owner or backup owner; it changes one definition into one other, so that an old one
-that somebody kept brings nothing back.
+Laws: all claims are present and no others; an approval is accepted only under a key that is registered now for the
+current owner or backup owner of a capability of this tool; it replaces one definition by one other, so that an old
+approval cannot be replayed to restore an earlier definition.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class ToolClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an owner signs who says yes to a definition."""
+    """The claims that an owner signs to approve a definition."""
 
     iss: Annotated[str, Meta(description="registered name of the person")]
     iat_ms: Annotated[int, Meta(ge=0, description="Unix milliseconds at which it was signed")]
@@ -78,7 +78,7 @@ TOOL: Final = Kind(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolApproval:
-    """Made by `verified_approval`. key: thumbprint of the key that signed it."""
+    """A verified approval; made by `verified_approval`. key: thumbprint of the key that signed it."""
 
     server: str
     tool: str
@@ -100,7 +100,7 @@ def signed_approval(
     key: SigningKey,
     at: UnixMillis,
 ) -> str:
-    """The token. at: now. Raises Malformed (`json.*`)."""
+    """Sign an approval token. at: the current time. Raises Malformed (`json.*`)."""
     claims = ToolClaims(
         iss=owner, iat_ms=at, server=server, tool=tool, definition=definition, previous=previous
     )
@@ -108,7 +108,7 @@ def signed_approval(
 
 
 def verified_approval(token: str, *, current: RegistrySnapshot) -> ToolApproval:
-    """Verify a token against the registry as it is now.
+    """Verify a token against the current registry.
 
     Raises Malformed (`tool.malformed`, `name.invalid`), Unverified (step `tool`: `tool.type`, `tool.algorithm`,
     `tool.key`, `tool.signature`), Refused (`tool.not_an_owner`, `tool.unregistered`).
@@ -122,7 +122,7 @@ def verified_approval(token: str, *, current: RegistrySnapshot) -> ToolApproval:
 
 
 def owner_fault(approval: ToolApproval, current: RegistrySnapshot) -> Refused | None:
-    """Why this person cannot say yes to this tool now, or None: `tool.not_an_owner`, `tool.unregistered`."""
+    """Return why this person cannot approve this tool now, or None: `tool.not_an_owner`, `tool.unregistered`."""
     found = [*capabilities_of(current, approval.server, approval.tool)]
     if not found:
         return TOOL_UNREGISTERED(
@@ -140,7 +140,7 @@ def owner_fault(approval: ToolApproval, current: RegistrySnapshot) -> Refused | 
 
 
 def capabilities_of(current: RegistrySnapshot, server: str, tool: str) -> Iterator[Capability]:
-    """The capabilities that stand for a tool, in force or not."""
+    """Yield the capabilities for a tool, in force or not."""
     for capability in (*current.capabilities.values(), *current.idle.values()):
         if (capability.server, capability.method, capability.target) == (server, TOOLS_CALL, tool):
             yield capability

@@ -1,7 +1,7 @@
-"""The arguments of a tool as its input schema names them, one for each place, however deep.
+"""List the arguments of a tool from its input schema, one for each place at any depth.
 
-Laws: bounded in depth and number, and says when it stopped; references are followed inside the schema only; what a
-schema says in other ways (conditions, alternatives) is told as such and never guessed.
+Laws: depth and number are bounded, and a cut is visible; references are followed inside the schema only; what a schema
+expresses otherwise (conditions, alternatives) is reported as such and never guessed.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ ARGUMENTS_MAX: Final = 500
 DEPTH_MAX: Final = 8
 SCHEMAS_MAX: Final = 5_000
 ANYTHING: Final = "anything"
-"""Type of what has none."""
+"""Type of an argument without a type."""
 ITEM: Final = "*"
-"""In a path: every item of a list."""
+"""Path step for every item of a list."""
 
 _BOUNDS: Final = (
     "enum", "const", "format", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
@@ -36,10 +36,10 @@ _ALTERNATIVES: Final = ("anyOf", "oneOf", "allOf", "not", "if", "patternProperti
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolArgument:
-    """path: JSON pointer (RFC 6901) into the arguments, `*` for every item. type: of JSON; several, joined by `or`;
-    NO_TYPE where the schema names one that there is not.
+    """One argument. path: JSON pointer (RFC 6901) into the arguments, `*` for every item. type: JSON type; several are
+    joined by `or`; NO_TYPE if the schema names a type that does not exist.
 
-    bounds: what else is said of its value, by keyword. open: an object that takes members it does not name.
+    bounds: further constraints on the value, by keyword. open: an object that accepts members it does not name.
     """
 
     path: str
@@ -51,7 +51,7 @@ class ToolArgument:
 
 
 def arguments_in(schema: JSONValue) -> dict[str, ToolArgument]:
-    """By path, in the order of the schema. At most ARGUMENTS_MAX of them. Never raises."""
+    """Return the arguments by path, in the order of the schema, at most ARGUMENTS_MAX. Never raises."""
     found: dict[str, ToolArgument] = {}
     root = schema if isinstance(schema, dict) else {}
     for argument in _Reader(root).members(root, "", depth=0):
@@ -62,7 +62,7 @@ def arguments_in(schema: JSONValue) -> dict[str, ToolArgument]:
 
 
 class _Reader:
-    """One schema. A schema may refer to itself, so what is looked at is counted."""
+    """Reads one schema. A schema may refer to itself, so the visited subschemas are counted."""
 
     __slots__ = ("_left", "_root")
 
@@ -114,7 +114,7 @@ class _Reader:
         for alternatives in ("anyOf", "oneOf"):
             branches = own.get(alternatives)
             if isinstance(branches, list) and branches and depth <= DEPTH_MAX and self._left > 0:
-                # Each may be several by itself, and the same one may come twice.
+                # A branch may have several types, and types may repeat between branches.
                 types = (self._type(one, depth=depth + 1).split(" or ") for one in branches)
                 return " or ".join(sorted({one for found in types for one in found}))
         if "const" in own:
@@ -125,7 +125,7 @@ class _Reader:
         return "object" if isinstance(own.get("properties"), dict) else ANYTHING
 
     def _resolved(self, schema: JSONValue) -> dict[str, JSONValue]:
-        """The schema behind its references, with what stands beside them."""
+        """Return the schema with its references resolved, merged with the keywords beside them."""
         own: dict[str, JSONValue] = dict(schema) if isinstance(schema, dict) else {}
         for _ in range(DEPTH_MAX):
             target = own.pop("$ref", None)
@@ -140,7 +140,7 @@ class _Reader:
 
 
 def _type_name(value: JSONValue) -> str:
-    """A type that JSON Schema has, for what a server calls one may be any text."""
+    """Return a JSON Schema type name. A server may write any text as a type; an unknown type becomes NO_TYPE."""
     return value if isinstance(value, str) and value in _JSON_TYPES else NO_TYPE
 
 

@@ -1,8 +1,8 @@
-"""What is different between two definitions of a tool, in words that its owner can judge.
+"""Describe the differences between two definitions of a tool, in words that its owner can judge.
 
-Laws: nothing that differs goes untold: what has no words of its own is told by the name of its member, and the lines of
-both texts are beside it; what somebody else wrote cannot move, hide or reorder what is shown; what claims less
-risk, and what models act on, is marked.
+Laws: every difference is reported: a difference without words of its own by the name of its member, with the lines of
+both texts beside it; text from the server cannot move, hide or reorder what is presented; changes that claim less risk,
+and changes of what models read, are marked as grave.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ ChangeKind = Literal[
 ]
 _TOLD: Final = frozenset({"name", "description", "title", "inputSchema", "annotations", "outputSchema"})
 _OF_CHANGES: Final = ("destructiveHint", "idempotentHint")
-"""What a tool that only reads need not say: they speak of what it changes."""
+"""Hints that a read-only tool need not give, since they concern what it changes."""
 _INDENT: Final = "    "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolChange:
-    """text: one sentence without a full stop. grave: look at it twice."""
+    """One difference. text: one sentence without a full stop. grave: deserves special attention."""
 
     kind: ChangeKind
     text: str
@@ -55,10 +55,12 @@ def tool_changes(
     neighbours: Iterable[tuple[str, str]] = (),
     unhinted_accepted: bool = False,
 ) -> tuple[ToolChange, ...]:
-    """Everything that differs, gravest first. old: None where no definition is in force. neighbours: server and name of
-    other tools. unhinted_accepted: whether a capability of the tool accepts that hints are left out. Never raises;
-    empty only for equal definitions."""
-    # Python takes `true` for 1, and no owner does.
+    """Return everything that differs, gravest first.
+
+    old: None if no definition is in force. neighbours: server and name of other tools. unhinted_accepted: whether a
+    capability of the tool accepts omitted hints. Never raises; empty only for equal definitions.
+    """
+    # Compare the JSON texts, since `True == 1` in Python.
     if _lines(old) == _lines(new):
         return ()
     found = [
@@ -71,8 +73,8 @@ def tool_changes(
 
 
 def tool_lines(old: JSONValue, new: JSONValue) -> tuple[str, ...]:
-    """Both definitions as indented JSON, line by line: ` ` the same, `-` only before, `+` only now. All that differs is
-    there, with two lines around it; at most LINES_MAX lines, and the last says so."""
+    """Return a diff of both definitions as indented JSON: ` ` the same, `-` only before, `+` only now. It contains all
+    differences, with two lines of context; at most LINES_MAX lines, and the last one says so."""
     before, after = _lines(old) if old is not None else [], _lines(new) if new is not None else []
     lines = [line for line in unified_diff(before, after, lineterm="", n=2) if line[:3] not in ("---", "+++")]
     if len(lines) > LINES_MAX:
@@ -122,7 +124,8 @@ def _text_changes(
 
 
 def _hint_changes(old: JSONValue, new: JSONValue, accepted: bool) -> Iterator[ToolChange]:
-    """accepted: then one that is left out is worth as little as the harmless value."""
+    """Describe changes of hints. accepted: omitted hints are accepted, so omitting a hint counts as its harmless
+    value."""
     before, after = hints_of(old).said(), hints_of(new).said()
     for name in HINTS:
         risky = RISKY[name]
@@ -210,7 +213,7 @@ def _argument_change(
 
 
 def _hidden(was: dict[str, JSONValue], now: dict[str, JSONValue]) -> Iterator[ToolChange]:
-    """Characters that people do not see and models read: any that there are more of than before."""
+    """Report characters that people do not see and models read, if there are more of any than before."""
     unseen = _unseen(now) - _unseen(was)
     if unseen:
         codes = ", ".join(f"U+{ord(one):04X}" for one in sorted(unseen)[:8])
@@ -244,7 +247,7 @@ def _open(schema: JSONValue) -> bool:
 
 
 def _lines(value: JSONValue) -> list[str]:
-    # `splitlines` would split at separators inside of texts, too, and let a server write lines of its own.
+    # `splitlines` would also split at separators inside texts, and let a server inject lines.
     return json.dumps(value, ensure_ascii=False, indent=len(_INDENT), sort_keys=True).split("\n")
 
 

@@ -1,7 +1,7 @@
-"""One digest over the tools an agent is given, as the gateway lists them.
+"""Compute one digest over the tools that an agent is given, as the gateway lists them.
 
-Laws: the order of servers, tools and members does not count; name, description and input schema all do, and nothing
-else: hints and titles that do not reach the model's choice may change; a tool listed twice has no digest.
+Laws: the order of servers, tools and members does not matter; name, description and input schema all count, and nothing
+else: hints and titles, which do not influence the model's choice, may change; a duplicate tool has no digest.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ TOOLS_MAX: Final = 5_000
 
 
 def tools_digest(listed: Mapping[str, Iterable[JSONValue]]) -> str:
-    """`sha256:HEX` over the tools of each registered server, by its name.
+    """Return `sha256:HEX` over the tools of each registered server, by its name.
 
-    SHA-256 of the RFC 8785 encoding of `[[server, name, description, inputSchema], ...]`, sorted by server and name;
-    an absent description is the empty text. Servers without tools do not count. Empty text when there is no tool at
-    all. Raises Malformed (`tool.malformed`, `tool.duplicate`, `tool.count`, `name.invalid`, `json.*`).
+    SHA-256 of the RFC 8785 encoding of `[[server, name, description, inputSchema], ...]`, sorted by server and name; an
+    absent description is the empty text. Servers without tools do not count. Empty text if there is no tool at all.
+    Raises Malformed (`tool.malformed`, `tool.duplicate`, `tool.count`, `name.invalid`, `json.*`).
     """
     rows: dict[tuple[str, str], JSONValue] = {}
     for server, tools in listed.items():

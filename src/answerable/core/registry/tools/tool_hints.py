@@ -1,17 +1,16 @@
-"""What a server says of the harm its tools can do (MCP 2026-07-28, `ToolAnnotations`), and what that is worth.
+"""Evaluate a server's hints about the harm of its tools (MCP 2026-07-28, `ToolAnnotations`), and raise tiers by them.
 
-Laws: a server's word can raise a tier and never lower one, for it is the server's; what it does not say counts as the
-worst that it could have said, as the protocol has it, unless the capability's document accepts that it is left out; to
-say nothing is never cheaper than to say it; that a tool only reads is no word on one whose capability says what it
-changes.
+Laws: a server's hints can raise a tier and never lower one, since they are the server's own claims; an omitted hint
+counts as its worst value, as the protocol defines, unless the capability's document accepts the omission; omitting a
+hint is never cheaper than giving it; a read-only hint is ignored for a capability that declares changes.
 
-| says                                           | tier at least |
+| hints                                          | tier at least |
 |------------------------------------------------|---------------|
-| it only reads, a closed world                  | 0             |
-| it only reads, an open world                   | 1             |
-| it changes things without destroying any       | 1; open: 2    |
-| it may destroy                                 | 2; open: 3    |
-| nothing                                        | 3             |
+| read-only, closed world                        | 0             |
+| read-only, open world                          | 1             |
+| changes without destruction                    | 1; open: 2    |
+| may destroy                                    | 2; open: 3    |
+| none                                           | 3             |
 """
 
 from __future__ import annotations
@@ -30,18 +29,18 @@ RISKY: Final = {
     "idempotentHint": False,
     "openWorldHint": True,
 }
-"""The worse value of each, which is the protocol's default, too."""
+"""The worse value of each hint, which is also the protocol's default."""
 UNHINTED_TIER: Final = 3
-"""Of a tool without hints, which is the highest."""
+"""Tier of a tool without hints: the highest."""
 _RAISING: Final = frozenset({"readOnlyHint", "destructiveHint", "openWorldHint"})
-"""Those that a tier goes by."""
+"""The hints that determine a tier."""
 _CAN_ONLY_READ: Final[frozenset[ActionKind]] = frozenset({"read", "egress"})
-"""Kinds of actions that change nothing where they act: fetching a page is sending, and may still only read there."""
+"""Kinds of actions that change nothing at their target: fetching a page sends data, but may only read there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolHints:
-    """None: not said."""
+    """The hints of a tool. None: not given."""
 
     read_only: bool | None = None
     destructive: bool | None = None
@@ -49,30 +48,30 @@ class ToolHints:
     open_world: bool | None = None
 
     def believed(self, kind: ActionKind) -> ToolHints:
-        """Less what is no word on actions of this kind: then it is as if it were not said."""
+        """Return the hints without those that contradict the kind of action, which count as not given."""
         contradicted = bool(self.read_only) and kind not in _CAN_ONLY_READ
         return replace(self, read_only=None) if contradicted else self
 
     def tier_at_least(self, *, unsaid_is_worst: bool) -> int:
-        """The lowest tier that fits what is said. unsaid_is_worst: nobody accepts that anything is left out."""
+        """Return the lowest tier that fits the hints. unsaid_is_worst: omitted hints count as the worst value."""
         reads = self.read_only if self.read_only is not None else not unsaid_is_worst
         open_world = self.open_world if self.open_world is not None else unsaid_is_worst
         destroys = self.destructive if self.destructive is not None else unsaid_is_worst
         if self.destructive and not self.read_only:
-            # Said outright: it is not taken for one that only reads because it does not say that.
+            # An explicit destructive hint overrides an omitted read-only hint.
             reads = False
         if reads:
             return 1 if open_world else 0
         return (2 if destroys else 1) + (1 if open_world else 0)
 
     def said(self) -> dict[str, bool]:
-        """Those that the server gives, by their own names."""
+        """Return the hints that the server gives, by their own names."""
         values = (self.read_only, self.destructive, self.idempotent, self.open_world)
         return {name: value for name, value in zip(HINTS, values, strict=True) if value is not None}
 
 
 def hints_of(tool: JSONValue) -> ToolHints:
-    """Those of a definition. What is no boolean was not said."""
+    """Read the hints of a definition. A value that is not a boolean counts as not given."""
     given = tool.get("annotations") if isinstance(tool, dict) else None
     if not isinstance(given, dict):
         return ToolHints()
@@ -81,16 +80,16 @@ def hints_of(tool: JSONValue) -> ToolHints:
 
 
 def raised(capability: Capability, tool: JSONValue) -> Capability:
-    """The capability at the tier that its tool has at least by what its server says of it and leaves out; as it is
-    where that is no more. tool: None where no definition is known, which is a tool without hints."""
+    """Return the capability at the tier that its tool's hints and omissions require, or unchanged if that is not
+    higher. tool: None if no definition is known, which counts as a tool without hints."""
     hints = hints_of(tool).believed(capability.kind)
     wanted = hints.tier_at_least(unsaid_is_worst=not capability.unhinted_accepted)
     return replace(capability, tier=wanted) if wanted > capability.tier else capability
 
 
 def told_weight(capability: Capability, tool: JSONValue) -> tuple[tuple[str, bool], ...]:
-    """What a tool's hints, said or not, come to for a capability: sentences without a full stop, and whether each
-    deserves a second look. tool: None where no definition is known."""
+    """Return the effect of a tool's hints on a capability: sentences without a full stop, and whether each deserves
+    special attention. tool: None if no definition is known."""
     named, hints = f"capability `{capability.name}`", hints_of(tool)
     found: list[tuple[str, bool]] = []
     believed = hints.believed(capability.kind)
@@ -118,7 +117,7 @@ def told_weight(capability: Capability, tool: JSONValue) -> tuple[tuple[str, boo
 
 
 def hint_fault(capability: Capability, tool: JSONValue) -> str:
-    """Why a capability is not what the server itself says of its tool; empty when it can be."""
+    """Return why a capability contradicts the server's hints about its tool, or empty if it does not."""
     if capability.kind == "read" and hints_of(tool).read_only is False:
         return (
             f"the server says readOnlyHint false of it, and capability `{capability.name}` is of kind read: "

@@ -1,4 +1,4 @@
-"""Names of tools that could be taken for one another, by a person or by a model."""
+"""Find names of tools that a person or a model could take for one another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 COMPARED_MAX: Final = 5_000
 SLIP_CHARS_MIN: Final = 5
-"""Shorter names differ by one character too often."""
+"""Minimum length for the comparison: shorter names differ by one character too often."""
 TOLD_MAX: Final = 10
 
 _SEPARATORS: Final = re.compile(r"[^a-z0-9]+")
@@ -20,7 +20,7 @@ _LOOKS: Final = (("0", "o"), ("1", "l"), ("|", "l"), ("rn", "m"), ("vv", "w"), (
 
 
 def look_alikes(name: str, *, server: str, neighbours: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """A sentence for each tool that this one could be taken for. neighbours: server and name. Never raises."""
+    """Return a sentence for each tool that this one could be taken for. neighbours: server and name. Never raises."""
     told: list[str] = []
     own = _seen(name)
     for other_server, other in sorted(set(neighbours))[:COMPARED_MAX]:
@@ -37,7 +37,7 @@ def look_alikes(name: str, *, server: str, neighbours: Iterable[tuple[str, str]]
 
 
 def _seen(name: str) -> str:
-    """What is left of a name for a quick eye."""
+    """Reduce a name to what a reader perceives at a glance."""
     text = name.casefold()
     for sign, like in _LOOKS:
         text = text.replace(sign, like)
@@ -45,7 +45,7 @@ def _seen(name: str) -> str:
 
 
 def _is_slip(one: str, other: str) -> bool:
-    """Whether one character was added, left out, changed, or two neighbours swapped."""
+    """Whether the two differ by one character added, removed or changed, or by two neighbours swapped."""
     short, long = sorted((one, other), key=len)
     if len(long) - len(short) > 1:
         return False

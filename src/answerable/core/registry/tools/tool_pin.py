@@ -1,7 +1,7 @@
-"""Which definition of a tool is let through, and by whose word.
+"""Tool pins: which definition of a tool is in force, and who approved it.
 
-Laws: a tool is used as it was when somebody who answers for it said yes to it, and never otherwise; a definition that a
-capability's document names is the only one that counts for it, so that there is one place to look.
+Laws: a tool is used only with the definition that an answerable person approved; if a capability's document names a
+definition, only that one counts, so that there is one authoritative place.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.capability import Capability
 
 TOOLS_CALL: Final = "tools/call"
-"""The method whose definitions are pinned: what models choose by and programs are called by."""
+"""The method whose definitions are pinned: models choose tools and programs call them by these definitions."""
 
 PinSource = Literal["owner", "first_sight"]
 ToolStanding = Literal["pinned", "changed", "new", "away", "unregistered"]
@@ -28,10 +28,8 @@ ToolStanding = Literal["pinned", "changed", "new", "away", "unregistered"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolPin:
-    """A definition that came into force. definition: SHA-256 of text, hex. text: canonical JSON, as the server said it.
-
-    at: when the owner signed, or when it was first seen. signed_by, key, token: of the owner; empty at first sight.
-    """
+    """A definition that came into force. definition: SHA-256 of text, hex. text: canonical JSON, as the server sent it.
+    at: when the owner signed, or when it was first seen. signed_by, key, token: of the owner; empty at first sight."""
 
     server: str
     tool: str
@@ -48,12 +46,12 @@ class ToolPin:
 
     @property
     def source(self) -> PinSource:
-        """By whose word."""
+        """Who approved: the owner, or first sight."""
         return "owner" if self.token else "first_sight"
 
 
 def check_order(pin: ToolPin, kept: ToolPin | None, *, over: str) -> None:
-    """Raises Malformed unless `pin` may come after `kept`: `tool.pin_outdated`, `tool.older`."""
+    """Check that `pin` may replace `kept`. Raises Malformed: `tool.pin_outdated`, `tool.older`."""
     if (kept.definition if kept is not None else "") != over:
         raise TOOL_PIN_OUTDATED(
             f"another definition of tool {shown(pin.tool)} is in force meanwhile than the one this was to replace: "
@@ -66,15 +64,15 @@ def check_order(pin: ToolPin, kept: ToolPin | None, *, over: str) -> None:
 
 
 def definition_text(tool: JSONValue) -> bytes:
-    """What is pinned of a tool: all that its server says of it. Raises Malformed (`json.*`)."""
+    """Return the text that is pinned: the tool's whole definition. Raises Malformed (`json.*`)."""
     return encode(tool)
 
 
 def read_definition(text: bytes) -> JSONValue:
-    """A definition again as it was said."""
+    """Parse a pinned definition."""
     return parse(text)
 
 
 def is_pinned(capability: Capability) -> bool:
-    """Whether what a capability stands for is a tool."""
+    """Whether the capability is for a tool, whose definition is pinned."""
     return capability.method == TOOLS_CALL

@@ -1,7 +1,7 @@
-"""Whether what a capability says of a tool's arguments agrees with the tool's own input schema.
+"""Check that a capability's argument mappings agree with the tool's input schema.
 
-Laws: an argument that the tool does not have could never be decided on, and one of another type never as declared; both
-are told, with what to write instead, and block the tool rather than leave a policy to match nothing.
+Laws: a decision could never use an argument that the tool does not have, or that has another type than declared; both
+are reported, with a correction, and block the tool, since a policy would otherwise silently match nothing.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _WRITE: Final[dict[str, str]] = {
     "integer": "integer",
     "array": "string_set",
 }
-"""What to declare for a JSON type."""
+"""The type to declare for a JSON type."""
 
 
 def type_fault(capability: Capability, tool: JSONValue) -> str:
-    """What does not agree, with what to do; empty when all does. Never raises."""
+    """Return the first disagreement and its correction, or empty if there is none. Never raises."""
     schema = tool.get("inputSchema") if isinstance(tool, dict) else None
     if not isinstance(schema, dict):
         return ""
@@ -52,7 +52,8 @@ def type_fault(capability: Capability, tool: JSONValue) -> str:
 
 
 def _execute_fault(capability: Capability, known: Mapping[str, ToolArgument]) -> str:
-    """What carries prepared bytes must be a text that the tool requires: any other shape would be written anew."""
+    """Check that an argument for prepared bytes is a text that the tool requires: any other type would be
+    re-encoded."""
     executes = capability.executes
     if executes is None:
         return ""
@@ -71,7 +72,7 @@ def _fault(mapping: ArgumentMapping, known: Mapping[str, ToolArgument], *, takes
     word = steps.pop() if steps[-1] in AT_THE_END else ""
     inside = JSON in steps
     if inside:
-        # What a text holds no schema says; that it is a text it does.
+        # A schema cannot describe the JSON in a text, only that the value is a text.
         steps = steps[: steps.index(JSON)]
     path = _place("/".join(steps), known)
     found = known.get(path)
@@ -86,7 +87,7 @@ def _fault(mapping: ArgumentMapping, known: Mapping[str, ToolArgument], *, takes
     if word == COUNT and not inside:
         wanted = frozenset({"array"}) if steps[-1] != ITEM else frozenset(types)
     if not inside and mapping.type == "string_set" and "/*" in mapping.pointer:
-        # The items are gathered into the set, each of which is a text.
+        # The gathered items form the set, and each must be a text.
         wanted = frozenset({"string"})
     if ANYTHING in types or types & wanted:
         return ""
@@ -96,7 +97,8 @@ def _fault(mapping: ArgumentMapping, known: Mapping[str, ToolArgument], *, takes
 
 
 def _place(path: str, known: Mapping[str, ToolArgument]) -> str:
-    """The path as the schema has it: where a step counts the items of a list, they are all described as one."""
+    """Return the path as the schema has it. An index into a list becomes `*`, since the schema describes all items
+    alike."""
     at = ""
     for step in path.split("/")[1:]:
         own, item = f"{at}/{step}", f"{at}/{ITEM}"
@@ -105,7 +107,7 @@ def _place(path: str, known: Mapping[str, ToolArgument]) -> str:
 
 
 def _is_below_anything(path: str, known: Mapping[str, ToolArgument]) -> bool:
-    """Whether the schema leaves open what lies on the way."""
+    """Whether the schema leaves the content of a parent of this path open."""
     steps = path.split("/")
     for count in range(len(steps) - 1, 1, -1):
         above = known.get("/".join(steps[:count]))

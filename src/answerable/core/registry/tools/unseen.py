@@ -1,8 +1,8 @@
-"""Characters that models and parsers read and people do not see, or take for a space.
+"""Find characters that models and parsers read and people do not see, or take for a space.
 
-Laws: what Unicode says is not drawn (controls, formats, private and unassigned ones, what is ignored by default) is
-unseen, and so are letters and signs that are drawn as nothing; a sign that only chooses how the picture before it is
-drawn is not.
+Laws: characters that Unicode does not render (controls, formats, private and unassigned ones, default ignorables) are
+unseen, and so are letters and signs that are drawn blank; a variation selector that only selects how the preceding
+picture is drawn is not.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _AS_IT_IS: Final = frozenset("\n\t\r")
 _CATEGORIES: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 _BLANK: Final = frozenset(
-    # Ignored by default though they are letters or marks (DerivedCoreProperties, Default_Ignorable_Code_Point), and the
-    # braille pattern without dots.
+    # Default ignorables that are letters or marks (DerivedCoreProperties, Default_Ignorable_Code_Point), and the blank
+    # braille pattern.
     chr(code)
     for code in (
         0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0,
@@ -28,7 +28,7 @@ _AS_PICTURE: Final = "\ufe0f"
 
 
 def unseen_in(text: str) -> Iterator[tuple[int, str]]:
-    """Each with its place in the text. Line feeds, carriage returns and tabs are left to whoever asks."""
+    """Yield unseen characters with their index. Line feeds, carriage returns and tabs are left to the caller."""
     if text.isascii() and text.isprintable():
         return
     for at, character in enumerate(text):
@@ -42,7 +42,7 @@ def unseen_in(text: str) -> Iterator[tuple[int, str]]:
 
 
 def odd_spaces_in(text: str) -> Iterator[tuple[int, str]]:
-    """What is taken for a space and is none, each with its place."""
+    """Yield characters that look like a space and are not U+0020, with their index."""
     if text.isascii():
         return
     for at, character in enumerate(text):
