@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, configuration, settings
 
-from tests.probes import warm_starts
+from tests.probes import one_ssl_context, warm_starts
 from tests.probes.loud_skips import not_proven
 
 warm_starts.install()
+one_ssl_context.install()
 
 # A process that has read hundreds of test files has a lot to look through at each collection, and finds nothing.
 gc.set_threshold(20_000, 50, 1_000)

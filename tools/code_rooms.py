@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
+import re
 import sys
 import textwrap
 import tomllib
@@ -74,8 +75,8 @@ class House:
         return " ".join(text.partition("\n\n")[0].split())
 
     def purpose(self, room: str) -> str:
-        """What the room says of itself."""
-        return self.says(".".join([PACKAGE, *room.split("/")]))
+        """The first sentence of its docstring."""
+        return re.split(r"(?<=[.;]) ", self.says(".".join([PACKAGE, *room.split("/")])))[0].rstrip(";")
 
     def lines(self, room: str) -> int:
         """Of its modules."""
@@ -111,7 +112,9 @@ def told_all(house: House) -> str:
     told = [f"{'room':{width}} modules  lines  what it is for"]
     for room in house.rooms:
         count = len(house.modules(room))
-        told.append(f"{room:{width}} {count or '':7} {house.lines(room) or '':6}  {house.purpose(room)}")
+        row = f"{room:{width}} {count or '':7} {house.lines(room) or '':6}  "
+        first, *more = textwrap.wrap(house.purpose(room), COLUMNS - len(row)) or [""]
+        told += [row + first, *(" " * len(row) + line for line in more)]
         if imported := house.imported(room):
             told += _wrapped(f"-> {', '.join(imported)}", f"{'':{width}} {'':15} ")
     return "\n".join(told)

@@ -20,7 +20,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -50,6 +51,10 @@ END_SECONDS = 30.0
 WORKERS = 6
 """Three for each core of the machine that this is measured on: more than half of what tests take is waiting."""
 NO_TESTS = 5
+MANY_FILES = 20
+"""So many, and workers are forked from one that has read what they need. Below, each reads what little it needs."""
+READ_BEFORE = ("hypothesis.stateful", "hypothesis.strategies", "pytest")
+"""Besides the product."""
 SPOILT_LINES = 60
 
 
@@ -151,16 +156,14 @@ def started(options: Sequence[str]) -> Worker:
     """A worker that asks for its first file."""
     ours, theirs = socket.socketpair()
     log = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the worker lives
-    plugin = ["-p", "tools.in_turn", "--in-turn", str(theirs.fileno())]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-q", "--no-header", *plugin, *options],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        pass_fds=[theirs.fileno()],
-    )
-    theirs.close()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "tools/test_worker.py"), *options],
+            cwd=ROOT,
+            stdin=theirs.fileno(),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
     return Worker(process, ours, log)
 
 
@@ -168,7 +171,20 @@ def run(files: Sequence[str], options: Sequence[str], *, workers: int) -> Told:
     """All of them; ended with us, however we end, and so are the servers that they share."""
     with memory_disk(), run_folder() as shared:
         os.environ[VARIABLE] = str(shared)
-        return _run(files, options, workers)
+        with _one_reads() if len(files) >= MANY_FILES else nullcontext():
+            return _run(files, options, workers)
+
+
+@contextmanager
+def _one_reads() -> Iterator[None]:
+    """Meanwhile workers are forked from one process that has read the product and pytest."""
+    sys.path.append(str(ROOT))
+    from tests.probes import warm_starts
+
+    warm_starts.install()
+    warm_starts.begin(*READ_BEFORE)
+    yield
+    warm_starts.end(os.getpid())
 
 
 def _run(files: Sequence[str], options: Sequence[str], workers: int) -> Told:

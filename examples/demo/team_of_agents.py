@@ -43,8 +43,8 @@ TOLD: Final = (
     "on to writer (hop 2), only for crm.note-add",
     "bela through orchestrator → researcher under mandate",
     "Agent writer tried to call note_add(case_id=4712",
-    "what 'orchestrator' handed on to 'researcher' (hop 1 of 2)",
-    "what 'researcher' handed on to 'writer' (hop 2 of 2)",
+    "the delegation from 'orchestrator' to 'researcher' (hop 1 of 2)",
+    "the delegation from 'researcher' to 'writer' (hop 2 of 2)",
     "in flight at that moment: 3",
 )
 """What the ledger must tell of it: who handed what on to whom, through whom each acted, and which hop said no."""
@@ -165,13 +165,13 @@ async def ask_for_more(writer: Agent) -> None:
     """What the mandate has and the researcher has not, and what the researcher has and did not hand on."""
     other = await writer.call("note_add", {"case_id": OTHER_CASE, "text": TEXT}, reason=REASON)
     writer.narrator.expect(
-        other.kind == "denied" and "handed on to `researcher` (hop 1 of 2)" in other.text,
+        other.kind == "denied" and "to `researcher` (hop 1 of 2)" in other.text,
         f"case {OTHER_CASE} is denied to the writer, and the hop that leaves it out is named",
         happened=other.text,
     )
     read = await writer.call("customer_read", {"case_id": CASE}, reason=REASON)
     writer.narrator.expect(
-        read.kind == "denied" and "handed on to `writer` (hop 2 of 2)" in read.text,
+        read.kind == "denied" and "to `writer` (hop 2 of 2)" in read.text,
         "reading is denied to it too: the researcher may, and did not hand that on",
         happened=read.text,
     )

@@ -174,7 +174,7 @@ async def test_a_lower_maximum_in_the_settings_holds_for_every_token_at_the_gate
         assert succeeded(await world.call("orchestrator", chain=(root,)))
         really = SystemClock.now
         monkeypatch.setattr(SystemClock, "now", lambda clock: UnixMillis(really(clock) + 5_000))
-        assert "acts on tier 1 for 5 s: exchange it" in why_not(
+        assert "may be used for 5 s on tier 1: exchange it" in why_not(
             await world.call("orchestrator", chain=(root,))
         )
         # It still hands on, and its holder gets a token to act with.

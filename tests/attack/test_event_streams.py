@@ -288,6 +288,20 @@ async def test_acknowledgements_that_are_repeated_foreign_or_made_up_take_nothin
 
 
 @pytest.mark.requirement("SSF-07")
+async def test_polls_of_one_stream_that_do_not_wait_end_beside_each_other():
+    desk, answers = desk_on(await bench()), []
+    desk.register.put(stream())
+
+    async def polling() -> None:
+        answers.append(await poll_events(desk, "scout", "s-1", Poll(at_once=True)))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(polling)
+    assert (answers, desk.polls) == ([{"sets": {}, "moreAvailable": False}] * 3, {})
+
+
+@pytest.mark.requirement("SSF-07")
 async def test_what_is_pushed_is_not_polled_besides():
     desk = desk_on(await bench(), receivers={"scout": frozenset({LISTED})})
     desk.register.put(stream(method="push", endpoint=LISTED))

@@ -135,6 +135,9 @@ class Foreign:
             obligations=self.obligations,
         )
 
+    def for_registry(self, snapshot) -> None:
+        return None
+
     def may_list(self, agent, capability) -> bool:
         return True
 

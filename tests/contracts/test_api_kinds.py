@@ -238,7 +238,7 @@ async def test_a_secret_that_cannot_be_read_or_sent_is_a_target_that_cannot_be_a
     [
         ("", "", "acts_by"),
         ("openbao", "", "acts_by"),
-        ("unheard-of", "", "no kind of target"),
+        ("unheard-of", "", "unknown kind of target"),
         ("postgres", "{", "not TOML"),
         ("postgres", "unheard = 1", "unknown setting"),
         ("postgres", 'port = "x"', "whole number"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -22,13 +23,14 @@ from answerable.errors import Unverified
 from tests.fuzz.mutated import mutants
 from tests.fuzz.stranger_bytes import policy_targets, targets, tried
 from tests.probes.loud_skips import skip_loudly
+from tests.probes.warm_starts import COLD
 
 pytestmark = pytest.mark.requirement("PROVE-06")
 
 ROOT = Path(__file__).parents[2]
 SECONDS = float(os.environ.get("ANSWERABLE_FUZZ_SECONDS", "0.1"))
 SECONDS_OF_PROOF = float(os.environ.get("ANSWERABLE_FUZZ_SECONDS", "4"))
-RUNS = 500
+RUNS = 200
 """Of each under atheris, where it is done shortly."""
 LEAST = 30
 """Mutants tried of each, however slow the machine is."""
@@ -78,7 +80,12 @@ def fuzzed(folder: Path, *, seconds: float, runs: int) -> dict[str, Fuzzed]:
     """What came of every parser, fuzzed with an eye on the lines that are reached. runs: -1 for as long as it takes."""
     if importlib.util.find_spec("atheris") is None:
         skip_loudly("atheris", "a Python that it is made for; ./dev sets it up there", name="atheris")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT), *sys.path))}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT), *sys.path)),
+        # Lines are followed of what is read after that was asked for, and a forked Python has read all of it before.
+        COLD: "yes",
+    }
     program = [sys.executable, str(ROOT / "tests/fuzz/in_atheris.py"), str(folder), str(seconds), str(runs)]
     names = list(targets())
     done = subprocess.run(
@@ -108,7 +115,9 @@ def _outcome(place: Path) -> Fuzzed:
 def judge(found: Fuzzed) -> None:
     assert (found.status, found.faults) == (0, []), found.said[-6000:]
     (done,) = [line for line in found.said.splitlines() if line.startswith("Done ")]
+    followed = max(map(int, re.findall(r" cov: (\d+) ", found.said)), default=0)
     print(done)
+    assert followed, "no line of this parser was followed"
 
 
 @pytest.fixture(scope="module")

@@ -182,7 +182,7 @@ async def test_a_message_that_lost_its_chain_gives_no_authority_and_the_refusal_
         await world.mandate()
         async with PAIRS[over](world) as orchestrator:
             said = await orchestrator.asked("dropped")
-            assert "no chain of delegation came with it" in str(said["denied"]), said
+            assert "neither a mandate nor a delegation chain" in str(said["denied"]), said
         assert world.entries(Tag.INTENT) == []
         [refusal] = refusals(world)
         assert (refusal["agent"], refusal["code"], refusal["mandate"]) == (
@@ -191,7 +191,7 @@ async def test_a_message_that_lost_its_chain_gives_no_authority_and_the_refusal_
             "",
         )
         assert "hops" not in refusal
-        assert "no chain of delegation came with it" in str(refusal["reasons"])
+        assert "neither a mandate nor a delegation chain" in str(refusal["reasons"])
 
 
 SPOILT = {
@@ -199,14 +199,14 @@ SPOILT = {
         "announced only": ("delegation.carriage", "the message has no chain"),
         "unannounced": ("delegation.carriage", "does not name the extension"),
         "announced twice": ("delegation.carriage", "2 times"),
-        "cut": ("delegation.depth_invalid", "a hop of depth `1` in place 0"),
+        "cut": ("delegation.depth_invalid", "depth of hop 0 is `1`, expected 0"),
         "oversized": ("delegation.carriage", "more than 262144"),
         "no text": ("delegation.carriage", "must be one chain of hops"),
         "tampered": ("token.refused", "the delegation does not hold"),
     },
     "nats": {
         "twice": ("delegation.carriage", "has 2 fields `answerable-delegation`"),
-        "cut": ("delegation.depth_invalid", "a hop of depth `1` in place 0"),
+        "cut": ("delegation.depth_invalid", "depth of hop 0 is `1`, expected 0"),
         "oversized": ("delegation.carriage", "more than 32768"),
         "tampered": ("token.refused", "the delegation does not hold"),
     },

@@ -58,8 +58,6 @@ class FailingDisk:
         self.environment = {
             "PYTHONPATH": f"{FAILING}:{SOURCES}",
             "FAILING_DISK": str(place),
-            # Started from nothing: a Python that was forked has read what it begins with already.
-            "PYTHONNOUSERSITE": "1",
         }
 
     def fail(self) -> None:

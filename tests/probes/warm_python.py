@@ -1,9 +1,9 @@
 """A Python that has read the product already, and forks a process from what it read whenever it is asked.
 
-Run by `tests/probes/warm_starts.py`, never by hand: `python -P tests/probes/warm_python.py DOOR LISTENER`, two numbers
-of sockets. A forked process is one of its own in every way but that it did not read its modules from disk: its parent
-is who asked, its words, three streams, environment, directory, session and exit code are as if it had been started from
-nothing. One that itself starts programs of ours has a child that forks for it, as this one does for the tests.
+Run by `tests/probes/warm_starts.py`, never by hand: `python -P tests/probes/warm_python.py DOOR LISTENER MODULE…`, two
+sockets and what to read besides the product. A forked process is one of its own in every way but that it did not read
+its modules from disk: its parent is who asked, its words, three streams, environment, directory, session and exit code
+are as if it had been started from nothing. One that itself starts programs of ours has a child that forks for it.
 """
 
 from __future__ import annotations
@@ -41,22 +41,21 @@ STARTING = {"up", "run"}
 SENT_TO_GROUPS = (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
 )  # fmt: skip
-READ_BEFORE = (
+BESIDE_THE_PRODUCT = (
     "mcp.client.client",
     "mcp.server.mcpserver",
     "uvicorn.protocols.http.httptools_impl",
     "uvloop",
 )
-"""Besides the whole of the product."""
 
 
-def read_modules() -> None:
-    """Everything that the product may import when it runs. It does nothing at import time, as the house rules say."""
+def read_modules(more: Iterable[str]) -> None:
+    """Everything that the product may import when it runs, and more. Nothing of it does anything at import time."""
     import answerable
 
     rooms = pkgutil.walk_packages(answerable.__path__, "answerable.")
     names = [one.name for one in rooms if ".testing" not in one.name and not one.name.endswith("__main__")]
-    for name in (*names, *READ_BEFORE):
+    for name in (*names, *BESIDE_THE_PRODUCT, *more):
         importlib.import_module(name)
     # A fork has only the thread that forks: with others, a lock may be held for ever.
     assert len(os.listdir("/proc/self/task")) == 1, "a module started a thread when it was imported"
@@ -303,6 +302,9 @@ def run(given: dict[str, Any], found_before: list[str]) -> None:
     words = words[1:] if isolated else words
     more = [one for one in given["environment"].get("PYTHONPATH", "").split(os.pathsep) if one]
     sys.path[:] = [*more, *found_before]
+    if any((Path(one) / "sitecustomize.py").exists() for one in more if one not in found_before):
+        # As `site` does, but late: it changes what is called through its module from here on.
+        importlib.import_module("sitecustomize")
     del sys.modules["__main__"]
     if words[0] == "-m":
         if not isolated:
@@ -357,13 +359,11 @@ def beside(door: socket.socket) -> tuple[dict[str, Any], list[int]]:
     return given, streams
 
 
-def main(door: str, listener: str) -> None:
-    found_before = list(sys.path)
-    # As an interpreter that has not begun yet.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    doors = [socket.socket(fileno=int(one)) for one in (door, listener)]
+def serve(doors: Iterable[socket.socket], found_before: list[str], more: Iterable[str] = ()) -> None:
+    """Fork until who started us has ended; in a new process, run what it was asked for. found_before: `sys.path`."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # As an interpreter that has not begun yet.
     children = asking()
-    read_modules()
+    read_modules(more)
     given, streams = awaited(*doors)
     belong(given)
     kept = None
@@ -391,5 +391,10 @@ def main(door: str, listener: str) -> None:
         end(None)
 
 
+def main() -> None:
+    door, listener, *more = sys.argv[1:]
+    serve([socket.socket(fileno=int(one)) for one in (door, listener)], list(sys.path), more)
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

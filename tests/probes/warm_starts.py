@@ -16,6 +16,7 @@ import inspect
 import json
 import os
 import resource
+import select
 import shutil
 import socket
 import subprocess
@@ -27,15 +28,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.probes import warm_python
 from tests.probes.warm_python import UNABLE, decisive
 
 ROOT = Path(__file__).resolve().parents[2]
-OF_OURS = (ROOT / "benchmarks", ROOT / "tests")
+COLD = "ANSWERABLE_COLD_STARTS"
+OF_OURS = (ROOT / "benchmarks", ROOT / "tests", ROOT / "tools/test_worker.py")
+READ = "answerable.main"
+"""A module that only who has read the product has."""
 SERVERS = ("examples", "servers")
 """In whatever copy of the examples."""
 SUBREAPER, IS_SUBREAPER = 36, 37
 """PR_SET_CHILD_SUBREAPER and PR_GET_CHILD_SUBREAPER of prctl(2)."""
 MESSAGE_BYTES_MAX = 100_000
+END_SECONDS = 1.0
 SET = (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE)
 """Limits that the product sets, and that decide nothing when a process starts."""
 LEFT = tuple(
@@ -45,11 +51,12 @@ LEFT = tuple(
 Cold = subprocess.Popen
 _lock = threading.Lock()
 _door: list[socket.socket] = []
+_forking: list[int] = []
 
 
 def install() -> None:
     """From here on, in this process."""
-    if sys.platform == "linux" and not os.environ.get("ANSWERABLE_COLD_STARTS"):
+    if sys.platform == "linux" and not os.environ.get(COLD):
         subprocess.Popen = Warm  # type: ignore[misc]
 
 
@@ -64,11 +71,36 @@ def ask(door: socket.socket) -> None:
     subprocess.Popen = Warm  # type: ignore[misc]
 
 
-def begin() -> None:
-    """Start the forking Python and do not wait for it, where it is likely to be asked."""
+def begin(*more: str) -> None:
+    """Start the forking Python and do not wait for it, where it is likely to be asked. more: modules that it reads
+    besides the product."""
     with _lock:
         if installed() and not _door:
-            _door.append(_opened())
+            _open(more)
+
+
+def fork_from_here() -> None:
+    """Where this process was forked from one that had read the product, a child of it is the forking Python."""
+    if READ not in sys.modules:
+        return
+    ours, theirs, listener = _doors()
+    forking = os.fork()
+    if forking:
+        theirs.close()
+        listener.close()
+        _keep(ours, forking)
+        return
+    for one in map(int, os.listdir("/proc/self/fd")):
+        if one > 2 and one not in (theirs.fileno(), listener.fileno()):
+            with contextlib.suppress(OSError):
+                os.close(one)
+    # What is to be done when our parent ends is not ours to do, nor has it installed anything in what we fork.
+    atexit.unregister(shutil.rmtree)
+    subprocess.Popen = Cold  # type: ignore[misc]
+    for name in [one for one in sys.modules if one.partition(".")[0] == "tests"]:
+        del sys.modules[name]
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    warm_python.serve([theirs, listener], [one for one in sys.path[1:] if one not in given])
 
 
 def line(*words: str) -> list[str]:
@@ -125,7 +157,7 @@ def request(how: dict[str, Any]) -> dict[str, Any] | None:
         return None
     found = os.environ if how["env"] is None else how["env"]
     environment = {os.fsdecode(name): os.fsdecode(value) for name, value in found.items()}
-    if decisive(environment) != decisive(_KEPT):
+    if environment.get(COLD) or decisive(environment) != decisive(_KEPT):
         return None
     group = how.get("process_group")
     return {
@@ -168,7 +200,7 @@ def _forked(wanted: dict[str, Any], streams: list[int]) -> int | None:
     """Its process number, once it is our child. None where the kernel would not show it as started like this."""
     with _lock:
         if not _door:
-            _door.append(_opened())
+            _open()
         (door,) = _door
         numbers = array.array("i", streams)
         with _adopting():
@@ -190,23 +222,50 @@ def _place() -> str:
     return os.path.join(folder, "door")
 
 
-def _opened() -> socket.socket:
-    """The way to a forking Python. It ends when we do."""
+def _doors() -> tuple[socket.socket, socket.socket, socket.socket]:
+    """Our end and that of a forking Python, and where it listens."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MESSAGE_BYTES_MAX * 2)
-    with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        listener.bind(_place())
-        listener.listen(64)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(_place())
+    listener.listen(64)
+    return ours, theirs, listener
+
+
+def _open(more: Iterable[str] = ()) -> None:
+    """Start the forking Python. It ends when we do."""
+    ours, theirs, listener = _doors()
+    with theirs, listener:
         numbers = (theirs.fileno(), listener.fileno())
         # Its errors are seen; what it is asked for has streams of its own.
-        Cold(
-            [sys.executable, "-P", str(ROOT / "tests/probes/warm_python.py"), *map(str, numbers)],
+        forking = Cold(
+            [sys.executable, "-P", str(ROOT / "tests/probes/warm_python.py"), *map(str, numbers), *more],
             pass_fds=numbers,
             stdin=subprocess.DEVNULL,
             stdout=2,
             env=_KEPT,
         )
-    return ours
+    _keep(ours, forking.pid)
+
+
+def _keep(door: socket.socket, forking: int) -> None:
+    _door.append(door)
+    _forking.append(forking)
+    atexit.register(end, os.getpid())
+
+
+def end(owner: int) -> None:
+    """The forking Python ends. What it used is counted with what this process used, where it ends in time: what was
+    forked may hold the door open. owner: the process that it serves."""
+    if not _forking or os.getpid() != owner:
+        return
+    _door.pop().close()
+    with contextlib.suppress(OSError):
+        ended = os.pidfd_open(_forking[-1])
+        if select.select([ended], [], [], END_SECONDS)[0]:
+            os.waitpid(_forking[-1], 0)
+        os.close(ended)
+    _forking.clear()
 
 
 @contextlib.contextmanager

@@ -91,6 +91,9 @@ def test_a_gateway_that_does_not_do_what_its_policies_say_is_found_out() -> None
                 found = inner.decide(verified, facts)
                 return structs.replace(found, effect="allow", requirements=())
 
+            def for_registry(self, snapshot):
+                return None
+
             def may_list(self, agent, capability):
                 return True
 

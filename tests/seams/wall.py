@@ -22,8 +22,6 @@ class Wall:
         self.environment = {
             "PYTHONPATH": f"{TURNED}:{SOURCES}",
             "SEAMS_CLOCK": str(place),
-            # Started from nothing: a Python that was forked has read what it begins with already.
-            "PYTHONNOUSERSITE": "1",
         }
 
     def set(self, seconds: int) -> None:

@@ -187,4 +187,4 @@ async def test_an_agent_is_started_on_a_certificate_that_openssl_made(tmp_path):
         await worked(home, *shown("by-ca", "by-ca"), source="x509_pop")
         await refused(home, *shown("by-other", "by-other"), because="configured authority")
         await refused(home, *shown("by-ca", "by-other"), because="did not sign")
-        await refused(home, "--certificate", f"file:{tmp_path / 'by-ca.pem'}", because="come together")
+        await refused(home, "--certificate", f"file:{tmp_path / 'by-ca.pem'}", because="are given together")

@@ -255,7 +255,7 @@ def test_the_real_product_answers_with_its_server_and_after_it(world: World, com
         server.communicate(timeout=30)
     assert server.returncode == 0
     offline = command("mandate", "list", "--json")
-    assert "no server is running" in offline.stderr
+    assert "no server answers" in offline.stderr
     assert json.loads(offline.stdout) == online
     assert online[0]["id"] == mandate
     command("mandate", "close", mandate, "--yes")

@@ -41,7 +41,10 @@ def test_a_decision_is_derived_again_with_the_server_and_by_a_stranger_from_a_bu
     content = bytearray(bundle.read_bytes())
     content[len(content) // 2] ^= 1
     bundle.write_bytes(content)
-    assert "no evidence" in command("decision", "replay", "--bundle", str(bundle), code=1).stderr
+    assert (
+        "the evidence bundle is invalid"
+        in command("decision", "replay", "--bundle", str(bundle), code=1).stderr
+    )
     command("decision", "replay", code=1)
 
 

@@ -161,8 +161,8 @@ def test_the_timeline_tells_who_worked_when_the_task_was_revoked_and_that_nobody
         "on to writer (hop 2), only for crm.note-add",
         "bela through orchestrator under mandate",
         "bela through orchestrator → researcher under mandate",
-        "what 'orchestrator' handed on to 'researcher' (hop 1 of 2)",
-        "what 'researcher' handed on to 'writer' (hop 2 of 2)",
+        "the delegation from 'orchestrator' to 'researcher' (hop 1 of 2)",
+        "the delegation from 'researcher' to 'writer' (hop 2 of 2)",
     ):
         assert sentence in text, sentence
     [revoked] = [line for line in told if line["kind"] == "revoked"]

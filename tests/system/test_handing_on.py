@@ -54,7 +54,7 @@ async def test_a_task_is_handed_on_twice_and_every_hand_is_in_the_record(tmp_pat
         told = why_not(
             await world.call("writer", "note_add", {"case_id": "4711", "text": "x"}, chain=(*chain, writer))
         )
-        assert "handed on to `researcher` (hop 1 of 2)" in told
+        assert "from `orchestrator` to `researcher` (hop 1 of 2)" in told
         [refusal] = world.entries(Tag.REFUSAL)
         assert refusal["code"] == "delegation.scope_not_granted"
         assert [hop["agent"] for hop in refusal["hops"]] == ["orchestrator", "researcher", "writer"]

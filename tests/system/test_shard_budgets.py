@@ -130,9 +130,7 @@ async def race(house: House, mandate: str, a: Shard) -> tuple[Callers, Shard]:
         for shard in ("a", "b"):
             tasks.start_soon(callers.run, shard, CALLERS // 2)
         callers.gate.set()
-        await anyio.to_thread.run_sync(
-            until, lambda: len(notes(house)) >= KILLED_AFTER_NOTES, "the first notes"
-        )
+        await anyio.to_thread.run_sync(until, lambda: both_under_way(notes(house)), "the first notes")
         callers.gate = anyio.Event()
         a.killed()
         again = Shard(house, "a", ())
@@ -140,6 +138,12 @@ async def race(house: House, mandate: str, a: Shard) -> tuple[Callers, Shard]:
         await anyio.to_thread.run_sync(acting, again, mandate)
         callers.gate.set()
     return callers, again
+
+
+def both_under_way(added: list[str]) -> bool:
+    """Whether a kill meets callers of both processes."""
+    each = Counter(text[0] for text in added)
+    return len(added) >= KILLED_AFTER_NOTES and each["b"] >= KILLED_AFTER_NOTES // 6
 
 
 def acting(shard: Shard, mandate: str) -> None:

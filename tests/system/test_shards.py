@@ -149,7 +149,7 @@ def test_without_a_shard_the_ledger_is_one_log(house: House) -> None:
         "tokens",
         "warrants.jwk",
     }
-    assert "is one log" in house.refused("a")
+    assert "is a single log" in house.refused("a")
     assert house.verified(house.copied())["origin"].startswith("answerable-log-")
 
 

@@ -61,7 +61,8 @@ def test_a_result_that_cannot_be_printed_is_told_of_and_what_was_done_stays_done
         done = run(world, "stop", "support-agent", "--kind", "agent", "--no-wait", streams=">/dev/full")
         assert done.returncode == 1
         assert (
-            "standard output takes nothing (No space left on device): what was done stays done" in done.stderr
+            "standard output cannot be written (No space left on device): changes already made stay in force"
+            in done.stderr
         )
         assert "Traceback" not in done.stderr
         assert "support-agent" in run(world, "hold", "list").stdout

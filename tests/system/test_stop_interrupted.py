@@ -108,7 +108,7 @@ async def test_a_signal_before_there_is_an_answer_says_that_it_is_not_known(tmp_
                 said = terminal.shows()
         finally:
             box.home.process.send_signal(signal.SIGCONT)
-        assert "it may be held or not" in said
+        assert "the hold may or may not be in force" in said
         assert "Traceback" not in said
         told = await box.command("stop", "scout", "--json")
         held = (await box.told("/v1/holds?state=in_force"))["items"]

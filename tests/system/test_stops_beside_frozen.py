@@ -53,7 +53,7 @@ def test_without_an_answer_a_stop_says_what_is_not_known_and_names_another_door(
     with house.up("a") as a:
         with frozen(a):
             said = house.command("a", "stop", "support-agent", code=1).stderr
-            assert "there was no answer within 10 s: it may be held or not" in said
+            assert "the server did not answer within 10 s: the hold may or may not be in force" in said
             assert "`answerable panic` holds everything at once" in said
             house.command("a", "panic")
         until(lambda: "everything" in house.command("a", "hold", "list").stdout, "the panic")

@@ -97,7 +97,7 @@ async def test_an_owner_reads_approves_and_registers_tools_at_the_command_line()
             stranger = one.command(*approve, str(keys["eve"]), "--as", "ada", code=3)
             assert "key" in stranger
             other = one.command(*approve, str(keys["ada"]), "--definition", "0" * 64, code=3)
-            assert "is of definition" in other
+            assert "has definition" in other
             told = one.command(*approve, str(keys["bela"]), "--definition", found["customer_read"]["offered"])
             assert "* argument `/case_id`, string, needed" in told
             assert "! " not in told

@@ -15,6 +15,7 @@ import pytest
 
 import imports
 import unchanged
+from answerable import __version__
 from unchanged import Unchanged
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,6 +84,30 @@ def test_what_is_skipped_or_left_out_is_said_aloud(place: Path) -> None:
     assert "1 passed, 2 skipped, 1 left out" in told
     assert "1x no such queue" in told
     assert "1 tests were left out" in told
+
+
+@pytest.mark.requirement("FAST-14")
+def test_many_files_are_run_by_processes_that_read_nothing_themselves(place: Path) -> None:
+    reading = """
+import os, subprocess, sys
+from tests.probes import warm_starts
+
+warm_starts.install()
+
+def test_forked():
+    assert "answerable.main" in sys.modules
+    forking = warm_starts._forking
+    line = [sys.executable, "-m", "answerable.main", "--version"]
+    assert subprocess.run(line, capture_output=True, text=True, check=True).stdout == "0.1.0\\n"
+    assert warm_starts._forking is forking and len(forking) == 1, "what was forked off this process forks"
+    open("PLACE/begun", "a").write(f"{os.getpid()} {forking[0]} ")
+""".replace("PLACE", str(place)).replace("0.1.0", __version__)
+    ends = "import os\n\ndef test_bad(): os._exit(7)\n"
+    status, told = ran(place, ends=ends, **{f"t{number:02}": reading for number in range(20)})
+    assert (status, "1 failed, 20 passed" in told) == (1, True), told
+    assert "ended with 7" in told
+    processes = {int(one) for one in (place / "begun").read_text().split()}
+    assert not [one for one in processes if Path(f"/proc/{one}").exists()]
 
 
 @pytest.mark.requirement("FAST-12")

@@ -47,6 +47,7 @@ from answerable.testing.samples import OWNERSHIP, document, signing_key
 from answerable.wiring.assemble import Product, assembled, authorities_of, kept_running
 from answerable.wiring.settings import load_settings
 from tests.probes.small_disk import on_a_small_disk
+from tests.worlds.event_key import with_event_key
 from tests.worlds.gateway import modern, modern_headers, registry, until
 
 AGENTS = ("orchestrator", "researcher", "writer", "stranger")
@@ -363,6 +364,8 @@ async def token_world(
     place.mkdir(mode=0o700, exist_ok=True)
     written = f"[gateway]\nport = 0\n{FIRST_SIGHT}{settings}"
     (place / "answerable.toml").write_text(on_a_small_disk(written))
+    if "[announcing]" in settings:
+        with_event_key(place)
     loaded = load_settings(place)
     sockets = listen(tcp=("127.0.0.1", port))
     address = sockets.tcp_address

@@ -106,9 +106,9 @@ class Kind(Generic[Form]):
     what: str
     form: type[Form]
     signer: Callable[[str], PrincipalId] = principal_id
-    missing: str = "claim {claim} is missing or not known here"
-    unknown: str = "claim {claim} is missing or not known here"
-    elsewhere: str = "{what} is for {audience}, this is {here}"
+    missing: str = "claim {claim} is missing or unknown"
+    unknown: str = "claim {claim} is missing or unknown"
+    elsewhere: str = "{what} has audience {audience}, expected {here}"
     stale: str = "{what} was signed {age} s ago, expected less than {limit} s: sign it anew"
 
     def sign(self, claims: Form, key: SigningKey) -> str:

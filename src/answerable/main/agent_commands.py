@@ -39,7 +39,7 @@ Project = Annotated[
     Path | None,
     typer.Option(
         "--project",
-        help="Measure this project as `agent manifest write` does, now and again, and report what differs.",
+        help="Measure this project as `agent manifest write` does, repeatedly, and report differences.",
         show_default=False,
         metavar="DIR",
     ),
@@ -55,7 +55,7 @@ def _reference(name: str, help_text: str) -> typer.models.OptionInfo:
 
 JoinToken = Annotated[str, _reference("--join-token", "Enrol by a join token, good once.")]
 OidcToken = Annotated[
-    str, _reference("--oidc-token", "Enrol by a token of an issuer that the server believes.")
+    str, _reference("--oidc-token", "Enrol by a token of an issuer that the server trusts.")
 ]
 Certificate = Annotated[str, _reference("--certificate", "Enrol by this certificate (PEM) and its key.")]
 CertificateKey = Annotated[str, _reference("--certificate-key", "Key of that certificate (PEM).")]
@@ -82,7 +82,7 @@ SpiffeName = Annotated[
     str,
     typer.Option(
         "--spiffe-id",
-        help="Which SVID, where that source has several; else its first.",
+        help="SPIFFE ID of the SVID, if that source has several; default: its first.",
         show_default=False,
         metavar="SPIFFE-ID",
     ),
@@ -140,7 +140,7 @@ def agent_up(
     if client_certificate:
         ways.append(by_tls())
     if len(ways) > 1:
-        raise CLI_ATTESTATION("name one way to enrol, not several")
+        raise CLI_ATTESTATION("give only one way to enrol")
     options = SidecarOptions(
         agent=agent,
         gateway=gateway or default_gateway(shell),
@@ -165,7 +165,7 @@ def _ways(
     if oidc_token:
         ways.append(attesting.by_oidc_token(oidc_token))
     if bool(certificate) != bool(certificate_key):
-        raise CLI_ATTESTATION("--certificate and --certificate-key come together")
+        raise CLI_ATTESTATION("--certificate and --certificate-key are given together")
     if certificate:
         ways.append(attesting.by_certificate(certificate, certificate_key))
     if ssh_host_key:
@@ -180,7 +180,7 @@ def _foreign(kind: SvidKind | None, socket: str, name: str) -> list[Attesting]:
 
     if kind is None and not socket:
         if name:
-            raise CLI_ATTESTATION("--spiffe-id goes with --svid or --spiffe-socket")
+            raise CLI_ATTESTATION("--spiffe-id needs --svid or --spiffe-socket")
         return []
     address = socket or os.environ.get(ENDPOINT_SOCKET, "")
     if not address:
@@ -196,7 +196,7 @@ def _tls(authorities: str, certificate: str, key: str) -> ssl.SSLContext | None:
     from answerable.sdk.gateway_address import client_tls
 
     if bool(certificate) != bool(key):
-        raise CLI_ATTESTATION("--client-certificate and --client-key come together")
+        raise CLI_ATTESTATION("--client-certificate and --client-key are given together")
     if not authorities and not certificate:
         return None
     paths = [str(path_of(one)) if one else "" for one in (authorities, certificate, key)]

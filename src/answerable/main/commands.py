@@ -42,7 +42,7 @@ def application() -> TyperGroup:
     command(app, "up", panel="Running it")(up)
     command(app, "broker", panel="Running it")(serve_broker)
     add_agent_up(app)
-    mcp = typer.Typer(no_args_is_help=True, help="MCP clients: put them behind the gateway.")
+    mcp = typer.Typer(no_args_is_help=True, help="MCP clients: connect them through the gateway.")
     command(mcp, "shim")(shim)
     command(mcp, "wrap", reads=True)(wrap_client)
     command(mcp, "unwrap", reads=True)(unwrap_client)
@@ -59,7 +59,7 @@ def up(
         str,
         typer.Option(
             "--shard",
-            help="Name of this process's shard, where several share the data directory; else `ledger.shard`.",
+            help="Name of this process's shard, if several share the data directory; default: `ledger.shard`.",
             show_default=False,
             metavar="NAME",
         ),

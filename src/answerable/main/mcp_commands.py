@@ -25,7 +25,7 @@ GatewayAddress = Annotated[
     str,
     typer.Option(
         "--gateway",
-        help="http(s)://HOST:PORT or unix:PATH; else the socket of the data directory that is named, else "
+        help="http(s)://HOST:PORT or unix:PATH; default: the socket of the given data directory, else "
         f"{GATEWAY_DEFAULT}.",
         show_default=False,
         metavar="ADDRESS",
@@ -33,7 +33,7 @@ GatewayAddress = Annotated[
 ]
 MandateId = Annotated[
     str,
-    typer.Option("--mandate", help="Mandate of messages that name none.", show_default=False, metavar="ID"),
+    typer.Option("--mandate", help="Mandate for messages that name none.", show_default=False, metavar="ID"),
 ]
 
 
@@ -47,7 +47,7 @@ def shim(
         Path | None,
         typer.Option(
             "--delegation",
-            help="What was handed on to the agent, as it got it; read anew for every message.",
+            help="File with the delegation that the agent received; read for every message.",
             show_default=False,
             metavar="FILE",
         ),
@@ -93,7 +93,7 @@ def wrap_client(
         Path | None,
         typer.Option(
             "--documents",
-            help="Where to write the servers' documents; else beside the file.",
+            help="File to write the servers' documents to; default: next to the configuration file.",
             show_default=False,
             metavar="FILE",
         ),

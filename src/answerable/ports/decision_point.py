@@ -37,6 +37,11 @@ class DecisionPoint(Protocol):
         """Decide one action."""
         ...
 
+    def for_registry(self, snapshot: RegistrySnapshot) -> DecisionPoint | None:
+        """This policy set for another registry, without compiling it again; None where anything that it was checked
+        against differs. Decides as one that was compiled for that registry."""
+        ...
+
     def may_list(self, agent: str, capability: str) -> bool:
         """Whether any policy could ever allow this agent this capability; errs on the side of True."""
         ...

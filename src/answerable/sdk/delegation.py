@@ -116,7 +116,7 @@ async def exchange_part(
     *above, subject, consent = ("", *split_chain(chain))
     if not subject:
         raise DELEGATION_DEPTH_INVALID(
-            "the chain is one token of the token service's own: there is nothing to exchange"
+            "the chain is a single hop, issued by the token service: there is nothing to exchange"
         )
     form = {
         "subject_token": subject,
@@ -164,7 +164,8 @@ def hand_on(
     leaf = read_hop(tokens[-1])
     if not 1 <= narrowing.seconds <= OFFLINE_SECONDS_MAX:
         raise DELEGATION_LIFETIME(
-            f"what an agent hands on is good for 1 to {OFFLINE_SECONDS_MAX} seconds, got {narrowing.seconds}"
+            f"a hop that an agent signs is valid for 1 to {OFFLINE_SECONDS_MAX} seconds, got "
+            f"{narrowing.seconds}"
         )
     bounds = {(one.key, one.type): one for one in (*leaf.authority.constraints, *narrowing.constraints)}
     now = UnixMillis(int(world.unix_seconds() * 1000))

@@ -65,9 +65,7 @@ def chain_in_fields(fields: Fields) -> str:
         if _folded(name) == FIELD:
             found.extend(value if isinstance(value, (list, tuple)) else (value,))
     if len(found) > 1:
-        raise DELEGATION_CARRIAGE(
-            f"the message has {len(found)} fields {shown(FIELD)}: exactly one can be meant"
-        )
+        raise DELEGATION_CARRIAGE(f"the message has {len(found)} fields {shown(FIELD)}, expected one")
     return _checked(found[0], FIELD_CHARS_MAX, _IN_FIELDS) if found else ""
 
 
@@ -106,7 +104,8 @@ def chain_in_a2a(metadata: Mapping[str, object], extensions: Iterable[str]) -> s
     if (MEMBER in metadata) != bool(said):
         what = "has no chain" if said else "does not name the extension"
         raise DELEGATION_CARRIAGE(
-            f"a2a metadata {shown(MEMBER)} and the extension {A2A_EXTENSION} come together: the message {what}"
+            f"A2A metadata {shown(MEMBER)} and the extension {A2A_EXTENSION} need each other: the "
+            f"message {what}"
         )
     return _checked(metadata[MEMBER], MEMBER_CHARS_MAX, _IN_A2A) if said else ""
 
@@ -128,12 +127,13 @@ def received(chain: str, key: PublicKey) -> str:
     """
     if not chain:
         raise DELEGATION_MISSING(
-            "the message brings no chain of hops: whoever sent it on left it out, and nothing was handed on"
+            "the message has no delegation chain: its sender delegated nothing, or a system in "
+            "between removed the chain"
         )
     leaf = read_hop(split_chain(chain)[-1])
     if leaf.confirmation.thumbprint != key.thumbprint:
         raise DELEGATION_HOLDER_BINDING_FAILED(
-            f"what was handed on is for {shown(leaf.agent, 60)} and for another key than this agent's"
+            f"the chain is for agent {shown(leaf.agent, 60)} with another key than this agent's"
         )
     return chain
 
@@ -151,7 +151,7 @@ def _folded(name: Text) -> str:
 
 def _put(members: MutableMapping[str, object], chain: str, where: str) -> None:
     if MEMBER in members and members[MEMBER] != chain:
-        raise DELEGATION_CARRIAGE(f"{where} has another chain already")
+        raise DELEGATION_CARRIAGE(f"{where} already has another chain")
     members[MEMBER] = chain
 
 
@@ -169,10 +169,10 @@ def _checked(value: object, chars_max: int, where: str) -> str:
         hop = read_hop(token)
         if hop.depth != depth:
             raise DELEGATION_DEPTH_INVALID(
-                f"{where} has a hop of depth {shown(hop.depth, 20)} in place {depth}"
+                f"{where}: depth of hop {depth} is {shown(hop.depth, 20)}, expected {depth}"
             )
         if above and hop.parent_hash != signing_hash(above):
             raise DELEGATION_PAR_HASH_MISMATCH(
-                f"{where} has a hop {depth} that is not below the one before it"
+                f"{where}: `par_hash` of hop {depth} is not the hash of the hop before it"
             )
     return text

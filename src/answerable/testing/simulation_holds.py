@@ -206,6 +206,10 @@ class _Doubting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._point, name)
 
+    def for_registry(self, snapshot: RegistrySnapshot) -> Any:
+        found = self._point.for_registry(snapshot)
+        return None if found is None else _Doubting(found, self._violations)
+
     def decide(self, verified: VerifiedRequest, facts: Facts) -> Decision:
         said = self._point.decide(verified, facts)
         held = self._point.decide(verified, msgspec.structs.replace(facts, hold=_ANY))

@@ -43,7 +43,7 @@ async def body_within(request: Request, *, bytes_max: int, seconds_max: float) -
         except ClientDisconnect:
             raise HTTP_LEFT() from None
     if reading.cancelled_caught:
-        raise HTTP_SLOW_BODY(f"the body did not come within {seconds_max:g} s")
+        raise HTTP_SLOW_BODY(f"the body was not received within {seconds_max:g} s")
     return bytes(received)
 
 
@@ -54,9 +54,9 @@ def check_host(request: Request, hosts: frozenset[str]) -> None:
     """
     host = _AUTHORITY.fullmatch(request.headers.get("host", ""))
     if host is None or host[1] not in LOOPBACK | hosts:
-        raise HTTP_HOST("this server does not answer to the name in the Host field")
+        raise HTTP_HOST("this server does not serve the host name in the Host header")
     if "origin" in request.headers:
-        raise HTTP_ORIGIN("requests of web pages are not let in")
+        raise HTTP_ORIGIN("requests from web pages are refused")
 
 
 def channel_of(request: Request) -> Channel | None:

@@ -115,7 +115,9 @@ def _publish_alone(path: Path, key: SigningKey) -> None:
     except FileNotFoundError:
         known = []
     except (OSError, ValueError, KeyError, TypeError):
-        raise KEY_UNREADABLE(f"`{path.name}` is no file of keys: move it away, it is made anew") from None
+        raise KEY_UNREADABLE(
+            f"`{path.name}` is not a key file: move it away, and a new one is made"
+        ) from None
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, KEYS_MODE)

@@ -78,7 +78,7 @@ def watch_log(register: WitnessRegister, key: VerifierKey, *, another: bool = Fa
     known = register.log(key.name)
     if known is not None and key not in known.keys and not another:
         raise WITNESS_OTHER_KEY(
-            f"log {shown(key.name)} is watched under another key: who put this one there? If it was you, add it with "
+            f"log {shown(key.name)} is watched under another key: if you replaced the key, add the new one with "
             "`answerable witness add-log`"
         )
     return register.add(key)

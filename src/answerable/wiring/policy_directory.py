@@ -102,7 +102,7 @@ def compiled_set(directory: Path) -> dict[str, JSONValue]:
     _, document, faults = _first_stage(read_set(directory))
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise SET_FAULTS(f"{min(faults)}{more}: `answerable policy check` tells all")
+        raise SET_FAULTS(f"{min(faults)}{more}: `answerable policy check` lists all")
     return document
 
 
@@ -156,7 +156,7 @@ def _check_registry(documents: Sequence[JSONValue]) -> None:
     faults = faults_of(documents)
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        message = f"the registry's documents have faults: {faults[0].message}{more}; `answerable validate` tells all"
+        message = f"the registry's documents have faults: {faults[0].message}{more}; `answerable validate` lists all"
         raise REGISTRY_FAULTS(message)
 
 

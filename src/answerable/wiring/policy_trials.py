@@ -65,7 +65,7 @@ def try_set(checked: CheckedSet) -> TriedSet:
     """Decide every case of a set without faults. Raises Malformed (`policy.*`)."""
     snapshot = checked.snapshot
     if snapshot is None or checked.faults:
-        raise SET_FAULTS(f"the set has {len(checked.faults)} faults: `answerable policy check` tells all")
+        raise SET_FAULTS(f"the set has {len(checked.faults)} faults: `answerable policy check` lists all")
     point = compiled(policy_text(snapshot), snapshot)
     tried = tuple(
         _try(file.name, file.line_of(case.path), case, snapshot, point) for file, case in checked.cases

@@ -22,7 +22,7 @@ def provider_secrets(settings: Settings) -> dict[str, str]:
     if console.oidc_secret:
         if len(issuers) > 1 or console.oidc_secrets:
             raise SETTINGS_OIDC_SECRETS(
-                "`oidc_secret` is for one provider: what several know is no secret of any; give each its own in "
+                "`oidc_secret` is for one provider only: give each provider a secret of its own in "
                 "`oidc_secrets`"
             )
         return dict.fromkeys(issuers, console.oidc_secret)

@@ -97,12 +97,12 @@ def _require_one_kind(settings: Settings) -> None:
     place = settings.ledger.directory
     if settings.ledger.shard and (place / "wal").is_dir():
         raise LEDGER_UNSHARDED(
-            f"the ledger in {shown(place)} is one log: leave it, and give shards another `ledger.directory`"
+            f"the ledger in {shown(place)} is a single log: keep it, and set another `ledger.directory` for shards"
         )
     if not settings.ledger.shard and settings.ledger.shards.is_dir():
         names = ", ".join(one.name for one in published_shards(settings)) or "none yet"
         raise LEDGER_SHARDED(
-            f"the ledger in {shown(place)} is kept in shards ({names}): say which with `ledger.shard` in the settings"
+            f"the ledger in {shown(place)} is kept in shards ({names}): select one with `ledger.shard` in the settings"
         )
 
 

@@ -143,7 +143,7 @@ async def _held(walk: Walk, found: Press, workloads: Workloads | None) -> None:
         # one.
         if not any(one.source == "panic" and found.is_held_by(one.rule, one.at) for one in walk.holds.all()):
             raise PANIC_NOT_HELD(
-                f"`{FILE}` was pressed and everything cannot be held: {failed.message}"
+                f"`{FILE}` exists, and the hold on everything cannot be placed: {failed.message}"
             ) from failed
         _log.warning("everything is held, and not all that follows is done yet: %s", failed.message)
         return

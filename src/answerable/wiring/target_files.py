@@ -123,7 +123,7 @@ def _read(path: Path) -> tuple[TargetFile | None, list[SettingFault]]:
     kind_name = tree.pop("kind", None)
     try:
         if not isinstance(kind_name, str):
-            raise TARGET_KIND("a target says of what `kind` it is")
+            raise TARGET_KIND("a target file must set `kind`")
         kind = kind_named(kind_name)
     except Malformed as fault:
         return None, [SettingFault(line=lines.get("kind", 0), key="kind", message=fault.message)]

@@ -88,7 +88,7 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
 def kind_named(name: str) -> TargetKind:
     """Return the kind with this name. Raises Malformed (`target.kind`): unknown, or its libraries are not installed."""
     if name not in KINDS:
-        raise TARGET_KIND(f"{shown(name)} is no kind of target: there are {', '.join(sorted(KINDS))}")
+        raise TARGET_KIND(f"unknown kind of target {shown(name)}: expected one of {', '.join(sorted(KINDS))}")
     module, extra = KINDS[name]
     try:
         kind = import_module(module).KIND

@@ -113,7 +113,7 @@ def remote_witness(text: str) -> RemoteWitness:
     vkey, _, address = text.strip().partition(" ")
     key = VerifierKey.parse(vkey)
     if key.kind not in (ED25519_COSIGNATURE, ML_DSA_44_COSIGNATURE):
-        raise NOTE_KEY_TYPE(f"the key of {shown(key.name)} is of type {key.kind}, which cosigns nothing")
+        raise NOTE_KEY_TYPE(f"the key of {shown(key.name)} is of type {key.kind}, which cannot cosign")
     address = address.strip()
     if address.startswith("unix:/"):
         return RemoteWitness(key=key, address=address)

@@ -118,7 +118,7 @@ def add_watched_log(settings: Settings, vkey: str, *, another: bool = False) -> 
     """Have the local witness watch a log; False if it already does. Raises Malformed, and as `watch_log`."""
     key = VerifierKey.parse(vkey.strip())
     if key.kind not in LOG_KINDS:
-        raise NOTE_KEY_TYPE(f"the key of {shown(key.name)} is of type {key.kind}, which signs no log")
+        raise NOTE_KEY_TYPE(f"the key of {shown(key.name)} is of type {key.kind}, which cannot sign a log")
     return watch_log(FilesWitnessRegister.reading(settings.local_witness.directory), key, another=another)
 
 

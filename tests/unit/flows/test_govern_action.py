@@ -191,7 +191,7 @@ class Meddling:
     def __init__(self, inner: DecisionPoint, meddle: object) -> None:
         self._inner, self._meddle = inner, meddle
         self.policy_set, self.policy_statement = inner.policy_set, inner.policy_statement
-        self.may_list = inner.may_list
+        self.may_list, self.for_registry = inner.may_list, inner.for_registry
 
     def decide(self, verified: VerifiedRequest, facts: Facts) -> Decision:
         decision = self._inner.decide(verified, facts)

@@ -290,6 +290,9 @@ async def test_a_deny_without_reasons_is_a_no_all_the_same():
         def decide(self, verified: object, facts: Facts) -> Decision:
             return Decision(effect="deny", reasons=(), determined_by=(), policy_set=self.policy_set)
 
+        def for_registry(self, snapshot: object) -> None:
+            return None
+
         def may_list(self, agent: str, capability: str) -> bool:
             return True
 

@@ -118,7 +118,7 @@ async def test_a_budget_of_a_hop_is_spent_for_all_below_it_and_its_giver_is_name
     chain = (root, sign_hop((root,), hop(bench, "rover", one), key=signing_key("scout")))
     await govern_action(bench.walk, *asked(bench, chain))
     with pytest.raises(
-        Refused, match=r"what `scout` handed on to `rover` \(hop 1 of 1\): the budget of 1 calls"
+        Refused, match=r"the delegation from `scout` to `rover` \(hop 1 of 1\): the budget of 1 calls"
     ):
         await govern_action(bench.walk, *asked(bench, chain))
 

@@ -180,6 +180,6 @@ def test_two_places_of_a_message_may_repeat_one_chain_and_not_have_two():
 def test_a_receiver_takes_what_is_for_its_own_key_and_says_when_nothing_came():
     assert received(CHAIN, WRITER.public) == CHAIN
     assert code_of(lambda: received(CHAIN, HOLDER.public)) == "delegation.holder_binding_failed"
-    with pytest.raises(Refused, match="whoever sent it on left it out") as missing:
+    with pytest.raises(Refused, match="the message has no delegation chain") as missing:
         received("", WRITER.public)
     assert missing.value.code == "delegation.missing"

@@ -96,6 +96,17 @@ class CedarDecisionPoint:
             failed = f"the decision failed: {shown(type(fault).__name__)}"
             return self._denied(Reason(source=POLICY_ERROR.id, text=failed))
 
+    def for_registry(self, snapshot: RegistrySnapshot) -> CedarDecisionPoint | None:
+        """Publishing reads the policy sets and capabilities of a registry, and nothing else of it."""
+        old = self._set.registry
+        if (snapshot.capabilities, snapshot.idle, snapshot.policy_sets) != (
+            old.capabilities,
+            old.idle,
+            old.policy_sets,
+        ):
+            return None
+        return CedarDecisionPoint(replace(self._set, registry=snapshot))
+
     def may_list(self, agent: str, capability: str) -> bool:
         """Whether to list the capability for the agent: False if no permit could match, or an unconditional forbid
         always matches.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import anyio
@@ -24,11 +25,20 @@ class HttpEventPost:
         """authorities: trusted CA certificates, PEM; empty for those of this machine. Raises Malformed
         (`event_post.authorities`)."""
         self._answer_seconds_max = answer_seconds_max
+        self._authorities = authorities
+        if authorities:
+            _ = self._context
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        """Built for the first message where the machine's authorities are trusted: to read them all takes 20 ms, and
+        most servers send none."""
         try:
-            self._context = ssl.create_default_context(cadata=authorities.decode("ascii") or None)
+            context = ssl.create_default_context(cadata=self._authorities.decode("ascii") or None)
         except (ssl.SSLError, ValueError):
             raise EVENT_POST_AUTHORITIES() from None
-        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Posted:
         try:

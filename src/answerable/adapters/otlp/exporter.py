@@ -75,6 +75,6 @@ def _unreachable(why: str) -> Unavailable:
 
 def _odd(what: str) -> Unavailable:
     return TELEMETRY_ANSWER(
-        f"the collector of `telemetry.otlp_endpoint` answered with {what}: look at its log and at "
+        f"the collector of `telemetry.otlp_endpoint` answered with {what}: check its log and "
         "`telemetry.otlp_header`"
     )

@@ -137,8 +137,8 @@ def _group_let_in(folder: Path, name: str) -> int:
     through = found.st_mode & stat.S_IXOTH or (found.st_gid == number and found.st_mode & stat.S_IXGRP)
     if not through:
         raise FRONT_SOCKET_GROUP(
-            f"group {shown(name)} cannot reach the gateway's socket: nobody of it passes through its folder: "
-            f"chmod o+x {folder}, or set `gateway.socket` to a place elsewhere"
+            f"group {shown(name)} cannot reach the gateway's socket: its members may not enter the socket's directory: "
+            f"chmod o+x {folder}, or set `gateway.socket` to another path"
         )
     return number
 
@@ -150,7 +150,7 @@ def _clear_away(path: Path) -> None:
     except OSError:
         return
     if not stat.S_ISSOCK(status.st_mode):
-        raise FRONT_NOT_A_SOCKET(f"{shown(path.name)} is there already and is no socket")
+        raise FRONT_NOT_A_SOCKET(f"{shown(path.name)} already exists and is not a socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         reached = probe.connect_ex(os.fspath(path))

@@ -56,7 +56,7 @@ def click_of(body: bytes, *, content_type: str, request: str, sent_s: int) -> Cl
     team = _text(_object(payload, "team"), "id", _TEAM)
     user = _object(payload, "user")
     if user.get("team_id", team) != team:
-        raise _malformed("its user is of another workspace than the click")
+        raise _malformed("its user belongs to another workspace than the click")
     container = _object(payload, "container")
     if container.get("type") != "message" or container.get("is_ephemeral") is True:
         raise _malformed("expected a click in a message")
@@ -82,13 +82,13 @@ def _said(payload: dict[str, JSONValue]) -> tuple[Literal["approve", "deny"], by
     if kind == ("static_select", DENY_BECAUSE):
         value, _, reason = _value(_object(action, "selected_option")).partition(".")
         if reason not in _REASONS:
-            raise _malformed("expected one of our reasons")
+            raise _malformed("expected one of the offered reasons")
         return "deny", _nonce(value), reason
     if kind == ("button", DENY):
         return "deny", _nonce(_value(action)), ""
     if kind == ("button", APPROVE):
         return "approve", _nonce(_value(action)), ""
-    raise _malformed("it is none of our buttons")
+    raise _malformed("its button is unknown")
 
 
 def _value(of: dict[str, JSONValue]) -> str:
@@ -101,7 +101,7 @@ def _value(of: dict[str, JSONValue]) -> str:
 def _nonce(value: str) -> bytes:
     nonce = from_base64url_32(value)
     if nonce is None:
-        raise _malformed("expected the value of one of our buttons")
+        raise _malformed("expected the value of a known button")
     return nonce
 
 
@@ -120,4 +120,4 @@ def _text(of: dict[str, JSONValue], name: str, form: re.Pattern[str]) -> str:
 
 
 def _malformed(why: str) -> Malformed:
-    return CHAT_PAYLOAD(f"this is no click that is taken here: {why}")
+    return CHAT_PAYLOAD(f"the click is not accepted: {why}")

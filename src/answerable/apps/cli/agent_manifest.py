@@ -1,4 +1,4 @@
-"""Agent manifests: write one from a project, sign, register, check. The owner's key never leaves this process."""
+"""Agent manifests on the command line: write, sign, register, check. The owner's key never leaves this process."""
 
 from __future__ import annotations
 
@@ -33,15 +33,16 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "agent-manifest.yaml"
 OF_GATEWAY: Final = "gateway"
 """Value given in place of a file of tool definitions."""
-DEFAULT_TIER: Final = 3
-"""Tier of an agent whose possible harm nobody has assessed: critical."""
+DEFAULT_TIER: Final = 3  # Critical: nobody has assessed the agent's possible harm.
 
-Directory = Annotated[Path, typer.Argument(help="The project; else the current directory.", metavar="DIR")]
+Directory = Annotated[
+    Path, typer.Argument(help="The project; default: the current directory.", metavar="DIR")
+]
 Prompt = Annotated[
     list[str] | None,
     typer.Option(
         "--prompt",
-        help="Pattern of prompt files (*, ?, **), else the usual names; may be given several times.",
+        help="Pattern of prompt files (*, ?, **); default: the usual names. May be given several times.",
         show_default=False,
         metavar="GLOB",
     ),
@@ -89,7 +90,7 @@ def register(agent: typer.Typer) -> None:
     """Add the noun below `agent`."""
     group = typer.Typer(
         cls=_WritesByDefault,
-        help="What agents are made of, signed by who answers for them. Without a command: `write`.",
+        help="Manifests of agents, signed by their owners. Without a command: `write`.",
     )
     command(group, "write", reads=True, asks=True)(write)
     command(group, "sign", reads=True, asks=True)(sign)
@@ -105,11 +106,13 @@ def write(
     directory: Directory = Path(),
     agent: Annotated[
         str,
-        typer.Option(help="Registered name; else that of the directory.", show_default=False, metavar="NAME"),
+        typer.Option(
+            help="Registered name; default: the name of the directory.", show_default=False, metavar="NAME"
+        ),
     ] = "",
     environment: Annotated[str, typer.Option(help="Where the agent runs.", metavar="NAME")] = "production",
     tier: Annotated[
-        int, typer.Option(help="Harm it can do: 0 none, 3 critical.", min=0, max=3)
+        int, typer.Option(help="Tier of harm it can do, from 0 (none) to 3 (critical).", min=0, max=3)
     ] = DEFAULT_TIER,
     model: Model = "",
     image: Image = "",
@@ -121,7 +124,7 @@ def write(
         typer.Option(
             "--out",
             "-o",
-            help=f"File to write; else {FILE_NAME} in the project, and none with --json.",
+            help=f"File to write; default: {FILE_NAME} in the project, or none with --json.",
             show_default=False,
             metavar="FILE",
         ),
@@ -176,7 +179,7 @@ def sign(
         str,
         typer.Option(
             "--as",
-            help="Registered name of the owner; else who has registered this key.",
+            help="Registered name of the owner; default: the person who registered this key.",
             show_default=False,
             metavar="PERSON",
         ),
@@ -250,13 +253,18 @@ def check(
         Path | None,
         typer.Option(
             "--against",
-            help="A manifest or its token; else the one in force, of --agent.",
+            help="A manifest or its token; default: the manifest in force of --agent.",
             show_default=False,
             metavar="FILE",
         ),
     ] = None,
     agent: Annotated[
-        str, typer.Option(help="Whose manifest in force.", show_default=False, metavar="NAME")
+        str,
+        typer.Option(
+            help="Registered name of the agent whose manifest in force is used.",
+            show_default=False,
+            metavar="NAME",
+        ),
     ] = "",
     prompt: Prompt = None,
     program: Program = None,
@@ -370,7 +378,7 @@ def _expected(shell: Shell, against: Path | None, agent: str) -> Manifest:
     with shell.control() as control:
         answer = control.get(f"/v1/agents/{segment(agent)}/manifest")
     if answer["fault"]:
-        raise MANIFEST_FALLEN(f"the manifest in force does not stand: {answer['fault']}")
+        raise MANIFEST_FALLEN(f"the manifest in force is not valid: {answer['fault']}")
     return manifest_of(answer["manifest"])
 
 

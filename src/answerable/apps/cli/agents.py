@@ -34,7 +34,7 @@ Label = Annotated[
         "--label", help="What the token is called in selectors: join_token:name:LABEL.", metavar="LABEL"
     ),
 ]
-Seconds = Annotated[int, typer.Option("--seconds", help="How long the token is good.", min=1, max=86_400)]
+Seconds = Annotated[int, typer.Option("--seconds", help="Lifetime of the token.", min=1, max=86_400)]
 Out = Annotated[
     Path | None,
     typer.Option("--out", help="Write it to this new file, mode 0600.", show_default=False, metavar="FILE"),
@@ -51,7 +51,9 @@ Project = Annotated[
 ]
 OfProject = Annotated[
     str,
-    typer.Option("--agent", help="Whose project it is.", show_default=False, metavar="NAME"),
+    typer.Option(
+        "--agent", help="Registered name of the project's agent.", show_default=False, metavar="NAME"
+    ),
 ]
 
 JOIN_TOKEN_SECONDS: Final = 600
@@ -109,7 +111,7 @@ def show(shell: Shell, name: Name) -> int | None:
 def suspend(shell: Shell, name: Name) -> int | None:
     """Stop an agent until it is resumed.
 
-    Ends its instances, at once. Its mandates stay, and are worth nothing until then.
+    Ends its instances at once. Its mandates stay, but cannot be used until it is resumed.
     """
     return _set(shell, name, "suspended", f"Suspend agent {name}?")
 
@@ -123,15 +125,15 @@ def resume(shell: Shell, name: Name) -> int | None:
 
 
 def retire(shell: Shell, name: Name) -> int | None:
-    """End an agent for good.
+    """Retire an agent permanently.
 
-    Ends its instances and closes its mandates. There is no way back.
+    Ends its instances and closes its mandates. It cannot be undone.
     """
     return _set(shell, name, "retired", f"Retire agent {name} for good, and close its mandates?")
 
 
 def instances(shell: Shell, agent: OnlyAgent = "") -> int | None:
-    """What runs, newest first."""
+    """Running instances, newest first."""
     with shell.control() as control:
         items = list(control.every("/v1/instances", **({"agent": agent} if agent else {})))
     if shell.terminal.as_json:
@@ -160,7 +162,7 @@ def end(shell: Shell, instance: InstanceId) -> int | None:
 
 
 def seen(shell: Shell, project: Project = None, agent: OfProject = "") -> int | None:
-    """What was seen and is not registered, and who was refused at a door.
+    """What was seen and is not registered, and callers that were refused.
 
     What servers offer, what agents asked for, who wanted an identity, whose message was refused. With --project and
     --agent, the servers that MCP client configurations of the project name are told first: that is a claim, and what a

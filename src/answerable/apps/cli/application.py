@@ -67,19 +67,23 @@ def command_line(offline: Offline) -> typer.Typer:
         data: Annotated[
             Path | None,
             typer.Option(
-                "--data", help="Data directory; else of ANSWERABLE_DATA, else ./.answerable.", metavar="DIR"
+                "--data", help="Data directory; default: ANSWERABLE_DATA, else ./.answerable.", metavar="DIR"
             ),
         ] = None,
         config: Annotated[
             Path | None,
             typer.Option(
                 "--config",
-                help="Settings file; else answerable.toml of the data directory.",
+                help="Settings file; default: answerable.toml in the data directory.",
                 metavar="FILE",
             ),
         ] = None,
-        quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No messages but faults.")] = False,
-        plain: Annotated[bool, typer.Option("--no-color", help="No colour; NO_COLOR does the same.")] = False,
+        quiet: Annotated[
+            bool, typer.Option("--quiet", "-q", help="Print no messages except errors.")
+        ] = False,
+        plain: Annotated[
+            bool, typer.Option("--no-color", help="Print without colour, as with NO_COLOR.")
+        ] = False,
         version: Annotated[
             bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
         ] = False,
@@ -89,7 +93,7 @@ def command_line(offline: Offline) -> typer.Typer:
     app.callback()(root_options)
     registry.register(app)
     tools.register(app)
-    agent = typer.Typer(no_args_is_help=True, help="Agents: autonomous processes that somebody answers for.")
+    agent = typer.Typer(no_args_is_help=True, help="Agents: autonomous processes with a responsible owner.")
     agents.register(agent)
     agent_manifest.register(agent)
     app.add_typer(agent, name="agent")

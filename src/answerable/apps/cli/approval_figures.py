@@ -26,9 +26,9 @@ class By(StrEnum):
 
 Since = Annotated[
     str,
-    typer.Option("--since", help="How far back: such as 24h, 30d; or `all`.", metavar="TIME"),
+    typer.Option("--since", help="Period, such as 24h, 30d; or `all`.", metavar="TIME"),
 ]
-Apart = Annotated[By, typer.Option("--by", help="What to tell apart.")]
+Apart = Annotated[By, typer.Option("--by", help="How to group the figures.")]
 
 _VERDICTS: Final = {"ok": "ok", "warn": "WARN", "fail": "FAIL", "no_data": NO_DATA}
 
@@ -39,7 +39,7 @@ def register(group: typer.Typer) -> None:
 
 
 def figures(shell: Shell, since: Since = "30d", by: Apart = By.approver) -> int | None:
-    """How people decide: how many yes, how soon, how many tests they saw through.
+    """How people decide: share of approvals, time to answer, and tests that they detected.
 
     Counted from the ledger of this server. A share of too few is `no data`, never a pass.
     """

@@ -88,10 +88,12 @@ def answer_group(
         group = _group(control, name)
         listed = {str(one["approval"]["id"]): read(one["approval"]) for one in group["alike"]}
         if not listed:
-            raise APPROVAL_NONE_ALIKE("none of this group is like another: answer each by itself")
+            raise APPROVAL_NONE_ALIKE("no two approvals of this group are alike: answer each by itself")
         if verdict == "approve":
             if group["not_together"]:
-                raise APPROVAL_NOT_TOGETHER(f"these are answered one by one: {group['not_together']}")
+                raise APPROVAL_NOT_TOGETHER(
+                    f"these approvals must be answered one by one: {group['not_together']}"
+                )
             _check_alike(list(listed.values()))
         # Open before showing: the viewing time of the approver counts from here.
         seen: dict[str, JSONValue] = {identity: one.card.hex for identity, one in listed.items()}
@@ -102,7 +104,9 @@ def answer_group(
         if not shell.terminal.confirmed(question, yes=shell.yes):
             raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
         if not set(opened["ids"]) <= set(listed):
-            raise CLI_DIGEST("the server wants others signed than were shown")
+            raise CLI_DIGEST(
+                "the server requests signatures for other approvals than it displayed: nothing was signed"
+            )
         batch = batch_of(listed[one] for one in opened["ids"])
         token = signed_batch(
             batch,
@@ -146,7 +150,9 @@ def _check_alike(approvals: list[Approval]) -> None:
 
     found = grouped(approvals, features_of)
     if found.alone or len(found.groups) != 1 or found.groups[0].odd or found.groups[0].not_together:
-        raise CLI_DIGEST("what the server calls alike is not: sign nothing, and tell who runs it")
+        raise CLI_DIGEST(
+            "the server groups approvals that are not alike: sign nothing, and notify its operator"
+        )
 
 
 def _show(shell: Shell, group: Answer, alike: list[Approval]) -> None:

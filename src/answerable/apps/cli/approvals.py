@@ -32,27 +32,32 @@ if TYPE_CHECKING:
 Id = Annotated[str, typer.Argument(help="Id of the approval.", metavar="ID")]
 Person = Annotated[str, typer.Option("--as", help="Your registered name.", metavar="PERSON")]
 KeyFile = Annotated[Path, typer.Option("--key", help="Your key file.", metavar="FILE")]
-Emergency = Annotated[str, typer.Option("--reason", help="Why it cannot wait, for who reviews it.")]
-Comment = Annotated[str, typer.Option("--comment", help="Why, for the record.")]
+Emergency = Annotated[str, typer.Option("--reason", help="Reason why it cannot wait, for the reviewer.")]
+Comment = Annotated[str, typer.Option("--comment", help="Reason, for the record.")]
 Reason = Annotated[
     str,
     typer.Option(
-        help="Why not: wrong_target, too_much, not_now, not_needed, needs_more_information, suspicious or other."
+        help="Reason: wrong_target, too_much, not_now, not_needed, needs_more_information, suspicious or other."
     ),
 ]
 Numbers = Annotated[
-    list[str], typer.Option("--set", help="A smaller number in place of an amount.", metavar="NAME=NUMBER")
+    list[str], typer.Option("--set", help="A smaller number for an amount.", metavar="NAME=NUMBER")
 ]
-Kept = Annotated[list[str], typer.Option("--keep", help="Of a list what stays.", metavar="NAME=ITEM")]
+Kept = Annotated[list[str], typer.Option("--keep", help="An item of a list to keep.", metavar="NAME=ITEM")]
 State = Annotated[
-    str, typer.Option(help="Only those that are pending, approved, denied, expired, used or void; or all.")
+    str,
+    typer.Option(
+        help="Only approvals in this state: pending, approved, denied, expired, used or void; or all."
+    ),
 ]
 
-OfGroup = Annotated[bool, typer.Option("--group", help="ID is of a group: those that are alike, at once.")]
-Grouped = Annotated[
-    bool, typer.Option("--grouped", help="Those that are alike on one line, the odd one first.")
+OfGroup = Annotated[
+    bool, typer.Option("--group", help="ID is of a group: act on all approvals in it that are alike.")
 ]
-Whole = Annotated[bool, typer.Option("--all", help="Also each member of what is signed, raw.")]
+Grouped = Annotated[
+    bool, typer.Option("--grouped", help="List approvals that are alike on one line, different ones first.")
+]
+Whole = Annotated[bool, typer.Option("--all", help="Also print each member of the signed object, raw.")]
 
 _ALL: Final = "all"
 _QUESTIONS: Final = {
@@ -145,7 +150,7 @@ def approve(
     group: OfGroup = False,
     typed: Typed = "",
 ) -> int | None:
-    """Sign a yes to exactly what is shown.
+    """Sign an approval of exactly the displayed action.
 
     Exit code 4 while others must answer too, or where some of a group were left out.
     """
@@ -163,7 +168,7 @@ def deny(
     reason: Reason = "other",
     group: OfGroup = False,
 ) -> int | None:
-    """Sign a no: it will not run. The agent is told the reason, and whether asking again can help."""
+    """Sign a denial. The agent receives the reason, and whether a repeated request can succeed."""
     if group:
         return approval_groups.answer_group(shell, id, person, key, comment, "deny", _approval, reason=reason)
     return _answer(shell, id, person, key, comment, "deny", reason=reason)
@@ -178,7 +183,7 @@ def narrow(
     keep: Kept = [],  # noqa: B006
     comment: Comment = "",
 ) -> int | None:
-    """Sign a no, and propose less instead.
+    """Sign a denial, and propose a smaller action instead.
 
     Nothing runs by it. When the agent asks for exactly this, that is decided anew, and you may be asked about it.
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the noun `capability`."""
-    group = typer.Typer(no_args_is_help=True, help="Capabilities: what can be done at all.")
+    group = typer.Typer(no_args_is_help=True, help="Capabilities: the kinds of actions that agents can do.")
     command(group, "list", reads=True)(list_capabilities)
     command(group, "show", reads=True)(show_capability)
     command(group, "propose", reads=True)(propose)

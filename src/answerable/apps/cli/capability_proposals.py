@@ -22,7 +22,7 @@ def propose(
     tool: Annotated[
         str,
         typer.Argument(
-            help="The tool; else every one that no capability stands for.",
+            help="The tool; default: every tool without a capability.",
             show_default=False,
             metavar="[TOOL]",
         ),

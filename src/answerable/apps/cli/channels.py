@@ -17,21 +17,25 @@ Name = Annotated[str, typer.Argument(help="Name of the channel, such as email.",
 To = Annotated[
     str,
     typer.Option(
-        "--to", help="Registered name of who gets it; not for a webhook or a chat channel.", metavar="PERSON"
+        "--to",
+        help="Registered name of the recipient; not for a webhook or a chat channel.",
+        metavar="PERSON",
     ),
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the noun `channel`."""
-    group = typer.Typer(no_args_is_help=True, help="Channels: how people hear that an action waits for them.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Channels: how people are notified that an action waits for them."
+    )
     command(group, "list", reads=True)(list_channels)
     command(group, "test", reads=True, example="channel test email --to bob")(send_test)
     app.add_typer(group, name="channel")
 
 
 def list_channels(shell: Shell) -> int | None:
-    """Every channel that settings name, and whether it works.
+    """Every configured channel, and whether it works.
 
     Exit code 5 when one of them is down.
     """
@@ -62,7 +66,7 @@ def list_channels(shell: Shell) -> int | None:
 def send_test(shell: Shell, channel: Name, to: To = "") -> int | None:
     """Send a test message now.
 
-    Exit code 5 when the other side did not take it.
+    Exit code 5 if the channel did not accept it.
     """
     from answerable.apps.cli.control import segment
 

@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(shell: Shell) -> int | None:
-    """How the product is, in a few lines."""
+    """The state of the product, in a few lines."""
     with shell.control() as control:
         found = control.get("/v1/status")
         due = _due_secrets(control)
@@ -92,7 +92,7 @@ def _witness(found: dict[str, Any]) -> str:
 
 
 def check_config(shell: Shell) -> int | None:
-    """Every fault of the settings file.
+    """Check the settings file and print every fault.
 
     Each with its line. Exit code 5 when there is one.
     """
@@ -120,9 +120,9 @@ class Finding:
 
 
 def doctor(shell: Shell) -> int | None:
-    """Look for what commonly goes wrong.
+    """Check for common problems.
 
-    And say what to do about it. Exit code 5 when something is wrong.
+    Prints each with what to do about it. Exit code 5 if there is one.
     """
     found = list(_findings(shell))
     if shell.terminal.as_json:

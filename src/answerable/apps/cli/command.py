@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
 _DATA: Final = typer.Option(
     "--data",
-    help="Data directory; else of ANSWERABLE_DATA, else ./.answerable.",
+    help="Data directory; default: ANSWERABLE_DATA, else ./.answerable.",
     show_default=False,
     metavar="DIR",
 )
 _CONFIG: Final = typer.Option(
     "--config",
-    help="Settings file; else answerable.toml of the data directory.",
+    help="Settings file; default: answerable.toml in the data directory.",
     show_default=False,
     metavar="FILE",
 )
 _JSON: Final = typer.Option("--json", help="Print the result as JSON.")
 _YES: Final = typer.Option("--yes", "-y", help="Answer yes to every question.")
-_QUIET: Final = typer.Option("--quiet", "-q", help="No messages but faults.")
-_PLAIN: Final = typer.Option("--no-color", help="No colour; NO_COLOR does the same.")
+_QUIET: Final = typer.Option("--quiet", "-q", help="Print no messages except errors.")
+_PLAIN: Final = typer.Option("--no-color", help="Print without colour, as with NO_COLOR.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from answerable.errors.codes.services import (
     CONTROL_FORBIDDEN,
     CONTROL_NO_ANSWER,
     CONTROL_NO_DATA,
+    CONTROL_NO_SOCKET,
 )
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ NEEDS_NO_ANSWER: Final = "`answerable panic` holds everything at once and needs 
 CONNECT_SECONDS_MAX: Final = 5.0
 PAGE_ITEMS: Final = 500
 _ORIGIN: Final = "http://answerable"
-_STRANGE: Final = f"another program or release listens on its socket; {NEEDS_NO_ANSWER}"
+STRANGE: Final = f"another program or release listens on its socket; {NEEDS_NO_ANSWER}"
 
 
 class Control:
@@ -140,7 +141,7 @@ class Control:
         try:
             value = json.loads(response.content)
         except (ValueError, RecursionError):
-            raise CONTROL_ANSWER(f"the server answered with something that is not JSON: {_STRANGE}") from None
+            raise CONTROL_ANSWER(f"the server answered with something that is not JSON: {STRANGE}") from None
         if response.status_code == 200 and isinstance(value, dict):
             return cast("Answer", value)
         raise error_of(value)
@@ -174,17 +175,21 @@ def connected(
             f"there is no data directory {shown(settings.data)}: begin with `answerable apply` or `answerable up`, or "
             "name another with --data"
         )
-    say(f"no server is running: working on {settings.data} directly")
+    say(f"no server answers at {settings.control.socket}: working on {settings.data} directly")
     with ExitStack() as opened:
         try:
             control = opened.enter_context(_in_process(settings, offline))
         except Unavailable as error:
-            # A server may have started since the check: then use that server.
-            found = (
-                opened.enter_context(running(settings, say=say)) if error.code == "ledger.locked" else None
-            )
-            if found is None:
+            if error.code != "ledger.locked":
                 raise
+            # A server may have started since the check: then use that server.
+            found = opened.enter_context(running(settings, say=say))
+            if found is None:
+                raise CONTROL_NO_SOCKET(
+                    f"{error.message}, and no server answers at the control socket "
+                    f"{shown(settings.control.socket)}: end that process, or start it again if it is a server "
+                    f"whose socket was removed; {NEEDS_NO_ANSWER}"
+                ) from None
             control = found
         yield control
 

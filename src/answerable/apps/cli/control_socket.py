@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json as json_text
 import socket
+import time
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, IncompleteRead
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class ControlSocket:
         params: Mapping[str, str] | None = None,
         json: Mapping[str, JSONValue] | None = None,
     ) -> SocketAnswer:
-        """Send one request; each wait within it lasts at most `timeout` seconds. Raises NoAnswerError."""
+        """Send one request; the whole answer must arrive within `timeout` seconds. Raises NoAnswerError."""
         target = quote(path, safe=_PATH_CHARACTERS) + (f"?{urlencode(params)}" if params else "")
         body, headers = None, {"Accept": "*/*", "Connection": "close"}
         if json is not None:
@@ -96,6 +97,21 @@ class _UnixConnection(HTTPConnection):
         self._path, self._seconds = path, seconds
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self._seconds)
+        self.sock = _UntilSocket(self._seconds)
         self.sock.connect(str(self._path))
+
+
+class _UntilSocket(socket.socket):
+    """A Unix socket on which all waits together last so many seconds: an answer may come in pieces without end."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(socket.AF_UNIX)
+        self._until = time.monotonic() + seconds
+        self.settimeout(seconds)
+
+    def recv_into(self, *given: Any) -> int:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self.settimeout(left)
+        return super().recv_into(*given)

@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 
     from answerable.core.lease.standing import StandingSecret
 
-Paths = Annotated[list[Path], typer.Argument(help="Files and directories to look through.", metavar="PATH")]
+Paths = Annotated[list[Path], typer.Argument(help="Files and directories to search.", metavar="PATH")]
 Shown = Annotated[
-    list[Path] | None, typer.Option("--scan", help="Look through this, too; may be repeated.", metavar="PATH")
+    list[Path] | None,
+    typer.Option("--scan", help="Search this path, too; may be given several times.", metavar="PATH"),
 ]
 DAY_MS: Final = 86_400_000
 
 
 def register(app: typer.Typer) -> None:
     """Add the noun `credential`."""
-    group = typer.Typer(no_args_is_help=True, help="Standing credentials: what works without a lease.")
+    group = typer.Typer(no_args_is_help=True, help="Standing credentials: those that work without a lease.")
     command(group, "scan", reads=True)(scan)
     command(group, "inventory", reads=True)(inventory)
     app.add_typer(group, name="credential")

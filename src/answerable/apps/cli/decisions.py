@@ -29,15 +29,15 @@ BundleFile = Annotated[
     Path | None,
     typer.Option(
         "--bundle",
-        help="Ask the decisions in this evidence bundle again, offline, as `evidence export --replay` wrote it.",
+        help="Use the decisions in this evidence bundle (from `evidence export --replay`), offline.",
         metavar="FILE",
     ),
 ]
-Whole = Annotated[bool, typer.Option("--all", help="Ask every decision of the ledger again.")]
+Whole = Annotated[bool, typer.Option("--all", help="Replay every decision of the ledger.")]
 First = Annotated[
     int | None,
     typer.Option(
-        "--from", min=0, help="With --all: the entry to begin with.", metavar="INDEX", show_default=False
+        "--from", min=0, help="With --all: the first entry to replay.", metavar="INDEX", show_default=False
     ),
 ]
 End = Annotated[
@@ -45,7 +45,7 @@ End = Annotated[
     typer.Option(
         "--to",
         min=0,
-        help="With --all: the first entry that is not asked again.",
+        help="With --all: the first entry that is not replayed.",
         metavar="INDEX",
         show_default=False,
     ),
@@ -55,20 +55,18 @@ AgentName = Annotated[str, typer.Argument(help="Name of an agent.", metavar="AGE
 ActionName = Annotated[str, typer.Argument(help="Name of a capability.", metavar="ACTION")]
 ResourceName = Annotated[
     str,
-    typer.Argument(
-        help="Id of what it is done to; any when not given.", metavar="[RESOURCE]", show_default=False
-    ),
+    typer.Argument(help="Id of the resource; default: any.", metavar="[RESOURCE]", show_default=False),
 ]
 At = Annotated[
     str,
     typer.Option(
         "--at",
-        help="When, with a time zone, as RFC 3339 has it; now when not given.",
+        help="RFC 3339 time with a time zone; default: now.",
         metavar="TIME",
         show_default=False,
     ),
 ]
-Who = Annotated[bool, typer.Option("--who", help="Tell which agents can; that is what is told anyway.")]
+Who = Annotated[bool, typer.Option("--who", help="Print which agents can; this is the default.")]
 
 _SHOWN_MAX = 100
 _TOLD_MAX = 10_000
@@ -76,7 +74,9 @@ _TOLD_MAX = 10_000
 
 def register(app: typer.Typer) -> None:
     """Add the noun `decision` and the verbs `why`, `could` and `can`."""
-    group = typer.Typer(no_args_is_help=True, help="Decisions: what was decided, and whether it still is.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Decisions: what was decided, and whether a replay gives the same result."
+    )
     command(group, "replay", reads=True)(replay)
     app.add_typer(group, name="decision")
     command(app, "why", reads=True)(why)
@@ -92,20 +92,19 @@ def replay(
     first: First = None,
     end: End = None,
 ) -> int | None:
-    """Derive a past decision again from the ledger, by code that a stranger can run.
+    """Replay a past decision from the ledger, with code that a third party can run.
 
-    Says `same`, or `differs`, which is an alarm and exit code 5; or `erased`, `not_disclosed`, `not_asked` or
-    `cannot_tell` where there is no answer without a guess. With --all, Ctrl-C gives what was found so far, and says
-    where to go on.
+    Prints `same`, or `differs` (an alarm; exit code 5), or `erased`, `not_disclosed`, `not_asked` or `cannot_tell`
+    where it cannot be decided. With --all, Ctrl-C prints the results so far and the entry to continue from.
     """
     from answerable.apps.cli.without_server import content_of_bundle, show_replayed
 
     if (bool(name), bundle is not None, whole).count(True) != 1:
-        raise CLI_REPLAY("name an ID, or a --bundle, or say --all, and one of them only")
+        raise CLI_REPLAY("give exactly one of ID, --bundle and --all")
     if whole:
         return _all(shell, first or 0, end)
     if first is not None or end is not None:
-        raise CLI_REPLAY("--from and --to are parts of a whole ledger: say --all, too")
+        raise CLI_REPLAY("--from and --to need --all")
     if bundle is not None:
         evidence, erased = content_of_bundle(bundle), frozenset[int]()
     else:
@@ -115,11 +114,10 @@ def replay(
 
 
 def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
-    """Why an action was denied or deferred or a message refused at a door, and the smallest change that would have
-    allowed it.
+    """Why an action was denied or deferred, or a message refused, and the smallest change that would have allowed it.
 
-    Each change that is told was asked of the mandate and the policies of that time, with nothing else changed. With
-    --bundle it is told of every denial in that file, and ID is one of its actions or entries.
+    Each printed change was tested against the mandate and the policies of that time, with nothing else changed. With
+    --bundle, ID is an action or entry of that file.
     """
     from answerable.apps.cli.without_server import checked, content_of_bundle, grade, tell_grade
 
@@ -138,7 +136,7 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
     ]
     turned_away = [one for one in turned_away_in(shown_in) if name == str(one.index)]
     if not named and not turned_away:
-        raise DECISION_NONE(f"no decision is called {shown(name)}")
+        raise DECISION_NONE(f"there is no decision {shown(name)}")
     found = turned_away + [
         explain(
             one,
@@ -167,11 +165,11 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
 def could(
     shell: Shell, agent: AgentName, action: ActionName, resource: ResourceName = "", at: At = ""
 ) -> int | None:
-    """What an agent may do, now or at a time, and by what.
+    """Whether an agent may do an action, now or at a past time, and by which rules.
 
-    Of now it is what the gateway would decide, by the checks that it makes of each action. With --at it is told by the
-    documents, policies, mandates, budgets, holds and ends of that time, from the ledger. What depends on the single
-    action is told as conditions, and so is, without a running server, what servers offer: exit code 6.
+    Without --at: what the gateway would decide now. With --at: by the documents, policies, mandates, budgets, holds and
+    revocations of that time, from the ledger. What depends on the single action is printed as conditions. Exit code 6
+    without a running server, because it is then unknown which tools servers offer.
     """
     from answerable.apps.cli.without_server import milliseconds
 
@@ -180,7 +178,7 @@ def could(
 
 
 def can(shell: Shell, action: ActionName, resource: ResourceName = "", who: Who = False) -> int | None:
-    """Who can do an action now: of all agents, those to which the gateway would not say no whatever they ask."""
+    """Which agents can do an action now: those that the gateway would not refuse for every request."""
     del who
     return _possible(shell, action=action, resource=resource)
 

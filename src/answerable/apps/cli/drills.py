@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
     """Add the noun `drill`."""
     group = typer.Typer(
         no_args_is_help=True,
-        help="Drills: try out, on a shadow that touches nothing, that containment works.",
+        help="Drills: test containment with a shadow agent that has no effects.",
     )
     command(group, "stop", reads=True)(stop)
     command(group, "revocation", reads=True)(revocation)
@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 
 def stop(shell: Shell, name: Name, kind: Kind = "") -> int | None:
-    """Stop a shadow in full swing, and look whether it stands still.
+    """Stop a shadow agent while it acts, and check that it does nothing more.
 
     Nothing of the agent itself is stopped. Exit code 5 when the drill did not pass.
     """
@@ -47,7 +47,7 @@ def stop(shell: Shell, name: Name, kind: Kind = "") -> int | None:
 
 
 def revocation(shell: Shell, name: Name, kind: Kind = "") -> int | None:
-    """Revoke a shadow in full swing, and look whether it stands still.
+    """Revoke a shadow agent while it acts, and check that it does nothing more.
 
     Nothing of the agent itself is revoked. Exit code 5 when the drill did not pass.
     """
@@ -55,7 +55,7 @@ def revocation(shell: Shell, name: Name, kind: Kind = "") -> int | None:
 
 
 def trace(shell: Shell, name: Name, kind: Kind = "") -> int | None:
-    """Trace what a shadow did to who gave it the task and who said yes.
+    """Trace a shadow agent's actions to the person who gave the task and to the approver.
 
     Exit code 5 when the drill did not pass.
     """
@@ -63,7 +63,7 @@ def trace(shell: Shell, name: Name, kind: Kind = "") -> int | None:
 
 
 def list_drills(shell: Shell) -> int | None:
-    """What came of drills, newest first."""
+    """Results of drills, newest first."""
     with shell.control() as control:
         items = list(control.every("/v1/drills"))
     if shell.terminal.as_json:

@@ -19,27 +19,29 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.principal import UnixMillis
 
 Group = Annotated[str, typer.Argument(help="Name of the group.", metavar="GROUP")]
-AnyGroup = Annotated[str, typer.Argument(help="Only of this group.", metavar="GROUP", show_default=False)]
+AnyGroup = Annotated[str, typer.Argument(help="Only this group.", metavar="GROUP", show_default=False)]
 At = Annotated[
     str,
-    typer.Option("--at", help="At this time, such as 2026-12-24T18:00+01:00; else now.", show_default=False),
+    typer.Option(
+        "--at", help="At this time, such as 2026-12-24T18:00+01:00; default: now.", show_default=False
+    ),
 ]
 Days = Annotated[int, typer.Option("--days", help="How many days ahead.", min=1, max=92)]
 DaysBack = Annotated[int, typer.Option("--days", help="How many days back.", min=1, max=90)]
-To = Annotated[str, typer.Option("--to", help="Who stands in for you.", metavar="PERSON")]
+To = Annotated[str, typer.Option("--to", help="The person who stands in for you.", metavar="PERSON")]
 Until = Annotated[
     str,
     typer.Option(
         "--until",
-        help="When it ends: a time such as 2026-12-27T08:00+01:00, or so long from its beginning, such as 3d or 12h.",
+        help="When it ends: a time such as 2026-12-27T08:00+01:00, or a duration such as 3d or 12h.",
         metavar="TIME",
     ),
 ]
 From = Annotated[
     str,
-    typer.Option("--from", help="When it begins; else now.", show_default=False, metavar="TIME"),
+    typer.Option("--from", help="When it begins; default: now.", show_default=False, metavar="TIME"),
 ]
-Reason = Annotated[str, typer.Option("--reason", help="Why, for the record.", metavar="TEXT")]
+Reason = Annotated[str, typer.Option("--reason", help="Reason, for the record.", metavar="TEXT")]
 Person = Annotated[str, typer.Option("--as", help="Your registered name.", metavar="PERSON")]
 KeyFile = Annotated[Path, typer.Option("--key", help="Your key file.", metavar="FILE")]
 Id = Annotated[str, typer.Argument(help="Id of the delegation, as `duty list` shows it.", metavar="ID")]
@@ -89,7 +91,7 @@ def show(shell: Shell, group: AnyGroup = "", at: At = "") -> int | None:
 
 
 def gaps(shell: Shell, days: Days = 28) -> int | None:
-    """Times ahead at which nobody of a group is on call. Exit code 5 when there is one."""
+    """Future times at which nobody of a group is on call. Exit code 5 if there is one."""
     with shell.control() as control:
         items = list(control.every("/v1/duty-gaps", days=str(days)))
         duties = [] if items else list(control.every("/v1/duties"))
@@ -114,7 +116,7 @@ def _without_gaps(duties: list[Any], days: int) -> str:
 
 
 def route(shell: Shell, approval: Approval) -> int | None:
-    """Whose turn it is to answer a question, who was told, and when the next ones are."""
+    """Whose turn it is to answer, who was notified, and when the next people are."""
     from answerable.apps.cli.control import segment
 
     with shell.control() as control:
@@ -195,7 +197,7 @@ def delegate(
 ) -> int | None:
     """Let a person stand in for you in a group, signed with your key.
 
-    Their answers count as yours there, and both of you are one in a question.
+    Their answers count as yours in that group, and an approval counts both of you as one person.
     """
     from answerable.core.approval.deputy_statement import DutyTerms, with_id
     from answerable.core.identity.names.principal import UnixMillis, principal_id
@@ -231,7 +233,7 @@ def delegate(
 
 
 def end(shell: Shell, id: Id) -> int | None:
-    """End a delegation of duty before its time: what was answered by it and did not run yet counts no more."""
+    """End a delegation of duty early: approvals given under it that have not run yet no longer count."""
     from answerable.apps.cli.control import segment
 
     with shell.control() as control:
@@ -251,7 +253,7 @@ def moment_in(text: str) -> UnixMillis:
     except ValueError:
         when = None
     if when is None or when.tzinfo is None:
-        raise CLI_TIME(f"{shown(text)} is no time with an offset, like 2026-12-27T08:00+01:00")
+        raise CLI_TIME(f"{shown(text)} is not a time with a UTC offset such as 2026-12-27T08:00+01:00")
     return UnixMillis(round(when.timestamp() * 1000))
 
 

@@ -36,8 +36,8 @@ Reveal = Annotated[
     list[str] | None,
     typer.Option(
         "--reveal",
-        help="A field to show, of every entry that has it, or INDEX:FIELD of one; may be given several times. "
-        "All others stay hidden.",
+        help="Field to reveal in every entry that has it, or INDEX:FIELD for one entry; may be given several "
+        "times. All others stay hidden.",
         metavar="FIELD",
     ),
 ]
@@ -45,23 +45,21 @@ Replay = Annotated[
     bool,
     typer.Option(
         "--replay",
-        help="Also show what it takes to ask the decisions among them again: what was asked and the action, "
-        "and the policy set and the mandate they were made under.",
+        help="Also reveal what a replay of their decisions needs: the request, the action, the policy set and "
+        "the mandate.",
     ),
 ]
 Wait = Annotated[
     int,
     typer.Option(
         "--wait",
-        help="How long to wait until witnesses have seen the entries; 0 for not at all.",
+        help="How long to wait for witnesses to cosign the entries; 0 does not wait.",
         min=0,
         max=600,
         metavar="SECONDS",
     ),
 ]
-Out = Annotated[
-    Path, typer.Option("--out", "-o", help="File to write; never an existing one.", metavar="FILE")
-]
+Out = Annotated[Path, typer.Option("--out", "-o", help="File to write; must not exist yet.", metavar="FILE")]
 BundleFile = Annotated[Path, typer.Argument(help="An evidence bundle.", metavar="FILE")]
 PolicyFile = Annotated[
     Path | None,
@@ -76,7 +74,7 @@ Key = Annotated[
     typer.Option(
         "--verifier-key",
         "--key",
-        help="The log's key, known from elsewhere, where no policy names it.",
+        help="The log's verifier key, from another source, if no policy names it.",
         metavar="VKEY",
         show_default=False,
     ),
@@ -85,7 +83,9 @@ Key = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the noun `evidence`."""
-    group = typer.Typer(no_args_is_help=True, help="Evidence: what strangers can check without you.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Evidence: bundles that third parties can verify without this server."
+    )
     command(group, "export", reads=True)(export)
     command(group, "verify", reads=True)(verify)
     app.add_typer(group, name="evidence")
@@ -103,10 +103,9 @@ def export(
 ) -> int | None:
     """Write a bundle of entries with proofs, and of their fields only those that you choose to reveal.
 
-    What they refer to, and the first entry of the ledger, come along. Whoever gets the file checks it with `answerable
-    evidence verify`. What happened a moment ago witnesses have not seen yet: it waits for them; Ctrl-C ends the waiting
-    and writes what there is. Exit code 4 where they had not seen it: the file is written, and not yet what your own
-    policy asks for.
+    Includes the entries that they refer to and the first entry of the ledger. The recipient checks the file with
+    `answerable evidence verify`. Waits until witnesses have cosigned new entries; Ctrl-C ends the wait and
+    writes the file without. Exit code 4 if they have not: the file then does not satisfy a policy of witnesses yet.
     """
     about: dict[str, JSONValue] = {}
     if action:
@@ -188,8 +187,8 @@ def _seen_by_witnesses(shell: Shell, control: Control, index: int, *, seconds: i
 def verify(shell: Shell, bundle: BundleFile, policy: PolicyFile = None, key: Key = None) -> int | None:
     """Check an evidence bundle, offline.
 
-    With nothing but the file and a policy of your own. Exit code 5 when something is wrong with it; 6 when nothing is,
-    and the cosignatures that --policy asks for are not there.
+    Needs only the file and a policy of your own. Exit code 5 if it has a fault; 6 if it has none, but the cosignatures
+    that --policy requires are missing.
     """
     from answerable.apps.cli.without_server import verify_bundle
 

@@ -28,12 +28,12 @@ EXIT_CODES: Final = {
     OK: "done",
     ERROR: "an error",
     USAGE: "the command line was not understood",
-    DENIED: "somebody entitled to say no said no, or an identity did not check",
-    PENDING: "it waits for somebody: a person, or witnesses",
+    DENIED: "refused, or an identity was not verified",
+    PENDING: "waiting for a person or for witnesses",
     CHECK_FAILED: "a check found something",
-    UNMET: "what was checked is in order, and what was asked for beside that is not there: a quorum of witnesses, a "
-    "cosignature since a time, a server that says what it offers",
-    INTERRUPTED: "ended by Ctrl-C (SIGINT); what is in force stays so",
+    UNMET: "no fault found, but something required is missing: a quorum of witnesses, a cosignature since a time, or a "
+    "running server that lists its tools",
+    INTERRUPTED: "ended by Ctrl-C (SIGINT); what is in force stays in force",
 }
 
 
@@ -50,6 +50,13 @@ def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
                 if reason not in error.message:
                     terminal.warn(f"  {reason}")
         return code_of(error)
+    except KeyError as missing:
+        if not _is_of_a_command(missing):
+            raise
+        from answerable.apps.cli.control import STRANGE
+
+        terminal.fault(f"the server's answer has no `{missing.args[0]}`: {STRANGE}")
+        return ERROR
     except KeyboardInterrupt:
         terminal.fault("interrupted")
         return INTERRUPTED
@@ -58,6 +65,14 @@ def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
         print_nowhere()
         return OK
     return OK if code is None else code
+
+
+def _is_of_a_command(missing: KeyError) -> bool:
+    """Whether a command itself looked for this member: what it takes apart is what the control API answered."""
+    frame = missing.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame is not None and frame.tb_frame.f_globals.get("__package__") == __package__
 
 
 def code_of_status(status: Status) -> int | None:

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer
 
 Reviews = Annotated[
-    bool, typer.Option("--reviews", help="Instead, broken glasses whose review another person owes.")
+    bool,
+    typer.Option("--reviews", help="List instead break-glass uses that another person must still review."),
 ]
 Id = Annotated[str, typer.Argument(help="Id of the approval.", metavar="ID")]
 Person = Annotated[str, typer.Option("--as", help="Your registered name.", metavar="PERSON")]
 KeyFile = Annotated[Path, typer.Option("--key", help="Your key file.", metavar="FILE")]
-Found = Annotated[str, typer.Option("--comment", help="What you found, for the record.")]
+Found = Annotated[str, typer.Option("--comment", help="Your finding, for the record.")]
 Judgement = Annotated[
-    Literal["justified", "unjustified"], typer.Option("--verdict", help="Whether it was right to break it.")
+    Literal["justified", "unjustified"],
+    typer.Option("--verdict", help="Whether the use of break-glass was justified."),
 ]
 
 
@@ -65,7 +67,7 @@ def list_reviews(shell: Shell) -> int | None:
 def review(
     shell: Shell, id: Id, person: Person, key: KeyFile, verdict: Judgement, comment: Found
 ) -> int | None:
-    """Sign what you found of a glass that somebody else broke."""
+    """Sign your review of another person's use of break-glass."""
     from answerable.apps.cli.control import segment
     from answerable.core.identity.names.principal import UnixMillis, principal_id
     from answerable.sdk.keyfile import load_key

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Name = Annotated[
     str,
     typer.Argument(
-        help="Of an agent, instance, server, SERVER/TOOL, capability, mandate, owner, vendor …; or `everything`.",
+        help="Name of an agent, instance, server, SERVER/TOOL, capability, mandate, owner, vendor …; or `everything`.",
         metavar="NAME",
     ),
 ]
@@ -37,39 +37,39 @@ Kind = Annotated[
     str,
     typer.Option(
         "--kind",
-        help=f"What it is, where several have the name, or nothing has it yet: {', '.join(HOLD_KINDS)}.",
+        help=f"Kind of NAME, needed if several or none have that name: {', '.join(HOLD_KINDS)}.",
         show_default=False,
         metavar="KIND",
     ),
 ]
-Reason = Annotated[str, typer.Option("--reason", help="Why, for the record.", metavar="TEXT")]
+Reason = Annotated[str, typer.Option("--reason", help="Reason, for the record.", metavar="TEXT")]
 For = Annotated[
     str,
     typer.Option(
         "--for",
-        help="End by itself after this time, such as 30m, 2h or 7d; else when it is lifted.",
+        help="End after this time, such as 30m, 2h or 7d; default: when it is lifted.",
         show_default=False,
         metavar="TIME",
     ),
 ]
 NoWait = Annotated[
     bool,
-    typer.Option("--no-wait", help="Do not wait for the ends of what is in flight: tell what is known now."),
+    typer.Option("--no-wait", help="Do not wait for actions in flight to end: print what is known now."),
 ]
 Id = Annotated[str, typer.Argument(help="Id of the hold.", metavar="ID")]
 Person = Annotated[str, typer.Option("--as", help="Your registered name.", metavar="PERSON")]
 KeyFile = Annotated[Path, typer.Option("--key", help="Your key file.", metavar="FILE")]
 LiftReason = Annotated[
-    str, typer.Option("--reason", help="Why it may go on, for the record.", metavar="TEXT")
+    str, typer.Option("--reason", help="Reason for lifting, for the record.", metavar="TEXT")
 ]
-Every = Annotated[bool, typer.Option("--all", help="Also those that were lifted or have run out.")]
+Every = Annotated[bool, typer.Option("--all", help="Include lifted and expired holds.")]
 
 POLL_SECONDS: Final = 0.25
 STOP_SECONDS_MAX: Final = 10.0
 """Longest wait of a stop for any answer; past it, the message names another way to stop."""
 UNKNOWN: Final = (
-    f"it may be held or not: {NEEDS_NO_ANSWER}. Once the server answers, `answerable hold list` says what is held; "
-    "pressed again it is held once"
+    f"the hold may or may not be in force: {NEEDS_NO_ANSWER}. Once the server answers, `answerable hold list` says "
+    "what is held; a repeated stop places no second hold"
 )
 SETTLED_SECONDS: Final = 15.0
 """Time after its last deadline within which a running server settles an action in flight."""
@@ -81,7 +81,9 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 def register(app: typer.Typer) -> None:
     """Add the verb `stop` and the noun `hold`."""
     command(app, "stop", reads=True)(stop)
-    group = typer.Typer(no_args_is_help=True, help="Holds: what stands still until it is lifted.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Holds: stopped agents, tools and tasks, until people lift the hold."
+    )
     command(group, "list", reads=True)(list_holds)
     command(group, "show", reads=True)(show)
     command(group, "lift", reads=True, asks=True)(lift)
@@ -91,10 +93,10 @@ def register(app: typer.Typer) -> None:
 def stop(
     shell: Shell, name: Name, kind: Kind = "", reason: Reason = "", lasting: For = "", no_wait: NoWait = False
 ) -> int | None:
-    """Stop it now: nothing is started within its reach any more.
+    """Place a hold now: no further action in its reach is started.
 
-    Asks nothing. Shows what that stopped, what was in flight and how it ended, and what is still live. Ctrl-C ends the
-    showing, not the stop: it says so, and the exit code is 130. `answerable stop everything` stops every action.
+    Needs no confirmation. Prints what was stopped, what was in flight and how it ended, and what is still live. Ctrl-C
+    ends the output, not the hold; the exit code is then 130. `answerable stop everything` stops every action.
     """
     # `everything` has no name.
     body: dict[str, JSONValue] = {} if kind == "everything" else {"name": name}
@@ -116,7 +118,7 @@ def stop(
     except Unavailable as failed:
         if failed.code != "control.no_answer":
             raise
-        raise STOP_NO_ANSWER(f"there was no answer within {STOP_SECONDS_MAX:g} s: {UNKNOWN}") from None
+        raise STOP_NO_ANSWER(f"the server did not answer within {STOP_SECONDS_MAX:g} s: {UNKNOWN}") from None
 
 
 def _show_stop(shell: Shell, control: Control, answer: Answer, *, waits: bool) -> int | None:
@@ -190,10 +192,11 @@ def show(shell: Shell, id: Id) -> int | None:
 
 
 def lift(shell: Shell, id: Id, person: Person, key: KeyFile, reason: LiftReason) -> int | None:
-    """Sign that it may go on.
+    """Sign the lifting of a hold.
 
-    Never whoever placed it, and two persons where that is known as a user of this machine alone. Exit code 4 while
-    another person must sign, too. What was denied stays denied; instances that ended attest anew.
+    The person who placed the hold cannot lift it; if it was placed by a user of this machine, two persons must
+    sign. Exit code 4 while another person must sign. What was denied stays denied; ended instances must attest
+    again.
     """
     from answerable.apps.cli.control import segment
     from answerable.core.identity.names.principal import UnixMillis, principal_id
@@ -207,9 +210,7 @@ def lift(shell: Shell, id: Id, person: Person, key: KeyFile, reason: LiftReason)
         # Sign the digest of what is displayed here, whatever digest the server reports.
         hold = hold_in(shown)
         if hold.digest != shown["digest"]:
-            raise LIFT_OTHER(
-                "the server names another digest than that of the hold it shows: nothing was signed"
-            )
+            raise LIFT_OTHER("the server's digest does not match the hold that it sent: nothing was signed")
         if not shell.terminal.as_json:
             _show(shell, shown)
         if not shell.terminal.confirmed("Let it go on?", yes=shell.yes):
@@ -240,7 +241,7 @@ def seconds_in(text: str) -> int:
     found = _TIME.fullmatch(text)
     seconds = int(found[1]) * _UNITS[found[2]] if found is not None else 0
     if not seconds:
-        raise CLI_TIME("a time is a number with its unit, such as 90s, 30m, 2h or 7d")
+        raise CLI_TIME("expected a number with its unit, such as 90s, 30m, 2h or 7d")
     return seconds
 
 

@@ -13,7 +13,8 @@ from answerable.apps.cli.command import Shell, command
 File = Annotated[Path, typer.Argument(help="Key file.", metavar="FILE")]
 Kind = Annotated[Literal["ed25519", "p256"], typer.Option("--kind", help="Kind of key.")]
 Public = Annotated[
-    Path | None, typer.Option("--public", help="Write the public half here, to register it.", metavar="FILE")
+    Path | None,
+    typer.Option("--public", help="Write the public key to this file, to register it.", metavar="FILE"),
 ]
 
 
@@ -26,9 +27,9 @@ def register(app: typer.Typer) -> None:
 
 
 def new(shell: Shell, file: File, kind: Kind = "ed25519", public: Public = None) -> int | None:
-    """Make a key in a file only you can read.
+    """Create a key in a file that only you can read.
 
-    Prints the public half, which is what gets registered.
+    Prints the public key, which is to be registered.
     """
     from answerable.apps.cli.without_server import make_key
 
@@ -36,7 +37,7 @@ def new(shell: Shell, file: File, kind: Kind = "ed25519", public: Public = None)
 
 
 def show(shell: Shell, file: File) -> int | None:
-    """The public half of a key file."""
+    """Print the public key of a key file."""
     from answerable.apps.cli.without_server import show_key
 
     return show_key(shell.terminal, file)

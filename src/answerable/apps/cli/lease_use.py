@@ -42,15 +42,11 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.lease.use import Refusals, Smaller, Untold
 
-Since = Annotated[
-    str, typer.Option("--since", help="How far back: such as 24h, 90d; or `all`.", metavar="TIME")
-]
+Since = Annotated[str, typer.Option("--since", help="Period, such as 24h, 90d; or `all`.", metavar="TIME")]
 Actions = Annotated[
-    int, typer.Option("--min-actions", min=1, help="At least so many actions must have told what they used.")
+    int, typer.Option("--min-actions", min=1, help="Least number of actions that reported what they used.")
 ]
-Days = Annotated[
-    int, typer.Option("--min-days", min=0, help="At least so long ago must the first of them have been.")
-]
+Days = Annotated[int, typer.Option("--min-days", min=0, help="Least number of days since the first of them.")]
 
 SINCE: Final = "90d"
 SELDOM: Final = 2
@@ -87,10 +83,10 @@ def usage(
         str, typer.Option("--capability", help="Only this one.", metavar="NAME", show_default=False)
     ] = "",
 ) -> int | None:
-    """What leases grant, and what actions used of it: right by right, from the ledger.
+    """What leases grant, and which rights actions used, from the ledger.
 
-    Only what succeeded is use. `unknown` is said of what nobody can tell, and of everything where an action did not
-    tell.
+    Only successful actions count as use. Prints `unknown` where a target cannot report use, and for every right if an
+    action did not report it.
     """
     with shell.control() as control:
         found = [one for one in counted(shell, control, since) if capability in ("", one.capability)]
@@ -124,10 +120,10 @@ def propose(
     min_actions: Actions = ACTIONS_MIN,
     min_days: Days = DAYS_MIN,
 ) -> int | None:
-    """Write a capability's document with what was never used taken out, as YAML, for people to review.
+    """Write a capability's document without the rights that were never used, as YAML, for people to review.
 
-    `answerable diff`, `lease replay` and `apply` take it. Nothing is taken out of which it is not known that nothing
-    used it; exit code 5 where that leaves nothing to propose.
+    `answerable diff`, `lease replay` and `apply` accept it. Rights are removed only if it is known that nothing used
+    them; exit code 5 if there is nothing to propose.
     """
     with shell.control() as control:
         one = _one(counted(shell, control, since), name)
@@ -153,8 +149,8 @@ def replay(
 ) -> int | None:
     """Which past actions the leases of these documents would have refused.
 
-    Held against what the actions of the lease that is in force told. Exit code 5 when there is any, or when it cannot
-    be known.
+    Compares them with what past actions under the current lease reported. Exit code 5 if there is one, or if it
+    cannot be known.
     """
     from answerable.wiring.registry_documents import read_documents
 
@@ -233,16 +229,12 @@ def _one(found: Sequence[Counted], name: str) -> Counted:
 
 def _check_enough(one: Counted, less: Smaller, since: str) -> None:
     if one.fault or not any(right.is_told for right in one.rights):
-        why = one.fault or f"nobody can tell what actions at {shown(one.target)} use of their grants"
-        raise LEASE_UNTOLD(f"nothing is proposed: {why}")
+        why = one.fault or f"target {shown(one.target)} does not report what actions use of their grants"
+        raise LEASE_UNTOLD(f"no proposal: {why}")
     if less.why_not:
-        raise LEASE_TOO_LITTLE(
-            f"nothing is proposed from what is known since {since}: {'; '.join(less.why_not)}"
-        )
+        raise LEASE_TOO_LITTLE(f"too little data for a proposal since {since}: {'; '.join(less.why_not)}")
     if not any(right.is_told for right in less.kept):
-        raise LEASE_UNUSED(
-            f"none of {one.tally.told} actions used anything of it: take the capability away instead"
-        )
+        raise LEASE_UNUSED(f"none of {one.tally.told} actions used the lease: remove the capability instead")
 
 
 def _narrowed(control: Control, one: Counted, less: Smaller) -> Any:
@@ -254,9 +246,7 @@ def _narrowed(control: Control, one: Counted, less: Smaller) -> Any:
     }
     document = control.post("/v1/leases/narrow", asked)["document"]
     if document is None:
-        raise LEASE_UNUSED(
-            "what was used cannot be granted by itself at this target: change the document by hand"
-        )
+        raise LEASE_UNUSED("this target cannot grant only what was used: edit the document by hand")
     (then,) = control.post("/v1/leases/rights", {"documents": [document]})["leases"]
     held = refusals(one.rights, one.tally, _rights(then["rights"]))
     if not held.is_none or held.unknown or held.added:

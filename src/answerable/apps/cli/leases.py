@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     """Add the noun `lease`."""
     group = typer.Typer(
         no_args_is_help=True,
-        help="Leases: credentials that live for one action or task, and what of them is not gone.",
+        help="Leases: credentials for one action or task, and those that could not be revoked.",
     )
     command(group, "list", reads=True)(list_leases)
     command(group, "end")(end)
@@ -36,9 +36,9 @@ def register(app: typer.Typer) -> None:
 def list_leases(
     shell: Shell,
     unrevoked: Annotated[
-        bool, typer.Option("--unrevoked", help="Only those that are not gone, each with why.")
+        bool, typer.Option("--unrevoked", help="Only leases that could not be revoked, each with the reason.")
     ] = False,
-    ended: Annotated[bool, typer.Option("--ended", help="Those that ended last.")] = False,
+    ended: Annotated[bool, typer.Option("--ended", help="The leases that ended most recently.")] = False,
     target: Annotated[
         str, typer.Option("--target", help="Only at this target.", metavar="NAME", show_default=False)
     ] = "",
@@ -90,7 +90,7 @@ def end(shell: Shell, name: Name) -> int | None:
 
 
 def targets(shell: Shell) -> int | None:
-    """What the broker acts on, who keeps a credential to its task there, and who ends it."""
+    """The broker's targets: what restricts a credential to its task there, and what ends it."""
     with shell.control() as control:
         items = list(control.every("/v1/targets"))
     if shell.terminal.as_json:
@@ -137,7 +137,7 @@ def boundaries(shell: Shell) -> int | None:
 
 
 def strays(shell: Shell) -> int | None:
-    """Accounts of ours that a target knows and no lease explains. Exit code 5 when there is any."""
+    """Accounts of the broker at targets that belong to no lease. Exit code 5 if there is one."""
     with shell.control() as control:
         answer = control.get_long("/v1/strays")
     if shell.terminal.as_json:

@@ -16,7 +16,7 @@ VerifierKey = Annotated[
     typer.Option(
         "--verifier-key",
         "--key",
-        help="The log's key, known from elsewhere; else the one beside the log.",
+        help="The log's verifier key, from another source; default: the key file next to the log.",
         metavar="VKEY",
     ),
 ]
@@ -31,7 +31,7 @@ Kept = Annotated[
     typer.Option(
         "--kept",
         "--checkpoint",
-        help="Checkpoints and batch heads that you kept, to which the log must still lead.",
+        help="Saved checkpoints and batch heads that the log must still extend.",
         metavar="FILE",
     ),
 ]
@@ -39,7 +39,7 @@ Since = Annotated[
     str | None,
     typer.Option(
         "--since",
-        help="Ask for a cosignature at or after this time (RFC 3339).",
+        help="Require a cosignature at or after this time (RFC 3339).",
         metavar="TIME",
         show_default=False,
     ),
@@ -69,7 +69,7 @@ UnderPrompt = Annotated[
     str,
     typer.Option(
         "--prompt",
-        help="Actions under manifests that say this prompt, by its digest.",
+        help="Actions under manifests with this prompt, by its digest.",
         show_default=False,
         metavar="sha256:HEX",
     ),
@@ -78,7 +78,7 @@ UnderModel = Annotated[
     str,
     typer.Option(
         "--model",
-        help="Actions under manifests that say this model.",
+        help="Actions under manifests with this model.",
         show_default=False,
         metavar="NAME[@VERSION]",
     ),
@@ -87,7 +87,7 @@ LedgerCopy = Annotated[
     Path | None,
     typer.Option(
         "--ledger",
-        help="Read this ledger directory, or a copy of one, without a server: what is sealed stays sealed.",
+        help="Read this ledger directory, or a copy of one, without a server; sealed fields stay sealed.",
         show_default=False,
         metavar="DIR",
     ),
@@ -97,7 +97,7 @@ LedgerCopy = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the noun `ledger` and the verb `timeline`."""
     command(app, "timeline", reads=True, panel="What happened")(timeline)
-    group = typer.Typer(no_args_is_help=True, help="The ledger: what happened, provably.")
+    group = typer.Typer(no_args_is_help=True, help="The ledger: a verifiable record of what happened.")
     command(group, "verify", reads=True)(verify)
     command(group, "status", reads=True)(status)
     command(group, "show", reads=True)(show)
@@ -115,8 +115,8 @@ def verify(
 ) -> int | None:
     """Check every byte of a ledger, offline.
 
-    With nothing but the directory or a copy of it. Exit code 5 when something is wrong, and it says which entry; 6 when
-    nothing is, and what --policy or --since asks for is not there.
+    Needs only the directory or a copy of it. Exit code 5 if it has a fault, which is printed with its entry; 6 if
+    it has none, but the cosignatures that --policy or --since requires are missing.
     """
     from answerable.apps.cli.without_server import verify_copy
 
@@ -142,9 +142,9 @@ def status(shell: Shell) -> int | None:
 
 
 def show(shell: Shell, index: Index, reveal: Reveal = False) -> int | None:
-    """One entry, opened.
+    """Show one entry, opened.
 
-    Values of arguments whose names say that they are secrets are not printed, unless asked for with --reveal.
+    Values of arguments with the name of a secret are printed only with --reveal.
     """
     from answerable.core.incident.hiding import payload_to_show
 
@@ -190,11 +190,10 @@ def timeline(
     model: UnderModel = "",
     ledger: LedgerCopy = None,
 ) -> int | None:
-    """The story of one id, or what ran under one prompt or model.
+    """The history of one id, or the actions under one prompt or model.
 
-    With an ID: who, for whom, why, what, decided how, with what result. With --manifest, --prompt or --model, all that
-    are given: every action of any agent that set out under such a manifest, and how well each part of it was known
-    then.
+    With an ID: who acted for whom, why, what was done, how it was decided, and the result. With --manifest, --prompt or
+    --model: every action under a manifest that matches all of these, and how each field of it was measured then.
     """
     from answerable.apps.cli.without_server import check_told_of, show_story, tell_copy
 

@@ -76,7 +76,7 @@ def _root() -> ArgumentParser:
     listed = [f"  {' '.join(name):{_COLUMN}}{one.help}" for name, one in COMMANDS.items()]
     codes = ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
     told = [
-        "Check what others recorded, and make keys, without a server.",
+        "Verify ledgers and evidence, and create keys, without a server.",
         "",
         "commands:",
         *listed,
@@ -104,7 +104,7 @@ def _parser(name: str, description: str, epilog: str = "") -> ArgumentParser:
     parser.add_argument("--data", type=Path, metavar="DIR", help=SUPPRESS)
     parser.add_argument("--config", type=Path, metavar="FILE", help=SUPPRESS)
     parser.add_argument("--no-color", dest="plain", action="store_true", help=SUPPRESS)
-    parser.add_argument("--quiet", "-q", action="store_true", help="No messages but faults.")
+    parser.add_argument("--quiet", "-q", action="store_true", help="Print no messages except errors.")
     return parser
 
 
@@ -123,7 +123,7 @@ def _key_and_policy(parser: ArgumentParser) -> None:
         dest="key",
         default=None,
         metavar="VKEY",
-        help="The log's key, known from elsewhere.",
+        help="The log's verifier key, from another source.",
     )
     parser.add_argument(
         "--policy",
@@ -143,13 +143,13 @@ def _of_ledger(parser: ArgumentParser) -> None:
         type=Path,
         default=None,
         metavar="FILE",
-        help="Checkpoints and batch heads that you kept, to which the log must still lead.",
+        help="Saved checkpoints and batch heads that the log must still extend.",
     )
     parser.add_argument(
         "--since",
         default=None,
         metavar="TIME",
-        help="Ask for a cosignature at or after this time (RFC 3339).",
+        help="Require a cosignature at or after this time (RFC 3339).",
     )
 
 
@@ -164,7 +164,7 @@ def _of_replay(parser: ArgumentParser) -> None:
         type=Path,
         default=None,
         metavar="FILE",
-        help="Ask the decisions in this evidence bundle again; any other way of naming them needs the server.",
+        help="Use the decisions in this evidence bundle (from `evidence export --replay`).",
     )
     parser.add_argument("name", nargs="?", help=SUPPRESS)
     for option in ("--all", "--from", "--to"):
@@ -180,16 +180,14 @@ def _of_timeline(parser: ArgumentParser) -> None:
         type=Path,
         default=None,
         metavar="DIR",
-        help="Ledger directory, or a copy of one: what is sealed stays sealed. Without it the server is needed.",
+        help="Read this ledger directory, or a copy of one; sealed fields stay sealed. Required without the server.",
     )
     for option, value in (
         ("--manifest", "DIGEST"),
         ("--prompt", "sha256:HEX"),
         ("--model", "NAME[@VERSION]"),
     ):
-        parser.add_argument(
-            option, default="", metavar=value, help="Actions under manifests that say this one."
-        )
+        parser.add_argument(option, default="", metavar=value, help="Actions under manifests with this one.")
 
 
 def _of_new_key(parser: ArgumentParser) -> None:
@@ -202,7 +200,7 @@ def _of_new_key(parser: ArgumentParser) -> None:
         type=Path,
         default=None,
         metavar="FILE",
-        help="Write the public half here, to register it.",
+        help="Write the public key to this file, to register it.",
     )
 
 
@@ -239,24 +237,24 @@ COMMANDS: Final[dict[tuple[str, ...], _Command]] = {
         ),
     ),
     ("decision", "replay"): _Command(
-        help="Derive the decisions in an evidence bundle again.",
+        help="Replay the decisions in an evidence bundle.",
         declare=_of_replay,
         run=_replay,
     ),
     ("timeline",): _Command(
-        help="The story of one id, or what ran under one prompt or model, from a copy.",
+        help="The history of one id, or the actions under one prompt or model, from a copy.",
         declare=_of_timeline,
         run=_tell,
     ),
     ("key", "new"): _Command(
-        help="Make a key in a file only you can read.",
+        help="Create a key in a file that only you can read.",
         declare=_of_new_key,
         run=lambda terminal, said: without_server.make_key(
             terminal, said.file, kind=said.kind, public=said.public
         ),
     ),
     ("key", "show"): _Command(
-        help="The public half of a key file.",
+        help="Print the public key of a key file.",
         declare=_of_key,
         run=lambda terminal, said: without_server.show_key(terminal, said.file),
     ),

@@ -26,9 +26,9 @@ _WORDS: Final = (
 
 
 def tree(shell: Shell, id: Id) -> int | None:
-    """What was handed on below a mandate.
+    """The delegations below a mandate.
 
-    Each hop with its agent, what was narrowed, whether it stands, and what was done by it.
+    Prints each hop with its agent, what it narrows, whether it is valid, and its actions.
     """
     from answerable.apps.cli.control import segment
 

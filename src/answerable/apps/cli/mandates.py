@@ -36,7 +36,9 @@ SchedulerKey = Annotated[Path, typer.Option("--key", help="The schedule's key fi
 Id = Annotated[str, typer.Argument(help="Id of the mandate.", metavar="ID")]
 State = Annotated[
     str | None,
-    typer.Option(help="Only those that are open, held, fallen, closed, revoked, expired, not_yet or spent."),
+    typer.Option(
+        help="Only mandates in this state: open, held, fallen, closed, revoked, expired, not_yet or spent."
+    ),
 ]
 
 _SHORT_PURPOSE_CHARS: Final = 60
@@ -58,7 +60,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_templates(shell: Shell) -> int | None:
-    """Templates, and what each asks for."""
+    """Templates and their parameters."""
     with shell.control() as control:
         items = list(control.every("/v1/templates"))
     if shell.terminal.as_json:
@@ -111,7 +113,7 @@ def issue(
 
 
 def new(shell: Shell, template: Template, person: Person, key: KeyFile, values: Filled = None) -> int | None:
-    """Give a task by filling in a template.
+    """Issue a mandate by filling in a template.
 
     Asks for what is missing, shows what the agent will and will not be able to do, asks, and signs.
     """
@@ -135,7 +137,7 @@ def new(shell: Shell, template: Template, person: Person, key: KeyFile, values: 
 
 
 def run_schedule(shell: Shell, schedule: Scheduled, key: SchedulerKey) -> int | None:
-    """Give the task of a schedule that is due.
+    """Issue the mandate of a schedule that is due.
 
     For a scheduler: asks nothing, and gives what the schedule says for this time, once.
     """
@@ -197,7 +199,7 @@ def list_mandates(shell: Shell, state: State = None) -> int | None:
 
 
 def show(shell: Shell, id: Id) -> int | None:
-    """One mandate, in sentences."""
+    """Show one mandate, in sentences."""
     from answerable.apps.cli.control import segment
 
     with shell.control() as control:

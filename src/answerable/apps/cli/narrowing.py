@@ -26,7 +26,7 @@ def proposed_changes(approval: Mapping[str, Any], numbers: Sequence[str], kept: 
         name, value = _pair(text, offered)
         if not value.isascii() or not value.isdigit() or not isinstance(offered[name], int):
             raise CLI_NARROWER(
-                f"{shown(text)}: use NAME=NUMBER with a whole number, for an argument that is one"
+                f"{shown(text)}: expected NAME=NUMBER with a whole number, for an argument that is a number"
             )
         changes[name] = int(value)
     wanted: dict[str, list[str]] = {}
@@ -34,18 +34,18 @@ def proposed_changes(approval: Mapping[str, Any], numbers: Sequence[str], kept: 
         name, value = _pair(text, offered)
         items = offered[name]
         if not isinstance(items, list) or value not in items:
-            raise CLI_NARROWER(f"{shown(text)}: the list does not name that")
+            raise CLI_NARROWER(f"{shown(text)}: the list has no such item")
         wanted.setdefault(name, []).append(value)
     for name, items in wanted.items():
         changes[name] = [one for one in offered[name] if one in items]
     if not changes:
-        raise CLI_NARROWER("say what less is: `--set NAME=NUMBER`, or `--keep NAME=ITEM` for a list")
+        raise CLI_NARROWER("give a smaller value: `--set NAME=NUMBER`, or `--keep NAME=ITEM` for a list")
     return encode(changes).decode()
 
 
 def _pair(text: str, offered: Mapping[str, Any]) -> tuple[str, str]:
     name, sign, value = text.partition("=")
     if not sign or name not in offered:
-        have = ", ".join(map(shown, offered)) or "nothing of this action"
-        raise CLI_NARROWER(f"{shown(text)}: what can be less is {have}")
+        have = ", ".join(map(shown, offered)) or "no argument of this action"
+        raise CLI_NARROWER(f"{shown(text)}: not an argument that can be narrowed; those are {have}")
     return name, value

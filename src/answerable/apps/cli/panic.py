@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer
     from answerable.core.canonical import JSONValue
 
-Reason = Annotated[str, typer.Option("--reason", help="Why, for the record.", metavar="TEXT")]
+Reason = Annotated[str, typer.Option("--reason", help="Reason, for the record.", metavar="TEXT")]
 
 SEEN_SECONDS_MAX: Final = 5.0
 POLL_SECONDS: Final = 0.05
@@ -29,11 +29,11 @@ def register(app: typer.Typer) -> None:
 
 
 def panic(shell: Shell, reason: Reason = "") -> int | None:
-    """Stop everything, even when no server answers.
+    """Stop everything, even if no server answers.
 
-    Writes one file into the data directory. A running server holds everything within a moment, and each that starts
-    does so before any door opens. Removing the file lifts nothing. Asks nothing. Where the file cannot be written, a
-    server that runs is asked to hold everything.
+    Writes one file into the data directory. A running server then holds everything within a moment, and a starting
+    server before it opens any listener. Removing the file does not lift the hold. Needs no confirmation. If the
+    file cannot be written, the command requests the hold from a running server.
     """
     from answerable.core.containment.hold import legible_reason
     from answerable.core.containment.press import FILE

@@ -20,9 +20,7 @@ PasskeyId = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the noun `person`."""
-    group = typer.Typer(
-        no_args_is_help=True, help="People: how they get into the console, and with which passkeys."
-    )
+    group = typer.Typer(no_args_is_help=True, help="People: invitations to the console, and passkeys.")
     command(group, "invite", reads=True, example="person invite chen --minutes 60")(invite)
     command(group, "passkeys", reads=True)(passkeys)
     command(group, "remove-passkey", reads=True, asks=True)(remove_passkey)
@@ -33,7 +31,7 @@ def invite(
     shell: Shell,
     name: Person,
     minutes: Annotated[
-        int, typer.Option("--minutes", help="How long the invitation is good.", min=1, max=1_440)
+        int, typer.Option("--minutes", help="Lifetime of the invitation.", min=1, max=1_440)
     ] = 15,
 ) -> int | None:
     """Print an address at which a registered person brings in a passkey, once, within minutes.
@@ -73,7 +71,7 @@ def qr_code(address: str) -> str:
 
 
 def passkeys(shell: Shell, name: AnyPerson = "") -> int | None:
-    """Passkeys that stand, oldest first."""
+    """Passkeys in force, oldest first."""
     with shell.control() as control:
         items = list(control.every("/v1/passkeys", **({"person": name} if name else {})))
     if shell.terminal.as_json:
@@ -98,7 +96,7 @@ def passkeys(shell: Shell, name: AnyPerson = "") -> int | None:
 
 
 def remove_passkey(shell: Shell, id: PasskeyId) -> int | None:
-    """Remove a passkey for good: sessions that it opened end, and what it signs counts no more."""
+    """Remove a passkey permanently: sessions that it opened end, and its signatures no longer count."""
     from answerable.apps.cli.control import segment
 
     with shell.control() as control:

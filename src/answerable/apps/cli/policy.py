@@ -27,14 +27,12 @@ Documents = Annotated[
     list[str] | None,
     typer.Option(
         "--registry",
-        help="Registry documents to check against: a YAML file or directory; else what is registered.",
+        help="Registry documents to check against: a YAML file or directory; default: the registered ones.",
         show_default=False,
         metavar="DOCS",
     ),
 ]
-Coverage = Annotated[
-    bool, typer.Option("--coverage/--no-coverage", help="Fail when a policy decides nothing in any case.")
-]
+Coverage = Annotated[bool, typer.Option("--coverage/--no-coverage", help="Fail if a policy decides no case.")]
 Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="Write to this file instead of standard output.", metavar="FILE"),
@@ -60,7 +58,7 @@ def register(app: typer.Typer) -> None:
 
 
 def check(shell: Shell, directory: Directory, registry: Documents = None) -> int | None:
-    """Everything that is wrong with a policy set.
+    """Check a policy set and print every fault.
 
     What publication refuses, and more: rules that can never match or change nothing, names that nothing has, groups
     that cannot answer, what is declared and not read. Each with its file and line; exit code 5 when there is one.
@@ -144,7 +142,7 @@ def schema(
     output: Output = None,
     beside: Annotated[
         Path | None,
-        typer.Option("--for", help="The set whose trackers and windows are in it, too.", metavar="DIR"),
+        typer.Option("--for", help="Include the trackers and windows of this policy set.", metavar="DIR"),
     ] = None,
 ) -> int | None:
     """The Cedar schema of what is registered, in Cedar's own syntax.

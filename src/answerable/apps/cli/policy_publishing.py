@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Person = Annotated[str, typer.Option("--as", help="Your registered name.", metavar="PERSON")]
 KeyFile = Annotated[Path, typer.Option("--key", help="Your key file.", metavar="FILE")]
-Comment = Annotated[str, typer.Option("--comment", help="Why, for the record.")]
+Comment = Annotated[str, typer.Option("--comment", help="Reason, for the record.")]
 ProposalId = Annotated[str, typer.Argument(help="Id of the proposal.", metavar="ID")]
 
 ALONE: Final = (
@@ -74,7 +74,9 @@ def propose(
     remove: Removed = None,
     since: Annotated[
         str,
-        typer.Option("--since", help="Simulate it so far back first, such as 7d; or `none`.", metavar="TIME"),
+        typer.Option(
+            "--since", help="Simulate it over this period first, such as 7d; or `none`.", metavar="TIME"
+        ),
     ] = "7d",
     comment: Comment = "",
 ) -> int | None:
@@ -112,7 +114,7 @@ def propose(
 
 
 def proposals(shell: Shell) -> int | None:
-    """Proposals that wait for their second person."""
+    """Proposals that wait for a second person."""
     with shell.control() as control:
         items = list(control.every("/v1/policy/proposals"))
     if shell.terminal.as_json:
@@ -156,12 +158,12 @@ def publish(shell: Shell, id: ProposalId, person: Person, key: KeyFile, comment:
 
 
 def withdraw(shell: Shell, id: ProposalId) -> int | None:
-    """Take a proposal back. That it was made stays in the ledger."""
+    """Withdraw a proposal. The ledger still records it."""
     from answerable.apps.cli.control import segment
 
     with shell.control() as control:
         if not shell.terminal.confirmed(f"Withdraw {id}?", yes=shell.yes):
-            raise CLI_NOT_CONFIRMED("not confirmed: it still waits")
+            raise CLI_NOT_CONFIRMED("not confirmed: the proposal is still open")
         found = control.post(f"/v1/policy/proposals/{segment(id)}/withdraw")
     if shell.terminal.as_json:
         shell.terminal.json(found)
@@ -192,12 +194,12 @@ def rollback(
     to: Annotated[
         str,
         typer.Argument(
-            help="Digest, or its beginning; else the set in force before this one.", metavar="DIGEST"
+            help="Digest, or its beginning; default: the previous set in force.", metavar="DIGEST"
         ),
     ] = "",
     comment: Comment = "",
 ) -> int | None:
-    """Put policy sets that were in force before into force again, on your signature alone."""
+    """Put earlier policy sets into force again, with your signature alone."""
     from answerable.apps.cli.control import segment
 
     with shell.control() as control:
@@ -221,7 +223,7 @@ def _simulated(
     interrupted."""
     found = simulated(shell, control, body, since)
     if found["partial"]:
-        raise CLI_NOT_CONFIRMED("broken off: nothing was signed")
+        raise CLI_NOT_CONFIRMED("interrupted: nothing was signed")
     if not shell.terminal.as_json:
         shell.terminal.say(
             f"simulated since {since}: {found['changed']} of {found['asked']} decisions change"
@@ -283,7 +285,7 @@ def _require_digests(found: Answer) -> None:
 
 
 def _unlike() -> Unverified:
-    return CLI_DIGEST("the server's digest is not that of the documents it shows: sign nothing")
+    return CLI_DIGEST("the server's digest does not match the documents that it sent: sign nothing")
 
 
 def _show(shell: Shell, found: Answer) -> None:

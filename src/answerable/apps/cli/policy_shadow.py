@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def register(group: typer.Typer) -> None:
     """Add the noun below `policy`."""
-    shadow = typer.Typer(no_args_is_help=True, help="A policy set that decides everything and does nothing.")
+    shadow = typer.Typer(
+        no_args_is_help=True, help="Shadow mode: a policy set that decides every request without effect."
+    )
     command(shadow, "start", reads=True)(start)
     command(shadow, "status", reads=True)(status)
     command(shadow, "stop", reads=True)(stop)
@@ -24,7 +26,7 @@ def register(group: typer.Typer) -> None:
 
 
 def start(shell: Shell, sources: Sources = None, remove: Removed = None) -> int | None:
-    """Put policy sets into the shadow.
+    """Run policy sets in shadow mode.
 
     A running server asks them about everything that is decided from now on, after it was decided.
     """
@@ -40,7 +42,7 @@ def start(shell: Shell, sources: Sources = None, remove: Removed = None) -> int 
 
 
 def status(shell: Shell, limit: Limit = 20) -> int | None:
-    """What the set in the shadow would have decided otherwise."""
+    """What the shadow policy set would have decided differently."""
     with shell.control() as control:
         found = control.get("/v1/policy/shadow")
     _show(shell, found, limit)
@@ -48,7 +50,7 @@ def status(shell: Shell, limit: Limit = 20) -> int | None:
 
 
 def stop(shell: Shell) -> int | None:
-    """Take the set out of the shadow. What it had seen is told a last time."""
+    """End shadow mode, and print its results a last time."""
     with shell.control() as control:
         found = control.post("/v1/policy/shadow/stop")
     _show(shell, found, 0)

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 Since = Annotated[
-    str, typer.Option("--since", help="How far back: such as 90m, 24h, 7d; or `all`.", metavar="TIME")
+    str, typer.Option("--since", help="Period, such as 90m, 24h, 7d; or `all`.", metavar="TIME")
 ]
 Tier = Annotated[
     list[str] | None,
-    typer.Option("--tier", help="As if this capability were of this tier, 0 to 3.", metavar="CAPABILITY=N"),
+    typer.Option("--tier", help="Assume that this capability has this tier, 0 to 3.", metavar="CAPABILITY=N"),
 ]
 Limit = Annotated[int, typer.Option("--limit", min=0, help="How many changes to list; --json lists all.")]
 
@@ -155,7 +155,7 @@ def millis_back(since: str) -> int:
         return 0
     found = _SINCE.fullmatch(since)
     if found is None:
-        raise CLI_SINCE(f"{shown(since)} is not a time back such as `90m`, `24h` or `7d`")
+        raise CLI_SINCE(f"{shown(since)} is not a duration such as `90m`, `24h` or `7d`")
     return max(0, time.time_ns() // 1_000_000 - int(found[1]) * _SECONDS[found[2]] * 1000)
 
 

@@ -21,7 +21,7 @@ Sources = Annotated[
     typer.Argument(help="Directories of policy sets, or YAML files of PolicySet documents.", metavar="SET"),
 ]
 Removed = Annotated[
-    list[str] | None, typer.Option("--remove", help="Take this policy set away.", metavar="NAME")
+    list[str] | None, typer.Option("--remove", help="Remove this policy set.", metavar="NAME")
 ]
 
 
@@ -69,11 +69,11 @@ def gathered(
         if checked.faults:
             first = checked.faults[0]
             told = f"{source / first.file}:{first.line}: {first.message}"
-            raise SET_FAULTS(f"{told}: `answerable policy check {source}` tells all")
+            raise SET_FAULTS(f"{told}: `answerable policy check {source}` lists all")
         tried = try_set(checked)
         if tried.failed:
             raise SET_TESTS(
-                f"{len(tried.failed)} tests of {source} fail: `answerable policy test {source}` tells all"
+                f"{len(tried.failed)} tests of {source} fail: `answerable policy test {source}` lists all"
             )
         untried = len(tried.untried_faults())
         tests[checked.name] = {"failed": 0, "passed": len(tried.tried), "policies_untried": untried}

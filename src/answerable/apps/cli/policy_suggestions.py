@@ -14,14 +14,19 @@ from answerable.apps.cli.policy_simulation import millis_back, simulated
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Control
 
-Since = Annotated[str, typer.Option("--since", help="How far back: such as 30d; or `all`.", metavar="TIME")]
+Since = Annotated[str, typer.Option("--since", help="Period, such as 30d; or `all`.", metavar="TIME")]
 ApprovedMin = Annotated[
-    int, typer.Option("--approved-min", min=2, help="So many alike questions, all of them approved.")
+    int, typer.Option("--approved-min", min=2, help="Least number of alike questions, all approved.")
 ]
-Days = Annotated[int, typer.Option("--days", min=1, max=90, help="Until the rule ends by itself.")]
+Days = Annotated[int, typer.Option("--days", min=1, max=90, help="Days until the rule expires.")]
 Save = Annotated[
     Path | None,
-    typer.Option("--save", help="Write each as a document there.", show_default=False, metavar="DIR"),
+    typer.Option(
+        "--save",
+        help="Write each suggestion as a document to this directory.",
+        show_default=False,
+        metavar="DIR",
+    ),
 ]
 
 

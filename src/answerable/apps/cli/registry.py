@@ -27,9 +27,13 @@ Files = Annotated[
     list[str] | None,
     typer.Option("--file", "-f", help="YAML file, directory, or - for standard input.", metavar="FILE"),
 ]
-MoreFiles = Annotated[list[str] | None, typer.Argument(help="More of them.", metavar="FILE")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Check and say what would change; change nothing.")]
-Prune = Annotated[bool, typer.Option("--prune", help="Remove what is registered and not in these files.")]
+MoreFiles = Annotated[list[str] | None, typer.Argument(help="Further files.", metavar="FILE")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check, and print what would change; change nothing.")
+]
+Prune = Annotated[
+    bool, typer.Option("--prune", help="Remove registered documents that are not in these files.")
+]
 
 _VOID_SHOWN_MAX: Final = 5
 _SIGNS: Final = {"added": "+", "removed": "-", "changed": "~"}
@@ -41,7 +45,7 @@ def register(app: typer.Typer) -> None:
     command(app, "apply", reads=True, asks=True, panel="Documents")(apply)
     command(app, "diff", reads=True, panel="Documents")(show_diff)
     command(app, "validate", reads=True, panel="Documents")(validate)
-    registry = typer.Typer(no_args_is_help=True, help="What is registered, and what is missing.")
+    registry = typer.Typer(no_args_is_help=True, help="Registered documents, and what is missing in them.")
     command(registry, "check", reads=True)(check)
     command(registry, "list", reads=True)(list_documents)
     command(registry, "show", reads=True)(show_document)
@@ -57,7 +61,7 @@ def apply(
 ) -> int | None:
     """Put documents into force.
 
-    Beside those already there; all of them, or none when one is at fault.
+    Adds them to the registered ones: all of them, or none if one has a fault.
     """
     reading = _read(shell, file, files)
     with shell.control(creates=True) as control:
@@ -93,7 +97,7 @@ def _warn_of_duties(shell: Shell, control: Control, applied: Answer) -> None:
 
 
 def show_diff(shell: Shell, file: Files = None, files: MoreFiles = None, prune: Prune = False) -> int | None:
-    """What applying would change, field by field."""
+    """Print what `apply` would change, field by field."""
     from answerable.core.canonical import encode
     from answerable.core.registry.documents.standing import with_standing
     from answerable.core.registry.parsing.parse import document_key
@@ -130,7 +134,7 @@ def show_diff(shell: Shell, file: Files = None, files: MoreFiles = None, prune: 
 def validate(shell: Shell, file: Files = None, files: MoreFiles = None) -> int | None:
     """Check documents without a server.
 
-    Give all that belong together. Every fault is told with its file and line; exit code 5 when there is one.
+    Give all documents that belong together. Prints each fault with its file and line; exit code 5 if there is one.
     """
     from answerable.wiring.registry_documents import faults_in, inactive_in
 
@@ -151,9 +155,9 @@ def validate(shell: Shell, file: Files = None, files: MoreFiles = None) -> int |
 
 
 def check(shell: Shell) -> int | None:
-    """What is missing before things become active.
+    """What is missing before registered documents become active.
 
-    And what an owner should look at. Exit code 5 when something registered is not active.
+    Also prints what an owner should check. Exit code 5 if a registered document is not active.
     """
     with shell.control() as control:
         found = control.get("/v1/registry/check")
@@ -188,7 +192,9 @@ def list_documents(
 
 def show_document(
     shell: Shell,
-    kind: Annotated[str, typer.Argument(help="Such as Agent or Capability.", metavar="KIND")],
+    kind: Annotated[
+        str, typer.Argument(help="Kind of the document, such as Agent or Capability.", metavar="KIND")
+    ],
     name: Annotated[str, typer.Argument(help="metadata.name of the document.", metavar="NAME")],
 ) -> int | None:
     """One document as it is stored."""
@@ -265,7 +271,7 @@ def show_agent(shell: Shell, name: Annotated[str, typer.Argument(help="Name of t
 
 
 def list_servers(shell: Shell) -> int | None:
-    """Upstream servers and how they are."""
+    """Upstream servers and their states."""
     with shell.control() as control:
         items = list(control.every("/v1/servers"))
     if shell.terminal.as_json:
@@ -367,7 +373,7 @@ def _warn_void(shell: Shell, void: list[str]) -> None:
         shell.terminal.warn(one)
     if len(void) > _VOID_SHOWN_MAX:
         shell.terminal.warn(
-            f"and {len(void) - _VOID_SHOWN_MAX} policies more: `answerable policy check` tells all"
+            f"and {len(void) - _VOID_SHOWN_MAX} policies more: `answerable policy check` lists all"
         )
 
 

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 Kind = Annotated[
-    str | None, typer.Argument(help=f"What to end: {', '.join(REVOCATION_KINDS)}.", metavar="KIND")
+    str | None, typer.Argument(help=f"What to revoke: {', '.join(REVOCATION_KINDS)}.", metavar="KIND")
 ]
 Name = Annotated[str | None, typer.Argument(help="Its name.", metavar="NAME")]
-Reason = Annotated[str, typer.Option("--reason", help="Why, for the ledger.", metavar="TEXT")]
-Listed = Annotated[bool, typer.Option("--list", help="List what was revoked, and revoke nothing.")]
+Reason = Annotated[str, typer.Option("--reason", help="Reason, for the record.", metavar="TEXT")]
+Listed = Annotated[bool, typer.Option("--list", help="List revocations; revoke nothing.")]
 
 _UNDOING: Final = {"not_reversible": "no", "reversible": "yes, by hand", "read": "no: it was read"}
 
@@ -33,9 +33,9 @@ def register(app: typer.Typer) -> None:
 def revoke(
     shell: Shell, kind: Kind = None, name: Name = None, reason: Reason = "", listed: Listed = False
 ) -> int | None:
-    """End a right to act, at once and for good.
+    """Revoke a right to act, at once and permanently.
 
-    Says what that stopped, what was in flight, and what could not be undone.
+    Prints what was stopped, what was in flight, and what could not be undone.
     """
     if listed:
         _list(shell)

@@ -34,25 +34,23 @@ if TYPE_CHECKING:
 Name = Annotated[str, typer.Argument(help="Name of the secret.", metavar="NAME")]
 File = Annotated[
     Path | None,
-    typer.Option("--file", help="Read the value here instead of from standard input.", metavar="FILE"),
+    typer.Option("--file", help="Read the value from this file instead of standard input.", metavar="FILE"),
 ]
-Owner = Annotated[str, typer.Option("--owner", help="Who answers for it.", metavar="PERSON")]
-About = Annotated[str, typer.Option("--about", help="What it opens.", metavar="TEXT")]
+Owner = Annotated[str, typer.Option("--owner", help="Registered name of its owner.", metavar="PERSON")]
+About = Annotated[str, typer.Option("--about", help="What the secret gives access to.", metavar="TEXT")]
 Days = Annotated[
     int,
-    typer.Option("--rotate-days", help="Days until it is to be replaced; 0 for no schedule.", metavar="DAYS"),
+    typer.Option("--rotate-days", help="Days until it must be replaced; 0 for no schedule.", metavar="DAYS"),
 ]
 Keep = Annotated[
     bool,
-    typer.Option(
-        "--keep-old", help="Keep older versions until they are retired, for those who still have them."
-    ),
+    typer.Option("--keep-old", help="Keep older versions valid until they are retired."),
 ]
 At = Annotated[
     str | None,
     typer.Option(
         "--at-target",
-        help="Make a new password of the broker's own account at this target, there and here.",
+        help="Change the password of the broker's own account at this target and in the store.",
         metavar="TARGET",
     ),
 ]
@@ -60,17 +58,15 @@ NameUnlessAt = Annotated[
     str | None, typer.Argument(help="Name of the secret; left out with --at-target.", metavar="NAME")
 ]
 Old = Annotated[bool, typer.Option("--old", help="Only the versions before the current one.")]
-Why = Annotated[str, typer.Option("--reason", help="Where it was seen.", metavar="TEXT")]
+Why = Annotated[str, typer.Option("--reason", help="Where it was exposed.", metavar="TEXT")]
 Form = Annotated[str, typer.Option("--form", help="What it looks like: aws, github, password, slack or url.")]
 To = Annotated[
     Path, typer.Option("--to", help="New file to plant it in, readable by you alone.", metavar="FILE")
 ]
-Paths = Annotated[
-    list[Path], typer.Argument(help="Files to look through; - for standard input.", metavar="FILE")
-]
+Paths = Annotated[list[Path], typer.Argument(help="Files to search; - for standard input.", metavar="FILE")]
 
 Noted = Annotated[
-    bool, typer.Option("--expose", help="Note what was found as exposed, so that it is replaced.")
+    bool, typer.Option("--expose", help="Mark what was found as exposed, so that it is replaced.")
 ]
 
 VALUE_BYTES_MAX: Final = 65_536
@@ -148,11 +144,11 @@ def rotate(
     """
     if at_target is not None:
         if name is not None or file is not None or keep_old:
-            raise SECRET_ROTATION("with --at-target there is nothing else to say")
+            raise SECRET_ROTATION("--at-target takes no NAME, no file and no --keep-old")
         _rotate_at(shell, at_target)
         return None
     if name is None:
-        raise SECRET_ROTATION("say which secret, or --at-target TARGET")
+        raise SECRET_ROTATION("give NAME of the secret, or --at-target TARGET")
     _told(shell, _store(shell).rotate(name, _value(file), keep_old=keep_old), f"{name} has a new version")
     return None
 

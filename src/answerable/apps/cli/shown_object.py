@@ -28,5 +28,7 @@ def shown_whole(answer: Answer) -> tuple[FrozenJSON, FrozenJSON]:
     value = object_in(shown)
     said = {name: value[name] for name in ("arguments", "method", "server", "target")}
     if said != action or value["txn"] != answer["id"] or not is_card_of(card, shown):
-        raise CLI_DIGEST("what the server shows is not what it would run: sign nothing, and tell who runs it")
+        raise CLI_DIGEST(
+            "the displayed action is not the action that the server would run: sign nothing, and notify its operator"
+        )
     return shown, card

@@ -18,15 +18,19 @@ if TYPE_CHECKING:
 
 Since = Annotated[
     str,
-    typer.Option("--since", help="How far back, by whole hours: such as 24h, 7d; or `all`.", metavar="TIME"),
+    typer.Option("--since", help="Period, in whole hours, such as 24h or 7d; or `all`.", metavar="TIME"),
 ]
 Save = Annotated[
     Path | None,
-    typer.Option("--save", help="Write the figures down, as a baseline.", show_default=False, metavar="FILE"),
+    typer.Option(
+        "--save", help="Save the figures to this file as a baseline.", show_default=False, metavar="FILE"
+    ),
 ]
 Against = Annotated[
     Path | None,
-    typer.Option("--against", help="Tell the differences to a baseline.", show_default=False, metavar="FILE"),
+    typer.Option(
+        "--against", help="Print the differences from this baseline.", show_default=False, metavar="FILE"
+    ),
 ]
 
 NO_DATA: Final = "no data"

@@ -126,7 +126,7 @@ def write_baseline(path: Path, answer: dict[str, Any]) -> None:
             file.write(text + "\n")
     except FileExistsError:
         raise STATS_EXISTS(
-            f"{shown(path)} is there already, and a baseline is not written over: name another file"
+            f"{shown(path)} already exists and is not overwritten: name another file"
         ) from None
     except OSError as error:
         raise STATS_FILE(f"{shown(path)} cannot be written: {_reason(error)}") from None
@@ -147,7 +147,7 @@ def read_baseline(path: Path) -> Stats:
         found = None
     if found is None or (found.kind, found.version) != (KIND, VERSION):
         raise STATS_BASELINE(
-            f"{shown(path)} is no baseline that `answerable stats --save` of this version wrote"
+            f"{shown(path)} is not a baseline that `answerable stats --save` of this version wrote"
         )
     return found.stats
 

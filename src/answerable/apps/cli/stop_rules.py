@@ -13,23 +13,21 @@ from answerable.apps.cli.policy_simulation import Since, millis_back
 if TYPE_CHECKING:
     from typing import Any
 
-Name = Annotated[str, typer.Argument(help="The rule, as it is registered; dry or not.", metavar="NAME")]
+Name = Annotated[str, typer.Argument(help="Registered name of the rule, dry or not.", metavar="NAME")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the noun `stop-rule`."""
-    group = typer.Typer(
-        no_args_is_help=True, help="Stop rules: what is too much, and what stands still then."
-    )
+    group = typer.Typer(no_args_is_help=True, help="Stop rules: limits, and what is held when one is passed.")
     command(group, "simulate", reads=True)(simulate)
     app.add_typer(group, name="stop-rule")
 
 
 def simulate(shell: Shell, name: Name, since: Since = "7d") -> int | None:
-    """Say what a stop rule would have held, by what is in the ledger.
+    """Print what a stop rule would have held, from the ledger.
 
-    Of each hold there would have been: by which entry, how much it was, and how many actions were done that it would
-    have stopped.
+    Prints for each hold the entry that would have caused it, the measured number, and how many actions it would have
+    stopped.
     """
     with shell.control() as control:
         found = control.get_long(f"/v1/stop-rules/{segment(name)}/simulation", since=str(millis_back(since)))

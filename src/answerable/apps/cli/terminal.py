@@ -69,7 +69,7 @@ def printing() -> Iterator[None]:
     except OSError as failed:
         print_nowhere()
         raise CLI_OUTPUT(
-            f"standard output takes nothing ({failed.strerror}): what was done stays done"
+            f"standard output cannot be written ({failed.strerror}): changes already made stay in force"
         ) from None
 
 
@@ -184,7 +184,7 @@ class Terminal:
         Raises Malformed (`cli.missing`) when there is no terminal or the answer is empty or too long.
         """
         if not sys.stdin.isatty():
-            raise CLI_MISSING(f"there is no terminal to ask at: {otherwise}")
+            raise CLI_MISSING(f"standard input is not a terminal: {otherwise}")
         self._print(f"{safe(question)}: ", "bold", sys.stderr, end="")
         answer = sys.stdin.readline(ANSWER_CHARS_MAX + 1).strip()
         if not answer or len(answer) > ANSWER_CHARS_MAX:

@@ -30,7 +30,7 @@ WAITING: Final = ("new", "changed")
 def register(app: typer.Typer) -> None:
     """Add the noun `tool`."""
     tool = typer.Typer(
-        no_args_is_help=True, help="Tools of upstream servers, and which definitions are let through."
+        no_args_is_help=True, help="Tools of upstream servers, and which definitions are approved."
     )
     command(tool, "list", reads=True)(list_tools)
     command(tool, "diff", reads=True)(show_diff)
@@ -44,7 +44,7 @@ def list_tools(
         str, typer.Argument(help="Only of this server.", show_default=False, metavar="[SERVER]")
     ] = "",
 ) -> int | None:
-    """Tools, and whether their definitions are let through.
+    """Tools, and whether their definitions are approved.
 
     Exit code 5 when one that is registered waits for its owner.
     """
@@ -73,7 +73,7 @@ def list_tools(
 
 
 def show_diff(shell: Shell, server: ServerName, tool: ToolName) -> int | None:
-    """What a tool says of itself now, against the definition in force.
+    """Compare the tool's current definition with the approved one.
 
     First in words, what matters most on top; then line by line. Exit code 5 when there is a difference.
     """
@@ -93,7 +93,9 @@ def approve(
     tool: Annotated[
         str,
         typer.Argument(
-            help="The tool; else every one of the server that waits.", show_default=False, metavar="[TOOL]"
+            help="The tool; default: every tool of the server that waits for approval.",
+            show_default=False,
+            metavar="[TOOL]",
         ),
     ] = "",
     key: Annotated[
@@ -104,7 +106,7 @@ def approve(
         str,
         typer.Option(
             "--as",
-            help="Registered name of the owner; else who has registered this key.",
+            help="Registered name of the owner; default: the person who registered this key.",
             show_default=False,
             metavar="PERSON",
         ),
@@ -113,13 +115,13 @@ def approve(
         str,
         typer.Option(
             "--definition",
-            help="Digest of the definition that you looked at; another one is not signed.",
+            help="Digest of the definition that you reviewed; no other is signed.",
             show_default=False,
             metavar="HEX",
         ),
     ] = "",
 ) -> int | None:
-    """Let a new or changed tool through, as its owner or backup owner.
+    """Approve a new or changed tool definition, as its owner or backup owner.
 
     Shows the difference, asks, signs what was shown, and hands it in. The key stays here.
     """
@@ -127,7 +129,7 @@ def approve(
     from answerable.sdk.keyfile import load_key
 
     if key is None:
-        raise CLI_MISSING("name the key of the tool's owner: --key FILE")
+        raise CLI_MISSING("give the key of the tool's owner: --key FILE")
     signing_key = load_key(key)
     with shell.control() as control:
         owner = principal_id(person or _owner_of(control, signing_key.public.thumbprint))
@@ -139,7 +141,8 @@ def approve(
             found = _found(control, server, name)
             if definition and found["tool"]["offered"] != definition.removeprefix("sha256:"):
                 raise TOOL_OTHER_DEFINITION(
-                    f"tool {shown(name)} is of definition {found['tool']['offered'] or 'none'} now"
+                    f"tool {shown(name)} has definition {found['tool']['offered'] or 'none'} now, "
+                    f"expected {shown(definition)}"
                 )
             if found["text"] is not None and not _differs(found):
                 shell.terminal.say(f"{name}: this definition is in force already")

@@ -9,14 +9,12 @@ import typer
 from answerable.apps.cli.command import Shell, command
 from answerable.errors.codes.services import CLI_NOT_CONFIRMED
 
-AuthorityId = Annotated[
-    str, typer.Argument(help="Id of the authority, or the beginning of it.", metavar="ID")
-]
+AuthorityId = Annotated[str, typer.Argument(help="Id of the authority, or its beginning.", metavar="ID")]
 Now = Annotated[
     bool,
     typer.Option(
         "--now",
-        help="Let it sign at once: who has not fetched the bundle since then refuses what it signs.",
+        help="Sign with them at once: verifiers that have not fetched the new bundle refuse what they sign.",
     ),
 ]
 

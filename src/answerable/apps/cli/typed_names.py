@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Typed = Annotated[
     str,
     typer.Option(
-        help="Of a critical action: the name of what it acts on, instead of being asked for it.",
+        help="For a critical action: the name of its resource, instead of a prompt for it.",
         metavar="NAME",
     ),
 ]
@@ -37,7 +37,7 @@ def typed_name(shell: Shell, answer: Answer, waiting: Approval, verdict: Verdict
     name = name_to_type(waiting)
     otherwise = f"look at what it acts on, and add --typed {quote(name)}"
     if not given and shell.yes:
-        raise CLI_MISSING(f"--yes does not stand for the name: {otherwise}")
+        raise CLI_MISSING(f"--yes does not replace the typed name: {otherwise}")
     typed = given or shell.terminal.asked(f"This is critical. Type {name} to let it run", otherwise=otherwise)
     if not is_same_name(name, typed):
         raise CLI_NOT_CONFIRMED(f"that is not {shown(name)}: {how_unlike(name, typed)}; nothing was signed")

@@ -87,7 +87,7 @@ def milliseconds(text: str) -> int:
     except ValueError:
         when = None
     if when is None or when.tzinfo is None:
-        raise CLI_TIME(f"{shown(text)} is no time with a time zone, as RFC 3339 has it")
+        raise CLI_TIME(f"{shown(text)} is not an RFC 3339 time with a time zone")
     return int(when.timestamp() * 1000)
 
 
@@ -127,7 +127,7 @@ def show_story(terminal: Terminal, name: str, lines: list[dict[str, Any]]) -> in
         terminal.json({"name": name, "lines": lines})
         return None
     if not lines:
-        raise TIMELINE_UNKNOWN(f"the ledger knows nothing of {shown(name)}")
+        raise TIMELINE_UNKNOWN(f"the ledger has no entry about {shown(name)}")
     for line in lines:
         terminal.line(f"{line['at']}  #{line['index']}  {line['text']}", "bold")
         for detail in line["details"]:
@@ -193,7 +193,7 @@ def checked(evidence: bytes) -> tuple[Bundle, EvidenceReport]:
     report = verify_evidence(evidence)
     if report.status == "invalid":
         first = next(one for one in report.findings if one.severity == "error")
-        raise EVIDENCE_INVALID(f"this is no evidence of anything: {first.message}")
+        raise EVIDENCE_INVALID(f"the evidence bundle is invalid: {first.message}")
     return Bundle.parse(evidence), report
 
 
@@ -214,7 +214,7 @@ def _replayed(evidence: bytes, erased: frozenset[int]) -> tuple[tuple[Replayed, 
     bundle, report = checked(evidence)
     found = replay_bundle(bundle, erased=erased)
     if not found:
-        raise DECISION_NONE("no entry about that is a decision")
+        raise DECISION_NONE("no entry about this id is a decision")
     return found, report
 
 
@@ -233,12 +233,15 @@ def content_of_bundle(path: Path) -> bytes:
 
 
 def make_key(terminal: Terminal, file: Path, *, kind: str, public: Path | None) -> int | None:
-    """Make a key file. kind: of `ALGORITHMS`. Raises Malformed (`cli.public_exists`), as `create_key`."""
+    """Create a key file and print its public key. kind: of `ALGORITHMS`.
+
+    Raises Malformed (`cli.public_exists`), and as `create_key`.
+    """
     from answerable.core.identity.keys.keys import SEED_BYTES
     from answerable.sdk.keyfile import create_key
 
     if public is not None and public.exists():
-        raise CLI_PUBLIC_EXISTS(f"{public.name} is there already and is not overwritten")
+        raise CLI_PUBLIC_EXISTS(f"{public.name} already exists and is not overwritten")
     algorithm = ALGORITHMS[kind]
     key = create_key(file, seed=os.urandom(SEED_BYTES[algorithm]), algorithm=algorithm)
     if public is not None:
@@ -247,7 +250,7 @@ def make_key(terminal: Terminal, file: Path, *, kind: str, public: Path | None) 
 
 
 def show_key(terminal: Terminal, file: Path) -> int | None:
-    """The public half of a key file. Raises as `load_key`."""
+    """Print the public key of a key file. Raises as `load_key`."""
     from answerable.sdk.keyfile import load_key
 
     return _show_public(terminal, load_key(file))

@@ -24,7 +24,8 @@ LogKey = Annotated[
 def noun() -> typer.Typer:
     """Return the noun with the verbs that open no listener."""
     group = typer.Typer(
-        no_args_is_help=True, help="Witnesses: who cosigns a ledger, so that it cannot go back."
+        no_args_is_help=True,
+        help="Witnesses: cosigners of a ledger, so that it cannot be rolled back unnoticed.",
     )
     command(group, "show", reads=True)(show)
     command(group, "add-log", asks=True)(add_log)

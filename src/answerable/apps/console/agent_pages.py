@@ -66,7 +66,7 @@ async def stop(asked: Asked) -> Response:
     asked.require_fresh()
     kind, name = fields.get("kind", ""), fields.get("name", "")
     if kind not in STOPPABLE:
-        raise REQUEST_BODY(f"{shown(kind)} is not stopped from here: use `answerable stop`")
+        raise REQUEST_BODY(f"{shown(kind)} cannot be stopped on this page: use `answerable stop`")
     reason = fields.get("reason", "").strip()
     if len(reason) > REASON_CHARS_MAX:
         raise REQUEST_BODY(f"a reason has at most {REASON_CHARS_MAX} characters")

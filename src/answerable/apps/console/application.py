@@ -129,7 +129,7 @@ async def _asset(asked: Asked) -> Response:
 
 
 async def _no_method(asked: Asked) -> Response:
-    raise CONSOLE_METHOD(f"{shown(asked.request.method, 20)} is no method of this page")
+    raise CONSOLE_METHOD(f"{shown(asked.request.method, 20)} is not a method of this page")
 
 
 async def _no_page(asked: Asked) -> Response:

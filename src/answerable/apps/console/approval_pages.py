@@ -146,7 +146,7 @@ async def open_one(asked: Asked) -> Response:
     )
     nonce, found, ends = open_to_answer(asked.walk, asked.request.path_params["id"], to=person.name)
     if body.get("rendering") != found.card.hex:
-        raise APPROVAL_RENDERING("this is not the card that you saw: open it anew")
+        raise APPROVAL_RENDERING("the card has changed since you opened it: reload the page")
     words = _words(asked.walk, found, body, verdict)
     if words.narrower:
         # A proposal that is not narrower is refused before the person signs.
@@ -302,7 +302,7 @@ def _kept(was: int | tuple[str, ...] | None, value: JSONValue) -> JSONValue:
     if not isinstance(was, tuple) or not isinstance(value, list):
         return value
     if not all(type(one) is int and 0 <= one < len(was) for one in value):
-        raise REQUEST_BODY("`narrower` names places that the list does not have")
+        raise REQUEST_BODY("`narrower` has indexes that the list does not have")
     return [was[cast("int", one)] for one in value]
 
 

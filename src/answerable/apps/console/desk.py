@@ -84,7 +84,7 @@ class Asked:
     def who(self) -> tuple[Session, Principal]:
         """The session and its person. Raises Unverified (`console.signed_out`)."""
         if self.session is None or self.person is None:
-            raise CONSOLE_SIGNED_OUT("nobody is signed in here")
+            raise CONSOLE_SIGNED_OUT("not signed in")
         return self.session, self.person
 
     @property
@@ -99,7 +99,7 @@ class Asked:
         if not self.is_fresh:
             seconds = self.console.needs.limits.fresh_seconds
             raise CONSOLE_NOT_FRESH(
-                f"show once more who you are: that was more than {seconds} seconds ago, or at another address"
+                f"sign in again: your last authentication was more than {seconds} seconds ago or from another address"
             )
 
     def has_shown(self) -> None:
@@ -222,7 +222,7 @@ def set_cookie(response: Response, name: str, value: str, *, seconds: int, stric
 def _signed_out(asked: Asked) -> Response:
     request = asked.request
     if asked.wants_json or request.method == "POST" or "hx-request" in request.headers:
-        gone = CONSOLE_SIGNED_OUT("you are not signed in any more")
+        gone = CONSOLE_SIGNED_OUT("your session has ended: sign in again")
         return _failed(asked, gone)
     if request.headers.get("sec-fetch-site") == "cross-site":
         # A browser withholds a strict cookie on a navigation from another site, but sends it when the console's own

@@ -109,7 +109,7 @@ async def end(asked: Asked) -> Response:
     register = walk.duties.register
     found = register.find(name) if register is not None else None
     if found is None or person.name not in (found.of, found.to):
-        raise CONSOLE_GONE("this is none of your delegations of duty")
+        raise CONSOLE_GONE("you have no such delegation of duty")
     await end_duty(walk, name, by=person.name)
     return see_other("/duty")
 

@@ -65,17 +65,17 @@ def check_request(needs: ConsoleServices, request: Request) -> None:
     """Check the host, method and origin of a request. Raises Malformed (`console.host`, `console.method`) and Refused
     (`console.origin`)."""
     if request.headers.getlist("host") != [urlsplit(needs.origin).netloc]:
-        raise CONSOLE_HOST(f"this console is at {needs.origin}, and answers to no other name")
+        raise CONSOLE_HOST(f"this console is at {needs.origin}; no other host name is served")
     came_from = request.headers.get("sec-fetch-site", "")
     if request.method in SAFE_METHODS:
         if came_from and came_from not in _NAVIGATIONS:
-            raise CONSOLE_ORIGIN("a browser does not say this of itself")
+            raise CONSOLE_ORIGIN("the `Sec-Fetch-Site` header has an unknown value")
         return
     if request.method != "POST":
-        raise CONSOLE_METHOD(f"{shown(request.method, 20)} is no method of this console")
+        raise CONSOLE_METHOD(f"{shown(request.method, 20)} is not a method of this console")
     # Browsers send Origin with every POST: a request without it is not from a browser, or hides its origin.
     if request.headers.getlist("origin") != [needs.origin] or (came_from and came_from not in _SAME):
-        raise CONSOLE_ORIGIN("this did not come from a page of this console: open it there")
+        raise CONSOLE_ORIGIN("the request did not come from a page of this console: repeat it there")
 
 
 async def body_of(request: Request, limits: ConsoleLimits) -> bytes:

@@ -69,12 +69,12 @@ class ProviderDesk:
         found = asked.request.query_params.get("issuer", "")
         provider = next((one for one in asked.console.needs.providers if one.issuer == found), None)
         if provider is None:
-            raise CONSOLE_GONE(f"people do not sign in at {shown(found)} here")
+            raise CONSOLE_GONE(f"sign-in at {shown(found)} is not configured")
         asked.console.attempts.note(browser_of(asked.request).address)
         now, random = asked.walk.clock.monotonic(), asked.walk.entropy.bytes
         self._begun = {state: one for state, one in self._begun.items() if now < one.until}
         if len(self._begun) >= BEGUN_MAX:
-            raise PASSKEY_BUSY("too many people sign in at this moment")
+            raise PASSKEY_BUSY("too many sign-ins are in progress")
         state, nonce, verifier, browser = (to_base64url(random(SECRET_BYTES)) for _ in range(4))
         address = await provider.address(
             state=state, nonce=nonce, verifier=verifier, redirect=_redirect(asked, provider)

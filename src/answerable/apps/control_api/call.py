@@ -126,7 +126,7 @@ def page_of(
     rest = iter(items)
     cursor = call.query.get("cursor")
     if cursor is not None and not any(name(item) == cursor for item in rest):
-        raise REQUEST_QUERY(f"cursor {shown(cursor)} names nothing in this list")
+        raise REQUEST_QUERY(f"cursor {shown(cursor)} is not of this list")
     found = list(islice(rest, limit + 1))
     shown_items = found[:limit]
     following = name(shown_items[-1]) if len(found) > limit else None

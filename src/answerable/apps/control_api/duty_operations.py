@@ -155,7 +155,7 @@ def _moment(text: str) -> UnixMillis:
     except ValueError:
         when = None
     if when is None or when.tzinfo is None or not 1970 <= when.year <= 9000:
-        raise REQUEST_QUERY(f"{shown(text)} is no time with an offset, like 2026-12-24T18:00+01:00")
+        raise REQUEST_QUERY(f"{shown(text)} is not a time with a UTC offset such as 2026-12-24T18:00+01:00")
     return UnixMillis(round(when.timestamp() * 1000))
 
 

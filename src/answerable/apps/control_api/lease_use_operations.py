@@ -99,7 +99,7 @@ async def narrow(call: Call) -> Answer:
     template, kept = body.text("template", chars_max=64), body.items("kept")
     one = leased(call.walk, name)
     if template != one.template:
-        raise LEASE_TEMPLATE("the lease of this capability grants something else by now: count anew")
+        raise LEASE_TEMPLATE("the lease of this capability was changed meanwhile: count again")
     if len(kept) > PLACES_MAX or not all(isinstance(place, str) for place in kept):
         raise REQUEST_BODY(f"/kept: a list of at most {PLACES_MAX} places")
     asks = broker_of(call.walk).asks
@@ -115,7 +115,7 @@ async def tell_rights(call: Call) -> Answer:
         name, server, grants = _lease_in(document)
         known = call.walk.registry.current.servers.get(server)
         if known is None or not known.target:
-            raise SERVER_UNKNOWN(f"server {shown(server)} is none that a broker acts on")
+            raise SERVER_UNKNOWN(f"no broker acts for server {shown(server)}")
         rights = await broker_of(call.walk).asks.rights(known.target, grants)
         found.append(
             {"capability": name, "target": known.target, "rights": [_right(right) for right in rights]}
@@ -130,7 +130,7 @@ def _lease_in(document: JSONValue) -> tuple[str, str, JSONValue]:
     lease = spec.get("lease") if isinstance(spec, dict) else None
     grants = lease.get("grants") if isinstance(lease, dict) else None
     if not isinstance(spec, dict) or not isinstance(grants, dict):
-        raise REQUEST_BODY("/documents: one is no Capability with `spec.lease.grants`")
+        raise REQUEST_BODY("/documents: each must be a Capability with `spec.lease.grants`")
     name = metadata.get("name") if isinstance(metadata, dict) else ""
     return str(name), str(spec.get("server")), grants
 

@@ -23,7 +23,7 @@ def caller_of(scope: Mapping[str, Any]) -> str:
     channel = (scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
     peer = channel.peer if isinstance(channel, Channel) else None
     if peer is None:
-        raise CONTROL_PEER("this connection does not say who is calling")
+        raise CONTROL_PEER("the connection does not identify the calling process")
     if peer.uid not in (os.geteuid(), _ROOT):
         raise CONTROL_PEER(
             f"user {peer.uid} may not call the control API: use the account that runs the server, or root"

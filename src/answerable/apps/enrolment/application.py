@@ -129,7 +129,7 @@ async def _body(needs: EnrolmentServices, request: HttpRequest) -> bytes:
 def _target(request: HttpRequest) -> bytes:
     raw: Any = request.scope.get("raw_path")
     if not isinstance(raw, bytes):
-        raise HTTP_TARGET("the path has no raw form")
+        raise HTTP_TARGET("the path is missing in its raw form")
     query: bytes = request.scope.get("query_string", b"")
     if query:
         raise REQUEST_QUERY("there are no query parameters here")

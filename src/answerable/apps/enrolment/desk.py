@@ -101,7 +101,7 @@ class EnrolmentDesk:
     async def challenge(self, asked: Asked) -> dict[str, JSONValue]:
         """Return the challenge that the next enrolment must sign. The server stores nothing for it."""
         if asked.body:
-            raise ENROLMENT_MALFORMED("a challenge is asked for without a body")
+            raise ENROLMENT_MALFORMED("a request for a challenge must have no body")
         return {
             "attestation_challenge": self._workloads.attestor.challenge(),
             "challenge": self._workloads.challenge(local=_is_local(asked.channel)),
@@ -183,7 +183,7 @@ class EnrolmentDesk:
             target = spiffe_id(documents.text_in(request.members, "instance"))
             named = self._workloads.instances.find(target)
             if target != found.id and (named is None or named.parent != str(found.id)):
-                raise INSTANCE_UNKNOWN(f"{shown(target)} is no sub-agent of yours")
+                raise INSTANCE_UNKNOWN(f"{shown(target)} is not a sub-agent of this instance")
         ended = await end_instance(self._workloads, target, because="asked")
         return {"ended": [str(one.id) for one in ended]}
 
@@ -224,7 +224,7 @@ class EnrolmentDesk:
         except Unverified as error:
             raise unknown_key(self._workloads, message, error) or error from None
         if not caller.identity.instance:
-            message_text = "this is asked by the key of an instance, not by a registered one"
+            message_text = "expected a request signed with an instance's key, got one of a registered key"
             raise INSTANCE_NO_INSTANCE(message_text)
         asked.known.agent, asked.known.key = str(caller.agent), caller.key
         found = live_instance(self._workloads, spiffe_id(caller.identity.instance))
@@ -241,13 +241,13 @@ class EnrolmentDesk:
         key = found.key.thumbprint if found.key is not None else ""
         if found.process:
             if request.attestation is not None and request.attestation["type"] != "unix":
-                message = "an instance that the kernel attested is attested by the kernel again"
+                message = "an instance that the kernel attested must be attested by the kernel again"
                 raise ATTESTATION_CHANGED(message)
             if channel is None or channel.peer is None:
                 return None
             again = await self._attested({"type": "unix"}, channel, key)
             if again.process != found.process:
-                raise ATTESTATION_PROCESS("another process than the enrolled one asks")
+                raise ATTESTATION_PROCESS("the request comes from another process than the enrolled one")
             return None if _says_less(again.evidence, found.evidence) else again
         if request.attestation is None:
             if found.evidence.source in SHOWN_AGAIN:
@@ -255,10 +255,10 @@ class EnrolmentDesk:
             return None
         again = await self._attested(request.attestation, channel, key)
         if again.evidence.source != found.evidence.source:
-            message = "an instance is attested again in the way in which it was attested first"
+            message = "an instance must be attested by the method of its enrolment"
             raise ATTESTATION_CHANGED(message)
         if again.evidence.source == "spiffe" and again.evidence.selectors != found.evidence.selectors:
-            raise ATTESTATION_CHANGED("this SVID is of another workload: enrol anew")
+            raise ATTESTATION_CHANGED("the SVID is of another workload than the enrolled one: enrol again")
         return again
 
     async def _attested(self, document: Mapping[str, JSONValue], channel: Channel | None, key: str) -> _Shown:
@@ -336,7 +336,7 @@ class EnrolmentDesk:
             # The process has ended or is executing another program right now: there is no measurement.
             return None
         if facts.parent != peer.pid:
-            raise ATTESTATION_PROCESS("the process that is named is no child of the one that asks")
+            raise ATTESTATION_PROCESS("the named process is not a child of the requesting process")
         return program_in(facts.selectors())
 
     def _states_program(self, found: Instance) -> bool:

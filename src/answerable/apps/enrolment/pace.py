@@ -29,7 +29,7 @@ class Pace:
         if at - began >= WINDOW_SECONDS:
             began, count = at, 0
         if count >= self._requests_max:
-            raise INSTANCE_TOO_OFTEN(f"an instance asks at most {self._requests_max} times a minute")
+            raise INSTANCE_TOO_OFTEN(f"an instance may send at most {self._requests_max} requests a minute")
         if instance not in self._counts and len(self._counts) >= REMEMBERED_MAX:
             self._counts.clear()
         self._counts[instance] = (began, count + 1)

@@ -159,7 +159,7 @@ class _Door:
     async def _asked(self, request: HttpRequest) -> Asked:
         raw: Any = request.scope.get("raw_path")
         if not isinstance(raw, bytes):
-            raise REQUEST_PATH_UNKNOWN("the request has no path as it was sent")
+            raise REQUEST_PATH_UNKNOWN("the path is missing in its raw form")
         query: bytes = request.scope.get("query_string") or b""
         return Asked(
             method=request.method,
@@ -233,7 +233,7 @@ def _stream_id(request: HttpRequest) -> str:
     asked = request.query_params.getlist("stream_id")
     if given is None and request.method in ("GET", "DELETE") and asked:
         if len(asked) > 1:
-            raise EVENT_STREAM_MEMBER("`stream_id` is there once")
+            raise EVENT_STREAM_MEMBER("`stream_id` is given more than once")
         given = asked[0]
     if given is None:
         if request.method == "DELETE" or (request.method == "GET" and request.url.path == metadata.STATUS):

@@ -85,7 +85,7 @@ def arrival_of(request: Any, method: str, request_id: str | int | None) -> Arriv
     scope: Mapping[str, Any] = request.scope if request is not None else {}
     arrival = scope.get(SCOPE_KEY)
     if not isinstance(arrival, Arrival):
-        raise GATEWAY_OTHER_MESSAGE("a message reached the gate without passing the front")
+        raise GATEWAY_OTHER_MESSAGE("a message reached the gate without its proof being checked")
     if arrival.message.get("method") != method or arrival.message.get("id") != request_id:
-        raise GATEWAY_OTHER_MESSAGE("the sdk reads another message than the one that was proved")
+        raise GATEWAY_OTHER_MESSAGE("the SDK parsed another message than the one whose proof was checked")
     return arrival

@@ -163,7 +163,7 @@ class Front:
             caller = head.over(body.digest)
             read.agent = str(caller.agent)
             if caller.message_digest != body.digest:
-                raise GATEWAY_OTHER_MESSAGE("the proof is over other bytes than those that came in")
+                raise GATEWAY_OTHER_MESSAGE("the checked proof covers other bytes than those received")
             path = _PATH.fullmatch(scope["path"])
             if path is None or scope.get("query_string"):
                 raise StoppedError(404, INVALID_REQUEST, "nothing is served here", "http.path")
@@ -349,6 +349,6 @@ def _target(scope: Scope) -> bytes:
     """Return path and query as on the wire. Raises Malformed (`http.target`)."""
     raw: Any = scope.get("raw_path")
     if not isinstance(raw, bytes):
-        raise HTTP_TARGET(f"path {shown(scope['path'])} has no raw form")
+        raise HTTP_TARGET(f"path {shown(scope['path'])} is missing in its raw form")
     query: bytes = scope.get("query_string", b"")
     return raw + b"?" + query if query else raw

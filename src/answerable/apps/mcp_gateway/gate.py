@@ -177,7 +177,7 @@ class Gate:
         method = ctx.method
         if "cursor" in checked_params(arrival, method):
             # Every list fits into one page, so no cursor was ever issued.
-            raise MCPError(INVALID_PARAMS, "the cursor is not one of this server's")
+            raise MCPError(INVALID_PARAMS, "the cursor is not from this server")
         entries = await self._needs.offers.entries(self._server, method)
         if entries is None:
             raise UPSTREAM_UNKNOWN(f"server {shown(self._server)} is not connected")

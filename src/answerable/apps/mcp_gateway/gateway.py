@@ -67,7 +67,7 @@ class Gateway:
             with anyio.move_on_after(OPEN_SECONDS_MAX):
                 await door.open.wait()
             if not door.open.is_set():
-                raise GATEWAY_STOPPED("this server's door does not open")
+                raise GATEWAY_STOPPED("the server's endpoint did not start in time")
         return door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -59,7 +59,7 @@ def repeats_question(arrival: Arrival, asked: Callable[[str], bool]) -> bool:
         return False
     state = arrival.params["requestState"]
     if not isinstance(state, str) or not asked(state):
-        raise MCPError(INVALID_PARAMS, "`requestState` is not one that was given to this agent here")
+        raise MCPError(INVALID_PARAMS, "`requestState` was not issued to this agent")
     return True
 
 
@@ -113,7 +113,7 @@ def question_text(approval: Approval) -> str:
     # The sentence of a card is already spelled out.
     sentence = f"{_cut(str(said), SENTENCE_CHARS_MAX)}. " if said else ""
     reasons = _cut(visible("; ".join(approval.reasons[:REASONS_MAX])), SENTENCE_CHARS_MAX)
-    return f"{sentence}{reasons}. Whoever may answer does so on this page."
+    return f"{sentence}{reasons}. Approvers answer on this page."
 
 
 def _cut(text: str, limit: int) -> str:

@@ -97,7 +97,7 @@ class Listening:
     async def _allowed(self, arrival: Arrival, request: ActionRequest, watch: Watch) -> bool:
         # Registered first, so that the upstream is subscribed when the warrant is redeemed.
         if not watch.add(request.target):
-            raise GATEWAY_STREAMS("too many resources are followed on this server")
+            raise GATEWAY_STREAMS("too many resources of this server are subscribed to")
         kept = False
         try:
             answer = await self._needs.govern(request, arrival.caller)
@@ -144,7 +144,7 @@ class Listening:
         request = request_of(arrival, self._server, "resources/subscribe")
         follower = self.follow(ctx, arrival)
         if follower.watch is None or not follower.watch.add(request.target):
-            raise GATEWAY_STREAMS("too many resources are followed on this server")
+            raise GATEWAY_STREAMS("too many resources of this server are subscribed to")
         kept = False
         try:
             answer = await self._needs.govern(request, arrival.caller)

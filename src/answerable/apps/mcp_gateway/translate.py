@@ -43,8 +43,8 @@ _STATUS: Final[dict[type[AnswerableError], int]] = {
 }
 _ADVICE: Final = {
     "failed": "",
-    "not_started": "; nothing happened, so it is safe to ask again",
-    "indeterminate": "; it may have happened, so check before asking again",
+    "not_started": "; nothing was done, so the call can be repeated safely",
+    "indeterminate": "; it may have been done, so check before repeating the call",
 }
 
 _log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def error_of(error: AnswerableError) -> tuple[int, str, dict[str, JSONValue]]:
         case Unavailable():
             return INTERNAL_ERROR, error.message, _members_of(error, error.message)
         case _:
-            _log.error("an invariant fell: %s", error.message)
+            _log.error("internal error: %s", error.message)
             return INTERNAL_ERROR, "internal error", _members_of(error, "internal error")
 
 

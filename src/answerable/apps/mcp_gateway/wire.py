@@ -80,7 +80,7 @@ def single_headers(scope: Scope) -> dict[bytes, bytes]:
     for name, value in scope["headers"]:
         if name in _SINGLE:
             if name in found:
-                raise HTTP_HEADER_TWICE(f"header {shown(name.decode('latin-1'))} is there twice")
+                raise HTTP_HEADER_TWICE(f"header {shown(name.decode('latin-1'))} is given twice")
             found[name] = value
     return found
 
@@ -89,10 +89,12 @@ def check_host(headers: dict[bytes, bytes], limits: GatewayLimits) -> None:
     """Check Host and Origin (protects against DNS rebinding). Raises Refused (`http.host`, `http.origin`)."""
     host = _AUTHORITY.fullmatch(headers.get(b"host", b"").decode("latin-1"))
     if host is None or host[1] not in LOOPBACK | limits.hosts:
-        raise HTTP_HOST("this gateway does not answer to the name in the Host field")
+        raise HTTP_HOST("this gateway does not serve the host name in the Host header")
     origin = headers.get(b"origin")
     if origin is not None and origin.decode("latin-1") not in limits.origins:
-        raise HTTP_ORIGIN("requests of web pages are not let in: the Origin is not registered")
+        raise HTTP_ORIGIN(
+            "requests from web pages are refused: the Origin is not in `gateway.allowed_origins`"
+        )
 
 
 def announced_bytes(headers: Iterable[tuple[bytes, bytes]]) -> int:
@@ -126,7 +128,7 @@ async def read_body(
         if len(chunk) > limits.body_bytes_max:
             raise TooLargeError
         return chunk
-    raise HTTP_SLOW_BODY(f"the body did not come within {limits.body_seconds_max:g} s")
+    raise HTTP_SLOW_BODY(f"the body was not received within {limits.body_seconds_max:g} s")
 
 
 async def _rest(message: Message, receive: Receive, bytes_max: int, budget: BodyBudget) -> bytes:

@@ -111,8 +111,8 @@ def _check_needless(backup: Path, kept: str, text: str) -> None:
     lost = lost_by(kept, text)
     if lost:
         raise CLIENT_CONFIG_BACKUP_EXISTS(
-            f"backup {shown(backup.name)} holds server {shown(lost[0])} as the file does not, and is not overwritten: "
-            "move it away"
+            f"backup {shown(backup.name)} has another entry of server {shown(lost[0])} than the file and is not "
+            "overwritten: move it away"
         )
 
 
@@ -127,7 +127,7 @@ def _check_ours(documents: Path, told: str) -> None:
     ours: list[Any] = list(yaml.safe_load_all(told))
     if any(one not in ours for one in there):
         raise CLIENT_CONFIG_DOCUMENTS_EXIST(
-            f"{shown(documents.name)} is there already, says something else and is not overwritten: name another with "
+            f"{shown(documents.name)} already exists with other content and is not overwritten: name another file with "
             "--documents"
         )
 

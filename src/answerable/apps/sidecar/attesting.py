@@ -161,9 +161,7 @@ def _ssh_signature(path: Path, message: bytes) -> str:
 
 
 def _no_ssh_signature(path: Path, reason: str) -> Unavailable:
-    return SIDECAR_SSH(
-        f"`ssh-keygen -Y sign` made no signature with {shown(path.name)}: {shown(reason, 200)}"
-    )
+    return SIDECAR_SSH(f"`ssh-keygen -Y sign` did not sign with {shown(path.name)}: {shown(reason, 200)}")
 
 
 def _signed(key: object, message: bytes) -> bytes:
@@ -178,7 +176,7 @@ def _signed(key: object, message: bytes) -> bytes:
         case ed25519.Ed25519PrivateKey():
             return key.sign(message)
         case _:
-            raise SIDECAR_CERTIFICATE("the certificate's key is of a kind that is not used")
+            raise SIDECAR_CERTIFICATE("the certificate's key is of an unsupported type")
 
 
 def path_of(reference: str) -> Path:

@@ -76,7 +76,7 @@ class Handle:
         try:
             listener = await anyio.create_unix_listener(self.path, mode=SOCKET_MODE)
         except OSError as error:
-            raise SIDECAR_SOCKET(f"the handle's socket cannot be made: {error.strerror}") from None
+            raise SIDECAR_SOCKET(f"the handle's socket cannot be created: {error.strerror}") from None
         try:
             async with listener, anyio.create_task_group() as tasks:
                 tasks.start_soon(self._until_ended, tasks)

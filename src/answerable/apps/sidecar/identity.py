@@ -183,9 +183,9 @@ def _another(now: Enrolled, before: Enrolled) -> Refused | None:
     """Return the fault of a new name; None if it is of the same agent and trust domain as the former one."""
     if now.instance.trust_domain != before.instance.trust_domain:
         return SIDECAR_OTHER_DOMAIN(
-            f"the server is of trust domain {shown(now.instance.trust_domain)} now: start this command anew"
+            f"the server is of trust domain {shown(now.instance.trust_domain)} now: restart this command"
         )
     if now.agent != before.agent:
-        message = f"what was measured here is agent {shown(now.agent)} now, not {shown(before.agent)}"
+        message = f"the measured process is agent {shown(now.agent)} now, expected {shown(before.agent)}"
         return SIDECAR_OTHER_AGENT(message)
     return None

@@ -132,7 +132,7 @@ def _fields(request: HttpRequest) -> dict[str, str]:
     for name in _PASSED:
         values = request.values(name)
         if len(values) > 1:
-            raise SIDECAR_FIELD(f"field `{name}` is there twice")
+            raise SIDECAR_FIELD(f"field `{name}` is given twice")
         if values:
             fields[name] = values[0]
     # Responses are passed through and not decompressed here.

@@ -103,7 +103,7 @@ class _Sidecar:
         try:
             if enrolled.agent != self._options.agent:
                 raise SIDECAR_OTHER_AGENT(
-                    f"what was measured here is agent {shown(enrolled.agent)}, not {shown(self._options.agent)}"
+                    f"the measured process is agent {shown(enrolled.agent)}, expected {shown(self._options.agent)}"
                 )
             # Only after enrolment: the server may have to inspect this process's program, and cannot after this.
             if not guarding.without_tracing():

@@ -118,15 +118,13 @@ class Tasks:
         """
         named, shown_chain = request.values(TASK_FIELD), request.values(DELEGATION_HEADER)
         if len(named) + len(shown_chain) > 1:
-            raise SIDECAR_FIELD(
-                f"a message names one task in `{TASK_FIELD}`, or shows one chain in `{DELEGATION_HEADER}`"
-            )
+            raise SIDECAR_FIELD(f"expected one task in `{TASK_FIELD}` or one chain in `{DELEGATION_HEADER}`")
         if not named and not shown_chain:
             return {}
         if named and (mandate := self._found(named[0]).mandate):
             if request.values(MANDATE_HEADER) not in ([], [mandate]):
                 raise SIDECAR_FIELD(
-                    f"task {shown(named[0])} is of another mandate than `{MANDATE_HEADER}` names"
+                    f"task {shown(named[0])} has another mandate than `{MANDATE_HEADER}` names"
                 )
             return {MANDATE_HEADER: mandate}
         chain = await self._to_act(named[0], request) if named else shown_chain[0]
@@ -162,14 +160,14 @@ class Tasks:
         name = _text(body, "name", 63)
         if not _NAME.fullmatch(name):
             raise SIDECAR_TASK_NAME(
-                f"{shown(name)} is no name of a task: letters, digits, `.`, `_` and `-`, all small"
+                f"{shown(name)} is not a task name: use lower-case letters, digits, `.`, `_` and `-`"
             )
         if sum(origin in body for origin in _ORIGINS) != 1:
             raise SIDECAR_MEMBERS(
-                "a task comes from a `mandate`, a `delegation`, a `message` of A2A or the `headers` of one: give one"
+                "give one source of the task: `mandate`, `delegation`, A2A `message` or its `headers`"
             )
         if name not in self._tasks and len(self._tasks) >= TASKS_MAX:
-            raise SIDECAR_TASKS(f"a handle has at most {TASKS_MAX} tasks: forget one")
+            raise SIDECAR_TASKS(f"a handle has at most {TASKS_MAX} tasks: delete one")
         if "mandate" in body:
             task = await self._from_mandate(_text(body, "mandate", MANDATE_CHARS_MAX))
         else:
@@ -246,7 +244,7 @@ class Tasks:
     def _found(self, name: str) -> _Task:
         task = self._tasks.get(name)
         if task is None:
-            raise SIDECAR_TASK(f"there is no task {shown(name)} here: POST /tasks makes one")
+            raise SIDECAR_TASK(f"there is no task {shown(name)}: create it with POST /tasks")
         return task
 
     def _own(self, chain: str) -> UnverifiedHop:
@@ -255,7 +253,7 @@ class Tasks:
         leaf = read_hop(split_chain(chain)[-1])
         if leaf.confirmation.thumbprint != self._identity.thumbprint:
             raise SIDECAR_DELEGATION(
-                f"what was handed on is for {shown(leaf.agent, 60)} and for another key than this instance's"
+                f"the delegation is for agent {shown(leaf.agent, 60)} and another key than this instance's"
             )
         return leaf
 
@@ -330,7 +328,7 @@ def _handed(body: dict[str, JSONValue]) -> str:
             raise SIDECAR_MEMBERS("`metadata` of a message must be an object, its `extensions` a list")
         chain = chain_in_a2a(metadata, [one for one in extensions if isinstance(one, str)])
     if not chain:
-        raise DELEGATION_MISSING(f"the {origin} given bring no chain of hops")
+        raise DELEGATION_MISSING(f"the {origin} contain no delegation chain")
     return chain
 
 
@@ -341,7 +339,7 @@ def _scopes(body: dict[str, JSONValue]) -> tuple[str, ...]:
     texts = tuple(one for one in found if isinstance(one, str))
     # An empty list could mean nothing, and must not be read as everything.
     if len(texts) < len(found) or ("scopes" in body and not texts):
-        raise SIDECAR_MEMBERS("`scopes` must name what is handed on; left out, all of it is")
+        raise SIDECAR_MEMBERS("`scopes` must not be empty; leave it out to delegate all scopes")
     return texts
 
 

@@ -117,7 +117,7 @@ class _Door:
                 f"grant type {shown(grant)} is not served: use {terms.GRANT_EXCHANGE}"
             )
         if len(form.resources) > 1:
-            raise OAUTH_INVALID_TARGET("a token is for one resource: name one")
+            raise OAUTH_INVALID_TARGET("a token is for one resource: give one `resource`")
         granted = await self._needs.exchange(
             client,
             Exchange(
@@ -186,7 +186,7 @@ class _Door:
         """Return a status list (draft-ietf-oauth-status-list-21, section 8). Lists of a past time are not served."""
         number = request.path_params["number"]
         if request.query_params:
-            raise REQUEST_PATH_UNKNOWN("lists of another time are not kept")
+            raise REQUEST_PATH_UNKNOWN("status lists of earlier times are not kept")
         found = self._needs.status_list(int(number)) if _NUMBER.fullmatch(number) else None
         if found is None:
             raise REQUEST_PATH_UNKNOWN(f"there is no status list {shown(number)}")

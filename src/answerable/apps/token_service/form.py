@@ -67,6 +67,6 @@ def form_of(body: bytes, media_type: str) -> Form:
             resources.append(value)
             continue
         if name in values:
-            raise OAUTH_INVALID_REQUEST(f"parameter {shown(name)} is there twice")
+            raise OAUTH_INVALID_REQUEST(f"parameter {shown(name)} is given twice")
         values[name] = value
     return Form(values=values, resources=tuple(resources))

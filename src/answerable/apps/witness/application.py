@@ -91,7 +91,7 @@ def _answered(needs: WitnessServices, body: bytes) -> Response:
         return _refusal(error)
     except Exception:
         _log.exception("a request could not be judged")
-        return _said(500, "something of ours failed: the witness's log says what")
+        return _said(500, "internal error: see the witness's log")
     if isinstance(answer, Remembered):
         return Response(f"{answer.size}\n", status_code=409, headers={"content-type": SIZE_MEDIA_TYPE})
     return Response(answer.signatures, status_code=200, headers={"content-type": _TEXT})

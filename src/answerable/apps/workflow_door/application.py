@@ -87,7 +87,7 @@ class _Door:
                 workflow = await attested_workflow(self._needs.workloads, channel_of(request))
                 seconds = self._pace.take(workflow.name, at=self._walk.clock.monotonic())
                 if seconds:
-                    raise WORKFLOW_PACE(f"too many requests of this workflow: come again in {seconds:.1f} s")
+                    raise WORKFLOW_PACE(f"too many requests of this workflow: retry in {seconds:.1f} s")
                 return _answered(200, await act(workflow, request))
             except Exception as error:
                 if isinstance(error, AnswerableError):
@@ -121,7 +121,7 @@ class _Door:
         body = await self._body(request)
         token = body.get("token")
         if body.keys() != {"token"} or not isinstance(token, str):
-            raise REQUEST_BODY("the body is an object with the text `token`")
+            raise REQUEST_BODY("the body must be an object with the text `token`")
         after = await answer_as_workflow(self._walk, workflow.name, request.path_params["id"], token)
         return {"id": after.id, "state": after.state}
 

@@ -169,7 +169,7 @@ class WorkloadNeeds:
         measuring = self._workloads.measuring
         async with measuring.turn(peer.uid, enrolled=self._is_enrolled(peer)):
             if peer.pidfd < 0:
-                raise PROCESS_GONE("the process left before its turn")
+                raise PROCESS_GONE("the process ended before it was measured")
             # A duplicate, because a thread that outlives this call must not find another file under the descriptor's
             # number.
             held = [os.dup(peer.pidfd)]

@@ -57,5 +57,5 @@ def _check_folder(folder: Path, *, holds_socket: bool) -> None:
 
 def _refuse(path: Path, why: str) -> NoReturn:
     raise WORKLOAD_API_SOCKET_PERMISSIONS(
-        f"{shown(path)} {why}: others could answer in place of the Workload API, or more of them ask than meant"
+        f"{shown(path)} {why}: other users could impersonate the Workload API or connect to it"
     )

@@ -84,7 +84,7 @@ DUTY: Final = Kind(
         key=DUTY_KEY,
         signature=DUTY_SIGNATURE,
     ),
-    what="it",
+    what="the delegation of duty",
     form=DutyClaims,
 )
 

@@ -68,7 +68,7 @@ REVIEW: Final = Kind(
     ),
     what="the review",
     form=ReviewClaims,
-    elsewhere="{what} is for {audience}, not for here",
+    elsewhere="{what} has audience {audience}, expected {here}",
     stale="{what} is {age} s old: sign it anew",
 )
 

@@ -318,7 +318,7 @@ def among(standing: tuple[Hold, ...], hold: Hold) -> tuple[Hold, ...]:
 def _checked(kind: HoldKind, name: str) -> str:
     if kind == "everything":
         if name:
-            raise HOLD_NAME("everything has no name")
+            raise HOLD_NAME("a hold on everything has no name")
         return ""
     if kind in ("agent", "instance") and (kind == "instance") != name.lower().startswith(SCHEME):
         raise HOLD_NAME("an agent is held by its registered name, an instance by its SPIFFE ID")

@@ -79,11 +79,14 @@ def verified_lift(
     claims = LIFT.verified(token, current.person_keys)
     LIFT.check_audience(claims, audience, code=LIFT_AUDIENCE)
     if (claims.hold, claims.digest) != (hold.id, hold.digest):
-        raise LIFT_OTHER("the lift is of another hold than this one: look at it again")
+        raise LIFT_OTHER(
+            "the lift was signed for another hold or another state of it: look at the hold again, "
+            "and sign anew"
+        )
     LIFT.check_age(claims, now, code=LIFT_STALE)
     if not 0 < len(claims.reason) <= REASON_CHARS_MAX or not claims.reason.isprintable():
         raise LIFT_MALFORMED(
-            f"a lift says why, in at most {REASON_CHARS_MAX} printable characters on one line"
+            f"claim `reason` of a lift must have 1 to {REASON_CHARS_MAX} printable characters on one line"
         )
     return Agreement(
         by=PrincipalId(claims.iss), key=LIFT.key_of(token), reason=claims.reason, at=now, token=token

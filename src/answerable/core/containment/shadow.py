@@ -123,4 +123,4 @@ def _spec(document: bytes) -> dict[str, JSONValue]:
     match parse(document):
         case {"spec": dict(spec)}:
             return spec
-    raise DRILL_UNKNOWN("what is registered has no spec")
+    raise DRILL_UNKNOWN("the registered document has no `spec`")

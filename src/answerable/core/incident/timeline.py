@@ -1,8 +1,7 @@
 """Describe ledger entries as plain sentences: who, for whom, why, what, how it was decided, and the result.
 
-Laws: a sentence states only what its entry states; anything missing is left out, never guessed; every sentence names
-the index of its entry; text by others is printable, cut and on one line, so that nobody can forge a line of the
-timeline; an argument whose name marks it as a secret is described without its value.
+Laws: a sentence states only what its entry states and names its index; anything missing is left out, never guessed;
+text by others is printable, cut and on one line; an argument named like a secret is described without its value.
 """
 
 from __future__ import annotations

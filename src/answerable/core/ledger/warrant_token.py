@@ -181,7 +181,9 @@ def verified_warrant(token: str, *, broker: str, keys: Iterable[PublicKey], now:
     )
     warrant = _read(claims)
     if warrant.broker != broker:
-        raise WARRANT_AUDIENCE(f"the warrant is for broker {shown(warrant.broker)}, this is {shown(broker)}")
+        raise WARRANT_AUDIENCE(
+            f"the warrant is for broker {shown(warrant.broker)}, expected broker {shown(broker)}"
+        )
     if now >= warrant.deadline:
         raise WARRANT_LATE("the time to perform this action has run out")
     return warrant

@@ -47,7 +47,7 @@ def meet(parent: Authority, asked: Authority) -> Authority:
     scopes += [held for held in parent.scopes if any(covers(scope, held) for scope in asked.scopes)]
     if not scopes:
         raise DELEGATION_NOTHING_IN_COMMON(
-            f"nothing of what is asked for can be given: {shown(', '.join(parent.scopes))} is all there is"
+            f"none of the requested scopes can be granted: available are {shown(', '.join(parent.scopes))}"
         )
     bounds: dict[tuple[str, str], Constraint] = {(one.key, one.type): one for one in parent.constraints}
     for one in asked.constraints:

@@ -127,9 +127,7 @@ def authority_in(detail: JSONValue) -> Authority:
         raise DELEGATION_MALFORMED(f"expected an authorization detail of type `{terms.DELEGATION}`")
     unknown = [name for name in detail if name not in _MEMBERS]
     if unknown:
-        raise DELEGATION_MALFORMED(
-            f"authorization detail has a member {shown(unknown[0], 40)} that is not known here"
-        )
+        raise DELEGATION_MALFORMED(f"authorization detail has an unknown member {shown(unknown[0], 40)}")
     scopes, constraints = detail.get(terms.SCOPES), detail.get(terms.CONSTRAINTS, [])
     if not isinstance(scopes, list) or not isinstance(constraints, list):
         raise DELEGATION_MALFORMED("authorization detail must have lists in `scopes` and `constraints`")
@@ -152,8 +150,8 @@ def authority_of(mandate: MandateTerms) -> Authority:
     if len(set(capabilities)) < len(capabilities):
         twice = next(name for name in capabilities if capabilities.count(name) > 1)
         raise DELEGATION_AMBIGUOUS_GRANT(
-            f"the mandate grants {shown(twice)} twice, and such a grant cannot be handed on: join the two, or ask for "
-            "two mandates"
+            f"the mandate grants {shown(twice)} twice and cannot be delegated: merge the two grants, "
+            "or request two mandates"
         )
     constraints: list[Constraint] = [MaxSubtree(key=CALLS, bound=mandate.calls_max)]
     constraints += [MaxSubtree(key=name, bound=limit) for name, limit in mandate.budgets]
@@ -183,7 +181,7 @@ def failure(authority: Authority, attempt: Attempt, *, reserved: Collection[str]
         if facts is None or isinstance(constraint, Unknown):
             return Shortfall(
                 code=DELEGATION_UNKNOWN_CONSTRAINT.id,
-                text=f"has a bound on {shown(constraint.key, 60)} that is not known here, so it refuses",
+                text=f"has an unknown bound on {shown(constraint.key, 60)}, so the action is refused",
             )
         if isinstance(constraint, MaxLifetime | MaxSubtree) and constraint.key in reserved:
             continue

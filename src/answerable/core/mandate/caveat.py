@@ -238,7 +238,7 @@ def from_wire(wire: JSONValue) -> Caveat:
             return SystemIn(servers=texts)
     if wire[0] in TAGS:
         raise CAVEAT_MALFORMED(f"caveat with tag {wire[0]} does not have the fields of that tag")
-    raise CAVEAT_UNKNOWN(f"caveat tag {wire[0]} is not known here, so it refuses")
+    raise CAVEAT_UNKNOWN(f"caveat tag {wire[0]} is unknown, so the mandate is refused")
 
 
 def _texts(values: list[JSONValue]) -> tuple[str, ...]:

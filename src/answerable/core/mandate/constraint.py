@@ -272,7 +272,9 @@ def made(constraint: Constraint) -> Constraint:
     """Return the constraint, validated by a round trip through its wire form. Raises Malformed (`delegation.malformed`,
     `json.*`)."""
     if from_wire(to_wire(constraint)) != constraint:
-        raise DELEGATION_MALFORMED(f"constraint {shown(constraint.key, 60)} does not survive the wire")
+        raise DELEGATION_MALFORMED(
+            f"constraint {shown(constraint.key, 60)} cannot be written and read back unchanged"
+        )
     return constraint
 
 
@@ -294,7 +296,7 @@ def joined(one: Constraint, other: Constraint) -> Constraint:
     """Return `met(one, other)`. Raises Malformed (`delegation.nothing_in_common`) where that is None."""
     both = met(one, other)
     if both is None:
-        raise DELEGATION_NOTHING_IN_COMMON(f"the bounds on {shown(one.key, 60)} have nothing in common")
+        raise DELEGATION_NOTHING_IN_COMMON(f"no value satisfies both bounds on {shown(one.key, 60)}")
     return both
 
 
@@ -309,7 +311,7 @@ def _number(wire: Mapping[str, JSONValue], kind: str) -> int | float:
 def _sum(wire: Mapping[str, JSONValue], kind: str) -> int | float:
     value = _number(wire, kind)
     if value < 0:
-        raise DELEGATION_MALFORMED(f"`{kind}` must not be negative: nothing can be given back below zero")
+        raise DELEGATION_MALFORMED(f"`{kind}` must not be negative")
     return value
 
 

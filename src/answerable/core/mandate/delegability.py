@@ -44,11 +44,12 @@ class Delegability:
     def __post_init__(self) -> None:
         if not 0 <= self.depth_max <= DEPTH_MAX or not 0 <= self.width_max <= WIDTH_MAX:
             raise MANDATE_MALFORMED(
-                f"a mandate is handed on at most {DEPTH_MAX} deep, to at most {WIDTH_MAX} agents each"
+                f"a mandate may be delegated at most {DEPTH_MAX} deep, and by each agent to at most "
+                f"{WIDTH_MAX} agents"
             )
         if len({bool(self.depth_max), bool(self.width_max), bool(self.to)}) > 1:
             raise MANDATE_MALFORMED(
-                "a mandate that may be handed on says how deep, to how many, and to whom, all three"
+                "a mandate that may be delegated needs all of `depth_max`, `width_max` and `to`"
             )
         if len(self.to) > RECEIVERS_MAX or len(set(self.to)) < len(self.to):
             raise MANDATE_MALFORMED(f"expected at most {RECEIVERS_MAX} receivers, each once")

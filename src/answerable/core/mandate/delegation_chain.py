@@ -264,7 +264,7 @@ def _depth_limit(hops: Sequence[UnverifiedHop], depth_max: int) -> int:
             )
     if depth >= limit:
         raise DELEGATION_DEPTH_INVALID_UNVERIFIED(
-            f"the chain has {depth + 1} hops, its first one allows {limit}"
+            f"the chain has {depth + 1} hops, `del_max_depth` of its first hop allows {limit}"
         )
     if depth > depth_max:
         raise DELEGATION_DEPTH_INVALID_UNVERIFIED(
@@ -277,7 +277,8 @@ def _check_sameness(hop: UnverifiedHop, root: UnverifiedHop, mission_needed: boo
     """Step 3: the principal and the mandate are those of the root."""
     if hop.principal != root.principal:
         raise DELEGATION_PRINCIPAL_ALTERED(
-            f"acts for {shown(hop.principal, 60)}, the chain began for {shown(root.principal, 60)}"
+            f"principal is {shown(hop.principal, 60)}, expected that of the first hop, "
+            f"{shown(root.principal, 60)}"
         )
     if hop.mission is None and mission_needed:
         raise DELEGATION_MALFORMED("`mission` must name the mandate of a hop")
@@ -297,7 +298,7 @@ def _check_narrower(hop: UnverifiedHop, parent: UnverifiedHop, limit: int) -> in
         raise DELEGATION_NOT_NARROWER(wider)
     if type(hop.depth) is int and hop.depth >= own:
         raise DELEGATION_DEPTH_INVALID_UNVERIFIED(
-            f"stands at depth {hop.depth} under a `del_max_depth` of {own}"
+            f"`del_depth` is {hop.depth}, expected less than `del_max_depth`, which is {own}"
         )
     return own
 
@@ -305,14 +306,14 @@ def _check_narrower(hop: UnverifiedHop, parent: UnverifiedHop, limit: int) -> in
 def _check_time(hop: UnverifiedHop, parent: UnverifiedHop | None, form: Form, now: UnixMillis) -> None:
     """Step 5."""
     if now + CLOCK_LEEWAY_MS < max(hop.not_before, hop.issued_at):
-        raise DELEGATION_EXPIRED("is not valid yet")
+        raise DELEGATION_EXPIRED("the hop is not valid yet")
     if now >= hop.expires_at:
-        raise DELEGATION_EXPIRED("has expired")
+        raise DELEGATION_EXPIRED("the hop has expired")
     if parent is not None and hop.expires_at > parent.expires_at:
-        raise DELEGATION_EXPIRED("outlives its parent")
+        raise DELEGATION_EXPIRED("the hop outlives its parent")
     if form == "offline" and hop.expires_at - hop.issued_at > OFFLINE_SECONDS_MAX * 1000:
         raise DELEGATION_EXPIRED(
-            f"lasts more than {OFFLINE_SECONDS_MAX} seconds, and no token service signed it"
+            f"the hop is valid for more than {OFFLINE_SECONDS_MAX} seconds, and no token service signed it"
         )
 
 
@@ -332,7 +333,7 @@ def _check_audience(hop: Hop, audience: str) -> None:
     """
     if not any(one == audience or one.startswith(f"{audience}/") for one in hop.audiences):
         raise DELEGATION_AUDIENCE_MISMATCH(
-            f"is for {shown(', '.join(hop.audiences))}, this is {shown(audience, 60)}"
+            f"audience is {shown(', '.join(hop.audiences))}, expected {shown(audience, 60)}"
         )
 
 

@@ -53,9 +53,12 @@ def hops_shortfall(hops: tuple[Hop, ...], attempt: Attempt) -> Shortfall | None:
 def hop_name(hops: tuple[Hop, ...], hop: Hop) -> str:
     """Return the human-readable name of the part of a chain that refuses."""
     if not hop.depth:
-        return f"what agent {shown(hop.agent, 60)} was given for this task"
+        return f"the task of agent {shown(hop.agent, 60)}"
     giver = hops[hop.depth - 1].agent
-    return f"what {shown(giver, 60)} handed on to {shown(hop.agent, 60)} (hop {hop.depth} of {len(hops) - 1})"
+    return (
+        f"the delegation from {shown(giver, 60)} to {shown(hop.agent, 60)} (hop {hop.depth} of "
+        f"{len(hops) - 1})"
+    )
 
 
 def hop_accounts(hops: tuple[Hop, ...]) -> tuple[Account, ...]:

@@ -62,7 +62,7 @@ class DelegatorBound:
                 check_signature(hop.raw.jws, key)
                 return "online"
         raise signature_fault(
-            f"no key that is trusted for {shown(hop.issuer, 100)} has the name {shown(kid, 60)}"
+            f"issuer {shown(hop.issuer, 100)} has no trusted key with the id {shown(kid, 60)}"
         )
 
 

@@ -67,7 +67,7 @@ def sign_hop(parents: Sequence[str], hop: HopTerms, *, key: SigningKey, depth_ma
     """
     above = tuple(read_hop(token) for token in parents)
     if not above:
-        raise DELEGATION_MALFORMED("a hop without a parent is for the token service to issue")
+        raise DELEGATION_MALFORMED("only the token service issues a hop without a parent")
     claims = _below(above[-1], hop, issuer=thumbprint_uri(key.public.thumbprint))
     return _minted(above, hop, claims, key=key, depth_max=depth_max)
 
@@ -102,7 +102,9 @@ def _claims(
 ) -> dict[str, JSONValue]:
     taken = [name for name in hop.more if name in CLAIMS]
     if taken:
-        raise DELEGATION_MALFORMED(f"claim {shown(taken[0], 40)} of a hop is not set by hand")
+        raise DELEGATION_MALFORMED(
+            f"claim {shown(taken[0], 40)} of a hop cannot be given: the signer sets it"
+        )
     audiences: list[JSONValue] = list(hop.audiences)
     claims: dict[str, JSONValue] = {
         **hop.more,
@@ -152,7 +154,8 @@ def _shared(audience: str, above: tuple[UnverifiedHop, ...]) -> str:
     for hop in above:
         if not any(lies_within(audience, one) for one in hop.audiences):
             raise DELEGATION_AUDIENCE_MISMATCH(
-                f"{shown(audience, 60)} is not what {shown(', '.join(hop.audiences))} is for"
+                f"audience {shown(audience, 60)} is not within that of the parent, "
+                f"{shown(', '.join(hop.audiences))}"
             )
     firsts = above[0].audiences if above else ()
     return next((one for one in firsts if lies_within(audience, one)), audience)

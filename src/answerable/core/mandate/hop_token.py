@@ -233,10 +233,10 @@ def consent_in(hop: UnverifiedHop) -> Consent | None:
     claim = claim if isinstance(claim, dict) else {}
     digest, limits = claim.get(terms.CONSENT_HASH), claim.get(terms.CONSENT_LIMITS)
     if not isinstance(digest, str) or from_base64url_32(digest) is None or not isinstance(limits, dict):
-        raise DELEGATION_MALFORMED(f"`{terms.CONSENT}` of a hop has a hash and limits")
+        raise DELEGATION_MALFORMED(f"`{terms.CONSENT}` of a hop must have a hash and limits")
     found = {name: limit for name, limit in limits.items() if type(limit) is int and limit >= 0}
     if len(found) < len(limits):
-        raise DELEGATION_MALFORMED(f"limits in `{terms.CONSENT}` are whole numbers of 0 or more")
+        raise DELEGATION_MALFORMED(f"limits in `{terms.CONSENT}` must be whole numbers of 0 or more")
     if terms.CONSENT_ENTRY not in claim:
         return Consent(hash=digest, limits=found)
     place = tuple(claim.get(name) for name in (terms.CONSENT_ENTRY, terms.CONSENT_LEAF, terms.CONSENT_LOG))
@@ -245,9 +245,7 @@ def consent_in(hop: UnverifiedHop) -> Consent | None:
             type(entry) is int and entry >= 0 and _LEAF_HASH.fullmatch(leaf)
         ):
             return Consent(hash=digest, limits=found, entry=entry, leaf=leaf, log=log)
-    raise DELEGATION_MALFORMED(
-        f"`{terms.CONSENT}` of a hop says in which entry of which log it was written down"
-    )
+    raise DELEGATION_MALFORMED(f"`{terms.CONSENT}` of a hop must name the log, entry and leaf that record it")
 
 
 def signing_hash(token: str) -> str:
@@ -337,7 +335,7 @@ def _text(claims: Mapping[str, JSONValue], name: str) -> str:
 def _seconds(claims: Mapping[str, JSONValue], name: str) -> int | float:
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= SECONDS_MAX:
-        raise DELEGATION_MALFORMED(f"`{name}` of a hop must be seconds between the years 1970 and 9999")
+        raise DELEGATION_MALFORMED(f"`{name}` of a hop must be Unix seconds, between the years 1970 and 9999")
     return value
 
 

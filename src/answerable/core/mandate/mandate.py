@@ -82,7 +82,7 @@ class MandateTerms:
         if self.calls_max < 1:
             raise MANDATE_MALFORMED("a mandate allows at least 1 call")
         if self.not_before < 0 or self.expires_at > END_OF_TIME:
-            raise MANDATE_MALFORMED("a mandate lies between the years 1970 and 9999")
+            raise MANDATE_MALFORMED("a mandate must be valid between the years 1970 and 9999")
         if not 0 < self.expires_at - self.not_before <= LIFETIME_SECONDS_MAX * 1000:
             raise MANDATE_MALFORMED(f"a mandate lasts more than 0 and at most {LIFETIME_SECONDS_MAX} seconds")
 

@@ -118,4 +118,4 @@ def _detailed(claim: JSONValue) -> Authority | None:
 
 
 def _fault(message: str) -> Malformed:
-    return MANDATE_SESSION(f"the ID token says what the login allows, and cannot be read: {message}")
+    return MANDATE_SESSION(f"the session claims of the ID token cannot be read: {message}")

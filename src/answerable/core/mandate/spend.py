@@ -138,7 +138,8 @@ def _most(capability: Capability, name: str, arguments: Mapping[str, JSONValue])
     declared = next((one for one in capability.spending.reserves if one.budget == name), None)
     if declared is None:
         raise BUDGET_UNDECLARED(
-            f"the mandate has a budget of {name}, and {shown(capability.name)} does not say how many it takes"
+            f"the mandate limits {name}, and capability {shown(capability.name)} does not declare how "
+            "many it uses: declare it in `spending`"
         )
     return _argument(declared, arguments) if declared.argument else declared.fixed
 
@@ -167,7 +168,8 @@ def _money(capability: Capability, arguments: Mapping[str, JSONValue]) -> tuple[
     declared = capability.spending.amount
     if declared is None:
         raise BUDGET_UNDECLARED(
-            f"the mandate has a budget of money, and {shown(capability.name)} does not say how much it moves"
+            f"the mandate limits money, and capability {shown(capability.name)} does not declare how "
+            "much it moves: declare it in `spending`"
         )
     if not declared.argument and not declared.fixed:
         return "", 0

@@ -82,7 +82,8 @@ class StatusList:
         """Return the status at a place. Raises Refused (`status.out_of_range`)."""
         if type(index) is not int or not 0 <= index < self.size:
             raise STATUS_OUT_OF_RANGE(
-                f"the status list has {self.size} places, none of them {shown(index)}: the token is refused"
+                f"the status list has {self.size} entries and none with index {shown(index)}: the token "
+                "is refused"
             )
         per_byte = 8 // self.bits
         octet = self.statuses[index // per_byte]
@@ -112,7 +113,7 @@ def with_status(statuses: bytearray, *, bits: Bits, indexes: Iterable[int], stat
     size = len(statuses) * per_byte
     for index in indexes:
         if not 0 <= index < size:
-            raise STATUS_INDEX(f"place {index} is none of {size}")
+            raise STATUS_INDEX(f"index {index} is out of range, expected 0 or more and less than {size}")
         at, shift = index // per_byte, index % per_byte * bits
         statuses[at] = statuses[at] & ~(mask << shift) | status << shift
 
@@ -149,7 +150,8 @@ def signed_status_list(
     """
     if not 0 < ttl <= lifetime_seconds <= TTL_SECONDS_MAX:
         raise STATUS_TTL(
-            f"a status list is good for at most {TTL_SECONDS_MAX} s, and asked for again within that"
+            f"a status list is valid for at most {TTL_SECONDS_MAX} s, and its `ttl` must be positive "
+            "and not longer"
         )
     seconds = at // 1000
     claims: dict[str, JSONValue] = {

@@ -103,7 +103,7 @@ MANDATE: Final = Kind(
     form=MandateClaims,
     signer=issuer_id,
     missing="claim {claim} is missing",
-    unknown="claim {claim} is not known here, so it refuses",
+    unknown="claim {claim} is unknown, so the token is refused",
 )
 
 
@@ -179,7 +179,8 @@ def verify_mandate(
     terms = _terms(said, claims)
     if terms.application and not terms.id_token:
         raise MANDATE_MALFORMED(
-            "an application signs with the ID token of the person it signs for, which is missing"
+            "claim `id_token` is missing: a mandate that an application signs needs the ID token of "
+            "its person"
         )
     MANDATE.check_audience(said, audience, code=MANDATE_AUDIENCE)
     return signed(terms, token)
@@ -251,11 +252,11 @@ def _application(claims: Mapping[str, JSONValue]) -> str:
     """Return the application whose key signs, or empty if the principal's own key does. A draft may name an application
     without an ID token, since the token is made for the draft."""
     if "id_token" in claims and "application" not in claims:
-        raise MANDATE_MALFORMED("an `id_token` is shown by an `application`, which is missing")
+        raise MANDATE_MALFORMED("claim `application` is missing, which claim `id_token` needs")
     if "application" not in claims:
         return ""
     if schedule_of(_text(claims, "iss")) is not None:
-        raise MANDATE_MALFORMED("a schedule signs with its own key, through no application")
+        raise MANDATE_MALFORMED("a mandate of a schedule must not have claim `application`")
     return checked_name(_text(claims, "application"), what="application")
 
 
@@ -264,7 +265,7 @@ def _id_token(claims: Mapping[str, JSONValue]) -> str:
         return ""
     token = _text(claims, "id_token")
     if not 0 < len(token) <= ID_TOKEN_CHARS_MAX or not token.isascii():
-        raise MANDATE_MALFORMED(f"claim `id_token` has 1 to {ID_TOKEN_CHARS_MAX} characters of ASCII")
+        raise MANDATE_MALFORMED(f"claim `id_token` must have 1 to {ID_TOKEN_CHARS_MAX} ASCII characters")
     return token
 
 

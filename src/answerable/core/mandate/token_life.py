@@ -85,8 +85,8 @@ def check_age(hops: tuple[Hop, ...], *, tier: int, limits: ActingLimits, now: Un
     age = now - leaf.not_before
     if age >= seconds * 1000:
         raise DELEGATION_TOO_OLD(
-            f"{hop_name(hops, leaf)} is {age // 1000} s old, and acts on tier {tier} for {seconds} s: exchange it for "
-            "a token to act with"
+            f"{hop_name(hops, leaf)} is {age // 1000} s old, and may be used for {seconds} s on tier "
+            f"{tier}: exchange it for an access token"
         )
 
 

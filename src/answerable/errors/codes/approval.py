@@ -16,7 +16,9 @@ APPROVAL_ANSWERED_ALREADY = RefusedCode(
     "approval.answered_already",
     "workflow …, its owners and their deputies count once, and one of them has answered already",
 )
-APPROVAL_AUDIENCE = UnverifiedCode("approval.audience", "the answer is for …, this is …", step="approval")
+APPROVAL_AUDIENCE = UnverifiedCode(
+    "approval.audience", "the answer has audience …, expected …", step="approval"
+)
 APPROVAL_BATCH = MalformedCode("approval.batch", "an approval stands twice in the list")
 APPROVAL_BATCH_OFF = RefusedCode(
     "approval.batch_off", "here each is answered by itself: `walk.batch_items_max` is 0"
@@ -40,7 +42,7 @@ APPROVAL_DIGEST = UnverifiedCode(
 )
 APPROVAL_DUPLICATE = MalformedCode("approval.duplicate", "an approval … is registered already")
 APPROVAL_KEY = UnverifiedCode("approval.key", "key … is not registered for …", step="approval")
-APPROVAL_MALFORMED = MalformedCode("approval.malformed", "claim … is missing or not known here")
+APPROVAL_MALFORMED = MalformedCode("approval.malformed", "claim … is missing or unknown")
 APPROVAL_NONCE = UnverifiedCode(
     "approval.nonce",
     "the answer was made for another opening of this approval, or by another person, too long ago, "
@@ -48,14 +50,14 @@ APPROVAL_NONCE = UnverifiedCode(
     step="approval",
 )
 APPROVAL_NONE_ALIKE = RefusedCode(
-    "approval.none_alike", "none of this group is like another: answer each by itself"
+    "approval.none_alike", "no two approvals of this group are alike: answer each by itself"
 )
 APPROVAL_NOT_ASKED = RefusedCode(
     "approval.not_asked", "this approval asks …; you are in none of these groups"
 )
 APPROVAL_NOT_NARROWER = RefusedCode("approval.not_narrower", "this is not narrower: …")
 APPROVAL_NOT_PENDING = RefusedCode("approval.not_pending", "approval … is …, so it can no longer be answered")
-APPROVAL_NOT_TOGETHER = RefusedCode("approval.not_together", "these are answered one by one: …")
+APPROVAL_NOT_TOGETHER = RefusedCode("approval.not_together", "these approvals must be answered one by one: …")
 APPROVAL_OBJECT = MalformedCode("approval.object", "it is not an action object")
 APPROVAL_OTHER = UnverifiedCode("approval.other", "it says something else than its entry", step="approval")
 APPROVAL_OTHER_SHARD = RefusedCode(
@@ -70,10 +72,10 @@ APPROVAL_OWN_MANDATE = RefusedCode(
 )
 APPROVAL_REASON = MalformedCode("approval.reason", "reason … is not known: use one of …")
 APPROVAL_RENDERING = UnverifiedCode(
-    "approval.rendering", "this is not the card that you saw: open it anew", step="approval"
+    "approval.rendering", "the card has changed since you opened it: reload the page", step="approval"
 )
 APPROVAL_ROW = MalformedCode("approval.row", "its state is not known")
-APPROVAL_SIGNATURE = UnverifiedCode("approval.signature", "the signature does not fit", step="approval")
+APPROVAL_SIGNATURE = UnverifiedCode("approval.signature", "the signature is invalid", step="approval")
 APPROVAL_STALE = UnverifiedCode(
     "approval.stale", "the answer is … s old, expected less than 300 s: sign it anew", step="approval"
 )
@@ -119,7 +121,7 @@ CHANNEL_UNKNOWN = RefusedCode("channel.unknown", "there is no channel …: …")
 
 CHAT_FAILED = BrokenCode("chat.failed", "something of ours failed: the server's log says what")
 CHAT_PACE = RefusedCode("chat.pace", "too many clicks of this account")
-CHAT_PAYLOAD = MalformedCode("chat.payload", "this is no click that is taken here: …")
+CHAT_PAYLOAD = MalformedCode("chat.payload", "the click is not accepted: …")
 CHAT_REPLAYED = RefusedCode("chat.replayed", "this request came before")
 CHAT_SIGNATURE = UnverifiedCode(
     "chat.signature", "this is not signed by the chat, or is too old", step="chat"
@@ -139,14 +141,16 @@ DENIAL_MALFORMED = MalformedCode(
 )
 
 DUTY_ALGORITHM = UnverifiedCode("duty.algorithm", "algorithm … is not accepted", step="duty")
-DUTY_AUDIENCE = UnverifiedCode("duty.audience", "it is for …, this is …", step="duty")
+DUTY_AUDIENCE = UnverifiedCode(
+    "duty.audience", "the delegation of duty has audience …, expected …", step="duty"
+)
 DUTY_DUPLICATE = MalformedCode(
     "duty.duplicate", "a delegation of duty of this id is, or was, registered already: sign a new one"
 )
 DUTY_ENDED = RefusedCode("duty.ended", "delegation of duty … was ended already")
 DUTY_FULL = MalformedCode("duty.full", "there are … delegations of duty, the most there can be: end some")
 DUTY_KEY = UnverifiedCode("duty.key", "key … is not registered for …", step="duty")
-DUTY_MALFORMED = MalformedCode("duty.malformed", "claim … is missing or not known here")
+DUTY_MALFORMED = MalformedCode("duty.malformed", "claim … is missing or unknown")
 DUTY_NONCE = UnverifiedCode(
     "duty.nonce", "it was opened too long ago, or has been signed already: begin again", step="duty"
 )
@@ -158,9 +162,11 @@ DUTY_NOT_MEMBER = RefusedCode(
 DUTY_OFF = RefusedCode("duty.off", "duties are not kept here")
 DUTY_ONESELF = MalformedCode("duty.oneself", "nobody stands in for themselves")
 DUTY_OVER = MalformedCode("duty.over", "it is over already: say an `until` that is to come")
-DUTY_SIGNATURE = UnverifiedCode("duty.signature", "the signature does not fit", step="duty")
+DUTY_SIGNATURE = UnverifiedCode("duty.signature", "the signature is invalid", step="duty")
 DUTY_STALE = UnverifiedCode(
-    "duty.stale", "it was signed … s ago, expected less than 300 s: sign it anew", step="duty"
+    "duty.stale",
+    "the delegation of duty was signed … s ago, expected less than 300 s: sign it anew",
+    step="duty",
 )
 DUTY_STEP = FindingCode("duty.step", "steps stand in the order of their times")
 DUTY_TOO_LONG = MalformedCode("duty.too_long", "it begins more than … days from now")
@@ -185,10 +191,10 @@ PUSH_OFF = RefusedCode(
 )
 
 REVIEW_ALGORITHM = UnverifiedCode("review.algorithm", "algorithm … is not accepted", step="review")
-REVIEW_AUDIENCE = UnverifiedCode("review.audience", "the review is for …, not for here", step="review")
+REVIEW_AUDIENCE = UnverifiedCode("review.audience", "the review has audience …, expected …", step="review")
 REVIEW_DONE = RefusedCode("review.done", "… has reviewed this already")
 REVIEW_KEY = UnverifiedCode("review.key", "key … is not registered for …", step="review")
-REVIEW_MALFORMED = MalformedCode("review.malformed", "claim … is missing or not known here")
+REVIEW_MALFORMED = MalformedCode("review.malformed", "claim … is missing or unknown")
 REVIEW_NO_COMMENT = RefusedCode("review.no_comment", "say what you found")
 REVIEW_NOT_ASKED = RefusedCode("review.not_asked", "people of … review this, who could have answered it")
 REVIEW_NOT_OWED = RefusedCode("review.not_owed", "no glass was broken here: there is nothing to review")
@@ -198,7 +204,7 @@ REVIEW_OTHER = UnverifiedCode(
 REVIEW_OWN = RefusedCode(
     "review.own", "you broke this glass, or gave the task it was broken for: another person reviews it"
 )
-REVIEW_SIGNATURE = UnverifiedCode("review.signature", "the signature does not fit", step="review")
+REVIEW_SIGNATURE = UnverifiedCode("review.signature", "the signature is invalid", step="review")
 REVIEW_STALE = UnverifiedCode("review.stale", "the review is … s old: sign it anew", step="review")
 REVIEW_TYPE = UnverifiedCode("review.type", "expected a token of type …, got …", step="review")
 
@@ -211,10 +217,8 @@ STANDING_RULE_RULE = MalformedCode(
 STANDING_RULE_UNBOUNDED = MalformedCode("standing_rule.unbounded", "no narrower rule: …")
 
 STATS_BASELINE = MalformedCode(
-    "stats.baseline", "… is no baseline that `answerable stats --save` of this version wrote"
+    "stats.baseline", "… is not a baseline that `answerable stats --save` of this version wrote"
 )
-STATS_EXISTS = MalformedCode(
-    "stats.exists", "… is there already, and a baseline is not written over: name another file"
-)
+STATS_EXISTS = MalformedCode("stats.exists", "… already exists and is not overwritten: name another file")
 STATS_FILE = MalformedCode("stats.file", "… cannot be written: …")
 STATS_SINCE = RefusedCode("stats.since", "figures by the hour are kept from … on: ask for less, or for all")

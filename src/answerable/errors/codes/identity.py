@@ -219,7 +219,7 @@ SVID_PURPOSE = UnverifiedCode(
     "svid.purpose", "extended key usage lacks serverAuth or clientAuth", step="svid"
 )
 SVID_SAN = UnverifiedCode("svid.san", "without a subject, the alternative name must be critical", step="svid")
-SVID_SIGNATURE = UnverifiedCode("svid.signature", "the signature does not fit", step="svid")
+SVID_SIGNATURE = UnverifiedCode("svid.signature", "the signature is invalid", step="svid")
 SVID_SIGNER = UnverifiedCode("svid.signer", "a signing certificate needs cA and keyCertSign", step="svid")
 SVID_TRUST_DOMAIN = UnverifiedCode("svid.trust_domain", "trust domain … has no bundle here", step="svid")
 SVID_TYPE = UnverifiedCode("svid.type", "expected a token of type …, got …", step="svid")

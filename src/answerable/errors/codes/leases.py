@@ -67,12 +67,10 @@ LEASE_STATE = BrokenCode("lease.state", "lease … is …, not …")
 LEASE_TAKEN = RefusedCode("lease.taken", "the lease … has been issued already")
 LEASE_TARGET = UnavailableCode("lease.target", "AWS: …", port="credential_issuer")
 LEASE_TEMPLATE = RefusedCode("lease.template", "leases have changed while they were counted: try again")
-LEASE_TOO_LITTLE = RefusedCode("lease.too_little", "nothing is proposed from what is known since …: …")
+LEASE_TOO_LITTLE = RefusedCode("lease.too_little", "too little data for a proposal since …: …")
 LEASE_TTL = RefusedCode("lease.ttl", "a certificate lives at most … seconds (`ttl_seconds_max`)")
 LEASE_UNTOLD = RefusedCode("lease.untold", "AWS does not tell what a session may do")
-LEASE_UNUSED = RefusedCode(
-    "lease.unused", "none of … actions used anything of it: take the capability away instead"
-)
+LEASE_UNUSED = RefusedCode("lease.unused", "none of … actions used the lease: remove the capability instead")
 LEASE_WINDOW = MalformedCode("lease.window", "… is no window of leases: there are …")
 
 SECRET_CANARY = RefusedCode("secret.canary", "… is planted: nobody uses it")
@@ -96,7 +94,7 @@ SECRET_REFERENCE = MalformedCode(
 )
 SECRET_RETIRED = RefusedCode("secret.retired", "secret … was retired")
 SECRET_ROTATING = RefusedCode("secret.rotating", "… is being rotated already: wait for it")
-SECRET_ROTATION = MalformedCode("secret.rotation", "say which secret, or --at-target TARGET")
+SECRET_ROTATION = MalformedCode("secret.rotation", "give NAME of the secret, or --at-target TARGET")
 SECRET_SAME = RefusedCode("secret.same", "this is a value that … has or had")
 SECRET_SLACK = MalformedCode(
     "secret.slack", "Slack's signing secret has … to … characters: look at the app's page"
@@ -184,7 +182,7 @@ TARGET_HOST_KEY = UnavailableCode(
 TARGET_KEY = MalformedCode(
     "target.key", "the key of the GitHub app is no private RSA key in PEM of … bits or more"
 )
-TARGET_KIND = MalformedCode("target.kind", "a target says of what `kind` it is")
+TARGET_KIND = MalformedCode("target.kind", "a target file must set `kind`")
 TARGET_LATE = UnavailableCode(
     "target.late", "… does not answer: no whole answer within … seconds", port="brokered_target"
 )
@@ -214,7 +212,7 @@ TARGET_UNREACHABLE = UnavailableCode("target.unreachable", "AWS: …", port="bro
 WARRANT_ACTION = UnverifiedCode("warrant.action", "the warrant is for another action", step="warrant")
 WARRANT_ALGORITHM = UnverifiedCode("warrant.algorithm", "algorithm … is not accepted", step="warrant")
 WARRANT_AUDIENCE = UnverifiedCode(
-    "warrant.audience", "the warrant is for broker …, this is …", step="warrant"
+    "warrant.audience", "the warrant is for broker …, expected broker …", step="warrant"
 )
 WARRANT_EXPIRED = RefusedCode("warrant.expired", "the time to perform this action has run out")
 WARRANT_KEY = UnverifiedCode("warrant.key", "key … is not registered for …", step="warrant")
@@ -226,7 +224,7 @@ WARRANT_MALFORMED = MalformedCode("warrant.malformed", "warrant: claims that are
 WARRANT_MISSING = UnverifiedCode(
     "warrant.missing", "a call without a warrant does nothing here", step="warrant"
 )
-WARRANT_SIGNATURE = UnverifiedCode("warrant.signature", "the signature does not fit", step="warrant")
+WARRANT_SIGNATURE = UnverifiedCode("warrant.signature", "the signature is invalid", step="warrant")
 WARRANT_SPENT = BrokenCode("warrant.spent", "a warrant can be redeemed once")
 WARRANT_TYPE = UnverifiedCode("warrant.type", "expected a token of type …, got …", step="warrant")
 WARRANT_UNBROKERED = BrokenCode("warrant.unbrokered", "this action has no part for a broker")

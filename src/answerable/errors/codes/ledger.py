@@ -7,7 +7,7 @@ from answerable.errors.code import BrokenCode, MalformedCode, RefusedCode, Unava
 EVIDENCE_ARCHIVE = MalformedCode("evidence.archive", "the archive cannot be taken: …")
 EVIDENCE_DISCLOSURE = MalformedCode("evidence.disclosure", "a disclosure is not canonical base64url")
 EVIDENCE_ENTRIES = MalformedCode("evidence.entries", "a bundle has 1 to … entries in order, got …")
-EVIDENCE_INVALID = MalformedCode("evidence.invalid", "this is no evidence of anything: …")
+EVIDENCE_INVALID = MalformedCode("evidence.invalid", "the evidence bundle is invalid: …")
 EVIDENCE_KEYS = MalformedCode("evidence.keys", "the keys of the log are not whole lines")
 EVIDENCE_LEAF = MalformedCode("evidence.leaf", "the leaf of entry … is too long")
 EVIDENCE_MANIFEST = MalformedCode(
@@ -81,7 +81,7 @@ LEDGER_SHARD_UNREADABLE = UnavailableCode(
     port="ledger",
 )
 LEDGER_SHARDED = MalformedCode(
-    "ledger.sharded", "the ledger in … is kept in shards (…): say which with `ledger.shard` in the settings"
+    "ledger.sharded", "the ledger in … is kept in shards (…): select one with `ledger.shard` in the settings"
 )
 LEDGER_SUBJECT_KEY = MalformedCode(
     "ledger.subject_key", "a subject key has an id of 16 bytes and 32 secret bytes"
@@ -89,7 +89,8 @@ LEDGER_SUBJECT_KEY = MalformedCode(
 LEDGER_UNREADABLE = UnavailableCode("ledger.unreadable", "the log has no key beside it", port="published_log")
 LEDGER_UNSEALED = BrokenCode("ledger.unsealed", "fields need the key of their subject")
 LEDGER_UNSHARDED = MalformedCode(
-    "ledger.unsharded", "the ledger in … is one log: leave it, and give shards another `ledger.directory`"
+    "ledger.unsharded",
+    "the ledger in … is a single log: keep it, and set another `ledger.directory` for shards",
 )
 LEDGER_UNWITNESSED = RefusedCode(
     "ledger.unwitnessed",
@@ -159,8 +160,8 @@ REPLAY_UNAVAILABLE = UnavailableCode(
 )
 
 SET_DIRECTORY = MalformedCode("set.directory", "… is not a directory")
-SET_FAULTS = MalformedCode("set.faults", "…: `answerable policy check …` tells all")
-SET_TESTS = MalformedCode("set.tests", "… tests of … fail: `answerable policy test …` tells all")
+SET_FAULTS = MalformedCode("set.faults", "…: `answerable policy check …` lists all")
+SET_TESTS = MalformedCode("set.tests", "… tests of … fail: `answerable policy test …` lists all")
 
 SHARD_ADDRESS = UnavailableCode(
     "shard.address", "cannot listen on the socket … between shards: …", port="shard_link"
@@ -192,7 +193,7 @@ SHARD_TOO_LONG = MalformedCode(
 SIGNED_ALGORITHM = UnverifiedCode("signed.algorithm", "algorithm … is not accepted", step="signed")
 SIGNED_KEY = UnverifiedCode("signed.key", "key … is not registered for …", step="signed")
 SIGNED_MALFORMED = MalformedCode("signed.malformed", "token has … parts, expected 3")
-SIGNED_SIGNATURE = UnverifiedCode("signed.signature", "the signature does not fit", step="signed")
+SIGNED_SIGNATURE = UnverifiedCode("signed.signature", "the signature is invalid", step="signed")
 SIGNED_TYPE = UnverifiedCode("signed.type", "expected a token of type …, got …", step="signed")
 
 SUBJECT_KEYS_CORRUPT = UnavailableCode(
@@ -219,7 +220,7 @@ TIMELINE_NOTHING = MalformedCode("timeline.nothing", "say under which manifest, 
 TIMELINE_PROMPT = MalformedCode(
     "timeline.prompt", "… is no digest of a prompt: `sha256:` and 64 lower-case hex digits"
 )
-TIMELINE_UNKNOWN = MalformedCode("timeline.unknown", "the ledger knows nothing of …")
+TIMELINE_UNKNOWN = MalformedCode("timeline.unknown", "the ledger has no entry about …")
 
 VERIFY_PROCESS = UnavailableCode(
     "verify.process",

@@ -25,7 +25,7 @@ PASSKEY_ALGORITHM = UnverifiedCode("passkey.algorithm", "the key does not fit it
 PASSKEY_ATTESTATION = UnverifiedCode(
     "passkey.attestation", "what the device says of itself does not check", step="passkey"
 )
-PASSKEY_BUSY = UnavailableCode("passkey.busy", "too many people sign in at this moment", port="console")
+PASSKEY_BUSY = UnavailableCode("passkey.busy", "too many sign-ins are in progress", port="console")
 PASSKEY_CEREMONY = UnverifiedCode(
     "passkey.ceremony", "this took longer than … seconds, or was answered before: start again", step="passkey"
 )
@@ -132,7 +132,7 @@ WORKFLOW_KEY_TAKEN = RefusedCode(
 )
 WORKFLOW_NOT_ASKED = RefusedCode("workflow.not_asked", "this approval asks no group of workflow …")
 WORKFLOW_OWNER = RefusedCode("workflow.owner", "nobody active owns workflow …")
-WORKFLOW_PACE = RefusedCode("workflow.pace", "too many requests of this workflow: come again in … s")
+WORKFLOW_PACE = RefusedCode("workflow.pace", "too many requests of this workflow: retry in … s")
 WORKFLOW_REVIEW_OVERDUE = RefusedCode(
     "workflow.review_overdue", "workflow … was to be reviewed by …: its owner does that first"
 )

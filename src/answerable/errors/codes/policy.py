@@ -27,7 +27,7 @@ CASE_TIER = MalformedCode(
 CASE_UNKNOWN = MalformedCode("case.unknown", "there is no active agent … or capability …")
 CASE_WINDOWS = MalformedCode("case.windows", "the named times are not so …: …")
 
-DECISION_NONE = MalformedCode("decision.none", "no decision is called …")
+DECISION_NONE = MalformedCode("decision.none", "there is no decision …")
 
 FACTS_UNKNOWN = RefusedCode("facts.unknown", "what happened before is not known: …")
 FACTS_UNKNOWN_DECISION = DecisionCode(
@@ -61,7 +61,7 @@ POLICY_NEWLINE = MalformedCode("policy.newline", "policy does not end in a newli
 POLICY_PARTS = MalformedCode("policy.parts", "these are not the parts of a policy set: …")
 POLICY_PROTECTS_NOTHING = MalformedCode(
     "policy.protects_nothing",
-    "…: a forbid that protects nothing does not come into force; `answerable policy check` tells all",
+    "…: a forbid that protects nothing does not come into force; `answerable policy check` lists all",
 )
 POLICY_QUORUM = MalformedCode("policy.quorum", "policy without a quorum line")
 POLICY_REGISTRY_DIFFERS = DecisionCode(
@@ -83,14 +83,14 @@ PUBLICATION_AMBIGUOUS = RefusedCode(
     "publication.ambiguous", "… is too short for a digest: give … characters or more"
 )
 PUBLICATION_AUDIENCE = UnverifiedCode(
-    "publication.audience", "the step is for …, this is …", step="publication"
+    "publication.audience", "the step has audience …, expected …", step="publication"
 )
 PUBLICATION_CHANGED = RefusedCode(
     "publication.changed", "other policy sets are in force than those that this changes: propose it anew"
 )
 PUBLICATION_GROUP = RefusedCode("publication.group", "… is not in group …, whose members publish policy sets")
 PUBLICATION_KEY = UnverifiedCode("publication.key", "key … is not registered for …", step="publication")
-PUBLICATION_MALFORMED = MalformedCode("publication.malformed", "claim … is missing or not known here")
+PUBLICATION_MALFORMED = MalformedCode("publication.malformed", "claim … is missing or unknown")
 PUBLICATION_NO_ASKING = UnavailableCode(
     "publication.no_asking", "this process cannot ask policy sets: use the server's", port="policies"
 )
@@ -107,7 +107,7 @@ PUBLICATION_OWN = RefusedCode(
     "publication.own", "… proposed this: somebody else must publish it, with a key that is not theirs"
 )
 PUBLICATION_SIGNATURE = UnverifiedCode(
-    "publication.signature", "the signature does not fit", step="publication"
+    "publication.signature", "the signature is invalid", step="publication"
 )
 PUBLICATION_STALE = UnverifiedCode(
     "publication.stale",

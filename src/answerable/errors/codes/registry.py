@@ -59,7 +59,7 @@ MANIFEST_DRIFTED = RefusedCode("manifest.drifted", "agent … differs from its m
 MANIFEST_ENVIRONMENT = RefusedCode(
     "manifest.environment", "the manifest is for environment …, agent … is registered in …"
 )
-MANIFEST_FALLEN = RefusedCode("manifest.fallen", "the manifest in force does not stand: …")
+MANIFEST_FALLEN = RefusedCode("manifest.fallen", "the manifest in force is not valid: …")
 MANIFEST_FIELD = MalformedCode("manifest.field", "there is no field … of grade …")
 MANIFEST_FUTURE = UnverifiedCode(
     "manifest.future", "the manifest was signed … ms from now: look at the signer's clock", step="manifest"
@@ -72,7 +72,7 @@ MANIFEST_NOT_AN_OWNER = RefusedCode(
 MANIFEST_OLDER = MalformedCode(
     "manifest.older", "agent … has a manifest that was signed at the same time or later"
 )
-MANIFEST_SIGNATURE = UnverifiedCode("manifest.signature", "the signature does not fit", step="manifest")
+MANIFEST_SIGNATURE = UnverifiedCode("manifest.signature", "the signature is invalid", step="manifest")
 MANIFEST_SIGNER_KEY = RefusedCode(
     "manifest.signer_key", "the key that signed this manifest is no longer …'s: sign it anew"
 )
@@ -181,14 +181,14 @@ TOOL_NOT_PINNED = RefusedCode(
 TOOL_OLDER = MalformedCode(
     "tool.older", "the definition of tool … in force was signed at the same time or later: sign anew"
 )
-TOOL_OTHER_DEFINITION = RefusedCode("tool.other_definition", "tool … is of definition … now")
+TOOL_OTHER_DEFINITION = RefusedCode("tool.other_definition", "tool … has definition … now, expected …")
 TOOL_PIN_OUTDATED = MalformedCode(
     "tool.pin_outdated",
     "another definition of tool … is in force meanwhile than the one this was to replace: look at it "
     "again with `answerable tool diff`, and sign anew",
 )
 TOOL_RISKIER = RefusedCode("tool.riskier", "… is blocked: …")
-TOOL_SIGNATURE = UnverifiedCode("tool.signature", "the signature does not fit", step="tool")
+TOOL_SIGNATURE = UnverifiedCode("tool.signature", "the signature is invalid", step="tool")
 TOOL_TYPE = UnverifiedCode("tool.type", "expected a token of type …, got …", step="tool")
 TOOL_UNKNOWN = RefusedCode("tool.unknown", "server … has no tool …: see `answerable tool list …`")
 TOOL_UNREADABLE = RefusedCode("tool.unreadable", "… is blocked: …")

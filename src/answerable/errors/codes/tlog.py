@@ -147,7 +147,7 @@ WITNESS_LOG_UNKNOWN = RefusedCode("witness.log.unknown", "log … is not known h
 WITNESS_OLD_SIZE = MalformedCode("witness.old_size", "old size … out of range")
 WITNESS_OTHER_KEY = RefusedCode(
     "witness.other_key",
-    "log … is watched under another key: who put this one there? If it was you, add it with "
+    "log … is watched under another key: if you replaced the key, add the new one with "
     "`answerable witness add-log`",
 )
 WITNESS_OVERTAKEN = UnavailableCode(

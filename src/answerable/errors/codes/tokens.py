@@ -18,7 +18,7 @@ CLIENT_MALFORMED = MalformedCode("client.malformed", "an assertion has at most �
 CLIENT_REPLAY = UnverifiedCode(
     "client.replay", "the assertion was used before: sign a new one", step="client"
 )
-CLIENT_SIGNATURE = UnverifiedCode("client.signature", "the signature does not fit", step="client")
+CLIENT_SIGNATURE = UnverifiedCode("client.signature", "the signature is invalid", step="client")
 CLIENT_SUBJECT = UnverifiedCode(
     "client.subject", "`iss` and `sub` of the assertion must both name the client", step="client"
 )
@@ -110,7 +110,9 @@ OAUTH_INVALID_GRANT = RefusedCode(
 )
 OAUTH_INVALID_REQUEST = MalformedCode("oauth.invalid_request", "there are no query parameters here")
 OAUTH_INVALID_SCOPE = RefusedCode("oauth.invalid_scope", "… is not within what was handed on")
-OAUTH_INVALID_TARGET = MalformedCode("oauth.invalid_target", "a token is for one resource: name one")
+OAUTH_INVALID_TARGET = MalformedCode(
+    "oauth.invalid_target", "a token is for one resource: give one `resource`"
+)
 OAUTH_INVALID_TARGET_REFUSED = RefusedCode(OAUTH_INVALID_TARGET.id, "what is handed on is for …, not for …")
 OAUTH_KEY = MalformedCode("oauth.key", "it is no key for …")
 OAUTH_SLOW = UnavailableCode(

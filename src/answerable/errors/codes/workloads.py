@@ -15,7 +15,7 @@ ATTESTATION_AMBIGUOUS = RefusedCode(
     "attestation.ambiguous", "what was measured fits several agents and none of them best: …"
 )
 ATTESTATION_CHANGED = RefusedCode(
-    "attestation.changed", "an instance is attested again in the way in which it was attested first"
+    "attestation.changed", "an instance must be attested by the method of its enrolment"
 )
 ATTESTATION_CHANNEL = UnverifiedCode(
     "attestation.channel",
@@ -71,11 +71,11 @@ ENROLMENT_CSR_SIGNATURE = UnverifiedCode(
 )
 ENROLMENT_FAILED = BrokenCode("enrolment.failed", "something of ours failed: the server's log says what")
 ENROLMENT_KEY = UnverifiedCode("enrolment.key", "key … is not registered for …", step="enrolment")
-ENROLMENT_MALFORMED = MalformedCode("enrolment.malformed", "a challenge is asked for without a body")
+ENROLMENT_MALFORMED = MalformedCode("enrolment.malformed", "a request for a challenge must have no body")
 ENROLMENT_OTHER_REQUEST = UnverifiedCode(
     "enrolment.other_request", "the proof was made for another request", step="enrolment"
 )
-ENROLMENT_SIGNATURE = UnverifiedCode("enrolment.signature", "the signature does not fit", step="enrolment")
+ENROLMENT_SIGNATURE = UnverifiedCode("enrolment.signature", "the signature is invalid", step="enrolment")
 ENROLMENT_TYPE = UnverifiedCode("enrolment.type", "expected a token of type …, got …", step="enrolment")
 ENROLMENT_UNREACHABLE = UnavailableCode(
     "enrolment.unreachable", "the server cannot be reached (…)", port="gateway"
@@ -104,7 +104,7 @@ INSTANCE_KEY_UNKNOWN = UnverifiedCode(
 )
 INSTANCE_NO_INSTANCE = UnverifiedCode(
     "instance.no_instance",
-    "this is asked by the key of an instance, not by a registered one",
+    "expected a request signed with an instance's key, got one of a registered key",
     step="enrolment",
 )
 INSTANCE_NO_KEY = RefusedCode(
@@ -115,8 +115,8 @@ INSTANCE_ROW = MalformedCode("instance.row", "its state is not known")
 INSTANCE_STILL_KNOWN = RefusedCode("instance.still_known", "instance … is known by the former key: renew it")
 INSTANCE_SUB_AGENTS = RefusedCode("instance.sub_agents", "an instance has at most … sub-agents at a time")
 INSTANCE_TOO_MANY = RefusedCode("instance.too_many", "agent … has … live instances, and no more are let in")
-INSTANCE_TOO_OFTEN = RefusedCode("instance.too_often", "an instance asks at most … times a minute")
-INSTANCE_UNKNOWN = RefusedCode("instance.unknown", "… is no sub-agent of yours")
+INSTANCE_TOO_OFTEN = RefusedCode("instance.too_often", "an instance may send at most … requests a minute")
+INSTANCE_UNKNOWN = RefusedCode("instance.unknown", "… is not a sub-agent of this instance")
 INSTANCE_UNVOUCHED = RefusedCode(
     "instance.unvouched", "the trust domain by whose SVID … was enrolled is not believed here any more"
 )
@@ -162,7 +162,7 @@ OIDC_LIFETIME = UnverifiedCode(
     "oidc.lifetime", "the token lives … seconds, expected 1 to … seconds", step="attestation"
 )
 OIDC_MALFORMED = MalformedCode("oidc.malformed", "token has more than … characters")
-OIDC_SIGNATURE = UnverifiedCode("oidc.signature", "the signature does not fit", step="attestation")
+OIDC_SIGNATURE = UnverifiedCode("oidc.signature", "the signature is invalid", step="attestation")
 OIDC_SUBJECT = UnverifiedCode("oidc.subject", "`sub` is not a text of 1 to … characters", step="person")
 OIDC_TIME = UnverifiedCode("oidc.time", "`…` is not a date in seconds", step="attestation")
 OIDC_TYPE = UnverifiedCode("oidc.type", "a token of type … is not accepted here", step="attestation")
@@ -227,7 +227,7 @@ WORKLOAD_API_NOT_UNIX = UnavailableCode(
 )
 WORKLOAD_API_SOCKET_PERMISSIONS = UnavailableCode(
     "workload_api.socket_permissions",
-    "… …: others could answer in place of the Workload API, or more of them ask than meant",
+    "… …: other users could impersonate the Workload API or connect to it",
     port="workload_api",
 )
 WORKLOAD_API_UNREACHABLE = UnavailableCode(

@@ -317,7 +317,7 @@ def _fitting(walk: Walk, ids: Sequence[str], verdict: Verdict) -> tuple[list[App
     if group is None or not count:
         return [], dict.fromkeys(ids, "it is not one of a group that waits")
     if verdict == "approve" and group.not_together:
-        raise APPROVAL_NOT_TOGETHER(f"these are answered one by one: {group.not_together}")
+        raise APPROVAL_NOT_TOGETHER(f"these approvals must be answered one by one: {group.not_together}")
     alike = {one.id: one for one in group.alike}
     odd = {one.approval.id: one for one in group.odd}
     fitting: list[Approval] = []

@@ -304,8 +304,8 @@ def _held(walk: Walk, trip: RuleTrigger, stop_rule_signal: StopRuleSignal) -> bo
     if not walk.tripped.trip(trip.hold):
         if trip.of_attempt:
             raise STOP_RULE_WAITING(
-                f"a stop rule holds {described(trip.what)}, and more holds wait to be placed than can: ask the "
-                "operator"
+                f"a stop rule holds {described(trip.what)}, and too many holds are waiting to be placed: "
+                "ask the operator"
             )
         return False
     state.passed.pop(_place(walk, rule, trip.owner, trip.keys, stop_rule_signal), None)

@@ -76,7 +76,8 @@ async def poll_events(desk: EventState, receiver: str, identity: str, poll: Poll
     # 2. Send queued events. After a crash here, they are sent again.
     ends = anyio.current_time() + desk.limits.poll_seconds_max
     waits = not poll.at_once and desk.polls.get(identity, 0) < POLLS_MAX
-    desk.polls[identity] = desk.polls.get(identity, 0) + waits
+    if waits:
+        desk.polls[identity] = desk.polls.get(identity, 0) + 1
     try:
         while True:
             news = desk.news
@@ -87,9 +88,10 @@ async def poll_events(desk: EventState, receiver: str, identity: str, poll: Poll
             with anyio.move_on_after(LOOK_SECONDS):
                 await news.wait()
     finally:
-        desk.polls[identity] -= waits
-        if not desk.polls[identity]:
-            del desk.polls[identity]
+        if waits:
+            desk.polls[identity] -= 1
+            if not desk.polls[identity]:
+                del desk.polls[identity]
 
 
 async def _acknowledged(desk: EventState, identity: str, poll: Poll) -> None:

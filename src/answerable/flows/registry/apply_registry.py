@@ -224,8 +224,7 @@ def planned(
         raise REGISTRY_FAULTS(f"{len(faults)} faults in the registry documents: {told}")
     snapshot = snapshot_of(merged)
     check_call_seconds(snapshot, upstream_ms_max=walk.limits.upstream_ms_max)
-    policies = policy_text(snapshot)
-    decision_point, changes = walk.compile_policies(policies, snapshot), _changes(old, new)
+    changes = _changes(old, new)
     return RegistryChange(
         applied=Applied(
             changes=changes,
@@ -237,9 +236,16 @@ def planned(
         ),
         documents=new,
         snapshot=snapshot,
-        policies=policies,
-        decision_point=decision_point,
+        policies=policy_text(snapshot),
+        decision_point=decision_point_for(walk, snapshot),
     )
+
+
+def decision_point_for(walk: Walk, snapshot: RegistrySnapshot) -> DecisionPoint:
+    """The policy sets of these documents, compiled only where they or what they were checked against changed: to
+    suspend an agent must not wait for thousands of policies. Raises Malformed (`policy.*`)."""
+    unchanged = walk.decision_point.for_registry(snapshot)
+    return unchanged if unchanged is not None else walk.compile_policies(policy_text(snapshot), snapshot)
 
 
 def require_protection(applied: Applied) -> None:
@@ -253,7 +259,7 @@ def require_protection(applied: Applied) -> None:
     if found:
         told = "; ".join(map(str, found[:FAULTS_SHOWN_MAX]))
         raise POLICY_PROTECTS_NOTHING(
-            f"{told}: a forbid that protects nothing does not come into force; `answerable policy check` tells all"
+            f"{told}: a forbid that protects nothing does not come into force; `answerable policy check` lists all"
         )
 
 

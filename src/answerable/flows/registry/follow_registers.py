@@ -12,7 +12,7 @@ from answerable.core.registry.policy_sets.publication import policy_documents
 from answerable.flows.registry.apply_registry import (
     INLINE_CHARS_MAX,
     check_call_seconds,
-    policy_text,
+    decision_point_for,
     tell_followers,
 )
 
@@ -65,8 +65,7 @@ def _takes_long(coming: Coming) -> bool:
 def _compiled(walk: Walk, coming: Coming) -> _Compiled:
     made = in_force(coming.documents)
     check_call_seconds(made.snapshot, upstream_ms_max=walk.limits.upstream_ms_max)
-    point = walk.compile_policies(policy_text(made.snapshot), made.snapshot)
-    return _Compiled(coming=coming, made=made, decision_point=point)
+    return _Compiled(coming=coming, made=made, decision_point=decision_point_for(walk, made.snapshot))
 
 
 def _put_into_force(walk: Walk, compiled: _Compiled) -> bool:

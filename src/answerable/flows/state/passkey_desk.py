@@ -83,7 +83,7 @@ class PasskeyState:
         if len(self.ceremonies) >= self.ceremonies_max:
             self.ceremonies = {name: one for name, one in self.ceremonies.items() if now < one.expires_at}
         if len(self.ceremonies) >= self.ceremonies_max:
-            raise PASSKEY_BUSY("too many people sign in at this moment: try again in a minute")
+            raise PASSKEY_BUSY("too many sign-ins are in progress: try again in a minute")
         one = Ceremony(
             id=to_base64url(entropy.bytes(_ID_BYTES)),
             kind=kind,

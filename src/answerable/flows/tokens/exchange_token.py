@@ -130,7 +130,7 @@ def _may_act(desk: TokenState, client: TokenClient, parent: Parent) -> Agent:
     if walk.mandates.state(mandate.id) != "open":
         raise MANDATE_CLOSED("the mandate for this task has been closed")
     if not mandate.not_before <= walk.clock.now() < mandate.expires_at:
-        raise MANDATE_EXPIRED("the mandate for this task is not in its time")
+        raise MANDATE_EXPIRED("the mandate for this task has expired or is not valid yet")
     own = (*instance_names(client.identity.instance), RevocationTarget("key", client.key))
     refuse_names(walk, (*agent_names(walk, agent.name), *own))
     refuse_names(walk, mandate_names(walk, mandate))
@@ -139,14 +139,15 @@ def _may_act(desk: TokenState, client: TokenClient, parent: Parent) -> Agent:
     depth = len(parent.hops)
     if depth and depth > min(mandate.delegability.depth_max, desk.limits.depth_max):
         raise DELEGATION_DEPTH_INVALID_REFUSED(
-            f"the mandate may be handed on {mandate.delegability.depth_max} deep, this would be hop {depth}"
+            f"the mandate may be delegated to depth {mandate.delegability.depth_max}, and this would "
+            f"be hop {depth}"
         )
     owner = walk.registry.current.principals.get(PrincipalId(agent.ownership.owner))
     groups = owner.groups if owner is not None else ()
     if depth and not mandate.delegability.receives(
         agent=agent.name, use_case=agent.use_case, owner_groups=groups
     ):
-        raise DELEGATION_RECEIVER(f"the mandate may not be handed on to {shown(client.agent)}")
+        raise DELEGATION_RECEIVER(f"the mandate may not be delegated to agent {shown(client.agent)}")
     return agent
 
 

@@ -101,10 +101,10 @@ def _check_schedule(mandate: Mandate, current: RegistrySnapshot, now: UnixMillis
     name = schedule_of(mandate.principal)
     if name is None:
         if mandate.id.startswith(RESERVED_IDS):
-            raise MANDATE_RESERVED_ID(f"ids that begin with {shown(RESERVED_IDS)} are kept for schedules")
+            raise MANDATE_RESERVED_ID(f"ids that begin with {shown(RESERVED_IDS)} are reserved for schedules")
         # The id of a drill's task is the name of its use case, which nobody can register.
         if is_shadow_name(mandate.id) and mandate.id != mandate.use_case:
-            raise MANDATE_RESERVED_ID(f"id {shown(mandate.id)} is kept for drills")
+            raise MANDATE_RESERVED_ID(f"id {shown(mandate.id)} is reserved for drills")
     elif not is_due(current.schedules[name], mandate, now=now):
         rule = said(current.schedules[name].rule)
         raise MANDATE_NOT_DUE(f"{mandate.principal} is not due now: it is {rule}")

@@ -74,7 +74,7 @@ def giver_fault(mandate: Mandate, capabilities: Iterable[str], current: Registry
     for capability in capabilities:
         if giver is None or not giver.gives(capability):
             return MANDATE_BEYOND_GIVER(
-                f"{shown(capability)} is beyond what {name} may give: it is not among their registered capabilities"
+                f"{name} may not grant {shown(capability)}: it is not among their registered capabilities"
             )
     return None
 
@@ -120,10 +120,13 @@ def _schedule_fault(mandate: Mandate, use_case: UseCase, current: RegistrySnapsh
         return MANDATE_SCHEDULE(f"{mandate.principal}: {fault.message}")
     if claims_of(expected, audience="") != claims_of(mandate, audience=""):
         return MANDATE_SCHEDULE(
-            f"this is not what {mandate.principal} gives by its template: it gives a new mandate when it is due next"
+            f"the mandate differs from the template of {mandate.principal}: a new mandate is issued "
+            "when the schedule is due next"
         )
     if not is_signed_by(mandate.token, schedule.keys):
-        return MANDATE_ISSUER_KEY(f"the key that signed this is not {mandate.principal}'s")
+        return MANDATE_ISSUER_KEY(
+            f"the key that signed this mandate is not registered for {mandate.principal}"
+        )
     return None
 
 
@@ -136,8 +139,8 @@ def _person_fault(mandate: Mandate, use_case: UseCase, current: RegistrySnapshot
     issuer = current.principals.get(mandate.principal)
     if issuer is None or not _may_issue(issuer, use_case):
         return MANDATE_NOT_AN_ISSUER(
-            f"{mandate.principal} may not issue mandates for use case {shown(use_case.name)}: ask its owner, or be "
-            "in one of its issuer groups"
+            f"{mandate.principal} may not issue mandates for use case {shown(use_case.name)}: ask its "
+            "owner, or join one of its issuer groups"
         )
     if mandate.application:
         return _application_fault(mandate, issuer, current)
@@ -162,7 +165,7 @@ def _application_fault(mandate: Mandate, issuer: Principal, current: RegistrySna
         same = False
     if not same:
         return MANDATE_OTHER_PERSON(
-            f"the ID token is of somebody who is not registered as {mandate.principal}"
+            f"issuer and subject of the ID token are not those registered for {mandate.principal}"
         )
     if not is_signed_by(mandate.token, application.keys):
         return MANDATE_ISSUER_KEY(
@@ -181,8 +184,8 @@ def shard_fault(mandate: Mandate, origin: str) -> Refused | None:
     if shard is None:
         return None
     return MANDATE_OTHER_SHARD(
-        f"mandate {shown(mandate.id)} is for {shown(shard)}, this is {shown(origin)}: use it there, or ask for one for "
-        "here"
+        f"mandate {shown(mandate.id)} is for log {shown(shard)}, this is log {shown(origin)}: use "
+        "it there, or request one for this log"
     )
 
 

@@ -120,7 +120,7 @@ def chain_mandate(walk: Walk, chain: Chain, mandate_id: str = "", *, anywhere: b
     except Malformed as fault:
         raise Refused(fault.message, code=fault.code) from None
     if wider is not None:
-        raise DELEGATION_NOT_NARROWER_REFUSED(f"the first hop {wider}, as the mandate has it")
+        raise DELEGATION_NOT_NARROWER_REFUSED(f"the first hop exceeds the mandate, its parent: it {wider}")
     _check_handing_on(walk, chain, mandate)
     return mandate
 
@@ -130,7 +130,7 @@ def _own_mandate(walk: Walk, caller: VerifiedCaller, mandate_id: str) -> Mandate
         raise MANDATE_MISSING()
     mandate = walk.mandates.find(MandateId(mandate_id))
     # Same wording for both cases, so that an agent cannot probe for other agents' mandates.
-    unknown = f"mandate {shown(mandate_id)} is not known, and no chain of delegation came with the request"
+    unknown = f"mandate {shown(mandate_id)} is not known, and the request has no delegation chain"
     if mandate is None:
         raise MANDATE_UNKNOWN(unknown)
     if mandate.agent != caller.agent:
@@ -146,7 +146,7 @@ def _check_recordable(chain: Chain) -> None:
     for hop in chain.hops:
         if hop.consent is not None and not hop.consent.leaf:
             raise DELEGATION_MALFORMED_REFUSED(
-                f"hop {hop.depth} was issued for a consent that stands in no log: have it issued anew"
+                f"hop {hop.depth} was issued for a consent that is recorded in no log: request a new token"
             )
 
 
@@ -179,7 +179,8 @@ def check_width(walk: Walk, mandate: Mandate, agents: Sequence[str]) -> None:
             mandate.id, AgentId(giver), AgentId(receiver), width_max=width_max
         ):
             raise DELEGATION_WIDTH(
-                f"each agent may hand this on to {width_max}, and {shown(giver)} did already"
+                f"an agent may delegate this mandate to at most {width_max} agents, which agent "
+                f"{shown(giver)} has done"
             )
 
 
@@ -187,7 +188,8 @@ def _check_holder(leaf: Hop, caller: VerifiedCaller) -> None:
     """Check that the caller holds the last hop: a chain is not secret, so a copy of it must be useless."""
     if not is_held_by(leaf, caller):
         raise DELEGATION_HOLDER_BINDING_FAILED(
-            f"the last hop is for {shown(leaf.agent, 60)} and bound to a key that this caller did not prove"
+            f"the last hop is for agent {shown(leaf.agent, 60)}, and this caller is not that agent or "
+            "did not prove the hop's key"
         )
 
 
@@ -211,7 +213,8 @@ def _check_resource(chain: Chain, issuer: str, server: str) -> None:
     for hop in chain.hops:
         if issuer not in hop.audiences and f"{issuer}/mcp/{server}" not in hop.audiences:
             raise DELEGATION_AUDIENCE_MISMATCH_REFUSED(
-                f"hop {hop.depth} is for {shown(', '.join(hop.audiences), 120)}, not for server {shown(server)}"
+                f"audience of hop {hop.depth} is {shown(', '.join(hop.audiences), 120)}, which does not "
+                f"include server {shown(server)}"
             )
 
 
@@ -221,7 +224,7 @@ def _check_handing_on(walk: Walk, chain: Chain, mandate: Mandate) -> None:
     below = len(chain.hops) - 1
     if below > allowed.depth_max:
         raise DELEGATION_DEPTH_INVALID_REFUSED(
-            f"the mandate may be handed on {allowed.depth_max} deep, this is hop {below}"
+            f"the mandate may be delegated to depth {allowed.depth_max}, and this is hop {below}"
         )
     for hop in chain.hops:
         agent = current.agents.get(AgentId(hop.agent))
@@ -230,4 +233,4 @@ def _check_handing_on(walk: Walk, chain: Chain, mandate: Mandate) -> None:
         owner = current.principals.get(PrincipalId(agent.ownership.owner))
         groups = owner.groups if owner is not None else ()
         if hop.depth and not allowed.receives(agent=agent.name, use_case=agent.use_case, owner_groups=groups):
-            raise DELEGATION_RECEIVER(f"the mandate may not be handed on to {shown(hop.agent)}")
+            raise DELEGATION_RECEIVER(f"the mandate may not be delegated to agent {shown(hop.agent)}")

@@ -73,10 +73,10 @@ def check_quota(walk: Walk, agent: AgentId, at: UnixMillis, mandate: str = "") -
     """
     if not walk.quota.is_held(agent, at, mandate):
         return
-    why = "agent was refused too often in this window; `answerable hold list` says until when"
+    why = "too many of its actions were refused: `answerable hold list` shows when this hold ends"
     if walk.quota.is_held(agent, at):
-        raise HELD_AGENT(f"agent {shown(agent)} is held: the {why}")
-    raise HELD_MANDATE(f"mandate {shown(mandate)} is held: its {why}")
+        raise HELD_AGENT(f"agent {shown(agent)} is held: {why}")
+    raise HELD_MANDATE(f"mandate {shown(mandate)} is held: {why}")
 
 
 def agent_fault(walk: Walk, name: AgentId, at: UnixMillis) -> Refused | None:

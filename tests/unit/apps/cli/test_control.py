@@ -115,7 +115,7 @@ def test_a_draft_for_somebody_or_something_else_is_not_signed(tmp_path: Path, ch
     arguments = ["mandate", "issue", "t", "--as", "ada", "--key", str(tmp_path / "ada.jwk"), "--yes"]
     result = typed(lying_app(draft), [*arguments, "--data", str(tmp_path)])
     assert result.exit_code == 3
-    assert "somebody or something else" in result.stderr
+    assert "another principal or audience" in result.stderr
 
 
 def test_what_is_shown_of_a_draft_is_made_from_what_will_be_signed(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_socket_left_behind_by_a_dead_server_is_no_server(tmp_path: Path) -> N
         listener.bind(str(tmp_path / "control.sock"))
     result = typed(lying_app({"items": [], "next": None}), ["mandate", "list", "--data", str(tmp_path)])
     assert result.exit_code == 0
-    assert "no server is running" in result.stderr
+    assert "no server answers" in result.stderr
 
 
 def test_what_is_missing_is_asked_for_and_without_a_terminal_named(tmp_path: Path) -> None:
@@ -171,6 +171,6 @@ def test_what_is_missing_is_asked_for_and_without_a_terminal_named(tmp_path: Pat
     arguments = ["mandate", "new", "t", "day=1", "--as", "ada", "--key", str(tmp_path / "ada.jwk")]
     result = typed(lying_app(template), [*arguments, "--data", str(tmp_path)])
     assert result.exit_code == 1
-    assert "there is no terminal to ask at: give case=VALUE" in result.stderr
+    assert "standard input is not a terminal: give case=VALUE" in result.stderr
     twice = [*arguments, "day=2", "--data", str(tmp_path)]
     assert "`day` is given twice" in typed(lying_app(template), twice).stderr

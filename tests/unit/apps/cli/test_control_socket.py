@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -160,6 +161,34 @@ def test_a_server_that_says_nothing_is_late(tmp_path):
             ControlSocket(path).request("GET", "/v1/status", timeout=SHORT_SECONDS)
         over.set()
     assert raised.value.is_late
+
+
+def test_an_answer_that_comes_in_pieces_is_late_too(tmp_path):
+    path, over = tmp_path / "control.sock", threading.Event()
+
+    def trickling(connected: socket.socket) -> None:
+        connected.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        with suppress(OSError):
+            while not over.wait(SHORT_SECONDS / 10):
+                connected.sendall(b" ")
+
+    with answering(path, trickling):
+        with pytest.raises(NoAnswerError) as raised:
+            ControlSocket(path).request("GET", "/v1/status", timeout=SHORT_SECONDS)
+        over.set()
+    assert raised.value.is_late
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"items":[{}],"next":null}'])
+@pytest.mark.parametrize(
+    "words", [["hold", "list"], ["agent", "list"], ["ledger", "status"], ["mandate", "list"]]
+)
+def test_an_answer_without_what_a_command_asks_for_is_told_and_no_traceback(tmp_path, words, body):
+    with answering(tmp_path / "control.sock", with_json(body)):
+        command = [sys.executable, "-m", "answerable.main", "--data", str(tmp_path), *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    assert re.search(r"the server's answer has no `\w+`: another program or release listens", done.stderr)
 
 
 def test_a_socket_that_nobody_listens_on_any_more_is_told(tmp_path):

@@ -23,7 +23,7 @@ def test_a_part_of_the_ledger_is_asked_again(command: Command):
         for given in (("--to", "8"), ("--from", "8"), ("--from", "100"))
     ]
     assert (sum(parts), parts[2]) == (2, 0)
-    assert "say --all, too" in command("decision", "replay", "7", "--from", "1", code=1).stderr
+    assert "--from and --to need --all" in command("decision", "replay", "7", "--from", "1", code=1).stderr
 
 
 def test_broken_off_it_tells_what_it_found_and_where_to_go_on(

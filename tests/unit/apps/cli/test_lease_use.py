@@ -154,7 +154,7 @@ def test_what_used_everything_has_nothing_to_take_out(world):
 
 def test_what_used_nothing_is_to_be_taken_away(world):
     world.done = [told()]
-    assert "take the capability away" in " ".join(
+    assert "remove the capability instead" in " ".join(
         world.run("lease", "propose", NAME, *LITTLE, code=3).output.split()
     )
 
@@ -171,7 +171,7 @@ def test_where_nobody_can_tell_nothing_is_proposed(world, how):
     else:
         world.broker.untold = True
     said = " ".join(world.run("lease", "propose", NAME, *LITTLE, code=3).output.split())
-    assert "nothing is proposed" in said
+    assert "no proposal: " in said
     shown = world.run("lease", "usage", "--since", "all").output
     assert "unknown" in shown
     assert "never used" not in shown

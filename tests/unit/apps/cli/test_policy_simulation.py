@@ -86,7 +86,7 @@ def test_what_is_older_is_left_out(command: Command, candidate: Path, monkeypatc
         found = json.loads(command("policy", "simulate", candidate, "--since", since, "--json").stdout)
         assert found["asked"] == asked
     odd = command("policy", "simulate", candidate, "--since", "week", code=1)
-    assert "is not a time back such as" in odd.stderr
+    assert "is not a duration such as" in odd.stderr
 
 
 def test_broken_off_it_says_what_it_found_and_that_it_is_not_all(

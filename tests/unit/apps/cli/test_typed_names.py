@@ -58,10 +58,10 @@ def desk(tmp_path: Path) -> Desk:
 @pytest.mark.parametrize(
     ("given", "code", "told"),
     [
-        (("--yes",), 1, "--yes does not stand for the name"),
-        ((), 1, "there is no terminal to ask at"),
+        (("--yes",), 1, "--yes does not replace the typed name"),
+        ((), 1, "standard input is not a terminal"),
         (("--typed", "4712", "--yes"), 3, "that is not `4711`"),
-        (("--typed", "4711"), 1, "there is no terminal: add --yes"),
+        (("--typed", "4711"), 1, "standard input is not a terminal: add --yes"),
     ],
     ids=str,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ async def test_the_owner_reads_what_waits_what_was_left_out_and_when_it_is_tried
     register.put(stream("s-2", receiver="stranger", authorization="Bearer secret"))
     register.add([Waiting(stream="s-1", id=name, at=1, body=b"{}") for name in "abc"], waiting_max=2)
     register.release("s-1", attempts=3, next_at=1_790_000_000_000)
-    found = await list_event_streams(
+    found: Any = await list_event_streams(
         SimpleNamespace(product=SimpleNamespace(events=desk), query={}, walk=bench.walk)
     )
     first, second = list(found["items"])
@@ -45,7 +46,7 @@ async def test_keys_in_the_address_of_a_receiver_are_shown_to_nobody():
     desk = desk_on(bench, register=fresh(SqliteEventRegister))
     pushed = "https://siem:s3cret@siem.example:8443/events?token=s3cret&s3cret"
     desk.register.put(stream("s-1", method="push", endpoint=pushed))
-    found = await list_event_streams(
+    found: Any = await list_event_streams(
         SimpleNamespace(product=SimpleNamespace(events=desk), query={}, walk=bench.walk)
     )
     [one] = found["items"]

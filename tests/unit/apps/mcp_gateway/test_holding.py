@@ -20,12 +20,12 @@ def test_it_has_the_cards_sentence_and_why_people_are_asked():
     told = question_text(asked)
     assert told.startswith("Pay")
     assert "refund on crm" in told
-    assert "refunds wait for a person. Whoever may answer does so on this page." in told
+    assert "refunds wait for a person. Approvers answer on this page." in told
 
 
 def test_without_a_card_there_are_the_reasons():
     assert question_text(replace(approval(), card=NOTHING_SHOWN)) == (
-        "refunds wait for a person. Whoever may answer does so on this page."
+        "refunds wait for a person. Approvers answer on this page."
     )
 
 

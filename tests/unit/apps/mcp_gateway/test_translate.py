@@ -144,7 +144,7 @@ def test_a_result_passes_through_and_says_where_it_is_recorded():
 
 @pytest.mark.parametrize(
     ("status", "word"),
-    [("not_started", "safe to ask again"), ("indeterminate", "may have happened"), ("failed", "")],
+    [("not_started", "can be repeated safely"), ("indeterminate", "may have been done"), ("failed", "")],
 )
 def test_an_end_without_a_result_is_said_in_words(status, word):
     answer = Answer(action_id="a", outcome=Outcome(status=status, detail="why"))

@@ -261,7 +261,7 @@ def test_the_authority_of_a_mandate_has_a_bound_for_every_caveat_and_budget():
 
 
 def test_two_grants_of_one_capability_are_not_handed_on():
-    with pytest.raises(Malformed, match="join the two") as raised:
+    with pytest.raises(Malformed, match="merge the two grants") as raised:
         authority_of(terms(Grant(capability="crm.read"), Grant(capability="crm.read")))
     assert raised.value.code == "delegation.ambiguous_grant"
 

@@ -27,10 +27,10 @@ def test_the_first_hop_that_does_not_permit_an_action_is_named_with_who_handed_o
     assert hops_shortfall((), bench.refund()) is None
     told = hops_shortfall(HOPS, bench.refund(arguments={"amount": 500}))
     assert told is not None
-    assert told.text.startswith("what `researcher` handed on to `writer` (hop 2 of 2) ")
+    assert told.text.startswith("the delegation from `researcher` to `writer` (hop 2 of 2) ")
     told = hops_shortfall(HOPS, bench.refund(arguments={"amount": 9_999}))
     assert told is not None
-    assert told.text.startswith("what agent `orchestrator` was given for this task ")
+    assert told.text.startswith("the task of agent `orchestrator` ")
 
 
 def test_an_action_is_counted_in_every_hop_with_the_limits_of_each():
@@ -68,5 +68,5 @@ def test_a_hop_that_is_good_for_one_action_has_one_call_in_all():
     lack = spending.reserve(accounts, ONE)
     assert lack is not None
     assert lack.text() == (
-        "what `orchestrator` handed on to `researcher` (hop 1 of 2): the budget of 1 calls is spent"
+        "the delegation from `orchestrator` to `researcher` (hop 1 of 2): the budget of 1 calls is spent"
     )

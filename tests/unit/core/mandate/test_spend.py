@@ -98,7 +98,7 @@ def test_a_missing_amount_of_money_is_refused():
 def test_what_a_capability_does_not_declare_is_not_leave_to_spend(name):
     told = refusal({"amount": 1, "limit": 1, "max_tokens": 1}, name, spending=SpendMapping())
     assert told.code == "budget.undeclared"
-    assert "`crm.refund` does not say" in told.message
+    assert "`crm.refund` does not declare" in told.message
 
 
 def test_what_is_declared_as_nothing_takes_nothing():

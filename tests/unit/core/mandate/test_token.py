@@ -61,7 +61,7 @@ def test_no_claim_may_be_missing(claim):
 
 
 def test_an_unknown_claim_refuses():
-    with pytest.raises(Malformed, match="`max_amount` is not known here"):
+    with pytest.raises(Malformed, match="`max_amount` is unknown"):
         verified(token_with(max_amount=5))
 
 

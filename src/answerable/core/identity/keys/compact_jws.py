@@ -133,7 +133,7 @@ def check_compact(
     try:
         jose.deserialize_compact(jws.token, prepared.jose_key(), registry=_OneAlgorithm(expected))
     except JoseError:
-        raise signature("the signature does not fit") from None
+        raise signature("the signature is invalid") from None
 
 
 def verified_claims(

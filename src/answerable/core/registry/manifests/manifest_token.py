@@ -68,7 +68,7 @@ MANIFEST: Final = Kind(
     what="the manifest",
     form=ManifestClaims,
     missing="claim {claim} is missing",
-    unknown="claim {claim} is not known here, so it refuses",
+    unknown="claim {claim} is unknown, so the token is refused",
 )
 
 

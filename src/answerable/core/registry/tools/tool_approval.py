@@ -69,10 +69,10 @@ TOOL: Final = Kind(
         key=TOOL_KEY,
         signature=TOOL_SIGNATURE,
     ),
-    what="the yes",
+    what="the approval",
     form=ToolClaims,
     missing="claim {claim} is missing",
-    unknown="claim {claim} is not known here, so it refuses",
+    unknown="claim {claim} is unknown, so the token is refused",
 )
 
 
