@@ -119,7 +119,7 @@ async def test_where_slack_does_not_say_who_that_is_nothing_is_recorded(said):
         asked = await world.asked()
         world.slack.people[user_of("bob")] = said
         why = await refused(world, verdict="deny")
-        assert "Slack does not say" in why
+        assert "Slack does not report" in why
         assert "at our page" in why
         assert without_buttons(world)
         assert world.now(asked).state == "pending"

@@ -7,30 +7,30 @@ from typing import Final
 
 COLUMNS: Final[Mapping[str, str]] = {
     "restart": "an orderly stop, the command line alone, and a start again: each row is read back and means the same",
-    "kill −9": "killed while all is written, at each moment of a call: what was acknowledged is there, nothing by half",
+    "kill −9": "killed during writes, at each step of a call: what was acknowledged is there, nothing is half done",
     "second process": "two processes on one data directory, one of them asleep while things end",
-    "older copy": "the registers are put back to a copy from before anything was used or ended",
-    "full disk": "not a byte is left while agents act and people stop them; then there is room again, and a restart",
-    "read-only": "the disk takes nothing while agents act and people stop them; then it does again, and a restart",
-    "unreadable row": "one row of every table is spoilt: it is out of use and named, or as the ledger says again",
-    "clock": "an hour back and a day ahead, while the server runs and at a start",
-    "two doors": "the command line, the control API and a stranger with a copy are asked the same",
-    "stranger": "what the ledger says of it is checked elsewhere, with the key of the log and nothing else of ours",
+    "older copy": "the registers are replaced by a copy from before anything was used or ended",
+    "full disk": "the disk is full while agents act and people stop them; then there is space again, and a restart",
+    "read-only": "the disk is read-only while agents act and people stop them; then writable again, and a restart",
+    "unreadable row": "one row of every table is corrupted: it is out of use and named, or restored from the ledger",
+    "clock": "set an hour back and a day ahead, while the server runs and at a start",
+    "two doors": "the command line, the control API and a third party with a copy give the same answers",
+    "stranger": "the ledger's records are verified elsewhere, with the log's key only",
     "reader during load": "64 readers and a hostile agent beside everything that is prepared, used and ended",
 }
 LEFT_OUT: Final[Mapping[str, str]] = {
-    "erased subject": "no door erases a person yet; what a start does once a key is gone is held by PROJECT-27.",
-    "upgrade": "no version has been handed out; a file of an earlier form is opened by the tests of its register.",
+    "erased subject": "no endpoint erases a person yet; PROJECT-27 tests a start without a key.",
+    "upgrade": "no version has been released; the tests of each register open files of earlier forms.",
 }
 """What a feature will be held to besides, by column, and why there is no test of it here."""
-_OTHER_LOG: Final = "issue 11: each process tells the stories of its own log, until one index covers all."
+_OTHER_LOG: Final = "issue 11: each process has the stories of its own log only, until one index covers all."
 LATER: Final[Mapping[tuple[str, str], str]] = {
     ("second process", "refusal"): _OTHER_LOG,
     ("second process", "search and story"): _OTHER_LOG,
     (
         "older copy",
         "refusal",
-    ): "issue 11: the story of a stranger is told, but `agent seen` forgets whom it saw after the copy.",
+    ): "issue 11: the timeline has the stranger's story, but `agent seen` forgets whom it saw after the copy.",
 }
 """By column and row: what issue 11 completes."""
 WAITING: Final[Mapping[tuple[str, str], str]] = {}

@@ -210,7 +210,7 @@ async def test_a_row_that_no_entry_speaks_of_lets_nothing_start_and_is_named(hom
         )
     said = await home.refused()
     assert "m-forged" in said
-    assert "stand in no entry of the ledger" in said
+    assert "are in no ledger entry" in said
     taken_away(home)
     await home.start()
 

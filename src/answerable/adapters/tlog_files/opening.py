@@ -125,7 +125,9 @@ def _settle_keys(directory: Path, keys: tuple[VerifierKey, ...], *, is_new: bool
     if not kept or is_new or wanted.startswith(kept):
         files.replace_files(directory, {files.PUBLIC_KEY: wanted})
         return
-    raise LEDGER_KEY_MISMATCH(f"the log belongs to the keys in {shown(files.PUBLIC_KEY)}, which are others")
+    raise LEDGER_KEY_MISMATCH(
+        f"the log was opened with other keys than those in {shown(files.PUBLIC_KEY)}, to which it belongs"
+    )
 
 
 def _first_entry(stored: Stored, key: VerifierKey, now: UnixMillis) -> Entry | None:

@@ -64,17 +64,19 @@ PREPARED_USED = RefusedCode(
     "prepared.used", "what was prepared was used or has expired a moment ago: prepare again"
 )
 
-PREVIEW_DEFERRED = RefusedCode("preview.deferred", "a preview waits for nobody")
+PREVIEW_DEFERRED = RefusedCode(
+    "preview.deferred", "this preview would need an approval itself: it is not run"
+)
 PREVIEW_NONE = RefusedCode("preview.none", "the server does not say of … that it only reads (readOnlyHint)")
 
 PROGRAM_SCRIPT = MalformedCode(
-    "program.script", "… is a script: the kernel names the interpreter that runs it, so name that"
+    "program.script", "… is a script: name its interpreter, because that is what the kernel reports"
 )
-PROGRAM_SIZE = MalformedCode("program.size", "… has more than … bytes")
+PROGRAM_SIZE = MalformedCode("program.size", "… is too large: expected at most … bytes")
 PROGRAM_UNREADABLE = UnavailableCode("program.unreadable", "cannot read …: …", port="program")
 
-PROJECT_CHANGED = UnavailableCode("project.changed", "… went away while it was read", port="project")
-PROJECT_PROMPTS = MalformedCode("project.prompts", "at most … patterns of … characters")
+PROJECT_CHANGED = UnavailableCode("project.changed", "… was removed while it was read", port="project")
+PROJECT_PROMPTS = MalformedCode("project.prompts", "expected at most … patterns of at most … characters")
 PROJECT_SIZE = MalformedCode("project.size", "…: name a smaller directory")
 PROJECT_UNREADABLE = UnavailableCode("project.unreadable", "cannot read …: …", port="project")
 
@@ -87,8 +89,10 @@ RESOURCE_UNKNOWN_REFUSED = RefusedCode(
 
 UPSTREAM_LISTING = UnavailableCode("upstream.listing", "… has more than … pages", port="upstream")
 UPSTREAM_SECRET_MISSING = UnavailableCode(
-    "upstream.secret_missing", "secret reference … leads nowhere", port="upstream"
+    "upstream.secret_missing", "secret reference … cannot be resolved", port="upstream"
 )
 UPSTREAM_UNKNOWN = UnavailableCode("upstream.unknown", "server … is not connected", port="upstream")
 UPSTREAM_UNKNOWN_REFUSED = RefusedCode(UPSTREAM_UNKNOWN.id, "server … does not offer … right now")
-UPSTREAM_USER = UnavailableCode("upstream.user", "account … …: nothing is started under it", port="upstream")
+UPSTREAM_USER = UnavailableCode(
+    "upstream.user", "account … …: no server is started under it", port="upstream"
+)

@@ -54,12 +54,12 @@ SCHEMA_MISSING = FindingCode(
     "schema.missing", "there is no …, by which editors and reviewers know what policies can say: …"
 )
 SCHEMA_NOT_OBJECT = MalformedCode("schema.not_object", "an input schema must be a JSON object")
-SCHEMA_REFERENCE = MalformedCode("schema.reference", "an input schema holds another schema with an `$id`")
+SCHEMA_REFERENCE = MalformedCode("schema.reference", "an input schema contains another schema with an `$id`")
 SCHEMA_REFERENCES = MalformedCode(
     "schema.references",
-    "the references of an input schema come to more than … uses, or … in a row: write it with fewer",
+    "the references of an input schema expand to more than … uses or a chain of …: use fewer",
 )
-SCHEMA_SIZE = MalformedCode("schema.size", "an input schema may have … bytes")
+SCHEMA_SIZE = MalformedCode("schema.size", "an input schema may have at most … bytes")
 SCHEMA_STALE = FindingCode(
     "schema.stale", "not the schema of this registry: the first change is …; …, and read what changed"
 )

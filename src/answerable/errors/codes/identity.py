@@ -6,8 +6,8 @@ from answerable.errors.code import BrokenCode, MalformedCode, RefusedCode, Unava
 
 AUTHORITY_DOMAIN = UnavailableCode(
     "authority.domain",
-    "authority … is of …, and this server is set to trust domain …: set the former again, or remove "
-    "the authority, after which nothing that it signed is believed",
+    "authority … belongs to trust domain …, but this server is set to …: restore the setting, or "
+    "remove the authority, which invalidates everything that it signed",
     port="authority_keys",
 )
 AUTHORITY_EXPIRED = UnavailableCode(
@@ -15,7 +15,9 @@ AUTHORITY_EXPIRED = UnavailableCode(
 )
 AUTHORITY_KEY = BrokenCode("authority.key", "authority … has no key on P-256")
 AUTHORITY_LIMITS = MalformedCode("authority.limits", "lifetimes and the refresh hint are at least 1 second")
-AUTHORITY_NONE = UnavailableCode("authority.none", "the trust domain is not open", port="authority_register")
+AUTHORITY_NONE = UnavailableCode(
+    "authority.none", "the trust domain is not open yet", port="authority_register"
+)
 AUTHORITY_NOT_PREPARED = RefusedCode("authority.not_prepared", "authority … is not prepared")
 AUTHORITY_NOT_YET_VALID = UnavailableCode(
     "authority.not_yet_valid",
@@ -33,63 +35,65 @@ AUTHORITY_UNKNOWN = RefusedCode("authority.unknown", "authority … is not in th
 
 AUTHORITY_KEYS_CHANGED = UnavailableCode(
     "authority_keys.changed",
-    "the key `…` is not the one that authority … was made with: bring that back, or remove the "
-    "authority, after which nothing that it signed is believed",
+    "the key `…` does not belong to authority …: restore its key from a backup, or remove the "
+    "authority, which invalidates everything that it signed",
     port="authority_keys",
 )
 AUTHORITY_KEYS_EXISTS = UnavailableCode(
-    "authority_keys.exists", "there is a key … already, or the draft of one", port="authority_keys"
+    "authority_keys.exists", "key … or its draft exists already", port="authority_keys"
 )
 AUTHORITY_KEYS_EXPOSED = UnavailableCode(
     "authority_keys.exposed",
-    "… must belong to the server's user and be closed to all others (mode 0700, files 0600)",
+    "… must belong to the server's user and be closed to all others: set mode 0700, files 0600",
     port="authority_keys",
 )
 AUTHORITY_KEYS_LOCK = UnavailableCode("authority_keys.lock", "cannot open …: …", port="authority_keys")
 AUTHORITY_KEYS_MISSING = UnavailableCode(
-    "authority_keys.missing", "the key … of the trust domain is gone", port="authority_keys"
+    "authority_keys.missing",
+    "the key … of the trust domain is missing: restore it from a backup",
+    port="authority_keys",
 )
 AUTHORITY_KEYS_MODULE = UnavailableCode(
     "authority_keys.module",
-    "the HSM's library … cannot be loaded, or finds no HSM: install it, set `identity.pkcs11_module` "
-    "to where it is, and bring the HSM back",
+    "the HSM library … cannot be loaded or finds no HSM: install it, set "
+    "`identity.pkcs11_module` to its path, and connect the HSM",
     port="authority_keys",
 )
 AUTHORITY_KEYS_NAME = UnavailableCode(
-    "authority_keys.name", "… is not the name of a key: use 1 to 64 of a-z 0-9 -", port="authority_keys"
+    "authority_keys.name", "… is not a key name: use 1 to 64 of a-z 0-9 -", port="authority_keys"
 )
 AUTHORITY_KEYS_PIN = UnavailableCode(
     "authority_keys.pin",
-    "the HSM's token … does not take this PIN: put the right one where `identity.pkcs11_pin` says "
-    "before you start again, for a few wrong ones lock the token",
+    "the HSM token … rejects this PIN: correct the file of `identity.pkcs11_pin` before the next "
+    "start, because a few wrong PINs lock the token",
     port="authority_keys",
 )
 AUTHORITY_KEYS_TOKEN = UnavailableCode(
     "authority_keys.token",
-    "the HSM has not exactly one token …: bring it back, or set `identity.pkcs11_token` to its label",
+    "the HSM must have exactly one token …: connect it, or set `identity.pkcs11_token` to its label",
     port="authority_keys",
 )
 AUTHORITY_KEYS_UNAVAILABLE = UnavailableCode("authority_keys.unavailable", "…: …", port="authority_keys")
 AUTHORITY_KEYS_UNREADABLE = UnavailableCode(
     "authority_keys.unreadable",
-    "`…` is not a private key on P-256 in PEM: bring it back from a copy",
+    "`…` is not a private key on P-256 in PEM: restore it from a backup",
     port="authority_keys",
 )
 
 AUTHORITY_REGISTER_BUSY = UnavailableCode(
     "authority_register.busy",
-    "other processes changed the authorities … times meanwhile",
+    "other processes changed the authorities … times meanwhile: try again",
     port="authority_register",
 )
 AUTHORITY_REGISTER_REWOUND = UnavailableCode(
     "authority_register.rewound",
-    "the register of authorities went back behind what was published from it: bring the newest back",
+    "the register of authorities is older than what was published: restore its newest copy",
     port="authority_register",
 )
 
 BUNDLE_ANSWER = UnavailableCode("bundle.answer", "bundle of …: more than … bytes", port="bundle_endpoint")
 BUNDLE_AUTHORITY = MalformedCode("bundle.authority", "authority: …")
-BUNDLE_DOMAIN = MalformedCode("bundle.domain", "a bundle of … came for …")
+BUNDLE_DOMAIN = MalformedCode("bundle.domain", "bundle of trust domain …, expected …")
 BUNDLE_KEY = MalformedCode("bundle.key", "a key of a bundle is not a JSON object")
 BUNDLE_KEYS = MalformedCode("bundle.keys", "a bundle needs an array `keys`")
 BUNDLE_KID = MalformedCode("bundle.kid", "an `x509-svid` key has no `kid`")
@@ -112,7 +116,9 @@ BUNDLE_WITHDRAWN = UnavailableCode("bundle.withdrawn", "bundle of …: …", por
 CERTIFICATE_MALFORMED = MalformedCode("certificate.malformed", "token has … parts, expected 3")
 
 FEDERATION_COUNT = MalformedCode("federation.count", "… foreign trust domains, at most …")
-FEDERATION_DUPLICATE = MalformedCode("federation.duplicate", "… has two sources")
+FEDERATION_DUPLICATE = MalformedCode(
+    "federation.duplicate", "trust domain … has two bundle sources, expected one"
+)
 FEDERATION_ENDPOINT_ID = MalformedCode(
     "federation.endpoint_id", "… names a trust domain, and a server needs the SPIFFE ID of a workload"
 )
@@ -120,7 +126,7 @@ FEDERATION_OWN = MalformedCode(
     "federation.own", "… is our own trust domain: nobody else's bundle speaks for it"
 )
 FEDERATION_OWN_DOMAIN = RefusedCode(
-    "federation.own_domain", "a bundle of our own trust domain … comes from nobody else"
+    "federation.own_domain", "trust domain … is this server's own: it cannot be federated"
 )
 FEDERATION_PROFILE = MalformedCode("federation.profile", "profile … is none of …")
 FEDERATION_PROFILE_BROKEN = BrokenCode(FEDERATION_PROFILE.id, "profile … is not of HTTPS")
@@ -130,7 +136,7 @@ FEDERATION_SOCKET = MalformedCode(
 FEDERATION_SOURCE = MalformedCode(
     "federation.source", "… is not `TRUST-DOMAIN PROFILE ADDRESS [SPIFFE-ID] [FILE]`"
 )
-FEDERATION_TOO_MANY = RefusedCode("federation.too_many", "at most … foreign trust domains are believed")
+FEDERATION_TOO_MANY = RefusedCode("federation.too_many", "expected at most … federated trust domains")
 FEDERATION_UNKNOWN = MalformedCode("federation.unknown", "… is not a federated trust domain")
 FEDERATION_URL = MalformedCode(
     "federation.url", "a bundle endpoint is `https://HOST[:PORT]/PATH` without user info, not …"
@@ -150,7 +156,7 @@ KEY_EXPOSED = UnavailableCode(
     "key file … has mode … and owner …: expected 0600 and our own user; treat the key as disclosed",
     port="key_file",
 )
-KEY_KIND = MalformedCode("key.kind", "others may read it: give it mode 0600")
+KEY_KIND = MalformedCode("key.kind", "other users can read the key: set mode 0600")
 KEY_MALFORMED = MalformedCode("key.malformed", "the root key of subjects has … bytes, expected …")
 KEY_MEMBER = MalformedCode("key.member", "`…` must be 32 bytes in base64url without padding")
 KEY_MISSING = UnavailableCode("key.missing", "key file … is not there", port="key_file")
@@ -165,7 +171,9 @@ KEY_PRIVATE = MalformedCode(
 KEY_SEED = MalformedCode("key.seed", "seed of … bytes, expected …")
 KEY_SIZE = MalformedCode("key.size", "key file … has more than … bytes, so it is none")
 KEY_UNREADABLE = UnavailableCode("key.unreadable", "the key `…` cannot be used: …", port="key_file")
-KEY_UNWRITABLE = UnavailableCode("key.unwritable", "the key `…` cannot be made or read: …", port="key_file")
+KEY_UNWRITABLE = UnavailableCode(
+    "key.unwritable", "the key `…` cannot be created or read: …", port="key_file"
+)
 
 PORT_KEY_USE = BrokenCode("port_key.use", "an authority's key was asked for …")
 
@@ -197,7 +205,7 @@ SVID_EXPIRED = UnverifiedCode("svid.expired", "a token without `exp` is of no us
 SVID_ID = UnverifiedCode("svid.id", "… names a trust domain, and a leaf is of a workload", step="svid")
 SVID_ISSUE = MalformedCode("svid.issue", "a `kid` has 1 to … characters")
 SVID_ISSUE_BROKEN = BrokenCode(SVID_ISSUE.id, "a token was issued without an end")
-SVID_ISSUED = BrokenCode("svid.issued", "an SVID of ours does not verify by our own bundle: …")
+SVID_ISSUED = BrokenCode("svid.issued", "a new SVID does not verify with this trust domain's bundle: …")
 SVID_ISSUER = UnverifiedCode(
     "svid.issuer", "`iss` of a WIT-SVID is not a text that OpenID discovery can follow", step="svid"
 )
@@ -213,7 +221,7 @@ SVID_NOT_YET_VALID = UnverifiedCode("svid.not_yet_valid", "the token is not yet 
 SVID_OTHER_DOMAIN = UnverifiedCode(
     "svid.other_domain", "an intermediate of … does not speak for …", step="svid"
 )
-SVID_PAIR = UnverifiedCode("svid.pair", "SVID, key and the name … do not belong together", step="svid")
+SVID_PAIR = UnverifiedCode("svid.pair", "the SVID, its key and the name … do not match", step="svid")
 SVID_PATH = UnverifiedCode("svid.path", "no path to an authority of …: …", step="svid")
 SVID_PURPOSE = UnverifiedCode(
     "svid.purpose", "extended key usage lacks serverAuth or clientAuth", step="svid"

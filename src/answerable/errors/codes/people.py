@@ -12,9 +12,7 @@ from answerable.errors.code import (
 )
 
 INVITATION_DUPLICATE = MalformedCode("invitation.duplicate", "this invitation is registered already")
-INVITATION_FULL = MalformedCode(
-    "invitation.full", "there are … invitations, the most there can be: wait a day"
-)
+INVITATION_FULL = MalformedCode("invitation.full", "there are … invitations, which is the limit: wait a day")
 INVITATION_LIFETIME = MalformedCode("invitation.lifetime", "an invitation lives 1 to … seconds, not …")
 INVITATION_REFUSED = UnverifiedCode(
     "invitation.refused", "this invitation is not good, or not any more: ask for a new one", step="passkey"
@@ -25,9 +23,13 @@ PASSKEY_ALGORITHM = UnverifiedCode("passkey.algorithm", "the key does not fit it
 PASSKEY_ATTESTATION = UnverifiedCode(
     "passkey.attestation", "what the device says of itself does not check", step="passkey"
 )
-PASSKEY_BUSY = UnavailableCode("passkey.busy", "too many sign-ins are in progress", port="console")
+PASSKEY_BUSY = UnavailableCode(
+    "passkey.busy", "too many sign-ins are in progress: try again in a minute", port="console"
+)
 PASSKEY_CEREMONY = UnverifiedCode(
-    "passkey.ceremony", "this took longer than … seconds, or was answered before: start again", step="passkey"
+    "passkey.ceremony",
+    "this passkey request has expired after … seconds, or was answered before: start again",
+    step="passkey",
 )
 PASSKEY_CHALLENGE = UnverifiedCode(
     "passkey.challenge", "it signs another challenge than the one that was given: start again", step="passkey"
@@ -41,18 +43,18 @@ PASSKEY_DUPLICATE = MalformedCode("passkey.duplicate", "this passkey is, or was,
 PASSKEY_FRAME = UnverifiedCode("passkey.frame", "it was made in a frame of another site", step="passkey")
 PASSKEY_FULL = MalformedCode("passkey.full", "… has … passkeys, the most there can be: remove one first")
 PASSKEY_HOLDER = UnverifiedCode(
-    "passkey.holder", "this was begun in another browser or session: start again", step="passkey"
+    "passkey.holder",
+    "this passkey request was started in another browser or session: start again",
+    step="passkey",
 )
 PASSKEY_LABEL = MalformedCode("passkey.label", "call it something: 1 to … printable characters")
 PASSKEY_MALFORMED = MalformedCode("passkey.malformed", "it is of another id")
-PASSKEY_OFF = RefusedCode(
-    "passkey.off", "the console is switched off here, and passkeys with it: set `console.enabled`"
-)
+PASSKEY_OFF = RefusedCode("passkey.off", "passkeys are off because the console is: set `console.enabled`")
 PASSKEY_ORIGIN = UnverifiedCode("passkey.origin", "it was made at …, expected …", step="passkey")
 PASSKEY_OTHER = UnverifiedCode("passkey.other", "the assertion is of another passkey", step="passkey")
 PASSKEY_PURPOSE = UnverifiedCode(
     "passkey.purpose",
-    "this was begun for something else, and does not count here: start again",
+    "this passkey request was started for another purpose: start again",
     step="passkey",
 )
 PASSKEY_RP = UnverifiedCode("passkey.rp", "the passkey is bound to another name than …", step="passkey")
@@ -60,7 +62,7 @@ PASSKEY_SIGNATURE = UnverifiedCode("passkey.signature", "the signature does not 
 PASSKEY_TYPE = UnverifiedCode("passkey.type", "the ceremony was …, expected `…`", step="passkey")
 PASSKEY_UNKNOWN = RefusedCode("passkey.unknown", "you have no passkey yet: add one under Passkeys")
 PASSKEY_UNKNOWN_UNVERIFIED = UnverifiedCode(
-    PASSKEY_UNKNOWN.id, "nobody here has this passkey: it was removed, or never brought in", step="passkey"
+    PASSKEY_UNKNOWN.id, "this passkey is not registered: it was removed, or never added", step="passkey"
 )
 PASSKEY_USER = UnverifiedCode(
     "passkey.user",
@@ -83,7 +85,7 @@ PERSON_STALE = UnverifiedCode(
     "person.stale", "the ID token is older than … seconds: get a new one", step="person"
 )
 PERSON_UNKNOWN = RefusedCode(
-    "person.unknown", "nobody active is registered as …: see `answerable registry list --kind Principal`"
+    "person.unknown", "no active person is registered as …: see `answerable registry list --kind Principal`"
 )
 
 SESSION_ANSWER = UnavailableCode(
@@ -106,7 +108,7 @@ SIGN_IN_STATE = UnverifiedCode(
 )
 
 WORKFLOW_AI = FindingCode("workflow.ai", "an AI approves nothing: register it as an Agent")
-WORKFLOW_AMBIGUOUS = RefusedCode("workflow.ambiguous", "what was measured fits several workflows: …")
+WORKFLOW_AMBIGUOUS = RefusedCode("workflow.ambiguous", "the measured process matches several workflows: …")
 WORKFLOW_ANSWER = UnavailableCode(
     "workflow.answer", "the gateway's answer makes no sense", port="workflow_door"
 )
@@ -116,7 +118,8 @@ WORKFLOW_ATTESTATION = FindingCode(
 WORKFLOW_CAPABILITY = RefusedCode("workflow.capability", "workflow … does not answer about …")
 WORKFLOW_CHANNEL = UnverifiedCode(
     "workflow.channel",
-    "the connection shows no workflow: use the gateway's Unix socket, or TLS with the workflow's certificate",
+    "the connection does not identify a workflow: use the gateway's Unix socket, or TLS with the "
+    "workflow's certificate",
     step="attestation",
 )
 WORKFLOW_DIGEST = UnverifiedCode(
@@ -126,9 +129,11 @@ WORKFLOW_FAILED = BrokenCode("workflow.failed", "something of ours failed: the s
 WORKFLOW_INVOLVED = RefusedCode(
     "workflow.involved", "… owns workflow … and has a part in this action: somebody else must approve it"
 )
-WORKFLOW_IS_AGENT = RefusedCode("workflow.is_agent", "what was measured is an agent, and no agent answers")
+WORKFLOW_IS_AGENT = RefusedCode(
+    "workflow.is_agent", "the measured process is an agent, and an agent may not answer approvals"
+)
 WORKFLOW_KEY_TAKEN = RefusedCode(
-    "workflow.key_taken", "a key of workflow … is or was an agent's: make a new one"
+    "workflow.key_taken", "a key of workflow … is or was the key of an agent: create a new one"
 )
 WORKFLOW_NOT_ASKED = RefusedCode("workflow.not_asked", "this approval asks no group of workflow …")
 WORKFLOW_OWNER = RefusedCode("workflow.owner", "nobody active owns workflow …")
@@ -140,7 +145,7 @@ WORKFLOW_TIER = RefusedCode(
     "workflow.tier", "actions of tier … are answered by people alone, as `walk.workflows` says"
 )
 WORKFLOW_UNATTESTED = RefusedCode(
-    "workflow.unattested", "no active workflow is registered for what was measured"
+    "workflow.unattested", "no active workflow is registered for the measured process"
 )
 WORKFLOW_UNKNOWN = RefusedCode("workflow.unknown", "no workflow … is active: see `answerable registry check`")
 WORKFLOW_UNREACHABLE = UnavailableCode(

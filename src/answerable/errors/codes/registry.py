@@ -48,7 +48,7 @@ CAPABILITY_UNLEASED = RefusedCode(
 
 HOLDABLE_UNKNOWN = RefusedCode(
     "holdable.unknown",
-    "nothing here is called …: see `answerable registry list`, or say what it is with --kind",
+    "nothing is registered as …: see `answerable registry list`, or name its kind with --kind",
 )
 
 MANIFEST_AGENT_INACTIVE = RefusedCode("manifest.agent_inactive", "agent … is not active")
@@ -62,7 +62,7 @@ MANIFEST_ENVIRONMENT = RefusedCode(
 MANIFEST_FALLEN = RefusedCode("manifest.fallen", "the manifest in force is not valid: …")
 MANIFEST_FIELD = MalformedCode("manifest.field", "there is no field … of grade …")
 MANIFEST_FUTURE = UnverifiedCode(
-    "manifest.future", "the manifest was signed … ms from now: look at the signer's clock", step="manifest"
+    "manifest.future", "the manifest was signed … ms in the future: check the signer's clock", step="manifest"
 )
 MANIFEST_KEY = UnverifiedCode("manifest.key", "key … is not registered for …", step="manifest")
 MANIFEST_MALFORMED = MalformedCode("manifest.malformed", "claim … is missing")
@@ -88,8 +88,8 @@ MANIFEST_TYPE = UnverifiedCode("manifest.type", "expected a token of type …, g
 MANIFEST_UNKNOWN = RefusedCode("manifest.unknown", "there is no manifest of agent …")
 MANIFEST_UNMEASURED = RefusedCode(
     "manifest.unmeasured",
-    "nobody measured … of agent …, which its manifest states: enrol through `answerable agent up "
-    "--project`, on another machine as one whom `identity.sidecars` names",
+    "… of agent … is in its manifest but was not measured: enrol through `answerable agent up "
+    "--project`, on another machine as a user that `identity.sidecars` names",
 )
 MANIFEST_UNREADABLE = RefusedCode(
     "manifest.unreadable",
@@ -114,11 +114,12 @@ MODEL_UNSTATED = RefusedCode(
 
 REGISTRY_CALL_SECONDS = MalformedCode(
     "registry.call_seconds",
-    "server … may take … s a call, but walk.upstream_ms_max is … ms: raise the one or lower the other",
+    "server … may take … s a call, but `walk.upstream_ms_max` is … ms: raise that setting or "
+    "lower the server's limit",
 )
 REGISTRY_CHANGED_MEANWHILE = RefusedCode(
     "registry.changed_meanwhile",
-    "other documents came into force at the same moment: look again, and sign anew",
+    "other documents came into force at the same moment: read them again and sign anew",
 )
 REGISTRY_COMING = UnavailableCode(
     "registry.coming",
@@ -128,7 +129,7 @@ REGISTRY_COMING = UnavailableCode(
 REGISTRY_FAULTS = MalformedCode("registry.faults", "registry documents are at fault: …: ……")
 REGISTRY_KEY = MalformedCode("registry.key", "the document under … calls itself otherwise")
 REGISTRY_RESERVED_NAME = RefusedCode(
-    "registry.reserved_name", "… is the name of a drill's shadow: take another one"
+    "registry.reserved_name", "… is a reserved name, used by drills: choose another one"
 )
 REGISTRY_UNKNOWN = RefusedCode("registry.unknown", "there is no … called …")
 

@@ -91,9 +91,9 @@ DPOP_URL = UnverifiedCode(
 
 ISSUER_ANSWER = UnavailableCode("issuer.answer", "provider … answered with …", port="issuer_keys")
 ISSUER_UNREACHABLE = UnavailableCode("issuer.unreachable", "provider … was not reached: …", port="console")
-ISSUER_URL = MalformedCode("issuer.url", "… is not an https address")
+ISSUER_URL = MalformedCode("issuer.url", "… is not an https URL")
 
-OAUTH_ANSWER = MalformedCode("oauth.answer", "the authorization server's answer is not to be used: …")
+OAUTH_ANSWER = MalformedCode("oauth.answer", "the authorization server's answer is not valid: …")
 OAUTH_ANSWER_UNAVAILABLE = UnavailableCode(
     OAUTH_ANSWER.id, "… answered with …", port="authorization_server", effect="unknown"
 )
@@ -114,7 +114,7 @@ OAUTH_INVALID_TARGET = MalformedCode(
     "oauth.invalid_target", "a token is for one resource: give one `resource`"
 )
 OAUTH_INVALID_TARGET_REFUSED = RefusedCode(OAUTH_INVALID_TARGET.id, "what is handed on is for …, not for …")
-OAUTH_KEY = MalformedCode("oauth.key", "it is no key for …")
+OAUTH_KEY = MalformedCode("oauth.key", "the key does not fit algorithm …")
 OAUTH_SLOW = UnavailableCode(
     "oauth.slow", "… gave no whole answer within … seconds", port="authorization_server"
 )
@@ -133,7 +133,9 @@ TOKEN_ANSWER = UnverifiedCode("token.answer", "… answered without a token of a
 TOKEN_ANSWER_UNAVAILABLE = UnavailableCode(
     TOKEN_ANSWER.id, "what answered is no token service: is the address that of the gateway?", port="gateway"
 )
-TOKEN_DUPLICATE = MalformedCode("token.duplicate", "token …, or its place in a status list, is there already")
+TOKEN_DUPLICATE = MalformedCode(
+    "token.duplicate", "token … or its place in a status list is registered already"
+)
 TOKEN_ELSEWHERE = MalformedCode("token.elsewhere", "… is not of …: its token is not sent there")
 TOKEN_LIMITS = MalformedCode(
     "token.limits", "tokens act for at most … seconds by tier 0 to …; settings may lower that alone"

@@ -30,7 +30,7 @@ ATTESTATION_MESSAGE = MalformedCode(
 )
 ATTESTATION_OWN_DOMAIN = UnverifiedCode(
     "attestation.own_domain",
-    "an SVID of … itself enrols nobody: it names an instance, whose key speaks for it",
+    "an SVID of this trust domain … cannot be used to enrol: use the key of its instance",
     step="attestation",
 )
 ATTESTATION_PROCESS = UnverifiedCode(
@@ -49,7 +49,7 @@ ATTESTATION_TOO_LONG = UnverifiedCode(
 ATTESTATION_TOO_MANY = UnverifiedCode(
     "attestation.too_many", "… selectors were measured, expected at most …", step="attestation"
 )
-ATTESTATION_UNKNOWN = RefusedCode("attestation.unknown", "no agent is registered for what was measured")
+ATTESTATION_UNKNOWN = RefusedCode("attestation.unknown", "no agent is registered for the measured selectors")
 
 CHALLENGE_EXPIRED = UnverifiedCode("challenge.expired", "the challenge has expired", step="attestation")
 CHALLENGE_UNKNOWN = UnverifiedCode(
@@ -89,13 +89,14 @@ INSTANCE_ENDED = RefusedCode(
     "instance.ended", "the instance of the former key was ended (…): start the process anew"
 )
 INSTANCE_KEY_DIFFERS = RefusedCode(
-    "instance.key_differs", "this process is enrolled with another key, or with none: end that instance first"
+    "instance.key_differs",
+    "this process is already enrolled with another key or without one: end that instance first",
 )
 INSTANCE_KEY_REGISTERED = RefusedCode(
-    "instance.key_registered", "this key is registered already: make a new one"
+    "instance.key_registered", "this key is registered already: create a new one"
 )
 INSTANCE_KEY_TAKEN = RefusedCode(
-    "instance.key_taken", "this key is or was another instance's: make a new one"
+    "instance.key_taken", "this key is or was the key of another instance: create a new one"
 )
 INSTANCE_KEY_UNKNOWN = UnverifiedCode(
     "instance.key_unknown",
@@ -108,21 +109,25 @@ INSTANCE_NO_INSTANCE = UnverifiedCode(
     step="enrolment",
 )
 INSTANCE_NO_KEY = RefusedCode(
-    "instance.no_key", "without a key, only a local process can be told from others"
+    "instance.no_key", "only a local process can enrol without a key: send a public key"
 )
-INSTANCE_PARENT = MalformedCode("instance.parent", "the parent of … is not live")
+INSTANCE_PARENT = MalformedCode("instance.parent", "the parent instance of … is not live")
 INSTANCE_ROW = MalformedCode("instance.row", "its state is not known")
 INSTANCE_STILL_KNOWN = RefusedCode("instance.still_known", "instance … is known by the former key: renew it")
 INSTANCE_SUB_AGENTS = RefusedCode("instance.sub_agents", "an instance has at most … sub-agents at a time")
-INSTANCE_TOO_MANY = RefusedCode("instance.too_many", "agent … has … live instances, and no more are let in")
+INSTANCE_TOO_MANY = RefusedCode(
+    "instance.too_many", "agent … has … live instances, which is the limit: end one first"
+)
 INSTANCE_TOO_OFTEN = RefusedCode("instance.too_often", "an instance may send at most … requests a minute")
 INSTANCE_UNKNOWN = RefusedCode("instance.unknown", "… is not a sub-agent of this instance")
 INSTANCE_UNVOUCHED = RefusedCode(
-    "instance.unvouched", "the trust domain by whose SVID … was enrolled is not believed here any more"
+    "instance.unvouched", "instance … was enrolled by an SVID of a trust domain that is no longer federated"
 )
 
 JOIN_TOKEN_DUPLICATE = MalformedCode("join_token.duplicate", "this join token is registered already")
-JOIN_TOKEN_FULL = MalformedCode("join_token.full", "there are … join tokens, the most there can be")
+JOIN_TOKEN_FULL = MalformedCode(
+    "join_token.full", "there are … join tokens, which is the limit: wait until some expire"
+)
 JOIN_TOKEN_LIFETIME = MalformedCode("join_token.lifetime", "a join token lives 1 to … seconds, not …")
 JOIN_TOKEN_REFUSED = UnverifiedCode("join_token.refused", "this is no join token", step="attestation")
 JOIN_TOKEN_SECRET = MalformedCode("join_token.secret", "a join token takes … random bytes, got …")
@@ -169,18 +174,20 @@ OIDC_TYPE = UnverifiedCode("oidc.type", "a token of type … is not accepted her
 
 PROCESS_BUSY = UnavailableCode(
     "process.busy",
-    "… processes of this user are being measured or wait for it: try again in a second",
+    "… processes of this user are being measured, which is the limit: try again in a second",
     port="process_observer",
 )
 PROCESS_CHANGED = UnverifiedCode(
     "process.changed", "the process changed while it was measured", step="attestation"
 )
-PROCESS_FOREIGN = UnverifiedCode("process.foreign", "this is a thread, not a process", step="attestation")
+PROCESS_FOREIGN = UnverifiedCode(
+    "process.foreign", "the PID belongs to a thread, not to a process", step="attestation"
+)
 PROCESS_GONE = UnverifiedCode(
-    "process.gone", "the process has ended, or its number belongs to another", step="attestation"
+    "process.gone", "the process has ended, or its PID belongs to another process", step="attestation"
 )
 PROCESS_UNAVAILABLE = UnavailableCode(
-    "process.unavailable", "cannot read about processes: …", port="process_observer"
+    "process.unavailable", "cannot read process information: …", port="process_observer"
 )
 
 SSH_ALGORITHM = UnverifiedCode(
@@ -207,7 +214,7 @@ SSH_UNKNOWN = UnverifiedCode(
 )
 
 WORKLOAD_API_ANSWER = UnavailableCode("workload_api.answer", "workload api: …: …", port="workload_api")
-WORKLOAD_API_COUNT = MalformedCode("workload_api.count", "… SVIDs, at most …")
+WORKLOAD_API_COUNT = MalformedCode("workload_api.count", "got … SVIDs, expected at most …")
 WORKLOAD_API_DENIED = UnavailableCode(
     "workload_api.denied", "workload api: …: register this process there", port="workload_api"
 )
@@ -237,7 +244,7 @@ WORKLOAD_API_UNREACHABLE = UnavailableCode(
 WORKLOADS_LIMITS = MalformedCode(
     "workloads.limits", "limits of workloads are at least 1 each, and sub-agents at most …"
 )
-WORKLOADS_PACE = RefusedCode("workloads.pace", "agent … has had its … … a minute: …")
+WORKLOADS_PACE = RefusedCode("workloads.pace", "agent … has used its … … a minute: …")
 
 X509_POP_AUTHORITIES = MalformedCode(
     "x509_pop.authorities", "expected at most … certificates in PEM, each of an authority"

@@ -119,7 +119,7 @@ def test_differences_past_the_bound_are_counted(
 
 @pytest.mark.requirement("PUB-09")
 def test_a_set_is_put_into_the_shadow_looked_at_and_taken_out(command: Command, candidate: Path):
-    assert "no policy set is in the shadow" in command("policy", "shadow", "status", code=3).stderr
+    assert "no policy set is in shadow mode" in command("policy", "shadow", "status", code=3).stderr
     assert "in the shadow from now on" in command("policy", "shadow", "start", candidate).stderr
     told = json.loads(command("policy", "shadow", "status", "--json").stdout)
     assert (told["state"], told["asked"], told["behind"]) == ("following", 0, 0)

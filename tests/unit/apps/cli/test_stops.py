@@ -108,7 +108,7 @@ def test_a_name_of_several_things_stops_none_and_is_answered_with_the_command_fo
 
 @pytest.mark.requirement("STOP-01")
 def test_what_nothing_is_called_stops_nothing_unless_its_kind_is_said(applied: Command) -> None:
-    assert "nothing here is called `rover`" in applied("stop", "rover", code=1).stderr
+    assert "nothing is registered as `rover`" in applied("stop", "rover", code=1).stderr
     assert stopped(applied, "rover", "--kind", "agent")["hold"]["name"] == "rover"
     assert "cannot be held" in applied("stop", "rover", "--kind", "robot", code=1).stderr
 

@@ -182,7 +182,7 @@ async def test_ending_one_instance_keeps_its_process_out_and_leaves_the_others_a
     assert list(made.workloads.instances.live()) == [other]
     because = [entry["because"] for entry in bench.entries(Tag.WORKLOAD_ENDED)]
     assert because == ["operator.ended", "parent.ended"]
-    with pytest.raises(Refused, match="start the process anew") as error:
+    with pytest.raises(Refused, match="restart the process") as error:
         await enrol(made.workloads, evidence=evidence_of(), key=None, process="boot:1:1")
     assert error.value.code == "instance.ended"
     again = await asked(agent_operations.end_one, made, body={"instance": str(one.id)})
