@@ -6,6 +6,7 @@ counts as passed.
 
 from __future__ import annotations
 
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from typing import Final
 
@@ -37,12 +38,12 @@ INSTALL_SERVER: Final = 'pip install "answerable[server]"'
 
 
 def is_here(module: str) -> bool:
-    """Whether a module can be imported, without importing it."""
-    try:
+    """Whether a module can be imported, without importing it or the package that contains it."""
+    package, _, _ = module.rpartition(".")
+    if not package:
         return find_spec(module) is not None
-    except ModuleNotFoundError:
-        # The package that contains the module is missing, too.
-        return False
+    outer = find_spec(package)
+    return outer is not None and PathFinder.find_spec(module, outer.submodule_search_locations) is not None
 
 
 def require_replay(module: str, what: str) -> None:
