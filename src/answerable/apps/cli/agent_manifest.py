@@ -17,6 +17,7 @@ from answerable.apps.cli.manifest_files import (
     bounded_text,
     put_file,
     read_manifest,
+    show_findings,
     told_collection,
     told_finding,
     with_said,
@@ -27,7 +28,6 @@ from answerable.errors.codes.services import CLI_AGAINST, CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
     from answerable.core.registry.manifests.manifest import Manifest, ManifestField
-    from answerable.core.registry.manifests.manifest_drift import FieldFinding
     from answerable.wiring.project_manifest import Collected, FoundField
 
 FILE_NAME: Final = "agent-manifest.yaml"
@@ -288,7 +288,7 @@ def check(
     if shell.terminal.as_json:
         shell.terminal.json({"drifted": list(drifted), "fields": [told_finding(one) for one in findings]})
     else:
-        _show_findings(shell, findings, fields)
+        show_findings(shell, findings, fields)
     if drifted:
         shell.terminal.fault(f"{manifest.agent} differs from its manifest: {', '.join(drifted)}")
         return CHECK_FAILED
@@ -342,21 +342,6 @@ def _seen_tools(shell: Shell, tools: Path | None, agent: str) -> dict[ManifestFi
         return {}
     seen = FoundField(field="tools_digest", value=answer["digest"], grade="gateway", where="the gateway")
     return {"tools_digest": seen}
-
-
-def _show_findings(
-    shell: Shell, findings: tuple[FieldFinding, ...], fields: dict[ManifestField, FoundField]
-) -> None:
-    """Print a field that differs as two lines, like a diff, and every other field as one line."""
-    for one in findings:
-        grade = one.grade or "nobody measured it"
-        if one.verdict == "differs":
-            where = fields[one.field].where if one.field in fields else ""
-            shell.terminal.line(f"- {one.field}: {one.expected}", "red")
-            shell.terminal.line(f"+ {one.field}: {one.found} ({grade}, {where})", "green")
-        else:
-            sign = "=" if one.verdict == "match" else "?"
-            shell.terminal.line(f"{sign} {one.field}: {one.expected} ({grade})", "" if sign == "=" else "dim")
 
 
 def _collected(shell: Shell, directory: Path, prompts: list[str] | None) -> Collected:
