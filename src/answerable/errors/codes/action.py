@@ -37,7 +37,7 @@ PREPARED_DIGEST = RefusedCode(
     "prepared is not executed",
 )
 PREPARED_DUPLICATE = MalformedCode("prepared.duplicate", "an object of this id is kept already")
-PREPARED_EXECUTED = MalformedCode("prepared.executed", "it does not say what was prepared")
+PREPARED_EXECUTED = MalformedCode("prepared.executed", "the entry does not contain what was prepared")
 PREPARED_EXPIRED = RefusedCode("prepared.expired", "what was prepared has expired: prepare again")
 PREPARED_MALFORMED = MalformedCode("prepared.malformed", "it is of another id")
 PREPARED_NONE = MalformedCode(

@@ -73,7 +73,7 @@ POLICY_SYNTAX = MalformedCode("policy.syntax", "a policy's expression is nested 
 POLICY_THRESHOLD = MalformedCode("policy.threshold", "group … asks for … of … members")
 POLICY_TOO_LARGE = MalformedCode("policy.too_large", "the sets have … policies, expected at most …")
 POLICY_UNEXPLAINED = DecisionCode("policy.unexplained", "policy gave no reason")
-POLICY_UNREADABLE = MalformedCode("policy.unreadable", "Cedar cannot say what is possible: …")
+POLICY_UNREADABLE = MalformedCode("policy.unreadable", "Cedar cannot evaluate what is possible: …")
 POLICY_WORD = MalformedCode("policy.word", "not a name or address: …")
 
 PUBLICATION_ALGORITHM = UnverifiedCode(
