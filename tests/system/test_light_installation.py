@@ -30,7 +30,7 @@ DISTRIBUTIONS_MAX = 16
 BYTES_MAX = 35_000_000
 IMPORT_ALL = """
 import importlib, pkgutil, sys
-for room in ("core", "verify", "sdk", "errors", "connection_fault", "extras", "plain_file", "unix_http"):
+for room in ("core", "verify", "sdk", "errors", "connection_fault", "extras", "interruption", "plain_file", "unix_http"):
     package = importlib.import_module(f"answerable.{room}")
     for one in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{package.__name__}."):
         importlib.import_module(one.name)
@@ -93,7 +93,7 @@ def handed(tmp_path_factory: pytest.TempPathFactory) -> Handed:
 
 def whole(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     """The same command with every extra."""
-    line = [sys.executable, "-P", "-m", "answerable.main", *words]
+    line = [sys.executable, "-P", "-m", "answerable", *words]
     return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -335,7 +335,7 @@ def test_with_a_part_of_the_server_alone_it_is_the_light_command(tmp_path: Path,
     """As where somebody has Typer for a program of their own."""
     tried = (
         f"import sys; sys.modules[{lacking!r}] = None; sys.argv = ['answerable', 'up']\n"
-        "from answerable.main import run; run()"
+        "from answerable.__main__ import run; run()"
     )
     line = [sys.executable, "-P", "-c", tried]
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)

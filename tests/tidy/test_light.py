@@ -15,7 +15,18 @@ from answerable.extras import REPLAY, SERVER
 from tests.tidy.tree import ROOT, Module, modules, parsed
 from tests.worlds.base_installation import declared
 
-ROOMS = ("core", "errors", "sdk", "verify", "connection_fault", "extras", "plain_file", "unix_http", "")
+ROOMS = (
+    "core",
+    "errors",
+    "sdk",
+    "verify",
+    "connection_fault",
+    "extras",
+    "interruption",
+    "plain_file",
+    "unix_http",
+    "",
+)
 WITH_AN_EXTRA = {
     "answerable.core.identity.people.passkey": {"webauthn"},
     "answerable.core.identity.people.passkey_registration": {"webauthn"},

@@ -40,7 +40,7 @@ class BaseInstallation:
 
     def answerable(self, *words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
         """Run the command."""
-        return self.python("-m", "answerable.main", *words, cwd=cwd)
+        return self.python("-m", "answerable", *words, cwd=cwd)
 
     def bytes_of(self) -> int:
         """What an installer writes, without what Python compiles of it."""

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
-from answerable.apps.cli.exit_codes import USAGE
-from answerable.apps.cli.terminal import Terminal
+from answerable.apps.cli.exit_codes import ERROR, USAGE
+from answerable.apps.cli.terminal import Terminal, print_nowhere
 from answerable.errors import Malformed
 from answerable.extras import SERVER, is_here
-from answerable.main.standard_streams import open_closed, text_of
+from answerable.main.standard_streams import open_closed, print_any_text, text_of
 
 
 def run() -> None:
     """Run the installed command."""
     open_closed()
+    print_any_text()
     is_whole = all(map(is_here, SERVER))
+    terminal = Terminal(draws=is_whole)
     try:
         sys.argv[1:] = text_of(sys.argv[1:])
     except Malformed as error:
-        Terminal(draws=is_whole).fault(error.message)
+        terminal.fault(error.message)
         raise SystemExit(USAGE) from None
-    if is_whole:
-        from answerable.main.commands import application
+    try:
+        if is_whole:
+            from answerable.main.commands import application
 
-        application()(prog_name="answerable")
-        return
-    from answerable.apps.cli.light import run_light
+            application()(prog_name="answerable")
+        else:
+            from answerable.apps.cli.light import run_light
 
-    raise SystemExit(run_light(sys.argv[1:]))
+            raise SystemExit(run_light(sys.argv[1:]))
+    except OSError as failed:
+        # A usage error or a help page that a full stream did not take.
+        print_nowhere()
+        with suppress(OSError):
+            terminal.fault(f"the output takes nothing ({failed.strerror})")
+        raise SystemExit(getattr(failed.__context__, "exit_code", ERROR)) from None

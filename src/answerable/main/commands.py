@@ -162,7 +162,7 @@ def _guard_memory(shell: Shell, what: str) -> None:
 
 def _ourselves(shell: Shell) -> tuple[str, ...]:
     config = ("--config", str(shell.config.absolute())) if shell.config is not None else ()
-    return (sys.executable, "-P", "-m", "answerable.main", "--data", str(shell.data), *config)
+    return (sys.executable, "-P", "-m", "answerable", "--data", str(shell.data), *config)
 
 
 def serve_broker(

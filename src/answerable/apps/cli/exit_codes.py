@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.apps.cli.terminal import print_nowhere, printing
 from answerable.errors import AnswerableError, Refused, Unverified
+from answerable.interruption import INTERRUPTED, raise_at_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +22,6 @@ DENIED: Final = 3
 PENDING: Final = 4
 CHECK_FAILED: Final = 5
 UNMET: Final = 6
-INTERRUPTED: Final = 130
-"""As shells report SIGINT."""
 
 EXIT_CODES: Final = {
     OK: "done",
@@ -40,6 +39,7 @@ EXIT_CODES: Final = {
 def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
     """Run a command and return its exit code; an error of the family becomes one line."""
     try:
+        raise_at_interrupt()
         code = run()
         with printing():
             sys.stdout.flush()

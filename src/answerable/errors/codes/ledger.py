@@ -55,7 +55,9 @@ LEDGER_KEY_GONE = UnverifiedCode(
     "ledger.key_gone", "entry … cannot be opened: the key of whose data it is, is gone", step="payload"
 )
 LEDGER_KEY_MISMATCH = BrokenCode(
-    "ledger.key_mismatch", "the log was opened with other keys than those in …, to which it belongs"
+    "ledger.key_mismatch",
+    "the log in … is signed by …, and this server has the key of …: a log that was moved or copied needs `keys` and "
+    "`ledger.origin` of where it came from",
 )
 LEDGER_LEAF_MALFORMED = BrokenCode("ledger.leaf_malformed", "entry … has a leaf that is not an object")
 LEDGER_LEAF_MALFORMED_MALFORMED = MalformedCode(
