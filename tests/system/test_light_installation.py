@@ -30,7 +30,8 @@ DISTRIBUTIONS_MAX = 16
 BYTES_MAX = 35_000_000
 IMPORT_ALL = """
 import importlib, pkgutil, sys
-for room in ("core", "verify", "sdk", "errors", "connection_fault", "extras", "interruption", "plain_file", "unix_http"):
+rooms = "core verify sdk errors connection_fault extras interruption plain_file unix_http"
+for room in rooms.split():
     package = importlib.import_module(f"answerable.{room}")
     for one in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{package.__name__}."):
         importlib.import_module(one.name)
