@@ -208,12 +208,12 @@ def _possible(shell: Shell, **query: str) -> int | None:
         shell.terminal.line(f"{denied} of {len(found['agents'])} agents cannot")
     if found["withheld"] or found["unfollowed"]:
         shell.terminal.warn(
-            f"not looked at: {found['withheld']} statements that cannot be opened, {found['unfollowed']} revocations "
+            f"not considered: {found['withheld']} statements that cannot be opened, {found['unfollowed']} revocations "
             "and holds of instances, manifests, tokens, hops and trust domains"
         )
-    told = "what agents hand on to each other, and what ends a single instance, is not looked at"
+    told = "delegations between agents and the end of single instances are not considered"
     if asked.get("at"):
-        told += "; nor whether the tool was offered then, and what the agent was refused before"
+        told += "; nor whether the tool was offered then, or what the agent was refused before"
     shell.terminal.warn(told)
     return code
 
@@ -257,7 +257,7 @@ def _all(shell: Shell, first: int, end: int | None) -> int | None:
         if len(told) > _SHOWN_MAX:
             shell.terminal.line(f"and {len(told) - _SHOWN_MAX} more: --json lists them")
         if at is not None:
-            shell.terminal.warn(f"broken off, so this is not the whole: go on with --from {at}")
+            shell.terminal.warn(f"interrupted, so this is incomplete: continue with --from {at}")
     if counts.get("differs"):
         return CHECK_FAILED
     return ERROR if at is not None else None

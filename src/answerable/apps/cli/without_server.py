@@ -176,7 +176,7 @@ def show_replayed(terminal: Terminal, evidence: bytes, erased: frozenset[int] = 
             terminal.line(f"entry {one.index}: {one.verdict}", "bold")
             terminal.line(f"  {one.text}")
             if one.unchecked:
-                terminal.line(f"  not asked again, for it is not shown: {', '.join(one.unchecked)}")
+                terminal.line(f"  not replayed, because it is not revealed: {', '.join(one.unchecked)}")
         tell_grade(terminal, report)
     verdicts = {one.verdict for one in found}
     if "differs" in verdicts:
@@ -205,7 +205,9 @@ def grade(report: EvidenceReport) -> str:
 def tell_grade(terminal: Terminal, report: EvidenceReport) -> None:
     """Warn if the entries are signed but not yet witnessed."""
     if not report.is_witnessed:
-        terminal.warn("not yet witnessed: the log has signed these entries, and no quorum has seen them")
+        terminal.warn(
+            "not yet witnessed: the log has signed these entries, but no quorum of witnesses has cosigned them"
+        )
 
 
 def _replayed(evidence: bytes, erased: frozenset[int]) -> tuple[tuple[Replayed, ...], EvidenceReport]:
