@@ -230,7 +230,7 @@ def _sort_out(
             else:
                 _take_kept(one, others, seen)
         elif approval is None:
-            seen.missed.append(missed(one, why="the approval is not there any more"))
+            seen.missed.append(missed(one, why="the approval no longer exists"))
         elif not _is_ours(walk, approval):
             continue
         elif approval.state_at(now) == "pending":
@@ -329,7 +329,10 @@ async def _tell(walk: Walk, desk: NotificationState, channel: str, due: list[_Du
             now = walk.clock.now()
             wait_ms = int(min(max(sent.wait_seconds, 0.0), WAIT_SECONDS_MAX) * 1000)
             if sent.state == "down":
-                came.down, came.wait_ms = sent.why or "it does not answer", max(came.wait_ms, wait_ms)
+                came.down, came.wait_ms = (
+                    sent.why or "the channel does not answer",
+                    max(came.wait_ms, wait_ms),
+                )
                 return
             if sent.state == "taken":
                 came.sent += 1
@@ -379,7 +382,7 @@ def _not_told(walk: Walk, desk: NotificationState, channel: str, one: _Due) -> S
             return Sent(state="later", why="they are held or revoked")
         approval = walk.approvals.find(ApprovalId(first.about)) if one.what == "asked" else None
         if approval is not None and first.to not in receivers_of(walk, approval, desk.routes_on(channel)):
-            return Sent(state="never", why="they are not asked any more")
+            return Sent(state="never", why="they are no longer asked")
     except Unavailable as fault:
         return Sent(state="later", why=fault.message)
     return None
