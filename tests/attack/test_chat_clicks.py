@@ -201,4 +201,4 @@ async def test_who_gave_the_task_or_owns_the_agent_has_no_button_and_could_not_u
         account = ChatAccount(team=TEAM, user="U0ALICE")
         nonce = world.desk.offer(offer_of(asked, person="alice", account=account), SeededEntropy("x"), START)
         why = await refused(world, "alice", value=to_base64url(nonce))
-        assert "somebody else must approve it" in why
+        assert "another person must approve it" in why

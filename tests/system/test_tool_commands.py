@@ -123,7 +123,7 @@ async def test_an_owner_reads_approves_and_registers_tools_at_the_command_line()
 
 def waits(one: House) -> str:
     """What the server says of tools that wait, once it does."""
-    return one.said if "nobody has approved tool `note_add`" in one.said else ""
+    return one.said if "tool `note_add` of server `crm` is not approved yet" in one.said else ""
 
 
 async def sealed(one: House) -> list[dict[str, Any]]:

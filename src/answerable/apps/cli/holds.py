@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
-from answerable.apps.cli.command import CHECK_FAILED, INTERRUPTED, PENDING, Shell, command
+from answerable.apps.cli.command import CHECK_FAILED, PENDING, Shell, command
 from answerable.apps.cli.control import NEEDS_NO_ANSWER
 from answerable.apps.cli.ending import ending
 from answerable.apps.cli.stop_report import ReportView
@@ -18,6 +18,7 @@ from answerable.core.containment.hold import HOLD_KINDS, Hold, HoldId, described
 from answerable.errors import Unavailable
 from answerable.errors.codes.containment import LIFT_OTHER, STOP_NO_ANSWER
 from answerable.errors.codes.services import CLI_NOT_CONFIRMED, CLI_TIME
+from answerable.interruption import INTERRUPTED
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer, Control

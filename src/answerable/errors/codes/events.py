@@ -23,8 +23,7 @@ EVENT_STREAM_COUNT = RefusedCode(
 )
 EVENT_STREAM_ENDPOINT = MalformedCode(
     "event_stream.endpoint",
-    "events are pushed only to addresses that the owner of this server lists for this receiver, "
-    "which … is not: have it added to `announcing.receivers`, or poll",
+    "push address … is not listed for this receiver: have it added to `announcing.receivers`, or poll",
 )
 EVENT_STREAM_FAILED = BrokenCode(
     "event_stream.failed", "something of ours failed: the server's log says what"

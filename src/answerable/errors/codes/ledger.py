@@ -52,10 +52,12 @@ LEDGER_HEADER_CUT = MalformedCode("ledger.header_cut", "segment of … bytes has
 LEDGER_HEADER_MAGIC = MalformedCode("ledger.header_magic", "not a ledger segment")
 LEDGER_HEADER_VERSION = MalformedCode("ledger.header_version", "segment of version … cannot be read")
 LEDGER_KEY_GONE = UnverifiedCode(
-    "ledger.key_gone", "entry … cannot be opened: the key of whose data it is, is gone", step="payload"
+    "ledger.key_gone", "entry … cannot be decrypted: the key of its data subject was erased", step="payload"
 )
 LEDGER_KEY_MISMATCH = BrokenCode(
-    "ledger.key_mismatch", "the log was opened with other keys than those in …, to which it belongs"
+    "ledger.key_mismatch",
+    "the log in … is signed by …, and this server has the key of …: a log that was moved or copied needs `keys` and "
+    "`ledger.origin` of where it came from",
 )
 LEDGER_LEAF_MALFORMED = BrokenCode("ledger.leaf_malformed", "entry … has a leaf that is not an object")
 LEDGER_LEAF_MALFORMED_MALFORMED = MalformedCode(
@@ -145,7 +147,8 @@ REGISTER_IN_USE = UnavailableCode(
 )
 REGISTER_NO_ROOM = RefusedCode(
     "register.no_room",
-    "nothing was done: no action begins while the registers cannot be written, as no stop could be kept (…)",
+    "nothing was done: no action begins while the registers cannot be written, since a stop could not be "
+    "stored (…)",
 )
 REGISTER_SCHEMA_NEWER = UnavailableCode(
     "register.schema_newer", "`…` has schema version …, expected at most …", port="register"
@@ -215,15 +218,17 @@ SUBJECT_KEYS_LOST = UnavailableCode(
 
 TIMELINE_MANIFEST = MalformedCode(
     "timeline.manifest",
-    "… is no digest of a manifest: 64 lower-case hex digits, as `answerable agent manifest show` tells it",
+    "… is not the digest of a manifest: expected 64 lower-case hex digits, as `answerable "
+    "agent manifest show` prints them",
 )
-TIMELINE_MANIFEST_UNKNOWN = RefusedCode("timeline.manifest_unknown", "the ledger knows no manifest with ……")
+TIMELINE_MANIFEST_UNKNOWN = RefusedCode("timeline.manifest_unknown", "no manifest in the ledger has ……")
 TIMELINE_MODEL = MalformedCode(
-    "timeline.model", "… is no model: `NAME` or `NAME@VERSION`, such as `claude-sonnet-4-5@20250929`"
+    "timeline.model",
+    "… is not a model: expected `NAME` or `NAME@VERSION`, such as `claude-sonnet-4-5@20250929`",
 )
 TIMELINE_NOTHING = MalformedCode("timeline.nothing", "say under which manifest, prompt or model")
 TIMELINE_PROMPT = MalformedCode(
-    "timeline.prompt", "… is no digest of a prompt: `sha256:` and 64 lower-case hex digits"
+    "timeline.prompt", "… is not the digest of a prompt: expected `sha256:` and 64 lower-case hex digits"
 )
 TIMELINE_UNKNOWN = MalformedCode("timeline.unknown", "the ledger has no entry about …")
 

@@ -18,31 +18,31 @@ ANSWERS_REGISTRY_UNKNOWN = MalformedCode(
 )
 ANSWERS_UNKNOWN_NAME = MalformedCode("answers.unknown_name", "no agent … was registered at that time")
 
-CASE_CHAIN = FindingCode("case.chain", "the last of a chain acts: expected …, got …")
+CASE_CHAIN = FindingCode("case.chain", "the last agent of a chain acts: expected …, got …")
 CASE_TIER = MalformedCode(
     "case.tier",
-    "capability … is of tier …, which nothing lowers: leave `tier` out, or give a higher one, to "
-    "which the hints of its tool raise it",
+    "capability … has tier …: leave `tier` out, or give a higher one, as the hints of its "
+    "tool can only raise it",
 )
 CASE_UNKNOWN = MalformedCode("case.unknown", "there is no active agent … or capability …")
-CASE_WINDOWS = MalformedCode("case.windows", "the named times are not so …: …")
+CASE_WINDOWS = MalformedCode("case.windows", "the named time windows do not hold …: …")
 
 DECISION_NONE = MalformedCode("decision.none", "there is no decision …")
 
-FACTS_UNKNOWN = RefusedCode("facts.unknown", "what happened before is not known: …")
+FACTS_UNKNOWN = RefusedCode("facts.unknown", "tracker `…` has no value: …")
 FACTS_UNKNOWN_DECISION = DecisionCode(
     FACTS_UNKNOWN.id, "what happened before is not known, and the policy set counts it"
 )
 
 OBLIGATION_CONFLICT = MalformedCode("obligation.conflict", "… obligations at once, expected at most …")
 OBLIGATION_CONFLICT_REFUSED = RefusedCode(
-    OBLIGATION_CONFLICT.id, "policies narrow argument … in ways that cannot all hold"
+    OBLIGATION_CONFLICT.id, "policies narrow argument … in ways that contradict each other"
 )
 OBLIGATION_SECOND_NARROWING = RefusedCode(
-    "obligation.second_narrowing", "the action was narrowed, and what came of it policy would narrow again"
+    "obligation.second_narrowing", "policy narrowed the action, and would narrow the result again"
 )
 OBLIGATION_UNFULFILLABLE = RefusedCode(
-    "obligation.unfulfillable", "policy narrows argument …, which …: ask for it so that it can be narrowed"
+    "obligation.unfulfillable", "policy narrows argument …, which …: send a value that can be narrowed"
 )
 OBLIGATION_UNKNOWN = MalformedCode("obligation.unknown", "obligation … is not known: there are …")
 

@@ -162,7 +162,7 @@ async def _suggested(
         )
         document = _document_with(walk, of.rule, exception.condition, why)
     except AnswerableError as fault:
-        return replace(told, why_not=fault.message.removeprefix("no narrower rule: "))
+        return replace(told, why_not=fault.message.removeprefix("no narrower rule can be suggested: "))
     return replace(told, condition=exception.condition, document=document, notes=exception.notes)
 
 

@@ -264,7 +264,7 @@ def test_who_issued_the_mandate_may_not_approve_and_a_no_ends_it(
         "approval", "approve", waiting, "--as", "ada", "--key", str(world.key("ada")), "--yes",
         "--typed", "4711", code=3,
     )  # fmt: skip
-    assert "somebody else must approve it" in own.stderr
+    assert "another person must approve it" in own.stderr
     applied("approval", "deny", waiting, "--as", "bela", "--key", str(world.key("bela")), "--yes")
     late = applied(
         "approval", "approve", waiting, "--as", "chen", "--key", str(world.key("chen")), "--yes", code=3
