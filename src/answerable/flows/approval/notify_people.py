@@ -329,10 +329,7 @@ async def _tell(walk: Walk, desk: NotificationState, channel: str, due: list[_Du
             now = walk.clock.now()
             wait_ms = int(min(max(sent.wait_seconds, 0.0), WAIT_SECONDS_MAX) * 1000)
             if sent.state == "down":
-                came.down, came.wait_ms = (
-                    sent.why or "the channel does not answer",
-                    max(came.wait_ms, wait_ms),
-                )
+                came.down, came.wait_ms = sent.why or "it does not answer", max(came.wait_ms, wait_ms)
                 return
             if sent.state == "taken":
                 came.sent += 1
