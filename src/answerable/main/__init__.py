@@ -112,7 +112,7 @@ def up(
                 back = desk.origins[0] + callback_of(provider.issuer)
                 say(f"          sign-in at {provider.issuer} comes back to {back}")
             if not desk.register.all() and product.walk.registry.current.principals:
-                say("          nobody can sign in yet: `answerable person invite NAME`")
+                say("          nobody can sign in yet: invite a person with `answerable person invite NAME`")
         say(
             f"workloads unix://{settings.identity.socket} (SPIFFE Workload API of {settings.identity.trust_domain})"
         )
@@ -152,7 +152,7 @@ def _say_accounts(shell: Shell, settings: Settings, product: Product) -> None:
     elif any(one.command for one in product.walk.registry.current.servers.values()) and (
         note := stdio_note(settings)
     ):
-        shell.terminal.warn(f"servers   that this one starts {note}")
+        shell.terminal.warn(f"servers   over stdio {note}")
 
 
 def _guard_memory(shell: Shell, what: str) -> None:
@@ -161,7 +161,9 @@ def _guard_memory(shell: Shell, what: str) -> None:
 
     if not guarding.without_core_dumps() or not guarding.without_tracing():
         who, _, held = what.partition(": ")
-        shell.terminal.say(f"other processes of this user can look into the {who}: {held} not kept from them")
+        shell.terminal.say(
+            f"other processes of this user can read the memory of the {who}: {held} not protected from them"
+        )
 
 
 def _ourselves(shell: Shell) -> tuple[str, ...]:
@@ -191,7 +193,7 @@ def serve_broker(
         for name, kind in sorted(opened.kinds.items()):
             say(f"target    {name} ({kind})")
         if not opened.kinds:
-            say(f"no targets yet: put NAME.toml into {settings.broker.targets}")
+            say(f"no targets yet: add NAME.toml to {settings.broker.targets}")
         if left:
             say(f"{left} leases of an earlier process are being ended")
 

@@ -133,7 +133,7 @@ WORKFLOW_CHANNEL = UnverifiedCode(
 WORKFLOW_DIGEST = UnverifiedCode(
     "workflow.digest", "the approval's object, card and id do not match: nothing is signed", step="digest"
 )
-WORKFLOW_FAILED = BrokenCode("workflow.failed", "something of ours failed: the server's log says what")
+WORKFLOW_FAILED = BrokenCode("workflow.failed", "internal error: see the server's log")
 WORKFLOW_INVOLVED = RefusedCode(
     "workflow.involved", "… owns workflow … and is involved in this action: somebody else must approve it"
 )
