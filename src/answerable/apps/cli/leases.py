@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from answerable.apps.cli import lease_use
-from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import CHECK_FAILED
 
 if TYPE_CHECKING:
     from typing import Any

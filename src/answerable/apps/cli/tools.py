@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import CHECK_FAILED
 from answerable.errors import shown
 from answerable.errors.codes.mandate import PRINCIPAL_UNKNOWN
 from answerable.errors.codes.registry import TOOL_OTHER_DEFINITION, TOOL_UNSEEN
