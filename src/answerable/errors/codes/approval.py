@@ -122,7 +122,7 @@ BREAK_GLASS_TOO_MANY = RefusedCode(
 CHANNEL_RECEIVER = RefusedCode("channel.receiver", "channel … sends to single people: name a person")
 CHANNEL_UNKNOWN = RefusedCode("channel.unknown", "there is no channel …: …")
 
-CHAT_FAILED = BrokenCode("chat.failed", "something of ours failed: the server's log says what")
+CHAT_FAILED = BrokenCode("chat.failed", "internal error: see the server's log")
 CHAT_PACE = RefusedCode("chat.pace", "too many clicks of this account")
 CHAT_PAYLOAD = MalformedCode("chat.payload", "the click is not accepted: …")
 CHAT_REPLAYED = RefusedCode("chat.replayed", "this request came before")

@@ -19,7 +19,9 @@ INVITATION_REFUSED = UnverifiedCode(
 )
 INVITATION_SECRET = MalformedCode("invitation.secret", "a code takes … random bytes, got …")
 
-PASSKEY_ALGORITHM = UnverifiedCode("passkey.algorithm", "the key does not fit its algorithm", step="passkey")
+PASSKEY_ALGORITHM = UnverifiedCode(
+    "passkey.algorithm", "the key does not match its algorithm", step="passkey"
+)
 PASSKEY_ATTESTATION = UnverifiedCode(
     "passkey.attestation", "what the device says of itself does not check", step="passkey"
 )
@@ -133,7 +135,7 @@ WORKFLOW_CHANNEL = UnverifiedCode(
 WORKFLOW_DIGEST = UnverifiedCode(
     "workflow.digest", "the approval's object, card and id do not match: nothing is signed", step="digest"
 )
-WORKFLOW_FAILED = BrokenCode("workflow.failed", "something of ours failed: the server's log says what")
+WORKFLOW_FAILED = BrokenCode("workflow.failed", "internal error: see the server's log")
 WORKFLOW_INVOLVED = RefusedCode(
     "workflow.involved", "… owns workflow … and is involved in this action: somebody else must approve it"
 )

@@ -99,7 +99,7 @@ OAUTH_ANSWER = MalformedCode("oauth.answer", "the authorization server's answer 
 OAUTH_ANSWER_UNAVAILABLE = UnavailableCode(
     OAUTH_ANSWER.id, "… answered with …", port="authorization_server", effect="unknown"
 )
-OAUTH_FAILED = BrokenCode("oauth.failed", "something of ours failed: the server's log says what")
+OAUTH_FAILED = BrokenCode("oauth.failed", "internal error: see the server's log")
 OAUTH_INVALID_AUTHORIZATION_DETAILS = MalformedCode(
     "oauth.invalid_authorization_details", "`authorization_details` must be a list of one `…`"
 )

@@ -71,7 +71,7 @@ ENROLMENT_CSR = MalformedCode("enrolment.csr", "a certificate request has at mos
 ENROLMENT_CSR_SIGNATURE = UnverifiedCode(
     "enrolment.csr_signature", "the certificate request is not signed by its key", step="enrolment"
 )
-ENROLMENT_FAILED = BrokenCode("enrolment.failed", "something of ours failed: the server's log says what")
+ENROLMENT_FAILED = BrokenCode("enrolment.failed", "internal error: see the server's log")
 ENROLMENT_KEY = UnverifiedCode("enrolment.key", "key … is not registered for …", step="enrolment")
 ENROLMENT_MALFORMED = MalformedCode("enrolment.malformed", "a request for a challenge must have no body")
 ENROLMENT_OTHER_REQUEST = UnverifiedCode(

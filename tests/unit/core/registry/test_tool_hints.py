@@ -61,7 +61,7 @@ OPEN_READER: JSONValue = {"readOnlyHint": True}
             {"kind": "write"},
             [
                 (
-                    "the server says readOnlyHint true, and capability `crm.read` is of kind write: that is not "
+                    "the server declares `readOnlyHint` true, but capability `crm.read` is of kind write: that is not "
                     "believed",
                     True,
                 ),
