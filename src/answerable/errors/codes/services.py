@@ -126,6 +126,8 @@ CONTROL_PEER = UnverifiedCode(
     "control.peer", "the connection does not identify the calling process", step="peer"
 )
 
+EXTRA_MISSING = UnavailableCode("extra.missing", '… here: pip install "answerable[replay]"', port="extra")
+
 FRONT_ADDRESS = UnavailableCode("front.address", "cannot listen on the socket …: …", port="front")
 FRONT_LIFESPAN = UnavailableCode("front.lifespan", "the application failed to start", port="front")
 FRONT_NOT_A_SOCKET = UnavailableCode(

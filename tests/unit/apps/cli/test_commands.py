@@ -311,7 +311,7 @@ def test_check_config_prints_every_fault(command: Command, world: World) -> None
     result = command("check-config", code=5)
     assert len(result.stdout.splitlines()) == 2
     assert "did you mean `host`?" in command("status", code=1).stderr
-    assert "mend the settings file" in command("doctor", code=5).stdout
+    assert "correct the settings file" in command("doctor", code=5).stdout
 
 
 def test_doctor_finds_a_data_directory_that_others_may_read(command: Command, world: World) -> None:
