@@ -285,8 +285,8 @@ def test_what_lifts_a_forbid_and_what_people_alone_read_become_notes():
     ("annotations", "told"),
     [
         ('@oblige("redacted:/email")', "obligation `redacted:/email` is not known"),
-        ('@oblige("redact:email")', "is no JSON Pointer"),
-        ('@oblige("")', "is no list of obligations"),
+        ('@oblige("redact:email")', "is not a JSON Pointer"),
+        ('@oblige("")', "is not a list of obligations"),
         ('@oblige("log:full; log:digest")', "the full log, another one digests only"),
         ('@obliged("witnessed")', "did you mean `@oblige`"),
         ('@internal("")', "`@internal` must be one line"),

@@ -227,7 +227,7 @@ def check_algorithm(public_key: bytes) -> str:
         if int.from_bytes(key.n).bit_length() >= RSA_BITS_MIN:
             return _thumbprint(encode_cbor({1: int(key.kty), -1: key.n, -2: key.e}))
         raise PASSKEY_ALGORITHM(f"an RSA key has at least {RSA_BITS_MIN} bits")
-    raise PASSKEY_ALGORITHM("the key does not fit its algorithm")
+    raise PASSKEY_ALGORITHM("the key does not match its algorithm")
 
 
 def check_room(person: PrincipalId, *, held: int, all_held: int, all_max: int = PASSKEYS_MAX) -> None:
