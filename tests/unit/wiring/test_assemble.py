@@ -82,7 +82,7 @@ async def test_a_lost_root_key_of_subjects_is_named_and_none_is_made_in_its_plac
     async with assembled(settings):
         pass
     (tmp_path / "keys" / "subjects.key").unlink()
-    with pytest.raises(Unavailable, match=r"`subjects\.key` is gone") as told:
+    with pytest.raises(Unavailable, match=r"`subjects\.key` is missing") as told:
         async with assembled(settings):
             pass
     assert told.value.code == "subject_keys.corrupt"
