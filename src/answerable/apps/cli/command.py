@@ -15,7 +15,7 @@ import typer
 
 from answerable.apps.cli.terminal import Terminal, print_nowhere, printing
 from answerable.apps.cli.typed_ids import IdCommand
-from answerable.errors import AnswerableError, Malformed, Refused, Unverified
+from answerable.errors import AnswerableError, Malformed, Refused, Unverified, shown
 from answerable.interruption import INTERRUPTED, raise_at_interrupt
 
 if TYPE_CHECKING:
@@ -184,6 +184,10 @@ def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
         # The reader closed its end of the pipe.
         print_nowhere()
         return OK
+    except OSError as failed:
+        place = f" ({shown(failed.filename)})" if failed.filename else ""
+        terminal.fault(f"cannot go on: {(failed.strerror or type(failed).__name__).lower()}{place}")
+        return ERROR
     return OK if code is None else code
 
 
