@@ -77,5 +77,5 @@ def client_tls(*, authorities: str = "", certificate: str = "", key: str = "") -
 
 def _unusable(path: str) -> Malformed:
     return CLIENT_TLS(
-        f"{shown(path)}, or what belongs to it, cannot be used: certificates and keys are PEM, without a password"
+        f"cannot use {shown(path)} or its key: expected certificates and keys in PEM, without a password"
     )

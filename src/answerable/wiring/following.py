@@ -64,7 +64,7 @@ async def ending_streams(walk: Walk) -> None:
         try:
             cut_ended(walk)
         except AnswerableError as failed:
-            _log.warning("whether streams of events have ended cannot be looked at now: %s", failed.message)
+            _log.warning("ended event streams cannot be checked now: %s", failed.message)
 
 
 async def relisting(upstream: McpUpstream) -> None:

@@ -291,7 +291,7 @@ async def tending(
         try:
             await authorities.tend()
         except AnswerableError as error:
-            _log.error("the trust domain cannot be tended: %s", error.message)
+            _log.error("the trust domain cannot be maintained now: %s", error.message)
         await bell.heard(seconds_max=seconds)
 
 
@@ -315,7 +315,7 @@ async def noted_at_last(identity: Identity, walk: Walk, settings: Settings) -> N
     try:
         await note_last_uses(walk, identity.uses, days=settings.identity.dormant_days)
     except AnswerableError as error:
-        _log.warning("which agents were used is noted at the next start: %s", error.message)
+        _log.warning("the use of agents cannot be stored before the next start: %s", error.message)
 
 
 async def _following_bundles(identity: Identity) -> None:
@@ -357,7 +357,7 @@ async def _keeping_sightings(identity: Identity, walk: Walk) -> None:
             await anyio.to_thread.run_sync(keep)
             held_against = current
         except AnswerableError as error:
-            _log.warning("what was seen unregistered is not kept for now: %s", error.message)
+            _log.warning("sightings of unregistered objects cannot be stored now: %s", error.message)
 
 
 def _opened_alone(settings: Settings, desk: TrustDomainState) -> None:

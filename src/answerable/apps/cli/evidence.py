@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from answerable.apps.cli.command import ERROR, PENDING, Shell, code_of_status, command
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import ERROR, PENDING
 from answerable.errors import Malformed, shown
-from answerable.errors.codes.services import CLI_FILE
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Control
@@ -132,7 +132,7 @@ def export(
     code = None if found["witnessed"] else PENDING
     if code is not None:
         shell.terminal.warn(
-            f"witnesses have not seen these entries yet, so {shown(out)} is not what a policy of witnesses asks for: "
+            f"witnesses have not cosigned these entries yet, so {shown(out)} does not satisfy a policy of witnesses: "
             "export them again later"
         )
     if shell.terminal.as_json:
@@ -148,7 +148,7 @@ def export(
     )
     if found["withheld"]:
         indexes = ", ".join(str(index) for index in found["withheld"])
-        shell.terminal.warn(f"the fields of entries {indexes} cannot be opened: their keys are gone")
+        shell.terminal.warn(f"the fields of entries {indexes} cannot be opened: their keys were erased")
     return code
 
 
@@ -171,7 +171,7 @@ def _seen_by_witnesses(shell: Shell, control: Control, index: int, *, seconds: i
     asked: dict[str, JSONValue] = {"about": {}, "entries": [index], "reveal": [], "replay": False}
     began = time.monotonic()
     if seconds:
-        shell.terminal.say(f"waiting for witnesses to see entry {index}, for at most {seconds} seconds")
+        shell.terminal.say(f"waiting at most {seconds} seconds for witnesses to cosign entry {index}")
     with shell.terminal.progress("waiting for witnesses") as progress:
         try:
             while (gone := time.monotonic() - began) < seconds:
@@ -180,7 +180,7 @@ def _seen_by_witnesses(shell: Shell, control: Control, index: int, *, seconds: i
                 if control.post("/v1/evidence", asked)["witnessed"]:
                     return True
         except KeyboardInterrupt:
-            shell.terminal.say("not waiting any longer")
+            shell.terminal.say("the wait was ended")
     return False
 
 
@@ -190,26 +190,6 @@ def verify(shell: Shell, bundle: BundleFile, policy: PolicyFile = None, key: Key
     Needs only the file and a policy of your own. Exit code 5 if it has a fault; 6 if it has none, but the cosignatures
     that --policy requires are missing.
     """
-    from answerable.core.evidence.archive import ARCHIVE_BYTES_MAX
-    from answerable.core.tlog.note import VerifierKey
-    from answerable.core.tlog.policy import parse_policy
-    from answerable.verify.check_answers import ShownAnswers
-    from answerable.verify.check_tokens_shown import ShownTokens
-    from answerable.verify.evidence_bundle import verify_evidence
+    from answerable.apps.cli.without_server import verify_bundle
 
-    try:
-        with bundle.open("rb") as file:
-            content = file.read(ARCHIVE_BYTES_MAX + 1)
-        trusted = parse_policy(policy.read_bytes()) if policy else None
-    except OSError as error:
-        raise CLI_FILE(
-            f"cannot read {shown(error.filename)}: {(error.strerror or 'unknown').lower()}"
-        ) from None
-    own = VerifierKey.parse(key.strip()) if key else None
-    report = verify_evidence(content, policy=trusted, key=own, tokens=ShownTokens(), answers=ShownAnswers())
-    if shell.terminal.as_json:
-        shell.terminal.json(report.as_value())
-    else:
-        for line in report.as_lines():
-            shell.terminal.line(line)
-    return code_of_status(report.status)
+    return verify_bundle(shell.terminal, bundle, policy=policy, key=key)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from answerable.apps.cli import lease_use
-from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import CHECK_FAILED
 
 if TYPE_CHECKING:
     from typing import Any
@@ -65,13 +66,13 @@ def list_leases(
                 )
                 for one in items
             ],
-            empty="none: nothing of ours is live" if which != "ended" else "none yet",
+            empty="none: no lease is live" if which != "ended" else "none yet",
         )
     return CHECK_FAILED if unrevoked and items else None
 
 
 def end(shell: Shell, name: Name) -> int | None:
-    """End a lease now, with its sessions, or every lease at a target. Exit code 5 when something is not gone."""
+    """End a lease now, with its sessions, or every lease at a target. Exit code 5 if something could not be revoked."""
     with shell.control() as control:
         answer = control.post("/v1/leases/end", {"name": name})
     if shell.terminal.as_json:
@@ -80,10 +81,10 @@ def end(shell: Shell, name: Name) -> int | None:
         say = shell.terminal.say
         say(f"{len(answer['ended'])} gone, {answer['more']} being ended")
         for one in answer["unrevoked"]:
-            say(f"NOT GONE {one['name']} at {one['target']}: {_why(one)}")
+            say(f"NOT REVOKED {one['name']} at {one['target']}: {_why(one)}")
         for one in answer["ended"]:
             for left in one["left"]:
-                say(f"not gone until {one['live_until']}: {one['name']} at {one['target']}: {left}")
+                say(f"live until {one['live_until']}: {one['name']} at {one['target']}: {left}")
     is_left = answer["unrevoked"] or answer["more"] or any(one["left"] for one in answer["ended"])
     return CHECK_FAILED if is_left else None
 
@@ -114,9 +115,9 @@ def targets(shell: Shell) -> int | None:
 
 
 def boundaries(shell: Shell) -> int | None:
-    """Who keeps the credential of each capability to its task: the target, the broker, or nobody.
+    """What restricts the credential of each capability to its task: the target, the broker, or nothing.
 
-    Where nobody does, only capabilities of tier 0 are let through. It is not known of servers with credentials of
+    Where nothing does, only capabilities of tier 0 are allowed. It is not known of servers with credentials of
     their own.
     """
     with shell.control() as control:
@@ -148,14 +149,16 @@ def strays(shell: Shell) -> int | None:
                 (
                     one["target"],
                     one["lease"],
-                    "had ended here: taken away" if one["known"] else "never ours: of another deployment?",
+                    "its lease had ended: removed"
+                    if one["known"]
+                    else "of no lease here: another deployment?",
                 )
                 for one in answer["strays"]
             ],
             empty="none",
         )
         for one in answer["not_asked"]:
-            shell.terminal.warn(f"{one['target']} could not be asked: {one['why']}")
+            shell.terminal.warn(f"{one['target']} could not be queried: {one['why']}")
     return CHECK_FAILED if answer["strays"] or answer["not_asked"] else None
 
 

@@ -34,9 +34,9 @@ def invite(
         int, typer.Option("--minutes", help="Lifetime of the invitation.", min=1, max=1_440)
     ] = 15,
 ) -> int | None:
-    """Print an address at which a registered person brings in a passkey, once, within minutes.
+    """Print an address at which a registered person can add a passkey, once, within minutes.
 
-    Whoever has the address first is taken for that person: hand it over in person, or by a channel that you trust.
+    The first user of the address is accepted as that person: hand it over in person, or by a channel that you trust.
     """
     from answerable.apps.cli.control import segment
 
@@ -50,10 +50,12 @@ def invite(
         terminal.text(answer["url"])
     else:
         terminal.text(answer["code"])
-        terminal.warn("the console does not run: start it with `answerable up`, and give the code at /enrol")
+        terminal.warn(
+            "the console is not running: start it with `answerable up`, and enter the code at /enrol"
+        )
     terminal.say(f"for {answer['person']}, once, until {answer['expires_at']}; it is not shown again")
     if answer["url"].startswith("http://localhost"):
-        terminal.say("it opens on this machine only: phones need `console.origin` with an https name")
+        terminal.say("it can be opened on this machine only: phones need `console.origin` with an https name")
     elif answer["url"] and sys.stderr.isatty():
         for row in qr_code(answer["url"]).splitlines():
             terminal.say(row)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import CHECK_FAILED
 from answerable.errors import shown
 from answerable.errors.codes.mandate import PRINCIPAL_UNKNOWN
 from answerable.errors.codes.registry import TOOL_OTHER_DEFINITION, TOOL_UNSEEN
@@ -66,7 +67,7 @@ def list_tools(
             )
             for one in items
         ],
-        empty="no tool is known: is a server registered and up?",
+        empty="no tool is known: check that a server is registered and up (`answerable server list`)",
     )
     return failed
 
@@ -122,7 +123,7 @@ def approve(
 ) -> int | None:
     """Approve a new or changed tool definition, as its owner or backup owner.
 
-    Shows the difference, asks, signs what was shown, and hands it in. The key stays here.
+    Prints the difference, asks for confirmation, signs it and submits the signature. The key stays here.
     """
     from answerable.core.identity.names.principal import principal_id
     from answerable.sdk.keyfile import load_key
@@ -144,21 +145,19 @@ def approve(
                     f"expected {shown(definition)}"
                 )
             if found["text"] is not None and not _differs(found):
-                shell.terminal.say(f"{name}: this definition is in force already")
+                shell.terminal.say(f"{name}: this definition is already approved")
                 continue
             if not shell.terminal.as_json:
                 _show(shell, found)
-            if not shell.terminal.confirmed(
-                f"Let tool {name} of {server} through, as {owner}?", yes=shell.yes
-            ):
+            if not shell.terminal.confirmed(f"Approve tool {name} of {server}, as {owner}?", yes=shell.yes):
                 raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
             token = _signed(found, owner=owner, key=signing_key)
             done.append(control.post("/v1/tool-approvals", {"token": token}))
-            shell.terminal.say(f"tool {name} of {server} is let through as {done[-1]['definition'][:12]}")
+            shell.terminal.say(f"tool {name} of {server} is approved as {done[-1]['definition'][:12]}")
     if shell.terminal.as_json:
         shell.terminal.json(done)
     elif not names:
-        shell.terminal.say(f"no tool of {server} waits")
+        shell.terminal.say(f"no tool of {server} waits for approval")
     return None
 
 
@@ -168,7 +167,7 @@ def _signed(found: Answer, *, owner: Any, key: SigningKey) -> str:
     from answerable.core.registry.tools.tool_approval import signed_approval
 
     if found["text"] is None:
-        raise TOOL_UNSEEN("the server does not offer this tool now, so there is nothing to approve")
+        raise TOOL_UNSEEN("the server does not offer this tool now: nothing to approve")
     return signed_approval(
         found["tool"]["server"],
         found["tool"]["name"],
@@ -193,12 +192,12 @@ def _show(shell: Shell, found: Answer) -> None:
     for one in found["weight"]:
         terminal.line(f"{'!' if one['grave'] else '*'} {one['text']}", "yellow" if one["grave"] else "")
     if not _differs(found):
-        terminal.line("nothing differs from the definition in force")
+        terminal.line("no difference from the approved definition")
         return
     if told["source"] == "document" and found["pin"] is None:
         terminal.warn(
-            f"capability {told['capability']} names definition {told['pinned'][:12]}, whose text is not kept here: "
-            "what follows is the whole definition as offered now"
+            f"capability {told['capability']} pins definition {told['pinned'][:12]}, whose text is not stored here: "
+            "below is the whole definition as offered now"
         )
     old = parse(found["pin"]["text"].encode()) if found["pin"] else None
     new = parse(found["text"].encode())

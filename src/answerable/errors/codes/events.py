@@ -23,14 +23,11 @@ EVENT_STREAM_COUNT = RefusedCode(
 )
 EVENT_STREAM_ENDPOINT = MalformedCode(
     "event_stream.endpoint",
-    "events are pushed only to addresses that the owner of this server lists for this receiver, "
-    "which … is not: have it added to `announcing.receivers`, or poll",
+    "push address … is not listed for this receiver: have it added to `announcing.receivers`, or poll",
 )
-EVENT_STREAM_FAILED = BrokenCode(
-    "event_stream.failed", "something of ours failed: the server's log says what"
-)
+EVENT_STREAM_FAILED = BrokenCode("event_stream.failed", "internal error: see the server's log")
 EVENT_STREAM_FULL = RefusedCode("event_stream.full", "the stream is full: read the waiting events first")
-EVENT_STREAM_KEPT = MalformedCode("event_stream.kept", "not what is kept of a stream of events")
+EVENT_STREAM_KEPT = MalformedCode("event_stream.kept", "not a stored event stream")
 EVENT_STREAM_KEY = BrokenCode("event_stream.key", "there is an event stream but no key to sign its events")
 EVENT_STREAM_MEMBER = MalformedCode("event_stream.member", "the body is a JSON object")
 EVENT_STREAM_RECEIVER = RefusedCode(

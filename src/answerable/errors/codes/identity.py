@@ -11,7 +11,9 @@ AUTHORITY_DOMAIN = UnavailableCode(
     port="authority_keys",
 )
 AUTHORITY_EXPIRED = UnavailableCode(
-    "authority.expired", "authority … has run out and no other one signs yet", port="authority_register"
+    "authority.expired",
+    "authority … has expired and no other one signs yet: rotate the authority",
+    port="authority_register",
 )
 AUTHORITY_KEY = BrokenCode("authority.key", "authority … has no key on P-256")
 AUTHORITY_LIMITS = MalformedCode("authority.limits", "lifetimes and the refresh hint are at least 1 second")
@@ -21,13 +23,15 @@ AUTHORITY_NONE = UnavailableCode(
 AUTHORITY_NOT_PREPARED = RefusedCode("authority.not_prepared", "authority … is not prepared")
 AUTHORITY_NOT_YET_VALID = UnavailableCode(
     "authority.not_yet_valid",
-    "authority … is not valid for … seconds yet: set the clock right, or rotate to a new one when it "
-    "is right now and was ahead before",
+    "authority … becomes valid in … seconds: correct the clock, or, if the clock was ahead "
+    "before and is correct now, rotate to a new authority",
     port="authority_register",
 )
 AUTHORITY_SET = MalformedCode("authority.set", "at most … authorities, each once, got …")
 AUTHORITY_STATE = MalformedCode("authority.state", "… is not a state of an authority")
-AUTHORITY_STATE_BROKEN = BrokenCode(AUTHORITY_STATE.id, "a new authority is prepared, and new")
+AUTHORITY_STATE_BROKEN = BrokenCode(
+    AUTHORITY_STATE.id, "a new authority must be in state `prepared` and have a new id"
+)
 AUTHORITY_TOO_MANY = RefusedCode(
     "authority.too_many", "… authorities are in the bundle already: remove some, or wait until they run out"
 )
@@ -123,12 +127,12 @@ FEDERATION_ENDPOINT_ID = MalformedCode(
     "federation.endpoint_id", "… names a trust domain, and a server needs the SPIFFE ID of a workload"
 )
 FEDERATION_OWN = MalformedCode(
-    "federation.own", "… is our own trust domain: nobody else's bundle speaks for it"
+    "federation.own", "… is the trust domain of this server: it needs no foreign bundle"
 )
 FEDERATION_OWN_DOMAIN = RefusedCode(
     "federation.own_domain", "trust domain … is this server's own: it cannot be federated"
 )
-FEDERATION_PROFILE = MalformedCode("federation.profile", "profile … is none of …")
+FEDERATION_PROFILE = MalformedCode("federation.profile", "profile is …, expected one of …")
 FEDERATION_PROFILE_BROKEN = BrokenCode(FEDERATION_PROFILE.id, "profile … is not of HTTPS")
 FEDERATION_SOCKET = MalformedCode(
     "federation.socket", "a Workload API is `unix:///PATH` or `tcp://IP:PORT`, not …"
@@ -144,38 +148,39 @@ FEDERATION_URL = MalformedCode(
 
 IDENTITY_OFF = UnavailableCode("identity.off", "there is no trust domain here", port="workloads")
 
-KEY_ALGORITHM = MalformedCode("key.algorithm", "`alg` … is not one for this key")
+KEY_ALGORITHM = MalformedCode("key.algorithm", "`alg` … does not match this key")
 KEY_CONTENT = MalformedCode(
-    "key.content", "key file … holds more than ASCII, so it is none: bring it back from a copy"
+    "key.content", "key file … is not ASCII, so it is not a key file: restore it from a backup"
 )
 KEY_EXISTS = UnavailableCode(
-    "key.exists", "key file … is there already and is never overwritten", port="key_file"
+    "key.exists", "key file … already exists and is never overwritten", port="key_file"
 )
 KEY_EXPOSED = UnavailableCode(
     "key.exposed",
-    "key file … has mode … and owner …: expected 0600 and our own user; treat the key as disclosed",
+    "key file … has mode … and owner …, expected 0600 and the user of this process: treat "
+    "the key as disclosed",
     port="key_file",
 )
 KEY_KIND = MalformedCode("key.kind", "other users can read the key: set mode 0600")
 KEY_MALFORMED = MalformedCode("key.malformed", "the root key of subjects has … bytes, expected …")
 KEY_MEMBER = MalformedCode("key.member", "`…` must be 32 bytes in base64url without padding")
-KEY_MISSING = UnavailableCode("key.missing", "key file … is not there", port="key_file")
+KEY_MISSING = UnavailableCode("key.missing", "key file … does not exist", port="key_file")
 KEY_NOT_ED25519 = MalformedCode("key.not_ed25519", "the key is not an Ed25519 key")
 KEY_NOT_PRIVATE = MalformedCode("key.not_private", "a private key has a member `d`, this one has none")
-KEY_PAIR = MalformedCode("key.pair", "private and public half do not belong together")
+KEY_PAIR = MalformedCode("key.pair", "private and public key do not match")
 KEY_POINT = MalformedCode("key.point", "`x` is not a point of the prime-order group of Ed25519")
 KEY_PRIVATE = MalformedCode(
     "key.private",
-    "this key holds a private part: register the public half only, and treat this one as disclosed",
+    "this key has a private part: register the public key only, and treat this key as disclosed",
 )
 KEY_SEED = MalformedCode("key.seed", "seed of … bytes, expected …")
-KEY_SIZE = MalformedCode("key.size", "key file … has more than … bytes, so it is none")
+KEY_SIZE = MalformedCode("key.size", "key file … has more than … bytes, so it is not a key file")
 KEY_UNREADABLE = UnavailableCode("key.unreadable", "the key `…` cannot be used: …", port="key_file")
 KEY_UNWRITABLE = UnavailableCode(
     "key.unwritable", "the key `…` cannot be created or read: …", port="key_file"
 )
 
-PORT_KEY_USE = BrokenCode("port_key.use", "an authority's key was asked for …")
+PORT_KEY_USE = BrokenCode("port_key.use", "the key of an authority was used for …")
 
 SPIFFE_ID_LENGTH = MalformedCode("spiffe_id.length", "a SPIFFE ID has at most … bytes")
 SPIFFE_ID_PATH = MalformedCode(
@@ -191,18 +196,24 @@ STATEMENT_SIZE = MalformedCode(
     "statement.size", "the signed statement would have … characters, expected at most …"
 )
 
-SVID_ALGORITHM = UnverifiedCode("svid.algorithm", "algorithm … does not fit the key: …", step="svid")
-SVID_AUDIENCE = UnverifiedCode("svid.audience", "the token is not for …", step="svid")
+SVID_ALGORITHM = UnverifiedCode(
+    "svid.algorithm", "algorithm … does not match the key, expected one of …", step="svid"
+)
+SVID_AUDIENCE = UnverifiedCode("svid.audience", "audience of the token does not include …", step="svid")
 SVID_AUDIENCE_MALFORMED = MalformedCode(SVID_AUDIENCE.id, "a token is for 1 to … audiences, got …")
-SVID_AUTHORITY = UnverifiedCode("svid.authority", "a signing certificate identifies nobody", step="svid")
+SVID_AUTHORITY = UnverifiedCode(
+    "svid.authority", "a signing certificate cannot identify a workload", step="svid"
+)
 SVID_CERTIFICATE = UnverifiedCode("svid.certificate", "certificate of … bytes, at most …", step="svid")
 SVID_CHAIN = UnverifiedCode("svid.chain", "chain of … certificates, expected 1 to …", step="svid")
 SVID_CNF = UnverifiedCode(
     "svid.cnf", "`cnf.jwk` is not an RSA or EC key with an `alg` that fits it", step="svid"
 )
 SVID_CNF_MALFORMED = MalformedCode(SVID_CNF.id, "a WIT-SVID is for an EC key, or an RSA key with `alg`")
-SVID_EXPIRED = UnverifiedCode("svid.expired", "a token without `exp` is of no use", step="svid")
-SVID_ID = UnverifiedCode("svid.id", "… names a trust domain, and a leaf is of a workload", step="svid")
+SVID_EXPIRED = UnverifiedCode("svid.expired", "the token has no `exp`", step="svid")
+SVID_ID = UnverifiedCode(
+    "svid.id", "… is the SPIFFE ID of a trust domain, expected that of a workload", step="svid"
+)
 SVID_ISSUE = MalformedCode("svid.issue", "a `kid` has 1 to … characters")
 SVID_ISSUE_BROKEN = BrokenCode(SVID_ISSUE.id, "a token was issued without an end")
 SVID_ISSUED = BrokenCode("svid.issued", "a new SVID does not verify with this trust domain's bundle: …")
@@ -213,13 +224,13 @@ SVID_KEY = UnverifiedCode(
     "svid.key", "the key is not RSA of 2048 to 8192 bits nor EC on P-256, P-384 or P-521", step="svid"
 )
 SVID_KEY_USAGE = UnverifiedCode("svid.key_usage", "key usage is absent or not critical", step="svid")
-SVID_KID = UnverifiedCode("svid.kid", "… has no key … for tokens of this kind", step="svid")
+SVID_KID = UnverifiedCode("svid.kid", "trust domain … has no key … for tokens of this kind", step="svid")
 SVID_MALFORMED = MalformedCode(
     "svid.malformed", "token header must have `alg` and `kid`, may have `typ`, and nothing else"
 )
 SVID_NOT_YET_VALID = UnverifiedCode("svid.not_yet_valid", "the token is not yet valid", step="svid")
 SVID_OTHER_DOMAIN = UnverifiedCode(
-    "svid.other_domain", "an intermediate of … does not speak for …", step="svid"
+    "svid.other_domain", "an intermediate certificate of … may not sign for …", step="svid"
 )
 SVID_PAIR = UnverifiedCode("svid.pair", "the SVID, its key and the name … do not match", step="svid")
 SVID_PATH = UnverifiedCode("svid.path", "no path to an authority of …: …", step="svid")
@@ -229,6 +240,10 @@ SVID_PURPOSE = UnverifiedCode(
 SVID_SAN = UnverifiedCode("svid.san", "without a subject, the alternative name must be critical", step="svid")
 SVID_SIGNATURE = UnverifiedCode("svid.signature", "the signature is invalid", step="svid")
 SVID_SIGNER = UnverifiedCode("svid.signer", "a signing certificate needs cA and keyCertSign", step="svid")
-SVID_TRUST_DOMAIN = UnverifiedCode("svid.trust_domain", "trust domain … has no bundle here", step="svid")
+SVID_TRUST_DOMAIN = UnverifiedCode(
+    "svid.trust_domain", "there is no bundle of trust domain … here", step="svid"
+)
 SVID_TYPE = UnverifiedCode("svid.type", "expected a token of type …, got …", step="svid")
-SVID_URI_SAN = UnverifiedCode("svid.uri_san", "a leaf has exactly one URI name, this one …", step="svid")
+SVID_URI_SAN = UnverifiedCode(
+    "svid.uri_san", "a leaf certificate must have exactly one URI name, got …", step="svid"
+)

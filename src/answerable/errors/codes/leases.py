@@ -24,7 +24,7 @@ BROKER_FAILED = UnavailableCode(
 )
 BROKER_GRANT = MalformedCode(
     "broker.grant",
-    "… is none of `agent:NAME`, `…NAME` and what the kernel measures, such as `unix:uid:1000`",
+    "… is neither `agent:NAME`, `…NAME` nor a selector that the kernel measures, such as `unix:uid:1000`",
 )
 BROKER_KEYS = UnavailableCode(
     "broker.keys", "the keys of the gateways cannot be read: see `broker.warrant_keys`", port="trust_source"
@@ -33,7 +33,7 @@ BROKER_NONE = UnavailableCode("broker.none", "no broker is configured", port="le
 BROKER_TOO_MANY = MalformedCode("broker.too_many", "at most … names at a time")
 BROKER_TOO_MANY_UNAVAILABLE = UnavailableCode(
     BROKER_TOO_MANY.id,
-    "more than … leases are open: ask for one target, or for those that are unrevoked",
+    "more than … leases are open: list one target, or only unrevoked leases",
     port="lease_broker",
 )
 BROKER_UNREACHABLE = UnavailableCode(
@@ -48,13 +48,13 @@ LEASE_BOUNDARY = RefusedCode(
     "nothing limits a credential at target … to its task, so only capabilities of tier … or "
     "lower may use it; this one has tier …",
 )
-LEASE_CROWD = RefusedCode("lease.crowd", "more than … leases are out at this target")
+LEASE_CROWD = RefusedCode("lease.crowd", "more than … leases are open at this target")
 LEASE_ENDED = RefusedCode("lease.ended", "the lease has expired")
 LEASE_GONE = RefusedCode("lease.gone", "the credential is not the one that was issued")
 LEASE_LATE = UnavailableCode(
     "lease.late", "the lease expired during the action", port="brokered_target", effect="unknown"
 )
-LEASE_LIST = MalformedCode("lease.list", "… is no list of leases: there are …")
+LEASE_LIST = MalformedCode("lease.list", "unknown list of leases …: expected one of …")
 LEASE_LOG_UNKNOWN = RefusedCode("lease.log_unknown", "there is no log … beside this one")
 LEASE_NAME = MalformedCode("lease.name", "… is not the name of a lease: 26 characters of a-z and 2-7")
 LEASE_NARROWED = BrokenCode("lease.narrowed", "the proposal is not what was to be proposed: it is not shown")
@@ -73,7 +73,7 @@ LEASE_TOO_LITTLE = RefusedCode("lease.too_little", "too little data for a propos
 LEASE_TTL = RefusedCode("lease.ttl", "a certificate lives at most … seconds (`ttl_seconds_max`)")
 LEASE_UNTOLD = RefusedCode("lease.untold", "AWS cannot report what a session may do")
 LEASE_UNUSED = RefusedCode("lease.unused", "none of … actions used the lease: remove the capability instead")
-LEASE_WINDOW = MalformedCode("lease.window", "… is no window of leases: there are …")
+LEASE_WINDOW = MalformedCode("lease.window", "unknown lease window …: expected one of …")
 
 SECRET_CANARY = RefusedCode("secret.canary", "… is a planted (canary) secret and cannot be used")
 SECRET_CANARY_FORM = MalformedCode("secret.canary_form", "a canary looks like one of …")
@@ -92,7 +92,7 @@ SECRET_PASSED = RefusedCode(
 )
 SECRET_RECORD = MalformedCode("secret.record", "this is no record of a secret")
 SECRET_REFERENCE = MalformedCode(
-    "secret.reference", "there is no store of secrets yet: `answerable secret put NAME`"
+    "secret.reference", "there is no store of secrets yet: create it with `answerable secret put NAME`"
 )
 SECRET_RETIRED = RefusedCode("secret.retired", "secret … was retired")
 SECRET_ROTATING = RefusedCode("secret.rotating", "secret … is already being rotated: wait for it")
@@ -220,9 +220,13 @@ WARRANT_ALGORITHM = UnverifiedCode("warrant.algorithm", "algorithm … is not ac
 WARRANT_AUDIENCE = UnverifiedCode(
     "warrant.audience", "the warrant is for broker …, expected broker …", step="warrant"
 )
-WARRANT_EXPIRED = RefusedCode("warrant.expired", "the time to perform this action has run out")
+WARRANT_EXPIRED = RefusedCode(
+    "warrant.expired", "the warrant has expired: the action was not performed in time"
+)
 WARRANT_KEY = UnverifiedCode("warrant.key", "key … is not registered for …", step="warrant")
-WARRANT_LATE = UnverifiedCode("warrant.late", "the time to perform this action has run out", step="warrant")
+WARRANT_LATE = UnverifiedCode(
+    "warrant.late", "the warrant has expired: the action was not performed in time", step="warrant"
+)
 WARRANT_LEASE = MalformedCode(
     "warrant.lease", "the lease of a single action is named by it: action … has none called …"
 )

@@ -52,7 +52,7 @@ LEDGER_HEADER_CUT = MalformedCode("ledger.header_cut", "segment of … bytes has
 LEDGER_HEADER_MAGIC = MalformedCode("ledger.header_magic", "not a ledger segment")
 LEDGER_HEADER_VERSION = MalformedCode("ledger.header_version", "segment of version … cannot be read")
 LEDGER_KEY_GONE = UnverifiedCode(
-    "ledger.key_gone", "entry … cannot be opened: the key of whose data it is, is gone", step="payload"
+    "ledger.key_gone", "entry … cannot be decrypted: the key of its data subject was erased", step="payload"
 )
 LEDGER_KEY_MISMATCH = BrokenCode(
     "ledger.key_mismatch",
@@ -147,7 +147,8 @@ REGISTER_IN_USE = UnavailableCode(
 )
 REGISTER_NO_ROOM = RefusedCode(
     "register.no_room",
-    "nothing was done: no action begins while the registers cannot be written, as no stop could be kept (…)",
+    "nothing was done: no action begins while the registers cannot be written, since a stop could not be "
+    "stored (…)",
 )
 REGISTER_SCHEMA_NEWER = UnavailableCode(
     "register.schema_newer", "`…` has schema version …, expected at most …", port="register"
@@ -182,7 +183,7 @@ SHARD_DOWN = UnavailableCode("shard.down", "shard …… is not running: try aga
 SHARD_FAILED = UnavailableCode(
     "shard.failed", "the process of this mandate's shard failed", port="shard_link", effect="unknown"
 )
-SHARD_HEAD = MalformedCode("shard.head", "the entry of the log of logs is no head of a shard")
+SHARD_HEAD = MalformedCode("shard.head", "the entry of the log of logs is not the head of a shard")
 SHARD_LATE = UnavailableCode("shard.late", "shard … gave no answer in … s", port="shard_link")
 SHARD_LOST = UnavailableCode("shard.lost", "shard … answered about another log", port="shard_link")
 SHARD_MESSAGE = MalformedCode("shard.message", "a result must be an object")
@@ -217,15 +218,17 @@ SUBJECT_KEYS_LOST = UnavailableCode(
 
 TIMELINE_MANIFEST = MalformedCode(
     "timeline.manifest",
-    "… is no digest of a manifest: 64 lower-case hex digits, as `answerable agent manifest show` tells it",
+    "… is not the digest of a manifest: expected 64 lower-case hex digits, as `answerable "
+    "agent manifest show` prints them",
 )
-TIMELINE_MANIFEST_UNKNOWN = RefusedCode("timeline.manifest_unknown", "the ledger knows no manifest with ……")
+TIMELINE_MANIFEST_UNKNOWN = RefusedCode("timeline.manifest_unknown", "no manifest in the ledger has ……")
 TIMELINE_MODEL = MalformedCode(
-    "timeline.model", "… is no model: `NAME` or `NAME@VERSION`, such as `claude-sonnet-4-5@20250929`"
+    "timeline.model",
+    "… is not a model: expected `NAME` or `NAME@VERSION`, such as `claude-sonnet-4-5@20250929`",
 )
 TIMELINE_NOTHING = MalformedCode("timeline.nothing", "say under which manifest, prompt or model")
 TIMELINE_PROMPT = MalformedCode(
-    "timeline.prompt", "… is no digest of a prompt: `sha256:` and 64 lower-case hex digits"
+    "timeline.prompt", "… is not the digest of a prompt: expected `sha256:` and 64 lower-case hex digits"
 )
 TIMELINE_UNKNOWN = MalformedCode("timeline.unknown", "the ledger has no entry about …")
 

@@ -19,7 +19,9 @@ INVITATION_REFUSED = UnverifiedCode(
 )
 INVITATION_SECRET = MalformedCode("invitation.secret", "a code takes … random bytes, got …")
 
-PASSKEY_ALGORITHM = UnverifiedCode("passkey.algorithm", "the key does not fit its algorithm", step="passkey")
+PASSKEY_ALGORITHM = UnverifiedCode(
+    "passkey.algorithm", "the key does not match its algorithm", step="passkey"
+)
 PASSKEY_ATTESTATION = UnverifiedCode(
     "passkey.attestation", "what the device says of itself does not check", step="passkey"
 )
@@ -32,49 +34,57 @@ PASSKEY_CEREMONY = UnverifiedCode(
     step="passkey",
 )
 PASSKEY_CHALLENGE = UnverifiedCode(
-    "passkey.challenge", "it signs another challenge than the one that was given: start again", step="passkey"
+    "passkey.challenge",
+    "the passkey signed another challenge than the one issued: start again",
+    step="passkey",
 )
 PASSKEY_COUNTER = UnverifiedCode(
     "passkey.counter",
-    "the passkey has counted to …, and had been at …: it may have been copied; remove it",
+    "the signature counter of the passkey is …, expected more than …: it may have been copied, so remove it",
     step="passkey",
 )
 PASSKEY_DUPLICATE = MalformedCode("passkey.duplicate", "this passkey is, or was, registered already")
-PASSKEY_FRAME = UnverifiedCode("passkey.frame", "it was made in a frame of another site", step="passkey")
-PASSKEY_FULL = MalformedCode("passkey.full", "… has … passkeys, the most there can be: remove one first")
+PASSKEY_FRAME = UnverifiedCode(
+    "passkey.frame", "the passkey was used in a frame of another site", step="passkey"
+)
+PASSKEY_FULL = MalformedCode("passkey.full", "… has … passkeys, which is the limit: remove one first")
 PASSKEY_HOLDER = UnverifiedCode(
     "passkey.holder",
     "this passkey request was started in another browser or session: start again",
     step="passkey",
 )
-PASSKEY_LABEL = MalformedCode("passkey.label", "call it something: 1 to … printable characters")
+PASSKEY_LABEL = MalformedCode("passkey.label", "the label must have 1 to … printable characters")
 PASSKEY_MALFORMED = MalformedCode("passkey.malformed", "it is of another id")
 PASSKEY_OFF = RefusedCode("passkey.off", "passkeys are off because the console is: set `console.enabled`")
-PASSKEY_ORIGIN = UnverifiedCode("passkey.origin", "it was made at …, expected …", step="passkey")
+PASSKEY_ORIGIN = UnverifiedCode(
+    "passkey.origin", "the passkey was used at origin …, expected …", step="passkey"
+)
 PASSKEY_OTHER = UnverifiedCode("passkey.other", "the assertion is of another passkey", step="passkey")
 PASSKEY_PURPOSE = UnverifiedCode(
     "passkey.purpose",
     "this passkey request was started for another purpose: start again",
     step="passkey",
 )
-PASSKEY_RP = UnverifiedCode("passkey.rp", "the passkey is bound to another name than …", step="passkey")
-PASSKEY_SIGNATURE = UnverifiedCode("passkey.signature", "the signature does not check: …", step="passkey")
-PASSKEY_TYPE = UnverifiedCode("passkey.type", "the ceremony was …, expected `…`", step="passkey")
+PASSKEY_RP = UnverifiedCode(
+    "passkey.rp", "the passkey is bound to another relying party than …", step="passkey"
+)
+PASSKEY_SIGNATURE = UnverifiedCode("passkey.signature", "the signature is invalid: …", step="passkey")
+PASSKEY_TYPE = UnverifiedCode("passkey.type", "`type` of the client data is …, expected `…`", step="passkey")
 PASSKEY_UNKNOWN = RefusedCode("passkey.unknown", "you have no passkey yet: add one under Passkeys")
 PASSKEY_UNKNOWN_UNVERIFIED = UnverifiedCode(
     PASSKEY_UNKNOWN.id, "this passkey is not registered: it was removed, or never added", step="passkey"
 )
 PASSKEY_USER = UnverifiedCode(
     "passkey.user",
-    "the device did not verify who used it: set up a PIN, a fingerprint or a face on it",
+    "the device did not verify its user: set up a PIN, fingerprint or face recognition on it",
     step="passkey",
 )
 
 PERSON_DISABLED = RefusedCode("person.disabled", "… is disabled in the registry")
 PERSON_GROUP = RefusedCode("person.group", "… is in none of the groups that may sign in: …")
-PERSON_ISSUER = UnverifiedCode("person.issuer", "people of issuer … are not believed here", step="person")
+PERSON_ISSUER = UnverifiedCode("person.issuer", "issuer … is not trusted for people here", step="person")
 PERSON_LOGIN = UnverifiedCode(
-    "person.login", "the ID token does not say when its person logged in: ask with `max_age`", step="person"
+    "person.login", "the ID token has no `auth_time`: request it with `max_age`", step="person"
 )
 PERSON_NO_PROVIDER = RefusedCode("person.no_provider", "no OpenID provider is configured for people")
 PERSON_NONCE = UnverifiedCode(
@@ -107,15 +117,15 @@ SIGN_IN_STATE = UnverifiedCode(
     "sign_in.state", "this sign-in was not begun here, or took too long: start again", step="sign_in"
 )
 
-WORKFLOW_AI = FindingCode("workflow.ai", "an AI approves nothing: register it as an Agent")
+WORKFLOW_AI = FindingCode("workflow.ai", "an AI cannot be an approver: register it as an Agent")
 WORKFLOW_AMBIGUOUS = RefusedCode("workflow.ambiguous", "the measured process matches several workflows: …")
 WORKFLOW_ANSWER = UnavailableCode(
-    "workflow.answer", "the gateway's answer makes no sense", port="workflow_door"
+    "workflow.answer", "the gateway's answer is malformed", port="workflow_door"
 )
 WORKFLOW_ATTESTATION = FindingCode(
-    "workflow.attestation", "name the user that it runs as, `…N`: anybody may start a program"
+    "workflow.attestation", "name the user that it runs as, `…N`, since any user may start a program"
 )
-WORKFLOW_CAPABILITY = RefusedCode("workflow.capability", "workflow … does not answer about …")
+WORKFLOW_CAPABILITY = RefusedCode("workflow.capability", "workflow … may not answer for capability …")
 WORKFLOW_CHANNEL = UnverifiedCode(
     "workflow.channel",
     "the connection does not identify a workflow: use the gateway's Unix socket, or TLS with the "
@@ -123,11 +133,11 @@ WORKFLOW_CHANNEL = UnverifiedCode(
     step="attestation",
 )
 WORKFLOW_DIGEST = UnverifiedCode(
-    "workflow.digest", "what the server shows does not fit together: nothing is signed", step="digest"
+    "workflow.digest", "the approval's object, card and id do not match: nothing is signed", step="digest"
 )
-WORKFLOW_FAILED = BrokenCode("workflow.failed", "something of ours failed: the server's log says what")
+WORKFLOW_FAILED = BrokenCode("workflow.failed", "internal error: see the server's log")
 WORKFLOW_INVOLVED = RefusedCode(
-    "workflow.involved", "… owns workflow … and has a part in this action: somebody else must approve it"
+    "workflow.involved", "… owns workflow … and is involved in this action: somebody else must approve it"
 )
 WORKFLOW_IS_AGENT = RefusedCode(
     "workflow.is_agent", "the measured process is an agent, and an agent may not answer approvals"
@@ -135,14 +145,16 @@ WORKFLOW_IS_AGENT = RefusedCode(
 WORKFLOW_KEY_TAKEN = RefusedCode(
     "workflow.key_taken", "a key of workflow … is or was the key of an agent: create a new one"
 )
-WORKFLOW_NOT_ASKED = RefusedCode("workflow.not_asked", "this approval asks no group of workflow …")
-WORKFLOW_OWNER = RefusedCode("workflow.owner", "nobody active owns workflow …")
+WORKFLOW_NOT_ASKED = RefusedCode(
+    "workflow.not_asked", "this approval needs no group that workflow … answers for"
+)
+WORKFLOW_OWNER = RefusedCode("workflow.owner", "workflow … has no active owner")
 WORKFLOW_PACE = RefusedCode("workflow.pace", "too many requests of this workflow: retry in … s")
 WORKFLOW_REVIEW_OVERDUE = RefusedCode(
-    "workflow.review_overdue", "workflow … was to be reviewed by …: its owner does that first"
+    "workflow.review_overdue", "the review of workflow … was due on …: have its owner review it"
 )
 WORKFLOW_TIER = RefusedCode(
-    "workflow.tier", "actions of tier … are answered by people alone, as `walk.workflows` says"
+    "workflow.tier", "actions of tier … are answered by people only, by setting `walk.workflows`"
 )
 WORKFLOW_UNATTESTED = RefusedCode(
     "workflow.unattested", "no active workflow is registered for the measured process"

@@ -18,31 +18,31 @@ ANSWERS_REGISTRY_UNKNOWN = MalformedCode(
 )
 ANSWERS_UNKNOWN_NAME = MalformedCode("answers.unknown_name", "no agent … was registered at that time")
 
-CASE_CHAIN = FindingCode("case.chain", "the last of a chain acts: expected …, got …")
+CASE_CHAIN = FindingCode("case.chain", "the last agent of a chain acts: expected …, got …")
 CASE_TIER = MalformedCode(
     "case.tier",
-    "capability … is of tier …, which nothing lowers: leave `tier` out, or give a higher one, to "
-    "which the hints of its tool raise it",
+    "capability … has tier …: leave `tier` out, or give a higher one, as the hints of its "
+    "tool can only raise it",
 )
 CASE_UNKNOWN = MalformedCode("case.unknown", "there is no active agent … or capability …")
-CASE_WINDOWS = MalformedCode("case.windows", "the named times are not so …: …")
+CASE_WINDOWS = MalformedCode("case.windows", "the named time windows do not hold …: …")
 
 DECISION_NONE = MalformedCode("decision.none", "there is no decision …")
 
-FACTS_UNKNOWN = RefusedCode("facts.unknown", "what happened before is not known: …")
+FACTS_UNKNOWN = RefusedCode("facts.unknown", "tracker `…` has no value: …")
 FACTS_UNKNOWN_DECISION = DecisionCode(
     FACTS_UNKNOWN.id, "what happened before is not known, and the policy set counts it"
 )
 
 OBLIGATION_CONFLICT = MalformedCode("obligation.conflict", "… obligations at once, expected at most …")
 OBLIGATION_CONFLICT_REFUSED = RefusedCode(
-    OBLIGATION_CONFLICT.id, "policies narrow argument … in ways that cannot all hold"
+    OBLIGATION_CONFLICT.id, "policies narrow argument … in ways that contradict each other"
 )
 OBLIGATION_SECOND_NARROWING = RefusedCode(
-    "obligation.second_narrowing", "the action was narrowed, and what came of it policy would narrow again"
+    "obligation.second_narrowing", "policy narrowed the action, and would narrow the result again"
 )
 OBLIGATION_UNFULFILLABLE = RefusedCode(
-    "obligation.unfulfillable", "policy narrows argument …, which …: ask for it so that it can be narrowed"
+    "obligation.unfulfillable", "policy narrows argument …, which …: send a value that can be narrowed"
 )
 OBLIGATION_UNKNOWN = MalformedCode("obligation.unknown", "obligation … is not known: there are …")
 
@@ -107,7 +107,7 @@ PUBLICATION_OTHER = UnverifiedCode(
     step="publication",
 )
 PUBLICATION_OWN = RefusedCode(
-    "publication.own", "… proposed this: somebody else must publish it, with a key that is not theirs"
+    "publication.own", "… proposed this: another person must publish it, with their own key"
 )
 PUBLICATION_SIGNATURE = UnverifiedCode(
     "publication.signature", "the signature is invalid", step="publication"
@@ -134,7 +134,7 @@ PUBLICATION_UNKNOWN = RefusedCode(
 
 QUESTION_FACT_MISSING = FindingCode("question.fact_missing", "the question has no … as policies see it now")
 QUESTION_MALFORMED = MalformedCode(
-    "question.malformed", "the question does not say when, or where to, the action went"
+    "question.malformed", "the question lacks the time or the destination of the action"
 )
 QUESTION_TRACKER_CHANGED = FindingCode("question.tracker_changed", "tracker … counted something else then")
 QUESTION_TRACKER_NEW = FindingCode("question.tracker_new", "tracker … did not count yet")
@@ -142,7 +142,7 @@ QUESTION_TRACKER_UNKNOWN = FindingCode(
     "question.tracker_unknown", "how tracker … counted then is not on record"
 )
 QUESTION_VERSION = MalformedCode(
-    "question.version", "the question is of version …, this reads …: use a later release"
+    "question.version", "the question has version …, expected at most …: use a later release"
 )
 
 SHADOW_NONE = RefusedCode("shadow.none", "no policy set is in shadow mode")

@@ -53,15 +53,17 @@ NOTE_UNSIGNED = UnverifiedCode("note.unsigned", "note is signed by no known key"
 NOTE_UTF8 = MalformedCode("note.utf8", "note is not utf-8: at byte …")
 
 PROOF_AUTHORITY = UnverifiedCode(
-    "proof.authority", "the message was made for another server", step="authority"
+    "proof.authority", "the signature was made for another server", step="authority"
 )
 PROOF_CHANNEL = UnverifiedCode("proof.channel", "no registered agent has this SPIFFE ID", step="channel")
 PROOF_CREDENTIAL = UnverifiedCode(
     "proof.credential", "bearer credentials are not accepted: prove possession of a key", step="credential"
 )
-PROOF_DIGEST = UnverifiedCode("proof.digest", "Content-Digest does not fit the body", step="digest")
+PROOF_DIGEST = UnverifiedCode("proof.digest", "Content-Digest does not match the body", step="digest")
 PROOF_EPOCH = UnverifiedCode(
-    "proof.epoch", "the signature was made for another epoch of this server", step="epoch"
+    "proof.epoch",
+    "the signature was made for another epoch of this server: use the current one",
+    step="epoch",
 )
 PROOF_EXTRA = MalformedCode("proof.extra", "extra of … bytes, expected 1 to …")
 PROOF_HASH_LENGTH = MalformedCode("proof.hash_length", "hash of … bytes, expected …")
@@ -87,7 +89,7 @@ PROOF_OTHER_MESSAGE = UnverifiedCode(
     "proof.other_message", "the proof was made for another message", step="proof"
 )
 PROOF_QUOTA = UnverifiedCode(
-    "proof.quota", "too many signed messages at a time: open a session", step="quota"
+    "proof.quota", "too many signed messages in a short time: open a session", step="quota"
 )
 PROOF_REPLAY = UnverifiedCode("proof.replay", "the nonce was used before", step="replay")
 PROOF_ROOT_MISMATCH = UnverifiedCode(
@@ -105,7 +107,7 @@ PROOF_SIZE_RANGE_UNVERIFIED = UnverifiedCode(
     PROOF_SIZE_RANGE.id, "nothing links size … to size …", step="consistency.size"
 )
 PROOF_SVID = UnverifiedCode("proof.svid", "the SVID does not check: …", step="svid")
-PROOF_TIME = UnverifiedCode("proof.time", "created is more than … s from this server's clock", step="time")
+PROOF_TIME = UnverifiedCode("proof.time", "`created` is more than … s from this server's clock", step="time")
 
 TILE_BUNDLE = MalformedCode("tile.bundle", "… bytes after the … entries of a bundle")
 TILE_ENTRY_SIZE = MalformedCode("tile.entry_size", "entry of … bytes, expected at most …")

@@ -12,7 +12,7 @@ from answerable.errors.code import (
 )
 
 ATTESTATION_AMBIGUOUS = RefusedCode(
-    "attestation.ambiguous", "what was measured fits several agents and none of them best: …"
+    "attestation.ambiguous", "the measured selectors fit several agents equally well: …"
 )
 ATTESTATION_CHANGED = RefusedCode(
     "attestation.changed", "an instance must be attested by the method of its enrolment"
@@ -53,23 +53,25 @@ ATTESTATION_UNKNOWN = RefusedCode("attestation.unknown", "no agent is registered
 
 CHALLENGE_EXPIRED = UnverifiedCode("challenge.expired", "the challenge has expired", step="attestation")
 CHALLENGE_UNKNOWN = UnverifiedCode(
-    "challenge.unknown", "the challenge is not one of ours", step="attestation"
+    "challenge.unknown",
+    "the challenge was not issued by this server, or is no longer known",
+    step="attestation",
 )
 CHALLENGE_USED = UnverifiedCode("challenge.used", "the challenge was used before", step="attestation")
 
 ENROLMENT_ALGORITHM = UnverifiedCode("enrolment.algorithm", "algorithm … is not accepted", step="enrolment")
 ENROLMENT_ANSWER = UnavailableCode(
-    "enrolment.answer", "the server's answer to an enrolment makes no sense", port="gateway"
+    "enrolment.answer", "the server's answer to the enrolment is malformed", port="gateway"
 )
 ENROLMENT_AUDIENCE = UnverifiedCode(
-    "enrolment.audience", "the proof was made for …, not for this trust domain", step="enrolment"
+    "enrolment.audience", "audience of the proof is …, expected this trust domain", step="enrolment"
 )
 ENROLMENT_BUSY = RefusedCode("enrolment.busy", "too many enrolments at a time, try again")
 ENROLMENT_CSR = MalformedCode("enrolment.csr", "a certificate request has at most … bytes")
 ENROLMENT_CSR_SIGNATURE = UnverifiedCode(
     "enrolment.csr_signature", "the certificate request is not signed by its key", step="enrolment"
 )
-ENROLMENT_FAILED = BrokenCode("enrolment.failed", "something of ours failed: the server's log says what")
+ENROLMENT_FAILED = BrokenCode("enrolment.failed", "internal error: see the server's log")
 ENROLMENT_KEY = UnverifiedCode("enrolment.key", "key … is not registered for …", step="enrolment")
 ENROLMENT_MALFORMED = MalformedCode("enrolment.malformed", "a request for a challenge must have no body")
 ENROLMENT_OTHER_REQUEST = UnverifiedCode(
@@ -86,7 +88,7 @@ INSTANCE_DUPLICATE = MalformedCode(
     "instance.duplicate", "instance …, its key or its process is registered already"
 )
 INSTANCE_ENDED = RefusedCode(
-    "instance.ended", "the instance of the former key was ended (…): start the process anew"
+    "instance.ended", "the instance of the former key was ended (…): start the process again"
 )
 INSTANCE_KEY_DIFFERS = RefusedCode(
     "instance.key_differs",
@@ -100,7 +102,7 @@ INSTANCE_KEY_TAKEN = RefusedCode(
 )
 INSTANCE_KEY_UNKNOWN = UnverifiedCode(
     "instance.key_unknown",
-    "no instance is known by the key that signed this: enrol anew, with a new key",
+    "no instance has the key that signed this request: enrol again with a new key",
     step="key",
 )
 INSTANCE_NO_INSTANCE = UnverifiedCode(
@@ -113,7 +115,9 @@ INSTANCE_NO_KEY = RefusedCode(
 )
 INSTANCE_PARENT = MalformedCode("instance.parent", "the parent instance of … is not live")
 INSTANCE_ROW = MalformedCode("instance.row", "its state is not known")
-INSTANCE_STILL_KNOWN = RefusedCode("instance.still_known", "instance … is known by the former key: renew it")
+INSTANCE_STILL_KNOWN = RefusedCode(
+    "instance.still_known", "instance … still has the former key: renew it with that key"
+)
 INSTANCE_SUB_AGENTS = RefusedCode("instance.sub_agents", "an instance has at most … sub-agents at a time")
 INSTANCE_TOO_MANY = RefusedCode(
     "instance.too_many", "agent … has … live instances, which is the limit: end one first"
@@ -129,7 +133,7 @@ JOIN_TOKEN_FULL = MalformedCode(
     "join_token.full", "there are … join tokens, which is the limit: wait until some expire"
 )
 JOIN_TOKEN_LIFETIME = MalformedCode("join_token.lifetime", "a join token lives 1 to … seconds, not …")
-JOIN_TOKEN_REFUSED = UnverifiedCode("join_token.refused", "this is no join token", step="attestation")
+JOIN_TOKEN_REFUSED = UnverifiedCode("join_token.refused", "this is not a join token", step="attestation")
 JOIN_TOKEN_SECRET = MalformedCode("join_token.secret", "a join token takes … random bytes, got …")
 JOIN_TOKEN_SELECTOR = MalformedCode("join_token.selector", "a join token grants at most … selectors")
 
@@ -145,7 +149,7 @@ MTLS_EXPIRED = UnverifiedCode(
 )
 
 OIDC_ALGORITHM = UnverifiedCode("oidc.algorithm", "algorithm … is not accepted", step="attestation")
-OIDC_AUDIENCE = UnverifiedCode("oidc.audience", "expected the one audience …, got …", step="attestation")
+OIDC_AUDIENCE = UnverifiedCode("oidc.audience", "expected the single audience …, got …", step="attestation")
 OIDC_AWS = UnverifiedCode("oidc.aws", "`sub` is not the ARN of a principal: …", step="attestation")
 OIDC_AZURE = UnverifiedCode(
     "oidc.azure", "`tid` is not the tenant that the issuer's address names", step="attestation"
@@ -158,13 +162,15 @@ OIDC_HEADER = UnverifiedCode(
     "oidc.header", "token header has the member …, which is not accepted", step="attestation"
 )
 OIDC_ISSUER = UnverifiedCode("oidc.issuer", "expected issuer …, got …", step="attestation")
-OIDC_KEY = UnverifiedCode("oidc.key", "the issuer shows … keys with the id …", step="attestation")
+OIDC_KEY = UnverifiedCode(
+    "oidc.key", "the issuer publishes … keys with the id …, expected one", step="attestation"
+)
 OIDC_KEY_SET = MalformedCode("oidc.key_set", "the issuer's key set has no list `keys` of at most …")
 OIDC_KUBERNETES = UnverifiedCode(
     "oidc.kubernetes", "the claim `kubernetes.io` names no service account of a namespace", step="attestation"
 )
 OIDC_LIFETIME = UnverifiedCode(
-    "oidc.lifetime", "the token lives … seconds, expected 1 to … seconds", step="attestation"
+    "oidc.lifetime", "lifetime of the token is … seconds, expected 1 to … seconds", step="attestation"
 )
 OIDC_MALFORMED = MalformedCode("oidc.malformed", "token has more than … characters")
 OIDC_SIGNATURE = UnverifiedCode("oidc.signature", "the signature is invalid", step="attestation")

@@ -51,7 +51,7 @@ async def lease_credential(
     terms, now = warrant.lease, desk.clock.now()
     if now >= warrant.deadline:
         # It may have queued for the target: its end may be on record as indeterminate by now.
-        raise WARRANT_LATE("the time to perform this action has run out")
+        raise WARRANT_LATE("the warrant has expired: the action was not performed in time")
     faults = target.issuer.faults(terms.scope)
     if faults:
         raise LEASE_SCOPE(f"the scope of the lease cannot be granted: {faults[0]}", reasons=faults)

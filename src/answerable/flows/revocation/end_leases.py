@@ -110,7 +110,7 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
         # Only the last ended leases are listed, but every lease with a remaining effect is.
         left = [one for one in await all_leases(walk, "unrevoked") if not one.is_open]
     except Unavailable as failed:
-        why = f"{failed.message}; leases end by themselves in time, and it is asked again"
+        why = f"{failed.message}; the broker is asked again, and leases also expire by themselves"
         longest = now + max(side.lives.task_ms, side.lives.action_ms)
         return LeasesWithin(live=(StillLive(kind="lease", name=side.broker, until=longest, why=why),))
     found = {one.name: one for some in (left, still, over) for one in some}

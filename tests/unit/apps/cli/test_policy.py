@@ -71,7 +71,7 @@ def test_every_fault_is_a_line_with_its_place_and_code(command: Command, broken:
     first, second = result.stdout.splitlines()
     assert first.startswith(f"{broken}/rules.cedar:5: policy `pays.large` asks group `finanse`")
     assert first.endswith("did you mean `finance`? [group.undeclared]")
-    assert second.startswith(f"{broken}/set.yaml:3: group `finance` is asked by no policy")
+    assert second.startswith(f"{broken}/set.yaml:3: group `finance` is not used by any policy")
     assert result.stderr == "answerable: 2 faults\n"
     told = json.loads(command("policy", "check", broken, *FILES, "--json", code=5).stdout)
     assert [(one["file"], one["line"], one["code"]) for one in told["faults"]] == [
@@ -84,7 +84,7 @@ def test_tables_are_shown_as_a_table(command: Command, sound: Path):
     result = command("policy", "test", sound, *FILES)
     assert result.stdout.splitlines()[0].split() == ["RESULT", "DECIDED", "CASE", "BY"]
     assert "ok      defer    large ones wait" in result.stdout
-    assert "10 of 10 cases passed; 8 of 8 policies decide something" in result.stderr
+    assert "10 of 10 cases passed; 8 of 8 policies decide a case" in result.stderr
     told = json.loads(command("policy", "test", sound, *FILES, "--json").stdout)
     assert (told["passed"], told["failed"], told["untried"]) == (10, 0, [])
     assert told["cases"][4] == {

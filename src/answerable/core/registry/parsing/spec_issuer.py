@@ -57,7 +57,7 @@ def application_in(spec: Fields, name: str) -> Application:
     use_cases = spec.texts("useCases", check=name_of("use case"))
     if not use_cases:
         spec.fault(
-            "an application says for which use cases it may sign", "useCases", code=DOCUMENT_MISSING.id
+            "an application needs the use cases that it may sign for", "useCases", code=DOCUMENT_MISSING.id
         )
     return Application(
         name=name,
@@ -108,7 +108,7 @@ def _rule(section: Fields) -> TimeRule:
     at = _times(section)
     every = section.integer("everyMinutes", minimum=1, maximum=7 * MINUTES_OF_A_DAY, default=0)
     if section.has("at") == section.has("everyMinutes"):
-        section.fault("a rule has either times in `at` or `everyMinutes`", code=SCHEDULE_RULE.id)
+        section.fault("a rule must have either times in `at` or `everyMinutes`", code=SCHEDULE_RULE.id)
     first = _day(section, "from", default="1970-01-01")
     last = _day(section, "until", default=None)
     if section.has("until") and last < first:

@@ -37,7 +37,7 @@ def kinds_in(spec: Fields) -> tuple[ActionKind, ...]:
 
     def check(text: str) -> None:
         if text not in ACTION_KINDS:
-            raise DOCUMENT_CHOICE(f"{shown(text)} is no kind of action{nearest(text, ACTION_KINDS)}")
+            raise DOCUMENT_CHOICE(f"{shown(text)} is not a kind of action{nearest(text, ACTION_KINDS)}")
 
     texts = spec.texts("kinds", check=check)
     return tuple(kind for text in texts for kind in ACTION_KINDS if kind == text)
@@ -58,7 +58,7 @@ def delegation_in(spec: Fields) -> DelegationTemplate | None:
     count = len(found.agents) + len(found.use_cases) + len(found.groups)
     if not 1 <= count <= DELEGATION_RECEIVERS_MAX:
         section.fault(
-            f"say to whom: 1 to {DELEGATION_RECEIVERS_MAX} names in `agents`, `useCases` and `groups`",
+            f"name the receivers: 1 to {DELEGATION_RECEIVERS_MAX} names in `agents`, `useCases` and `groups`",
             code=TEMPLATE_DELEGATION.id,
         )
     return found
