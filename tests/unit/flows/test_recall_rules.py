@@ -10,6 +10,7 @@ from answerable.adapters.sqlite import SqliteTokenRegister, SqliteToolPinRegiste
 from answerable.core.action.outcome import Outcome
 from answerable.core.containment.stop_rule_signal import tracker_of
 from answerable.core.decision.history import History
+from answerable.core.ledger.tags import Tag
 from answerable.flows.counters.keep_history import keep_history, rules_origin
 from answerable.flows.counters.recall_rules import RuleReader
 from answerable.flows.policy.place_triggered_holds import place_triggered_holds
@@ -76,6 +77,18 @@ def denied_by_target() -> dict[str, Any]:
 
 def drift() -> dict[str, Any]:
     return rule("drift", "drifted", over="instance", **MANY)
+
+
+async def test_a_rule_that_fires_after_a_restart_names_the_entries_that_were_counted_before_it():
+    bench = await Bench().registered([*bench_documents(), denied(2)])
+    await bench.issue()
+    for _ in range(2):
+        await code_of(bench.refund(HUGE))
+    new = again(bench, forgetting=True)
+    await code_of(new.refund(HUGE))
+    await place_triggered_holds(new.walk)
+    [leaf] = new.entries(Tag.RULE_FIRED)
+    assert leaf["value"] == len(leaf["entries"]) == 3
 
 
 @pytest.mark.requirement("RULE-02")

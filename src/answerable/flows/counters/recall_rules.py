@@ -32,7 +32,7 @@ from answerable.core.registry.tools.tool_pin import TOOLS_CALL
 from answerable.errors import Malformed
 from answerable.flows.counters.count_history import fields_of, registered
 from answerable.flows.counters.keep_history import restore_counted, rules_origin
-from answerable.flows.counters.trigger_rules import rules_now, trip_restored
+from answerable.flows.counters.trigger_rules import name_source, rules_now, trip_restored
 from answerable.flows.counters.watch_denials import is_new_round, no_said
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.documents.stop_rule import StopRule
+    from answerable.flows.state.stop_rules import StopRules
     from answerable.flows.state.walk import Walk
 
 HOPS_MAX: Final = 20_000
@@ -68,7 +69,7 @@ def _fold(walk: Walk, history: History, start: int) -> None:
     names = {one.name for one in history.trackers}
     rules = [rule for rule, _ in rules_now(walk) if rule.name in names]
     if rules:
-        reader = RuleReader(walk, history, rules)
+        reader = RuleReader(walk, history, rules, sources=walk.stop_rules)
         for stored in walk.ledger.replay(start):
             reader.fold(stored)
 
@@ -76,8 +77,11 @@ def _fold(walk: Walk, history: History, start: int) -> None:
 class RuleReader:
     """Counts the events of entries, in order, for these rules."""
 
-    def __init__(self, walk: Walk, history: History, rules: list[StopRule]) -> None:
-        self._walk, self._history, self._rules = walk, history, rules
+    def __init__(
+        self, walk: Walk, history: History, rules: list[StopRule], *, sources: StopRules | None = None
+    ) -> None:
+        """sources: where the entries are named that the numbers come from."""
+        self._walk, self._history, self._rules, self._sources = walk, history, rules, sources
         self._with_fields = any(one.canary.values or one.canary.resources for one in rules)
         self._with_targets = any(one.holds in TARGETS or one.canary.capabilities for one in rules)
         self._hops: dict[str, tuple[str, str]] = {}
@@ -92,16 +96,24 @@ class RuleReader:
                 counted = leaf.get("counted")
                 keys = [str(one) for one in counted] if isinstance(counted, list) else []
                 self._history.forget(str(leaf.get("rule")), str(leaf.get("owner")), keys)
+                self._forget_sources(leaf.get("rule"), leaf.get("owner"))
             return
         if stored.tag == Tag.HOLD_LIFTED:
             leaf = leaf_of(stored)
             if leaf.get("rule_owner"):
                 self._history.forget_owner(str(leaf.get("rule")), str(leaf["rule_owner"]))
+                self._forget_sources(leaf.get("rule"), leaf["rule_owner"])
             return
         stop_rule_signal = self.told(stored)
         for rule in self._rules if stop_rule_signal is not None else ():
             for event in events_of(rule, stop_rule_signal) if stop_rule_signal is not None else ():
                 self._history.happened(event)
+                if self._sources is not None:
+                    name_source(self._sources, rule.name, event.agent, stored.index)
+
+    def _forget_sources(self, rule: JSONValue, owner: JSONValue) -> None:
+        if self._sources is not None:
+            self._sources.entries.pop((str(rule), str(owner)), None)
 
     def told(self, stored: StoredEntry) -> StopRuleSignal | None:
         """Return the signal of an entry; None if stop rules do not watch it."""

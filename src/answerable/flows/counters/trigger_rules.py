@@ -98,7 +98,7 @@ def count(walk: Walk, stop_rule_signal: StopRuleSignal, *, index: int | None) ->
         for event in events_of(rule, stop_rule_signal):
             state.history.happened(event)
             if index is not None:
-                _name_entry(state, rule.name, event.agent, index)
+                name_source(state, rule.name, event.agent, index)
     noted(walk, index)
     look(walk, stop_rule_signal)
 
@@ -107,7 +107,7 @@ def name_entry(walk: Walk, stop_rule_signal: StopRuleSignal, index: int) -> None
     """Name the entry of a signal that was counted before it had one."""
     for rule, _ in rules_now(walk):
         for event in events_of(rule, stop_rule_signal):
-            _name_entry(walk.stop_rules, rule.name, event.agent, index)
+            name_source(walk.stop_rules, rule.name, event.agent, index)
 
 
 def noted(walk: Walk, index: int | None) -> None:
@@ -322,7 +322,8 @@ def _say(state: StopRules, trip: RuleTrigger) -> None:
     state.said.append(replace(trip, entries=[*trip.entries], of_attempt=False))
 
 
-def _name_entry(state: StopRules, rule: str, owner: str, index: int) -> None:
+def name_source(state: StopRules, rule: str, owner: str, index: int) -> None:
+    """Name an entry as one that the rule's number of this owner comes from."""
     place = (rule, owner)
     found = state.entries.get(place)
     if found is None:
