@@ -14,7 +14,7 @@ from answerable.wiring.setting_fields import flag, number, reference, seconds, t
 from answerable.wiring.target_kinds import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.wiring.target_kinds import TargetContext
 
 _REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+){1,3}-[0-9]")
 _ACCESS_KEY: Final = re.compile(r"[A-Z0-9]{16,128}")
@@ -76,7 +76,7 @@ def faults(settings: AwsSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def build(settings: AwsSettings, world: TargetWorld) -> BuiltTarget:
+def build(settings: AwsSettings, world: TargetContext) -> BuiltTarget:
     """Build the target; connects to nothing."""
     read = secret_for(world, settings.secret_key)
 

@@ -16,7 +16,7 @@ from answerable.wiring.setting_fields import number, reference, seconds, text
 from answerable.wiring.target_kinds import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.wiring.target_kinds import TargetContext
 
 _OWNER: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,38}[A-Za-z0-9])?")
 _APP: Final = re.compile(r"[A-Za-z0-9.]{1,64}")
@@ -69,7 +69,7 @@ def faults(settings: GitHubAppSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def build(settings: GitHubAppSettings, world: TargetWorld) -> BuiltTarget:
+def build(settings: GitHubAppSettings, world: TargetContext) -> BuiltTarget:
     """Build the target; connects to nothing."""
     url = settings.url.rstrip("/")
     context = context_for(url, settings.authorities, world)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from answerable.adapters.http_target.oauth_server import ClientAuth
     from answerable.adapters.http_target.standing import Place
     from answerable.ports.credential_issuer import CredentialIssuer
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.wiring.target_kinds import TargetContext
 
 OAUTH: Final[dict[str, Grant]] = {
     "client_credentials": "client_credentials",
@@ -140,7 +140,7 @@ def faults_of(settings: HttpTargetSettings) -> tuple[str, ...]:
     return tuple(faults)
 
 
-def built(settings: HttpTargetSettings, world: TargetWorld) -> BuiltTarget:
+def built(settings: HttpTargetSettings, world: TargetContext) -> BuiltTarget:
     """Build issuer and target over shared lease state; connects to nothing."""
     leases = Leases()
     target = HttpTarget(
@@ -173,7 +173,7 @@ def built(settings: HttpTargetSettings, world: TargetWorld) -> BuiltTarget:
     return BuiltTarget(issuer=issuer, target=target, rights=RequestRights(beside=BESIDE, method="GET"))
 
 
-def _oauth(settings: HttpTargetSettings, world: TargetWorld, leases: Leases) -> OAuthIssuer:
+def _oauth(settings: HttpTargetSettings, world: TargetContext, leases: Leases) -> OAuthIssuer:
     client = OAuthClient(
         token_url=settings.token_url,
         client_id=settings.client_id,

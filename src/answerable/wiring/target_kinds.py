@@ -27,7 +27,7 @@ OWN_SETTING: Final = "password"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TargetWorld:
+class TargetContext:
     """Dependencies with which a target is built. secret_of: resolves a reference (`file:PATH`, `env:NAME`) when called,
     so that a changed secret is used; raises Malformed, Unavailable. others_of: other values that the reference may have
     while the secret is being changed at its target."""
@@ -64,7 +64,7 @@ class TargetKind:
 
     name: str
     settings: type[Any]
-    build: Callable[[Any, TargetWorld], BuiltTarget]
+    build: Callable[[Any, TargetContext], BuiltTarget]
     faults: Callable[[Any], tuple[str, ...]] = lambda _: ()
 
 

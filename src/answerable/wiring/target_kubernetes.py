@@ -15,7 +15,7 @@ from answerable.wiring.setting_fields import number, reference, seconds, text, t
 from answerable.wiring.target_kinds import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.wiring.target_kinds import TargetContext
 
 _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 SHAPE: Final = ApiShape(
@@ -74,7 +74,7 @@ def faults(settings: KubernetesSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def build(settings: KubernetesSettings, world: TargetWorld) -> BuiltTarget:
+def build(settings: KubernetesSettings, world: TargetContext) -> BuiltTarget:
     """Build the target; connects to nothing."""
     context = context_for(settings.url, settings.authorities, world)
     api = JsonApi(

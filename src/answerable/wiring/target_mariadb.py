@@ -22,7 +22,7 @@ from answerable.wiring.setting_fields import number, reference, seconds, text, t
 from answerable.wiring.target_kinds import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.wiring.target_kinds import TargetContext
 
 TLS: Final = ("verify", "off")
 
@@ -76,7 +76,7 @@ def _faults(settings: MariadbSettings) -> tuple[str, ...]:
     return tuple(faults)
 
 
-def _build(settings: MariadbSettings, world: TargetWorld) -> BuiltTarget:
+def _build(settings: MariadbSettings, world: TargetContext) -> BuiltTarget:
     place = ServerPlace(
         host=settings.host,
         port=settings.port,

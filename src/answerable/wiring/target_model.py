@@ -19,7 +19,7 @@ from answerable.wiring.target_kinds import BuiltTarget, TargetKind
 if TYPE_CHECKING:
     from answerable.adapters.model_provider.prices import Prices
     from answerable.adapters.model_provider.wire import Api
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.wiring.target_kinds import TargetContext
 
 APIS: Final[dict[str, Api]] = {"openai": "openai", "anthropic": "anthropic"}
 LIMIT_NAMES: Final = ("max_completion_tokens", "max_tokens")
@@ -82,7 +82,7 @@ def faults_of(settings: ModelProviderSettings) -> tuple[str, ...]:
     return tuple(faults)
 
 
-def built(settings: ModelProviderSettings, world: TargetWorld) -> BuiltTarget:
+def built(settings: ModelProviderSettings, world: TargetContext) -> BuiltTarget:
     """Build issuer and target over shared lease state; connects to nothing."""
     quiet_wire()
     leases = ModelLeases()

@@ -20,7 +20,7 @@ from answerable.wiring.setting_fields import flag, number, reference, seconds, t
 from answerable.wiring.target_kinds import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.wiring.target_kinds import TargetContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ def faults(settings: NatsTargetSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def build(settings: NatsTargetSettings, world: TargetWorld) -> BuiltTarget:
+def build(settings: NatsTargetSettings, world: TargetContext) -> BuiltTarget:
     """Build the target; connects to nothing. Raises Malformed (`target.tls`)."""
     server = NatsServer(
         address=settings.address,

@@ -20,7 +20,7 @@ from answerable.wiring.target_kinds import BuiltTarget, TargetKind, kind_named
 from answerable.wiring.toml_text import TOMLDecodeError, toml_in
 
 if TYPE_CHECKING:
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.wiring.target_kinds import TargetContext
 
 _ROLE: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*/?")
@@ -83,7 +83,7 @@ def faults(settings: OpenBaoSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def build(settings: OpenBaoSettings, world: TargetWorld) -> BuiltTarget:
+def build(settings: OpenBaoSettings, world: TargetContext) -> BuiltTarget:
     """Build OpenBao's issuer and the target that acts with its credentials; connects to nothing."""
     url = settings.url.rstrip("/")
     context = context_for(url, settings.authorities, world)

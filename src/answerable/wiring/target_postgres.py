@@ -22,7 +22,7 @@ from answerable.wiring.setting_fields import flag, number, reference, seconds, t
 from answerable.wiring.target_kinds import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.wiring.target_kinds import TargetContext
 
 TLS: Final = ("verify", "off")
 
@@ -85,7 +85,7 @@ def _faults(settings: PostgresSettings) -> tuple[str, ...]:
     return tuple(faults)
 
 
-def _build(settings: PostgresSettings, world: TargetWorld) -> BuiltTarget:
+def _build(settings: PostgresSettings, world: TargetContext) -> BuiltTarget:
     place = ServerPlace(
         host=settings.host,
         port=settings.port,

@@ -21,7 +21,7 @@ from answerable.wiring.target_kinds import BuiltTarget, TargetKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.wiring.target_kinds import TargetContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ def faults(settings: RabbitTargetSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def build(settings: RabbitTargetSettings, world: TargetWorld) -> BuiltTarget:
+def build(settings: RabbitTargetSettings, world: TargetContext) -> BuiltTarget:
     """Build the target; connects to nothing. Raises Malformed (`target.tls`)."""
     tls = tls_context(settings.ca_file) if settings.management.startswith("https:") else None
 

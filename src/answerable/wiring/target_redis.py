@@ -18,7 +18,7 @@ from answerable.wiring.setting_fields import flag, number, reference, seconds, t
 from answerable.wiring.target_kinds import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.wiring.target_kinds import TargetContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ def faults(settings: RedisTargetSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def build(settings: RedisTargetSettings, world: TargetWorld) -> BuiltTarget:
+def build(settings: RedisTargetSettings, world: TargetContext) -> BuiltTarget:
     """Build the target; connects to nothing. Raises Malformed (`target.tls`)."""
     server = RedisServer(
         address=settings.address,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.adapters.ssh_certificates import UserAuthority
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.wiring.target_kinds import TargetContext
 
 HOSTS_MAX: Final = 1_000
 COMMANDS_MAX: Final = 200
@@ -120,7 +120,7 @@ def _checked(given: tuple[str, ...], check: Callable[[str], Checked], name: str,
     return found
 
 
-def _build(settings: SSHSettings, world: TargetWorld) -> BuiltTarget:
+def _build(settings: SSHSettings, world: TargetContext) -> BuiltTarget:
     hosts = tuple(checked_host(one) for one in settings.hosts)
     limits = Limits(
         ttl_seconds_max=settings.ttl_seconds_max,
@@ -165,7 +165,7 @@ def _build(settings: SSHSettings, world: TargetWorld) -> BuiltTarget:
     return BuiltTarget(issuer=issuer, target=target, rights=SSHRights())
 
 
-def _authority(settings: SSHSettings, world: TargetWorld) -> UserAuthority:
+def _authority(settings: SSHSettings, world: TargetContext) -> UserAuthority:
     if settings.ca_key_file:
         return open_or_create_authority(Path(settings.ca_key_file), token=world.entropy.token)
     return authority_of(world.secret_of(settings.ca_key))
