@@ -18,8 +18,9 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import LeaseOrder
 from answerable.core.lease.name import lease_name
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable
+from answerable.targets.kind import TargetContext
 from answerable.testing.entropy import SeededEntropy
-from answerable.wiring.target_kinds import TargetContext, kind_named
+from answerable.wiring.target_kinds import kind_named
 from tests.contracts.test_aws_leases import SCOPE as AWS_SCOPE
 from tests.contracts.test_aws_leases import server
 from tests.contracts.test_github_leases import KEY, KEY_PEM

@@ -13,7 +13,8 @@ import pytest
 from answerable.adapters.secret_store import Keyring, SealedSecretStore
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.flows.leases.rotate_account import OwnSecret, rotate_account
-from answerable.wiring.target_kinds import BuiltTarget, TargetContext, kind_named
+from answerable.targets.kind import BuiltTarget, TargetContext
+from answerable.wiring.target_kinds import kind_named
 from tests.stand_ins.postgres_server import BROKER_PASSWORD
 from tests.stand_ins.redis_server import ADMIN_PASSWORD, redis_server
 from tests.worlds import postgres as postgres_world

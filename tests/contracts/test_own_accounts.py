@@ -19,7 +19,8 @@ from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.lease.credential import LeaseOrder
 from answerable.errors import Refused, Unavailable
 from answerable.ports.admin_account import AdminAccount
-from answerable.wiring.target_kinds import BuiltTarget, TargetContext, kind_named
+from answerable.targets.kind import BuiltTarget, TargetContext
+from answerable.wiring.target_kinds import kind_named
 from tests.stand_ins.mariadb_server import BROKER_PASSWORD as MARIADB_PASSWORD
 from tests.stand_ins.postgres_server import BROKER_PASSWORD as POSTGRES_PASSWORD
 from tests.stand_ins.rabbitmq_server import ADMIN_PASSWORD as RABBITMQ_PASSWORD

@@ -10,10 +10,11 @@ import pytest
 import yaml
 
 from answerable.core.lease.scope import filled
+from answerable.targets.kind import TargetContext
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
 from answerable.wiring.target_files import read_targets
-from answerable.wiring.target_kinds import TargetContext, kind_named
+from answerable.wiring.target_kinds import kind_named
 
 PAGES = Path(__file__).parents[2] / "docs/reference/adapters"
 VALUES = {

@@ -17,10 +17,11 @@ from answerable.core.registry.documents.capability import Capability
 from answerable.core.registry.parsing.parse import Shapes, shapes_of
 from answerable.core.registry.tools.tool_hints import hint_fault
 from answerable.core.registry.tools.tool_types import type_fault
+from answerable.targets.kind import TargetContext
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
 from answerable.wiring.target_files import read_targets
-from answerable.wiring.target_kinds import TargetContext, kind_named
+from answerable.wiring.target_kinds import kind_named
 
 PAGES = Path(__file__).parents[2] / "docs/reference/adapters"
 POD = "/api/v1/namespaces/support/pods/web-1"

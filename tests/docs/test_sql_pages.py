@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from answerable.core.canonical import freeze
+from answerable.targets.kind import TargetContext
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
-from answerable.wiring.target_kinds import TargetContext, kind_named
+from answerable.wiring.target_kinds import kind_named
 from tests.stand_ins import mariadb_server, postgres_server
 from tests.worlds import mariadb as mariadb_world
 from tests.worlds import postgres as postgres_world

@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.lease.credential import Credential
 from answerable.ports.clock import Clock
-from answerable.wiring.target_kinds import BuiltTarget, TargetContext, kind_named
+from answerable.targets.kind import BuiltTarget, TargetContext
+from answerable.wiring.target_kinds import kind_named
 from tests.probes.loud_skips import skip_loudly
 from tests.stand_ins.ports import free_port
 

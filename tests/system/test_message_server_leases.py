@@ -13,7 +13,8 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import LeaseOrder
 from answerable.core.lease.name import account_of
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable
-from answerable.wiring.target_kinds import TargetContext, kind_named
+from answerable.targets.kind import TargetContext
+from answerable.wiring.target_kinds import kind_named
 from tests.stand_ins.own_server import cmdlines
 from tests.worlds.message_servers import NATS, RABBITMQ, REDIS, on, page_of, performed
 from tests.worlds.rabbitmq_lease import message

@@ -17,8 +17,9 @@ from answerable.core.lease.credential import Credential, LeaseOrder
 from answerable.core.lease.name import lease_name
 from answerable.core.lease.scope import Scope
 from answerable.ports.clock import Clock
+from answerable.targets.kind import BuiltTarget, TargetContext
 from answerable.testing.contracts.credential_issuer import IssuerBench
-from answerable.wiring.target_kinds import BuiltTarget, TargetContext, kind_named
+from answerable.wiring.target_kinds import kind_named
 
 Bench = TypeVar("Bench", bound=IssuerBench)
 

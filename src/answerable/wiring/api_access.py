@@ -13,7 +13,7 @@ from answerable.errors.codes.leases import LEASE_TARGET, TARGET_AUTHORITIES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from answerable.wiring.target_kinds import TargetContext
+    from answerable.targets.kind import TargetContext
 
 
 def address_faults(url: str, *, setting: str = "url") -> tuple[str, ...]:

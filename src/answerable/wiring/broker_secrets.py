@@ -12,9 +12,9 @@ from answerable.errors import AnswerableError, shown
 from answerable.errors.codes.leases import SECRET_UNROTATABLE, TARGET_UNKNOWN
 from answerable.flows.leases.rotate_account import OwnSecret, rotate_account
 from answerable.flows.leases.secret_desk import SecretState
+from answerable.targets.kind import OWN_SETTING, TargetContext
 from answerable.wiring.secret_store import STORE, has_store, open_secrets, others_of, secrets_of
 from answerable.wiring.target_files import checked_targets, secrets_named
-from answerable.wiring.target_kinds import OWN_SETTING, TargetContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from answerable.ports.admin_account import AdminAccount
     from answerable.ports.entropy import Entropy
     from answerable.ports.secret_store import SecretStore
+    from answerable.targets.kind import BuiltTarget
     from answerable.wiring.setting_tree import Settings
     from answerable.wiring.target_files import TargetFile
-    from answerable.wiring.target_kinds import BuiltTarget
 
 
 def target_context(settings: Settings, name: str) -> TargetContext:

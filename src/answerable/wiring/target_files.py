@@ -22,7 +22,7 @@ from answerable.wiring.toml_text import TOMLDecodeError, toml_in
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from answerable.wiring.target_kinds import TargetKind
+    from answerable.targets.kind import TargetKind
 
 SUFFIX: Final = ".toml"
 FILE_BYTES_MAX: Final = 262_144

@@ -17,15 +17,15 @@ from answerable.adapters.http_target.requests import header_fault
 from answerable.adapters.http_target.standing import StandingIssuer, StandingSecret
 from answerable.adapters.http_target.target import HttpPlace, HttpTarget
 from answerable.core.lease.request_rights import RequestRights
-from answerable.wiring.setting_fields import flag, number, reference, seconds, text, texts
-from answerable.wiring.target_kinds import BuiltTarget, TargetKind
+from answerable.setting_fields import flag, number, reference, seconds, text, texts
+from answerable.targets.kind import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
     from answerable.adapters.http_target.grant import Grant
     from answerable.adapters.http_target.oauth_server import ClientAuth
     from answerable.adapters.http_target.standing import Place
     from answerable.ports.credential_issuer import CredentialIssuer
-    from answerable.wiring.target_kinds import TargetContext
+    from answerable.targets.kind import TargetContext
 
 OAUTH: Final[dict[str, Grant]] = {
     "client_credentials": "client_credentials",

@@ -16,11 +16,11 @@ from answerable.adapters.nats_users import (
     tls_context,
     user_of,
 )
-from answerable.wiring.setting_fields import flag, number, reference, seconds, text, texts
-from answerable.wiring.target_kinds import BuiltTarget, TargetKind
+from answerable.setting_fields import flag, number, reference, seconds, text, texts
+from answerable.targets.kind import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
-    from answerable.wiring.target_kinds import TargetContext
+    from answerable.targets.kind import TargetContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,11 +18,11 @@ from answerable.adapters.postgres_roles import (
 )
 from answerable.errors import shown
 from answerable.errors.codes.leases import TARGET_TLS
-from answerable.wiring.setting_fields import flag, number, reference, seconds, text, texts
-from answerable.wiring.target_kinds import BuiltTarget, TargetKind
+from answerable.setting_fields import flag, number, reference, seconds, text, texts
+from answerable.targets.kind import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
-    from answerable.wiring.target_kinds import TargetContext
+    from answerable.targets.kind import TargetContext
 
 TLS: Final = ("verify", "off")
 

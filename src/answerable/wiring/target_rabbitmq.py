@@ -15,13 +15,13 @@ from answerable.adapters.rabbitmq_users import (
     address_faults,
     tls_context,
 )
-from answerable.wiring.setting_fields import flag, number, reference, seconds, text
-from answerable.wiring.target_kinds import BuiltTarget, TargetKind
+from answerable.setting_fields import flag, number, reference, seconds, text
+from answerable.targets.kind import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from answerable.wiring.target_kinds import TargetContext
+    from answerable.targets.kind import TargetContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

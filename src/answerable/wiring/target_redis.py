@@ -14,11 +14,11 @@ from answerable.adapters.redis_acl import (
     address_faults,
     tls_context,
 )
-from answerable.wiring.setting_fields import flag, number, reference, seconds, text
-from answerable.wiring.target_kinds import BuiltTarget, TargetKind
+from answerable.setting_fields import flag, number, reference, seconds, text
+from answerable.targets.kind import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
-    from answerable.wiring.target_kinds import TargetContext
+    from answerable.targets.kind import TargetContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,14 +23,14 @@ from answerable.adapters.ssh_certificates import (
     sweep,
 )
 from answerable.errors import AnswerableError
-from answerable.wiring.setting_fields import number, reference, text, texts
-from answerable.wiring.target_kinds import BuiltTarget, TargetKind
+from answerable.setting_fields import number, reference, text, texts
+from answerable.targets.kind import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.adapters.ssh_certificates import UserAuthority
-    from answerable.wiring.target_kinds import TargetContext
+    from answerable.targets.kind import TargetContext
 
 HOSTS_MAX: Final = 1_000
 COMMANDS_MAX: Final = 200

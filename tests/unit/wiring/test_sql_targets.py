@@ -7,9 +7,10 @@ import pytest
 from answerable.adapters.mariadb_accounts import MariadbTarget
 from answerable.adapters.postgres_roles import PostgresTarget
 from answerable.errors import Malformed
+from answerable.targets.kind import TargetContext
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
-from answerable.wiring.target_kinds import TargetContext, kind_named
+from answerable.wiring.target_kinds import kind_named
 
 
 @pytest.fixture(params=["postgres", "mariadb"])
