@@ -122,7 +122,7 @@ async def test_a_hostile_server_under_an_account_of_its_own_has_nothing_of_the_p
             assert found["gid"] != 0
             assert found["home"] != os.environ.get("HOME")
             assert found["had"] == []
-            assert "servers   that this one starts" not in home.said
+            assert "servers   over stdio" not in home.said
 
 
 @pytest.mark.requirement("BOUNDARY-08")
@@ -130,7 +130,7 @@ async def test_where_servers_share_the_account_of_the_product_it_and_doctor_say_
     with tempfile.TemporaryDirectory() as name:
         async with looked_around(Path(name), "") as (home, found):
             assert {"keys/log.jwk rb", "control.sock"} <= set(found["had"]), "as it is told"
-            said = "run under the account of this server: one that is hostile reads its keys"
+            said = "run under the account of this server: a hostile one can read its keys"
             await until(lambda: said in home.said, "its word about the account")
             told = {one["name"]: one for one in json.loads(home.finished("doctor", "--json").stdout)}
             assert told["servers over stdio"]["state"] == "look at"
@@ -143,7 +143,9 @@ async def test_under_an_account_that_cannot_be_had_no_server_is_started(user):
         async with house(Path(name), SETTINGS + f'[upstreams]\nuser = "{user}"\n') as home:
             with hostile(home) as (documents, told):
                 await home.start()
-                await until(lambda: "nothing is started under it" in home.said, "its word about the account")
+                await until(
+                    lambda: "no server is started under it" in home.said, "its word about the account"
+                )
                 await asyncio.to_thread(home.apply, documents)
                 found = json.loads(home.finished("doctor", "--json").stdout)
                 assert [one["state"] for one in found if one["name"] == "servers over stdio"] == ["fault"]
@@ -204,8 +206,8 @@ async def test_agent_show_and_doctor_say_when_an_agent_shares_the_servers_accoun
         known = registry(helper=[[f"unix:uid:{os.geteuid()}"]], other=[["unix:uid:4711"]])
         await asyncio.to_thread(home.apply, known)
         shown = {one: home.command("agent", "show", one) for one in ("helper", "other")}
-        assert "that of the server, whose keys it can read" in " ".join(shown["helper"].split())
-        assert "not known to be that of the server" in " ".join(shown["other"].split())
+        assert "the server's own: it can read the server's keys" in " ".join(shown["helper"].split())
+        assert "not known to be the server's own" in " ".join(shown["other"].split())
         found = json.loads(home.finished("doctor", "--json").stdout)
         assert [one["name"] for one in found if one["name"].startswith("agent ")] == ["agent helper"]
         await home.stop(signal.SIGTERM)

@@ -221,9 +221,9 @@ async def test_one_command_answers_with_a_server_and_on_a_copy_without_any_key(t
             assert (await client("find_actions", model="claude-sonnet-4-5"))["items"][:4] == online[:4]
         for more in ((), copy):
             text = await run(*asked, *more)
-            assert "model_name: claude-sonnet-4-5 (claimed, nobody measured it)" in text
+            assert "model_name: claude-sonnet-4-5 (claimed, not measured)" in text
             assert f"prompt_digest: {MADE.prompt_digest} (measured by its sidecar)" in text
-            assert "(NOT what ran: the agent was known to differ)" in text
+            assert "(NOT what ran: the agent differed from it)" in text
             assert f"manifest {first}" in text
         assert "registered" not in await run("--manifest", "b" * 64, code=3)
         assert "set out to" in await run(first, *copy)

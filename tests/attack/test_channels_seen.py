@@ -20,9 +20,9 @@ async def test_the_first_page_says_which_channel_is_down_and_nothing_while_all_w
     house = await console_house()
     browser = await house.signed_in()
     register = fresh(SqliteDeliveryRegister)
-    assert "Not everybody can be told" not in (await browser.page("/")).text
+    assert "Some people cannot be notified" not in (await browser.page("/")).text
     house.bench.walk.reach = NotificationState(register=register, routes=ROUTES)
-    assert "Not everybody can be told" not in (await browser.page("/")).text
+    assert "Some people cannot be notified" not in (await browser.page("/")).text
     register.release("email", attempts=1, next_at=0, error="<script>alert(1)</script> is gone")
     page = (await browser.page("/")).text
     assert "email is down" in page

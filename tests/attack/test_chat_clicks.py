@@ -119,7 +119,7 @@ async def test_where_slack_does_not_say_who_that_is_nothing_is_recorded(said):
         asked = await world.asked()
         world.slack.people[user_of("bob")] = said
         why = await refused(world, verdict="deny")
-        assert "Slack does not say" in why
+        assert "Slack does not report" in why
         assert "at our page" in why
         assert without_buttons(world)
         assert world.now(asked).state == "pending"
@@ -201,4 +201,4 @@ async def test_who_gave_the_task_or_owns_the_agent_has_no_button_and_could_not_u
         account = ChatAccount(team=TEAM, user="U0ALICE")
         nonce = world.desk.offer(offer_of(asked, person="alice", account=account), SeededEntropy("x"), START)
         why = await refused(world, "alice", value=to_base64url(nonce))
-        assert "somebody else must approve it" in why
+        assert "another person must approve it" in why

@@ -43,7 +43,7 @@ async def test_what_the_message_did_not_show_is_not_answered(changed):
         asked = await world.asked()
         (digest,) = [one for one, it in world.desk._offers.items() if it.person == "bob"]
         world.desk._offers[digest] = replace(world.desk._offers[digest], **{changed: "0" * 64})
-        assert "not what the message showed" in await refused(world)
+        assert "no longer the one that the message showed" in await refused(world)
         assert world.now(asked).state == "pending"
 
 
@@ -56,7 +56,7 @@ async def test_a_capability_that_is_critical_by_now_takes_no_click():
             if one["kind"] == "Capability" and one["metadata"]["name"] == "crm.refund"
         )  # fmt: skip
         await world.register(changed)
-        assert "No click answers this" in await refused(world)
+        assert "This approval cannot be answered by a click" in await refused(world)
         assert world.now(asked).state == "pending"
 
 
@@ -74,7 +74,7 @@ async def test_settings_of_the_click_count_and_not_those_of_the_message(limits):
     async with clicking() as world:
         await world.asked()
         world.bench.walk.limits = limits
-        assert "No click answers this" in await refused(world)
+        assert "This approval cannot be answered by a click" in await refused(world)
 
 
 @pytest.mark.requirement("BUTTON-05")
@@ -162,7 +162,7 @@ async def test_a_signed_answer_that_came_meanwhile_goes_first():
 
         world.desk.chat = Between(world.desk.chat, meanwhile)
         await world.press()
-        assert "It is denied" in world.whispers()[0]
+        assert "is denied" in world.whispers()[0]
         after = world.now(asked)
     assert ([one.by for one in after.answers], after.state) == (["carol"], "denied")
 

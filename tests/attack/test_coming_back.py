@@ -73,10 +73,10 @@ async def test_an_older_copy_of_the_registers_brings_nobody_back_whose_instance_
             await home.start()
             assert "older than the ledger" in home.said
             # Neither is in this register. Of one the ledger says that somebody ended it.
-            answer = await asks_until(ended, ended_said, "does not come back")
+            answer = await asks_until(ended, ended_said, "cannot be restored")
             assert answer["status"] == 401
-            assert f"does not know {name} any more" in ended_said.read_text()
-            answer = await asks_until(other, other_said, f"takes the place of {other_name}")
+            assert f"no longer knows {name}:" in ended_said.read_text()
+            answer = await asks_until(other, other_said, f"replaces {other_name}")
             assert (await other.asked("sub"))["status"] == 201
             assert (await ended.asked("sub"))["status"] == 401
             # Not at the next start either, at which the ledger is read no more.
@@ -152,12 +152,12 @@ async def test_a_middleman_who_denies_that_an_instance_is_known_gets_no_second_o
             (one,) = (found for found in world.workloads.instances.live() if not found.parent)
             middleman.lies = True
             # The server, which is asked in the end, knows better: the instance lives.
-            await asks_until(agent, said, "knows " + str(one.id) + " after all")
+            await asks_until(agent, said, "knows " + str(one.id) + " again")
             middleman.lies = False
             assert (await agent.asked("sub"))["status"] == 201
             await end_instance(world.workloads, one.id, because="operator.ended")
             middleman.lies = True
-            await asks_until(agent, said, "does not come back")
+            await asks_until(agent, said, "cannot be restored")
         tops = [entry for entry in world.entries(Tag.WORKLOAD_ENROLLED) if not entry["parent"]]
         assert {entry["instance"] for entry in tops} == {str(one.id)}
         assert not [found for found in world.workloads.instances.live() if not found.parent]
@@ -196,7 +196,7 @@ async def test_only_a_key_that_was_never_known_is_called_unknown(tmp_path):
             (one,) = world.workloads.instances.live()
             await end_instance(world.workloads, one.id, because="operator.ended")
             await asks_until(agent, said, "is no longer renewed")
-        assert "does not know" not in said.read_text()
+        assert "no longer knows" not in said.read_text()
         async with httpx2.AsyncClient(trust_env=False) as http:
             answer = await http.post(f"{world.url}/identity/v1/renew", json={})
         assert answer.json()["code"] == "proof.malformed"

@@ -120,7 +120,7 @@ async def test_who_is_not_the_person_of_a_session_is_on_record_and_a_few_end_it(
         answer = await thief.script("/confirm/finish", answered(begun, own), signed_in=True)
         codes.append(answer.json()["code"])
         if len(codes) == 1:
-            assert "failed to show who they are, 1 time" in (await alice.page("/passkeys")).text
+            assert "1 failed authentications" in (await alice.page("/passkeys")).text
     assert codes == ["passkey.other"] * REFUSED_MAX + ["console.signed_out"]
     assert (await alice.page("/agents")).status_code == 303
     found = refusals(house)

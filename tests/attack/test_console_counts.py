@@ -56,7 +56,7 @@ async def test_an_agent_that_stands_still_is_not_counted_as_active(kind):
     assert in_reach
     # The page of each says the same, and which hold it is.
     for one in in_reach:
-        assert "It stands still" in (await client.page(f"/agents/{one}")).text
+        assert "It is held" in (await client.page(f"/agents/{one}")).text
     assert (await client.page("/agents")).text.count("state-stopped") == len(in_reach)
 
 
@@ -131,7 +131,7 @@ async def test_the_page_of_a_stop_has_what_the_command_has():
         "why odd",
         "placed by",
         "to lift it",
-        "stand still 1 open mandates",
+        "held 1 open mandates",
         "mandate m-1",
         f"approval {asked.id}",
         "cut 0 calls and streams",

@@ -51,7 +51,7 @@ async def test_the_page_counts_no_test_before_it_is_over():
     await house.bench.answer(asked, verdict="deny")
     client = await house.signed_in()
     canary = await canary_on(house.bench)
-    assert "Nobody has been tested" in words((await client.page("/deciding")).text)
+    assert "No test question was asked" in words((await client.page("/deciding")).text)
     card = (await client.page(f"/approvals/{canary.id}")).text
     assert "test" not in words(card).lower()
     await house.bench.answer(canary, verdict="deny")
@@ -59,7 +59,7 @@ async def test_the_page_counts_no_test_before_it_is_over():
     told = words((await client.page(f"/approvals/{canary.id}")).text)
     assert "This was a test" in told
     assert "it was caught" in told
-    assert "What would run is not what was shown" not in told
+    assert "What would run has changed since it was shown" not in told
 
 
 @pytest.mark.requirement("OVERSIGHT-01")

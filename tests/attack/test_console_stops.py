@@ -41,11 +41,11 @@ async def test_the_page_of_a_stop_follows_until_nothing_is_on_its_way_and_then_r
         whole = await client.page(path)
         assert 'data-news="/news"' in whole.text
         part = await client.page(f"{path}?part")
-        assert "Still on its way" in part.text
+        assert "Still in flight" in part.text
         assert FOLLOWS in part.text
         assert f'hx-get="{path}?part"' in part.text
         assert "<html" not in part.text
         may_end.set()
     over = await client.page(f"{path}?part")
-    assert "Nothing is on its way any more" in over.text
+    assert "Nothing is in flight any more" in over.text
     assert FOLLOWS not in over.text

@@ -62,8 +62,8 @@ async def test_the_inbox_says_whose_turn_it_is_and_puts_it_first():
     text = (await carol.page("/approvals")).text
     assert "your turn" not in text
     assert "your group, others are asked first" in text
-    assert "passed on in 1 min" in text
-    assert "Asked now: bob" in (await carol.page(f"/approvals/{asked.id}")).text
+    assert "next people notified in 1 min" in text
+    assert "Notified now: bob" in (await carol.page(f"/approvals/{asked.id}")).text
     house.wait(60)
     # Carol has opened the card, so that it is seen, and not passed on for that.
     assert "your turn" not in (await carol.page("/approvals")).text
@@ -195,7 +195,7 @@ async def test_the_first_page_says_which_group_has_nobody_on_call():
     bob = browsers["bob"][0]
     assert "1</span> group has nobody on call" in (await bob.page("/")).text
     page = (await bob.page("/duty")).text
-    assert "nobody: the whole group is asked" in page
+    assert "nobody: the whole group is notified" in page
     assert "nobody on " in page
 
 
@@ -206,7 +206,7 @@ async def test_without_a_duty_the_pages_say_so_and_everybody_is_asked():
     asked = await waiting(house.bench)
     assert "No group has a duty" in (await client.page("/duty")).text
     assert "nobody on call" not in (await client.page("/")).text
-    assert "Asked now" not in (await client.page(f"/approvals/{asked.id}")).text
+    assert "Notified now" not in (await client.page(f"/approvals/{asked.id}")).text
 
 
 async def test_a_reason_of_markup_is_text():

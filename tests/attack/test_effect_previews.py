@@ -189,7 +189,7 @@ async def test_a_server_that_hangs_is_left_alone_and_its_end_is_on_record():
 async def test_a_preview_takes_no_call_that_the_action_itself_needs():
     house = await Bench(limits=PATIENT).registered(documents())
     await house.issue(calls_max=1)
-    assert "what the action itself needs" in why_none(await asked_with(house))
+    assert "budget that the action needs" in why_none(await asked_with(house))
     asked = (await house.refund(6000)).approval
     assert asked is not None
     await house.answer(asked)
@@ -199,7 +199,7 @@ async def test_a_preview_takes_no_call_that_the_action_itself_needs():
 @pytest.mark.requirement("PREVIEW-03")
 async def test_what_is_asked_fits_the_tool_and_is_taken_from_the_action_alone():
     house = await bench(preview={"capability": "crm.read"})
-    assert "arguments do not fit" in why_none(await asked_with(house))
+    assert "arguments do not match the tool's schema" in why_none(await asked_with(house))
     house = await bench(preview={"capability": "crm.read", "arguments": {"case": "/case"}})
     assert (await asked_with(house))[0][0] == "dry run"
     house = await bench(preview={"capability": "crm.read", "arguments": {"case": "customer"}})
@@ -214,7 +214,7 @@ async def test_what_holds_the_data_of_somebody_else_is_not_looked_up():
             one["spec"]["subject"] = {"type": "Customer", "argument": "amount"}
     house = await Bench(limits=PATIENT).registered(found)
     await house.issue()
-    assert "data of somebody else" in why_none(await asked_with(house))
+    assert "another data subject than the action" in why_none(await asked_with(house))
     assert not house.upstream.effects
 
 

@@ -206,7 +206,7 @@ async def test_an_agent_that_fills_its_history_up_is_refused_and_nobody_else(mon
     for case in range(21):
         await bench.act(arguments={"case": str(case)})
     told = await refused(bench.act(arguments={"case": "0"}), "facts.unknown")
-    assert "`cases` is not known" in told.reasons[0]
+    assert "tracker `cases` has no value" in told.reasons[0]
     await bench.act(mandate="m-2", agent="rover")
     bench.clock.advance(3_700)
     await bench.issue("m-3")

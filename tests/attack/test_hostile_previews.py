@@ -59,15 +59,18 @@ def of_no_tool() -> list[Any]:
 
 WRONG: dict[str, tuple[Any, str]] = {
     "no such capability": (documents({"capability": "crm.reed"}), "did you mean `crm.read`?"),
-    "itself": (documents({"capability": "crm.refund"}), "by being done"),
+    "itself": (documents({"capability": "crm.refund"}), "cannot be its own preview"),
     "with risk": (documents(tier=1), "has no risk"),
     "no reading": (documents(kind="write"), "a preview reads"),
     "other data": (documents(subject={"type": "Customer", "argument": "case"}), "somebody else"),
     "credentials": (documents(credentials={"answers": True}), "no card may show"),
-    "another server": (moved("server"), "of another server"),
-    "another environment": (moved("environment"), "of another server or environment"),
+    "another server": (moved("server"), "on another server"),
+    "another environment": (moved("environment"), "on another server or environment"),
     "a preview of its own": (both(), "has a preview itself"),
-    "no tool": (documents(method="resources/read", target="crm://cases/{case}", arguments=[]), "is no tool"),
+    "no tool": (
+        documents(method="resources/read", target="crm://cases/{case}", arguments=[]),
+        "is not a tool",
+    ),
     "another credential": (documents(lease={"grants": {"rows": 5}}), "`lease.grants`"),
     "a lasting credential": (
         leased(read={"window": "task"}),
@@ -77,7 +80,7 @@ WRONG: dict[str, tuple[Any, str]] = {
         documents({"capability": "crm.read", "arguments": {f"a{one}": "case" for one in range(51)}}),
         "at most 50 arguments",
     ),
-    "of no tool": (of_no_tool(), "only a tool has effects"),
+    "of no tool": (of_no_tool(), "only a tool can have a preview"),
     "no name": (documents({"capability": "crm.read", "arguments": {"case": 7}}), "write its name"),
     "no pointer": (documents({"capability": "crm.read", "arguments": {"case": "/a//b~"}}), "JSON pointer"),
 }
@@ -96,7 +99,7 @@ def test_the_registry_takes_no_preview_that_could_have_an_effect_or_tell_too_muc
 @pytest.mark.parametrize(
     ("hints", "told"),
     [
-        ({}, "only reads"),
+        ({}, "read-only"),
         ({"readOnlyHint": True}, "tier 1"),
         ({"readOnlyHint": False, "destructiveHint": False, "openWorldHint": False}, "readOnlyHint false"),
     ],

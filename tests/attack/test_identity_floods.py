@@ -376,7 +376,7 @@ async def test_a_challenge_of_one_door_is_none_of_the_other(tmp_path):
         assert (status, problem["code"]) == (401, "challenge.unknown")
         async with world.client() as over_tcp, world.client(uds=True) as client:
             challenge = await over_tcp.challenge()
-            with pytest.raises(Exception, match=r"not one of ours"):
+            with pytest.raises(Exception, match=r"not issued by this server"):
                 await client.enrol(challenge, key=fresh_key(), attestation=UNIX)
         assert world.entries(Tag.WORKLOAD_ENROLLED) == []
 

@@ -84,7 +84,7 @@ async def test_a_capability_that_does_not_say_where_it_goes_goes_nowhere():
     await issued(made, replace(mandate_terms("m-1"), caveats=(caveat,)))
     with pytest.raises(Refused) as told:
         await made.act()
-    assert "nothing says where `crm.read` goes" in str(told.value)
+    assert "the destination of `crm.read` is unknown" in str(told.value)
 
 
 @pytest.mark.requirement("MISSION-03")

@@ -126,8 +126,8 @@ async def test_it_is_kept_with_the_answer_through_a_restart(tmp_path):
     [
         (0, []),
         (30_000, []),
-        (30_001, ["after it was answered"]),
-        (-1, ["before anybody was asked"]),
+        (30_001, ["first viewed after its answer"]),
+        (-1, ["viewed before it was requested"]),
         (None, []),
     ],
 )

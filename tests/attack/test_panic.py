@@ -275,6 +275,21 @@ async def test_it_holds_with_the_ledger_full_and_is_written_down_when_there_is_r
 
 
 @pytest.mark.requirement("STOP-07")
+async def test_a_press_whose_hold_a_crash_forgot_has_the_same_hold_again_and_another_press_another_one(
+    tmp_path,
+):
+    pressed_now(tmp_path)
+    placed = []
+    for _ in range(2):
+        # The second one starts without what the disk did not take of the first.
+        bench = await bench_to_hold(entropy=ENTROPY)
+        await hold_if_pressed(bench.walk, tmp_path, None)
+        placed += [one.id for one in bench.walk.holds.all()]
+    assert len(placed) == 2
+    assert len({*placed, pressed_now(tmp_path).hold}) == 2
+
+
+@pytest.mark.requirement("STOP-07")
 async def test_two_servers_that_see_one_press_place_one_hold(tmp_path):
     bench = await bench_to_hold()
     pressed_now(tmp_path)

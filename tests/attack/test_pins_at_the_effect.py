@@ -33,5 +33,5 @@ async def test_an_approval_that_is_gone_while_the_intent_is_written_stops_the_ac
     monkeypatch.setattr(govern_action, "tell_groups", withdrawn)
     outcome = (await bench.act()).outcome
     assert outcome is not None
-    assert (outcome.status, "nobody has approved" in outcome.detail) == ("not_started", True)
+    assert (outcome.status, "is not approved yet" in outcome.detail) == ("not_started", True)
     assert bench.upstream.effects == []

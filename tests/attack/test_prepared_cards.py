@@ -54,7 +54,7 @@ async def test_at_the_console_each_line_is_read_and_signed_by_passkey_and_runs()
     bench, upstream, asked, bob, device = await at_the_console(LARGE)
     page = (await bob.page(f"/approvals/{asked.id}")).text
     for part in (
-        "What was prepared, and is executed as it is",
+        "What was prepared, and is executed unchanged",
         "1 item; together amount EUR 60.00",
         "Linden Bakery",
     ):

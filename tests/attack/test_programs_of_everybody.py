@@ -50,7 +50,7 @@ async def test_one_that_is_registered_makes_nobody_anything_and_is_named(chosen)
         for one in findings(documents, today="2026-01-01")
         if "attestation" in one.code
     ]
-    assert found == [("scout", f"is known to nobody by set 0 of its attestation: {TOLD}")]
+    assert found == [("scout", f"is not identified by set 0 of its attestation: {TOLD}")]
     # It keeps nothing else from being applied, such as what ends somebody's authority.
     assert faults_of(documents) == ()
     other = next(one for one in documents if one["metadata"]["name"] == "rover")

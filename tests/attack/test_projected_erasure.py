@@ -129,7 +129,7 @@ async def test_documents_that_are_not_those_of_their_last_change_and_cannot_be_m
     gone = without(life, LOG_SUBJECT)
     for copy in (life.copies["edited"], None):
         with pytest.raises(
-            Broken, match=r"put a copy of `answerable.db` back whose documents nobody"
+            Broken, match=r"restore a copy of `answerable.db` with unedited documents"
         ) as found:
             life.caught_up(copy, gone)
         assert found.value.code == "register.documents"

@@ -34,7 +34,7 @@ async def test_who_was_held_is_refused_over_an_older_copy_of_the_registers(
     copied(copy, place)
     said(caplog)
     async with token_world(tmp_path, port=port) as world:
-        assert said(caplog) == ["the registers are older than the ledger: 1 holds are in force again"]
+        assert said(caplog) == ["the registers are older than the ledger: 1 holds were restored"]
         assert "is held" in why_not(await world.call("orchestrator", chain=(root,)))
         answer = await world.exchange("orchestrator", root)
         assert answer.json()["answerable_code"] == "held.agent"

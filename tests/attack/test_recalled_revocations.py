@@ -82,7 +82,7 @@ async def test_a_token_and_an_agent_that_were_revoked_are_refused_over_an_older_
     copied(copy, place)
     said(caplog)
     async with token_world(tmp_path, port=port) as world:
-        assert said(caplog) == [f"{OLDER}: 0 ends and 2 revocations are in force again"]
+        assert said(caplog) == [f"{OLDER}: 0 ends and 2 revocations were restored"]
         await are_refused(world, root)
         assert set(world.walk.revocations.all()) == before
         # Others who ask us learn it, too, and the ledger is not told a second time.
@@ -105,7 +105,7 @@ async def test_a_revoked_person_is_known_by_name_where_the_registers_are_lost(
     taken_away(place)
     said(caplog)
     async with token_world(tmp_path) as world:
-        assert said(caplog) == [f"{OLDER}: 0 ends and 1 revocations are in force again"]
+        assert said(caplog) == [f"{OLDER}: 0 ends and 1 revocations were restored"]
         assert set(world.walk.revocations.all()) == before
         with pytest.raises(Exception, match="has been revoked") as refused:
             await world.mandate()
@@ -179,7 +179,9 @@ async def test_over_an_older_copy_the_status_list_knows_tokens_that_were_issued_
     copied(copy, place)
     caplog.clear()
     async with token_world(tmp_path, port=port) as world:
-        assert "6 issued tokens that the registers did not know are in status lists again" in caplog.text
+        assert (
+            "6 issued tokens that were missing in the registers were restored to status lists" in caplog.text
+        )
         assert [await listed(world, one) for one in tokens] == [True, False, False]
         assert [await listed(world, one) for one in others] == [True, True, True]
         # As they were: with what they derive from, and with the names of what is in no register.
@@ -192,7 +194,7 @@ async def test_over_an_older_copy_the_status_list_knows_tokens_that_were_issued_
         assert [await listed(world, one) for one in others] == [True, False, False]
     caplog.clear()
     async with token_world(tmp_path, port=port):
-        assert "in status lists again" not in caplog.text
+        assert "restored to status lists" not in caplog.text
 
 
 @pytest.mark.requirement("REVOKE-19")

@@ -95,7 +95,7 @@ async def test_no_process_of_its_user_looks_into_the_server_or_what_it_keeps_run
         assert children, "the witness runs beside it"
         for pid in (home.process.pid, *children):
             assert looked_in(python, pid) == [], pid
-        assert "can look into" not in home.said
+        assert "can read the memory of" not in home.said
         # What it reads about others, and about itself, it still can.
         known = [[f"unix:uid:{NOBODY}", f"unix:path:{python}"]]
         (home.root / "registry.yaml").touch(0o644)

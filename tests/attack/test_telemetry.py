@@ -346,7 +346,7 @@ def test_metrics_go_nowhere_in_the_clear_and_no_password_is_repeated(endpoint):
 @pytest.mark.requirement("STAT-10")
 def test_a_header_without_a_collector_is_a_fault_and_so_is_one_that_is_no_reference():
     _, found = settings('[telemetry]\notlp_header = "file:token"\n')
-    assert found == ["telemetry.otlp_header: there is no `otlp_endpoint` that it could be sent to"]
+    assert found == ["telemetry.otlp_header: needs `otlp_endpoint`, which is not set"]
     _, found = settings('[telemetry]\notlp_endpoint = "https://a.example/"\notlp_header = "x: secret"\n')
     assert any("never a value" in one for one in found)
     assert not any("secret" in one.replace("a secret is", "") for one in found)

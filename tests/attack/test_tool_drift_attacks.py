@@ -112,7 +112,7 @@ async def test_what_cannot_be_seen_is_not_taken_for_what_was_signed() -> None:
     await bench.issue()
     await manifest(bench)
     bench.upstream.lists("crm", None)
-    assert "has not said yet" in tools_fault(bench.walk, SCOUT)
+    assert "has not listed its tools yet" in tools_fault(bench.walk, SCOUT)
     assert observed_tools(bench.walk, SCOUT).verdict == "unmeasured"
     assert await code_of(acted_as(bench, REGISTERED)) == "agent.drifted"
     # A manifest that says nothing of tools is compared with none.

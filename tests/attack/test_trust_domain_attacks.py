@@ -312,7 +312,7 @@ def test_a_lost_key_stops_the_start_and_never_silently_makes_a_new_authority(
             closed.open()
         assert told.value.code == "authority_keys.missing"
         assert lost in told.value.message
-        assert "bring it back" in told.value.message
+        assert "restore it from a backup" in told.value.message
     assert closed.bundles() == {}
     with pytest.raises(Unavailable):
         restarted.issuer(closed).jwt(WORKLOAD, (PERSON,))

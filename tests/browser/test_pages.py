@@ -144,7 +144,7 @@ async def test_the_stop_button_asks_who_one_is_once_more_and_shows_what_it_stopp
             "scout",
         )
         await ada.go("/agents/scout")
-        await expect(ada.page.get_by_text("It is stopped already")).to_be_visible()
+        await expect(ada.page.get_by_text("It is already held")).to_be_visible()
         await box.home.stop(signal.SIGTERM)
         [placed] = box.home.entries(Tag.HOLD_PLACED)
         assert placed["source"] == "person"

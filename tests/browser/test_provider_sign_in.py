@@ -62,7 +62,7 @@ async def test_a_person_signs_in_at_their_provider_and_adds_a_passkey_from_there
             # Somebody whom nobody registered, known to the same provider.
             await eve.go("/")
             await at_provider(eve, "eve@example.test")
-            await expect(eve.page.get_by_text("is no registered person")).to_be_visible()
+            await expect(eve.page.get_by_text("is not a registered person")).to_be_visible()
             await eve.go("/agents")
             await expect(eve.page.get_by_role("heading", name="Sign in", exact=True)).to_be_visible()
 

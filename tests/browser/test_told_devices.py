@@ -71,8 +71,8 @@ async def test_a_person_has_a_phone_told_and_what_comes_leads_to_our_page_alone(
             said = watched(bob.page)
             await bob.enrol(world.box.invited("bob"), "Bob's phone")
             await bob.context.grant_permissions(["notifications"], origin=bob.origin)
-            await bob.page.get_by_role("link", name="Devices on which you are told").click()
-            nobody = bob.page.get_by_text("None of your devices is told")
+            await bob.page.get_by_role("link", name="Devices that notify you").click()
+            nobody = bob.page.get_by_text("None of your devices notifies you")
             await expect(nobody).to_be_visible(timeout=WAIT_MS)
             assert await bob.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
             await world.box.kept(bob.page, "devices-phone")

@@ -131,7 +131,7 @@ async def test_a_token_that_is_wider_than_asked_is_ended_and_never_used(bench, g
     bench.github.given = given
     with pytest.raises(Unavailable) as raised:
         await bench.issuer.issue(bench.order())
-    assert "more than was asked" in raised.value.message
+    assert "more than was requested" in raised.value.message
     assert raised.value.effect == "none"
     assert not bench.github.tokens
     assert not await bench.issuer.live()

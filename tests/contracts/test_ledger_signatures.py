@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -201,5 +202,26 @@ def test_a_cosigned_checkpoint_of_a_longer_log_keeps_this_one_shut(tmp_path: Pat
                 small_log(tmp_path / "log")
             path.unlink()
         await small_log(tmp_path / "log").close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.requirement("LEDGER-13")
+def test_a_log_that_was_moved_without_its_keys_is_told_from_a_damaged_one(tmp_path: Path) -> None:
+    own, sign = log_key()
+    other, other_sign = log_key("log.example/another")
+
+    def opened(key: VerifierKey, by: Callable[[bytes], bytes]) -> TlogFilesLedger:
+        return TlogFilesLedger.open(tmp_path / "log", key=key, sign=by, clock=ManualClock(), settings=SMALL)
+
+    async def run() -> None:
+        await opened(own, sign).close()
+        with pytest.raises(Broken) as refused:
+            opened(other, other_sign)
+        assert refused.value.code == "ledger.key_mismatch"
+        assert own.formatted() in refused.value.message
+        assert other.formatted() in refused.value.message
+        assert "moved or copied" in refused.value.message
+        await opened(own, sign).close()
 
     asyncio.run(run())

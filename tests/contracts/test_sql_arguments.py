@@ -102,10 +102,10 @@ NO_ARGUMENTS = [
     ("query", {}, "`sql`"),
     ("query", {"sql": ""}, "`sql`"),
     ("query", {"sql": "SELECT 1", "parameters": "x"}, "list"),
-    ("query", {"sql": "SELECT 1", "timeout": 5}, "no argument"),
+    ("query", {"sql": "SELECT 1", "timeout": 5}, "unknown argument"),
     ("query", {"sql": "DELETE FROM customers"}, "`DELETE` is nothing that `query` runs"),
     ("execute", {"sql": "COMMIT"}, "`COMMIT`"),
-    ("list_tables", {"sql": "SELECT 1"}, "no argument"),
+    ("list_tables", {"sql": "SELECT 1"}, "unknown argument"),
 ]
 REFUSED_ARGUMENTS = {
     "postgres": [

@@ -202,13 +202,13 @@ SPOILT = {
         "cut": ("delegation.depth_invalid", "depth of hop 0 is `1`, expected 0"),
         "oversized": ("delegation.carriage", "more than 262144"),
         "no text": ("delegation.carriage", "must be one chain of hops"),
-        "tampered": ("token.refused", "the delegation does not hold"),
+        "tampered": ("token.refused", "the delegation chain is invalid"),
     },
     "nats": {
         "twice": ("delegation.carriage", "has 2 fields `answerable-delegation`"),
         "cut": ("delegation.depth_invalid", "depth of hop 0 is `1`, expected 0"),
         "oversized": ("delegation.carriage", "more than 32768"),
-        "tampered": ("token.refused", "the delegation does not hold"),
+        "tampered": ("token.refused", "the delegation chain is invalid"),
     },
 }
 

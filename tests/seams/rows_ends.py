@@ -147,7 +147,7 @@ class Refusals(Feature):
     name = "refusal"
     claim = "Who was refused, what and why is an entry, and a stranger gets nothing."
     doors = ("timeline {mandate}", "/v1/timeline/{mandate}", 0)
-    asked = ("timeline {mandate}", "nobody has approved tool")
+    asked = ("timeline {mandate}", "is not approved yet")
     holds = Answers({
         "entry": "tool.not_pinned", "stranger": "proof.key", "told": "refused",
         "told of the door": "True", "seen": "refused at door mcp: proof.key",

@@ -42,7 +42,7 @@ async def test_a_tool_that_is_redescribed_is_gone_for_agents_until_its_owner_app
         world.mandate("thing.touch", "thing.grow")
         # Nobody has looked at them yet.
         assert await shown(world, mode) == set()
-        assert "nobody has approved tool" in await called(world, mode, "touch")
+        assert "is not approved yet" in await called(world, mode, "touch")
         await approve_offered(world.walk, "noticing", "touch")
         assert await shown(world, mode) == {"touch"}
         # The server describes itself anew on its own; no list was read by anybody.

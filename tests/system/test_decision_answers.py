@@ -87,7 +87,7 @@ def test_what_an_agent_could_do_and_who_can_is_told_from_the_ledger(
     assert all(one["mandates"] == [mandate] for one in able)
     agent = able[0]["agent"]
     early = command("could", agent, actions[0], "--at", "2020-01-01T00:00:00Z", code=1).stderr
-    assert "does not say all of the registry" in early
+    assert "does not contain the whole registry" in early
     later = json.loads(command("could", agent, actions[0], "--at", "2199-01-01T00:00:00Z", "--json").stdout)
     assert later["agents"][0]["effect"] == "deny", "by then the mandate has ended"
     assert "agents cannot" in command("can", "--who", actions[0]).stdout

@@ -105,7 +105,7 @@ def test_what_is_ended_on_a_full_disk_is_ended_at_once_on_record_and_for_good(ho
             for part in (
                 "in this server, at once",
                 "in the ledger",
-                "registers do not have it",
+                "could not be written to the registers",
                 "answerable panic",
             ):
                 assert part in said, said
@@ -227,7 +227,7 @@ def test_a_start_without_room_says_on_which_disk_to_make_it_and_starts_once_ther
         )
         said = said_of(done)
         assert done.returncode == 1, said
-        assert "ake room on the disk of" in said, (line, said)
+        assert "ree space on the disk of" in said, (line, said)
         assert str(place) in said
         assert "Traceback" not in said
     make_room(disk)

@@ -128,7 +128,7 @@ async def test_a_server_signs_rotates_and_starts_again_with_its_keys_in_an_hsm(t
 @pytest.mark.parametrize(
     ("changed", "says", "advises"),
     [
-        ({"pkcs11_pin": "file:{home}/wrong"}, "does not take this PIN", "pkcs11_pin"),
+        ({"pkcs11_pin": "file:{home}/wrong"}, "rejects this PIN", "pkcs11_pin"),
         ({"pkcs11_pin": "file:{home}/nowhere"}, "secret file", "cannot be read"),
         ({"pkcs11_pin": PIN}, "pkcs11_pin", "file:PATH"),
         ({"pkcs11_token": "another"}, "`another`", "pkcs11_token"),
@@ -176,7 +176,7 @@ async def test_an_hsm_that_is_gone_while_the_server_runs_signs_nothing_until_it_
             # 3. Who starts without it says so, and makes no other authority.
             await home.stop(signal.SIGTERM)
             said = await home.refused()
-            assert "bring the HSM back" in said
+            assert "connect the HSM" in said
             assert "gateway " not in said
             away.rename(tokens)
             count = len(workload.serials)

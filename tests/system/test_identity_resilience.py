@@ -328,8 +328,8 @@ async def test_after_a_loss_of_state_everybody_gets_a_new_name_and_no_old_one_co
         assert len(every) == len(set(every))
         assert now in enrolled
         said = (tmp_path / "sidecar").read_text()
-        assert f"does not know {before} any more" in said
-        assert f"{now} takes the place of {before}" in said
+        assert f"no longer knows {before}:" in said
+        assert f"{now} replaces {before}" in said
 
 
 @pytest.mark.requirement("RESIL-06", "RESIL-05", "ENROL-06", "TRUST-02")

@@ -251,7 +251,7 @@ async def test_where_others_could_answer_in_its_place_the_workload_api_stays_shu
     async with house(tmp_path, f'{SETTINGS}socket = "{folder / "workload.sock"}"\n') as home:
         await home.start()
         await asyncio.to_thread(home.apply, HELPER)
-        assert "the Workload API stays shut" in home.said
+        assert "the Workload API is not started" in home.said
         with pytest.raises(OSError):
             async with Channel(path=str(folder / "workload.sock")) as client:
                 await asked(client, f"{API}/FetchX509SVID")

@@ -314,7 +314,7 @@ async def test_a_web_page_takes_over_nothing_and_a_stolen_session_switches_no_qu
         before = await place.rules()
         proposal = await place.proposes(WITHOUT, "alice")
         refused = await place.command("apply", str(home.root / "rules.yaml"), "--yes", code=3)
-        assert "policy sets need two people here" in refused
+        assert "a policy set needs two people" in refused
         own = await place.command("policy", "publish", proposal, *place.signing("alice"), code=3)
         assert "somebody else must publish it" in own
         assert await place.rules() == {**before, "proposals": 1}

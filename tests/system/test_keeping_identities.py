@@ -163,7 +163,7 @@ async def test_who_is_unknown_is_enrolled_anew_with_another_key_and_another_name
         assert identity.auth is not auth
         (live,) = made.workloads.instances.live()
         assert (live.id, live.key.thumbprint) == (identity.enrolled.instance, identity.thumbprint)
-        assert "does not know" in made.said[0]
+        assert "no longer knows" in made.said[0]
         # And is kept as before.
         await kept_until(keeper, lambda: len(made.times("renew")) >= 5)
 
@@ -248,7 +248,7 @@ async def test_an_agent_that_is_retired_meanwhile_does_not_come_back():
         with anyio.fail_after(30):
             await keeper.keep()
         assert len(made.times("enrol")) == 2
-        assert "does not come back" in made.said[-1]
+        assert "cannot be restored" in made.said[-1]
         assert list(made.workloads.instances.live()) == []
 
 

@@ -196,7 +196,7 @@ async def test_what_was_never_used_of_a_database_is_taken_out_by_review_and_the_
         (table,) = grants_in(path)["tables"]
         assert table == {"name": "public.support_messages", "verbs": ["select", "update"]}
         assert "insert" in await reviewer.said("diff", str(path))
-        assert "no action that told" in await reviewer.said("lease", "replay", str(path))
+        assert "no action that reported" in await reviewer.said("lease", "replay", str(path))
         careless = tmp_path / "careless.yaml"
         careless.write_text(path.read_text().replace("- update", "").replace("- select\n", "- select\n"))
         held = await reviewer.said("lease", "replay", str(careless), code=5)
@@ -210,7 +210,7 @@ async def test_what_was_never_used_of_a_database_is_taken_out_by_review_and_the_
         again = await reviewer.said(
             "lease", "propose", "case.answer", "--min-actions", "1", "--min-days", "0", code=5
         )
-        assert "nothing to take out" in again
+        assert "nothing to remove" in again
 
 
 @pytest.mark.requirement("RIGHTS-01", "RIGHTS-03", "RIGHTS-06", "RIGHTS-07")

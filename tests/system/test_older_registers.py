@@ -180,12 +180,12 @@ async def test_what_ended_and_was_opened_by_hand_has_ended_again_and_the_registe
         with by_hand(home) as registers:
             registers.execute(edit)
         # A command that works without a server opens the registers as a start does.
-        assert f"{BY_HAND}: holds are as the ledger says again" in home.command("doctor"), edit
+        assert f"{BY_HAND}: holds were restored from the ledger" in home.command("doctor"), edit
         assert home.command("hold", "list", "--json") == held, edit
     with by_hand(home) as registers:
         registers.execute("DELETE FROM holds")
     await home.start()
-    assert f"{BY_HAND}: holds are as the ledger says again" in home.said
+    assert f"{BY_HAND}: holds were restored from the ledger" in home.said
     await home.serving()
     assert "is held" in await noted(home, "once")
     home.command("revoke", "mandate", "m-1", "--yes")
@@ -195,7 +195,7 @@ async def test_what_ended_and_was_opened_by_hand_has_ended_again_and_the_registe
         registers.execute("UPDATE holds SET lifted_at = 1")
         registers.execute("INSERT INTO calls_counted VALUES ('another log', 0)")
     await home.start()
-    told = f"{BY_HAND}: budgets, holds, revocations are as the ledger says again"
+    told = f"{BY_HAND}: budgets, holds, revocations were restored from the ledger"
     assert told in home.said
     assert told in home.command("doctor")
     await home.serving()
@@ -210,7 +210,7 @@ async def test_a_row_that_no_entry_speaks_of_lets_nothing_start_and_is_named(hom
         )
     said = await home.refused()
     assert "m-forged" in said
-    assert "stand in no entry of the ledger" in said
+    assert "are in no ledger entry" in said
     taken_away(home)
     await home.start()
 

@@ -81,7 +81,7 @@ def in_force(command: Command) -> dict[str, object]:
 def test_two_people_put_a_set_into_force_and_one_takes_it_back(command: Command, world: World):
     command("apply", world.registry, "--yes")
     applied = command("apply", policies(world, PERMIT), code=3)
-    assert "policy sets need two people here" in applied.stderr
+    assert "a policy set needs two people" in applied.stderr
     command("policy", "publish", proposed(command, world, PERMIT), *signing(world, "bela"), "--yes")
     first = in_force(command)
     assert (first["sets"], first["publishers"]) == (["main"], "support-leads")
@@ -172,6 +172,6 @@ def test_that_one_person_is_enough_is_said_wherever_it_is_so(command: Command, w
 def test_names_of_files_and_sets_that_are_none_are_told(command: Command, world: World):
     command("apply", world.registry, "--yes")
     nothing = command("policy", "propose", *signing(world, "ada"), "--yes", code=3)
-    assert "in force as they are" in nothing.stderr
+    assert "already in force" in nothing.stderr
     none = command("policy", "propose", "--remove", "none", *signing(world, "ada"), "--yes", code=1)
     assert "there is no `PolicySet/none` to remove" in none.stderr

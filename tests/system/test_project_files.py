@@ -76,7 +76,7 @@ def test_the_wheel_holds_the_package_whole_and_nothing_else(wheel: zipfile.ZipFi
     assert held == {name for name in ours if "__pycache__" not in name}
     assert "answerable/py.typed" in held
     commands = wheel.read(f"answerable-{__version__}.dist-info/entry_points.txt").decode().split()
-    assert commands == ["[console_scripts]", "answerable", "=", "answerable.main:run"]
+    assert commands == ["[console_scripts]", "answerable", "=", "answerable.__main__:run"]
 
 
 @pytest.mark.requirement("REPO-02")

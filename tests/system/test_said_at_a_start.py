@@ -22,14 +22,14 @@ async def test_a_group_that_nobody_is_in_and_a_file_for_targets_are_said_at_the_
         (place.data / "targets.toml").touch(mode=0o600)
         await place.start()
         await until(lambda: "no broker is started: `broker.targets`" in place.said, "the targets")
-        assert "nobody is in group `board`" in place.said
+        assert "group `board`, whose members publish policy sets" in place.said
 
 
 async def test_a_group_that_somebody_is_in_is_not_said(tmp_path: Path) -> None:
     async with house(tmp_path, f"{SETTINGS}[policy]\npublishers = 'leads'\n") as place:
         await asyncio.to_thread(place.apply, PEOPLE)
         await place.start()
-        assert "nobody is in group" not in place.said
+        assert "whose members publish policy sets" not in place.said
         assert "no broker is started" not in place.said
 
 

@@ -70,7 +70,7 @@ async def test_what_was_done_a_moment_ago_is_explained_and_exported_with_its_gra
                 assert json.loads(made.command(*noun, index, "--json"))["grade"] == "signed"
             early = tmp_path / "early.zip"
             export = ("evidence", "export", "--entry", index, "--out")
-            assert "witnesses have not seen" in made.command(*export, str(early), "--wait", "1", code=4)
+            assert "witnesses have not cosigned" in made.command(*export, str(early), "--wait", "1", code=4)
             verify = ("evidence", "verify", "--policy", str(policy), "--json")
             made.command(*verify, str(early), code=6)
         seen = tmp_path / "seen.zip"

@@ -87,7 +87,7 @@ async def test_ctrl_c_while_the_report_is_live_ends_the_showing_and_the_hold_sta
             assert await terminal.ended() == 130
             said = terminal.shows()
         [hold] = (await box.told("/v1/holds?state=in_force"))["items"]
-        assert "no longer shown, and still held" in said
+        assert "output ended; the hold is still in force" in said
         assert f"`answerable hold show {hold['id']}`" in said
         assert "1, 1 of them without an end yet" in said
         assert "Traceback" not in said

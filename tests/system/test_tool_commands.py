@@ -103,7 +103,9 @@ async def test_an_owner_reads_approves_and_registers_tools_at_the_command_line()
             assert "! " not in told
             assert '+        "readOnlyHint": true' in told
             assert tools(one, 0)["customer_read"]["standing"] == "pinned"
-            assert "nothing differs" in one.command("tool", "diff", "crm", "customer_read")
+            assert "no difference from the approved definition" in one.command(
+                "tool", "diff", "crm", "customer_read"
+            )
             # The rest is proposed, corrected and applied; what nobody answers for stays inactive.
             proposed = one.command("capability", "propose", "crm")
             documents = [document for document in yaml.safe_load_all(proposed) if document]
@@ -123,7 +125,7 @@ async def test_an_owner_reads_approves_and_registers_tools_at_the_command_line()
 
 def waits(one: House) -> str:
     """What the server says of tools that wait, once it does."""
-    return one.said if "nobody has approved tool `note_add`" in one.said else ""
+    return one.said if "tool `note_add` of server `crm` is not approved yet" in one.said else ""
 
 
 async def sealed(one: House) -> list[dict[str, Any]]:

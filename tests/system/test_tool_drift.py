@@ -57,7 +57,7 @@ async def test_a_tool_that_is_redescribed_stops_the_agent_until_its_owner_signs_
         # Somebody else has the server describe itself anew; the agent did not ask, and no list was read by anybody.
         assert await touched(world, mode, POISON, agent="rover") == ""
         await until(lambda: observed_tools(world.walk, SCOUT).digest != approved, seconds=20)
-        assert "are not those of its manifest" in await touched(world, mode)
+        assert "differ from its manifest" in await touched(world, mode)
         assert await shown(world, mode) == []
         assert world.entries(Tag.REFUSAL)[-1]["code"] == "agent.drifted"
         # One of whom no manifest speaks of tools goes on, once the tool's owner has seen it.

@@ -232,7 +232,7 @@ def test_no_witness_runs_where_none_is_wanted(world: World) -> None:
 @pytest.mark.requirement("WITNESS-05")
 def test_evidence_is_shown_and_a_log_is_not_taken_over_by_another_key(world: World) -> None:
     added = command(world, "witness", "add-log", TRUE.key.formatted())
-    assert "the log is watched" in added.stderr
+    assert "the log is now cosigned" in added.stderr
     other = Log(seed=2).key.formatted()
     assert "under another key" in command(world, "witness", "add-log", other, code=1).stderr
     command(world, "witness", "add-log", other, "--yes")

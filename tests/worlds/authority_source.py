@@ -314,11 +314,11 @@ async def approve_by_passkey(of: Sourced) -> None:
 SOURCES: Final = (
     Source(
         "a capability goes", ("registry", "capabilities"), lambda of: apply(of, without_reading()), "*",
-        "no active capability stands for `get_case`",
+        "`get_case` on server `crm` has no active capability",
     ),
     Source(
         "an agent may do less", ("registry",), lambda of: apply(of, documents(capabilities=["crm.refund"])), "*",
-        "beyond what agent `scout` is registered for",
+        "agent `scout` is not registered for",
     ),
     Source(
         "an agent is suspended", ("registry",), lambda of: apply(of, documents(status="suspended")), "*",

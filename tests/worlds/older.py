@@ -20,7 +20,7 @@ from tests.worlds.up import REGISTERS, SETTINGS, House
 SOON = SETTINGS.replace("[gateway]", "[gateway]\napproval_wait_seconds = 1") + "[witnesses]\nlocal = false\n"
 """No witness is asked here, and one would cost as much to start as the server."""
 BEHIND = "the registers were behind the ledger"
-BY_HAND = "the registers were written by other hands than this server's"
+BY_HAND = "the registers were changed by another program"
 FORBIDDEN = '@id("no-notes")\nforbid (principal, action == Action::"crm.note", resource);\n'
 
 

@@ -31,7 +31,7 @@ def revoke_and_tell(applied: Any, mandate: str, act: Callable[[], Any]) -> None:
     assert anyio.run(act).outcome.status == "succeeded"
     assert applied("revoke", "mandate", mandate, code=1).stderr.endswith("add --yes\n")
     told = applied("revoke", "mandate", mandate, "--reason", "case closed", "--yes")
-    assert "nothing is started under it any more" in told.stderr
+    assert "no further action under it is started" in told.stderr
     assert f"stopped  mandate   {mandate}" in told.stdout
     assert "succeeded at" in told.stdout
     assert "reads: 1" in told.stderr
@@ -40,7 +40,7 @@ def revoke_and_tell(applied: Any, mandate: str, act: Callable[[], Any]) -> None:
     assert refused.value.code == "revoked.mandate"
     (listed,) = json.loads(applied("mandate", "list", "--state", "revoked", "--json").stdout)
     assert listed["id"] == mandate
-    assert "was revoked before" in applied("revoke", "mandate", mandate, "--yes").stderr
+    assert "was already revoked" in applied("revoke", "mandate", mandate, "--yes").stderr
     assert "case closed" in applied("revoke", "--list").stdout
     assert "revoked mandate" in applied("timeline", mandate).stdout
     assert "cannot be revoked" in applied("revoke", "everything", "x", "--yes", code=1).stderr

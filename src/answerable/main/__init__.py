@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from answerable.apps.cli.application import command_line
-from answerable.apps.cli.command import USAGE, Shell, command
+from answerable.apps.cli.command import ERROR, USAGE, Shell, command
 from answerable.apps.cli.on_demand import command_tree
-from answerable.apps.cli.terminal import Terminal
+from answerable.apps.cli.terminal import Terminal, print_nowhere
 from answerable.apps.cli.witness import noun as witness_noun
 from answerable.errors import Malformed
 from answerable.main.agent_commands import add_agent_up
@@ -27,7 +28,7 @@ from answerable.main.doors import (
     witness_door,
 )
 from answerable.main.mcp_commands import shim, unwrap_client, wrap_client
-from answerable.main.standard_streams import open_closed, text_of
+from answerable.main.standard_streams import open_closed, print_any_text, text_of
 
 if TYPE_CHECKING:
     from typer.core import TyperGroup
@@ -111,7 +112,7 @@ def up(
                 back = desk.origins[0] + callback_of(provider.issuer)
                 say(f"          sign-in at {provider.issuer} comes back to {back}")
             if not desk.register.all() and product.walk.registry.current.principals:
-                say("          nobody can sign in yet: `answerable person invite NAME`")
+                say("          nobody can sign in yet: invite a person with `answerable person invite NAME`")
         say(
             f"workloads unix://{settings.identity.socket} (SPIFFE Workload API of {settings.identity.trust_domain})"
         )
@@ -151,7 +152,7 @@ def _say_accounts(shell: Shell, settings: Settings, product: Product) -> None:
     elif any(one.command for one in product.walk.registry.current.servers.values()) and (
         note := stdio_note(settings)
     ):
-        shell.terminal.warn(f"servers   that this one starts {note}")
+        shell.terminal.warn(f"servers   over stdio {note}")
 
 
 def _guard_memory(shell: Shell, what: str) -> None:
@@ -160,12 +161,14 @@ def _guard_memory(shell: Shell, what: str) -> None:
 
     if not guarding.without_core_dumps() or not guarding.without_tracing():
         who, _, held = what.partition(": ")
-        shell.terminal.say(f"other processes of this user can look into the {who}: {held} not kept from them")
+        shell.terminal.say(
+            f"other processes of this user can read the memory of the {who}: {held} not protected from them"
+        )
 
 
 def _ourselves(shell: Shell) -> tuple[str, ...]:
     config = ("--config", str(shell.config.absolute())) if shell.config is not None else ()
-    return (sys.executable, "-P", "-m", "answerable.main", "--data", str(shell.data), *config)
+    return (sys.executable, "-P", "-m", "answerable", "--data", str(shell.data), *config)
 
 
 def serve_broker(
@@ -190,7 +193,7 @@ def serve_broker(
         for name, kind in sorted(opened.kinds.items()):
             say(f"target    {name} ({kind})")
         if not opened.kinds:
-            say(f"no targets yet: put NAME.toml into {settings.broker.targets}")
+            say(f"no targets yet: add NAME.toml to {settings.broker.targets}")
         if left:
             say(f"{left} leases of an earlier process are being ended")
 
@@ -244,10 +247,18 @@ def serve_witness(
 def run() -> None:
     """Run the installed command."""
     open_closed()
+    print_any_text()
     terminal = Terminal()
     try:
         sys.argv[1:] = text_of(sys.argv[1:])
     except Malformed as error:
         terminal.fault(error.message)
         raise SystemExit(USAGE) from None
-    application()(prog_name="answerable")
+    try:
+        application()(prog_name="answerable")
+    except OSError as failed:
+        # A usage error or a help page that a full stream did not take.
+        print_nowhere()
+        with suppress(OSError):
+            terminal.fault(f"the output takes nothing ({failed.strerror})")
+        raise SystemExit(getattr(failed.__context__, "exit_code", ERROR)) from None

@@ -130,12 +130,11 @@ def wrap_client(
     else:
         _show_diff(shell, report.diff)
     for why in report.left:
-        terminal.warn(f"left as it is: {why}")
+        terminal.warn(f"unchanged: {why}")
     terminal.say(f"backup in {report.backup}; register the servers with `answerable apply -f {place}`")
     if not is_there(command_of_shim.gateway):
         terminal.warn(
-            f"no gateway answers at {command_of_shim.gateway} yet: the client reaches nothing before you start it "
-            "with `answerable up`"
+            f"no gateway answers at {command_of_shim.gateway} yet: start it with `answerable up` before the client"
         )
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 from typing import Final
 
 from answerable.errors.codes.services import CLI_NOT_UTF8
@@ -25,6 +26,13 @@ def open_closed() -> None:
     for name, mode in _STREAMS:
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for as long as the process runs
+
+
+def print_any_text() -> None:
+    """Write characters that the encoding of the terminal or pipe lacks as their codes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def text_of(words: list[str]) -> list[str]:

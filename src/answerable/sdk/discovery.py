@@ -103,7 +103,7 @@ def _resource(answer: Answer, expected: tuple[str, ...]) -> ResourceMetadata:
     said = answer.text("resource")
     if said not in expected:
         raise DISCOVERY_RESOURCE(
-            f"these metadata are for {shown(said)}, expected {shown(expected[0])}: no token is asked for"
+            f"resource of the metadata is {shown(said)}, expected {shown(expected[0])}: no token is requested"
         )
     issuers = _texts(answer, "authorization_servers")
     if not issuers:
@@ -120,7 +120,7 @@ def _server(answer: Answer, issuer: str) -> ServerMetadata:
     said = answer.text("issuer")
     if said != issuer:
         raise DISCOVERY_ISSUER(
-            f"these metadata are of issuer {shown(said)}, expected {shown(issuer)}: they are not used"
+            f"issuer of the metadata is {shown(said)}, expected {shown(issuer)}: they are not used"
         )
     endpoint = answer.text("token_endpoint")
     if not endpoint:
@@ -139,7 +139,5 @@ def _texts(answer: Answer, name: str) -> tuple[str, ...]:
         raise DISCOVERY_MALFORMED(f"`{name}` is not a list of at most {LIST_LENGTH_MAX} texts")
     texts = tuple(one for one in value if isinstance(one, str) and len(one) <= TEXT_CHARS_MAX)
     if len(texts) != len(value):
-        raise DISCOVERY_MALFORMED(
-            f"`{name}` holds something else than texts of at most {TEXT_CHARS_MAX} characters"
-        )
+        raise DISCOVERY_MALFORMED(f"`{name}` must hold only texts of at most {TEXT_CHARS_MAX} characters")
     return texts

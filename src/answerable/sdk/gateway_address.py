@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -40,9 +41,19 @@ def open_client(
         raise SHIM_GATEWAY(f"gateway {shown(gateway)} is neither http(s)://HOST:PORT nor unix:PATH")
     if tls is not None and not re.fullmatch(r"https://[^/?#@\s]+/?", gateway):
         raise SHIM_GATEWAY(f"certificates are for a gateway at https://HOST:PORT, not {shown(gateway)}")
+    _require_port(gateway)
     verify = tls if tls is not None else True
     client = httpx2.AsyncClient(auth=auth, timeout=timeout, trust_env=False, verify=verify)
     return client, gateway.rstrip("/")
+
+
+def _require_port(gateway: str) -> None:
+    try:
+        if urlsplit(gateway).port != 0:
+            return
+    except ValueError:
+        pass
+    raise SHIM_GATEWAY(f"gateway {shown(gateway)} has no port from 1 to 65535")
 
 
 def client_tls(*, authorities: str = "", certificate: str = "", key: str = "") -> ssl.SSLContext:
@@ -66,5 +77,5 @@ def client_tls(*, authorities: str = "", certificate: str = "", key: str = "") -
 
 def _unusable(path: str) -> Malformed:
     return CLIENT_TLS(
-        f"{shown(path)}, or what belongs to it, cannot be used: certificates and keys are PEM, without a password"
+        f"cannot use {shown(path)} or its key: expected certificates and keys in PEM, without a password"
     )

@@ -55,7 +55,7 @@ def create_key(path: Path, *, seed: bytes, algorithm: Algorithm = "ed25519") -> 
             os.unlink(unfinished)
         _sync_directory(path.parent)
     except FileExistsError:
-        raise KEY_EXISTS(f"key file {shown(path.name)} is there already and is never overwritten") from None
+        raise KEY_EXISTS(f"key file {shown(path.name)} already exists and is never overwritten") from None
     except OSError as error:
         raise KEY_UNWRITABLE(f"key file {shown(path.name)} cannot be written: {error.strerror}") from None
     return key
@@ -70,18 +70,20 @@ def load_key(path: Path) -> SigningKey:
     try:
         opened = open_plain(path)
     except FileNotFoundError:
-        raise KEY_MISSING(f"key file {shown(path.name)} is not there") from None
+        raise KEY_MISSING(f"key file {shown(path.name)} does not exist") from None
     except OSError as error:
         raise KEY_UNREADABLE(f"key file {shown(path.name)} cannot be read: {error.strerror}") from None
     with opened:
         content = _checked_content(opened, path)
     if len(content) > FILE_BYTES_MAX:
-        raise KEY_SIZE(f"key file {shown(path.name)} has more than {FILE_BYTES_MAX} bytes, so it is none")
+        raise KEY_SIZE(
+            f"key file {shown(path.name)} has more than {FILE_BYTES_MAX} bytes, so it is not a key file"
+        )
     try:
         return SigningKey(content.decode("ascii"))
     except UnicodeDecodeError:
         raise KEY_CONTENT(
-            f"key file {shown(path.name)} holds more than ASCII, so it is none: bring it back from a copy"
+            f"key file {shown(path.name)} is not ASCII, so it is not a key file: restore it from a backup"
         ) from None
     except Malformed as fault:
         raise Malformed(
@@ -101,8 +103,8 @@ def _checked_content(opened: BinaryIO, path: Path) -> bytes:
     if status.st_mode & _OTHERS or status.st_uid not in (os.geteuid(), 0):
         mode = stat.S_IMODE(status.st_mode)
         raise KEY_EXPOSED(
-            f"key file {shown(path.name)} has mode {mode:04o} and owner {status.st_uid}: expected 0600 and our own "
-            "user; treat the key as disclosed"
+            f"key file {shown(path.name)} has mode {mode:04o} and owner {status.st_uid}, expected "
+            "0600 and the user of this process: treat the key as disclosed"
         )
     return opened.read(FILE_BYTES_MAX + 1)
 

@@ -82,7 +82,8 @@ def checked_url(url: str, *, near: str = "") -> str:
     local = is_loopback(normal)
     if (normal.startswith("http://") and not local) or (local and near and not is_loopback(near)):
         raise DISCOVERY_INSECURE(
-            f"{shown(url)} is not used: expected `https`, or `http` on loopback named by a server of loopback"
+            f"{shown(url)} is not used: expected `https`, or `http` on loopback if a server on "
+            "loopback names it"
         )
     return url
 
@@ -139,7 +140,7 @@ class OAuthHttp:
             effect: Effect = "none" if isinstance(error, httpx2.ConnectError) else "unknown"
             raise self._failed(url, error, effect=effect) from None
         if response.status_code in _REDIRECTS:
-            raise _wrong(url, "a redirect, and credentials go to the named server only")
+            raise _wrong(url, "a redirect, which is not followed with credentials")
         return Answer(
             status=response.status_code,
             members=_object(url, body) if body else {},
@@ -172,7 +173,7 @@ class OAuthHttp:
 
     def _failed(self, url: str, error: Exception, *, effect: Effect) -> Unavailable:
         if isinstance(error, TimeoutError | httpx2.TimeoutException):
-            message = f"{shown(url)} gave no whole answer within {self._seconds_max:g} seconds"
+            message = f"{shown(url)} did not answer completely within {self._seconds_max:g} seconds"
             return OAUTH_SLOW(message, effect=effect)
         # The library's own message may quote what was sent.
         return OAUTH_UNREACHABLE(f"{shown(url)} cannot be reached: {connection_fault(error)}", effect=effect)
@@ -180,7 +181,7 @@ class OAuthHttp:
 
 async def _body(url: str, response: httpx2.Response) -> bytes:
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise _wrong(url, "a packed body, which nobody asked for")
+        raise _wrong(url, "a compressed body, which was not requested")
     received = bytearray()
     # Raw bytes: nothing is decompressed, so the content cannot grow.
     async for chunk in response.aiter_raw():
@@ -195,9 +196,9 @@ def _object(url: str, body: bytes) -> Mapping[str, JSONValue]:
     try:
         value = parse(body, limits=_LIMITS)
     except Malformed as error:
-        raise _wrong(url, f"no JSON that has one reading ({error.code})") from None
+        raise _wrong(url, f"invalid JSON ({error.code})") from None
     if not isinstance(value, dict):
-        raise _wrong(url, "JSON that is no object")
+        raise _wrong(url, "JSON that is not an object")
     return value
 
 

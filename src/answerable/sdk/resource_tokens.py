@@ -106,7 +106,8 @@ class ResourceTokens:
         issuer = next((one for one in found.issuers if self._trusts(one)), None)
         if issuer is None:
             raise DISCOVERY_UNTRUSTED(
-                f"{shown(self.resource)} wants tokens of {shown(', '.join(found.issuers))}, which is not trusted here"
+                f"{shown(self.resource)} requires tokens of issuer {shown(', '.join(found.issuers))}, "
+                "which is not trusted here"
             )
         server = await server_metadata(self._http, issuer, near=self.resource)
         scope = self._scope or challenge.text("scope")

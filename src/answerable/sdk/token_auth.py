@@ -115,17 +115,19 @@ class DPoPAuth(httpx2.Auth):
         url = str(request.url.copy_with(query=None, fragment=None))
         if origin_of(url) != self._origin:
             raise TOKEN_ELSEWHERE(
-                f"{shown(url)} is not of {shown(self._origin)}: its token is not sent there"
+                f"{shown(url)} is not on {shown(self._origin)}: the token is not sent to it"
             )
 
     def _proved(self, request: httpx2.Request, token: AccessToken) -> httpx2.Request:
         if self._key is None:
             if token.scheme != BEARER:
-                raise TOKEN_UNBOUND("the token is bound to a key that is not here")
+                raise TOKEN_UNBOUND("the token is bound to a key that this client does not have")
             request.headers["authorization"] = f"{BEARER} {token.token}"
             return request
         if token.scheme != terms.DPOP:
-            raise TOKEN_UNBOUND(f"the token is not bound to our key (type {token.scheme}): it is not sent")
+            raise TOKEN_UNBOUND(
+                f"the token is not bound to this client's key (type {token.scheme}): it is not sent"
+            )
         request.headers["authorization"] = f"{dpop_terms.SCHEME} {token.token}"
         request.headers["dpop"] = dpop_proof(
             self._key,

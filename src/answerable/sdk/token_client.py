@@ -124,7 +124,8 @@ class TokenClient:
             if server.dpop_algorithms and name not in server.dpop_algorithms:
                 taken = ", ".join(server.dpop_algorithms)
                 raise TOKEN_ALGORITHM(
-                    f"{shown(server.issuer)} takes no proofs with {name}, only with {shown(taken)}"
+                    f"{shown(server.issuer)} does not accept proofs with algorithm {name}, only with "
+                    f"{shown(taken)}"
                 )
         self._server = server
         self._identity = identity
@@ -208,10 +209,13 @@ class TokenClient:
             raise TOKEN_ANSWER(f"{shown(self.issuer)} answered without a token of a known type")
         if self._key is not None and scheme != terms.DPOP:
             raise TOKEN_UNBOUND(
-                f"{shown(self.issuer)} gave a token that is not bound to our key (type {scheme}): it is not used"
+                f"{shown(self.issuer)} issued a token that is not bound to this client's key (type "
+                f"{scheme}): it is not used"
             )
         if self._key is None and scheme == terms.DPOP:
-            raise TOKEN_UNBOUND(f"{shown(self.issuer)} bound the token to a key that we did not show")
+            raise TOKEN_UNBOUND(
+                f"{shown(self.issuer)} bound the token to a key that this client did not prove"
+            )
         seconds = answer.members.get("expires_in")
         lifetime = seconds if isinstance(seconds, int | float) and not isinstance(seconds, bool) else None
         if lifetime is None or not math.isfinite(lifetime) or lifetime < 0:
@@ -231,10 +235,10 @@ class TokenClient:
         error, described = answer.text("error"), _told(answer.text("error_description"), sent)
         if answer.status >= 500 or not error:
             what = f"status {answer.status}" + (f" ({shown(error, 60)})" if error else "")
-            return TOKEN_UNAVAILABLE(f"{shown(self.issuer)} gave no token: {what}")
+            return TOKEN_UNAVAILABLE(f"{shown(self.issuer)} issued no token: {what}")
         why = shown(error, 60) + (f": {shown(described, _DESCRIPTION_CHARS_MAX)}" if described else "")
         return TOKEN_REFUSED(
-            f"{shown(self.issuer)} gave no token: {why}",
+            f"{shown(self.issuer)} issued no token: {why}",
             reasons=(error[:60], described[:_DESCRIPTION_CHARS_MAX]) if described else (error[:60],),
         )
 

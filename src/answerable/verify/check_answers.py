@@ -160,14 +160,16 @@ class ShownAnswers:
         self.unread += self._reviews.unread
         for index, leaf, said in self._said:
             if said.approval != leaf.approval or said.verdict != leaf.verdict:
-                yield index, Fault("approval.answer", "the answer says something else than its entry")
+                yield index, Fault("approval.answer", "the signed answer differs from its entry")
             shown = self._asked.get(leaf.approval)
             if shown is None:
                 self.unread += 1
             elif (said.action, said.rendering) != (shown[0].hex, shown[1].hex):
                 yield (
                     index,
-                    Fault("approval.signed", "the answer is over another object or card than was shown"),
+                    Fault(
+                        "approval.signed", ("the answer was signed for another object or card than was shown")
+                    ),
                 )
             elif said.audience != _envelope(shown[0]).get("iss"):
                 yield index, Fault("approval.signed", "the answer is for another deployment")
@@ -204,9 +206,9 @@ class ShownAnswers:
             return
         shown, card = (FrozenJSON.from_canonical(fields[name]) for name in ("object", "card"))
         if object_in(shown).get("txn") != leaf.approval:
-            raise APPROVAL_OTHER("the object is of another approval")
+            raise APPROVAL_OTHER("the object belongs to another approval")
         if not is_card_of(card, shown):
-            raise APPROVAL_RENDERING("the card is not one of this object")
+            raise APPROVAL_RENDERING("the card does not belong to this object")
         self._asked[leaf.approval] = (shown, card)
 
     def _take_answer(self, index: int, leaf: AnswerLeaf, fields: Mapping[str, bytes]) -> None:
@@ -259,7 +261,9 @@ class ShownAnswers:
             return
         self.signed += click is None
         if said.words is not None and _other_words(said.words, fields):
-            self._found.append((index, Fault("approval.words", "its entry has other words than were signed")))
+            self._found.append(
+                (index, Fault("approval.words", ("the entry has other words than the signed answer")))
+            )
         self._said.append((index, leaf, said))
 
     def _check_person(
@@ -268,7 +272,7 @@ class ShownAnswers:
         name = "" if leaf.workflow is UNSET else leaf.workflow
         if (workflow_of(issuer) or "") != name:
             self._found.append(
-                (index, Fault("approval.workflow", "it is signed as somebody else than its entry says"))
+                (index, Fault("approval.workflow", "the signer is not the person that its entry names"))
             )
         elif name and (not self._workflows.is_told(name) or "person_name" not in fields):
             self.unread += 1
@@ -292,7 +296,7 @@ class ShownAnswers:
         """Check a person's answer: it is signed in the name that its entry states and, if by a key file, by one of
         theirs."""
         if fields.get("person_name", encode(issuer)) != encode(issuer):
-            fault = Fault("approval.person", "it is signed as somebody else than its entry says")
+            fault = Fault("approval.person", "the signer is not the person that its entry names")
             self._found.append((index, fault))
         elif signer:
             key = public_key(signer).thumbprint
@@ -306,7 +310,7 @@ class ShownAnswers:
             return
         action = parse(fields["request"])
         if not isinstance(action, dict):
-            raise APPROVAL_MALFORMED("the request is no object")
+            raise APPROVAL_MALFORMED("the request is not a JSON object")
         self._ran.append((index, approval, action))
 
 

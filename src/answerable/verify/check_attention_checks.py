@@ -52,11 +52,17 @@ class ToldCanaries:
             if leaf.approval in self._asked and not opens(committed, *said):
                 yield (
                     index,
-                    Fault("canary.commitment", "it is not what was committed to when people were asked"),
+                    Fault(
+                        "canary.commitment",
+                        (
+                            "the disclosed test differs from the commitment "
+                            "that was made when people were asked"
+                        ),
+                    ),
                 )
         for index, approval in self._used:
             if approval in tests:
                 yield (
                     index,
-                    Fault("canary.used", "what was a test was answered or has run like a real question"),
+                    Fault("canary.used", "a test approval was answered or run like a real one"),
                 )

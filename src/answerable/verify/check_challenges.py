@@ -36,6 +36,12 @@ class ToldOpenings:
         elif isinstance(leaf, AnswerLeaf | CanaryToldLeaf) and leaf.opened is not UNSET:
             asked = self._asked.get(leaf.approval, leaf.opened)
             if leaf.opened > leaf.at:
-                yield index, Fault(RULE, "it says that it was first looked at after it was answered")
+                yield (
+                    index,
+                    Fault(RULE, ("the entry says that the approval was first viewed after its answer")),
+                )
             elif leaf.opened < asked <= leaf.at:
-                yield index, Fault(RULE, "it says that it was looked at before anybody was asked")
+                yield (
+                    index,
+                    Fault(RULE, ("the entry says that the approval was viewed before it was requested")),
+                )

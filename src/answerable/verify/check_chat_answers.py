@@ -53,7 +53,7 @@ class ShownClicks:
             )
         if leaf.verdict not in ("approve", "deny") or leaf.workflow is not UNSET:
             self._found.append(
-                (index, Fault("approval.strength", "a click is a person's yes or no, and nothing else"))
+                (index, Fault("approval.strength", "a click can only approve or deny, as a person"))
             )
         self._taken.append((index, leaf.approval))
         kept = click_in(token) if is_click(token) else None
@@ -73,5 +73,8 @@ class ShownClicks:
             elif not object_takes_clicks(object_in(shown[0])):
                 yield (
                     index,
-                    Fault("approval.strength", "what was shown asks for a signature, and this is a click"),
+                    Fault(
+                        "approval.strength",
+                        ("the approval required a signature, but was answered by a click"),
+                    ),
                 )

@@ -63,7 +63,7 @@ class ShownDuties:
         begins = leaf.since is not UNSET and leaf.since >= terms.since
         if said != (leaf.delegation, leaf.group, leaf.until) or not begins or _other_names(terms, fields):
             self._found.append(
-                (index, Fault("duty.signed", "what was signed says something else than its entry"))
+                (index, Fault("duty.signed", "the signed delegation of duty differs from its entry"))
             )
 
     def _signed(self, index: int, leaf: DutyLeaf, fields: Mapping[str, bytes]) -> DutyTerms | None:
@@ -103,15 +103,30 @@ class ShownDuties:
             if (given.group, given.of, given.to) != (leaf.duty.group, leaf.duty.of, leaf.person):
                 yield (
                     index,
-                    Fault("duty.answer", "it was given for another one, or by another, than was signed"),
+                    Fault(
+                        "duty.answer",
+                        ("the answer was given for or by another person than the signed delegation names"),
+                    ),
                 )
             if not given.since <= leaf.at < given.until:
-                yield index, Fault("duty.over", "it was given for another one, and that did not last then")
+                yield (
+                    index,
+                    Fault(
+                        "duty.over",
+                        ("the answer was given for another person outside the time of the delegation"),
+                    ),
+                )
             ended, ended_at = self._ended.get(leaf.duty.delegation, (index, leaf.at))
             if ended < index and leaf.at - ended_at <= ON_ITS_WAY_MS_MAX:
                 self.unread += 1
             elif ended < index:
-                yield index, Fault("duty.ended", "it was given for another one after that had been ended")
+                yield (
+                    index,
+                    Fault(
+                        "duty.ended",
+                        ("the answer was given for another person after the delegation was ended"),
+                    ),
+                )
 
 
 def _other_names(terms: DutyTerms, fields: Mapping[str, bytes]) -> bool:

@@ -108,14 +108,12 @@ class ShownKeys:
                 continue
             one = msgspec.json.decode(value, type=_Signs)
             if one.person not in people or one.person in told:
-                self._wrong(
-                    index, "keys.entry", "it says of somebody whom it does not name which keys they have"
-                )
+                self._wrong(index, "keys.entry", "the entry lists keys of a person whom it does not name")
                 continue
             if self._names.setdefault(one.person, one.name) != one.name:
-                self._wrong(index, "keys.name", "somebody whom it names had another name before")
+                self._wrong(index, "keys.name", "a person of this entry had another name before")
             if any(set(one.keys) & set(other.keys) for other in told.values()):
-                self._wrong(index, "keys.two_people", "it gives one key to two people")
+                self._wrong(index, "keys.two_people", "the entry gives one key to two people")
             told[one.person] = one
         for person in people:
             signs = told.get(person)
@@ -134,7 +132,7 @@ class ShownKeys:
             return False
         left, named = self._changes[change]
         if left < len(people) or not named.isdisjoint(people):
-            message = "it names people whom the change that it is part of does not leave to it"
+            message = "the entry names people who are not part of its registry change"
             self._wrong(index, "keys.entry", message)
             return False
         self._changes[change] = (left - len(people), named | set(people))
@@ -165,19 +163,17 @@ class ShownKeys:
         """Return the fault in a signature, or whether disclosed entries prove that it has none."""
         if one.reference is UNSET:
             if 0 <= self._first < one.index:
-                return Fault("keys.unnamed", "it does not say where the key that signed it is named")
+                return Fault("keys.unnamed", "the entry does not say which entry names its signing key")
             return False
         if one.reference.log is not UNSET:
             return False
         if one.reference.entry >= one.index:
-            return Fault("keys.order", "it says that its key is named in an entry that is not before it")
+            return Fault("keys.order", "the entry that names the key is not an earlier one")
         before = [named for named in self._named.get(one.person, ()) if named.index < one.index]
         since = [named for named in before if named.index >= one.reference.entry]
         if not since or since[0].index != one.reference.entry:
             if one.reference.entry in self._entries:
-                return Fault(
-                    "keys.other", "it says that its key is named in an entry that does not name its person"
-                )
+                return Fault("keys.other", "the entry that should name the key does not name its person")
             return False
         for named in since:
             found = _held(one, named, first=named is since[0])
@@ -199,7 +195,7 @@ class ShownKeys:
                 continue
             if last.registry == latest.registry:
                 return Fault(
-                    "keys.two_people", "the key that signed it is another one's, by the same documents"
+                    "keys.two_people", "the signing key belongs to another person in the same documents"
                 )
             return False
         return True
@@ -214,16 +210,14 @@ def _held(one: _Signed, named: _Named, *, first: bool) -> Fault | bool:
     if signs is None:
         return False
     if signs.name != one.name:
-        return Fault(
-            "keys.person", "it is signed in the name of somebody else than whose key its entry names"
-        )
+        return Fault("keys.person", "the entry is signed in another person's name than that of the key")
     if one.key in signs.keys:
         return True
     if first:
-        return Fault("keys.other", "it is signed with a key that was not its person's")
+        return Fault("keys.other", "the entry is signed with a key that was not its person's")
     if one.at - named.at <= ON_ITS_WAY_MS_MAX:
         return False
-    return Fault("keys.removed", "it is signed with a key that had been taken from its person by then")
+    return Fault("keys.removed", "the entry is signed with a key that its person no longer had")
 
 
 def _says_as_before(before: Sequence[_Named]) -> bool:

@@ -54,4 +54,9 @@ class ShownPasskeys:
             if people is None:
                 self.unread += 1
             elif people.get(person, index) >= index:
-                yield index, Fault("approval.passkey", "it is signed with a passkey that is not its person's")
+                yield (
+                    index,
+                    Fault(
+                        "approval.passkey", ("the entry is signed with a passkey that is not its person's")
+                    ),
+                )

@@ -93,7 +93,10 @@ class ShownPrepared:
             asked = self._asked.get(ran.approval) if ran.approval else None
             if ran.reference is None:
                 if asked is not None or ran.link is not None:
-                    yield ran.index, Fault(RULE, "it does not refer to what prepared what it executes")
+                    yield (
+                        ran.index,
+                        Fault(RULE, ("the entry does not refer to the entry that prepared what it executes")),
+                    )
                 continue
             first = executed.setdefault(ran.reference[0], ran.index)
             if first != ran.index:
@@ -102,14 +105,14 @@ class ShownPrepared:
             if ran.link is None:
                 self.unread += 1
             elif asked is not None and asked != ran.link:
-                yield ran.index, Fault(RULE, "what is executed is not what people were shown")
+                yield ran.index, Fault(RULE, "the executed object is not the one that people approved")
 
     def _unlike_prepared(self, ran: _Ran, entry: int, leaf: str) -> Iterator[tuple[int, Fault]]:
         link = ran.link
         if link is not None and link.entry != entry:
-            yield ran.index, Fault(RULE, "it says that another entry prepared it than it refers to")
+            yield ran.index, Fault(RULE, "the entry that prepared it is not the one that it refers to")
         if entry >= ran.index:
-            yield ran.index, Fault(RULE, "it names a later entry as what prepared it")
+            yield ran.index, Fault(RULE, "the entry that prepared it is a later one")
             return
         if entry not in self._ended:
             self.unread += 1
@@ -179,7 +182,7 @@ def _link(value: JSONValue) -> _Link:
     match value:
         case {"argument": str(argument), "by": str(by), "digest": str(digest), "entry": int(entry)}:
             return _Link(argument=argument, by=by, digest=digest, entry=entry)
-    raise PREPARED_EXECUTED("it does not say what was prepared")
+    raise PREPARED_EXECUTED("the entry does not contain what was prepared")
 
 
 def _check_bytes(link: _Link, arguments: JSONValue) -> None:
@@ -192,5 +195,5 @@ def _text(whole: JSONValue, prepared: JSONValue) -> bytes:
     """Return the bytes of an object: canonical JSON, or the text itself."""
     form = prepared.get("format") if isinstance(prepared, dict) else None
     if form not in FORMATS or (form == "text" and not isinstance(whole, str)):
-        raise PREPARED_EXECUTED("it is of no known format")
+        raise PREPARED_EXECUTED("the prepared object has an unknown format")
     return whole.encode() if form == "text" and isinstance(whole, str) else encode(whole)

@@ -109,10 +109,10 @@ class ShownReviews:
     def _check_words(self, index: int, said: _Said, fields: Mapping[str, bytes]) -> None:
         """Check that the disclosed fields beside the signature match what was signed."""
         if fields.get("person_name", encode(said.by)) != encode(said.by):
-            fault = Fault("review.person", "the review is signed as somebody else than its entry says")
+            fault = Fault("review.person", "the review's signer is not the person that its entry names")
             self._found.append((index, fault))
         if fields.get("comment", encode(said.comment)) != encode(said.comment):
-            fault = Fault("review.signed", "the review's entry has other words than were signed")
+            fault = Fault("review.signed", "the entry has other words than the signed review")
             self._found.append((index, fault))
 
     def faults(self, shown: Mapping[str, tuple[FrozenJSON, FrozenJSON]]) -> Iterator[tuple[int, Fault]]:
@@ -125,14 +125,14 @@ class ShownReviews:
                 continue
             person, digest = broken
             if person == leaf.person:
-                yield index, Fault("review.own", "who broke the glass has reviewed it")
+                yield index, Fault("review.own", "the review is by the person who used break-glass")
             asked = shown.get(leaf.approval)
             if said is None or not digest or asked is None:
                 self.unread += 1
             elif (said.approval, said.verdict) != (leaf.approval, leaf.verdict):
-                yield index, Fault("review.signed", "the review says something else than its entry")
+                yield index, Fault("review.signed", "the signed review differs from its entry")
             elif (said.action, said.answer) != (asked[0].hex, digest):
-                yield index, Fault("review.signed", "the review is of another action, or of another answer")
+                yield index, Fault("review.signed", ("the review is about another action or another answer"))
 
 
 def _signed_by_key(token: str, jwk: str) -> _Said:

@@ -119,9 +119,9 @@ class ShownSigned:
         )
         name = str(claims.get("iss"))
         if fields.get(form.name, encode(name)) != encode(name):
-            self._wrong(index, "signed.person", "it is signed as somebody else than its entry says")
+            self._wrong(index, "signed.person", "the signer is not the person that its entry names")
         if _other(leaf, form, claims) or (isinstance(leaf, HoldLiftedLeaf) and leaf.key != key.thumbprint):
-            self._wrong(index, "signed.other", "what was signed says something else than its entry")
+            self._wrong(index, "signed.other", "the signed statement differs from its entry")
         self._keys.signed(
             index, leaf.at, person=_signer(leaf), name=name, key=key.thumbprint, reference=leaf.keys_ref
         )

@@ -103,10 +103,10 @@ class ShownTokens:
         told = shown.leaf.consent
         if consent is None:
             if told is not UNSET:
-                return Fault("consent.missing", "its entry refers to a consent, its token names none")
+                return Fault("consent.missing", ("the entry refers to a consent, but its token names none"))
             if parent is not None and _holder(parent) != _holder(shown.hop):
                 return Fault(
-                    "consent.missing", "it was issued below another agent's hop without that agent's consent"
+                    "consent.missing", ("the token was issued below another agent's hop without its consent")
                 )
             return None
         if told is UNSET or (told.entry, told.leaf) != (consent.entry, consent.leaf):
@@ -115,7 +115,8 @@ class ShownTokens:
                 None
                 if told is UNSET and not consent.leaf
                 else Fault(
-                    "consent.missing", "its token names another entry for the consent than its own entry does"
+                    "consent.missing",
+                    ("the token names another entry for the consent than its own entry does"),
                 )
             )
         if told.log is not UNSET:
@@ -141,7 +142,7 @@ def _entry_fault(leaf: CitedLeaf, hop: UnverifiedHop) -> Fault | None:
     )
     offline = leaf.form == _OFFLINE
     if said != (leaf.name, leaf.hop, leaf.agent, leaf.depth, leaf.mandate, leaf.expires, offline):
-        return Fault("consent.token", "the token that is shown is not the one that its entry is about")
+        return Fault("consent.token", "the token is not the one of its entry")
     return None
 
 
@@ -160,17 +161,19 @@ def _offline_fault(shown: _Shown, parent: UnverifiedHop | None) -> Fault | None:
 def _consent_fault(issued: UnverifiedHop, consent: Consent, agreed: UnverifiedHop) -> Fault | None:
     """Check that a hop stays within the consent to it."""
     if agreed.raw.hash != consent.hash:
-        return Fault("consent.other", "the consent that it refers to is another one than its token names")
+        return Fault("consent.other", "the consent of the entry is not the one that its token names")
     if agreed.parent_hash != issued.parent_hash:
-        return Fault("consent.other", "it was consented to below another hop than it was issued below")
+        return Fault("consent.other", "the consent is for another parent hop than the token")
     if _holder(agreed) != _holder(issued):
-        return Fault("consent.other", "it was issued to another agent or key than was consented to")
+        return Fault(
+            "consent.other", ("the token was issued to another agent or key than the consent allows")
+        )
     wider = narrower(issued.authority, agreed.authority)
     if wider is not None:
         return Fault("consent.wider", f"more was issued than was consented to: {wider}")
     single_use = agreed.raw.claims.get(terms.SINGLE_USE) is True
     if dict(consent.limits) != dict(spendable(agreed.authority, single_use=single_use)):
-        return Fault("consent.wider", "the sums that its token names are not those that were consented to")
+        return Fault("consent.wider", "the budgets of the token are not those of the consent")
     return None
 
 

@@ -50,12 +50,8 @@ _ISSUED: Final = "mandate_issued"
 _DUTY: Final = "delegation_of_duty"
 _KEYS: Final = "peoples_keys"
 _ONLINE: Final = "online"
-_UNSAID: Final = (
-    "a hop was issued below another one, and nothing says for whose consent or for which token of its own"
-)
-_NOT_OWN: Final = (
-    "it says that it was issued for a token of its holder's own, and the hop above is another agent's"
-)
+_UNSAID: Final = "a hop was issued below another one without a consent or a token of its own"
+_NOT_OWN: Final = "the hop was issued for its holder's own token, but the hop above belongs to another agent"
 OUTSIDE_MAX: Final = 100_000
 """References to other logs that are stored, to be followed in a set of logs."""
 
@@ -163,7 +159,7 @@ class Citations:
         self._says_basis = True
         if consent is not UNSET:
             if own:
-                return Fault("consent.basis", "it refers to a consent, and says that it needed none")
+                return Fault("consent.basis", ("the entry refers to a consent but says that it needed none"))
             return self._followed(index, consent, CONSENT_KIND, _consent_name(agent, parent, mandate))
         if (parent, agent, mandate) not in self._placed:
             # Every hop precedes the hops below it in the log, so the parent may only be missing from a partial range.
@@ -225,7 +221,7 @@ class Citations:
         if duty is UNSET and reference is UNSET:
             return None
         if duty is UNSET or reference is UNSET:
-            return Fault("duty.reference", "it says for whom it was given, or by what, and not both")
+            return Fault("duty.reference", ("the entry says for whom it was given or by what, but not both"))
         name = duty_name(duty.delegation, duty.group, duty.of, leaf.person)
         return self._followed(index, reference, _DUTY, name)
 
@@ -255,7 +251,7 @@ class Citations:
                 found = self._one(index, wanted) or found
         if leaf.hops[-1].agent != leaf.agent:
             found = found or Fault(
-                "reference.kind", "the last hop it names is for another agent than it is about"
+                "reference.kind", "the last hop is for another agent than the entry is about"
             )
         return found
 

@@ -164,7 +164,9 @@ class Reading:
         """Check that the genesis entry is the first and names this log, and that a recovery entry states the size it
         found."""
         if (leaf.tag == Tag.GENESIS) != (index == 0):
-            return Fault("genesis.place", "the genesis entry is the first one, and only that")
+            return Fault(
+                "genesis.place", ("the genesis entry must be the first entry, and no other entry may be one")
+            )
         if isinstance(leaf, GenesisLeaf):
             if self._key and (leaf.origin, leaf.key) != (self._origin, self._key):
                 return Fault(

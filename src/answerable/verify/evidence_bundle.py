@@ -143,10 +143,15 @@ class _Check:
         policy = given or bundle.policy
         if given is None:
             text = "the policy came with the bundle" if bundle.policy else "there is no policy"
-            self._caveat("policy_not_given", f"{text}: whose cosignatures count must be learnt elsewhere")
+            self._caveat(
+                "policy_not_given",
+                (f"{text}: obtain the policy (which cosignatures count) from another source"),
+            )
         keys = (key,) if key is not None else bundle.keys
         if key is None and not (policy and policy.logs):
-            self._caveat("key_not_given", "the log's key came with the bundle: it must be learnt elsewhere")
+            self._caveat(
+                "key_not_given", ("the log's key came with the bundle: confirm it from another source")
+            )
         lacking = ""
         try:
             if policy is None or (key is not None and policy.logs):
@@ -236,7 +241,8 @@ class _Check:
             self._left_out["tokens without which a consent cannot be compared"] = self._tokens.unread
         elif self._tokens_passed_over:
             self._caveat(
-                "tokens_not_compared", "tokens of hops are shown and were not compared with one another"
+                "tokens_not_compared",
+                ("tokens of hops are in the bundle but were not compared with each other"),
             )
         if self._answers is not None:
             for index, fault in self._answers.faults():
@@ -253,7 +259,8 @@ class _Check:
             ]
         elif self._answers_passed_over:
             self._caveat(
-                "answers_not_compared", "people's answers are shown and their signatures were not checked"
+                "answers_not_compared",
+                ("answers of people are in the bundle but their signatures were not checked"),
             )
         for index, fault in self._prepared.faults():
             self._wrong(fault.rule, fault.message, index)

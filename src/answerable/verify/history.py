@@ -138,9 +138,9 @@ class History:
         first, chain = entry_range.first, entry_range.chain_before
         if first == self.size and chain in (b"", self._chain):
             return True
-        message = f"the segment goes on from entry {first}, expected {self.size}"
+        message = f"the segment continues from entry {first}, expected {self.size}"
         if first == self.size:
-            message = "the segment goes on from another history"
+            message = "the segment continues another history"
         if entry_range.file:
             self._wrong("segment.sequence", message, entry_range.file, 16, 88, index=self.size)
         self._is_whole = self._is_whole and first == self.size
@@ -227,7 +227,9 @@ class History:
             first,
             entry_range.offsets[sealed.size - first],
         ):
-            self._wrong("head.sealed", "the head names another place for the end of what is sealed", "head")
+            self._wrong(
+                "head.sealed", "the head has another position for the end of the sealed entries", "head"
+            )
         start = bisect_right(head.open, first - 1, key=lambda one: one.entry)
         for intent in head.open[start:]:
             if intent.entry >= stop:
@@ -235,7 +237,7 @@ class History:
             if (intent.segment, intent.offset) != (first, entry_range.offsets[intent.entry - first]):
                 self._wrong(
                     "head.open",
-                    f"the head names another place for the intent of entry {intent.entry}",
+                    f"the head has another position for the intent of entry {intent.entry}",
                     "head",
                 )
 
@@ -244,15 +246,15 @@ class History:
         beyond = [one for one in self._signatures.history if one.checkpoint.size > self.size]
         if beyond:
             last = beyond[-1]
-            message = f"{last.checkpoint.size} entries were signed over, {self.size} are here"
+            message = f"the checkpoints cover {last.checkpoint.size} entries, but only {self.size} are here"
             self._wrong("entries.missing", message, last.file, last.start, last.stop)
         acknowledged = [one for one in self._signatures.heads if one.size > self.size]
         if acknowledged:
             kept = acknowledged[-1]
-            message = f"{kept.size} entries were acknowledged, {self.size} are here"
+            message = f"the log acknowledged {kept.size} entries, but only {self.size} are here"
             self._wrong("entries.missing", message, KEPT, kept.start, kept.stop)
         if self._head is not None and self._head.size > self.size:
-            message = f"{self._head.size} entries were recorded as stored, {self.size} are here"
+            message = f"the head records {self._head.size} stored entries, but only {self.size} are here"
             self._wrong("entries.missing", message, "head")
         if not self.size:
             self._wrong("log.empty", "there are no ledger entries here")
@@ -261,7 +263,7 @@ class History:
         self._check_tiles()
         unknown = sum(count for tag, count in self._tags.items() if tag not in _KNOWN_TAGS)
         if unknown:
-            message = f"{unknown} entries are of kinds that this version does not know"
+            message = f"{unknown} entries are of kinds unknown to this version"
             self._findings.add(Finding(rule="tag.unknown", severity="note", message=message))
 
     def _check_open(self) -> None:
@@ -273,15 +275,19 @@ class History:
         sealed = head.sealed
         if sealed.size not in {one.checkpoint.size for one in self._signatures.history}:
             self._wrong(
-                "head.sealed", f"the head calls {sealed.size} entries sealed: no checkpoint does", "head"
+                "head.sealed",
+                (f"the head says that {sealed.size} entries are sealed, but no checkpoint covers them"),
+                "head",
             )
         never, late = self._pairing.unended_at_mark()
         listed = {one.entry for one in head.open}
         due = never | {intent for intent, end in late.items() if end >= head.size}
         for intent in sorted(due - listed)[:1]:
-            self._wrong("head.open", f"the head leaves out the open intent of entry {intent}", "head")
+            self._wrong("head.open", f"the head lacks the open intent of entry {intent}", "head")
         for intent in sorted(listed - never - late.keys())[:1]:
-            self._wrong("head.open", f"the head calls entry {intent} an open intent, which it is not", "head")
+            self._wrong(
+                "head.open", f"the head lists entry {intent} as an open intent, which it is not", "head"
+            )
 
     def _check_tiles(self) -> None:
         tiles = self._orders.tiles
@@ -289,10 +295,10 @@ class History:
             return
         for level in tiles.beyond(self.size):
             at = tiles.reach[level] - 1
-            message = f"tiles of the log reach past its {self.size} entries"
+            message = f"tiles of the log extend beyond its {self.size} entries"
             self._wrong("tile.beyond", message, name_of(level, at // 256, 256))
         for name in tiles.strangers:
-            message = "a file that is no tile stands among the tiles"
+            message = "there is a file among the tiles that is not a tile"
             self._findings.add(Finding(rule="tile.stranger", severity="note", message=message, file=name))
 
     def _wrong(

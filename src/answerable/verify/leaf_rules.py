@@ -78,7 +78,7 @@ def payload_fault(leaf: Leaf, attachment: bytes) -> Fault | None:
     if sha256(attachment).hexdigest() != leaf.payload:
         return Fault("payload.mismatch", "the payload is not the one that the leaf commits to")
     sound = len(attachment) > SALT_BYTES if leaf.v == FIRST_LEAF_VERSION else _is_envelope(attachment)
-    return None if sound else Fault("payload.form", "the payload has not the form of its version")
+    return None if sound else Fault("payload.form", ("the payload does not have the format of its version"))
 
 
 def _is_envelope(attachment: bytes) -> bool:
@@ -111,12 +111,12 @@ def _second_version_fault(leaf: Leaf) -> Fault | None:
     if digests is not UNSET:
         if not digests or not all(map(lt, digests, digests[1:])):
             return Fault(
-                "leaf.disclosures", "the digests of the fields are not in ascending order, each once"
+                "leaf.disclosures", "the field digests are not in ascending order without repetition"
             )
         if leaf.payload is UNSET:
-            return Fault("leaf.disclosures", "it has fields to disclose and no payload that holds them")
+            return Fault("leaf.disclosures", "the leaf has disclosable fields but no payload")
     elif leaf.payload is not UNSET:
-        return Fault("leaf.disclosures", "it has a payload and commits to no field in it")
+        return Fault("leaf.disclosures", "the leaf has a payload but commits to no field of it")
     if isinstance(leaf, IntentLeaf) and (
         leaf.run is UNSET or leaf.mandate_ref is UNSET or leaf.policy_ref is UNSET or leaf.tool_ref is UNSET
     ):

@@ -123,24 +123,34 @@ def lease_fault(leaf: LeaseLeaf) -> Fault | None:
     ended = leaf.state == "ended"
     if ended != bool(leaf.end) or ended != bool(leaf.ended_at):
         return Fault(
-            "lease.end", "it says that the lease ended and not how or when, or how and not that it did"
+            "lease.end",
+            ("the entry ends the lease without saying how and when, or says how without ending it"),
         )
     if not ended and leaf.live_until:
-        return Fault("lease.end", "it says what works on of a lease that has not ended")
+        return Fault("lease.end", "the entry says what still works of a lease that has not ended")
     is_issued = bool(leaf.issued_at)
     if (leaf.state == "issued" or leaf.uses or leaf.renewed_at) and not is_issued:
         return Fault(
-            "lease.unissued", "it says that the lease is live or was used, and never that it was issued"
+            "lease.unissued",
+            ("the entry says that the lease is live or was used, but not that it was issued"),
         )
     if leaf.state == "named" and is_issued:
-        return Fault("lease.unissued", "it says that the lease was issued, and that it is still to be")
+        return Fault(
+            "lease.unissued", ("the entry says that the lease was issued and also that it is not issued yet")
+        )
     if leaf.end == "not_issued" and is_issued:
-        return Fault("lease.unissued", "it says that the lease was issued, and that it ended without that")
+        return Fault(
+            "lease.unissued",
+            ("the entry says that the lease was issued and also that it ended before it was"),
+        )
     ends_something = is_issued or leaf.attempts or leaf.sessions_cut or _is_recalled(leaf)
     if leaf.end in ("revoked", "expired") and not ends_something:
         return Fault("lease.unissued", f"it says that the lease was {leaf.end}, and never that it was issued")
     if leaf.state == "unrevoked" and not leaf.attempts:
-        return Fault("lease.unrevoked", "it says that the lease could not be revoked, and that nobody tried")
+        return Fault(
+            "lease.unrevoked",
+            ("the entry says that the lease could not be revoked but that nothing tried to"),
+        )
     return None
 
 

@@ -93,7 +93,7 @@ class _Set:
         shards: dict[str, LedgerReport] = {}
         caveats: list[Caveat] = []
         if (self.directory / "wal").is_dir():
-            message = "a log of its own stands beside the shards, and was not looked at"
+            message = "there is another log beside the shards, which was not checked"
             caveats.append(Caveat(code="another_log", message=message))
         for name in _shards_in(self.directory, findings):
             origin = f"{base}/{name}" if base is not None else None
@@ -120,7 +120,7 @@ class _Set:
     ) -> tuple[LedgerReport | None, dict[str, list[HeadAt]]]:
         place = self.directory / HEADS
         if not place.is_dir():
-            _wrong(findings, "heads.missing", "the log of logs is not here: nothing covers the shards")
+            _wrong(findings, "heads.missing", "the log of logs is missing: nothing covers the shards")
             return None, {}
         origin = next((one for one in notes if one.endswith(f"/{HEADS}")), "")
         report = self.check(
@@ -318,7 +318,7 @@ def _shards_in(directory: Path, findings: Findings) -> list[str]:
         try:
             names.append(checked_shard_name(path.name))
         except Malformed:
-            message = f"{shown(path.name)} stands among the shards, and is the name of none"
+            message = f"{shown(path.name)} is among the shards, but is not the name of one"
             findings.add(Finding(rule="shard.stranger", severity="note", message=message))
     return names
 

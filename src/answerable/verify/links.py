@@ -222,7 +222,7 @@ def step_fault(seq: int, prev: str, reached: tuple[int, bytes, str] | None) -> F
     if seq != expected:
         return Fault("run.gap", f"it is number {seq} of its run, expected {expected}")
     if prev != before:
-        return Fault("run.previous", "it does not name the entry before it in its run")
+        return Fault("run.previous", "the entry does not name the previous entry of its run")
     return None
 
 

@@ -162,13 +162,13 @@ class _Keys:
             text = content_of_small(self._path).decode()
             lines = text.split("\n")
             if lines.pop() or not 1 <= len(lines) <= KEYS_MAX:
-                raise NOTE_KEY("not a few whole lines")
+                raise NOTE_KEY("expected a few complete lines")
             keys = [VerifierKey.parse(line) for line in lines]
             if keys[0].kind != ED25519 or len({one.name for one in keys}) != 1:
-                raise NOTE_KEY("not the keys of one log")
+                raise NOTE_KEY("the keys belong to several logs, expected one")
         except FileNotFoundError:
             if is_needed:
-                self._wrong("key.file", "the log's verifier key is not here, and none was given")
+                self._wrong("key.file", "the log's verifier key is missing, and none was given")
         except (Malformed, ValueError):
             self._wrong("key.file", "the log's verifier key cannot be read")
         else:
@@ -194,7 +194,7 @@ class _Notes:
         alone = self._alone(newest)
         path = self._directory / name
         if path.exists() and not (path.is_file() and path.stat().st_size <= HISTORY_BYTES_MAX):
-            self._wrong("checkpoint.damaged", f"no file of at most {HISTORY_BYTES_MAX} bytes", name)
+            self._wrong("checkpoint.damaged", f"not a file of at most {HISTORY_BYTES_MAX} bytes", name)
             return
         content = read_plain(path) if path.exists() else b""
         notes, used = notes_in(content)
@@ -258,11 +258,11 @@ class _Notes:
             note = Note.parse(encoded)
             signers = set(note.verify(read.keys))
             if read.key not in signers:
-                raise NOTE_UNSIGNED("it is not signed by the log's own key")
+                raise NOTE_UNSIGNED("the note is not signed by the log's key")
             checkpoint = Checkpoint.parse(note.text)
             if checkpoint.origin != read.origin:
                 raise CHECKPOINT_ORIGIN_MISMATCH(
-                    f"it is of {shown(checkpoint.origin)}, expected {shown(read.origin)}"
+                    f"the checkpoint belongs to log {shown(checkpoint.origin)}, expected {shown(read.origin)}"
                 )
         except (Malformed, Unverified) as error:
             self._wrong("checkpoint.signature", f"checkpoint: {error.message}", file, start, stop)
@@ -304,7 +304,7 @@ class _Notes:
 
     def _lacking(self, keys: Iterable[VerifierKey], file: str, start: int, stop: int) -> None:
         ids = ", ".join(sorted(f"{shown(one.name)} {one.key_id.hex()}" for one in keys))
-        message = f"checkpoint: it lacks a signature that it must have, by key {ids}"
+        message = f"checkpoint: the required signature by key {ids} is missing"
         self._wrong("checkpoint.signature", message, file, start, stop)
 
     def _rest(self, content: bytes, used: int, name: str) -> None:
@@ -364,7 +364,7 @@ class _Notes:
     def _behind(self, name: str) -> None:
         """Warn that the file lags behind the history: the history is written first, and a power cut or a copy may fall
         between the two writes."""
-        message = "the newest checkpoint is in the history alone, as after a power cut"
+        message = "the newest checkpoint is only in the history, as after a power failure"
         self._found(Finding(rule="checkpoint.behind", severity="warning", message=message, file=name))
 
     def _may_be_cut_off(self, rest: bytes) -> bool:

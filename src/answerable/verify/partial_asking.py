@@ -185,4 +185,4 @@ def _uid(kind: str, name: str) -> str:
 
 
 def _unreadable(why: str) -> Malformed:
-    return POLICY_UNREADABLE(f"Cedar cannot say what is possible: {shown(why)}")
+    return POLICY_UNREADABLE(f"Cedar cannot evaluate what is possible: {shown(why)}")

@@ -344,7 +344,7 @@ def _read(text: str) -> list[dict[str, Any]]:
 def _parsed(text: str) -> list[dict[str, Any]]:
     parsed = msgspec.json.decode(cedarpy.policies_to_json_str(text))
     if parsed.get("templates"):
-        raise POLICY_UNREADABLE("it has templates")
+        raise POLICY_UNREADABLE("it contains templates")
     return [*parsed["staticPolicies"].values()]
 
 
@@ -391,4 +391,4 @@ def _entities(named: Named) -> cedarpy.Entities:
 
 
 def _unreadable(why: str) -> Malformed:
-    return POLICY_UNREADABLE(f"the policy set cannot be asked again: {why}")
+    return POLICY_UNREADABLE(f"the policy set cannot be evaluated again: {why}")

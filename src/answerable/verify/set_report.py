@@ -81,7 +81,7 @@ class LedgerSetReport:
         if hidden > 0:
             yield f"  and {hidden} findings more"
         wrong = [place for place, report in self.logs.items() if report.status == "invalid"]
-        named = ", ".join(wrong) or "what the logs say of one another does not fit"
+        named = ", ".join(wrong) or "references between the logs do not match"
         verdict_line = _VERDICTS[self.status].format(logs=named)
         newer = any(report.newer_since for report in self.logs.values())
         yield verdict_line if not newer or self.status != "valid" else _NEWER

@@ -138,7 +138,7 @@ def _in_bundles(directory: Path) -> Iterator[tuple[int, bytes]]:
 def _order_fault(before: ShardHead, head: ShardHead) -> tuple[str, str] | None:
     name = shown(head.origin)
     if head.key != before.key:
-        return "shard_head.key", f"shard {name} has another key than in its head before"
+        return "shard_head.key", f"shard {name} has another key than in its previous head"
     if head.size < before.size:
         return "shard_head.order", f"shard {name} went from {before.size} entries back to {head.size}"
     if head.size == before.size and head.checkpoint != before.checkpoint:

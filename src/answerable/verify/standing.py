@@ -21,15 +21,13 @@ def caveats_of(standing: Standing) -> tuple[Caveat, ...]:
 def _open(standing: Standing) -> Iterator[tuple[str, str]]:
     size, witnessed = standing.size, standing.witnessed
     if not standing.key_given:
-        yield "key_not_given", "the key came with the log: that it is the right one must be learnt elsewhere"
+        yield "key_not_given", "the key came with the log: confirm it from another source"
     if standing.is_public_part:
-        yield "payloads_absent", "only the public part of the log is here: payloads were not looked at"
+        yield "payloads_absent", "only the public part of the log is here: payloads were not checked"
     if standing.lacks_tiles:
-        yield "tiles_absent", "the public part of the log is not here: its tiles were not looked at"
+        yield "tiles_absent", "the public part of the log is missing: its tiles were not checked"
     if standing.lacks_history and not standing.is_public_part:
-        text = (
-            "earlier checkpoints were taken away: when entries were signed and witnessed before is not known"
-        )
+        text = "earlier checkpoints were removed: when earlier entries were signed and witnessed is unknown"
         yield "history_absent", text
     if size > standing.signed:
         count = size - standing.signed
@@ -37,7 +35,7 @@ def _open(standing: Standing) -> Iterator[tuple[str, str]]:
     if standing.policy_given and not witnessed:
         yield (
             "not_witnessed",
-            "no checkpoint has the cosignatures that the policy asks for: another history may exist",
+            "no checkpoint has the cosignatures that the policy requires: another history may exist",
         )
     elif standing.policy_given and witnessed < size:
         count = size - witnessed
@@ -46,7 +44,7 @@ def _open(standing: Standing) -> Iterator[tuple[str, str]]:
             f"the last {count} entries, from {witnessed} on, were not yet seen by witnesses",
         )
     if standing.is_torn:
-        text = "a write was cut off at the end, as by a power cut; nothing had been promised about it"
+        text = "the last write is incomplete, as after a power failure; it had not been acknowledged"
         yield "torn_tail", text
     if max(standing.kept, witnessed) < size:
         known = f"what was kept reaches entry {standing.kept}" if standing.kept >= 0 else "nothing was kept"

@@ -36,7 +36,7 @@ def stdio_note(settings: Settings) -> str:
     """Return a warning if servers run under this process's own account; empty if they do not."""
     if tools_account(settings.upstreams.user) is not None:
         return ""
-    says = "run under the account of this server: one that is hostile reads its keys and answers in people's names"
+    says = "run under the account of this server: a hostile one can read its keys and answer as its people"
     mend = f"give them an account: `useradd --system {TOOLS}`, or `upstreams.user`"
     if os.geteuid() != 0:
         mend = f"start it as root and {mend}"

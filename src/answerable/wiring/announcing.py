@@ -61,7 +61,7 @@ def event_desk(settings: Settings, store: SqliteStore, tokens: TokenState) -> Ev
     for stream in register.streams():
         if stream.method != "webhook" and stream.receiver not in receivers:
             _log.warning(
-                "%s has a stream of events and is not in `announcing.receivers`: it is told nothing",
+                "%s has a stream of events and is not in `announcing.receivers`: it receives no events",
                 stream.receiver,
             )
     return desk

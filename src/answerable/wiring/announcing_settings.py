@@ -42,8 +42,8 @@ class AnnouncingSettings:
     )
     waiting_max: int = number(
         10_000,
-        "events that may wait for one receiver; past it its stream is paused, which it is told, and later ones are "
-        "counted and not kept there (the ledger has them)",
+        "events that may wait for one receiver; beyond it, its stream is paused with a notice, and later events are "
+        "counted but not queued (the ledger has them)",
         unit="events",
         minimum=10,
         maximum=1_000_000,
@@ -81,7 +81,7 @@ def receivers_in(settings: AnnouncingSettings) -> dict[str, frozenset[str]]:
         name, *urls = line.split() or [""]
         if not _NAME.fullmatch(name) or name in found or len(found) >= RECEIVERS_MAX:
             raise SETTINGS_RECEIVERS(
-                f"{shown(line)} is not `AGENT [PUSH-URL ...]`, of an agent once, and at most {RECEIVERS_MAX}"
+                f"{shown(line)} is not `AGENT [PUSH-URL ...]`, each agent once, at most {RECEIVERS_MAX}"
             )
         for url in urls:
             check_url(url, code=SETTINGS_RECEIVERS)
@@ -103,9 +103,9 @@ def webhooks_in(settings: AnnouncingSettings) -> tuple[Webhook, ...]:
         if not _NAME.fullmatch(name) or not known or name in found or len(found) >= WEBHOOKS_MAX:
             # The line may contain the secret itself, so it is not shown.
             raise SETTINGS_WEBHOOKS(
-                "each is `NAME URL SECRET CHOICE [CHOICE ...]`, such as "
-                "`ops https://hooks.example/stops file:ops.hook stops group:security`, with another name each, and at "
-                f"most {WEBHOOKS_MAX}"
+                "expected `NAME URL SECRET CHOICE [CHOICE ...]`, such as "
+                "`ops https://hooks.example/stops file:ops.hook stops group:security`, each name once, at most "
+                f"{WEBHOOKS_MAX}"
             )
         check_url(url, code=SETTINGS_WEBHOOKS)
         if not secret.startswith(("file:", "env:")) or secret in ("file:", "env:"):

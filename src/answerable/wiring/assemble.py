@@ -276,15 +276,16 @@ async def _recovered(
     await kept.settled()
     if recalled.ends or recalled.revocations:
         _log.warning(
-            "the registers are older than the ledger: %d ends and %d revocations are in force again",
+            "the registers are older than the ledger: %d ends and %d revocations were restored",
             recalled.ends,
             recalled.revocations,
         )
     if recalled.holds:
-        _log.warning("the registers are older than the ledger: %d holds are in force again", recalled.holds)
+        _log.warning("the registers are older than the ledger: %d holds were restored", recalled.holds)
     if recalled.tokens:
         _log.warning(
-            "%d issued tokens that the registers did not know are in status lists again", recalled.tokens
+            "%d issued tokens that were missing in the registers were restored to status lists",
+            recalled.tokens,
         )
     if recalled.nameless:
         _log.warning(

@@ -198,10 +198,10 @@ async def _end_when_changed(directory: Path, seen: object, ending: anyio.Event) 
         except Unavailable as failed:
             faults = [failed.message]
         if not faults:
-            _log.warning("the target files have changed: starting anew with them")
+            _log.warning("the target files have changed: restarting with them")
             ending.set()
             return
-        _log.error("the target files have changed and stay as they were read: %s", "; ".join(faults))
+        _log.error("the target files have changed but are not used: %s", "; ".join(faults))
 
 
 def _fingerprint(directory: Path) -> object:

@@ -28,7 +28,7 @@ class BrokerSettings:
     )
     directory: Path = field(
         default=Path("broker"),
-        metadata=about("where the broker keeps its leases, its own alone", unit="path"),
+        metadata=about("directory of the broker's leases, accessible to the broker alone", unit="path"),
     )
     socket: Path = field(
         default=Path("broker.sock"), metadata=about("Unix socket between gateway and broker", unit="path")
@@ -46,7 +46,7 @@ class BrokerSettings:
     )
     refuse_exposed: bool = flag(
         True,
-        "nothing is begun at a target of whose static secrets one was exposed, until it is replaced; leases are ended",
+        "refuse actions at a target with an exposed static secret until it is replaced, and end its leases",
     )
     rotate_accounts: bool = flag(
         True,
@@ -63,17 +63,21 @@ class BrokerSettings:
         (), "accounts whose processes the broker answers, by name or number, beside its own and root"
     )
     action_seconds: int = number(
-        60, "life of the lease of one action", unit="seconds", minimum=1, maximum=3_600
+        60, "lifetime of the lease of one action", unit="seconds", minimum=1, maximum=3_600
     )
     task_seconds: int = number(
         900,
-        "life of the lease of a task window, renewed while its task goes on",
+        "lifetime of the lease of a task window, renewed while the task runs",
         unit="seconds",
         minimum=1,
         maximum=86_400,
     )
     tier_0_seconds_max: int = number(
-        900, "longest life of any lease of a capability of tier 0", unit="seconds", minimum=1, maximum=86_400
+        900,
+        "longest lifetime of any lease of a capability of tier 0",
+        unit="seconds",
+        minimum=1,
+        maximum=86_400,
     )
     tier_1_seconds_max: int = number(900, "the same of tier 1", unit="seconds", minimum=1, maximum=86_400)
     tier_2_seconds_max: int = number(900, "the same of tier 2", unit="seconds", minimum=1, maximum=86_400)
@@ -86,7 +90,7 @@ class BrokerSettings:
     )
     release_seconds_max: float = seconds(
         5.0,
-        "how long an answer waits for its lease to be gone; past it the lease is ended behind it",
+        "how long a result waits for its lease to be revoked; after that, the lease is revoked in the background",
         minimum=0,
         maximum=60,
     )
@@ -97,7 +101,7 @@ class BrokerSettings:
         16, "revocations at one target at a time", unit="revocations", minimum=1, maximum=1_000
     )
     kept_days: int = number(
-        7, "how long ended leases are remembered by the broker", unit="days", minimum=1, maximum=3_650
+        7, "how long the broker remembers ended leases", unit="days", minimum=1, maximum=3_650
     )
 
 

@@ -32,8 +32,8 @@ BEHIND_ROUNDS_MAX: Final = 20
 """Rounds in which a register may lag before the next start must bring it up."""
 
 BEHIND: Final = (
-    "the registers are not as the ledger says, since they could not be written for a while: the next start brings them "
-    "up"
+    "the registers differ from the ledger, since they could not be written for a while: the next start updates "
+    "them"
 )
 
 _log: Final = logging.getLogger(__name__)
@@ -58,14 +58,14 @@ async def mended_trust_domain(store: SqliteStore, ledger: Ledger, clock: Clock) 
     done = await to_thread.run_sync(mend)
     if done.made:
         _log.warning(
-            "of the trust domain could not be read and is as the ledger says again: %s; look at the disk of the "
+            "of the trust domain could not be read and was restored from the ledger: %s; check the disk of the "
             "registers",
             ", ".join(map(shown, done.made)),
         )
     for name in done.left:
         _log.error(
-            "authority %s cannot be read, and no entry of the ledger says its keys: put a copy of `answerable.db` "
-            "back, or remove it with `answerable trust remove`, after which nothing that it signed is believed",
+            "authority %s cannot be read, and no entry of the ledger has its keys: restore `answerable.db` from a "
+            "backup, or remove it with `answerable trust remove`, after which nothing that it signed is believed",
             shown(name),
         )
 
@@ -124,7 +124,7 @@ class KeptRegisters:
                 self._behind = 0
                 return
         except Unavailable as failed:
-            _log.warning("it is not kept for now up to where the registers are true: %s", failed.message)
+            _log.warning("the confirmed position of the registers cannot be stored now: %s", failed.message)
             return
         self._behind += 1
         if self.is_behind():
@@ -136,22 +136,22 @@ def told(done: CaughtUp) -> list[str]:
     lines = []
     if done.rows:
         counts = ", ".join(f"{count} of {name}" for name, count in sorted(done.rows.items()))
-        lines.append(f"the registers were behind the ledger: {counts} are as it says again")
+        lines.append(f"the registers were behind the ledger: {counts} were restored from it")
     if done.damaged:
         named = ", ".join(shown(name) for name in done.damaged[:NAMED_MAX])
         lines.append(
-            f"{len(done.damaged)} documents could not be read and were made again from the ledger, {named}: look at "
+            f"{len(done.damaged)} documents could not be read and were restored from the ledger, {named}: check "
             "the disk of the registers"
         )
     if done.mended:
         lines.append(
-            f"the registers were written by other hands than this server's: {_named(done.mended)} are as the ledger "
-            "says again; find out who wrote them"
+            f"the registers were changed by another program: {_named(done.mended)} were restored from the ledger; "
+            "find out what wrote them"
         )
     if done.recalled:
         lines.append(
-            "the registers were written by other hands than this server's: "
-            f"{', '.join(done.recalled)} are as the ledger says again; find out who wrote them"
+            "the registers were changed by another program: "
+            f"{', '.join(done.recalled)} were restored from the ledger; find out what wrote them"
         )
     if done.left_out:
         named = ", ".join(
@@ -159,8 +159,8 @@ def told(done: CaughtUp) -> list[str]:
             for one in done.left_out[:NAMED_MAX]
         )
         lines.append(
-            f"{len(done.left_out)} rows are not in force, as what gives them was not signed with a key of its giver's "
-            f"of then, or cannot be read: {named}"
+            f"{len(done.left_out)} rows are not in force, because their statement was not signed with a key that its "
+            f"signer had then, or cannot be read: {named}"
         )
     return lines
 

@@ -37,25 +37,23 @@ class ChannelSettings:
 
     routes: tuple[str, ...] = texts(
         (),
-        "who is told where, each `GROUP CHANNEL [CHANNEL ...]`: GROUP is a group of people, `*` for every one, or "
-        "`@requester` for whoever's task it is, who is told what came of it; CHANNEL is `email`, `push`, `slack`, "
-        "`slack:CHANNEL-ID` or `webhook:NAME`",
+        "which group is notified where, each `GROUP CHANNEL [CHANNEL ...]`: GROUP is a group of people, `*` for every "
+        "one, or `@requester` for the person who gave the task, who is notified of the outcome; CHANNEL is `email`, "
+        "`push`, `slack`, `slack:CHANNEL-ID` or `webhook:NAME`",
     )
     name_answerers: tuple[str, ...] = texts(
-        ("email", "slack"), "channels on which it is said who approved or denied"
+        ("email", "slack"), "channels whose messages name who approved or denied"
     )
     messages_max: int = number(
         10,
-        "questions that one person is told one by one on a channel within `digest_seconds`; the rest is put into one "
-        "message",
+        "questions that are sent one by one to one person on a channel within `digest_seconds`; further ones are "
+        "combined into one message",
         unit="messages",
         minimum=1,
         maximum=1_000,
     )
     digest_seconds: int = number(600, "that time", unit="seconds", minimum=1, maximum=86_400)
-    try_seconds_max: float = seconds(
-        20.0, "longest time one message may take to be handed over", minimum=0.1, maximum=120
-    )
+    try_seconds_max: float = seconds(20.0, "longest time to hand over one message", minimum=0.1, maximum=120)
     authorities: str = reference(
         "authorities whose certificates servers of channels may show, PEM; empty for the system's"
     )
@@ -68,8 +66,8 @@ class ChannelSettings:
     email_password: str = reference("password for it")
     slack_token: str = reference("token of a Slack app's bot that may `chat:write`; empty for no Slack")
     slack_signing_secret: str = reference(
-        "signing secret of that app, by which its clicks are known; only where `walk.signatures` says `chat` of a tier "
-        "are there buttons, and the bot needs `users:read` for them"
+        "signing secret of that app, which authenticates its clicks; messages have buttons only where "
+        "`walk.signatures` has `chat` for a tier, and the bot then needs `users:read`"
     )
     slack_url: str = text("https://slack.com/api", "address of Slack's Web API")
     webhooks: tuple[str, ...] = texts(
@@ -78,7 +76,7 @@ class ChannelSettings:
         "bytes",
     )
     push: bool = flag(
-        False, "let people have messages on their own devices (Web Push), which they turn on in the console"
+        False, "send notifications to people's own devices (Web Push), which they turn on in the console"
     )
     push_contact: str = text(
         "", "mail address that push services may write to about what this deployment sends; needed for `push`"
@@ -126,8 +124,8 @@ def hooks_in(settings: ChannelSettings) -> tuple[WebhookLine, ...]:
         if not _NAME.fullmatch(name) or name in found or len(found) >= WEBHOOKS_MAX:
             # The line may contain the secret itself, so it is not shown.
             raise SETTINGS_CHANNELS(
-                "each is `NAME URL SECRET`, such as `ops https://hooks.example/approvals file:ops.hook`, with another "
-                f"name each, and at most {WEBHOOKS_MAX}"
+                "expected `NAME URL SECRET`, such as `ops https://hooks.example/approvals file:ops.hook`, each name "
+                f"once, at most {WEBHOOKS_MAX}"
             )
         check_url(url, code=SETTINGS_CHANNELS)
         if not secret.startswith(("file:", "env:")) or secret in ("file:", "env:"):
@@ -183,7 +181,7 @@ def _mail_faults(settings: ChannelSettings) -> Iterator[tuple[str, str]]:
         yield "channels.email_tls", f"expected one of {', '.join(f'`{one}`' for one in TLS_KINDS)}"
     if bool(settings.email_user) != bool(settings.email_password):
         missing = "email_password" if settings.email_user else "email_user"
-        yield f"channels.{missing}", "a name and its password are set together: this one is missing"
+        yield f"channels.{missing}", "a name and its password must be set together: this one is missing"
     if not settings.email_server:
         return
     try:

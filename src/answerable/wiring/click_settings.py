@@ -23,26 +23,26 @@ def click_faults(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield each faulty key with the fault; nothing if no tier accepts a click and no secret is set."""
     channels, walk = settings.channels, settings.walk
     if channels.slack_signing_secret and not channels.slack_token:
-        yield "channels.slack_token", "clicks come from messages: without a token none are sent"
+        yield "channels.slack_token", "clicks need messages, and without a token none are sent"
     if not wants_clicks(settings):
         return
     if not channels.slack_signing_secret:
         yield (
             "channels.slack_signing_secret",
-            f"`walk.signatures` lets clicks answer (`{CHAT}`): set it, so that they are known to be Slack's",
+            f"`walk.signatures` accepts clicks (`{CHAT}`): set it to authenticate them",
         )
     if not settings.console.enabled or not settings.console.origin:
-        yield "console.origin", "clicks come in at the console's address: set it, and enable the console"
+        yield "console.origin", "clicks are received at the console's address: set it, and enable the console"
     for tier, (asks, looks) in enumerate(zip(walk.signatures, walk.look_seconds_min, strict=False)):
         if asks == CHAT and looks:
             yield (
                 "walk.look_seconds_min",
-                f"tier {tier} asks for {looks} s of looking, of which a click says nothing: take `{CHAT}` away, or ask "
-                "for 0",
+                f"tier {tier} asks for {looks} s of looking, which a click cannot prove: remove `{CHAT}`, or set "
+                "0",
             )
     try:
         routed = any(route.channel == SLACK and not route.place for route in routes_in(channels))
     except Malformed:
         return  # The routes' own check reports this.
     if not routed:
-        yield "channels.routes", f"nobody is told by `{SLACK}`, and only messages to a person have buttons"
+        yield "channels.routes", f"no route uses `{SLACK}`, and only messages to a person have buttons"

@@ -80,7 +80,7 @@ def open_console(settings: Settings, walk: Walk) -> ConsoleDoor | None:
     try:
         listeners = listen(tcp=(wanted.host, _port(settings)))
     except Unavailable as taken:
-        _log.warning("the console stays shut, set `console.port`: %s", taken.message)
+        _log.warning("the console is not started, set `console.port`: %s", taken.message)
         walk.passkeys.origins = ()
         return None
     port = listeners.tcp_address[1] if listeners.tcp_address is not None else wanted.port

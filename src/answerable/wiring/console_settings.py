@@ -33,8 +33,8 @@ class ConsoleSettings:
     )
     origin: str = text(
         "",
-        "address at which browsers have it, such as https://answerable.example.com; passkeys are bound to its name for "
-        "good; empty takes http://localhost:PORT, which phones cannot reach",
+        "address under which browsers reach it, such as https://answerable.example.com; passkeys are bound to its name "
+        "for good; empty takes http://localhost:PORT, which phones cannot reach",
     )
     groups: tuple[str, ...] = texts(
         (), "groups whose members may sign in; empty lets every active registered person in"
@@ -57,20 +57,24 @@ class ConsoleSettings:
         900, "time after which an unused session ends", unit="seconds", minimum=60, maximum=86_400
     )
     session_seconds: int = number(
-        28_800, "longest life of a session", unit="seconds", minimum=60, maximum=86_400
+        28_800, "longest lifetime of a session", unit="seconds", minimum=60, maximum=86_400
     )
     fresh_seconds: int = number(
         300,
-        "how long ago a passkey may have been shown for what matters most, such as a stop",
+        "how long ago the last passkey authentication may be for sensitive requests, such as a stop",
         unit="seconds",
         minimum=10,
         maximum=3_600,
     )
     sessions_max: int = number(
-        1_000, "sessions at a time; past it nobody signs in", unit="sessions", minimum=1, maximum=100_000
+        1_000,
+        "sessions at a time; beyond it, sign-in is refused",
+        unit="sessions",
+        minimum=1,
+        maximum=100_000,
     )
     attempts_per_minute_max: int = number(
-        30, "tries of one address to sign in or enrol, a minute", unit="tries", minimum=1, maximum=10_000
+        30, "attempts per minute of one address to sign in or enrol", unit="tries", minimum=1, maximum=10_000
     )
     streams_per_session_max: int = number(
         4, "live pages of one session", unit="streams", minimum=1, maximum=100
@@ -81,7 +85,7 @@ def console_faults(settings: ConsoleSettings) -> Iterator[tuple[str, str]]:
     """Yield each faulty key with the fault, beyond the form of each field."""
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         missing = "tls_key" if settings.tls_certificate else "tls_certificate"
-        yield f"console.{missing}", "a certificate and its key are set together: this one is missing"
+        yield f"console.{missing}", "a certificate and its key must be set together: this one is missing"
     if not _is_loopback(settings.host) and not settings.tls_certificate:
         yield (
             "console.host",
@@ -94,9 +98,9 @@ def console_faults(settings: ConsoleSettings) -> Iterator[tuple[str, str]]:
             "passkeys for nothing else",
         )
     if settings.origin.startswith("http://") and settings.tls_certificate:
-        yield "console.origin", "the console has a certificate: its origin begins with https://"
+        yield "console.origin", "the console has a certificate: its origin must begin with https://"
     if settings.session_idle_seconds > settings.session_seconds:
-        yield "console.session_idle_seconds", "an unused session cannot outlast `session_seconds`"
+        yield "console.session_idle_seconds", "must not be longer than `session_seconds`"
 
 
 def name_of_origin(origin: str) -> str:

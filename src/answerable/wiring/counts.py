@@ -35,7 +35,7 @@ async def keep_counts(walk: Walk) -> None:
         await keep_history(walk)
         await keep_figures(walk)
     except Unavailable as failed:
-        _log.warning("used budgets and histories are not kept for now: %s", failed.message)
+        _log.warning("used budgets and histories cannot be stored now: %s", failed.message)
 
 
 async def reading_histories(walk: Walk) -> None:
@@ -46,7 +46,7 @@ async def reading_histories(walk: Walk) -> None:
         try:
             await read_unread_history(walk)
         except Unavailable as failed:
-            _log.warning("what new trackers look at cannot be read for now: %s", failed.message)
+            _log.warning("entries for new trackers cannot be read now: %s", failed.message)
 
 
 async def counting_figures(walk: Walk) -> None:
@@ -55,7 +55,7 @@ async def counting_figures(walk: Walk) -> None:
         try:
             figures = await read_figures(walk, seconds_max=FIGURES_TURN_SECONDS)
         except Unavailable as failed:
-            _log.warning("figures are not counted for now: %s", failed.message)
+            _log.warning("figures cannot be counted now: %s", failed.message)
             figures = None
         behind = figures is not None and figures.entries < walk.ledger.size - BEHIND_ENTRIES
         await anyio.sleep(BEHIND_SECONDS if behind else FIGURES_SECONDS)

@@ -43,20 +43,20 @@ class GatewaySettings:
     depth_max: int = number(32, "objects and arrays inside one another", unit="levels", minimum=8, maximum=64)
     body_bytes_per_second: int = number(
         1_048_576,
-        "what one agent may send; what comes faster waits, after a second's worth at once",
+        "what one agent may send, with bursts of one second's worth; more waits",
         unit="bytes per second",
         minimum=65_536,
         maximum=1_073_741_824,
     )
     loop_share_percent: int = number(
         25,
-        "how much of the event loop's time one agent may use while others are there; its next message waits until "
-        "it has no more; 100 bounds nobody",
+        "share of the event loop's time that one agent may use while others have messages; above it, its next "
+        "message waits; 100 sets no limit",
         unit="percent",
         minimum=1,
         maximum=100,
     )
-    body_seconds_max: float = seconds(30.0, "longest time a body may take to come", minimum=0.1, maximum=600)
+    body_seconds_max: float = seconds(30.0, "longest time to receive a body", minimum=0.1, maximum=600)
     requests_per_agent_max: int = number(
         1_024,
         "requests of one agent at a time, open streams included",
@@ -89,12 +89,12 @@ class GatewaySettings:
     )
     approval_wait_seconds: int = number(
         25,
-        "how long a call waits for people, when its client asks for progress or repeats it after it was told where "
-        "people answer; clients give up after 60 s or so",
+        "how long a call waits for an approval, if its client asks for progress or repeats the call after it got "
+        "the address of the approval; clients time out after about 60 s",
         unit="seconds",
         minimum=0,
         maximum=50,
     )
     tls_certificate: str = reference("certificate chain, PEM; empty serves plain HTTP on loopback")
     tls_key: str = reference("private key of the certificate, PEM")
-    tls_client_ca: str = reference("authorities whose client certificates are asked for and accepted, PEM")
+    tls_client_ca: str = reference("authorities whose client certificates are requested and accepted, PEM")

@@ -39,8 +39,8 @@ from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.counters.note_uses import note_last_uses
 from answerable.flows.revocation.end_instance import follow_standing
+from answerable.flows.state.bell import Bell
 from answerable.flows.state.proof_limits import ProofLimits
-from answerable.flows.state.stop_rules import Bell
 from answerable.flows.state.verify_person import PersonVerifier
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.flows.trust_domain.attest_workload import NO_SSH, AttestationTerms, Attestor
@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
 
 TEND_SECONDS: Final = 5.0
-"""Interval at which authorities, and changes of them by other processes, are checked."""
+"""Interval at which it is checked which steps of authorities are due."""
 TELL_SECONDS: Final = 1.0
 """Interval at which a changed registry is looked for, to notify watchers of the Workload API."""
 SIGHTINGS_SECONDS: Final = 10.0
@@ -90,10 +90,12 @@ _log: Final = logging.getLogger(__name__)
 class Identity:
     """Everything about workloads that the walk, the endpoints and the background tasks share.
 
-    shut: why the trust domain is not open.
+    elsewhere: told when this process learns of a change of the authorities by any process. shut: why the trust domain
+    is not open.
     """
 
     desk: TrustDomainState
+    elsewhere: Watchers
     issuer: SvidIssuer
     attestor: Attestor
     people: PersonVerifier
@@ -163,10 +165,12 @@ async def opened_identity(
     from answerable.adapters.oidc import HttpIssuerKeys, issuer_source
 
     wanted = settings.identity
+    register, elsewhere = SqliteAuthorityRegister(store), Watchers()
+    register.follow(elsewhere.tell)
     desk = TrustDomainState(
         domain=trust_domain(wanted.trust_domain),
         keys=_keys(settings),
-        register=SqliteAuthorityRegister(store),
+        register=register,
         clock=clock,
         entropy=entropy,
         limits=TrustLimits(
@@ -194,6 +198,7 @@ async def opened_identity(
         )
         yield Identity(
             desk=desk,
+            elsewhere=elsewhere,
             shut=shut,
             issuer=SvidIssuer(desk=desk, clock=clock, entropy=entropy),
             attestor=Attestor(
@@ -265,7 +270,7 @@ async def kept_identity(
 ) -> None:
     """Run rotation, federation, ends of instances, manifests, dormancy and sightings, forever. Failures are retried."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_tending, authorities)
+        tasks.start_soon(tending, authorities, identity.elsewhere)
         tasks.start_soon(_telling, identity, workloads.walk)
         tasks.start_soon(_keeping_sightings, identity, workloads.walk)
         tasks.start_soon(follow_standing, workloads)
@@ -275,13 +280,19 @@ async def kept_identity(
         tasks.start_soon(watch_clock, workloads)
 
 
-async def _tending(authorities: AuthorityChanges) -> None:
+async def tending(
+    authorities: AuthorityChanges, elsewhere: Watchers, *, seconds: float = TEND_SECONDS
+) -> None:
+    """Do the rotation steps that are due, and take over other processes' changes as soon as this process learns of
+    them."""
+    bell = Bell()
+    elsewhere.add(bell.ring)
     while True:
         try:
             await authorities.tend()
         except AnswerableError as error:
-            _log.error("the trust domain cannot be tended: %s", error.message)
-        await anyio.sleep(TEND_SECONDS)
+            _log.error("the trust domain cannot be maintained now: %s", error.message)
+        await bell.heard(seconds_max=seconds)
 
 
 async def _suspending_dormant(identity: Identity, workloads: Workloads, settings: Settings) -> None:
@@ -304,7 +315,7 @@ async def noted_at_last(identity: Identity, walk: Walk, settings: Settings) -> N
     try:
         await note_last_uses(walk, identity.uses, days=settings.identity.dormant_days)
     except AnswerableError as error:
-        _log.warning("which agents were used is noted at the next start: %s", error.message)
+        _log.warning("the use of agents cannot be stored before the next start: %s", error.message)
 
 
 async def _following_bundles(identity: Identity) -> None:
@@ -346,7 +357,7 @@ async def _keeping_sightings(identity: Identity, walk: Walk) -> None:
             await anyio.to_thread.run_sync(keep)
             held_against = current
         except AnswerableError as error:
-            _log.warning("what was seen unregistered is not kept for now: %s", error.message)
+            _log.warning("sightings of unregistered objects cannot be stored now: %s", error.message)
 
 
 def _opened_alone(settings: Settings, desk: TrustDomainState) -> None:

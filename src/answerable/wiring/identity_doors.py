@@ -68,7 +68,7 @@ def let_svids_in(context: ssl.SSLContext, desk: TrustDomainState) -> None:
                     try:
                         add_client_authorities(context, (authority,))
                     except Unavailable as error:
-                        _log.warning("an authority of %s is not let in: %s", domain, error.message)
+                        _log.warning("an authority of %s is not accepted: %s", domain, error.message)
 
     told()
     desk.watch(told)

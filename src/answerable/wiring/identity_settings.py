@@ -46,9 +46,9 @@ class IdentitySettings:
     )
     sidecars: tuple[str, ...] = texts(
         ("agent-up",),
-        "whose word about what an agent is made of counts as measured by our sidecar: `agent-up` for our own "
+        "whose measurements of agents count as measured by our sidecar: `agent-up` for our own "
         "`answerable agent up` on this machine, a method of attestation (`join_token`, `oidc`, `x509_pop`, "
-        "`ssh_host_key`, `unix`), or selectors with blanks between them; of all others it is a claim",
+        "`ssh_host_key`, `unix`), or selectors with blanks between them; those of all others count as claims",
     )
     sds: bool = flag(False, "offer secret discovery for Envoy beside the Workload API")
     x509_seconds: int = number(3_600, "lifetime of an X.509-SVID", unit="seconds", minimum=60, maximum=86_400)
@@ -68,7 +68,7 @@ class IdentitySettings:
     )
     dormant_days: int = number(
         90,
-        "days of running without an action of an agent after which it is suspended; alike in all shards; 0 never",
+        "days of uptime without an action of an agent after which it is suspended; set alike in all shards; 0 never",
         unit="days",
         minimum=0,
         maximum=3_650,
@@ -130,21 +130,21 @@ def identity_faults(settings: IdentitySettings) -> Iterator[tuple[str, str]]:
     if settings.authority_seconds < 6 * settings.x509_seconds:
         yield (
             "identity.authority_seconds",
-            f"signing keys live at least 6 times as long as what they sign ({settings.x509_seconds} s), or each would "
-            "have to be replaced before its last SVID ends",
+            f"must be at least 6 times `x509_seconds` ({settings.x509_seconds} s), so that no key is replaced "
+            "before its last SVID expires",
         )
     elif settings.authority_seconds < max(
         6 * settings.jwt_seconds, 3 * (settings.refresh_hint_seconds + settings.x509_seconds // 2 + 1)
     ):
         yield (
             "identity.authority_seconds",
-            "signing keys live at least 6 times as long as a JWT-SVID, and 3 times as long as the refresh hint and "
-            "half an X.509-SVID's life, in which they are announced",
+            "must be at least 6 times `jwt_seconds`, and 3 times the sum of `refresh_hint_seconds` and half of "
+            "`x509_seconds`, in which new keys are announced",
         )
     if bool(settings.pkcs11_module) != bool(settings.pkcs11_token and settings.pkcs11_pin):
         yield (
             "identity.pkcs11_module",
-            "an HSM needs `pkcs11_module`, `pkcs11_token` and `pkcs11_pin`, all three",
+            "an HSM needs all of `pkcs11_module`, `pkcs11_token` and `pkcs11_pin`",
         )
     if bool(settings.bundle_certificate) != bool(settings.bundle_key):
         yield "identity.bundle_certificate", "a certificate and its key are set together"

@@ -69,7 +69,7 @@ class KeptProcess:
                     with anyio.CancelScope(shield=True):
                         await _ended(process)
                 self.ended()
-                _log.warning("the %s ended with code %d and is started again", self.name, code)
+                _log.warning("the %s ended with code %d and is restarted", self.name, code)
             delay = RESTART_SECONDS if anyio.current_time() - began > STEADY_SECONDS else delay
             await anyio.sleep(delay)
             delay = min(2 * delay, RESTART_SECONDS_MAX)

@@ -44,7 +44,7 @@ def _socket_faults(settings: Settings) -> Iterator[tuple[str, str]]:
             yield (
                 key,
                 f"a socket path has at most {SOCKET_PATH_BYTES_MAX} bytes, got {len(os.fsencode(socket))}: "
-                "choose a shorter path, or a data directory nearer the root",
+                "choose a shorter path or data directory",
             )
         if (other := taken.setdefault(os.path.normpath(socket), key)) != key:
-            yield key, f"`{other}` is the same socket: each needs one of its own"
+            yield key, f"same socket as `{other}`: each needs its own"

@@ -43,8 +43,8 @@ def say_who_publishes(walk: Walk) -> None:
     group = walk.policies.publishers
     if group and not any(group in one.groups for one in walk.registry.current.principals.values()):
         _log.warning(
-            "nobody is in group %s, whose members publish policy sets (`policy.publishers`): until somebody registered "
-            "is, no policy set can be put into force",
+            "group %s, whose members publish policy sets (`policy.publishers`), has no registered member: no policy "
+            "set can be put into force",
             shown(group),
         )
 
@@ -58,6 +58,6 @@ async def following_shadow(walk: Walk) -> None:
             # A shadow set of this process is in memory.
             more = (walk.policies.seen is not None or turn == 0) and await follow_shadow(walk)
         except AnswerableError as failed:
-            _log.warning("the policy set in the shadow is not followed for now: %s", failed.message)
+            _log.warning("the shadow policy set cannot be evaluated now: %s", failed.message)
             more = False
         await anyio.sleep(0 if more else SHADOW_SECONDS)

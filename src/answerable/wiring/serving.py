@@ -58,14 +58,14 @@ CONTROL_KEPT: Final = 128
 full."""
 LAST_ROUND_SECONDS_MAX: Final = 1.0
 _NOTHING_ACTS: Final = (
-    "this server has ended and nothing acts through it; what was given out before (leases, tokens, identity documents) "
-    "lives to its own end, or is revoked at its targets"
+    "this server has ended and nothing acts through it; leases, tokens and identity documents that it issued "
+    "stay valid until they expire, or are revoked at their targets"
 )
 _LEFT: Final = {
-    "ledger.poisoned": f"{_NOTHING_ACTS}. What was ended is on record but for what was told otherwise: the next start "
-    "verifies the log and has it",
-    "ledger.unwritable": f"{_NOTHING_ACTS}. What was ended since the disk failed is forgotten: make it writable, and "
-    "end that again before agents are let in",
+    "ledger.poisoned": f"{_NOTHING_ACTS}. What was ended is recorded unless reported otherwise: the next start "
+    "verifies the log and restores it",
+    "ledger.unwritable": f"{_NOTHING_ACTS}. What was ended since the disk failed is lost: make it writable, and end "
+    "that again before agents may connect",
 }
 """What is still in force after a failed log has ended the server."""
 LOCK_WAIT_SECONDS_MAX: Final = 20.0
@@ -227,8 +227,8 @@ def _take_open_files(connections_max: int) -> None:
     allowed = raise_limit()
     if allowed < connections_max + KEPT:
         _log.warning(
-            "this process may have %d open files, and %d connections (`front.connections_max`) need %d: those beyond "
-            "are turned away; raise the limit (`ulimit -n`, `LimitNOFILE` of systemd)",
+            "this process may have %d open files, and %d connections (`front.connections_max`) need %d: further "
+            "ones are refused; raise the limit (`ulimit -n`, `LimitNOFILE` of systemd)",
             allowed, connections_max, connections_max + KEPT,
         )  # fmt: skip
 
@@ -251,7 +251,7 @@ async def _workload_door(
     except Unavailable as shut:
         if shut.code != "workload_api.socket_permissions":
             raise
-        _log.error("the Workload API stays shut: %s", shut.message)
+        _log.error("the Workload API is not started: %s", shut.message)
         task_status.started()
     finally:
         listeners.close()

@@ -52,7 +52,11 @@ class ProofSettings:
     """How callers prove who they are."""
 
     skew_seconds_max: int = number(
-        60, "how far a caller's clock may be from ours, either way", unit="seconds", minimum=1, maximum=3_600
+        60,
+        "largest difference between a caller's clock and ours, either way",
+        unit="seconds",
+        minimum=1,
+        maximum=3_600,
     )
     nonces_per_agent_max: int = number(
         60_000,
@@ -103,21 +107,21 @@ class UpstreamsSettings:
     )
     restart_delay_seconds_max: float = seconds(15.0, "longest such delay", minimum=0.01, maximum=3_600)
     steady_seconds: float = seconds(
-        5.0, "a server that held this long starts again at the first delay", minimum=0.1, maximum=3_600
+        5.0, "after running this long, a server restarts at the first delay again", minimum=0.1, maximum=3_600
     )
     write_seconds_max: float = seconds(
         10.0, "longest wait for a server that does not read its input", minimum=0.1, maximum=600
     )
     stop_seconds_max: float = seconds(2.0, "time a server gets to end by itself", minimum=0, maximum=60)
     catalogue_seconds_max: float = seconds(
-        30.0, "age of a list whose changes a server does not announce", minimum=0.1, maximum=3_600
+        30.0, "longest age of a list whose changes a server does not announce", minimum=0.1, maximum=3_600
     )
     connections_max: int = number(
         512, "connections at a time", unit="connections", minimum=1, maximum=100_000
     )
     log_bytes_max: int = number(
         1_048_576,
-        "kept of the standard error of one server",
+        "how much of the standard error of one server is kept",
         unit="bytes",
         minimum=1_024,
         maximum=1_073_741_824,
@@ -161,7 +165,11 @@ class LedgerSettings:
         maximum=SEGMENT_BYTES_MAX,
     )
     queue_bytes_max: int = number(
-        16_777_216, "what may wait for one sync", unit="bytes", minimum=65_536, maximum=1_073_741_824
+        16_777_216,
+        "size of the entries that may wait for one sync",
+        unit="bytes",
+        minimum=65_536,
+        maximum=1_073_741_824,
     )
     queue_entries_max: int = number(
         65_536, "entries that may wait for one sync", unit="entries", minimum=1, maximum=10_000_000
@@ -181,14 +189,14 @@ class LedgerSettings:
     )
     seal_unsealed_bytes: int = number(
         50_331_648,
-        "entries beyond the newest checkpoint past which the next one is made at once",
+        "size of the entries after the newest checkpoint at which the next one is made at once",
         unit="bytes",
         minimum=65_536,
         maximum=SEGMENT_BYTES_MAX,
     )
     unsealed_bytes_max: int = number(
         67_108_864,
-        "entries beyond the newest checkpoint past which new ones wait; bounds how long opening takes",
+        "size of the entries after the newest checkpoint at which new ones wait; limits how long opening takes",
         unit="bytes",
         minimum=65_536,
         maximum=SEGMENT_BYTES_MAX,
@@ -238,8 +246,8 @@ class PolicySettings:
 
     publishers: str = text(
         "",
-        "group of people of whom one must sign what another person proposed, before policy sets change; empty lets one "
-        "person change them with `answerable apply`, on record",
+        "group of people, of whom one must sign a change of policy sets that another person proposed; empty lets "
+        "one person change them with `answerable apply`, on record",
     )
 
 

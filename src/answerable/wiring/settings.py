@@ -238,7 +238,7 @@ class _Reader:
         if bool(gateway.tls_certificate) != bool(gateway.tls_key):
             missing = "tls_key" if gateway.tls_certificate else "tls_certificate"
             self._fault(
-                f"gateway.{missing}", "a certificate and its key are set together: this one is missing"
+                f"gateway.{missing}", "a certificate and its key must be set together: this one is missing"
             )
         if gateway.tls_client_ca and not gateway.tls_certificate:
             self._fault(
@@ -290,7 +290,7 @@ def checked_value(
     if not isinstance(value, str):
         raise SETTINGS_VALUE(f"expected text, got {_kind(value)}")
     if "\0" in value:
-        raise SETTINGS_VALUE("text with a zero character")
+        raise SETTINGS_VALUE("must not contain a zero character")
     if isinstance(default, Path):
         if not value:
             raise SETTINGS_VALUE("expected a path, got empty text")

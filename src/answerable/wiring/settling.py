@@ -49,7 +49,9 @@ async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> N
             except Unavailable as failed:
                 if failed.port == LEDGER:
                     raise
-                _log.warning("what is due to be written is tried again in %g s: %s", seconds, failed.message)
+                _log.warning(
+                    "due entries cannot be written; next attempt in %g s: %s", seconds, failed.message
+                )
         await keep_canaries(walk)
         await keep_counts(walk)
 
@@ -73,7 +75,7 @@ async def telling_refused(walk: Walk) -> None:
             failing = ""
         except Unavailable as failed:
             if failed.code != failing:
-                _log.warning("who is refused at doors is only counted for now: %s", failed.message)
+                _log.warning("refused callers are only counted now: %s", failed.message)
             failing = failed.code
 
 
@@ -84,7 +86,7 @@ async def keep_canaries(walk: Walk) -> None:
         await tell_ended_canaries(walk)
         await send_attention_check(walk)
     except Unavailable as failed:
-        _log.warning("no canary is asked or told for now: %s", failed.message)
+        _log.warning("test questions cannot be asked or recorded now: %s", failed.message)
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def shard_faults(settings: Settings) -> Iterator[tuple[str, str]]:
     if settings.witnesses.stop_after_seconds and not settings.witnesses.shards:
         yield (
             "witnesses.stop_after_seconds",
-            "what stops a shard are the witnesses of its own log: set `shards = true`, too, or 0 here",
+            "stopping a shard needs witnesses of its own log: set `shards = true`, too, or 0 here",
         )
 
 

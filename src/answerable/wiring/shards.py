@@ -173,7 +173,7 @@ class LogOfLogs:
         late = self._seconds_late()
         if late > LATE_SECONDS:
             own = states.get(self._own_origin, ShardState(origin=self._own_origin, state="waiting"))
-            reason = f"whoever keeps the log of logs has not covered it for {late:.0f} seconds"
+            reason = f"the log of logs has not covered it for {late:.0f} seconds"
             if own.state != "alarm":
                 states[self._own_origin] = replace(own, state="alarm", reason=reason)
         if self._failure:

@@ -120,7 +120,7 @@ def _account(
 def _instead(kind: str, *, is_stored: bool) -> str:
     if kind in ROTATED:
         return (
-            "nothing is needed: the broker changes it at the target itself, on its day and after exposure"
+            "nothing to do: the broker changes it at the target itself, on schedule and after exposure"
             if is_stored
             else "a secret of the store (`store:NAME`), which the broker then changes at the target by itself"
         )
@@ -140,7 +140,7 @@ def _file(path: Path) -> dict[str, Any]:
         owner = pwd.getpwuid(status.st_uid).pw_name
     others = ""
     if status.st_mode & stat.S_IROTH:
-        others = "everybody on this machine may read the file"
+        others = "every user of this machine may read the file"
     elif status.st_mode & stat.S_IRGRP:
         others = "its group may read the file"
     return {"owner": owner, "since": status.st_mtime_ns // 1_000_000, "exposed": others}

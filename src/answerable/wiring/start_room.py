@@ -57,8 +57,8 @@ async def told_of_room(settings: Settings, opening: AbstractAsyncContextManager[
 
 def _with_advice(failed: Unavailable, place: Path) -> Unavailable:
     return Unavailable(
-        f"{failed.message}. Make room on the disk of {shown(place)}, which has {_left(place)} bytes left, and start "
-        "again: what was stored before is kept",
+        f"{failed.message}. Free space on the disk of {shown(place)}, which has {_left(place)} bytes left, and "
+        "start again: stored data is kept",
         code=failed.code,
         port=failed.port,
         effect=failed.effect,

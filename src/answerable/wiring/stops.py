@@ -83,7 +83,9 @@ def recover_rules(walk: Walk) -> None:
     """
     held = restore_rules(walk)
     if held:
-        _log.warning("%d limits of stop rules had been passed and nothing was held for it: it is now", held)
+        _log.warning(
+            "%d limits of stop rules had been passed without a hold: the holds were placed now", held
+        )
 
 
 async def ready_for_a_full_disk(walk: Walk, store: SqliteStore) -> None:
@@ -145,7 +147,9 @@ async def _held(walk: Walk, found: Press, workloads: Workloads | None) -> None:
             raise PANIC_NOT_HELD(
                 f"`{FILE}` exists, and the hold on everything cannot be placed: {failed.message}"
             ) from failed
-        _log.warning("everything is held, and not all that follows is done yet: %s", failed.message)
+        _log.warning(
+            "everything is held, but some effects of the hold are not complete yet: %s", failed.message
+        )
         return
     if placed is not None:
         _log.warning(

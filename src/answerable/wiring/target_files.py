@@ -70,7 +70,7 @@ def has_targets(directory: Path) -> bool:
 def place_fault(directory: Path) -> str:
     """Return why no target file can exist there; empty if one can."""
     if directory.exists() and not directory.is_dir():
-        return f"`broker.targets` names {shown(directory)}, which is no folder: name one that holds NAME{SUFFIX} files"
+        return f"`broker.targets` names {shown(directory)}, which is not a directory: set one with NAME{SUFFIX} files"
     return ""
 
 

@@ -104,7 +104,7 @@ async def sending_metrics(walk: Walk, settings: Settings) -> None:
                 )
             except Unavailable as failed:
                 if failed.code != failing:
-                    _log.warning("metrics are not sent for now: %s", failed.message)
+                    _log.warning("metrics cannot be sent now: %s", failed.message)
                 failing = failed.code
                 continue
             if failing:

@@ -19,7 +19,7 @@ class TelemetrySettings:
 
     metrics_port: int = number(
         0,
-        "TCP port on loopback on which `/metrics` is answered to whoever is on this machine; 0 opens none",
+        "TCP port on loopback that serves `/metrics` to every user of this machine; 0 opens none",
         unit="port",
         minimum=0,
         maximum=65_535,
@@ -29,15 +29,15 @@ class TelemetrySettings:
         "address to which metrics are posted (OTLP over HTTP), path and all, such as "
         "https://collector.example.com/v1/metrics; http:// on loopback only; empty sends none",
     )
-    otlp_header: str = reference("header that the collector wants, as `NAME: VALUE`")
-    otlp_seconds: float = seconds(60.0, "time between two of them", minimum=1, maximum=3_600)
+    otlp_header: str = reference("header that the collector requires, as `NAME: VALUE`")
+    otlp_seconds: float = seconds(60.0, "time between two posts", minimum=1, maximum=3_600)
 
 
 def telemetry_faults(settings: TelemetrySettings) -> Iterator[tuple[str, str]]:
     """Yield each faulty key with the fault, beyond the form of each field."""
     if not settings.otlp_endpoint:
         if settings.otlp_header:
-            yield "telemetry.otlp_header", "there is no `otlp_endpoint` that it could be sent to"
+            yield "telemetry.otlp_header", "needs `otlp_endpoint`, which is not set"
         return
     try:
         parts = urlsplit(settings.otlp_endpoint)

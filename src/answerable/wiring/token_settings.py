@@ -29,42 +29,42 @@ class TokenSettings:
     )
     action_seconds_max_tier_0: int = number(
         ACTING_SECONDS_MAX[0],
-        "how long a token acts on capabilities of tier 0, whatever it is made for",
+        "longest time that a token is accepted for capabilities of tier 0, whatever its own lifetime",
         unit="seconds",
         minimum=5,
         maximum=ACTING_SECONDS_MAX[0],
     )
     action_seconds_max_tier_1: int = number(
         ACTING_SECONDS_MAX[1],
-        "how long a token acts on capabilities of tier 1",
+        "longest time that a token is accepted for capabilities of tier 1",
         unit="seconds",
         minimum=5,
         maximum=ACTING_SECONDS_MAX[1],
     )
     action_seconds_max_tier_2: int = number(
         ACTING_SECONDS_MAX[2],
-        "how long a token acts on capabilities of tier 2",
+        "longest time that a token is accepted for capabilities of tier 2",
         unit="seconds",
         minimum=5,
         maximum=ACTING_SECONDS_MAX[2],
     )
     action_seconds_max_tier_3: int = number(
         ACTING_SECONDS_MAX[3],
-        "how long a token acts on a capability of tier 3, for which it is good once",
+        "longest time that a token is accepted for a capability of tier 3, once",
         unit="seconds",
         minimum=5,
         maximum=ACTING_SECONDS_MAX[3],
     )
     delegation_seconds: int = number(
         3_600,
-        "longest lifetime of a hop from which an agent hands on",
+        "longest lifetime of a hop from which an agent delegates",
         unit="seconds",
         minimum=5,
         maximum=86_400,
     )
     status_list_seconds: int = number(
         30,
-        "how long others may go by a status list: by then they know what was revoked",
+        "how long others may cache a status list; revocations reach them within this time",
         unit="seconds",
         minimum=5,
         maximum=3_600,

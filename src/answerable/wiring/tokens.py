@@ -104,11 +104,11 @@ async def forgetting_tokens(desk: TokenState, *, seconds: float = 60.0) -> None:
         try:
             count = await anyio.to_thread.run_sync(forget)
         except Unavailable as failed:
-            _log.warning("tokens that ran out are not forgotten for now: %s", failed.message)
+            _log.warning("expired tokens cannot be removed now: %s", failed.message)
         try:
             await keep_citations(desk.walk)
         except Unavailable as failed:
-            _log.warning("where statements stand is not kept for now: %s", failed.message)
+            _log.warning("positions of statements cannot be stored now: %s", failed.message)
         await anyio.sleep(seconds if count < FORGOTTEN_MAX else BETWEEN_SECONDS)
 
 

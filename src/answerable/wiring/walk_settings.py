@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk_limits import WalkLimits
 
 WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
-    "intent_ttl_ms": ("from the durable intent to the end of its warrant", "milliseconds", 100, 600_000),
-    "upstream_ms_max": ("longest any upstream call may take", "milliseconds", 100, 3_600_000),
-    "approval_ttl_ms": ("how long people have to answer", "milliseconds", 1_000, 604_800_000),
+    "intent_ttl_ms": ("time from the durable intent to the end of its warrant", "milliseconds", 100, 600_000),
+    "upstream_ms_max": ("longest time for one upstream call", "milliseconds", 100, 3_600_000),
+    "approval_ttl_ms": ("time that people have to answer", "milliseconds", 1_000, 604_800_000),
     "approvals_pending_per_agent_max": ("actions of one agent that may wait at once", "approvals", 1, 10_000),
     "approvals_pending_per_group_max": (
         "actions that may wait for one group at once",
@@ -34,14 +34,14 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
     ),
     "asked_per_group_per_hour_max": ("questions to one group within an hour", "questions", 1, 1_000_000),
     "answers_per_hour_max": (
-        "times that one person may say yes within an hour; one signature over many counts once, and a no is always "
-        "possible",
+        "approvals that one person may give within an hour; one signature over many counts once; denials are not "
+        "limited",
         "answers",
         1,
         100_000,
     ),
     "look_seconds_min": (
-        "how long a person must have had an action of tier 0, 1, 2 and 3 before them to say yes",
+        "shortest time from opening an action of tier 0, 1, 2 and 3 to approving it",
         "list of four, seconds",
         None,
         None,
@@ -52,7 +52,7 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
         0,
         BATCH_ITEMS_MAX,
     ),
-    "batch_tier_max": ("highest tier to which one signature may say yes for many", "tier", 0, BATCH_TIER_MAX),
+    "batch_tier_max": ("highest tier for which one signature may approve many", "tier", 0, BATCH_TIER_MAX),
     "preview_ms_max": (
         "how long a question to people waits for the preview of what the action would do",
         "milliseconds",
@@ -75,32 +75,32 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
         None,
     ),
     "backup_owners_approve": (
-        "whether the backup owner of an agent may say yes to what it does; one who signed its manifest never may, nor "
-        "its owner",
+        "whether the backup owner of an agent may approve its actions; its owner and the signer of its manifest "
+        "never may",
         "true or false",
         None,
         None,
     ),
     "break_glass_ms": (
-        "how long an action may run after somebody let it run without its approval",
+        "time within which an action may run after break-glass",
         "milliseconds",
         1_000,
         3_600_000,
     ),
     "glasses_per_day_max": (
-        "actions that one person may let run without their approval within a day; past it another person helps",
+        "break-glass uses of one person within a day; beyond it, another person must do it",
         "actions",
         1,
         1_000,
     ),
     "glass_review_ms": (
-        "how long another person has to review that; past it, it is told as overdue",
+        "time that another person has to review a break-glass use; after it, the review is reported as overdue",
         "milliseconds",
         60_000,
         2_592_000_000,
     ),
     "canaries_per_day": (
-        "questions to people a day that are tests, asked by chance while they are asked real ones; 0 for none",
+        "test questions to people per day, asked at random beside real ones; 0 for none",
         "questions",
         0,
         100,
@@ -113,21 +113,26 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
         None,
         None,
     ),
-    "recorded_result_bytes_max": ("part of an answer that the ledger keeps", "bytes", 0, 4_194_304),
+    "recorded_result_bytes_max": ("how much of a result the ledger keeps", "bytes", 0, 4_194_304),
     "refusals_recorded_max": (
-        "refusals of one agent recorded one by one in a window",
+        "refusals of one agent that are recorded one by one within a window",
         "entries",
         1,
         1_000_000,
     ),
     "refusals_window_ms": ("that window", "milliseconds", 1_000, 86_400_000),
     "pin_tools_at_first_sight": (
-        "let a tool through as it is first seen, on record, where its owner has not approved any definition of it",
+        "accept a tool's definition at first sight, on record, if its owner has not approved any definition of it",
         "true or false",
         None,
         None,
     ),
-    "prepared_ttl_ms": ("how long what was prepared can be executed", "milliseconds", 1_000, 604_800_000),
+    "prepared_ttl_ms": (
+        "time within which a prepared object can be executed",
+        "milliseconds",
+        1_000,
+        604_800_000,
+    ),
     "prepared_bytes_max": (
         "size of one prepared object; the card that people read is several times as long",
         "bytes",

@@ -29,7 +29,7 @@ class WitnessesSettings:
 
     local: bool = flag(
         True,
-        "start a witness in a process of its own beside the server, as `[local_witness]` says, and ask it",
+        "start a witness in a process of its own, with the settings of `[local_witness]`, and request its cosignatures",
     )
     remote: tuple[str, ...] = texts(
         (),
@@ -38,7 +38,7 @@ class WitnessesSettings:
     )
     quorum: int = number(
         1,
-        "how many of them must have cosigned a checkpoint for verifiers to take it",
+        "number of witnesses whose cosignatures verifiers require on a checkpoint",
         unit="witnesses",
         minimum=1,
         maximum=32,
@@ -52,21 +52,21 @@ class WitnessesSettings:
     answer_seconds_max: float = seconds(5.0, "longest time one request may take", minimum=0.1, maximum=60)
     start_seconds_max: float = seconds(
         3.0,
-        "how long a starting server waits for the first round; who has not answered then is in alarm, the local one, "
-        "which is just being started, a minute later",
+        "how long a starting server waits for the first round; a witness without an answer is then in alarm, the "
+        "local one a minute later",
         minimum=0.1,
         maximum=60,
     )
     skew_seconds_max: int = number(
         300,
-        "how far the time of a cosignature may be from our clock, either way",
+        "largest difference between the time of a cosignature and our clock, either way",
         unit="seconds",
         minimum=1,
         maximum=86_400,
     )
     stop_after_seconds: float = seconds(
         0.0,
-        "after so long without a quorum new actions are refused; 0 never refuses them",
+        "time without a quorum after which new actions are refused; 0 never refuses them",
         minimum=0,
         maximum=2_592_000,
     )
@@ -78,7 +78,7 @@ class LocalWitnessSettings:
 
     directory: Path = field(
         default=Path("witness"),
-        metadata=about("where it keeps its key and what it remembers; best on another disk", unit="path"),
+        metadata=about("directory of its key and its state; best on another disk", unit="path"),
     )
     name: str = text("", "name in its cosignatures; empty takes one made from its key")
     socket: Path = field(
@@ -92,9 +92,7 @@ class LocalWitnessSettings:
         maximum=65_535,
     )
     ml_dsa_44: bool = flag(False, "cosign with a key of ML-DSA-44, too")
-    body_seconds_max: float = seconds(
-        15.0, "longest time a request may take to come", minimum=0.1, maximum=60
-    )
+    body_seconds_max: float = seconds(15.0, "longest time to receive a request", minimum=0.1, maximum=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,7 +161,7 @@ async def test_of_many_each_must_have_been_looked_at_long_enough():
     waiting = await asked_many(bench, 4)
     soon = await answer_all(bench, waiting)
     assert not soon.answered
-    assert all("looked for 0 s" in why for why in soon.left_out.values())
+    assert all("open for 0 s" in why for why in soon.left_out.values())
     for one in waiting[:3]:
         bench.walk.openings.look([one.id], "bob", bench.clock.now())
     bench.clock.advance(6)

@@ -61,7 +61,7 @@ async def test_what_the_gateway_takes_for_a_proof_is_one_here_with_all_that_it_p
     assert (client.agent, client.method, client.certificate, client.key) == ("scout", "svid", "C" * 43, "")
     for named in ("scout", "spiffe://example.org/scout/1"):
         assert ours.authenticate(asked(client_id=named)) == client
-    with pytest.raises(Unverified, match="the proof is of another") as told:
+    with pytest.raises(Unverified, match="the proof is by another client") as told:
         ours.authenticate(asked(client_id="rover"))
     assert told.value.code == "client.subject"
 
@@ -106,9 +106,9 @@ async def test_a_token_is_bound_to_what_was_proved_and_to_nothing_that_was_named
     assert confirmation_for(desk, client(certificate="C" * 43), own.thumbprint, now).key == own
     assert confirmation_for(desk, client(certificate="C" * 43), "", now).method == "x5t#S256"
     assert confirmation_for(desk, client(process="P" * 43), "", now).method == "answerable_process"
-    with pytest.raises(Malformed, match="nothing binds the token to you"):
+    with pytest.raises(Malformed, match="no key was proved that the token can be bound to"):
         confirmation_for(desk, client(), "", now)
-    with pytest.raises(Refused, match="somebody else"):
+    with pytest.raises(Refused, match="another agent or instance"):
         confirmation_for(desk, client(key=own.thumbprint), other.thumbprint, now)
     with pytest.raises(Unverified):
         confirmation_for(desk, client(), "unknown", now)

@@ -90,7 +90,7 @@ async def test_a_critical_action_takes_no_click_even_where_the_first_rule_forgot
         nonce = world.desk.offer(offer_of(asked), walk.entropy, walk.clock.now())
         monkeypatch.setattr("answerable.flows.approval.answer_by_click.why_no_click", lambda *_: "")
         clicked = await take_click(walk, world.desk, click_of(nonce))
-        assert "asks for a signature" in clicked.why
+        assert "needs a signed answer" in clicked.why
         assert world.answers() == 0
 
 

@@ -138,7 +138,7 @@ async def test_what_the_ledger_does_not_say_is_refused():
     found = Then(at=bench.clock.now())
     for stored in bench.walk.ledger.replay():
         found.take(stored, lambda _: None)
-    with pytest.raises(Malformed, match="does not say all of the registry"):
+    with pytest.raises(Malformed, match="does not contain the whole registry"):
         scout(found)
     missing = Then(at=bench.clock.now())
     for stored in bench.walk.ledger.replay():

@@ -133,7 +133,7 @@ async def test_a_witness_that_forgets_is_an_alarm(world: Rounds) -> None:
     forgetful.answer = lambda _: Remembered(size=3)
     world.ledger.size = 9
     await rounds.gather()
-    assert "went back" in rounds.states()[0].reason
+    assert "was rolled back" in rounds.states()[0].reason
 
 
 async def test_who_brings_a_newer_checkpoint_of_ours_to_a_witness_accuses_nobody(world: Rounds) -> None:
@@ -172,4 +172,4 @@ async def test_a_copy_of_an_empty_log_proves_nothing_and_one_that_cannot_be_fetc
     assert "own copy" in rounds.states()[0].reason
     hidden = world.rounds(Hidden(world.witness, lambda _: Denied(why="inconsistent")))
     await hidden.gather()
-    assert "does not show" in hidden.states()[0].reason
+    assert "does not send" in hidden.states()[0].reason

@@ -243,7 +243,7 @@ async def test_what_is_attached_is_what_was_signed():
     bench = await guarded()
     terms = Terms(step="propose", before=in_force(bench), after=digest_with(bench, STOP), attached="0" * 64)
     token = sign(bench, terms, by="alice")
-    with pytest.raises(Malformed, match="not what was signed"):
+    with pytest.raises(Malformed, match="not the one that was signed"):
         await propose_policy(bench.walk, token, [house(STOP)], attached='{"tests": "green"}')
 
 

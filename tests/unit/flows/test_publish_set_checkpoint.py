@@ -277,7 +277,7 @@ async def test_a_shard_that_does_not_may_not_start(how):
     with pytest.raises(Broken) as told:
         require_led_on(f"{BASE}/a", shard=a, heads=shown_heads(ledger))
     assert told.value.code == "ledger.rolled_back"
-    assert "does not lead on from its last head" in told.value.message
+    assert "does not continue its last head" in told.value.message
 
 
 async def test_a_gap_for_a_reason_that_is_not_known_is_told_as_it_is():

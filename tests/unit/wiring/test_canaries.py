@@ -37,7 +37,7 @@ async def test_a_register_that_does_not_answer_ends_nothing_and_is_said(caplog, 
     monkeypatch.setattr(bench.walk.approvals, "all", broken)
     with caplog.at_level(logging.WARNING):
         await keep_canaries(bench.walk)
-    assert "no canary is asked or told for now: the disk is gone" in caplog.text
+    assert "test questions cannot be asked or recorded now: the disk is gone" in caplog.text
     monkeypatch.undo()
     await keep_canaries(bench.walk)
     assert bench.walk.canaries.waiting == set()

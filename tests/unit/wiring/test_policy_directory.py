@@ -192,7 +192,7 @@ def test_a_case_that_cannot_be_made_fails_and_says_why(folder: Path):
     )
     (failed,) = try_set(checked(folder)).failed
     assert failed.got == "resource.unknown"
-    assert "nothing says what is touched" in failed.differences[0]
+    assert "the resource is unknown" in failed.differences[0]
 
 
 @pytest.mark.requirement("SET-07")

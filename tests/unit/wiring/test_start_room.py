@@ -27,7 +27,7 @@ def told(data: Path, failure: Exception) -> Unavailable:
 def test_where_no_folder_can_be_made_the_room_left_on_its_disk_is_told(tmp_path: Path, number: int) -> None:
     found = told(tmp_path / "not/there", OSError(number, os.strerror(number)))
     assert found.code == "start.no_room"
-    assert "Make room on the disk of" in found.message
+    assert "Free space on the disk of" in found.message
     left = re.search(r"has (\d+) bytes left", found.message)
     assert left is not None
     # Others write to this disk, too.
@@ -37,7 +37,7 @@ def test_where_no_folder_can_be_made_the_room_left_on_its_disk_is_told(tmp_path:
 def test_a_full_segment_is_told_with_its_disk_whatever_is_left_there(tmp_path: Path) -> None:
     found = told(tmp_path, Unavailable("it takes no more", code="ledger.full", port="ledger"))
     assert (found.code, found.port) == ("ledger.full", "ledger")
-    assert found.message.startswith("it takes no more. Make room on the disk of `")
+    assert found.message.startswith("it takes no more. Free space on the disk of `")
 
 
 def test_what_fails_on_a_disk_with_room_is_told_as_it_is(tmp_path: Path) -> None:

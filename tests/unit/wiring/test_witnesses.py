@@ -137,7 +137,7 @@ def test_what_is_shown_of_a_witness_is_what_its_files_say(tmp_path: Path) -> Non
     for content, why in (
         (TRUE.note(8), "not cosigned"),
         (b"noise\n", "blank line"),
-        (b"", "not what was written"),
+        (b"", "changed or damaged"),
     ):
         path.write_bytes(content)
         assert why in watched_logs(chosen)[0].damage

@@ -108,7 +108,7 @@ class AwsIssuer:
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
         """Always raises Refused (`lease.renewal`): STS fixes the end of a session when it creates the session."""
-        raise LEASE_RENEWAL("a session of AWS cannot be renewed: mint another lease")
+        raise LEASE_RENEWAL("an AWS session cannot be renewed: request another lease")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         """Deny everything to the session of this name, on its role, or on every role if the role is unknown. If denials
@@ -145,7 +145,7 @@ class AwsIssuer:
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
         """Always raises Refused (`lease.untold`) for a live lease: AWS does not report the policy of a session."""
         if self._unended.until(name, self._clock.now()):
-            raise LEASE_UNTOLD("AWS does not tell what a session may do")
+            raise LEASE_UNTOLD("AWS cannot report what a session may do")
         return ()
 
     async def close(self) -> None:

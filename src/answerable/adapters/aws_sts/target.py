@@ -114,7 +114,7 @@ class AwsSession:
             answer = await self.target.clients.called(call)
         except ParamValidationError as error:
             raise TARGET_ARGUMENTS(
-                f"the parameters of {operation}: {shown(str(error).replace(chr(10), ' '), 400)}"
+                f"the parameters of {operation} are not valid: {shown(str(error).replace(chr(10), ' '), 400)}"
             ) from None
         except ClientError as error:
             # A refusal by AWS is a result. After a server error the operation may have taken effect.
@@ -137,21 +137,21 @@ class AwsSession:
         self, tool: str, arguments: Mapping[str, JSONValue]
     ) -> tuple[str, str, dict[str, JSONValue]]:
         if tool != TOOL:
-            raise TARGET_ARGUMENTS(f"{shown(tool)} is no tool of AWS: there is `{TOOL}`")
+            raise TARGET_ARGUMENTS(f"there is no tool {shown(tool)} of AWS: use `{TOOL}`")
         if unknown := sorted(arguments.keys() - _ARGUMENTS):
-            raise TARGET_ARGUMENTS(f"{shown(unknown[0])} is no argument of `{TOOL}`")
+            raise TARGET_ARGUMENTS(f"unknown argument {shown(unknown[0])} of tool `{TOOL}`")
         service, operation = arguments.get("service"), arguments.get("operation")
         parameters = arguments.get("parameters", {})
         if not isinstance(service, str) or not _SERVICE.fullmatch(service):
-            raise TARGET_ARGUMENTS("`service` is the name of a service, such as `s3`")
+            raise TARGET_ARGUMENTS("`service` must be the name of a service, such as `s3`")
         if not isinstance(operation, str) or not _OPERATION.fullmatch(operation):
-            raise TARGET_ARGUMENTS("`operation` is the name of an operation, such as `GetObject`")
+            raise TARGET_ARGUMENTS("`operation` must be the name of an operation, such as `GetObject`")
         if not isinstance(parameters, dict) or len(encode(parameters)) > PARAMETERS_BYTES_MAX:
-            raise TARGET_ARGUMENTS(f"`parameters` is an object of at most {PARAMETERS_BYTES_MAX} bytes")
+            raise TARGET_ARGUMENTS(f"`parameters` must be an object of at most {PARAMETERS_BYTES_MAX} bytes")
         action = f"{service}:{operation}"
         if action not in self.actions and _ALSO.get(action) not in self.actions:
             raise TARGET_ARGUMENTS(
-                f"the lease of this action does not let {shown(action)} through; it lets: "
+                f"the lease of this action does not allow {shown(action)}; it allows: "
                 f"{', '.join(sorted(self.actions))[:600]}"
             )
         return service, operation, parameters
@@ -162,14 +162,14 @@ class AwsSession:
         """Call the operation. Runs in a worker thread."""
         model = self.target.clients.operation(service, operation)
         if model is None:
-            raise TARGET_ARGUMENTS(f"there is no operation {shown(operation)} of {shown(service)}")
+            raise TARGET_ARGUMENTS(f"service {shown(service)} has no operation {shown(operation)}")
         if model.has_event_stream_output or model.has_event_stream_input:
             raise TARGET_ARGUMENTS(
-                f"{shown(operation)} is answered in a stream of events, which is not supported"
+                f"operation {shown(operation)} answers with an event stream, which is not supported"
             )
         known = model.input_shape.members if model.input_shape else {}
         if unknown := sorted(parameters.keys() - known.keys()):
-            raise TARGET_ARGUMENTS(f"{shown(unknown[0])} is no parameter of {operation}")
+            raise TARGET_ARGUMENTS(f"unknown parameter {shown(unknown[0])} of operation {operation}")
         given = parameters_of(model.input_shape, parameters) if known else {}
         key = (service, seconds_max)
         if key not in self._open:

@@ -69,7 +69,7 @@ def _octets(value: JSONValue) -> bytes:
             return b64decode(value["base64"], validate=True)
         except (Base64Error, ValueError):
             pass
-    raise TARGET_ARGUMENTS("bytes are a text, or an object with `base64` alone")
+    raise TARGET_ARGUMENTS("bytes must be text or an object with `base64` alone")
 
 
 def _told(octets: bytes, *, is_cut: bool) -> JSONValue:

@@ -139,20 +139,22 @@ class BearerSession:
         self, tool: str, arguments: Mapping[str, JSONValue]
     ) -> tuple[AskedRequest, bytes | None, str]:
         if tool != TOOL:
-            raise TARGET_ARGUMENTS(f"{shown(tool)} is no tool of {self.target.shape.name}: there is `{TOOL}`")
+            raise TARGET_ARGUMENTS(
+                f"there is no tool {shown(tool)} of {self.target.shape.name}: use `{TOOL}`"
+            )
         if unknown := sorted(arguments.keys() - _ARGUMENTS):
-            raise TARGET_ARGUMENTS(f"{shown(unknown[0])} is no argument of `{TOOL}`")
+            raise TARGET_ARGUMENTS(f"unknown argument {shown(unknown[0])} of tool `{TOOL}`")
         asked = asked_request(arguments.get("method"), arguments.get("path"), arguments.get("query"))
         if self.rules is not None:
             let_request(self.rules, asked)
         kinds = self.target.shape.content_types
         kind = arguments.get("contentType", kinds[0])
         if kind not in kinds:
-            raise TARGET_ARGUMENTS(f"`contentType` is one of {', '.join(kinds)}")
+            raise TARGET_ARGUMENTS(f"`contentType` must be one of {', '.join(kinds)}")
         if "body" not in arguments:
             return asked, None, str(kind)
         if asked.method in ("GET", "HEAD"):
-            raise TARGET_ARGUMENTS(f"a request by {asked.method} has no body")
+            raise TARGET_ARGUMENTS(f"a request with method {asked.method} takes no body")
         body = encode(arguments["body"])
         if len(body) > BODY_BYTES_MAX:
             raise TARGET_ARGUMENTS(f"a body of {len(body)} bytes, expected at most {BODY_BYTES_MAX}")
@@ -196,7 +198,7 @@ class BearerSession:
         if (url.scheme, url.host, url.port) != (place.scheme, place.host, place.port) or not sent.endswith(
             asked.target()
         ):
-            raise TARGET_ARGUMENTS(f"the path {shown(asked.path)} would be sent as {shown(sent)}")
+            raise TARGET_ARGUMENTS(f"the path {shown(asked.path)} is not in normal form: write {shown(sent)}")
         return url
 
     def _failed(self, why: str, code: UnavailableCode, effect: str) -> Unavailable:

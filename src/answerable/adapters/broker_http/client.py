@@ -149,4 +149,4 @@ class HttpLeaseBroker:
         try:
             return msgspec.json.decode(response.content, type=kind)
         except msgspec.DecodeError as fault:
-            raise BROKER_FAILED(f"the broker's answer cannot be read: {fault}") from None
+            raise BROKER_FAILED(f"the broker's answer is not valid: {fault}") from None

@@ -173,7 +173,7 @@ def _read(text: str, pieces: tuple[Statement, ...], snapshot: RegistrySnapshot) 
     """Parse every policy, in groups, or all at once if Cedar finds another number of policies than the text was split
     into."""
     if len(pieces) > POLICIES_MAX:
-        raise POLICY_TOO_LARGE(f"{len(pieces)} policies, expected at most {POLICIES_MAX}")
+        raise POLICY_TOO_LARGE(f"the sets have {len(pieces)} policies, expected at most {POLICIES_MAX}")
     try:
         for whole in (False, True):
             read = _Read(snapshot, pieces)

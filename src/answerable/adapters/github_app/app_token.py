@@ -43,7 +43,7 @@ class AppTokens:
             return jwt.encode({"alg": "RS256", "typ": "JWT"}, claims, key, algorithms=["RS256"])
         except (JoseError, ValueError, TypeError):
             raise TARGET_KEY(
-                f"the key of the GitHub app is no private RSA key in PEM of {BITS_MIN} bits or more"
+                f"the key of the GitHub app must be a private RSA key in PEM with {BITS_MIN} bits or more"
             ) from None
 
     def _imported(self, pem: bytes) -> RSAKey:

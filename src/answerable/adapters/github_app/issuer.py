@@ -122,7 +122,7 @@ class GitHubIssuer:
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
         """Always raises Refused (`lease.renewal`): GitHub fixes the end of a token."""
-        raise LEASE_RENEWAL("an installation token cannot be renewed: mint another lease")
+        raise LEASE_RENEWAL("an installation token cannot be renewed: request another lease")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         """Revoke the token by a request with the token itself. If the token is lost, because a process died or GitHub's
@@ -145,7 +145,7 @@ class GitHubIssuer:
         if held := self._held.get(name):
             return held.rights
         if self._unended.until(name, self._clock.now()):
-            raise LEASE_UNTOLD("GitHub does not tell what a token may do that is lost")
+            raise LEASE_UNTOLD("GitHub cannot report what a lost token may do")
         return ()
 
     async def close(self) -> None:
@@ -168,7 +168,7 @@ class GitHubIssuer:
             raise
         token = answer.get("token")
         if not isinstance(token, str) or not token.isascii() or not token:
-            raise LEASE_TARGET("GitHub: it answered a request for a token with none", effect="unknown")
+            raise LEASE_TARGET("GitHub answered a token request without a token", effect="unknown")
         # 2. Store the token before anything else, so that it can be revoked.
         held = _Held(token=token, rights=rights_of(answer, self._owner))
         self._held[name] = held
@@ -176,7 +176,7 @@ class GitHubIssuer:
         if beyond := grant.beyond(answer):
             gone = await self._ended(name)
             raise LEASE_TARGET(
-                f"GitHub: it gave more than was asked for, {beyond}; the token was not used",
+                f"GitHub granted more than was requested, {beyond}; the token was not used",
                 effect="none" if gone else "unknown",
             )
         return held

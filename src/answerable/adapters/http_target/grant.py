@@ -167,4 +167,4 @@ def _is_token(text: str) -> bool:
 
 
 def _odd(what: str) -> Malformed:
-    return OAUTH_ANSWER(f"the authorization server's answer is not to be used: {shown(what)[1:-1]}")
+    return OAUTH_ANSWER(f"the authorization server's answer is not valid: {shown(what)[1:-1]}")

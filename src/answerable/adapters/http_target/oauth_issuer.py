@@ -113,7 +113,7 @@ class OAuthIssuer:
     async def issue(self, order: LeaseOrder) -> Credential:
         scope = http_scope(order.scope, tokens=True)
         if order.name in await self._outstanding.left(self._clock.now()):
-            raise LEASE_TAKEN(f"the lease {shown(order.name)} has been issued already")
+            raise LEASE_TAKEN(f"lease {shown(order.name)} was issued already")
         out = self._leases.put(order.name, HttpLease(scope=scope), order.expires_at, now=self._clock.now())
         # Shielded: a token that is being issued is always received, since otherwise nobody could revoke it.
         with anyio.CancelScope(shield=True):
@@ -141,9 +141,7 @@ class OAuthIssuer:
         """Extend a lease up to the expiry of its token, and no further."""
         out = self._leases.serving(name, self._clock.now())
         if expires_at > out.kept.token_until:
-            raise LEASE_RENEWAL(
-                "a token cannot be made to live longer: let the action ask for a lease of its own"
-            )
+            raise LEASE_RENEWAL("a token cannot be renewed: request another lease")
         out.expires_at = max(out.expires_at, expires_at)
 
     async def revoke(self, name: LeaseName) -> Revoked:
@@ -253,10 +251,10 @@ class OAuthIssuer:
 def _refusal(status: int, body: bytes) -> AnswerableError:
     code = error_in(body)
     if code in SCOPE_ERRORS:
-        return LEASE_SCOPE(f"the authorization server does not grant what the scope says: {shown(code)}")
+        return LEASE_SCOPE(f"the authorization server does not grant the scope of the lease: {shown(code)}")
     # Whatever the server did internally, no token was delivered.
     return _unavailable(f"the server gave none: status {status}" + (f", {shown(code)}" if code else ""))
 
 
 def _unavailable(why: str, *, effect_unknown: bool = False) -> Unavailable:
-    return LEASE_TARGET(f"no token was to be had: {why}", effect="unknown" if effect_unknown else "none")
+    return LEASE_TARGET(f"no token was issued: {why}", effect="unknown" if effect_unknown else "none")

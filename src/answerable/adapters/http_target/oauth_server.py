@@ -171,7 +171,7 @@ class OAuthServer:
             key = _key(secret.decode(), client.algorithm)
             return jwt.encode(header, claims, key, algorithms=[client.algorithm])
         except (JoseError, ValueError, KeyError, TypeError):
-            raise OAUTH_KEY(f"it is no key for {client.algorithm}") from None
+            raise OAUTH_KEY(f"the key does not fit algorithm {client.algorithm}") from None
 
     def _opened(self) -> httpx2.AsyncClient:
         if self._http is None:
@@ -191,7 +191,8 @@ class OAuthServer:
 
     def _unavailable(self, why: str, *, effect: Effect = "none") -> Unavailable:
         return LEASE_TARGET(
-            f"the authorization server of {shown(self._client.client_id)} is of no use: {why}", effect=effect
+            f"the authorization server of client {shown(self._client.client_id)} cannot be used: {why}",
+            effect=effect,
         )
 
 

@@ -88,14 +88,14 @@ class OutstandingTokens:
             raise self._fault(error) from None
         except (Malformed, ValueError):
             raise LEASE_TARGET(
-                f"the file {shown(self._path.name)} is not one that this broker wrote: move it away"
+                f"the file {shown(self._path.name)} was not written by this broker: move it away"
             ) from None
         return found
 
     def _fault(self, error: OSError) -> Unavailable:
         assert self._path is not None  # noqa: S101 - only a file fails
         why = (error.strerror or "unknown error").lower()
-        return LEASE_TARGET(f"the names of tokens cannot be kept in {shown(self._path.name)}: {why}")
+        return LEASE_TARGET(f"the list of issued tokens cannot be written to {shown(self._path.name)}: {why}")
 
 
 def _read(path: Path) -> tuple[dict[LeaseName, int], int]:

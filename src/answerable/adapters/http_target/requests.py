@@ -86,13 +86,15 @@ def sent_request(
         raise TARGET_ARGUMENTS(f"unknown argument {shown(unknown[0])}")
     asked = asked_request(arguments.get("method", "GET"), arguments.get("path"), arguments.get("query"))
     if methods and asked.method not in methods:
-        raise TARGET_ARGUMENTS(f"this tool sends {' and '.join(methods)} only, got {asked.method}")
+        raise TARGET_ARGUMENTS(
+            f"method {asked.method} is not allowed for this tool: use {' or '.join(methods)}"
+        )
     let_request(scope.rules, asked)
     injected = {name.lower() for name, _ in injection.headers}
     headers = _agents_headers(arguments.get("headers"), frozenset(headers_let) - injected)
     body, kind = _body(arguments, body_bytes_max)
     if body and asked.method in SAFE:
-        raise TARGET_ARGUMENTS(f"a request of {asked.method} has no body")
+        raise TARGET_ARGUMENTS(f"a request with method {asked.method} takes no body")
     if kind and "content-type" not in headers:
         headers["content-type"] = kind
     headers |= _own_headers(tag, asked, with_length=bool(body) or asked.method not in SAFE, length=len(body))
@@ -116,7 +118,7 @@ def _with_injected(asked: AskedRequest, injection: Injection) -> str:
         return asked.target()
     names = {name.lower() for name, _ in injection.query}
     if taken := [name for name, _ in asked.query if name.lower() in names]:
-        raise TARGET_ARGUMENTS(f"the parameter {shown(taken[0])} is the broker's")
+        raise TARGET_ARGUMENTS(f"the parameter {shown(taken[0])} is set by the broker: leave it out")
     return type(asked)(method=asked.method, path=asked.path, query=(*asked.query, *injection.query)).target()
 
 
@@ -124,7 +126,7 @@ def _agents_headers(given: JSONValue, let: frozenset[str]) -> dict[str, str]:
     if given is None:
         return {}
     if not isinstance(given, dict) or len(given) > HEADERS_MAX:
-        raise TARGET_ARGUMENTS(f"`headers` is an object of at most {HEADERS_MAX} texts")
+        raise TARGET_ARGUMENTS(f"`headers` must be an object of at most {HEADERS_MAX} texts")
     headers: dict[str, str] = {}
     for spelled, value in given.items():
         name = spelled.lower()
@@ -133,11 +135,12 @@ def _agents_headers(given: JSONValue, let: frozenset[str]) -> dict[str, str]:
         if name not in let or name in headers:
             listed = ", ".join(sorted(let)) or "none"
             raise TARGET_ARGUMENTS(
-                f"the header {shown(spelled, 64)} is not let through here, once; there are {listed}"
+                f"the header {shown(spelled, 64)} is not allowed or is given twice; allowed are {listed}"
             )
         if not isinstance(value, str) or len(value) > HEADER_CHARS_MAX or not _VALUE.fullmatch(value):
             raise TARGET_ARGUMENTS(
-                f"the header {shown(name)} is one line of at most {HEADER_CHARS_MAX} printable characters of ASCII"
+                f"the header {shown(name)} must be one line of at most {HEADER_CHARS_MAX} "
+                "printable ASCII characters"
             )
         headers[name] = value.strip()
     return headers
@@ -158,15 +161,15 @@ def _own_headers(tag: str, asked: AskedRequest, *, with_length: bool, length: in
 def _body(arguments: Mapping[str, JSONValue], bytes_max: int) -> tuple[bytes, str]:
     body, text = arguments.get("body"), arguments.get("text")
     if body is not None and text is not None:
-        raise TARGET_ARGUMENTS("`body` is JSON and `text` is any text: one of them")
+        raise TARGET_ARGUMENTS("give either `body` (JSON) or `text`, not both")
     if text is not None and not isinstance(text, str):
-        raise TARGET_ARGUMENTS("`text` is a text")
+        raise TARGET_ARGUMENTS("`text` must be text")
     try:
         content = b"" if body is None else encode(body)
         content = content or (text.encode() if isinstance(text, str) else b"")
     except (Malformed, UnicodeEncodeError):
-        raise TARGET_ARGUMENTS("the body is no text that can be sent") from None
+        raise TARGET_ARGUMENTS("the body contains an unpaired surrogate and cannot be sent") from None
     if len(content) > bytes_max:
-        raise TARGET_ARGUMENTS(f"the body has {len(content)} bytes, more than {bytes_max}")
+        raise TARGET_ARGUMENTS(f"the body has {len(content)} bytes, expected at most {bytes_max}")
     kind = "application/json" if body is not None else "text/plain; charset=utf-8" if text else ""
     return content, kind

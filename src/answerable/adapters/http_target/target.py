@@ -143,7 +143,7 @@ class HttpSession:
         progress: Progress | None = None,
     ) -> Performed:
         if tool not in ("read", "request"):
-            raise TARGET_ARGUMENTS(f"there is no tool {shown(tool, 40)} here")
+            raise TARGET_ARGUMENTS(f"this target has no tool {shown(tool, 40)}")
         async with self._turn:
             try:
                 out = lease_behind(self._leases, self._credential, self._clock.now())

@@ -114,7 +114,7 @@ class KubernetesIssuer:
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
         """Always raises Refused (`lease.renewal`): the expiry is part of the signed token."""
-        raise LEASE_RENEWAL("a token of Kubernetes cannot be renewed: mint another lease")
+        raise LEASE_RENEWAL("a Kubernetes token cannot be renewed: request another lease")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         """Delete role binding, role and service account: in the namespace where this process created them, else in
@@ -166,7 +166,7 @@ class KubernetesIssuer:
         }
         status, _ = await self._asked("POST", path, body, taken={_TAKEN})
         if status == _TAKEN:
-            raise LEASE_TAKEN(f"a service account `{account}` is there already")
+            raise LEASE_TAKEN(f"service account `{account}` exists already")
         self._places[order.name] = namespace
         try:
             # 2. Its rights. A crash here leaves rights for which nobody has a token.
@@ -217,7 +217,7 @@ class KubernetesIssuer:
         status = answer.get("status")
         token = status.get("token") if isinstance(status, dict) else None
         if not isinstance(token, str) or not token:
-            raise LEASE_TARGET("the cluster: it answered a request for a token with none", effect="unknown")
+            raise LEASE_TARGET("the cluster answered a token request without a token", effect="unknown")
         return token
 
     async def _undone(self, name: LeaseName) -> bool:
@@ -259,7 +259,7 @@ def _continued(more: JSONValue) -> str:
     """Return the cluster's `continue` token, which must need no URL encoding; empty at the end of a list."""
     text = more if isinstance(more, str) else ""
     if text and not _CONTINUE.fullmatch(text):
-        raise LEASE_TARGET("the cluster: a list goes on at a place that cannot be asked for")
+        raise LEASE_TARGET("the cluster sent a list with an invalid continuation token")
     return text
 
 

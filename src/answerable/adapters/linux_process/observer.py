@@ -59,7 +59,7 @@ class LinuxProcessObserver:
                 self._ours = {name: ourselves.place(link) for name, link in _NAMESPACES}
             self._overflow = self._unmapped_ids()
         except (OSError, ValueError) as error:
-            raise PROCESS_UNAVAILABLE(f"cannot read about processes: {type(error).__name__}") from None
+            raise PROCESS_UNAVAILABLE(f"cannot read process information: {type(error).__name__}") from None
 
     def observe(self, pid: int, *, started: int, pidfd: int | None = None) -> ProcessFacts:
         try:
@@ -71,7 +71,7 @@ class LinuxProcessObserver:
                 parent, agent_up = process.parent(), self._runs_command(process, facts)
                 self._check_alive(process, pid, started, pidfd)
         except (OSError, ValueError, KeyError, IndexError):
-            raise PROCESS_GONE("the process has ended, or its number belongs to another") from None
+            raise PROCESS_GONE("the process has ended, or its PID belongs to another process") from None
         if facts != again or program.identity != program_again.identity:
             raise PROCESS_CHANGED("the process changed while it was measured")
         ancestors, whole = self._ancestors(parent)
@@ -86,7 +86,7 @@ class LinuxProcessObserver:
             with ProcDirectory(self._proc, pid) as process:
                 return process.life()[1]
         except (OSError, ValueError, IndexError):
-            raise PROCESS_GONE("the process has ended, or its number belongs to another") from None
+            raise PROCESS_GONE("the process has ended, or its PID belongs to another process") from None
 
     def program(self, pid: int, started: int) -> str:
         """Return the path of the process's program as its `exe` link names it; empty if it cannot be read reliably. For
@@ -114,22 +114,24 @@ class LinuxProcessObserver:
         """Raise Unverified (`process.gone`) unless this is still the same process and it runs."""
         state, start = process.life()
         if state in _DEAD or start != started:
-            raise PROCESS_GONE("the process has ended, or its number belongs to another")
+            raise PROCESS_GONE("the process has ended, or its PID belongs to another process")
         if pidfd is not None:
             poll = select.poll()
             poll.register(pidfd, select.POLLIN)
             # Readable means ended (pidfd_open(2)); until then the kernel does not reuse the pid.
             if pid_of(pidfd) != pid or poll.poll(0):
-                raise PROCESS_GONE("the process has ended, or its number belongs to another")
+                raise PROCESS_GONE("the process has ended, or its PID belongs to another process")
 
     def _measured(self, process: ProcDirectory, pid: int, started: int) -> tuple[ProcessFacts, Program]:
         status = process.status()
         if status.group != pid:
-            raise PROCESS_FOREIGN("this is a thread, not a process")
+            raise PROCESS_FOREIGN("the PID belongs to a thread, not to a process")
         if status.uid in self._overflow or status.gid in self._overflow:
             # The overflow id, which stands for every user without a number in our user namespace, so it identifies
             # nobody.
-            raise PROCESS_FOREIGN("the process belongs to a user who has no number in our user namespace")
+            raise PROCESS_FOREIGN(
+                "the process belongs to a user who is not mapped into this server's user namespace"
+            )
         foreign = tuple(name for name, link in _NAMESPACES if self._is_foreign(process, name, link))
         program = self._programs.read(process)
         if "user" in foreign:

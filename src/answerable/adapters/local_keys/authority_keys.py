@@ -78,7 +78,7 @@ class LocalAuthorityKeys:
                     os.unlink(draft)
                 _sync_directory(self._directory)
             except FileExistsError:
-                message = f"there is a key {shown(name)} already, or the draft of one"
+                message = f"key {shown(name)} or its draft exists already"
                 raise AUTHORITY_KEYS_EXISTS(message) from None
         return key.public_key()
 
@@ -91,7 +91,9 @@ class LocalAuthorityKeys:
     def sign(self, name: str, message: bytes) -> bytes:
         key = self._key(name)
         if key is None:
-            raise AUTHORITY_KEYS_MISSING(f"the key {shown(name)} of the trust domain is gone")
+            raise AUTHORITY_KEYS_MISSING(
+                f"the key {shown(name)} of the trust domain is missing: restore it from a backup"
+            )
         return key.sign(message, _SHA256)
 
     def destroy(self, name: str) -> None:
@@ -121,7 +123,7 @@ class LocalAuthorityKeys:
 
     def _paths(self, name: str) -> tuple[Path, Path]:
         if not NAME.fullmatch(name):
-            raise AUTHORITY_KEYS_NAME(f"{shown(name)} is not the name of a key: use 1 to 64 of a-z 0-9 -")
+            raise AUTHORITY_KEYS_NAME(f"{shown(name)} is not a key name: use 1 to 64 of a-z 0-9 -")
         return self._directory / f"{name}.pem", self._directory / f".{name}.draft"
 
 
@@ -134,14 +136,17 @@ def _read(path: Path) -> ec.EllipticCurvePrivateKey:
     except (ValueError, TypeError):
         key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        message = f"`{path.name}` is not a private key on P-256 in PEM: bring it back from a copy"
+        message = f"`{path.name}` is not a private key on P-256 in PEM: restore it from a backup"
         raise AUTHORITY_KEYS_UNREADABLE(message)
     return key
 
 
 def _require_private(status: os.stat_result, name: str) -> None:
     if status.st_mode & _OTHERS or status.st_uid != os.geteuid():
-        message = f"{shown(name)} must belong to the server's user and be closed to all others (mode 0700, files 0600)"
+        message = (
+            f"{shown(name)} must belong to the server's user and be closed to all others: "
+            "set mode 0700, files 0600"
+        )
         raise AUTHORITY_KEYS_EXPOSED(message)
 
 

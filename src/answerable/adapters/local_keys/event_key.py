@@ -40,11 +40,11 @@ def open_or_create_event_key(path: Path, *, entropy: Entropy) -> EventKey:
             content = opened.read(FILE_BYTES_MAX + 1)
     except OSError as error:
         raise KEY_UNWRITABLE(
-            f"the key `{path.name}` cannot be made or read: {(error.strerror or 'unknown error').lower()}"
+            f"the key `{path.name}` cannot be created or read: {(error.strerror or 'unknown error').lower()}"
         ) from None
     try:
         if stat.S_IMODE(mode) & 0o077:
-            raise KEY_KIND("others may read it: give it mode 0600")
+            raise KEY_KIND("other users can read the key: set mode 0600")
         return EventKey(content)
     except Malformed as fault:
         raise KEY_UNREADABLE(f"the key `{path.name}` cannot be used: {fault.message}") from None

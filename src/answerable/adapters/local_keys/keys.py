@@ -39,7 +39,7 @@ def open_or_create_key(path: Path, *, entropy: Entropy, algorithm: Algorithm = "
     try:
         os.makedirs(path.parent, mode=_DIRECTORY_MODE, exist_ok=True)
     except OSError as error:
-        raise KEY_UNWRITABLE(f"the directory of the key cannot be made: {error.strerror}") from None
+        raise KEY_UNWRITABLE(f"the directory of the key cannot be created: {error.strerror}") from None
     try:
         return create_key(path, seed=entropy.bytes(SEED_BYTES[algorithm]), algorithm=algorithm)
     except Unavailable as error:

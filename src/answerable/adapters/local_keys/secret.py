@@ -30,7 +30,8 @@ def open_or_create_secret(path: Path, *, count: int, entropy: Entropy) -> bytes:
             secret = opened.read(count + 1)
     except OSError as error:
         raise KEY_UNWRITABLE(
-            f"the secret `{path.name}` cannot be made or read: {(error.strerror or 'unknown error').lower()}"
+            f"the secret `{path.name}` cannot be created or read: "
+            f"{(error.strerror or 'unknown error').lower()}"
         ) from None
     if len(secret) != count or stat.S_IMODE(mode) & 0o077:
         raise KEY_UNREADABLE(f"the secret `{path.name}` must have {count} bytes and mode 0600")

@@ -74,8 +74,8 @@ class MariadbOwnAccount:
             if connection is not None:
                 return connection
         raise ACCOUNT_REFUSED(
-            f"{self.place} takes none of the passwords that are kept: set one there, and give it to "
-            "`answerable secret rotate`"
+            f"{self.place} accepts none of the stored passwords: set one there, then store it "
+            "with `answerable secret rotate`"
         )
 
     async def _entered(self, value: str) -> aiomysql.Connection | None:

@@ -110,7 +110,7 @@ class MariadbIssuer:
         except REFUSED as failure:
             if number_of(failure) != _TAKEN:
                 raise
-            raise LEASE_TAKEN("the name of this lease is in use at the server already") from None
+            raise LEASE_TAKEN("the server has an account with the name of this lease already") from None
         try:
             # 4. Grant exactly the rights of the scope.
             with ungranted():
@@ -127,7 +127,8 @@ class MariadbIssuer:
         host = self._host or seen
         if not _HOST.fullmatch(host):
             raise LEASE_TARGET(
-                "the server sees the broker under a name that no account can be bound to: set `account_host`"
+                "the server sees the broker under a host name that no account can be bound to: "
+                "set `account_host`"
             )
         return host
 
@@ -137,7 +138,7 @@ class MariadbIssuer:
             async with self._connections.one() as connection:
                 hosts = await _hosts(connection, account_of(name))
         if not hosts:
-            raise LEASE_GONE("the lease is gone, and is not renewed")
+            raise LEASE_GONE("the lease no longer exists at the server, so it cannot be renewed")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         account = account_of(name)
@@ -186,7 +187,7 @@ async def _lock(connection: aiomysql.Connection, account: str) -> str:
     asked = f"SELECT GET_LOCK('{account}', {LOCK_SECONDS_MAX}), SUBSTRING_INDEX(USER(), '@', -1)"
     ((got, seen),) = await run(connection, asked)
     if got != 1:
-        raise LEASE_TARGET(f"an earlier call for this lease has not ended within {LOCK_SECONDS_MAX} s")
+        raise LEASE_TARGET(f"an earlier call for this lease did not end within {LOCK_SECONDS_MAX} s")
     return str(seen)
 
 
@@ -232,7 +233,7 @@ async def _sessions_ended(connection: aiomysql.Connection, account: str) -> int:
             pause = min(POLL_SECONDS_MAX, pause * 2)
         return len(ended)
     raise LEASE_TARGET(
-        f"sessions are still open {CUT_SECONDS_MAX:.0f} s after they were told to end", effect="unknown"
+        f"sessions are still open {CUT_SECONDS_MAX:.0f} s after the request to end them", effect="unknown"
     )
 
 

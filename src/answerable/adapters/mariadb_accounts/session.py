@@ -102,7 +102,8 @@ class MariadbSession:
         if self._id != self._connection.thread_id():
             self.close()
             raise TARGET_POOLED(
-                "a proxy stands before the server, so that a session is not the lease's alone: name the server itself"
+                "there is a proxy before the server, so sessions would be shared between leases: "
+                "configure the address of the server itself"
             )
 
     def close(self) -> None:

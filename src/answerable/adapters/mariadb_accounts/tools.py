@@ -89,18 +89,18 @@ def asked(tool: str, arguments: Mapping[str, JSONValue]) -> tuple[str, list[JSON
     sent."""
     known = {str(one["name"]): one["inputSchema"] for one in TOOLS}
     if tool not in known:
-        raise refused(f"there is no tool {shown(tool, 40)}: there are {', '.join(sorted(known))}")
+        raise refused(f"there is no tool {shown(tool, 40)}: use {', '.join(sorted(known))}")
     properties = cast("dict[str, dict[str, JSONValue]]", known[tool])["properties"]
     for name in arguments:
         if name not in properties:
-            raise refused(f"{shown(name, 40)} is no argument of {shown(tool)}")
+            raise refused(f"unknown argument {shown(name, 40)} of tool {shown(tool)}")
     if "sql" not in properties:
         return "", []
     sql, parameters = arguments.get("sql"), arguments.get("parameters", [])
     if not isinstance(sql, str) or not sql.strip() or len(sql) > SQL_CHARS_MAX or "\0" in sql:
-        raise refused(f"`sql` is one statement of 1 to {SQL_CHARS_MAX:,} characters, with no NUL")
+        raise refused(f"`sql` must be one statement of 1 to {SQL_CHARS_MAX:,} characters, without NUL")
     if not isinstance(parameters, list) or len(parameters) > PARAMETERS_MAX:
-        raise refused(f"`parameters` is a list of at most {PARAMETERS_MAX} values")
+        raise refused(f"`parameters` must be a list of at most {PARAMETERS_MAX} values")
     return sql, parameters
 
 

@@ -42,12 +42,12 @@ def account_of(user: str) -> pwd.struct_passwd | None:
     try:
         found = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
     except (KeyError, OverflowError):
-        said = "is no account of this machine"
+        said = "does not exist on this machine"
     else:
         if os.geteuid() in (0, found.pw_uid):
             return found if os.geteuid() != found.pw_uid else None
-        said = "is not ours, and only a server that root starts can run others under it"
-    raise UPSTREAM_USER(f"account {shown(user)} {said}: nothing is started under it")
+        said = "is not this process's own, and only a process started by root can use it"
+    raise UPSTREAM_USER(f"account {shown(user)} {said}: no server is started under it")
 
 
 def tools_account(user: str) -> pwd.struct_passwd | None:

@@ -61,7 +61,7 @@ def compile_closed(
     if not isinstance(schema, dict):
         raise SCHEMA_NOT_OBJECT()
     if len(encode(schema)) > SCHEMA_BYTES_MAX:
-        raise SCHEMA_SIZE(f"an input schema may have {SCHEMA_BYTES_MAX} bytes")
+        raise SCHEMA_SIZE(f"an input schema may have at most {SCHEMA_BYTES_MAX} bytes")
     require_few_references(schema)
     validators = [_compiled(closed(schema, open_members=open_members))]
     if b'"oneOf"' in encode(schema):
@@ -200,11 +200,13 @@ class _Closing:
         for name in ("$ref", "$dynamicRef", "$recursiveRef"):
             reference = own.get(name)
             if isinstance(reference, str) and not reference.startswith("#"):
-                raise SCHEMA_REFERENCE(f"an input schema refers outside itself, to {shown(reference)}")
+                raise SCHEMA_REFERENCE(
+                    f"an input schema refers to {shown(reference)}, which is outside the schema"
+                )
         own.pop("$schema", None)
         if "$id" in own and depth > 0:
             # Inside a schema with `$id`, `#` would refer to that schema.
-            raise SCHEMA_REFERENCE("an input schema holds another schema with an `$id`")
+            raise SCHEMA_REFERENCE("an input schema contains another schema with an `$id`")
         own.pop("$id", None)
         if self._old and isinstance(own.get("$ref"), str):
             # Up to draft 7, siblings of `$ref` are ignored (draft 7, core section 8.3).

@@ -259,7 +259,7 @@ class Link:
         )
         if url:
             if self.server.target and self._settings.broker_socket is None:
-                raise BROKER_NONE("no broker is set up", port="upstream")
+                raise BROKER_NONE("no broker is configured", port="upstream")
             client, contained = http_client(
                 seconds_max=self.server.call_seconds_max + READ_SLACK_SECONDS,
                 connections_max=self._settings.connections_max,

@@ -76,7 +76,9 @@ async def _all_pages(live: Live, method: str, shelf: Shelf, seconds: float) -> t
         entries.extend(found if isinstance(found, list) else [])
         size += len(_text(page))
         if len(entries) > ENTRIES_MAX or size > CATALOGUE_BYTES_MAX:
-            raise UPSTREAM_LISTING(f"more than {ENTRIES_MAX} entries or {CATALOGUE_BYTES_MAX} bytes")
+            raise UPSTREAM_LISTING(
+                f"the list has more than {ENTRIES_MAX} entries or {CATALOGUE_BYTES_MAX} bytes"
+            )
         cursor = page.get("nextCursor")
         if not isinstance(cursor, str):
             return entries, size

@@ -45,8 +45,8 @@ class _Uses:
                     self._left -= 1
                     if self._left < 0 or len(on_the_way) >= CHAIN_MAX:
                         raise SCHEMA_REFERENCES(
-                            f"the references of an input schema come to more than {USES_MAX} uses, or {CHAIN_MAX} in "
-                            "a row: write it with fewer"
+                            f"the references of an input schema expand to more than {USES_MAX} "
+                            f"uses or a chain of {CHAIN_MAX}: use fewer"
                         )
                     self.count(self._target(reference), (*on_the_way, reference))
         for below in _below(part, definitions=False):

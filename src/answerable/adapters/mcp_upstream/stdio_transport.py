@@ -109,7 +109,7 @@ def _resolved(value: str) -> str:
             with Path(value[5:]).open(encoding="utf-8") as file:
                 return file.read(SECRET_BYTES_MAX).rstrip("\r\n")
     except (KeyError, OSError, UnicodeDecodeError):
-        raise UPSTREAM_SECRET_MISSING(f"secret reference {shown(value)} leads nowhere") from None
+        raise UPSTREAM_SECRET_MISSING(f"secret reference {shown(value)} cannot be resolved") from None
     return value
 
 

@@ -102,7 +102,7 @@ class NatsIssuer:
         self._forget(now)
         key = self._key()
         if order.name in self._issued:
-            raise LEASE_TAKEN("the lease has a user at nats already")
+            raise LEASE_TAKEN("the lease has a user at NATS already")
         self._issued[order.name] = ends
         heappush(self._ends, (ends, order.name))
         user = key.key_of(order.name)
@@ -115,7 +115,7 @@ class NatsIssuer:
 
     async def _unless_revoked(self, user: str) -> None:
         if self._system is not None and user in revoked_in(await self._account_claims()):
-            raise LEASE_TAKEN("the lease had a user at nats before")
+            raise LEASE_TAKEN("the lease had a user at NATS before")
 
     def _signed(
         self, name: LeaseName, grants: Grants, key: SigningKey, user: SigningKey, *, now: int, ends: int
@@ -147,7 +147,7 @@ class NatsIssuer:
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
         """Always raises Refused (`lease.renewal`): a token's expiry is fixed when it is signed."""
-        raise LEASE_RENEWAL("a user token of nats ends when it says")
+        raise LEASE_RENEWAL("a NATS user token cannot be renewed: request another lease")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         """Add the user to the account's revocations, which closes its connections, and wait until none is left."""
@@ -182,7 +182,7 @@ class NatsIssuer:
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
         """Always raises Refused (`lease.untold`): rights are in the user's token, which no server stores."""
-        raise LEASE_UNTOLD("nats keeps no list of what a user may do")
+        raise LEASE_UNTOLD("NATS cannot report what a user may do")
 
     async def close(self) -> None:
         """Close the connection of the system account."""

@@ -47,7 +47,7 @@ def user_of(credentials: str) -> NatsUser:
     """Parse a credentials file of the NATS tools. Raises Malformed (`target.key`)."""
     parts = _PARTS.findall(credentials)
     if len(parts) != 2:
-        raise TARGET_KEY("a file of credentials of NATS has a token and a seed")
+        raise TARGET_KEY("a NATS credentials file must have a token and a seed")
     return NatsUser(token=parts[0], key=signing_key(parts[1], of="U"))
 
 
@@ -146,6 +146,6 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ssl.SSLError):
-        raise TARGET_TLS(f"{shown(ca_file)} is no file of certificates") from None
+        raise TARGET_TLS(f"{shown(ca_file)} is not a file of PEM certificates") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

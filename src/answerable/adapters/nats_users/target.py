@@ -120,7 +120,7 @@ class NatsSession:
         headers."""
         subject, message = _message(tool, arguments)
         if not _TAG.fullmatch(tag):
-            raise TARGET_ARGUMENTS("the tag of the action cannot be a header")
+            raise TARGET_ARGUMENTS("the tag of the action cannot be sent as a header")
         if not self._client.is_connected:
             raise TARGET_LOST("the connection to nats has ended")
         headers = {TAG_HEADER: tag} if tag else None
@@ -177,22 +177,22 @@ class NatsSession:
 def _message(tool: str, arguments: Mapping[str, JSONValue]) -> tuple[str, bytes]:
     """Return subject and message. Raises Refused (`target.arguments`)."""
     if tool not in ("publish", "request"):
-        raise TARGET_ARGUMENTS(f"there is no tool {shown(tool)}: there are `publish` and `request`")
+        raise TARGET_ARGUMENTS(f"there is no tool {shown(tool)}: use `publish` or `request`")
     if extra := sorted(arguments.keys() - {"subject", "message"}):
-        raise TARGET_ARGUMENTS(f"{shown(extra[0])} is no argument of {shown(tool)}")
+        raise TARGET_ARGUMENTS(f"unknown argument {shown(extra[0])} of tool {shown(tool)}")
     subject, message = arguments.get("subject"), arguments.get("message", "")
     if not isinstance(subject, str) or not is_plain_subject(subject):
         raise TARGET_ARGUMENTS(
-            "`subject` is tokens with dots between them, without wildcards and spaces, and no inbox"
+            "`subject` must be tokens separated by dots, without wildcards and spaces, and not an inbox"
         )
     if not isinstance(message, str):
-        raise TARGET_ARGUMENTS("`message` is a text")
+        raise TARGET_ARGUMENTS("`message` must be text")
     try:
         octets = message.encode()
     except UnicodeEncodeError:
-        raise TARGET_ARGUMENTS("`message` holds half a character") from None
+        raise TARGET_ARGUMENTS("`message` contains an unpaired surrogate") from None
     if len(octets) > MESSAGE_BYTES_MAX:
-        raise TARGET_ARGUMENTS(f"`message` has at most {MESSAGE_BYTES_MAX} bytes")
+        raise TARGET_ARGUMENTS(f"`message` must have at most {MESSAGE_BYTES_MAX} bytes")
     return subject, octets
 
 

@@ -68,7 +68,7 @@ def signing_key(seed: str, *, of: str) -> SigningKey:
         if not key.public.startswith(of):
             raise ValueError
     except (nkeys.NkeysError, ValueError, IndexError):
-        raise TARGET_KEY(f"a key of NATS is no seed of the kind that begins with `S{of}`") from None
+        raise TARGET_KEY(f"expected a NATS seed that begins with `S{of}`") from None
     return key
 
 

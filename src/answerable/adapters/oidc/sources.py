@@ -57,7 +57,7 @@ def checked_url(url: str, *, loopback: bool) -> str:
     except ValueError:
         good = False
     if not good or " " in url or not (url.startswith("https://") or (loopback and is_loopback(url))):
-        raise ISSUER_URL(f"{shown(url)} is not an https address")
+        raise ISSUER_URL(f"{shown(url)} is not an https URL")
     return url
 
 
@@ -80,10 +80,10 @@ def discovered(document: bytes, source: IssuerSource) -> str:
     try:
         found = parse(document, limits=Limits(size_bytes_max=DISCOVERY_BYTES_MAX, depth_max=8))
         if not isinstance(found, dict) or found.get("issuer") != source.issuer:
-            raise ISSUER_URL("it is of another issuer")
+            raise ISSUER_URL("it names another issuer")
         url = found.get("jwks_uri")
         # A remote issuer must not direct requests to a service of this machine (SSRF).
         return checked_url(url if isinstance(url, str) else "", loopback=is_loopback(source.issuer))
     except Malformed as fault:
-        message = f"the discovery document of {shown(source.issuer)} is not to be used: {fault.message}"
+        message = f"the discovery document of {shown(source.issuer)} is not valid: {fault.message}"
         raise ISSUER_ANSWER(message) from None

@@ -85,7 +85,7 @@ class OpenBaoIssuer:
         created."""
         grant = grant_of(order.scope, self._paths)
         if order.name in self._held:
-            raise LEASE_TAKEN(f"a lease named `{order.name}` is there already")
+            raise LEASE_TAKEN(f"a lease named `{order.name}` exists already")
         self._held[order.name] = _Held()
         try:
             with anyio.CancelScope(shield=True):
@@ -110,9 +110,9 @@ class OpenBaoIssuer:
         than before."""
         held = self._held.get(name)
         if held is None or not held.lease_id:
-            raise LEASE_GONE("OpenBao's lease is gone, or another process made it")
+            raise LEASE_GONE("the OpenBao lease no longer exists, or another process created it")
         if expires_at > held.parent_ends_ms:
-            raise LEASE_RENEWAL("it would outlive the login that it was made by")
+            raise LEASE_RENEWAL("the lease would outlive the broker's login, so it cannot be renewed")
         seconds = -(-(expires_at - self._clock.now()) // 1000)
         for path, what, known in (
             ("auth/token/renew-accessor", "accessor", held.accessor),
@@ -121,13 +121,13 @@ class OpenBaoIssuer:
             body: dict[str, JSONValue] = {what: known, "increment": seconds}
             status, answer = await self._login.asked("POST", path, body, taken=_GONE)
             if status in _GONE and "not renewable" in str(answer.get("errors")):
-                raise LEASE_RENEWAL("OpenBao does not renew what this path gives")
+                raise LEASE_RENEWAL("OpenBao does not renew credentials of this path")
             if status in _GONE:
-                raise LEASE_GONE("OpenBao does not know the lease any more")
+                raise LEASE_GONE("OpenBao no longer has the lease")
             auth = answer.get("auth")
             given = (auth if isinstance(auth, dict) else answer).get("lease_duration")
             if not isinstance(given, int) or given < seconds - 1:
-                raise LEASE_RENEWAL(f"OpenBao lets it live {given} seconds, {seconds} were asked for")
+                raise LEASE_RENEWAL(f"OpenBao extended the lease by {given} seconds, expected {seconds}")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         """Revoke the credential and wait until the target system has removed it; then revoke the token. If only OpenBao
@@ -164,7 +164,7 @@ class OpenBaoIssuer:
             found.name == name for found in (await self._tokens()).values()
         ):
             return ()
-        raise LEASE_UNTOLD("OpenBao does not tell what a credential may do")
+        raise LEASE_UNTOLD("OpenBao cannot report what a credential may do")
 
     async def close(self) -> None:
         """Close the connections, and forget the login token."""

@@ -159,7 +159,7 @@ class OpenBaoLogin:
         text = auth.get("client_token") if isinstance(auth, dict) else None
         seconds = auth.get("lease_duration") if isinstance(auth, dict) else None
         if not isinstance(text, str) or not text or not isinstance(seconds, int):
-            raise LEASE_TARGET("OpenBao: it answered a login with no token")
+            raise LEASE_TARGET("OpenBao answered the login without a token")
         # OpenBao reports 0 for a token that never expires.
         return Token(text=text, ends_ms=now + (seconds or LIFE_SECONDS_MAX) * 1000)
 

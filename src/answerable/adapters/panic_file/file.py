@@ -32,7 +32,7 @@ def press(directory: Path, *, reason: str, entropy: Entropy) -> str:
     """
     if not directory.is_dir():
         raise PANIC_NO_DATA(
-            f"there is no data directory {shown(directory)}: name the server's own with --data"
+            f"there is no data directory {shown(directory)}: name the server's data directory with --data"
         )
     text = pressed_text(entropy.bytes(ID_BYTES), reason)
     place = directory / FILE
@@ -44,7 +44,7 @@ def press(directory: Path, *, reason: str, entropy: Entropy) -> str:
         except OSError:
             why = (first.strerror or "unknown error").lower()
             raise PANIC_NOT_WRITTEN(
-                f"{shown(place)} cannot be written ({why}): run this as the user of the server, or end the server"
+                f"{shown(place)} cannot be written ({why}): run this as the server's user, or stop the server"
             ) from None
         return how
     return "written"

@@ -86,8 +86,8 @@ class Pkcs11AuthorityKeys:
             library = pkcs11.lib(str(module))
         except (PKCS11Error, RuntimeError, OSError):
             raise AUTHORITY_KEYS_MODULE(
-                f"the HSM's library {shown(module.name)} cannot be loaded, or finds no HSM: install it, set "
-                "`identity.pkcs11_module` to where it is, and bring the HSM back"
+                f"the HSM library {shown(module.name)} cannot be loaded or finds no HSM: install "
+                "it, set `identity.pkcs11_module` to its path, and connect the HSM"
             ) from None
         keys = cls(library, token, pin)
         keys._in_session(lambda session: None)
@@ -103,7 +103,7 @@ class Pkcs11AuthorityKeys:
 
         def made(session: pkcs11.Session) -> ec.EllipticCurvePublicKey:
             if any(_found(session, half, label) is not None for half in _HALVES):
-                raise AUTHORITY_KEYS_EXISTS(f"there is a key {shown(name)} already")
+                raise AUTHORITY_KEYS_EXISTS(f"key {shown(name)} exists already")
             curve = {pkcs11.Attribute.EC_PARAMS: encode_named_curve_parameters(CURVE)}
             parameters = session.create_domain_parameters(pkcs11.KeyType.EC, curve, local=True)
             public, _ = parameters.generate_keypair(
@@ -143,7 +143,8 @@ class Pkcs11AuthorityKeys:
             if key is None:
                 self._doubt()
                 raise AUTHORITY_KEYS_MISSING(
-                    f"the key {shown(name)} of the trust domain is gone from the HSM: bring it back"
+                    f"the key {shown(name)} of the trust domain is missing from the HSM: restore "
+                    "it from a backup"
                 )
             return bytes(key.sign(digest, mechanism=pkcs11.Mechanism.ECDSA))
 
@@ -201,7 +202,7 @@ class Pkcs11AuthorityKeys:
                 self._session = token.open(rw=True)
         except (pkcs11.exceptions.NoSuchToken, pkcs11.exceptions.MultipleTokensReturned):
             raise AUTHORITY_KEYS_TOKEN(
-                f"the HSM has not exactly one token {shown(self._token)}: bring it back, or set "
+                f"the HSM must have exactly one token {shown(self._token)}: connect it, or set "
                 "`identity.pkcs11_token` to its label"
             ) from None
         except (
@@ -217,8 +218,8 @@ class Pkcs11AuthorityKeys:
 
     def _wrong_pin(self) -> Unavailable:
         return AUTHORITY_KEYS_PIN(
-            f"the HSM's token {shown(self._token)} does not take this PIN: put the right one where "
-            "`identity.pkcs11_pin` says before you start again, for a few wrong ones lock the token"
+            f"the HSM token {shown(self._token)} rejects this PIN: correct the file of "
+            "`identity.pkcs11_pin` before the next start, because a few wrong PINs lock the token"
         )
 
     def _doubt(self) -> None:
@@ -234,7 +235,7 @@ class Pkcs11AuthorityKeys:
 
 def _checked(name: str) -> str:
     if not NAME.fullmatch(name):
-        raise AUTHORITY_KEYS_NAME(f"{shown(name)} is not the name of a key: use 1 to 64 of a-z 0-9 -")
+        raise AUTHORITY_KEYS_NAME(f"{shown(name)} is not a key name: use 1 to 64 of a-z 0-9 -")
     return name
 
 
@@ -266,12 +267,15 @@ def _point(public: pkcs11.PublicKey) -> ec.EllipticCurvePublicKey:
 
 
 def _unfit(what: str) -> Unavailable:
-    return AUTHORITY_KEYS_UNAVAILABLE(f"the token gave {what}")
+    return AUTHORITY_KEYS_UNAVAILABLE(f"the HSM token returned {what}")
 
 
 def _unavailable(why: str, *, unknown: bool = False) -> Unavailable:
     return AUTHORITY_KEYS_UNAVAILABLE(
-        f"the HSM that holds the trust domain's keys cannot be used, and nothing is signed until it is back: {why}",
+        (
+            "the HSM with the keys of the trust domain cannot be used, so nothing is signed until it "
+            f"is available: {why}"
+        ),
         effect="unknown" if unknown else "none",
     )
 

@@ -87,8 +87,8 @@ class PostgresOwnAccount:
                 except NO_ENTRY:
                     continue
         raise ACCOUNT_REFUSED(
-            f"{self.place} takes none of the passwords that are kept: set one there, and give it to "
-            "`answerable secret rotate`"
+            f"{self.place} accepts none of the stored passwords: set one there, then store it "
+            "with `answerable secret rotate`"
         )
 
 

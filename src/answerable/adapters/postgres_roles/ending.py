@@ -109,7 +109,7 @@ class RoleEnding:
                 cut += await self._sessions_ended(role)
         except Unavailable as left:
             raise _powerless(left) from None
-        raise LEASE_TARGET("sessions go on to appear", effect="unknown")
+        raise LEASE_TARGET("new sessions of the lease keep appearing", effect="unknown")
 
     async def _found(self, account: str) -> _Role | None:
         async with self._connections.of(self._home) as connection:
@@ -149,7 +149,7 @@ class RoleEnding:
                         pause = min(POLL_SECONDS_MAX, pause * 2)
                     return len(ended)
         raise LEASE_TARGET(
-            f"sessions are still open {CUT_SECONDS_MAX:.0f} s after they were told to end", effect="unknown"
+            f"sessions are still open {CUT_SECONDS_MAX:.0f} s after the request to end them", effect="unknown"
         )
 
     async def _drop_owned(self, role: _Role, database: str) -> None:
@@ -192,6 +192,6 @@ async def _is_being_made(connection: asyncpg.Connection, account: str) -> bool:
 
 def _powerless(left: Unavailable) -> Unavailable:
     return LEASE_TARGET(
-        f"nothing of it works any more, but its account is still at the server: {left.message}",
+        f"the lease no longer works, but its account is still at the server: {left.message}",
         effect="unknown",
     )

@@ -161,7 +161,7 @@ class PostgresIssuer:
                     except asyncpg.UndefinedObjectError:
                         row = None
         if row is None:
-            raise LEASE_GONE("the lease is gone, and is not renewed")
+            raise LEASE_GONE("the lease no longer exists at the server, so it cannot be renewed")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         return await self._ending.end(account_of(name))

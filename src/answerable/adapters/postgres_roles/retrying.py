@@ -65,7 +65,7 @@ def is_passing(refused: asyncpg.PostgresError) -> bool:
 
 def unended(refused: asyncpg.PostgresError) -> AnswerableError:
     """Translate a refusal to end a role."""
-    return LEASE_TARGET(f"the server does not let it end: {words_of(refused)}", effect="unknown")
+    return LEASE_TARGET(f"the server refused to end the lease: {words_of(refused)}", effect="unknown")
 
 
 def unissued(refused: asyncpg.PostgresError) -> AnswerableError:
@@ -73,10 +73,10 @@ def unissued(refused: asyncpg.PostgresError) -> AnswerableError:
     state = refused.sqlstate or ""
     said = words_of(refused)
     if state in _TAKEN:
-        return LEASE_TAKEN("the name of this lease is in use at the server already")
+        return LEASE_TAKEN("the server has a role with the name of this lease already")
     if state == _FORBIDDEN:
         wrong = f"the broker's own account may not grant it: {said}"
         return LEASE_SCOPE(wrong)
     if state.startswith(_CLASSES_OF_SCOPE):
         return LEASE_SCOPE(f"the scope cannot be granted: {said}")
-    return LEASE_TARGET(f"the server does not let it: {said}")
+    return LEASE_TARGET(f"the server refused to create the role of the lease: {said}")

@@ -53,8 +53,8 @@ class PostgresTarget:
                 raise _unreached(lost) from None
             if started is None or started["pid"] != connection.get_server_pid():
                 raise TARGET_POOLED(
-                    "a pooler stands before the server, so that a session is not the lease's alone: "
-                    "name the server itself"
+                    "there is a pooler before the server, so sessions would be shared between "
+                    "leases: configure the address of the server itself"
                 )
             yield PostgresSession(connection, terms, session_id=started["id"], bytes_max=self._bytes_max)
         finally:

@@ -154,13 +154,15 @@ def _usual_prompts(code: Sequence[str]) -> tuple[str, ...]:
 
 def _chosen_prompts(files: Sequence[str], patterns: Sequence[str]) -> tuple[str, ...]:
     if len(patterns) > PATTERNS_MAX or any(len(one) > PATTERN_CHARS_MAX for one in patterns):
-        raise PROJECT_PROMPTS(f"at most {PATTERNS_MAX} patterns of {PATTERN_CHARS_MAX} characters")
+        raise PROJECT_PROMPTS(
+            f"expected at most {PATTERNS_MAX} patterns of at most {PATTERN_CHARS_MAX} characters"
+        )
     chosen: set[str] = set()
     for pattern in patterns:
         fits = _as_expression(pattern.removeprefix("./"))
         matched = [path for path in files if fits.fullmatch(path)]
         if not matched:
-            raise PROJECT_PROMPTS(f"no file of the project fits {shown(pattern)}")
+            raise PROJECT_PROMPTS(f"no file of the project matches {shown(pattern)}")
         chosen.update(matched)
     return _few_enough(chosen)
 

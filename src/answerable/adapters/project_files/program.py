@@ -36,16 +36,19 @@ class ProgramFile:
             with open(path, "rb", opener=_opened) as file:
                 found = os.fstat(file.fileno())
                 if not stat.S_ISREG(found.st_mode):
-                    raise PROGRAM_UNREADABLE(f"{shown(path)} is no file")
+                    raise PROGRAM_UNREADABLE(f"{shown(path)} is not a regular file")
                 seen = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
                 if self._known is not None and self._known[0] == seen:
                     return self._known[1]
                 if found.st_size > PROGRAM_BYTES_MAX:
-                    raise PROGRAM_SIZE(f"{shown(path)} has more than {PROGRAM_BYTES_MAX} bytes")
+                    raise PROGRAM_SIZE(
+                        f"{shown(path)} is too large: expected at most {PROGRAM_BYTES_MAX} bytes"
+                    )
                 digest = sha256(first := file.read(CHUNK_BYTES))
                 if first.startswith(_SCRIPT):
                     raise PROGRAM_SCRIPT(
-                        f"{shown(path)} is a script: the kernel names the interpreter that runs it, so name that"
+                        f"{shown(path)} is a script: name its interpreter, because that is what "
+                        "the kernel reports"
                     )
                 left = PROGRAM_BYTES_MAX
                 while left > 0 and (chunk := file.read(CHUNK_BYTES)):

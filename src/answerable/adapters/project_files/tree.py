@@ -105,7 +105,7 @@ class ProjectTree:
             return sha256(os.fsencode(self.links[path])).digest()
         found = self._open(path)
         if found is None:
-            raise PROJECT_CHANGED(f"{shown(path)} went away while it was read")
+            raise PROJECT_CHANGED(f"{shown(path)} was removed while it was read")
         hashed, size = sha256(), 0
         with _readable(path), open(found, "rb") as file:
             while chunk := file.read(CHUNK_BYTES):

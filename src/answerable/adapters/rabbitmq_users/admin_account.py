@@ -71,8 +71,8 @@ class RabbitOwnAccount:
             if await self.takes(value):
                 return self._asked_with(value)
         raise ACCOUNT_REFUSED(
-            f"{self.place} takes none of the passwords that are kept: set one there, and give it to "
-            "`answerable secret rotate`"
+            f"{self.place} accepts none of the stored passwords: set one there, then store it "
+            "with `answerable secret rotate`"
         )
 
     async def _asked(self, answer: Awaitable[Any], effect: Effect) -> Any:

@@ -109,7 +109,7 @@ class RabbitIssuer:
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
         """Check that the user exists. The server stores no expiry: the broker ends the lease."""
         if await self._management.get("users", account_of(name)) is None:
-            raise LEASE_GONE("the lease is gone")
+            raise LEASE_GONE("the lease no longer exists at the server")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         """Delete the permissions, the connections and the user, then wait until no connection is left: the server

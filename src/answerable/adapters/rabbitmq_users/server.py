@@ -133,7 +133,7 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ssl.SSLError):
-        raise TARGET_TLS(f"{shown(ca_file)} is no file of certificates") from None
+        raise TARGET_TLS(f"{shown(ca_file)} is not a file of PEM certificates") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

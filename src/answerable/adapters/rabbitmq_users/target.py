@@ -172,26 +172,26 @@ def _checked(tool: str, arguments: Mapping[str, JSONValue]) -> dict[str, str]:
     elif tool == "get":
         needed, optional = {"queue", "mode"}, set()
     else:
-        raise TARGET_ARGUMENTS(f"there is no tool {shown(tool)}: there are `publish` and `get`")
+        raise TARGET_ARGUMENTS(f"there is no tool {shown(tool)}: use `publish` or `get`")
     if odd := sorted((arguments.keys() - needed - optional) | (needed - arguments.keys())):
-        raise TARGET_ARGUMENTS(f"{shown(odd[0])} is missing, or is no argument of {shown(tool)}")
+        raise TARGET_ARGUMENTS(f"argument {shown(odd[0])} of tool {shown(tool)} is missing or unknown")
     texts: dict[str, str] = {}
     for name, given in arguments.items():
         if not isinstance(given, str):
-            raise TARGET_ARGUMENTS(f"{shown(name)} is a text")
+            raise TARGET_ARGUMENTS(f"{shown(name)} must be text")
         try:
             size = len(given.encode())
         except UnicodeEncodeError:
-            raise TARGET_ARGUMENTS(f"{shown(name)} holds half a character") from None
+            raise TARGET_ARGUMENTS(f"{shown(name)} contains an unpaired surrogate") from None
         if size > (MESSAGE_BYTES_MAX if name == "message" else TEXT_BYTES_MAX):
             raise TARGET_ARGUMENTS(f"{shown(name)} is too long")
         texts[name] = given
     if tool == "publish" and not texts["exchange"]:
         raise TARGET_ARGUMENTS(
-            "`exchange` is empty: the default exchange leads to every queue and is no lease's"
+            "`exchange` is empty: no lease may use the default exchange, which reaches every queue"
         )
     if tool == "get" and (not texts["queue"] or texts["mode"] not in TAKE):
-        raise TARGET_ARGUMENTS("`queue` is a name, and `mode` is `take` or `look`")
+        raise TARGET_ARGUMENTS("`queue` must be a name, and `mode` `take` or `look`")
     return texts
 
 

@@ -62,8 +62,8 @@ class RedisOwnAccount:
             if line is not None:
                 return line
         raise ACCOUNT_REFUSED(
-            f"{self.place} takes none of the passwords that are kept: set one there, and give it to "
-            "`answerable secret rotate`"
+            f"{self.place} accepts none of the stored passwords: set one there, then store it "
+            "with `answerable secret rotate`"
         )
 
     async def _opened(self, value: str) -> Line | None:

@@ -105,7 +105,7 @@ class RedisIssuer:
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
         """Check that the user exists. The server stores no expiry: the broker ends the lease."""
         if (await self._asked(["ACL", "GETUSER", account_of(name)]))[0] is None:
-            raise LEASE_GONE("the lease is gone")
+            raise LEASE_GONE("the lease no longer exists at the server")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         """Close the user's connections and delete the user, by commands that the server runs without any login in
@@ -211,10 +211,10 @@ class RedisIssuer:
         return LEASE_TAKEN(f"the server has a user {shown(account)} already")
 
     def _away(self, effect: Effect) -> Unavailable:
-        return LEASE_TARGET("redis does not answer, or refuses the broker's own account", effect=effect)
+        return LEASE_TARGET("redis does not answer, or refuses the broker's account", effect=effect)
 
     def _said_no(self, said: ResponseError, effect: Effect) -> Unavailable:
-        return LEASE_TARGET(f"redis refuses the broker's own account: {shown(said)}", effect=effect)
+        return LEASE_TARGET(f"redis refuses the broker's account: {shown(said)}", effect=effect)
 
 
 def _texts(answer: Any) -> dict[str, Any]:

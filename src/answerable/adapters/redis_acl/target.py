@@ -113,22 +113,22 @@ def _command(tool: str, arguments: Mapping[str, JSONValue]) -> list[str]:
         name, rest = arguments.get("command"), arguments.get("arguments")
         let = READING if tool == "read" else COMMANDS
         if not isinstance(name, str) or name not in let:
-            raise TARGET_ARGUMENTS(f"{shown(name, 40)} is no command of the tool {shown(tool)}")
+            raise TARGET_ARGUMENTS(f"tool {shown(tool)} has no command {shown(name, 40)}")
         if not isinstance(rest, list) or not 1 <= len(rest) <= ARGUMENTS_MAX:
-            raise TARGET_ARGUMENTS(f"`arguments` is a list of 1 to {ARGUMENTS_MAX} texts")
+            raise TARGET_ARGUMENTS(f"`arguments` must be a list of 1 to {ARGUMENTS_MAX} texts")
         found = [name, *rest]
         known = {"command", "arguments"}
     else:
-        raise TARGET_ARGUMENTS(f"there is no tool {shown(tool)}: there are `read`, `command` and `publish`")
+        raise TARGET_ARGUMENTS(f"there is no tool {shown(tool)}: use `read`, `command` or `publish`")
     if extra := sorted(arguments.keys() - known):
-        raise TARGET_ARGUMENTS(f"{shown(extra[0])} is no argument of {shown(tool)}")
+        raise TARGET_ARGUMENTS(f"unknown argument {shown(extra[0])} of tool {shown(tool)}")
     texts = [one for one in found if isinstance(one, str)]
     if len(texts) != len(found):
-        raise TARGET_ARGUMENTS("each argument of a command is a text")
+        raise TARGET_ARGUMENTS("each argument of a command must be text")
     if sum(len(one.encode("utf-8", "surrogatepass")) for one in texts) > SENT_BYTES_MAX:
-        raise TARGET_ARGUMENTS(f"a command has at most {SENT_BYTES_MAX} bytes")
+        raise TARGET_ARGUMENTS(f"a command must have at most {SENT_BYTES_MAX} bytes")
     if any("\ud800" <= char <= "\udfff" for one in texts if not one.isascii() for char in one):
-        raise TARGET_ARGUMENTS("a text holds half a character")
+        raise TARGET_ARGUMENTS("an argument contains an unpaired surrogate")
     return texts
 
 

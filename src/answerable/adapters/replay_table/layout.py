@@ -44,8 +44,8 @@ class Layout:
     def __post_init__(self) -> None:
         if not 1 <= self.rooms <= ROOMS_MAX or not 1 <= self.uses <= USES_MAX:
             raise REPLAY_LIMITS(
-                f"a replay table has 1 to {ROOMS_MAX} partitions and 1 to {USES_MAX} uses in each, got {self.rooms} "
-                f"and {self.uses}"
+                f"expected 1 to {ROOMS_MAX} replay partitions with 1 to {USES_MAX} uses each, got "
+                f"{self.rooms} and {self.uses}"
             )
 
     @property

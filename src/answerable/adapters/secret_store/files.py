@@ -48,7 +48,8 @@ def read_private(path: Path, bytes_max: int) -> bytes | None:
             content = opened.read(bytes_max + 1)
     if not content or len(content) > bytes_max:
         raise SECRETS_DAMAGED(
-            f"{shown(path.name)} is empty, longer than {bytes_max} bytes, or no file: bring it back from a copy"
+            f"{shown(path.name)} is empty, longer than {bytes_max} bytes or not a file: restore "
+            "it from a backup"
         )
     return content
 
@@ -116,7 +117,10 @@ def locked_now(path: Path, otherwise: str) -> Iterator[None]:
 def require_private(status: os.stat_result, name: str) -> None:
     """Check that only the broker's user has access. Raises Unavailable (`secrets.exposed`)."""
     if status.st_mode & _OTHERS or status.st_uid != os.geteuid():
-        message = f"{shown(name)} must belong to the broker's user and be closed to all others (mode 0700, files 0600)"
+        message = (
+            f"{shown(name)} must belong to the broker's user and be closed to all others: "
+            "set mode 0700, files 0600"
+        )
         raise SECRETS_EXPOSED(message)
 
 

@@ -64,7 +64,7 @@ class StaticIssuer:
         for name in [name for name, (_, ends) in self._lent.items() if ends + REMEMBERED_MS < now]:
             del self._lent[name]
         if order.name in self._lent:
-            raise LEASE_TAKEN(f"lease {shown(order.name)} has its secret already")
+            raise LEASE_TAKEN(f"lease {shown(order.name)} already has its secret")
         wanted = self._wanted(order.scope)
         self._lent[order.name] = (wanted, order.expires_at)
         found = await anyio.to_thread.run_sync(self._check_out, wanted, account_of(order.name))
@@ -73,7 +73,7 @@ class StaticIssuer:
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
         """Extend the lease. Nothing changes at the target."""
         if name not in self._lent:
-            raise LEASE_GONE(f"lease {shown(name)} is gone")
+            raise LEASE_GONE(f"lease {shown(name)} no longer exists")
         self._lent[name] = (self._lent[name][0], expires_at)
 
     async def revoke(self, name: LeaseName) -> Revoked:
@@ -89,7 +89,7 @@ class StaticIssuer:
         return tuple(self._lent)
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
-        raise LEASE_UNTOLD("a static secret has whatever rights it has, for every lease")
+        raise LEASE_UNTOLD("the rights of a static secret are not known: they are the same for every lease")
 
     async def close(self) -> None:
         """Do nothing: no connection is open."""

@@ -75,12 +75,14 @@ class Keyring:
                     replace_private(self._path, content, self._entropy.token)
         if content is None:
             raise SECRETS_KEYRING(
-                f"the keyring {shown(self._path.name)} is gone: bring it back from a copy; nothing opens without it"
+                f"the keyring {shown(self._path.name)} is missing: restore it from a backup, "
+                "because no secret can be opened without it"
             )
         lines = content.split()
         if not 1 <= len(lines) <= KEYS_MAX or not all(_LINE.fullmatch(one) for one in lines):
             raise SECRETS_KEYRING(
-                f"the keyring {shown(self._path.name)} is none: a line is 32 bytes in base64, the first one seals"
+                f"the keyring {shown(self._path.name)} is not valid: expected lines of 32 bytes "
+                "in base64, the first of which seals"
             )
         return Keys(tuple(b64decode(one) for one in lines))
 

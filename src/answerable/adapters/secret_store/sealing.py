@@ -54,8 +54,8 @@ def opened(content: bytes, name: str, keys: Keys) -> tuple[StoredSecret, Values]
     key = keys.named(identity)
     if key is None:
         raise SECRETS_KEY(
-            f"secret {shown(name)} is sealed under the key {identity.hex()}, which is not in the keyring: bring that "
-            "keyring back"
+            f"secret {shown(name)} is sealed with key {identity.hex()}, which is not in the "
+            "keyring: restore that keyring"
         )
     nonce = content[_HEADER_BYTES : _HEADER_BYTES + NONCE_BYTES]
     try:
@@ -76,5 +76,5 @@ def opened(content: bytes, name: str, keys: Keys) -> tuple[StoredSecret, Values]
 
 def _damaged(name: str) -> Unavailable:
     return SECRETS_DAMAGED(
-        f"secret {shown(name)} was changed or damaged behind the store's back: bring it back from a copy"
+        f"secret {shown(name)} was changed or damaged outside the store: restore it from a backup"
     )

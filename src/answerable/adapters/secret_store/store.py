@@ -81,7 +81,7 @@ class SealedSecretStore:
         checked_secret_name(name)
         _check_value(value)
         if not 0 <= rotate_days <= ROTATE_DAYS_MAX:
-            raise SECRET_TEXT(f"a secret is rotated every 1 to {ROTATE_DAYS_MAX} days, or 0 for no schedule")
+            raise SECRET_TEXT(f"expected a rotation every 1 to {ROTATE_DAYS_MAX} days, or 0 for none")
         secret = StoredSecret(
             name=name,
             kind=kind,
@@ -92,11 +92,9 @@ class SealedSecretStore:
         ).with_version(self._clock.now())
         with self._locked():
             if read_private(self._path(name), SEALED_BYTES_MAX) is not None:
-                raise SECRET_TAKEN(
-                    f"there is a secret {shown(name)} already: rotate it, or choose another name"
-                )
+                raise SECRET_TAKEN(f"secret {shown(name)} exists already: rotate it, or choose another name")
             if sum(1 for _ in self._directory.glob(f"*{SEALED}")) >= SECRETS_MAX:
-                raise SECRET_FULL(f"there are {SECRETS_MAX} secrets already")
+                raise SECRET_FULL(f"there are {SECRETS_MAX} secrets, which is the limit: remove one first")
             self._write(secret, {1: value})
         return secret
 
@@ -105,7 +103,9 @@ class SealedSecretStore:
         with self._locked():
             secret, values = self._read(name)
             if any(hmac.compare_digest(value, old) for old in values.values()):
-                raise SECRET_SAME(f"this is a value that {shown(name)} has or had")
+                raise SECRET_SAME(
+                    f"the new value is a current or earlier value of {shown(name)}: choose another one"
+                )
             now = self._clock.now()
             secret = secret.with_version(now)
             number = secret.versions[-1].number
@@ -118,7 +118,9 @@ class SealedSecretStore:
         return secret
 
     def rotating(self, name: str) -> AbstractContextManager[None]:
-        return locked_now(self._path(name, ROTATING), f"{shown(name)} is being rotated already: wait for it")
+        return locked_now(
+            self._path(name, ROTATING), f"secret {shown(name)} is already being rotated: wait for it"
+        )
 
     def prepare(self, name: str, value: bytes) -> StoredSecret:
         _check_value(value)
@@ -127,7 +129,9 @@ class SealedSecretStore:
             _current(secret, values)
             if PREPARED not in values:
                 if any(hmac.compare_digest(value, old) for old in values.values()):
-                    raise SECRET_SAME(f"this is a value that {shown(name)} has or had")
+                    raise SECRET_SAME(
+                        f"the new value is a current or earlier value of {shown(name)}: choose another one"
+                    )
                 secret = secret.prepared(self._clock.now())
                 self._write(secret, values | {PREPARED: value})
         return secret
@@ -259,7 +263,7 @@ class SealedSecretStore:
 def _current(secret: StoredSecret, values: Values) -> int:
     """Return the number of the version in use. Raises Refused (`secret.canary`, `secret.retired`)."""
     if secret.kind == "canary":
-        raise SECRET_CANARY(f"{shown(secret.name)} is planted: nobody uses it")
+        raise SECRET_CANARY(f"{shown(secret.name)} is a planted (canary) secret and cannot be used")
     current = secret.current
     if current is None or current.number not in values:
         raise SECRET_RETIRED(f"secret {shown(secret.name)} was retired")

@@ -48,6 +48,6 @@ def read_uses(content: bytes | None, name: str) -> tuple[SecretUse, ...]:
             found.append(SecretUse(by=by, count=count, last_at=UnixMillis(last_at)))
     except (Malformed, TypeError, ValueError):
         raise SECRETS_DAMAGED(
-            f"the record of who used {shown(name)} was changed or damaged: remove it to begin it anew"
+            f"the record of the uses of {shown(name)} was changed or damaged: remove it to start a new one"
         ) from None
     return tuple(found)

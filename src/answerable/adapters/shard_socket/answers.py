@@ -185,7 +185,7 @@ def _narrowed(encoded: bytes) -> bytes:
 def _result(encoded: bytes) -> dict[str, JSONValue]:
     value = FrozenJSON.from_canonical(encoded, limits=Limits(size_bytes_max=max(1, len(encoded)))).thaw()
     if not isinstance(value, dict):
-        raise SHARD_MESSAGE("a result is an object")
+        raise SHARD_MESSAGE("a result must be an object")
     return value
 
 

@@ -92,7 +92,7 @@ class SocketShardLink:
         """Send a question to a shard, and return its answer about its own log."""
         shard = self._shard(origin)
         if not shard:
-            raise SHARD_REFUSED(f"{shown(origin)} is no shard of this deployment")
+            raise SHARD_REFUSED(f"{shown(origin)} is not a shard of this deployment")
         try:
             with anyio.fail_after(self._limits.trace_seconds_max):
                 async with await self._connected(shard) as stream:
@@ -103,7 +103,7 @@ class SocketShardLink:
                 f"shard {shown(shard)} gave no answer in {self._limits.trace_seconds_max:.0f} s"
             ) from None
         except (OSError, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            raise SHARD_LOST(f"shard {shown(shard)} went away before it answered") from None
+            raise SHARD_LOST(f"shard {shown(shard)} closed the connection before it answered") from None
         except Malformed as odd:
             raise SHARD_LOST(f"shard {shown(shard)} answered {odd.message}") from None
         if isinstance(reply, Failed):
@@ -117,7 +117,7 @@ class SocketShardLink:
     ) -> Answer:
         shard = self._shard(origin)
         if not shard:
-            raise SHARD_REFUSED(f"{shown(origin)} is no shard of this deployment")
+            raise SHARD_REFUSED(f"{shown(origin)} is not a shard of this deployment")
         try:
             message = framed(
                 action_bytes(origin, request, caller, progress=progress is not None), self._limits
@@ -132,7 +132,9 @@ class SocketShardLink:
                 with anyio.fail_after(self._limits.send_seconds_max):
                     await stream.send(message)
             except (OSError, TimeoutError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-                raise SHARD_DOWN(f"shard {shown(shard)} did not take the action") from None
+                raise SHARD_DOWN(
+                    f"shard {shown(shard)} did not accept the action: nothing was done"
+                ) from None
             # 2 answer: from here on, only the answer tells what happened.
             try:
                 with anyio.fail_after(self._limits.answer_seconds_max):
@@ -162,7 +164,7 @@ class SocketShardLink:
             raise SHARD_DOWN(f"shard {shown(shard)}{why} is not running: try again when it is") from None
         if not is_own_account(stream):
             await stream.aclose()
-            raise SHARD_REFUSED(f"another account answers in place of shard {shown(shard)}")
+            raise SHARD_REFUSED(f"the socket of shard {shown(shard)} belongs to another user")
         return stream
 
     async def _answer(
@@ -176,7 +178,7 @@ class SocketShardLink:
                     return answer_in(reply, origin)
             except (OSError, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 raise SHARD_LOST(
-                    f"shard {shown(shard)} went away before it answered", effect="unknown"
+                    f"shard {shown(shard)} closed the connection before it answered", effect="unknown"
                 ) from None
             except Malformed as odd:
                 raise SHARD_LOST(f"shard {shown(shard)} answered {odd.message}", effect="unknown") from None

@@ -37,8 +37,7 @@ def framed(message: bytes, limits: LinkLimits) -> bytes:
     """Return the bytes to send. Raises Malformed (`shard.too_long`)."""
     if len(message) > limits.message_bytes_max:
         raise SHARD_TOO_LONG(
-            f"a message of {len(message)} bytes is longer than the {limits.message_bytes_max} that go from one process "
-            "to another"
+            f"the message has {len(message)} bytes, expected at most {limits.message_bytes_max}"
         )
     return len(message).to_bytes(LENGTH_BYTES, "big") + message
 

@@ -223,9 +223,9 @@ def asked_in(message: bytes) -> Action | Trace | Contain:
     try:
         found = _ASKED.decode(message)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise SHARD_MESSAGE(f"not an action that was handed on: {str(error)[:200].lower()}") from None
+        raise SHARD_MESSAGE(f"not a forwarded action: {str(error)[:200].lower()}") from None
     if found.v != VERSION:
-        raise SHARD_MESSAGE(f"an action of version {found.v} is not understood here")
+        raise SHARD_MESSAGE(f"a forwarded action of version {found.v} is not supported")
     return found
 
 
@@ -233,7 +233,7 @@ def action_in(message: bytes) -> Action:
     """Decode an action; a question raises Malformed, too."""
     found = asked_in(message)
     if not isinstance(found, Action):
-        raise SHARD_MESSAGE("not an action that was handed on: a question")
+        raise SHARD_MESSAGE("not a forwarded action: a question")
     return found
 
 
@@ -252,7 +252,7 @@ def request_in(action: Action, limits: LinkLimits) -> ActionRequest:
         delegation=action.delegation,
     )
     if request.action != frozen:
-        raise SHARD_MESSAGE("the frozen action is not the one that its message names")
+        raise SHARD_MESSAGE("the frozen action is not the one in its message")
     return request
 
 
@@ -347,5 +347,5 @@ def _denial(encoded: bytes) -> dict[str, JSONValue] | None:
         return None
     value = FrozenJSON.from_canonical(encoded, limits=Limits(size_bytes_max=len(encoded))).thaw()
     if not isinstance(value, dict):
-        raise SHARD_MESSAGE("what people said is an object")
+        raise SHARD_MESSAGE("the answers of people must be an object")
     return value

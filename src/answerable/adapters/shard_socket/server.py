@@ -183,18 +183,18 @@ class SocketShardDoor:
                     return contained_bytes(await self._contain(asked.hold))
                 return traced_bytes(await self._trace(revocable(asked.kind, asked.name)))
         except TimeoutError:
-            raise SHARD_LATE("reading its ledger took too long", effect="unknown") from None
+            raise SHARD_LATE("reading the shard's ledger took too long", effect="unknown") from None
 
     def _checked(self, action: Action) -> ActionRequest:
         """Check an action before it begins. Raises Malformed, Unavailable (`shard.refused`)."""
         if self._begun >= self._limits.actions_max:
-            raise SHARD_REFUSED("too many actions were handed on at a time")
+            raise SHARD_REFUSED("too many forwarded actions at a time: try again")
         self._check_address(action.to)
         return request_in(action, self._limits)
 
     def _check_address(self, to: str) -> None:
         if to != self._origin:
-            raise SHARD_REFUSED(f"the action is for {shown(to)}, this is {shown(self._origin)}")
+            raise SHARD_REFUSED(f"the action is for shard {shown(to)}, this is shard {shown(self._origin)}")
 
     async def _governed(
         self,
@@ -234,12 +234,12 @@ class SocketShardDoor:
             return failed_bytes(SHARD_LATE("the action took too long and was cancelled", effect="unknown"))
         except Exception:
             _log.exception("an action that was handed on failed")
-            return failed_bytes(SHARD_FAILED("the process that this mandate belongs to failed"))
+            return failed_bytes(SHARD_FAILED("the process of this mandate's shard failed"))
         try:
             return answer_bytes(answer)
         except AnswerableError as odd:
             # The action was done and recorded; only its answer cannot be sent.
-            return failed_bytes(SHARD_FAILED(f"the answer cannot be passed on: {odd.message}"))
+            return failed_bytes(SHARD_FAILED(f"the answer cannot be returned: {odd.message}"))
 
     async def _send(self, stream: SocketStream, message: bytes) -> None:
         """Send a message. Raises the stream's exceptions, also if the peer does not read."""

@@ -125,4 +125,4 @@ class SlackClicks:
 
 
 def _unreachable(why: str) -> Unavailable:
-    return CHAT_UNREACHABLE(f"Slack does not say who that is now: {why}")
+    return CHAT_UNREACHABLE(f"Slack does not report whose account this is: {why}")

@@ -118,11 +118,11 @@ def from_body(body: bytes, *, state: str) -> Approval:
     states: tuple[ApprovalState, ...] = get_args(ApprovalState)
     known = next((known for known in states if known == state), None)
     if known is None:
-        raise APPROVAL_ROW("its state is not known")
+        raise APPROVAL_ROW("its state is unknown")
     try:
         row = msgspec.json.decode(body, type=_Row)
     except msgspec.MsgspecError as error:
-        raise APPROVAL_ROW(f"its body is not what was written: {error}".lower()) from None
+        raise APPROVAL_ROW(f"its body is damaged: {error}".lower()) from None
     return Approval(
         id=ApprovalId(row.id),
         agent=AgentId(row.agent),

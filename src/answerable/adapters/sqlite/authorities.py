@@ -1,5 +1,5 @@
-"""Store the authorities of the trust domain and foreign bundles in SQLite. Reads go to the file: only timers read
-them."""
+"""Store the authorities of the trust domain and foreign bundles in SQLite. Reads go to the file: only timers and
+followers of changes read them."""
 
 from __future__ import annotations
 
@@ -119,6 +119,21 @@ class SqliteAuthorityRegister:
                 "ON CONFLICT (domain) DO UPDATE SET document = excluded.document",
                 (domain, document),
             )
+
+    def follow(self, changed: Callable[[], None]) -> None:
+        """Call `changed`, in any thread, once this process learns of a change by any process. Raises Unavailable."""
+        seen: list[object] = []
+
+        def look() -> None:
+            now = [
+                *self._store.rows("SELECT revision FROM trust_domain"),
+                *self._store.rows("SELECT domain, document FROM federated ORDER BY domain"),
+            ]
+            if now != seen:
+                seen[:] = now
+                changed()
+
+        self._store.mirror(look, register="authorities")
 
     def drop_federated(self, domain: TrustDomain) -> bool:
         with self._store.write() as connection:

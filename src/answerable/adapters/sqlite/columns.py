@@ -37,7 +37,9 @@ def given(what: str, identity: str, made: T | None) -> T:
 
 def behind(failed: Unavailable) -> Unavailable:
     """Return the error for a stop that is in force in this process, but could not be written to the registers."""
-    message = f"it is in force in this process, and the registers do not have it: {failed.message}"
+    message = (
+        f"the change is in force in this process, but could not be written to the registers: {failed.message}"
+    )
     return REGISTER_BEHIND(message)
 
 

@@ -118,7 +118,7 @@ def _state(one: Delivery) -> tuple[object, ...]:
 def _delivery(row: tuple[object, ...]) -> Delivery:
     about, channel, to, made_at, told, at, attempts, next_at, handle, missed, error, body = row
     if told not in _TOLD:
-        raise DELIVERY_TOLD(f"{text(told)} is nothing that is told")
+        raise DELIVERY_TOLD(f"{text(told)} is not a state of a delivery")
     return Delivery(
         about=text(about),
         channel=text(channel),

@@ -88,4 +88,4 @@ def _came_of_it(body: bytes) -> tuple[tuple[str, ...], tuple[Milestone, ...]]:
                         found.append(Milestone(name, ms))
             if len(found) == len(took):
                 return tuple(str(one) for one in faults), tuple(found)
-    raise REGISTER_CORRUPT_MALFORMED("what came of it cannot be read")
+    raise REGISTER_CORRUPT_MALFORMED("its outcome cannot be read")

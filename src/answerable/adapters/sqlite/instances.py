@@ -147,7 +147,7 @@ class SqliteInstanceRegister:
             if instance.parent:
                 query = "SELECT 1 FROM instances WHERE id = ? AND state = 'live'"
                 if connection.execute(query, (instance.parent,)).fetchone() is None:
-                    raise INSTANCE_PARENT(f"the parent of {shown(identity)} is not live")
+                    raise INSTANCE_PARENT(f"the parent instance of {shown(identity)} is not live")
             try:
                 connection.execute(
                     _INSERT,

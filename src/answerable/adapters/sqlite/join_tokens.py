@@ -44,7 +44,9 @@ class SqliteJoinTokens:
         with self._store.write() as connection:
             kept = connection.execute("SELECT count(*) FROM join_tokens").fetchone()[0]
             if kept >= self._tokens_max:
-                raise JOIN_TOKEN_FULL(f"there are {self._tokens_max} join tokens, the most there can be")
+                raise JOIN_TOKEN_FULL(
+                    f"there are {self._tokens_max} join tokens, which is the limit: wait until some expire"
+                )
             try:
                 connection.execute(
                     "INSERT INTO join_tokens (digest, name, agent, selectors, created_at, expires_at) "

@@ -227,5 +227,5 @@ def _mandate(row: tuple[object, ...]) -> Mandate:
 
 def _used(row: tuple[object, ...]) -> tuple[str, str, int]:
     if whole(row[2]) < 0:
-        raise BUDGET_AMOUNT("less than nothing of it was used")
+        raise BUDGET_AMOUNT("the used amount is negative")
     return text(row[0]), text(row[1]), whole(row[2])

@@ -106,7 +106,7 @@ class SqlitePasskeyRegister:
         with self._store.write() as connection:
             kept = connection.execute("SELECT count(*) FROM invitations").fetchone()[0]
             if kept >= self._invitations_max:
-                message = f"there are {self._invitations_max} invitations, the most there can be: wait a day"
+                message = f"there are {self._invitations_max} invitations, which is the limit: wait a day"
                 raise INVITATION_FULL(message)
             connection.execute(
                 "UPDATE invitations SET used_at = ? WHERE person = ? AND used_at IS NULL",

@@ -30,7 +30,9 @@ class SqlitePushRegister:
             count = "SELECT count(*) FROM push_devices WHERE person = ? AND id <> ?"
             (others,) = connection.execute(count, (device.person, device.id)).fetchone()
             if others >= DEVICES_OF_ONE_MAX:
-                raise PUSH_FULL(f"you have {DEVICES_OF_ONE_MAX} devices that are told: remove one first")
+                raise PUSH_FULL(
+                    f"you have {DEVICES_OF_ONE_MAX} registered devices, which is the limit: remove one first"
+                )
             connection.execute("DELETE FROM push_devices WHERE id = ?", (device.id,))
             connection.execute(
                 "INSERT INTO push_devices (id, person, endpoint, key, secret, label, made_at) "

@@ -36,7 +36,8 @@ class SqliteRegistryStore:
         damaged = [one.name for one in store.unreadable.all() if one.what == _WHAT]
         if damaged:
             raise REGISTER_CORRUPT(
-                f"document {shown(damaged[0])} cannot be read: restart, which makes it again from the ledger"
+                f"document {shown(damaged[0])} cannot be read: restart the server to rebuild it "
+                "from the ledger"
             )
         stored = self._known.coming
         if stored is not None:

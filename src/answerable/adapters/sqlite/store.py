@@ -101,7 +101,7 @@ class SqliteStore:
                 raise
             # If the disk has no room for the companion files, SQLite reports an I/O error.
             raise REGISTER_UNAVAILABLE(
-                f"{failed.message}; {why}: until it can be written no server starts"
+                f"{failed.message}; {why}: no server starts until the register file can be written"
             ) from None
         return store
 
@@ -337,10 +337,10 @@ class SqliteStore:
         tables = execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         application = execute("PRAGMA application_id").fetchone()[0]
         if application != self._application_id and tables:
-            raise REGISTER_FOREIGN(f"`{self._path.name}` is a database of some other program")
+            raise REGISTER_FOREIGN(f"`{self._path.name}` is a database of another program")
         if self._turned_to_wal() != "wal":
             raise REGISTER_UNAVAILABLE(
-                f"`{self._path.name}` is on a file system that cannot keep a write-ahead log"
+                f"`{self._path.name}` is on a file system that does not support a write-ahead log"
             )
         execute("PRAGMA synchronous = FULL")
         execute("PRAGMA foreign_keys = ON")

@@ -161,5 +161,5 @@ def _derived(root: bytes, label: bytes) -> bytes:
 
 
 def _corrupt() -> Unavailable:
-    message = "the subject keys cannot be opened: they were changed, or made under another root key"
+    message = "the subject keys cannot be opened: they were changed, or sealed with another root key"
     return SUBJECT_KEYS_CORRUPT(message)

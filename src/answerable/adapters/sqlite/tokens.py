@@ -100,7 +100,7 @@ class SqliteTokenRegister:
                 try:
                     _insert(connection, one, parent)
                 except sqlite3.IntegrityError:
-                    message = f"token {shown(one.jti)}, or its place in a status list, is there already"
+                    message = f"token {shown(one.jti)} or its place in a status list is registered already"
                     raise TOKEN_DUPLICATE(message) from None
 
     def restore(self, tokens: Iterable[IssuedToken]) -> int:

@@ -80,8 +80,9 @@ def authority_of(content: bytes) -> UserAuthority:
         if isinstance(key, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
             return UserAuthority(key)
     raise TARGET_AUTHORITY(
-        "the key of the SSH authority is no private key, Ed25519 or ECDSA, without a passphrase: make one with "
-        "`ssh-keygen -t ed25519`, or set `ca_key_file` to where one may be made"
+        "the key of the SSH authority must be an Ed25519 or ECDSA private key without "
+        "passphrase: create one with `ssh-keygen -t ed25519`, or set `ca_key_file` to a path "
+        "where one can be created"
     )
 
 
@@ -103,7 +104,9 @@ def open_or_create_authority(path: Path, *, token: Callable[[], str]) -> UserAut
         message += (error.strerror or "unknown fault").lower()
         raise TARGET_AUTHORITY(message) from None
     if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.geteuid():
-        message = f"the key `{path.name}` of the SSH authority must be the broker's own, mode 0600"
+        message = (
+            f"the key `{path.name}` of the SSH authority must belong to the broker's user and have mode 0600"
+        )
         raise TARGET_AUTHORITY(message)
     return authority_of(content)
 

@@ -58,7 +58,7 @@ def checked_command_tool(text: str) -> CommandTool:
     if "{" in tool.words[0] or any(mark in _PLACEHOLDER.sub("", text) for mark in "{}"):
         raise TARGET_COMMAND(f"{shown(text)} has a brace that is no {{PLACE}}")
     if "host" in tool.parameters:
-        raise TARGET_COMMAND(f"{shown(text)} has a place `host`, which names where it runs")
+        raise TARGET_COMMAND(f"{shown(text)} has a place `host`, which is reserved for the host it runs on")
     return tool
 
 
@@ -92,16 +92,14 @@ def command_asked(
     tool = next((tool for tool in tools if tool.name == name), None)
     wanted = {"host", "command"} if name == RUN else {"host", *(tool.parameters if tool else ())}
     if (tool is None and name != RUN) or set(arguments) != wanted:
-        raise TARGET_ARGUMENTS(
-            f"tool {shown(name)} takes {', '.join(sorted(wanted))}, each of them and no other"
-        )
+        raise TARGET_ARGUMENTS(f"tool {shown(name)} takes exactly the arguments {', '.join(sorted(wanted))}")
     if tool is None:
         command = arguments["command"]
         if faults := command_faults(command):
             raise TARGET_ARGUMENTS(faults[0])
         assert isinstance(command, list)  # noqa: S101 - command_faults said so
         if not all(isinstance(word, str) for word in command):
-            raise TARGET_ARGUMENTS("`command` is a list of texts")
+            raise TARGET_ARGUMENTS("`command` must be a list of texts")
         return tuple(str(word) for word in command)
     for place in tool.parameters:
         value = arguments[place]
@@ -110,7 +108,9 @@ def command_asked(
             or len(value) > VALUE_CHARS_MAX
             or not (value.isprintable() or not value)
         ):
-            raise TARGET_ARGUMENTS(f"`{place}` is a text of at most {VALUE_CHARS_MAX} printable characters")
+            raise TARGET_ARGUMENTS(
+                f"`{place}` must be text of at most {VALUE_CHARS_MAX} printable characters"
+            )
     return tool.filled(arguments)
 
 

@@ -101,7 +101,7 @@ class SSHIssuer:
                 f"a certificate lives at most {self._limits.ttl_seconds_max} seconds (`ttl_seconds_max`)"
             )
         if order.name in self._minted:
-            raise LEASE_TAKEN(f"lease {shown(order.name)} has its certificate already")
+            raise LEASE_TAKEN(f"lease {shown(order.name)} already has its certificate")
         account = account_of(order.name)
         ends_at = order.expires_at // 1000
         self._minted[order.name] = _Minted(host=grant.host, expires_at=order.expires_at)
@@ -136,8 +136,8 @@ class SSHIssuer:
         """Refuse the renewal: a certificate's expiry is signed."""
         minted = self._minted.get(name)
         if minted is None or minted.is_revoked or minted.expires_at <= self._clock.now():
-            raise LEASE_GONE(f"lease {shown(name)} is gone")
-        raise LEASE_RENEWAL("a certificate cannot be renewed: order another lease")
+            raise LEASE_GONE(f"lease {shown(name)} no longer exists")
+        raise LEASE_RENEWAL("a certificate cannot be renewed: request another lease")
 
     async def revoke(self, name: LeaseName) -> Revoked:
         """Revoke a lease: end the broker's own clients, then add it to the host's list, then end its sessions on the
@@ -159,7 +159,10 @@ class SSHIssuer:
         ended = await self._revoking.revoke(name, hosts)
         if ended.left:
             raise LEASE_TARGET(
-                f"{ended.left} sessions of the lease go on, though the host was told to end them",
+                (
+                    f"{ended.left} sessions of the lease are still open, although the host was asked "
+                    "to end them"
+                ),
                 effect="unknown",
             )
         if minted is not None:
@@ -175,7 +178,7 @@ class SSHIssuer:
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
         """Refuse: a host cannot list a certificate's rights."""
-        raise LEASE_UNTOLD("a host cannot say what a certificate may do before it is shown")
+        raise LEASE_UNTOLD("a host cannot report what a certificate may do before it is used")
 
     async def close(self) -> None:
         """Do nothing: no connection is open."""

@@ -67,8 +67,8 @@ class SSHTarget:
         asked = command_asked(self._commands, tool, arguments)
         if arguments["host"] != name or asked != allowed or name not in self._hosts:
             raise TARGET_ARGUMENTS(
-                f"the lease is for {shown(' '.join(allowed), 80)} on {shown(name, 63)}, and this call for another "
-                "command or host: let `lease.grants` say the same as the call"
+                f"the lease allows {shown(' '.join(allowed), 80)} on host {shown(name, 63)}, the "
+                "call is for another command or host: make `lease.grants` match the call"
             )
         run = None
         with anyio.move_on_after(seconds_max) as limit:
@@ -120,13 +120,15 @@ def _result(run: Run) -> dict[str, object]:
     words = run.last_words()
     if run.is_authenticated:
         raise TARGET_LOST(
-            f"the connection to {shown(run.host.name)} was lost: whether the command ran is not known, and what ran is "
-            f"ended by the host: {shown(words)}",
+            (
+                f"the connection to {shown(run.host.name)} was lost: the command may have run, and "
+                f"the host ends what is running: {shown(words)}"
+            ),
             effect="unknown",
         )
     if any(one in run.log.text for one in _STRANGERS):
         raise TARGET_HOST_KEY(
-            f"{shown(run.host.name)} showed a host key that is not pinned: nothing was sent; see `known_hosts`"
+            f"{shown(run.host.name)} presented a host key that is not in `known_hosts`: nothing was sent"
         )
     if any(one in words for one in _REFUSALS):
         return _answer(f"the host refused the certificate of this lease: {words}", is_error=True)

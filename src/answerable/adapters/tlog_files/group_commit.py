@@ -139,7 +139,7 @@ class GroupCommit:
         length = FRAME_HEADER_BYTES + len(entry.leaf) + len(entry.attachment)
         lacks_room = self._queued_bytes + length > self._room_new or len(self._pieces) >= self._pieces_max
         if lacks_room and not self._has_room(entry, length):
-            raise LEDGER_BUSY("the log takes no more at this moment")
+            raise LEDGER_BUSY("the log is busy: try again")
         if not self._pieces and self._in_flight is None:
             self._schedule()
         return GroupSubmitted(self, self._enqueued(entry, length))
@@ -215,7 +215,7 @@ class GroupCommit:
             if isinstance(error, OSError) and error.errno
             else "internal fault"
         )
-        message = f"the log failed and takes nothing more until it is opened anew: {cause}"
+        message = f"the log failed and accepts no entries until it is opened again: {cause}"
         never_written, self._waiting = self._waiting, []
         self._unwritten_from = self._first if self._pieces else self._next
         self._pieces = []
@@ -352,7 +352,7 @@ class GroupCommit:
             self.seal_due()
         most = min(settings.queue_bytes_max, settings.segment_bytes - SEGMENT_HEADER_BYTES, most_unsealed)
         if not self._pieces and (self._segments.disk_is_full or self.disk_is_full or length > most):
-            raise LEDGER_FULL(f"no room for an entry of {length} bytes: {max(room, 0)} are left for it")
+            raise LEDGER_FULL(f"no space for an entry of {length} bytes: {max(room, 0)} bytes are left")
         return False
 
     async def room(self, entry: Entry) -> None:
@@ -363,7 +363,7 @@ class GroupCommit:
         while not self._has_room(entry, length):
             left = give_up_at - loop.time()
             if left <= 0:
-                message = f"the log took no more for {self._settings.append_wait_seconds_max} seconds"
+                message = f"the log was busy for {self._settings.append_wait_seconds_max} seconds: try again"
                 raise LEDGER_BUSY(message)
             waiter: Future[None] = loop.create_future()
             self._room_waiters.append(waiter)

@@ -372,7 +372,7 @@ class TlogFilesLedger:
         untrusted."""
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             self._commit.seal_found_no_room()
-            return LEDGER_FULL("no room for a checkpoint")
+            return LEDGER_FULL("no space for a checkpoint")
         self._commit.poison(error, [])
         if isinstance(error, Broken):
             return error

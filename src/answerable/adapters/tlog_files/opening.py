@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.entry import Entry
     from answerable.core.tlog.note import VerifierKey
+    from answerable.errors import Broken
 
 SYNC_ROUNDS: Final = 30
 
@@ -87,6 +88,7 @@ def opened(directory: Path, *, signer: LogSigner, settings: TlogFilesSettings) -
         lock = files.locked(directory)
         segments: Segments | None = None
         try:
+            _require_own(directory, signer.keys)
             tiles = TileFiles(directory)
             stored = read_stored(directory, keys=signer.keys, tiles=tiles)
             tiles.sweep()
@@ -112,6 +114,22 @@ def opened(directory: Path, *, signer: LogSigner, settings: TlogFilesSettings) -
     )
 
 
+def _require_own(directory: Path, keys: tuple[VerifierKey, ...]) -> None:
+    """Refuse a log of other keys before its content is read: by our keys, every signature in it would seem damaged."""
+    path = directory / files.PUBLIC_KEY
+    kept = read_plain(path).decode("utf-8", "replace").split("\n")[0] if path.exists() else ""
+    if kept and kept != keys[0].formatted() and (directory / files.CHECKPOINT).exists():
+        raise _other_keys(directory, kept, keys[0])
+
+
+def _other_keys(directory: Path, kept: str, own: VerifierKey) -> Broken:
+    return LEDGER_KEY_MISMATCH(
+        f"the log in {shown(directory)} is signed by {shown(kept)}, and this server has the key of "
+        f"{shown(own.formatted())}: a log that was moved or copied needs `keys` and `ledger.origin` of where it came "
+        "from"
+    )
+
+
 def _settle_keys(directory: Path, keys: tuple[VerifierKey, ...], *, is_new: bool) -> None:
     """Store the verifier keys beside the log. A log with other keys is not opened.
 
@@ -125,7 +143,7 @@ def _settle_keys(directory: Path, keys: tuple[VerifierKey, ...], *, is_new: bool
     if not kept or is_new or wanted.startswith(kept):
         files.replace_files(directory, {files.PUBLIC_KEY: wanted})
         return
-    raise LEDGER_KEY_MISMATCH(f"the log belongs to the keys in {shown(files.PUBLIC_KEY)}, which are others")
+    raise _other_keys(directory, kept.decode("utf-8", "replace").splitlines()[-1], keys[-1])
 
 
 def _first_entry(stored: Stored, key: VerifierKey, now: UnixMillis) -> Entry | None:

@@ -55,7 +55,7 @@ class TlogFilesSettings:
         counts = (self.queue_bytes_max, self.queue_entries_max, self.seal_slice_entries)
         seconds = (self.append_wait_seconds_max, self.inline_sync_seconds_max, self.allocation_retry_seconds)
         if min(counts) < 1 or min(seconds) < 0:
-            raise SETTINGS_LEDGER("a ledger limit is below its least value")
+            raise SETTINGS_LEDGER("a ledger limit is below its minimum")
 
     @property
     def reserve(self) -> int:

@@ -132,7 +132,9 @@ def _group_let_in(folder: Path, name: str) -> int:
     try:
         number = int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
     except KeyError:
-        raise FRONT_SOCKET_GROUP(f"there is no group {shown(name)} for the gateway's socket") from None
+        raise FRONT_SOCKET_GROUP(
+            f"there is no group {shown(name)}, which should own the gateway's socket"
+        ) from None
     found = os.stat(folder)
     through = found.st_mode & stat.S_IXOTH or (found.st_gid == number and found.st_mode & stat.S_IXGRP)
     if not through:

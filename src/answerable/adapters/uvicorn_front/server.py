@@ -68,7 +68,7 @@ async def serve(
     bound = listeners if listeners is not None else listen(tcp=tcp, uds=uds)
     try:
         if bound.tcp is None and bound.uds is None:
-            raise FRONT_ADDRESS("there is nothing to listen on")
+            raise FRONT_ADDRESS("no listener is configured")
         limits = limits or FrontLimits()
         say_once()
         server = _Server(_config(app, limits), bound, context, started, uids, limits.descriptors_kept)

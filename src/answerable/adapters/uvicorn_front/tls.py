@@ -38,7 +38,7 @@ def tls_context(material: TLSMaterial) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_alpn_protocols(["http/1.1"])
     if max(len(material.certificate), len(material.key)) > PEM_BYTES_MAX:
-        raise FRONT_TLS(f"certificate or key has over {PEM_BYTES_MAX} bytes")
+        raise FRONT_TLS(f"the certificate or key has more than {PEM_BYTES_MAX} bytes")
     try:
         with _as_file(material.certificate) as certificate, _as_file(material.key) as key:
             # A password prompt on the terminal would hang the start: an encrypted key is refused instead.

@@ -51,4 +51,4 @@ def published_keys(directory: Path) -> tuple[VerifierKey, ...]:
 
 
 def _unknown(why: str) -> Unavailable:
-    return WITNESS_KEY_UNKNOWN(f"the key of the local witness: {why}")
+    return WITNESS_KEY_UNKNOWN(f"the key of the local witness cannot be used: {why}")

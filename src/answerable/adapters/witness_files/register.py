@@ -131,7 +131,7 @@ class FilesWitnessRegister:
         Only the process that opened the directory may do so, and its threads take turns.
         """
         if self._lock < 0:
-            raise WITNESS_UNWRITABLE("this register was opened to look at only")
+            raise WITNESS_UNWRITABLE("this register was opened read-only")
         path = self._logs / sha256(origin.encode()).hexdigest() / CHECKPOINT
         with self._advancing, _port_errors("the checkpoint cannot be remembered"):
             if self._is_poisoned:
@@ -193,7 +193,8 @@ def _state_in(place: Path) -> bytes:
     # The final newline distinguishes a torn note; the reader verifies the signatures.
     if not content or not content.endswith(b"\n"):
         raise WITNESS_STATE_DAMAGED(
-            f"the witness's state in {shown(place.name)} is not what was written: restore it, never remove it"
+            f"the witness's state in {shown(place.name)} was changed or damaged: restore it from "
+            "a backup, never remove it"
         )
     return content
 
@@ -210,9 +211,7 @@ def _keys_in(place: Path) -> tuple[VerifierKey, ...]:
 
 
 def _damaged_keys(place: Path, why: str) -> Broken:
-    return WITNESS_STATE_DAMAGED(
-        f"the keys of the log in {shown(place.name)} are not what was written: {why}"
-    )
+    return WITNESS_STATE_DAMAGED(f"the keys of the log in {shown(place.name)} were changed or damaged: {why}")
 
 
 def _lines(keys: tuple[VerifierKey, ...]) -> bytes:
@@ -227,7 +226,7 @@ def _locked(directory: Path) -> int:
         os.close(fd)
         if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
             raise
-        raise WITNESS_LOCKED(f"a witness works in {shown(directory)} already") from None
+        raise WITNESS_LOCKED(f"another witness uses {shown(directory)}") from None
     return fd
 
 

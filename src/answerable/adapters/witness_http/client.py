@@ -141,5 +141,5 @@ class HttpWitness:
 
     def _odd(self, what: str) -> Unavailable:
         return WITNESS_ANSWER(
-            f"witness {shown(self._name)} answered with {what}, which is not of the protocol"
+            f"witness {shown(self._name)} answered with {what}, which the protocol does not allow"
         )

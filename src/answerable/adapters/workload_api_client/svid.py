@@ -91,7 +91,7 @@ class WorkloadApiSvid:
 
     def _chosen(self, message: X509Svids) -> X509Svid:
         if len(message.svids) > SVIDS_MAX:
-            raise WORKLOAD_API_COUNT(f"{len(message.svids)} SVIDs, at most {SVIDS_MAX}")
+            raise WORKLOAD_API_COUNT(f"got {len(message.svids)} SVIDs, expected at most {SVIDS_MAX}")
         for one in message.svids:
             if self._wanted is None or one.spiffe_id == str(self._wanted):
                 return one
@@ -111,7 +111,7 @@ class WorkloadApiSvid:
             raise WORKLOAD_API_KEY() from None
         spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         if svid.id != named or svid.public_key != spki:
-            raise SVID_PAIR(f"SVID, key and the name {shown(named)} do not belong together")
+            raise SVID_PAIR(f"the SVID, its key and the name {shown(named)} do not match")
         return FetchedSvid(id=svid.id, chain=(svid.leaf, *svid.chain), key=one.x509_svid_key)
 
 

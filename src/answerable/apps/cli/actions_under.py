@@ -16,9 +16,9 @@ _GRADES: Final = {
     "gateway": "seen by the gateway",
 }
 _STANDINGS: Final = {
-    "claimed": "claimed, nobody measured it",
-    "differs": "NOT what ran: the agent was known to differ",
-    "unwritten": "how well it was known was not written down",
+    "claimed": "claimed, not measured",
+    "differs": "NOT what ran: the agent differed from it",
+    "unwritten": "how it was measured was not recorded",
 }
 
 
@@ -31,7 +31,7 @@ def show_actions(shell: Shell, *, manifest: str, prompt: str, model: str, ledger
         return None
     for one in found:
         shell.terminal.line(f"{one['at']}  #{one['index']}  {one['text']}", "bold")
-        ended = one["outcome"].replace("_", " ") or "not known to have ended"
+        ended = one["outcome"].replace("_", " ") or "no recorded end"
         drifted = "; the agent differed from its manifest" if one["drifted"] else ""
         shell.terminal.line(f"    {ended}; manifest {one['manifest']}{drifted}")
         for field in one["made_of"]:
@@ -40,7 +40,7 @@ def show_actions(shell: Shell, *, manifest: str, prompt: str, model: str, ledger
                 f"    {field['field']}: {field['says']} ({known or _STANDINGS[field['standing']]})"
             )
         if not one["made_of"]:
-            shell.terminal.line("    what this manifest says cannot be read here")
+            shell.terminal.line("    the content of this manifest cannot be read here")
     shell.terminal.say(f"{len(found)} actions" if found else "no action ran under it")
     return None
 
@@ -63,6 +63,6 @@ def _copied(shell: Shell, directory: Path, asked: dict[str, str]) -> list[dict[s
     found = find_actions(copied_entries(directory), wanted, lambda key_id: None)
     if found.unread:
         shell.terminal.warn(
-            f"what {found.unread} older manifests say is sealed here: actions under them are not among these"
+            f"what {found.unread} older manifests say is sealed: actions under them are not included"
         )
     return [action_told(one) for one in found.actions]

@@ -349,7 +349,7 @@ def _show_findings(
 ) -> None:
     """Print a field that differs as two lines, like a diff, and every other field as one line."""
     for one in findings:
-        grade = one.grade or "nobody measured it"
+        grade = one.grade or "not measured"
         if one.verdict == "differs":
             where = fields[one.field].where if one.field in fields else ""
             shell.terminal.line(f"- {one.field}: {one.expected}", "red")

@@ -182,7 +182,7 @@ def seen(shell: Shell, project: Project = None, agent: OfProject = "") -> int | 
         [
             (
                 one["kind"],
-                one["name"] or "(others, for which there is no room)",
+                one["name"] or "(others, beyond the limit of this list)",
                 one["source"],
                 one["how"],
                 one["grade"],
@@ -228,7 +228,9 @@ def join_token(
         shell.terminal.json(made)
     elif "token" in made:
         shell.terminal.line(made["token"])
-    shell.terminal.say(f"good once, until {made['expires_at']}, where join_token:name:{label} is registered")
+    shell.terminal.say(
+        f"valid once, until {made['expires_at']}, for an agent registered with join_token:name:{label}"
+    )
     return None
 
 
@@ -264,9 +266,9 @@ def told(change: Answer) -> tuple[str, ...]:
     was = "is now" if change["changed"] else "was already"
     lines = [f"agent {change['agent']} {was} {change['status']}"]
     if change["status"] == "active":
-        return (*lines, "ended instances stay ended: its processes enrol anew")
+        return (*lines, "ended instances stay ended: its processes must enrol again")
     lines.append(
-        f"{len(change['instances_ended'])} instances ended: each is refused at its next message here"
+        f"{len(change['instances_ended'])} instances ended: each is refused at its next message to this server"
     )
     if change["status"] == "retired":
         lines.append(f"{len(change['mandates_closed'])} mandates closed")
@@ -279,28 +281,26 @@ def told_end(change: Answer) -> tuple[str, ...]:
     if not count:
         return (f"instance {change['instance']} had ended before",)
     below = f", and {count - 1} sub-agents with it" if count > 1 else ""
-    ended = f"instance {change['instance']} ended{below}: it is refused at its next message here"
-    return (ended, "its process is not let in again as it runs: start it anew", *_left_over(change))
+    ended = f"instance {change['instance']} ended{below}: it is refused at its next message to this server"
+    return (ended, "its running process cannot enrol again: restart it", *_left_over(change))
 
 
 def _left_over(change: Answer) -> tuple[str, ...]:
     """Return what third parties that verify offline may still accept; this server accepts none of it."""
     svids = change["svids_outstanding"]
     if not svids and change["svids_all"]:
-        return ("no SVID of it is good any more, here or elsewhere",)
+        return ("no SVID of it is valid any more, here or elsewhere",)
     at_most = (
         f": X.509-SVIDs until {change['x509_svids_valid_until']} at most, JWT-SVIDs until "
         f"{change['jwt_svids_valid_until']}"
         if change["x509_svids_valid_until"]
         else ""
     )
-    lines = [f"cannot be undone from here: SVIDs of it are good at third parties still{at_most}"]
+    lines = [f"not ended: its SVIDs are still valid at third parties{at_most}"]
     if not change["svids_all"]:
-        lines.append(
-            "there may be more SVIDs than are listed, within that time: the logs of other processes have them"
-        )
+        lines.append("further SVIDs within that time may exist: they are in the logs of other processes")
     lines.append(
-        "removing the signing authority ends those of every workload, where the bundle is fetched anew"
+        "removing the signing authority ends the SVIDs of all workloads, at verifiers that fetch the new bundle"
     )
     return tuple(lines)
 

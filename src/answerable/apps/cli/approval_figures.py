@@ -78,7 +78,7 @@ def _people(shell: Shell, found: dict[str, Any]) -> None:
         "approver", "answers", "yes", "p50", "p10", "<3 s", "p50 from opening", "most in an hour", "tests caught",
         "AP-04",
     )  # fmt: skip
-    shell.terminal.table(columns, rows, empty="nobody has answered anything: no data")
+    shell.terminal.table(columns, rows, empty="no answers: no data")
 
 
 def _rules(shell: Shell, found: dict[str, Any]) -> None:
@@ -87,7 +87,7 @@ def _rules(shell: Shell, found: dict[str, Any]) -> None:
         for one in found["rules"]
     ]
     columns = ("rule", "questions", "yes", "p50", "waiting", "unanswered", "tests caught", "AP-04")
-    shell.terminal.table(columns, rows, empty="no rule has asked anybody: no data")
+    shell.terminal.table(columns, rows, empty="no rule has asked people: no data")
     for one in found["rules"]:
         if one["may_go"]:
             shell.terminal.say(
@@ -102,7 +102,7 @@ def _groups(shell: Shell, found: dict[str, Any]) -> None:
         for one in found["groups"]
     ]
     columns = ("group", "questions", "yes", "p50", "waiting", "unanswered", "tests caught")
-    shell.terminal.table(columns, rows, empty="no group has been asked: no data")
+    shell.terminal.table(columns, rows, empty="no group was asked: no data")
 
 
 def _tiers(shell: Shell, found: dict[str, Any]) -> None:
@@ -139,8 +139,8 @@ def _verdict(one: dict[str, Any]) -> tuple[str, str]:
 
 def _warnings(found: dict[str, Any]) -> Iterator[str]:
     if found["entries"] < found["size"]:
-        yield f"{found['entries']} of {found['size']} entries are read so far; ask again"
+        yield f"{found['entries']} of {found['size']} entries are read so far; try again later"
     if found["complete_from"]:
-        yield f"of questions from before {found['complete_from']} not all are kept in mind"
+        yield f"questions from before {found['complete_from']} are not all included"
     if found["unreadable"]:
-        yield f"{found['unreadable']} entries cannot be read, and count for nothing"
+        yield f"{found['unreadable']} entries cannot be read and are not counted"

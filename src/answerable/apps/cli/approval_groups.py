@@ -49,7 +49,7 @@ def list_groups(shell: Shell) -> int | None:
             )
             for one in items
         ],
-        empty="nothing that waits is alike: see `answerable approval list`",
+        empty="no waiting approvals are alike: see `answerable approval list`",
     )
     return None
 
@@ -126,7 +126,7 @@ def answer_group(
     if shell.terminal.as_json:
         shell.terminal.json({**after, "left_out": left_out})
     else:
-        others = ", others must answer, too" if waits else ""
+        others = ", others must answer too" if waits else ""
         shell.terminal.say(f"answered {len(after['answered'])} with one signature{others}")
         for identity, why in left_out.items():
             shell.terminal.warn(f"left out {identity}: {why}")
@@ -159,7 +159,7 @@ def _show(shell: Shell, group: Answer, alike: list[Approval]) -> None:
     terminal = shell.terminal
     if group["odd"]:
         terminal.line(
-            f"{group['odd_count']} of {group['odd_count'] + group['alike_count']} not like the others:",
+            f"{group['odd_count']} of {group['odd_count'] + group['alike_count']} differ from the others:",
             "bold",
         )
         for one in group["odd"]:
@@ -167,7 +167,7 @@ def _show(shell: Shell, group: Answer, alike: list[Approval]) -> None:
             terminal.line(f"  {one['approval']['id']}  {card.get('sentence', '')}", "bold")
             for why in one["because"]:
                 terminal.line(f"    {why}")
-        terminal.line("  each is answered by itself: answerable approval show ID")
+        terminal.line("  answer each by itself: answerable approval show ID")
         terminal.line("")
     if alike:
         card = json.loads(alike[0].card.bytes)

@@ -112,7 +112,7 @@ def list_approvals(
             )
             for one in items
         ],
-        empty="nothing waits for an approval: those of before are under `answerable approval list --state all`"
+        empty="no approval is pending: earlier ones are under `answerable approval list --state all`"
         if state == "pending"
         else "there is no such approval",
     )
@@ -268,7 +268,7 @@ def _say_taken(shell: Shell, after: Answer, verdict: Verdict, *, proposed: bool)
         shell.terminal.say(str(after["test"]))
     elif after["state"] == "pending":
         yes = sum(one["verdict"] == "approve" for one in after["answers"])
-        shell.terminal.say(f"answered: it asks for {_asked(after)}, {yes} said yes so far")
+        shell.terminal.say(f"answered: it needs {_asked(after)}, {yes} approved so far")
     elif after["state"] == "approved" and verdict == "break_glass":
         until, due = after["expires_at"], after["review"]["due_at"]
         shell.terminal.say(
@@ -279,7 +279,7 @@ def _say_taken(shell: Shell, after: Answer, verdict: Verdict, *, proposed: bool)
     else:
         shell.terminal.say(f"the approval is {after['state']}")
         if proposed:
-            shell.terminal.say("the agent is told what you propose; if it asks for that, it is decided anew")
+            shell.terminal.say("the agent receives your proposal; if it requests that, it is decided anew")
 
 
 def _approval(answer: Answer) -> Approval:

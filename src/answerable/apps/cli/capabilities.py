@@ -86,9 +86,9 @@ def show_capability(
 def _told_preview(preview: dict[str, Any] | None) -> list[str]:
     """Return the previewing capability and, for each of its arguments, the place in the action's arguments."""
     if preview is None:
-        return ["none: whoever is asked reads the arguments alone"]
+        return ["none: approvers see the arguments only"]
     if preview["arguments"] is None:
-        return [f"{preview['capability']}, with the very same arguments"]
+        return [f"{preview['capability']}, with the same arguments"]
     return [
         str(preview["capability"]),
         *(f"{name} from {where}" for name, where in preview["arguments"].items()),

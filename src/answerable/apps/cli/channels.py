@@ -57,7 +57,7 @@ def list_channels(shell: Shell) -> int | None:
             )
             for one in items
         ],
-        empty="nobody is told anything: set `channels.routes`, see docs/how-to/reach-approvers.md",
+        empty="no notification is sent: set `channels.routes`, see docs/how-to/reach-approvers.md",
     )
     return down
 
@@ -75,9 +75,9 @@ def send_test(shell: Shell, channel: Name, to: To = "") -> int | None:
     if shell.terminal.as_json:
         shell.terminal.json(answer)
     elif answer["state"] == "taken":
-        shell.terminal.say(f"{channel} took it: look whether it came")
+        shell.terminal.say(f"{channel} accepted it: check that it arrived")
     else:
-        shell.terminal.warn(f"{channel} did not take it ({answer['state']}): {answer['why']}")
+        shell.terminal.warn(f"{channel} did not accept it ({answer['state']}): {answer['why']}")
     return None if answer["state"] == "taken" else CHECK_FAILED
 
 

@@ -67,7 +67,7 @@ def status(shell: Shell) -> int | None:
 
 def _owed(status: dict[str, Any]) -> str:
     overdue = f", {status['reviews_overdue']} of them OVERDUE" if status["reviews_overdue"] else ""
-    return f"{status['reviews_owed']} of broken glasses{overdue}"
+    return f"{status['reviews_owed']} of break-glass uses{overdue}"
 
 
 def _shard(found: dict[str, Any]) -> str:
@@ -144,7 +144,7 @@ def _findings(shell: Shell) -> Iterator[Finding]:
     yield Finding(name="python", state="ok", says=version)
     problems = faults(shell.data, shell.config)
     for problem in problems:
-        yield Finding(name="settings", state="fault", says=problem, advice="mend the settings file")
+        yield Finding(name="settings", state="fault", says=problem, advice="correct the settings file")
     if not problems:
         yield Finding(name="settings", state="ok", says="no fault")
     yield _directory(shell)
@@ -168,7 +168,7 @@ def _directory(shell: Shell) -> Finding:
         says = f"{shell.data} belongs to user {status.st_uid}"
         return Finding(name="data directory", state="fault", says=says, advice="run this as that user")
     if stat.S_IMODE(status.st_mode) & _OTHERS:
-        says = f"{shell.data} has mode {stat.S_IMODE(status.st_mode):04o}: others may see what is in it"
+        says = f"{shell.data} has mode {stat.S_IMODE(status.st_mode):04o}: other users may read its contents"
         return Finding(name="data directory", state="fault", says=says, advice=f"chmod 700 {shell.data}")
     return Finding(name="data directory", state="ok", says=str(shell.data))
 
@@ -185,7 +185,9 @@ def _own_files(shell: Shell) -> Iterator[Finding]:
         says, _, advice = fault.rpartition(": ")
         yield Finding(name="files", state="fault", says=says, advice=advice)
     if not found:
-        yield Finding(name="files", state="ok", says="keys, registers and the log have no rights for others")
+        yield Finding(
+            name="files", state="ok", says="keys, registers and the log are not accessible to other users"
+        )
 
 
 def _due_secrets(control: Control) -> list[dict[str, Any]] | None:
@@ -238,15 +240,17 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
     yield Finding(name="ledger", state="ok", says=f"{status['origin']}, {status['entries']} entries")
     for one in status["unreadable"]:
         says = f"{one['what']} {one['name']} cannot be read and is out of use: {one['why']}"
-        advice = "restart, which brings back what the ledger says; else put a copy of the registers back"
+        advice = "restart, which restores it from the ledger; otherwise restore the registers from a backup"
         yield Finding(name="registers", state="fault", says=says, advice=advice)
     for said in status["registers"]:
         yield Finding(name="registers", state="look at", says=said)
     if not status["unreadable"] and not status["registers"]:
-        yield Finding(name="registers", state="ok", says="they are as the ledger says")
+        yield Finding(name="registers", state="ok", says="they match the ledger")
     if status["reviews_owed"]:
         late = bool(status["reviews_overdue"])
-        advice = "another person: answerable approval list --reviews, answerable approval review ID"
+        advice = (
+            "another person reviews them: answerable approval list --reviews, answerable approval review ID"
+        )
         yield Finding(
             name="reviews",
             state="fault" if late else "look at",
@@ -278,7 +282,7 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
             name="shard",
             state="fault" if alarmed else "ok",
             says=_shard(shard),
-            advice="stop it and restore its directory; the reason says more" if alarmed else "",
+            advice="stop it and restore its directory; see the reason" if alarmed else "",
         )
     for witness in status["witnesses"]:
         alarmed = witness["state"] == "alarm"
@@ -286,7 +290,7 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
             name=f"witness {witness['name']}",
             state="fault" if alarmed else "ok",
             says=_witness(witness),
-            advice="see that it runs and is reached; the reason says more" if alarmed else "",
+            advice="check that it runs and can be reached; see the reason" if alarmed else "",
         )
 
 
@@ -294,16 +298,14 @@ def _server(server: dict[str, str]) -> Finding:
     name = f"server {server['name']}"
     program = server["target"].split(" ", 1)[0]
     if server["transport"] == "stdio" and shutil.which(program) is None:
-        advice = "install it, or name its full path in the document"
+        advice = "install it, or set its full path in the document"
         return Finding(name=name, state="fault", says=f"there is no program {program}", advice=advice)
     if server["state"] == "down":
-        advice = (
-            "the log of `answerable up` says why, and `upstream-logs` in the data directory has what it wrote"
-        )
+        advice = "see the log of `answerable up`, and its own output in `upstream-logs` in the data directory"
         return Finding(
             name=name,
             state="fault",
-            says="down: it is started or connected to again and again",
+            says="down: it is restarted or reconnected repeatedly",
             advice=advice,
         )
     return Finding(name=name, state="ok", says=server["state"])

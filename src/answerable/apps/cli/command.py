@@ -16,6 +16,7 @@ import typer
 from answerable.apps.cli.terminal import Terminal, print_nowhere, printing
 from answerable.apps.cli.typed_ids import IdCommand
 from answerable.errors import AnswerableError, Malformed, Refused, Unverified
+from answerable.interruption import INTERRUPTED, raise_at_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,9 +35,6 @@ DENIED: Final = 3
 PENDING: Final = 4
 CHECK_FAILED: Final = 5
 UNMET: Final = 6
-INTERRUPTED: Final = 130
-"""As shells report SIGINT."""
-
 EXIT_CODES: Final = {
     OK: "done",
     ERROR: "an error",
@@ -161,6 +159,7 @@ class _Entry:
 def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
     """Run a command and return its exit code; an error of the family becomes one line."""
     try:
+        raise_at_interrupt()
         code = run()
         with printing():
             sys.stdout.flush()

@@ -120,7 +120,7 @@ def replay(
             shell.terminal.line(f"entry {one.index}: {one.verdict}", "bold")
             shell.terminal.line(f"  {one.text}")
             if one.unchecked:
-                shell.terminal.line(f"  not asked again, for it is not shown: {', '.join(one.unchecked)}")
+                shell.terminal.line(f"  not replayed, because it is not revealed: {', '.join(one.unchecked)}")
         _tell_grade(shell, report)
     return CHECK_FAILED if any(one.verdict == "differs" for one in found) else None
 
@@ -216,12 +216,12 @@ def _possible(shell: Shell, **query: str) -> int | None:
         shell.terminal.line(f"{denied} of {len(found['agents'])} agents cannot")
     if found["withheld"] or found["unfollowed"]:
         shell.terminal.warn(
-            f"not looked at: {found['withheld']} statements that cannot be opened, {found['unfollowed']} revocations "
+            f"not considered: {found['withheld']} statements that cannot be opened, {found['unfollowed']} revocations "
             "and holds of instances, manifests, tokens, hops and trust domains"
         )
-    told = "what agents hand on to each other, and what ends a single instance, is not looked at"
+    told = "delegations between agents and the end of single instances are not considered"
     if asked.get("at"):
-        told += "; nor whether the tool was offered then, and what the agent was refused before"
+        told += "; nor whether the tool was offered then, or what the agent was refused before"
     shell.terminal.warn(told)
     return code
 
@@ -258,7 +258,7 @@ def _tell_grade(shell: Shell, report: EvidenceReport) -> None:
     """Warn if the entries are signed but not yet witnessed."""
     if not report.is_witnessed:
         shell.terminal.warn(
-            "not yet witnessed: the log has signed these entries, and no quorum has seen them"
+            "not yet witnessed: the log has signed these entries, but no quorum of witnesses has cosigned them"
         )
 
 
@@ -299,7 +299,7 @@ def _all(shell: Shell, first: int, end: int | None) -> int | None:
         if len(told) > _SHOWN_MAX:
             shell.terminal.line(f"and {len(told) - _SHOWN_MAX} more: --json lists them")
         if at is not None:
-            shell.terminal.warn(f"broken off, so this is not the whole: go on with --from {at}")
+            shell.terminal.warn(f"interrupted, so this is incomplete: continue with --from {at}")
     if counts.get("differs"):
         return CHECK_FAILED
     return ERROR if at is not None else None

@@ -76,7 +76,7 @@ def show(shell: Shell, group: AnyGroup = "", at: At = "") -> int | None:
         [
             (
                 one["group"],
-                ", ".join(one["first"]) or "nobody: the whole group is asked",
+                ", ".join(one["first"]) or "nobody: the whole group is notified",
                 ", ".join(one["second"]) or "nobody",
                 one["quiet_until"] or "not now",
                 one["time_zone"],
@@ -84,7 +84,7 @@ def show(shell: Shell, group: AnyGroup = "", at: At = "") -> int | None:
             )
             for one in items
         ],
-        empty="no group has a duty: everybody who may answer is told at once",
+        empty="no group has a duty: everybody who may answer is notified at once",
     )
     return None
 
@@ -108,8 +108,8 @@ def _without_gaps(duties: list[Any], days: int) -> str:
     """Explain an empty list of gaps: without any duty, no gaps are searched for."""
     if not duties:
         return (
-            "no group has a duty: everybody who may answer is told at once. Describe one in a document of kind Duty, "
-            "see docs/how-to/put-people-on-call.md"
+            "no group has a duty: everybody who may answer is notified at once. Describe one in a document of kind "
+            "Duty, see docs/how-to/put-people-on-call.md"
         )
     return f"somebody of each group with a duty is on call for the next {days} days"
 
@@ -149,7 +149,7 @@ def health(shell: Shell, days: DaysBack = 7) -> int | None:
                 "seen",
                 f"{answer['seen']}, p50 {_took(answer['view_p50_ms'])}, p95 {_took(answer['view_p95_ms'])}",
             ),
-            ("expired", f"{answer['expired']}, of which nobody had seen {answer['expired_unseen']}"),
+            ("expired", f"{answer['expired']}, {answer['expired_unseen']} of them never opened"),
             ("waiting", answer["waiting"]),
             ("backlog", [f"{one['person']}: {one['waiting']}" for one in answer["backlog"]] or ["none"]),
         ]
@@ -179,7 +179,7 @@ def list_delegations(shell: Shell) -> int | None:
             )
             for one in items
         ],
-        empty="nobody stands in for anybody",
+        empty="there is no delegation of duty",
     )
     return None
 
@@ -239,7 +239,7 @@ def end(shell: Shell, id: Id) -> int | None:
         if not shell.terminal.confirmed(f"End delegation of duty {id}?", yes=shell.yes):
             raise CLI_NOT_CONFIRMED("not confirmed: nothing was ended")
         answer = control.post(f"/v1/duty-delegations/{segment(id)}/end", {})
-    _told(shell, answer, f"ended: {answer['to']} stands in for {answer['of']} no more")
+    _told(shell, answer, f"ended: {answer['to']} no longer stands in for {answer['of']}")
     return None
 
 

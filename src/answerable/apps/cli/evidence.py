@@ -132,7 +132,7 @@ def export(
     code = None if found["witnessed"] else PENDING
     if code is not None:
         shell.terminal.warn(
-            f"witnesses have not seen these entries yet, so {shown(out)} is not what a policy of witnesses asks for: "
+            f"witnesses have not cosigned these entries yet, so {shown(out)} does not satisfy a policy of witnesses: "
             "export them again later"
         )
     if shell.terminal.as_json:
@@ -148,7 +148,7 @@ def export(
     )
     if found["withheld"]:
         indexes = ", ".join(str(index) for index in found["withheld"])
-        shell.terminal.warn(f"the fields of entries {indexes} cannot be opened: their keys are gone")
+        shell.terminal.warn(f"the fields of entries {indexes} cannot be opened: their keys were erased")
     return code
 
 
@@ -171,7 +171,7 @@ def _seen_by_witnesses(shell: Shell, control: Control, index: int, *, seconds: i
     asked: dict[str, JSONValue] = {"about": {}, "entries": [index], "reveal": [], "replay": False}
     began = time.monotonic()
     if seconds:
-        shell.terminal.say(f"waiting for witnesses to see entry {index}, for at most {seconds} seconds")
+        shell.terminal.say(f"waiting at most {seconds} seconds for witnesses to cosign entry {index}")
     with shell.terminal.progress("waiting for witnesses") as progress:
         try:
             while (gone := time.monotonic() - began) < seconds:
@@ -180,7 +180,7 @@ def _seen_by_witnesses(shell: Shell, control: Control, index: int, *, seconds: i
                 if control.post("/v1/evidence", asked)["witnessed"]:
                     return True
         except KeyboardInterrupt:
-            shell.terminal.say("not waiting any longer")
+            shell.terminal.say("the wait was ended")
     return False
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
-from answerable.apps.cli.command import CHECK_FAILED, INTERRUPTED, PENDING, Shell, command
+from answerable.apps.cli.command import CHECK_FAILED, PENDING, Shell, command
 from answerable.apps.cli.control import NEEDS_NO_ANSWER
 from answerable.apps.cli.ending import ending
 from answerable.apps.cli.stop_report import ReportView
@@ -18,6 +18,7 @@ from answerable.core.containment.hold import HOLD_KINDS, Hold, HoldId, described
 from answerable.errors import Unavailable
 from answerable.errors.codes.containment import LIFT_OTHER, STOP_NO_ANSWER
 from answerable.errors.codes.services import CLI_NOT_CONFIRMED, CLI_TIME
+from answerable.interruption import INTERRUPTED
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer, Control
@@ -112,7 +113,7 @@ def stop(
             answer = control.post("/v1/holds", body, seconds_max=STOP_SECONDS_MAX)
             return _show_stop(shell, control, answer, waits=not no_wait)
     except KeyboardInterrupt:
-        shell.terminal.fault(f"interrupted before there was an answer: {UNKNOWN}")
+        shell.terminal.fault(f"interrupted before the server answered: {UNKNOWN}")
         return INTERRUPTED
     except Unavailable as failed:
         if failed.code != "control.no_answer":
@@ -138,7 +139,7 @@ def _show_stop(shell: Shell, control: Control, answer: Answer, *, waits: bool) -
         return _code_of(view, code)
     if view.report is not None:
         view.summary(view.report)
-    terminal.say(f"to let it go on: answerable hold lift {hold} --as PERSON --key FILE --reason TEXT")
+    terminal.say(f"to lift it: answerable hold lift {hold} --as PERSON --key FILE --reason TEXT")
     return _code_of(view, code)
 
 
@@ -212,7 +213,7 @@ def lift(shell: Shell, id: Id, person: Person, key: KeyFile, reason: LiftReason)
             raise LIFT_OTHER("the server's digest does not match the hold that it sent: nothing was signed")
         if not shell.terminal.as_json:
             _show(shell, shown)
-        if not shell.terminal.confirmed("Let it go on?", yes=shell.yes):
+        if not shell.terminal.confirmed("Lift this hold?", yes=shell.yes):
             raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
         token = signed_lift(
             hold,
@@ -227,11 +228,12 @@ def lift(shell: Shell, id: Id, person: Person, key: KeyFile, reason: LiftReason)
         shell.terminal.json(after)
     elif after["lifted_at"]:
         shell.terminal.say(
-            f"lifted: {described(hold.what)} may go on; what was denied stays denied, and instances attest anew"
+            f"lifted: {described(hold.what)} may act again; what was denied stays denied, "
+            "and instances must attest again"
         )
     else:
         missing = after["persons_to_lift"] - len(after["agreed"])
-        shell.terminal.say(f"signed: it is held until {missing} more sign, each with another key")
+        shell.terminal.say(f"signed: {missing} more signature(s) needed to lift it, each with another key")
     return None if after["lifted_at"] else PENDING
 
 
@@ -267,11 +269,11 @@ def _say_placed(shell: Shell, answer: Answer) -> None:
     what = described(holdable(hold["kind"], hold["name"]))
     until = f" until {hold['expires_at']}" if hold["expires_at"] else ""
     if answer["new"]:
-        terminal.say(f"{what} is held{until} since {hold['at']}: nothing is started within its reach")
+        terminal.say(f"{what} is held{until} since {hold['at']}: no further action in its reach is started")
     else:
-        terminal.say(f"{what} was held before, since {hold['at']}{until}")
+        terminal.say(f"{what} is already held, since {hold['at']}{until}")
     if not answer["recorded"]:
-        terminal.warn("the ledger takes nothing right now: the stop is in force, and is written down later")
+        terminal.warn("the ledger cannot be written now: the hold is in force and will be recorded later")
 
 
 def _show(shell: Shell, hold: Answer) -> None:
@@ -285,7 +287,7 @@ def _show(shell: Shell, hold: Answer) -> None:
             ("by", hold["by"]),
             ("reason", hold["reason"]),
             ("source", f"{hold['source']} {hold['rule']}".strip()),
-            ("to lift", f"{hold['persons_to_lift']} person(s) other than whoever placed it"),
+            ("to lift", f"{hold['persons_to_lift']} person(s) other than the one who placed it"),
             ("agreed", [f"{one['by']} at {one['at']}: {one['reason']}" for one in hold["agreed"]]),
             ("digest", hold["digest"]),
         ]

@@ -103,7 +103,7 @@ def usage(
             for one in found
             for right in one.rights
         ],
-        empty="no rights to tell of",
+        empty="no rights",
     )
     for one in found:
         shell.terminal.say(_summary(one, since))
@@ -130,7 +130,7 @@ def propose(
         less = smaller(one.rights, one.tally, Needed(actions=min_actions, days=min_days), now=now)
         _check_enough(one, less, since)
         if not less.dropped:
-            shell.terminal.say(f"nothing to take out: {_summary(one, since)}")
+            shell.terminal.say(f"nothing to remove: {_summary(one, since)}")
             return CHECK_FAILED
         document = _narrowed(control, one, less)
     if shell.terminal.as_json:
@@ -264,9 +264,9 @@ def _lines(one: Counted, less: Smaller, document: Any, since: str) -> list[str]:
         use = one.tally.rights.get(right.place, RightUse())
         count = use.sure + use.unsure
         if not right.is_told:
-            notes.append(f"stays, as nobody can tell whether it is used: {right.shown}")
+            notes.append(f"kept, because its use is unknown: {right.shown}")
         elif count <= SELDOM:
-            notes.append(f"look at: {right.shown}, used {count} times, last on {_instant(use.last_at)}")
+            notes.append(f"review: {right.shown}, used {count} times, last on {_instant(use.last_at)}")
     return [*(f"# {safe(note)}" for note in notes), *text.splitlines()]
 
 
@@ -281,11 +281,11 @@ def _show_replayed(shell: Shell, results: Sequence[tuple[Counted, Refusals]], si
             for one, held in results
             for right, use in held.lacking
         ],
-        empty="no action that told what it used would have been refused",
+        empty="no action that reported its use would have been refused",
     )
     for one, held in results:
         for right in held.unknown:
-            shell.terminal.warn(f"{one.capability}: nobody can tell who needed {right.shown}")
+            shell.terminal.warn(f"{one.capability}: unknown whether actions needed {right.shown}")
         for right in held.added:
             shell.terminal.warn(f"{one.capability}: grants more than before: {right.shown}")
         shell.terminal.say(_summary(one, since))
@@ -334,14 +334,12 @@ def _summary(one: Counted, since: str) -> str:
     """Summarise how many actions were counted and what was not counted."""
     tally = one.tally
     if one.fault or not one.rights:
-        return f"{one.capability}: unknown: {one.fault or f'nobody can tell what is used at {one.target}'}"
+        return f"{one.capability}: unknown: {one.fault or f'target {one.target} does not report use'}"
     if not tally.counted:
         told = f"no data since {since}"
     else:
         told = f"{tally.told} actions from {_instant(tally.first_at)} to {_instant(tally.last_at)}"
-    parts = [
-        f"{count} {_UNTOLD[why]}, so that nothing is said to be unused" for why, count in tally.untold.items()
-    ]
+    parts = [f"{count} {_UNTOLD[why]}, so nothing counts as unused" for why, count in tally.untold.items()]
     parts += [f"{tally.elsewise} under another template"] if tally.elsewise else []
     parts += [f"{tally.failed} failed"] if tally.failed else []
     parts += [f"{tally.unended} ended unknown"] if tally.unended else []

@@ -65,7 +65,7 @@ def list_leases(
                 )
                 for one in items
             ],
-            empty="none: nothing of ours is live" if which != "ended" else "none yet",
+            empty="none: no lease is live" if which != "ended" else "none yet",
         )
     return CHECK_FAILED if unrevoked and items else None
 
@@ -80,10 +80,10 @@ def end(shell: Shell, name: Name) -> int | None:
         say = shell.terminal.say
         say(f"{len(answer['ended'])} gone, {answer['more']} being ended")
         for one in answer["unrevoked"]:
-            say(f"NOT GONE {one['name']} at {one['target']}: {_why(one)}")
+            say(f"NOT REVOKED {one['name']} at {one['target']}: {_why(one)}")
         for one in answer["ended"]:
             for left in one["left"]:
-                say(f"not gone until {one['live_until']}: {one['name']} at {one['target']}: {left}")
+                say(f"live until {one['live_until']}: {one['name']} at {one['target']}: {left}")
     is_left = answer["unrevoked"] or answer["more"] or any(one["left"] for one in answer["ended"])
     return CHECK_FAILED if is_left else None
 
@@ -148,14 +148,16 @@ def strays(shell: Shell) -> int | None:
                 (
                     one["target"],
                     one["lease"],
-                    "had ended here: taken away" if one["known"] else "never ours: of another deployment?",
+                    "its lease had ended: removed"
+                    if one["known"]
+                    else "of no lease here: another deployment?",
                 )
                 for one in answer["strays"]
             ],
             empty="none",
         )
         for one in answer["not_asked"]:
-            shell.terminal.warn(f"{one['target']} could not be asked: {one['why']}")
+            shell.terminal.warn(f"{one['target']} could not be queried: {one['why']}")
     return CHECK_FAILED if answer["strays"] or answer["not_asked"] else None
 
 

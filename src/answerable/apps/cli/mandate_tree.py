@@ -48,10 +48,10 @@ def drawn(answer: Answer) -> Iterator[str]:
     yield f"mandate {mandate} · {_state(answer)}"
     yield f"{safe(answer['principal'])} → {safe(answer['agent'])}: {safe(answer['purpose'])}"
     if not answer["hops"]:
-        yield f"not handed on; {_actions(answer)}"
+        yield f"not delegated; {_actions(answer)}"
         return
     if any(answer["actions"].values()):
-        yield f"by the mandate itself: {_actions(answer)}"
+        yield f"under the mandate itself: {_actions(answer)}"
     last = _last_of_their_parents(answer["hops"])
     bars: list[str] = []
     for index, hop in enumerate(answer["hops"]):

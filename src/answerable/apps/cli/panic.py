@@ -102,8 +102,8 @@ def _ask_server(shell: Shell, reason: str, unwritten: Unavailable) -> None:
 
 def _say_unseen(shell: Shell, *, is_again: bool) -> None:
     shell.terminal.warn(
-        "no server has answered: if one runs on this directory it holds everything now; each that starts does so "
-        "before it opens a door. Once it answers, `answerable hold list` says so"
+        "no server has answered: one that runs on this directory holds everything now; one that starts does so "
+        "before it opens a listener. Check with `answerable hold list` once it answers"
     )
     if is_again:
         shell.terminal.warn(
@@ -117,11 +117,11 @@ def _say_held(shell: Shell, seen: _Seen) -> None:
     shell.terminal.say(f"everything is held since {seen.hold['at']}: {name}")
     if seen.standing:
         shell.terminal.warn(
-            "everything was held by an earlier press already, which is lifted by itself, as this one is: "
+            "everything was already held by an earlier panic; each hold must be lifted separately: "
             + ", ".join(one["id"] for one in seen.standing)
         )
     shell.terminal.say(
-        f"two persons lift it: answerable hold lift {name} --as PERSON --key FILE --reason TEXT"
+        f"two persons must lift it: answerable hold lift {name} --as PERSON --key FILE --reason TEXT"
     )
 
 

@@ -50,10 +50,12 @@ def invite(
         terminal.text(answer["url"])
     else:
         terminal.text(answer["code"])
-        terminal.warn("the console does not run: start it with `answerable up`, and give the code at /enrol")
+        terminal.warn(
+            "the console is not running: start it with `answerable up`, and enter the code at /enrol"
+        )
     terminal.say(f"for {answer['person']}, once, until {answer['expires_at']}; it is not shown again")
     if answer["url"].startswith("http://localhost"):
-        terminal.say("it opens on this machine only: phones need `console.origin` with an https name")
+        terminal.say("it can be opened on this machine only: phones need `console.origin` with an https name")
     elif answer["url"] and sys.stderr.isatty():
         for row in qr_code(answer["url"]).splitlines():
             terminal.say(row)

@@ -115,11 +115,11 @@ def try_tables(
     _show_tried(shell, directory, found)
     for fault in missed:
         shell.terminal.warn(f"{directory / fault.file}:{fault.line}: {fault.message} [{fault.code}]")
-    share = f"{len(checked.policies) - len(missed)} of {len(checked.policies)} policies decide something"
+    share = f"{len(checked.policies) - len(missed)} of {len(checked.policies)} policies decide a case"
     passed = len(found.tried) - len(found.failed)
     shell.terminal.say(f"{passed} of {len(found.tried)} cases passed; {share}")
     if wrong:
-        shell.terminal.fault("the tests of this set do not hold")
+        shell.terminal.fault("the tests of this set fail")
     return CHECK_FAILED if wrong else None
 
 
@@ -166,7 +166,7 @@ def _registered(shell: Shell, sources: list[str] | None) -> tuple[list[JSONValue
                 return documents, people_signing(control, shell.settings().walk.signatures)
         except Unavailable as error:
             if error.code == "control.no_data":
-                shell.terminal.say("without a product, name registry documents with --registry")
+                shell.terminal.say("without a data directory, give registry documents with --registry")
             raise
     from answerable.core.registry.parsing.active import faults_of_new
     from answerable.wiring.registry_documents import read_documents
@@ -189,9 +189,7 @@ def _faulty(shell: Shell, directory: Path, faults: tuple[PolicyFault, ...]) -> i
 def _say_untold(shell: Shell, checked: CheckedSet) -> None:
     if checked.untold:
         few = ", ".join(checked.untold[:5]) + (" …" if len(checked.untold) > 5 else "")
-        shell.terminal.say(
-            f"{len(checked.untold)} of them are too large to tell whether they can matter: {few}"
-        )
+        shell.terminal.say(f"{len(checked.untold)} of them are too large to analyse: {few}")
 
 
 def _show_tried(shell: Shell, directory: Path, found: TriedSet) -> None:

@@ -53,10 +53,10 @@ def status(shell: Shell) -> int | None:
         return None
     shell.terminal.record(
         [
-            ("policy sets", found["sets"] or ["none: nothing is allowed"]),
+            ("policy sets", found["sets"] or ["none: no action is allowed"]),
             ("documents", found["documents"]),
             ("in decisions", found["policy_set"]),
-            ("publishers", found["publishers"] or "anybody who can apply documents"),
+            ("publishers", found["publishers"] or "anyone who can apply documents"),
             ("proposals", found["proposals"]),
         ]
     )
@@ -303,7 +303,7 @@ def _show(shell: Shell, found: Answer) -> None:
         ]
     )
     if found["superseded"]:
-        shell.terminal.warn("other policy sets came into force since: it can no longer be published")
+        shell.terminal.warn("other policy sets came into force since then: it can no longer be published")
     old, new = ({key: encode(one) for key, one in found[name].items()} for name in ("present", "documents"))
     for change in changes(old, new):
         shell.terminal.line(f"{change.kind} {change.key}", "bold")
@@ -321,7 +321,7 @@ def _attached_told(attached: dict[str, Any]) -> list[str]:
         told.append(
             f"simulation since {simulated['since']}: {simulated['changed']} of {simulated['asked']} change"
         )
-    return told or ["nothing: no test was run"]
+    return told or ["none: no test was run"]
 
 
 def _show_changes(shell: Shell, found: list[Answer]) -> None:

@@ -67,7 +67,7 @@ def show_questions(shell: Shell, found: dict[str, Any]) -> None:
     """Show how many questions people were asked and would be asked: by tier, rule and group, and in all."""
     before, after = found["before"], found["after"]
     if not before["count"] and not after["count"]:
-        shell.terminal.say("people were asked nothing, and would be asked nothing")
+        shell.terminal.say("people were asked no question, and would be asked none")
         return
     rows: list[tuple[object, ...]] = []
     for kind in KINDS:

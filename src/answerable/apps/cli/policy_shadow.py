@@ -37,7 +37,7 @@ def start(shell: Shell, sources: Sources = None, remove: Removed = None) -> int 
     if shell.terminal.as_json:
         shell.terminal.json(found)
     else:
-        shell.terminal.say("in the shadow from now on: see `answerable policy shadow status`")
+        shell.terminal.say("shadow mode started: see `answerable policy shadow status`")
     return None
 
 
@@ -66,7 +66,7 @@ def _show(shell: Shell, found: dict[str, Any], limit: int) -> None:
     show_changes(shell, {**found, "differences": latest, "changed": changed})
     behind = f", {found['behind']} entries behind" if found["behind"] else ""
     shell.terminal.say(
-        f"{changed} of {found['asked']} decisions since {found['since']} would be others{behind}"
+        f"{changed} of {found['asked']} decisions since {found['since']} would be different{behind}"
     )
     if found["fault"]:
-        shell.terminal.warn(f"it waits, for it does not fit the registry as it is: {found['fault']}")
+        shell.terminal.warn(f"it is paused, because it does not fit the registry: {found['fault']}")

@@ -43,9 +43,9 @@ _SINCE: Final = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _COUNTED: Final = ("changes", "by_policy", "untold", "unasked")
 _UNASKED: Final = {
     "erased": "erased",
-    "hidden": "had a credential in it, which is not kept",
-    "not_kept": "too long to be kept",
-    "not_asked": "refused before any policy was asked",
+    "hidden": "contained a credential, which is not stored",
+    "not_kept": "too long to be stored",
+    "not_asked": "refused before any policy was evaluated",
     "unreadable": "cannot be read",
 }
 
@@ -191,8 +191,8 @@ def show_changes(shell: Shell, found: dict[str, Any], limit: int | None = None) 
 def _show(shell: Shell, found: dict[str, Any], limit: int) -> None:
     show_changes(shell, found, limit)
     show_questions(shell, found["questions"])
-    told = f"{found['changed']} of {found['asked']} decisions since {found['since']} would be others"
+    told = f"{found['changed']} of {found['asked']} decisions since {found['since']} would be different"
     if found["partial"]:
-        shell.terminal.warn(f"broken off after {found['entries']} entries, so this is not the whole: {told}")
+        shell.terminal.warn(f"interrupted after {found['entries']} entries, so this is incomplete: {told}")
     else:
         shell.terminal.say(told)

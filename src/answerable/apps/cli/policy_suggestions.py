@@ -56,11 +56,11 @@ def suggest(
     for one in found["rules"]:
         _show(shell, one)
     if not found["rules"]:
-        shell.terminal.say(f"nothing was asked {approved_min} times of one agent, capability and rule")
+        shell.terminal.say(f"no question was asked {approved_min} times for one agent, capability and rule")
     if found["entries"] < found["size"]:
-        shell.terminal.warn(f"{found['entries']} of {found['size']} entries are read so far; ask again")
+        shell.terminal.warn(f"{found['entries']} of {found['size']} entries are read so far; try again later")
     for place in saved:
-        shell.terminal.say(f"written to {place}: look at it, then `answerable policy propose {place}`")
+        shell.terminal.say(f"written to {place}: review it, then `answerable policy propose {place}`")
     return None
 
 
@@ -99,7 +99,7 @@ def _show(shell: Shell, one: dict[str, Any]) -> None:
             ("  look at", one["notes"]),
         ]
     )
-    terminal.line("  the rule would not ask where:")
+    terminal.line("  the rule would not ask if:")
     for line in one["condition"].splitlines():
         terminal.line(f"    {line.strip()}")
     show_questions(shell, one["simulation"]["questions"])

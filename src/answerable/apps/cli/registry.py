@@ -233,7 +233,7 @@ def list_agents(shell: Shell) -> int | None:
 
 
 BESIDE: Final = (
-    "that of the server, whose keys it can read and in whose people's names it can answer: give it another"
+    "the server's own: it can read the server's keys and answer as its people: give it another account"
 )
 
 
@@ -263,7 +263,7 @@ def show_agent(shell: Shell, name: Annotated[str, typer.Argument(help="Name of t
             ("keys", agent["keys"]),
             ("unix users", agent["unix_uids"]),
             ("certificates", agent["certificates"]),
-            ("account", BESIDE if agent["shares_account"] else "not known to be that of the server"),
+            ("account", BESIDE if agent["shares_account"] else "not known to be the server's own"),
         ]
     )
     return None
@@ -289,7 +289,7 @@ def _read(shell: Shell, file: list[str] | None, files: list[str] | None) -> Read
 
     sources = [*(file or ()), *(files or ())]
     if not sources:
-        raise CLI_FILES("name the documents: -f FILE, a directory, or - for standard input")
+        raise CLI_FILES("give the documents: -f FILE, a directory, or - for standard input")
     piped = sys.stdin.read() if "-" in sources else ""
     return read_documents(sources, standard_input=piped)
 

@@ -22,7 +22,7 @@ Name = Annotated[str | None, typer.Argument(help="Its name.", metavar="NAME")]
 Reason = Annotated[str, typer.Option("--reason", help="Reason, for the record.", metavar="TEXT")]
 Listed = Annotated[bool, typer.Option("--list", help="List revocations; revoke nothing.")]
 
-_UNDOING: Final = {"not_reversible": "no", "reversible": "yes, by hand", "read": "no: it was read"}
+_UNDOING: Final = {"not_reversible": "no", "reversible": "yes, by hand", "read": "not applicable (a read)"}
 
 
 def register(app: typer.Typer) -> None:
@@ -74,9 +74,9 @@ def _tell(shell: Shell, answer: Answer) -> None:
     revocation, stopped, terminal = answer["revocation"], answer["stopped"], shell.terminal
     what = f"{revocation['kind']} {revocation['name']}"
     if answer["new"]:
-        terminal.say(f"{what} is revoked: nothing is started under it any more")
+        terminal.say(f"{what} is revoked: no further action under it is started")
     else:
-        terminal.say(f"{what} was revoked before, at {revocation['at']} by {revocation['by']}")
+        terminal.say(f"{what} was already revoked, at {revocation['at']} by {revocation['by']}")
     rows = [("stopped", "mandate", one, "") for one in stopped["mandates"]]
     rows += [("stopped", "token", one, "") for one in stopped["tokens"]]
     rows += [("stopped", "approval", one, "denied") for one in stopped["approvals"]]
@@ -105,7 +105,7 @@ def _tell(shell: Shell, answer: Answer) -> None:
         )
         for one in answer["done"]
     ]
-    terminal.table(("what", "of", "name", "more"), rows, empty="nothing ran or waited under it")
+    terminal.table(("what", "of", "name", "more"), rows, empty="no action ran or waited under it")
     counted = answer["done_count"]
     terminal.say(
         f"could not be undone: {counted['not_reversible']}; reversible, by hand: {counted['reversible']}; "
@@ -114,13 +114,13 @@ def _tell(shell: Shell, answer: Answer) -> None:
     for one in answer["logs"]:
         if not one["asked"]:
             terminal.say(
-                f"{one['log'] or 'the other processes'} could not be asked: {one['why']}. It starts nothing under it "
-                "either; what it has in flight and has done is not in this answer"
+                f"{one['log'] or 'the other processes'} could not be queried: {one['why']}. It starts nothing under it "
+                "either; its actions in flight and done are not included"
             )
         elif one["looked_from"]:
             terminal.say(
-                f"of {one['log']} only entries {one['looked_from']} to {one['entries'] - 1} were looked at: what was "
-                "done before them is not in this answer"
+                f"of {one['log']} only entries {one['looked_from']} to {one['entries'] - 1} were searched: earlier "
+                "actions are not included"
             )
 
 

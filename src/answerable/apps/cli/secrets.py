@@ -98,7 +98,7 @@ def put(
     store = _store(shell)
     value = _value(file)
     made = store.put(name, value, kind="static", owner=owner, about=about, rotate_days=rotate_days)
-    _told(shell, made, f"{name} is kept; target files call it store:{name}")
+    _told(shell, made, f"{name} is stored; refer to it in target files as store:{name}")
     return None
 
 
@@ -159,7 +159,7 @@ def _rotate_at(shell: Shell, target: str) -> None:
 
     made = anyio.run(rotate_at, shell.settings(), target)
     version = made.current.number if made.current else 0
-    _told(shell, made, f"{made.name} has version {version}, which target {target} takes")
+    _told(shell, made, f"{made.name} has version {version}, which target {target} accepts")
 
 
 def retire(shell: Shell, name: Name, old: Old = False) -> int | None:
@@ -167,14 +167,14 @@ def retire(shell: Shell, name: Name, old: Old = False) -> int | None:
     _told(
         shell,
         _store(shell).retire(name, only_old=old),
-        f"{name} is used no more" if not old else f"{name} is alone",
+        f"{name} is retired" if not old else f"{name} is alone",
     )
     return None
 
 
 def expose(shell: Shell, name: Name, reason: Why) -> int | None:
     """Note that a secret was seen where it should not be: it is due until it is rotated."""
-    _told(shell, _store(shell).expose(name, reason), f"{name} is to be rotated")
+    _told(shell, _store(shell).expose(name, reason), f"{name} is marked for rotation")
     return None
 
 
@@ -220,7 +220,7 @@ def find(shell: Shell, files: Paths, expose: Noted = False) -> int | None:
     if shell.terminal.as_json:
         shell.terminal.json([{"secret": name, "file": path} for name, path in found])
     else:
-        shell.terminal.table(("secret", "file"), found, empty="none of them is there")
+        shell.terminal.table(("secret", "file"), found, empty="none of them was found")
     return CHECK_FAILED if found else None
 
 

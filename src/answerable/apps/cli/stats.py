@@ -155,24 +155,24 @@ def _notes(now: Stats) -> Iterable[tuple[str, object]]:
 
 def _warnings(now: Stats) -> Iterable[str]:
     if now.policy_changes:
-        yield f"the figures are of more than one policy set: changes in this time: {now.policy_changes}"
+        yield f"the figures cover more than one policy set: changes in this period: {now.policy_changes}"
     if now.untimed:
-        yield f"{now.untimed} stops came too late for more actions than an entry names: of these no time is told"
+        yield f"{now.untimed} stops came too late for more actions than an entry lists: their times are missing"
     if now.unreadable:
-        yield f"{now.unreadable} entries cannot be read, and are counted nowhere else"
+        yield f"{now.unreadable} entries cannot be read and are not counted"
     for one in now.logs:
         if one.unread:
-            yield f"{one.origin} was counted by another version: nothing of it is in these figures"
+            yield f"{one.origin} was counted by another version and is not included"
         elif one.size is None:
-            yield f"{one.origin} is as it was at {one.at}"
+            yield f"{one.origin}: state of {one.at}"
         elif one.entries < one.size:
-            yield f"{one.origin}: {one.entries} of {one.size} entries are counted so far; ask again"
+            yield f"{one.origin}: {one.entries} of {one.size} entries are counted so far; try again later"
 
 
 def _show_against(shell: Shell, before: Stats, now: Stats, rows: list[dict[str, Any]]) -> None:
     shell.terminal.line(f"against {before.at}, since {before.since or 'the first entry'}", "bold")
     if before.policy_set == now.policy_set:
-        shell.terminal.say("both are of the same policy set")
+        shell.terminal.say("both have the same policy set")
     else:
         shell.terminal.line(f"policy set {before.policy_set} then, {now.policy_set} now")
     told = [
@@ -183,7 +183,7 @@ def _show_against(shell: Shell, before: Stats, now: Stats, rows: list[dict[str, 
     columns = ("tier", "use case", "what", "then", "now", "difference")
     shell.terminal.table(columns, told, empty="nothing differs" if rows else NO_DATA)
     if told and len(told) < len(rows):
-        shell.terminal.say(f"{len(rows) - len(told)} others are as they were")
+        shell.terminal.say(f"{len(rows) - len(told)} others are unchanged")
 
 
 def _sides(row: dict[str, Any]) -> tuple[str, str, str]:

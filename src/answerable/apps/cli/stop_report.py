@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 NAMED_MAX: Final = 20
 """Rows of each kind that are printed; --json has all."""
 
-_UNDOING: Final = {"not_reversible": "no", "reversible": "yes, by hand", "read": "no: it was read"}
+_UNDOING: Final = {"not_reversible": "no", "reversible": "yes, by hand", "read": "not applicable (a read)"}
 _ENDS: Final = {
     "succeeded": "was done",
-    "failed": "failed, as the upstream said",
+    "failed": "failed, as the upstream reported",
     "not_started": "was not started",
-    "indeterminate": "ended, and it is not known how: the upstream did not say",
+    "indeterminate": "ended with unknown result: the upstream did not report it",
 }
 
 
@@ -52,14 +52,12 @@ class ReportView:
 
     def left(self, hold: str) -> None:
         """Report that the user ended the display."""
-        self._terminal.warn(
-            f"no longer shown, and still held: the stop goes on without this command; see `answerable hold show {hold}`"
-        )
+        self._terminal.warn(f"output ended; the hold is still in force: see `answerable hold show {hold}`")
 
     def lost(self, hold: str, why: str) -> None:
         """Report that the effects of the stop can no longer be fetched."""
         self._terminal.warn(
-            f"it is held, and what comes of it cannot be told now: {why}; see `answerable hold show {hold}`"
+            f"it is held, but its report cannot be read now: {why}; see `answerable hold show {hold}`"
         )
 
     def summary(self, report: Answer) -> None:
@@ -88,7 +86,7 @@ class ReportView:
         rows += _more("still live", report["live_count"], len(rows))
         if not report["live_all"]:
             rows.append(
-                ("still live", "", "there may be more", "not all that was issued can be found from here")
+                ("still live", "", "there may be more", "not everything that was issued is known here")
             )
         undo = [
             (
@@ -106,17 +104,17 @@ class ReportView:
     def _warn(self, report: Answer) -> None:
         if report["started_after_count"]:
             self._terminal.warn(
-                f"{report['started_after_count']} actions started behind the stop: this must not be, report it"
+                f"{report['started_after_count']} actions were started after the stop: this is an error, report it"
             )
         if report["looked_from"]:
             self._terminal.say(
-                f"only entries {report['looked_from']} to {report['entries'] - 1} were looked at: what was done before "
-                "them is not in this answer"
+                f"only entries {report['looked_from']} to {report['entries'] - 1} were searched: earlier actions "
+                "are not included"
             )
         for one in report["not_asked"]:
             self._terminal.say(
-                f"{one['log'] or 'the other processes'} could not be asked: {one['why']}. It starts nothing "
-                "within reach either; what it had in flight and has done is not in this answer"
+                f"{one['log'] or 'the other processes'} could not be queried: {one['why']}. It starts nothing "
+                "within reach either; its actions in flight and done are not included"
             )
 
     def _say(self, kind: str, name: str, text: str) -> None:
@@ -152,7 +150,7 @@ def _flights(report: Answer) -> str:
 
 
 def _until(until: str | None) -> str:
-    return f"until {until}" if until else "nobody here can say until when"
+    return f"until {until}" if until else "end time unknown"
 
 
 def _more(what: str, count: int, shown: int) -> list[tuple[str, str, str, str]]:

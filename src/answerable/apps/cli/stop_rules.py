@@ -54,8 +54,6 @@ def _show(shell: Shell, found: dict[str, Any], since: str) -> None:
             "walk would have refused"
         )
     if found["partial"]:
-        shell.terminal.warn(
-            f"read to entry {found['end']} of {found['size']}, so this is not the whole: {told}"
-        )
+        shell.terminal.warn(f"read to entry {found['end']} of {found['size']}, so this is incomplete: {told}")
     else:
         shell.terminal.say(told)

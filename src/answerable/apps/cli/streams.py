@@ -38,7 +38,7 @@ def streams(shell: Shell) -> int | None:
             )
             for one in items
         ],
-        empty="nobody is told: see `announcing` in the settings",
+        empty="no receiver is configured: see `announcing` in the settings",
     )
     return None
 

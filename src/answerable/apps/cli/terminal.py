@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from answerable.errors.codes.services import CLI_CONFIRMATION, CLI_MISSING, CLI_OUTPUT
@@ -206,7 +206,8 @@ class Terminal:
                 sys.stdout.flush()
         if not (self._colour and stream.isatty()):
             text = gap.join(text for text, _ in pieces)
-            with printing() if stream is sys.stdout else nullcontext():
+            # Whether a message can be printed changes nothing of the result and its exit code.
+            with printing() if stream is sys.stdout else suppress(OSError):
                 stream.write((text.rstrip() if end == "\n" else text) + end)
             return
         # Imported only for a terminal: a pipe does not pay for the import.

@@ -66,7 +66,7 @@ def list_tools(
             )
             for one in items
         ],
-        empty="no tool is known: is a server registered and up?",
+        empty="no tool is known: check that a server is registered and up (`answerable server list`)",
     )
     return failed
 
@@ -144,21 +144,19 @@ def approve(
                     f"expected {shown(definition)}"
                 )
             if found["text"] is not None and not _differs(found):
-                shell.terminal.say(f"{name}: this definition is in force already")
+                shell.terminal.say(f"{name}: this definition is already approved")
                 continue
             if not shell.terminal.as_json:
                 _show(shell, found)
-            if not shell.terminal.confirmed(
-                f"Let tool {name} of {server} through, as {owner}?", yes=shell.yes
-            ):
+            if not shell.terminal.confirmed(f"Approve tool {name} of {server}, as {owner}?", yes=shell.yes):
                 raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
             token = _signed(found, owner=owner, key=signing_key)
             done.append(control.post("/v1/tool-approvals", {"token": token}))
-            shell.terminal.say(f"tool {name} of {server} is let through as {done[-1]['definition'][:12]}")
+            shell.terminal.say(f"tool {name} of {server} is approved as {done[-1]['definition'][:12]}")
     if shell.terminal.as_json:
         shell.terminal.json(done)
     elif not names:
-        shell.terminal.say(f"no tool of {server} waits")
+        shell.terminal.say(f"no tool of {server} waits for approval")
     return None
 
 
@@ -168,7 +166,7 @@ def _signed(found: Answer, *, owner: Any, key: SigningKey) -> str:
     from answerable.core.registry.tools.tool_approval import signed_approval
 
     if found["text"] is None:
-        raise TOOL_UNSEEN("the server does not offer this tool now, so there is nothing to approve")
+        raise TOOL_UNSEEN("the server does not offer this tool now: nothing to approve")
     return signed_approval(
         found["tool"]["server"],
         found["tool"]["name"],
@@ -193,12 +191,12 @@ def _show(shell: Shell, found: Answer) -> None:
     for one in found["weight"]:
         terminal.line(f"{'!' if one['grave'] else '*'} {one['text']}", "yellow" if one["grave"] else "")
     if not _differs(found):
-        terminal.line("nothing differs from the definition in force")
+        terminal.line("no difference from the approved definition")
         return
     if told["source"] == "document" and found["pin"] is None:
         terminal.warn(
-            f"capability {told['capability']} names definition {told['pinned'][:12]}, whose text is not kept here: "
-            "what follows is the whole definition as offered now"
+            f"capability {told['capability']} pins definition {told['pinned'][:12]}, whose text is not stored here: "
+            "below is the whole definition as offered now"
         )
     old = parse(found["pin"]["text"].encode()) if found["pin"] else None
     new = parse(found["text"].encode())

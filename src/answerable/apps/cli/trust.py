@@ -51,7 +51,7 @@ def rotate(shell: Shell, now: Now = False) -> int | None:
     Without --now it signs once everybody has had time to fetch it. Happens by itself at half a key's life.
     """
     if not shell.terminal.confirmed(
-        "Let new keys sign at once?" if now else "Prepare new keys?", yes=shell.yes
+        "Sign with new keys at once?" if now else "Prepare new keys?", yes=shell.yes
     ):
         raise CLI_NOT_CONFIRMED("not confirmed: nothing was changed")
     with shell.control() as control:

@@ -49,7 +49,7 @@ def show(shell: Shell) -> int | None:
             shell.terminal.line(one.origin, "bold")
             shell.terminal.record(_as_pairs(one))
         if not logs:
-            shell.terminal.say("it watches no log yet")
+            shell.terminal.say("it cosigns no log yet")
     return CHECK_FAILED if any(one.evidence or one.damage for one in logs) else None
 
 
@@ -91,10 +91,10 @@ def add_log(shell: Shell, key: LogKey) -> int | None:
         added = add_watched_log(settings, key)
     except Refused as other:
         shell.terminal.warn(other.message)
-        if not shell.terminal.confirmed("Watch it under this key, too?", yes=shell.yes):
+        if not shell.terminal.confirmed("Cosign it under this key, too?", yes=shell.yes):
             raise
         added = add_watched_log(settings, key, another=True)
-    shell.terminal.say("the log is watched" if added else "the log is watched under this key already")
+    shell.terminal.say("the log is now cosigned" if added else "the log is already cosigned under this key")
     return None
 
 

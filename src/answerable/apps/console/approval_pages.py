@@ -192,7 +192,7 @@ def hindrance(walk: Walk, found: Approval, person: Principal) -> tuple[str, bool
     """Return why this person's approval would not count, as text, empty if it may; and whether their denial would. The
     flow decides; this only avoids useless attempts."""
     if found.shown == NOTHING_SHOWN:
-        return "it is from before people were shown a card, and cannot be answered", False
+        return "it was created before approvals had cards and cannot be answered", False
     if any(one.by == person.name for one in found.answers):
         return "you have answered it", False
     asked = {group for one in found.requirements for group in one.groups}
@@ -235,7 +235,7 @@ def row_of(walk: Walk, one: Approval, person: Principal, route: Route | None) ->
     card = json.loads(one.card.bytes)
     return {
         "id": one.id,
-        "sentence": card.get("sentence", "an action from before people were shown a card"),
+        "sentence": card.get("sentence", "an action without a card, of an earlier version"),
         "badges": card.get("badges", []),
         "agent": one.agent,
         "principal": one.principal,

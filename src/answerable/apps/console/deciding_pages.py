@@ -23,7 +23,7 @@ SECONDS_MAX: Final = 0.5
 ROWS_MAX: Final = 50
 _VERDICTS: Final = {
     "ok": "as it should be",
-    "warn": "almost all is approved, faster than anybody reads",
+    "warn": "almost all are approved, faster than they can be read",
     "fail": "too few tests were caught",
     "no_data": "too few answers to say more",
 }

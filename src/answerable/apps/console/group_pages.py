@@ -174,9 +174,9 @@ def _seen(body: dict[str, JSONValue]) -> dict[str, str]:
 
 def _one_by_one(walk: Walk, found: Group, first: Approval) -> str:
     if not walk.limits.batch_items_max:
-        return "here each is answered by itself"
+        return "batch answers are turned off: answer each by itself"
     if max(tier_now(walk, first), tier_shown(first)) > walk.limits.batch_tier_max:
-        return "what is of this tier is answered one by one"
+        return "approvals of this tier are answered one by one"
     return found.not_together
 
 

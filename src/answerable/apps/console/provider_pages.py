@@ -74,7 +74,7 @@ class ProviderDesk:
         now, random = asked.walk.clock.monotonic(), asked.walk.entropy.bytes
         self._begun = {state: one for state, one in self._begun.items() if now < one.until}
         if len(self._begun) >= BEGUN_MAX:
-            raise PASSKEY_BUSY("too many sign-ins are in progress")
+            raise PASSKEY_BUSY("too many sign-ins are in progress: try again in a minute")
         state, nonce, verifier, browser = (to_base64url(random(SECRET_BYTES)) for _ in range(4))
         address = await provider.address(
             state=state, nonce=nonce, verifier=verifier, redirect=_redirect(asked, provider)

@@ -66,7 +66,7 @@ class Door:
                     self.open.set()
                     await anyio.sleep_forever()
             except Exception:
-                _log.exception("the server for %s fell and is started again", self.name)
+                _log.exception("the listener of server %s failed and is restarted", self.name)
             finally:
                 self.open = anyio.Event()
                 self._tasks = None

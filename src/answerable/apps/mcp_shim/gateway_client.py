@@ -22,6 +22,10 @@ ANSWER_BYTES_MAX: Final = 8 * 1024 * 1024
 VERSION_META: Final = "io.modelcontextprotocol/protocolVersion"
 SESSION_FIELD: Final = "mcp-session-id"
 
+OPENING_SECONDS_MAX: Final = 30.0
+"""Longest wait for an answer that the gateway gives by itself, so that a program that never answers is noticed."""
+
+_OPENING: Final = frozenset({"initialize", "server/discover", "ping"})
 _NAMED_BY: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 _PLAIN_FIELD: Final = re.compile(r"[\x20-\x7e]*")
 _WRAPPED_FIELD: Final = re.compile(r"=\?base64\?.*\?=")
@@ -85,10 +89,14 @@ async def send(
 ) -> None:
     """Send one message and pass on everything that answers it.
 
-    Raises SessionGoneError, and httpx2.HTTPError when the gateway cannot be reached or the connection is lost.
+    Raises SessionGoneError, and httpx2.HTTPError when the gateway cannot be reached, the connection is lost, or nothing
+    answers in time.
     """
     fields = fields_of(message, session)
-    async with client.stream("POST", url, content=body, headers=fields) as response:
+    timeout = client.timeout
+    if message.get("method") in _OPENING:
+        timeout = httpx2.Timeout(OPENING_SECONDS_MAX, connect=timeout.connect)
+    async with client.stream("POST", url, content=body, headers=fields, timeout=timeout) as response:
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if response.status_code == 404 and SESSION_FIELD in fields:
             raise SessionGoneError

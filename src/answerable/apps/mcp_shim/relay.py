@@ -71,12 +71,14 @@ async def run_shim(
     client.headers["user-agent"] = SHIM_AGENT
     url = f"{base}/mcp/{checked_name(server, what='server')}"
     async with client:
-        await _Relay(client, url, Writer(stdout)).run(stdin)
+        await _Relay(client, url, Writer(stdout), address=gateway).run(stdin)
 
 
 class _Relay:
-    def __init__(self, client: httpx2.AsyncClient, url: str, writer: Writer) -> None:
+    def __init__(self, client: httpx2.AsyncClient, url: str, writer: Writer, *, address: str = "") -> None:
+        """address: of the gateway, as people know it."""
         self._client = client
+        self._address = address or url
         self._url = url
         self._writer = writer
         self._session = Session()
@@ -158,6 +160,9 @@ class _Relay:
         except SessionGoneError:
             text = "the gateway's session has ended; nothing was done"
             await write(error_line(request_id, INTERNAL_ERROR, text))
+        except httpx2.ReadTimeout:
+            text = f"nothing at {self._address} answers: is the gateway there? It may have been done"
+            await write(error_line(request_id, INTERNAL_ERROR, text, effect="unknown"))
         except httpx2.HTTPError as fault:
             text = (
                 f"the connection to the gateway was lost ({connection_fault(fault)}); it may have been done"

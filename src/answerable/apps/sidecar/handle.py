@@ -99,7 +99,7 @@ class Handle:
         connected = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - of anyio, not of Django
         kin = await anyio.to_thread.run_sync(is_kin, connected)
         if not kin:
-            _log.warning("a process that is none of ours connected to the handle and was let go")
+            _log.warning("a process that is not the agent's connected to the handle and was refused")
             return
         try:
             await converse(stream, self._answer)

@@ -34,15 +34,15 @@ _FINAL: Final = frozenset(
     {"agent.inactive", "attestation.changed", "instance.ended", "sidecar.other_agent", "sidecar.other_domain"}
 )
 _ADVICE: Final = (
-    ("join_token.", "a join token is good once: write a new one into its file, or start this command anew"),
+    ("join_token.", "a join token can be used once: write a new one into its file, or restart this command"),
     (
         "attestation.",
         "apply the registry; if it is, start this command anew, for from outside less can be measured now",
     ),
-    ("oidc.", "have a fresh token written into its file"),
-    ("x509_pop.", "put a certificate that counts, and its key, into their files"),
-    ("ssh.", "put a host key that counts into its file"),
-    ("manifest.", "have the owner sign what runs here, or put back what was signed"),
+    ("oidc.", "write a fresh token into its file"),
+    ("x509_pop.", "put a valid certificate and its key into their files"),
+    ("ssh.", "put a valid host key into its file"),
+    ("manifest.", "let the owner sign the running project, or restore the signed one"),
 )
 _CHANCE_BYTES: Final = 4
 
@@ -73,7 +73,7 @@ class Keeper:
                 failures, wait = 0, renewal_wait(self.identity.seconds_left(), self._chance())
             except Unavailable as error:
                 wait, failures = retry_wait(failures, self._chance()), failures + 1
-                _log.warning("the identity could not be renewed, trying again: %s", error.message)
+                _log.warning("the identity could not be renewed, retrying: %s", error.message)
             except AnswerableError as error:
                 if error.code == UNKNOWN:
                     if not await self._came_back():
@@ -90,7 +90,7 @@ class Keeper:
         """Enrol again. True when enrolled or when the server knows the identity after all; False when the server
         forbids it."""
         former = self.identity.enrolled.instance
-        self.say(f"the server does not know {former} any more: enrolling anew, with a new key")
+        self.say(f"the server no longer knows {former}: enrolling again with a new key")
         failures, told = 0, ""
         while True:
             await self.sleep(return_wait(failures, self._chance()))
@@ -98,19 +98,19 @@ class Keeper:
                 enrolled = await self.again()
             except AnswerableError as error:
                 if error.code == STILL_KNOWN:
-                    self.say(f"the server knows {former} after all: it goes on")
+                    self.say(f"the server knows {former} again: it continues")
                     return True
                 if error.code in _FINAL or error.code.startswith("revoked."):
-                    self.say(f"{former} does not come back: {error.message}")
+                    self.say(f"{former} cannot be restored: {error.message}")
                     return False
                 failures += 1
                 if error.code != told:
                     # Print each reason once: it may take days until somebody acts on it.
                     told = error.code
-                    self.say(f"not enrolled anew yet, trying again: {error.message}{_advice(error.code)}")
-                _log.warning("not enrolled anew (%d times): %s", failures, error.message)
+                    self.say(f"not enrolled again yet, retrying: {error.message}{_advice(error.code)}")
+                _log.warning("not enrolled again (%d attempts): %s", failures, error.message)
                 continue
-            self.say(f"{enrolled.instance} takes the place of {former}")
+            self.say(f"{enrolled.instance} replaces {former}")
             return True
 
     async def _wait(self, seconds: float) -> None:

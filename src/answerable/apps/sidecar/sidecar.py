@@ -108,7 +108,7 @@ class _Sidecar:
             # Only after enrolment: the server may have to inspect this process's program, and cannot after this.
             if not guarding.without_tracing():
                 self._options.say(
-                    "other processes of this user can look into this one: keys are not kept from them"
+                    "other processes of this user can read this process's memory: its keys are not protected from them"
                 )
             guarding.adopting_orphans()
             self._told_drift(enrolled.drift)
@@ -194,9 +194,7 @@ class _Sidecar:
             enrolled = await self._identity.renew(made_of=self._made_of)
             self._told_drift(enrolled.drift)
         except Unavailable as error:
-            _log.warning(
-                "the kernel's word about the agent is missing until the next renewal: %s", error.message
-            )
+            _log.warning("the agent is not measured by the kernel until the next renewal: %s", error.message)
         except AnswerableError as error:
             self._options.say(error.message)
 

@@ -151,14 +151,17 @@ def prepared_text(result: Mapping[str, JSONValue], *, bytes_max: int) -> Prepare
     content = encode(found.text)
     size = len(found.text.encode())
     if size > bytes_max:
-        raise PREPARED_TOO_LARGE(f"it has {size} bytes, and {bytes_max} is the most: prepare less at once")
+        raise PREPARED_TOO_LARGE(
+            f"the prepared object has {size} bytes, expected at most {bytes_max}: prepare less at once"
+        )
     if found.format == "json" and _leaves(structured) > LEAVES_MAX:
         raise PREPARED_TOO_LARGE(
-            f"it has more than {LEAVES_MAX} values, which nobody reads: prepare less at once"
+            f"the prepared object has more than {LEAVES_MAX} values: prepare less at once"
         )
     if findings := (found_in(found.text.encode()) or found_in(content)):
         raise PREPARED_TOKEN(
-            f"it holds what looks like a credential ({described(findings)}), and would be kept and shown"
+            f"the prepared object has what looks like a credential ({described(findings)}), and would "
+            "be stored and shown"
         )
     return found
 

@@ -61,11 +61,11 @@ def prepared_in(body: bytes, content: bytes, *, used_by: str) -> Prepared:
     try:
         kept, text = _DECODER.decode(body), content.decode()
     except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
-        raise PREPARED_MALFORMED(f"it is no prepared object: {type(fault).__name__}") from None
+        raise PREPARED_MALFORMED(f"not a prepared object: {type(fault).__name__}") from None
     if used_by and text:
-        raise PREPARED_MALFORMED("it was used, and its bytes are still here")
+        raise PREPARED_MALFORMED("the prepared object was used, and its bytes are still stored")
     if not used_by and not compare_digest(digest_of(text), kept.digest):
-        raise PREPARED_MALFORMED("its bytes are not those of its digest")
+        raise PREPARED_MALFORMED("the bytes of the prepared object do not match its digest")
     return Prepared(
         id=kept.id,
         agent=AgentId(kept.agent),

@@ -86,14 +86,14 @@ def action_request(
         raise ACTION_TARGET_INVALID(f"target must have 1 to {TARGET_CHARS_MAX} characters")
     for what, name in (("server", server), ("method", method)):
         if not name or len(name) > NAME_CHARS_MAX:
-            raise ACTION_NAME_INVALID(f"a {what} has a name of 1 to {NAME_CHARS_MAX} characters")
+            raise ACTION_NAME_INVALID(f"the name of a {what} must have 1 to {NAME_CHARS_MAX} characters")
     if not isinstance(arguments, dict):
         raise ARGUMENTS_NOT_OBJECT()
     try:
         # The claims are recorded too, so they must be encodable.
         f"{mandate_id}{reason}".encode()
     except UnicodeEncodeError:
-        raise JSON_SURROGATE("mandate or reason holds half a character") from None
+        raise JSON_SURROGATE("mandate or reason has a lone surrogate") from None
     frozen = freeze({"arguments": arguments, "method": method, "server": server, "target": target})
     refuse_reserved(frozen)
     return ActionRequest(

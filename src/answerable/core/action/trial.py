@@ -89,9 +89,7 @@ def _resource(capability: Capability, arguments: dict[str, JSONValue]) -> str:
     value = arguments.get(mapping.argument)
     if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
         return str(value)
-    raise RESOURCE_UNKNOWN(
-        f"nothing says what is touched: give argument {shown(mapping.argument)}, or `resource`"
-    )
+    raise RESOURCE_UNKNOWN(f"the resource is unknown: give argument {shown(mapping.argument)}, or `resource`")
 
 
 def _hop(depth: int, agent: str, capability: Capability, mandate: Mandate) -> Hop:

@@ -95,7 +95,7 @@ def object_in(shown: FrozenJSON) -> dict[str, JSONValue]:
     """Return the object in an envelope. Raises Malformed (`approval.object`) unless it is one of this version."""
     envelope = parse(shown.bytes)
     if not isinstance(envelope, dict) or envelope.get("typ") != ACTION_TYP:
-        raise APPROVAL_OBJECT("it is not an action object")
+        raise APPROVAL_OBJECT("not an action object")
     value = envelope.get("value")
     if not isinstance(value, dict) or value.get("v") != VERSION:
         raise APPROVAL_OBJECT(f"the action object is not of version {VERSION}")
@@ -154,7 +154,7 @@ _WORDS: Final = {
     "arguments": "the arguments",
     "chain": "the chain of agents",
     "effects": "what the capability is said to do",
-    "manifest": "what the agent is made of",
+    "manifest": "the manifest of the agent",
     "tool": "the tool's definition",
     "amounts": "the amounts",
     "destinations": "where it goes",

@@ -166,12 +166,13 @@ def answered(approval: Approval, answer: Answer) -> Approval:
     own = approval.principal in (answer.by, place.of if place is not None else "")
     if own and answer.verdict == "approve":
         raise APPROVAL_OWN_MANDATE(
-            "you issued the mandate this action runs under, or stand in for who did: somebody else must approve it"
+            "you issued the mandate of this action, or are a deputy of its issuer: another person "
+            "must approve it"
         )
     asked = {group for requirement in approval.requirements for group in requirement.groups}
     if not asked.intersection(answer.groups):
         raise APPROVAL_NOT_ASKED(
-            f"this approval asks {', '.join(sorted(asked))}; you are in none of these groups"
+            f"this approval needs a member of {', '.join(sorted(asked))}, and you are in none of these groups"
         )
     mine = [earlier for earlier in approval.answers if earlier.by == answer.by]
     # A person's own denial overrides the approval by their workflow; a second approval of the same person does not
@@ -179,9 +180,12 @@ def answered(approval: Approval, answer: Answer) -> Approval:
     if any(answer.verdict == "approve" or one.workflow == answer.workflow for one in mine):
         by_workflow = next((one.workflow for one in mine if one.workflow != answer.workflow), None)
         raise APPROVAL_ANSWERED_ALREADY(
-            "you have answered this approval already"
+            "you have already answered this approval"
             if by_workflow is None
-            else f"{answer.by} and the workflows of {answer.by} count once, and one of them has answered already"
+            else (
+                f"{answer.by} and the workflows of {answer.by} count as one, and one of them has already "
+                "answered"
+            )
         )
     after = replace(approval, answers=(*approval.answers, answer))
     if answer.verdict == "deny":

@@ -30,8 +30,10 @@ _ASKS: Final = {
     "chat": "a signature, which a click is not: answer at our page or in the terminal",
     "any": "a signature, which a click is not: answer at our page or in the terminal",
     "passkey": "a passkey: sign in to the console and sign there",
-    "hardware": "a passkey on a security key whose maker vouches for it, and which cannot be copied: sign in to the "
-    "console and sign there with one",
+    "hardware": (
+        "a passkey on a security key that is attested by its maker and cannot be copied: sign in "
+        "to the console and sign there with one"
+    ),
 }
 
 
@@ -69,7 +71,7 @@ def check_strength(
     if not is_strong_enough(limits, approval, strength_of(passkey)):
         at = f", at {page}" if page else ""
         raise APPROVAL_WEAK_SIGNATURE(
-            f"an action of this tier asks for {_ASKS[asked_strength(limits, approval)]}{at}"
+            f"an action of this tier requires {_ASKS[asked_strength(limits, approval)]}{at}"
         )
 
 

@@ -84,7 +84,7 @@ def batch_of(approvals: Iterable[Approval]) -> Batch:
     )
     check_size(len(items))
     if len({one.approval for one in items}) != len(items):
-        raise APPROVAL_BATCH("an approval stands twice in the list")
+        raise APPROVAL_BATCH("an approval is listed twice")
     leaves = [one.leaf() for one in items]
     return Batch(items=items, root=root_of(leaves), hash_at=reader_over(leaves))
 
@@ -92,7 +92,7 @@ def batch_of(approvals: Iterable[Approval]) -> Batch:
 def check_size(size: int) -> None:
     """Check the number of items. Raises Malformed (`approval.batch`)."""
     if not 1 <= size <= BATCH_ITEMS_MAX:
-        raise APPROVAL_BATCH(f"one answer is to 1 to {BATCH_ITEMS_MAX} approvals, got {size}")
+        raise APPROVAL_BATCH(f"one answer covers 1 to {BATCH_ITEMS_MAX} approvals, got {size}")
 
 
 def batch_challenge(*, nonce: bytes, root: bytes, size: int, verdict: Verdict, words: Words) -> bytes:

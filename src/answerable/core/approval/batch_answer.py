@@ -179,7 +179,7 @@ def verify_batch(
     claims = _claims(token, keys_of)
     BATCH.check_audience(claims, audience, code=APPROVAL_AUDIENCE)
     if (claims.root, claims.size) != (batch.root.hex(), batch.size):
-        raise APPROVAL_OTHER("the answer is to another list than the one that was shown: show it anew")
+        raise APPROVAL_OTHER("the answer is to another list than the one shown: load the list again")
     BATCH.check_age(claims, now, code=APPROVAL_STALE)
     words_in(claims)
     return claims, _nonce(claims.nonce)
@@ -269,12 +269,12 @@ def verify_kept_batch(token: str, signer: PublicKey | None = None) -> BatchSaid:
         root=root,
     )
     if (kept.passkey is None) == (not kept.jws):
-        raise APPROVAL_MALFORMED("an answer to many has either `jws` or `passkey`")
+        raise APPROVAL_MALFORMED("an answer to a list has either `jws` or `passkey`")
     said: _Passkey | BatchClaims
     if kept.passkey is not None:
         said = _signed_by_passkey(kept, kept.passkey, root)
     elif signer is None:
-        raise APPROVAL_KEY("the key that it was signed with is not shown")
+        raise APPROVAL_KEY("the signing key of the answer is not included")
     else:
         said = _claims(kept.jws, lambda _: (signer,))
         if (said.root, said.size) != (kept.root, kept.size):
@@ -296,7 +296,7 @@ def _signed_by_passkey(kept: _Kept, said: _Passkey, root: bytes) -> _Passkey:
     signed = batch_challenge(
         nonce=_nonce(said.nonce), root=root, size=kept.size, verdict=said.verdict, words=words_in(said)
     )
-    other = APPROVAL_KEY("its key is not the one that it names")
+    other = APPROVAL_KEY("its key is not the one it names")
     check_kept(said, signed, other_key=other)
     return said
 
@@ -334,7 +334,7 @@ def _converted(value: JSONValue, kind: type[_Form]) -> _Form:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise APPROVAL_MALFORMED(f"it is no answer to many: {error}".lower()) from None
+        raise APPROVAL_MALFORMED(f"not an answer to a list: {error}".lower()) from None
 
 
 def _typ(token: str) -> object:

@@ -197,7 +197,7 @@ def click_in(token: str) -> ClickKept:
     try:
         kept = msgspec.convert(value, ClickKept)
     except msgspec.ValidationError as error:
-        raise APPROVAL_MALFORMED(f"it is no click: {shown(str(error).lower())}") from None
+        raise APPROVAL_MALFORMED(f"not a click: {shown(str(error).lower())}") from None
     if (kept.verdict == "deny") is not bool(kept.reason):
-        raise APPROVAL_MALFORMED("a no by click has a reason, and a yes has none")
+        raise APPROVAL_MALFORMED("a denial by click must have a reason, and an approval must have none")
     return kept

@@ -107,4 +107,4 @@ def _in_order(kept: Sequence[JSONValue], was: Iterable[str]) -> bool:
 
 
 def _not(why: str) -> Refused:
-    return APPROVAL_NOT_NARROWER(f"this is not narrower: {why}")
+    return APPROVAL_NOT_NARROWER(f"the proposal is not narrower: {why}")

@@ -62,7 +62,7 @@ def delegation_in(members: JSONValue, *, ended_at: int = 0) -> DeputyStatement:
     try:
         row = msgspec.convert(members, _Row)
     except msgspec.ValidationError as error:
-        raise DUTY_MALFORMED(f"it is no delegation of duty: {error}".lower()) from None
+        raise DUTY_MALFORMED(f"not a delegation of duty: {error}".lower()) from None
     return DeputyStatement(
         id=row.id,
         group=row.group,
@@ -84,9 +84,11 @@ def delegation_in(members: JSONValue, *, ended_at: int = 0) -> DeputyStatement:
 
 def duplicate_delegation() -> Malformed:
     """Build the error for an id that was used before."""
-    return DUTY_DUPLICATE("a delegation of duty of this id is, or was, registered already: sign a new one")
+    return DUTY_DUPLICATE(
+        "a delegation of duty with this id is or was registered: sign a new one with another id"
+    )
 
 
 def no_room(most: int) -> Malformed:
     """Build the error for too many delegations."""
-    return DUTY_FULL(f"there are {most} delegations of duty, the most there can be: end some")
+    return DUTY_FULL(f"there are {most} delegations of duty, which is the limit: end some")

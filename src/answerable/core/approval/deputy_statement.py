@@ -174,10 +174,11 @@ def check_times(terms: DutyTerms, now: UnixMillis, *, days_max: int = DELEGATION
     if terms.until <= now:
         raise DUTY_OVER()
     if terms.since > now + LEAD_DAYS_MAX * DAY_MILLIS:
-        raise DUTY_TOO_LONG(f"it begins more than {LEAD_DAYS_MAX} days from now")
+        raise DUTY_TOO_LONG(f"the delegation of duty begins more than {LEAD_DAYS_MAX} days from now")
     if terms.until - max(terms.since, now) > days_max * DAY_MILLIS:
         raise DUTY_TOO_LONG(
-            f"it is for more than {days_max} days, which is the longest for this group: give it an earlier end"
+            f"the delegation of duty lasts more than {days_max} days, the limit of this group: give "
+            "it an earlier end"
         )
 
 
@@ -232,10 +233,11 @@ def _terms(said: DutyClaims) -> DutyTerms:
         raise DUTY_MALFORMED("`id` is 22 to 64 characters of base64url")
     if not 0 < len(terms.reason) <= REASON_CHARS_MAX or not terms.reason.isprintable():
         raise DUTY_MALFORMED(
-            f"a delegation of duty says why, in at most {REASON_CHARS_MAX} printable characters on one line"
+            f"`reason` of a delegation of duty must have 1 to {REASON_CHARS_MAX} printable characters "
+            "on one line"
         )
     if terms.to == terms.of:
         raise DUTY_ONESELF()
     if terms.until <= terms.since:
-        raise DUTY_MALFORMED("it ends before it begins")
+        raise DUTY_MALFORMED("the delegation of duty ends before it begins")
     return terms

@@ -50,11 +50,11 @@ def verify_kept_duty(token: str) -> tuple[DutyTerms, str]:
     try:
         kept = msgspec.convert(parse(token.encode()), _Kept)
     except msgspec.ValidationError as error:
-        raise DUTY_MALFORMED(f"it is no delegation by passkey: {error}".lower()) from None
+        raise DUTY_MALFORMED(f"not a delegation of duty by passkey: {error}".lower()) from None
     nonce = from_base64url_32(kept.nonce)
     if nonce is None:
         raise DUTY_MALFORMED("`nonce` must be 32 bytes, base64url")
     terms = terms_in({**kept.claims})
-    other = DUTY_KEY("its key is not the one that it names")
+    other = DUTY_KEY("its key is not the one it names")
     check_kept(kept, duty_challenge(terms, nonce), other_key=other)
     return terms, kept.key

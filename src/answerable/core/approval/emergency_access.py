@@ -69,20 +69,16 @@ def taken(approval: Approval, answer: Answer, *, glass_ms: int) -> Approval:
         return answered(approval, answer)
     state = approval.state_at(answer.at)
     if state != "pending":
-        raise APPROVAL_NOT_PENDING(f"approval {approval.id} is {state}: there is no glass to break")
+        raise APPROVAL_NOT_PENDING(f"approval {approval.id} is {state}, so break-glass is not possible")
     if answer.by == approval.principal:
-        raise APPROVAL_OWN_MANDATE(
-            "you issued the mandate this action runs under: somebody else must decide it"
-        )
+        raise APPROVAL_OWN_MANDATE("you issued the mandate of this action: another person must decide it")
     asked = may_break(approval)
     if answer.workflow or not asked or not all(set(one.split(OR)) & set(answer.groups) for one in asked):
         who = " and ".join(asked) or "nobody"
-        raise BREAK_GLASS_NOT_ALLOWED(
-            f"by the rules that ask here, {who} may let this run without the quorum"
-        )
+        raise BREAK_GLASS_NOT_ALLOWED(f"by the policies of this approval, {who} may use break-glass")
     if len(answer.comment.strip()) < REASON_CHARS_MIN:
         raise BREAK_GLASS_NO_REASON(
-            f"say why in at least {REASON_CHARS_MIN} characters: another person will judge it by that"
+            f"give a reason of at least {REASON_CHARS_MIN} characters, which another person will review"
         )
     ends = UnixMillis(min(approval.expires_at, answer.at + glass_ms))
     return replace(approval, answers=(*approval.answers, answer), state="approved", expires_at=ends)

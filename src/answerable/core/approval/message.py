@@ -235,7 +235,7 @@ def _of_card(approval: Approval) -> tuple[str, tuple[str, ...]]:
     sentence = card.get("sentence") if isinstance(card, dict) else None
     badges = card.get("badges") if isinstance(card, dict) else None
     if not isinstance(sentence, str) or not isinstance(badges, list):
-        raise APPROVAL_OBJECT("this approval has no card to tell of")
+        raise APPROVAL_OBJECT("this approval has no card")
     # From our own template it is visible already; a stored card is not trusted to be.
     return _cut(visible(sentence), SENTENCE_CHARS_MAX), tuple(_name(str(one)) for one in badges[:8])
 

@@ -128,11 +128,11 @@ def verify_kept(token: str) -> PasskeyAnswer:
     try:
         kept = msgspec.convert(value, _Kept)
     except msgspec.ValidationError as error:
-        raise APPROVAL_MALFORMED(f"it is no answer by passkey: {error}".lower()) from None
+        raise APPROVAL_MALFORMED(f"not an answer by passkey: {error}".lower()) from None
     nonce = from_base64url_32(kept.nonce)
     if nonce is None:
         raise APPROVAL_MALFORMED("`nonce` must be 32 bytes, base64url")
-    other = APPROVAL_KEY("its key is not the one that it names")
+    other = APPROVAL_KEY("its key is not the one it names")
     credential = check_kept(kept, _challenge(kept, nonce), other_key=other)
     return PasskeyAnswer(
         by=kept.iss,
@@ -157,7 +157,7 @@ def _challenge(kept: _Kept, nonce: bytes) -> bytes:
         words = Words(reason=kept.reason, comment=kept.comment, narrower=kept.narrower)
         return challenge(nonce=nonce, action=action, rendering=rendering, verdict=kept.verdict, words=words)
     if kept.reason or kept.narrower or kept.verdict == "break_glass":
-        raise APPROVAL_MALFORMED("an answer of version 1 is a yes or a no without a reason")
+        raise APPROVAL_MALFORMED("an answer of version 1 is an approval or a denial, without a reason")
     return first_challenge(nonce=nonce, action=action, rendering=rendering, verdict=kept.verdict)
 
 

@@ -108,10 +108,10 @@ def verify_kept_review(token: str) -> KeptReview:
     try:
         kept = msgspec.convert(parse(token.encode()), _Kept)
     except msgspec.ValidationError as error:
-        raise REVIEW_MALFORMED(f"it is no review by passkey: {error}".lower()) from None
+        raise REVIEW_MALFORMED(f"not a review by passkey: {error}".lower()) from None
     nonce, action, answer = from_base64url_32(kept.nonce) or b"", _hash(kept.action), _hash(kept.answer)
     signed = _challenge(nonce, action, answer, kept.verdict, kept.comment)
-    other = REVIEW_KEY("its key is not the one that it names")
+    other = REVIEW_KEY("its key is not the one it names")
     check_kept(kept, signed, other_key=other)
     return KeptReview(
         by=kept.iss,

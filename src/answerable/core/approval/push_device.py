@@ -60,7 +60,7 @@ class PushDevice:
 def check_device(device: PushDevice, hosts: Iterable[str]) -> None:
     """Check a device. Raises Malformed (`push.device`) for data that no browser sends, Refused (`push.host`)."""
     if not 0 < len(device.label) <= LABEL_CHARS_MAX:
-        raise PUSH_DEVICE(f"a name of a device has 1 to {LABEL_CHARS_MAX} characters")
+        raise PUSH_DEVICE(f"the name of a device must have 1 to {LABEL_CHARS_MAX} characters")
     if len(device.secret) != SECRET_BYTES:
         raise PUSH_DEVICE(f"the secret of a device has {SECRET_BYTES} bytes")
     try:
@@ -68,10 +68,10 @@ def check_device(device: PushDevice, hosts: Iterable[str]) -> None:
             raise ValueError
         ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), device.key)
     except ValueError:
-        raise PUSH_DEVICE("the key of a device is no point on P-256") from None
+        raise PUSH_DEVICE("the key of a device is not a point on P-256") from None
     if not is_endpoint(device.endpoint, hosts):
         raise PUSH_HOST(
-            f"{shown(_host(device.endpoint), 120)} is no push service that `channels.push_hosts` lists"
+            f"push service {shown(_host(device.endpoint), 120)} is not listed in `channels.push_hosts`"
         )
 
 

@@ -104,7 +104,7 @@ def verify_review(
         approval.shown.hex,
         answer_digest(answer),
     ):
-        raise REVIEW_OTHER("the review is of another action, or of another answer to it")
+        raise REVIEW_OTHER("the review is of another action or another answer")
     REVIEW.check_age(claims, now, code=REVIEW_STALE)
     if len(claims.comment) > COMMENT_CHARS_MAX:
         raise REVIEW_MALFORMED(f"a comment has at most {COMMENT_CHARS_MAX} characters")
@@ -130,14 +130,15 @@ def check_reviewer(
     Raises Refused (`review.done`, `review.own`, `review.not_asked`, `review.no_comment`).
     """
     if approval.review is not None:
-        raise REVIEW_DONE(f"{approval.review.by} has reviewed this already")
+        raise REVIEW_DONE(f"{approval.review.by} has already reviewed this")
     if review.by in (broken.by, approval.principal):
         raise REVIEW_OWN(
-            "you broke this glass, or gave the task it was broken for: another person reviews it"
+            "you used this break-glass access, or issued the mandate of its action: another person "
+            "must review it"
         )
     if not set(asked) & set(groups):
         raise REVIEW_NOT_ASKED(
-            f"people of {', '.join(sorted(asked))} review this, who could have answered it"
+            f"only a member of {', '.join(sorted(asked))} who could have answered this approval may review it"
         )
     if not review.comment.strip():
         raise REVIEW_NO_COMMENT()

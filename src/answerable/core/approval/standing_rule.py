@@ -97,9 +97,7 @@ def with_exception(policies: str, rule: str, condition: str, *, why: str) -> str
     """
     found = [one for one in statements(policies) if _is_forbid(one.text, rule)]
     if len(found) != 1:
-        raise STANDING_RULE_RULE(
-            f"{len(found)} forbids of these policies have the id {shown(rule)}, expected one"
-        )
+        raise STANDING_RULE_RULE(f"{len(found)} `forbid` policies have the id {shown(rule)}, expected one")
     text = found[0].text
     end = text.rindex(";")
     line = " ".join("".join(c if c.isprintable() else " " for c in why).split())
@@ -182,4 +180,4 @@ def _text(value: JSONValue) -> str:
 
 
 def _unbounded(why: str) -> Malformed:
-    return STANDING_RULE_UNBOUNDED(f"no narrower rule: {why}")
+    return STANDING_RULE_UNBOUNDED(f"no narrower rule can be suggested: {why}")

@@ -200,12 +200,12 @@ def verify_answer(
     if claims.approval != approval.id:
         raise APPROVAL_OTHER(f"the answer is to approval {shown(claims.approval, 60)}, not to this one")
     if claims.action != approval.shown.hex:
-        raise APPROVAL_DIGEST("the answer is about another action than the one that waits")
+        raise APPROVAL_DIGEST("the answer is about another action than the waiting one")
     if claims.rendering != approval.card.hex:
-        raise APPROVAL_RENDERING("the answer is about another card than the one that is shown here")
+        raise APPROVAL_RENDERING("the answer is about another card than the one shown here")
     ANSWER.check_age(claims, now, code=APPROVAL_STALE)
     if claims.verdict == "deny" and not claims.reason:
-        raise APPROVAL_MALFORMED("claim `reason` of a no must say why")
+        raise APPROVAL_MALFORMED("claim `reason` of a denial must not be empty")
     words = words_of(claims.verdict, reason=claims.reason, comment=claims.comment, narrower=claims.narrower)
     nonce = from_base64url_32(claims.nonce)
     if nonce is None:

@@ -49,15 +49,15 @@ def words_of(verdict: str, *, reason: str = "", comment: str = "", narrower: str
         raise APPROVAL_MALFORMED(f"a comment has at most {COMMENT_CHARS_MAX} characters")
     if len(narrower) > NARROWER_CHARS_MAX:
         raise APPROVAL_MALFORMED(
-            f"what is proposed has {len(narrower)} characters, expected at most {NARROWER_CHARS_MAX}"
+            f"the proposal has {len(narrower)} characters, expected at most {NARROWER_CHARS_MAX}"
         )
     if verdict != "deny":
         if reason or narrower:
-            raise APPROVAL_REASON("only a no has a reason")
+            raise APPROVAL_REASON("only a denial has a reason")
         return Words(comment=comment)
     reason = reason or OTHER
     if reason not in REASONS:
-        raise APPROVAL_REASON(f"reason {shown(reason, 40)} is not known: use one of {', '.join(REASONS)}")
+        raise APPROVAL_REASON(f"unknown reason {shown(reason, 40)}: use one of {', '.join(REASONS)}")
     if (reason == NARROWER) is not bool(narrower):
-        raise APPROVAL_REASON("less is proposed with reason `narrower`, and only with it")
+        raise APPROVAL_REASON("reason `narrower` needs a proposal, and no other reason may have one")
     return Words(reason=reason, comment=comment, narrower=narrower)

@@ -54,22 +54,27 @@ def workflow_fault(
     """
     tier = tier_shown(approval)
     if limits.workflows[tier] != "allowed":
-        return WORKFLOW_TIER(f"actions of tier {tier} are answered by people alone, as `walk.workflows` says")
+        return WORKFLOW_TIER(
+            f"actions of tier {tier} are answered by people only, by setting `walk.workflows`"
+        )
     if tier > workflow.tier_max:
         return WORKFLOW_TIER(
-            f"workflow {shown(workflow.name)} answers up to tier {workflow.tier_max}, this is tier {tier}"
+            f"workflow {shown(workflow.name)} answers up to tier {workflow.tier_max}, and this action "
+            f"has tier {tier}"
         )
     if approval.capability not in workflow.capabilities:
         return WORKFLOW_CAPABILITY(
-            f"workflow {shown(workflow.name)} does not answer about {shown(approval.capability)}"
+            f"workflow {shown(workflow.name)} may not answer for capability {shown(approval.capability)}"
         )
     if not is_asked(workflow, approval):
-        return WORKFLOW_NOT_ASKED(f"this approval asks no group of workflow {shown(workflow.name)}")
+        return WORKFLOW_NOT_ASKED(
+            f"this approval needs no group that workflow {shown(workflow.name)} answers for"
+        )
     ownership = workflow.ownership
     behind = {ownership.owner, ownership.backup_owner} & set(involved)
     if behind:
         return WORKFLOW_INVOLVED(
-            f"{', '.join(sorted(behind))} owns workflow {shown(workflow.name)} and has a part in this action: somebody "
-            "else must approve it"
+            f"{', '.join(sorted(behind))} owns workflow {shown(workflow.name)} and is involved in "
+            "this action: somebody else must approve it"
         )
     return None

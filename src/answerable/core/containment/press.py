@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import Limits, encode, parse
-from answerable.core.containment.hold import REASON_CHARS_MAX
+from answerable.core.containment.hold import ID_BYTES as HOLD_ID_BYTES
+from answerable.core.containment.hold import REASON_CHARS_MAX, hold_id
 from answerable.errors import Malformed
 from answerable.errors.codes.containment import HOLD_REASON
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
+    from answerable.core.containment.hold import HoldId
 
 FILE: Final = "panic"
 """Name of the file in the data directory."""
@@ -38,6 +40,11 @@ class Press:
     reason: str = ""
     told: str = ""
     written_at: int = 0
+
+    @property
+    def hold(self) -> HoldId:
+        """The id of this press's hold: the same one again after a crash on a disk that did not take it."""
+        return hold_id(hashlib.sha256(b"panic\0" + self.id.encode()).digest()[:HOLD_ID_BYTES])
 
     def is_held_by(self, rule: str, at: int) -> bool:
         """Whether a hold that a press placed belongs to this press. rule, at: of the hold."""

@@ -38,7 +38,7 @@ class UnknownHistory:
 
     def text(self) -> str:
         """Return the text for the caller."""
-        return f"the history `{self.tracker}` is not known: {_BECAUSE[self.because]}"
+        return f"tracker `{self.tracker}` has no value: {_BECAUSE[self.because]}"
 
 
 _BECAUSE: Final[dict[Unknown, str]] = {

@@ -37,7 +37,7 @@ def narrowed_arguments(
             settled = False
         if not settled:
             raise OBLIGATION_CONFLICT_REFUSED(
-                f"policies narrow argument {shown(one.argument)} in ways that cannot all hold"
+                f"policies narrow argument {shown(one.argument)} in ways that contradict each other"
             )
     return result
 
@@ -80,10 +80,10 @@ def _one_of(argument: str, value: JSONValue, choices: list[JSONValue]) -> JSONVa
         kept = [one for one in value if any(same(one, choice) for choice in choices)]
         if kept:
             return kept
-        raise _cannot(argument, "names nothing that is allowed")
+        raise _cannot(argument, "has no allowed item")
     if value is not None and any(same(value, choice) for choice in choices):
         return value
-    raise _cannot(argument, "is not one of what is allowed")
+    raise _cannot(argument, "is not one of the allowed values")
 
 
 def _exactly(argument: str, value: JSONValue, wanted: JSONValue) -> JSONValue:
@@ -96,11 +96,11 @@ def _exactly(argument: str, value: JSONValue, wanted: JSONValue) -> JSONValue:
     if isinstance(value, list) and isinstance(wanted, list):
         if all(any(same(one, there) for there in value) for one in wanted):
             return wanted
-        raise _cannot(argument, "lacks what it is to be narrowed to")
-    raise _cannot(argument, "would become something else, not something narrower")
+        raise _cannot(argument, "lacks an item that it would be narrowed to")
+    raise _cannot(argument, "would be replaced, not narrowed")
 
 
 def _cannot(argument: str, why: str) -> Refused:
     return OBLIGATION_UNFULFILLABLE(
-        f"policy narrows argument {shown(argument)}, which {why}: ask for it so that it can be narrowed"
+        f"policy narrows argument {shown(argument)}, which {why}: send a value that can be narrowed"
     )

@@ -141,10 +141,10 @@ def duties_of(obligations: tuple[str, ...]) -> Duties:
         )
     for text in obligations:
         if len(text) > ANNOTATION_CHARS_MAX or _spelt(text) != (text,):
-            raise OBLIGATION_UNKNOWN(f"obligation {shown(text)} is not spelt as it must be")
+            raise OBLIGATION_UNKNOWN(f"obligation {shown(text)} is not in its canonical spelling")
     of = {kind: [text.partition(":")[2] for text in obligations if kind_of(text) == kind] for kind in KINDS}
     if len(set(of["log"])) > 1:
-        raise OBLIGATION_CONFLICT("one policy wants the log in full, another one digests alone")
+        raise OBLIGATION_CONFLICT("one policy requires the full log, another one digests only")
     redact = _places(of["redact"])
     hidden = {place.path for place in redact}
     return Duties(

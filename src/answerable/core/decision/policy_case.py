@@ -285,7 +285,7 @@ def _chain(fields: Fields, agent: str) -> tuple[str, ...]:
     if len(chain) > CHAIN_MAX:
         fields.fault(f"expected at most {CHAIN_MAX} agents, got {len(chain)}", "chain", code=DOCUMENT_SIZE.id)
     if chain and agent and chain[-1] != agent:
-        message = f"the last of a chain acts: expected {shown(agent)}, got {shown(chain[-1])}"
+        message = f"the last agent of a chain acts: expected {shown(agent)}, got {shown(chain[-1])}"
         fields.fault(message, "chain", code=CASE_CHAIN.id)
     return chain
 

@@ -85,7 +85,7 @@ def moment_of(given: Given, windows: tuple[TimeWindow, ...]) -> UnixMillis:
             return moment
     listed = ", ".join(f"{name}: {str(value).lower()}" for name, value in wanted.items())
     when = "at the moment that the case names" if given.at is not None else "at any one moment"
-    raise CASE_WINDOWS(f"the named times are not so {when}: {listed}")
+    raise CASE_WINDOWS(f"the named time windows do not hold {when}: {listed}")
 
 
 def case_faults(
@@ -160,8 +160,8 @@ def _check_tier(tier: int, capability: Capability) -> None:
     """Check a given tier. Raises Malformed (`case.tier`)."""
     if tier < capability.tier:
         raise CASE_TIER(
-            f"capability {shown(capability.name)} is of tier {capability.tier}, which nothing lowers: leave `tier` "
-            "out, or give a higher one, to which the hints of its tool raise it"
+            f"capability {shown(capability.name)} has tier {capability.tier}: leave `tier` out, or "
+            "give a higher one, as the hints of its tool can only raise it"
         )
 
 

@@ -70,7 +70,7 @@ class EvidenceEntry:
         committed = leaf.get("_sd") if isinstance(leaf, dict) else None
         digests = [one.digest for one in self.disclosures]
         if digests != sorted(set(digests)):
-            raise EVIDENCE_DISCLOSURE(f"entry {self.index} shows a field twice")
+            raise EVIDENCE_DISCLOSURE(f"entry {self.index} discloses a field twice")
         for one in self.disclosures:
             if not isinstance(committed, list) or one.digest not in committed:
                 raise EVIDENCE_DISCLOSURE(
@@ -176,7 +176,7 @@ def disclosure_of(text: str) -> Disclosure:
     if not array or urlsafe_b64encode(array).rstrip(b"=").decode() != text:
         raise EVIDENCE_DISCLOSURE("a disclosure is not canonical base64url")
     if not _SALTED.match(array):
-        raise EVIDENCE_DISCLOSURE("a disclosure does not begin with a salt of ours")
+        raise EVIDENCE_DISCLOSURE("a disclosure does not begin with a valid salt")
     return parsed_disclosure(array)
 
 
@@ -187,7 +187,7 @@ def _entry(members: dict[str, bytes], index: int) -> EvidenceEntry:
     if lines:
         texts = lines.decode("ascii", "replace").split("\n", FIELDS_MAX + 1)
         if texts.pop() or len(texts) > FIELDS_MAX:
-            raise EVIDENCE_DISCLOSURE(f"entry {index} shows too many fields, or half a one")
+            raise EVIDENCE_DISCLOSURE(f"entry {index} discloses too many fields, or an incomplete one")
     return EvidenceEntry(
         index=index,
         leaf=_member(members, f"entries/{index}.json"),

@@ -136,7 +136,7 @@ def configured(
         if name not in _OURS:
             continue  # Unknown members are ignored.
         if encode(sent[name]) != encode(ours.get(name)):
-            raise EVENT_STREAM_MEMBER(f"`{name}` is ours to say, and is another one")
+            raise EVENT_STREAM_MEMBER(f"`{name}` is set by this server, and differs")
     if whole or "events_requested" in sent:
         stream = replace(stream, requested=_requested(sent.get("events_requested")))
     if whole or "description" in sent:
@@ -176,7 +176,7 @@ def _requested(value: JSONValue) -> tuple[str, ...] | None:
         raise EVENT_STREAM_MEMBER(f"`events_requested` is a list of at most {REQUESTED_MAX} URIs")
     if any(len(one) > URI_CHARS_MAX or not one.isprintable() for one in texts):
         raise EVENT_STREAM_MEMBER(
-            f"`events_requested` has a URI of more than {URI_CHARS_MAX} characters, or an odd one"
+            f"`events_requested` has a URI of more than {URI_CHARS_MAX} characters, or an invalid one"
         )
     return tuple(dict.fromkeys(texts))
 
@@ -201,14 +201,14 @@ def _delivered_by(
     if method == POLL_URN:
         before = ours.get("delivery")
         if endpoint is not None and not (isinstance(before, dict) and before.get("endpoint_url") == endpoint):
-            raise EVENT_STREAM_MEMBER("`endpoint_url` of a stream that is polled is ours to say")
+            raise EVENT_STREAM_MEMBER("`endpoint_url` of a polled stream is set by this server")
         return replace(stream, method="poll", endpoint="", authorization="")
     if method != PUSH_URN:
         raise EVENT_STREAM_MEMBER(f"`delivery.method` is {PUSH_URN} or {POLL_URN}")
     if not isinstance(endpoint, str) or endpoint not in endpoints:
         raise EVENT_STREAM_ENDPOINT(
-            f"events are pushed only to addresses that the owner of this server lists for this receiver, which "
-            f"{shown(endpoint)} is not: have it added to `announcing.receivers`, or poll"
+            f"push address {shown(endpoint)} is not listed for this receiver: have it added to "
+            "`announcing.receivers`, or poll"
         )
     if (
         not isinstance(authorization, str)

@@ -88,8 +88,8 @@ def wanted_manifest(*, manifest: str = "", prompt: str = "", model: str = "") ->
     """
     if manifest and not _HEX_256.fullmatch(manifest):
         raise TIMELINE_MANIFEST(
-            f"{shown(manifest)} is no digest of a manifest: 64 lower-case hex digits, as"
-            " `answerable agent manifest show` tells it"
+            f"{shown(manifest)} is not the digest of a manifest: expected 64 lower-case hex digits, "
+            "as `answerable agent manifest show` prints them"
         )
     if prompt:
         text = prompt if prompt.startswith(_PREFIX) else f"{_PREFIX}{prompt}"
@@ -97,7 +97,8 @@ def wanted_manifest(*, manifest: str = "", prompt: str = "", model: str = "") ->
             prompt = checked_digest(text)
         except Malformed:
             raise TIMELINE_PROMPT(
-                f"{shown(prompt)} is no digest of a prompt: `sha256:` and 64 lower-case hex digits"
+                f"{shown(prompt)} is not the digest of a prompt: expected `sha256:` and 64 lower-case hex "
+                "digits"
             ) from None
     name, at, version = model.partition("@")
     if model:
@@ -107,7 +108,8 @@ def wanted_manifest(*, manifest: str = "", prompt: str = "", model: str = "") ->
                 checked_text(version)
         except Malformed:
             raise TIMELINE_MODEL(
-                f"{shown(model)} is no model: `NAME` or `NAME@VERSION`, such as `claude-sonnet-4-5@20250929`"
+                f"{shown(model)} is not a model: expected `NAME` or `NAME@VERSION`, such as "
+                "`claude-sonnet-4-5@20250929`"
             ) from None
     if not (manifest or prompt or model):
         raise TIMELINE_NOTHING()

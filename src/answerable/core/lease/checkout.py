@@ -52,9 +52,9 @@ class CheckOuts(Generic[Kept]):
         while self._fading and self._fading[0][0] <= now:
             self.drop(heappop(self._fading)[1])
         if name in self._out:
-            raise LEASE_TAKEN(f"the lease {shown(name)} has been issued already")
+            raise LEASE_TAKEN(f"lease {shown(name)} was issued already")
         if len(self._out) >= LEASES_MAX:
-            raise LEASE_CROWD(f"more than {LEASES_MAX} leases are out at this target")
+            raise LEASE_CROWD(f"more than {LEASES_MAX} leases are open at this target")
         out = self._out[name] = CheckOut(name=name, kept=kept, expires_at=expires_at)
         return out
 
@@ -66,7 +66,7 @@ class CheckOuts(Generic[Kept]):
         """Return the lease of this name, if it is valid. Raises Refused (`lease.gone`)."""
         out = self._out.get(name)
         if out is None or out.is_ended or at >= out.expires_at:
-            raise LEASE_GONE(f"the lease {shown(name)} has ended, or was never issued")
+            raise LEASE_GONE(f"lease {shown(name)} has ended or was never issued")
         return out
 
     def end(self, name: LeaseName) -> int:

@@ -157,4 +157,4 @@ def lease_window(text: str) -> LeaseWindow:
     for one in LEASE_WINDOWS:
         if one == text:
             return one
-    raise LEASE_WINDOW(f"{shown(text, 40)} is no window of leases: there are {', '.join(LEASE_WINDOWS)}")
+    raise LEASE_WINDOW(f"unknown lease window {shown(text, 40)}: expected one of {', '.join(LEASE_WINDOWS)}")

@@ -89,13 +89,13 @@ class AskedRequest:
 def asked_request(method: object, path: object, query: object = None) -> AskedRequest:
     """Validate an agent's request. query: an object of texts. Raises Refused (`target.arguments`)."""
     if method not in METHODS:
-        raise TARGET_ARGUMENTS(f"the method {shown(method, 20)} is none of {', '.join(METHODS)}")
+        raise TARGET_ARGUMENTS(f"method is {shown(method, 20)}, expected one of {', '.join(METHODS)}")
     if fault := path_fault(path):
         raise TARGET_ARGUMENTS(fault)
     if query is None:
         query = {}
     if not isinstance(query, dict) or len(query) > PARAMETERS_MAX:
-        raise TARGET_ARGUMENTS(f"`query` is an object of at most {PARAMETERS_MAX} texts")
+        raise TARGET_ARGUMENTS(f"`query` must be an object of at most {PARAMETERS_MAX} texts")
     for name, value in query.items():
         if fault := _name_fault(name) or _value_fault(name, value):
             raise TARGET_ARGUMENTS(fault)
@@ -108,8 +108,9 @@ def let_request(rules: Iterable[RequestRule], asked: AskedRequest) -> AskedReque
     if any(rule.lets(asked) for rule in rules):
         return asked
     raise TARGET_ARGUMENTS(
-        f"the lease of this action does not let {asked.method} {shown(asked.path)} with "
-        f"{_named(name for name, _ in asked.query)} through; it lets: {'; '.join(map(str, rules))[:600]}"
+        f"the lease of this action does not permit {asked.method} {shown(asked.path)} with "
+        f"{_named((name for name, _ in asked.query))}: it permits "
+        f"{'; '.join(map(str, rules))[:600]}"
     )
 
 

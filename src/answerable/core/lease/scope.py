@@ -67,10 +67,10 @@ def _filled(part: JSONValue, values: Mapping[str, str]) -> JSONValue:
 def _value(name: str, values: Mapping[str, str]) -> str:
     value = values.get(name)
     if not value:
-        raise LEASE_SCOPE(f"the action has no {shown(name)}, which its credential would be limited to")
+        raise LEASE_SCOPE(f"the action has no {shown(name)}, which must limit its credential")
     if len(value) > VALUE_CHARS_MAX or not value.isprintable():
         raise LEASE_SCOPE(
-            f"{shown(name)} cannot limit a credential: it has more than {VALUE_CHARS_MAX} characters, or some that "
-            "cannot be printed"
+            f"{shown(name)} cannot limit a credential: it must have at most {VALUE_CHARS_MAX} "
+            "printable characters"
         )
     return value

@@ -83,7 +83,10 @@ class StoredSecret:
     def with_version(self, now: UnixMillis) -> StoredSecret:
         """Return the secret with one version more. Raises Refused (`secret.full`)."""
         if len(self.versions) >= VERSIONS_MAX:
-            raise SECRET_FULL(f"{shown(self.name)} has {VERSIONS_MAX} versions: retire it, and begin another")
+            raise SECRET_FULL(
+                f"secret {shown(self.name)} has {VERSIONS_MAX} versions, which is the limit: retire it, "
+                "and create another secret"
+            )
         number = self.versions[-1].number + 1 if self.versions else 1
         versions = (*self.versions, SecretVersion(number=number, made_at=now))
         return replace(self, versions=versions, exposed_at=NEVER, exposed_why="", prepared_at=NEVER)

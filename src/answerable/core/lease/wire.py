@@ -33,4 +33,4 @@ def lease_list(text: str) -> LeaseList:
     for one in LEASE_LISTS:
         if one == text:
             return one
-    raise LEASE_LIST(f"{shown(text, 40)} is no list of leases: there are {', '.join(LEASE_LISTS)}")
+    raise LEASE_LIST(f"unknown list of leases {shown(text, 40)}: expected one of {', '.join(LEASE_LISTS)}")

@@ -105,7 +105,7 @@ class Told:
         value = (self.fields or {}).get(name)
         if value is None:
             raise LEDGER_KEY_GONE(
-                f"entry {self.index} cannot be opened: the key of whose data it is, is gone"
+                f"entry {self.index} cannot be decrypted: the key of its data subject was erased"
             )
         return value
 

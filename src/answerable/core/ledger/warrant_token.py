@@ -185,7 +185,7 @@ def verified_warrant(token: str, *, broker: str, keys: Iterable[PublicKey], now:
             f"the warrant is for broker {shown(warrant.broker)}, expected broker {shown(broker)}"
         )
     if now >= warrant.deadline:
-        raise WARRANT_LATE("the time to perform this action has run out")
+        raise WARRANT_LATE("the warrant has expired: the action was not performed in time")
     return warrant
 
 

@@ -129,7 +129,7 @@ class DestinationIn:
     def failure(self, attempt: Attempt) -> str | None:
         """As ResourceIn.failure."""
         if attempt.destination_type != self.type or not attempt.destinations:
-            where = f"nothing says where {shown(attempt.capability)} goes"
+            where = f"the destination of {shown(attempt.capability)} is unknown"
             return f"allows {_to(self.type, self.allowed)} only, and {where}"
         outside = [one for one in attempt.destinations if not admits(self.allowed, one)]
         if not outside:

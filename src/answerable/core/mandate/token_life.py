@@ -48,7 +48,8 @@ class ActingLimits:
         if any(not 1 <= one <= most for one, most in zip(self.seconds, ACTING_SECONDS_MAX, strict=True)):
             most = ", ".join(map(str, ACTING_SECONDS_MAX))
             raise TOKEN_LIMITS(
-                f"tokens act for at most {most} seconds by tier 0 to {TIER_MAX}; settings may lower that alone"
+                f"access tokens are valid for at most {most} seconds by tier 0 to {TIER_MAX}: settings "
+                "may only lower these"
             )
 
     def of_tier(self, tier: int) -> int:

@@ -16,15 +16,17 @@ DRILL_AMBIGUOUS = RefusedCode(
 )
 DRILL_DOCUMENT = MalformedCode("drill.document", "the document has no `spec`")
 DRILL_INACTIVE = RefusedCode(
-    "drill.inactive", "what is drilled is not in force, nor is its shadow: see `answerable registry check`"
+    "drill.inactive",
+    "the agent or capability of the drill, or its drill copy, is not in force: see `answerable "
+    "registry check`",
 )
 DRILL_KIND = MalformedCode("drill.kind", "there is no drill …: expected …")
 DRILL_MISSING = RefusedCode(
     "drill.missing",
-    "a higher tier takes drills that passed within … days, of the document as it is registered now, "
-    "and then a change of its tier alone: ……",
+    "a higher tier requires drills that passed within … days on the registered document, and a "
+    "change of its tier alone: ……",
 )
-DRILL_NOT_KEPT = RefusedCode("drill.not_kept", "no drills are kept here: run the product on a data directory")
+DRILL_NOT_KEPT = RefusedCode("drill.not_kept", "this process stores no drills: run it with a data directory")
 DRILL_UNKNOWN = RefusedCode("drill.unknown", "no agent or capability that is in force is called …")
 
 HELD_AGENT = RefusedCode("held.agent", "agent … is held: …")
@@ -49,9 +51,7 @@ HISTORY_UNREAD = BrokenCode("history.unread", "the history has not been read to 
 HOLD_AGREED_ALREADY = RefusedCode(
     "hold.agreed_already", "you have already agreed to lift this hold: another person must agree too"
 )
-HOLD_AMBIGUOUS = RefusedCode(
-    "hold.ambiguous", "… may be …: say which with --kind, and nothing is stopped until you do"
-)
+HOLD_AMBIGUOUS = RefusedCode("hold.ambiguous", "nothing was stopped: … may be …; choose one with --kind")
 HOLD_CHANGED_MEANWHILE = RefusedCode(
     "hold.changed_meanwhile",
     "another request changed this hold at the same time: see `answerable hold list` and try again",
@@ -83,14 +83,16 @@ LIFT_STALE = UnverifiedCode(
 LIFT_TYPE = UnverifiedCode("lift.type", "expected a token of type …, got …", step="lift")
 
 PANIC_NO_DATA = UnavailableCode(
-    "panic.no_data", "there is no data directory …: name the server's own with --data", port="panic_file"
+    "panic.no_data",
+    "there is no data directory …: name the server's data directory with --data",
+    port="panic_file",
 )
 PANIC_NOT_HELD = UnavailableCode(
     "panic.not_held", "`…` exists, and the hold on everything cannot be placed: …", port="hold_register"
 )
 PANIC_NOT_WRITTEN = UnavailableCode(
     "panic.not_written",
-    "… cannot be written (…): run this as the user of the server, or end the server",
+    "… cannot be written (…): run this as the server's user, or stop the server",
     port="panic_file",
 )
 
@@ -100,7 +102,7 @@ STOP_NO_ANSWER = UnavailableCode(
 
 STOP_RULE_OWNERSHIP = FindingCode("stop_rule.ownership", "ownership lacks …")
 STOP_RULE_UNKNOWN = MalformedCode(
-    "stop_rule.unknown", "there is no stop rule …: apply it with `dryRun: true`"
+    "stop_rule.unknown", "there is no stop rule …: apply it with `dryRun: true` first"
 )
 STOP_RULE_WAITING = RefusedCode(
     "stop_rule.waiting", "a stop rule holds …, and too many holds are waiting to be placed: ask the operator"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from answerable.errors.code import FindingCode, MalformedCode, UnavailableCode
 
 DESTINATION_INVALID = MalformedCode("destination.invalid", "destination … …")
-DESTINATION_UNKNOWN = MalformedCode("destination.unknown", "nothing says where this goes: expected it in …")
+DESTINATION_UNKNOWN = MalformedCode("destination.unknown", "the destination is missing: expected it in …")
 
 DOCUMENT_API_VERSION = FindingCode("document.api_version", "expected `…`, got …")
 DOCUMENT_CHOICE = MalformedCode("document.choice", "… is not a day of the week…")
@@ -38,7 +38,7 @@ JSON_NOT_CANONICAL = MalformedCode("json.not_canonical", "stored json is not in 
 JSON_NOT_FINITE = MalformedCode("json.not_finite", "number is not finite: at …")
 JSON_NUMBER_RANGE = MalformedCode("json.number_range", "number beyond what a double can hold")
 JSON_SIZE = MalformedCode("json.size", "json text of … bytes, expected at most …")
-JSON_SURROGATE = MalformedCode("json.surrogate", "mandate or reason holds half a character")
+JSON_SURROGATE = MalformedCode("json.surrogate", "mandate or reason has a lone surrogate")
 JSON_SYNTAX = MalformedCode("json.syntax", "not json: ……")
 JSON_TRAILING = MalformedCode("json.trailing", "something follows the json value…")
 JSON_TYPE = MalformedCode("json.type", "its selectors are no list")
@@ -54,12 +54,12 @@ SCHEMA_MISSING = FindingCode(
     "schema.missing", "there is no …, by which editors and reviewers know what policies can say: …"
 )
 SCHEMA_NOT_OBJECT = MalformedCode("schema.not_object", "an input schema must be a JSON object")
-SCHEMA_REFERENCE = MalformedCode("schema.reference", "an input schema holds another schema with an `$id`")
+SCHEMA_REFERENCE = MalformedCode("schema.reference", "an input schema contains another schema with an `$id`")
 SCHEMA_REFERENCES = MalformedCode(
     "schema.references",
-    "the references of an input schema come to more than … uses, or … in a row: write it with fewer",
+    "the references of an input schema expand to more than … uses or a chain of …: use fewer",
 )
-SCHEMA_SIZE = MalformedCode("schema.size", "an input schema may have … bytes")
+SCHEMA_SIZE = MalformedCode("schema.size", "an input schema may have at most … bytes")
 SCHEMA_STALE = FindingCode(
     "schema.stale", "not the schema of this registry: the first change is …; …, and read what changed"
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from answerable.errors.code import BrokenCode, MalformedCode, RefusedCode, UnavailableCode
 
-DELIVERY_TOLD = MalformedCode("delivery.told", "… is nothing that is told")
+DELIVERY_TOLD = MalformedCode("delivery.told", "… is not a state of a delivery")
 
 EVENT_POST_AUTHORITIES = MalformedCode(
     "event_post.authorities", "the authorities of receivers of events are certificates in PEM"
@@ -14,32 +14,31 @@ EVENT_POST_UNREACHABLE = UnavailableCode(
 )
 
 EVENT_STREAM_BUSY = UnavailableCode(
-    "event_stream.busy", "a stream of events was changed … times meanwhile: try again", port="event_register"
+    "event_stream.busy",
+    "the event stream was changed … times at the same moment: try again",
+    port="event_register",
 )
 EVENT_STREAM_COUNT = RefusedCode(
     "event_stream.count", "a receiver has at most … streams: change or delete one of them"
 )
 EVENT_STREAM_ENDPOINT = MalformedCode(
     "event_stream.endpoint",
-    "events are pushed only to addresses that the owner of this server lists for this receiver, "
-    "which … is not: have it added to `announcing.receivers`, or poll",
+    "push address … is not listed for this receiver: have it added to `announcing.receivers`, or poll",
 )
-EVENT_STREAM_FAILED = BrokenCode(
-    "event_stream.failed", "something of ours failed: the server's log says what"
-)
-EVENT_STREAM_FULL = RefusedCode("event_stream.full", "the stream is full: take what waits in it first")
+EVENT_STREAM_FAILED = BrokenCode("event_stream.failed", "internal error: see the server's log")
+EVENT_STREAM_FULL = RefusedCode("event_stream.full", "the stream is full: read the waiting events first")
 EVENT_STREAM_KEPT = MalformedCode("event_stream.kept", "not what is kept of a stream of events")
-EVENT_STREAM_KEY = BrokenCode("event_stream.key", "there is a stream of events and no key to sign them")
+EVENT_STREAM_KEY = BrokenCode("event_stream.key", "there is an event stream but no key to sign its events")
 EVENT_STREAM_MEMBER = MalformedCode("event_stream.member", "the body is a JSON object")
 EVENT_STREAM_RECEIVER = RefusedCode(
     "event_stream.receiver",
-    "… is not a receiver of events here: the owner of this server lists it in `announcing.receivers`",
+    "… is not a receiver of events: the operator must list it in `announcing.receivers`",
 )
 EVENT_STREAM_TOO_OFTEN = RefusedCode(
     "event_stream.too_often",
-    "the changes of a receiver's streams take … bytes of the ledger in … seconds at most: wait",
+    "the stream changes of this receiver exceed … bytes in … seconds: wait and try again",
 )
-EVENT_STREAM_UNKNOWN = RefusedCode("event_stream.unknown", "there is no stream … of yours")
+EVENT_STREAM_UNKNOWN = RefusedCode("event_stream.unknown", "you have no stream …")
 
 WEBHOOK_SECRET = MalformedCode(
     "webhook.secret", "the secret of a webhook is `…` and base64 of … to … random bytes"

@@ -14,14 +14,14 @@ EVIDENCE_MANIFEST = MalformedCode(
     "evidence.manifest", "the manifest does not fit the members, or there are others"
 )
 EVIDENCE_MEMBER = MalformedCode("evidence.member", "the bundle lacks …")
-EVIDENCE_NOTHING = MalformedCode("evidence.nothing", "no entry of the ledger is about that")
-EVIDENCE_REVEAL = MalformedCode("evidence.reveal", "more than … fields to reveal")
+EVIDENCE_NOTHING = MalformedCode("evidence.nothing", "no ledger entry belongs to the selection")
+EVIDENCE_REVEAL = MalformedCode("evidence.reveal", "expected at most … fields to reveal")
 EVIDENCE_UNSIGNED = MalformedCode(
     "evidence.unsigned", "no checkpoint covers entry … yet: run `answerable ledger seal` and try again"
 )
 
 LEDGER_BATCH_OPEN = BrokenCode("ledger.batch_open", "the batch of this entry is not durable yet")
-LEDGER_BUSY = UnavailableCode("ledger.busy", "the log takes no more at this moment", port="ledger")
+LEDGER_BUSY = UnavailableCode("ledger.busy", "the log is busy: try again", port="ledger")
 LEDGER_CHAIN = UnverifiedCode("ledger.chain", "entry does not follow the one before it", step="frame.chain")
 LEDGER_CLOSED = UnavailableCode("ledger.closed", "the log is closed", port="ledger")
 LEDGER_CORRUPT = BrokenCode(
@@ -44,7 +44,7 @@ LEDGER_FRAME_UNKNOWN = MalformedCode(
     "ledger.frame_unknown", "entry with flags … and a leaf of … bytes cannot be read"
 )
 LEDGER_FULL = UnavailableCode(
-    "ledger.full", "no room for an entry of … bytes: … are left for it", port="ledger"
+    "ledger.full", "no space for an entry of … bytes: … bytes are left", port="ledger"
 )
 LEDGER_HEAD = MalformedCode("ledger.head", "the head cannot be read")
 LEDGER_HEADER_CRC = UnverifiedCode("ledger.header_crc", "segment header is damaged", step="segment.header")
@@ -52,9 +52,13 @@ LEDGER_HEADER_CUT = MalformedCode("ledger.header_cut", "segment of … bytes has
 LEDGER_HEADER_MAGIC = MalformedCode("ledger.header_magic", "not a ledger segment")
 LEDGER_HEADER_VERSION = MalformedCode("ledger.header_version", "segment of version … cannot be read")
 LEDGER_KEY_GONE = UnverifiedCode(
-    "ledger.key_gone", "entry … cannot be opened: the key of whose data it is, is gone", step="payload"
+    "ledger.key_gone", "entry … cannot be decrypted: the key of its data subject was erased", step="payload"
 )
-LEDGER_KEY_MISMATCH = BrokenCode("ledger.key_mismatch", "the log belongs to the keys in …, which are others")
+LEDGER_KEY_MISMATCH = BrokenCode(
+    "ledger.key_mismatch",
+    "the log in … is signed by …, and this server has the key of …: a log that was moved or copied needs `keys` and "
+    "`ledger.origin` of where it came from",
+)
 LEDGER_LEAF_MALFORMED = BrokenCode("ledger.leaf_malformed", "entry … has a leaf that is not an object")
 LEDGER_LEAF_MALFORMED_MALFORMED = MalformedCode(
     LEDGER_LEAF_MALFORMED.id, "the leaf is written in another way"
@@ -76,8 +80,8 @@ LEDGER_ROOT_MISMATCH = BrokenCode(
 )
 LEDGER_SHARD_UNREADABLE = UnavailableCode(
     "ledger.shard_unreadable",
-    "the registers know nothing of shard …, and its log cannot be read (…): what it says is held or "
-    "revoked would not be. Restore it, or take its directory away",
+    "the log of shard … cannot be read (…) and the registers have nothing of it: its holds and "
+    "revocations would be missing; restore the log, or move its directory away",
     port="ledger",
 )
 LEDGER_SHARDED = MalformedCode(
@@ -86,7 +90,9 @@ LEDGER_SHARDED = MalformedCode(
 LEDGER_SUBJECT_KEY = MalformedCode(
     "ledger.subject_key", "a subject key has an id of 16 bytes and 32 secret bytes"
 )
-LEDGER_UNREADABLE = UnavailableCode("ledger.unreadable", "the log has no key beside it", port="published_log")
+LEDGER_UNREADABLE = UnavailableCode(
+    "ledger.unreadable", "the published log has no public key", port="published_log"
+)
 LEDGER_UNSEALED = BrokenCode("ledger.unsealed", "fields need the key of their subject")
 LEDGER_UNSHARDED = MalformedCode(
     "ledger.unsharded",
@@ -101,19 +107,22 @@ LEDGER_UNWRITABLE = UnavailableCode("ledger.unwritable", "cannot …: …", port
 LOG_FILE_SIZE = MalformedCode("log.file_size", "the file is too large")
 
 REGISTER_BEHIND = UnavailableCode(
-    "register.behind", "it is in force in this process, and the registers do not have it: …", port="register"
+    "register.behind",
+    "the change is in force in this process, but could not be written to the registers: …",
+    port="register",
 )
 REGISTER_BEYOND_LEDGER = BrokenCode(
     "register.beyond_ledger",
-    "… rows of the registers stand in no entry of the ledger: …; they were written by other hands "
-    "than this server's, or the ledger is another one. Put the registers…",
+    "… rows of the registers are in no ledger entry: …; another program wrote them, or the "
+    "ledger is another one: restore the registers that belong to it, or move `answerable.db` "
+    "away, and it is rebuilt from the ledger",
 )
 REGISTER_BUSY = UnavailableCode(
-    "register.busy", "too many changes of leases wait to be written", port="lease_register"
+    "register.busy", "too many lease changes are waiting to be written: try again", port="lease_register"
 )
 REGISTER_CHANGED_MEANWHILE = UnavailableCode(
     "register.changed_meanwhile",
-    "another process applied documents at the same moment: look, and apply again",
+    "another process applied documents at the same moment: compare and apply again",
     port="register",
 )
 REGISTER_CORRUPT = UnavailableCode(
@@ -121,24 +130,25 @@ REGISTER_CORRUPT = UnavailableCode(
     "… … in the register file cannot be read: `answerable doctor` says why",
     port="register",
 )
-REGISTER_CORRUPT_MALFORMED = MalformedCode(REGISTER_CORRUPT.id, "what came of it cannot be read")
+REGISTER_CORRUPT_MALFORMED = MalformedCode(REGISTER_CORRUPT.id, "its outcome cannot be read")
 REGISTER_DOCUMENTS = BrokenCode(
     "register.documents",
-    "the registry documents are not those that the last change of them in the ledger says, and they "
-    "cannot be made again from it: put a copy of `answerable.db` back …",
+    "the registry documents differ from their last change in the ledger, and cannot be rebuilt "
+    "from it: restore a copy of `answerable.db` with unedited documents",
 )
 REGISTER_EPOCH = UnavailableCode(
     "register.epoch", "the shared epoch of the register cannot be kept: …", port="register"
 )
 REGISTER_FOREIGN = UnavailableCode(
-    "register.foreign", "`…` is a database of some other program", port="register"
+    "register.foreign", "`…` is a database of another program", port="register"
 )
 REGISTER_IN_USE = UnavailableCode(
-    "register.in_use", "another broker has these leases open: stop it first", port="register"
+    "register.in_use", "another broker uses these leases: stop it first", port="register"
 )
 REGISTER_NO_ROOM = RefusedCode(
     "register.no_room",
-    "nothing was done: no action begins while the registers cannot be written, as no stop could be kept (…)",
+    "nothing was done: no action begins while the registers cannot be written, since a stop could not be "
+    "stored (…)",
 )
 REGISTER_SCHEMA_NEWER = UnavailableCode(
     "register.schema_newer", "`…` has schema version …, expected at most …", port="register"
@@ -153,7 +163,7 @@ REGISTER_UNRECORDED = UnavailableCode(
 )
 
 REPLAY_LIMITS = MalformedCode(
-    "replay.limits", "a replay table has 1 to … partitions and 1 to … uses in each, got … and …"
+    "replay.limits", "expected 1 to … replay partitions with 1 to … uses each, got … and …"
 )
 REPLAY_UNAVAILABLE = UnavailableCode(
     "replay.unavailable", "another process holds the replay table", port="replay"
@@ -171,12 +181,12 @@ SHARD_DIRECTORY = UnavailableCode(
 )
 SHARD_DOWN = UnavailableCode("shard.down", "shard …… is not running: try again when it is", port="shard_link")
 SHARD_FAILED = UnavailableCode(
-    "shard.failed", "the process that this mandate belongs to failed", port="shard_link", effect="unknown"
+    "shard.failed", "the process of this mandate's shard failed", port="shard_link", effect="unknown"
 )
 SHARD_HEAD = MalformedCode("shard.head", "the entry of the log of logs is no head of a shard")
 SHARD_LATE = UnavailableCode("shard.late", "shard … gave no answer in … s", port="shard_link")
 SHARD_LOST = UnavailableCode("shard.lost", "shard … answered about another log", port="shard_link")
-SHARD_MESSAGE = MalformedCode("shard.message", "a result is an object")
+SHARD_MESSAGE = MalformedCode("shard.message", "a result must be an object")
 SHARD_NAME = MalformedCode(
     "shard.name", "… is not the name of a shard: 1 to … of a-z, 0-9 and inner hyphens, and neither of …"
 )
@@ -185,10 +195,8 @@ SHARD_OTHER_CHECKPOINT = UnverifiedCode(
     "the proof in the shard is against another checkpoint than that of its head",
     step="shard.head",
 )
-SHARD_REFUSED = UnavailableCode("shard.refused", "… is no shard of this deployment", port="shard_link")
-SHARD_TOO_LONG = MalformedCode(
-    "shard.too_long", "a message of … bytes is longer than the … that go from one process to another"
-)
+SHARD_REFUSED = UnavailableCode("shard.refused", "… is not a shard of this deployment", port="shard_link")
+SHARD_TOO_LONG = MalformedCode("shard.too_long", "the message has … bytes, expected at most …")
 
 SIGNED_ALGORITHM = UnverifiedCode("signed.algorithm", "algorithm … is not accepted", step="signed")
 SIGNED_KEY = UnverifiedCode("signed.key", "key … is not registered for …", step="signed")
@@ -198,7 +206,7 @@ SIGNED_TYPE = UnverifiedCode("signed.type", "expected a token of type …, got �
 
 SUBJECT_KEYS_CORRUPT = UnavailableCode(
     "subject_keys.corrupt",
-    "the subject keys cannot be opened: they were changed, or made under another root key",
+    "the subject keys cannot be opened: they were changed, or sealed with another root key",
     port="subject_keys",
 )
 SUBJECT_KEYS_LOST = UnavailableCode(
@@ -210,15 +218,17 @@ SUBJECT_KEYS_LOST = UnavailableCode(
 
 TIMELINE_MANIFEST = MalformedCode(
     "timeline.manifest",
-    "… is no digest of a manifest: 64 lower-case hex digits, as `answerable agent manifest show` tells it",
+    "… is not the digest of a manifest: expected 64 lower-case hex digits, as `answerable "
+    "agent manifest show` prints them",
 )
-TIMELINE_MANIFEST_UNKNOWN = RefusedCode("timeline.manifest_unknown", "the ledger knows no manifest with ……")
+TIMELINE_MANIFEST_UNKNOWN = RefusedCode("timeline.manifest_unknown", "no manifest in the ledger has ……")
 TIMELINE_MODEL = MalformedCode(
-    "timeline.model", "… is no model: `NAME` or `NAME@VERSION`, such as `claude-sonnet-4-5@20250929`"
+    "timeline.model",
+    "… is not a model: expected `NAME` or `NAME@VERSION`, such as `claude-sonnet-4-5@20250929`",
 )
 TIMELINE_NOTHING = MalformedCode("timeline.nothing", "say under which manifest, prompt or model")
 TIMELINE_PROMPT = MalformedCode(
-    "timeline.prompt", "… is no digest of a prompt: `sha256:` and 64 lower-case hex digits"
+    "timeline.prompt", "… is not the digest of a prompt: expected `sha256:` and 64 lower-case hex digits"
 )
 TIMELINE_UNKNOWN = MalformedCode("timeline.unknown", "the ledger has no entry about …")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from answerable.errors.code import BrokenCode, DecisionCode, MalformedCode, RefusedCode, UnverifiedCode
 
-BUDGET_AMOUNT = MalformedCode("budget.amount", "less than nothing of it was used")
+BUDGET_AMOUNT = MalformedCode("budget.amount", "the used amount is negative")
 BUDGET_AMOUNT_REFUSED = RefusedCode(
     BUDGET_AMOUNT.id,
     "argument … counts against the mandate's budget: it must be a whole number from 0 to 2^53 - 1, got …",
@@ -134,7 +134,7 @@ MANDATE_CAPABILITY_OUTSIDE = DecisionCode(
 MANDATE_CAPABILITY_UNKNOWN = RefusedCode("mandate.capability_unknown", "capability … is not active")
 MANDATE_CAVEAT = DecisionCode("mandate.caveat", "the mandate …")
 MANDATE_CLOSED = RefusedCode(
-    "mandate.closed", "the mandate that this was asked under is closed: nothing can run under it any more"
+    "mandate.closed", "the mandate of this action is closed: the action can no longer run under it"
 )
 MANDATE_CLOSED_DECISION = DecisionCode(MANDATE_CLOSED.id, "the mandate for this task has been closed")
 MANDATE_DUPLICATE = MalformedCode("mandate.duplicate", "a mandate … is registered already")

@@ -14,35 +14,35 @@ from answerable.errors.code import (
 
 ANSWERS_REGISTRY_UNKNOWN = MalformedCode(
     "answers.registry_unknown",
-    "the ledger does not say all of the registry that was in force then, so nothing can be told",
+    "the ledger does not contain the whole registry of that time, so the question cannot be answered",
 )
-ANSWERS_UNKNOWN_NAME = MalformedCode("answers.unknown_name", "no agent was called … then")
+ANSWERS_UNKNOWN_NAME = MalformedCode("answers.unknown_name", "no agent … was registered at that time")
 
-CASE_CHAIN = FindingCode("case.chain", "the last of a chain acts: expected …, got …")
+CASE_CHAIN = FindingCode("case.chain", "the last agent of a chain acts: expected …, got …")
 CASE_TIER = MalformedCode(
     "case.tier",
-    "capability … is of tier …, which nothing lowers: leave `tier` out, or give a higher one, to "
-    "which the hints of its tool raise it",
+    "capability … has tier …: leave `tier` out, or give a higher one, as the hints of its "
+    "tool can only raise it",
 )
 CASE_UNKNOWN = MalformedCode("case.unknown", "there is no active agent … or capability …")
-CASE_WINDOWS = MalformedCode("case.windows", "the named times are not so …: …")
+CASE_WINDOWS = MalformedCode("case.windows", "the named time windows do not hold …: …")
 
 DECISION_NONE = MalformedCode("decision.none", "there is no decision …")
 
-FACTS_UNKNOWN = RefusedCode("facts.unknown", "what happened before is not known: …")
+FACTS_UNKNOWN = RefusedCode("facts.unknown", "tracker `…` has no value: …")
 FACTS_UNKNOWN_DECISION = DecisionCode(
     FACTS_UNKNOWN.id, "what happened before is not known, and the policy set counts it"
 )
 
 OBLIGATION_CONFLICT = MalformedCode("obligation.conflict", "… obligations at once, expected at most …")
 OBLIGATION_CONFLICT_REFUSED = RefusedCode(
-    OBLIGATION_CONFLICT.id, "policies narrow argument … in ways that cannot all hold"
+    OBLIGATION_CONFLICT.id, "policies narrow argument … in ways that contradict each other"
 )
 OBLIGATION_SECOND_NARROWING = RefusedCode(
-    "obligation.second_narrowing", "the action was narrowed, and what came of it policy would narrow again"
+    "obligation.second_narrowing", "policy narrowed the action, and would narrow the result again"
 )
 OBLIGATION_UNFULFILLABLE = RefusedCode(
-    "obligation.unfulfillable", "policy narrows argument …, which …: ask for it so that it can be narrowed"
+    "obligation.unfulfillable", "policy narrows argument …, which …: send a value that can be narrowed"
 )
 OBLIGATION_UNKNOWN = MalformedCode("obligation.unknown", "obligation … is not known: there are …")
 
@@ -71,36 +71,39 @@ POLICY_SIZE = MalformedCode("policy.size", "policy of … bytes, expected at mos
 POLICY_STATEMENT = MalformedCode("policy.statement", "this is not a policy set as logs write it down")
 POLICY_SYNTAX = MalformedCode("policy.syntax", "a policy's expression is nested too deeply")
 POLICY_THRESHOLD = MalformedCode("policy.threshold", "group … asks for … of … members")
-POLICY_TOO_LARGE = MalformedCode("policy.too_large", "… policies, expected at most …")
+POLICY_TOO_LARGE = MalformedCode("policy.too_large", "the sets have … policies, expected at most …")
 POLICY_UNEXPLAINED = DecisionCode("policy.unexplained", "policy gave no reason")
-POLICY_UNREADABLE = MalformedCode("policy.unreadable", "Cedar cannot say what is possible: …")
+POLICY_UNREADABLE = MalformedCode("policy.unreadable", "Cedar cannot evaluate what is possible: …")
 POLICY_WORD = MalformedCode("policy.word", "not a name or address: …")
 
 PUBLICATION_ALGORITHM = UnverifiedCode(
     "publication.algorithm", "algorithm … is not accepted", step="publication"
 )
 PUBLICATION_AMBIGUOUS = RefusedCode(
-    "publication.ambiguous", "… is too short for a digest: give … characters or more"
+    "publication.ambiguous", "… is too short for a digest: expected … characters or more"
 )
 PUBLICATION_AUDIENCE = UnverifiedCode(
     "publication.audience", "the step has audience …, expected …", step="publication"
 )
 PUBLICATION_CHANGED = RefusedCode(
-    "publication.changed", "other policy sets are in force than those that this changes: propose it anew"
+    "publication.changed",
+    "the policy sets in force are no longer those that this proposal changes: propose it again",
 )
 PUBLICATION_GROUP = RefusedCode("publication.group", "… is not in group …, whose members publish policy sets")
 PUBLICATION_KEY = UnverifiedCode("publication.key", "key … is not registered for …", step="publication")
 PUBLICATION_MALFORMED = MalformedCode("publication.malformed", "claim … is missing or unknown")
 PUBLICATION_NO_ASKING = UnavailableCode(
-    "publication.no_asking", "this process cannot ask policy sets: use the server's", port="policies"
+    "publication.no_asking", "this process cannot evaluate policy sets: ask the server", port="policies"
 )
 PUBLICATION_NO_REGISTER = UnavailableCode(
     "publication.no_register", "this process keeps no proposals and no earlier policy sets", port="policies"
 )
-PUBLICATION_NOTHING = RefusedCode("publication.nothing", "these policy sets are in force as they are")
+PUBLICATION_NOTHING = RefusedCode(
+    "publication.nothing", "nothing to propose: these policy sets are already in force"
+)
 PUBLICATION_OTHER = UnverifiedCode(
     "publication.other",
-    "the signature is to another change than this one: look at it again, and sign what you see",
+    "the signature is for another change than this one: read the change again and sign it anew",
     step="publication",
 )
 PUBLICATION_OWN = RefusedCode(
@@ -115,18 +118,18 @@ PUBLICATION_STALE = UnverifiedCode(
     step="publication",
 )
 PUBLICATION_SUPERSEDED = RefusedCode(
-    "publication.superseded", "other policy sets came into force since this was proposed: propose it anew"
+    "publication.superseded", "other policy sets came into force after this proposal: propose it again"
 )
 PUBLICATION_TOO_MANY = RefusedCode(
-    "publication.too_many", "… proposals wait, which is the limit: publish or withdraw some"
+    "publication.too_many", "… proposals are pending, which is the limit: publish or withdraw one first"
 )
 PUBLICATION_TWO_PEOPLE = RefusedCode(
     "publication.two_people",
-    "…: policy sets need two people here, of whom the second is in group …: use `answerable policy propose`",
+    "…: a policy set needs two people, the second a member of group …: use `answerable policy propose`",
 )
 PUBLICATION_TYPE = UnverifiedCode("publication.type", "expected a token of type …, got …", step="publication")
 PUBLICATION_UNKNOWN = RefusedCode(
-    "publication.unknown", "no proposal … waits: `answerable policy proposals` lists them"
+    "publication.unknown", "no proposal … is pending: see `answerable policy proposals`"
 )
 
 QUESTION_FACT_MISSING = FindingCode("question.fact_missing", "the question has no … as policies see it now")
@@ -142,7 +145,7 @@ QUESTION_VERSION = MalformedCode(
     "question.version", "the question is of version …, this reads …: use a later release"
 )
 
-SHADOW_NONE = RefusedCode("shadow.none", "no policy set is in the shadow")
+SHADOW_NONE = RefusedCode("shadow.none", "no policy set is in shadow mode")
 
 SIMULATION_TIER = MalformedCode("simulation.tier", "there is no active capability `…`")
 

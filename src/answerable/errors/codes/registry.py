@@ -19,7 +19,9 @@ AGENT_RETIRED = RefusedCode(
 AGENT_UNKNOWN = RefusedCode("agent.unknown", "there is no agent …")
 
 CAPABILITY_CEILING = RefusedCode(
-    "capability.ceiling", "all of it is beyond what … may give or … is registered for"
+    "capability.ceiling",
+    "none of the requested capabilities is one that … may grant and every agent of the chain "
+    "is registered for",
 )
 CAPABILITY_DEFINITION = FindingCode(
     "capability.definition", "only tools have a definition that can be pinned"
@@ -29,13 +31,13 @@ CAPABILITY_DESTINATION = FindingCode(
 )
 CAPABILITY_LEASE = MalformedCode("capability.lease", "the document has no `lease.grants`")
 CAPABILITY_NAME = FindingCode(
-    "capability.name", "… is the name of a kind of action: policies could not tell them apart"
+    "capability.name", "… is the name of a kind of action: choose a name that policies can distinguish"
 )
 CAPABILITY_POINTER = FindingCode(
     "capability.pointer", "a resource that is read has no arguments but the variables of its URI"
 )
-CAPABILITY_PREVIEW = FindingCode("capability.preview", "only a tool has effects that can be shown before")
-CAPABILITY_RESOURCE = FindingCode("capability.resource", "type … is taken by the product itself")
+CAPABILITY_PREVIEW = FindingCode("capability.preview", "only a tool can have a preview")
+CAPABILITY_RESOURCE = FindingCode("capability.resource", "type … is reserved by the product")
 CAPABILITY_SUBJECT = FindingCode("capability.subject", "… is not a variable of the URI: …")
 CAPABILITY_TARGET_CLAIMED_TWICE = MalformedCode(
     "capability.target_claimed_twice", "capabilities … and … claim the same target …"
@@ -48,21 +50,21 @@ CAPABILITY_UNLEASED = RefusedCode(
 
 HOLDABLE_UNKNOWN = RefusedCode(
     "holdable.unknown",
-    "nothing here is called …: see `answerable registry list`, or say what it is with --kind",
+    "nothing is registered as …: see `answerable registry list`, or name its kind with --kind",
 )
 
 MANIFEST_AGENT_INACTIVE = RefusedCode("manifest.agent_inactive", "agent … is not active")
 MANIFEST_ALGORITHM = UnverifiedCode("manifest.algorithm", "algorithm … is not accepted", step="manifest")
-MANIFEST_CONFLICT = MalformedCode("manifest.conflict", "`…` was found to be … and …, both by grade …")
+MANIFEST_CONFLICT = MalformedCode("manifest.conflict", "`…` was measured as … and as …, both with grade …")
 MANIFEST_DIGEST = MalformedCode("manifest.digest", "… is not `sha256:` and 64 lower-case hex digits")
 MANIFEST_DRIFTED = RefusedCode("manifest.drifted", "agent … differs from its manifest: …")
 MANIFEST_ENVIRONMENT = RefusedCode(
     "manifest.environment", "the manifest is for environment …, agent … is registered in …"
 )
 MANIFEST_FALLEN = RefusedCode("manifest.fallen", "the manifest in force is not valid: …")
-MANIFEST_FIELD = MalformedCode("manifest.field", "there is no field … of grade …")
+MANIFEST_FIELD = MalformedCode("manifest.field", "unknown manifest field … or grade …")
 MANIFEST_FUTURE = UnverifiedCode(
-    "manifest.future", "the manifest was signed … ms from now: look at the signer's clock", step="manifest"
+    "manifest.future", "the manifest was signed … ms in the future: check the signer's clock", step="manifest"
 )
 MANIFEST_KEY = UnverifiedCode("manifest.key", "key … is not registered for …", step="manifest")
 MANIFEST_MALFORMED = MalformedCode("manifest.malformed", "claim … is missing")
@@ -88,51 +90,50 @@ MANIFEST_TYPE = UnverifiedCode("manifest.type", "expected a token of type …, g
 MANIFEST_UNKNOWN = RefusedCode("manifest.unknown", "there is no manifest of agent …")
 MANIFEST_UNMEASURED = RefusedCode(
     "manifest.unmeasured",
-    "nobody measured … of agent …, which its manifest states: enrol through `answerable agent up "
-    "--project`, on another machine as one whom `identity.sidecars` names",
+    "… of agent … is in its manifest but was not measured: enrol through `answerable agent up "
+    "--project`, on another machine as a user that `identity.sidecars` names",
 )
 MANIFEST_UNREADABLE = RefusedCode(
     "manifest.unreadable",
-    "the manifest of agent … cannot be read in the registers: its owner signs one anew, and "
-    "`answerable doctor` says more",
+    "the stored manifest of agent … cannot be read: have its owner sign it again, and see "
+    "`answerable doctor`",
 )
 MANIFEST_VALUE = MalformedCode("manifest.value", "a measured value has at most … characters, got …")
 MANIFEST_VERSION = MalformedCode("manifest.version", "expected a manifest of form …, got …")
 
 MODEL_ANSWER = MalformedCode("model.answer", "the answer is no JSON object, or too long")
-MODEL_OTHER = RefusedCode(
-    "model.other", "the agent asks the model …, and its manifest says that it is made of …"
-)
+MODEL_OTHER = RefusedCode("model.other", "the agent uses model …, and its manifest states model …")
 MODEL_PRICE = MalformedCode(
     "model.price", "prices need a currency of three capital letters, a day and a source"
 )
 MODEL_STREAM = MalformedCode("model.stream", "an event of the stream has more than … bytes")
 MODEL_UNSTATED = RefusedCode(
     "model.unstated",
-    "the manifest of this agent does not say which model it is made of: its owner registers one with `model`",
+    "the manifest of this agent states no model: have its owner register one with `model`",
 )
 
 REGISTRY_CALL_SECONDS = MalformedCode(
     "registry.call_seconds",
-    "server … may take … s a call, but walk.upstream_ms_max is … ms: raise the one or lower the other",
+    "server … may take … s a call, but `walk.upstream_ms_max` is … ms: raise that setting or "
+    "lower the server's limit",
 )
 REGISTRY_CHANGED_MEANWHILE = RefusedCode(
     "registry.changed_meanwhile",
-    "other documents came into force at the same moment: look again, and sign anew",
+    "other documents came into force at the same moment: read them again and sign anew",
 )
 REGISTRY_COMING = UnavailableCode(
     "registry.coming",
     "another process applied documents that are not in force here yet: try again",
     port="register",
 )
-REGISTRY_FAULTS = MalformedCode("registry.faults", "registry documents are at fault: …: ……")
-REGISTRY_KEY = MalformedCode("registry.key", "the document under … calls itself otherwise")
+REGISTRY_FAULTS = MalformedCode("registry.faults", "registry documents are invalid: …: ……")
+REGISTRY_KEY = MalformedCode("registry.key", "the document stored under … has another kind or name")
 REGISTRY_RESERVED_NAME = RefusedCode(
-    "registry.reserved_name", "… is the name of a drill's shadow: take another one"
+    "registry.reserved_name", "… is a reserved name, used by drills: choose another one"
 )
 REGISTRY_UNKNOWN = RefusedCode("registry.unknown", "there is no … called …")
 
-SCHEDULE_RULE = FindingCode("schedule.rule", "a rule has either times in `at` or `everyMinutes`")
+SCHEDULE_RULE = FindingCode("schedule.rule", "a rule must have either times in `at` or `everyMinutes`")
 
 SERVER_SECRET_VALUE = FindingCode("server.secret_value", "… looks like a secret: …")
 SERVER_TRANSPORT = FindingCode(
@@ -141,9 +142,9 @@ SERVER_TRANSPORT = FindingCode(
 SERVER_UNKNOWN = RefusedCode("server.unknown", "server … is none that a broker acts on")
 
 TEMPLATE_DELEGATION = FindingCode(
-    "template.delegation", "say to whom: 1 to … names in `agents`, `useCases` and `groups`"
+    "template.delegation", "name the receivers: 1 to … names in `agents`, `useCases` and `groups`"
 )
-TEMPLATE_GRANTS = FindingCode("template.grants", "a template has at least one grant")
+TEMPLATE_GRANTS = FindingCode("template.grants", "a template must have at least one grant")
 TEMPLATE_PARAMETER = MalformedCode("template.parameter", "give a value for … of template …")
 TEMPLATE_PARAMETER_UNUSED = FindingCode("template.parameter_unused", "parameter … is used nowhere")
 TEMPLATE_PLACEHOLDER = MalformedCode(
@@ -154,17 +155,18 @@ TEMPLATE_UNKNOWN = RefusedCode("template.unknown", "there is no active mandate t
 TOOL_ALGORITHM = UnverifiedCode("tool.algorithm", "algorithm … is not accepted", step="tool")
 TOOL_APPROVER_REVOKED = RefusedCode(
     "tool.approver_revoked",
-    "who approved tool … of server … was revoked since, or is held: it is blocked until its owner "
-    "has looked at it",
+    "the approver of tool … of server … is revoked or held: the tool is blocked until its "
+    "owner approves it again",
 )
 TOOL_CHANGED = RefusedCode(
     "tool.changed",
-    "tool … of server … is not what capability … says it is: it is blocked until its owner has looked at it",
+    "tool … of server … differs from the definition that capability … declares: it is "
+    "blocked until its owner has reviewed it",
 )
 TOOL_COUNT = MalformedCode("tool.count", "more than … tools")
 TOOL_DECLARED = RefusedCode(
     "tool.declared",
-    "capability … says itself which definition of tool … counts: change `definition` there and apply it",
+    "capability … declares the definition of tool … itself: change `definition` there and apply it",
 )
 TOOL_DUPLICATE = MalformedCode("tool.duplicate", "server … lists tool … twice")
 TOOL_FUTURE = UnverifiedCode(
@@ -176,7 +178,7 @@ TOOL_MAPPING = RefusedCode("tool.mapping", "… is blocked: …")
 TOOL_NOT_AN_OWNER = RefusedCode("tool.not_an_owner", "… does not own tool … now: … must sign")
 TOOL_NOT_PINNED = RefusedCode(
     "tool.not_pinned",
-    "nobody has approved tool … of server … yet: it is blocked until its owner has looked at it",
+    "tool … of server … is not approved yet: it is blocked until its owner approves it",
 )
 TOOL_OLDER = MalformedCode(
     "tool.older", "the definition of tool … in force was signed at the same time or later: sign anew"
@@ -184,8 +186,8 @@ TOOL_OLDER = MalformedCode(
 TOOL_OTHER_DEFINITION = RefusedCode("tool.other_definition", "tool … has definition … now, expected …")
 TOOL_PIN_OUTDATED = MalformedCode(
     "tool.pin_outdated",
-    "another definition of tool … is in force meanwhile than the one this was to replace: look at it "
-    "again with `answerable tool diff`, and sign anew",
+    "the definition of tool … that this approval replaces is no longer in force: look at the "
+    "tool again with `answerable tool diff`, and sign anew",
 )
 TOOL_RISKIER = RefusedCode("tool.riskier", "… is blocked: …")
 TOOL_SIGNATURE = UnverifiedCode("tool.signature", "the signature is invalid", step="tool")
@@ -194,7 +196,7 @@ TOOL_UNKNOWN = RefusedCode("tool.unknown", "server … has no tool …: see `ans
 TOOL_UNREADABLE = RefusedCode("tool.unreadable", "… is blocked: …")
 TOOL_UNREGISTERED = RefusedCode(
     "tool.unregistered",
-    "no capability stands for tool … of server …, so nobody answers for it: register one first, "
+    "tool … of server … has no capability, so it has no owner: register one first, "
     "`answerable capability propose` writes it",
 )
 TOOL_UNSEEN = RefusedCode("tool.unseen", "server … does not offer tool … now: see `answerable server list`")

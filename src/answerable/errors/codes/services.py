@@ -141,7 +141,7 @@ FRONT_SOCKET_GROUP = UnavailableCode(
 FRONT_SOCKET_IN_USE = UnavailableCode(
     "front.socket_in_use", "another server answers on the socket …", port="front"
 )
-FRONT_TLS = UnavailableCode("front.tls", "certificate or key has over … bytes", port="front")
+FRONT_TLS = UnavailableCode("front.tls", "the certificate or key has more than … bytes", port="front")
 
 GATEWAY_NOTHING_GRANTED = RefusedCode(
     "gateway.nothing_granted", "none of the requested subscriptions is available"

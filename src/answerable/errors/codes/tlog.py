@@ -53,17 +53,17 @@ NOTE_UNSIGNED = UnverifiedCode("note.unsigned", "note is signed by no known key"
 NOTE_UTF8 = MalformedCode("note.utf8", "note is not utf-8: at byte …")
 
 PROOF_AUTHORITY = UnverifiedCode(
-    "proof.authority", "the message was made for another server", step="authority"
+    "proof.authority", "the signature was made for another server", step="authority"
 )
-PROOF_CHANNEL = UnverifiedCode(
-    "proof.channel", "the SPIFFE ID belongs to no registered agent", step="channel"
-)
+PROOF_CHANNEL = UnverifiedCode("proof.channel", "no registered agent has this SPIFFE ID", step="channel")
 PROOF_CREDENTIAL = UnverifiedCode(
     "proof.credential", "bearer credentials are not accepted: prove possession of a key", step="credential"
 )
-PROOF_DIGEST = UnverifiedCode("proof.digest", "Content-Digest does not fit the body", step="digest")
+PROOF_DIGEST = UnverifiedCode("proof.digest", "Content-Digest does not match the body", step="digest")
 PROOF_EPOCH = UnverifiedCode(
-    "proof.epoch", "the signature was made for another epoch of this server", step="epoch"
+    "proof.epoch",
+    "the signature was made for another epoch of this server: use the current one",
+    step="epoch",
 )
 PROOF_EXTRA = MalformedCode("proof.extra", "extra of … bytes, expected 1 to …")
 PROOF_HASH_LENGTH = MalformedCode("proof.hash_length", "hash of … bytes, expected …")
@@ -89,7 +89,7 @@ PROOF_OTHER_MESSAGE = UnverifiedCode(
     "proof.other_message", "the proof was made for another message", step="proof"
 )
 PROOF_QUOTA = UnverifiedCode(
-    "proof.quota", "too many signed messages at a time: open a session", step="quota"
+    "proof.quota", "too many signed messages in a short time: open a session", step="quota"
 )
 PROOF_REPLAY = UnverifiedCode("proof.replay", "the nonce was used before", step="replay")
 PROOF_ROOT_MISMATCH = UnverifiedCode(
@@ -107,7 +107,7 @@ PROOF_SIZE_RANGE_UNVERIFIED = UnverifiedCode(
     PROOF_SIZE_RANGE.id, "nothing links size … to size …", step="consistency.size"
 )
 PROOF_SVID = UnverifiedCode("proof.svid", "the SVID does not check: …", step="svid")
-PROOF_TIME = UnverifiedCode("proof.time", "created is more than … s from this server's clock", step="time")
+PROOF_TIME = UnverifiedCode("proof.time", "`created` is more than … s from this server's clock", step="time")
 
 TILE_BUNDLE = MalformedCode("tile.bundle", "… bytes after the … entries of a bundle")
 TILE_ENTRY_SIZE = MalformedCode("tile.entry_size", "entry of … bytes, expected at most …")
@@ -124,26 +124,28 @@ TLOG_RANGE_LENGTH = MalformedCode("tlog.range_length", "compact range of size �
 TLOG_SIZE_RANGE = MalformedCode("tlog.size_range", "tree size … out of range")
 
 WITNESS_ANSWER = UnavailableCode(
-    "witness.answer", "witness … answered with …, which is not of the protocol", port="witness"
+    "witness.answer", "witness … answered with …, which the protocol does not allow", port="witness"
 )
 WITNESS_CLOCK_BACK = UnavailableCode(
     "witness.clock_back",
-    "the clock is … seconds behind the last cosignature, at most … are waited out: set it right",
+    "the clock is … seconds behind the last cosignature, and at most … are waited for: set the clock",
     port="witness",
 )
 WITNESS_COSIGNATURE = UnverifiedCode(
-    "witness.cosignature", "its answer holds no cosignature by its key", step="cosignature.signer"
+    "witness.cosignature",
+    "the witness's answer contains no cosignature by its key",
+    step="cosignature.signer",
 )
-WITNESS_DENIED = UnavailableCode("witness.denied", "it refused: …", port="witness")
+WITNESS_DENIED = UnavailableCode("witness.denied", "the witness refused: …", port="witness")
 WITNESS_KEY_UNKNOWN = UnavailableCode(
-    "witness.key_unknown", "the key of the local witness: …", port="witness"
+    "witness.key_unknown", "the key of the local witness cannot be used: …", port="witness"
 )
 WITNESS_KEYS_COUNT = MalformedCode("witness.keys_count", "a log has at most … keys")
 WITNESS_LIED = UnverifiedCode(
-    "witness.lied", "its word does not fit its own copy: size …, and …", step="witness.size"
+    "witness.lied", "the witness named size …, but its own copy has size …", step="witness.size"
 )
-WITNESS_LOCKED = UnavailableCode("witness.locked", "a witness works in … already", port="witness")
-WITNESS_LOG_UNKNOWN = RefusedCode("witness.log.unknown", "log … is not known here")
+WITNESS_LOCKED = UnavailableCode("witness.locked", "another witness uses …", port="witness")
+WITNESS_LOG_UNKNOWN = RefusedCode("witness.log.unknown", "log … is not registered at this witness")
 WITNESS_OLD_SIZE = MalformedCode("witness.old_size", "old size … out of range")
 WITNESS_OTHER_KEY = RefusedCode(
     "witness.other_key",
@@ -152,23 +154,25 @@ WITNESS_OTHER_KEY = RefusedCode(
 )
 WITNESS_OVERTAKEN = UnavailableCode(
     "witness.overtaken",
-    "it has cosigned a newer checkpoint of ours already, and is asked again in the next round",
+    "the witness has already cosigned a newer checkpoint of this log; it is asked again in the next round",
     port="witness",
 )
 WITNESS_POISONED = UnavailableCode(
     "witness.poisoned",
-    "a write of this witness failed: it cosigns nothing before it is started again",
+    "a write of this witness failed: restart it; until then it cosigns nothing",
     port="witness",
 )
 WITNESS_REQUEST = MalformedCode("witness.request", "request without an empty line before the checkpoint")
 WITNESS_REQUEST_SIZE = MalformedCode("witness.request_size", "request of … bytes, expected at most …")
 WITNESS_STATE_DAMAGED = BrokenCode(
-    "witness.state_damaged", "the keys of the log in … are not what was written: …"
+    "witness.state_damaged", "the keys of the log in … were changed or damaged: …"
 )
 WITNESS_UNREACHABLE = UnavailableCode("witness.unreachable", "witness … was not reached: …", port="witness")
 WITNESS_UNWRITABLE = UnavailableCode(
     "witness.unwritable", "the public keys of the witness cannot be written: …", port="witness"
 )
 WITNESS_WENT_BACK = UnverifiedCode(
-    "witness.went_back", "it cosigned size … and now remembers … only: it went back", step="witness.size"
+    "witness.went_back",
+    "the witness cosigned size … and now knows only size …: its state was rolled back",
+    step="witness.size",
 )

@@ -12,7 +12,7 @@ from answerable.errors.code import (
 )
 
 ATTESTATION_AMBIGUOUS = RefusedCode(
-    "attestation.ambiguous", "what was measured fits several agents and none of them best: …"
+    "attestation.ambiguous", "the measured selectors fit several agents equally well: …"
 )
 ATTESTATION_CHANGED = RefusedCode(
     "attestation.changed", "an instance must be attested by the method of its enrolment"
@@ -30,7 +30,7 @@ ATTESTATION_MESSAGE = MalformedCode(
 )
 ATTESTATION_OWN_DOMAIN = UnverifiedCode(
     "attestation.own_domain",
-    "an SVID of … itself enrols nobody: it names an instance, whose key speaks for it",
+    "an SVID of this trust domain … cannot be used to enrol: use the key of its instance",
     step="attestation",
 )
 ATTESTATION_PROCESS = UnverifiedCode(
@@ -49,27 +49,29 @@ ATTESTATION_TOO_LONG = UnverifiedCode(
 ATTESTATION_TOO_MANY = UnverifiedCode(
     "attestation.too_many", "… selectors were measured, expected at most …", step="attestation"
 )
-ATTESTATION_UNKNOWN = RefusedCode("attestation.unknown", "no agent is registered for what was measured")
+ATTESTATION_UNKNOWN = RefusedCode("attestation.unknown", "no agent is registered for the measured selectors")
 
 CHALLENGE_EXPIRED = UnverifiedCode("challenge.expired", "the challenge has expired", step="attestation")
 CHALLENGE_UNKNOWN = UnverifiedCode(
-    "challenge.unknown", "the challenge is not one of ours", step="attestation"
+    "challenge.unknown",
+    "the challenge was not issued by this server, or is no longer known",
+    step="attestation",
 )
 CHALLENGE_USED = UnverifiedCode("challenge.used", "the challenge was used before", step="attestation")
 
 ENROLMENT_ALGORITHM = UnverifiedCode("enrolment.algorithm", "algorithm … is not accepted", step="enrolment")
 ENROLMENT_ANSWER = UnavailableCode(
-    "enrolment.answer", "the server's answer to an enrolment makes no sense", port="gateway"
+    "enrolment.answer", "the server's answer to the enrolment is malformed", port="gateway"
 )
 ENROLMENT_AUDIENCE = UnverifiedCode(
-    "enrolment.audience", "the proof was made for …, not for this trust domain", step="enrolment"
+    "enrolment.audience", "audience of the proof is …, expected this trust domain", step="enrolment"
 )
 ENROLMENT_BUSY = RefusedCode("enrolment.busy", "too many enrolments at a time, try again")
 ENROLMENT_CSR = MalformedCode("enrolment.csr", "a certificate request has at most … bytes")
 ENROLMENT_CSR_SIGNATURE = UnverifiedCode(
     "enrolment.csr_signature", "the certificate request is not signed by its key", step="enrolment"
 )
-ENROLMENT_FAILED = BrokenCode("enrolment.failed", "something of ours failed: the server's log says what")
+ENROLMENT_FAILED = BrokenCode("enrolment.failed", "internal error: see the server's log")
 ENROLMENT_KEY = UnverifiedCode("enrolment.key", "key … is not registered for …", step="enrolment")
 ENROLMENT_MALFORMED = MalformedCode("enrolment.malformed", "a request for a challenge must have no body")
 ENROLMENT_OTHER_REQUEST = UnverifiedCode(
@@ -86,20 +88,21 @@ INSTANCE_DUPLICATE = MalformedCode(
     "instance.duplicate", "instance …, its key or its process is registered already"
 )
 INSTANCE_ENDED = RefusedCode(
-    "instance.ended", "the instance of the former key was ended (…): start the process anew"
+    "instance.ended", "the instance of the former key was ended (…): start the process again"
 )
 INSTANCE_KEY_DIFFERS = RefusedCode(
-    "instance.key_differs", "this process is enrolled with another key, or with none: end that instance first"
+    "instance.key_differs",
+    "this process is already enrolled with another key or without one: end that instance first",
 )
 INSTANCE_KEY_REGISTERED = RefusedCode(
-    "instance.key_registered", "this key is registered already: make a new one"
+    "instance.key_registered", "this key is registered already: create a new one"
 )
 INSTANCE_KEY_TAKEN = RefusedCode(
-    "instance.key_taken", "this key is or was another instance's: make a new one"
+    "instance.key_taken", "this key is or was the key of another instance: create a new one"
 )
 INSTANCE_KEY_UNKNOWN = UnverifiedCode(
     "instance.key_unknown",
-    "no instance is known by the key that signed this: enrol anew, with a new key",
+    "no instance has the key that signed this request: enrol again with a new key",
     step="key",
 )
 INSTANCE_NO_INSTANCE = UnverifiedCode(
@@ -108,23 +111,29 @@ INSTANCE_NO_INSTANCE = UnverifiedCode(
     step="enrolment",
 )
 INSTANCE_NO_KEY = RefusedCode(
-    "instance.no_key", "without a key, only a local process can be told from others"
+    "instance.no_key", "only a local process can enrol without a key: send a public key"
 )
-INSTANCE_PARENT = MalformedCode("instance.parent", "the parent of … is not live")
+INSTANCE_PARENT = MalformedCode("instance.parent", "the parent instance of … is not live")
 INSTANCE_ROW = MalformedCode("instance.row", "its state is not known")
-INSTANCE_STILL_KNOWN = RefusedCode("instance.still_known", "instance … is known by the former key: renew it")
+INSTANCE_STILL_KNOWN = RefusedCode(
+    "instance.still_known", "instance … still has the former key: renew it with that key"
+)
 INSTANCE_SUB_AGENTS = RefusedCode("instance.sub_agents", "an instance has at most … sub-agents at a time")
-INSTANCE_TOO_MANY = RefusedCode("instance.too_many", "agent … has … live instances, and no more are let in")
+INSTANCE_TOO_MANY = RefusedCode(
+    "instance.too_many", "agent … has … live instances, which is the limit: end one first"
+)
 INSTANCE_TOO_OFTEN = RefusedCode("instance.too_often", "an instance may send at most … requests a minute")
 INSTANCE_UNKNOWN = RefusedCode("instance.unknown", "… is not a sub-agent of this instance")
 INSTANCE_UNVOUCHED = RefusedCode(
-    "instance.unvouched", "the trust domain by whose SVID … was enrolled is not believed here any more"
+    "instance.unvouched", "instance … was enrolled by an SVID of a trust domain that is no longer federated"
 )
 
 JOIN_TOKEN_DUPLICATE = MalformedCode("join_token.duplicate", "this join token is registered already")
-JOIN_TOKEN_FULL = MalformedCode("join_token.full", "there are … join tokens, the most there can be")
+JOIN_TOKEN_FULL = MalformedCode(
+    "join_token.full", "there are … join tokens, which is the limit: wait until some expire"
+)
 JOIN_TOKEN_LIFETIME = MalformedCode("join_token.lifetime", "a join token lives 1 to … seconds, not …")
-JOIN_TOKEN_REFUSED = UnverifiedCode("join_token.refused", "this is no join token", step="attestation")
+JOIN_TOKEN_REFUSED = UnverifiedCode("join_token.refused", "this is not a join token", step="attestation")
 JOIN_TOKEN_SECRET = MalformedCode("join_token.secret", "a join token takes … random bytes, got …")
 JOIN_TOKEN_SELECTOR = MalformedCode("join_token.selector", "a join token grants at most … selectors")
 
@@ -140,7 +149,7 @@ MTLS_EXPIRED = UnverifiedCode(
 )
 
 OIDC_ALGORITHM = UnverifiedCode("oidc.algorithm", "algorithm … is not accepted", step="attestation")
-OIDC_AUDIENCE = UnverifiedCode("oidc.audience", "expected the one audience …, got …", step="attestation")
+OIDC_AUDIENCE = UnverifiedCode("oidc.audience", "expected the single audience …, got …", step="attestation")
 OIDC_AWS = UnverifiedCode("oidc.aws", "`sub` is not the ARN of a principal: …", step="attestation")
 OIDC_AZURE = UnverifiedCode(
     "oidc.azure", "`tid` is not the tenant that the issuer's address names", step="attestation"
@@ -153,13 +162,15 @@ OIDC_HEADER = UnverifiedCode(
     "oidc.header", "token header has the member …, which is not accepted", step="attestation"
 )
 OIDC_ISSUER = UnverifiedCode("oidc.issuer", "expected issuer …, got …", step="attestation")
-OIDC_KEY = UnverifiedCode("oidc.key", "the issuer shows … keys with the id …", step="attestation")
+OIDC_KEY = UnverifiedCode(
+    "oidc.key", "the issuer publishes … keys with the id …, expected one", step="attestation"
+)
 OIDC_KEY_SET = MalformedCode("oidc.key_set", "the issuer's key set has no list `keys` of at most …")
 OIDC_KUBERNETES = UnverifiedCode(
     "oidc.kubernetes", "the claim `kubernetes.io` names no service account of a namespace", step="attestation"
 )
 OIDC_LIFETIME = UnverifiedCode(
-    "oidc.lifetime", "the token lives … seconds, expected 1 to … seconds", step="attestation"
+    "oidc.lifetime", "lifetime of the token is … seconds, expected 1 to … seconds", step="attestation"
 )
 OIDC_MALFORMED = MalformedCode("oidc.malformed", "token has more than … characters")
 OIDC_SIGNATURE = UnverifiedCode("oidc.signature", "the signature is invalid", step="attestation")
@@ -169,18 +180,20 @@ OIDC_TYPE = UnverifiedCode("oidc.type", "a token of type … is not accepted her
 
 PROCESS_BUSY = UnavailableCode(
     "process.busy",
-    "… processes of this user are being measured or wait for it: try again in a second",
+    "… processes of this user are being measured, which is the limit: try again in a second",
     port="process_observer",
 )
 PROCESS_CHANGED = UnverifiedCode(
     "process.changed", "the process changed while it was measured", step="attestation"
 )
-PROCESS_FOREIGN = UnverifiedCode("process.foreign", "this is a thread, not a process", step="attestation")
+PROCESS_FOREIGN = UnverifiedCode(
+    "process.foreign", "the PID belongs to a thread, not to a process", step="attestation"
+)
 PROCESS_GONE = UnverifiedCode(
-    "process.gone", "the process has ended, or its number belongs to another", step="attestation"
+    "process.gone", "the process has ended, or its PID belongs to another process", step="attestation"
 )
 PROCESS_UNAVAILABLE = UnavailableCode(
-    "process.unavailable", "cannot read about processes: …", port="process_observer"
+    "process.unavailable", "cannot read process information: …", port="process_observer"
 )
 
 SSH_ALGORITHM = UnverifiedCode(
@@ -207,7 +220,7 @@ SSH_UNKNOWN = UnverifiedCode(
 )
 
 WORKLOAD_API_ANSWER = UnavailableCode("workload_api.answer", "workload api: …: …", port="workload_api")
-WORKLOAD_API_COUNT = MalformedCode("workload_api.count", "… SVIDs, at most …")
+WORKLOAD_API_COUNT = MalformedCode("workload_api.count", "got … SVIDs, expected at most …")
 WORKLOAD_API_DENIED = UnavailableCode(
     "workload_api.denied", "workload api: …: register this process there", port="workload_api"
 )
@@ -237,7 +250,7 @@ WORKLOAD_API_UNREACHABLE = UnavailableCode(
 WORKLOADS_LIMITS = MalformedCode(
     "workloads.limits", "limits of workloads are at least 1 each, and sub-agents at most …"
 )
-WORKLOADS_PACE = RefusedCode("workloads.pace", "agent … has had its … … a minute: …")
+WORKLOADS_PACE = RefusedCode("workloads.pace", "agent … has used its … … a minute: …")
 
 X509_POP_AUTHORITIES = MalformedCode(
     "x509_pop.authorities", "expected at most … certificates in PEM, each of an authority"

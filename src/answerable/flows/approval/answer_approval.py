@@ -153,7 +153,9 @@ def being_answered(walk: Walk, approval_id: str) -> Iterator[None]:
     answering = walk.under_way.answering
     if approval_id in answering:
         # Two answers checked against the same state would both be recorded, and only one would count.
-        raise APPROVAL_CHANGED_MEANWHILE("somebody else answers at this moment: look again")
+        raise APPROVAL_CHANGED_MEANWHILE(
+            f"approval {shown(approval_id)} is being answered by another person: reload it and try again"
+        )
     answering.add(approval_id)
     try:
         yield
@@ -164,7 +166,7 @@ def being_answered(walk: Walk, approval_id: str) -> Iterator[None]:
 def check_swapped(*, is_swapped: bool) -> None:
     """Refuse an answer if another answer replaced the approval first. Raises Refused (`approval.changed_meanwhile`)."""
     if not is_swapped:
-        raise APPROVAL_CHANGED_MEANWHILE("somebody else answered at the same moment: look again")
+        raise APPROVAL_CHANGED_MEANWHILE("another person answered at the same moment: reload and try again")
 
 
 def _by_key(
@@ -223,7 +225,7 @@ def _by_passkey(
     )
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
-        raise PASSKEY_OTHER(f"this passkey is not one of {shown(person)}, who is signed in here")
+        raise PASSKEY_OTHER(f"this passkey is not registered for {shown(person)}, who is signed in here")
     check_strength(walk.limits, approval, passkey=passkey)
     opened = opened_at(walk, approval, person, given, now)
     check_look(walk, approval, verdict=verdict, opened_at=opened, now=now)
@@ -263,7 +265,9 @@ def open_to_answer(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes
     approval = approval_here(walk, ApprovalId(approval_id))
     state = approval.state_at(now)
     if state != "pending":
-        raise APPROVAL_NOT_PENDING(f"{shown(approval_id)} is {state}, nobody is asked any more")
+        raise APPROVAL_NOT_PENDING(
+            f"approval {shown(approval_id)} is {state}, so it can no longer be answered"
+        )
     nonce, ends = give_nonce(walk, approval.id, to=to)
     return nonce, approval, ends
 
@@ -311,9 +315,7 @@ async def answer_on_record(
     if place is not None:
         answer = replace(answer, groups=(*answer.groups, place.group), in_place_of=place)
     if answer.verdict != "deny" and answer.by == schedule_owner(approval.principal, walk.registry.current):
-        raise APPROVAL_OWN_MANDATE(
-            "you answer for the schedule this action runs under: somebody else must approve it"
-        )
+        raise APPROVAL_OWN_MANDATE("you own the schedule of this action: another person must approve it")
     if answer.verdict != "deny":
         _refuse_stopped(walk, approval, answer, key)
     after = with_proposal(walk, taken(approval, answer, glass_ms=walk.limits.break_glass_ms), answer)
@@ -363,8 +365,8 @@ def take_nonce(walk: Walk, about: str, nonce: bytes, now: UnixMillis, *, by: str
     given = used_nonce(walk, about, nonce, now, by=by)
     if given is None:
         raise APPROVAL_NONCE(
-            "the answer was made for another opening of this approval, or by another person, too long ago, or has been "
-            "given: open it again"
+            "the nonce of the answer is not valid: it was issued for another approval or person, "
+            "has expired or was used before; open the approval again"
         )
     return given
 
@@ -382,9 +384,7 @@ def _refuse_stopped(walk: Walk, approval: Approval, answer: Answer, key: str) ->
     if hold is not None:
         raise hold.refusal()
     if walk.mandates.state(approval.mandate) == "closed":
-        raise MANDATE_CLOSED(
-            "the mandate that this was asked under is closed: nothing can run under it any more"
-        )
+        raise MANDATE_CLOSED("the mandate of this action is closed: the action can no longer run under it")
 
 
 def _require_own_shard(walk: Walk, approval: Approval) -> None:
@@ -394,6 +394,6 @@ def _require_own_shard(walk: Walk, approval: Approval) -> None:
     shard = shard_elsewhere(mandate, walk.ledger.origin) if mandate is not None else None
     if shard is not None:
         raise APPROVAL_OTHER_SHARD(
-            f"approval {shown(approval.id)} waits in {shown(shard)}, this is {shown(walk.ledger.origin)}: answer it "
-            "there"
+            f"approval {shown(approval.id)} waits in shard {shown(shard)}, this is shard "
+            f"{shown(walk.ledger.origin)}: answer it there"
         )

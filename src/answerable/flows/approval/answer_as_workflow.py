@@ -49,7 +49,9 @@ def open_to_workflow(walk: Walk, workflow: Workflow, approval_id: str) -> tuple[
     Raises Refused (`approval.*`)."""
     found = next((one for one in waiting_for_workflow(walk, workflow) if one.id == approval_id), None)
     if found is None:
-        raise APPROVAL_UNKNOWN(f"no approval {shown(approval_id)} waits for workflow {shown(workflow.name)}")
+        raise APPROVAL_UNKNOWN(
+            f"no approval {shown(approval_id)} is pending for workflow {shown(workflow.name)}"
+        )
     return open_to_answer(walk, approval_id, to=workflow_id(workflow.name))
 
 
@@ -76,7 +78,7 @@ def _read(
     )
     take_nonce(walk, approval.id, signed.nonce, now, by=own)
     if signed.verdict == GLASS:
-        raise BREAK_GLASS_NOT_ALLOWED("no workflow breaks a glass: a person does")
+        raise BREAK_GLASS_NOT_ALLOWED("a workflow may not use break-glass: only a person may")
     thumbprint = signing_key_of(token)
     standing_workflow(walk, name, key=thumbprint)
     fault = why_not(walk, workflow, approval)

@@ -111,7 +111,7 @@ async def _answered(walk: Walk, desk: ChatAnswerState, offered: Offered, click: 
     # 2. The chat says whose account that is now. After a crash here, nothing was recorded and the button is used up.
     why = await desk.chat.standing(click.account)
     if why:
-        raise CLICK_ACCOUNT(f"the chat says of your account: {why}")
+        raise CLICK_ACCOUNT(f"the chat does not accept your account: {why}")
     # 3. Check everything again, because state may have changed during the await; then record it like every other
     # answer.
     return await one_at_a_time(walk, offered.approval, partial(_read, walk, offered=offered, click=click))
@@ -123,7 +123,9 @@ def _read(
     _check(walk, approval, offered, click)
     words = words_of(click.verdict, reason=click.reason)
     if not is_strong_enough(walk.limits, approval, CHAT):
-        raise APPROVAL_WEAK_SIGNATURE("an action of this tier asks for a signature")
+        raise APPROVAL_WEAK_SIGNATURE(
+            "an action of this tier needs a signed answer: answer it in the console or on the command line"
+        )
     # A tier with a minimum reading time takes no click: nobody can know how long the message was read.
     check_look(walk, approval, verdict=click.verdict, opened_at=now, now=now)
     answer = Answer(
@@ -156,20 +158,20 @@ def _check(walk: Walk, approval: Approval, offered: Offered, click: Click) -> No
     `click.changed`, `click.not_here`, `click.person`, `revoked.*`, `held.*`), Unavailable."""
     state = approval.state_at(walk.clock.now())
     if state != "pending":
-        raise APPROVAL_NOT_PENDING(f"it is {state}, and nobody is asked any more")
+        raise APPROVAL_NOT_PENDING(
+            f"approval {shown(approval.id)} is {state}, so it can no longer be answered"
+        )
     if (approval.shown.hex, approval.card.hex) != (offered.action, offered.rendering):
         raise CLICK_CHANGED()
     # Use the registry of now, not that of when the message was sent.
     if account_of(walk, offered.person) != click.account:
-        raise CLICK_PERSON(
-            f"{shown(offered.person)} is not active here, or has another account in the chat by now"
-        )
+        raise CLICK_PERSON(f"{shown(offered.person)} is not active, or has another account in the chat now")
     fault = signer_fault(walk, offered.person, "")
     if fault is not None:
         raise fault
     why = why_no_click(walk, approval)
     if why:
-        raise CLICK_NOT_HERE(f"no click answers this: {why}")
+        raise CLICK_NOT_HERE(f"this approval cannot be answered by a click: {why}")
 
 
 def _without_buttons(walk: Walk, offered: Offered) -> Message | None:

@@ -98,7 +98,7 @@ def open_many(walk: Walk, seen: dict[str, str], verdict: Verdict, *, to: str = "
             fitting.remove(approval)
     if not fitting:
         raise APPROVAL_NONE_ALIKE(
-            "none of these can be answered together",
+            "none of these approvals can be answered together",
             reasons=tuple(f"{name}: {why}" for name, why in [*left_out.items()][:REASONS_MAX]),
         )
     approval_here(walk, fitting[0].id)
@@ -174,7 +174,7 @@ async def answer_many_by_passkey(
     signed = batch_challenge(nonce=nonce, root=batch.root, size=batch.size, verdict=verdict, words=words)
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
-        raise PASSKEY_OTHER(f"this passkey is not one of {shown(person)}, who is signed in here")
+        raise PASSKEY_OTHER(f"this passkey is not registered for {shown(person)}, who is signed in here")
     groups, origins = walk.registry.current.principals[person].groups, desk_of(walk).origins
 
     def read(index: int, approval: Approval, at: UnixMillis) -> tuple[Answer, str, str]:
@@ -357,19 +357,19 @@ def _list_of(walk: Walk, ids: Sequence[str], verdict: Verdict) -> Batch:
 def _check(walk: Walk, count: int, verdict: Verdict) -> None:
     if verdict not in ("approve", "deny"):
         # Break-glass access is for one action, which one person then answers for.
-        raise APPROVAL_BATCH("an answer to many is `approve` or `deny`")
+        raise APPROVAL_BATCH("the answer to a group of approvals must be `approve` or `deny`")
     most = walk.limits.batch_items_max
     if not most:
         raise APPROVAL_BATCH_OFF()
     if not 1 <= count <= most:
-        raise APPROVAL_BATCH(f"one answer is to 1 to {most} approvals, got {count}")
+        raise APPROVAL_BATCH(f"expected 1 to {most} approvals in one answer, got {count}")
 
 
 def _take_nonce(walk: Walk, batch: Batch, nonce: bytes, now: UnixMillis, *, by: str) -> UnixMillis:
     given = used_nonce(walk, opening_of(batch), nonce, now, by=by)
     if given is None:
         raise APPROVAL_NONCE(
-            "the answer was made for another opening, or by another person, too long ago, or has been given: open the "
-            "group again"
+            "the nonce of the answer is not valid: it was issued for another group or person, "
+            "has expired or was used before; open the group again"
         )
     return given

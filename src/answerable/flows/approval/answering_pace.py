@@ -70,7 +70,8 @@ def claim_yes(walk: Walk, person: PrincipalId, what: str, now: UnixMillis) -> No
     said = walk.openings.claim(person, "approve", what, at=now, since=since, most=most)
     if said is not None:
         raise APPROVAL_TOO_FAST(
-            f"you said yes {said} times within an hour, which is the limit: let somebody else answer, or say no"
+            f"you approved {said} actions within an hour, which is the limit: let another person "
+            "answer, or deny it"
         )
 
 
@@ -97,7 +98,8 @@ def check_look(
     looked = now - opened_at
     if verdict == "approve" and looked < needed * 1000:
         raise APPROVAL_TOO_SOON(
-            f"you looked for {looked // 1000} s; an action of this tier asks for {needed} s first: read it"
+            f"you had the approval open for {looked // 1000} s, and this tier requires {needed} s "
+            "before an approval: read it first"
         )
 
 
@@ -109,6 +111,7 @@ def _claim_glass(walk: Walk, approval: Approval, person: PrincipalId, now: UnixM
         others = " and ".join(one.replace("|", " or ") for one in may_break(approval))
         asked = " and ".join(f"{one.count} of {' or '.join(one.groups)}" for one in approval.requirements)
         raise BREAK_GLASS_TOO_MANY(
-            f"you let {broken} actions run without their approval within a day, which is the limit "
-            f"(`walk.glasses_per_day_max`): another person of {others} can let this one run, or {asked} approve it"
+            f"you used break-glass for {broken} actions within a day, which is the limit "
+            f"(`walk.glasses_per_day_max`): another person of {others} can use it for this one, "
+            f"or {asked} approve it"
         )

@@ -58,7 +58,9 @@ async def notify_attention_check(
     answers = (*approval.answers, answer) if answer is not None else approval.answers
     after = replace(approval, state="void", answers=answers, canary=ended)
     if not walk.approvals.replace(after, was=approval):
-        raise APPROVAL_CHANGED_MEANWHILE("it was ended by somebody else at the same moment: look again")
+        raise APPROVAL_CHANGED_MEANWHILE(
+            "this approval was ended by another person at the same moment: reload it and try again"
+        )
     if walk.canaries.waiting is not None:
         walk.canaries.waiting.discard(approval.id)
     if left is not None:

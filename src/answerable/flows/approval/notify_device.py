@@ -70,5 +70,5 @@ def _octets(text: str) -> bytes:
         else b""
     )
     if not found or to_base64url(found) != text:
-        raise PUSH_DEVICE("a key of a device is base64url without padding")
+        raise PUSH_DEVICE("the key of a device must be base64url without padding")
     return found

@@ -95,7 +95,7 @@ def on_call_now(walk: Walk, at: UnixMillis, *, group: str = "") -> list[OnCall]:
     Unavailable."""
     duties = walk.registry.current.duties
     if group and group not in duties:
-        raise DUTY_NONE(f"group {shown(group)} has no duty")
+        raise DUTY_NONE(f"group {shown(group)} has no Duty document")
     wanted = [duties[one] for one in sorted(duties) if group in ("", one)]
     # Deputies are known for now only: delegations may be given or ended before `at`.
     staff = staff_now(walk, at, groups=[one.group for one in wanted])

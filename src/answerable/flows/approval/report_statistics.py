@@ -79,7 +79,7 @@ def _joined(found: list[Figures], since: int, now: int) -> tuple[dict[Group, Cel
     if since and since // HOUR_MS < kept_from:
         hour = datetime.fromtimestamp(kept_from * HOUR_MS / 1000, UTC)
         raise STATS_SINCE(
-            f"figures by the hour are kept from {hour.isoformat()} on: ask for less, or for all"
+            f"hourly figures are kept from {hour.isoformat()} on: ask for a later start, or for all"
         )
     groups: dict[Group, Cell] = {}
     waiting: dict[Group, int] = {}

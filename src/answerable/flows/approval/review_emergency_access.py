@@ -91,7 +91,7 @@ async def review_by_passkey(
     signed = review_challenge(owed.approval, owed.answer, nonce=nonce, verdict=verdict, comment=comment)
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
-        raise PASSKEY_OTHER(f"this passkey is not one of {shown(person)}, who is signed in here")
+        raise PASSKEY_OTHER(f"this passkey is not registered for {shown(person)}, who is signed in here")
     check_strength(walk.limits, owed.approval, passkey=passkey)
     token = kept_review(
         owed.approval,
@@ -144,7 +144,7 @@ def check_may_review(walk: Walk, owed: Owed, review: Review) -> None:
     person = walk.registry.current.principals.get(review.by)
     current = walk.registry.current
     if review.by in {schedule_owner(owed.approval.principal, current), *agent_owners(walk, owed.approval)}:
-        raise REVIEW_OWN("you answer for an agent or the schedule of this: another person reviews it")
+        raise REVIEW_OWN("you own an agent or the schedule of this action: another person must review it")
     check_reviewer(
         owed.approval,
         review,
@@ -158,7 +158,9 @@ async def _recorded(walk: Walk, owed: Owed, review: Review, *, key: str, signer:
     reviewing, name = walk.under_way.answering, owed.approval.id
     if name in reviewing:
         # Two reviews checked against the same state would both be recorded, and only one would count.
-        raise APPROVAL_CHANGED_MEANWHILE("somebody else reviews it at this moment: look again")
+        raise APPROVAL_CHANGED_MEANWHILE(
+            f"approval {shown(name)} is being reviewed by another person: reload it and try again"
+        )
     reviewing.add(name)
     try:
         return await _recorded_alone(walk, owed, review, key=key, signer=signer)
@@ -203,4 +205,7 @@ def _again(walk: Walk, approval: Approval, review: Review) -> Approval:
         after = replace(found, review=review)
         if walk.approvals.replace(after, was=found):
             return after
-    raise APPROVAL_CHANGED_MEANWHILE("somebody else changed it at the same moment: look again")
+    raise APPROVAL_CHANGED_MEANWHILE(
+        f"approval {shown(approval.id)} was changed by another "
+        "person at the same moment: reload it and try again"
+    )

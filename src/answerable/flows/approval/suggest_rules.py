@@ -95,7 +95,8 @@ async def suggest_rules(
     """
     if not 1 <= days <= DAYS_MAX or approved_min < 2:
         raise STANDING_RULE_DAYS(
-            f"a standing rule ends after 1 to {DAYS_MAX} days, and rests on 2 questions or more"
+            f"a standing rule must end after 1 to {DAYS_MAX} days and be based on 2 or more "
+            f"approved requests, got {days} days and {approved_min}"
         )
     read = await read_oversight(walk, seconds_max=seconds_max)
     until = UnixMillis(walk.clock.now() + days * DAY_MS)
@@ -161,7 +162,7 @@ async def _suggested(
         )
         document = _document_with(walk, of.rule, exception.condition, why)
     except AnswerableError as fault:
-        return replace(told, why_not=fault.message.removeprefix("no narrower rule: "))
+        return replace(told, why_not=fault.message.removeprefix("no narrower rule can be suggested: "))
     return replace(told, condition=exception.condition, document=document, notes=exception.notes)
 
 
@@ -228,4 +229,4 @@ def _document_with(walk: Walk, rule: str, condition: str, why: str) -> JSONValue
 
 
 def _no(why: str) -> Malformed:
-    return STANDING_RULE_UNBOUNDED(f"no narrower rule: {why}")
+    return STANDING_RULE_UNBOUNDED(f"no narrower rule can be suggested: {why}")

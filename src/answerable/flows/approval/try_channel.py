@@ -83,7 +83,7 @@ async def try_channel(walk: Walk, channel: str, person: str) -> Sent:
         )
     place = next((route.place for route in desk.routes_on(channel) if route.place), "")
     if not person and not place:
-        raise CHANNEL_RECEIVER(f"say to whom: {shown(channel)} tells people one by one")
+        raise CHANNEL_RECEIVER(f"channel {shown(channel)} sends to single people: name a person")
     to = f"{PERSON}{person}" if person else f"{PLACE}{place}"
     addresses = address_of(
         walk, desk, Delivery(about="test", channel=channel, to=to, made_at=walk.clock.now())

@@ -49,11 +49,12 @@ def check_typed(
     tries = walk.under_way.typed
     if tries.count(person, session, approval.id, now) >= TRIES_MAX:
         raise APPROVAL_TYPED_OFTEN(
-            f"that was not its name {TRIES_MAX} times within a minute: wait a minute, and read the card again"
+            f"the typed name was wrong {TRIES_MAX} times within a minute: wait a minute, then "
+            "read the card again"
         )
     if not is_same_name(wanted, typed):
         if typed:
             tries.wrong(person, session, approval.id, now)
         raise APPROVAL_TYPED_NAME(
-            f"this is critical: type {shown(wanted)} to let it run; {how_unlike(wanted, typed)}"
+            f"this action is critical: type {shown(wanted)} to approve it; {how_unlike(wanted, typed)}"
         )

@@ -21,7 +21,7 @@ async def stop_own_agent(workloads: Workloads, asking: Instance, over: str, reas
     """Place a hold on the caller. asking: the instance, proved by its key. over: `instance` or `agent`. Raises
     Malformed (`enrolment.malformed`, `hold.reason`), Unavailable."""
     if over not in ("instance", "agent"):
-        raise ENROLMENT_MALFORMED("`over` is `instance` or `agent`: an agent stops itself")
+        raise ENROLMENT_MALFORMED("`over` must be `instance` or `agent`: an agent stops only itself")
     name = str(asking.id) if over == "instance" else asking.agent
     return await place_hold(
         workloads.walk,

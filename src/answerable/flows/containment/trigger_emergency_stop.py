@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from answerable.core.containment.hold import EVERYTHING
-from answerable.flows.revocation.place_hold import place_hold
+from answerable.core.containment.hold import EVERYTHING, Hold
+from answerable.flows.revocation.place_hold import put_in_force
 
 if TYPE_CHECKING:
     from answerable.core.containment.press import Press
@@ -24,6 +24,13 @@ async def trigger_emergency_stop(
     known = await anyio.to_thread.run_sync(walk.holds.all)
     if any(one.source == "panic" and press.is_held_by(one.rule, one.at) for one in known):
         return None
-    return await place_hold(
-        walk, EVERYTHING, by=press.by, reason=press.reason, source="panic", rule=press.id, workloads=workloads
+    hold = Hold(
+        id=press.hold,
+        what=EVERYTHING,
+        at=walk.clock.now(),
+        by=press.by,
+        reason=press.reason,
+        source="panic",
+        rule=press.id,
     )
+    return await put_in_force(walk, hold, workloads=workloads)

@@ -153,7 +153,7 @@ async def read_unread_history(walk: Walk) -> bool:
                 break
             await anyio.sleep(_LOOK_SECONDS)
         else:
-            raise LEDGER_BUSY("entries of the ledger do not get onto the disk: look at it")
+            raise LEDGER_BUSY("entries of the ledger are not written to the disk: check the disk")
         # The trackers in force may have changed since the reading began.
         walk.history.adopt(walk.registry.current.parts.trackers, reading.back)
     return True

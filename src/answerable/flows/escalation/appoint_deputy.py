@@ -104,12 +104,12 @@ async def delegate_by_passkey(
     terms = terms_in(claims)
     check_audience(terms, walk.ledger.origin)
     if terms.of != person:
-        raise PASSKEY_OTHER(f"{shown(terms.of)} hands this on, and somebody else is signed in here")
+        raise PASSKEY_OTHER(f"{shown(terms.of)} delegates this duty, but another person is signed in here")
     if used_nonce(walk, _nonce_of(terms), nonce, walk.clock.now(), by=person) is None:
         raise DUTY_NONCE()
     passkey = check_passkey(walk, assertion, challenge=duty_challenge(terms, nonce))
     if passkey.person != person:
-        raise PASSKEY_OTHER(f"this passkey is not one of {shown(terms.of)}")
+        raise PASSKEY_OTHER(f"this passkey is not registered for {shown(terms.of)}")
     token = kept_duty(terms, nonce=nonce, passkey=passkey, origins=desk_of(walk).origins, assertion=assertion)
     one = _delegation(walk, terms, key=passkey.key, token=token)
     one = replace(one, strength=strength_of(passkey), credential=passkey.name)
@@ -128,7 +128,7 @@ async def end_duty(walk: Walk, delegation: str, *, by: str, because: str = "") -
     if one is None:
         raise DUTY_UNKNOWN(f"there is no delegation of duty {shown(delegation)}")
     if one.ended_at:
-        raise DUTY_ENDED(f"delegation of duty {one.id} was ended already")
+        raise DUTY_ENDED(f"delegation of duty {one.id} has already ended")
     now = walk.clock.now()
     # 1. On record. After a crash here, it is ended at the next start.
     entry = duty_ended(
@@ -179,24 +179,27 @@ def _check(walk: Walk, terms: DutyTerms) -> None:
     for name in (terms.of, terms.to):
         if name not in people:
             raise PERSON_UNKNOWN(
-                f"nobody active is registered as {shown(name)}: see `answerable registry list --kind Principal`"
+                f"no active person is registered as {shown(name)}: see `answerable registry list "
+                "--kind Principal`"
             )
         fault = signer_fault(walk, name, "")
         if fault is not None:
             raise fault
     if terms.group not in people[terms.of].groups:
         raise DUTY_NOT_MEMBER(
-            f"{shown(terms.of)} is not in group {shown(terms.group)}: only a member hands on, and a deputy is none"
+            f"{shown(terms.of)} is not in group {shown(terms.group)}: only a member can delegate "
+            "its duty, a deputy cannot"
         )
     if not may_stand_in(duty, people[terms.to]):
         groups = ", ".join(shown(one) for one in dict.fromkeys((duty.group, *duty.deputies)))
         raise DUTY_NOT_DEPUTY(
-            f"{shown(terms.to)} may not stand in for group {shown(terms.group)}: its duty lets members of {groups}"
+            f"{shown(terms.to)} may not be a deputy for group {shown(terms.group)}: its Duty "
+            f"allows members of {groups}"
         )
     own = [one for one in _register(walk).delegations() if one.of == terms.of and now < one.until]
     if len(own) >= OF_ONE_MAX:
         raise DUTY_TOO_MANY(
-            f"{shown(terms.of)} has {len(own)} delegations of duty, which is the limit: end some"
+            f"{shown(terms.of)} has {len(own)} delegations of duty, which is the limit: end one first"
         )
 
 
@@ -205,7 +208,7 @@ async def _put_into_force(
 ) -> DeputyStatement:
     register, under_way = _register(walk), walk.under_way.answering
     if register.find(one.id) is not None or one.id in under_way:
-        raise DUTY_DUPLICATE("a delegation of duty of this id is registered already")
+        raise DUTY_DUPLICATE("a delegation of duty with this id is registered already")
     under_way.add(one.id)
     try:
         return await _recorded(walk, register, one, signer=signer, keys_ref=keys_ref)
@@ -239,9 +242,7 @@ async def _recorded(
 def _duty(walk: Walk, group: str) -> Duty:
     duty = walk.registry.current.duties.get(group)
     if duty is None:
-        raise DUTY_NONE(
-            f"group {shown(group)} has no duty: apply a document of kind Duty that says who may stand in"
-        )
+        raise DUTY_NONE(f"group {shown(group)} has no Duty document: apply one that names its deputies")
     return duty
 
 

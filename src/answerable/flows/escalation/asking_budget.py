@@ -72,5 +72,6 @@ def too_many(
 
 def _too_many(what: str) -> Refused:
     return APPROVAL_TOO_MANY(
-        f"{what}, which is the limit: nobody is asked; a task that covers such actions needs no asking for each"
+        f"{what}, which is the limit: no approval was requested; a task that covers such actions "
+        "needs no approval for each"
     )

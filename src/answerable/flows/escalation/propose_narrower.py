@@ -47,11 +47,12 @@ def proposed_action(walk: Walk, approval: Approval, narrower: str) -> FrozenJSON
     """Freeze the narrower action. narrower: new values by argument, as canonical JSON. Raises as `with_proposal`."""
     changes = FrozenJSON.from_canonical(narrower.encode()).thaw()
     if not isinstance(changes, dict):
-        raise APPROVAL_MALFORMED("what is proposed is an object of values by argument")
+        raise APPROVAL_MALFORMED("a proposal must be an object of argument names and values")
     capability = walk.registry.current.capabilities.get(approval.capability)
     if capability is None:
         raise APPROVAL_NOT_NARROWER(
-            f"capability {shown(approval.capability)} is not registered any more, so nobody knows what is less of it"
+            f"capability {shown(approval.capability)} is no longer registered, so a narrower "
+            "action cannot be checked"
         )
     action = _action(approval)
     arguments = narrower_arguments(capability, _arguments(approval), changes)

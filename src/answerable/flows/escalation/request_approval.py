@@ -104,7 +104,10 @@ def told_no(approval: Approval) -> Refused:
     """Return the error that tells the agent of a denial: not who denied it, but why, and whether a new request can
     help."""
     return APPROVAL_DENIED(
-        f"approval {approval.id} was denied by people; nothing has been done, and nobody is asked again about the same",
+        (
+            f"approval {approval.id} was denied: the action was not run, and the same action is not "
+            "sent for approval again"
+        ),
         reasons=denial_sentences(approval),
         denial=denial_members(approval),
     )

@@ -129,4 +129,4 @@ async def changed(
             raise left
         if is_put:
             return wanted
-    raise EVENT_STREAM_BUSY(f"a stream of events was changed {CHANGES_MAX} times meanwhile: try again")
+    raise EVENT_STREAM_BUSY(f"the event stream was changed {CHANGES_MAX} times at the same moment: try again")

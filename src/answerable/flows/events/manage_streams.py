@@ -153,7 +153,7 @@ async def remove_subject(desk: EventState, receiver: str, sent: Mapping[str, JSO
             return stream
         if len(stream.removed) >= SUBJECTS_MAX:
             raise EVENT_STREAM_COUNT(
-                f"at most {SUBJECTS_MAX} subjects are left out of a stream: ask for fewer types of events"
+                f"at most {SUBJECTS_MAX} subjects can be excluded from a stream: request fewer event types"
             )
         return replace(stream, removed=(*stream.removed, subject))
 
@@ -165,13 +165,13 @@ async def verify_stream(desk: EventState, receiver: str, sent: Mapping[str, JSON
     `event_stream.full`)."""
     state = sent.get("state")
     if state is not None and (not isinstance(state, str) or len(state) > STATE_CHARS_MAX):
-        raise EVENT_STREAM_MEMBER(f"`state` is a text of at most {STATE_CHARS_MAX} characters")
+        raise EVENT_STREAM_MEMBER(f"`state` must be text of at most {STATE_CHARS_MAX} characters")
     now = desk.walk.clock.now()
 
     def change(stream: EventStream) -> EventStream:
         if 0 <= now - stream.verified_at < VERIFY_SECONDS_MIN * 1000:
             raise EVENT_STREAM_TOO_OFTEN(
-                f"a stream is verified every {VERIFY_SECONDS_MIN} seconds at most: wait"
+                f"a stream can be verified every {VERIFY_SECONDS_MIN} seconds: wait and try again"
             )
         return replace(stream, verified_at=now)
 
@@ -239,8 +239,8 @@ def _count(desk: EventState, receiver: str, size: int) -> None:
         since, before = now, 0
     if before + size > RECORDED_BYTES_MAX:
         raise EVENT_STREAM_TOO_OFTEN(
-            f"the changes of a receiver's streams take {RECORDED_BYTES_MAX} bytes of the ledger in "
-            f"{RECORDED_SECONDS} seconds at most: wait"
+            f"the stream changes of this receiver exceed {RECORDED_BYTES_MAX} bytes in "
+            f"{RECORDED_SECONDS} seconds: wait and try again"
         )
     desk.recorded[receiver] = since, before + size
 
@@ -253,7 +253,7 @@ def _endpoints(desk: EventState, receiver: str) -> frozenset[str]:
     allowed = desk.receivers.get(receiver)
     if allowed is None:
         raise EVENT_STREAM_RECEIVER(
-            f"{shown(receiver)} is not a receiver of events here: the owner of this server lists it in "
+            f"{shown(receiver)} is not a receiver of events: the operator must list it in "
             "`announcing.receivers`"
         )
     return allowed
@@ -276,4 +276,4 @@ def _status(stream: EventStream) -> dict[str, JSONValue]:
 
 
 def _unknown(identity: str) -> Refused:
-    return EVENT_STREAM_UNKNOWN(f"there is no stream {shown(identity)} of yours")
+    return EVENT_STREAM_UNKNOWN(f"you have no stream {shown(identity)}")

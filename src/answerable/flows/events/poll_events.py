@@ -46,29 +46,27 @@ def poll_in(sent: Mapping[str, JSONValue]) -> Poll:
     acks, errors = sent.get("ack", []), sent.get("setErrs", {})
     if not isinstance(acks, list) or not isinstance(errors, dict) or len(acks) + len(errors) > ACKS_MAX:
         raise EVENT_STREAM_MEMBER(
-            f"`ack` is a list and `setErrs` an object, of at most {ACKS_MAX} ids together"
+            f"`ack` must be a list and `setErrs` an object, of at most {ACKS_MAX} ids together"
         )
     said: dict[str, str] = {}
     for identity, error in errors.items():
         name = error.get("err") if isinstance(error, dict) else None
         if not isinstance(name, str):
-            raise EVENT_STREAM_MEMBER("each member of `setErrs` is an object with a text `err`")
+            raise EVENT_STREAM_MEMBER("each member of `setErrs` must be an object with a text `err`")
         said[identity] = name[:ERROR_CHARS_MAX]
     ids = tuple(one for one in acks if isinstance(one, str))
     if len(ids) != len(acks) or any(len(one) > ID_CHARS_MAX for one in (*ids, *said)):
-        raise EVENT_STREAM_MEMBER(f"ids of events are texts of at most {ID_CHARS_MAX} characters")
+        raise EVENT_STREAM_MEMBER(f"event ids must be texts of at most {ID_CHARS_MAX} characters")
     count, at_once = sent.get("maxEvents", EVENTS_MAX), sent.get("returnImmediately", False)
     if type(count) is not int or count < 0 or not isinstance(at_once, bool):
-        raise EVENT_STREAM_MEMBER(
-            "`maxEvents` is a number that is not negative, `returnImmediately` is true or false"
-        )
+        raise EVENT_STREAM_MEMBER("`maxEvents` must be a number from 0, `returnImmediately` true or false")
     return Poll(acks=ids, errors=said, count_max=min(count, EVENTS_MAX), at_once=at_once)
 
 
 async def poll_events(desk: EventState, receiver: str, identity: str, poll: Poll) -> dict[str, JSONValue]:
     """Return the answer to a poll. Raises Malformed, Refused (`event_stream.*`), Unavailable, Broken."""
     if (await stream_of(desk, receiver, identity)).method != "poll":
-        raise EVENT_STREAM_MEMBER("this stream is pushed: change its `delivery` to poll it")
+        raise EVENT_STREAM_MEMBER("this stream is delivered by push: change its `delivery` to poll it")
     # 1. Remove acknowledged events, if they were sent: no receiver acknowledges an event that it never got.
     await _acknowledged(desk, identity, poll)
     if poll.count_max == 0:

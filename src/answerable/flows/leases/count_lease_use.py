@@ -137,7 +137,7 @@ async def count_lease_use_elsewhere(walk: Walk, name: str, *, since: int = 0) ->
     """
     log = next((one for one in broker_of(walk).others() if one.name == name), None)
     if log is None:
-        raise LEASE_LOG_UNKNOWN(f"there is no other log {shown(name)}")
+        raise LEASE_LOG_UNKNOWN(f"there is no log {shown(name)} beside this one")
     for _ in range(TRIES_MAX - 1):
         try:
             return await _counted_beside(walk, log, since)

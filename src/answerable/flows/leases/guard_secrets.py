@@ -44,10 +44,10 @@ def refuse_exposed(desk: SecretState | None, target: str) -> None:
     for name in sorted(desk.used_by.get(target, frozenset()) & desk.exposed.keys()):
         how = f"`answerable secret rotate {name}`"
         if name in desk.burnt:
-            how = "where its target file says that it is"
+            how = "where its target file refers to it"
         raise SECRET_EXPOSED(
-            f"the secret {shown(name)} of target {shown(target)} was exposed: nothing is begun with it until it is "
-            f"replaced ({how})"
+            f"secret {shown(name)} of target {shown(target)} was exposed: no action uses it until "
+            f"it is replaced ({how})"
         )
 
 
@@ -58,7 +58,7 @@ async def refuse_passed(desk: SecretState | None, arguments: Mapping[str, JSONVa
     if desk is not None and found:
         await _expose(desk, found, f"passed by {by}")
         raise SECRET_PASSED(
-            f"the arguments hold {_named(found)}, which no agent is to have: nothing was sent"
+            f"the arguments contain {_named(found)}, which no agent may have: nothing was sent"
         )
 
 
@@ -87,7 +87,7 @@ async def without_secrets(
     if desk is None or not found:
         return failed
     await _expose(desk, found, f"shown by {by}")
-    message = f"it failed, and what the target said held {_named(found)}, and is withheld"
+    message = f"the action failed, and the target's answer is withheld: it contains {_named(found)}"
     if isinstance(failed, Unavailable):
         return Unavailable(message, code=failed.code, port=failed.port, effect=failed.effect)
     return Refused(message, code=failed.code)

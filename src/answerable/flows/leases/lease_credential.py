@@ -51,17 +51,18 @@ async def lease_credential(
     terms, now = warrant.lease, desk.clock.now()
     if now >= warrant.deadline:
         # It may have queued for the target: its end may be on record as indeterminate by now.
-        raise WARRANT_LATE("the time to perform this action has run out")
+        raise WARRANT_LATE("the warrant has expired: the action was not performed in time")
     faults = target.issuer.faults(terms.scope)
     if faults:
         raise LEASE_SCOPE(f"the scope of the lease cannot be granted: {faults[0]}", reasons=faults)
     if target.issuer.traits.boundary == "nobody" and warrant.tier > UNBOUND_TIER_MAX:
         raise LEASE_BOUNDARY(
-            f"nobody keeps a credential at {shown(terms.target)} to its task, so that only capabilities of tier "
-            f"{UNBOUND_TIER_MAX} may use it; this one has tier {warrant.tier}"
+            f"nothing limits a credential at target {shown(terms.target)} to its task, so only "
+            f"capabilities of tier {UNBOUND_TIER_MAX} or lower may use it; this one has tier "
+            f"{warrant.tier}"
         )
     if now >= terms.expires_at:
-        raise LEASE_ENDED("the time of the lease has run out")
+        raise LEASE_ENDED("the lease has expired")
     known = desk.open.get(terms.name)
     if known is not None:
         return await _of_window(desk, target, known, warrant)
@@ -77,7 +78,7 @@ async def lease_credential(
         await desk.writer.put(lease)
         told(desk)
         if lease.name in desk.ending:
-            raise LEASE_ENDED(f"lease {shown(lease.name)} was ended while it was issued")
+            raise LEASE_ENDED(f"lease {shown(lease.name)} was ended while its credential was issued")
     except BaseException as failed:
         # No caller has the secret any more; what the target may know of the lease is ended by name.
         begin(
@@ -108,10 +109,12 @@ async def _of_window(
         # A copy of the warrant that opened this lease also gets here: it is spent, and no other action's.
         if lease.log == warrant.log and lease.intent == warrant.intent:
             raise WARRANT_SPENT()
-        raise LEASE_OTHER(f"lease {shown(lease.name)} is another's")
+        raise LEASE_OTHER(f"lease {shown(lease.name)} belongs to another mandate, agent, target or scope")
     if not set(warrant.under) <= set(lease.under):
         # A revocation or hold that ends this action would not end that credential.
-        raise LEASE_OTHER(f"lease {shown(lease.name)} does not stand under all that this action stands under")
+        raise LEASE_OTHER(
+            f"lease {shown(lease.name)} does not end with everything that would end this action"
+        )
     issuing = desk.issuing.get(lease.name)
     if issuing is not None:
         await issuing.wait()
@@ -149,7 +152,7 @@ async def _renew(desk: BrokerState, target: DeskTarget, lease: Lease, expires_at
         begin(desk, [lease.name], why="the target does not know it any more")
         raise LEASE_ENDED(f"lease {shown(lease.name)} has ended") from None
     except TimeoutError:
-        raise LEASE_TARGET("the target did not answer in time") from None
+        raise LEASE_TARGET("the target did not renew the credential in time") from None
     lease, _ = _usable(desk, lease.name)
     desk.open.keep(lease.renewed(desk.clock.now(), expires_at))
     schedule(desk, expires_at, lease.name)
@@ -173,7 +176,7 @@ async def _redeem(desk: BrokerState, warrant: SignedWarrant, lease: Lease | None
     if taken == "spent":
         raise WARRANT_SPENT()
     if taken == "name_used":
-        raise LEASE_ENDED("the name of the lease was used before")
+        raise LEASE_ENDED("the lease name was used before")
 
 
 async def _minted(desk: BrokerState, target: DeskTarget, lease: Lease, warrant: SignedWarrant) -> Credential:

@@ -44,18 +44,19 @@ async def rotate_account(store: SecretStore, own: OwnSecret, entropy: Entropy) -
     """
     account, name = own.account, own.name
     if account is None:
-        raise SECRET_UNROTATABLE(f"secret {shown(name)}: {own.why_not}")
+        raise SECRET_UNROTATABLE(f"secret {shown(name)} cannot be rotated: {own.why_not}")
     with store.rotating(name):
         value = entropy.bytes(VALUE_BYTES).hex().encode()
         secret = await to_thread.run_sync(store.prepare, name, value)
         kept = await to_thread.run_sync(lambda: store.candidates(name, by=USER))
         if kept.prepared is None:
-            raise ACCOUNT_CHANGED(f"{shown(name)} was retired meanwhile")
+            raise ACCOUNT_CHANGED(f"secret {shown(name)} was retired during the rotation")
         new = kept.prepared.text
         known = [one.text for one in (kept.current, kept.prepared, *kept.before)]
         await account.set_to(new, known=known, cuts=bool(secret.exposed_at))
         if not await account.takes(new):
             raise ACCOUNT_UNPROVED(
-                f"the target does not take the new password of {shown(name)} that it was told: it is tried again"
+                f"the target does not accept the new password of {shown(name)} that was just set: "
+                "the rotation is retried"
             )
         return await to_thread.run_sync(store.settle, name)

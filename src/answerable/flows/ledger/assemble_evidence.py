@@ -101,7 +101,7 @@ class Selection:
         self._stated: dict[StatedName, int] = {}
         self._keys = KeysInEvidence()
         if not (self.indexes or self.action or self.mandate):
-            raise EVIDENCE_NOTHING("say which entries, action or mandate")
+            raise EVIDENCE_NOTHING("name the entries, the action or the mandate")
 
     @property
     def needs_all(self) -> bool:
@@ -134,7 +134,7 @@ class Selection:
             self._note_deputy(leaf)
             self._note_signer(leaf)
         if len(self.chosen) > ENTRIES_MAX:
-            raise EVIDENCE_ENTRIES(f"more than {ENTRIES_MAX} entries are about that")
+            raise EVIDENCE_ENTRIES(f"more than {ENTRIES_MAX} entries belong to the selection: narrow it")
 
     def belonging(self) -> set[int]:
         """Return entries needed to understand the chosen ones: the intents of ends, and the approvals of intents."""
@@ -220,7 +220,7 @@ def assemble_evidence(
     """
     chosen = dict(selection.chosen)
     if not chosen:
-        raise EVIDENCE_NOTHING("no entry of the ledger is about that")
+        raise EVIDENCE_NOTHING("no ledger entry belongs to the selection")
     for index in selection.belonging() - chosen.keys():
         chosen[index] = entry(index)
     wanted = {0, *_referred(chosen.values())} - chosen.keys()
@@ -266,7 +266,7 @@ class _Asked:
         self._found: dict[str, bool] = dict.fromkeys(reveal, False)
         self.withheld: list[int] = []
         if len(self._found) > REVEALS_MAX:
-            raise EVIDENCE_REVEAL(f"more than {REVEALS_MAX} fields to reveal")
+            raise EVIDENCE_REVEAL(f"expected at most {REVEALS_MAX} fields to reveal")
 
     def of(self, stored: StoredEntry) -> tuple[Disclosure, ...]:
         """Return the fields of one entry to disclose, in order of their digests."""
@@ -293,7 +293,7 @@ class _Asked:
         field."""
         lacking = [name for name, found in self._found.items() if not found]
         if lacking and not self.withheld:
-            raise EVIDENCE_REVEAL(f"no entry of these has the field {shown(lacking[0])}")
+            raise EVIDENCE_REVEAL(f"none of the selected entries has the field {shown(lacking[0])}")
 
 
 def _referred(chosen: Iterable[StoredEntry]) -> set[int]:
@@ -349,7 +349,7 @@ def _trusted(
     """Return the log's keys, and the policy if it names this log."""
     first = published.key()
     if first is None:
-        raise LEDGER_UNREADABLE("the log has no key beside it")
+        raise LEDGER_UNREADABLE("the published log has no public key")
     own = parse_policy(policy.encode()) if policy else None
     named = [] if own is None else [one.key for one in own.logs if one.key.name == origin]
     return tuple(dict.fromkeys((first, *named))), own if named else None

@@ -79,10 +79,12 @@ def cosign_checkpoint(desk: CosigningState, body: bytes) -> Cosigned | Remembere
     checkpoint = _checkpoint_in(note)
     log = desk.register.log(checkpoint.origin)
     if log is None:
-        raise WITNESS_LOG_UNKNOWN(f"log {shown(checkpoint.origin)} is not known here")
+        raise WITNESS_LOG_UNKNOWN(f"log {shown(checkpoint.origin)} is not registered at this witness")
     checkpoint_in(note, origin=log.origin, log_keys=log.keys)
     if request.old_size > checkpoint.size:
-        raise WITNESS_OLD_SIZE(f"old size {request.old_size} of a checkpoint of size {checkpoint.size}")
+        raise WITNESS_OLD_SIZE(
+            f"old size {request.old_size} is larger than the checkpoint's size {checkpoint.size}"
+        )
     known = _known(desk, log)
     _keep_what_cannot_be(desk, checkpoint, known, body)
     if request.old_size != known.size:
@@ -156,7 +158,7 @@ def _cosigned(desk: CosigningState, signed: Note, known: _Known) -> Cosigned | R
         # A concurrent request was first: this cosignature has not been sent and never will be.
         log = desk.register.log(origin)
         if log is None:
-            raise WITNESS_STATE_DAMAGED(f"log {shown(origin)} is gone from the witness")
+            raise WITNESS_STATE_DAMAGED(f"the state of log {shown(origin)} is missing from the witness")
         return Remembered(size=_known(desk, log).size)
     lines = Note(text=signed.text, signatures=own).encoded()[len(signed.text) + 1 :]
     return Cosigned(signatures=lines)
@@ -168,8 +170,8 @@ def _timestamp(now: int, before: int) -> int:
         return now
     if before - now > CLOCK_BACK_SECONDS_MAX:
         raise WITNESS_CLOCK_BACK(
-            f"the clock is {before - now} seconds behind the last cosignature, at most {CLOCK_BACK_SECONDS_MAX} are "
-            "waited out: set it right"
+            f"the clock is {before - now} seconds behind the last cosignature, and at most "
+            f"{CLOCK_BACK_SECONDS_MAX} are waited for: set the clock"
         )
     return before
 
@@ -196,5 +198,5 @@ def _keep(
 
 def _damaged(log: WitnessedLog, why: str) -> Broken:
     return WITNESS_STATE_DAMAGED(
-        f"what the witness remembers of {shown(log.origin)} is not what it wrote: {why}"
+        f"the witness's state of log {shown(log.origin)} was changed or damaged: {why}"
     )

@@ -229,7 +229,7 @@ class Cosigning:
                 # A caller with a newer checkpoint of this log may have sent it to the witness: the next round sends it,
                 # too.
                 raise WITNESS_OVERTAKEN()
-        raise WITNESS_ANSWER(f"it named another size after each of {TRIES_MAX} requests")
+        raise WITNESS_ANSWER(f"the witness named another size after each of {TRIES_MAX} requests")
 
     def _verified(self, witness: Witness, note: Note, lines: bytes) -> tuple[tuple[NoteSignature, ...], int]:
         """Verify the witness's answer. Raises Malformed or Unverified for anything but its fresh cosignature on this
@@ -240,7 +240,7 @@ class Cosigning:
             name, at = (key.name, key.key_id), int.from_bytes(line.signature[:TIMESTAMP_BYTES], "big")
             newest[name] = max(newest.get(name, (at, line)), (at, line), key=lambda one: one[0])
         if not newest:
-            raise WITNESS_COSIGNATURE("its answer holds no cosignature by its key")
+            raise WITNESS_COSIGNATURE("the witness's answer contains no cosignature by its key")
         now = self._clock.now() // 1000
         for at, _ in newest.values():
             if abs(at - now) > self._limits.skew_seconds_max:
@@ -257,7 +257,8 @@ class Cosigning:
             before = self._states[witness.name].size
             if size < before:
                 raise WITNESS_WENT_BACK(
-                    f"it cosigned size {before} and now remembers {size} only: it went back"
+                    f"the witness cosigned size {before} and now knows only size {size}: its "
+                    "state was rolled back"
                 )
             return
         copy = await self._copy(witness)
@@ -271,11 +272,12 @@ class Cosigning:
         """Return what to raise when a witness denies; at worst, that this log does not extend what the witness
         cosigned."""
         if denied.why != "inconsistent":
-            return WITNESS_DENIED(f"it refused: {denied.why}")
+            return WITNESS_DENIED(f"the witness refused: {denied.why}")
         copy = await self._copy(witness)
         if copy is None:
             return WITNESS_DENIED(
-                "it says that our checkpoint does not continue the one it cosigned, and does not show that one"
+                "the witness says that our checkpoint does not continue the one that it "
+                "cosigned, but does not send that one"
             )
         return self._contradiction(witness, copy) or _lied(copy.size, self._newest().size)
 
@@ -373,7 +375,7 @@ def rolled_back(witness: str, *, own: int, theirs: int) -> Broken:
 
 
 def _lied(said: int, size: int) -> Unverified:
-    return WITNESS_LIED(f"its word does not fit its own copy: size {said}, and {size}")
+    return WITNESS_LIED(f"the witness named size {said}, but its own copy has size {size}")
 
 
 @dataclass(slots=True, kw_only=True)

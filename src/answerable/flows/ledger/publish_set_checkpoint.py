@@ -229,7 +229,7 @@ def require_led_on(origin: str, *, shard: PublishedLog, heads: PublishedLog) -> 
         found = looked_at(origin, before=before, key=key, note=note, proof=shard.consistency_proof)
     if isinstance(found, ShardGap):
         raise LEDGER_ROLLED_BACK(
-            f"shard {shown(origin)} does not lead on from its last head in the log of logs: {_reason(found)}"
+            f"shard {shown(origin)} does not continue its last head in the log of logs: {_reason(found)}"
         )
 
 

@@ -46,14 +46,14 @@ async def attested_workflow(workloads: Workloads, channel: Channel | None) -> Wo
         raise WORKFLOW_UNATTESTED()
     if len(matching) > 1:
         names = ", ".join(sorted(shown(one.name) for one in matching)[:4])
-        raise WORKFLOW_AMBIGUOUS(f"what was measured fits several workflows: {names}")
+        raise WORKFLOW_AMBIGUOUS(f"the measured process matches several workflows: {names}")
     if _fits_an_agent(workloads, selectors):
-        raise WORKFLOW_IS_AGENT("what was measured is an agent, and no agent answers")
+        raise WORKFLOW_IS_AGENT("the measured process is an agent, and an agent may not answer approvals")
     workflow = standing_workflow(walk, matching[0].name)
     for key in workflow.keys:
         if workloads.instances.by_key(key.thumbprint) is not None:
             raise WORKFLOW_KEY_TAKEN(
-                f"a key of workflow {shown(workflow.name)} is or was an agent's: make a new one"
+                f"a key of workflow {shown(workflow.name)} is or was the key of an agent: create a new one"
             )
     return workflow
 
@@ -63,7 +63,8 @@ async def _shown_by(workloads: Workloads, channel: Channel | None) -> frozenset[
         return await _shown_by_process(workloads, channel.peer)
     if channel is None or not channel.certificates:
         raise WORKFLOW_CHANNEL(
-            "the connection shows no workflow: use the gateway's Unix socket, or TLS with the workflow's certificate"
+            "the connection does not identify a workflow: use the gateway's Unix socket, or TLS "
+            "with the workflow's certificate"
         )
     evidence = workloads.attestor.mtls(channel.certificates[0])
     return frozenset((*evidence.selectors, *_spiffe_shown(workloads, channel)))
@@ -75,7 +76,7 @@ def _spiffe_shown(workloads: Workloads, channel: Channel) -> tuple[str, ...]:
 
     def foreign(domain: TrustDomain) -> TrustBundle | None:
         if domain == workloads.trust.domain:
-            raise WORKFLOW_IS_AGENT("an SVID of our own domain is an agent's")
+            raise WORKFLOW_IS_AGENT("an SVID of this server's trust domain identifies an agent")
         return workloads.trust.bundle(domain)
 
     try:
@@ -87,21 +88,23 @@ def _spiffe_shown(workloads: Workloads, channel: Channel) -> tuple[str, ...]:
 
 async def _shown_by_process(workloads: Workloads, peer: PeerCredentials) -> frozenset[str]:
     if peer.started == 0:
-        raise WORKFLOW_CHANNEL("the process that connected is gone")
+        raise WORKFLOW_CHANNEL("the process that connected has ended")
     observe = partial(workloads.observer.observe, peer.pid, started=peer.started)
     facts = await workloads.measuring.measured(peer.uid, observe)
     if facts.uid != peer.uid:
         raise WORKFLOW_CHANNEL("the process runs as another user than the one that connected")
     if not facts.descent_known:
         raise WORKFLOW_IS_AGENT(
-            "it cannot be seen by what this process was started: have it started with fewer processes above it, and by "
-            "none that are hidden from this server"
+            "the parents of this process cannot be read: start it with fewer parent processes, "
+            "none of them hidden from this server"
         )
     instances = workloads.instances
     for process in (facts.process, *facts.ancestors):
         # The process of an ended instance still counts as an agent's.
         if instances.by_process(process) is not None or instances.process_ended(process):
-            raise WORKFLOW_IS_AGENT("an agent runs as this process, or started it: no agent answers")
+            raise WORKFLOW_IS_AGENT(
+                "this process is an agent or was started by one: an agent may not answer approvals"
+            )
     return frozenset(workloads.attestor.unix(facts).selectors)
 
 

@@ -57,7 +57,7 @@ async def finish_confirmation(
         begun = desk.taken(ceremony, "confirm", holder=seen.name, now=walk.clock.now())
         # Check the owner before the signature: another person's device must not advance a signature counter.
         if known is None or not known.person == begun.person == seen.person:
-            raise PASSKEY_OTHER("this passkey is not one of who is signed in here")
+            raise PASSKEY_OTHER("this passkey is not registered for the person who is signed in here")
         check_passkey(walk, assertion, challenge=begun.challenge)
     except Unverified as fault:
         await record_refused_session(

@@ -71,7 +71,7 @@ def check_passkey(walk: Walk, assertion: PasskeyAssertion, *, challenge: bytes) 
     desk = desk_of(walk)
     passkey = desk.register.find(assertion.credential_id)
     if passkey is None:
-        raise PASSKEY_UNKNOWN_UNVERIFIED("nobody here has this passkey: it was removed, or never brought in")
+        raise PASSKEY_UNKNOWN_UNVERIFIED("this passkey is not registered: it was removed, or never added")
     count = asserted(
         assertion,
         credential_id=passkey.id,
@@ -83,7 +83,9 @@ def check_passkey(walk: Walk, assertion: PasskeyAssertion, *, challenge: bytes) 
     )
     person_standing(walk, passkey.person, key=passkey.key)
     if not desk.register.count_up(passkey.id, count):
-        raise PASSKEY_COUNTER("the passkey was removed, or its count was passed, at this moment")
+        raise PASSKEY_COUNTER(
+            "the passkey was removed, or used with a higher signature counter, at the same moment"
+        )
     return passkey
 
 
@@ -102,8 +104,8 @@ async def sign_in_by_provider(walk: Walk, token: str, *, nonce: str, issuer: str
         found = [one for one in walk.registry.current.principals.values() if one.oidc == pair]
         if len(found) != 1:
             raise PERSON_UNKNOWN(
-                f"subject {shown(seen.subject)} of {shown(seen.issuer)} is no registered person: put it into the "
-                "person's `oidc`"
+                f"subject {shown(seen.subject)} of {shown(seen.issuer)} is not a registered "
+                "person: add it to the person's `oidc`"
             )
         person = person_standing(walk, found[0].name)
     except AnswerableError as fault:

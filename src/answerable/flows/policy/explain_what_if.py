@@ -81,7 +81,7 @@ def possible(moment: Moment, *, agents: tuple[str, ...], resource: str) -> list[
     known = {**current.agents, **current.idle_agents}
     wanted = [known.get(AgentId(name)) for name in agents or sorted(known)]
     if None in wanted:
-        raise ANSWERS_UNKNOWN_NAME(f"no agent was called {shown(agents[0])} then")
+        raise ANSWERS_UNKNOWN_NAME(f"no agent {shown(agents[0])} was registered at that time")
     asking = _Asking(moment, PolicyAsking(moment.statement, digest=""), resource)
     return [asking.told(agent) for agent in wanted if agent]
 

@@ -64,7 +64,7 @@ async def propose_policy(
     async with walk.under_way.applying:
         signed, signed_with = await _verified(walk, token, "propose")
         if signed.attached != (sha256(attached.encode()).hexdigest() if attached else ""):
-            raise PUBLICATION_MALFORMED("what is attached is not what was signed")
+            raise PUBLICATION_MALFORMED("the attachment is not the one that was signed")
         said = encode(parse(attached.encode(), limits=ATTACHED_LIMITS)) if attached else b"{}"
         plan = await _planned(walk, documents, removed)
         require_protection(plan.applied)
@@ -75,7 +75,7 @@ async def propose_policy(
             return proposal
         if len(waiting) >= PENDING_MAX:
             raise PUBLICATION_TOO_MANY(
-                f"{len(waiting)} proposals wait, which is the limit: publish or withdraw some"
+                f"{len(waiting)} proposals are pending, which is the limit: publish or withdraw one first"
             )
         # 1. Ledger first. After a crash here the proposal waits from the next start on.
         changes: dict[str, JSONValue] = {
@@ -176,9 +176,7 @@ def found_proposal(walk: Walk, name: str) -> Proposal:
     """Return the proposal of this id. Raises Refused (`publication.unknown`), Unavailable."""
     record = records_of(walk).find("proposal", name)
     if record is None:
-        raise PUBLICATION_UNKNOWN(
-            f"no proposal {shown(name)} waits: `answerable policy proposals` lists them"
-        )
+        raise PUBLICATION_UNKNOWN(f"no proposal {shown(name)} is pending: see `answerable policy proposals`")
     return msgspec.json.decode(record.body, type=Proposal)
 
 
@@ -218,7 +216,8 @@ async def _planned(
     for document in documents:
         if not isinstance(document, dict) or document.get("kind") != "PolicySet":
             raise PUBLICATION_MALFORMED(
-                "a proposal is of documents of kind `PolicySet` only: apply the others"
+                "a proposal may contain only documents of kind `PolicySet`: use `answerable "
+                "apply` for the others"
             )
     keys = {f"PolicySet/{name}" for name in removed}
     missing = keys - walk.registry.documents().keys()
@@ -267,7 +266,7 @@ def _proposal(walk: Walk, signed: SignedStep, plan: RegistryChange, *, attached:
 def _require_same(signed: SignedStep, *, before: str, after: str, proposal: str) -> None:
     if (signed.before, signed.after, signed.proposal) != (before, after, proposal):
         raise PUBLICATION_OTHER(
-            "the signature is to another change than this one: look at it again, and sign what you see"
+            "the signature is for another change than this one: read the change again and sign it anew"
         )
 
 

@@ -67,7 +67,7 @@ async def simulate_rule(walk: Walk, name: str, *, since: int = 0) -> RuleTrial:
     """
     rule = walk.registry.current.stop_rules.get(name)
     if rule is None:
-        raise STOP_RULE_UNKNOWN(f"there is no stop rule {shown(name)}: apply it with `dryRun: true`")
+        raise STOP_RULE_UNKNOWN(f"there is no stop rule {shown(name)}: apply it with `dryRun: true` first")
     number = number_of(walk, rule, since)
     trial = _Trial(rule, number, since)
     found = RuleTrial(start=number.start, end=number.start, size=walk.ledger.size)

@@ -226,8 +226,9 @@ def _check_fence(log: Log, fence: tuple[str, str] | None, stored: StoredEntry) -
 
 def _missing(log: Log, register: str) -> Broken:
     return LEDGER_ENTRIES_MISSING(
-        f"register {shown(register)} was brought up to an entry that log {shown(log.origin)} does not have: the log "
-        "was cut or replaced by an older copy; put the log back that belongs to these registers"
+        f"register {shown(register)} contains an entry that log {shown(log.origin)} does not "
+        "have: the log was cut or replaced by an older copy; restore the log that belongs to "
+        "these registers"
     )
 
 
@@ -326,22 +327,22 @@ def _undone(damaged: Sequence[str]) -> Broken:
     if damaged:
         return _unreadable(damaged, "it cannot be made again: the key that it is sealed under is gone")
     return REGISTER_DOCUMENTS(
-        "the registry documents are not those that the last change of them in the ledger says, and they "
-        "cannot be made again from it: put a copy of `answerable.db` back whose documents nobody edited"
+        "the registry documents differ from their last change in the ledger, and cannot be "
+        "rebuilt from it: restore a copy of `answerable.db` with unedited documents"
     )
 
 
 def _unreadable(documents: Sequence[str], why: str) -> Broken:
     return REGISTER_DOCUMENTS(
-        f"document {shown(documents[0])} in the registers cannot be read, and {why}: put a copy of "
-        "`answerable.db` back"
+        f"document {shown(documents[0])} in the registers cannot be read, and {why}: restore a "
+        "copy of `answerable.db`"
     )
 
 
 def _beyond(rows: Sequence[Difference]) -> Broken:
     named = ", ".join(f"{one.register} {shown(one.row)}" for one in rows[:NAMED_MAX])
     return REGISTER_BEYOND_LEDGER(
-        f"{len(rows)} rows of the registers stand in no entry of the ledger: {named}; they were written by other hands "
-        "than this server's, or the ledger is another one. Put the registers back that belong to it, or move "
-        "`answerable.db` away: it is made again from the ledger"
+        f"{len(rows)} rows of the registers are in no ledger entry: {named}; another program "
+        "wrote them, or the ledger is another one: restore the registers that belong to it, or "
+        "move `answerable.db` away, and it is rebuilt from the ledger"
     )

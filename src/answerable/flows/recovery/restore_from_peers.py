@@ -64,8 +64,9 @@ async def _told(walk: Walk, log: StoredLog, *, whole: bool) -> list[tuple[str, S
     message = failed.message if failed is not None else ""
     if not since:
         raise LEDGER_SHARD_UNREADABLE(
-            f"the registers know nothing of shard {shown(log.name)}, and its log cannot be read ({message}): what it "
-            "says is held or revoked would not be. Restore it, or take its directory away"
+            f"the log of shard {shown(log.name)} cannot be read ({message}) and the registers "
+            "have nothing of it: its holds and revocations would be missing; restore the log, or "
+            "move its directory away"
         ) from failed
     _log.warning(
         "the log of shard %s cannot be read: %s. What it says is held or revoked and the registers do not know is put "

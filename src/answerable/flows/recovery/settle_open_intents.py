@@ -109,5 +109,5 @@ def _open_intent(stored: StoredEntry, upstream_ms_max: int) -> OpenIntent:
 def _int(leaf: dict[str, JSONValue], name: str) -> int:
     value = leaf.get(name)
     if not isinstance(value, int):
-        raise LEDGER_LEAF_MALFORMED(f"a leaf has no whole number `{name}`")
+        raise LEDGER_LEAF_MALFORMED(f"the leaf has no integer `{name}`")
     return value

@@ -121,8 +121,9 @@ async def apply_registry(
         sets = [one.key for one in plan.applied.changes if one.key.startswith(POLICY_SET)]
         if sets and walk.policies.publishers:
             raise PUBLICATION_TWO_PEOPLE(
-                f"{', '.join(map(shown, sets))}: policy sets need two people here, of whom the second is in group "
-                f"{shown(walk.policies.publishers)}: use `answerable policy propose`"
+                f"{', '.join(map(shown, sets))}: a policy set needs two people, the second a "
+                f"member of group {shown(walk.policies.publishers)}: use `answerable policy "
+                "propose`"
             )
         published = records_statements.Published(how="one_person" if sets else "registry")
         return await put_into_force(walk, plan, by=by, because=because, published=published)
@@ -280,7 +281,7 @@ def _check_reserved(documents: Sequence[JSONValue]) -> None:
         match document:
             case {"metadata": {"name": str(name)}} if is_shadow_name(name):
                 raise REGISTRY_RESERVED_NAME(
-                    f"{shown(name)} is the name of a drill's shadow: take another one"
+                    f"{shown(name)} is a reserved name, used by drills: choose another one"
                 )
 
 
@@ -297,8 +298,9 @@ def check_call_seconds(snapshot: RegistrySnapshot, *, upstream_ms_max: int) -> N
     for server in snapshot.servers.values():
         if server.call_seconds_max * 1000 > upstream_ms_max:
             raise REGISTRY_CALL_SECONDS(
-                f"server {shown(server.name)} may take {server.call_seconds_max} s a call, but walk.upstream_ms_max is "
-                f"{upstream_ms_max} ms: raise the one or lower the other"
+                f"server {shown(server.name)} may take {server.call_seconds_max} s a call, but "
+                f"`walk.upstream_ms_max` is {upstream_ms_max} ms: raise that setting or lower the "
+                "server's limit"
             )
 
 

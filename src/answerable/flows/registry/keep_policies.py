@@ -56,19 +56,19 @@ def kept_set(walk: Walk, name: str) -> KeptSets:
     present = documents_digest(policy_documents(walk.registry.documents()))
     found = [kept for _, kept in kept_sets(walk) if kept.digest != present]
     if name and len(name) < DIGEST_CHARS_MIN:
-        message = f"{shown(name)} is too short for a digest: give {DIGEST_CHARS_MIN} characters or more"
+        message = f"{shown(name)} is too short for a digest: expected {DIGEST_CHARS_MIN} characters or more"
         raise PUBLICATION_AMBIGUOUS(message)
     if name:
         found = [kept for kept in found if kept.digest.startswith(name) or kept.policy_set.startswith(name)]
     if not found:
         known = (
-            "no other set was in force"
+            "no other policy set was in force before"
             if not name
-            else f"no set {shown(name)} was in force, or it is in force"
+            else f"no earlier policy set {shown(name)} was in force"
         )
-        raise PUBLICATION_UNKNOWN(f"{known}: `answerable policy history` lists them")
+        raise PUBLICATION_UNKNOWN(f"{known}: see `answerable policy history`")
     # The same documents under another registry had another decision digest: the latest counts.
     if name and len({kept.digest for kept in found}) > 1:
-        message = f"{shown(name)} is the beginning of {len(found)} digests: give more of it"
+        message = f"{shown(name)} matches {len(found)} digests: give more characters"
         raise PUBLICATION_AMBIGUOUS(message)
     return found[0]

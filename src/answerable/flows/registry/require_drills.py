@@ -41,6 +41,6 @@ def _refusal(missing: Sequence[Undrilled]) -> Refused:
     rest = len(missing) - SHOWN_MAX
     more = f"; and {rest} more" if rest > 0 else ""
     return DRILL_MISSING(
-        f"a higher tier takes drills that passed within {GOOD_FOR_DAYS} days, of the document as it is registered now, "
-        f"and then a change of its tier alone: {told}{more}"
+        f"a higher tier requires drills that passed within {GOOD_FOR_DAYS} days on the registered "
+        f"document, and a change of its tier alone: {told}{more}"
     )

@@ -44,12 +44,13 @@ def resolve_hold_target(walk: Walk, name: str, kind: str = "") -> HoldTarget:
     found = tuple(dict.fromkeys(_called(walk, name)))
     if not found:
         raise HOLDABLE_UNKNOWN(
-            f"nothing here is called {shown(name)}: see `answerable registry list`, or say what it is with --kind"
+            f"nothing is registered as {shown(name)}: see `answerable registry list`, or name its "
+            "kind with --kind"
         )
     if len(found) > 1:
         meant = ", ".join(described(one) for one in found)
         raise HOLD_AMBIGUOUS(
-            f"{shown(name)} may be {meant}: say which with --kind, and nothing is stopped until you do",
+            f"nothing was stopped: {shown(name)} may be {meant}; choose one with --kind",
             reasons=tuple(f"answerable stop --kind {one.kind} {quote(one.name)}" for one in found),
         )
     return found[0]

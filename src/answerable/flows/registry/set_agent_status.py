@@ -59,7 +59,7 @@ async def set_agent_status(
     document = parse(stored)
     before = _status_in(document)
     if before == "retired" and status != "retired":
-        raise AGENT_RETIRED(f"agent {shown(agent)} is retired, for good")
+        raise AGENT_RETIRED(f"agent {shown(agent)} is retired and cannot be activated again")
     if before != status:
         await apply_registry(walk, [_with_status(document, status)], by=by, because=because)
     if status == "active":
@@ -92,7 +92,7 @@ def _status_in(document: JSONValue) -> str:
     spec = document.get("spec") if isinstance(document, dict) else None
     status = spec.get("status", "active") if isinstance(spec, dict) else None
     if not isinstance(status, str):
-        raise REGISTRY_FAULTS("the agent's document has no status that can be read")
+        raise REGISTRY_FAULTS("the agent's document has no readable status")
     return status
 
 

@@ -113,4 +113,4 @@ def _denied_at_once(
         left = [one for one in there if one is not None and one.state_at(now) in _WAITING]
         if not left:
             return tuple(one.id for one in some if one.id in denied)
-    raise APPROVAL_BUSY(f"approval {shown(left[0].id)} is answered faster than it can be denied: try again")
+    raise APPROVAL_BUSY(f"approval {shown(left[0].id)} changed while it was being denied: try again")

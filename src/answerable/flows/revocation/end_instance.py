@@ -77,8 +77,11 @@ async def end_instance(
             raise
         # A hold stops the instance even without room in the register.
         raise Unavailable(
-            f"{failed.message}: it may not have ended. `answerable stop {shown(instance)} --kind instance` stops it "
-            "also while nothing can be written, and `answerable panic` stops everything",
+            (
+                f"{failed.message}: the instance may not have ended; `answerable stop {shown(instance)} "
+                "--kind instance` stops it even while nothing can be written, and `answerable panic` "
+                "stops everything"
+            ),
             code=failed.code,
             port=failed.port,
             effect="unknown",

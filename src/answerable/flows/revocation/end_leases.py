@@ -25,7 +25,7 @@ from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.recording.record_entry import record_entry, sealing_for
 from answerable.flows.revocation.look_at_leases import all_leases
 from answerable.flows.revocation.recall_leases import recall_leases
-from answerable.flows.state.stop_rules import Bell
+from answerable.flows.state.bell import Bell
 from answerable.flows.validity.mandate_validity import fallen
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
         # Only the last ended leases are listed, but every lease with a remaining effect is.
         left = [one for one in await all_leases(walk, "unrevoked") if not one.is_open]
     except Unavailable as failed:
-        why = f"{failed.message}; leases end by themselves in time, and it is asked again"
+        why = f"{failed.message}; the broker is asked again, and leases also expire by themselves"
         longest = now + max(side.lives.task_ms, side.lives.action_ms)
         return LeasesWithin(live=(StillLive(kind="lease", name=side.broker, until=longest, why=why),))
     found = {one.name: one for some in (left, still, over) for one in some}

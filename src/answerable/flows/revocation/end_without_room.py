@@ -37,7 +37,8 @@ def no_room(walk: Walk) -> Refused | None:
     if not why:
         return None
     return REGISTER_NO_ROOM(
-        f"nothing was done: no action begins while the registers cannot be written, as no stop could be kept ({why})"
+        "nothing was done: no action begins while the registers cannot be written, since a stop could not be "
+        f"stored ({why})"
     )
 
 

@@ -22,7 +22,7 @@ SHOWN_MAX: Final = 100_000
 def broker_of(walk: Walk) -> LeaseSide:
     """Return the lease state. Raises Unavailable (`broker.none`)."""
     if walk.leases is None:
-        raise BROKER_NONE("there is no broker here")
+        raise BROKER_NONE("no broker is configured")
     return walk.leases
 
 
@@ -43,7 +43,7 @@ async def all_leases(walk: Walk, which: LeaseList) -> Sequence[Lease]:
             return found
         if len(found) >= SHOWN_MAX:
             raise BROKER_TOO_MANY_UNAVAILABLE(
-                f"more than {SHOWN_MAX} leases are open: ask for one target, or for those that are unrevoked"
+                f"more than {SHOWN_MAX} leases are open: list one target, or only unrevoked leases"
             )
         after = some[-1].name
 

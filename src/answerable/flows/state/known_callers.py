@@ -122,7 +122,7 @@ class KnownCallers:
         agent = self._attested({*spiffe_selectors(name)})
         if agent is None:
             self._note(str(name), now, source=f"domain {name.trust_domain}", grade="gateway")
-            raise PROOF_CHANNEL("the SPIFFE ID belongs to no registered agent")
+            raise PROOF_CHANNEL("no registered agent has this SPIFFE ID")
         return agent, self._seen(agent, "spiffe", "gateway", instance=str(name))
 
     def registered(self, agent: AgentId) -> CallerIdentity:
@@ -142,7 +142,9 @@ class KnownCallers:
                 self._note(f"unix:uid:{channel.peer.uid}", now, grade="kernel")
             return self._known(agent), "unix_peer", self._seen(agent, "unix", "kernel")
         if not channel.certificate:
-            raise PROOF_MALFORMED("neither message nor connection carries a proof of possession")
+            raise PROOF_MALFORMED(
+                "the request has no proof of possession, neither in the message nor in the connection"
+            )
         agent = self.directory().by_certificate.get(channel.certificate)
         if agent is not None:
             return self._known(agent), "mtls", self._seen(agent, "mtls", "gateway")
@@ -167,7 +169,7 @@ class KnownCallers:
         if agent is None:
             if failed is None:
                 self._note_peer(svid, channel, now)
-            raise failed or PROOF_CHANNEL("the connection belongs to no registered agent")
+            raise failed or PROOF_CHANNEL("no registered agent has the certificate of this connection")
         if svid is None:
             return agent, "mtls", self._seen(agent, "mtls", "gateway")
         identity = self._seen(agent, "spiffe", "gateway", instance=str(svid.id))
@@ -193,7 +195,9 @@ class KnownCallers:
             try:
                 name = matching_agent(entries, measured)
             except Refused:
-                raise PROOF_CHANNEL("the connection belongs to several registered agents") from None
+                raise PROOF_CHANNEL(
+                    "several registered agents have the certificate of this connection"
+                ) from None
             if name is not None:
                 return self._active(name)
         return None
@@ -217,9 +221,7 @@ class KnownCallers:
     def _standing(self, instance: Instance, now: UnixMillis) -> Agent:
         agent = self._active(instance.agent)
         if self._instances is None or not _lives(self._instances, self._trust, instance, now):
-            raise PROOF_KEY(
-                "the instance, or the one it is a sub-agent of, has ended, expired or lost who vouched for it"
-            )
+            raise PROOF_KEY("the instance or its parent has ended, has expired, or is no longer vouched for")
         return agent
 
     def _active(self, name: AgentId) -> Agent:
@@ -231,7 +233,7 @@ class KnownCallers:
 
     def _known(self, agent: Agent | None) -> Agent:
         if agent is None:
-            raise PROOF_CHANNEL("the connection belongs to no registered agent, or to several")
+            raise PROOF_CHANNEL("not exactly one registered agent has the certificate of this connection")
         return self._active(agent.name)
 
     def _identity_of(self, instance: Instance) -> CallerIdentity:
@@ -300,7 +302,8 @@ def require_vouched(trust: TrustSource, instance: Instance) -> None:
     """Raise Refused (`instance.unvouched`) if the trust domain whose SVID enrolled it is no longer trusted."""
     if not _is_vouched_for(trust, instance.evidence):
         raise INSTANCE_UNVOUCHED(
-            f"the trust domain by whose SVID {shown(instance.id)} was enrolled is not believed here any more"
+            f"instance {shown(instance.id)} was enrolled by an SVID of a trust domain that is no "
+            "longer federated"
         )
 
 

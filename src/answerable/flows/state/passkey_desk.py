@@ -104,7 +104,8 @@ class PasskeyState:
         one = self.ceremonies.pop(name, None)
         if one is None or now >= one.expires_at:
             raise PASSKEY_CEREMONY(
-                f"this took longer than {CEREMONY_SECONDS_MAX} seconds, or was answered before: start again"
+                f"this passkey request has expired after {CEREMONY_SECONDS_MAX} seconds, or was "
+                "answered before: start again"
             )
         if one.kind != kind:
             raise PASSKEY_PURPOSE()

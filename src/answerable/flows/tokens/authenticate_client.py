@@ -105,7 +105,7 @@ class ClientAuthenticator:
         client = self._by_proof(asked) if not kind else self._by_assertion(kind, asked)
         named = asked.values.get("client_id", client.agent)
         if named not in (client.agent, client.identity.instance):
-            raise CLIENT_SUBJECT(f"`client_id` names {shown(named)}, and the proof is of another")
+            raise CLIENT_SUBJECT(f"`client_id` is {shown(named)}, and the proof is by another client")
         return client
 
     def _by_proof(self, asked: Asked) -> TokenClient:
@@ -139,7 +139,7 @@ class ClientAuthenticator:
         issuer = self._issuer()
         svid = verified_jwt_svid(token, audience=issuer, bundle_of=self._trust.bundle, now=now)
         if svid.audience != (issuer,):
-            raise CLIENT_AUDIENCE(f"the JWT-SVID must be for {shown(issuer)} alone")
+            raise CLIENT_AUDIENCE(f"audience of the JWT-SVID must be {shown(issuer)} alone")
         agent, identity = self._known.by_name(svid.id, now)
         return TokenClient(agent=agent.name, identity=identity, method=terms.AUTH_SPIFFE_JWT)
 
@@ -150,7 +150,7 @@ class ClientAuthenticator:
         said = verified_assertion(token, issuer=self._issuer(), key_of=key_of, now=now)
         known = self._known.by_key(said.thumbprint, now)
         if said.client not in (known.agent.name, known.identity.instance):
-            raise CLIENT_SUBJECT(f"the key is not that of {shown(said.client)}", key=said.thumbprint)
+            raise CLIENT_SUBJECT(f"the key is not registered for {shown(said.client)}", key=said.thumbprint)
         at = self._clock.monotonic()
         # Assertions accepted before the store began are unknown. Times in assertions are whole seconds, rounded down.
         if now - (at - self._replay.since) * 1000 >= said.issued_at + 1000:

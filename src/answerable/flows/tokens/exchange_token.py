@@ -113,7 +113,7 @@ def _check_form(wanted: Exchange) -> None:
         )
     if bool(wanted.actor_token) != bool(wanted.actor_token_type):
         raise OAUTH_INVALID_REQUEST(
-            "`actor_token` and `actor_token_type` come together (RFC 8693, section 2.1)"
+            "`actor_token` and `actor_token_type` need each other (RFC 8693, section 2.1)"
         )
     if wanted.actor_token:
         raise OAUTH_INVALID_REQUEST("the actor is the client that authenticates: leave `actor_token` out")
@@ -164,11 +164,14 @@ def _may_have(desk: TokenState, client: TokenClient, parent: Parent, wanted: Exc
         scopes = tuple(wanted.scope.split(" "))
         outside = [one for one in scopes if not any(covers(held, one) for held in asked.scopes)]
         if outside:
-            raise OAUTH_INVALID_SCOPE(f"{shown(outside[0])} is not within what was handed on")
+            raise OAUTH_INVALID_SCOPE(
+                f"scope {shown(outside[0])} is not within the scopes of the parent or of "
+                "`authorization_details`"
+            )
     if server := _server(desk, wanted.resource):
         scopes = tuple(one for one in scopes if _is_on(desk, one, server))
         if not scopes:
-            raise OAUTH_INVALID_TARGET_REFUSED(f"nothing of it is on server {shown(server)}")
+            raise OAUTH_INVALID_TARGET_REFUSED(f"none of the requested scopes is on server {shown(server)}")
     if scopes != asked.scopes:
         asked = replace(asked, scopes=scopes)
     try:
@@ -191,7 +194,8 @@ def _reached(desk: TokenState, client: TokenClient, parent: Parent, given: Autho
             scopes.append(scope)
     if not scopes:
         raise CAPABILITY_CEILING(
-            f"all of it is beyond what {parent.mandate.principal} may give or {shown(client.agent)} is registered for"
+            f"none of the requested capabilities is one that {parent.mandate.principal} may grant and "
+            "every agent of the chain is registered for"
         )
     return replace(given, scopes=tuple(scopes))
 
@@ -213,7 +217,7 @@ def _server(desk: TokenState, resource: str) -> str:
     server = resource.removeprefix(f"{issuer}/mcp/")
     if server == resource or server not in desk.walk.registry.current.servers:
         raise OAUTH_INVALID_TARGET(
-            f"resource {shown(resource)} is not one of this gateway: they are called {issuer}/mcp/SERVER"
+            f"resource {shown(resource)} is not one of this gateway: expected {issuer}/mcp/SERVER"
         )
     return server
 
@@ -297,7 +301,7 @@ def _audiences(parent: Parent, wanted: str) -> tuple[str, ...]:
     narrower = tuple(one for one in allowed if lies_within(one, wanted))
     if not narrower:
         raise OAUTH_INVALID_TARGET_REFUSED(
-            f"what is handed on is for {shown(', '.join(allowed), 120)}, not for {shown(wanted)}"
+            f"the parent token is for {shown(', '.join(allowed), 120)}, not for {shown(wanted)}"
         )
     return narrower
 

@@ -64,14 +64,15 @@ def confirmation_for(desk: TokenState, client: TokenClient, key: str, now: UnixM
     if proved:
         known = desk.known.by_key(proved, now)
         if known.agent.name != client.agent or known.identity.instance != client.identity.instance:
-            raise OAUTH_INVALID_GRANT("the proof is by a key of somebody else")
+            raise OAUTH_INVALID_GRANT("the proof is by the key of another agent or instance")
         return confirmation_of(known.key)
     if client.certificate:
         return confirmation_by("x5t#S256", client.certificate)
     if client.process:
         return confirmation_by("answerable_process", client.process)
     raise OAUTH_INVALID_REQUEST(
-        "nothing binds the token to you: send a DPoP proof by your key, or prove it in another way"
+        "no key was proved that the token can be bound to: send a DPoP proof, or prove "
+        "possession in another way"
     )
 
 
@@ -86,8 +87,8 @@ def parent_of(
         return _from_mandate(desk, client, wanted)
     if wanted.subject_token_type not in (oauth_terms.TYPE_ACCESS, oauth_terms.TYPE_DELEGATION):
         raise OAUTH_INVALID_REQUEST(
-            f"subject tokens of type {shown(wanted.subject_token_type)} are not taken: use {oauth_terms.TYPE_MANDATE} "
-            f"or {oauth_terms.TYPE_ACCESS}"
+            f"subject tokens of type {shown(wanted.subject_token_type)} are not accepted: use "
+            f"{oauth_terms.TYPE_MANDATE} or {oauth_terms.TYPE_ACCESS}"
         )
     tokens = [one for one in (wanted.chain, wanted.subject_token) if one]
     chain = verified_claim(desk.walk, SEPARATOR.join(tokens), now)
@@ -102,7 +103,8 @@ def parent_of(
         )
     if not wanted.consent:
         raise OAUTH_INVALID_GRANT(
-            f"this token is {shown(chain.leaf.agent)}'s: `consent` must be a hop that it signed for you"
+            f"the token was issued to agent {shown(chain.leaf.agent)}: `consent` must be a hop that "
+            "this agent signed for you"
         )
     consent = verified_claim(desk.walk, SEPARATOR.join((*tokens, wanted.consent)), now)
     chain_mandate(desk.walk, consent)

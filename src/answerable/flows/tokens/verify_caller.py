@@ -278,9 +278,9 @@ class CallerVerifier:
         agent = known.agent
         key = verifying_key(known.key)
         if key.algorithm != signature.algorithm:
-            raise PROOF_KEY("the key is of another algorithm")
+            raise PROOF_KEY("`alg` of the signature is not that of the key")
         if signature.epoch != self.epoch:
-            raise PROOF_EPOCH("the signature was made for another epoch of this server")
+            raise PROOF_EPOCH("the signature was made for another epoch of this server: use the current one")
         self._check_time(signature)
         self._check_head(message)
         key.verify(signature_base(message, signature.parameters), signature.value)
@@ -307,7 +307,7 @@ class CallerVerifier:
             accepted = memory.accept(signature.nonce, created=signature.created, at=self._clock.monotonic())
             sequence = memory.accepted
         if accepted == "full":
-            raise PROOF_QUOTA("too many signed messages at a time: open a session")
+            raise PROOF_QUOTA("too many signed messages in a short time: open a session")
         if accepted != "new":
             raise PROOF_REPLAY("the nonce was used before")
         return sequence
@@ -322,7 +322,7 @@ class CallerVerifier:
         identity = self._session_identity(signature.keyid, session, now)
         self._check_head(message)
         if not session.key.accepts(signature_base(message, signature.parameters), signature.value):
-            raise PROOF_SIGNATURE("the MAC does not fit session and message")
+            raise PROOF_SIGNATURE("the MAC does not match session and message")
         return ProvedHead(
             verifier=self,
             request=message,
@@ -354,15 +354,15 @@ class CallerVerifier:
         now = self._clock.now()
         if abs(signature.created * 1000 - now) > self._limits.skew_seconds_max * 1000:
             raise PROOF_TIME(
-                f"created is more than {self._limits.skew_seconds_max} s from this server's clock"
+                f"`created` is more than {self._limits.skew_seconds_max} s from this server's clock"
             )
         return now
 
     def _check_head(self, message: SignedRequest) -> None:
         if message.authority not in self._authorities:
-            raise PROOF_AUTHORITY("the message was made for another server")
+            raise PROOF_AUTHORITY("the signature was made for another server")
         if len(message.content_digest) != _DIGEST_FIELD_BYTES:
-            raise PROOF_DIGEST("Content-Digest does not fit the body")
+            raise PROOF_DIGEST("Content-Digest does not match the body")
 
     def _used_up(self, head: ProvedHead) -> int:
         try:
@@ -372,7 +372,7 @@ class CallerVerifier:
 
     def _over(self, head: ProvedHead, digest: bytes) -> VerifiedCaller:
         if head.signature is not None and head.request.content_digest != digest_field(digest):
-            raise _of_key(PROOF_DIGEST("Content-Digest does not fit the body"), head.key)
+            raise _of_key(PROOF_DIGEST("Content-Digest does not match the body"), head.key)
         # Last, so that a forged message uses nothing up.
         sequence = self._used_up(head)
         return VerifiedCaller(

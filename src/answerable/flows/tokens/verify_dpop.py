@@ -315,7 +315,9 @@ class DpopVerifier(Generic[Token]):
                 return [url + path for url in self._urls]
         except (UnicodeDecodeError, Malformed):
             pass
-        raise DPOP_URL("the target has a query, or is not in the one spelling that a proof can cover")
+        raise DPOP_URL(
+            "the request target has a query or is not in canonical form, so a proof cannot cover it"
+        )
 
 
 def _of_key(error: Unverified, proof: DpopProof | None) -> Unverified:
@@ -345,7 +347,7 @@ def _token(headers: Sequence[tuple[bytes, bytes]]) -> str:
     parts = _CREDENTIALS.fullmatch(found[0])
     if parts is None or parts[1].lower() != terms.SCHEME.lower().encode():
         raise DPOP_CREDENTIAL(
-            "a token counts with a proof of its key only: send `Authorization: DPoP` and a `DPoP` field"
+            "a token needs a proof of its key: send `Authorization: DPoP` and a `DPoP` field"
         )
     return parts[2].decode("ascii")
 

@@ -72,7 +72,7 @@ def bound_token(keys_of: KeysOf) -> Callable[[str], BoundToken[str]]:
         except Malformed as fault:
             raise DPOP_TOKEN(fault.message) from None
         if DelegatorBound(keys_of).form(hop, None) != "online" or hop.confirmation.method != "jkt":
-            raise DPOP_TOKEN("the token is bound to no key of its own")
+            raise DPOP_TOKEN("the token is not bound to a key")
         return BoundToken(key=hop.confirmation.thumbprint, content=text)
 
     return token_of
@@ -131,7 +131,7 @@ class HolderProver:
     def opened_by(self, head: ProvedHead | TokenHead, body: bytes) -> OpenedSession:
         """Answer a handshake whose head was proved. Raises Unverified, Malformed."""
         if isinstance(head, TokenHead):
-            raise PROOF_SESSION("a session is opened by a signature, and no token is shown with it")
+            raise PROOF_SESSION("a session is opened by a signature, without a token")
         return self._verifier.opened_by(head, body)
 
     def challenge(self, step: str) -> str:

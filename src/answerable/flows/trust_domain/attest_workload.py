@@ -157,7 +157,7 @@ class Attestor:
             raise OIDC_ISSUER(f"issuer {shown(hint.issuer)} is {what}")
         key_set = await self._keys.key_set(terms.issuer, kid=hint.kid)
         if key_set is None:
-            raise OIDC_ISSUER(f"issuer {shown(hint.issuer)} has no source of keys")
+            raise OIDC_ISSUER(f"issuer {shown(hint.issuer)} has no configured key source")
         found = verified_workload(token, key_set=key_set, terms=terms, now=self._clock.now())
         return checked_evidence("oidc", "gateway", found.selectors)
 
@@ -222,7 +222,7 @@ class Attestor:
             token, audience=audience, bundle_of=self._foreign_bundle, now=self._clock.now()
         )
         if svid.audience != (audience,):
-            raise SVID_AUDIENCE("the token is for others as well", step=STEP)
+            raise SVID_AUDIENCE("the token has other audiences, expected only this trust domain", step=STEP)
         return self._named(svid.id)
 
     def mtls(self, certificate: bytes) -> Evidence:
@@ -245,7 +245,8 @@ class Attestor:
         instance, and an ended instance must not come back by an SVID that it still holds."""
         if domain == self._domain:
             raise ATTESTATION_OWN_DOMAIN(
-                f"an SVID of {shown(domain)} itself enrols nobody: it names an instance, whose key speaks for it"
+                f"an SVID of this trust domain {shown(domain)} cannot be used to enrol: use the "
+                "key of its instance"
             )
         return self._trust.bundle(domain)
 

@@ -138,7 +138,9 @@ class SvidIssuer:
                     raise
                 return make(after, now)
         except Unverified as error:
-            raise SVID_ISSUED(f"an SVID of ours does not verify by our own bundle: {error.message}") from None
+            raise SVID_ISSUED(
+                f"a new SVID does not verify with this trust domain's bundle: {error.message}"
+            ) from None
 
 
 def _end(signing: Signing, now: UnixMillis, seconds: int) -> UnixMillis:

@@ -195,14 +195,14 @@ class TrustDomainState:
         Raises Refused (`federation.own_domain`, `federation.too_many`), Unavailable.
         """
         if bundle.trust_domain == self.domain:
-            message = f"a bundle of our own trust domain {shown(self.domain)} comes from nobody else"
+            message = f"trust domain {shown(self.domain)} is this server's own: it cannot be federated"
             raise codes.FEDERATION_OWN_DOMAIN(message)
         document = encoded_bundle(bundle)
 
         def believed(now: UnixMillis) -> None:
             known = self._register.federated()
             if bundle.trust_domain not in known and len(known) >= FEDERATED_MAX:
-                raise codes.FEDERATION_TOO_MANY(f"at most {FEDERATED_MAX} foreign trust domains are believed")
+                raise codes.FEDERATION_TOO_MANY(f"expected at most {FEDERATED_MAX} federated trust domains")
             self._register.keep_federated(bundle.trust_domain, document)
             self._take_foreign()
 
@@ -223,13 +223,13 @@ class TrustDomainState:
 
     def _require_open(self) -> AuthoritySet:
         if self._current is None:
-            raise codes.AUTHORITY_NONE("the trust domain is not open")
+            raise codes.AUTHORITY_NONE("the trust domain is not open yet")
         return self._current
 
     @property
     def _set(self) -> AuthoritySet:
         if self._work is None:
-            raise codes.AUTHORITY_NONE("the register holds no authorities: open the trust domain")
+            raise codes.AUTHORITY_NONE("the register has no authorities: open the trust domain first")
         return self._work
 
     def _change(self, change: Callable[[UnixMillis], None], *, opening: bool = False) -> None:
@@ -248,7 +248,7 @@ class TrustDomainState:
                     if opening:
                         self._current = self._work
                     return
-                message = f"other processes changed the authorities {RACES_MAX} times meanwhile"
+                message = f"other processes changed the authorities {RACES_MAX} times meanwhile: try again"
                 raise codes.AUTHORITY_REGISTER_BUSY(message)
             finally:
                 if self._current is not None and self._work is not None:
@@ -258,7 +258,7 @@ class TrustDomainState:
     def _read(self, *, create: bool) -> AuthoritySet | None:
         found, seen = self._register.read(), self._current
         if seen is not None and (found is None or found.revision < seen.revision):
-            message = "the register of authorities went back behind what was published from it: bring the newest back"
+            message = "the register of authorities is older than what was published: restore its newest copy"
             raise codes.AUTHORITY_REGISTER_REWOUND(message)
         if found is not None or not create:
             return found

@@ -105,8 +105,9 @@ def require_ours(authority: Authority, domain: TrustDomain) -> None:
         raise REGISTER_CORRUPT(message, port=PORT) from None
     if name is None or name.trust_domain != domain:
         raise AUTHORITY_DOMAIN(
-            f"authority {authority.id} is of {shown(name)}, and this server is set to trust domain {shown(domain)}: "
-            "set the former again, or remove the authority, after which nothing that it signed is believed"
+            f"authority {authority.id} belongs to trust domain {shown(name)}, but this server is "
+            f"set to {shown(domain)}: restore the setting, or remove the authority, which "
+            "invalidates everything that it signed"
         )
 
 
@@ -114,12 +115,13 @@ def _checked_key(authority: Authority, name: str, jwk: str, keys: AuthorityKeys)
     found = keys.public(name)
     if found is None:
         raise AUTHORITY_KEYS_MISSING(
-            f"the key `{name}` of the trust domain's {authority.state} authority is gone: bring it back from a "
-            f"copy, or remove authority {authority.id}, after which nothing that it signed is believed"
+            f"the key `{name}` of the trust domain's {authority.state} authority is missing: "
+            f"restore it from a backup, or remove authority {authority.id}, which invalidates "
+            "everything that it signed"
         )
     if jwk_text(found) != jwk:
         raise AUTHORITY_KEYS_CHANGED(
-            f"the key `{name}` is not the one that authority {authority.id} was made with: bring that back, or "
-            "remove the authority, after which nothing that it signed is believed"
+            f"the key `{name}` does not belong to authority {authority.id}: restore its key from "
+            "a backup, or remove the authority, which invalidates everything that it signed"
         )
     return PortKey(found, lambda message: keys.sign(name, message))

@@ -49,7 +49,8 @@ class Measuring:
         asking = self._users.get(uid, 0)
         if asking > WAITING_PER_USER_MAX and not enrolled:
             raise PROCESS_BUSY(
-                f"{asking} processes of this user are being measured or wait for it: try again in a second"
+                f"{asking} processes of this user are being measured, which is the limit: try "
+                "again in a second"
             )
         self._users[uid] = asking + 1
         try:

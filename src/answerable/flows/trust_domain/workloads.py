@@ -150,7 +150,7 @@ class Workloads:
         wait = pace.take(agent, at=self.walk.clock.monotonic())
         if wait:
             again = f"try again in {ceil(wait * 1000)} ms"
-            raise WORKLOADS_PACE(f"agent {shown(agent)} has had its {most} {what} a minute: {again}")
+            raise WORKLOADS_PACE(f"agent {shown(agent)} has used its {most} {what} a minute: {again}")
 
 
 def entries_of(agents: Iterable[Agent]) -> Iterable[RegistrationEntry]:

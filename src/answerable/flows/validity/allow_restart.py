@@ -31,10 +31,12 @@ async def require_may_return(workloads: Workloads, former: str) -> None:
     """
     found = workloads.instances.by_key(former)
     if found is not None and found.is_live(workloads.walk.clock.now()):
-        raise INSTANCE_STILL_KNOWN(f"instance {shown(found.id)} is known by the former key: renew it")
+        raise INSTANCE_STILL_KNOWN(
+            f"instance {shown(found.id)} still has the former key: renew it with that key"
+        )
     because = await anyio.to_thread.run_sync(partial(workloads.instances.key_ended, former))
     if because and because not in MAY_RETURN:
-        message = f"the instance of the former key was ended ({shown(because, 40)}): start the process anew"
+        message = f"the instance of the former key was ended ({shown(because, 40)}): start the process again"
         raise INSTANCE_ENDED(message)
     refuse_names(workloads.walk, (RevocationTarget("key", former),))
 
@@ -46,5 +48,5 @@ def unknown_key(workloads: Workloads, message: SignedRequest, error: Unverified)
         return None
     if workloads.instances.by_key(parse_signature(message).keyid) is not None:
         return None
-    text = "no instance is known by the key that signed this: enrol anew, with a new key"
+    text = "no instance has the key that signed this request: enrol again with a new key"
     return INSTANCE_KEY_UNKNOWN(text, key=error.key)

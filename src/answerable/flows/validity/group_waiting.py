@@ -45,7 +45,8 @@ def group_named(walk: Walk, name: str) -> Group:
     found = next((one for one in groups_waiting(walk).groups if one.id == name), None)
     if found is None:
         raise APPROVAL_GROUP_UNKNOWN(
-            f"there is no group {shown(name)} any more: its approvals were answered, or are too few"
+            f"there is no group {shown(name)} any more: its approvals were answered, or too few of "
+            "them remain"
         )
     return found
 

@@ -67,7 +67,7 @@ def brokered_action(
         return None
     side = walk.leases
     if side is None:
-        raise BROKER_NONE("no broker is set up, and this action needs a credential")
+        raise BROKER_NONE("no broker is configured, and this action needs a credential")
     side.is_used = True
     if capability.lease.model:
         signed = walk.manifests.current(verified.caller.agent)

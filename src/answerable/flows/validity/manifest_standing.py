@@ -24,8 +24,8 @@ def standing_manifest(walk: Walk, agent: AgentId) -> SignedManifest | None:
     if signed is None:
         if walk.manifests.is_unreadable(agent):
             raise MANIFEST_UNREADABLE(
-                f"the manifest of agent {shown(agent)} cannot be read in the registers: its owner signs one anew, and "
-                "`answerable doctor` says more"
+                f"the stored manifest of agent {shown(agent)} cannot be read: have its owner sign it "
+                "again, and see `answerable doctor`"
             )
         return None
     fault = standing_fault(signed, walk.registry.current)

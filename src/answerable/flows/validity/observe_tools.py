@@ -38,8 +38,8 @@ def tools_fault(walk: Walk, agent: AgentId) -> str:
     if not seen.drifted:
         return ""
     if seen.why:
-        return f"the tools of agent {shown(agent)} cannot be held against its manifest: {seen.why}"
-    return f"the tools that agent {shown(agent)} is offered are not those of its manifest"
+        return f"the tools of agent {shown(agent)} cannot be compared with its manifest: {seen.why}"
+    return f"the tools offered to agent {shown(agent)} differ from its manifest"
 
 
 def with_tools(fields: tuple[tuple[str, Grade], ...]) -> tuple[tuple[str, Grade], ...]:
@@ -91,7 +91,7 @@ def _observed(walk: Walk, agent: AgentId, expected: str) -> ObservedTools:
         elif target in tools:
             listed.setdefault(server, []).append(tools[target])
             pairs.append((server, target))
-    why = f"server {shown(min(unseen))} has not said yet which tools it has" if unseen else ""
+    why = f"server {shown(min(unseen))} has not listed its tools yet" if unseen else ""
     digest = ""
     if not why:
         try:

@@ -34,7 +34,7 @@ def person_standing(walk: Walk, name: str, *, key: str = "") -> Principal:
     person = walk.registry.current.principals.get(PrincipalId(name))
     if person is None:
         raise PERSON_UNKNOWN(
-            f"nobody is registered as {shown(name)}: see `answerable registry list --kind Principal`"
+            f"no person is registered as {shown(name)}: see `answerable registry list --kind Principal`"
         )
     if person.status != "active":
         raise PERSON_DISABLED(f"{shown(name)} is disabled in the registry")

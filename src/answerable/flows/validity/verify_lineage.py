@@ -95,7 +95,7 @@ def _known(walk: Walk, delegation: str, now: UnixMillis) -> KnownChain:
     try:
         return walk.delegations.known(delegation, now)
     except (Malformed, Unverified) as fault:
-        raise Refused(f"the delegation does not hold: {fault.message}", code=fault.code) from None
+        raise Refused(f"the delegation chain is invalid: {fault.message}", code=fault.code) from None
 
 
 def chain_mandate(walk: Walk, chain: Chain, mandate_id: str = "", *, anywhere: bool = False) -> Mandate:

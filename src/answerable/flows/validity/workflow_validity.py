@@ -35,10 +35,11 @@ def standing_workflow(walk: Walk, name: str, *, key: str = "") -> Workflow:
     today = datetime.fromtimestamp(walk.clock.now() / 1000, UTC).date().isoformat()
     if workflow.ownership.review_date < today:
         raise WORKFLOW_REVIEW_OVERDUE(
-            f"workflow {shown(name)} was to be reviewed by {workflow.ownership.review_date}: its owner does that first"
+            f"the review of workflow {shown(name)} was due on {workflow.ownership.review_date}: have "
+            "its owner review it"
         )
     if PrincipalId(workflow.ownership.owner) not in current.principals:
-        raise WORKFLOW_OWNER(f"nobody active owns workflow {shown(name)}")
+        raise WORKFLOW_OWNER(f"workflow {shown(name)} has no active owner")
     fault = signer_fault(walk, workflow.ownership.owner, key)
     if fault is not None:
         raise fault
@@ -105,7 +106,8 @@ def check_counts_once(walk: Walk, approval: Approval, answer: Answer) -> None:
     if earlier is not None:
         name = shown(answer.workflow or earlier.workflow)
         raise APPROVAL_ANSWERED_ALREADY(
-            f"workflow {name}, its owners and their deputies count once, and one of them has answered already"
+            f"workflow {name}, its owners and their deputies count as one, and one of them has "
+            "already answered"
         )
 
 

@@ -71,7 +71,7 @@ def _decided(
             raise OBLIGATION_SECOND_NARROWING()
     if duties_in_force(decision).witnessed and walk.witness is None:
         raise OBLIGATION_UNFULFILLABLE(
-            "policy wants witnesses to have seen this before it is done, and no witness is set up for this log"
+            "policy requires a witness before the action, and no witness is configured for this log"
         )
     return verified, facts, decision
 
@@ -106,6 +106,6 @@ def _narrowed(walk: Walk, verified: VerifiedRequest, duties: Duties) -> Verified
     if arguments is None:
         named = ", ".join(shown(name) for name in sorted(changed))
         raise OBLIGATION_UNFULFILLABLE(
-            f"policy narrows {named}, which lies in a list or in what was left out: ask for it so that it is allowed"
+            f"policy narrows {named}, which is in a list or was left out: send a value that policy allows"
         )
     return verify_request(walk, narrowed_request(verified.request, arguments), verified.caller)

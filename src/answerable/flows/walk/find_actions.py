@@ -97,8 +97,8 @@ def find_actions(
     )
     unread = sum(1 for digest, made in manifests.items() if made is None and digest not in fitting)
     if not fitting and not actions:
-        more = f"; what {unread} others say cannot be read here" if unread else ""
-        raise TIMELINE_MANIFEST_UNKNOWN(f"the ledger knows no manifest with {wanted.told()}{more}")
+        more = f"; {unread} other manifests cannot be read here" if unread else ""
+        raise TIMELINE_MANIFEST_UNKNOWN(f"no manifest in the ledger has {wanted.told()}{more}")
     return FoundActions(
         manifests=tuple(digest for digest in manifests if digest in fitting), unread=unread, actions=actions
     )

@@ -94,7 +94,7 @@ def check_executed(
         return
     found = walk.prepared.get(executed.id) if walk.prepared is not None else None
     if found is None:
-        raise PREPARED_UNKNOWN("what was prepared is not kept any more: prepare again")
+        raise PREPARED_UNKNOWN("the prepared object is no longer stored: prepare again")
     _check_unchanged(walk, found, caller, delegation_lineage)
 
 
@@ -108,7 +108,7 @@ def use_prepared(walk: Walk, executed: Executed | None, *, by: str) -> None:
         return
     now = walk.clock.now()
     if walk.prepared is None or not walk.prepared.use(executed.id, by=by, now=now):
-        raise PREPARED_USED("what was prepared was used or has expired a moment ago: prepare again")
+        raise PREPARED_USED("the prepared object was just used or has just expired: prepare again")
 
 
 def _check_room(walk: Walk, caller: VerifiedCaller, capability: Capability) -> None:
@@ -136,14 +136,15 @@ def _named(
     arguments = request.arguments
     if arguments.keys() != {executes.argument}:
         raise PREPARED_ARGUMENTS(
-            f"{shown(capability.target)} takes {shown(executes.argument)}, the digest of what was prepared, and "
-            "nothing beside it"
+            f"{shown(capability.target)} takes only {shown(executes.argument)}, the digest of the "
+            "prepared object"
         )
     digest = named_digest(arguments[executes.argument])
     if digest is None:
         raise PREPARED_DIGEST(
-            f"{shown(executes.argument)} takes the digest that {shown(executes.prepared_by)} was answered with, "
-            f"`{PREFIX}` and 64 hexadecimal digits: a copy of what was prepared is not executed"
+            f"{shown(executes.argument)} must be the digest from the answer of "
+            f"{shown(executes.prepared_by)}, `{PREFIX}` and 64 hexadecimal digits, not the prepared "
+            "object itself"
         )
     kept = walk.prepared.named(caller.agent, digest) if walk.prepared is not None else ()
     found = [
@@ -155,7 +156,8 @@ def _named(
     ]
     if not found:
         raise PREPARED_UNKNOWN(
-            f"this agent prepared nothing of this digest with {shown(executes.prepared_by)}: prepare first"
+            f"this agent prepared no object of this digest with {shown(executes.prepared_by)}: "
+            "prepare it first"
         )
     found = [one for one in found if one.mandate == delegation_lineage.mandate.id]
     if not found:
@@ -166,8 +168,8 @@ def _named(
         return waiting
     if found[0].used_by:
         raise PREPARED_USED(
-            f"it was executed already, or its execution was broken off (action {found[0].used_by}): look there, and "
-            "prepare again if it is to be done again"
+            f"the prepared object was already used by action {found[0].used_by}: check that action's "
+            "outcome, and prepare again to repeat it"
         )
     raise PREPARED_EXPIRED()
 
@@ -192,12 +194,12 @@ def _check_unchanged(
     definition = walk.upstream.definition(prepares) if prepares is not None else None
     changed = (
         ("the tool that prepared it", definition is None or definition.digest != found.tool),
-        ("what the agent is made of", caller.identity.manifest != found.manifest),
+        ("the manifest of the agent", caller.identity.manifest != found.manifest),
         ("the chain of agents", tuple(hop.agent for hop in delegation_lineage.hops) != found.chain),
     )
     other = " and ".join(what for what, is_other in changed if is_other)
     if other:
-        raise PREPARED_CHANGED(f"since it was prepared, {other} changed: prepare again")
+        raise PREPARED_CHANGED(f"since the object was prepared, {other} changed: prepare again")
 
 
 def _arguments(executes: ExecuteMapping, found: Prepared) -> dict[str, JSONValue]:
@@ -207,5 +209,5 @@ def _arguments(executes: ExecuteMapping, found: Prepared) -> dict[str, JSONValue
         sent[executes.digest_argument] = f"{PREFIX}{found.digest}"
     # Do not trust the register: never send bytes under a digest that is not theirs.
     if not compare_digest(digest_of(found.content.text), found.digest):
-        raise PREPARED_USED("what was prepared was used a moment ago: prepare again")
+        raise PREPARED_USED("the prepared object was just used: prepare again")
     return sent

@@ -95,7 +95,7 @@ def _otherwise(walk: Walk, grounds: Grounds) -> str:
         said = _decided_now(walk, walk.worlds.current(), grounds)
     except (Malformed, Refused, Unverified) as fault:
         said = fault.message
-    return f"it would not be allowed any more: {said}" if said else ""
+    return f"the action is no longer allowed: {said}" if said else ""
 
 
 def _decided_now(walk: Walk, world: World, grounds: Grounds) -> str:
@@ -111,7 +111,7 @@ def _decided_now(walk: Walk, world: World, grounds: Grounds) -> str:
         verified.subject,
         verified.destinations,
     ):
-        return "the registry names what it touches otherwise by now"
+        return "the registry now gives the action another resource, data subject or destination"
     hold = plan.judged.hold(walk.clock.now())
     facts = structs.replace(
         grounds.facts,
@@ -123,12 +123,12 @@ def _decided_now(walk: Walk, world: World, grounds: Grounds) -> str:
     decision = world.policies.decide(fresh, facts)
     if before.wider is not None:
         if decision.policy_set != before.policy_set:
-            return "policy narrowed it, and the policies are others by now"
+            return "policy narrowed the action, and other policies are in force now"
         decision = after_narrowing(before.wider, decision, facts.approval)
     if decision.effect != "allow":
         return decision.reasons[0].text if decision.reasons else "policy gave no reason"
     more = {*decision.all_obligations} - {*before.all_obligations}
-    return "policy asks for more by now than the intent says" if more else ""
+    return "policy now requires more than the intent records" if more else ""
 
 
 def _approved_now(walk: Walk, facts: Facts) -> ApprovalFact | None:

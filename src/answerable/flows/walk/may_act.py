@@ -63,7 +63,9 @@ def ways_to_prove(agent: Agent) -> list[tuple[RevocationTarget, ...]]:
 def check_tools(walk: Walk, agent: AgentId) -> None:
     """Raise Refused (`agent.drifted`) if the tools offered now differ from the agent's manifest."""
     if fault := tools_fault(walk, agent):
-        raise AGENT_DRIFTED(f"{fault}: its owner signs what is offered, or what is signed is offered")
+        raise AGENT_DRIFTED(
+            f"{fault}: offer the tools that the manifest states, or have its owner sign a new manifest"
+        )
 
 
 def check_quota(walk: Walk, agent: AgentId, at: UnixMillis, mandate: str = "") -> None:
@@ -110,9 +112,7 @@ def given_fault(
     for name in agents:
         agent = current.agents.get(AgentId(name))
         if agent is None or not agent.reaches(capability):
-            return CAPABILITY_CEILING(
-                f"{shown(capability)} is beyond what agent {shown(name)} is registered for"
-            )
+            return CAPABILITY_CEILING(f"agent {shown(name)} is not registered for {shown(capability)}")
     return None
 
 

@@ -167,8 +167,8 @@ def _approved(walk: Walk, approval: ToolApproval, now: UnixMillis) -> ToolPin:
     for capability in capabilities_of(walk.registry.current, approval.server, approval.tool):
         if capability.definition:
             raise TOOL_DECLARED(
-                f"capability {shown(capability.name)} says itself which definition of tool {tool} counts: change "
-                "`definition` there and apply it"
+                f"capability {shown(capability.name)} declares the definition of tool {tool} itself: "
+                "change `definition` there and apply it"
             )
     unsigned = signer_fault(walk, approval.signed_by, approval.key)
     if unsigned is not None:
@@ -181,7 +181,7 @@ def _approved(walk: Walk, approval: ToolApproval, now: UnixMillis) -> ToolPin:
         )
     if sha256(text).hexdigest() != approval.definition:
         raise TOOL_OTHER_DEFINITION(
-            f"tool {tool} of server {server} is not any more what was approved: look at it again with "
+            f"tool {tool} of server {server} is no longer what was approved: look at it again with "
             "`answerable tool diff`"
         )
     return ToolPin(
@@ -202,31 +202,32 @@ def _unlike_pinned(walk: Walk, capability: Capability, digest: str) -> Refused |
         if capability.definition == digest:
             return None
         return TOOL_CHANGED(
-            f"tool {shown(tool)} of server {shown(server)} is not what capability {shown(capability.name)} says it "
-            "is: it is blocked until its owner has looked at it"
+            f"tool {shown(tool)} of server {shown(server)} differs from the definition that "
+            f"capability {shown(capability.name)} declares: it is blocked until its owner has "
+            "reviewed it"
         )
     pin = walk.pins.current(server, tool)
     if pin is None:
         if walk.pins.is_unreadable(server, tool):
             return TOOL_UNREADABLE(
-                f"what was approved of tool {shown(tool)} of server {shown(server)} cannot be read in the registers: "
-                "it is blocked until its owner approves it anew, and `answerable doctor` says more"
+                f"the stored approval of tool {shown(tool)} of server {shown(server)} cannot be read: the "
+                "tool is blocked until its owner approves it again, see `answerable doctor`"
             )
         if walk.limits.pin_tools_at_first_sight:
             return None
         return TOOL_NOT_PINNED(
-            f"nobody has approved tool {shown(tool)} of server {shown(server)} yet: it is blocked until its owner "
-            "has looked at it"
+            f"tool {shown(tool)} of server {shown(server)} is not approved yet: it is blocked until "
+            "its owner approves it"
         )
     if pin.definition != digest:
         return TOOL_CHANGED(
-            f"tool {shown(tool)} of server {shown(server)} has changed since it was approved: it is blocked until "
-            "its owner has looked at it"
+            f"tool {shown(tool)} of server {shown(server)} has changed since it was approved: it is "
+            "blocked until its owner approves it again"
         )
     if pin.signed_by and _is_revoked(walk, pin):
         return TOOL_APPROVER_REVOKED(
-            f"who approved tool {shown(tool)} of server {shown(server)} was revoked since, or is held: it is blocked "
-            "until its owner has looked at it"
+            f"the approver of tool {shown(tool)} of server {shown(server)} is revoked or held: the "
+            "tool is blocked until its owner approves it again"
         )
     return None
 

@@ -110,7 +110,7 @@ def _made(walk: Walk, request: ActionRequest, caller: VerifiedCaller, epoch: Epo
     if resolved is None:
         note_unregistered(walk, caller, request.server, request.target)
         raise CAPABILITY_UNKNOWN(
-            f"no active capability stands for {shown(request.target)} on {shown(request.server)}"
+            f"{shown(request.target)} on server {shown(request.server)} has no active capability"
         )
     capability = resolved.capability
     lineage = verify_lineage(
@@ -175,7 +175,8 @@ def _check_drift(walk: Walk, caller: VerifiedCaller) -> None:
     outdated = standing is not None and identity.instance and identity.manifest != standing.digest
     if identity.drifted or outdated:
         raise AGENT_DRIFTED(
-            f"agent {shown(caller.agent)} differs from its manifest: its owner signs what runs, or what is signed runs"
+            f"agent {shown(caller.agent)} differs from its manifest: run what the manifest states, or "
+            "have its owner sign a new manifest"
         )
     check_tools(walk, caller.agent)
 

@@ -117,19 +117,22 @@ def _check(walk: Walk, governing: Governing, verified: VerifiedRequest, request:
     name = shown(capability.name)
     if not hints_of(read_definition(asked.definition.text)).read_only:
         raise PREVIEW_NONE(
-            f"the server does not say of {shown(capability.target)} that it only reads (readOnlyHint)"
+            f"the server does not declare {shown(capability.target)} as read-only (`readOnlyHint`)"
         )
     if capability.kind != "read" or capability.tier != 0:
-        raise PREVIEW_NONE(f"{name} is decided at tier {capability.tier} by now: a preview has no risk")
+        raise PREVIEW_NONE(
+            f"{name} is now of kind {capability.kind} and tier {capability.tier}, and a preview must "
+            "be a read of tier 0"
+        )
     if asked.subject != verified.subject:
-        raise PREVIEW_NONE(f"{name} is about the data of somebody else than the action")
+        raise PREVIEW_NONE(f"{name} concerns another data subject than the action")
     after, _, decision = decide_action(walk, asked, governing.gather)
     if decision.effect != "allow":
         why = decision.reasons[0].text if decision.reasons else "policy gave no reason"
         what = "would itself wait for people" if decision.effect == "defer" else "is not allowed"
         raise PREVIEW_NONE(f"{name} {what}: {why}")
     if after is not asked:
-        raise PREVIEW_NONE(f"policy would narrow what {name} is asked")
+        raise PREVIEW_NONE(f"policy would narrow the arguments of {name}")
     _check_budget(walk, verified, asked)
 
 
@@ -141,7 +144,7 @@ def _check_budget(walk: Walk, verified: VerifiedRequest, asked: VerifiedRequest)
     shared = {one.id for one in accounts}
     lack = walk.mandates.lack(tuple(one for one in own_accounts if one.id in shared), together)
     if lack is not None:
-        raise PREVIEW_NONE(f"it would take what the action itself needs: {lack.text()}")
+        raise PREVIEW_NONE(f"the preview would use budget that the action needs: {lack.text()}")
 
 
 async def _asked(

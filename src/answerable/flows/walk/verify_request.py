@@ -71,7 +71,9 @@ def _fitting(
     arguments, resolved, lineage = request.arguments, plan.resolved, plan.delegation_lineage
     violations = plan.definition.violations(arguments)
     if violations:
-        raise ARGUMENTS_INVALID(f"arguments do not fit: {'; '.join(violations[:3])}", reasons=violations[:8])
+        raise ARGUMENTS_INVALID(
+            f"arguments do not match the tool's schema: {'; '.join(violations[:3])}", reasons=violations[:8]
+        )
     arguments = named_arguments(resolved.capability.arguments, arguments)
     return VerifiedRequest(
         request=request,
@@ -105,7 +107,7 @@ def _resource_id(arguments: dict[str, JSONValue], resolved: Resolved) -> str:
     name = _id_in(mapping.argument, arguments, resolved)
     if not name:
         raise RESOURCE_UNKNOWN_REFUSED(
-            f"argument {shown(mapping.argument)} must name what is touched, as text or integer"
+            f"argument {shown(mapping.argument)} must name the resource, as text or integer"
         )
     return name
 

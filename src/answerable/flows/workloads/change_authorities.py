@@ -95,5 +95,5 @@ def known_authority(desk: TrustDomainState, named: str) -> str:
     if len(named) == 32:
         # If the domain did not open, no authorities are known: take a whole id as given.
         return named
-    message = f"{shown(named)} is the beginning of {len(found)} authorities, expected exactly one"
+    message = f"{shown(named)} matches {len(found)} authorities, expected exactly one"
     raise AUTHORITY_UNKNOWN(message)

@@ -97,8 +97,11 @@ class Comparison:
                 reasons=tuple(f"{shown(name, 40)} differs from the manifest" for name in differing),
             )
         return MANIFEST_UNMEASURED(
-            f"nobody measured {_listed(self.unmeasured)} of agent {shown(agent.name)}, which its manifest states:"
-            " enrol through `answerable agent up --project`, on another machine as one whom `identity.sidecars` names",
+            (
+                f"{_listed(self.unmeasured)} of agent {shown(agent.name)} is in its manifest but was "
+                "not measured: enrol through `answerable agent up --project`, on another machine as "
+                "a user that `identity.sidecars` names"
+            ),
             reasons=tuple(f"{shown(name, 40)} was not measured" for name in self.unmeasured),
         )
 

@@ -73,7 +73,7 @@ async def enrol(
     if parent is not None:
         return await _enrol_sub_agent(workloads, parent, key, measured)
     if key is None and not process:
-        raise codes.INSTANCE_NO_KEY("without a key, only a local process can be told from others")
+        raise codes.INSTANCE_NO_KEY("only a local process can enrol without a key: send a public key")
     names = [f"key:{key.thumbprint}"] if key is not None else []
     async with workloads.turn(*names, *([f"process:{process}"] if process else [])):
         agent = agent_of(workloads, evidence)
@@ -186,12 +186,12 @@ def live_instance(workloads: Workloads, instance: SpiffeId) -> Instance:
     """
     found = workloads.instances.find(instance)
     if found is None:
-        raise codes.INSTANCE_UNKNOWN(f"instance {shown(instance)} is not known")
+        raise codes.INSTANCE_UNKNOWN(f"there is no instance {shown(instance)}")
     if not found.is_live(workloads.walk.clock.now()):
         raise codes.INSTANCE_ENDED(f"instance {shown(instance)} has ended: enrol anew")
     parent = _parent_of(workloads, found)
     if parent is None and found.parent:
-        raise codes.INSTANCE_ENDED(f"the parent of {shown(instance)} has ended")
+        raise codes.INSTANCE_ENDED(f"the parent instance of {shown(instance)} has ended")
     require_vouched(workloads.trust, found if parent is None else parent)
     _active(workloads, found.agent)
     _refuse_revoked(workloads, found)
@@ -218,7 +218,7 @@ async def _enrol_sub_agent(
     workloads: Workloads, parent: SpiffeId, key: PublicKey | None, measured: Measured | None
 ) -> Instance:
     if key is None:
-        raise codes.INSTANCE_NO_KEY("a sub-agent has a key of its own")
+        raise codes.INSTANCE_NO_KEY("a sub-agent needs its own key: send a public key")
     async with workloads.turn(f"key:{key.thumbprint}", f"instance:{parent}"):
         # Read this first: no await may come between the checks below.
         last = await anyio.to_thread.run_sync(partial(workloads.instances.last_sub_agent, parent))
@@ -260,13 +260,13 @@ async def _put_into_force(workloads: Workloads, instance: Instance) -> Instance:
     _active(workloads, instance.agent)
     _refuse_revoked(workloads, instance)
     if instance.parent and _parent_of(workloads, instance) is None:
-        raise codes.INSTANCE_ENDED("the parent has ended meanwhile")
+        raise codes.INSTANCE_ENDED("the parent instance ended during the enrolment")
     try:
         await written(partial(workloads.instances.add, instance))
     except Malformed as error:
         if error.code != "instance.parent":
             raise
-        raise codes.INSTANCE_ENDED("the parent has ended meanwhile") from None
+        raise codes.INSTANCE_ENDED("the parent instance ended during the enrolment") from None
     await _still_stands(workloads, instance)
     if left is not None:
         raise left
@@ -304,14 +304,14 @@ async def _still_stands(workloads: Workloads, instance: Instance) -> None:
 
 
 def _ended_meanwhile(instance: Instance) -> Refused:
-    return codes.INSTANCE_ENDED(f"instance {shown(instance.id)} has ended meanwhile")
+    return codes.INSTANCE_ENDED(f"instance {shown(instance.id)} ended at the same moment")
 
 
 def _check_may_return(workloads: Workloads, process: str) -> None:
     """Refuse a process whose instance was ended: otherwise its next enrolment would undo the end."""
     because = workloads.instances.process_ended(process)
     if because and because not in MAY_RETURN:
-        message = f"the instance of this process was ended ({shown(because, 40)}): start the process anew"
+        message = f"the instance of this process was ended ({shown(because, 40)}): restart the process"
         raise codes.INSTANCE_ENDED(message)
 
 
@@ -333,10 +333,10 @@ async def _record(workloads: Workloads, instance: Instance, *, is_new: bool = Fa
 def _asked_again(own: Instance, agent: Agent, key: PublicKey | None) -> None:
     """Check that a live process that enrols again keeps its agent and its key."""
     if own.agent != agent.name:
-        message = "the process was enrolled as another agent: end that instance, or start the process anew"
+        message = "this process was enrolled as another agent: end that instance, or restart the process"
         raise codes.ATTESTATION_CHANGED(message)
     if key is not None and key != own.key:
-        message = "this process is enrolled with another key, or with none: end that instance first"
+        message = "this process is already enrolled with another key or without one: end that instance first"
         raise codes.INSTANCE_KEY_DIFFERS(message)
 
 
@@ -346,7 +346,7 @@ def _same_agent(workloads: Workloads, found: Instance, evidence: Evidence | None
         return _active(workloads, found.agent)
     agent = agent_of(workloads, evidence or found.evidence)
     if agent.name != found.agent:
-        raise codes.ATTESTATION_CHANGED("what is measured now belongs to another agent: enrol anew")
+        raise codes.ATTESTATION_CHANGED("the selectors measured now match another agent: enrol again")
     return agent
 
 
@@ -366,7 +366,7 @@ def _registered_keys(current: RegistrySnapshot) -> set[str]:
 def _check_room(workloads: Workloads, agent: AgentId) -> None:
     live = sum(1 for _ in workloads.instances.of_agent(agent))
     if live >= workloads.limits.instances_per_agent_max:
-        message = f"agent {shown(agent)} has {live} live instances, and no more are let in"
+        message = f"agent {shown(agent)} has {live} live instances, which is the limit: end one first"
         raise codes.INSTANCE_TOO_MANY(message)
 
 

@@ -97,7 +97,9 @@ class BundleFollowing:
         for one in endpoints:
             source = one.source
             if source.trust_domain in self._followed:
-                raise FEDERATION_DUPLICATE(f"{shown(source.trust_domain)} has two sources")
+                raise FEDERATION_DUPLICATE(
+                    f"trust domain {shown(source.trust_domain)} has two bundle sources, expected one"
+                )
             state = SourceState(
                 trust_domain=source.trust_domain, profile=source.profile, address=source.address
             )
@@ -150,7 +152,9 @@ class BundleFollowing:
             fetched = await one.endpoint.fetch()
             if fetched.trust_domain != domain:
                 # The port promises this; check, because such a bundle would speak for a domain that is not its own.
-                raise BUNDLE_DOMAIN(f"a bundle of {shown(fetched.trust_domain)} came for {shown(domain)}")
+                raise BUNDLE_DOMAIN(
+                    f"bundle of trust domain {shown(fetched.trust_domain)}, expected {shown(domain)}"
+                )
             known = self._bundle(domain)
             if successor(known, fetched) != known:
                 # In a thread, because it syncs to disk and actions must not wait.

@@ -35,7 +35,10 @@ def prove_to_peer(index: int, *, shard: PublishedLog, heads: PublishedLog) -> Sh
             head=leaf,
             under=heads.inclusion_proof(place, under),
         )
-    raise PROOF_INDEX_RANGE(f"the log of logs has no head of {shown(shard.name)} over entry {index} yet")
+    raise PROOF_INDEX_RANGE(
+        f"the log of logs has no head of shard {shown(shard.name)} that "
+        f"covers entry {index} yet: try again later"
+    )
 
 
 def newest_head(heads: PublishedLog, origin: str) -> ShardHead | None:

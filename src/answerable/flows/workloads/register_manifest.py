@@ -65,7 +65,7 @@ def _is_in_force(walk: Walk, signed: SignedManifest, now: UnixMillis) -> bool:
     agent = signed.manifest.agent
     if signed.signed_at > now + CLOCK_AHEAD_MS_MAX:
         ahead = signed.signed_at - now
-        raise MANIFEST_FUTURE(f"the manifest was signed {ahead} ms from now: look at the signer's clock")
+        raise MANIFEST_FUTURE(f"the manifest was signed {ahead} ms in the future: check the signer's clock")
     kept = walk.manifests.current(agent)
     if kept is None:
         return False
@@ -73,6 +73,7 @@ def _is_in_force(walk: Walk, signed: SignedManifest, now: UnixMillis) -> bool:
         return True
     if signed.signed_at <= kept.signed_at:
         raise MANIFEST_OLDER(
-            f"agent {shown(agent)} has a manifest that was signed at the same time or later: sign it anew"
+            f"agent {shown(agent)} already has a manifest that was signed at the same time or "
+            "later: sign this one again"
         )
     return False

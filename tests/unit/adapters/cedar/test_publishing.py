@@ -287,7 +287,7 @@ def test_what_lifts_a_forbid_and_what_people_alone_read_become_notes():
         ('@oblige("redacted:/email")', "obligation `redacted:/email` is not known"),
         ('@oblige("redact:email")', "is no JSON Pointer"),
         ('@oblige("")', "is no list of obligations"),
-        ('@oblige("log:full; log:digest")', "in full, another one digests alone"),
+        ('@oblige("log:full; log:digest")', "the full log, another one digests only"),
         ('@obliged("witnessed")', "did you mean `@oblige`"),
         ('@internal("")', "`@internal` must be one line"),
         ('@internal("a\\nb")', "`@internal` must be one line"),

@@ -58,7 +58,7 @@ def test_names_that_differ_in_case_are_two():
 def test_a_tool_whose_schema_is_refused_has_no_definition_and_a_reason():
     catalogue = catalogue_of({"tools": [{"name": "pay", "inputSchema": {"$ref": "https://example.test"}}]})
     assert catalogue.definition(CAPABILITY) is None
-    assert "refers outside itself" in catalogue.fault(CAPABILITY)
+    assert "which is outside the schema" in catalogue.fault(CAPABILITY)
 
 
 def test_prompt_arguments_are_text_named_and_closed():

@@ -58,10 +58,8 @@ def test_lists_say_what_shows_an_effect_beforehand(command: Command, request: py
     assert every["crm.delete"] == {"capability": "crm.read", "arguments": asked_with}
     assert every["crm.read"] is None
     shown = command("capability", "show", "crm.delete").stdout
-    assert ("case from /case" if own else "crm.read, with the very same arguments") in shown
-    assert (
-        "none: whoever is asked reads the arguments alone" in command("capability", "show", "crm.read").stdout
-    )
+    assert ("case from /case" if own else "crm.read, with the same arguments") in shown
+    assert "none: approvers see the arguments only" in command("capability", "show", "crm.read").stdout
     assert json.loads(command("capability", "show", "crm.delete", "--json").stdout)["tier"] == 3
     unknown = command("capability", "show", "nothing")
     assert (unknown.exit_code, "there is no capability `nothing`" in unknown.stderr) == (1, True)

@@ -84,7 +84,7 @@ def test_a_channel_that_is_down_fails_the_list_and_says_why(applied: Command, pr
 def test_a_test_message_goes_out_now_or_it_is_said_why_not(applied: Command, product):
     channel = LoudChannel()
     reached(product, channel)
-    assert "took it" in applied("channel", "test", "email", "--to", "bela").output
+    assert "accepted it" in applied("channel", "test", "email", "--to", "bela").output
     assert channel.kinds() == [("bela@example.com", "test")]
     channel.always = Sent(state="never", why="the server refused the address with code 550")
     assert "550" in applied("channel", "test", "email", "--to", "bela", code=5).output

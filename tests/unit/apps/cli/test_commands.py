@@ -264,7 +264,7 @@ def test_who_issued_the_mandate_may_not_approve_and_a_no_ends_it(
         "approval", "approve", waiting, "--as", "ada", "--key", str(world.key("ada")), "--yes",
         "--typed", "4711", code=3,
     )  # fmt: skip
-    assert "somebody else must approve it" in own.stderr
+    assert "another person must approve it" in own.stderr
     applied("approval", "deny", waiting, "--as", "bela", "--key", str(world.key("bela")), "--yes")
     late = applied(
         "approval", "approve", waiting, "--as", "chen", "--key", str(world.key("chen")), "--yes", code=3
@@ -311,7 +311,7 @@ def test_check_config_prints_every_fault(command: Command, world: World) -> None
     result = command("check-config", code=5)
     assert len(result.stdout.splitlines()) == 2
     assert "did you mean `host`?" in command("status", code=1).stderr
-    assert "mend the settings file" in command("doctor", code=5).stdout
+    assert "correct the settings file" in command("doctor", code=5).stdout
 
 
 def test_doctor_finds_a_data_directory_that_others_may_read(command: Command, world: World) -> None:

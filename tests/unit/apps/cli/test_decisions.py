@@ -40,5 +40,5 @@ def test_broken_off_it_tells_what_it_found_and_where_to_go_on(
 
     monkeypatch.setattr(Control, "get_long", interrupted)
     result = command("decision", "replay", "--all", code=1)
-    assert "broken off, so this is not the whole: go on with --from 8" in result.stderr
+    assert "interrupted, so this is incomplete: continue with --from 8" in result.stderr
     assert pages[0]["next"] == 8

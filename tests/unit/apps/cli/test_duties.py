@@ -75,7 +75,7 @@ def test_where_no_group_has_a_duty_no_gap_is_ruled_out_and_the_next_step_is_told
         yield control_app(Product(walk=Bench().walk, log_key="", published=None))
 
     told = " ".join(typed(offline, ["duty", "gaps", "--data", str(tmp_path)]).output.split())
-    assert "no group has a duty: everybody who may answer is told at once" in told
+    assert "no group has a duty: everybody who may answer is notified at once" in told
     assert "is on call" not in told
 
 
@@ -113,7 +113,9 @@ def test_a_member_hands_on_lists_and_ends(command: Command, tmp_path: Path) -> N
     assert (one["of"], one["to"], one["counts"], one["reason"]) == ("bob", "dan", True, "away")
     assert "away" in command("duty", "list").output
     command("duty", "end", one["id"], "--yes")
-    assert "nobody stands in for anybody" in "".join((found := command("duty", "list")).output + found.stderr)
+    assert "there is no delegation of duty" in "".join(
+        (found := command("duty", "list")).output + found.stderr
+    )
     command("duty", "end", one["id"], "--yes", code=3)
 
 

@@ -132,7 +132,7 @@ def test_without_a_capability_of_that_name_it_says_so(world):
 def test_a_proposal_is_the_document_with_less_and_says_why(world):
     shown = world.run("lease", "propose", NAME, *LITTLE).stdout
     assert "# takes out: rows of crm-db" in shown
-    assert "# look at: cases of crm-db, used 1 times" in shown
+    assert "# review: cases of crm-db, used 1 times" in shown
     proposed = yaml.safe_load(shown)
     assert proposed["spec"]["lease"].pop("grants") == {"cases": GRANTS["cases"]}
     registered = world.document()
@@ -149,7 +149,7 @@ def test_of_too_little_nothing_is_proposed(world):
 
 def test_what_used_everything_has_nothing_to_take_out(world):
     world.done = [told("cases", "rows")]
-    assert "nothing to take out" in world.run("lease", "propose", NAME, *LITTLE, code=5).output
+    assert "nothing to remove" in world.run("lease", "propose", NAME, *LITTLE, code=5).output
 
 
 def test_what_used_nothing_is_to_be_taken_away(world):
@@ -187,7 +187,7 @@ def test_a_proposal_that_would_be_more_is_not_shown(world):
 def test_a_replay_says_what_would_have_been_refused(world):
     assert usage(world)["actions"] == 1
     fine = world.run("lease", "replay", world.file({"cases": ["x"]}), "--since", "all")
-    assert "no action that told" in fine.output
+    assert "no action that reported" in fine.output
     held = world.run("lease", "replay", world.file({"rows": 5}), "--since", "all", code=5)
     assert "cases of crm-db" in held.output
     wider = world.run("lease", "replay", world.file({**GRANTS, "more": 1}), "--since", "all")

@@ -67,7 +67,7 @@ def test_what_would_change_is_listed_and_counted(command: Command, candidate: Pa
     result = command("policy", "simulate", candidate, "--since", "all")
     for told in ("crm.read", "allow→deny", "defer→deny", "all is stopped", "by stop"):
         assert told in result.stdout
-    assert "2 of 2 decisions since all would be others" in result.stderr
+    assert "2 of 2 decisions since all would be different" in result.stderr
     few = command("policy", "simulate", candidate, "--since", "all", "--limit", "1")
     assert "and 1 more; --json lists all" in few.stderr
 
@@ -105,8 +105,8 @@ def test_broken_off_it_says_what_it_found_and_that_it_is_not_all(
 
     monkeypatch.setattr(Control, "post", interrupted)
     result = command("policy", "simulate", candidate, "--since", "all")
-    assert "broken off after" in result.stderr
-    assert "this is not the whole: 2 of 2" in result.stderr
+    assert "interrupted after" in result.stderr
+    assert "this is incomplete: 2 of 2" in result.stderr
 
 
 def test_differences_past_the_bound_are_counted(
@@ -119,8 +119,8 @@ def test_differences_past_the_bound_are_counted(
 
 @pytest.mark.requirement("PUB-09")
 def test_a_set_is_put_into_the_shadow_looked_at_and_taken_out(command: Command, candidate: Path):
-    assert "no policy set is in the shadow" in command("policy", "shadow", "status", code=3).stderr
-    assert "in the shadow from now on" in command("policy", "shadow", "start", candidate).stderr
+    assert "no policy set is in shadow mode" in command("policy", "shadow", "status", code=3).stderr
+    assert "shadow mode started" in command("policy", "shadow", "start", candidate).stderr
     told = json.loads(command("policy", "shadow", "status", "--json").stdout)
     assert (told["state"], told["asked"], told["behind"]) == ("following", 0, 0)
     assert "0 of 0 decisions since" in command("policy", "shadow", "status").stderr

@@ -59,7 +59,7 @@ def test_a_saved_one_is_a_document_that_can_be_proposed(tmp_path: Path) -> None:
 @pytest.mark.requirement("OVERSIGHT-10")
 def test_why_nothing_is_suggested_is_said(tmp_path: Path) -> None:
     bench = anyio.run(worked)
-    assert "nothing was asked 40 times" in suggest(bench, tmp_path).stderr
+    assert "no question was asked 40 times" in suggest(bench, tmp_path).stderr
 
     async def denied() -> None:
         asked = await bench.refund(6_300)

@@ -172,8 +172,8 @@ def test_a_baseline_tells_what_a_change_of_policy_did(house: House, tmp_path: Pa
     said = house.run("--against", baseline)
     assert f"policy set {before} then, {found['policy_set']} now" in said.stdout
     assert "+33.3 points" in said.stdout
-    assert "more than one policy set: changes in this time: 1" in said.stderr
-    assert "others are as they were" in said.stderr
+    assert "more than one policy set: changes in this period: 1" in said.stderr
+    assert "others are unchanged" in said.stderr
 
 
 @pytest.mark.requirement("STAT-04")

@@ -71,4 +71,4 @@ def test_what_was_not_read_or_cannot_be_is_said(command: Command, monkeypatch: p
     assert "0 holds since 7d" in command("stop-rule", "simulate", "flood").output
     monkeypatch.setattr(simulate_rule, "SECONDS_MAX", -1)
     monkeypatch.setattr(simulate_rule, "FIRINGS_MAX", 0)
-    assert "this is not the whole" in command("stop-rule", "simulate", "denials", "--since", "all").output
+    assert "this is incomplete" in command("stop-rule", "simulate", "denials", "--since", "all").output

@@ -61,7 +61,7 @@ def test_a_stop_of_an_agent_needs_its_name_alone_and_says_what_it_stopped(
     assert report["last_effect"]["entry"] < report["entry"]
     assert report["done_count"] == {"not_reversible": 0, "reversible": 0, "read": 1}
     again = applied("stop", "support-agent")
-    assert "was held before" in again.stderr
+    assert "is already held" in again.stderr
     assert f"stopped   approval {approval}: denied" in again.stdout
     assert "none, 0 of" not in again.stdout
 
@@ -108,7 +108,7 @@ def test_a_name_of_several_things_stops_none_and_is_answered_with_the_command_fo
 
 @pytest.mark.requirement("STOP-01")
 def test_what_nothing_is_called_stops_nothing_unless_its_kind_is_said(applied: Command) -> None:
-    assert "nothing here is called `rover`" in applied("stop", "rover", code=1).stderr
+    assert "nothing is registered as `rover`" in applied("stop", "rover", code=1).stderr
     assert stopped(applied, "rover", "--kind", "agent")["hold"]["name"] == "rover"
     assert "cannot be held" in applied("stop", "rover", "--kind", "robot", code=1).stderr
 
@@ -129,9 +129,9 @@ def test_two_persons_lift_what_a_user_of_the_machine_placed_and_what_was_denied_
     approval = deferred(product, mandate)
     hold = stopped(applied, "support-agent")["hold"]["id"]
     first = lift(applied, world, hold, "bela", code=4)
-    assert "until 1 more sign" in first.stderr
+    assert "1 more signature(s) needed to lift it" in first.stderr
     assert "you have already agreed to lift this hold" in lift(applied, world, hold, "bela", code=3).stderr
-    assert "may go on" in lift(applied, world, hold, "chen").stderr
+    assert "may act again" in lift(applied, world, hold, "chen").stderr
     assert "has been lifted already" in lift(applied, world, hold, "ada", code=3).stderr
     assert json.loads(applied("hold", "list", "--json").stdout) == []
     [listed] = json.loads(applied("hold", "list", "--all", "--json").stdout)
@@ -214,7 +214,7 @@ def test_whoever_presses_under_an_earlier_press_is_told_of_it(
     told = applied("panic")
     now, earlier = list(product.walk.holds.all())
     assert f"answerable hold lift {now.id}" in told.stderr
-    assert "everything was held by an earlier press already" in told.stderr
+    assert "everything was already held by an earlier panic" in told.stderr
     assert earlier.id in told.stderr
 
 
@@ -237,7 +237,7 @@ def test_a_stop_answers_before_its_report_is_ready_and_holds_when_nobody_tells_w
     monkeypatch.setattr(Control, "get_soon", silent)
     done = applied("stop", "support-agent")
     assert "agent `support-agent` is held since" in done.stderr
-    assert "it is held, and what comes of it cannot be told now" in done.stderr
+    assert "it is held, but its report cannot be read now" in done.stderr
     assert "answerable hold lift" in done.stderr
     monkeypatch.undo()
     [hold] = json.loads(applied("hold", "list", "--json").stdout)

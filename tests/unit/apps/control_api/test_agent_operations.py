@@ -105,7 +105,7 @@ async def test_retiring_says_what_ended_and_what_cannot_be_undone():
     assert lines[0] == "agent scout is now retired"
     assert "1 instances ended" in lines[1]
     # None was issued, so there is nothing that others could believe.
-    assert lines[3] == "no SVID of it is good any more, here or elsewhere"
+    assert lines[3] == "no SVID of it is valid any more, here or elsewhere"
     again = await asked(agent_operations.set_standing, made, name="scout", body={"status": "retired"})
     assert told(again)[0] == "agent scout was already retired"
     for status in ("gone", ""):
@@ -134,7 +134,7 @@ async def test_retiring_names_each_svid_that_others_may_still_believe():
     assert change["svids_all"]
     assert left["expires_at"] <= change["x509_svids_valid_until"]
     lines = told(change)
-    assert "cannot be undone from here" in lines[2]
+    assert "not ended: its SVIDs are still valid at third parties" in lines[2]
     assert change["x509_svids_valid_until"] in lines[2]
     # Of one instance of several; and asked again, when nothing is to be done, it is still told.
     found = await outstanding_of_instance(made.workloads, str(other.id))
@@ -145,7 +145,7 @@ async def test_retiring_names_each_svid_that_others_may_still_believe():
     made.workloads.walk.link = object()
     more = await asked(agent_operations.set_standing, made, name="scout", body={"status": "retired"})
     assert not more["svids_all"]
-    assert any("there may be more SVIDs" in line for line in told(more))
+    assert any("further SVIDs within that time may exist" in line for line in told(more))
 
 
 @pytest.mark.requirement("LIFE-05")
@@ -178,11 +178,11 @@ async def test_ending_one_instance_keeps_its_process_out_and_leaves_the_others_a
     assert end["instances_ended"] == [str(one.id), str(sub.id)]
     assert set(end) == members_of("InstanceEnd")
     assert "and 1 sub-agents with it" in told_end(end)[0]
-    assert told_end(end)[2].startswith("no SVID of it is good any more")
+    assert told_end(end)[2].startswith("no SVID of it is valid any more")
     assert list(made.workloads.instances.live()) == [other]
     because = [entry["because"] for entry in bench.entries(Tag.WORKLOAD_ENDED)]
     assert because == ["operator.ended", "parent.ended"]
-    with pytest.raises(Refused, match="start the process anew") as error:
+    with pytest.raises(Refused, match="restart the process") as error:
         await enrol(made.workloads, evidence=evidence_of(), key=None, process="boot:1:1")
     assert error.value.code == "instance.ended"
     again = await asked(agent_operations.end_one, made, body={"instance": str(one.id)})

@@ -5,14 +5,19 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
+from functools import partial
 
 import anyio
 import httpx2
 import pytest
 
+from answerable.apps.mcp_shim import gateway_client
 from answerable.apps.mcp_shim.gateway_client import SESSION_FIELD
 from answerable.apps.mcp_shim.lines import Writer
-from answerable.apps.mcp_shim.relay import _Relay
+from answerable.apps.mcp_shim.relay import _Relay, run_shim
+from answerable.errors import Malformed
+from tests.probes.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("GATE-17")]
 
@@ -89,3 +94,31 @@ async def test_a_page_of_whatever_else_listens_there_is_told_as_an_error_with_th
     (answer,) = map(json.loads, out.getvalue().splitlines())
     assert answer["id"] == "a"
     assert "HTTP 401" in answer["error"]["message"]
+
+
+async def test_a_program_that_listens_there_and_says_nothing_is_told_by_its_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gateway_client, "OPENING_SECONDS_MAX", 0.2)
+    out = io.BytesIO()
+    reading, writing = os.pipe()
+    with socket.create_server(("127.0.0.1", 0)) as silent, anyio.fail_after(20):
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with os.fdopen(reading, "rb") as stdin, os.fdopen(writing, "wb", 0) as typed:
+            async with anyio.create_task_group() as tasks:
+                shim = partial(run_shim, server="crm", gateway=address, auth=httpx2.Auth())
+                tasks.start_soon(partial(shim, stdin=stdin, stdout=out))
+                typed.write(OPENING)
+                await until(lambda: b"open" in out.getvalue())
+                typed.close()
+    (answer,) = map(json.loads, out.getvalue().splitlines())
+    assert (answer["id"], answer["error"]["data"]["effect"]) == ("open", "unknown")
+    assert f"nothing at {address} answers" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("port", ["65536", "99999999999", "-1", "0", "x"])
+async def test_a_gateway_whose_port_is_none_is_refused_before_anything_is_read(port: str) -> None:
+    refused = partial(run_shim, auth=httpx2.Auth(), stdin=io.BytesIO(OPENING), stdout=io.BytesIO())
+    with pytest.raises(Malformed) as told:
+        await refused(server="crm", gateway=f"http://127.0.0.1:{port}")
+    assert (told.value.code, "no port from 1 to 65535" in told.value.message) == ("shim.gateway", True)

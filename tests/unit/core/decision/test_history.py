@@ -139,5 +139,5 @@ def test_what_may_be_missing_is_named_and_ends_when_it_would_be_out_of_the_windo
     history.happened(event(MINUTE, arguments=None))
     found = value(history, MINUTE)
     assert isinstance(found, UnknownHistory)
-    assert "`sum` is not known: entries that count for it can no longer be read" in found.text()
+    assert "tracker `sum` has no value: entries that count for it can no longer be read" in found.text()
     assert value(history, 2 * MINUTE + 1_000) == 0

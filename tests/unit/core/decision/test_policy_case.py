@@ -37,7 +37,7 @@ def test_a_case_asks_at_the_tier_that_hints_raise_to_and_never_below_the_registe
     assert effects == {tier: "allow" if tier < 2 else "deny" for tier in range(registered, 4)}
     assert decide(*trial_of(one_case(), REGISTRY)).effect == "allow"
     below = {**READS, "capability": "payments.batch.submit", "tier": 2}
-    with pytest.raises(Malformed, match="nothing lowers") as raised:
+    with pytest.raises(Malformed, match="can only raise it") as raised:
         trial_of(Given(**below), REGISTRY)
     assert raised.value.code == "case.tier"
     cases, faults = read({"cases": [{"name": "one", "given": below, "expect": "deny"}]})

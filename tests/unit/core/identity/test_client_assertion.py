@@ -72,7 +72,7 @@ def test_anything_else_is_refused_with_what_is_wrong(token, code):
 
 def test_times_a_little_ahead_of_our_clock_are_let_pass():
     assert verify(statement(iat=NOW + 5, nbf=NOW + 30)).client == "scout"
-    with pytest.raises(Unverified, match="`iat` is ahead"):
+    with pytest.raises(Unverified, match="`iat` is in the future"):
         verify(statement(iat=NOW + 6))
 
 

@@ -50,7 +50,7 @@ def test_the_highest_tier_counts_and_what_is_not_known_is_the_highest(scopes, ex
 def test_no_limit_is_past_the_maximum_of_its_tier(tier):
     seconds = [*ACTING_SECONDS_MAX]
     for wrong in (seconds[tier] + 1, 0, -1):
-        with pytest.raises(Malformed, match="settings may lower that alone") as told:
+        with pytest.raises(Malformed, match="settings may only lower these") as told:
             ActingLimits(seconds=tuple(wrong if n == tier else one for n, one in enumerate(seconds)))
         assert told.value.code == "token.limits"
 

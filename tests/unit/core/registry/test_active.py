@@ -278,9 +278,9 @@ def test_the_check_finds_what_an_owner_should_look_at():
         (
             "scout",
             "registry.agent_without_proof",
-            "has no key, Unix user id, certificate or attestation, so it can prove itself nowhere",
+            "has no key, Unix user id, certificate or attestation, so it cannot prove its identity",
         ),
-        ("scout", "registry.review_overdue", "was to be reviewed by 2026-11-23"),
+        ("scout", "registry.review_overdue", "is overdue for review since 2026-11-23"),
         ("scout", "registry.approvers_few", few),
         ("crm.read", "registry.approvers_few", few),
         ("crm.refund", "registry.approvers_few", few),

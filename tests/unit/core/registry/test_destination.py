@@ -106,7 +106,7 @@ def test_what_could_be_read_in_two_ways_is_no_destination(kind, text):
     ],
 )
 def test_what_a_mandate_allows_is_written_in_that_spelling(kind, text):
-    with pytest.raises(Malformed, match="is to be written"):
+    with pytest.raises(Malformed, match="must be written"):
         checked_allowed(kind, text)
 
 

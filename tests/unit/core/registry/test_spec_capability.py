@@ -27,7 +27,7 @@ from tests.worlds.registry import check_fault
             "UseCase",
             "/spec/resource/type",
             "capability.resource",
-            "taken",
+            "reserved",
         ),
         ("crm.read", ["spec", "tier"], 4, "/spec/tier", "document.range", "expected 0 to 3"),
         ("crm.read", ["spec", "unhinted"], True, "/spec/unhinted", "document.choice", "not allowed here"),
@@ -73,7 +73,7 @@ from tests.worlds.registry import check_fault
             "Agent",
             "/spec/resource/type",
             "capability.resource",
-            "taken",
+            "reserved",
         ),
         (
             "crm.read",

@@ -41,7 +41,7 @@ CLASSES = [
         without(CLASS, members=["Example.com"]),
         "/members/0",
         "destination.invalid",
-        "to be written `example.com`",
+        "must be written `example.com`",
     ),
     (without(CLASS, members=["*.Example.com"]), "/members/0", "destination.invalid", "written `example.com`"),
     (without(CLASS, members=["https://a.test"]), "/members/0", "destination.invalid", "written `a.test`"),

@@ -18,13 +18,13 @@
 
   async function subscribed() {
     if (!("serviceWorker" in navigator) || !("PushManager" in window))
-      throw new Error("This browser cannot be told. On an iPhone or iPad, put this page on the home screen first.");
+      throw new Error("This browser cannot receive notifications. On an iPhone or iPad, add this page to the home screen first.");
     if (form.dataset.fresh !== "yes") {
       await confirmed();
       form.dataset.fresh = "yes";
     }
     if ((await Notification.requestPermission()) !== "granted")
-      throw new Error("The browser does not let this page show messages: change that in its settings.");
+      throw new Error("The browser blocks notifications from this page: allow them in its settings.");
     const { key } = await post("/devices/begin", {}, true);
     const registration = await navigator.serviceWorker.register(worker(), { scope: "/" });
     await navigator.serviceWorker.ready;

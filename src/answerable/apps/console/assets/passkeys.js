@@ -59,7 +59,7 @@
   }
 
   const told = (error) =>
-    error.name === "NotAllowedError" ? "The device did not answer, or you did not let it." : error.message;
+    error.name === "NotAllowedError" ? "The device did not answer, or the request was cancelled." : error.message;
 
   window.answerable = { assertion, confirmed, enrol, post, signIn, told };
 })();

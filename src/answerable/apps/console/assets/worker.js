@@ -11,7 +11,7 @@ self.addEventListener("push", (event) => {
   }
   const text = (value, limit) => (typeof value === "string" ? value.slice(0, limit) : "");
   event.waitUntil(
-    self.registration.showNotification(text(said.title, 120) || "Something waits for you", {
+    self.registration.showNotification(text(said.title, 120) || "An action waits for you", {
       body: text(said.body, 300),
       tag: text(said.tag, 128) || "answerable",
       data: { id: ID.test(said.id) ? said.id : "" },

@@ -228,7 +228,7 @@ def _algorithm(members: Mapping[str, JSONValue]) -> Algorithm:
 def _public_key(members: Mapping[str, JSONValue]) -> PublicKey:
     if not _PRIVATE_MEMBERS.isdisjoint(members):
         raise KEY_PRIVATE(
-            "this key holds a private part: register the public half only, and treat this one as disclosed"
+            "this key has a private part: register the public key only, and treat this key as disclosed"
         )
     algorithm = _algorithm(members)
     _check_remarks(members, algorithm)
@@ -261,7 +261,7 @@ def _check_remarks(members: Mapping[str, JSONValue], algorithm: Algorithm) -> No
         else:
             fits = value in known.get(name, ())
         if not fits:
-            raise KEY_MEMBER(f"member {shown(name, 40)} is unknown or does not fit this key")
+            raise KEY_MEMBER(f"member {shown(name, 40)} is unknown or not of this kind of key")
 
 
 def _coordinate(members: Mapping[str, JSONValue], name: str) -> bytes:

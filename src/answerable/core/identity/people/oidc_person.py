@@ -73,10 +73,12 @@ def verified_person(
     if now - millis(claims, "iat") > FRESH_SECONDS * 1000 + skew:
         raise PERSON_STALE(f"the ID token is older than {FRESH_SECONDS} seconds: get a new one")
     if "auth_time" not in claims:
-        raise PERSON_LOGIN("the ID token does not say when its person logged in: ask with `max_age`")
+        raise PERSON_LOGIN("the ID token has no `auth_time`: request it with `max_age`")
     logged_in = millis(claims, "auth_time")
     if not -skew <= now - logged_in <= terms.login_seconds_max * 1000 + skew:
-        raise PERSON_LOGIN(f"the person did not log in within {terms.login_seconds_max} seconds: ask them to")
+        raise PERSON_LOGIN(
+            f"the person's login is older than {terms.login_seconds_max} seconds: have them log in again"
+        )
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= SUBJECT_CHARS_MAX:
         raise OIDC_SUBJECT(f"`sub` is not a text of 1 to {SUBJECT_CHARS_MAX} characters")
@@ -91,9 +93,9 @@ def person_in(token: str) -> tuple[str, str]:
 
 def unknown_issuer(issuer: str) -> Unverified:
     """Return the error for a token of an issuer that is not trusted for people."""
-    return PERSON_ISSUER(f"people of issuer {shown(issuer)} are not believed here")
+    return PERSON_ISSUER(f"issuer {shown(issuer)} is not trusted for people here")
 
 
 def other_issuer(issuer: str, *, asked: str) -> Unverified:
     """Return the error for a token of one issuer where another issuer was expected."""
-    return PERSON_ISSUER(f"{shown(asked)} was asked, and the ID token is one of {shown(issuer)}")
+    return PERSON_ISSUER(f"issuer of the ID token is {shown(issuer)}, expected {shown(asked)}")

@@ -155,7 +155,8 @@ def asserted(
     count = _counted(assertion.authenticator_data, rp_id)
     if (count or sign_count) and count <= sign_count:
         raise PASSKEY_COUNTER(
-            f"the passkey has counted to {count}, and had been at {sign_count}: it may have been copied; remove it"
+            f"the signature counter of the passkey is {count}, expected more than {sign_count}: it "
+            "may have been copied, so remove it"
         )
     check_algorithm(public_key)
     _check_signature(
@@ -172,20 +173,20 @@ def check_ceremony(client_data: bytes, *, wanted: str, challenge: bytes, origins
     except Malformed as fault:
         raise PASSKEY_MALFORMED(f"the client data is not JSON: {fault.message}") from None
     if not isinstance(said, dict):
-        raise PASSKEY_MALFORMED("the client data is no JSON object")
+        raise PASSKEY_MALFORMED("the client data is not a JSON object")
     if said.get("type") != wanted:
-        raise PASSKEY_TYPE(f"the ceremony was {shown(said.get('type'), 40)}, expected `{wanted}`")
+        raise PASSKEY_TYPE(f"`type` of the client data is {shown(said.get('type'), 40)}, expected `{wanted}`")
     found = said.get("challenge")
     if not isinstance(found, str) or not hmac.compare_digest(
         found.encode("utf-8", "replace"), to_base64url(challenge).encode()
     ):
-        raise PASSKEY_CHALLENGE("it signs another challenge than the one that was given: start again")
+        raise PASSKEY_CHALLENGE("the passkey signed another challenge than the one issued: start again")
     origin = said.get("origin")
     if origin not in origins:
         listed = ", ".join(f"`{one}`" for one in origins)
-        raise PASSKEY_ORIGIN(f"it was made at {shown(origin)}, expected {listed}")
+        raise PASSKEY_ORIGIN(f"the passkey was used at origin {shown(origin)}, expected {listed}")
     if said.get("crossOrigin", False) is not False or "topOrigin" in said:
-        raise PASSKEY_FRAME("it was made in a frame of another site")
+        raise PASSKEY_FRAME("the passkey was used in a frame of another site")
 
 
 def check_algorithm(public_key: bytes) -> str:
@@ -205,7 +206,7 @@ def check_algorithm(public_key: bytes) -> str:
 
     # The library would also accept a bare curve point, as very old devices sent, and guess the algorithm.
     if not 0 < len(public_key) <= PUBLIC_KEY_BYTES_MAX or public_key[0] >> 5 != 5:
-        raise PASSKEY_MALFORMED("the public key is no COSE key")
+        raise PASSKEY_MALFORMED("the public key is not a COSE key")
     try:
         key = decode_credential_public_key(public_key)
         # Detects a point off its curve, or a number in place of octets, now instead of at the first signature.
@@ -228,9 +229,9 @@ def check_algorithm(public_key: bytes) -> str:
 def check_room(person: PrincipalId, *, held: int, all_held: int, all_max: int = PASSKEYS_MAX) -> None:
     """Check that one more passkey of a person fits. Raises Malformed (`passkey.full`)."""
     if held >= PASSKEYS_OF_ONE_MAX:
-        raise PASSKEY_FULL(f"{shown(person)} has {held} passkeys, the most there can be: remove one first")
+        raise PASSKEY_FULL(f"{shown(person)} has {held} passkeys, which is the limit: remove one first")
     if all_held >= all_max:
-        raise PASSKEY_FULL(f"there are {all_held} passkeys, the most there can be")
+        raise PASSKEY_FULL(f"there are {all_held} passkeys, which is the limit")
 
 
 def octets_in(members: Mapping[str, JSONValue], name: str, bytes_max: int) -> bytes:
@@ -251,7 +252,7 @@ def check_user(flags: int) -> None:
     """Check that the device reports user presence and user verification. Raises Unverified (`passkey.user`)."""
     if not flags & _USER_PRESENT or not flags & _USER_VERIFIED:
         raise PASSKEY_USER(
-            "the device did not verify who used it: set up a PIN, a fingerprint or a face on it"
+            "the device did not verify its user: set up a PIN, fingerprint or face recognition on it"
         )
 
 
@@ -260,7 +261,7 @@ def _counted(data: bytes, rp_id: str) -> int:
     if not _COUNT_END <= len(data) <= AUTHENTICATOR_DATA_BYTES_MAX:
         raise PASSKEY_MALFORMED(f"authenticator data of {len(data)} bytes")
     if not hmac.compare_digest(data[:_RP_HASH_END], sha256(rp_id.encode()).digest()):
-        raise PASSKEY_RP(f"the passkey is bound to another name than {shown(rp_id)}")
+        raise PASSKEY_RP(f"the passkey is bound to another relying party than {shown(rp_id)}")
     check_user(data[_FLAGS_AT])
     return int.from_bytes(data[_FLAGS_AT + 1 : _COUNT_END])
 
@@ -297,7 +298,7 @@ def _check_signature(
             require_user_verification=True,
         )
     except Exception as fault:  # untrusted bytes: any failure means that this is no proof
-        raise PASSKEY_SIGNATURE(f"the signature does not check: {type(fault).__name__}") from None
+        raise PASSKEY_SIGNATURE(f"the signature is invalid: {type(fault).__name__}") from None
 
 
 def _thumbprint(cbor: bytes) -> str:

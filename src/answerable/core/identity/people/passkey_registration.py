@@ -120,7 +120,7 @@ def checked_label(label: str) -> str:
     """Check a person's name for a passkey: 1 to 60 printable characters. Raises Malformed (`passkey.label`)."""
     text = " ".join(label.split())
     if not 0 < len(text) <= LABEL_CHARS_MAX or not text.isprintable():
-        raise PASSKEY_LABEL(f"call it something: 1 to {LABEL_CHARS_MAX} printable characters")
+        raise PASSKEY_LABEL(f"the label must have 1 to {LABEL_CHARS_MAX} printable characters")
     return text
 
 
@@ -190,7 +190,7 @@ _WORDS: Final = (
     (
         "User verification",
         PASSKEY_USER,
-        "the device did not verify who used it: set up a PIN, a fingerprint or a face on it",
+        "the device did not verify its user: set up a PIN, fingerprint or face recognition on it",
     ),
     ("User presence", PASSKEY_USER, "the device says that nobody touched it"),
     ("public key alg", PASSKEY_ALGORITHM, "the device offers none of EdDSA, ES256 and RS256"),

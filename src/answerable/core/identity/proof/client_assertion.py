@@ -79,7 +79,7 @@ def verified_assertion(
     value = parse(jws.payload, limits=Limits(size_bytes_max=ASSERTION_CHARS_MAX, depth_max=CLAIMS_DEPTH_MAX))
     claims: Mapping[str, JSONValue] = value if isinstance(value, dict) else {}
     if claims.get("aud") not in (issuer, [issuer]):
-        raise CLIENT_AUDIENCE(f"the assertion is not for {shown(issuer)} alone")
+        raise CLIENT_AUDIENCE(f"audience of the assertion must be {shown(issuer)} alone")
     client, identifier = claims.get("sub"), claims.get("jti")
     if not isinstance(client, str) or not client or claims.get("iss") != client:
         raise CLIENT_SUBJECT("`iss` and `sub` of the assertion must both name the client")
@@ -101,13 +101,11 @@ def _expiry(claims: Mapping[str, JSONValue], now: UnixMillis) -> UnixMillis:
     """Return `exp`. An expiry has no leeway; a start may be slightly ahead of our clock."""
     ends = _time(claims, "exp")
     if ends is None or now >= ends or ends - now > LIFETIME_SECONDS_MAX * 1000 + SKEW_MILLIS:
-        raise CLIENT_TIME(
-            f"the assertion must end within the next {LIFETIME_SECONDS_MAX} s: `exp` says otherwise"
-        )
+        raise CLIENT_TIME(f"`exp` of the assertion must be within the next {LIFETIME_SECONDS_MAX} s")
     for name, lead in (("nbf", SKEW_MILLIS), ("iat", AHEAD_MILLIS)):
         begins = _time(claims, name)
         if begins is not None and begins > now + lead:
-            raise CLIENT_TIME(f"the assertion is not valid yet: `{name}` is ahead")
+            raise CLIENT_TIME(f"the assertion is not valid yet: `{name}` is in the future")
     return ends
 
 

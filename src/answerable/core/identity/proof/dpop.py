@@ -150,13 +150,13 @@ def check_proof(
     Raises Unverified with step `dpop`: `dpop.method`, `dpop.url`, `dpop.time`, `dpop.token`.
     """
     if proof.method != method:
-        raise DPOP_METHOD(f"the proof is for another method, expected {shown(method, 20)}")
+        raise DPOP_METHOD(f"`htm` of the proof must be {shown(method, 20)}")
     if not any(_same_url(proof.url, url) for url in urls):
-        raise DPOP_URL("the proof is for another URL than one of this server's for this target")
+        raise DPOP_URL("`htu` of the proof is none of this server's URLs for the request target")
     if abs(proof.issued_at * 1000 - now) > skew_seconds_max * 1000:
         raise DPOP_TIME(f"`iat` of the proof is more than {skew_seconds_max} s from this server's clock")
     if token is not None and not compare_digest(proof.token_digest, token_digest(token)):
-        raise DPOP_TOKEN("`ath` of the proof does not fit the access token")
+        raise DPOP_TOKEN("`ath` of the proof does not match the access token")
 
 
 def check_signature(proof: DpopProof, *, thumbprint: str | None) -> None:
@@ -186,7 +186,7 @@ def check_message(proof: DpopProof, digest: bytes, *, needed: bool) -> None:
                 f"the proof does not cover the message: add `{terms.MESSAGE}`, or sign the message"
             )
     elif not compare_digest(proof.message_digest, to_base64url(digest)):
-        raise DPOP_MESSAGE(f"`{terms.MESSAGE}` of the proof does not fit the message")
+        raise DPOP_MESSAGE(f"`{terms.MESSAGE}` of the proof does not match the message")
 
 
 def use_of(proof: DpopProof) -> tuple[bytes, bytes]:
@@ -270,7 +270,7 @@ def _key_in(part: str) -> PublicKey:
         raise DPOP_KEY(f"the key of the proof is not accepted: {error.message}") from None
     name = JOSE_NAMES[verifying_key(key).algorithm]
     if algorithm != name and (algorithm, name) != (terms.OLD_ED25519, _ED25519):
-        raise DPOP_ALGORITHM(f"algorithm {shown(algorithm, 40)} is not that of the key")
+        raise DPOP_ALGORITHM(f"algorithm {shown(algorithm, 40)} does not match the key")
     return key
 
 

@@ -146,7 +146,7 @@ def request_from_http(
             if position < 0:
                 raise PROOF_CREDENTIAL("bearer credentials are not accepted: prove possession of a key")
             if found[position] is not None:
-                raise PROOF_MALFORMED("a field that the proof covers is there twice")
+                raise PROOF_MALFORMED("a field that the proof covers is present twice")
             found[position] = value
     host, digest, signature_input, signature, mandate, delegation = found
     if host is None or not _AUTHORITY.fullmatch(host):
@@ -160,7 +160,9 @@ def request_from_http(
             f"the Answerable-Delegation field must hold tokens of at most {DELEGATION_BYTES_MAX} characters"
         )
     if (signature_input is None) != (signature is None) or signature_input == b"":
-        raise PROOF_MALFORMED("Signature and Signature-Input come together, filled, or not at all")
+        raise PROOF_MALFORMED(
+            "Signature and Signature-Input must both be present and not empty, or both absent"
+        )
     return SignedRequest(
         method=method.encode("ascii"),
         authority=host,

@@ -56,7 +56,8 @@ class TrustLimits:
             raise AUTHORITY_LIMITS("lifetimes and the refresh hint are at least 1 second")
         if max(self.x509_seconds, self.jwt_seconds) * 6 > self.ca_seconds:
             raise AUTHORITY_LIMITS(
-                f"an authority lives at least 6 times as long as what it signs, not {self.ca_seconds} seconds"
+                "the lifetime of an authority must be at least 6 times that of what it signs, got "
+                f"{self.ca_seconds} seconds"
             )
         if self.announce_millis * 3 > self.ca_seconds * 1000:
             raise AUTHORITY_LIMITS(
@@ -288,9 +289,11 @@ def _changed(current: AuthoritySet, after: tuple[Authority, ...], now: UnixMilli
 
 def _not_valid(authority: Authority, now: UnixMillis) -> Unavailable:
     if now >= authority.not_after:
-        return AUTHORITY_EXPIRED(f"authority {authority.id} has run out and no other one signs yet")
+        return AUTHORITY_EXPIRED(
+            f"authority {authority.id} has expired and no other one signs yet: rotate the authority"
+        )
     behind = (authority.not_before - now + 999) // 1000
     return AUTHORITY_NOT_YET_VALID(
-        f"authority {authority.id} is not valid for {behind} seconds yet: set the clock right, or rotate to a new one "
-        "when it is right now and was ahead before"
+        f"authority {authority.id} becomes valid in {behind} seconds: correct the clock, or, if "
+        "the clock was ahead before and is correct now, rotate to a new authority"
     )

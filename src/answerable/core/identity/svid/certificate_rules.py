@@ -89,10 +89,10 @@ def leaf_id(leaf: SVIDCertificate) -> SpiffeId:
     `svid.authority` for a signing certificate, `svid.key_usage`, `svid.purpose`.
     """
     if len(leaf.uris) != 1:
-        raise SVID_URI_SAN(f"a leaf has exactly one URI name, this one {len(leaf.uris)}")
+        raise SVID_URI_SAN(f"a leaf certificate must have exactly one URI name, got {len(leaf.uris)}")
     name = _spiffe_id(leaf.uris[0])
     if not name.path:
-        raise SVID_ID(f"{shown(name)} names a trust domain, and a leaf is of a workload")
+        raise SVID_ID(f"{shown(name)} is the SPIFFE ID of a trust domain, expected that of a workload")
     if leaf.is_authority:
         raise SVID_AUTHORITY()
     usage = leaf.usage

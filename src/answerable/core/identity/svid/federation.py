@@ -82,7 +82,7 @@ def federation_source(text: str) -> FederationSource:
     name, profile, address, *rest = words
     domain = trust_domain(name)
     if not _is_profile(profile):
-        raise FEDERATION_PROFILE(f"profile {shown(profile)} is none of {', '.join(PROFILES)}")
+        raise FEDERATION_PROFILE(f"profile is {shown(profile)}, expected one of {', '.join(PROFILES)}")
     endpoint = None
     if profile == "https_spiffe":
         if not rest:
@@ -93,7 +93,7 @@ def federation_source(text: str) -> FederationSource:
     elif profile == "workload_api":
         check_socket(address)
     if len(rest) > (1 if profile in ("https_web", "https_spiffe") else 0):
-        raise FEDERATION_SOURCE(f"{shown(text)} has words too many for {profile}")
+        raise FEDERATION_SOURCE(f"{shown(text)} has too many words for {profile}")
     return FederationSource(
         trust_domain=domain,
         profile=profile,
@@ -112,7 +112,9 @@ def federation_sources(texts: Iterable[str], *, own: TrustDomain) -> tuple[Feder
     seen: set[TrustDomain] = set()
     for source in sources:
         if source.trust_domain == own:
-            raise FEDERATION_OWN(f"{shown(own)} is our own trust domain: nobody else's bundle speaks for it")
+            raise FEDERATION_OWN(
+                f"{shown(own)} is the trust domain of this server: it needs no foreign bundle"
+            )
         if source.trust_domain in seen:
             raise FEDERATION_DUPLICATE(f"{shown(source.trust_domain)} has two sources")
         seen.add(source.trust_domain)

@@ -90,7 +90,7 @@ def verified_jwt_svid(
     check_signed(jws, bundle.jwt_authorities, name.trust_domain)
     named = _audience(claims)
     if not audience or audience not in named:
-        raise SVID_AUDIENCE(f"the token is not for {shown(audience)}")
+        raise SVID_AUDIENCE(f"audience of the token does not include {shown(audience)}")
     return JwtSvid(id=name, audience=named, expires_at=expiry_of(claims, now), claims=claims)
 
 

@@ -80,7 +80,7 @@ def subject_of(claims: Mapping[str, JSONValue]) -> SpiffeId:
     except Malformed as error:
         raise SVID_ID(error.message) from None
     if not name.path:
-        raise SVID_ID(f"{shown(name)} names a trust domain, and a token is of a workload")
+        raise SVID_ID(f"{shown(name)} is the SPIFFE ID of a trust domain, expected that of a workload")
     return name
 
 
@@ -88,7 +88,7 @@ def bundle_for(domain: TrustDomain, bundle_of: Callable[[TrustDomain], TrustBund
     """Return the bundle of a trust domain. Raises Unverified (`svid.trust_domain`) if the domain is not trusted."""
     bundle = bundle_of(domain)
     if bundle is None or bundle.trust_domain != domain:
-        raise SVID_TRUST_DOMAIN(f"trust domain {shown(domain)} has no bundle here")
+        raise SVID_TRUST_DOMAIN(f"there is no bundle of trust domain {shown(domain)} here")
     return bundle
 
 
@@ -98,7 +98,7 @@ def check_signed(jws: CompactJWS, authorities: Mapping[str, str], domain: TrustD
     kid = jws.header[terms.KID]
     jwk = authorities.get(kid)
     if jwk is None:
-        raise SVID_KID(f"{shown(domain)} has no key {shown(kid, 60)} for tokens of this kind")
+        raise SVID_KID(f"trust domain {shown(domain)} has no key {shown(kid, 60)} for tokens of this kind")
     check_token(jws, jwk)
 
 
@@ -111,7 +111,7 @@ def expiry_of(claims: Mapping[str, JSONValue], now: UnixMillis) -> UnixMillis:
     ends, begins = _time(claims, terms.EXPIRES), _time(claims, terms.NOT_BEFORE)
     _time(claims, terms.ISSUED)
     if ends is None:
-        raise SVID_EXPIRED("a token without `exp` is of no use")
+        raise SVID_EXPIRED("the token has no `exp`")
     if now >= ends:
         raise SVID_EXPIRED("the token has expired")
     if begins is not None and now + SKEW_MILLIS < begins:
@@ -136,7 +136,7 @@ def dated_claims(name: SpiffeId, issued_at: UnixMillis, expires_at: UnixMillis) 
     """Return `sub`, `iat` and `exp` for a token to issue, truncated to seconds. Raises Malformed (`svid.issue`)."""
     first, last = issued_at // 1000, expires_at // 1000
     if not name.path:
-        raise SVID_ISSUE(f"{shown(name)} names a trust domain, and a token is of a workload")
+        raise SVID_ISSUE(f"{shown(name)} is the SPIFFE ID of a trust domain, expected that of a workload")
     if not 0 <= first < last <= SECONDS_MAX:
         raise SVID_ISSUE("a token ends after it begins")
     return {terms.SUBJECT: str(name), terms.ISSUED: first, terms.EXPIRES: last}

@@ -83,7 +83,7 @@ def canonical_jwk(members: Mapping[str, JSONValue]) -> str | None:
     `key.point`.
     """
     if not _PRIVATE_MEMBERS.isdisjoint(members):
-        raise KEY_PRIVATE("this key holds a private part: treat it as disclosed")
+        raise KEY_PRIVATE("this key has a private part: treat it as disclosed")
     kind = members.get(terms.KTY)
     if not isinstance(kind, str):
         raise KEY_KIND("a key needs a `kty`")
@@ -115,7 +115,7 @@ def jwk_text(key: SVIDPublicKey, *, alg: JSONValue = None) -> str:
     """
     algorithms = algorithms_of(key)
     if alg is not None and alg not in algorithms:
-        raise KEY_ALGORITHM(f"`alg` {shown(alg, 40)} is not one for this key")
+        raise KEY_ALGORITHM(f"`alg` {shown(alg, 40)} does not match this key")
     members: dict[str, JSONValue]
     if isinstance(key, rsa.RSAPublicKey):
         numbers = key.public_numbers()
@@ -166,7 +166,9 @@ def check_token(jws: CompactJWS, jwk: str) -> None:
     key, allowed = _prepared(jwk)
     name = jws.header.get(terms.ALG, "")
     if name not in allowed:
-        raise SVID_ALGORITHM(f"algorithm {shown(name, 40)} does not fit the key: {', '.join(allowed)}")
+        raise SVID_ALGORITHM(
+            f"algorithm {shown(name, 40)} does not match the key, expected one of {', '.join(allowed)}"
+        )
     try:
         jose.deserialize_compact(jws.token, key, registry=_OneAlgorithm(name))
     except (JoseError, ValueError):

@@ -197,7 +197,9 @@ def _read_chain(chain: Sequence[bytes]) -> tuple[SVIDCertificate, SpiffeId, tupl
     for signer in signers:
         domain = check_signing(signer)
         if domain is not None and domain.trust_domain != name.trust_domain:
-            raise SVID_OTHER_DOMAIN(f"an intermediate of {shown(domain)} does not speak for {shown(name)}")
+            raise SVID_OTHER_DOMAIN(
+                f"an intermediate certificate of {shown(domain)} may not sign for {shown(name)}"
+            )
     return leaf, name, signers
 
 

@@ -205,7 +205,7 @@ def matching_agent(entries: Iterable[RegistrationEntry], selectors: Collection[s
         if all(entry.selectors > other.selectors for other in matching if other.agent != entry.agent):
             return entry.agent
     names = ", ".join(shown(agent, 63) for agent in sorted(agents)[:4])
-    raise ATTESTATION_AMBIGUOUS(f"what was measured fits several agents and none of them best: {names}")
+    raise ATTESTATION_AMBIGUOUS(f"the measured selectors fit several agents equally well: {names}")
 
 
 def possession_message(challenge: str, key_thumbprint: str) -> bytes:

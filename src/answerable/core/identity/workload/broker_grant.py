@@ -89,7 +89,8 @@ def _checked_name(text: str, own: TrustDomain) -> str:
     except Malformed as fault:
         raise BROKER_GRANT(fault.message) from None
     raise BROKER_GRANT(
-        f"{shown(text)} is none of `agent:NAME`, `{prefix}NAME` and what the kernel measures, such as `unix:uid:1000`"
+        f"{shown(text)} is neither `agent:NAME`, `{prefix}NAME` nor a selector that the kernel "
+        "measures, such as `unix:uid:1000`"
     )
 
 

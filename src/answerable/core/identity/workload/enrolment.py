@@ -83,9 +83,11 @@ def verified_enrolment_proof(
     )
     challenge, digest = claims.get("challenge"), claims.get("request")
     if claims.keys() != _CLAIMS or not isinstance(challenge, str) or not isinstance(digest, str):
-        raise ENROLMENT_MALFORMED("a proof says `aud`, `challenge` and `request`")
+        raise ENROLMENT_MALFORMED("a proof must have claims `aud`, `challenge` and `request`")
     if claims["aud"] != domain:
-        raise ENROLMENT_AUDIENCE(f"the proof was made for {shown(claims['aud'])}, not for this trust domain")
+        raise ENROLMENT_AUDIENCE(
+            f"audience of the proof is {shown(claims['aud'])}, expected this trust domain"
+        )
     if not hmac.compare_digest(digest.encode("utf-8", "replace"), _digest_of(request).encode("ascii")):
         raise ENROLMENT_OTHER_REQUEST()
     return challenge

@@ -69,17 +69,17 @@ def issuer_key(key_set: bytes, *, kid: str | None, algorithm: str) -> RSAKey | E
     wanted = _Wanted(algorithm=algorithm, kind=kind, curve=curve)
     keys = [key for key in _keys(key_set) if kid is None or key.get("kid") == kid]
     if kid is not None and len(keys) > 1:
-        raise OIDC_KEY(f"the issuer shows {len(keys)} keys with the id {shown(kid, 60)}")
+        raise OIDC_KEY(f"the issuer publishes {len(keys)} keys with the id {shown(kid, 60)}, expected one")
     fitting = [key for key in keys if _fits(key, wanted)]
     if len(fitting) != 1:
         name = shown(kid, 60) if kid is not None else "without an id"
         raise OIDC_KEY(
-            f"the issuer shows no single key {name} for {shown(algorithm, 20)}, but {len(fitting)}"
+            f"the issuer publishes {len(fitting)} keys {name} for {shown(algorithm, 20)}, expected one"
         )
     try:
         return _imported(fitting[0], wanted)
     except (ValueError, KeyError):
-        raise OIDC_KEY(f"the issuer's key {shown(kid, 60)} is not a good {kind} key") from None
+        raise OIDC_KEY(f"the issuer's key {shown(kid, 60)} is not a valid {kind} key") from None
 
 
 def _keys(key_set: bytes) -> list[dict[str, JSONValue]]:

@@ -68,7 +68,7 @@ def join_token_digest(text: str) -> bytes:
     """Return the digest by which a token is looked up. Raises Unverified (`join_token.refused`); the message never
     contains the token."""
     if not _FORM.fullmatch(text):
-        raise JOIN_TOKEN_REFUSED("this is no join token")
+        raise JOIN_TOKEN_REFUSED("this is not a join token")
     return sha256(text.encode("ascii")).digest()
 
 

@@ -200,7 +200,7 @@ def _check_parties(claims: Mapping[str, JSONValue], terms: IssuerTerms) -> None:
         raise OIDC_ISSUER(f"expected issuer {shown(terms.issuer)}, got {got}")
     audience = claims.get("aud")
     if audience not in (terms.audience, [terms.audience]):
-        raise OIDC_AUDIENCE(f"expected the one audience {shown(terms.audience)}, got {shown(audience)}")
+        raise OIDC_AUDIENCE(f"expected the single audience {shown(terms.audience)}, got {shown(audience)}")
 
 
 def _check_times(claims: Mapping[str, JSONValue], terms: IssuerTerms, now: UnixMillis) -> None:
@@ -213,7 +213,9 @@ def _check_times(claims: Mapping[str, JSONValue], terms: IssuerTerms, now: UnixM
         raise OIDC_FUTURE()
     if not 0 < expires - issued <= terms.lifetime_seconds_max * 1000:
         lifetime = (expires - issued) // 1000
-        message = f"the token lives {lifetime} seconds, expected 1 to {terms.lifetime_seconds_max} seconds"
+        message = (
+            f"lifetime of the token is {lifetime} seconds, expected 1 to {terms.lifetime_seconds_max} seconds"
+        )
         raise OIDC_LIFETIME(message)
 
 

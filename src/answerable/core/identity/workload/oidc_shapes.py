@@ -104,7 +104,7 @@ def _github(claims: Claims) -> Iterator[str]:
     if not isinstance(repository, str) or repository.count("/") != 1:
         raise OIDC_GITHUB("the claim `repository` is not `OWNER/NAME`")
     if owner is not None and owner != repository.partition("/")[0]:
-        raise OIDC_GITHUB("`repository_owner` does not own the repository")
+        raise OIDC_GITHUB("`repository_owner` is not the owner in `repository`")
     for key in _GITHUB_CLAIMS:
         yield from text_selector("github", key, claims.get(key))
 
@@ -157,7 +157,7 @@ def _azure(claims: Claims) -> Iterator[str]:
     if not isinstance(tenant, str) or not isinstance(issuer, str) or tenant not in issuer.split("/")[3:]:
         raise OIDC_AZURE("`tid` is not the tenant that the issuer's address names")
     if "scp" in claims or claims.get("idtyp", "app") != "app":
-        raise OIDC_AZURE("the token acts for a person, and is of no workload")
+        raise OIDC_AZURE("the token is for a person, not for a workload")
     version = claims.get("ver")
     named = {"1.0": "appid", "2.0": "azp"}.get(version) if isinstance(version, str) else None
     if named is None:

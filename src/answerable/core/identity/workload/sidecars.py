@@ -78,6 +78,6 @@ def _selectors(text: str, words: list[str]) -> frozenset[str]:
             " `unix:uid:990 unix:path:/opt/answerable/bin/python3` with blanks between them"
         )
     if fits_every_user(found):
-        message = f"{shown(text)} names a program that any user may start: add its user, `unix:uid:N`"
+        message = f"{shown(text)} names a program that any user may start: add the user, `unix:uid:N`"
         raise ATTESTATION_SIDECAR(message)
     return found

@@ -164,7 +164,7 @@ def _check_authority_signature(certificate: ssh.SSHCertificate, authority: SshKe
     try:
         certificate.verify_cert_signature()
     except (InvalidSignature, ValueError, UnsupportedAlgorithm):
-        raise SSH_CERTIFICATE("the signature of the certificate does not fit") from None
+        raise SSH_CERTIFICATE("the signature of the certificate is invalid") from None
 
 
 def _is_sha2(certificate: ssh.SSHCertificate, authority: rsa.RSAPublicKey) -> bool:

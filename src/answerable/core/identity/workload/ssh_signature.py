@@ -64,7 +64,7 @@ def read_signature(text: str) -> SshSignature:
     """Parse the armoured form. Raises Malformed (`ssh.malformed`)."""
     found = _ARMOUR.fullmatch(text.replace("\r\n", "\n")) if len(text) <= SIGNATURE_CHARS_MAX else None
     if found is None:
-        raise SSH_MALFORMED("this is no SSH signature in PEM-like armour")
+        raise SSH_MALFORMED("expected an armoured SSH signature")
     try:
         rest = b64decode(found[1].replace("\n", ""), validate=True)
     except ValueError:

@@ -93,7 +93,7 @@ def checked_allowed(kind: DestinationType, text: str) -> str:
     else:
         found = normalised(kind, text)
     if found != text:
-        raise _fault(text, f"is to be written {shown(found)}")
+        raise _fault(text, f"must be written {shown(found)}")
     return text
 
 
@@ -135,14 +135,14 @@ def destinations_of(
             continue
         for one in value if isinstance(value, list) else [value]:
             if not isinstance(one, str):
-                message = f"argument {shown(name)} must name where this goes, as text or a list of texts"
+                message = f"argument {shown(name)} must name the destination, as text or a list of texts"
                 raise DESTINATION_UNKNOWN(message)
             found.append(normalised(mapping.type, one))
             if len(found) > DESTINATIONS_MAX:
                 raise DESTINATION_INVALID(f"expected at most {DESTINATIONS_MAX} destinations, got more")
     if not found:
         listed = ", ".join(f"`{name}`" for name in mapping.arguments)
-        raise DESTINATION_UNKNOWN(f"nothing says where this goes: expected it in {listed}")
+        raise DESTINATION_UNKNOWN(f"the destination is missing: expected it in {listed}")
     return tuple(dict.fromkeys(found))
 
 
@@ -161,7 +161,7 @@ def _host(text: str) -> str:
         return host
     port = int(parts[2])
     if not 0 < port <= 65_535 or parts[2] != str(port):
-        raise _fault(text, "has a port that is none")
+        raise _fault(text, "has an invalid port")
     usual = _PORTS[scheme[1].lower()] if scheme else None
     return host if port == usual else f"{host}:{port}"
 

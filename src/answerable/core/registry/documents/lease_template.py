@@ -63,10 +63,10 @@ def _texts(part: JSONValue) -> list[str]:
             left += one
         elif isinstance(one, dict):
             if any(PLACEHOLDER.search(name) for name in one):
-                raise LEASE_PLACEHOLDER("a name of a member is never made from values")
+                raise LEASE_PLACEHOLDER("a member name must not have placeholders")
             left += one.values()
         elif one is None:
-            raise LEASE_PLACEHOLDER("a grant is never nothing")
+            raise LEASE_PLACEHOLDER("a grant must not be empty")
         if len(found) > TEXTS_MAX:
             raise LEASE_PLACEHOLDER(f"grants have more than {TEXTS_MAX} texts")
     return found

@@ -108,7 +108,7 @@ class Manifest:
                 checked_digest(text)
         for name, version in (("model_name", "model_version"), ("framework_name", "framework_version")):
             if getattr(self, version) and not getattr(self, name):
-                raise MANIFEST_MALFORMED(f"`{version}` is said without `{name}`")
+                raise MANIFEST_MALFORMED(f"`{version}` needs `{name}`")
         if type(self.tier) is not int or not 0 <= self.tier <= TIER_MAX:
             raise MANIFEST_MALFORMED(f"tier must be 0 to {TIER_MAX}, got {shown(self.tier)}")
 
@@ -169,7 +169,7 @@ def manifest_of(form: JSONValue) -> Manifest:
         what = "is not known here, so it refuses" if odd in form else "is missing"
         raise MANIFEST_MALFORMED(f"manifest member {shown(odd, 40)} {what}")
     if silent := sorted(name for name in added if form[name] == ""):
-        raise MANIFEST_MALFORMED(f"manifest member {shown(silent[0], 40)} is left out where it says nothing")
+        raise MANIFEST_MALFORMED(f"manifest member {shown(silent[0], 40)} is empty: leave it out")
     tier = form["tier"]
     if type(tier) is not int:
         raise MANIFEST_MALFORMED("manifest member `tier` must be an integer")
@@ -221,7 +221,7 @@ def manifest_in(document: JSONValue) -> Manifest:
     tier = spec.integer("tier", minimum=0, maximum=TIER_MAX)
     if faults:
         told = "; ".join(f"{fault.path or '/'}: {fault.message}" for fault in faults)
-        raise MANIFEST_MALFORMED(f"the manifest is at fault: {told}")
+        raise MANIFEST_MALFORMED(f"the manifest is invalid: {told}")
     return Manifest(agent=AgentId(name), tier=tier, **read)
 
 

@@ -54,7 +54,7 @@ class Measured:
     def __post_init__(self) -> None:
         for name, (value, grade) in self.values.items():
             if name not in MANIFEST_FIELDS or grade not in GRADES:
-                raise MANIFEST_FIELD(f"there is no field {shown(name, 40)} of grade {shown(grade, 40)}")
+                raise MANIFEST_FIELD(f"unknown manifest field {shown(name, 40)} or grade {shown(grade, 40)}")
             if len(value) > VALUE_CHARS_MAX:
                 raise MANIFEST_VALUE(
                     f"a measured value has at most {VALUE_CHARS_MAX} characters, got {len(value)}"
@@ -219,7 +219,8 @@ def merged(*parts: Measured) -> Measured:
                 best[name] = (value, grade)
             elif grade == known[1] and value != known[0]:
                 raise MANIFEST_CONFLICT(
-                    f"`{name}` was found to be {shown(known[0])} and {shown(value)}, both by grade {grade}"
+                    f"`{name}` was measured as {shown(known[0])} and as {shown(value)}, both with grade "
+                    f"{grade}"
                 )
     return Measured(values=best)
 

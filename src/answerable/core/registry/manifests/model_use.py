@@ -27,7 +27,7 @@ def check_model(manifest: Manifest | None, model: str) -> None:
     if model not in _names(manifest) and not _is_dated_name(manifest, model):
         version = f" {manifest.model_version}" if manifest.model_version else ""
         raise MODEL_OTHER(
-            f"the agent asks the model {shown(model)}, and its manifest says that it is made of "
+            f"the agent uses model {shown(model)}, and its manifest states model "
             f"{shown(manifest.model_name + version)}"
         )
 

@@ -175,7 +175,7 @@ def documents_in(stored: Mapping[str, bytes]) -> list[JSONValue]:
     for key in sorted(stored):
         document = parse(stored[key])
         if document_key(document) != key:
-            raise REGISTRY_KEY(f"the document under {shown(key)} calls itself otherwise")
+            raise REGISTRY_KEY(f"the document stored under {shown(key)} has another kind or name")
         documents.append(document)
     return documents
 
@@ -222,10 +222,10 @@ def _notes(found: Registered, members: Mapping[str, int], today: str) -> list[tu
     noun = found.noun
     notes: list[tuple[str, str]] = []
     if isinstance(noun, Agent) and not (noun.keys or noun.unix_uids or noun.certificates or noun.attestation):
-        message = "has no key, Unix user id, certificate or attestation, so it can prove itself nowhere"
+        message = "has no key, Unix user id, certificate or attestation, so it cannot prove its identity"
         notes.append(("registry.agent_without_proof", message))
     for index in _sets_for_every_user(found):
-        counts = f"is known to nobody by set {index} of its attestation"
+        counts = f"is not identified by set {index} of its attestation"
         notes.append(("registry.attestation_every_user", f"{counts}: {_EVERY_USER}"))
     if isinstance(noun, Application | Schedule) and not noun.keys:
         notes.append(("registry.issuer_without_key", "has no key, so it can sign no mandate"))
@@ -241,7 +241,7 @@ def _notes(found: Registered, members: Mapping[str, int], today: str) -> list[tu
         return notes
     ownership = noun.ownership
     if ownership.review_date and ownership.review_date < today:
-        notes.append(("registry.review_overdue", f"was to be reviewed by {ownership.review_date}"))
+        notes.append(("registry.review_overdue", f"is overdue for review since {ownership.review_date}"))
     group = ownership.approver_group
     if group and members.get(group, 0) < APPROVERS_MIN:
         message = (
@@ -257,7 +257,7 @@ def _sound(documents: Sequence[JSONValue]) -> Shapes:
         first = shapes.faults[0]
         more = f" (and {len(shapes.faults) - 1} more faults)" if len(shapes.faults) > 1 else ""
         where = f"document {first.document + 1}, {first.path or '/'}"
-        raise REGISTRY_FAULTS(f"registry documents are at fault: {where}: {first.message}{more}")
+        raise REGISTRY_FAULTS(f"registry documents are invalid: {where}: {first.message}{more}")
     return shapes
 
 

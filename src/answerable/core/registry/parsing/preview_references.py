@@ -40,16 +40,16 @@ def preview_faults(capability: Capability, shapes: Shapes) -> Iterator[tuple[str
 def _unfit(action: Capability, preview: Capability) -> Iterator[str]:
     name = shown(preview.name)
     if preview.name == action.name:
-        yield "an action cannot show beforehand what it does by being done"
+        yield "a capability cannot be its own preview"
         return
     if preview.server != action.server or preview.environment != action.environment:
-        yield f"{name} is of another server or environment: it cannot tell what this action would do"
+        yield f"{name} is on another server or environment, so it cannot preview this action"
     if preview.method != "tools/call":
-        yield f"{name} is no tool: only a tool can be asked what would happen"
+        yield f"{name} is not a tool: only a tool can be a preview"
     if preview.kind != "read" or preview.tier != 0:
         yield f"{name} is of kind {preview.kind} and tier {preview.tier}: a preview reads (`read`) and has no risk (0)"
     if preview.preview is not None:
-        yield f"{name} has a preview itself: it is no preview of anything then"
+        yield f"{name} has a preview itself, so it cannot be a preview"
     if preview.credential_answers:
         yield f"{name} answers with credentials (`credentials.answers`), which no card may show"
     if preview.subject != action.subject:

@@ -59,7 +59,9 @@ def capability_in(spec: Fields, name: str) -> Capability:
     method = spec.choice("method", GOVERNED_METHODS, default="tools/call")
     target, variables = _target(spec, method)
     if name in ACTION_KINDS:
-        message = f"{shown(name)} is the name of a kind of action: policies could not tell them apart"
+        message = (
+            f"{shown(name)} is the name of a kind of action: choose a name that policies can distinguish"
+        )
         spec.fault(message, code=CAPABILITY_NAME.id)
     sensitivities: tuple[Sensitivity, ...] = get_args(Sensitivity)
     arguments = _arguments(spec, method)
@@ -140,7 +142,7 @@ def _resource(spec: Fields, method: str, variables: tuple[str, ...]) -> Resource
     )
     if entity in _ENTITY_TYPES_TAKEN:
         resource.fault(
-            f"type {shown(entity)} is taken by the product itself", "type", code=CAPABILITY_RESOURCE.id
+            f"type {shown(entity)} is reserved by the product", "type", code=CAPABILITY_RESOURCE.id
         )
     argument = resource.text("argument", default="", check=matching(ARGUMENT_NAME, "an argument name"))
     fixed = resource.text("fixed", default="")

@@ -108,7 +108,7 @@ def _rule(section: Fields) -> TimeRule:
     at = _times(section)
     every = section.integer("everyMinutes", minimum=1, maximum=7 * MINUTES_OF_A_DAY, default=0)
     if section.has("at") == section.has("everyMinutes"):
-        section.fault("a rule has either times in `at` or `everyMinutes`", code=SCHEDULE_RULE.id)
+        section.fault("a rule must have either times in `at` or `everyMinutes`", code=SCHEDULE_RULE.id)
     first = _day(section, "from", default="1970-01-01")
     last = _day(section, "until", default=None)
     if section.has("until") and last < first:

@@ -56,7 +56,7 @@ def delegation_in(spec: Fields) -> DelegationTemplate | None:
     count = len(found.agents) + len(found.use_cases) + len(found.groups)
     if not 1 <= count <= RECEIVERS_MAX:
         section.fault(
-            f"say to whom: 1 to {RECEIVERS_MAX} names in `agents`, `useCases` and `groups`",
+            f"name the receivers: 1 to {RECEIVERS_MAX} names in `agents`, `useCases` and `groups`",
             code=TEMPLATE_DELEGATION.id,
         )
     return found

@@ -22,7 +22,7 @@ def preview_in(spec: Fields, method: str) -> PreviewMapping | None:
     if not spec.has("preview"):
         return None
     if method != "tools/call":
-        spec.fault("only a tool has effects that can be shown before", "preview", code=CAPABILITY_PREVIEW.id)
+        spec.fault("only a tool can have a preview", "preview", code=CAPABILITY_PREVIEW.id)
     preview = spec.section("preview", PREVIEW_KEYS)
     capability = preview.text("capability", check=name_of("capability"))
     if not preview.has("arguments"):

@@ -46,7 +46,7 @@ def template_in(spec: Fields, name: str) -> MandateTemplate:
     purpose = spec.text("purpose", check=placeholders_in)
     grants = tuple(_grant(item) for item in spec.sections("grants", GRANT_KEYS))
     if not grants:
-        spec.fault("a template has at least one grant", "grants", code=TEMPLATE_GRANTS.id)
+        spec.fault("a template must have at least one grant", "grants", code=TEMPLATE_GRANTS.id)
     template = MandateTemplate(
         name=name,
         use_case=spec.text("useCase", check=name_of("use case")),

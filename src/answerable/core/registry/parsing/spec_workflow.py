@@ -40,7 +40,7 @@ def workflow_in(spec: Fields, name: str) -> Workflow:
         message = "say `ai: false`: no model decides in it, which its owner answers for"
         spec.fault(message, "ai", code=DOCUMENT_MISSING.id)
     elif spec.flag("ai", default=True):
-        spec.fault("an AI approves nothing: register it as an Agent", "ai", code=WORKFLOW_AI.id)
+        spec.fault("an AI cannot be an approver: register it as an Agent", "ai", code=WORKFLOW_AI.id)
     groups = spec.texts("groups", check=name_of("group"))
     if not groups:
         spec.fault("a workflow says for which groups it answers", "groups", code=DOCUMENT_MISSING.id)
@@ -52,7 +52,7 @@ def workflow_in(spec: Fields, name: str) -> Workflow:
     for index, chosen in enumerate(sets):
         unix = any(one.startswith("unix:") for one in chosen)
         if unix and not any(one.startswith(UID_SELECTOR) for one in chosen):
-            message = f"name the user that it runs as, `{UID_SELECTOR}N`: anybody may start a program"
+            message = f"name the user that it runs as, `{UID_SELECTOR}N`, since any user may start a program"
             spec.fault(message, "attestation", index, code=WORKFLOW_ATTESTATION.id)
     return Workflow(
         name=name,

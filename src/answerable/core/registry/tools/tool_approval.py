@@ -126,8 +126,8 @@ def owner_fault(approval: ToolApproval, current: RegistrySnapshot) -> Refused | 
     found = [*capabilities_of(current, approval.server, approval.tool)]
     if not found:
         return TOOL_UNREGISTERED(
-            f"no capability stands for tool {shown(approval.tool)} of server {shown(approval.server)}, so nobody "
-            "answers for it: register one first, `answerable capability propose` writes it"
+            f"tool {shown(approval.tool)} of server {shown(approval.server)} has no capability, so it "
+            "has no owner: register one first, `answerable capability propose` writes it"
         )
     person = current.principals.get(approval.signed_by)
     owners = {name for one in found for name in (one.ownership.owner, one.ownership.backup_owner)}

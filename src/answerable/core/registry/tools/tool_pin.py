@@ -42,7 +42,7 @@ class ToolPin:
 
     def __post_init__(self) -> None:
         if sha256(self.text).hexdigest() != self.definition:
-            raise TOOL_MALFORMED("the text of a definition is not the one of its digest")
+            raise TOOL_MALFORMED("the text of the definition does not match its digest")
 
     @property
     def source(self) -> PinSource:
@@ -54,8 +54,8 @@ def check_order(pin: ToolPin, kept: ToolPin | None, *, over: str) -> None:
     """Check that `pin` may replace `kept`. Raises Malformed: `tool.pin_outdated`, `tool.older`."""
     if (kept.definition if kept is not None else "") != over:
         raise TOOL_PIN_OUTDATED(
-            f"another definition of tool {shown(pin.tool)} is in force meanwhile than the one this was to replace: "
-            "look at it again with `answerable tool diff`, and sign anew"
+            f"the definition of tool {shown(pin.tool)} that this approval replaces is no longer in "
+            "force: look at the tool again with `answerable tool diff`, and sign anew"
         )
     if kept is not None and pin.at <= kept.at:
         raise TOOL_OLDER(
