@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from answerable.ports.entropy import Entropy
     from answerable.ports.target_rights import TargetRights
 
+API: Final = 1
+"""The number of the public face. It becomes another one when a kind that was written for it could break."""
 OWN_SETTING: Final = "password"
+"""The setting that refers to the password of the broker's own account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +54,11 @@ class BuiltTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetKind:
-    """One kind. settings: a frozen dataclass whose fields are made by `setting_fields`; secrets are references. build:
-    from such settings to the target; connects to nothing. faults: faults of settings beyond their types and bounds."""
+    """One kind. api: the `API` for which it was written. name: as in target files. settings: a frozen dataclass whose
+    fields are made by `setting_fields`; secrets are references. build: from such settings to the target; connects to
+    nothing. faults: faults of settings beyond their types and bounds."""
 
+    api: int
     name: str
     settings: type[Any]
     build: Callable[[Any, TargetContext], BuiltTarget]

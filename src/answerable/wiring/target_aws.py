@@ -100,4 +100,4 @@ def build(settings: AwsSettings, world: TargetContext) -> BuiltTarget:
     )
 
 
-KIND = TargetKind(name="aws", settings=AwsSettings, build=build, faults=faults)
+KIND = TargetKind(api=1, name="aws", settings=AwsSettings, build=build, faults=faults)

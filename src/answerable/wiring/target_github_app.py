@@ -92,4 +92,4 @@ def build(settings: GitHubAppSettings, world: TargetContext) -> BuiltTarget:
     )
 
 
-KIND = TargetKind(name="github_app", settings=GitHubAppSettings, build=build, faults=faults)
+KIND = TargetKind(api=1, name="github_app", settings=GitHubAppSettings, build=build, faults=faults)

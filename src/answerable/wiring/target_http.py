@@ -260,4 +260,4 @@ def _standing_faults(settings: HttpTargetSettings) -> list[str]:
     return faults
 
 
-KIND: Final = TargetKind(name="http", settings=HttpTargetSettings, build=built, faults=faults_of)
+KIND: Final = TargetKind(api=1, name="http", settings=HttpTargetSettings, build=built, faults=faults_of)

@@ -101,4 +101,4 @@ def build(settings: KubernetesSettings, world: TargetContext) -> BuiltTarget:
     )
 
 
-KIND = TargetKind(name="kubernetes", settings=KubernetesSettings, build=build, faults=faults)
+KIND = TargetKind(api=1, name="kubernetes", settings=KubernetesSettings, build=build, faults=faults)

@@ -125,4 +125,4 @@ def _is_here(host: str) -> bool:
         return False
 
 
-KIND: Final = TargetKind(name="mariadb", settings=MariadbSettings, build=_build, faults=_faults)
+KIND: Final = TargetKind(api=1, name="mariadb", settings=MariadbSettings, build=_build, faults=_faults)

@@ -122,4 +122,6 @@ def _prices(settings: ModelProviderSettings) -> Prices:
     )
 
 
-KIND: Final = TargetKind(name="model-provider", settings=ModelProviderSettings, build=built, faults=faults_of)
+KIND: Final = TargetKind(
+    api=1, name="model-provider", settings=ModelProviderSettings, build=built, faults=faults_of
+)

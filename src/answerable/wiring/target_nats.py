@@ -120,4 +120,4 @@ def build(settings: NatsTargetSettings, world: TargetContext) -> BuiltTarget:
     )
 
 
-KIND: Final = TargetKind(name="nats", settings=NatsTargetSettings, build=build, faults=faults)
+KIND: Final = TargetKind(api=1, name="nats", settings=NatsTargetSettings, build=build, faults=faults)

@@ -139,4 +139,4 @@ def _acting(settings: OpenBaoSettings) -> tuple[TargetKind, Any]:
     return kind, kind.settings(**values)
 
 
-KIND = TargetKind(name="openbao", settings=OpenBaoSettings, build=build, faults=faults)
+KIND = TargetKind(api=1, name="openbao", settings=OpenBaoSettings, build=build, faults=faults)

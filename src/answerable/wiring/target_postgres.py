@@ -137,4 +137,4 @@ def _is_here(host: str) -> bool:
         return False
 
 
-KIND: Final = TargetKind(name="postgres", settings=PostgresSettings, build=_build, faults=_faults)
+KIND: Final = TargetKind(api=1, name="postgres", settings=PostgresSettings, build=_build, faults=_faults)

@@ -108,4 +108,4 @@ def build(settings: RabbitTargetSettings, world: TargetContext) -> BuiltTarget:
     )
 
 
-KIND: Final = TargetKind(name="rabbitmq", settings=RabbitTargetSettings, build=build, faults=faults)
+KIND: Final = TargetKind(api=1, name="rabbitmq", settings=RabbitTargetSettings, build=build, faults=faults)

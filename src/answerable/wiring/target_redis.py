@@ -98,4 +98,4 @@ def build(settings: RedisTargetSettings, world: TargetContext) -> BuiltTarget:
     )
 
 
-KIND: Final = TargetKind(name="redis", settings=RedisTargetSettings, build=build, faults=faults)
+KIND: Final = TargetKind(api=1, name="redis", settings=RedisTargetSettings, build=build, faults=faults)

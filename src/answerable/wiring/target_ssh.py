@@ -171,4 +171,4 @@ def _authority(settings: SSHSettings, world: TargetContext) -> UserAuthority:
     return authority_of(world.secret_of(settings.ca_key))
 
 
-KIND: Final = TargetKind(name="ssh", settings=SSHSettings, build=_build, faults=_faults)
+KIND: Final = TargetKind(api=1, name="ssh", settings=SSHSettings, build=_build, faults=_faults)
