@@ -2,8 +2,8 @@
 
 It speaks lines of JSON over TCP. The first line of a connection logs in; each further line is one request, and has one
 line as its answer: `{"ok": …}`, or `{"refused": "why"}`. The account `admin` makes and removes accounts, each for one
-folder. Run it: `python -m answerable_notes.note_server FOLDER`; it writes its port to FOLDER/port and takes the password
-of `admin` from FOLDER/password.
+folder. Run it: `python -m answerable_notes.note_server FOLDER`; it writes its port to FOLDER/port and takes the
+password of `admin` from FOLDER/password.
 """
 
 from __future__ import annotations
